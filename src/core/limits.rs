@@ -1,0 +1,31 @@
+//! Limits that more than one layer must agree on, each with its reason. Checked before memory is taken.
+
+/// Longest key of a user, in bytes of UTF-8. Keys are held in memory and travel whole in every message that
+/// names them, so they are kept small.
+pub const KEY_BYTES_MAX: usize = 1024;
+
+/// Largest value, in bytes, and the default of `maxValueBytes`. A value is held whole in memory while it is
+/// written, so the limit is what a small machine can bear.
+pub const VALUE_BYTES_MAX: usize = 64 << 20;
+
+/// Longest node id, display name or version, in bytes: they are labels, and travel in every handshake.
+pub const LABEL_BYTES_MAX: usize = 255;
+
+/// Most origins in the version vector of a key. A key that more nodes than this ever wrote keeps the newest.
+pub const VECTOR_ORIGINS_MAX: usize = 1024;
+
+/// Largest extension area of an entry, in bytes, that is kept and relayed for newer nodes.
+pub const EXTENSION_BYTES_MAX: usize = 4096;
+
+/// Largest body of a log frame that holds more than one operation, in bytes: bounds how long one sync takes
+/// and how much recovery reads at once. A frame with a single operation may be larger.
+pub const GROUP_BYTES_MAX: usize = 8 << 20;
+
+/// Most bytes of writes that wait for the committer; beyond it a put waits for room.
+pub const PENDING_BYTES_MAX: usize = 64 << 20;
+
+/// Largest frame on the wire, in bytes, header and body.
+pub const WIRE_FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// Values above this travel in chunks of at most this size, so that a frame always has room for the rest.
+pub const CHUNK_BYTES_MAX: usize = 256 << 10;

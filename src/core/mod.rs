@@ -1,0 +1,10 @@
+//! Primitives that every layer shares: ids, time, bounded bytes, checksums, and the only places that ask the
+//! operating system for the time or for randomness. Never files, never sockets.
+
+pub mod bytes;
+pub mod checksum;
+pub mod clock;
+pub mod entropy;
+pub mod identity;
+pub mod limits;
+pub mod stamp;

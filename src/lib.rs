@@ -1,0 +1,17 @@
+//! Softadastra: a local-first key-value store that never waits for the network, loses nothing that it
+//! accepted, and converges with its peers when it can.
+//!
+//! The layers, lowest first; a layer uses only those above it in this list (`tests/tidy.rs` holds that):
+//! [`core`], [`wal`], [`store`], [`sync`], [`transport`], [`metadata`], [`node`] and, behind the feature
+//! `node-api`, the bindings to JavaScript. A Rust program uses [`node`] as its SDK.
+
+pub mod core;
+pub mod metadata;
+pub mod node;
+pub mod store;
+pub mod sync;
+pub mod transport;
+pub mod wal;
+
+#[cfg(feature = "node-api")]
+mod bindings;

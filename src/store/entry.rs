@@ -1,0 +1,257 @@
+//! One key's current state: a value or a tombstone, who wrote it, when, and what it knew of (PROTOCOL
+//! section 3).
+
+use std::cmp::Ordering;
+
+use crate::core::checksum::hash128;
+use crate::core::identity::Dot;
+use crate::core::limits::{EXTENSION_BYTES_MAX, KEY_BYTES_MAX, VECTOR_ORIGINS_MAX};
+use crate::core::stamp::Stamp;
+
+/// What a key is for: the byte before it. Part of the order, so each namespace is one run of keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Namespace {
+    /// What programs write. Only these count in `size()` and in the outbox.
+    User = 0,
+    /// Losers of concurrent writes, kept for a decision. Replicated.
+    Conflict = 1,
+    /// Reserved for the network itself. Replicated.
+    System = 2,
+    /// Never replicated.
+    Local = 3,
+}
+
+impl Namespace {
+    /// The namespace of a stored key; `None` for a byte that this version does not know.
+    pub fn of(key: &[u8]) -> Option<Self> {
+        match key.first()? {
+            0 => Some(Self::User),
+            1 => Some(Self::Conflict),
+            2 => Some(Self::System),
+            3 => Some(Self::Local),
+            _ => None,
+        }
+    }
+
+    /// Whether its entries travel.
+    pub fn is_replicated(self) -> bool {
+        self != Self::Local
+    }
+}
+
+/// Properties of an entry, one bit each. Unknown bits are kept and relayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct EntryFlags(pub u8);
+
+impl EntryFlags {
+    /// The key was removed; there is no value.
+    pub const TOMBSTONE: Self = Self(1);
+    /// The value was written as text and is ASCII.
+    pub const ASCII: Self = Self(1 << 1);
+    /// A conflict policy wrote it again on purpose.
+    pub const ASSERTED: Self = Self(1 << 2);
+    /// Its author keeps no log: the write is not durable where it was made.
+    pub const EPHEMERAL: Self = Self(1 << 3);
+
+    /// Whether all bits of `other` are set.
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// These bits and those of `other`.
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// What few entries have, kept apart so that the others stay small.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Extra {
+    /// The version vector but for the author's own dot: other origins that wrote this key and their newest
+    /// sequence that this entry has seen. Ordered by origin, each once, never the author.
+    pub vector: Vec<Dot>,
+    /// Bytes of a newer version, kept and relayed untouched.
+    pub extension: Vec<u8>,
+}
+
+/// An entry as it is held, logged and sent. Key and value lie in one allocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    payload: Box<[u8]>,
+    key_length: u16,
+    /// Properties.
+    pub flags: EntryFlags,
+    /// The write that made it.
+    pub dot: Dot,
+    /// When it was made, by its author's clock.
+    pub stamp: Stamp,
+    /// How many writes this key has seen on the path of this entry, from 1; counts on through removal.
+    pub version: u64,
+    extra: Option<Box<Extra>>,
+}
+
+impl Entry {
+    /// An entry from its parts. `payload` is the namespace byte, the key and then the value; `key_length`
+    /// counts the namespace byte. `None` if the length is beyond the payload or the limit, the namespace is
+    /// missing, a tombstone has a value, or vector or extension are over their limit or out of order.
+    pub fn new(
+        payload: Box<[u8]>,
+        key_length: usize,
+        flags: EntryFlags,
+        dot: Dot,
+        stamp: Stamp,
+        version: u64,
+        extra: Extra,
+    ) -> Option<Self> {
+        let tombstone_with_value =
+            flags.contains(EntryFlags::TOMBSTONE) && payload.len() != key_length;
+        if key_length < 2
+            || key_length > KEY_BYTES_MAX + 1
+            || key_length > payload.len()
+            || tombstone_with_value
+        {
+            return None;
+        }
+        let ordered = extra.vector.is_sorted_by(|a, b| a.origin < b.origin)
+            && extra.vector.iter().all(|seen| seen.origin != dot.origin);
+        if !ordered
+            || extra.vector.len() > VECTOR_ORIGINS_MAX
+            || extra.extension.len() > EXTENSION_BYTES_MAX
+        {
+            return None;
+        }
+        let bare = extra.vector.is_empty() && extra.extension.is_empty();
+        Some(Self {
+            payload,
+            key_length: u16::try_from(key_length).ok()?,
+            flags,
+            dot,
+            stamp,
+            version,
+            extra: if bare { None } else { Some(Box::new(extra)) },
+        })
+    }
+
+    /// The stored key: namespace byte and key.
+    pub fn key(&self) -> &[u8] {
+        self.payload.split_at(usize::from(self.key_length)).0
+    }
+
+    /// The value; `None` for a tombstone.
+    pub fn value(&self) -> Option<&[u8]> {
+        if self.is_tombstone() {
+            None
+        } else {
+            Some(self.payload.split_at(usize::from(self.key_length)).1)
+        }
+    }
+
+    /// Bytes of the value, 0 for a tombstone.
+    pub fn value_length(&self) -> usize {
+        self.payload.len() - usize::from(self.key_length)
+    }
+
+    /// Whether the key was removed.
+    pub fn is_tombstone(&self) -> bool {
+        self.flags.contains(EntryFlags::TOMBSTONE)
+    }
+
+    /// The version vector but for the author's own dot.
+    pub fn vector(&self) -> &[Dot] {
+        self.extra.as_deref().map_or(&[], |extra| &extra.vector)
+    }
+
+    /// Bytes of a newer version, kept untouched.
+    pub fn extension(&self) -> &[u8] {
+        self.extra.as_deref().map_or(&[], |extra| &extra.extension)
+    }
+
+    /// Whether this entry's author had seen `dot`, on this key.
+    pub fn has_seen(&self, dot: Dot) -> bool {
+        self.dot.origin == dot.origin && self.dot.sequence >= dot.sequence
+            || self
+                .vector()
+                .iter()
+                .any(|seen| seen.origin == dot.origin && seen.sequence >= dot.sequence)
+    }
+
+    /// The version vector of a write by `author` that replaces this entry: everything seen here but what the
+    /// author's own dot will say.
+    pub fn vector_for_successor(&self, author: crate::core::identity::Origin) -> Vec<Dot> {
+        if self.extra.is_none() && self.dot.origin == author {
+            return Vec::new();
+        }
+        let mut vector: Vec<Dot> = self
+            .vector()
+            .iter()
+            .copied()
+            .chain([self.dot])
+            .filter(|dot| dot.origin != author)
+            .collect();
+        vector.sort_unstable();
+        vector.truncate(VECTOR_ORIGINS_MAX);
+        vector
+    }
+
+    /// The one total order of entries for a key, the same on every node: stamp, origin, sequence, kind, and a
+    /// hash of the value, so that even two histories under one dot are ordered alike everywhere.
+    pub fn order(&self, other: &Self) -> Ordering {
+        (self.stamp, self.dot, self.is_tombstone())
+            .cmp(&(other.stamp, other.dot, other.is_tombstone()))
+            .then_with(|| {
+                let (mine, theirs) = (
+                    self.value().unwrap_or_default(),
+                    other.value().unwrap_or_default(),
+                );
+                if mine == theirs {
+                    Ordering::Equal
+                } else {
+                    hash128(&[mine]).cmp(&hash128(&[theirs]))
+                }
+            })
+    }
+
+    /// What this entry adds to the fingerprint: a hash of key, stamp, origin, sequence and kind.
+    pub fn fingerprint(&self) -> u128 {
+        let mut fixed = [0_u8; 33];
+        let kind = [u8::from(self.is_tombstone())];
+        let parts = [
+            &self.stamp.0.to_le_bytes()[..],
+            &self.dot.origin.0,
+            &self.dot.sequence.to_le_bytes(),
+            &kind,
+        ];
+        let mut rest = fixed.as_mut_slice();
+        for part in parts {
+            let (head, tail) = rest.split_at_mut(part.len());
+            head.copy_from_slice(part);
+            rest = tail;
+        }
+        hash128(&[&fixed, self.key()])
+    }
+}
+
+/// Count and fingerprint of a set of entries: the sum modulo 2^128 of what each adds. Equal summaries mean
+/// equal state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// How many entries, tombstones included.
+    pub count: u64,
+    /// The sum of their fingerprints.
+    pub fingerprint: u128,
+}
+
+impl Summary {
+    /// With `entry` in.
+    pub fn add(&mut self, entry: &Entry) {
+        self.count += 1;
+        self.fingerprint = self.fingerprint.wrapping_add(entry.fingerprint());
+    }
+
+    /// With `entry` out, which was in.
+    pub fn remove(&mut self, entry: &Entry) {
+        self.count -= 1;
+        self.fingerprint = self.fingerprint.wrapping_sub(entry.fingerprint());
+    }
+}

@@ -1,0 +1,212 @@
+//! What replicas say to each other, as values. How it looks as bytes is `transport::codec`'s, which session
+//! it rides on is `transport::session`'s (PROTOCOL section 4).
+
+use crate::core::identity::{Dot, Incarnation, Origin};
+use crate::store::entry::{Entry, Summary};
+
+/// The two lanes of a feed. A node's own writes may wait for a tick, and what it relays may wait for a hint
+/// that the peer has it already; with one cursor over both, either would hold up the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Lane {
+    /// Entries whose author is the sender.
+    Own = 0,
+    /// Entries that the sender received from others.
+    Relay = 1,
+}
+
+/// A position in each lane of a feed, as local sequences: everything up to and including it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Positions {
+    /// In the lane of own writes.
+    pub own: u64,
+    /// In the lane of relayed entries.
+    pub relay: u64,
+}
+
+impl Positions {
+    /// The position in one lane.
+    pub fn get(self, lane: Lane) -> u64 {
+        match lane {
+            Lane::Own => self.own,
+            Lane::Relay => self.relay,
+        }
+    }
+
+    /// The position in one lane, to change it.
+    pub fn get_mut(&mut self, lane: Lane) -> &mut u64 {
+        match lane {
+            Lane::Own => &mut self.own,
+            Lane::Relay => &mut self.relay,
+        }
+    }
+}
+
+/// A place in somebody's feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cursor {
+    /// The stretch of the feed that the positions belong to.
+    pub incarnation: Incarnation,
+    /// Where in it.
+    pub positions: Positions,
+}
+
+/// One stretch of a feed: the incarnation and the local sequence at which it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stretch {
+    /// Made at one open.
+    pub incarnation: Incarnation,
+    /// The highest local sequence given before it: everything above belongs to it or a later one.
+    pub began_after: u64,
+}
+
+/// Who a replica is and what it holds: the replica's half of HELLO.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Greeting {
+    /// The label.
+    pub node_id: String,
+    /// The author of its dots.
+    pub origin: Origin,
+    /// The newest stretches of its feed, oldest first; at least one, the last is the current one.
+    pub chain: Vec<Stretch>,
+    /// Whether what it acknowledges is durable there.
+    pub durable: bool,
+    /// Prefixes of keys it sends and receives; empty means all.
+    pub prefixes: Vec<Vec<u8>>,
+    /// Count and fingerprint of its state in that scope.
+    pub summary: Summary,
+    /// The last local sequence it gave.
+    pub last_lseq: u64,
+    /// Largest value it accepts, in bytes.
+    pub value_bytes_max: u64,
+    /// Wall clock when this was said, in milliseconds since 1970.
+    pub wall_ms: u64,
+}
+
+/// Entries of one lane of the sender's feed, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The lane.
+    pub lane: Lane,
+    /// Where the receiver's cursor must at least be for this to follow on.
+    pub from: u64,
+    /// Where it is afterwards: all live entries of the lane in (from, to] are here or were known there.
+    pub to: u64,
+    /// The entries.
+    pub entries: Vec<Entry>,
+}
+
+/// The announcement of an entry whose value follows in [`Chunk`]s on the same connection, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Large {
+    /// The lane.
+    pub lane: Lane,
+    /// As in [`Batch`].
+    pub from: u64,
+    /// As in [`Batch`].
+    pub to: u64,
+    /// The entry without its value (its flags say that it has one).
+    pub entry: Entry,
+    /// Bytes of the value.
+    pub value_length: u64,
+}
+
+/// The next bytes of the value that [`Large`] announced. Without bytes: given up, because the entry was
+/// replaced meanwhile; the receiver forgets the announcement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// At most [`crate::core::limits::CHUNK_BYTES_MAX`] of them.
+    pub bytes: Vec<u8>,
+}
+
+/// The feed was sent up to here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// The end of each lane as far as it may be sent now.
+    pub positions: Positions,
+    /// The sender's state at that point.
+    pub summary: Summary,
+    /// Whether nothing is held back: neither writes that wait for a tick, nor relays that wait for a hint, nor
+    /// parked entries. Only then do summaries prove anything.
+    pub complete: bool,
+}
+
+/// How far I hold your feed, durably where I am durable at all, and how much more you may send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ack {
+    /// My cursor on your feed; `None`: I have none, start from the beginning.
+    pub cursor: Option<Cursor>,
+    /// The total cost of feed messages (see [`Feed::cost`]) since the connection began that you may reach.
+    pub credit: u64,
+}
+
+/// Why an entry is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum RefusalCode {
+    /// The value is larger than the receiver accepts.
+    ValueTooLarge = 1,
+    /// The receiver cannot store it now (its disk is full or failed).
+    StorageFailed = 2,
+    /// The entry breaks a rule of the protocol.
+    Malformed = 3,
+    /// A code of a newer version.
+    Other = 255,
+}
+
+/// An entry is refused; the feed goes on behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Nack {
+    /// The lane.
+    pub lane: Lane,
+    /// Its local sequence at the sender: the batch's `to` if it held one entry.
+    pub lseq: u64,
+    /// Why.
+    pub code: RefusalCode,
+    /// Whether sending it again may help.
+    pub retryable: bool,
+}
+
+/// Sequences of one origin, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DotRange {
+    /// The author.
+    pub origin: Origin,
+    /// The lowest sequence.
+    pub first: u64,
+    /// The highest.
+    pub last: u64,
+}
+
+impl DotRange {
+    /// Whether the dot lies in it.
+    pub fn contains(self, dot: Dot) -> bool {
+        self.origin == dot.origin && (self.first..=self.last).contains(&dot.sequence)
+    }
+}
+
+/// Dots just installed from others: a hint against duplicates, never a proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Have {
+    /// In any order.
+    pub ranges: Vec<DotRange>,
+}
+
+/// Everything that replicas say once they have greeted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Feed {
+    /// Entries.
+    Batch(Batch),
+    /// A large entry begins.
+    Large(Large),
+    /// A large entry goes on.
+    Chunk(Chunk),
+    /// The end is reached.
+    End(End),
+    /// Acknowledgement and credit.
+    Ack(Ack),
+    /// An entry is refused.
+    Nack(Nack),
+    /// A hint.
+    Have(Have),
+}
