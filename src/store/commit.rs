@@ -1,7 +1,7 @@
 //! The one way in which state changes: plan a group, append it to the log as one frame, make it durable,
 //! then install it. Whoever drives this owns the thread and the clock.
 
-use super::entry::EntryFlags;
+use super::entry::{Entry, EntryFlags};
 use super::error::StoreError;
 use super::group::{Group, Planned};
 use super::ledger::{FeedPosition, Ledger, PeerRecord};
@@ -11,7 +11,7 @@ use super::record::{OriginDictionary, Record, encode, encode_entry};
 use crate::core::clock::WallMs;
 use crate::core::identity::Origin;
 use crate::core::limits::GROUP_BYTES_MAX;
-use crate::wal::format::FrameBuffer;
+use crate::wal::frame_buffer::FrameBuffer;
 use crate::wal::log::Log;
 
 /// Operation sequences that are reserved at once where acknowledged writes may be lost with the power
@@ -66,6 +66,13 @@ pub struct Committer {
     durable_lseq: u64,
 }
 
+impl Committed {
+    /// The entries that wait to be installed, and the peer that each came from.
+    pub fn entries(&self) -> impl Iterator<Item = (&Entry, Option<Origin>)> {
+        self.planned.iter().map(|planned| (&planned.entry, planned.from))
+    }
+}
+
 impl Committer {
     /// Goes on from a recovered state; without a log, in memory only.
     pub fn new(log: Option<Log>, ledger: Ledger, origins: OriginDictionary, durability: Durability) -> Self {
@@ -91,8 +98,8 @@ impl Committer {
     /// Plans and writes one group. Returns once it is as durable as was promised; nothing is visible yet.
     pub fn commit(&mut self, requests: Vec<Request>, map: &EntryMap, wall: WallMs) -> Result<Committed, Box<Refused>> {
         let counters = (self.ledger.last_sequence, self.ledger.last_lseq, self.ledger.clock, self.origins.len());
-        let tickets = requests.iter().filter_map(ticket_of).collect();
-        let tokens = requests.iter().filter_map(token_of).collect();
+        let tickets = requests.iter().filter_map(Request::ticket).collect();
+        let tokens = requests.iter().filter_map(Request::token).collect();
         let must_sync = self.durability == Durability::Synced
             || requests.iter().any(|request| matches!(request, Request::Received(_) | Request::Flush { .. }));
         let mut peers = Vec::new();
@@ -160,7 +167,8 @@ impl Committer {
             self.durable_lseq = self.ledger.last_lseq;
             return Ok(());
         };
-        let body = self.buffer.begin();
+        self.buffer.clear();
+        let body = self.buffer.body();
         if self.durability == Durability::Written && self.ledger.last_sequence > self.ledger.reserved_sequence {
             // Before a sequence is told that the power may take, the jump over it has to be durable.
             self.ledger.reserved_sequence = self.ledger.last_sequence + RESERVED_SEQUENCES;
@@ -181,7 +189,7 @@ impl Committer {
         if let Some(lseq) = pruned {
             encode(body, &mut self.origins, &Record::Pruned { lseq });
         }
-        if !body.is_empty() {
+        if !self.buffer.is_empty() {
             log.append(&mut self.buffer)?;
         }
         // A frame that only remembers hints about peers is carried by the next sync.
@@ -211,7 +219,8 @@ impl Committer {
     /// Appends records of the node itself and makes them durable, with all that came before.
     pub fn write_records(&mut self, records: &[Record]) -> Result<(), StoreError> {
         if let Some(log) = &mut self.log {
-            let body = self.buffer.begin();
+            self.buffer.clear();
+            let body = self.buffer.body();
             for record in records {
                 encode(body, &mut self.origins, record);
             }
@@ -258,15 +267,4 @@ pub fn group_length<'a>(requests: impl Iterator<Item = &'a Request>) -> usize {
         bytes <= GROUP_BYTES_MAX
     };
     requests.take_while(fits).count().max(1)
-}
-
-fn ticket_of(request: &Request) -> Option<Ticket> {
-    match request {
-        Request::Write { ticket, .. } | Request::Batch { ticket, .. } | Request::Flush { ticket } => Some(*ticket),
-        Request::Received(_) | Request::Peer { .. } | Request::Pruned { .. } => None,
-    }
-}
-
-fn token_of(request: &Request) -> Option<u64> {
-    if let Request::Received(received) = request { Some(received.token) } else { None }
 }

@@ -140,6 +140,19 @@ pub enum Request {
 const OPERATION_OVERHEAD_BYTES: usize = 64;
 
 impl Request {
+    /// Who waits for it, if anybody does.
+    pub fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Self::Write { ticket, .. } | Self::Batch { ticket, .. } | Self::Flush { ticket } => Some(*ticket),
+            Self::Received(_) | Self::Peer { .. } | Self::Pruned { .. } => None,
+        }
+    }
+
+    /// The connection that is owed an acknowledgement for it, if one is.
+    pub fn token(&self) -> Option<u64> {
+        if let Self::Received(received) = self { Some(received.token) } else { None }
+    }
+
     /// About how many bytes it takes in a group.
     pub fn bytes(&self) -> usize {
         match self {

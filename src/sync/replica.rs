@@ -117,6 +117,11 @@ impl Replica {
         self.chain.last().map(|stretch| stretch.incarnation).unwrap_or_default()
     }
 
+    /// The label of a peer that was met, or its author id.
+    pub fn label_of(&self, origin: Origin) -> String {
+        self.peers.get(&origin).map_or_else(|| origin.to_string(), |peer| peer.node_id.clone())
+    }
+
     /// Whether own writes leave as they commit.
     pub fn is_automatic(&self) -> bool {
         self.options.automatic
