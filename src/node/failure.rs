@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::store::error::StoreError;
-use crate::transport::error::TransportError;
+use crate::transport::error::{TransportError, TransportErrorKind};
 
 /// The stable codes of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,13 +142,17 @@ impl From<StoreError> for Failure {
             StoreError::Log(error) => {
                 let kind = error.kind();
                 let code = match kind {
-                    "invalid_path" | "path_empty" => ErrorCode::InvalidArgument,
+                    "invalid_path" => ErrorCode::InvalidArgument,
                     "wal_in_use" => ErrorCode::InvalidState,
                     _ => ErrorCode::Io,
                 };
                 let failure = Self::new(code, kind, message);
                 let failure = match error.cause() {
                     Some(cause) => failure.because(cause),
+                    None => failure,
+                };
+                let failure = match error.file() {
+                    Some(file) => failure.about(file),
                     None => failure,
                 };
                 Self {
@@ -164,10 +168,14 @@ impl From<StoreError> for Failure {
 impl From<TransportError> for Failure {
     fn from(error: TransportError) -> Self {
         let kind = error.kind();
-        let code = if kind == "invalid_peer" { ErrorCode::InvalidArgument } else { ErrorCode::Transport };
-        let failure = Self { retryable: code == ErrorCode::Transport, ..Self::new(code, kind, error.to_string()) };
-        match error.cause() {
-            Some(cause) => failure.because(cause),
+        let code = match kind {
+            TransportErrorKind::InvalidAddress => ErrorCode::InvalidArgument,
+            _ => ErrorCode::Transport,
+        };
+        let failure = Self::new(code, kind.name(), error.to_string());
+        let failure = Self { retryable: error.is_retryable(), ..failure };
+        match std::error::Error::source(&error) {
+            Some(cause) => failure.because(cause.to_string()),
             None => failure,
         }
     }

@@ -24,9 +24,8 @@ use crate::store::error::StoreError;
 use crate::store::recovery::{self, Opened, Seeds};
 use crate::sync::replica::Replica;
 use crate::wal::lock::LockGuard;
-use crate::wal::path::resolve;
-use crate::wal::storage::Storage;
-use crate::wal::storage_file::FileStorage;
+use crate::wal::log::Log;
+use crate::wal::path::ResolvedPath;
 
 fn seeds() -> Result<Seeds, StoreError> {
     let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());
@@ -44,10 +43,13 @@ fn recover(options: &Options, durability: Durability) -> Result<(Opened, Option<
     if !options.enable_wal {
         return Ok((recovery::in_memory(&options.node_id, &seeds), None));
     }
-    let place = resolve(&options.wal_path(), options.create_dirs)?;
+    let place = ResolvedPath::resolve(&options.wal_path, options.create_dirs)?;
+    let storage = place.storage();
+    // What is not a log of ours is told as that, before a lock is left beside it.
+    Log::probe(&storage, &place.name)?;
     let lock = LockGuard::acquire(&place.path())?;
-    let storage: Arc<dyn Storage> = Arc::new(FileStorage::new(place.directory.clone()));
     let opened = recovery::open(&storage, &place.name, &options.node_id, durability, &seeds)?;
+    lock.claim_log()?;
     Ok((opened, Some(lock)))
 }
 

@@ -1,7 +1,5 @@
 //! What a node is opened with. Read once, at the open; `validate` is the only place that judges it.
 
-use std::path::PathBuf;
-
 use super::failure::Failure;
 use crate::core::limits::{LABEL_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::sync::options::{AckPolicy, ReplicaOptions};
@@ -85,11 +83,6 @@ impl Options {
     /// A node with a log at `wal_path`, without network.
     pub fn persistent(node_id: impl Into<String>, wal_path: impl Into<String>) -> Self {
         Self { enable_wal: true, wal_path: wal_path.into(), ..Self::local(node_id) }
-    }
-
-    /// The log's path.
-    pub fn wal_path(&self) -> PathBuf {
-        PathBuf::from(&self.wal_path)
     }
 
     /// The name for people.

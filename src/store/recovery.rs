@@ -1,15 +1,15 @@
 //! From a log to the state it tells, and from that state to a node that may write again.
 
-use std::sync::Arc;
-
 use super::commit::{Committer, Durability};
 use super::error::StoreError;
 use super::ledger::Ledger;
 use super::map::EntryMap;
 use super::record::{OriginDictionary, Record, decode};
 use crate::core::identity::{Incarnation, Origin};
+use crate::wal::error::WalError;
 use crate::wal::lease;
-use crate::wal::log::{Log, Recovery};
+use crate::wal::log::Log;
+use crate::wal::recovery::Recovery;
 use crate::wal::storage::Storage;
 
 /// Random bytes that an open may need; drawn by the driver.
@@ -116,17 +116,17 @@ impl Replay {
 /// When the log is damaged, foreign, newer, or fails; the error says where, and nothing was changed that
 /// recovery does not allow.
 pub fn open(
-    storage: &Arc<dyn Storage>,
+    storage: &dyn Storage,
     name: &str,
     node_id: &str,
     durability: Durability,
     seeds: &Seeds,
 ) -> Result<Opened, StoreError> {
     let mut replay = Replay::default();
-    let (log, recovery) = Log::open(Arc::clone(storage), name, seeds.salt, seeds.file_id, &mut |frame| {
+    let (log, recovery) = Log::open(storage, name, seeds.salt, seeds.file_id, &mut |frame| {
         replay.frame(frame.body).map_err(|reason| StoreError::Record {
             frame: frame.number,
-            path: name.to_owned(),
+            path: storage.shown(name),
             reason,
         })
     })?;
@@ -134,13 +134,14 @@ pub fn open(
     if !recovery.clean_close {
         ledger.last_sequence = ledger.last_sequence.max(ledger.reserved_sequence);
     }
+    let lease_failed = |error: std::io::Error| WalError::Open { file: storage.shown(name), cause: error.into() };
     let mut report = OpenReport { log: Some(recovery), ..OpenReport::default() };
     let mut records = Vec::new();
     let is_new = ledger.origin == Origin::default();
-    let leased = lease::read(storage.as_ref(), name)?;
+    let leased = lease::read(storage, name).map_err(lease_failed)?;
     let is_copy = !is_new && leased != Some(ledger.lease);
     if is_new || is_copy {
-        lease::write(storage.as_ref(), name, seeds.lease)?;
+        lease::write(storage, name, seeds.lease).map_err(lease_failed)?;
         (ledger.origin, ledger.lease) = (seeds.origin, seeds.lease);
         ledger.chain.clear();
         map.set_author(seeds.origin);
