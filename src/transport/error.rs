@@ -37,9 +37,9 @@ pub enum TransportError {
     ConnectionRefused {
         /// Host and port that were called.
         address: String,
-        /// What the system said; `None` when only this node itself was found there.
+        /// What the system said.
         #[source]
-        source: Option<io::Error>,
+        source: io::Error,
     },
     /// Nobody answered in time.
     #[error("connection timed out")]
@@ -176,10 +176,7 @@ impl TransportError {
     /// What calling `address` came to, in the documented words.
     pub fn of_connect(address: String, source: io::Error) -> Self {
         match source.kind() {
-            io::ErrorKind::ConnectionRefused => Self::ConnectionRefused {
-                address,
-                source: Some(source),
-            },
+            io::ErrorKind::ConnectionRefused => Self::ConnectionRefused { address, source },
             io::ErrorKind::TimedOut => Self::TimedOut { address },
             _ => Self::Connect {
                 reason: reason_of(&source),

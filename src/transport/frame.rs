@@ -19,7 +19,7 @@ pub const GREETING_BODY_BYTES_MAX: usize = 16 << 10;
 /// Set in a kind that a receiver which does not know it skips. Kinds without it are refused when unknown.
 pub const IGNORABLE_KIND_BIT: u8 = 0x80;
 
-/// Room that a decoder keeps when it is drained, in bytes: enough for one read, little enough that a thousand
+/// Room that a decoder keeps when it is quiet, in bytes: enough for one read, little enough that a thousand
 /// quiet connections stay cheap.
 const KEPT_BYTES_MAX: usize = 64 << 10;
 
@@ -142,9 +142,6 @@ impl FrameDecoder {
             self.buffer.drain(..self.taken);
             self.taken = 0;
         }
-        if self.buffer.is_empty() && self.buffer.capacity() > KEPT_BYTES_MAX {
-            self.buffer.shrink_to(KEPT_BYTES_MAX);
-        }
         &mut self.buffer
     }
 
@@ -180,6 +177,17 @@ impl FrameDecoder {
     /// Bytes of a frame that began and is not whole yet (once [`Self::next_frame`] gave `None`).
     pub fn pending_bytes(&self) -> usize {
         self.buffer.len() - self.taken
+    }
+
+    /// Whether it holds more memory than a quiet one should.
+    pub fn is_swollen(&self) -> bool {
+        self.buffer.capacity() > KEPT_BYTES_MAX
+    }
+
+    /// Gives back memory beyond the usual. Worth calling when a connection is quiet: while a feed streams, the
+    /// room is needed again at once.
+    pub fn release_memory(&mut self) {
+        self.arriving().shrink_to(KEPT_BYTES_MAX);
     }
 
     /// Bytes of memory held.

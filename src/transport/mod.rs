@@ -2,7 +2,9 @@
 //! them (`tcp`). Never what an operation means, never which value wins.
 
 pub mod address;
+pub mod assembly;
 pub mod backoff;
+pub mod close;
 pub mod codec;
 pub mod codec_entry;
 pub mod codec_have;
@@ -12,9 +14,12 @@ mod dictionary;
 pub mod error;
 mod fields;
 pub mod frame;
+pub mod half_open;
 pub mod liveness;
 pub mod message;
+pub mod pace;
 pub mod session;
+pub mod tcp;
 pub mod ties;
 
 #[cfg(test)]
