@@ -35,7 +35,7 @@ impl From<Failure> for NativeFailure {
 
 /// What a call came to: `{ ok: true, value }` or `{ ok: false, error }`.
 #[derive(Debug)]
-pub(super) struct Outcome<T>(pub(super) std::result::Result<T, Failure>);
+pub struct Outcome<T>(pub std::result::Result<T, Failure>);
 
 impl<T: ToNapiValue> ToNapiValue for Outcome<T> {
     unsafe fn to_napi_value(env: sys::napi_env, outcome: Self) -> Result<sys::napi_value> {

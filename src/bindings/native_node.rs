@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use napi::bindgen_prelude::{Function, JsObjectValue, Object, PromiseRaw, Result, Unknown};
+use napi::bindgen_prelude::{Function, Object, PromiseRaw, Result, Unknown};
 use napi::{Env, JsValue};
 use napi_derive::napi;
 

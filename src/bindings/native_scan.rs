@@ -4,7 +4,7 @@ use std::ptr;
 use std::sync::{Arc, Weak};
 
 use napi::bindgen_prelude::{Object, Result, Unknown};
-use napi::{Env, JsValue, sys};
+use napi::{Env, sys};
 use napi_derive::napi;
 use parking_lot::Mutex;
 

@@ -10,7 +10,7 @@ use super::events::Change;
 use super::failure::{ErrorCode, Failure};
 use super::queue::Work;
 use super::shared::Shared;
-use crate::store::commit::{Committed, Committer, Durability, Refused, install_some};
+use crate::store::commit::{Committed, Committer, Refused, install_some};
 use crate::store::entry::{EntryFlags, Namespace};
 use crate::store::error::StoreError;
 use crate::store::map::Installed;
@@ -29,16 +29,14 @@ const PEER_SYNC_AFTER: Duration = Duration::from_millis(5);
 pub(super) struct CommitThread {
     shared: Arc<Shared>,
     committer: Committer,
-    durability: Durability,
 }
 
 /// Starts the thread. It ends, and gives the outcome of closing the log, once the queue is closed and empty.
 pub(super) fn start(
     shared: &Arc<Shared>,
     committer: Committer,
-    durability: Durability,
 ) -> std::io::Result<JoinHandle<Result<(), StoreError>>> {
-    let thread = CommitThread { shared: Arc::clone(shared), committer, durability };
+    let thread = CommitThread { shared: Arc::clone(shared), committer };
     std::thread::Builder::new().name("softadastra-commit".into()).spawn(move || thread.run())
 }
 

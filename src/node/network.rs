@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::directory::TargetId;
@@ -14,14 +13,16 @@ use super::runtime;
 use super::shared::{Settling, Shared};
 use crate::core::entropy::random_bytes;
 use crate::sync::message::{Lane, RefusalCode};
-use crate::transport::address::{Protection, check_host};
-use crate::transport::error::TransportError;
+use crate::transport::address::{HostPort, Protection};
+use crate::transport::close::CloseReason;
 use crate::transport::message::Message;
 use crate::transport::session::Role;
-use crate::transport::tcp::{CloseReason, Connection, ConnectionEvents, ConnectionId, Listener, dial, listen};
+use crate::transport::tcp::{
+    CONNECT_TIMEOUT_MS, Connection, ConnectionEvents, ConnectionId, Listener, TcpSettings, TcpTransport,
+};
 
-/// How long calling a peer may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Numbers the calls of this process.
+static CALLS: AtomicU64 = AtomicU64::new(1);
 
 /// How long a peer may take, once called, to say who it is and how far it is.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,40 +31,42 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 static ATTEMPTS: AtomicU64 = AtomicU64::new(1);
 
 /// Hands what connections do to the machine of one node.
-struct Arrivals {
-    shared: Weak<Shared>,
-    target: Option<TargetId>,
-    settling: Mutex<Option<Settling>>,
+struct Arrivals(Weak<Shared>);
+
+/// Whom a connection was made for: the number of the call above the number of the target.
+fn target_of(purpose: u64) -> Option<TargetId> {
+    let target = TargetId::try_from(purpose & u64::from(TargetId::MAX)).ok()?;
+    (target != 0).then_some(target)
 }
 
 impl ConnectionEvents for Arrivals {
-    fn opened(&self, connection: &Arc<Connection>, role: Role) {
-        let Some(shared) = self.shared.upgrade() else { return connection.close(false) };
+    fn opened(&self, connection: &Arc<Connection>, role: Role, purpose: u64) {
+        let Some(shared) = self.0.upgrade() else { return connection.close(false) };
         let id = connection.id().0;
         let remote = connection.remote();
         let instance = random_bytes::<8>().map_or_else(|_| ATTEMPTS.fetch_add(1, Ordering::Relaxed), u64::from_le_bytes);
         let opening = Opening {
             id,
             role,
-            target: self.target,
+            target: target_of(purpose),
             remote: (remote.ip().to_string(), remote.port()),
             instance,
         };
-        if let Some(settling) = self.settling.lock().take() {
+        if let Some(settling) = shared.calling.lock().remove(&purpose) {
             shared.settling.lock().insert(id, settling);
         }
         shared.connections.lock().insert(id, Arc::clone(connection));
         shared.drive(|machine, now, map| machine.opened(opening, now, map));
     }
 
-    fn received(&self, id: ConnectionId, message: Message, charged: bool) -> bool {
-        let Some(shared) = self.shared.upgrade() else { return false };
-        shared.drive(|machine, now, map| machine.received(id.0, message, charged, now, map));
+    fn received(&self, id: ConnectionId, message: Message, is_charged: bool) -> bool {
+        let Some(shared) = self.0.upgrade() else { return false };
+        shared.drive(|machine, now, map| machine.received(id.0, message, is_charged, now, map));
         true
     }
 
     fn charged(&self, id: ConnectionId, cost: u64) {
-        if let Some(shared) = self.shared.upgrade() {
+        if let Some(shared) = self.0.upgrade() {
             shared.drive(|machine, now, _| {
                 machine.heard(id.0, now);
                 machine.charged(id.0, cost);
@@ -72,19 +75,19 @@ impl ConnectionEvents for Arrivals {
     }
 
     fn refused(&self, id: ConnectionId, lane: Lane, lseq: u64, code: RefusalCode) {
-        if let Some(shared) = self.shared.upgrade() {
+        if let Some(shared) = self.0.upgrade() {
             shared.drive(|machine, _, _| machine.refused(id.0, lane, lseq, code));
         }
     }
 
     fn heard(&self, id: ConnectionId) {
-        if let Some(shared) = self.shared.upgrade() {
+        if let Some(shared) = self.0.upgrade() {
             shared.drive(|machine, now, _| machine.heard(id.0, now));
         }
     }
 
     fn closed(&self, id: ConnectionId, reason: CloseReason) {
-        if let Some(shared) = self.shared.upgrade() {
+        if let Some(shared) = self.0.upgrade() {
             shared.connections.lock().remove(&id.0);
             let reason = reason.to_string();
             shared.drive(|machine, now, map| machine.closed(id.0, &reason, now, map));
@@ -94,31 +97,34 @@ impl ConnectionEvents for Arrivals {
     }
 }
 
-fn arrivals(shared: &Arc<Shared>, target: Option<TargetId>, settling: Option<Settling>) -> Arc<Arrivals> {
-    Arc::new(Arrivals { shared: Arc::downgrade(shared), target, settling: Mutex::new(settling) })
-}
-
-fn protection(shared: &Shared) -> Protection {
-    Protection { network_key: false, allow_insecure: shared.options.allow_insecure }
+/// The transport of a node.
+pub(super) fn transport(shared: &Arc<Shared>) -> Result<TcpTransport, Failure> {
+    let mut transport = shared.transport.lock();
+    if let Some(transport) = &*transport {
+        return Ok(transport.clone());
+    }
+    let settings = TcpSettings {
+        value_bytes_max: shared.options.max_value_bytes as u64,
+        protection: Protection { has_network_key: false, allow_insecure: shared.options.allow_insecure },
+        ..TcpSettings::default()
+    };
+    let made = TcpTransport::new(runtime::handle()?, settings, Arc::new(Arrivals(Arc::downgrade(shared))));
+    start_alarm(shared)?;
+    Ok(transport.insert(made).clone())
 }
 
 /// Listens where the options say.
 pub(super) async fn start_listening(shared: &Arc<Shared>) -> Result<Listener, Failure> {
-    let options = &shared.options;
-    check_host(&options.transport_host, protection(shared))?;
-    let handle = runtime::handle()?;
-    let value_bytes_max = options.max_value_bytes as u64;
-    let events = arrivals(shared, None, None);
-    let listener =
-        listen(&options.transport_host, options.transport_port, value_bytes_max, &handle, events).await?;
-    start_alarm(shared)?;
-    Ok(listener)
+    let address = HostPort::new(&shared.options.transport_host, shared.options.transport_port)?;
+    Ok(transport(shared)?.listen(&address).await?)
 }
 
 /// Calls a peer and waits until both sides are ready.
 pub(super) async fn connect(shared: &Arc<Shared>, node_id: &str, host: &str, port: u16) -> Result<(), Failure> {
-    check_host(host, protection(shared))?;
-    start_alarm(shared)?;
+    if node_id.is_empty() || host.is_empty() || port == 0 {
+        return Err(Failure::new(ErrorCode::InvalidArgument, "invalid_peer", "invalid peer"));
+    }
+    HostPort::new(host, port)?.check(protection(shared))?;
     let (target, connected) = {
         let mut machine = shared.machine.lock();
         (machine.directory.target(node_id, host, port), machine.conversation_with(node_id).is_some())
@@ -146,17 +152,24 @@ fn refused(refusal: &Refusal, host: &str, port: u16) -> Failure {
     Failure { retryable: !lasting, ..failure }
 }
 
+fn protection(shared: &Shared) -> Protection {
+    Protection { has_network_key: false, allow_insecure: shared.options.allow_insecure }
+}
+
 async fn call(shared: &Arc<Shared>, target: TargetId, settling: Option<Settling>) -> Result<(), Failure> {
-    let handle = runtime::handle()?;
     let address = {
         let machine = shared.machine.lock();
         machine.directory.get(target).map(|target| (target.host.clone(), target.port))
     };
     let Some((host, port)) = address else { return Ok(()) };
-    let events = arrivals(shared, Some(target), settling);
-    let value_bytes_max = shared.options.max_value_bytes as u64;
-    let outcome = dial(&host, port, value_bytes_max, CONNECT_TIMEOUT, &handle, events).await;
-    outcome.map(drop).map_err(|error: TransportError| {
+    let purpose = (CALLS.fetch_add(1, Ordering::Relaxed) << TargetId::BITS) | u64::from(target);
+    if let Some(settling) = settling {
+        shared.calling.lock().insert(purpose, settling);
+    }
+    let transport = transport(shared)?;
+    let outcome = transport.dial(&HostPort::new(&host, port)?, CONNECT_TIMEOUT_MS, purpose).await;
+    shared.calling.lock().remove(&purpose);
+    outcome.map(drop).map_err(|error| {
         shared.drive(|machine, now, _| machine.directory.unreachable(target, now.monotonic));
         Failure::from(error)
     })

@@ -79,6 +79,8 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         events,
         connections: Mutex::default(),
         settling: Mutex::default(),
+        calling: Mutex::default(),
+        transport: Mutex::new(None),
         dials: Mutex::default(),
         waiters: Waiters::default(),
         alarm: Arc::new(Alarm::default()),
@@ -86,7 +88,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         is_refusing: AtomicBool::new(false),
         wants_changes: AtomicBool::new(false),
     });
-    let thread = committer::start(&shared, committer, durability)
+    let thread = committer::start(&shared, committer)
         .map_err(|error| Failure::internal("failed to start the committer").because(error.to_string()).retryable())?;
     Ok(Node {
         shared,

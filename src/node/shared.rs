@@ -21,7 +21,7 @@ use super::waiters::Waiters;
 use crate::core::clock::{Now, SystemClock};
 use crate::store::map::EntryMap;
 use crate::transport::codec;
-use crate::transport::tcp::Connection;
+use crate::transport::tcp::{Connection, TcpTransport};
 
 /// A call that waits for a conversation to be ready.
 pub(super) type Settling = oneshot::Sender<Result<(), Refusal>>;
@@ -36,6 +36,9 @@ pub(super) struct Shared {
     pub(super) events: Arc<dyn NodeEvents>,
     pub(super) connections: Mutex<HashMap<ConversationId, Arc<Connection>>>,
     pub(super) settling: Mutex<HashMap<ConversationId, Settling>>,
+    /// Calls under way, by their purpose, until there is a connection.
+    pub(super) calling: Mutex<HashMap<u64, Settling>>,
+    pub(super) transport: Mutex<Option<TcpTransport>>,
     pub(super) dials: Mutex<Vec<super::directory::TargetId>>,
     pub(super) waiters: Waiters,
     pub(super) alarm: Arc<Alarm>,

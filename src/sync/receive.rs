@@ -182,8 +182,8 @@ impl Replica {
 
     fn record_acknowledged(&mut self, link: &Link, now: Now) {
         let Positions { own, relay } = link.sending.acknowledged;
-        let record = self.peers.entry(link.origin).or_default();
-        record.acknowledged = FeedPosition { incarnation: self.incarnation(), own, relay };
+        let acknowledged = FeedPosition { incarnation: self.incarnation(), own, relay };
+        self.peers.entry(link.origin).or_default().acknowledged = acknowledged;
         self.unremembered.entry(link.origin).or_insert(now.monotonic);
     }
 

@@ -9,7 +9,6 @@ pub mod codec;
 pub mod codec_entry;
 pub mod codec_have;
 pub mod codec_hello;
-pub mod credit;
 mod dictionary;
 pub mod error;
 mod fields;

@@ -195,6 +195,7 @@ pub(super) fn start(
     role: Role,
     remote: SocketAddr,
     half_open: Option<HalfOpenSlot>,
+    purpose: u64,
 ) -> Arc<Connection> {
     // Small frames must not wait for acknowledgements of earlier ones; a system that cannot do without is slow,
     // not wrong.
@@ -219,7 +220,7 @@ pub(super) fn start(
         shared: Arc::clone(shared),
         connection: Arc::clone(&connection),
     };
-    shared.events.opened(&connection, role);
+    shared.events.opened(&connection, role, purpose);
     tokio::spawn(run(ending, stream));
     connection
 }

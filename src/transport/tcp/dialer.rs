@@ -18,6 +18,7 @@ pub(super) async fn dial(
     shared: Arc<Shared>,
     address: HostPort,
     timeout_ms: u64,
+    purpose: u64,
 ) -> Result<Arc<Connection>, TransportError> {
     let limit = Duration::from_millis(timeout_ms);
     let stream = timeout(limit, connect(&address))
@@ -30,7 +31,7 @@ pub(super) async fn dial(
     let remote = stream
         .peer_addr()
         .map_err(|error| TransportError::of_connect(address.to_string(), error))?;
-    Ok(start(&shared, stream, Role::Dialled, remote, None))
+    Ok(start(&shared, stream, Role::Dialled, remote, None, purpose))
 }
 
 async fn connect(address: &HostPort) -> Result<TcpStream, TransportError> {

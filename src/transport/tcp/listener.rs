@@ -116,7 +116,7 @@ async fn accept(shared: &Arc<Shared>, socket: &TcpListener) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     if let Some(slot) = shared.half_open.enter(remote.ip(), permit) {
-        start(shared, stream, Role::Accepted, remote, Some(slot));
+        start(shared, stream, Role::Accepted, remote, Some(slot), 0);
     } else {
         tracing::debug!(%remote, "too many connections of one address have not greeted");
     }

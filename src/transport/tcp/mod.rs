@@ -84,14 +84,15 @@ impl TcpTransport {
     }
 
     /// Calls an address, for at most `timeout_ms`. `opened` was called for the connection when it is returned.
-    /// Dropping the future gives up.
+    /// `purpose` is handed to `opened`. Dropping the future gives up.
     pub async fn dial(
         &self,
         address: &HostPort,
         timeout_ms: u64,
+        purpose: u64,
     ) -> Result<Arc<Connection>, TransportError> {
         address.check(self.shared.settings.protection)?;
-        let work = dialer::dial(Arc::clone(&self.shared), address.clone(), timeout_ms);
+        let work = dialer::dial(Arc::clone(&self.shared), address.clone(), timeout_ms, purpose);
         self.on_runtime(work).await
     }
 

@@ -11,7 +11,7 @@ use super::Shared;
 use super::connection::Connection;
 use super::outgoing::Phase;
 use crate::core::clock::MonotonicMs;
-use crate::sync::message::{Chunk, Feed, Large};
+use crate::sync::message::Feed;
 use crate::transport::assembly::{Assembled, Assembler, AssemblyError};
 use crate::transport::close::CloseReason;
 use crate::transport::codec::decode;
@@ -38,11 +38,6 @@ enum Waited {
 }
 
 /// A step of putting a large value together.
-enum Part {
-    Large(Large),
-    Chunk(Chunk),
-}
-
 /// Reads one connection.
 pub(super) struct Reader {
     shared: Arc<Shared>,
@@ -193,18 +188,15 @@ impl Reader {
             let Some(frame) = self.decoder.next_frame()? else {
                 break;
             };
-            let (kind, body_len) = (frame.kind, frame.body_len);
+            let kind = frame.kind;
             let message = decode(kind, frame.payload)
                 .map_err(|error| CloseReason::Message { kind, error })?;
             match message {
                 None => {}
-                Some(Message::Feed(Feed::Large(large))) if self.limit_is_raised => {
-                    self.assemble(Part::Large(large), body_len).await?;
+                Some(Message::Feed(feed @ (Feed::Large(_) | Feed::Chunk(_)))) if self.limit_is_raised => {
+                    self.assemble(feed).await?;
                 }
-                Some(Message::Feed(Feed::Chunk(chunk))) if self.limit_is_raised => {
-                    self.assemble(Part::Chunk(chunk), body_len).await?;
-                }
-                Some(message) => self.deliver(message, body_len).await?,
+                Some(message) => self.deliver(message, false).await?,
             }
             // Whatever lies behind it is a frame that begins now, however long the delivery took.
             self.frame_began = self.shared.clock.monotonic();
@@ -212,9 +204,9 @@ impl Reader {
         Ok(())
     }
 
-    async fn deliver(&mut self, message: Message, body_len: usize) -> Result<(), CloseReason> {
+    async fn deliver(&mut self, message: Message, is_charged: bool) -> Result<(), CloseReason> {
         let events = &self.shared.events;
-        if !events.received(self.connection.id(), message, body_len) {
+        if !events.received(self.connection.id(), message, is_charged) {
             return Err(CloseReason::NotAccepted);
         }
         if !self.limit_is_raised {
@@ -249,14 +241,14 @@ impl Reader {
         Ok(())
     }
 
-    async fn assemble(&mut self, part: Part, body_len: usize) -> Result<(), CloseReason> {
+    async fn assemble(&mut self, part: Feed) -> Result<(), CloseReason> {
         let id = self.connection.id();
-        let entries = usize::from(matches!(part, Part::Large(_)));
+        let cost = part.cost();
         let outcome = self.take_part(part).await?;
-        self.shared.events.chunk_consumed(id, body_len, entries);
+        self.shared.events.charged(id, cost);
         match outcome {
             Assembled::Nothing => Ok(()),
-            Assembled::Complete(batch) => self.deliver(Message::Feed(Feed::Batch(batch)), 0).await,
+            Assembled::Complete(batch) => self.deliver(Message::Feed(Feed::Batch(batch)), true).await,
             Assembled::Refused {
                 lane,
                 lseq_to,
@@ -268,13 +260,14 @@ impl Reader {
         }
     }
 
-    async fn take_part(&mut self, part: Part) -> Result<Assembled, AssemblyError> {
+    async fn take_part(&mut self, part: Feed) -> Result<Assembled, AssemblyError> {
         let mut assembler = self.assembler.take().ok_or(AssemblyError::Interrupted)?;
         let may_block = assembler.may_block();
         let step = move || {
             let outcome = match part {
-                Part::Large(large) => assembler.on_large(large),
-                Part::Chunk(chunk) => assembler.on_chunk(&chunk),
+                Feed::Large(large) => assembler.on_large(large),
+                Feed::Chunk(chunk) => assembler.on_chunk(&chunk),
+                _ => Err(AssemblyError::Interrupted),
             };
             (assembler, outcome)
         };
