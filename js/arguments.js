@@ -27,7 +27,11 @@ function checkKeyLength(key, what) {
 
 function checkWellFormed(text, what) {
   if (text.isWellFormed()) return undefined;
-  return invalidArgument('invalid_text', `${what} has a lone surrogate, which is not valid Unicode text`, what);
+  return invalidArgument(
+    'invalid_text',
+    `${what} has a lone surrogate, which is not valid Unicode text`,
+    what,
+  );
 }
 
 /** Why this cannot be a value, given what was found inside it (`undefined`: neither text nor bytes). */

@@ -1,6 +1,14 @@
 'use strict';
 
-const { checkContent, checkCount, checkFlag, checkKey, checkNames, checkPrefix, guarded } = require('./arguments.js');
+const {
+  checkContent,
+  checkCount,
+  checkFlag,
+  checkKey,
+  checkNames,
+  checkPrefix,
+  guarded,
+} = require('./arguments.js');
 const { invalidArgument } = require('./error.js');
 const { textOf } = require('./key.js');
 const { checkPeer } = require('./peer.js');
@@ -28,7 +36,8 @@ function readEntriesOptions(given) {
 function readWatchArguments(prefix, given) {
   return guarded('options', () => {
     const failure =
-      (prefix === undefined ? undefined : checkPrefix(prefix, 'prefix')) ?? checkNames(given, ['signal'], 'options');
+      (prefix === undefined ? undefined : checkPrefix(prefix, 'prefix')) ??
+      checkNames(given, ['signal'], 'options');
     if (failure !== undefined) return { failure };
     const signal = given?.signal;
     const usable = typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function';

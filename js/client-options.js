@@ -38,9 +38,7 @@ class ClientOptions {
     this.enableDiscovery = false;
     this.discoveryHost = LOCALHOST;
     this.discoveryPort = DISCOVERY_PORT;
-    fallsBack(this, 'discoveryBroadcastHost', () =>
-      isLoopback(this.discoveryHost) ? LOCALHOST : EVERYBODY,
-    );
+    fallsBack(this, 'discoveryBroadcastHost', () => (isLoopback(this.discoveryHost) ? LOCALHOST : EVERYBODY));
     this.discoveryBroadcastPort = DISCOVERY_PORT;
     this.autoConnect = false;
 

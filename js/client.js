@@ -1,7 +1,13 @@
 'use strict';
 
 const { checkContent, checkCount, checkKey } = require('./arguments.js');
-const { readBatch, readEntriesOptions, readPeer, readTickOptions, readWatchArguments } = require('./calls.js');
+const {
+  readBatch,
+  readEntriesOptions,
+  readPeer,
+  readTickOptions,
+  readWatchArguments,
+} = require('./calls.js');
 const { frozenOptions } = require('./client-options.js');
 const { Entries } = require('./entries.js');
 const { ErrorCode, failure, notOpen, unexpected } = require('./error.js');
@@ -14,7 +20,7 @@ const { Result } = require('./result.js');
 const { Session } = require('./session.js');
 const { SyncResult } = require('./sync-result.js');
 const { TickResult } = require('./tick-result.js');
-const { contentOf, valueOf } = require('./value.js');
+const { contentOf, valueFrom } = require('./value.js');
 const { Watch } = require('./watch.js');
 
 const INTERVAL_MS_MAX = 2 ** 31 - 1;
@@ -99,7 +105,8 @@ class Client {
     const name = typeof key === 'string' ? key : textOf(key);
     if (name === undefined) return settled(checkKey(name));
     const found = session.hot.get(name);
-    if (typeof found === 'string' || typeof found === 'object') return Promise.resolve(Result.ok(valueOf(found)));
+    if (typeof found === 'string' || typeof found === 'object')
+      return Promise.resolve(Result.ok(valueFrom(found)));
     return settled(missing(session, name, found));
   }
 
@@ -190,7 +197,9 @@ class Client {
     if (session === undefined) return settled(notOpen());
     const wrong = checkCount(intervalMs, 1, INTERVAL_MS_MAX, 'intervalMs');
     if (wrong !== undefined) return settled(wrong);
-    return this.#ask((node) => node.startSync(intervalMs ?? (session.options.syncIntervalMs || SYNC_INTERVAL_MS)));
+    return this.#ask((node) =>
+      node.startSync(intervalMs ?? (session.options.syncIntervalMs || SYNC_INTERVAL_MS)),
+    );
   }
 
   stopSync() {

@@ -44,6 +44,7 @@ class Commits {
   // The addon knows us for as long as the node is open, so we may not keep the node alive in turn: a client
   // that nobody holds any more has to close. Only waiting writes hold it, until the addon has them.
   #node;
+  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: it is there to be held, not to be read
   #heldNode;
 
   /** `refusal(code, operation)`: the failure that a negative code stands for; it must not hold the node. */
@@ -82,7 +83,8 @@ class Commits {
 
   /** The addon's report: every ticket up to `highest` is settled. */
   settle(highest, results, failures) {
-    const failed = failures === null ? undefined : new Map(failures.map(({ ticket, error }) => [ticket, error]));
+    const failed =
+      failures === null ? undefined : new Map(failures.map(({ ticket, error }) => [ticket, error]));
     const mask = this.#resolvers.length - 1;
     for (let ticket = this.#next, at = 0; ticket <= highest; ticket += 1, at += 2) {
       const place = ticket & mask;

@@ -2,7 +2,7 @@
 
 const { Result } = require('./result.js');
 const { notOpen, unexpected } = require('./error.js');
-const { valueOf } = require('./value.js');
+const { valueFrom } = require('./value.js');
 
 const DONE = Object.freeze({ value: undefined, done: true });
 
@@ -40,7 +40,7 @@ class Entries {
     const { keys, values, versions } = this.#chunk;
     const at = this.#at;
     this.#at += 1;
-    const entry = { key: keys[at], value: valueOf(values[at]), version: versions[at] };
+    const entry = { key: keys[at], value: valueFrom(values[at]), version: versions[at] };
     return Promise.resolve({ value: entry, done: false });
   }
 

@@ -69,8 +69,7 @@ const unexpected = (cause) =>
 const invalidArgument = (kind, message, context) =>
   failure(ErrorCode.InvalidArgument, kind, message, { context });
 
-const notOpen = () =>
-  failure(ErrorCode.InvalidState, 'client_not_open', 'SDK client is not open');
+const notOpen = () => failure(ErrorCode.InvalidState, 'client_not_open', 'SDK client is not open');
 
 module.exports = {
   ErrorCode,

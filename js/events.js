@@ -71,7 +71,11 @@ class Events {
   // A listener that throws is its owner's bug: it is told, and nobody else's delivery suffers.
   #listenerFailed(event, cause) {
     const message = `a listener for ${event} failed: ${reasonOf(cause)}`;
-    const error = new SoftadastraError(ErrorCode.Unknown, message, { kind: 'listener_failed', context: event, cause });
+    const error = new SoftadastraError(ErrorCode.Unknown, message, {
+      kind: 'listener_failed',
+      context: event,
+      cause,
+    });
     if (event === 'error' || this.#listeners.get('error').size === 0) process.emitWarning(error);
     else this.#emit('error', error);
   }

@@ -155,7 +155,13 @@ export declare class Key {
 }
 
 /** What happens when two nodes wrote the same key without knowing of each other. */
-export type ConflictPolicy = 'lastWriteWins' | 'keepLocal' | 'keepRemote' | 'manual' | 'applyRemote' | 'custom';
+export type ConflictPolicy =
+  | 'lastWriteWins'
+  | 'keepLocal'
+  | 'keepRemote'
+  | 'manual'
+  | 'applyRemote'
+  | 'custom';
 
 /**
  * How a client is set up. The fields are plain and may be changed until {@link Client.open}, which reads
@@ -255,7 +261,15 @@ export declare class ClientOptions {
 }
 
 /** What a peer is to this node at the moment. */
-export type PeerState = 'available' | 'connecting' | 'connected' | 'disconnected' | 'stale' | 'expired' | 'faulted' | 'unknown';
+export type PeerState =
+  | 'available'
+  | 'connecting'
+  | 'connected'
+  | 'disconnected'
+  | 'stale'
+  | 'expired'
+  | 'faulted'
+  | 'unknown';
 
 /** Another node and where it listens. Where a Peer is taken, any object with its first three fields will do. */
 export declare class Peer {

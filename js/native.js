@@ -51,17 +51,27 @@ function find() {
   } catch (cause) {
     const missing = cause?.code === 'MODULE_NOT_FOUND' && wanted === name;
     return missing
-      ? refuse('addon_missing', `the addon for ${suffix} is missing: install ${name}@${VERSION}`, { context: name, cause })
-      : refuse('addon_broken', `the addon ${wanted} cannot be loaded: ${reasonOf(cause)}`, { context: name, cause });
+      ? refuse('addon_missing', `the addon for ${suffix} is missing: install ${name}@${VERSION}`, {
+          context: name,
+          cause,
+        })
+      : refuse('addon_broken', `the addon ${wanted} cannot be loaded: ${reasonOf(cause)}`, {
+          context: name,
+          cause,
+        });
   }
 }
 
 function checked(addon, wanted) {
   const version = addon.packageVersion();
   if (version === VERSION) return { addon };
-  return refuse('addon_version', `the addon ${wanted} is version ${version}, and this package is ${VERSION}`, {
-    context: wanted,
-  });
+  return refuse(
+    'addon_version',
+    `the addon ${wanted} is version ${version}, and this package is ${VERSION}`,
+    {
+      context: wanted,
+    },
+  );
 }
 
 let found;

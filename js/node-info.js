@@ -8,7 +8,8 @@ class NodeInfo {
   #takenAtMs;
 
   constructor(info) {
-    const { nodeId, displayName, hostname, osName, version, capabilities, startedAtMs, uptimeMs } = info ?? {};
+    const { nodeId, displayName, hostname, osName, version, capabilities, startedAtMs, uptimeMs } =
+      info ?? {};
     this.nodeId = nodeId ?? '';
     this.displayName = displayName || this.nodeId;
     this.hostname = hostname ?? '';

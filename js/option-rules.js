@@ -41,7 +41,9 @@ const label = (given) => {
   const wrong = text(given);
   if (wrong !== undefined) return wrong;
   if (given === '') return 'must not be empty';
-  return Buffer.byteLength(given) > LABEL_BYTES_MAX ? `must be at most ${LABEL_BYTES_MAX} bytes long` : undefined;
+  return Buffer.byteLength(given) > LABEL_BYTES_MAX
+    ? `must be at most ${LABEL_BYTES_MAX} bytes long`
+    : undefined;
 };
 
 const hostWhen = (feature) => (given, options) =>
@@ -113,7 +115,8 @@ const refuse = (message, name) => ({ failure: invalidArgument('invalid_option', 
 
 function checkWalPath({ enableWal, walPath }) {
   if (!enableWal) return undefined;
-  const wrong = typeof walPath !== 'string' ? 'path must be a string' : walPath === '' ? 'path is empty' : undefined;
+  const wrong =
+    typeof walPath !== 'string' ? 'path must be a string' : walPath === '' ? 'path is empty' : undefined;
   const reason = wrong ?? (text(walPath) === undefined ? undefined : `path ${text(walPath)}`);
   return reason === undefined ? undefined : refuse(`invalid WAL path: ${reason}`, 'walPath');
 }

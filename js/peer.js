@@ -48,7 +48,8 @@ function checkPeer(peer) {
   const { nodeId, host, port } = peer;
   if (typeof nodeId !== 'string' || nodeId === '') return refuse('nodeId must be a non-empty string');
   if (typeof host !== 'string' || host === '') return refuse('host must be a non-empty string');
-  if (!nodeId.isWellFormed() || !host.isWellFormed()) return refuse('nodeId and host must be valid Unicode text');
+  if (!nodeId.isWellFormed() || !host.isWellFormed())
+    return refuse('nodeId and host must be valid Unicode text');
   if (!Number.isInteger(port) || port < 1 || port > PORT_MAX) {
     return refuse(`port must be a whole number from 1 to ${PORT_MAX}`);
   }

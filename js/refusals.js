@@ -16,11 +16,19 @@ const BATCH_BYTES_MAX = 8 * 1024 * 1024;
  */
 function refusalOf(code, operation, bytesMax, poisoned) {
   if (code === NOT_OPEN) return notOpen();
-  if (code === POISONED) return poisoned() ?? failure(ErrorCode.IoError, 'poisoned', 'the log failed earlier');
+  if (code === POISONED)
+    return poisoned() ?? failure(ErrorCode.IoError, 'poisoned', 'the log failed earlier');
   if (code === BATCH_TOO_LARGE) {
-    return invalidArgument('batch_too_large', `operations are larger than ${BATCH_BYTES_MAX} bytes together`, 'operations');
+    return invalidArgument(
+      'batch_too_large',
+      `operations are larger than ${BATCH_BYTES_MAX} bytes together`,
+      'operations',
+    );
   }
-  return checkOperation(operation, bytesMax) ?? failure(ErrorCode.InternalError, 'unexpected', `unexpected refusal ${code}`);
+  return (
+    checkOperation(operation, bytesMax) ??
+    failure(ErrorCode.InternalError, 'unexpected', `unexpected refusal ${code}`)
+  );
 }
 
 function checkOperation({ key, value, keys, values }, bytesMax) {

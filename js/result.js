@@ -21,7 +21,8 @@ class Result {
     if (error instanceof SoftadastraError || typeof error?.code === 'string') {
       return new Result(error, undefined);
     }
-    const message = error instanceof Error ? error.message : typeof error === 'string' ? error : 'unknown error';
+    const message =
+      error instanceof Error ? error.message : typeof error === 'string' ? error : 'unknown error';
     return new Result(new SoftadastraError(ErrorCode.Unknown, message, { cause: error }), undefined);
   }
 

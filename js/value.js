@@ -74,7 +74,8 @@ class Value {
   }
 
   static {
-    rawOf = (value) => (typeof value === 'object' && value !== null && #raw in value ? value.#raw : undefined);
+    rawOf = (value) =>
+      typeof value === 'object' && value !== null && #raw in value ? value.#raw : undefined;
     adopt = (bytes) => {
       const value = new Value('');
       value.#raw = bytes;
@@ -93,6 +94,6 @@ function contentOf(value) {
 }
 
 /** A Value of what the addon gave, which nobody else holds: bytes are taken over, not copied. */
-const valueOf = (content) => (typeof content === 'string' ? new Value(content) : adopt(content));
+const valueFrom = (content) => (typeof content === 'string' ? new Value(content) : adopt(content));
 
-module.exports = { Value, contentOf, valueOf };
+module.exports = { Value, contentOf, valueFrom };

@@ -16,7 +16,17 @@ export function build() {
   if (isBuilt && readFileSync(stamp, 'utf8') === wanted) return;
   install();
   mkdirSync(target, { recursive: true });
-  must('npx', '--no-install', 'napi', 'build', '--platform', '--release', '--no-js', '--output-dir', 'js/native');
+  must(
+    'npx',
+    '--no-install',
+    'napi',
+    'build',
+    '--platform',
+    '--release',
+    '--no-js',
+    '--output-dir',
+    'js/native',
+  );
   writeFileSync(stamp, wanted);
 }
 
