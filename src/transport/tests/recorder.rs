@@ -10,7 +10,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
 use super::samples::hello;
-use crate::sync::message::{Lane, RefusalCode};
+use crate::core::limits::CHUNK_BYTES_MAX;
+use crate::sync::message::{Chunk, Feed, Lane, RefusalCode};
 use crate::transport::address::HostPort;
 use crate::transport::close::CloseReason;
 use crate::transport::codec::{decode, encode};
@@ -23,6 +24,9 @@ use crate::transport::tcp::{
 
 /// Longest that a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What a refusing owner says: 7 MiB.
+pub(super) const REFUSAL_FRAMES: usize = 28;
 
 #[derive(Debug)]
 pub(super) enum Event {
@@ -40,7 +44,7 @@ pub(super) enum Manner {
     Greets,
     /// Leaves that to the test.
     Waits,
-    /// Says HELLO back as goodbye, and does not accept it.
+    /// Says more than a socket holds, and does not accept it.
     Refuses,
     /// Has a bug.
     Panics,
@@ -81,7 +85,11 @@ impl ConnectionEvents for Recorder {
                 Manner::Greets => connection.greeted(),
                 Manner::Waits => {}
                 Manner::Refuses => {
-                    connection.send(&hello_frame("refusing")).unwrap();
+                    for _ in 0..REFUSAL_FRAMES {
+                        let bytes = vec![0; CHUNK_BYTES_MAX];
+                        let chunk = Message::Feed(Feed::Chunk(Chunk { bytes }));
+                        connection.send(&frame_of(&chunk)).unwrap();
+                    }
                     return false;
                 }
                 Manner::Panics => panic!("on purpose"),

@@ -119,7 +119,10 @@ async fn a_trickling_frame_is_dropped_and_a_pause_between_frames_is_not() {
         nonce: 1,
         wall_ms: 1,
     });
-    peer.write(&ping).await;
+    let (half, rest) = ping.split_at(6);
+    peer.write(half).await;
+    sleep(Duration::from_millis(50)).await;
+    peer.write(rest).await;
     assert!(matches!(node.received().await.0, Message::Ping { .. }));
     peer.write(&[200, 0, 0, 0, 2]).await;
     let trickle = async {
