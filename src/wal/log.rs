@@ -292,8 +292,9 @@ impl Log {
         self.write(self.used, head)
     }
 
-    /// Writes behind the end of the file. If there is no room, what was written of it is taken back, and the
-    /// log is as it was.
+    /// Writes behind the end of the file. If there is no room, what was written of it is taken back, durably,
+    /// so that a crash on a full disk leaves no unfinished end that there is no room to keep aside; the log is
+    /// then as it was.
     fn write_new(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WalError> {
         let Err(error) = self.file.write_at(offset, bytes) else {
             return Ok(());
@@ -303,10 +304,11 @@ impl Log {
             return Err(self.poison(error));
         }
         self.length_changed = true;
-        match self.file.set_len(self.allocated) {
-            Ok(()) => Err(error),
-            Err(cut) => Err(self.poison(WalError::Append(cut.into()))),
+        if let Err(cut) = self.file.set_len(self.allocated) {
+            return Err(self.poison(WalError::Append(cut.into())));
         }
+        self.flush()?;
+        Err(error)
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WalError> {
