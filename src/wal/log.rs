@@ -52,14 +52,14 @@ pub struct Log {
 }
 
 impl Log {
-    /// Goes on behind what was found, all of which is durable by now.
+    /// Goes on behind what was found, all of which is durable by now, and so is the length of the file.
     pub(super) fn resume(file: Box<dyn StorageFile>, found: &Scan, allocated: u64) -> Self {
         Self {
             file,
             header: found.header,
             used: found.end,
             allocated,
-            length_changed: !found.is_settled(),
+            length_changed: false,
             appended: found.last_frame,
             synced: found.last_frame,
             told_synced: found.known_synced,
