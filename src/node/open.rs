@@ -38,7 +38,10 @@ fn seeds() -> Result<Seeds, StoreError> {
     })
 }
 
-fn recover(options: &Options, durability: Durability) -> Result<(Opened, Option<LockGuard>), StoreError> {
+fn recover(
+    options: &Options,
+    durability: Durability,
+) -> Result<(Opened, Option<LockGuard>), StoreError> {
     let seeds = seeds()?;
     if !options.enable_wal {
         return Ok((recovery::in_memory(&options.node_id, &seeds), None));
@@ -55,9 +58,17 @@ fn recover(options: &Options, durability: Durability) -> Result<(Opened, Option<
 
 pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node, Failure> {
     options.validate()?;
-    let durability = if options.auto_flush { Durability::Synced } else { Durability::Written };
+    let durability = if options.auto_flush {
+        Durability::Synced
+    } else {
+        Durability::Written
+    };
     let (opened, lock) = recover(&options, durability)?;
-    let Opened { committer, map, report } = opened;
+    let Opened {
+        committer,
+        map,
+        report,
+    } = opened;
     if report.copy_noticed {
         tracing::warn!(node = %options.node_id, "the folder is a copy: this node writes under a new identity");
         events.identity(IdentityEvent::CopyNoticed);
@@ -88,8 +99,11 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         is_refusing: AtomicBool::new(false),
         wants_changes: AtomicBool::new(false),
     });
-    let thread = committer::start(&shared, committer)
-        .map_err(|error| Failure::internal("failed to start the committer").because(error.to_string()).retryable())?;
+    let thread = committer::start(&shared, committer).map_err(|error| {
+        Failure::internal("failed to start the committer")
+            .because(error.to_string())
+            .retryable()
+    })?;
     Ok(Node {
         shared,
         commit_thread: Mutex::new(Some(thread)),
