@@ -149,6 +149,11 @@ impl From<StoreError> for Failure {
             StoreError::Entropy(cause) => Self::new(ErrorCode::Io, "no_randomness", message)
                 .because(cause)
                 .retryable(),
+            StoreError::MissingLog { path, .. } => Self {
+                local_state_valid: false,
+                ..Self::new(ErrorCode::Io, "wal_missing", message)
+            }
+            .about(path),
             StoreError::Record { ref path, .. } => Self {
                 local_state_valid: false,
                 ..Self::new(ErrorCode::Store, "record_malformed", message)

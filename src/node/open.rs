@@ -49,7 +49,11 @@ fn recover(
     let place = ResolvedPath::resolve(&options.wal_path, options.create_dirs)?;
     let storage = place.storage();
     // What is not a log of ours is told as that, before a lock is left beside it.
-    Log::probe(&storage, &place.name)?;
+    let is_there = Log::probe(&storage, &place.name)?;
+    if !is_there && let Some(companion) = recovery::companion_of(&storage, &place.name)? {
+        let path = options.wal_path.clone();
+        return Err(StoreError::MissingLog { path, companion });
+    }
     let lock = LockGuard::acquire(&place.path())?;
     let opened = recovery::open(&storage, &place.name, &options.node_id, durability, &seeds)?;
     lock.claim_log()?;

@@ -12,6 +12,9 @@ use crate::wal::log::Log;
 use crate::wal::recovery::Recovery;
 use crate::wal::storage::Storage;
 
+/// What a checkpoint's name ends in. This version writes none, and must not mistake its data for nothing.
+const CHECKPOINT_SUFFIX: &str = ".checkpoint";
+
 /// Random bytes that an open may need; drawn by the driver.
 #[derive(Debug, Clone, Copy)]
 pub struct Seeds {
@@ -116,6 +119,25 @@ impl Replay {
             Record::Pruned { lseq } => ledger.pruned = ledger.pruned.max(lseq),
         }
     }
+}
+
+/// A file that only a log can have left beside it, for a log that is not there itself.
+///
+/// # Errors
+/// If the directory cannot be read.
+pub fn companion_of(storage: &dyn Storage, name: &str) -> Result<Option<String>, StoreError> {
+    let failed = |error: std::io::Error| WalError::Open {
+        file: storage.shown(name),
+        cause: error.into(),
+    };
+    let companions =
+        [lease::LEASE_SUFFIX, CHECKPOINT_SUFFIX].map(|suffix| format!("{name}{suffix}"));
+    let found = storage
+        .list()
+        .map_err(failed)?
+        .into_iter()
+        .find(|file| companions.contains(file));
+    Ok(found.map(|file| storage.shown(&file)))
 }
 
 /// Opens the store whose log is `name` in `storage`, for a node labelled `node_id`.
