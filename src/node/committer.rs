@@ -154,6 +154,9 @@ impl CommitThread {
                 .replica
                 .received_durably(*token, *peer, *position, now);
         }
+        for token in &committed.refused {
+            machine.replica.received_in_vain(*token);
+        }
         machine.replica.send_all(now, &map);
         shared.carry_out(&mut machine, now, &map);
     }

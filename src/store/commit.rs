@@ -38,6 +38,8 @@ pub struct Committed {
     pub receipts: Vec<Receipt>,
     /// Acknowledgements that peers are owed: the asker's token, the peer, and where its feed is held up to.
     pub acknowledge: Vec<(u64, Origin, FeedPosition)>,
+    /// Tokens of the peers whose entries were left out, because what comes before them was refused earlier.
+    pub refused: Vec<u64>,
     /// The last local sequence of the group.
     pub last_lseq: u64,
     /// Everything up to this local sequence is durable.
@@ -183,6 +185,9 @@ impl Committer {
                 }
                 Request::Batch { ticket, operations } => {
                     group.write_all(ticket, operations, map, &mut self.ledger, wall, common);
+                }
+                Request::Received(received) if !group.follows(&received, &self.ledger) => {
+                    committed.refused.push(received.token);
                 }
                 Request::Received(received) => {
                     committed

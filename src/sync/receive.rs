@@ -69,6 +69,10 @@ impl Replica {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
+        if link.receiving.rewound {
+            // It comes again, behind what could not be stored.
+            return;
+        }
         let nack = Nack {
             lane,
             lseq,
@@ -83,9 +87,14 @@ impl Replica {
     }
 
     fn batch(&mut self, id: LinkId, link: &mut Link, batch: Batch) -> Result<(), &'static str> {
-        if batch.from > link.receiving.pending.get(batch.lane) || batch.from > batch.to {
+        let has_gap = batch.from > link.receiving.pending.get(batch.lane);
+        if has_gap && link.receiving.rewound {
+            return Ok(());
+        }
+        if has_gap || batch.from > batch.to {
             return Err("a gap in the feed");
         }
+        link.receiving.rewound = false;
         for entry in &batch.entries {
             let is_replicated = Namespace::of(entry.key()).is_some_and(Namespace::is_replicated);
             let is_numbered = (1..=SEQUENCE_MAX).contains(&entry.dot.sequence) && entry.version > 0;
@@ -136,6 +145,11 @@ impl Replica {
         };
         link.receiving.commits = link.receiving.commits.saturating_sub(1);
         link.receiving.pending = link.receiving.held;
+        link.receiving.handed = link.receiving.recorded;
+        if std::mem::replace(&mut link.receiving.rewound, true) {
+            // The peer was told already.
+            return;
+        }
         let lseq = link.receiving.held.own;
         let nack = Nack {
             lane: super::message::Lane::Own,
@@ -257,12 +271,18 @@ impl Replica {
     }
 }
 
-fn take_in(id: LinkId, link: &mut Link, entries: Vec<crate::store::entry::Entry>) -> Request {
+/// What moves the cursor to what is pending, with the entries that it takes.
+pub(super) fn take_in(
+    id: LinkId,
+    link: &mut Link,
+    entries: Vec<crate::store::entry::Entry>,
+) -> Request {
     link.receiving.commits += 1;
     let position = link.position(link.receiving.pending);
     Request::Received(Received {
         peer: link.origin,
         token: id,
+        from: std::mem::replace(&mut link.receiving.handed, position),
         position,
         entries,
     })
