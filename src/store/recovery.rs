@@ -64,11 +64,7 @@ impl Replay {
     fn frame(&mut self, body: &[u8]) -> Result<(), crate::core::bytes::DecodeError> {
         let mut records = Vec::new();
         decode(body, &mut self.origins, |record| records.push(record))?;
-        // All entries of a frame that holds a cursor came from that peer.
-        let from = records.iter().find_map(|record| match record {
-            Record::Cursor { peer, .. } => Some(*peer),
-            _ => None,
-        });
+        let from = giver(&records);
         for record in records {
             self.record(record, from);
         }
@@ -104,6 +100,8 @@ impl Replay {
                     ledger.last_applied_remote = ledger.last_applied_remote.max(entry.dot.sequence);
                 }
                 ledger.last_lseq = ledger.last_lseq.max(lseq);
+                // What this node wrote may lie in one frame with what came from a peer.
+                let from = from.filter(|_| entry.dot.origin != ledger.origin);
                 self.map.install(entry, lseq, from);
             }
             Record::Cursor { peer, position } => {
@@ -119,6 +117,17 @@ impl Replay {
             Record::Pruned { lseq } => ledger.pruned = ledger.pruned.max(lseq),
         }
     }
+}
+
+/// The peer that a frame's foreign entries came from. If they may have come from several, nobody: the feed
+/// does not leave out for a peer what it may not have.
+fn giver(records: &[Record]) -> Option<Origin> {
+    let mut peers = records.iter().filter_map(|record| match record {
+        Record::Cursor { peer, .. } => Some(*peer),
+        _ => None,
+    });
+    let first = peers.next()?;
+    peers.all(|peer| peer == first).then_some(first)
 }
 
 /// A file that only a log can have left beside it, for a log that is not there itself.
