@@ -28,6 +28,8 @@ pub struct Held {
 /// What an install changed in the feed, for those who count along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Installed {
+    /// The replaced entry's local sequence, if there was one.
+    pub replaced: Option<u64>,
     /// The replaced entry's local sequence, if it was tracked for delivery.
     pub untracked: Option<u64>,
     /// The new entry's local sequence, if it is tracked for delivery.
@@ -191,9 +193,11 @@ impl EntryMap {
             if let Some(lane) = self.lane_of(&replaced.entry) {
                 lane.remove(&replaced.lseq);
             }
-            let untracked = self.tracked(&replaced.entry, replaced.lseq);
+            let replaced_lseq = replaced.lseq;
+            let untracked = self.tracked(&replaced.entry, replaced_lseq);
             self.views.keep_replaced(replaced.entry);
             return Installed {
+                replaced: Some(replaced_lseq),
                 untracked,
                 tracked,
                 dot,
@@ -210,6 +214,7 @@ impl EntryMap {
                 .map_or(0, |held| key_hash(held.entry.key()))
         });
         Installed {
+            replaced: None,
             untracked: None,
             tracked,
             dot,
