@@ -123,10 +123,11 @@ impl Committer {
     ) -> Result<Committed, Box<Refused>> {
         let counters = (
             self.ledger.last_sequence,
+            self.ledger.reserved_sequence,
             self.ledger.last_lseq,
             self.ledger.clock,
-            self.origins.len(),
         );
+        let origins = self.origins.len();
         let tickets = requests.iter().filter_map(Request::ticket).collect();
         let tokens = requests.iter().filter_map(Request::token).collect();
         let must_sync = self.durability == Durability::Synced
@@ -140,11 +141,11 @@ impl Committer {
         if let Err(error) = self.write(&group, &peers, pruned, must_sync) {
             (
                 self.ledger.last_sequence,
+                self.ledger.reserved_sequence,
                 self.ledger.last_lseq,
                 self.ledger.clock,
-                _,
             ) = counters;
-            self.origins.forget_from(counters.3);
+            self.origins.forget_from(origins);
             return Err(Box::new(Refused {
                 error,
                 tickets,
