@@ -70,16 +70,15 @@ impl World {
     }
 
     pub(super) fn now(&self, host: usize) -> Now {
-        let wall = 1_700_000_000_000_i64
-            + i64::try_from(self.at).unwrap()
-            + self.hosts[host].skew_ms;
+        let wall =
+            1_700_000_000_000_i64 + i64::try_from(self.at).unwrap() + self.hosts[host].skew_ms;
         Now {
             monotonic: MonotonicMs(self.at + 1),
             wall: WallMs(u64::try_from(wall).unwrap()),
         }
     }
 
-    fn say(&self, what: impl FnOnce() -> String) {
+    pub(super) fn say(&self, what: impl FnOnce() -> String) {
         if self.trace {
             eprintln!("{:>8} {}", self.at, what());
         }
@@ -88,7 +87,12 @@ impl World {
     pub(super) fn open(&mut self, host: usize) {
         if !self.hosts[host].is_running() {
             self.hosts[host].open(&mut self.dice);
-            self.say(|| format!("{host} opens, origin {}", self.hosts[host].up().replica.origin()));
+            self.say(|| {
+                format!(
+                    "{host} opens, origin {}",
+                    self.hosts[host].up().replica.origin()
+                )
+            });
         }
     }
 
@@ -158,7 +162,13 @@ impl World {
             None => Operation::remove(key),
         };
         let operation = operation.unwrap();
-        self.request(host, Request::Write { ticket: 1, operation });
+        self.request(
+            host,
+            Request::Write {
+                ticket: 1,
+                operation,
+            },
+        );
     }
 
     pub(super) fn request(&mut self, host: usize, request: Request) {
@@ -190,8 +200,10 @@ impl World {
         let outcome = running.committer.commit(group, &running.map, now.wall);
         match outcome {
             Ok(mut committed) => {
-                let entries: Vec<Entry> =
-                    committed.entries().map(|(entry, _)| entry.clone()).collect();
+                let entries: Vec<Entry> = committed
+                    .entries()
+                    .map(|(entry, _)| entry.clone())
+                    .collect();
                 let first = committed.last_lseq + 1 - entries.len() as u64;
                 for (place, entry) in entries.into_iter().enumerate() {
                     self.note(host, first + place as u64, entry);
@@ -208,7 +220,9 @@ impl World {
                 let (last, durable) = (committed.last_lseq, committed.durable_lseq);
                 running.replica.committed(&installed, last, durable, now);
                 for (token, peer, position) in &committed.acknowledge {
-                    running.replica.received_durably(*token, *peer, *position, now);
+                    running
+                        .replica
+                        .received_durably(*token, *peer, *position, now);
                 }
                 for token in &committed.refused {
                     running.replica.received_in_vain(*token);
@@ -254,6 +268,8 @@ impl World {
         let Ok(durable) = running.committer.sync() else {
             return;
         };
+        self.say(|| format!("{host} synced to {durable}"));
+        let running = self.hosts[host].up_mut();
         running.replica.committed(&[], durable, durable, now);
         running.replica.send_all(now, &running.map);
         self.hosts[host].settle(durable);
@@ -318,7 +334,9 @@ impl World {
                 end.greeted = true;
                 let now = self.now(host);
                 let running = self.hosts[host].up_mut();
-                running.replica.connected(link, &greeting, now, &running.map);
+                running
+                    .replica
+                    .connected(link, &greeting, now, &running.map);
             }
             Packet::Feed(feed) => {
                 if matches!(feed, Feed::Large(_) | Feed::Chunk(_)) {
@@ -338,7 +356,9 @@ impl World {
     pub(super) fn hand_in(&mut self, host: usize, link: LinkId, feed: Feed, charged: bool) {
         let now = self.now(host);
         let running = self.hosts[host].up_mut();
-        running.replica.received(link, feed, charged, now, &running.map);
+        running
+            .replica
+            .received(link, feed, charged, now, &running.map);
     }
 
     /// The next event, unless it lies behind `until`.
@@ -417,9 +437,18 @@ fn shown(feed: &Feed) -> String {
             let keys: Vec<String> = batch
                 .entries
                 .iter()
-                .map(|entry| format!("{}@{}", String::from_utf8_lossy(&entry.key()[1..]), entry.dot.sequence))
+                .map(|entry| {
+                    format!(
+                        "{}@{}",
+                        String::from_utf8_lossy(&entry.key()[1..]),
+                        entry.dot.sequence
+                    )
+                })
                 .collect();
-            format!("batch {:?} ({}, {}] {keys:?}", batch.lane, batch.from, batch.to)
+            format!(
+                "batch {:?} ({}, {}] {keys:?}",
+                batch.lane, batch.from, batch.to
+            )
         }
         Feed::Large(large) => format!("large {:?} ({}, {}]", large.lane, large.from, large.to),
         Feed::Chunk(chunk) => format!("chunk of {}", chunk.bytes.len()),
