@@ -109,6 +109,7 @@ impl Replica {
         let place = link.receiving.pending.get_mut(batch.lane);
         *place = batch.to.max(*place);
         link.proof.equal_at = None;
+        link.receiving.end = None;
         self.outputs
             .push_back(Output::Commit(take_in(id, link, batch.entries)));
         Ok(())
