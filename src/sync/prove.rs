@@ -62,7 +62,10 @@ impl Replica {
             let sending = &link.sending;
             let can_be_quiet = sending.started && !link.is_owed() && sending.large.is_none();
             let mine = can_be_quiet.then(|| self.end_of(link, map))?;
-            let can_compare = link.receiving.end.is_some_and(|end| is_settled(link, &mine, &end));
+            let can_compare = link
+                .receiving
+                .end
+                .is_some_and(|end| is_settled(link, &mine, &end));
             (is_news(link, &mine) || can_compare).then(|| {
                 let quiet = link.active_at.after(PROVE_DELAY_MS);
                 quiet.max(sending.paused_until)
