@@ -6,8 +6,8 @@ use super::message::{Ack, Batch, Cursor, Feed, Nack, Positions, RefusalCode};
 use super::options::{BATCH_COST, WINDOW_COST};
 use super::replica::{Output, Replica};
 use crate::core::clock::Now;
-use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::core::identity::Origin;
+use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::Namespace;
 use crate::store::ledger::FeedPosition;
 use crate::store::map::EntryMap;
@@ -67,7 +67,9 @@ impl Replica {
             link.receiving.consumed += cost;
             if is_overdrawn(link) {
                 self.outputs.push_back(Output::Close(id, OVERDRAWN));
-            } else if link.receiving.consumed + WINDOW_COST > link.receiving.granted + WINDOW_COST / 4 {
+            } else if link.receiving.consumed + WINDOW_COST
+                > link.receiving.granted + WINDOW_COST / 4
+            {
                 let ack = acknowledgement(link);
                 self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
             }
@@ -288,6 +290,18 @@ impl Replica {
         } else if nack.retryable {
             self.retry(link, now, map);
         } else {
+            let refused = (nack.lane, nack.lseq);
+            if let Some(large) = link.sending.large
+                && (large.lane, large.lseq) == refused
+            {
+                // Refused before all of it was sent: the feed goes on behind it, and so will the cursor.
+                link.sending.large = None;
+                link.sending.large_abandoned = true;
+                for place in [&mut link.sending.sent, &mut link.sending.told] {
+                    let place = place.get_mut(large.lane);
+                    *place = large.lseq.max(*place);
+                }
+            }
             self.park(link.origin, nack.lseq, nack.code as u8, map, now.monotonic);
         }
     }
