@@ -1,5 +1,5 @@
-// Installs, builds, and runs everything: lints, Rust tests, package checks, JavaScript tests. What fails does
-// not stop the rest; the last line counts all of them.
+// Installs, builds, and runs everything: lints, Rust tests, package checks, JavaScript tests; or only the
+// groups that are named. What fails does not stop the rest; the last line counts all of them.
 import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
@@ -17,10 +17,10 @@ const sum = (output, pattern) =>
   [...output.matchAll(pattern)].reduce((all, [, count]) => all + Number(count), 0);
 
 /** A step that is one check: it passes or fails as a whole. */
-const check = (name, ...command) => ({ name, command });
+const check = (group, name, ...command) => ({ group, name, command });
 
 /** A step that counts its own tests. */
-const suite = (name, passed, failed, ...command) => ({ name, passed, failed, command });
+const suite = (group, name, passed, failed, ...command) => ({ group, name, passed, failed, command });
 
 const rust = hasNextest
   ? suite(
@@ -43,12 +43,20 @@ const rust = hasNextest
     );
 
 const steps = [
-  check('formatting and lints of JavaScript', 'npx', '--no-install', 'biome', 'check', '--error-on-warnings'),
-  check('types', 'npx', '--no-install', 'tsc', '-p', '__test__/types'),
-  check('formatting of Rust', 'cargo', 'fmt', '--check'),
-  check('lints of Rust', 'cargo', 'clippy', '--all-targets', '--quiet', '--', '-D', 'warnings'),
+  check(
+    'lints',
+    'formatting and lints of JavaScript',
+    'npx',
+    '--no-install',
+    'biome',
+    'check',
+    '--error-on-warnings',
+  ),
+  check('lints', 'types', 'npx', '--no-install', 'tsc', '-p', '__test__/types'),
+  check('lints', 'formatting of Rust', 'cargo', 'fmt', '--check'),
+  check('lints', 'lints of Rust', 'cargo', 'clippy', '--all-targets', '--quiet', '--', '-D', 'warnings'),
   rust,
-  check('packaging', process.execPath, 'scripts/package.js'),
+  check('package', 'packaging', process.execPath, 'scripts/package.js'),
   check(
     'the package for package managers',
     'npx',
@@ -57,7 +65,14 @@ const steps = [
     '--strict',
     'dist/softadastra-sdk-0.1.0.tgz',
   ),
-  check('the package for TypeScript', 'npx', '--no-install', 'attw', 'dist/softadastra-sdk-0.1.0.tgz'),
+  check(
+    'package',
+    'the package for TypeScript',
+    'npx',
+    '--no-install',
+    'attw',
+    'dist/softadastra-sdk-0.1.0.tgz',
+  ),
   suite(
     'JavaScript tests',
     /^. pass (\d+)/gm,
@@ -96,7 +111,8 @@ install();
 build();
 const counts = { passed: 0, failed: 0 };
 const failedSteps = [];
-for (const step of steps) {
+const groups = process.argv.slice(2);
+for (const step of steps.filter(({ group }) => groups.length === 0 || groups.includes(group))) {
   const { passed, failed } = await take(step);
   counts.passed += passed;
   counts.failed += failed;
