@@ -31,8 +31,8 @@ pub(super) const REFUSAL_FRAMES: usize = 28;
 #[derive(Debug)]
 pub(super) enum Event {
     Opened(Arc<Connection>),
-    Received(Message, usize),
-    Consumed(usize, usize),
+    Received(Message, bool),
+    Charged(u64),
     Refused(Lane, u64, RefusalCode),
     Closed(CloseReason),
 }
@@ -70,15 +70,15 @@ impl Recorder {
 }
 
 impl ConnectionEvents for Recorder {
-    fn opened(&self, connection: &Arc<Connection>, role: Role) {
+    fn opened(&self, connection: &Arc<Connection>, role: Role, _purpose: u64) {
         assert_eq!(connection.role(), role);
         self.connections.lock().push(Arc::clone(connection));
         self.tell(Event::Opened(Arc::clone(connection)));
     }
 
-    fn received(&self, id: ConnectionId, message: Message, body_len: usize) -> bool {
+    fn received(&self, id: ConnectionId, message: Message, is_charged: bool) -> bool {
         let is_hello = matches!(message, Message::Hello(_));
-        self.tell(Event::Received(message, body_len));
+        self.tell(Event::Received(message, is_charged));
         if is_hello {
             let connection = self.connection(id);
             match self.manner {
@@ -102,8 +102,8 @@ impl ConnectionEvents for Recorder {
         *self.heard.lock() += 1;
     }
 
-    fn chunk_consumed(&self, _id: ConnectionId, body_len: usize, entries: usize) {
-        self.tell(Event::Consumed(body_len, entries));
+    fn charged(&self, _id: ConnectionId, cost: u64) {
+        self.tell(Event::Charged(cost));
     }
 
     fn refused(&self, _id: ConnectionId, lane: Lane, lseq_to: u64, code: RefusalCode) {
@@ -177,9 +177,9 @@ impl Node {
         }
     }
 
-    pub(super) async fn received(&mut self) -> (Message, usize) {
+    pub(super) async fn received(&mut self) -> (Message, bool) {
         match self.next().await {
-            Event::Received(message, body_len) => (message, body_len),
+            Event::Received(message, is_charged) => (message, is_charged),
             other => panic!("instead of a message: {other:?}"),
         }
     }
@@ -197,7 +197,7 @@ impl Node {
         other: &mut Self,
         address: &HostPort,
     ) -> (Arc<Connection>, Arc<Connection>) {
-        let here = self.transport.dial(address, 5_000).await.unwrap();
+        let here = self.transport.dial(address, 5_000, 0).await.unwrap();
         assert_eq!(self.opened().await.id(), here.id());
         let there = other.opened().await;
         here.send(&hello_frame("here")).unwrap();

@@ -94,7 +94,7 @@ async fn a_silent_peer_is_dropped_whichever_side_called() {
     let deaf = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = deaf.local_addr().unwrap().port();
     let address = crate::transport::address::HostPort::new("127.0.0.1", port).unwrap();
-    let connection = node.transport.dial(&address, 5_000).await.unwrap();
+    let connection = node.transport.dial(&address, 5_000, 0).await.unwrap();
     connection.send(&hello_frame("a")).unwrap();
     assert_eq!(reason_for(&mut node).await, CloseReason::HelloTimeout);
 }
