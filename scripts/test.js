@@ -17,70 +17,42 @@ const sum = (output, pattern) =>
   [...output.matchAll(pattern)].reduce((all, [, count]) => all + Number(count), 0);
 
 /** A step that is one check: it passes or fails as a whole. */
-const check = (group, name, ...command) => ({ group, name, command });
+const check = (group, name, command) => ({ group, name, command });
 
 /** A step that counts its own tests. */
-const suite = (group, name, passed, failed, ...command) => ({ group, name, passed, failed, command });
+const suite = (group, name, passed, failed, command) => ({ group, name, passed, failed, command });
+
+const dist = 'dist/softadastra-sdk-0.1.0.tgz';
+const npx = (...command) => ['npx', '--no-install', ...command];
 
 const rust = hasNextest
-  ? suite(
-      'Rust tests',
-      /(\d+) passed/g,
-      /(\d+) (?:failed|timed out)/g,
+  ? suite('rust', 'Rust tests', /(\d+) passed/g, /(\d+) (?:failed|timed out)/g, [
       'cargo',
       'nextest',
       'run',
       '--no-default-features',
-    )
-  : suite(
-      'Rust tests',
-      /(\d+) passed/g,
-      /(\d+) failed/g,
+    ])
+  : suite('rust', 'Rust tests', /(\d+) passed/g, /(\d+) failed/g, [
       'cargo',
       'test',
       '--no-default-features',
       '--no-fail-fast',
-    );
+    ]);
 
 const steps = [
-  check(
-    'lints',
-    'formatting and lints of JavaScript',
-    'npx',
-    '--no-install',
-    'biome',
-    'check',
-    '--error-on-warnings',
-  ),
-  check('lints', 'types', 'npx', '--no-install', 'tsc', '-p', '__test__/types'),
-  check('lints', 'formatting of Rust', 'cargo', 'fmt', '--check'),
-  check('lints', 'lints of Rust', 'cargo', 'clippy', '--all-targets', '--quiet', '--', '-D', 'warnings'),
+  check('lints', 'formatting and lints of JavaScript', npx('biome', 'check', '--error-on-warnings')),
+  check('lints', 'types', npx('tsc', '-p', '__test__/types')),
+  check('lints', 'formatting of Rust', ['cargo', 'fmt', '--check']),
+  check('lints', 'lints of Rust', ['cargo', 'clippy', '--all-targets', '--quiet', '--', '-D', 'warnings']),
   rust,
-  check('package', 'packaging', process.execPath, 'scripts/package.js'),
-  check(
-    'the package for package managers',
-    'npx',
-    '--no-install',
-    'publint',
-    '--strict',
-    'dist/softadastra-sdk-0.1.0.tgz',
-  ),
-  check(
-    'package',
-    'the package for TypeScript',
-    'npx',
-    '--no-install',
-    'attw',
-    'dist/softadastra-sdk-0.1.0.tgz',
-  ),
-  suite(
-    'JavaScript tests',
-    /^. pass (\d+)/gm,
-    /^. (?:fail|cancelled) (\d+)/gm,
+  check('package', 'packaging', [process.execPath, 'scripts/package.js']),
+  check('package', 'the package for package managers', npx('publint', '--strict', dist)),
+  check('package', 'the package for TypeScript', npx('attw', dist)),
+  suite('javascript', 'JavaScript tests', /^. pass (\d+)/gm, /^. (?:fail|cancelled) (\d+)/gm, [
     process.execPath,
     '--test',
     ...tests,
-  ),
+  ]),
 ];
 
 /** Runs a step, showing what it says; `{ passed, failed }`. */
