@@ -15,6 +15,8 @@ const STATUS_SPAN = 4;
 
 /** A power of two, so that a ticket finds its place with a mask. */
 const CAPACITY = 1024;
+/** A burst that is longer than this does not wait for its own end before the committer begins with it. */
+const WAKE_EVERY = 2048;
 /** How long to wait for room that was taken by others than our own writes, of which no commit tells us. */
 const ROOM_RETRY_MS = 5;
 
@@ -39,7 +41,7 @@ class Commits {
   #waitingFrom = 0;
   #askingForRoom = false;
   #idleCallbacks = [];
-  #waking = false;
+  #unwoken = 0;
   #wake;
   // The addon knows us for as long as the node is open, so we may not keep the node alive in turn: a client
   // that nobody holds any more has to close. Only waiting writes hold it, until the addon has them.
@@ -54,7 +56,7 @@ class Commits {
     this.#node = new WeakRef(node);
     this.#refusal = refusal;
     this.#wake = () => {
-      this.#waking = false;
+      this.#unwoken = 0;
       hot.wake();
     };
   }
@@ -143,11 +145,10 @@ class Commits {
     this.#resolvers[place] = resolve;
     this.#kinds[place] = kind;
     this.#last = ticket;
-    if (!this.#waking) {
-      this.#waking = true;
-      // After this turn of the event loop: a burst of writes wakes the committer once.
-      process.nextTick(this.#wake);
-    }
+    this.#unwoken += 1;
+    // When this turn of the event loop is over: a burst of writes wakes the committer once.
+    if (this.#unwoken === 1) process.nextTick(this.#wake);
+    else if (this.#unwoken % WAKE_EVERY === 0) this.#hot.wake();
   }
 
   #grow() {
