@@ -28,6 +28,12 @@ test('awaiting a watch holds the process', async () => {
   assert.deepEqual([code, stdout, stderr], [0, 'a\n', '']);
 });
 
+test('a client that nobody holds any more closes, after its writes', async (t) => {
+  const walPath = path.join(temporaryFolder(t), 'node.wal');
+  const { code, stdout, stderr } = await runProgram(['--expose-gc', program('dropped'), walPath]);
+  assert.deepEqual([code, stdout, stderr], [0, '100\n', '']);
+});
+
 for (const [way, expected] of Object.entries({ exit: 3, close: 3, throw: 1, reject: 1 })) {
   test(`leaving while it writes is clean: ${way}`, async (t) => {
     const walPath = path.join(temporaryFolder(t), 'node.wal');
