@@ -14,11 +14,9 @@ use napi::sys;
 
 use super::channel::Channel;
 use super::listener::{Event, Pending, Settled};
-use super::text::{TextError, bytes_of, value_of, with_text};
-use crate::core::limits::KEY_BYTES_MAX;
+use super::text::{TextError, bytes_of, value_of, with_stored_key, with_text};
 use crate::node::queue::NotQueued;
 use crate::node::{Node, Operation};
-use crate::store::entry::Namespace;
 use crate::store::error::StoreError;
 
 /// Why a call did nothing, as JavaScript sees it.
@@ -365,34 +363,12 @@ unsafe extern "C" fn batch(env: sys::napi_env, info: sys::napi_callback_info) ->
     }
 }
 
-/// Runs `read` with a key as it is stored.
-unsafe fn with_key<R>(
-    env: sys::napi_env,
-    key: sys::napi_value,
-    read: impl FnOnce(&[u8]) -> R,
-) -> Result<R, Refused> {
-    let mut stored = [Namespace::User as u8; 1 + KEY_BYTES_MAX];
-    // SAFETY: as for this function.
-    let outcome = unsafe {
-        with_text(env, key, |key| {
-            crate::store::operation::check_key(key)?;
-            let place = stored
-                .get_mut(1..=key.len())
-                .ok_or(StoreError::KeyTooLong { bytes: key.len() })?;
-            place.copy_from_slice(key);
-            Ok::<_, StoreError>(key.len())
-        })
-    };
-    let length = outcome??;
-    Ok(read(stored.get(..=length).unwrap_or_default()))
-}
-
 unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {
         call(env, info, |hot, [key]| {
             hot.check()?;
-            with_key(env, key, |key| {
+            let found = with_stored_key(env, key, |key| {
                 COPY.with_borrow_mut(|copy| {
                     let found = hot.node.read(key, |value, ascii| {
                         if value.len() > COPIED_BYTES_MAX {
@@ -410,7 +386,8 @@ unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> s
                         (Some(None), None) => ptr::null_mut(),
                     }
                 })
-            })
+            });
+            Ok(found??)
         })
     }
 }
@@ -422,9 +399,11 @@ unsafe extern "C" fn contains(
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {
         call(env, info, |hot, [key]| {
-            let held = hot
-                .check()
-                .and_then(|()| with_key(env, key, |key| hot.node.read(key, |_, _| ())));
+            let held = hot.check().and_then(|()| {
+                Ok(with_stored_key(env, key, |key| {
+                    hot.node.read(key, |_, _| ())
+                })??)
+            });
             let mut value = ptr::null_mut();
             sys::napi_get_boolean(env, matches!(held, Ok(Some(()))), &mut value);
             Ok(value)

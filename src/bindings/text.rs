@@ -1,9 +1,15 @@
 //! Strings between JavaScript and bytes. JavaScript's strings are UTF-16 and may hold lone surrogates, which
 //! no UTF-8 can say: writing such a string is refused, because reading it would give another one.
 
+use std::mem::MaybeUninit;
 use std::ptr;
 
 use napi::sys;
+
+use crate::core::limits::KEY_BYTES_MAX;
+use crate::store::entry::Namespace;
+use crate::store::error::StoreError;
+use crate::store::operation::check_key;
 
 /// Strings up to this many bytes are read with one call into a buffer on the stack.
 pub(super) const STACK_BYTES: usize = 2048;
@@ -29,7 +35,7 @@ pub(super) unsafe fn with_text<R>(
     value: sys::napi_value,
     read: impl FnOnce(&[u8]) -> R,
 ) -> Result<R, TextError> {
-    let mut stack = [0_u8; STACK_BYTES];
+    let mut stack = MaybeUninit::<[u8; STACK_BYTES]>::uninit();
     let mut length = 0_usize;
     // SAFETY: the buffer is as long as is said; the length is written before the call returns.
     let status = unsafe {
@@ -38,7 +44,7 @@ pub(super) unsafe fn with_text<R>(
             value,
             stack.as_mut_ptr().cast(),
             STACK_BYTES,
-            &mut length,
+            &raw mut length,
         )
     };
     if status != sys::Status::napi_ok {
@@ -46,7 +52,8 @@ pub(super) unsafe fn with_text<R>(
     }
     // A character takes four bytes at the most: what ends earlier was not cut off.
     if length < STACK_BYTES - 4 {
-        let text = stack.get(..length).unwrap_or_default();
+        // SAFETY: as many bytes as the length says were written.
+        let text = unsafe { std::slice::from_raw_parts(stack.as_ptr().cast::<u8>(), length) };
         // SAFETY: as for this function.
         unsafe { check(env, value, text)? };
         return Ok(read(text));
@@ -68,6 +75,38 @@ pub(super) unsafe fn with_text<R>(
     // SAFETY: as for this function.
     unsafe { check(env, value, &heap)? };
     Ok(read(&heap))
+}
+
+/// Reads a key as it is stored, behind its namespace, and hands it to `read`.
+///
+/// # Safety
+/// `env` and `value` belong to the call that is under way.
+pub(super) unsafe fn with_stored_key<R>(
+    env: sys::napi_env,
+    value: sys::napi_value,
+    read: impl FnOnce(&[u8]) -> R,
+) -> Result<Result<R, StoreError>, TextError> {
+    const ROOM: usize = KEY_BYTES_MAX + 8;
+    let mut stack = MaybeUninit::<[u8; 1 + ROOM]>::uninit();
+    let start = stack.as_mut_ptr().cast::<u8>();
+    let mut length = 0_usize;
+    // SAFETY: there is room for the namespace and, behind it, for as many bytes as are asked for.
+    let status = unsafe {
+        start.write(Namespace::User as u8);
+        sys::napi_get_value_string_utf8(env, value, start.add(1).cast(), ROOM, &raw mut length)
+    };
+    if status != sys::Status::napi_ok {
+        return Err(TextError::NotText);
+    }
+    // SAFETY: the namespace and as many bytes as the length says were written.
+    let stored = unsafe { std::slice::from_raw_parts(start, 1 + length) };
+    let key = stored.get(1..).unwrap_or_default();
+    if let Err(error) = check_key(key) {
+        return Ok(Err(error));
+    }
+    // SAFETY: as for this function.
+    unsafe { check(env, value, key)? };
+    Ok(Ok(read(stored)))
 }
 
 /// Whether the text is what JavaScript holds: a replacement character may stand for a lone surrogate.

@@ -16,6 +16,10 @@ use crate::store::error::StoreError;
 use crate::store::map::Installed;
 use crate::store::operation::{NOT_A_WRITE, Request, Ticket};
 
+/// How long the committer stays awake after a commit, in microseconds: about how long JavaScript takes to hear
+/// of it and to write again.
+const LINGER_US: u64 = 120;
+
 /// How long the log may stand without a mark that its last group is durable.
 const WATERMARK_AFTER: Duration = Duration::from_millis(50);
 
@@ -77,6 +81,7 @@ impl CommitThread {
                 Work::Group(requests) => {
                     marked = false;
                     self.group(requests);
+                    self.shared.queue.linger(&self.shared.clock, LINGER_US);
                 }
                 Work::Idle if self.committer.is_behind() => self.sync(),
                 Work::Idle => {

@@ -327,7 +327,7 @@ pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Instal
     }
     changes.reserve(end);
     for planned in committed.planned.drain(..end) {
-        changes.push(map.install(planned.entry, planned.lseq, planned.from));
+        changes.push(map.install_hashed(planned.entry, planned.hash, planned.lseq, planned.from));
     }
     changes
 }

@@ -7,6 +7,8 @@ pub mod group;
 pub mod ledger;
 pub mod map;
 pub mod operation;
+mod ordered_key;
 pub mod record;
 pub mod recovery;
+mod slots;
 pub mod view;

@@ -120,11 +120,8 @@ impl Replica {
 /// position and the attempt.
 fn jitter(link: &Link, delay: u64) -> u64 {
     let position = link.sending.acknowledged.own.to_le_bytes();
-    let hash = hash128(&[
-        &link.origin.0,
-        &position,
-        &link.sending.attempts.to_le_bytes(),
-    ]);
+    let attempts = link.sending.attempts.to_le_bytes();
+    let hash = hash128(&[&link.origin.0[..], &position, &attempts].concat());
     let part = delay / JITTER_PART;
     u64::try_from(hash % u128::from(part.max(1))).unwrap_or(0)
 }
