@@ -170,9 +170,8 @@ pub fn open(
     if !recovery.clean_close {
         ledger.last_sequence = ledger.last_sequence.max(ledger.reserved_sequence);
     }
-    let lease_name = format!("{name}{}", lease::LEASE_SUFFIX);
     let lease_failed = |error: std::io::Error| WalError::Open {
-        file: storage.shown(&lease_name),
+        file: storage.shown(name),
         cause: error.into(),
     };
     let mut report = OpenReport {
@@ -181,10 +180,10 @@ pub fn open(
     };
     let mut records = Vec::new();
     let is_new = ledger.origin == Origin::default();
-    let leased = lease::read(storage, &lease_name).map_err(lease_failed)?;
+    let leased = lease::read(storage, name).map_err(lease_failed)?;
     let is_copy = !is_new && leased != Some(ledger.lease);
     if is_new || is_copy {
-        lease::write(storage, &lease_name, seeds.lease).map_err(lease_failed)?;
+        lease::write(storage, name, seeds.lease).map_err(lease_failed)?;
         (ledger.origin, ledger.lease) = (seeds.origin, seeds.lease);
         ledger.chain.clear();
         map.set_author(seeds.origin);
