@@ -44,7 +44,7 @@ class Commits {
   #unwoken = 0;
   #wake;
   // The addon knows us for as long as the node is open, so we may not keep the node alive in turn: a client
-  // that nobody holds any more has to close. Only waiting writes hold it, until the addon has them.
+  // that nobody holds any more has to close. Only writes that still need an answer hold it.
   #node;
   // biome-ignore lint/correctness/noUnusedPrivateClassMembers: it is there to be held, not to be read
   #heldNode;
@@ -116,7 +116,6 @@ class Commits {
     for (const { resolve } of this.#waiting.slice(this.#waitingFrom)) resolve(Result.err(error));
     this.#waiting = [];
     this.#waitingFrom = 0;
-    this.#heldNode = undefined;
     this.#reportIdle();
   }
 
@@ -145,6 +144,7 @@ class Commits {
     this.#resolvers[place] = resolve;
     this.#kinds[place] = kind;
     this.#last = ticket;
+    this.#heldNode ??= this.#node.deref();
     this.#unwoken += 1;
     // When this turn of the event loop is over: a burst of writes wakes the committer once.
     if (this.#unwoken === 1) process.nextTick(this.#wake);
@@ -164,7 +164,7 @@ class Commits {
   }
 
   #wait(operation) {
-    this.#heldNode = this.#node.deref();
+    this.#heldNode ??= this.#node.deref();
     const promise = new Promise((resolve) => this.#waiting.push({ ...operation, resolve }));
     this.#askForRoom();
     return promise;
@@ -185,8 +185,7 @@ class Commits {
       this.#waiting = this.#waiting.slice(this.#waitingFrom);
       this.#waitingFrom = 0;
     }
-    if (this.#waiting.length === 0) this.#heldNode = undefined;
-    else this.#askForRoom();
+    if (this.#waiting.length > 0) this.#askForRoom();
   }
 
   // With own writes under way their commit makes room and calls us; otherwise we have to look again.
@@ -206,6 +205,7 @@ class Commits {
 
   #reportIdle() {
     if (!this.#isIdle()) return;
+    this.#heldNode = undefined;
     for (const callback of this.#idleCallbacks.splice(0)) callback();
   }
 }
