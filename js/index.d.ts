@@ -320,16 +320,17 @@ export declare class NodeInfo {
   hasCapability(name: string): boolean;
 }
 
-/** How far this node and one peer are with each other. */
+/** How far one connected peer is with the writes of this node. */
 export interface PeerProgress {
   readonly nodeId: string;
-  readonly connected: boolean;
+  /** Whether what it acknowledges is on its disk. A node without a log acknowledges what is in its memory. */
+  readonly durable: boolean;
   /** Whether both were last known to hold the same data. */
   readonly inSync: boolean;
-  /** When it was last heard of, in milliseconds since 1970; `undefined` if never. */
-  readonly lastSeenMs?: number | undefined;
-  /** Positions in this node's feed. */
-  readonly [position: string]: unknown;
+  /** How far in this node's feed it was sent. */
+  readonly sentSequence: number;
+  /** How far in this node's feed it has acknowledged. */
+  readonly acknowledgedSequence: number;
 }
 
 /** What waits, what is under way and what has arrived. Delivered work stays counted until it is pruned. */
@@ -570,8 +571,8 @@ export declare class Client {
    * Works without a transport and without peers: then everything stays queued. Receiving needs no tick.
    */
   tick(options?: boolean | { prune?: boolean | undefined }): Promise<Result<TickResult>>;
-  /** Queues failed work again, with all its attempts. */
-  retryFailed(): Promise<Result<void>>;
+  /** Queues failed work again, with all its attempts. Gives how many operations that were. */
+  retryFailed(): Promise<Result<number>>;
   /**
    * From now on writes are sent as they commit, and what is due is looked for every `intervalMs`, from 1.
    * Without an argument the option `syncIntervalMs` counts, or else a second.

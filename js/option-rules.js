@@ -109,7 +109,8 @@ const RULES = Object.freeze({
 });
 
 /** `transportPort` as one reads it in a sentence: "transport port". */
-const spoken = (name) => name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+const spoken = (name) =>
+  name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`).replace('wal', 'WAL');
 
 const refuse = (message, name) => ({ failure: invalidArgument('invalid_option', message, name) });
 

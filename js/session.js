@@ -27,7 +27,7 @@ class Session {
       const outcome = await addon.open(
         { ...options },
         (highest, results, failures) => commits.settle(highest, results, failures),
-        (event) => events.handle(event),
+        (event) => events.handle(event, options.nodeId),
       );
       if (!outcome.ok) return { failure: outcome.error };
       const node = outcome.value;

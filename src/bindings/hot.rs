@@ -175,6 +175,26 @@ impl Hot {
         }
     }
 
+    /// JavaScript holds the node no longer. Does nothing to one that ended already.
+    ///
+    /// # Safety
+    /// As for [`Self::unhook`].
+    pub(super) unsafe fn forgotten(self: &Arc<Self>, env: sys::napi_env) {
+        if self.hooked.load(Ordering::Acquire) {
+            // SAFETY: as the caller promises.
+            unsafe { self.unhook(env) };
+            self.end();
+        }
+    }
+
+    /// Nothing is told any more, and the log is let go.
+    fn end(&self) {
+        self.is_open.store(false, Ordering::Release);
+        self.commits.close();
+        self.events.close();
+        self.node.abandon();
+    }
+
     fn check(&self) -> Result<(), Refused> {
         if self.is_open.load(Ordering::Acquire) {
             Ok(())
@@ -215,10 +235,7 @@ unsafe extern "C" fn end(data: *mut c_void) {
     // SAFETY: the pointer is the reference that `hook` gave away; the hook runs once.
     let hot = unsafe { Arc::from_raw(data.cast::<Hot>().cast_const()) };
     hot.hooked.store(false, Ordering::Release);
-    hot.is_open.store(false, Ordering::Release);
-    hot.commits.close();
-    hot.events.close();
-    hot.node.abandon();
+    hot.end();
 }
 
 unsafe extern "C" fn forget(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {

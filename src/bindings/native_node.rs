@@ -68,7 +68,7 @@ pub fn open<'env>(
                 let hot = Hot::new(Arc::new(node), commits, events, pending);
                 // SAFETY: this is a call of JavaScript's thread, in this environment.
                 unsafe { hot.hook(env.raw()) };
-                Ok(NativeNode { hot })
+                Ok(NativeNode { hot, env: env.raw() })
             }
             Err(failure) => {
                 commits.close();
@@ -159,6 +159,15 @@ fn number(value: u64) -> f64 {
 #[napi]
 pub struct NativeNode {
     hot: Arc<Hot>,
+    env: napi::sys::napi_env,
+}
+
+impl Drop for NativeNode {
+    /// JavaScript forgot the node, closed or not: nobody can close it any more, so its log is let go.
+    fn drop(&mut self) {
+        // SAFETY: finalizers run on JavaScript's thread, in the environment of the object.
+        unsafe { self.hot.forgotten(self.env) };
+    }
 }
 
 impl NativeNode {
