@@ -9,7 +9,6 @@ const USAGE = `usage: node run.js [options]
   --contenders name,name   only these contenders
   --rounds N               rounds, interleaved (default 5, quick 2)
   --quick                  small counts: does it all work? The figures mean little
-  --order shuffled|ascending   order of keys in the rows of puts (default shuffled)
   --directory path         where the files go: a disk that you want to know about (default .work beside run.js)
   --write file.md          put the tables between the markers of that file
   --json file.json         all figures
@@ -28,7 +27,6 @@ export function readOptions(words) {
         contenders: { type: 'string' },
         rounds: { type: 'string' },
         quick: { type: 'boolean', default: false },
-        order: { type: 'string', default: 'shuffled' },
         directory: { type: 'string' },
         write: { type: 'string' },
         json: { type: 'string' },
@@ -36,7 +34,6 @@ export function readOptions(words) {
     });
     const rounds = Number(values.rounds ?? (values.quick ? 2 : 5));
     if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds takes a whole number from 1');
-    if (!['shuffled', 'ascending'].includes(values.order)) throw new Error('--order takes shuffled or ascending');
     return { ...values, rounds, rows: chosenRows(values) };
   } catch (error) {
     console.error(`error: ${error.message}\n\n${USAGE}`);

@@ -8,13 +8,13 @@ import { freshDirectory, removeDirectory, settleDisk } from './work-directory.js
  * Runs A B C, A B C, … so that what the machine does meanwhile meets all contenders alike.
  *
  * @param {object} row one of `rows.js`
- * @param {{ root: string, rounds: number, quick: boolean, order: string }} options
+ * @param {{ root: string, rounds: number, quick: boolean }} options
  * @param {(line: string) => void} progress told of every measurement
  * @returns {Promise<{ name: string, shape?: string, figures: number[], error?: string, median?: number }[]>}
  *   one result per contender and shape
  */
-export async function runRow(row, { root, rounds, quick, order }, progress) {
-  const settings = { ...row.settings, ...(quick ? row.quick : {}), order };
+export async function runRow(row, { root, rounds, quick }, progress) {
+  const settings = { ...row.settings, ...(quick ? row.quick : {}) };
   const results = row.contenders.flatMap(({ name, module, shapes }) =>
     shapes.map((shape) => ({ name, module, shape, figures: [] })),
   );

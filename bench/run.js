@@ -23,7 +23,7 @@ console.log(`\n${figures}`);
 if (options.write) writeFileSync(options.write, replaceFigures(readFileSync(options.write, 'utf8'), figures));
 if (options.json) {
   const rows = measured.map(({ row, results }) => ({ row: row.name, unit: row.unit, results }));
-  writeFileSync(options.json, `${JSON.stringify({ rounds: options.rounds, order: options.order, rows }, null, 2)}\n`);
+  writeFileSync(options.json, `${JSON.stringify({ rounds: options.rounds, rows }, null, 2)}\n`);
 }
 // Figures that fall short are for reading; a contender that failed is a broken benchmark.
 if (measured.some(({ results }) => results.some(({ error }) => error))) process.exitCode = 1;

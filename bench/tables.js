@@ -10,12 +10,12 @@ const END = '<!-- end of figures -->';
 
 /**
  * @param {{ row: object, results: object[] }[]} measured
- * @param {{ rounds: number, order: string, quick: boolean }} options
+ * @param {{ rounds: number, quick: boolean }} options
  * @returns {Promise<string>} all tables
  */
-export async function tables(measured, { rounds, order, quick }) {
+export async function tables(measured, { rounds, quick }) {
   const machine = `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} cores, ${process.platform} ${process.arch}, Node ${process.versions.node}`;
-  const run = `${rounds} rounds, keys ${order}${quick ? ', **quick: figures mean little**' : ''}`;
+  const run = `${rounds} rounds${quick ? ', **quick: figures mean little**' : ''}`;
   const figures = `Measured on ${machine}; ${run}. Figures are medians over the rounds, with minimum and maximum. A ratio above 1 means that we do better.`;
   return [figures, reachTable(measured), allTable(measured), await durabilityTable(measured)].join('\n\n');
 }

@@ -50,9 +50,14 @@ export async function createNode({ directory, onSeen }) {
 
   const attach = (socket) => {
     sockets.add(socket);
+    let introduced;
+    const introduction = new Promise((resolve) => {
+      introduced = resolve;
+    });
     receiveFrames(socket, (kind, body) => {
       if (kind === STATE_VECTOR) {
         sendFrame(socket, UPDATE, Y.encodeStateAsUpdate(document, body));
+        introduced();
         return;
       }
       Y.applyUpdate(document, body, socket);
@@ -60,6 +65,7 @@ export async function createNode({ directory, onSeen }) {
       stored.then(() => watch.reached(held));
     });
     sendFrame(socket, STATE_VECTOR, Y.encodeStateVector(document));
+    return introduction;
   };
 
   const server = await listen(attach);
@@ -82,7 +88,8 @@ export async function createNode({ directory, onSeen }) {
       await stored;
     },
     async connect(port) {
-      attach(await dial(port));
+      // A write before the other side's state vector is here would travel twice: live and in the answer to it.
+      await attach(await dial(port));
     },
     holds: (count) => watch.holds(count),
     async write(index) {
