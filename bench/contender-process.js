@@ -1,10 +1,10 @@
 // A fresh process for one contender in one row of one round: told what to do over IPC, answers once, and ends.
 
+import * as store from './store/measure.js';
 import * as catchUp from './sync/catch-up.js';
 import * as mesh from './sync/mesh.js';
 import * as oneWrite from './sync/one-write.js';
 import * as overwritten from './sync/overwritten.js';
-import * as store from './store/measure.js';
 
 const measurements = {
   fill: store.fill,

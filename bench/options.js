@@ -51,7 +51,11 @@ function chosenRows({ rows: rowNames, contenders: contenderNames }) {
   };
   const chosen = byName(rows, rowNames, 'row');
   if (contenderNames === undefined) return chosen;
-  byName(rows.flatMap((row) => row.contenders), contenderNames, 'contender');
+  byName(
+    rows.flatMap((row) => row.contenders),
+    contenderNames,
+    'contender',
+  );
   const wanted = contenderNames.split(',');
   const only = (row) => ({ ...row, contenders: row.contenders.filter((one) => wanted.includes(one.name)) });
   return chosen.map(only).filter((row) => row.contenders.length > 0);

@@ -36,7 +36,11 @@ export async function runRow(row, { root, rounds, quick }, progress) {
     for (const result of results) {
       await attempt(result, async () => {
         const directory = result.directory ?? freshDirectory(root, 'round');
-        const figure = await runContender(result.module, row.measurement, { ...settings, shape: result.shape, directory });
+        const figure = await runContender(result.module, row.measurement, {
+          ...settings,
+          shape: result.shape,
+          directory,
+        });
         result.figures.push(figure);
         progress(`${row.name}  round ${round}  ${labelOf(result)}: ${figure.toPrecision(5)} ${row.unit}`);
         if (!row.prepare) removeDirectory(directory);

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 
 const entry = process.env.SOFTADASTRA_SDK
   ? pathToFileURL(resolve(process.env.SOFTADASTRA_SDK)).href
-  : new URL('../js/index.js', import.meta.url).href;
+  : new URL('../js/index.mjs', import.meta.url).href;
 
 /** @returns {Promise<typeof import('@softadastra/sdk')>} the SDK's exports */
 export function loadSdk() {

@@ -1,8 +1,8 @@
 // The figures as Markdown, which is also readable in a terminal.
 
 import { availableParallelism, cpus } from 'node:os';
-import { PRODUCT } from './rows.js';
 import { labelOf } from './row-run.js';
+import { PRODUCT } from './rows.js';
 import { bestOf, verdicts } from './verdict.js';
 
 const START = '<!-- figures: written by bench/run.js -->';
@@ -49,7 +49,12 @@ function reachTable(measured) {
 
 function allTable(measured) {
   const lines = measured.flatMap(({ row, results }) =>
-    results.map((result, at) => [at === 0 ? `\`${row.name}\`` : '', labelOf(result), result.error ? 'failed' : cell(row, result), ratioCell(row, results, result)]),
+    results.map((result, at) => [
+      at === 0 ? `\`${row.name}\`` : '',
+      labelOf(result),
+      result.error ? 'failed' : cell(row, result),
+      ratioCell(row, results, result),
+    ]),
   );
   return markdown(['Row', 'Contender', 'Median (min – max)', 'Ours against it'], lines);
 }

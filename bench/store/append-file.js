@@ -10,9 +10,6 @@ export const durability = {
   unsynced: 'one write per group, to the page cache',
 };
 
-/** A group is one write. */
-export const inFlightShapes = ['group'];
-
 const RECORD_BYTES = KEY_BYTES + VALUE_BYTES;
 
 /**

@@ -9,9 +9,6 @@ export const durability = {
   unsynced: 'journal_mode=WAL, synchronous=OFF: written to the page cache',
 };
 
-/** Transactions are its way to write many at once. */
-export const inFlightShapes = ['transaction'];
-
 /**
  * @param {string} directory an existing directory
  * @param {{ synced: boolean }} settings whether a resolved put is on disk

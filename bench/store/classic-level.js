@@ -8,9 +8,6 @@ export const durability = {
   unsynced: 'sync: false, written to the page cache',
 };
 
-/** Batches are its way to write many at once. */
-export const inFlightShapes = ['batch'];
-
 /**
  * @param {string} directory an existing directory
  * @param {{ synced: boolean }} settings whether a resolved put is on disk

@@ -5,12 +5,10 @@ import { inLanes, inWaves } from './in-flight.js';
 
 /** What a resolved put means. */
 export const durability = {
-  synced: 'data pages fdatasynced, then the meta page written with O_DSYNC, before the promise resolves (overlappingSync off: with it on, a put resolves before its sync)',
+  synced:
+    'data pages fdatasynced, then the meta page written with O_DSYNC, before the promise resolves (overlappingSync off: with it on, a put resolves before its sync)',
   unsynced: 'noSync: committed to the page cache',
 };
-
-/** Which ways of writing are tried; the best one counts. */
-export const inFlightShapes = ['wave', 'lanes', 'wave-split', 'lanes-split'];
 
 const FIRST_MAP_BYTES = 2 ** 30; // large enough that growing the map is not part of any row
 

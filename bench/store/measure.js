@@ -61,7 +61,7 @@ export async function putsInFlight(contender, { directory, count, order, synced,
  */
 export async function fill(contender, { directory, count }) {
   const { keys, values } = entries(count, 'ascending');
-  const store = await contender.open(directory, { synced: false, shape: contender.inFlightShapes[0] });
+  const store = await contender.open(directory, { synced: false });
   await store.putAll(keys, values, IN_FLIGHT_WIDTH);
   await store.close();
   await verify(contender, directory, count);

@@ -10,9 +10,6 @@ export const durability = {
   unsynced: 'autoFlush off: the group is written to the page cache',
 };
 
-/** Which ways of writing are tried; the best one counts. */
-export const inFlightShapes = ['wave', 'lanes'];
-
 /**
  * @param {string} directory an existing directory
  * @param {{ synced: boolean, shape?: string }} settings whether a resolved put is on disk, and how puts are under way

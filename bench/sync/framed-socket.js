@@ -3,13 +3,14 @@
 
 import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { KEY_BYTES, VALUE_BYTES, indexOfKey, keyAt, valueAt } from '../dataset.js';
+import { indexOfKey, KEY_BYTES, keyAt, VALUE_BYTES, valueAt } from '../dataset.js';
 import { CountWatch } from './count-watch.js';
 import { receiveFrames, sendFrame } from './frame.js';
 import { dial, listen } from './socket.js';
 
 /** What the rows mean here. */
-export const durability = 'fdatasync of the receiver’s file per frame, fdatasync of the sender’s file per write and of its progress per acknowledgement';
+export const durability =
+  'fdatasync of the receiver’s file per frame, fdatasync of the sender’s file per write and of its progress per acknowledgement';
 
 const RECORD_BYTES = KEY_BYTES + VALUE_BYTES;
 const RECORDS = 1;
@@ -73,7 +74,8 @@ export async function createNode({ directory, shape = '1024', onSeen }) {
   return {
     port: server.address().port,
     async fill(count, generation) {
-      for (let from = 0; from < count; from += 1000) append(recordsBetween(from, Math.min(from + 1000, count), generation));
+      for (let from = 0; from < count; from += 1000)
+        append(recordsBetween(from, Math.min(from + 1000, count), generation));
     },
     async connect(port) {
       send(await dial(port));

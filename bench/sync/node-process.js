@@ -14,8 +14,8 @@
 //   close()
 // and, if it was given `onSeen`, calls it when a write has become durable and visible here.
 
-import { nowNs } from '../monotonic-clock.js';
 import { keyAt, valueAt } from '../dataset.js';
+import { nowNs } from '../monotonic-clock.js';
 
 let node;
 

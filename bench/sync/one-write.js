@@ -1,7 +1,7 @@
 // One write at a time, each waited for until the other node's process has it, durable on both.
 
-import { freshDirectory } from '../work-directory.js';
 import { quantile } from '../statistics.js';
+import { freshDirectory } from '../work-directory.js';
 import { startNode } from './node-handle.js';
 
 /** The first writes warm up code, sockets and file. */

@@ -10,10 +10,11 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { indexOfKey, keyAt, valueAt } from '../dataset.js';
 import { RedisConnection } from './redis-connection.js';
-import { HOST, freePort } from './socket.js';
+import { freePort, HOST } from './socket.js';
 
 /** What the rows mean here. */
-export const durability = 'appendonly yes and appendfsync always on both; done when the replica has acknowledged (WAITAOF where the server has it, WAIT before 7.2)';
+export const durability =
+  'appendonly yes and appendfsync always on both; done when the replica has acknowledged (WAITAOF where the server has it, WAIT before 7.2)';
 
 const SERVER = process.env.REDIS_SERVER ?? 'redis-server';
 const START_CHECK_INTERVAL_MS = 20;
@@ -33,7 +34,11 @@ export async function createNode({ directory, shape = 'wait', onSeen }) {
     'repl-diskless-sync-delay': 0,
     'notify-keyspace-events': shape === 'notify' ? 'K$' : '',
   };
-  const server = spawn(SERVER, Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]), { stdio: 'ignore' });
+  const server = spawn(
+    SERVER,
+    Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]),
+    { stdio: 'ignore' },
+  );
   const failed = once(server, 'error').then(([error]) => {
     throw new Error(`${SERVER} could not be started: ${error.message}`);
   });
@@ -43,7 +48,9 @@ export async function createNode({ directory, shape = 'wait', onSeen }) {
 
   let subscriber;
   if (shape === 'notify' && onSeen) {
-    subscriber = await RedisConnection.open(port, ([, , channel]) => onSeen(indexOfKey(channel.slice(CHANNEL_PREFIX.length))));
+    subscriber = await RedisConnection.open(port, ([, , channel]) =>
+      onSeen(indexOfKey(channel.slice(CHANNEL_PREFIX.length))),
+    );
     await subscriber.send(['PSUBSCRIBE', `${CHANNEL_PREFIX}*`]);
   }
   return {
@@ -65,7 +72,8 @@ export async function createNode({ directory, shape = 'wait', onSeen }) {
         return false;
       }
       const [, acknowledged] = await connection.send(set, waitCommand);
-      if (Number(Array.isArray(acknowledged) ? acknowledged[1] : acknowledged) !== 1) throw new Error('no replica has the write');
+      if (Number(Array.isArray(acknowledged) ? acknowledged[1] : acknowledged) !== 1)
+        throw new Error('no replica has the write');
       return true;
     },
     async holds(count) {

@@ -1,7 +1,7 @@
 // Sockets of the peers and of the proxy: loopback only, no waiting for more bytes to send.
 
-import { connect, createServer } from 'node:net';
 import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
 
 /** Everything runs on one machine. */
 export const HOST = '127.0.0.1';

@@ -5,15 +5,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { indexOfKey, keyAt, valueAt } from '../dataset.js';
 import { loadSdk } from '../softadastra.js';
 import { inWaves } from '../store/in-flight.js';
-import { HOST, freePort } from './socket.js';
+import { freePort, HOST } from './socket.js';
 
 /** What the rows mean here. */
 export const durability = 'autoFlush on both: nothing is sent, shown or acknowledged before it is fdatasynced';
 
 const FILL_WIDTH = 1000;
 const HOLDS_CHECK_INTERVAL_MS = 1;
-/** Any value above 0 turns automatic sync on: writes leave as they commit. */
-const SYNC_INTERVAL_MS = 1;
+/** Above 0, writes leave as they commit; the interval only paces retries. */
+const SYNC_INTERVAL_MS = 100;
 
 /** @param {{ name: string, directory: string, onSeen?: (index: number) => void }} settings */
 export async function createNode({ name, directory, onSeen }) {
