@@ -44,7 +44,10 @@ export async function createNode({ directory, onSeen }) {
   if (onSeen) {
     map.observe(({ keysChanged }) => {
       // The observer runs before the update is handed to the store, so it looks at the promise one turn later.
-      queueMicrotask(() => stored.then(() => keysChanged.forEach((key) => onSeen(indexOfKey(key)))));
+      queueMicrotask(async () => {
+        await stored;
+        for (const key of keysChanged) onSeen(indexOfKey(key));
+      });
     });
   }
 
