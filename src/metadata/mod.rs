@@ -1,1 +1,7 @@
-//! (being written)
+//! Who this node is, for people and peers. Never application data.
+
+mod info;
+mod platform;
+
+pub use info::{Capability, NodeInfo, decode_label};
+pub use platform::{hostname, os_name};

@@ -1,3 +1,12 @@
 //! The current local state: entries, their order, and how they become durable. Never the network.
 
+pub mod commit;
 pub mod entry;
+pub mod error;
+pub mod group;
+pub mod ledger;
+pub mod map;
+pub mod operation;
+pub mod record;
+pub mod recovery;
+pub mod view;

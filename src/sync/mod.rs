@@ -1,4 +1,17 @@
 //! What must travel and what arrived. Pure: no clock, no socket, no thread; it neither knows addresses nor
 //! bytes on a wire.
 
+pub mod dot_set;
+mod link;
 pub mod message;
+pub mod options;
+pub mod outbox;
+mod prove;
+mod receive;
+pub mod replica;
+pub mod report;
+mod send;
+mod timers;
+
+pub use link::LinkId;
+pub use send::chunk_cost;

@@ -1,0 +1,104 @@
+'use strict';
+
+const {
+  checkContent,
+  checkCount,
+  checkFlag,
+  checkKey,
+  checkNames,
+  checkPrefix,
+  guarded,
+} = require('./arguments.js');
+const { invalidArgument } = require('./error.js');
+const { textOf } = require('./key.js');
+const { checkPeer } = require('./peer.js');
+const { contentOf } = require('./value.js');
+
+// What each call takes besides a key and a value. A reader looks at every argument once, and gives either
+// `{ failure }` or the plain data to go on with.
+
+/** `entries({ prefix, after, limit })` */
+function readEntriesOptions(given) {
+  return guarded('options', () => {
+    const unknown = checkNames(given, ['prefix', 'after', 'limit'], 'options');
+    if (unknown !== undefined) return { failure: unknown };
+    const { prefix, after, limit } = given ?? {};
+    const start = after === undefined ? undefined : textOf(after);
+    const failure =
+      (prefix === undefined ? undefined : checkPrefix(prefix, 'prefix')) ??
+      (after === undefined ? undefined : checkPrefix(start, 'after')) ??
+      checkCount(limit, 0, Number.MAX_SAFE_INTEGER, 'limit');
+    return { failure, prefix: prefix ?? '', after: start, limit: limit ?? Number.POSITIVE_INFINITY };
+  });
+}
+
+/** `watch(prefix, { signal })` */
+function readWatchArguments(prefix, given) {
+  return guarded('options', () => {
+    const failure =
+      (prefix === undefined ? undefined : checkPrefix(prefix, 'prefix')) ??
+      checkNames(given, ['signal'], 'options');
+    if (failure !== undefined) return { failure };
+    const signal = given?.signal;
+    const usable = typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function';
+    if (signal === undefined || usable) return { prefix: prefix ?? '', signal };
+    return { failure: invalidArgument('invalid_signal', 'signal must be an AbortSignal', 'signal') };
+  });
+}
+
+/** `tick()`, `tick(true)`, `tick({ prune: true })` */
+function readTickOptions(given) {
+  return guarded('options', () => {
+    if (typeof given === 'boolean') return { prune: given };
+    const failure = checkNames(given, ['prune'], 'options');
+    if (failure !== undefined) return { failure };
+    const prune = given?.prune;
+    return { failure: checkFlag(prune, 'prune'), prune: prune === true };
+  });
+}
+
+/** `connect(peer)`: a Peer, or any object with its three fields. */
+function readPeer(given) {
+  return guarded('peer', () => {
+    if (typeof given !== 'object' || given === null) return { failure: checkPeer(given) };
+    const { nodeId, host, port } = given;
+    return { failure: checkPeer({ nodeId, host, port }), nodeId, host, port };
+  });
+}
+
+/** `batch([{ put: key, value }, { remove: key }])`, as keys and, beside them, contents or `null` to remove. */
+function readBatch(given) {
+  return guarded('operations', () => {
+    if (!Array.isArray(given)) {
+      return { failure: invalidArgument('invalid_batch', 'operations must be an array', 'operations') };
+    }
+    const keys = [];
+    const values = [];
+    for (let index = 0; index < given.length; index += 1) {
+      const { failure, key, content } = readOperation(given[index], `operations[${index}]`);
+      if (failure !== undefined) return { failure };
+      keys.push(key);
+      values.push(content);
+    }
+    return { keys, values };
+  });
+}
+
+function readOperation(given, what) {
+  const shape = `${what} must be { put: key, value } or { remove: key }`;
+  const refuse = () => ({ failure: invalidArgument('invalid_batch', shape, what) });
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return refuse();
+  const names = Object.keys(given).sort().join();
+  if (names === 'remove') return readNamed(given.remove, null, what);
+  return names === 'put,value' ? readNamed(given.put, contentOf(given.value), what) : refuse();
+}
+
+// Keys and contents of the right type are the addon's to judge; it is quicker, and so is the good case.
+function readNamed(name, content, what) {
+  const key = textOf(name);
+  if (key === undefined) return { failure: checkKey(key, `${what}: key`) };
+  if (content !== undefined) return { key, content };
+  return { failure: checkKey(key, `${what}: key`) ?? checkContent(content, 0, `${what}: value`) };
+}
+
+module.exports = { readBatch, readEntriesOptions, readPeer, readTickOptions, readWatchArguments };

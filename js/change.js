@@ -1,0 +1,17 @@
+'use strict';
+
+const { valueFrom } = require('./value.js');
+
+/** A change as the addon reports it, as what listeners and watches get. Shared by all of them, so frozen. */
+function changeOf({ key, kind, value, version, local, nodeId }) {
+  return Object.freeze({
+    key,
+    kind,
+    value: value === undefined || value === null ? undefined : valueFrom(value),
+    version,
+    local,
+    nodeId,
+  });
+}
+
+module.exports = { changeOf };

@@ -1,0 +1,104 @@
+'use strict';
+
+const { isLoopback } = require('./peer.js');
+
+const DISCOVERY_PORT = 9400;
+const LOCALHOST = '127.0.0.1';
+const EVERYBODY = '255.255.255.255';
+
+/** A property that reads as something else while nothing was written to it. */
+function fallsBack(options, name, fallback) {
+  let given;
+  Object.defineProperty(options, name, {
+    enumerable: true,
+    configurable: true,
+    get: () => (given === undefined || given === '' ? fallback() : given),
+    set: (value) => {
+      given = value;
+    },
+  });
+}
+
+class ClientOptions {
+  constructor(given) {
+    this.nodeId = '';
+    fallsBack(this, 'displayName', () => this.nodeId);
+    this.version = '0.1.0';
+
+    this.enableWal = false;
+    this.walPath = '';
+    this.autoFlush = true;
+    this.createDirs = false;
+    this.maxValueBytes = 64 * 1024 * 1024;
+
+    this.enableTransport = false;
+    this.transportHost = LOCALHOST;
+    this.transportPort = 0;
+
+    this.enableDiscovery = false;
+    this.discoveryHost = LOCALHOST;
+    this.discoveryPort = DISCOVERY_PORT;
+    fallsBack(this, 'discoveryBroadcastHost', () => (isLoopback(this.discoveryHost) ? LOCALHOST : EVERYBODY));
+    this.discoveryBroadcastPort = DISCOVERY_PORT;
+    this.autoConnect = false;
+
+    this.networkKey = undefined;
+    this.allowInsecure = false;
+    this.allowedPeers = undefined;
+
+    this.conflictPolicy = 'lastWriteWins';
+    this.ackPolicy = 'any';
+    this.requireAck = true;
+    this.syncIntervalMs = 0;
+    this.batchSize = 1024;
+    this.maxRetries = 5;
+    this.retryIntervalMs = 5000;
+    this.ackTimeoutMs = 10000;
+
+    // What is left undefined keeps its default; what is unknown is kept, so that open() can name it.
+    for (const [name, value] of Object.entries(given ?? {})) {
+      if (value !== undefined) this[name] = value;
+    }
+  }
+
+  static local(nodeId) {
+    return new ClientOptions({ nodeId, walPath: 'data/sdk-store.wal' });
+  }
+
+  static persistent(nodeId, walPath) {
+    return new ClientOptions({ nodeId, walPath, enableWal: true });
+  }
+
+  static memoryOnly(nodeId) {
+    return new ClientOptions({ nodeId, autoFlush: false });
+  }
+
+  static durable(nodeId, walPath) {
+    return ClientOptions.persistent(nodeId, walPath);
+  }
+
+  static fast(nodeId, walPath) {
+    return new ClientOptions({
+      nodeId,
+      walPath: walPath ?? '',
+      enableWal: walPath !== undefined,
+      autoFlush: false,
+      maxRetries: 2,
+      retryIntervalMs: 250,
+      ackTimeoutMs: 1000,
+    });
+  }
+}
+
+/** Every name that may be set. */
+const OPTION_NAMES = Object.freeze(Object.keys(new ClientOptions()));
+
+/** The options as they are now, as plain data that nothing can change any more. */
+function frozenOptions(options, changes) {
+  const copy = Object.create(ClientOptions.prototype);
+  for (const name of OPTION_NAMES) copy[name] = options[name];
+  if (Array.isArray(copy.allowedPeers)) copy.allowedPeers = Object.freeze([...copy.allowedPeers]);
+  return Object.freeze(Object.assign(copy, changes));
+}
+
+module.exports = { ClientOptions, OPTION_NAMES, frozenOptions };

@@ -1,0 +1,322 @@
+'use strict';
+
+const { checkContent, checkCount, checkKey } = require('./arguments.js');
+const {
+  readBatch,
+  readEntriesOptions,
+  readPeer,
+  readTickOptions,
+  readWatchArguments,
+} = require('./calls.js');
+const { frozenOptions } = require('./client-options.js');
+const { Entries } = require('./entries.js');
+const { ErrorCode, failure, notOpen, unexpected } = require('./error.js');
+const { Events } = require('./events.js');
+const { textOf } = require('./key.js');
+const { NodeInfo } = require('./node-info.js');
+const { readOptions, showOptions } = require('./option-rules.js');
+const { peerOf } = require('./peer.js');
+const { Result } = require('./result.js');
+const { Session } = require('./session.js');
+const { SyncResult } = require('./sync-result.js');
+const { TickResult } = require('./tick-result.js');
+const { contentOf, valueFrom } = require('./value.js');
+const { Watch } = require('./watch.js');
+
+const INTERVAL_MS_MAX = 2 ** 31 - 1;
+/** How often automatic sync looks for what is due when neither the call nor the options say. */
+const SYNC_INTERVAL_MS = 1000;
+
+const settled = (failed) => Promise.resolve(Result.err(failed));
+
+class Client {
+  #given;
+  // Set from the end of a successful open() to the beginning of close(): the one mark of being open.
+  #session;
+  #events = new Events();
+  // Opening and closing take turns, in the order in which they were asked for.
+  #turn = Promise.resolve();
+
+  constructor(options) {
+    this.#given = options;
+  }
+
+  open() {
+    return this.#inTurn(async () => {
+      if (this.#session !== undefined) return Result.ok();
+      const { options, failure: refused } = readOptions(this.#given);
+      if (refused !== undefined) return Result.err(refused);
+      const { session, failure: failed } = await Session.open(options, this.#events);
+      if (failed !== undefined) return Result.err(failed);
+      this.#session = session;
+      this.#tellInterest();
+      return Result.ok();
+    });
+  }
+
+  close() {
+    const closing = this.#leave();
+    return this.#inTurn(() => closing ?? this.#leave() ?? Result.ok());
+  }
+
+  isOpen() {
+    return this.#session !== undefined;
+  }
+
+  options() {
+    const session = this.#session;
+    if (session === undefined) return showOptions(this.#given);
+    return this.transportRunning()
+      ? frozenOptions(session.options, { transportPort: session.node.transportPort() })
+      : session.options;
+  }
+
+  put(key, value) {
+    const session = this.#session;
+    if (session === undefined) return settled(notOpen());
+    const name = typeof key === 'string' ? key : textOf(key);
+    const content = typeof value === 'string' ? value : contentOf(value);
+    if (name === undefined || content === undefined) {
+      return settled(checkKey(name) ?? checkContent(content, session.options.maxValueBytes));
+    }
+    return session.commits.put(name, content);
+  }
+
+  remove(key) {
+    const session = this.#session;
+    if (session === undefined) return settled(notOpen());
+    const name = textOf(key);
+    if (name === undefined) return settled(checkKey(name));
+    return session.commits.remove(name);
+  }
+
+  batch(operations) {
+    const session = this.#session;
+    if (session === undefined) return settled(notOpen());
+    const { keys, values, failure: wrong } = readBatch(operations);
+    if (wrong !== undefined) return settled(wrong);
+    if (keys.length === 0) return Promise.resolve(Result.ok({ count: 0 }));
+    return session.commits.batch(keys, values);
+  }
+
+  get(key) {
+    const session = this.#session;
+    if (session === undefined) return settled(notOpen());
+    const name = typeof key === 'string' ? key : textOf(key);
+    if (name === undefined) return settled(checkKey(name));
+    const found = session.hot.get(name);
+    if (typeof found === 'string' || typeof found === 'object')
+      return Promise.resolve(Result.ok(valueFrom(found)));
+    return settled(missing(session, name, found));
+  }
+
+  contains(key) {
+    const name = textOf(key);
+    return name !== undefined && this.#session !== undefined && this.#session.hot.contains(name) === true;
+  }
+
+  size() {
+    return this.#session === undefined ? 0 : this.#session.hot.size();
+  }
+
+  empty() {
+    return this.size() === 0;
+  }
+
+  flush() {
+    return this.#ask((node) => node.flush());
+  }
+
+  entries(options) {
+    const session = this.#session;
+    const refuse = (failed) => new Entries(undefined, 0, undefined, failed);
+    if (session === undefined) return refuse(notOpen());
+    const { prefix, after, limit, failure: wrong } = readEntriesOptions(options);
+    if (wrong !== undefined) return refuse(wrong);
+    try {
+      const scan = limit === 0 ? undefined : session.node.scan(prefix, after);
+      return new Entries(scan, limit, () => this.#session === session);
+    } catch (cause) {
+      return refuse(unexpected(cause));
+    }
+  }
+
+  on(event, listener) {
+    const wrong = this.#events.on(event, listener);
+    this.#tellInterest();
+    return wrong === undefined ? Result.ok() : Result.err(wrong);
+  }
+
+  off(event, listener) {
+    const wrong = this.#events.off(event, listener);
+    this.#tellInterest();
+    return wrong === undefined ? Result.ok() : Result.err(wrong);
+  }
+
+  watch(prefix, options) {
+    const session = this.#session;
+    const { failure: wrong, ...read } =
+      session === undefined ? { failure: notOpen() } : readWatchArguments(prefix, options);
+    if (wrong !== undefined) return new Watch('', undefined, undefined, wrong);
+    const watch = new Watch(read.prefix, read.signal, {
+      hold: () => session.node.hold(),
+      release: () => session.node.release(),
+      ended: (ended) => {
+        this.#events.removeWatch(ended);
+        this.#tellInterest();
+      },
+    });
+    if (!watch.hasEnded()) this.#events.addWatch(watch);
+    this.#tellInterest();
+    return watch;
+  }
+
+  syncStateInfo() {
+    return this.#ask(
+      (node) => node.syncState(),
+      (state) => new SyncResult(state),
+    );
+  }
+
+  tick(options) {
+    if (this.#session === undefined) return settled(notOpen());
+    const { prune, failure: wrong } = readTickOptions(options);
+    if (wrong !== undefined) return settled(wrong);
+    return this.#ask(
+      (node) => node.tick(prune),
+      (tick) => new TickResult(tick),
+    );
+  }
+
+  retryFailed() {
+    return this.#ask((node) => node.retryFailed());
+  }
+
+  startSync(intervalMs) {
+    const session = this.#session;
+    if (session === undefined) return settled(notOpen());
+    const wrong = checkCount(intervalMs, 1, INTERVAL_MS_MAX, 'intervalMs');
+    if (wrong !== undefined) return settled(wrong);
+    return this.#ask((node) =>
+      node.startSync(intervalMs ?? (session.options.syncIntervalMs || SYNC_INTERVAL_MS)),
+    );
+  }
+
+  stopSync() {
+    return this.#ask((node) => node.stopSync());
+  }
+
+  startTransport() {
+    return this.#ask((node) => node.startTransport());
+  }
+
+  stopTransport() {
+    return this.#ask((node) => node.stopTransport());
+  }
+
+  transportRunning() {
+    return this.#session !== undefined && this.#session.node.transportRunning() === true;
+  }
+
+  connect(peer) {
+    return this.#askPeer(peer, (node, { nodeId, host, port }) => node.connect(nodeId, host, port));
+  }
+
+  disconnect(peer) {
+    return this.#askPeer(peer, (node, { nodeId, host, port }) => node.disconnect(nodeId, host, port));
+  }
+
+  peers() {
+    return this.#ask(
+      (node) => node.peers(),
+      (peers) => peers.map(peerOf),
+    );
+  }
+
+  startDiscovery() {
+    return this.#ask((node) => node.startDiscovery());
+  }
+
+  stopDiscovery() {
+    return this.#ask((node) => node.stopDiscovery());
+  }
+
+  discoveryRunning() {
+    return this.#session !== undefined && this.#session.node.discoveryRunning() === true;
+  }
+
+  nodeInfo() {
+    return this.#ask(
+      (node) => node.nodeInfo(false),
+      (info) => new NodeInfo(info),
+    );
+  }
+
+  refreshNodeInfo() {
+    return this.#ask(
+      (node) => node.nodeInfo(true),
+      (info) => new NodeInfo(info),
+    );
+  }
+
+  #inTurn(step) {
+    this.#turn = this.#turn.then(step).catch((cause) => Result.err(unexpected(cause)));
+    return this.#turn;
+  }
+
+  /** Begins to close, at once: no call that comes later is accepted. Nothing if there is nothing to close. */
+  #leave() {
+    const session = this.#session;
+    if (session === undefined) return undefined;
+    this.#session = undefined;
+    return session.close().finally(() => this.#events.endWatches());
+  }
+
+  #ask(question, convert) {
+    return this.#session === undefined ? settled(notOpen()) : this.#session.ask(question, convert);
+  }
+
+  #askPeer(peer, question) {
+    if (this.#session === undefined) return settled(notOpen());
+    const { failure: wrong, ...read } = readPeer(peer);
+    return wrong === undefined ? this.#ask((node) => question(node, read)) : settled(wrong);
+  }
+
+  #tellInterest() {
+    this.#session?.node.setChangeInterest(this.#events.wantsChanges());
+  }
+}
+
+function missing(session, key, code) {
+  if (code !== undefined) return session.refusal(code, { key });
+  return failure(ErrorCode.NotFound, 'key_not_found', 'key not found', { context: key });
+}
+
+// The spellings of the documents in other languages: the same functions under their other names.
+const ALIASES = Object.freeze({
+  sync_state_info: 'syncStateInfo',
+  start_transport: 'startTransport',
+  stop_transport: 'stopTransport',
+  transport_running: 'transportRunning',
+  start_discovery: 'startDiscovery',
+  stop_discovery: 'stopDiscovery',
+  discovery_running: 'discoveryRunning',
+  node_info: 'nodeInfo',
+  refresh_node_info: 'refreshNodeInfo',
+});
+
+for (const [alias, name] of Object.entries(ALIASES)) {
+  Object.defineProperty(Client.prototype, alias, {
+    value: Client.prototype[name],
+    configurable: true,
+    writable: true,
+  });
+}
+
+if (Symbol.asyncDispose !== undefined) {
+  Client.prototype[Symbol.asyncDispose] = async function dispose() {
+    await this.close();
+  };
+}
+
+module.exports = { Client };

@@ -1,0 +1,224 @@
+'use strict';
+
+const { types } = require('node:util');
+const { Result } = require('./result.js');
+const { ErrorCode, failure } = require('./error.js');
+
+const NO_ROOM = -5;
+const PUT = 0;
+const REMOVE = 1;
+const BATCH = 2;
+
+const STATUSES = ['created', 'updated', 'unchanged'];
+/** What the addon's first number of a result is made of: a status below this, and what it counts above. */
+const STATUS_SPAN = 4;
+
+/** A power of two, so that a ticket finds its place with a mask. */
+const CAPACITY = 1024;
+/** How long to wait for room that was taken by others than our own writes, of which no commit tells us. */
+const ROOM_RETRY_MS = 5;
+
+let taken;
+const take = (resolve) => {
+  taken = resolve;
+};
+
+/**
+ * The writes that the committer still owes an answer. The addon numbers accepted writes 1, 2, 3… and reports
+ * commits in that order, so a ring of resolvers by ticket is all the bookkeeping there is. Writes for which
+ * the addon has no room wait here, in order, with values copied, because their owner may change them.
+ */
+class Commits {
+  #hot;
+  #refusal;
+  #resolvers = new Array(CAPACITY);
+  #kinds = new Uint8Array(CAPACITY);
+  #next = 1;
+  #last = 0;
+  #waiting = [];
+  #waitingFrom = 0;
+  #askingForRoom = false;
+  #idleCallbacks = [];
+  #waking = false;
+  #wake;
+  // The addon knows us for as long as the node is open, so we may not keep the node alive in turn: a client
+  // that nobody holds any more has to close. Only waiting writes hold it, until the addon has them.
+  #node;
+  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: it is there to be held, not to be read
+  #heldNode;
+
+  /** `refusal(code, operation)`: the failure that a negative code stands for; it must not hold the node. */
+  constructor(node, refusal) {
+    const { hot } = node;
+    this.#hot = hot;
+    this.#node = new WeakRef(node);
+    this.#refusal = refusal;
+    this.#wake = () => {
+      this.#waking = false;
+      hot.wake();
+    };
+  }
+
+  put(key, value) {
+    if (this.#waitingFrom < this.#waiting.length) return this.#wait({ kind: PUT, key, value: owned(value) });
+    const ticket = this.#hot.put(key, value);
+    if (ticket > 0) return this.#pending(ticket, PUT);
+    if (ticket === NO_ROOM) return this.#wait({ kind: PUT, key, value: owned(value) });
+    return Promise.resolve(Result.err(this.#refusal(ticket, { key, value })));
+  }
+
+  remove(key) {
+    return this.#submit({ kind: REMOVE, key });
+  }
+
+  batch(keys, values) {
+    return this.#submit({ kind: BATCH, keys, values });
+  }
+
+  /** Resolves when every accepted write has its answer. */
+  idle() {
+    if (this.#isIdle()) return Promise.resolve();
+    return new Promise((resolve) => this.#idleCallbacks.push(resolve));
+  }
+
+  /** The addon's report: every ticket up to `highest` is settled. */
+  settle(highest, results, failures) {
+    const failed =
+      failures === null ? undefined : new Map(failures.map(({ ticket, error }) => [ticket, error]));
+    const mask = this.#resolvers.length - 1;
+    for (let ticket = this.#next, at = 0; ticket <= highest; ticket += 1, at += 2) {
+      const place = ticket & mask;
+      const resolve = this.#resolvers[place];
+      this.#resolvers[place] = undefined;
+      const error = failed?.get(ticket);
+      resolve(error === undefined ? Result.ok(outcome(this.#kinds[place], results[at])) : Result.err(error));
+    }
+    this.#next = highest + 1;
+    this.#admitWaiting();
+    this.#reportIdle();
+  }
+
+  /** The addon is closed and says no more: whoever still waits learns that nobody can tell. */
+  abandon() {
+    const error = failure(
+      ErrorCode.InvalidState,
+      'outcome_unknown',
+      'the client closed before the outcome of this write was known',
+      { retryable: true },
+    );
+    const mask = this.#resolvers.length - 1;
+    for (; this.#next <= this.#last; this.#next += 1) {
+      this.#resolvers[this.#next & mask](Result.err(error));
+      this.#resolvers[this.#next & mask] = undefined;
+    }
+    for (const { resolve } of this.#waiting.slice(this.#waitingFrom)) resolve(Result.err(error));
+    this.#waiting = [];
+    this.#waitingFrom = 0;
+    this.#heldNode = undefined;
+    this.#reportIdle();
+  }
+
+  #submit(operation) {
+    if (this.#waitingFrom < this.#waiting.length) return this.#wait(copied(operation));
+    const ticket = this.#enqueue(operation);
+    if (ticket > 0) return this.#pending(ticket, operation.kind);
+    if (ticket === NO_ROOM) return this.#wait(copied(operation));
+    return Promise.resolve(Result.err(this.#refusal(ticket, operation)));
+  }
+
+  #enqueue({ kind, key, value, keys, values }) {
+    if (kind === PUT) return this.#hot.put(key, value);
+    return kind === REMOVE ? this.#hot.remove(key) : this.#hot.batch(keys, values);
+  }
+
+  #pending(ticket, kind) {
+    const promise = new Promise(take);
+    this.#track(ticket, kind, taken);
+    return promise;
+  }
+
+  #track(ticket, kind, resolve) {
+    if (ticket - this.#next >= this.#resolvers.length) this.#grow();
+    const place = ticket & (this.#resolvers.length - 1);
+    this.#resolvers[place] = resolve;
+    this.#kinds[place] = kind;
+    this.#last = ticket;
+    if (!this.#waking) {
+      this.#waking = true;
+      // After this turn of the event loop: a burst of writes wakes the committer once.
+      process.nextTick(this.#wake);
+    }
+  }
+
+  #grow() {
+    const before = this.#resolvers.length;
+    const resolvers = new Array(before * 2);
+    const kinds = new Uint8Array(before * 2);
+    for (let ticket = this.#next; ticket <= this.#last; ticket += 1) {
+      resolvers[ticket & (before * 2 - 1)] = this.#resolvers[ticket & (before - 1)];
+      kinds[ticket & (before * 2 - 1)] = this.#kinds[ticket & (before - 1)];
+    }
+    this.#resolvers = resolvers;
+    this.#kinds = kinds;
+  }
+
+  #wait(operation) {
+    this.#heldNode = this.#node.deref();
+    const promise = new Promise((resolve) => this.#waiting.push({ ...operation, resolve }));
+    this.#askForRoom();
+    return promise;
+  }
+
+  #admitWaiting() {
+    while (this.#waitingFrom < this.#waiting.length) {
+      const operation = this.#waiting[this.#waitingFrom];
+      const ticket = this.#enqueue(operation);
+      if (ticket === NO_ROOM) break;
+      this.#waiting[this.#waitingFrom] = undefined;
+      this.#waitingFrom += 1;
+      if (ticket > 0) this.#track(ticket, operation.kind, operation.resolve);
+      else operation.resolve(Result.err(this.#refusal(ticket, operation)));
+    }
+    // Moving what is left costs as much as was taken out since, so it is never more than a constant a write.
+    if (this.#waitingFrom * 2 >= this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#waitingFrom);
+      this.#waitingFrom = 0;
+    }
+    if (this.#waiting.length === 0) this.#heldNode = undefined;
+    else this.#askForRoom();
+  }
+
+  // With own writes under way their commit makes room and calls us; otherwise we have to look again.
+  #askForRoom() {
+    if (this.#next <= this.#last || this.#askingForRoom) return;
+    this.#askingForRoom = true;
+    setTimeout(() => {
+      this.#askingForRoom = false;
+      this.#admitWaiting();
+      this.#reportIdle();
+    }, ROOM_RETRY_MS);
+  }
+
+  #isIdle() {
+    return this.#next > this.#last && this.#waitingFrom === this.#waiting.length;
+  }
+
+  #reportIdle() {
+    if (!this.#isIdle()) return;
+    for (const callback of this.#idleCallbacks.splice(0)) callback();
+  }
+}
+
+function outcome(kind, packed) {
+  const status = packed % STATUS_SPAN;
+  const counted = (packed - status) / STATUS_SPAN;
+  if (kind === PUT) return { status: STATUSES[status], version: counted };
+  return kind === REMOVE ? { removed: status === 1 } : { count: counted };
+}
+
+const owned = (value) => (types.isUint8Array(value) ? Uint8Array.from(value) : value);
+
+const copied = (operation) =>
+  operation.kind === BATCH ? { ...operation, values: operation.values.map(owned) } : operation;
+
+module.exports = { Commits };

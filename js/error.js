@@ -1,0 +1,83 @@
+'use strict';
+
+const { inspect } = require('node:util');
+
+/** The stable codes: what went wrong, coarsely enough to branch on. The finer word is `kind`. */
+const ErrorCode = Object.freeze({
+  None: 'none',
+  Unknown: 'unknown',
+  InvalidArgument: 'invalid_argument',
+  InvalidState: 'invalid_state',
+  NotFound: 'not_found',
+  AlreadyExists: 'already_exists',
+  IoError: 'io_error',
+  StoreError: 'store_error',
+  SyncError: 'sync_error',
+  TransportError: 'transport_error',
+  DiscoveryError: 'discovery_error',
+  MetadataError: 'metadata_error',
+  InternalError: 'internal_error',
+});
+
+const CODES = new Set(Object.values(ErrorCode));
+
+class SoftadastraError extends Error {
+  constructor(code, message, details) {
+    const { context, kind, cause, retryable, localStateValid } = details ?? {};
+    super(typeof message === 'string' ? message : '', cause === undefined ? undefined : { cause });
+    this.code = CODES.has(code) ? code : ErrorCode.Unknown;
+    this.kind = typeof kind === 'string' ? kind : this.code;
+    this.context = typeof context === 'string' ? context : undefined;
+    this.retryable = retryable === true;
+    this.localStateValid = localStateValid !== false;
+  }
+
+  codeString() {
+    return this.code;
+  }
+
+  hasContext() {
+    return this.context !== undefined && this.context !== '';
+  }
+}
+
+Object.defineProperty(SoftadastraError.prototype, 'name', {
+  value: 'SoftadastraError',
+  configurable: true,
+  writable: true,
+});
+
+/**
+ * A failure as data, in the shape in which the addon reports it. It becomes a `SoftadastraError` only when
+ * somebody asks for one, so that an expected miss costs no stack trace.
+ */
+function failure(code, kind, message, more) {
+  return { code, kind, message, retryable: false, localStateValid: true, ...more };
+}
+
+function errorOf({ code, message, ...details }) {
+  return new SoftadastraError(code, message, details);
+}
+
+/** Whatever was thrown, in words. */
+const reasonOf = (thrown) => (thrown instanceof Error ? thrown.message : inspect(thrown));
+
+/** What a bug on our side or in the runtime looks like to the caller: still a value, never a throw. */
+const unexpected = (cause) =>
+  failure(ErrorCode.InternalError, 'unexpected', `unexpected failure: ${reasonOf(cause)}`, { cause });
+
+const invalidArgument = (kind, message, context) =>
+  failure(ErrorCode.InvalidArgument, kind, message, { context });
+
+const notOpen = () => failure(ErrorCode.InvalidState, 'client_not_open', 'SDK client is not open');
+
+module.exports = {
+  ErrorCode,
+  SoftadastraError,
+  errorOf,
+  failure,
+  invalidArgument,
+  notOpen,
+  reasonOf,
+  unexpected,
+};

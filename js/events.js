@@ -1,0 +1,96 @@
+'use strict';
+
+const { SoftadastraError, ErrorCode, errorOf, invalidArgument, reasonOf } = require('./error.js');
+const { changeOf } = require('./change.js');
+const { nearest } = require('./spelling.js');
+
+const EVENTS = Object.freeze(['change', 'conflict', 'peer', 'identity', 'error']);
+
+/** Who wants to hear what, and how what the addon tells reaches them. Outlives closing and opening again. */
+class Events {
+  #listeners = new Map(EVENTS.map((event) => [event, new Set()]));
+  #watches = new Set();
+
+  /** Adds a listener; why not, if it cannot be. The same one twice is heard once. */
+  on(event, listener) {
+    const wrong = check(event, listener);
+    if (wrong === undefined) this.#listeners.get(event).add(listener);
+    return wrong;
+  }
+
+  off(event, listener) {
+    const wrong = check(event, listener);
+    if (wrong === undefined) this.#listeners.get(event).delete(listener);
+    return wrong;
+  }
+
+  addWatch(watch) {
+    this.#watches.add(watch);
+  }
+
+  removeWatch(watch) {
+    this.#watches.delete(watch);
+  }
+
+  endWatches() {
+    for (const watch of [...this.#watches]) watch.end();
+  }
+
+  /** Whether anybody would notice a change: otherwise the addon need not cross over to tell. */
+  wantsChanges() {
+    return this.#watches.size > 0 || this.#listeners.get('change').size > 0;
+  }
+
+  /** What the addon reports. */
+  handle({ type, ...event }) {
+    if (type === 'change') this.#changes(event.changes);
+    else if (type === 'error') this.#emit('error', errorOf(event.error));
+    else this.#emit(type, Object.freeze(event));
+  }
+
+  #changes(reported) {
+    for (const change of reported.map(changeOf)) {
+      this.#emit('change', change);
+      for (const watch of this.#watches) watch.add(change);
+    }
+  }
+
+  #emit(event, argument) {
+    const report = (cause) => this.#listenerFailed(event, cause);
+    // A copy: listeners may come and go while they are called.
+    for (const listener of [...(this.#listeners.get(event) ?? [])]) {
+      try {
+        const answer = listener(argument);
+        if (typeof answer?.then === 'function') answer.then(undefined, report);
+      } catch (cause) {
+        report(cause);
+      }
+    }
+  }
+
+  // A listener that throws is its owner's bug: it is told, and nobody else's delivery suffers.
+  #listenerFailed(event, cause) {
+    const message = `a listener for ${event} failed: ${reasonOf(cause)}`;
+    const error = new SoftadastraError(ErrorCode.Unknown, message, {
+      kind: 'listener_failed',
+      context: event,
+      cause,
+    });
+    if (event === 'error' || this.#listeners.get('error').size === 0) process.emitWarning(error);
+    else this.#emit('error', error);
+  }
+}
+
+function check(event, listener) {
+  if (!EVENTS.includes(event)) {
+    const near = typeof event === 'string' ? nearest(event, EVENTS) : undefined;
+    const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
+    return invalidArgument('invalid_event', `event must be one of ${EVENTS.join(', ')}${hint}`, 'event');
+  }
+  if (typeof listener !== 'function') {
+    return invalidArgument('invalid_listener', 'listener must be a function', 'listener');
+  }
+  return undefined;
+}
+
+module.exports = { Events };

@@ -1,0 +1,633 @@
+/// <reference types="node" />
+/// <reference lib="esnext.disposable" />
+
+/**
+ * The stable error codes. A program branches on these; {@link SoftadastraError.kind} is the finer word for
+ * people and logs.
+ */
+export declare const ErrorCode: {
+  /** No error. */
+  readonly None: 'none';
+  /** Something that none of the other codes describes. */
+  readonly Unknown: 'unknown';
+  /** An argument or an option is wrong; the message names it. */
+  readonly InvalidArgument: 'invalid_argument';
+  /** The call does not fit the state: the client is not open, or the log belongs to another node. */
+  readonly InvalidState: 'invalid_state';
+  /** The key has no value. */
+  readonly NotFound: 'not_found';
+  /** What should be made is there already. */
+  readonly AlreadyExists: 'already_exists';
+  /** The file system refused, or a file is damaged. */
+  readonly IoError: 'io_error';
+  /** The local store could not be recovered. */
+  readonly StoreError: 'store_error';
+  /** Tracking or delivering operations failed. */
+  readonly SyncError: 'sync_error';
+  /** A connection or the listening port failed. Local data is not touched by it. */
+  readonly TransportError: 'transport_error';
+  /** Finding peers failed. Local data is not touched by it. */
+  readonly DiscoveryError: 'discovery_error';
+  /** The description of the node could not be made. */
+  readonly MetadataError: 'metadata_error';
+  /** A fault of this library, or an installation without its addon. */
+  readonly InternalError: 'internal_error';
+};
+
+/** One of the thirteen codes, as text. */
+export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
+
+/** What {@link SoftadastraError} can be told besides its code and message. */
+export interface SoftadastraErrorDetails {
+  /** What the failure is about: a key, an option's name, a path. */
+  context?: string | undefined;
+  /** A finer word than the code, such as `"client_not_open"`. */
+  kind?: string | undefined;
+  /** What lies underneath: the system's own words, or another error. */
+  cause?: unknown;
+  /** Whether the same call may succeed later without any change. */
+  retryable?: boolean | undefined;
+  /** Whether the local data is as valid as before. Default `true`. */
+  localStateValid?: boolean | undefined;
+}
+
+/** A failure: what happened, to what, why, what stays valid, and whether trying again makes sense. */
+export declare class SoftadastraError extends Error {
+  /** Errors come from {@link Result.error}; making one yourself is for tests and for {@link Result.err}. */
+  constructor(code: ErrorCode, message: string, details?: SoftadastraErrorDetails);
+  readonly name: 'SoftadastraError';
+  /** The stable code. */
+  readonly code: ErrorCode;
+  /** The finer word; the same as the code where there is none. Kinds may grow in number, codes do not. */
+  readonly kind: string;
+  /** What the failure is about, for instance the key that was not found. */
+  readonly context: string | undefined;
+  /** What lies underneath, if anything: the system's own message, or another error. */
+  readonly cause?: unknown;
+  /** Whether the same call may succeed later without any change. */
+  readonly retryable: boolean;
+  /** Whether local data is as valid as before the call. */
+  readonly localStateValid: boolean;
+  /** The code as text, as in `"not_found"`. */
+  codeString(): ErrorCode;
+  /** Whether {@link context} says something. */
+  hasContext(): boolean;
+}
+
+/**
+ * What a call gives: a value, or an error. No call of this package throws or rejects for a failure; only
+ * {@link value}, {@link unwrap} and {@link error} throw, when they are called on the wrong kind.
+ */
+export declare class Result<T = void> {
+  private constructor();
+  /** A result that holds a value. */
+  static ok(): Result<void>;
+  static ok<T>(value: T): Result<T>;
+  /** A result that holds an error. Anything that is not a {@link SoftadastraError} becomes one, `unknown`. */
+  static err(error: SoftadastraError): Result<never>;
+  /** Whether there is a value. */
+  isOk(): boolean;
+  /** Whether there is an error. */
+  isErr(): boolean;
+  /**
+   * The value. On an error this is a mistake of the program, and throws a {@link SoftadastraError} with the
+   * code `invalid_state`, whose message and `cause` carry the error that is there.
+   */
+  value(): T;
+  /** The error. On an ok result this is a mistake of the program, and throws a {@link SoftadastraError}. */
+  error(): SoftadastraError;
+  /** The value, or the error itself thrown: for programs that prefer exceptions. */
+  unwrap(): T;
+  /** The value, or `fallback` on an error. */
+  valueOr<U>(fallback: U): T | U;
+  /**
+   * A result with the value changed by a function; an error stays as it is. What `change` itself throws is
+   * not caught.
+   */
+  map<U>(change: (value: T) => U): Result<U>;
+}
+
+/**
+ * Bytes that do not change: what is stored under a key. Text is stored as UTF-8. A value may be empty, which
+ * is not the same as no value.
+ */
+export declare class Value {
+  /** The same as {@link fromString} or {@link fromBytes}. */
+  constructor(content: string | Uint8Array | Value);
+  /** A value of text. Text with a lone surrogate is refused when it is written, because UTF-8 has none. */
+  static fromString(text: string): Value;
+  /** A value of bytes, copied. */
+  static fromBytes(bytes: Uint8Array): Value;
+  /** Whether it was made of text or bytes. An invalid value reads as empty, and cannot be written. */
+  isValid(): boolean;
+  /** The text. Bytes that are not UTF-8 read as U+FFFD; use {@link bytes} for what is not text. */
+  toString(): string;
+  /** The bytes, copied. */
+  bytes(): Uint8Array;
+  /** The bytes, copied, as a Node.js `Buffer`. */
+  toBuffer(): Buffer;
+  /** How many bytes. */
+  size(): number;
+  /** Whether there are none. */
+  empty(): boolean;
+  /** Whether another value, text or bytes are the same bytes. */
+  equals(other: Value | string | Uint8Array): boolean;
+  /** The text, for `JSON.stringify`. */
+  toJSON(): string;
+}
+
+/**
+ * A key, checked in advance. Every call takes plain strings as well. A key is 1 to 1024 bytes of UTF-8 and
+ * may hold any characters, NUL too; keys are ordered by their bytes.
+ */
+export declare class Key {
+  constructor(text: string | Key);
+  /** The text of the key. */
+  toString(): string;
+  /** Whether it has no text. */
+  empty(): boolean;
+  /** Whether it can be used: text that is not empty, not longer than 1024 bytes, and valid Unicode. */
+  isValid(): boolean;
+  /** Whether another key is the same text. */
+  equals(other: Key | string): boolean;
+  /** The text, for `JSON.stringify`. */
+  toJSON(): string;
+}
+
+/** What happens when two nodes wrote the same key without knowing of each other. */
+export type ConflictPolicy =
+  | 'lastWriteWins'
+  | 'keepLocal'
+  | 'keepRemote'
+  | 'manual'
+  | 'applyRemote'
+  | 'custom';
+
+/**
+ * How a client is set up. The fields are plain and may be changed until {@link Client.open}, which reads
+ * them; later changes have no effect on a client that is open. A field that does not exist, a misspelled
+ * one for instance, makes `open()` fail and name it.
+ */
+export declare class ClientOptions {
+  /** The defaults, with what is given instead. The factories below say more. */
+  constructor(given?: Partial<ClientOptions>);
+  /** A node in memory that may be given a log: set {@link enableWal} and {@link walPath}. */
+  static local(nodeId: string): ClientOptions;
+  /** A node whose writes are in a log on disk, and durable when they resolve. */
+  static persistent(nodeId: string, walPath: string): ClientOptions;
+  /** A node that forgets everything when it closes. */
+  static memoryOnly(nodeId: string): ClientOptions;
+  /** The same as {@link persistent}. */
+  static durable(nodeId: string, walPath: string): ClientOptions;
+  /**
+   * A node that waits for nothing: with a log if a path is given, {@link autoFlush} off, and short retries.
+   * A power cut may take the last writes.
+   */
+  static fast(nodeId: string, walPath?: string): ClientOptions;
+
+  /** The name of the node: not empty, at most 255 bytes, and the same on every start. */
+  nodeId: string;
+  /** What people call the node. Reads as {@link nodeId} while it is not set. */
+  displayName: string;
+  /** The version of the application, told to peers. Not empty. Default `"0.1.0"`. */
+  version: string;
+
+  /** Whether writes go to a log on disk. */
+  enableWal: boolean;
+  /**
+   * The file of the log, in a directory that exists (or see {@link createDirs}). One path belongs to one
+   * node; a second one is refused while the first is open. Companion files have this name plus a suffix.
+   */
+  walPath: string;
+  /**
+   * `true`: a write is on the disk, synced, when it resolves. `false`: it is with the operating system; it
+   * survives a killed process but a power cut may take the last writes, never earlier ones.
+   */
+  autoFlush: boolean;
+  /** Whether to make the directories of {@link walPath} that are missing. Default `false`: that is an error. */
+  createDirs: boolean;
+  /** Largest value that is accepted, in bytes: from 1 to the default, 64 MiB. */
+  maxValueBytes: number;
+
+  /** Whether {@link Client.startTransport} and {@link Client.connect} are allowed. Starts nothing by itself. */
+  enableTransport: boolean;
+  /** The address to listen on. Connections are not encrypted in this version, so it is loopback only. */
+  transportHost: string;
+  /** The TCP port to listen on; 0 picks a free one, which {@link Client.options} then shows. */
+  transportPort: number;
+
+  /** Whether {@link Client.startDiscovery} is allowed. Starts nothing by itself. */
+  enableDiscovery: boolean;
+  /** The address to listen on for announcements. */
+  discoveryHost: string;
+  /** The UDP port to listen on for announcements. Default 9400. */
+  discoveryPort: number;
+  /**
+   * Where announcements go. Reads as 127.0.0.1 while {@link discoveryHost} is loopback and as
+   * 255.255.255.255 otherwise, until it is set.
+   */
+  discoveryBroadcastHost: string;
+  /** The UDP port that announcements go to. Default 9400. */
+  discoveryBroadcastPort: number;
+  /** Whether discovered peers are connected to. Not in this version: only `false` is accepted. */
+  autoConnect: boolean;
+
+  /** The key of the network. Not in this version: a key is refused, because nothing would be encrypted. */
+  networkKey: undefined;
+  /** Whether to do without encryption where it would be required. */
+  allowInsecure: boolean;
+  /** Which peers may connect. Not in this version. */
+  allowedPeers: undefined;
+
+  /** What happens on a conflict. Only `"lastWriteWins"` in this version; `open()` refuses the others. */
+  conflictPolicy: ConflictPolicy;
+  /**
+   * How many peers have to make a write durable before it counts as acknowledged: `"any"` (one),
+   * `"all"` that this node knows, or a number.
+   */
+  ackPolicy: 'any' | 'all' | number;
+  /** Accepted for compatibility: acknowledgements are always required. */
+  requireAck: boolean;
+  /** Above 0, writes are sent as they commit and what is due is looked for at this interval. Default 0: ticks. */
+  syncIntervalMs: number;
+  /** Most operations that one tick hands over. Default 1024. */
+  batchSize: number;
+  /** How often a delivery is tried again before it counts as failed. Default 5. */
+  maxRetries: number;
+  /** How long after an unanswered delivery the next is tried. Default 5000. */
+  retryIntervalMs: number;
+  /** How long a peer may take to acknowledge. Default 10000. */
+  ackTimeoutMs: number;
+}
+
+/** What a peer is to this node at the moment. */
+export type PeerState =
+  | 'available'
+  | 'connecting'
+  | 'connected'
+  | 'disconnected'
+  | 'stale'
+  | 'expired'
+  | 'faulted'
+  | 'unknown';
+
+/** Another node and where it listens. Where a Peer is taken, any object with its first three fields will do. */
+export declare class Peer {
+  constructor(nodeId: string, host: string, port: number);
+  /** A peer on this machine. */
+  static local(nodeId: string, port: number): Peer;
+  /** The node id that has to answer there; another one is refused. */
+  nodeId: string;
+  /** A host name or an address. */
+  host: string;
+  /** The TCP port, from 1. */
+  port: number;
+  /** As {@link Client.peers} found it; `"unknown"` on a peer that you made. */
+  state: PeerState;
+  /** When it was last heard of, in milliseconds since 1970; `undefined` if never. */
+  lastSeenMs: number | undefined;
+  /** What it says it can do. */
+  capabilities: string[];
+  /** Whether the host means this machine. */
+  isLocalhost(): boolean;
+  /** Whether it has all that connecting needs. */
+  isValid(): boolean;
+}
+
+/** Who a node is, for display and for the logs. */
+export declare class NodeInfo {
+  /** Instances come from {@link Client.nodeInfo}. */
+  constructor(info?: object);
+  readonly nodeId: string;
+  /** The display name, or the node id where there is none. */
+  readonly displayName: string;
+  readonly hostname: string;
+  /** `"linux"`, `"macos"`, `"windows"`, `"unix"` or `"unknown-os"`. */
+  readonly osName: string;
+  /** The version of the application, from the options. */
+  readonly version: string;
+  /** The features that are on, lowest layer first: core, wal, store, sync, transport, discovery, metadata. */
+  readonly capabilities: string[];
+  /** When the client opened, in milliseconds since 1970. */
+  readonly startedAtMs: number;
+  /** How long the client has been open, in milliseconds, at the time of the call. */
+  uptimeMs(): number;
+  /** The same function as {@link uptimeMs}. */
+  uptime_ms(): number;
+  /** The display name if there is one, otherwise the node id. */
+  label(): string;
+  /** Whether {@link capabilities} has this name. */
+  hasCapability(name: string): boolean;
+}
+
+/** How far this node and one peer are with each other. */
+export interface PeerProgress {
+  readonly nodeId: string;
+  readonly connected: boolean;
+  /** Whether both were last known to hold the same data. */
+  readonly inSync: boolean;
+  /** When it was last heard of, in milliseconds since 1970; `undefined` if never. */
+  readonly lastSeenMs?: number | undefined;
+  /** Positions in this node's feed. */
+  readonly [position: string]: unknown;
+}
+
+/** What waits, what is under way and what has arrived. Delivered work stays counted until it is pruned. */
+export declare class SyncResult {
+  /** Instances come from {@link Client.syncStateInfo}. */
+  constructor(state?: object);
+  /** Writes of this node that are tracked, in whatever state. */
+  readonly outboxSize: number;
+  /** Those not handed to any peer yet. */
+  readonly queuedCount: number;
+  /** Those sent and not acknowledged yet. */
+  readonly inFlightCount: number;
+  /** Those durable on as many peers as `ackPolicy` asks for. */
+  readonly acknowledgedCount: number;
+  /** Those that were tried as often as allowed. They are delivered all the same when a peer returns. */
+  readonly failedCount: number;
+  /** How many deliveries were repeated since the client opened. */
+  readonly totalRetries: number;
+  /** The sequence of this node's last write. */
+  readonly lastSubmittedVersion: number;
+  /** The sequence at which the last write from a peer was applied. */
+  readonly lastAppliedRemoteVersion: number;
+  /** The same by peer. */
+  readonly peers: readonly PeerProgress[];
+  /** Whether anything waits to be handed over. */
+  hasQueued(): boolean;
+  /** Whether anything is sent and not acknowledged. */
+  hasInFlight(): boolean;
+  /** Whether anything has failed. */
+  hasFailed(): boolean;
+  /** Whether anything is queued, in flight or failed. */
+  hasWork(): boolean;
+  /** Whether nothing is tracked. */
+  empty(): boolean;
+  /** The same as {@link outboxSize}. */
+  totalTracked(): number;
+}
+
+/** What one tick did. It is no proof of delivery; see {@link SyncResult} for that. */
+export declare class TickResult {
+  /** Instances come from {@link Client.tick}. */
+  constructor(tick?: object);
+  /** Deliveries whose time was up and that were queued again. */
+  readonly retriedCount: number;
+  /** Completed entries that were removed from the outbox. */
+  readonly prunedCount: number;
+  /** Operations that were ready, with or without a peer to take them. */
+  readonly batchSize: number;
+  /** Operations handed to at least one peer. */
+  readonly sentCount: number;
+  /** Peers connected at the time. */
+  readonly connectedPeers: number;
+  /** Whether {@link retriedCount} is above 0. */
+  retried(): boolean;
+  /** Whether {@link prunedCount} is above 0. */
+  pruned(): boolean;
+  /** Whether {@link batchSize} is above 0. */
+  producedBatch(): boolean;
+  /** Whether the tick did anything. */
+  hasWork(): boolean;
+  /** Whether it did nothing. */
+  empty(): boolean;
+}
+
+/** What a write did. */
+export interface PutInfo {
+  /** `"created"`: the key had no value. `"unchanged"`: it had the same; it is a write all the same. */
+  status: 'created' | 'updated' | 'unchanged';
+  /** How many writes the key has seen. */
+  version: number;
+}
+
+/** What a removal did. */
+export interface RemoveInfo {
+  /** Whether there was a value. */
+  removed: boolean;
+}
+
+/** What a batch did. */
+export interface BatchInfo {
+  /** How many operations it had. */
+  count: number;
+}
+
+/** One operation of {@link Client.batch}. */
+export type BatchOperation =
+  | { put: string | Key; value: string | Value | Uint8Array }
+  | { remove: string | Key };
+
+/** One entry of {@link Client.entries}. */
+export interface Entry {
+  key: string;
+  value: Value;
+  /** How many writes the key has seen. */
+  version: number;
+}
+
+/** What {@link Client.entries} takes. */
+export interface EntriesOptions {
+  /** Only keys that begin with this. */
+  prefix?: string | undefined;
+  /** Only keys behind this one. */
+  after?: string | Key | undefined;
+  /** At most this many entries. */
+  limit?: number | undefined;
+}
+
+/**
+ * Entries in the order of their keys' bytes, as they were at the call of {@link Client.entries}. To be read
+ * once, by one reader. It never throws; {@link result} tells whether it was all.
+ */
+export interface Entries extends AsyncIterableIterator<Entry> {
+  /**
+   * Ok as long as nothing went wrong. An error if an argument was wrong, or if the client was not open or was
+   * closed before the end: then the iteration ended early.
+   */
+  result(): Result<void>;
+}
+
+/** A key that changed, by this node or by a peer. */
+export interface Change {
+  readonly key: string;
+  readonly kind: 'put' | 'remove';
+  /** The new value; `undefined` if the key was removed. */
+  readonly value: Value | undefined;
+  /** How many writes the key has seen. */
+  readonly version: number;
+  /** Whether this node made it. */
+  readonly local: boolean;
+  /** The node that made it. */
+  readonly nodeId: string;
+}
+
+/**
+ * Changes as they happen, from the call of {@link Client.watch} on. A slow reader gets the newest change of
+ * each key, and no more memory is used than for the keys that changed. Awaiting the next change keeps the
+ * process alive. The iteration ends when the signal aborts, when the client closes, or when the loop is
+ * left; it never throws.
+ */
+export interface Watch extends AsyncIterableIterator<Change> {
+  /** Ok, also after the end; an error if an argument was wrong or the client was not open. */
+  result(): Result<void>;
+}
+
+/** A connection changed. */
+export interface PeerEvent {
+  readonly nodeId: string;
+  readonly host: string;
+  readonly port: number;
+  readonly state: PeerState;
+}
+
+/** What listeners get, by event. */
+export interface ClientEvents {
+  /** A key changed, by this node or by a peer; after it is durable here, where writes are. */
+  change: (change: Change) => void;
+  /** Two nodes wrote the same key without knowing of each other. Not told in this version. */
+  conflict: (conflict: unknown) => void;
+  /** A connection came or went. */
+  peer: (event: PeerEvent) => void;
+  /** The identity of this node or of a peer is not what it was. */
+  identity: (event: Readonly<Record<string, unknown>>) => void;
+  /** Something failed in the background, or a listener did. */
+  error: (error: SoftadastraError) => void;
+}
+
+/**
+ * A node: its local data, and what it exchanges with peers. Writes and reads are local and wait for no
+ * network. Any number of clients live in one process, each with its own log.
+ *
+ * Every asynchronous call gives a {@link Result}. Unless `open()` has succeeded and `close()` was not called
+ * since, that is the error `invalid_state`, "SDK client is not open"; only then are arguments looked at.
+ */
+export declare class Client {
+  /** Takes whatever it is given; {@link open} judges it. The options may serve another client as well. */
+  constructor(options: ClientOptions | Partial<ClientOptions>);
+
+  /**
+   * Reads the options, opens the log, recovers what is in it. Starts neither transport nor discovery. Ok if it
+   * is open already. After `close()` it opens again. Calls of `open` and `close` take turns.
+   */
+  open(): Promise<Result<void>>;
+  /**
+   * Stops everything and lets go of the log. Calls that were made before are finished first, calls that are
+   * made after are refused. While a connected peer owes an acknowledgement it waits for it, at most a second.
+   * Ok if it was never open, or is closed already.
+   */
+  close(): Promise<Result<void>>;
+  /** Whether it is open. */
+  isOpen(): boolean;
+  /**
+   * What is in force, frozen; `transportPort` is the real one while the transport runs. Of a client that is
+   * not open: what it would be opened with.
+   */
+  options(): Readonly<ClientOptions>;
+
+  /**
+   * Writes a value. When it resolves the value is readable here and, with a log and `autoFlush`, on the disk.
+   * Calls are carried out in the order in which they were made; many at once share the disk's work, so do not
+   * await each one where the order is all that matters.
+   */
+  put(key: string | Key, value: string | Value | Uint8Array): Promise<Result<PutInfo>>;
+  /** Reads a value; `not_found` if there is none. Never waits for a disk, a peer or a write under way. */
+  get(key: string | Key): Promise<Result<Value>>;
+  /** Removes a value. A key without one is ok, with `removed: false`, and nothing is written. */
+  remove(key: string | Key): Promise<Result<RemoveInfo>>;
+  /**
+   * Several writes as one: either all of them happen here or none does. Peers may see them one by one. At
+   * most 8 MiB of keys and values. None at all is ok.
+   */
+  batch(operations: readonly BatchOperation[]): Promise<Result<BatchInfo>>;
+  /** Whether a key has a value. `false` for a wrong argument and while the client is not open. */
+  contains(key: string | Key): boolean;
+  /** How many keys have a value; 0 while the client is not open. */
+  size(): number;
+  /** Whether there are none. */
+  empty(): boolean;
+  /** Resolves when all earlier writes are on the disk: for logs without `autoFlush`. */
+  flush(): Promise<Result<void>>;
+
+  /** Entries in the order of their keys, as they are now. */
+  entries(options?: EntriesOptions): Entries;
+  /** Changes from now on, of keys that begin with `prefix`; of all keys without one. */
+  watch(prefix?: string, options?: { signal?: AbortSignal | undefined }): Watch;
+  /**
+   * Calls a function on every event of a kind, until {@link off}. In any state; it stays across closing and
+   * opening again. What a listener throws reaches the `error` listeners, or a process warning, and nobody else.
+   */
+  on<E extends keyof ClientEvents>(event: E, listener: ClientEvents[E]): Result<void>;
+  /** Ends what {@link on} began. Ok if it never did. */
+  off<E extends keyof ClientEvents>(event: E, listener: ClientEvents[E]): Result<void>;
+
+  /** What waits, is under way and has arrived. */
+  syncStateInfo(): Promise<Result<SyncResult>>;
+  /**
+   * One step of synchronization: queues again what was not acknowledged in time, removes completed work from
+   * the outbox if asked to (`true` or `{ prune: true }`), and hands what is queued to the connected peers.
+   * Works without a transport and without peers: then everything stays queued. Receiving needs no tick.
+   */
+  tick(options?: boolean | { prune?: boolean | undefined }): Promise<Result<TickResult>>;
+  /** Queues failed work again, with all its attempts. */
+  retryFailed(): Promise<Result<void>>;
+  /**
+   * From now on writes are sent as they commit, and what is due is looked for every `intervalMs`, from 1.
+   * Without an argument the option `syncIntervalMs` counts, or else a second.
+   */
+  startSync(intervalMs?: number): Promise<Result<void>>;
+  /** Back to ticks. Ok if it was not started. */
+  stopSync(): Promise<Result<void>>;
+
+  /** Listens for peers. Needs `enableTransport`. Ok if it runs already. A port in use is a `transport_error`. */
+  startTransport(): Promise<Result<void>>;
+  /** Ends all connections and listens no more. Ok in any case. */
+  stopTransport(): Promise<Result<void>>;
+  /** Whether it listens, with or without peers. */
+  transportRunning(): boolean;
+  /**
+   * Connects to a peer, and again whenever the connection is lost. Resolves when the peer has answered, as the
+   * node that was expected. Ok if it is connected already. Does not need {@link startTransport}, only
+   * `enableTransport`. Local data is not touched by a failure.
+   */
+  connect(peer: Peer | { nodeId: string; host: string; port: number }): Promise<Result<void>>;
+  /** Ends the connection to a peer and does not connect again. Ok if there is none. */
+  disconnect(peer: Peer | { nodeId: string; host: string; port: number }): Promise<Result<void>>;
+  /** The peers that are configured, connected or discovered, each with its state. None is ok. */
+  peers(): Promise<Result<Peer[]>>;
+
+  /** Announces this node and listens for others. In this version it answers `discovery_error`. */
+  startDiscovery(): Promise<Result<void>>;
+  /** Ends that. Ok in any case. */
+  stopDiscovery(): Promise<Result<void>>;
+  /** Whether it runs. */
+  discoveryRunning(): boolean;
+
+  /** Who this node is; taken once and kept. */
+  nodeInfo(): Promise<Result<NodeInfo>>;
+  /** The same, taken anew. */
+  refreshNodeInfo(): Promise<Result<NodeInfo>>;
+
+  /** The same function as {@link syncStateInfo}. */
+  sync_state_info(): Promise<Result<SyncResult>>;
+  /** The same function as {@link startTransport}. */
+  start_transport(): Promise<Result<void>>;
+  /** The same function as {@link stopTransport}. */
+  stop_transport(): Promise<Result<void>>;
+  /** The same function as {@link transportRunning}. */
+  transport_running(): boolean;
+  /** The same function as {@link startDiscovery}. */
+  start_discovery(): Promise<Result<void>>;
+  /** The same function as {@link stopDiscovery}. */
+  stop_discovery(): Promise<Result<void>>;
+  /** The same function as {@link discoveryRunning}. */
+  discovery_running(): boolean;
+  /** The same function as {@link nodeInfo}. */
+  node_info(): Promise<Result<NodeInfo>>;
+  /** The same function as {@link refreshNodeInfo}. */
+  refresh_node_info(): Promise<Result<NodeInfo>>;
+
+  /** `await using client = …` closes at the end of the block. */
+  [Symbol.asyncDispose](): Promise<void>;
+}

@@ -1,0 +1,26 @@
+'use strict';
+
+const { Client } = require('./client.js');
+const { ClientOptions } = require('./client-options.js');
+const { ErrorCode, SoftadastraError } = require('./error.js');
+const { Key } = require('./key.js');
+const { NodeInfo } = require('./node-info.js');
+const { Peer } = require('./peer.js');
+const { Result } = require('./result.js');
+const { SyncResult } = require('./sync-result.js');
+const { TickResult } = require('./tick-result.js');
+const { Value } = require('./value.js');
+
+module.exports = {
+  Client,
+  ClientOptions,
+  ErrorCode,
+  Key,
+  NodeInfo,
+  Peer,
+  Result,
+  SoftadastraError,
+  SyncResult,
+  TickResult,
+  Value,
+};

@@ -1,0 +1,47 @@
+'use strict';
+
+const { inspect } = require('node:util');
+const { checkKey } = require('./arguments.js');
+
+let textInside;
+
+class Key {
+  #text;
+
+  constructor(text) {
+    this.#text = typeof text === 'string' ? text : textInside(text);
+  }
+
+  toString() {
+    return this.#text ?? '';
+  }
+
+  empty() {
+    return this.toString() === '';
+  }
+
+  isValid() {
+    return checkKey(this.#text) === undefined;
+  }
+
+  equals(other) {
+    return this.#text !== undefined && this.#text === (typeof other === 'string' ? other : textInside(other));
+  }
+
+  toJSON() {
+    return this.toString();
+  }
+
+  [inspect.custom](_depth, options) {
+    return `Key(${inspect(this.#text, options)})`;
+  }
+
+  static {
+    textInside = (key) => (typeof key === 'object' && key !== null && #text in key ? key.#text : undefined);
+  }
+}
+
+/** The text of a key given as a string or a Key; `undefined` for anything else. */
+const textOf = (key) => (typeof key === 'string' ? key : textInside(key));
+
+module.exports = { Key, textOf };

@@ -1,0 +1,163 @@
+'use strict';
+
+const { invalidArgument, reasonOf } = require('./error.js');
+const { ClientOptions, OPTION_NAMES, frozenOptions } = require('./client-options.js');
+const { PORT_MAX } = require('./peer.js');
+const { nearest } = require('./spelling.js');
+
+/** Labels travel in every handshake, so the engine keeps them short. */
+const LABEL_BYTES_MAX = 255;
+const VALUE_BYTES_MAX = 64 * 1024 * 1024;
+/** What a timer of the engine takes: a little under 25 days. */
+const INTERVAL_MS_MAX = 2 ** 31 - 1;
+const COUNT_MAX = 2 ** 31 - 1;
+
+/** The policies by every name they have in the documents. */
+const CONFLICT_POLICIES = Object.freeze({
+  lastwritewins: 'lastWriteWins',
+  keeplocal: 'keepLocal',
+  keepremote: 'keepRemote',
+  applyremote: 'keepRemote',
+  manual: 'manual',
+  custom: 'manual',
+});
+
+// A rule takes what was given, and the options around it, and says why it will not do; `undefined`: it will.
+
+const flag = (given) => (typeof given === 'boolean' ? undefined : 'must be true or false');
+
+const whole = (least, most) => (given) =>
+  Number.isInteger(given) && given >= least && given <= most
+    ? undefined
+    : `must be a whole number from ${least} to ${most}`;
+
+const text = (given) => {
+  if (typeof given !== 'string') return 'must be a string';
+  if (!given.isWellFormed() || given.includes('\0')) return 'must be valid Unicode text without NUL';
+  return undefined;
+};
+
+const label = (given) => {
+  const wrong = text(given);
+  if (wrong !== undefined) return wrong;
+  if (given === '') return 'must not be empty';
+  return Buffer.byteLength(given) > LABEL_BYTES_MAX
+    ? `must be at most ${LABEL_BYTES_MAX} bytes long`
+    : undefined;
+};
+
+const hostWhen = (feature) => (given, options) =>
+  text(given) ?? (given === '' && options[feature] === true ? 'must not be empty' : undefined);
+
+const port = whole(0, PORT_MAX);
+
+const conflictPolicy = (given) => {
+  const policy = typeof given === 'string' ? CONFLICT_POLICIES[given.toLowerCase()] : undefined;
+  if (policy === undefined) return 'must be lastWriteWins, keepLocal, keepRemote or manual';
+  if (policy === 'lastWriteWins') return undefined;
+  return `${policy} is not in this version: it comes with the conflicts capability`;
+};
+
+const ackPolicy = (given) =>
+  given === 'any' || given === 'all' || whole(1, COUNT_MAX)(given) === undefined
+    ? undefined
+    : 'must be "any", "all" or how many peers must acknowledge, at least 1';
+
+// Refused rather than ignored: whoever sets a key believes that the connections are encrypted.
+const networkKey = (given) =>
+  given === undefined || given === null
+    ? undefined
+    : 'is not in this version: it comes with the secure channel, and connections are not encrypted yet';
+
+const allowedPeers = (given) =>
+  given === undefined || given === null
+    ? undefined
+    : 'is not in this version: it comes with the secure channel, which can tell who a peer is';
+
+const autoConnect = (given) =>
+  flag(given) ?? (given ? 'is not in this version: it comes with the discovery capability' : undefined);
+
+const RULES = Object.freeze({
+  nodeId: label,
+  displayName: label,
+  version: label,
+  enableWal: flag,
+  walPath: () => undefined,
+  autoFlush: flag,
+  createDirs: flag,
+  maxValueBytes: whole(1, VALUE_BYTES_MAX),
+  enableTransport: flag,
+  transportHost: hostWhen('enableTransport'),
+  transportPort: port,
+  enableDiscovery: flag,
+  discoveryHost: hostWhen('enableDiscovery'),
+  discoveryPort: port,
+  discoveryBroadcastHost: hostWhen('enableDiscovery'),
+  discoveryBroadcastPort: port,
+  autoConnect,
+  networkKey,
+  allowInsecure: flag,
+  allowedPeers,
+  conflictPolicy,
+  ackPolicy,
+  requireAck: flag,
+  syncIntervalMs: whole(0, INTERVAL_MS_MAX),
+  batchSize: whole(1, COUNT_MAX),
+  maxRetries: whole(0, COUNT_MAX),
+  retryIntervalMs: whole(1, INTERVAL_MS_MAX),
+  ackTimeoutMs: whole(1, INTERVAL_MS_MAX),
+});
+
+/** `transportPort` as one reads it in a sentence: "transport port". */
+const spoken = (name) => name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+
+const refuse = (message, name) => ({ failure: invalidArgument('invalid_option', message, name) });
+
+function checkWalPath({ enableWal, walPath }) {
+  if (!enableWal) return undefined;
+  const wrong =
+    typeof walPath !== 'string' ? 'path must be a string' : walPath === '' ? 'path is empty' : undefined;
+  const reason = wrong ?? (text(walPath) === undefined ? undefined : `path ${text(walPath)}`);
+  return reason === undefined ? undefined : refuse(`invalid WAL path: ${reason}`, 'walPath');
+}
+
+/**
+ * Reads what a Client was given, once: `{ options }`, frozen, or `{ failure }` with the first thing that is
+ * wrong. A plain object is taken like `ClientOptions`, with the same defaults.
+ */
+function readOptions(given) {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    return refuse('invalid configuration: options must be a ClientOptions', 'options');
+  }
+  try {
+    return judge(given);
+  } catch (cause) {
+    return refuse(`invalid configuration: options could not be read: ${reasonOf(cause)}`, 'options');
+  }
+}
+
+function judge(given) {
+  const unknown = Object.keys(given).find((name) => !OPTION_NAMES.includes(name));
+  if (unknown !== undefined) {
+    const near = nearest(unknown, OPTION_NAMES);
+    const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
+    return refuse(`invalid configuration: unknown option: ${unknown}${hint}`, unknown);
+  }
+  const options = frozenOptions(given instanceof ClientOptions ? given : new ClientOptions(given));
+  for (const [name, rule] of Object.entries(RULES)) {
+    const reason = rule(options[name], options);
+    if (reason !== undefined) return refuse(`invalid configuration: ${spoken(name)} ${reason}`, name);
+  }
+  return checkWalPath(options) ?? { options: frozenOptions(options, { conflictPolicy: 'lastWriteWins' }) };
+}
+
+/** The same for showing: whatever can be read of it, unjudged. */
+function showOptions(given) {
+  try {
+    return frozenOptions(given instanceof ClientOptions ? given : new ClientOptions(given));
+  } catch {
+    return frozenOptions(new ClientOptions());
+  }
+}
+
+module.exports = { RULES, readOptions, showOptions };

@@ -1,0 +1,59 @@
+'use strict';
+
+const { invalidArgument } = require('./error.js');
+
+const PORT_MAX = 65535;
+
+/** Whether a host names this machine and nothing else. */
+function isLoopback(host) {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+class Peer {
+  constructor(nodeId, host, port) {
+    this.nodeId = nodeId;
+    this.host = host;
+    this.port = port;
+    this.state = 'unknown';
+    this.lastSeenMs = undefined;
+    this.capabilities = [];
+  }
+
+  static local(nodeId, port) {
+    return new Peer(nodeId, '127.0.0.1', port);
+  }
+
+  isLocalhost() {
+    return typeof this.host === 'string' && isLoopback(this.host);
+  }
+
+  isValid() {
+    return checkPeer(this) === undefined;
+  }
+}
+
+/** A Peer as the addon reports it. */
+function peerOf({ nodeId, host, port, state, lastSeenMs, capabilities }) {
+  const peer = new Peer(nodeId, host, port);
+  peer.state = state;
+  peer.lastSeenMs = lastSeenMs ?? undefined;
+  peer.capabilities = capabilities ?? [];
+  return peer;
+}
+
+/** Why nobody can be dialled with this, or `undefined` if it has all that dialling needs. */
+function checkPeer(peer) {
+  const refuse = (reason) => invalidArgument('invalid_peer', `invalid peer: ${reason}`, 'peer');
+  if (typeof peer !== 'object' || peer === null) return refuse('peer must be a Peer');
+  const { nodeId, host, port } = peer;
+  if (typeof nodeId !== 'string' || nodeId === '') return refuse('nodeId must be a non-empty string');
+  if (typeof host !== 'string' || host === '') return refuse('host must be a non-empty string');
+  if (!nodeId.isWellFormed() || !host.isWellFormed())
+    return refuse('nodeId and host must be valid Unicode text');
+  if (!Number.isInteger(port) || port < 1 || port > PORT_MAX) {
+    return refuse(`port must be a whole number from 1 to ${PORT_MAX}`);
+  }
+  return undefined;
+}
+
+module.exports = { PORT_MAX, Peer, checkPeer, isLoopback, peerOf };

@@ -1,0 +1,69 @@
+'use strict';
+
+const { Result } = require('./result.js');
+const { Commits } = require('./commits.js');
+const { loadAddon } = require('./native.js');
+const { refusalOf } = require('./refusals.js');
+const { unexpected } = require('./error.js');
+
+/** One stretch between a successful open and its close: the addon's node and the writes under way in it. */
+class Session {
+  constructor(node, options, commits, refusal) {
+    this.node = node;
+    this.hot = node.hot;
+    this.options = options;
+    this.commits = commits;
+    this.refusal = refusal;
+  }
+
+  /** `{ session }`, or `{ failure }`. `events` gets what the addon tells from now on. */
+  static async open(options, events) {
+    const { addon, failure } = loadAddon();
+    if (failure !== undefined) return { failure };
+    try {
+      // The addon may report before open() has its answer, so what it reports to is filled in afterwards.
+      // It holds on to both callbacks, which therefore may not hold the node or the Client.
+      let commits;
+      const outcome = await addon.open(
+        { ...options },
+        (highest, results, failures) => commits.settle(highest, results, failures),
+        (event) => events.handle(event),
+      );
+      if (!outcome.ok) return { failure: outcome.error };
+      const node = outcome.value;
+      const weakNode = new WeakRef(node);
+      const poisoned = () => weakNode.deref()?.refusal() ?? undefined;
+      const refusal = (code, operation) => refusalOf(code, operation, options.maxValueBytes, poisoned);
+      commits = new Commits(node, refusal);
+      return { session: new Session(node, options, commits, refusal) };
+    } catch (cause) {
+      return { failure: unexpected(cause) };
+    }
+  }
+
+  /** Lets the writes under way finish, then closes. */
+  async close() {
+    try {
+      await this.commits.idle();
+      const outcome = await this.node.close();
+      return outcome.ok ? Result.ok() : Result.err(outcome.error);
+    } catch (cause) {
+      return Result.err(unexpected(cause));
+    } finally {
+      this.commits.abandon();
+    }
+  }
+
+  /** Asks the addon for something rare; `convert` makes its plain answer what the caller gets. */
+  async ask(question, convert) {
+    try {
+      const outcome = await question(this.node);
+      if (!outcome.ok) return Result.err(outcome.error);
+      return Result.ok(convert === undefined ? undefined : convert(outcome.value));
+    } catch (cause) {
+      return Result.err(unexpected(cause));
+    }
+  }
+}
+
+module.exports = { Session };

@@ -1,0 +1,33 @@
+'use strict';
+
+/** How many letters two names differ by, at most `limit` + 1 (further counting would tell nothing). */
+function distance(a, b, limit) {
+  if (Math.abs(a.length - b.length) > limit) return limit + 1;
+  let previous = Array.from({ length: b.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= a.length; row += 1) {
+    const current = [row];
+    for (let column = 1; column <= b.length; column += 1) {
+      const replaced = previous[column - 1] + (a[row - 1] === b[column - 1] ? 0 : 1);
+      current.push(Math.min(replaced, previous[column] + 1, current[column - 1] + 1));
+    }
+    previous = current;
+  }
+  return previous[b.length];
+}
+
+const folded = (name) => name.replaceAll(/[_-]/g, '').toLowerCase();
+
+/** The known name that was probably meant by an unknown one, or `undefined` if none is near. */
+function nearest(unknown, names) {
+  const wanted = folded(unknown);
+  const limit = Math.min(3, Math.floor(wanted.length / 3));
+  let best;
+  let bestDistance = limit + 1;
+  for (const name of names) {
+    const found = distance(wanted, folded(name), limit);
+    if (found < bestDistance) [best, bestDistance] = [name, found];
+  }
+  return best;
+}
+
+module.exports = { nearest };

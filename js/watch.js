@@ -1,0 +1,93 @@
+'use strict';
+
+const { Result } = require('./result.js');
+
+const DONE = Object.freeze({ value: undefined, done: true });
+
+/**
+ * The changes under a prefix, from the moment it is made until it ends. What its reader has not taken yet is
+ * kept once for each key, newest change only, so a slow reader costs no more memory than the keys that
+ * changed.
+ */
+class Watch {
+  #prefix;
+  #session;
+  #outcome;
+  #ended;
+  #unread = new Map();
+  #readers = [];
+  #signal;
+  #onAbort = () => this.end();
+
+  /**
+   * `session`: `{ hold, release, ended }` of the open client; `hold` keeps the process alive while a reader
+   * waits. A `failed` watch has none, has ended, and says why in `result()`.
+   */
+  constructor(prefix, signal, session, failed) {
+    this.#prefix = prefix;
+    this.#session = session;
+    this.#outcome = failed === undefined ? Result.ok() : Result.err(failed);
+    this.#ended = failed !== undefined;
+    this.#signal = signal;
+    if (this.#ended || signal === undefined) return;
+    if (signal.aborted) this.#ended = true;
+    else signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** Whether nothing more will come. */
+  hasEnded() {
+    return this.#ended;
+  }
+
+  result() {
+    return this.#outcome;
+  }
+
+  next() {
+    const [first] = this.#unread;
+    if (first !== undefined) {
+      this.#unread.delete(first[0]);
+      return Promise.resolve({ value: first[1], done: false });
+    }
+    if (this.#ended) return Promise.resolve(DONE);
+    return new Promise((resolve) => {
+      this.#readers.push(resolve);
+      if (this.#readers.length === 1) this.#session.hold();
+    });
+  }
+
+  return() {
+    this.#unread.clear();
+    this.end();
+    return Promise.resolve(DONE);
+  }
+
+  [Symbol.asyncIterator]() {
+    return this;
+  }
+
+  add(change) {
+    if (this.#ended || !change.key.startsWith(this.#prefix)) return;
+    const reader = this.#readers.shift();
+    if (reader === undefined) {
+      // Taken out first, so that the order stays that of the last changes.
+      this.#unread.delete(change.key);
+      this.#unread.set(change.key, change);
+      return;
+    }
+    if (this.#readers.length === 0) this.#session.release();
+    reader({ value: change, done: false });
+  }
+
+  /** Nothing more comes; what is unread stays readable. */
+  end() {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    if (this.#readers.length > 0) this.#session.release();
+    for (const reader of this.#readers.splice(0)) reader(DONE);
+    this.#session.ended(this);
+  }
+}
+
+module.exports = { Watch };

@@ -1,0 +1,93 @@
+// Leaves in dist/ the SDK and the package of every platform whose addon is here. With --release, as it is
+// published: all platforms have to be here, and the SDK brings the one that fits from the registry.
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { build } from './build.js';
+import { must } from './run.js';
+import { root } from './sources.js';
+
+const isRelease = process.argv.includes('--release');
+const dist = path.join(root, 'dist');
+const stage = mkdtempSync(path.join(tmpdir(), 'softadastra-package-'));
+
+const readJson = (...where) => JSON.parse(readFileSync(path.join(root, ...where), 'utf8'));
+
+/** Where the addon of a platform is: built here, or put beside its manifest by a build elsewhere. */
+function findAddon(folder, { main }) {
+  const places = [path.join(root, 'js', 'native', main), path.join(root, 'npm', folder, main)];
+  return places.find((place) => existsSync(place));
+}
+
+function pack(folder, manifest) {
+  writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+  must('npm', 'pack', folder, '--pack-destination', dist, '--loglevel=error');
+}
+
+/** Packs a platform's package if its addon is here; its name and version then. */
+function packPlatform(folder) {
+  const manifest = readJson('npm', folder, 'package.json');
+  const addon = findAddon(folder, manifest);
+  if (addon === undefined) {
+    if (!isRelease) return [];
+    console.error(`${manifest.name} has no ${manifest.main}: put it into npm/${folder}`);
+    process.exit(1);
+  }
+  const staged = path.join(stage, folder);
+  mkdirSync(staged);
+  copyFileSync(addon, path.join(staged, manifest.main));
+  copyFileSync(path.join(root, 'npm', folder, 'README.md'), path.join(staged, 'README.md'));
+  copyLicense(staged);
+  pack(staged, manifest);
+  return [[manifest.name, manifest.version]];
+}
+
+function copyLicense(staged) {
+  const license = path.join(root, 'LICENSE');
+  if (existsSync(license)) copyFileSync(license, path.join(staged, 'LICENSE'));
+}
+
+/**
+ * How the SDK asks for its addon. From a registry npm picks the one that fits. From files there may be no
+ * registry to ask, and npm asks about optional dependencies even when they are installed beside: as optional
+ * peers they are used if they are there, and not looked for otherwise.
+ */
+function dependencies(platforms) {
+  if (isRelease) return { optionalDependencies: Object.fromEntries(platforms) };
+  return {
+    peerDependencies: Object.fromEntries(platforms),
+    peerDependenciesMeta: Object.fromEntries(platforms.map(([name]) => [name, { optional: true }])),
+  };
+}
+
+function packSdk(platforms) {
+  const { scripts, devDependencies, ...manifest } = readJson('package.json');
+  const staged = path.join(stage, 'sdk');
+  mkdirSync(staged);
+  cpSync(path.join(root, 'js'), path.join(staged, 'js'), {
+    recursive: true,
+    filter: (from) => from !== path.join(root, 'js', 'native'),
+  });
+  for (const name of ['README.md', 'CHANGELOG.md']) {
+    if (existsSync(path.join(root, name))) copyFileSync(path.join(root, name), path.join(staged, name));
+  }
+  copyLicense(staged);
+  pack(staged, { ...manifest, ...dependencies(platforms) });
+}
+
+build();
+rmSync(dist, { recursive: true, force: true });
+mkdirSync(dist);
+const platforms = readdirSync(path.join(root, 'npm')).sort().flatMap(packPlatform);
+packSdk(platforms);
+rmSync(stage, { recursive: true });

@@ -1,0 +1,56 @@
+//! Failures and outcomes as plain data: an async call of Node-API cannot carry a code of its own.
+
+use napi::bindgen_prelude::{Object, Result, ToNapiValue};
+use napi::{Env, sys};
+use napi_derive::napi;
+
+use crate::node::Failure;
+
+/// A failure as data; JavaScript makes its error of it.
+#[napi(object)]
+#[derive(Debug, Clone)]
+pub struct NativeFailure {
+    pub code: String,
+    pub kind: String,
+    pub message: String,
+    pub context: Option<String>,
+    pub cause: Option<String>,
+    pub retryable: bool,
+    pub local_state_valid: bool,
+}
+
+impl From<Failure> for NativeFailure {
+    fn from(failure: Failure) -> Self {
+        Self {
+            code: failure.code.as_str().to_owned(),
+            kind: failure.kind.to_owned(),
+            message: failure.message,
+            context: failure.context,
+            cause: failure.cause,
+            retryable: failure.retryable,
+            local_state_valid: failure.local_state_valid,
+        }
+    }
+}
+
+/// What a call came to: `{ ok: true, value }` or `{ ok: false, error }`.
+#[derive(Debug)]
+pub struct Outcome<T>(pub std::result::Result<T, Failure>);
+
+impl<T: ToNapiValue> ToNapiValue for Outcome<T> {
+    unsafe fn to_napi_value(env: sys::napi_env, outcome: Self) -> Result<sys::napi_value> {
+        let mut object = Object::new(&Env::from_raw(env))?;
+        match outcome.0 {
+            Ok(value) => {
+                object.set("ok", true)?;
+                object.set("value", value)?;
+            }
+            Err(failure) => {
+                object.set("ok", false)?;
+                object.set("error", NativeFailure::from(failure))?;
+            }
+        }
+        // SAFETY: `env` is the environment of the call, as the caller promises.
+        unsafe { ToNapiValue::to_napi_value(env, object) }
+    }
+}

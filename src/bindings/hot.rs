@@ -1,0 +1,408 @@
+//! The calls that programs make a million times a second, as raw Node-API callbacks with the node behind a
+//! data pointer. A derived method costs about ten times as much before it does anything (DESIGN section 2).
+//!
+//! They give numbers and strings, never exceptions: a negative number is one of [`Refused`].
+
+use std::cell::RefCell;
+use std::ffi::c_void;
+use std::panic::AssertUnwindSafe;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use napi::sys;
+
+use super::channel::Channel;
+use super::listener::{Event, Pending, Settled};
+use super::text::{TextError, bytes_of, value_of, with_text};
+use crate::core::limits::KEY_BYTES_MAX;
+use crate::node::queue::NotQueued;
+use crate::node::{Node, Operation};
+use crate::store::entry::Namespace;
+use crate::store::error::StoreError;
+
+/// Why a call did nothing, as JavaScript sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+enum Refused {
+    NotOpen = -1,
+    KeyEmpty = -2,
+    KeyTooLong = -3,
+    ValueTooLarge = -4,
+    NoRoomNow = -5,
+    Poisoned = -6,
+    WrongType = -7,
+    LoneSurrogate = -8,
+    BatchTooLarge = -9,
+    Internal = -10,
+}
+
+impl From<TextError> for Refused {
+    fn from(error: TextError) -> Self {
+        match error {
+            TextError::NotText => Self::WrongType,
+            TextError::Malformed => Self::LoneSurrogate,
+        }
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::KeyEmpty => Self::KeyEmpty,
+            StoreError::KeyTooLong { .. } => Self::KeyTooLong,
+            StoreError::ValueTooLarge { .. } => Self::ValueTooLarge,
+            StoreError::BatchTooLarge { .. } => Self::BatchTooLarge,
+            _ => Self::Internal,
+        }
+    }
+}
+
+impl From<NotQueued> for Refused {
+    fn from(why: NotQueued) -> Self {
+        match why {
+            NotQueued::Closed => Self::NotOpen,
+            NotQueued::Full => Self::NoRoomNow,
+        }
+    }
+}
+
+/// Values up to this size are copied out of the store before JavaScript's memory is asked for, so that its
+/// garbage collector never runs under the store's lock.
+const COPIED_BYTES_MAX: usize = 64 << 10;
+
+thread_local! {
+    static COPY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What the callbacks of one open node share.
+pub(super) struct Hot {
+    pub(super) node: Arc<Node>,
+    pub(super) is_open: AtomicBool,
+    pub(super) commits: Arc<Channel<Settled>>,
+    pub(super) events: Arc<Channel<Event>>,
+    pub(super) pending: Arc<Pending>,
+    pub(super) holds: std::sync::atomic::AtomicU32,
+    hooked: AtomicBool,
+}
+
+type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
+
+impl Hot {
+    pub(super) fn new(
+        node: Arc<Node>,
+        commits: Arc<Channel<Settled>>,
+        events: Arc<Channel<Event>>,
+        pending: Arc<Pending>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            node,
+            is_open: AtomicBool::new(true),
+            commits,
+            events,
+            pending,
+            holds: std::sync::atomic::AtomicU32::new(0),
+            hooked: AtomicBool::new(false),
+        })
+    }
+
+    /// An object with the callbacks. Each holds the node until JavaScript forgets it.
+    ///
+    /// # Safety
+    /// `env` belongs to the call that is under way.
+    pub(super) unsafe fn functions(self: &Arc<Self>, env: sys::napi_env) -> sys::napi_value {
+        let mut object = ptr::null_mut();
+        // SAFETY: the out-pointer is valid.
+        unsafe { sys::napi_create_object(env, &mut object) };
+        let callbacks: [(&std::ffi::CStr, Callback); 7] = [
+            (c"put", put),
+            (c"remove", remove),
+            (c"batch", batch),
+            (c"get", get),
+            (c"contains", contains),
+            (c"size", size),
+            (c"wake", wake),
+        ];
+        for (name, callback) in callbacks {
+            let data = Arc::into_raw(Arc::clone(self)).cast::<c_void>().cast_mut();
+            let mut function = ptr::null_mut();
+            // SAFETY: the data is a reference of its own, given back by the finalizer.
+            unsafe {
+                let length = isize::try_from(name.count_bytes()).unwrap_or(0);
+                sys::napi_create_function(env, name.as_ptr(), length, Some(callback), data, &mut function);
+                sys::napi_add_finalizer(env, function, data, Some(forget), ptr::null_mut(), ptr::null_mut());
+                sys::napi_set_named_property(env, object, name.as_ptr(), function);
+            }
+        }
+        object
+    }
+
+    /// The node ends with its environment: a worker that is terminated must not be called any more.
+    ///
+    /// # Safety
+    /// `env` belongs to the call that is under way.
+    pub(super) unsafe fn hook(self: &Arc<Self>, env: sys::napi_env) {
+        self.hooked.store(true, Ordering::Release);
+        let data = Arc::into_raw(Arc::clone(self)).cast::<c_void>().cast_mut();
+        // SAFETY: the data is a reference of its own, given back by the hook or by `unhook`.
+        unsafe { sys::napi_add_env_cleanup_hook(env, Some(end), data) };
+    }
+
+    /// The node ended before its environment.
+    ///
+    /// # Safety
+    /// `env` is the environment that was given to [`Self::hook`], and this is its thread.
+    pub(super) unsafe fn unhook(self: &Arc<Self>, env: sys::napi_env) {
+        if self.hooked.swap(false, Ordering::AcqRel) {
+            let data = Arc::as_ptr(self).cast::<c_void>().cast_mut();
+            // SAFETY: the hook was added with this pointer and did not run; its reference is given back.
+            unsafe {
+                sys::napi_remove_env_cleanup_hook(env, Some(end), data);
+                drop(Arc::from_raw(data.cast::<Self>().cast_const()));
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), Refused> {
+        if self.is_open.load(Ordering::Acquire) { Ok(()) } else { Err(Refused::NotOpen) }
+    }
+
+    fn check_write(&self) -> Result<(), Refused> {
+        self.check()?;
+        if self.node.refusal().is_some() { Err(Refused::Poisoned) } else { Ok(()) }
+    }
+
+    fn check_value(&self, value: &[u8]) -> Result<(), Refused> {
+        if value.len() > self.node.value_bytes_max() { Err(Refused::ValueTooLarge) } else { Ok(()) }
+    }
+
+    /// A ticket was given to JavaScript: the process stays alive until it is settled.
+    unsafe fn issued(&self, env: sys::napi_env, ticket: u64) {
+        let before = self.pending.issued.swap(ticket, Ordering::Relaxed);
+        if before <= self.pending.settled.load(Ordering::Relaxed) {
+            // SAFETY: this is JavaScript's thread, in its call.
+            unsafe { self.commits.hold(env) };
+        }
+    }
+}
+
+/// The environment goes away: nobody is called any more, and the log is let go.
+unsafe extern "C" fn end(data: *mut c_void) {
+    // SAFETY: the pointer is the reference that `hook` gave away; the hook runs once.
+    let hot = unsafe { Arc::from_raw(data.cast::<Hot>().cast_const()) };
+    hot.hooked.store(false, Ordering::Release);
+    hot.is_open.store(false, Ordering::Release);
+    hot.commits.close();
+    hot.events.close();
+    hot.node.abandon();
+}
+
+unsafe extern "C" fn forget(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
+    // SAFETY: each function got a reference of its own, and is finalized once.
+    drop(unsafe { Arc::from_raw(data.cast::<Hot>().cast_const()) });
+}
+
+/// Reads the arguments and the node of a call, runs it, and turns a refusal or a panic into its number.
+unsafe fn call<const N: usize>(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+    run: impl FnOnce(&Hot, [sys::napi_value; N]) -> Result<sys::napi_value, Refused>,
+) -> sys::napi_value {
+    let mut arguments = [ptr::null_mut(); N];
+    let mut count = N;
+    let mut data = ptr::null_mut();
+    // SAFETY: there is room for as many arguments as are asked for; missing ones become `undefined`.
+    unsafe {
+        sys::napi_get_cb_info(env, info, &mut count, arguments.as_mut_ptr(), ptr::null_mut(), &mut data);
+    }
+    // SAFETY: the function that is called holds the reference that its data points to.
+    let hot = unsafe { &*data.cast::<Hot>() };
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| run(hot, arguments)));
+    match outcome.unwrap_or(Err(Refused::Internal)) {
+        Ok(value) => value,
+        Err(refused) => {
+            let mut value = ptr::null_mut();
+            // SAFETY: the out-pointer is valid.
+            unsafe { sys::napi_create_int32(env, refused as i32, &mut value) };
+            value
+        }
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "tickets and sizes stay far below 2^53")]
+unsafe fn number(env: sys::napi_env, number: u64) -> sys::napi_value {
+    let mut value = ptr::null_mut();
+    // SAFETY: the out-pointer is valid.
+    unsafe { sys::napi_create_double(env, number as f64, &mut value) };
+    value
+}
+
+/// Reads a value to write: text, or bytes.
+unsafe fn with_value<R>(
+    env: sys::napi_env,
+    value: sys::napi_value,
+    read: impl FnOnce(&[u8], bool) -> R,
+) -> Result<R, Refused> {
+    let mut kind = 0;
+    // SAFETY: the out-pointer is valid.
+    unsafe { sys::napi_typeof(env, value, &mut kind) };
+    if kind == sys::ValueType::napi_string {
+        // SAFETY: as for this function.
+        return Ok(unsafe { with_text(env, value, |text| read(text, text.is_ascii())) }?);
+    }
+    // SAFETY: no JavaScript runs before the bytes were read.
+    unsafe { bytes_of(env, value) }.map(|bytes| read(bytes, false)).ok_or(Refused::WrongType)
+}
+
+unsafe fn put_operation(
+    env: sys::napi_env,
+    hot: &Hot,
+    key: sys::napi_value,
+    value: sys::napi_value,
+) -> Result<Operation, Refused> {
+    // SAFETY: the values belong to the call that is under way, as for this function.
+    unsafe {
+        with_text(env, key, |key| {
+            with_value(env, value, |value, ascii| {
+                hot.check_value(value)?;
+                Operation::put(key, value, ascii).map_err(Refused::from)
+            })
+        })??
+    }
+}
+
+unsafe extern "C" fn put(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this with a live call, whose values are used in it only.
+    unsafe {
+        call(env, info, |hot, [key, value]| {
+            hot.check_write()?;
+            let ticket = hot.node.submit(put_operation(env, hot, key, value)?)?;
+            hot.issued(env, ticket);
+            Ok(number(env, ticket))
+        })
+    }
+}
+
+unsafe extern "C" fn remove(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this with a live call, whose values are used in it only.
+    unsafe {
+        call(env, info, |hot, [key]| {
+            hot.check_write()?;
+            let operation = with_text(env, key, Operation::remove)??;
+            let ticket = hot.node.submit(operation)?;
+            hot.issued(env, ticket);
+            Ok(number(env, ticket))
+        })
+    }
+}
+
+unsafe extern "C" fn batch(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this with a live call, whose values are used in it only.
+    unsafe {
+        call(env, info, |hot, [keys, values]| {
+            hot.check_write()?;
+            let mut length = 0;
+            if sys::napi_get_array_length(env, keys, &mut length) != sys::Status::napi_ok {
+                return Err(Refused::WrongType);
+            }
+            let mut operations = Vec::new();
+            for place in 0..length {
+                let (mut key, mut value, mut kind) = (ptr::null_mut(), ptr::null_mut(), 0);
+                sys::napi_get_element(env, keys, place, &mut key);
+                if sys::napi_get_element(env, values, place, &mut value) != sys::Status::napi_ok {
+                    return Err(Refused::WrongType);
+                }
+                sys::napi_typeof(env, value, &mut kind);
+                operations.push(if kind == sys::ValueType::napi_null {
+                    with_text(env, key, Operation::remove)??
+                } else {
+                    put_operation(env, hot, key, value)?
+                });
+            }
+            Node::check_batch(&operations)?;
+            let ticket = hot.node.submit_batch(operations)?;
+            hot.issued(env, ticket);
+            Ok(number(env, ticket))
+        })
+    }
+}
+
+/// Runs `read` with a key as it is stored.
+unsafe fn with_key<R>(
+    env: sys::napi_env,
+    key: sys::napi_value,
+    read: impl FnOnce(&[u8]) -> R,
+) -> Result<R, Refused> {
+    let mut stored = [Namespace::User as u8; 1 + KEY_BYTES_MAX];
+    // SAFETY: as for this function.
+    let outcome = unsafe {
+        with_text(env, key, |key| {
+            crate::store::operation::check_key(key)?;
+            let place = stored.get_mut(1..=key.len()).ok_or(StoreError::KeyTooLong { bytes: key.len() })?;
+            place.copy_from_slice(key);
+            Ok::<_, StoreError>(key.len())
+        })
+    };
+    let length = outcome??;
+    Ok(read(stored.get(..=length).unwrap_or_default()))
+}
+
+unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this with a live call, whose values are used in it only.
+    unsafe {
+        call(env, info, |hot, [key]| {
+            hot.check()?;
+            with_key(env, key, |key| {
+                COPY.with_borrow_mut(|copy| {
+                    let found = hot.node.read(key, |value, ascii| {
+                        if value.len() > COPIED_BYTES_MAX {
+                            return Some(value_of(env, value, ascii));
+                        }
+                        copy.clear();
+                        copy.push(u8::from(ascii));
+                        copy.extend_from_slice(value);
+                        None
+                    });
+                    match (found, copy.split_first()) {
+                        (None, _) => ptr::null_mut(),
+                        (Some(Some(value)), _) => value,
+                        (Some(None), Some((ascii, value))) => value_of(env, value, *ascii == 1),
+                        (Some(None), None) => ptr::null_mut(),
+                    }
+                })
+            })
+        })
+    }
+}
+
+unsafe extern "C" fn contains(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this with a live call, whose values are used in it only.
+    unsafe {
+        call(env, info, |hot, [key]| {
+            let held = hot.check().and_then(|()| with_key(env, key, |key| hot.node.read(key, |_, _| ())));
+            let mut value = ptr::null_mut();
+            sys::napi_get_boolean(env, matches!(held, Ok(Some(()))), &mut value);
+            Ok(value)
+        })
+    }
+}
+
+unsafe extern "C" fn size(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this with a live call, whose values are used in it only.
+    unsafe {
+        call(env, info, |hot, []| {
+            let size = hot.check().map_or(0, |()| hot.node.size());
+            Ok(number(env, size as u64))
+        })
+    }
+}
+
+unsafe extern "C" fn wake(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this with a live call, whose values are used in it only.
+    unsafe {
+        call(env, info, |hot, []| {
+            hot.node.wake();
+            Ok(ptr::null_mut())
+        })
+    }
+}

@@ -1,0 +1,209 @@
+//! What the node tells, on its way to JavaScript.
+
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use napi::bindgen_prelude::{Object, ToNapiValue};
+use napi::{Env, sys};
+
+use super::channel::{Arguments, Channel};
+use super::failure::NativeFailure;
+use super::text::{key_of, value_of};
+use crate::node::machine::PeerEvent;
+use crate::node::{Change, Failure, IdentityEvent, NodeEvents, Receipt};
+
+/// What [`Settled`] needs to know on JavaScript's thread to let the process end when nothing is pending.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    /// The last ticket that was given to JavaScript.
+    pub(super) issued: AtomicU64,
+    /// Everything up to this ticket is settled, and was told.
+    pub(super) settled: AtomicU64,
+}
+
+/// One commit, as JavaScript is told of it.
+pub(super) struct Settled {
+    highest: u64,
+    receipts: Vec<Receipt>,
+    failures: Vec<(u64, Failure)>,
+    pending: Arc<Pending>,
+    channel: std::sync::Weak<Channel<Settled>>,
+}
+
+/// Numbers that JavaScript holds exactly.
+#[allow(clippy::cast_precision_loss, reason = "tickets, versions and sequences stay far below 2^53")]
+fn number(value: u64) -> f64 {
+    value as f64
+}
+
+/// Numbers for each ticket: what was done, and the operation's sequence.
+const NUMBERS_A_TICKET: usize = 2;
+
+impl Arguments for Settled {
+    unsafe fn arguments(self, env: sys::napi_env) -> Vec<sys::napi_value> {
+        let before = self.pending.settled.swap(self.highest, Ordering::Relaxed);
+        if self.pending.issued.load(Ordering::Relaxed) <= self.highest
+            && let Some(channel) = self.channel.upgrade()
+        {
+            // SAFETY: this is the channel's thread and environment.
+            unsafe { channel.release(env) };
+        }
+        let tickets = usize::try_from(self.highest.saturating_sub(before)).unwrap_or(0);
+        let mut numbers = vec![0_f64; tickets * NUMBERS_A_TICKET];
+        for receipt in &self.receipts {
+            let place = receipt.ticket.checked_sub(before + 1).and_then(|place| usize::try_from(place).ok());
+            let Some([done, sequence]) = place
+                .and_then(|place| numbers.get_mut(place * NUMBERS_A_TICKET..))
+                .and_then(|rest| rest.first_chunk_mut())
+            else {
+                continue;
+            };
+            *done = number(receipt.version) * 4.0 + f64::from(receipt.status as u8);
+            *sequence = number(receipt.sequence);
+        }
+        // SAFETY: `env` is the environment of the call; buffers are as long as is said.
+        unsafe {
+            let mut highest = ptr::null_mut();
+            sys::napi_create_double(env, number(self.highest), &mut highest);
+            let (mut data, mut buffer, mut results) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+            let bytes = std::mem::size_of_val(numbers.as_slice());
+            if sys::napi_create_arraybuffer(env, bytes, &mut data, &mut buffer) != sys::Status::napi_ok {
+                return Vec::new();
+            }
+            if !data.is_null() {
+                ptr::copy_nonoverlapping(numbers.as_ptr(), data.cast::<f64>(), numbers.len());
+            }
+            let kind = sys::TypedarrayType::float64_array;
+            sys::napi_create_typedarray(env, kind, numbers.len(), buffer, 0, &mut results);
+            vec![highest, results, failures_value(env, self.failures)]
+        }
+    }
+}
+
+unsafe fn failures_value(env: sys::napi_env, failures: Vec<(u64, Failure)>) -> sys::napi_value {
+    let mut array = ptr::null_mut();
+    // SAFETY: `env` is the environment of the call, as the caller promises.
+    unsafe {
+        if failures.is_empty() {
+            sys::napi_get_null(env, &mut array);
+            return array;
+        }
+        sys::napi_create_array_with_length(env, failures.len(), &mut array);
+        for (place, (ticket, failure)) in failures.into_iter().enumerate() {
+            let entry = || {
+                let mut entry = Object::new(&Env::from_raw(env))?;
+                entry.set("ticket", number(ticket))?;
+                entry.set("error", NativeFailure::from(failure))?;
+                ToNapiValue::to_napi_value(env, entry)
+            };
+            if let (Ok(entry), Ok(place)) = (entry(), u32::try_from(place)) {
+                sys::napi_set_element(env, array, place, entry);
+            }
+        }
+    }
+    array
+}
+
+/// An event, as JavaScript is told of it.
+pub(super) enum Event {
+    Changed(Vec<Change>),
+    Peer(PeerEvent),
+    Identity(IdentityEvent),
+    Failed(Failure),
+}
+
+impl Arguments for Event {
+    unsafe fn arguments(self, env: sys::napi_env) -> Vec<sys::napi_value> {
+        // SAFETY: `env` is the environment of the call, as the caller promises.
+        let event = unsafe { event_value(env, self) };
+        event.map_or_else(|_| Vec::new(), |event| vec![event])
+    }
+}
+
+unsafe fn event_value(env: sys::napi_env, event: Event) -> napi::Result<sys::napi_value> {
+    let wrapped = Env::from_raw(env);
+    let mut object = Object::new(&wrapped)?;
+    match event {
+        Event::Changed(changes) => {
+            object.set("type", "change")?;
+            let mut list = wrapped.create_array(u32::try_from(changes.len()).unwrap_or(u32::MAX))?;
+            for (place, change) in changes.into_iter().enumerate() {
+                let mut entry = Object::new(&wrapped)?;
+                // SAFETY: `env` is the environment of the call, as the caller promises.
+                unsafe {
+                    let key = key_of(env, &change.key);
+                    sys::napi_set_named_property(env, napi::JsValue::raw(&entry), c"key".as_ptr(), key);
+                    if let Some(value) = &change.value {
+                        let value = value_of(env, value, change.ascii);
+                        sys::napi_set_named_property(env, napi::JsValue::raw(&entry), c"value".as_ptr(), value);
+                    }
+                }
+                entry.set("kind", if change.value.is_some() { "put" } else { "remove" })?;
+                entry.set("version", number(change.version))?;
+                entry.set("local", change.node_id.is_none())?;
+                entry.set("nodeId", change.node_id)?;
+                list.set(u32::try_from(place).unwrap_or(u32::MAX), entry)?;
+            }
+            object.set("changes", list)?;
+        }
+        Event::Peer(peer) => {
+            object.set("type", "peer")?;
+            object.set("nodeId", peer.node_id)?;
+            object.set("host", peer.host)?;
+            object.set("port", u32::from(peer.port))?;
+            object.set("state", peer.state)?;
+        }
+        Event::Identity(identity) => {
+            object.set("type", "identity")?;
+            match identity {
+                IdentityEvent::CopyNoticed => object.set("kind", "copy_noticed")?,
+                IdentityEvent::Renamed { from } => {
+                    object.set("kind", "renamed")?;
+                    object.set("from", from)?;
+                }
+            }
+        }
+        Event::Failed(failure) => {
+            object.set("type", "error")?;
+            object.set("error", NativeFailure::from(failure))?;
+        }
+    }
+    // SAFETY: `env` is the environment of the call, as the caller promises.
+    unsafe { ToNapiValue::to_napi_value(env, object) }
+}
+
+/// Hands on what the node tells.
+pub(super) struct Listener {
+    pub(super) commits: Arc<Channel<Settled>>,
+    pub(super) events: Arc<Channel<Event>>,
+    pub(super) pending: Arc<Pending>,
+}
+
+impl NodeEvents for Listener {
+    fn committed(&self, highest: u64, receipts: &[Receipt], failures: &[(u64, Failure)]) {
+        self.commits.send(Settled {
+            highest,
+            receipts: receipts.to_vec(),
+            failures: failures.to_vec(),
+            pending: Arc::clone(&self.pending),
+            channel: Arc::downgrade(&self.commits),
+        });
+    }
+
+    fn changed(&self, changes: Vec<Change>) {
+        self.events.send(Event::Changed(changes));
+    }
+
+    fn peer(&self, event: PeerEvent) {
+        self.events.send(Event::Peer(event));
+    }
+
+    fn identity(&self, event: IdentityEvent) {
+        self.events.send(Event::Identity(event));
+    }
+
+    fn failed(&self, failure: Failure) {
+        self.events.send(Event::Failed(failure));
+    }
+}

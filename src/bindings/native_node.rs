@@ -1,0 +1,396 @@
+//! The node as JavaScript holds it: each call is one line to [`crate::node`] and a conversion.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use napi::bindgen_prelude::{Function, Object, PromiseRaw, Result, Unknown};
+use napi::{Env, JsValue};
+use napi_derive::napi;
+
+use super::channel::Channel;
+use super::failure::{NativeFailure, Outcome};
+use super::hot::Hot;
+use super::listener::{Listener, Pending};
+use super::native_scan::NativeScan;
+use super::options::NativeOptions;
+use crate::node::{ErrorCode, Failure, Node};
+
+/// The version of this package.
+#[napi(catch_unwind)]
+pub fn package_version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}
+
+/// Opens a node. `on_commit` hears of every commit, `on_event` of everything else.
+#[napi(catch_unwind)]
+pub fn open<'env>(
+    env: &'env Env,
+    options: NativeOptions,
+    on_commit: Function<'env, Unknown<'env>, Unknown<'env>>,
+    on_event: Function<'env, Unknown<'env>, Unknown<'env>>,
+) -> Result<PromiseRaw<'env, Outcome<NativeNode>>> {
+    // SAFETY: the functions are arguments of this call.
+    let channels = unsafe { (Channel::new(env.raw(), on_commit.raw()), Channel::new(env.raw(), on_event.raw())) };
+    let (Some(commits), Some(events)) = channels else {
+        return Err(napi::Error::from_reason("failed to make a channel to JavaScript"));
+    };
+    let (commits, events, pending) = (Arc::new(commits), Arc::new(events), Arc::new(Pending::default()));
+    let listener = Arc::new(Listener {
+        commits: Arc::clone(&commits),
+        events: Arc::clone(&events),
+        pending: Arc::clone(&pending),
+    });
+    let opening = async move {
+        let opened = guarded(async move {
+            let options = options.into_options()?;
+            let opening = tokio::task::spawn_blocking(move || Node::open(options, listener));
+            opening.await.map_err(|error| Failure::internal("opening failed").because(error.to_string()))?
+        });
+        Ok((opened.await, commits, events, pending))
+    };
+    env.spawn_future_with_callback(opening, |env, (opened, commits, events, pending)| {
+        Ok(Outcome(match opened {
+            Ok(node) => {
+                let hot = Hot::new(Arc::new(node), commits, events, pending);
+                // SAFETY: this is a call of JavaScript's thread, in this environment.
+                unsafe { hot.hook(env.raw()) };
+                Ok(NativeNode { hot })
+            }
+            Err(failure) => {
+                commits.close();
+                events.close();
+                Err(failure)
+            }
+        }))
+    })
+}
+
+/// Runs a call so that a panic in it becomes a failure.
+async fn guarded<T: Send + 'static>(
+    call: impl Future<Output = std::result::Result<T, Failure>> + Send + 'static,
+) -> std::result::Result<T, Failure> {
+    match tokio::spawn(call).await {
+        Ok(outcome) => outcome,
+        Err(error) => Err(Failure::internal("a call failed inside").because(error.to_string())),
+    }
+}
+
+/// The state of replication.
+#[napi(object)]
+pub struct NativeSyncState {
+    pub outbox_size: f64,
+    pub queued_count: f64,
+    pub in_flight_count: f64,
+    pub acknowledged_count: f64,
+    pub failed_count: f64,
+    pub total_retries: f64,
+    pub last_submitted_version: f64,
+    pub last_applied_remote_version: f64,
+    pub peers: Vec<NativePeerProgress>,
+}
+
+/// How far one connected peer is.
+#[napi(object)]
+pub struct NativePeerProgress {
+    pub node_id: String,
+    pub durable: bool,
+    pub in_sync: bool,
+    pub sent_sequence: f64,
+    pub acknowledged_sequence: f64,
+}
+
+/// What a tick did.
+#[napi(object)]
+pub struct NativeTick {
+    pub retried_count: f64,
+    pub pruned_count: f64,
+    pub batch_size: f64,
+    pub sent_count: f64,
+    pub connected_peers: f64,
+}
+
+/// A peer.
+#[napi(object)]
+pub struct NativePeer {
+    pub node_id: String,
+    pub host: String,
+    pub port: u32,
+    pub state: String,
+    pub last_seen_ms: Option<f64>,
+    pub capabilities: Vec<String>,
+}
+
+/// The description of a node.
+#[napi(object)]
+pub struct NativeNodeInfo {
+    pub node_id: String,
+    pub display_name: String,
+    pub hostname: String,
+    pub os_name: String,
+    pub version: String,
+    pub capabilities: Vec<String>,
+    pub started_at_ms: f64,
+    pub uptime_ms: f64,
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts and milliseconds stay far below 2^53")]
+fn number(value: u64) -> f64 {
+    value as f64
+}
+
+/// An open node.
+#[napi]
+pub struct NativeNode {
+    hot: Arc<Hot>,
+}
+
+impl NativeNode {
+    fn run<'env, T: napi::bindgen_prelude::ToNapiValue + Send + 'static, F>(
+        &self,
+        env: &'env Env,
+        call: impl FnOnce(Arc<Node>) -> F,
+    ) -> Result<PromiseRaw<'env, Outcome<T>>>
+    where
+        F: Future<Output = std::result::Result<T, Failure>> + Send + 'static,
+    {
+        let call = call(Arc::clone(&self.hot.node));
+        env.spawn_future(async move { Ok(Outcome(guarded(call).await)) })
+    }
+}
+
+#[napi]
+impl NativeNode {
+    /// The calls that are made often; see `bindings::hot`.
+    #[napi(getter, catch_unwind)]
+    pub fn hot<'env>(&self, env: &'env Env) -> Object<'env> {
+        // SAFETY: this is a call in this environment, and the object was made in it.
+        unsafe { Object::from_raw(env.raw(), self.hot.functions(env.raw())) }
+    }
+
+    #[napi(catch_unwind)]
+    pub fn close<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<()>>> {
+        let hot = Arc::clone(&self.hot);
+        self.hot.is_open.store(false, Ordering::Release);
+        let closing = async move { Ok((guarded(async move { hot.node.close().await }).await,)) };
+        let hot = Arc::clone(&self.hot);
+        env.spawn_future_with_callback(closing, move |env, (outcome,)| {
+            // SAFETY: this is JavaScript's thread, in the environment of the node.
+            unsafe { hot.unhook(env.raw()) };
+            hot.commits.close();
+            hot.events.close();
+            Ok(Outcome(outcome))
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn flush<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<()>>> {
+        self.run(env, |node| async move { node.flush().await })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn sync_state<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<NativeSyncState>>> {
+        self.run(env, |node| async move {
+            let report = node.sync_report();
+            Ok(NativeSyncState {
+                outbox_size: number(report.counts.total()),
+                queued_count: number(report.counts.queued),
+                in_flight_count: number(report.counts.in_flight),
+                acknowledged_count: number(report.counts.acknowledged),
+                failed_count: number(report.counts.failed),
+                total_retries: number(report.total_retries),
+                last_submitted_version: number(report.last_submitted),
+                last_applied_remote_version: number(report.last_applied_remote),
+                peers: report
+                    .peers
+                    .into_iter()
+                    .map(|peer| NativePeerProgress {
+                        node_id: peer.node_id,
+                        durable: peer.durable,
+                        in_sync: peer.in_sync,
+                        sent_sequence: number(peer.sent.own),
+                        acknowledged_sequence: number(peer.acknowledged.own),
+                    })
+                    .collect(),
+            })
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn tick<'env>(&self, env: &'env Env, prune: bool) -> Result<PromiseRaw<'env, Outcome<NativeTick>>> {
+        self.run(env, move |node| async move {
+            let report = node.tick(prune).await?;
+            Ok(NativeTick {
+                retried_count: number(report.retried),
+                pruned_count: number(report.pruned),
+                batch_size: number(report.batch),
+                sent_count: number(report.sent),
+                connected_peers: number(report.connected),
+            })
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn start_transport<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<()>>> {
+        self.run(env, |node| async move { node.start_transport().await })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn stop_transport<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<()>>> {
+        self.run(env, |node| async move {
+            node.stop_transport().await;
+            Ok(())
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn connect<'env>(
+        &self,
+        env: &'env Env,
+        node_id: String,
+        host: String,
+        port: u16,
+    ) -> Result<PromiseRaw<'env, Outcome<()>>> {
+        self.run(env, move |node| async move { node.connect(&node_id, &host, port).await })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn disconnect<'env>(
+        &self,
+        env: &'env Env,
+        node_id: String,
+        host: String,
+        port: u16,
+    ) -> Result<PromiseRaw<'env, Outcome<()>>> {
+        self.run(env, move |node| async move {
+            node.disconnect(&node_id, &host, port);
+            Ok(())
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn start_discovery<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<()>>> {
+        self.run(env, |node| async move {
+            Err(if node.options().enable_discovery {
+                Failure::new(
+                    ErrorCode::Discovery,
+                    "discovery_unsupported",
+                    "discovery is not part of this version yet: connect to peers by their address",
+                )
+            } else {
+                Failure::new(ErrorCode::Discovery, "discovery_disabled", "discovery is disabled")
+            })
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn stop_discovery<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<()>>> {
+        self.run(env, |_| async move { Ok(()) })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn peers<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<Vec<NativePeer>>>> {
+        self.run(env, |node| async move {
+            let native = |peer: crate::node::PeerView| NativePeer {
+                node_id: peer.node_id,
+                host: peer.host,
+                port: u32::from(peer.port),
+                state: peer.state.to_owned(),
+                last_seen_ms: peer.last_seen.map(|seen| number(seen.0)),
+                capabilities: peer.capabilities.into_iter().map(|one| one.as_str().to_owned()).collect(),
+            };
+            Ok(node.peers().into_iter().map(native).collect())
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn node_info<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<NativeNodeInfo>>> {
+        self.run(env, |node| async move {
+            let info = node.info();
+            Ok(NativeNodeInfo {
+                node_id: info.node_id,
+                display_name: info.display_name,
+                hostname: info.hostname,
+                os_name: info.os_name.to_owned(),
+                version: info.version,
+                capabilities: info.capabilities.into_iter().map(|one| one.as_str().to_owned()).collect(),
+                started_at_ms: number(info.started_at.0),
+                uptime_ms: number(info.uptime_ms),
+            })
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn retry_failed<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<f64>>> {
+        self.run(env, |node| async move { Ok(number(node.retry_failed())) })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn start_sync<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<()>>> {
+        self.run(env, |node| async move {
+            node.set_automatic_sync(true);
+            Ok(())
+        })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn stop_sync<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<()>>> {
+        self.run(env, |node| async move {
+            node.set_automatic_sync(false);
+            Ok(())
+        })
+    }
+
+    /// Why no write is accepted any more; null while all is well.
+    #[napi(catch_unwind)]
+    pub fn refusal(&self) -> Option<NativeFailure> {
+        self.hot.node.refusal().map(NativeFailure::from)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn transport_running(&self) -> bool {
+        self.hot.node.transport_running()
+    }
+
+    #[napi(catch_unwind)]
+    pub fn transport_port(&self) -> Option<u16> {
+        self.hot.node.transport_port()
+    }
+
+    #[napi(catch_unwind)]
+    pub fn discovery_running(&self) -> bool {
+        false
+    }
+
+    /// Whether `change` events are told.
+    #[napi(catch_unwind)]
+    pub fn set_change_interest(&self, wanted: bool) {
+        self.hot.node.tell_changes(wanted);
+    }
+
+    /// Begins a scan over a consistent view.
+    #[napi(catch_unwind)]
+    pub fn scan(&self, prefix: String, after: Option<String>) -> NativeScan {
+        NativeScan::new(&self.hot.node, prefix, after)
+    }
+
+    /// The process stays alive until as many releases came.
+    #[napi(catch_unwind)]
+    pub fn hold(&self, env: &Env) {
+        if self.hot.holds.fetch_add(1, Ordering::Relaxed) == 0 {
+            // SAFETY: this is JavaScript's thread, in the environment of the node.
+            unsafe { self.hot.events.hold(env.raw()) };
+        }
+    }
+
+    /// The opposite of `hold`.
+    #[napi(catch_unwind)]
+    pub fn release(&self, env: &Env) {
+        let before = self.hot.holds.load(Ordering::Relaxed);
+        self.hot.holds.store(before.saturating_sub(1), Ordering::Relaxed);
+        if before == 1 {
+            // SAFETY: this is JavaScript's thread, in the environment of the node.
+            unsafe { self.hot.events.release(env.raw()) };
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Strings between JavaScript and bytes. JavaScript's strings are UTF-16 and may hold lone surrogates, which
+//! no UTF-8 can say: writing such a string is refused, because reading it would give another one.
+
+use std::ptr;
+
+use napi::sys;
+
+/// Strings up to this many bytes are read with one call into a buffer on the stack.
+pub(super) const STACK_BYTES: usize = 2048;
+
+/// Why a string was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TextError {
+    /// The value is no string.
+    NotText,
+    /// It holds a lone surrogate.
+    Malformed,
+}
+
+/// What U+FFFD looks like as UTF-8: what Node-API writes for a lone surrogate.
+const REPLACEMENT: [u8; 3] = [0xef, 0xbf, 0xbd];
+
+/// Reads a string as UTF-8 and hands it to `read`.
+///
+/// # Safety
+/// `env` and `value` belong to the call that is under way.
+pub(super) unsafe fn with_text<R>(
+    env: sys::napi_env,
+    value: sys::napi_value,
+    read: impl FnOnce(&[u8]) -> R,
+) -> Result<R, TextError> {
+    let mut stack = [0_u8; STACK_BYTES];
+    let mut length = 0_usize;
+    // SAFETY: the buffer is as long as is said; the length is written before the call returns.
+    let status =
+        unsafe { sys::napi_get_value_string_utf8(env, value, stack.as_mut_ptr().cast(), STACK_BYTES, &mut length) };
+    if status != sys::Status::napi_ok {
+        return Err(TextError::NotText);
+    }
+    // A character takes four bytes at the most: what ends earlier was not cut off.
+    if length < STACK_BYTES - 4 {
+        let text = stack.get(..length).unwrap_or_default();
+        // SAFETY: as for this function.
+        unsafe { check(env, value, text)? };
+        return Ok(read(text));
+    }
+    // SAFETY: without a buffer only the length is written.
+    unsafe { sys::napi_get_value_string_utf8(env, value, ptr::null_mut(), 0, &mut length) };
+    let mut heap = vec![0_u8; length + 1];
+    // SAFETY: the buffer has room for the text and the zero behind it.
+    unsafe { sys::napi_get_value_string_utf8(env, value, heap.as_mut_ptr().cast(), heap.len(), &mut length) };
+    heap.truncate(length);
+    // SAFETY: as for this function.
+    unsafe { check(env, value, &heap)? };
+    Ok(read(&heap))
+}
+
+/// Whether the text is what JavaScript holds: a replacement character may stand for a lone surrogate.
+unsafe fn check(env: sys::napi_env, value: sys::napi_value, text: &[u8]) -> Result<(), TextError> {
+    if text.is_ascii() || !text.windows(REPLACEMENT.len()).any(|window| window == REPLACEMENT) {
+        return Ok(());
+    }
+    let mut length = 0_usize;
+    // SAFETY: without a buffer only the length is written.
+    unsafe { sys::napi_get_value_string_utf16(env, value, ptr::null_mut(), 0, &mut length) };
+    let mut units = vec![0_u16; length + 1];
+    // SAFETY: the buffer has room for the text and the zero behind it.
+    unsafe { sys::napi_get_value_string_utf16(env, value, units.as_mut_ptr(), units.len(), &mut length) };
+    units.truncate(length);
+    if char::decode_utf16(units).any(|unit| unit.is_err()) { Err(TextError::Malformed) } else { Ok(()) }
+}
+
+/// The bytes of a `Uint8Array` or `Buffer`; `None` for anything else. Only good until JavaScript runs again.
+///
+/// # Safety
+/// `env` and `value` belong to the call that is under way, and no JavaScript runs while the bytes are used.
+pub(super) unsafe fn bytes_of<'a>(env: sys::napi_env, value: sys::napi_value) -> Option<&'a [u8]> {
+    let (mut kind, mut length, mut data) = (0, 0_usize, ptr::null_mut());
+    // SAFETY: all out-pointers are valid; those that are null are allowed to be.
+    let status = unsafe {
+        sys::napi_get_typedarray_info(
+            env,
+            value,
+            &mut kind,
+            &mut length,
+            &mut data,
+            ptr::null_mut(),
+            ptr::null_mut(),
+        )
+    };
+    if status != sys::Status::napi_ok || kind != sys::TypedarrayType::uint8_array {
+        return None;
+    }
+    if length == 0 {
+        return Some(&[]);
+    }
+    // SAFETY: Node-API says that `length` bytes lie at `data`, which it owns until JavaScript runs again.
+    Some(unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) })
+}
+
+/// A JavaScript value of stored bytes: a string where they are ASCII text, else a copy in a `Buffer`. Null if
+/// there is no memory for it.
+///
+/// # Safety
+/// `env` belongs to the call that is under way.
+pub(super) unsafe fn value_of(env: sys::napi_env, bytes: &[u8], ascii: bool) -> sys::napi_value {
+    let mut value = ptr::null_mut();
+    let length = bytes.len();
+    // SAFETY: the bytes are valid for their length, and are copied.
+    unsafe {
+        if ascii {
+            let length = isize::try_from(length).unwrap_or(isize::MAX);
+            sys::napi_create_string_latin1(env, bytes.as_ptr().cast(), length, &mut value);
+        } else {
+            sys::napi_create_buffer_copy(env, length, bytes.as_ptr().cast(), ptr::null_mut(), &mut value);
+        }
+    }
+    value
+}
+
+/// A JavaScript string of a key, which is UTF-8 by the way it came; null if there is no memory for it.
+///
+/// # Safety
+/// `env` belongs to the call that is under way.
+pub(super) unsafe fn key_of(env: sys::napi_env, key: &[u8]) -> sys::napi_value {
+    let mut value = ptr::null_mut();
+    let length = isize::try_from(key.len()).unwrap_or(isize::MAX);
+    // SAFETY: the bytes are valid for their length, and are copied.
+    unsafe { sys::napi_create_string_utf8(env, key.as_ptr().cast(), length, &mut value) };
+    value
+}

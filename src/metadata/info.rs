@@ -1,0 +1,131 @@
+//! The description of a node, and the part of it that peers are told.
+
+use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
+use crate::core::clock::WallMs;
+use crate::core::limits::LABEL_BYTES_MAX;
+
+/// What a node can do, in the order in which it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Capability {
+    /// The primitives.
+    Core = 0,
+    /// Observing directories.
+    Fs = 1,
+    /// A log.
+    Wal = 2,
+    /// The store.
+    Store = 3,
+    /// Replication.
+    Sync = 4,
+    /// Connections.
+    Transport = 5,
+    /// Finding peers.
+    Discovery = 6,
+    /// This description.
+    Metadata = 7,
+}
+
+/// All capabilities, in order.
+const ALL: [Capability; 8] = [
+    Capability::Core,
+    Capability::Fs,
+    Capability::Wal,
+    Capability::Store,
+    Capability::Sync,
+    Capability::Transport,
+    Capability::Discovery,
+    Capability::Metadata,
+];
+
+impl Capability {
+    /// The capability's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::Fs => "fs",
+            Self::Wal => "wal",
+            Self::Store => "store",
+            Self::Sync => "sync",
+            Self::Transport => "transport",
+            Self::Discovery => "discovery",
+            Self::Metadata => "metadata",
+        }
+    }
+
+    fn from_byte(byte: u8) -> Option<Self> {
+        ALL.into_iter().find(|capability| *capability as u8 == byte)
+    }
+}
+
+/// The description of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// Its label.
+    pub node_id: String,
+    /// Its name for people.
+    pub display_name: String,
+    /// Its machine's name.
+    pub hostname: String,
+    /// Its operating system.
+    pub os_name: &'static str,
+    /// The application's version.
+    pub version: String,
+    /// When it was opened.
+    pub started_at: WallMs,
+    /// How long it has been open, in milliseconds.
+    pub uptime_ms: u64,
+    /// What it can do.
+    pub capabilities: Vec<Capability>,
+}
+
+impl NodeInfo {
+    /// What peers are told: display name, version, and capabilities as one byte each.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        bytes.put_prefixed(self.display_name.as_bytes());
+        bytes.put_prefixed(self.version.as_bytes());
+        bytes.put_length(self.capabilities.len());
+        bytes.extend(self.capabilities.iter().map(|capability| *capability as u8));
+        bytes
+    }
+}
+
+/// The display name, version and capabilities that a peer tells. Capabilities of a newer version are left out.
+pub fn decode_label(bytes: &[u8]) -> Result<(String, String, Vec<Capability>), DecodeError> {
+    let mut reader = ByteReader::new(bytes);
+    let display_name = reader.text(LABEL_BYTES_MAX, "display name")?.to_owned();
+    let version = reader.text(LABEL_BYTES_MAX, "version")?.to_owned();
+    let capabilities = reader.prefixed(LABEL_BYTES_MAX, "capabilities")?;
+    let capabilities = capabilities.iter().filter_map(|byte| Capability::from_byte(*byte)).collect();
+    Ok((display_name, version, capabilities))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_peers_are_told_reads_back(display_name in "\\PC{0,40}", version in "\\PC{0,20}") {
+            let info = NodeInfo {
+                node_id: "n".into(),
+                display_name: display_name.clone(),
+                hostname: "h".into(),
+                os_name: "linux",
+                version: version.clone(),
+                started_at: WallMs(0),
+                uptime_ms: 0,
+                capabilities: vec![Capability::Core, Capability::Store],
+            };
+            let read = decode_label(&info.encode());
+            prop_assert_eq!(read, Ok((display_name, version, info.capabilities)));
+        }
+
+        #[test]
+        fn any_bytes_decode_without_a_panic(bytes: Vec<u8>) {
+            let _ = decode_label(&bytes);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The thread that commits: takes what waits, writes and syncs it as one group, installs it, and tells
+//! everybody once.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::events::Change;
+use super::failure::{ErrorCode, Failure};
+use super::queue::Work;
+use super::shared::Shared;
+use crate::store::commit::{Committed, Committer, Refused, install_some};
+use crate::store::entry::{EntryFlags, Namespace};
+use crate::store::error::StoreError;
+use crate::store::map::Installed;
+use crate::store::operation::{Request, Ticket};
+
+/// How long the log may stand without a mark that its last group is durable.
+const WATERMARK_AFTER: Duration = Duration::from_millis(50);
+
+/// How long an accepted write may lie unsynced with `autoFlush` off.
+const BACKGROUND_SYNC_AFTER: Duration = Duration::from_millis(1_000);
+
+/// The same while a peer waits for it: nothing is shipped before it is durable.
+const PEER_SYNC_AFTER: Duration = Duration::from_millis(5);
+
+/// The committing thread of one node.
+pub(super) struct CommitThread {
+    shared: Arc<Shared>,
+    committer: Committer,
+}
+
+/// Starts the thread. It ends, and gives the outcome of closing the log, once the queue is closed and empty.
+pub(super) fn start(
+    shared: &Arc<Shared>,
+    committer: Committer,
+) -> std::io::Result<JoinHandle<Result<(), StoreError>>> {
+    let thread = CommitThread { shared: Arc::clone(shared), committer };
+    std::thread::Builder::new().name("softadastra-commit".into()).spawn(move || thread.run())
+}
+
+impl CommitThread {
+    fn run(mut self) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run_until_closed()));
+        let Err(panic) = outcome else { return self.committer.close() };
+        let text = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "unknown".to_owned());
+        let failure = Failure::new(
+            ErrorCode::Internal,
+            "panicked",
+            format!("the committer failed and no more writes are accepted until the client is opened again: {text}"),
+        );
+        refuse_the_rest(&shared, &failure);
+        Ok(())
+    }
+
+    fn run_until_closed(&mut self) {
+        let mut marked = true;
+        loop {
+            let work = self.shared.queue.next(self.patience(marked));
+            match work {
+                Work::Group(requests) => {
+                    marked = false;
+                    self.group(requests);
+                }
+                Work::Idle if self.committer.is_behind() => self.sync(),
+                Work::Idle => {
+                    marked = true;
+                    if let Err(error) = self.committer.watermark() {
+                        self.broken(error.into());
+                    }
+                }
+                Work::Closed => return,
+            }
+        }
+    }
+
+    fn patience(&self, marked: bool) -> Option<Duration> {
+        if self.committer.poisoned().is_some() {
+            None
+        } else if self.committer.is_behind() {
+            let waited_for = self.shared.options.sync_interval_ms > 0 && !self.shared.connections.lock().is_empty();
+            Some(if waited_for { PEER_SYNC_AFTER } else { BACKGROUND_SYNC_AFTER })
+        } else {
+            (!marked).then_some(WATERMARK_AFTER)
+        }
+    }
+
+    fn group(&mut self, requests: Vec<Request>) {
+        let wall = self.shared.clock.wall();
+        let outcome = {
+            let map = self.shared.map.read();
+            self.committer.commit(requests, &map, wall)
+        };
+        match outcome {
+            Ok(committed) => self.install(committed),
+            Err(refused) => self.refused(*refused),
+        }
+    }
+
+    fn install(&mut self, mut committed: Committed) {
+        let shared = &self.shared;
+        let now = shared.clock.now();
+        let changes = if shared.wants_changes.load(Ordering::Relaxed) {
+            self.changes(&committed)
+        } else {
+            Vec::new()
+        };
+        let mut machine = shared.machine.lock();
+        let mut installed: Vec<Installed> = Vec::new();
+        loop {
+            let some = install_some(&mut committed, &mut shared.map.write());
+            if some.is_empty() {
+                break;
+            }
+            installed.extend(some);
+        }
+        machine.committed(&installed, committed.last_lseq, committed.durable_lseq, now);
+        shared.waiters.settle(&committed.receipts, &[]);
+        let highest = committed.receipts.iter().map(|receipt| receipt.ticket).max().unwrap_or(0);
+        if highest > 0 {
+            shared.events.committed(highest, &committed.receipts, &[]);
+        }
+        if !changes.is_empty() {
+            shared.events.changed(changes);
+        }
+        let map = shared.map.read();
+        for (token, peer, position) in &committed.acknowledge {
+            machine.replica.received_durably(*token, *peer, *position, now);
+        }
+        machine.replica.send_all(now, &map);
+        shared.carry_out(&mut machine, now, &map);
+    }
+
+    /// What watchers are told: for each key the last entry of the group.
+    fn changes(&self, committed: &Committed) -> Vec<Change> {
+        let machine = self.shared.machine.lock();
+        committed
+            .entries()
+            .filter(|(entry, _)| entry.key().first() == Some(&(Namespace::User as u8)))
+            .map(|(entry, from)| Change {
+                key: entry.key().get(1..).unwrap_or_default().to_vec(),
+                value: entry.value().map(<[u8]>::to_vec),
+                ascii: entry.flags.contains(EntryFlags::ASCII),
+                version: entry.version,
+                node_id: from.map(|origin| machine.replica.label_of(origin)),
+            })
+            .collect()
+    }
+
+    fn refused(&mut self, refused: Refused) {
+        let Refused { error, tickets, tokens } = refused;
+        let failure = Failure::from(error);
+        if self.committer.poisoned().is_some() {
+            self.shared.refuse_writes(&failure);
+        }
+        let failure = if self.committer.poisoned().is_some() { outcome_unknown(failure) } else { failure };
+        let failures: Vec<(Ticket, Failure)> =
+            tickets.into_iter().map(|ticket| (ticket, failure.clone())).collect();
+        self.shared.waiters.settle(&[], &failures);
+        if let Some((highest, _)) = failures.last() {
+            self.shared.events.committed(*highest, &[], &failures);
+        }
+        self.shared.events.failed(failure);
+        self.shared.drive(|machine, _, _| {
+            for token in tokens {
+                machine.replica.received_in_vain(token);
+            }
+        });
+    }
+
+    /// Makes durable what was accepted without it.
+    fn sync(&mut self) {
+        match self.committer.sync() {
+            Ok(durable_lseq) => self.shared.drive(|machine, now, map| {
+                machine.committed(&[], durable_lseq, durable_lseq, now);
+                machine.replica.send_all(now, map);
+            }),
+            Err(error) => self.broken(error.into()),
+        }
+    }
+
+    fn broken(&self, failure: Failure) {
+        self.shared.refuse_writes(&failure);
+        self.shared.events.failed(failure);
+    }
+}
+
+/// What was under way when the log failed may be on disk or not: only the next open can tell.
+fn outcome_unknown(failure: Failure) -> Failure {
+    let message = format!(
+        "{}; whether this write is on disk is unknown until the log is opened again, earlier writes are safe",
+        failure.message
+    );
+    Failure { message, ..failure }
+}
+
+/// The committer is gone: everything that waits or comes fails with the same cause, reads go on.
+fn refuse_the_rest(shared: &Arc<Shared>, failure: &Failure) {
+    shared.refuse_writes(failure);
+    shared.events.failed(failure.clone());
+    loop {
+        match shared.queue.next(None) {
+            Work::Group(requests) => {
+                let failures: Vec<(Ticket, Failure)> = requests
+                    .iter()
+                    .filter_map(Request::ticket)
+                    .map(|ticket| (ticket, failure.clone()))
+                    .collect();
+                shared.waiters.settle(&[], &failures);
+                if let Some((highest, _)) = failures.last() {
+                    shared.events.committed(*highest, &[], &failures);
+                }
+            }
+            Work::Idle => {}
+            Work::Closed => return,
+        }
+    }
+}

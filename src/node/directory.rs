@@ -1,0 +1,155 @@
+//! The peers that are known by address: which of them this node wants to be connected to, and when to call
+//! again one that was lost.
+
+use std::collections::BTreeMap;
+
+use crate::core::clock::{MonotonicMs, WallMs};
+use crate::transport::backoff::Backoff;
+
+/// Names a peer that is known by address, in this process.
+pub type TargetId = u32;
+
+/// A peer that is known by address.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Its label.
+    pub node_id: String,
+    /// Where it listens.
+    pub host: String,
+    /// Where it listens.
+    pub port: u16,
+    /// `available`, `connected` or `faulted`.
+    pub state: &'static str,
+    /// When it was last heard of by greeting; `None`: never.
+    pub last_seen: Option<WallMs>,
+    conversation: Option<u64>,
+    wanted: bool,
+    call_at: Option<MonotonicMs>,
+    backoff: Backoff,
+}
+
+/// All peers that are known by address.
+#[derive(Debug)]
+pub struct Directory {
+    node_id: String,
+    last: TargetId,
+    targets: BTreeMap<TargetId, Target>,
+}
+
+impl Directory {
+    /// Nobody is known to `node_id` yet.
+    pub fn new(node_id: &str) -> Self {
+        Self { node_id: node_id.to_owned(), last: 0, targets: BTreeMap::new() }
+    }
+
+    /// The target of a peer, made if it is not known.
+    pub fn target(&mut self, node_id: &str, host: &str, port: u16) -> TargetId {
+        if let Some(known) = self.find(node_id, host, port) {
+            return known;
+        }
+        self.last += 1;
+        let target = Target {
+            node_id: node_id.to_owned(),
+            host: host.to_owned(),
+            port,
+            state: "available",
+            last_seen: None,
+            conversation: None,
+            wanted: false,
+            call_at: None,
+            backoff: Backoff::new(&self.node_id, node_id),
+        };
+        self.targets.insert(self.last, target);
+        self.last
+    }
+
+    /// The target of a peer, if it is known.
+    pub fn find(&self, node_id: &str, host: &str, port: u16) -> Option<TargetId> {
+        let same = |target: &Target| target.node_id == node_id && target.host == host && target.port == port;
+        self.targets.iter().find(|(_, target)| same(target)).map(|(id, _)| *id)
+    }
+
+    /// What is known of a target.
+    pub fn get(&self, target: TargetId) -> Option<&Target> {
+        self.targets.get(&target)
+    }
+
+    /// A target's label.
+    pub fn node_id(&self, target: TargetId) -> Option<&str> {
+        self.get(target).map(|target| target.node_id.as_str())
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (TargetId, &Target)> {
+        self.targets.iter().map(|(id, target)| (*id, target))
+    }
+
+    /// A target has greeted: from now on it is called again whenever it is lost.
+    pub fn connected(&mut self, target: TargetId, conversation: u64, now: WallMs) {
+        if let Some(target) = self.targets.get_mut(&target) {
+            target.state = "connected";
+            target.conversation = Some(conversation);
+            target.last_seen = Some(now);
+            target.wanted = true;
+            target.call_at = None;
+            target.backoff.reached();
+        }
+    }
+
+    /// A conversation with a target ended. `come_back` says whether calling again makes sense.
+    pub fn lost(&mut self, target: TargetId, conversation: u64, come_back: bool, now: MonotonicMs) {
+        let Some(target) = self.targets.get_mut(&target) else { return };
+        if target.conversation.is_some_and(|current| current != conversation) {
+            return;
+        }
+        target.conversation = None;
+        target.state = if come_back { "available" } else { "faulted" };
+        target.wanted = target.wanted && come_back;
+        if target.wanted {
+            target.call_at = Some(now.after(target.backoff.failed()));
+        }
+    }
+
+    /// Calling a target failed.
+    pub fn unreachable(&mut self, target: TargetId, now: MonotonicMs) {
+        if let Some(target) = self.targets.get_mut(&target) {
+            target.state = "faulted";
+            if target.wanted {
+                target.call_at = Some(now.after(target.backoff.failed()));
+            }
+        }
+    }
+
+    /// A target is not to be called again by itself.
+    pub fn unwanted(&mut self, target: TargetId) {
+        if let Some(target) = self.targets.get_mut(&target) {
+            target.wanted = false;
+            target.call_at = None;
+            target.state = "available";
+        }
+    }
+
+    /// No target is to be called again by itself.
+    pub fn forget_wishes(&mut self) {
+        for target in self.targets.keys().copied().collect::<Vec<_>>() {
+            self.unwanted(target);
+        }
+    }
+
+    /// The targets whose call is due; each is told once.
+    pub fn due(&mut self, now: MonotonicMs) -> Vec<TargetId> {
+        let mut due = Vec::new();
+        for (id, target) in &mut self.targets {
+            if target.call_at.is_some_and(|at| at <= now) {
+                target.call_at = None;
+                due.push(*id);
+            }
+        }
+        due
+    }
+
+    /// When the next call is due.
+    pub fn deadline(&self) -> Option<MonotonicMs> {
+        self.targets.values().filter_map(|target| target.call_at).min()
+    }
+}

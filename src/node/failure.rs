@@ -1,0 +1,182 @@
+//! Failures as users meet them: a stable code, a finer kind, what failed and why, what is still valid, and
+//! whether trying again can help. Typed errors of the layers are turned into these here, and only here.
+
+use std::fmt;
+
+use crate::store::error::StoreError;
+use crate::transport::error::{TransportError, TransportErrorKind};
+
+/// The stable codes of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// An argument or an option is wrong.
+    InvalidArgument,
+    /// The call does not fit the state of the client.
+    InvalidState,
+    /// There is no such key.
+    NotFound,
+    /// The file system failed.
+    Io,
+    /// The store could not be recovered.
+    Store,
+    /// Replication failed.
+    Sync,
+    /// The network failed.
+    Transport,
+    /// Discovery failed.
+    Discovery,
+    /// The node could not be described.
+    Metadata,
+    /// A defect of this package.
+    Internal,
+}
+
+impl ErrorCode {
+    /// The code as users see it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidArgument => "invalid_argument",
+            Self::InvalidState => "invalid_state",
+            Self::NotFound => "not_found",
+            Self::Io => "io_error",
+            Self::Store => "store_error",
+            Self::Sync => "sync_error",
+            Self::Transport => "transport_error",
+            Self::Discovery => "discovery_error",
+            Self::Metadata => "metadata_error",
+            Self::Internal => "internal_error",
+        }
+    }
+}
+
+/// A failure as users meet it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The stable code.
+    pub code: ErrorCode,
+    /// A finer, stable name of what happened.
+    pub kind: &'static str,
+    /// What failed and why.
+    pub message: String,
+    /// What it was about: a key, a path, an address.
+    pub context: Option<String>,
+    /// The system's own words.
+    pub cause: Option<String>,
+    /// Whether the same call may succeed later without anything being changed.
+    pub retryable: bool,
+    /// Whether everything that was acknowledged before can still be read and trusted.
+    pub local_state_valid: bool,
+}
+
+impl Failure {
+    /// A failure that leaves local state valid and is not worth trying again.
+    pub fn new(code: ErrorCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            kind,
+            message: message.into(),
+            context: None,
+            cause: None,
+            retryable: false,
+            local_state_valid: true,
+        }
+    }
+
+    /// An option is wrong; the message names it and says why.
+    pub fn configuration(reason: impl fmt::Display) -> Self {
+        Self::new(ErrorCode::InvalidArgument, "invalid_configuration", format!("invalid configuration: {reason}"))
+    }
+
+    /// The client is not open.
+    pub fn not_open() -> Self {
+        Self::new(ErrorCode::InvalidState, "not_open", "SDK client is not open")
+    }
+
+    /// A defect of this package.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Internal, "internal", message)
+    }
+
+    /// With what it was about.
+    pub fn about(mut self, context: impl Into<String>) -> Self {
+        self.context = Some(context.into());
+        self
+    }
+
+    /// With the system's own words.
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Worth trying again.
+    pub fn retryable(mut self) -> Self {
+        self.retryable = true;
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let message = error.to_string();
+        match error {
+            StoreError::KeyEmpty => Self::new(ErrorCode::InvalidArgument, "key_empty", message),
+            StoreError::KeyTooLong { .. } => Self::new(ErrorCode::InvalidArgument, "key_too_long", message),
+            StoreError::ValueTooLarge { .. } => Self::new(ErrorCode::InvalidArgument, "value_too_large", message),
+            StoreError::BatchTooLarge { .. } => Self::new(ErrorCode::InvalidArgument, "batch_too_large", message),
+            StoreError::Entropy(cause) => {
+                Self::new(ErrorCode::Io, "no_randomness", message).because(cause).retryable()
+            }
+            StoreError::Record { ref path, .. } => {
+                Self { local_state_valid: false, ..Self::new(ErrorCode::Store, "record_malformed", message) }
+                    .about(path.clone())
+            }
+            StoreError::Log(error) => {
+                let kind = error.kind();
+                let code = match kind {
+                    "invalid_path" => ErrorCode::InvalidArgument,
+                    "wal_in_use" => ErrorCode::InvalidState,
+                    _ => ErrorCode::Io,
+                };
+                let failure = Self::new(code, kind, message);
+                let failure = match error.cause() {
+                    Some(cause) => failure.because(cause),
+                    None => failure,
+                };
+                let failure = match error.file() {
+                    Some(file) => failure.about(file),
+                    None => failure,
+                };
+                Self {
+                    retryable: matches!(kind, "disk_full" | "wal_in_use"),
+                    local_state_valid: kind != "wal_corrupt",
+                    ..failure
+                }
+            }
+        }
+    }
+}
+
+impl From<TransportError> for Failure {
+    fn from(error: TransportError) -> Self {
+        let kind = error.kind();
+        let code = match kind {
+            TransportErrorKind::InvalidAddress => ErrorCode::InvalidArgument,
+            _ => ErrorCode::Transport,
+        };
+        let failure = Self::new(code, kind.name(), error.to_string());
+        let failure = Self { retryable: error.is_retryable(), ..failure };
+        match std::error::Error::source(&error) {
+            Some(cause) => failure.because(cause.to_string()),
+            None => failure,
+        }
+    }
+}

@@ -1,0 +1,412 @@
+//! The node as programs use it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::events::NodeEvents;
+use super::failure::{ErrorCode, Failure};
+use super::network;
+use super::options::Options;
+use super::peers::{PeerView, list};
+use super::queue::NotQueued;
+use super::shared::Shared;
+use crate::core::limits::GROUP_BYTES_MAX;
+use crate::metadata::{Capability, NodeInfo, hostname, os_name};
+use crate::store::error::StoreError;
+use crate::store::operation::{Operation, Receipt, Request, Ticket};
+use crate::store::view::{ViewId, page};
+use crate::sync::report::{SyncReport, TickReport};
+use crate::transport::tcp::Listener;
+use crate::wal::lock::LockGuard;
+
+/// How long a close waits for acknowledgements that connected peers owe.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often a close looks whether they came.
+const DRAIN_STEP: Duration = Duration::from_millis(2);
+
+/// An open node. Dropping it ends it without the courtesies of [`Node::close`]; what was acknowledged is safe.
+#[derive(Debug)]
+pub struct Node {
+    pub(super) shared: Arc<Shared>,
+    pub(super) commit_thread: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
+    pub(super) lock: Mutex<Option<LockGuard>>,
+    pub(super) listener: tokio::sync::Mutex<Option<Listener>>,
+    pub(super) bound_port: Mutex<Option<u16>>,
+    pub(super) info: NodeInfo,
+}
+
+impl Node {
+    /// Opens a node; see [`super::open`] for what is done in which order.
+    ///
+    /// # Errors
+    /// When an option is wrong, or the log cannot be opened; the failure says what to do.
+    pub fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Self, Failure> {
+        super::open::open(options, events)
+    }
+
+    /// The options in force.
+    pub fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    fn not_queued(&self, why: NotQueued) -> Failure {
+        match why {
+            NotQueued::Closed => Failure::not_open(),
+            NotQueued::Full => Failure::new(
+                ErrorCode::InvalidState,
+                "queue_full",
+                "too many writes are waiting: try again after the next commit",
+            )
+            .retryable(),
+        }
+    }
+
+    /// The failure after which no write is accepted; `None` while all is well.
+    pub fn refusal(&self) -> Option<Failure> {
+        if self.shared.is_refusing.load(Ordering::Acquire) { self.shared.refusal.lock().clone() } else { None }
+    }
+
+    /// The largest value in bytes that this node accepts.
+    pub fn value_bytes_max(&self) -> usize {
+        self.shared.options.max_value_bytes
+    }
+
+    /// Queues a write. The committer is not woken: call [`Self::wake`] after a burst.
+    pub fn submit(&self, operation: Operation) -> Result<Ticket, NotQueued> {
+        let bytes = operation.bytes();
+        self.shared.queue.submit(bytes, |ticket| Request::Write { ticket, operation })
+    }
+
+    /// Queues writes that become visible and durable together.
+    pub fn submit_batch(&self, operations: Vec<Operation>) -> Result<Ticket, NotQueued> {
+        let bytes = operations.iter().map(Operation::bytes).sum();
+        self.shared.queue.submit(bytes, |ticket| Request::Batch { ticket, operations })
+    }
+
+    /// Whether writes of that size together can be one step.
+    ///
+    /// # Errors
+    /// If more than one operation is larger together than a step of the log may be.
+    pub fn check_batch(operations: &[Operation]) -> Result<(), StoreError> {
+        let bytes = operations.iter().map(Operation::bytes).sum();
+        if operations.len() > 1 && bytes > GROUP_BYTES_MAX {
+            return Err(StoreError::BatchTooLarge { bytes });
+        }
+        Ok(())
+    }
+
+    /// The committer takes what was queued.
+    pub fn wake(&self) {
+        self.shared.queue.wake();
+    }
+
+    /// Writes, and waits until it is accepted as durably as was promised.
+    ///
+    /// # Errors
+    /// If the write is malformed, or was not accepted: then nothing of it is visible.
+    pub async fn write(&self, operation: Operation) -> Result<Receipt, Failure> {
+        self.check_value(operation.value().len())?;
+        let bytes = operation.bytes();
+        self.request(bytes, |ticket| Request::Write { ticket, operation }).await
+    }
+
+    /// Whether a value may be written.
+    fn check_value(&self, bytes: usize) -> Result<(), StoreError> {
+        let limit = self.value_bytes_max();
+        if bytes > limit { Err(StoreError::ValueTooLarge { bytes, limit }) } else { Ok(()) }
+    }
+
+    /// As [`Self::write`], from a thread that may block, and not from an async task.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_blocking(&self, operation: Operation) -> Result<Receipt, Failure> {
+        self.check_value(operation.value().len())?;
+        let bytes = operation.bytes();
+        let receiver = self.enqueue(bytes, |ticket| Request::Write { ticket, operation })?;
+        receiver.blocking_recv().map_err(|_| Failure::not_open())?
+    }
+
+    fn enqueue(
+        &self,
+        bytes: usize,
+        request: impl FnOnce(Ticket) -> Request,
+    ) -> Result<tokio::sync::oneshot::Receiver<Result<Receipt, Failure>>, Failure> {
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
+        }
+        let mut receiver = None;
+        self.shared
+            .queue
+            .submit(bytes, |ticket| {
+                receiver = Some(self.shared.waiters.wait_for(ticket));
+                request(ticket)
+            })
+            .map_err(|why| self.not_queued(why))?;
+        self.wake();
+        receiver.ok_or_else(|| Failure::internal("a request was queued without its waiter"))
+    }
+
+    async fn request(&self, bytes: usize, request: impl FnOnce(Ticket) -> Request) -> Result<Receipt, Failure> {
+        self.enqueue(bytes, request)?.await.map_err(|_| Failure::not_open())?
+    }
+
+    /// Makes durable everything that was accepted before, whatever `auto_flush` says.
+    ///
+    /// # Errors
+    /// If the log fails; then nothing more is accepted.
+    pub async fn flush(&self) -> Result<(), Failure> {
+        self.request(0, |ticket| Request::Flush { ticket }).await.map(drop)
+    }
+
+    /// Reads the value of a stored key (namespace byte and key) under a short lock.
+    pub fn read<R>(&self, key: &[u8], read: impl FnOnce(&[u8], bool) -> R) -> Option<R> {
+        let map = self.shared.map.read();
+        let entry = map.entry(key)?;
+        let ascii = entry.flags.contains(crate::store::entry::EntryFlags::ASCII);
+        entry.value().map(|value| read(value, ascii))
+    }
+
+    /// The value of a key of a user.
+    pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        let mut stored = vec![crate::store::entry::Namespace::User as u8];
+        stored.extend_from_slice(key);
+        self.read(&stored, |value, _| value.to_vec())
+    }
+
+    /// How many keys have a value.
+    pub fn size(&self) -> usize {
+        self.shared.map.read().len()
+    }
+
+    /// Begins a consistent view of all entries as they are now; end it with [`Self::close_view`].
+    pub fn open_view(&self) -> ViewId {
+        self.shared.map.write().open_view()
+    }
+
+    /// Ends a view.
+    pub fn close_view(&self, view: ViewId) {
+        self.shared.map.write().close_view(view);
+    }
+
+    /// Up to `limit` entries of a view in key order: key, value, whether it is ASCII text, version. Keys have
+    /// the prefix, and lie behind `after`.
+    pub fn page<R>(
+        &self,
+        view: ViewId,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+        mut read: impl FnMut(&[u8], &[u8], bool, u64) -> R,
+    ) -> Vec<R> {
+        let stored = |key: &[u8]| {
+            let mut stored = vec![crate::store::entry::Namespace::User as u8];
+            stored.extend_from_slice(key);
+            stored
+        };
+        let map = self.shared.map.read();
+        let after = after.map(stored);
+        page(&map, view, &stored(prefix), after.as_deref(), limit)
+            .into_iter()
+            .map(|entry| {
+                let ascii = entry.flags.contains(crate::store::entry::EntryFlags::ASCII);
+                let key = entry.key().get(1..).unwrap_or_default();
+                read(key, entry.value().unwrap_or_default(), ascii, entry.version)
+            })
+            .collect()
+    }
+
+    /// Whether changes are told; off at first, because telling costs a copy of each.
+    pub fn tell_changes(&self, wanted: bool) {
+        self.shared.wants_changes.store(wanted, Ordering::Relaxed);
+    }
+
+    /// The state of replication.
+    pub fn sync_report(&self) -> SyncReport {
+        self.shared.machine.lock().replica.report()
+    }
+
+    /// One tick: retry, prune if asked, release the next own writes, and hand them to connections.
+    ///
+    /// # Errors
+    /// If the log fails while what is to be sent is made durable.
+    pub async fn tick(&self, prune: bool) -> Result<TickReport, Failure> {
+        if self.shared.options.enable_wal && !self.shared.options.auto_flush && self.refusal().is_none() {
+            self.flush().await?;
+        }
+        Ok(self.shared.drive(|machine, now, map| machine.replica.tick(prune, now, map)))
+    }
+
+    /// What failed is tried again. Returns how many writes had failed.
+    pub fn retry_failed(&self) -> u64 {
+        self.shared.drive(|machine, now, map| machine.replica.retry_failed(now, map))
+    }
+
+    /// Own writes leave as they commit (`true`), or wait for ticks.
+    pub fn set_automatic_sync(&self, automatic: bool) {
+        self.shared.drive(|machine, now, map| machine.replica.set_automatic(automatic, now, map));
+    }
+
+    fn check_transport(&self) -> Result<(), Failure> {
+        if self.shared.options.enable_transport {
+            Ok(())
+        } else {
+            Err(Failure::new(ErrorCode::Transport, "transport_disabled", "transport is disabled"))
+        }
+    }
+
+    /// Listens for peers. Twice is as good as once.
+    ///
+    /// # Errors
+    /// If the transport is disabled, the host needs a key, or the port is in use.
+    pub async fn start_transport(&self) -> Result<(), Failure> {
+        self.check_transport()?;
+        let mut listener = self.listener.lock().await;
+        if listener.is_none() {
+            let started = network::start_listening(&self.shared).await?;
+            *self.bound_port.lock() = Some(started.local_addr().port());
+            *listener = Some(started);
+        }
+        Ok(())
+    }
+
+    /// Leaves all peers and stops listening. Safe at any time.
+    pub async fn stop_transport(&self) {
+        let listener = self.listener.lock().await.take();
+        *self.bound_port.lock() = None;
+        self.shared.drive(|machine, now, map| machine.leave_all(now, map));
+        if let Some(listener) = listener {
+            listener.stop().await;
+        }
+    }
+
+    /// Whether the node listens.
+    pub fn transport_running(&self) -> bool {
+        self.bound_port.lock().is_some()
+    }
+
+    /// The port on which the node listens.
+    pub fn transport_port(&self) -> Option<u16> {
+        *self.bound_port.lock()
+    }
+
+    /// Connects to a peer, and keeps calling it from then on when the connection is lost. Ok at once when it is
+    /// connected already.
+    ///
+    /// # Errors
+    /// If nobody answers, or another node than was meant. Local data is untouched.
+    pub async fn connect(&self, node_id: &str, host: &str, port: u16) -> Result<(), Failure> {
+        self.check_transport()?;
+        network::connect(&self.shared, node_id, host, port).await
+    }
+
+    /// Leaves a peer, and does not call it again by itself. Ok when it is not known.
+    pub fn disconnect(&self, node_id: &str, host: &str, port: u16) {
+        self.shared.drive(|machine, now, map| {
+            if let Some(target) = machine.directory.find(node_id, host, port) {
+                machine.disconnect(target, now, map);
+            }
+        });
+    }
+
+    /// All peers that are configured or connected.
+    pub fn peers(&self) -> Vec<PeerView> {
+        list(&self.shared.machine.lock(), self.shared.clock.wall())
+    }
+
+    /// The description of this node, with its uptime now.
+    pub fn info(&self) -> NodeInfo {
+        let uptime_ms = self.shared.clock.wall().0.saturating_sub(self.info.started_at.0);
+        NodeInfo { uptime_ms, ..self.info.clone() }
+    }
+
+    /// Ends the node: what was accepted is committed, acknowledgements that connected peers owe are waited for
+    /// a second at most, connections are left in words, and the log is closed cleanly.
+    ///
+    /// # Errors
+    /// If the log cannot be closed cleanly; the node is closed all the same, and the next open recovers.
+    pub async fn close(&self) -> Result<(), Failure> {
+        self.drain().await;
+        self.stop_transport().await;
+        self.shared.drive(|machine, _, _| machine.replica.remember_all());
+        self.shared.queue.close();
+        self.shared.alarm.ring();
+        let thread = self.commit_thread.lock().take();
+        let Some(thread) = thread else { return Ok(()) };
+        let outcome = tokio::task::spawn_blocking(move || thread.join()).await;
+        self.lock.lock().take();
+        match outcome {
+            Ok(Ok(closed)) => closed.map_err(Failure::from),
+            Ok(Err(_)) | Err(_) => Err(Failure::internal("the committer ended abnormally")),
+        }
+    }
+
+    async fn drain(&self) {
+        if self.shared.connections.lock().is_empty() {
+            return;
+        }
+        if self.refusal().is_none() {
+            // Whatever was accepted reaches the connections before they are asked what they owe.
+            let _ = self.flush().await;
+        }
+        let owed = async {
+            while self.shared.machine.lock().replica.is_owed() {
+                tokio::time::sleep(DRAIN_STEP).await;
+            }
+        };
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, owed).await;
+    }
+}
+
+impl Node {
+    /// Ends the node at once, without drains and farewells: what waits is committed, the log is let go.
+    pub fn abandon(&self) {
+        self.shared.queue.close();
+        self.shared.alarm.ring();
+        for (_, connection) in self.shared.connections.lock().drain() {
+            connection.close(false);
+        }
+        if let Some(thread) = self.commit_thread.lock().take() {
+            // Only after the thread has let go of the log may somebody else open it.
+            let _ = thread.join();
+        }
+        self.lock.lock().take();
+        if let Ok(mut listener) = self.listener.try_lock() {
+            *listener = None;
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.abandon();
+    }
+}
+
+/// The description of a node as its options and this machine give it.
+pub(super) fn describe(options: &Options, started_at: crate::core::clock::WallMs) -> NodeInfo {
+    let enabled = [
+        (Capability::Core, true),
+        (Capability::Wal, options.enable_wal),
+        (Capability::Store, true),
+        (Capability::Sync, true),
+        (Capability::Transport, options.enable_transport),
+        (Capability::Discovery, options.enable_discovery),
+        (Capability::Metadata, true),
+    ];
+    NodeInfo {
+        node_id: options.node_id.clone(),
+        display_name: options.display_name().to_owned(),
+        hostname: hostname(),
+        os_name: os_name(),
+        version: options.version.clone(),
+        started_at,
+        uptime_ms: 0,
+        capabilities: enabled.into_iter().filter(|(_, on)| *on).map(|(capability, _)| capability).collect(),
+    }
+}

@@ -1,0 +1,221 @@
+//! Listening, calling, and what arrives: the thin driver between connections and the machine.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::directory::TargetId;
+use super::failure::{ErrorCode, Failure};
+use super::machine::{Opening, Refusal};
+use super::runtime;
+use super::shared::{Settling, Shared};
+use crate::core::entropy::random_bytes;
+use crate::sync::message::{Lane, RefusalCode};
+use crate::transport::address::{HostPort, Protection};
+use crate::transport::close::CloseReason;
+use crate::transport::message::Message;
+use crate::transport::session::Role;
+use crate::transport::tcp::{
+    CONNECT_TIMEOUT_MS, Connection, ConnectionEvents, ConnectionId, Listener, TcpSettings, TcpTransport,
+};
+
+/// Numbers the calls of this process.
+static CALLS: AtomicU64 = AtomicU64::new(1);
+
+/// How long a peer may take, once called, to say who it is and how far it is.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Numbers attempts if the system has no randomness to give; only there to recognise one's own call.
+static ATTEMPTS: AtomicU64 = AtomicU64::new(1);
+
+/// Hands what connections do to the machine of one node.
+struct Arrivals(Weak<Shared>);
+
+/// Whom a connection was made for: the number of the call above the number of the target.
+fn target_of(purpose: u64) -> Option<TargetId> {
+    let target = TargetId::try_from(purpose & u64::from(TargetId::MAX)).ok()?;
+    (target != 0).then_some(target)
+}
+
+impl ConnectionEvents for Arrivals {
+    fn opened(&self, connection: &Arc<Connection>, role: Role, purpose: u64) {
+        let Some(shared) = self.0.upgrade() else { return connection.close(false) };
+        let id = connection.id().0;
+        let remote = connection.remote();
+        let instance = random_bytes::<8>().map_or_else(|_| ATTEMPTS.fetch_add(1, Ordering::Relaxed), u64::from_le_bytes);
+        let opening = Opening {
+            id,
+            role,
+            target: target_of(purpose),
+            remote: (remote.ip().to_string(), remote.port()),
+            instance,
+        };
+        if let Some(settling) = shared.calling.lock().remove(&purpose) {
+            shared.settling.lock().insert(id, settling);
+        }
+        shared.connections.lock().insert(id, Arc::clone(connection));
+        shared.drive(|machine, now, map| machine.opened(opening, now, map));
+    }
+
+    fn received(&self, id: ConnectionId, message: Message, is_charged: bool) -> bool {
+        let Some(shared) = self.0.upgrade() else { return false };
+        shared.drive(|machine, now, map| machine.received(id.0, message, is_charged, now, map));
+        true
+    }
+
+    fn charged(&self, id: ConnectionId, cost: u64) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.drive(|machine, now, _| {
+                machine.heard(id.0, now);
+                machine.charged(id.0, cost);
+            });
+        }
+    }
+
+    fn refused(&self, id: ConnectionId, lane: Lane, lseq: u64, code: RefusalCode) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.drive(|machine, _, _| machine.refused(id.0, lane, lseq, code));
+        }
+    }
+
+    fn heard(&self, id: ConnectionId) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.drive(|machine, now, _| machine.heard(id.0, now));
+        }
+    }
+
+    fn closed(&self, id: ConnectionId, reason: CloseReason) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.connections.lock().remove(&id.0);
+            let reason = reason.to_string();
+            shared.drive(|machine, now, map| machine.closed(id.0, &reason, now, map));
+            // Whoever still waits for it waits in vain.
+            shared.settling.lock().remove(&id.0);
+        }
+    }
+}
+
+/// The transport of a node.
+pub(super) fn transport(shared: &Arc<Shared>) -> Result<TcpTransport, Failure> {
+    let mut transport = shared.transport.lock();
+    if let Some(transport) = &*transport {
+        return Ok(transport.clone());
+    }
+    let settings = TcpSettings {
+        value_bytes_max: shared.options.max_value_bytes as u64,
+        protection: Protection { has_network_key: false, allow_insecure: shared.options.allow_insecure },
+        ..TcpSettings::default()
+    };
+    let made = TcpTransport::new(runtime::handle()?, settings, Arc::new(Arrivals(Arc::downgrade(shared))));
+    start_alarm(shared)?;
+    Ok(transport.insert(made).clone())
+}
+
+/// Listens where the options say.
+pub(super) async fn start_listening(shared: &Arc<Shared>) -> Result<Listener, Failure> {
+    let address = HostPort::new(&shared.options.transport_host, shared.options.transport_port)?;
+    Ok(transport(shared)?.listen(&address).await?)
+}
+
+/// Calls a peer and waits until both sides are ready.
+pub(super) async fn connect(shared: &Arc<Shared>, node_id: &str, host: &str, port: u16) -> Result<(), Failure> {
+    if node_id.is_empty() || host.is_empty() || port == 0 {
+        return Err(Failure::new(ErrorCode::InvalidArgument, "invalid_peer", "invalid peer"));
+    }
+    HostPort::new(host, port)?.check(protection(shared))?;
+    let (target, connected) = {
+        let mut machine = shared.machine.lock();
+        (machine.directory.target(node_id, host, port), machine.conversation_with(node_id).is_some())
+    };
+    if connected {
+        return Ok(());
+    }
+    let (sender, receiver) = oneshot::channel();
+    call(shared, target, Some(sender)).await.map_err(|failure| failure.about(format!("{host}:{port}")))?;
+    match tokio::time::timeout(SETTLE_TIMEOUT, receiver).await {
+        Ok(Ok(Ok(()))) => Ok(()),
+        Ok(Ok(Err(refusal))) => Err(refused(&refusal, host, port)),
+        Ok(Err(_)) | Err(_) => {
+            Err(Failure::new(ErrorCode::Transport, "timed_out", "connection timed out")
+                .about(format!("{host}:{port}"))
+                .retryable())
+        }
+    }
+}
+
+fn refused(refusal: &Refusal, host: &str, port: u16) -> Failure {
+    let lasting = matches!(refusal.kind, "wrong_node" | "protocol_version" | "self_connection" | "identity");
+    let failure = Failure::new(ErrorCode::Transport, refusal.kind, format!("peer refused: {}", refusal.text))
+        .about(format!("{host}:{port}"));
+    Failure { retryable: !lasting, ..failure }
+}
+
+fn protection(shared: &Shared) -> Protection {
+    Protection { has_network_key: false, allow_insecure: shared.options.allow_insecure }
+}
+
+async fn call(shared: &Arc<Shared>, target: TargetId, settling: Option<Settling>) -> Result<(), Failure> {
+    let address = {
+        let machine = shared.machine.lock();
+        machine.directory.get(target).map(|target| (target.host.clone(), target.port))
+    };
+    let Some((host, port)) = address else { return Ok(()) };
+    let purpose = (CALLS.fetch_add(1, Ordering::Relaxed) << TargetId::BITS) | u64::from(target);
+    if let Some(settling) = settling {
+        shared.calling.lock().insert(purpose, settling);
+    }
+    let transport = transport(shared)?;
+    let outcome = transport.dial(&HostPort::new(&host, port)?, CONNECT_TIMEOUT_MS, purpose).await;
+    shared.calling.lock().remove(&purpose);
+    outcome.map(drop).map_err(|error| {
+        shared.drive(|machine, now, _| machine.directory.unreachable(target, now.monotonic));
+        Failure::from(error)
+    })
+}
+
+/// Calls the peers that the machine wants to be called again.
+pub(super) fn redial(shared: &Arc<Shared>) {
+    let Ok(handle) = runtime::handle() else { return };
+    for target in std::mem::take(&mut *shared.dials.lock()) {
+        let shared = Arc::downgrade(shared);
+        handle.spawn(async move {
+            if let Some(shared) = shared.upgrade()
+                && let Err(failure) = call(&shared, target, None).await
+            {
+                tracing::debug!(%failure, "a peer cannot be reached yet");
+            }
+        });
+    }
+}
+
+/// Starts the task that asks the machine when its time has come; it ends with the node.
+fn start_alarm(shared: &Arc<Shared>) -> Result<(), Failure> {
+    if shared.alarm.is_started() {
+        return Ok(());
+    }
+    let weak = Arc::downgrade(shared);
+    runtime::handle()?.spawn(async move {
+        loop {
+            let Some(shared) = weak.upgrade() else { return };
+            if shared.queue.is_closed() {
+                return;
+            }
+            let due = shared.alarm.at().map(|at| shared.clock.instant_of(at));
+            let alarm = Arc::clone(&shared.alarm);
+            drop(shared);
+            let rang = match due {
+                Some(due) => tokio::time::timeout_at(due.into(), alarm.moved()).await.is_ok(),
+                None => {
+                    alarm.moved().await;
+                    true
+                }
+            };
+            if !rang && let Some(shared) = weak.upgrade() {
+                shared.drive(super::machine::Machine::on_time);
+            }
+        }
+    });
+    Ok(())
+}

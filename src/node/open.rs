@@ -1,0 +1,101 @@
+//! Opening a node: judge the options, take the lock, recover the log, and start the committer. Nothing
+//! listens, calls or is looked for yet.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::alarm::Alarm;
+use super::committer;
+use super::events::{IdentityEvent, NodeEvents};
+use super::failure::Failure;
+use super::handle::{Node, describe};
+use super::machine::Machine;
+use super::options::Options;
+use super::queue::Queue;
+use super::shared::Shared;
+use super::waiters::Waiters;
+use crate::core::clock::SystemClock;
+use crate::core::entropy::random_bytes;
+use crate::core::identity::{Incarnation, Origin};
+use crate::store::commit::Durability;
+use crate::store::error::StoreError;
+use crate::store::recovery::{self, Opened, Seeds};
+use crate::sync::replica::Replica;
+use crate::wal::lock::LockGuard;
+use crate::wal::log::Log;
+use crate::wal::path::ResolvedPath;
+
+fn seeds() -> Result<Seeds, StoreError> {
+    let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());
+    Ok(Seeds {
+        salt: u64::from_le_bytes(random_bytes().map_err(entropy)?),
+        file_id: random_bytes().map_err(entropy)?,
+        origin: Origin(random_bytes().map_err(entropy)?),
+        lease: random_bytes().map_err(entropy)?,
+        incarnation: Incarnation(random_bytes().map_err(entropy)?),
+    })
+}
+
+fn recover(options: &Options, durability: Durability) -> Result<(Opened, Option<LockGuard>), StoreError> {
+    let seeds = seeds()?;
+    if !options.enable_wal {
+        return Ok((recovery::in_memory(&options.node_id, &seeds), None));
+    }
+    let place = ResolvedPath::resolve(&options.wal_path, options.create_dirs)?;
+    let storage = place.storage();
+    // What is not a log of ours is told as that, before a lock is left beside it.
+    Log::probe(&storage, &place.name)?;
+    let lock = LockGuard::acquire(&place.path())?;
+    let opened = recovery::open(&storage, &place.name, &options.node_id, durability, &seeds)?;
+    lock.claim_log()?;
+    Ok((opened, Some(lock)))
+}
+
+pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node, Failure> {
+    options.validate()?;
+    let durability = if options.auto_flush { Durability::Synced } else { Durability::Written };
+    let (opened, lock) = recover(&options, durability)?;
+    let Opened { committer, map, report } = opened;
+    if report.copy_noticed {
+        tracing::warn!(node = %options.node_id, "the folder is a copy: this node writes under a new identity");
+        events.identity(IdentityEvent::CopyNoticed);
+    }
+    if let Some(from) = report.renamed_from {
+        tracing::info!(node = %options.node_id, %from, "the log was last opened under another node id");
+        events.identity(IdentityEvent::Renamed { from });
+    }
+    let clock = SystemClock::new();
+    let info = describe(&options, clock.wall());
+    let replica = Replica::new(options.replica(), committer.ledger(), &map);
+    let machine = Machine::new(replica, &options.node_id, info.encode());
+    let shared = Arc::new(Shared {
+        options,
+        clock,
+        machine: Mutex::new(machine),
+        map: RwLock::new(map),
+        queue: Queue::default(),
+        events,
+        connections: Mutex::default(),
+        settling: Mutex::default(),
+        calling: Mutex::default(),
+        transport: Mutex::new(None),
+        dials: Mutex::default(),
+        waiters: Waiters::default(),
+        alarm: Arc::new(Alarm::default()),
+        refusal: Mutex::new(None),
+        is_refusing: AtomicBool::new(false),
+        wants_changes: AtomicBool::new(false),
+    });
+    let thread = committer::start(&shared, committer)
+        .map_err(|error| Failure::internal("failed to start the committer").because(error.to_string()).retryable())?;
+    Ok(Node {
+        shared,
+        commit_thread: Mutex::new(Some(thread)),
+        lock: Mutex::new(lock),
+        listener: tokio::sync::Mutex::new(None),
+        bound_port: Mutex::new(None),
+        info,
+    })
+}

@@ -1,0 +1,144 @@
+//! What a node is opened with. Read once, at the open; `validate` is the only place that judges it.
+
+use super::failure::Failure;
+use crate::core::limits::{LABEL_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::sync::options::{AckPolicy, ReplicaOptions};
+
+/// What a node is opened with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "they are the contract's switches, each named where it is set")]
+pub struct Options {
+    /// The node's label; stable across restarts, at most 255 bytes.
+    pub node_id: String,
+    /// A name for people; the node id when empty.
+    pub display_name: String,
+    /// The version of the application.
+    pub version: String,
+    /// Whether writes go to a log.
+    pub enable_wal: bool,
+    /// The log. Its directory must exist unless `create_dirs` is set.
+    pub wal_path: String,
+    /// Whether a write counts as accepted only once it survives a power cut.
+    pub auto_flush: bool,
+    /// Whether a missing directory of the log is made.
+    pub create_dirs: bool,
+    /// Whether this node may listen and dial.
+    pub enable_transport: bool,
+    /// Where to listen.
+    pub transport_host: String,
+    /// Where to listen; 0 picks a free port.
+    pub transport_port: u16,
+    /// Whether discovery may be started.
+    pub enable_discovery: bool,
+    /// Where discovery listens.
+    pub discovery_host: String,
+    /// Where discovery listens.
+    pub discovery_port: u16,
+    /// Listening and dialling off loopback without a key, in so many words.
+    pub allow_insecure: bool,
+    /// Own writes that one tick releases.
+    pub batch_size: usize,
+    /// Retries before a write counts as failed.
+    pub max_retries: u32,
+    /// The delay before the first retry, in milliseconds.
+    pub retry_interval_ms: u64,
+    /// How long a peer may owe progress, in milliseconds.
+    pub ack_timeout_ms: u64,
+    /// Who has to acknowledge.
+    pub ack_policy: AckPolicy,
+    /// Milliseconds between automatic syncs at the most; 0: own writes wait for ticks.
+    pub sync_interval_ms: u64,
+    /// Largest value, in bytes, written here or accepted from peers.
+    pub max_value_bytes: usize,
+}
+
+impl Options {
+    /// A node in memory, without network.
+    pub fn local(node_id: impl Into<String>) -> Self {
+        Self {
+            node_id: node_id.into(),
+            display_name: String::new(),
+            version: "0.1.0".to_owned(),
+            enable_wal: false,
+            wal_path: "data/sdk-store.wal".to_owned(),
+            auto_flush: true,
+            create_dirs: false,
+            enable_transport: false,
+            transport_host: "127.0.0.1".to_owned(),
+            transport_port: 0,
+            enable_discovery: false,
+            discovery_host: "127.0.0.1".to_owned(),
+            discovery_port: 9400,
+            allow_insecure: false,
+            batch_size: 1024,
+            max_retries: 5,
+            retry_interval_ms: 5_000,
+            ack_timeout_ms: 10_000,
+            ack_policy: AckPolicy::Any,
+            sync_interval_ms: 0,
+            max_value_bytes: VALUE_BYTES_MAX,
+        }
+    }
+
+    /// A node with a log at `wal_path`, without network.
+    pub fn persistent(node_id: impl Into<String>, wal_path: impl Into<String>) -> Self {
+        Self { enable_wal: true, wal_path: wal_path.into(), ..Self::local(node_id) }
+    }
+
+    /// The name for people.
+    pub fn display_name(&self) -> &str {
+        if self.display_name.is_empty() { &self.node_id } else { &self.display_name }
+    }
+
+    /// Judges every option.
+    ///
+    /// # Errors
+    /// The first that is wrong, by name, with the reason.
+    pub fn validate(&self) -> Result<(), Failure> {
+        let labels =
+            [("node id", &self.node_id), ("display name", &self.display_name), ("version", &self.version)];
+        for (name, label) in labels {
+            if label.trim().is_empty() && name != "display name" {
+                return Err(Failure::configuration(format_args!("{name} must not be empty")));
+            }
+            if label.len() > LABEL_BYTES_MAX {
+                return Err(Failure::configuration(format_args!("{name} is longer than {LABEL_BYTES_MAX} bytes")));
+            }
+        }
+        if self.enable_transport && self.transport_host.trim().is_empty() {
+            return Err(Failure::configuration("transport host must not be empty"));
+        }
+        if self.enable_discovery && self.discovery_host.trim().is_empty() {
+            return Err(Failure::configuration("discovery host must not be empty"));
+        }
+        if self.batch_size == 0 {
+            return Err(Failure::configuration("batch size must be at least 1"));
+        }
+        if self.ack_timeout_ms == 0 {
+            return Err(Failure::configuration("ack timeout must be at least 1 ms"));
+        }
+        if self.retry_interval_ms == 0 {
+            return Err(Failure::configuration("retry interval must be at least 1 ms"));
+        }
+        if self.max_value_bytes == 0 || self.max_value_bytes > VALUE_BYTES_MAX {
+            return Err(Failure::configuration(format_args!(
+                "max value bytes must be between 1 and {VALUE_BYTES_MAX}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The part that replication goes by.
+    pub fn replica(&self) -> ReplicaOptions {
+        ReplicaOptions {
+            batch_size: self.batch_size,
+            max_retries: self.max_retries,
+            retry_interval_ms: self.retry_interval_ms,
+            ack_timeout_ms: self.ack_timeout_ms,
+            ack_policy: self.ack_policy,
+            automatic: self.sync_interval_ms > 0,
+            value_bytes_max: self.max_value_bytes as u64,
+            durable: self.enable_wal,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The node's heart, shared by the threads that drive it: the machine behind one lock, the map behind
+//! another, and what carries out the machine's outputs.
+//!
+//! Locks are taken in this order: machine, map, then any of the small ones. Installing entries takes the
+//! machine's lock too, so whoever holds it sees map and counters agree.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::oneshot;
+
+use super::alarm::Alarm;
+use super::events::NodeEvents;
+use super::failure::Failure;
+use super::machine::{ConversationId, Machine, Output, Refusal};
+use super::options::Options;
+use super::queue::Queue;
+use super::waiters::Waiters;
+use crate::core::clock::{Now, SystemClock};
+use crate::store::map::EntryMap;
+use crate::transport::codec;
+use crate::transport::tcp::{Connection, TcpTransport};
+
+/// A call that waits for a conversation to be ready.
+pub(super) type Settling = oneshot::Sender<Result<(), Refusal>>;
+
+/// The node's heart.
+pub(super) struct Shared {
+    pub(super) options: Options,
+    pub(super) clock: SystemClock,
+    pub(super) machine: Mutex<Machine>,
+    pub(super) map: RwLock<EntryMap>,
+    pub(super) queue: Queue,
+    pub(super) events: Arc<dyn NodeEvents>,
+    pub(super) connections: Mutex<HashMap<ConversationId, Arc<Connection>>>,
+    pub(super) settling: Mutex<HashMap<ConversationId, Settling>>,
+    /// Calls under way, by their purpose, until there is a connection.
+    pub(super) calling: Mutex<HashMap<u64, Settling>>,
+    pub(super) transport: Mutex<Option<TcpTransport>>,
+    pub(super) dials: Mutex<Vec<super::directory::TargetId>>,
+    pub(super) waiters: Waiters,
+    pub(super) alarm: Arc<Alarm>,
+    /// The first failure after which no write is accepted.
+    pub(super) refusal: Mutex<Option<Failure>>,
+    pub(super) is_refusing: AtomicBool,
+    pub(super) wants_changes: AtomicBool,
+}
+
+impl Shared {
+    /// Gives the machine an input, and carries out all that comes of it.
+    pub(super) fn drive<R>(self: &Arc<Self>, input: impl FnOnce(&mut Machine, Now, &EntryMap) -> R) -> R {
+        let now = self.clock.now();
+        let mut machine = self.machine.lock();
+        let map = self.map.read();
+        let result = input(&mut machine, now, &map);
+        self.carry_out(&mut machine, now, &map);
+        result
+    }
+
+    /// Carries out the machine's outputs and arms the alarm.
+    pub(super) fn carry_out(self: &Arc<Self>, machine: &mut Machine, now: Now, map: &EntryMap) {
+        loop {
+            let mut some = false;
+            while let Some(output) = machine.poll() {
+                some = true;
+                self.execute(output);
+            }
+            machine.end_broken(now, map);
+            if !some {
+                break;
+            }
+        }
+        self.alarm.set(machine.deadline(map));
+    }
+
+    fn execute(self: &Arc<Self>, output: Output) {
+        match output {
+            Output::Send(id, message) => {
+                let connection = self.connections.lock().get(&id).cloned();
+                let mut frame = Vec::new();
+                match codec::encode(&message, &mut frame) {
+                    Ok(_) => {
+                        if let Some(connection) = connection {
+                            // A full or closed connection ends by itself, and is told as closed.
+                            let _ = connection.send(&frame);
+                        }
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "a message of this node cannot be sent");
+                        if let Some(connection) = connection {
+                            connection.close(true);
+                        }
+                    }
+                }
+            }
+            Output::Greeted(id) => {
+                if let Some(connection) = self.connections.lock().get(&id) {
+                    connection.greeted();
+                }
+            }
+            Output::Close(id) => {
+                if let Some(connection) = self.connections.lock().remove(&id) {
+                    connection.close(true);
+                }
+            }
+            Output::Commit(request) => self.queue.push(request),
+            Output::Dial(target) => {
+                self.dials.lock().push(target);
+                super::network::redial(self);
+            }
+            Output::Settled(id, outcome) => {
+                if let Some(settling) = self.settling.lock().remove(&id) {
+                    // Nobody waits any more: the call was given up.
+                    let _ = settling.send(outcome);
+                }
+            }
+            Output::Peer(event) => self.events.peer(event),
+        }
+    }
+
+    /// No write is accepted from now on, because of `failure`.
+    pub(super) fn refuse_writes(&self, failure: &Failure) {
+        self.refusal.lock().get_or_insert_with(|| failure.clone());
+        self.is_refusing.store(true, Ordering::Release);
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("options", &self.options).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,270 @@
+//! The one way in which state changes: plan a group, append it to the log as one frame, make it durable,
+//! then install it. Whoever drives this owns the thread and the clock.
+
+use super::entry::{Entry, EntryFlags};
+use super::error::StoreError;
+use super::group::{Group, Planned};
+use super::ledger::{FeedPosition, Ledger, PeerRecord};
+use super::map::{EntryMap, Installed};
+use super::operation::{Receipt, Request, Ticket, WriteStatus};
+use super::record::{OriginDictionary, Record, encode, encode_entry};
+use crate::core::clock::WallMs;
+use crate::core::identity::Origin;
+use crate::core::limits::GROUP_BYTES_MAX;
+use crate::wal::frame_buffer::FrameBuffer;
+use crate::wal::log::Log;
+
+/// Operation sequences that are reserved at once where acknowledged writes may be lost with the power
+/// (`autoFlush = false`): large enough that the sync it takes is rare, small against 2^64.
+const RESERVED_SEQUENCES: u64 = 1 << 16;
+
+/// Entries that are installed under one write lock. Readers wait at most for that many.
+const INSTALLED_AT_ONCE: usize = 64;
+
+/// When a write counts as accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Once it survives a power cut.
+    Synced,
+    /// Once the operating system has it: it survives this process, and not a power cut.
+    Written,
+}
+
+/// A group that is in the log, or that needs none, and waits to be installed.
+#[derive(Debug, Default)]
+pub struct Committed {
+    planned: Vec<Planned>,
+    /// What to tell who waits, in the order of the requests.
+    pub receipts: Vec<Receipt>,
+    /// Acknowledgements that peers are owed: the asker's token, the peer, and where its feed is held up to.
+    pub acknowledge: Vec<(u64, Origin, FeedPosition)>,
+    /// The last local sequence of the group.
+    pub last_lseq: u64,
+    /// Everything up to this local sequence is durable.
+    pub durable_lseq: u64,
+}
+
+/// A group that could not be written: nothing of it counts, local state is as before.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub error: StoreError,
+    /// Who waits.
+    pub tickets: Vec<Ticket>,
+    /// Tokens of the peers whose entries were in it.
+    pub tokens: Vec<u64>,
+}
+
+/// Plans, writes and installs groups. There is one for each open store.
+#[derive(Debug)]
+pub struct Committer {
+    log: Option<Log>,
+    ledger: Ledger,
+    origins: OriginDictionary,
+    buffer: FrameBuffer,
+    durability: Durability,
+    durable_lseq: u64,
+}
+
+impl Committed {
+    /// The entries that wait to be installed, and the peer that each came from.
+    pub fn entries(&self) -> impl Iterator<Item = (&Entry, Option<Origin>)> {
+        self.planned.iter().map(|planned| (&planned.entry, planned.from))
+    }
+}
+
+impl Committer {
+    /// Goes on from a recovered state; without a log, in memory only.
+    pub fn new(log: Option<Log>, ledger: Ledger, origins: OriginDictionary, durability: Durability) -> Self {
+        let durable_lseq = ledger.last_lseq;
+        Self { log, ledger, origins, buffer: FrameBuffer::new(), durability, durable_lseq }
+    }
+
+    /// What must be remembered besides entries, as of the last commit.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The log's first failure, after which nothing more is accepted.
+    pub fn poisoned(&self) -> Option<StoreError> {
+        self.log.as_ref().and_then(Log::poisoned).map(|error| StoreError::Log(error.clone()))
+    }
+
+    /// Whether something was accepted that a power cut would take.
+    pub fn is_behind(&self) -> bool {
+        self.durable_lseq < self.ledger.last_lseq
+    }
+
+    /// Plans and writes one group. Returns once it is as durable as was promised; nothing is visible yet.
+    pub fn commit(&mut self, requests: Vec<Request>, map: &EntryMap, wall: WallMs) -> Result<Committed, Box<Refused>> {
+        let counters = (self.ledger.last_sequence, self.ledger.last_lseq, self.ledger.clock, self.origins.len());
+        let tickets = requests.iter().filter_map(Request::ticket).collect();
+        let tokens = requests.iter().filter_map(Request::token).collect();
+        let must_sync = self.durability == Durability::Synced
+            || requests.iter().any(|request| matches!(request, Request::Received(_) | Request::Flush { .. }));
+        let mut peers = Vec::new();
+        let mut pruned = None;
+        let mut committed = Committed::default();
+        let group = self.plan(requests, map, wall, &mut committed, &mut peers, &mut pruned);
+        if let Err(error) = self.write(&group, &peers, pruned, must_sync) {
+            (self.ledger.last_sequence, self.ledger.last_lseq, self.ledger.clock, _) = counters;
+            self.origins.forget_from(counters.3);
+            return Err(Box::new(Refused { error, tickets, tokens }));
+        }
+        self.ledger.cursors.extend(group.cursors);
+        self.ledger.peers.extend(peers);
+        self.ledger.pruned = pruned.unwrap_or(self.ledger.pruned);
+        committed.planned = group.planned;
+        committed.receipts = group.receipts;
+        committed.last_lseq = self.ledger.last_lseq;
+        committed.durable_lseq = self.durable_lseq;
+        Ok(committed)
+    }
+
+    fn plan(
+        &mut self,
+        requests: Vec<Request>,
+        map: &EntryMap,
+        wall: WallMs,
+        committed: &mut Committed,
+        peers: &mut Vec<(Origin, PeerRecord)>,
+        pruned: &mut Option<u64>,
+    ) -> Group {
+        let common = if self.log.is_some() { EntryFlags::default() } else { EntryFlags::EPHEMERAL };
+        let mut group = Group::default();
+        group.planned.reserve(requests.len());
+        group.receipts.reserve(requests.len());
+        for request in requests {
+            match request {
+                Request::Write { ticket, operation } => {
+                    group.write_one(ticket, operation, map, &mut self.ledger, wall, common);
+                }
+                Request::Batch { ticket, operations } => {
+                    group.write_all(ticket, operations, map, &mut self.ledger, wall, common);
+                }
+                Request::Received(received) => {
+                    committed.acknowledge.push((received.token, received.peer, received.position));
+                    group.receive(received, map, &mut self.ledger);
+                }
+                Request::Peer { peer, record } => peers.push((peer, record)),
+                Request::Pruned { lseq } => *pruned = Some(lseq),
+                Request::Flush { ticket } => {
+                    group.receipts.push(Receipt { ticket, status: WriteStatus::Updated, version: 0, sequence: 0 });
+                }
+            }
+        }
+        group
+    }
+
+    fn write(
+        &mut self,
+        group: &Group,
+        peers: &[(Origin, PeerRecord)],
+        pruned: Option<u64>,
+        mut must_sync: bool,
+    ) -> Result<(), StoreError> {
+        let Some(log) = &mut self.log else {
+            self.durable_lseq = self.ledger.last_lseq;
+            return Ok(());
+        };
+        self.buffer.clear();
+        let body = self.buffer.body();
+        if self.durability == Durability::Written && self.ledger.last_sequence > self.ledger.reserved_sequence {
+            // Before a sequence is told that the power may take, the jump over it has to be durable.
+            self.ledger.reserved_sequence = self.ledger.last_sequence + RESERVED_SEQUENCES;
+            must_sync = true;
+            let reserve =
+                Record::Reserve { sequence: self.ledger.reserved_sequence, clock: self.ledger.clock.high_water() };
+            encode(body, &mut self.origins, &reserve);
+        }
+        for planned in &group.planned {
+            encode_entry(body, &mut self.origins, &planned.entry, planned.lseq);
+        }
+        for (peer, position) in &group.cursors {
+            encode(body, &mut self.origins, &Record::Cursor { peer: *peer, position: *position });
+        }
+        for (peer, record) in peers {
+            encode(body, &mut self.origins, &Record::Peer { peer: *peer, record: record.clone() });
+        }
+        if let Some(lseq) = pruned {
+            encode(body, &mut self.origins, &Record::Pruned { lseq });
+        }
+        if !self.buffer.is_empty() {
+            log.append(&mut self.buffer)?;
+        }
+        // A frame that only remembers hints about peers is carried by the next sync.
+        let only_hints = group.planned.is_empty() && group.cursors.is_empty() && group.receipts.is_empty();
+        if must_sync && !only_hints {
+            log.sync()?;
+            self.durable_lseq = self.ledger.last_lseq;
+        }
+        Ok(())
+    }
+
+    /// Makes everything durable that was accepted before.
+    pub fn sync(&mut self) -> Result<u64, StoreError> {
+        if let Some(log) = &mut self.log {
+            log.sync()?;
+        }
+        self.durable_lseq = self.ledger.last_lseq;
+        Ok(self.durable_lseq)
+    }
+
+    /// Marks in the log, when nothing else is under way, that all before is durable. Without it the last
+    /// group could not be told from a torn one.
+    pub fn watermark(&mut self) -> Result<(), StoreError> {
+        Ok(self.log.as_mut().map_or(Ok(()), Log::watermark)?)
+    }
+
+    /// Appends records of the node itself and makes them durable, with all that came before.
+    pub fn write_records(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        if let Some(log) = &mut self.log {
+            self.buffer.clear();
+            let body = self.buffer.body();
+            for record in records {
+                encode(body, &mut self.origins, record);
+            }
+            log.append(&mut self.buffer)?;
+            log.sync()?;
+        }
+        self.durable_lseq = self.ledger.last_lseq;
+        Ok(())
+    }
+
+    /// Ends the log cleanly: what was given out is on record, everything is durable, the file is trimmed.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        let reserve =
+            Record::Reserve { sequence: self.ledger.last_sequence, clock: self.ledger.clock.high_water() };
+        self.write_records(&[reserve])?;
+        Ok(self.log.map_or(Ok(()), Log::close)?)
+    }
+}
+
+/// The next piece of a committed group, to be installed under one lock: whole requests, about
+/// [`INSTALLED_AT_ONCE`] entries. Returns what the installs changed; empty when all is installed.
+pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Installed> {
+    let mut changes = Vec::new();
+    if committed.planned.is_empty() {
+        return changes;
+    }
+    let mut end = INSTALLED_AT_ONCE.min(committed.planned.len());
+    while committed.planned.get(end - 1).is_some_and(|last| last.joined) {
+        end += 1;
+    }
+    changes.reserve(end);
+    for planned in committed.planned.drain(..end) {
+        changes.push(map.install(planned.entry, planned.lseq, planned.from));
+    }
+    changes
+}
+
+/// How many of the requests at the front of a queue fit one group: at least one, together at most
+/// [`GROUP_BYTES_MAX`].
+pub fn group_length<'a>(requests: impl Iterator<Item = &'a Request>) -> usize {
+    let mut bytes = 0;
+    let fits = |request: &&Request| {
+        bytes += request.bytes();
+        bytes <= GROUP_BYTES_MAX
+    };
+    requests.take_while(fits).count().max(1)
+}

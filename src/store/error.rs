@@ -1,0 +1,51 @@
+//! What can go wrong between a request and its commit.
+
+use thiserror::Error;
+
+use crate::core::bytes::DecodeError;
+use crate::core::limits::{GROUP_BYTES_MAX, KEY_BYTES_MAX};
+use crate::wal::error::WalError;
+
+/// A failure of the store. Local state is as it was before the call unless the variant says otherwise.
+#[derive(Debug, Clone, Error)]
+pub enum StoreError {
+    /// A key has no bytes.
+    #[error("key cannot be empty")]
+    KeyEmpty,
+    /// A key is too long.
+    #[error("key is too long: {bytes} bytes, at most {KEY_BYTES_MAX}")]
+    KeyTooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// A value is larger than this node accepts.
+    #[error("value is too large: {bytes} bytes, at most {limit}")]
+    ValueTooLarge {
+        /// Its length.
+        bytes: usize,
+        /// The limit in force.
+        limit: usize,
+    },
+    /// A batch does not fit one step of the log.
+    #[error("batch is too large: {bytes} bytes, at most {GROUP_BYTES_MAX}")]
+    BatchTooLarge {
+        /// Its size.
+        bytes: usize,
+    },
+    /// The log failed; see there for what is still valid.
+    #[error(transparent)]
+    Log(#[from] WalError),
+    /// A frame of the log is whole but its records make no sense to this version.
+    #[error("failed to recover local store: the record in frame {frame} of {path}: {reason}")]
+    Record {
+        /// The frame.
+        frame: u64,
+        /// The log.
+        path: String,
+        /// Why.
+        reason: DecodeError,
+    },
+    /// The system gave no randomness for the node's identity.
+    #[error("failed to make an identity: {0}")]
+    Entropy(String),
+}

@@ -1,0 +1,165 @@
+//! Planning a group of requests: which entries they make, in order, each seeing what came before it in the
+//! same group. Pure: the map is only read, time is an argument, and nothing has happened until the plan was
+//! written.
+
+use hashbrown::HashTable;
+
+use super::entry::{Entry, EntryFlags, Extra};
+use super::ledger::{FeedPosition, Ledger};
+use super::map::EntryMap;
+use super::operation::{Operation, Receipt, Received, Ticket, WriteStatus};
+use crate::core::checksum::key_hash;
+use crate::core::clock::WallMs;
+use crate::core::identity::{Dot, Origin};
+
+/// An entry to install.
+#[derive(Debug)]
+pub struct Planned {
+    /// The entry.
+    pub entry: Entry,
+    /// Its place in the feed.
+    pub lseq: u64,
+    /// The peer it came from; `None` if it is written here.
+    pub from: Option<Origin>,
+    /// Whether the next one belongs to the same request, and must not be seen without this one.
+    pub joined: bool,
+}
+
+/// The plan of one group.
+#[derive(Debug, Default)]
+pub struct Group {
+    /// Entries in the order in which they are installed.
+    pub planned: Vec<Planned>,
+    /// What to tell who waits, in the order of the requests.
+    pub receipts: Vec<Receipt>,
+    /// How far peers' feeds are held once this is durable.
+    pub cursors: Vec<(Origin, FeedPosition)>,
+    newest: HashTable<usize>,
+}
+
+impl Group {
+    fn newest_of(&self, key: &[u8], hash: u64) -> Option<&Entry> {
+        let entry = |at: usize| self.planned.get(at).map(|planned| &planned.entry);
+        self.newest.find(hash, |at| entry(*at).is_some_and(|entry| entry.key() == key)).and_then(|at| entry(*at))
+    }
+
+    fn push(&mut self, entry: Entry, hash: u64, ledger: &mut Ledger, from: Option<Origin>) {
+        ledger.last_lseq += 1;
+        let at = self.planned.len();
+        let planned = &self.planned;
+        let key_at = |at: &usize| planned.get(*at).map_or(&[][..], |planned| planned.entry.key());
+        match self.newest.find_mut(hash, |at| key_at(at) == entry.key()) {
+            Some(place) => *place = at,
+            None => {
+                self.newest.insert_unique(hash, at, |at| key_hash(key_at(at)));
+            }
+        }
+        self.planned.push(Planned { entry, lseq: ledger.last_lseq, from, joined: false });
+    }
+
+    /// Plans a write of this node. Returns its receipt, `ticket` 0.
+    fn write(
+        &mut self,
+        operation: Operation,
+        map: &EntryMap,
+        ledger: &mut Ledger,
+        wall: WallMs,
+        common: EntryFlags,
+    ) -> Receipt {
+        let hash = key_hash(operation.key());
+        let current = match self.newest_of(operation.key(), hash) {
+            Some(entry) => Some(entry),
+            None => map.entry_hashed(operation.key(), hash),
+        };
+        let live = current.filter(|entry| !entry.is_tombstone());
+        let version = current.map_or(0, |entry| entry.version);
+        if operation.is_removal() && live.is_none() {
+            return Receipt { ticket: 0, status: WriteStatus::Created, version, sequence: 0 };
+        }
+        let status = match live {
+            None => WriteStatus::Created,
+            Some(entry) if !operation.is_removal() && entry.value() == Some(operation.value()) => {
+                WriteStatus::Unchanged
+            }
+            Some(_) => WriteStatus::Updated,
+        };
+        let stamp = ledger.clock.stamp(wall, current.map(|entry| entry.stamp));
+        let vector = current.map(|entry| entry.vector_for_successor(ledger.origin)).unwrap_or_default();
+        ledger.last_sequence += 1;
+        let dot = Dot { origin: ledger.origin, sequence: ledger.last_sequence };
+        let (payload, key_length, flags) = operation.into_parts();
+        let extra = Extra { vector, extension: Vec::new() };
+        let version = version.saturating_add(1);
+        if let Some(entry) = Entry::new(payload, key_length, flags.with(common), dot, stamp, version, extra) {
+            self.push(entry, hash, ledger, None);
+        }
+        Receipt { ticket: 0, status, version, sequence: dot.sequence }
+    }
+
+    /// Plans one or more writes of this node that are seen together or not at all.
+    pub fn write_all(
+        &mut self,
+        ticket: Ticket,
+        operations: Vec<Operation>,
+        map: &EntryMap,
+        ledger: &mut Ledger,
+        wall: WallMs,
+        common: EntryFlags,
+    ) {
+        let begin = self.planned.len();
+        let count = operations.len() as u64;
+        let mut first = None;
+        for operation in operations {
+            let receipt = self.write(operation, map, ledger, wall, common);
+            first = first.or((receipt.sequence > 0).then_some(receipt.sequence));
+        }
+        self.join_from(begin);
+        let sequence = first.unwrap_or(0);
+        self.receipts.push(Receipt { ticket, status: WriteStatus::Created, version: count, sequence });
+    }
+
+    /// Plans one write of this node.
+    pub fn write_one(
+        &mut self,
+        ticket: Ticket,
+        operation: Operation,
+        map: &EntryMap,
+        ledger: &mut Ledger,
+        wall: WallMs,
+        common: EntryFlags,
+    ) {
+        let receipt = self.write(operation, map, ledger, wall, common);
+        self.receipts.push(Receipt { ticket, ..receipt });
+    }
+
+    /// Plans what came from a peer: each entry that is greater than what is held, the rest is known already.
+    pub fn receive(&mut self, received: Received, map: &EntryMap, ledger: &mut Ledger) {
+        let begin = self.planned.len();
+        for entry in received.entries {
+            let hash = key_hash(entry.key());
+            let current = match self.newest_of(entry.key(), hash) {
+                Some(entry) => Some(entry),
+                None => map.entry_hashed(entry.key(), hash),
+            };
+            if current.is_some_and(|current| entry.order(current).is_le()) {
+                continue;
+            }
+            if entry.dot.origin == ledger.origin {
+                // What this node wrote and forgot (its disk went back in time) comes home: the sequence is taken.
+                ledger.last_sequence = ledger.last_sequence.max(entry.dot.sequence);
+            } else {
+                ledger.last_applied_remote = ledger.last_applied_remote.max(entry.dot.sequence);
+            }
+            self.push(entry, hash, ledger, Some(received.peer));
+        }
+        self.join_from(begin);
+        self.cursors.push((received.peer, received.position));
+    }
+
+    fn join_from(&mut self, begin: usize) {
+        let all_but_last = self.planned.len().saturating_sub(1);
+        if let Some(members) = self.planned.get_mut(begin..all_but_last) {
+            members.iter_mut().for_each(|planned| planned.joined = true);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The small facts beside the entries that a node must not forget: who it is, which stretches its feed has,
+//! what it gave out, and how far it and its peers are.
+
+use std::collections::BTreeMap;
+
+use crate::core::identity::{Incarnation, Origin};
+use crate::core::stamp::{HybridClock, Stamp};
+
+/// Most stretches that are kept and told. A peer that was away for longer than this many opens starts its
+/// copy of the feed anew, which costs bytes and loses nothing.
+pub const CHAIN_LENGTH_MAX: usize = 64;
+
+/// One stretch of this node's own feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChainLink {
+    /// Made at one open.
+    pub incarnation: Incarnation,
+    /// The highest local sequence given before it.
+    pub began_after: u64,
+}
+
+/// A place in a peer's feed: the incarnation and a position in each lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FeedPosition {
+    /// The peer's incarnation that the positions belong to.
+    pub incarnation: Incarnation,
+    /// In the lane of the peer's own writes.
+    pub own: u64,
+    /// In the lane of what the peer relays.
+    pub relay: u64,
+}
+
+/// An entry that a peer refused for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parked {
+    /// Its local sequence here.
+    pub lseq: u64,
+    /// Why, as the peer said it.
+    pub code: u8,
+}
+
+/// What is known of a peer, by its origin.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PeerRecord {
+    /// Its label when it was last met.
+    pub node_id: String,
+    /// Whether what it acknowledges is durable there.
+    pub durable: bool,
+    /// How far it has acknowledged this node's feed, as it was last told: a cache, for what users see.
+    pub acknowledged: FeedPosition,
+    /// What it refused for good.
+    pub parked: Vec<Parked>,
+}
+
+/// What must be remembered besides entries.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger {
+    /// The author of this node's writes.
+    pub origin: Origin,
+    /// The label the node was last opened with.
+    pub node_id: String,
+    /// What the lease file beside the log must say; another or none means that the folder is a copy.
+    pub lease: [u8; 16],
+    /// The stretches of the feed, oldest first.
+    pub chain: Vec<ChainLink>,
+    /// The last operation sequence that was given.
+    pub last_sequence: u64,
+    /// No operation sequence up to this one may be given again after an unclean stop.
+    pub reserved_sequence: u64,
+    /// The last local sequence that was given.
+    pub last_lseq: u64,
+    /// The clock of this node's own writes.
+    pub clock: HybridClock,
+    /// How far this node holds each peer's feed: the truth, written with the entries themselves.
+    pub cursors: BTreeMap<Origin, FeedPosition>,
+    /// What is known of each peer.
+    pub peers: BTreeMap<Origin, PeerRecord>,
+    /// Acknowledged rows up to this local sequence were pruned from the outbox.
+    pub pruned: u64,
+    /// The greatest operation sequence received from a peer.
+    pub last_applied_remote: u64,
+}
+
+impl Ledger {
+    /// Whether a peer's cursor on this node's feed is good: its incarnation is in the chain, and had reached
+    /// those positions before the next one began.
+    pub fn is_reached(&self, cursor: &FeedPosition) -> bool {
+        let Some(place) = self.chain.iter().position(|link| link.incarnation == cursor.incarnation) else {
+            return false;
+        };
+        let reached = self.chain.get(place + 1).map_or(self.last_lseq, |next| next.began_after);
+        cursor.own.max(cursor.relay) <= reached
+    }
+
+    /// Begins a stretch of the feed.
+    pub fn begin_stretch(&mut self, incarnation: Incarnation) {
+        self.chain.push(ChainLink { incarnation, began_after: self.last_lseq });
+        let surplus = self.chain.len().saturating_sub(CHAIN_LENGTH_MAX);
+        self.chain.drain(..surplus);
+    }
+
+    /// The current stretch; all zeros before the first.
+    pub fn incarnation(&self) -> Incarnation {
+        self.chain.last().map(|link| link.incarnation).unwrap_or_default()
+    }
+
+    /// The clock may have given stamps up to this one.
+    pub fn raise_clock(&mut self, high_water: Stamp) {
+        if high_water > self.clock.high_water() {
+            self.clock = HybridClock::resume(high_water);
+        }
+    }
+}

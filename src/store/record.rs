@@ -1,0 +1,325 @@
+//! The records inside the body of a log frame, as bytes (docs/format.md, "Records"). One frame is one
+//! atomic step: all of its records count, or none.
+
+use std::collections::HashMap;
+
+use super::entry::{Entry, EntryFlags, Extra};
+use super::ledger::{FeedPosition, Parked, PeerRecord};
+use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
+use crate::core::identity::{Dot, Incarnation, Origin};
+use crate::core::limits::{EXTENSION_BYTES_MAX, KEY_BYTES_MAX, LABEL_BYTES_MAX, VECTOR_ORIGINS_MAX};
+use crate::core::stamp::Stamp;
+
+/// Set in a record's kind: a reader that does not know the kind may pass over it.
+pub const MAY_BE_IGNORED: u8 = 0x80;
+
+/// Most parked entries that are remembered for one peer. A peer that refuses more is told of nothing new:
+/// the oldest are offered to it again.
+pub const PARKED_MAX: usize = 4096;
+
+/// The registry of record kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RecordKind {
+    /// Who the node is.
+    Identity = 1,
+    /// A stretch of the feed begins.
+    Stretch = 2,
+    /// An entry is installed.
+    Entry = 3,
+    /// How far a peer's feed is held.
+    Cursor = 4,
+    /// What is known of a peer.
+    Peer = 5,
+    /// What may have been given out.
+    Reserve = 6,
+    /// Rows of the outbox were pruned.
+    Pruned = 7,
+    /// An origin gets a short number in this file.
+    Origin = 8,
+}
+
+/// Short numbers for origins within one log file, given in the order of their first use.
+#[derive(Debug, Default)]
+pub struct OriginDictionary {
+    origins: Vec<Origin>,
+    numbers: HashMap<Origin, u64>,
+}
+
+impl OriginDictionary {
+    /// How many are known; [`Self::forget_from`] takes back what came later.
+    pub fn len(&self) -> usize {
+        self.origins.len()
+    }
+
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.origins.is_empty()
+    }
+
+    /// Takes back all from the `len`-th on, because the frame that told them was not written.
+    pub fn forget_from(&mut self, len: usize) {
+        for origin in self.origins.drain(len.min(self.origins.len())..) {
+            self.numbers.remove(&origin);
+        }
+    }
+
+    fn learn(&mut self, origin: Origin) -> u64 {
+        let number = self.origins.len() as u64;
+        self.origins.push(origin);
+        self.numbers.insert(origin, number);
+        number
+    }
+
+    fn number(&mut self, origin: Origin, body: &mut Vec<u8>) -> u64 {
+        if let Some(number) = self.numbers.get(&origin) {
+            return *number;
+        }
+        record(body, RecordKind::Origin, |payload| payload.extend_from_slice(&origin.0));
+        self.learn(origin)
+    }
+
+    fn origin(&self, reader: &mut ByteReader<'_>) -> Result<Origin, DecodeError> {
+        let number = usize::try_from(reader.varint()?).map_err(|_| DecodeError::Number)?;
+        self.origins.get(number).copied().ok_or(DecodeError::Malformed("origin number"))
+    }
+}
+
+/// A record, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// Who the node is: origin, lease, node id.
+    Identity {
+        /// The author of its writes.
+        origin: Origin,
+        /// What the lease file must say.
+        lease: [u8; 16],
+        /// Its label.
+        node_id: String,
+        /// The chain of stretches begins anew: peers' cursors are void.
+        fresh_chain: bool,
+    },
+    /// A stretch of the feed begins behind this local sequence.
+    Stretch {
+        /// Its name.
+        incarnation: Incarnation,
+        /// The highest local sequence before it.
+        began_after: u64,
+    },
+    /// An entry is installed at a local sequence.
+    Entry {
+        /// The entry.
+        entry: Entry,
+        /// Its place in the feed.
+        lseq: u64,
+    },
+    /// How far a peer's feed is held.
+    Cursor {
+        /// The peer.
+        peer: Origin,
+        /// Where.
+        position: FeedPosition,
+    },
+    /// What is known of a peer.
+    Peer {
+        /// The peer.
+        peer: Origin,
+        /// All that is known.
+        record: PeerRecord,
+    },
+    /// No sequence up to this one, and no stamp up to that one, may be given again after an unclean stop.
+    Reserve {
+        /// Operation sequences.
+        sequence: u64,
+        /// Stamps.
+        clock: Stamp,
+    },
+    /// Rows up to this local sequence were pruned.
+    Pruned {
+        /// The local sequence.
+        lseq: u64,
+    },
+}
+
+fn record(body: &mut Vec<u8>, kind: RecordKind, write: impl FnOnce(&mut Vec<u8>)) {
+    body.push(kind as u8);
+    let at = body.len();
+    body.extend_from_slice(&[0; 4]);
+    write(body);
+    let length = u32::try_from(body.len() - at - 4).unwrap_or(u32::MAX);
+    if let Some(place) = body.get_mut(at..at + 4) {
+        place.copy_from_slice(&length.to_le_bytes());
+    }
+}
+
+fn put_position(payload: &mut Vec<u8>, position: &FeedPosition) {
+    payload.extend_from_slice(&position.incarnation.0);
+    payload.put_varint(position.own);
+    payload.put_varint(position.relay);
+}
+
+fn position(reader: &mut ByteReader<'_>) -> Result<FeedPosition, DecodeError> {
+    Ok(FeedPosition { incarnation: Incarnation(reader.array()?), own: reader.varint()?, relay: reader.varint()? })
+}
+
+const HAS_VECTOR: u8 = 1;
+const HAS_EXTENSION: u8 = 2;
+
+/// Appends an entry record, and before it the origins that the file does not know yet.
+pub fn encode_entry(body: &mut Vec<u8>, origins: &mut OriginDictionary, entry: &Entry, lseq: u64) {
+    let author = origins.number(entry.dot.origin, body);
+    let seen: Vec<(u64, u64)> =
+        entry.vector().iter().map(|dot| (origins.number(dot.origin, body), dot.sequence)).collect();
+    record(body, RecordKind::Entry, |payload| {
+        payload.push(entry.flags.0);
+        let vector_bit = if seen.is_empty() { 0 } else { HAS_VECTOR };
+        payload.push(vector_bit | if entry.extension().is_empty() { 0 } else { HAS_EXTENSION });
+        payload.extend_from_slice(&entry.stamp.0.to_le_bytes());
+        payload.put_varint(author);
+        payload.put_varint(entry.dot.sequence);
+        payload.put_varint(entry.version);
+        payload.put_varint(lseq);
+        payload.put_length(entry.key().len());
+        if !seen.is_empty() {
+            payload.put_length(seen.len());
+            for (number, sequence) in &seen {
+                payload.put_varint(*number);
+                payload.put_varint(*sequence);
+            }
+        }
+        if !entry.extension().is_empty() {
+            payload.put_prefixed(entry.extension());
+        }
+        payload.extend_from_slice(entry.key());
+        payload.extend_from_slice(entry.value().unwrap_or_default());
+    });
+}
+
+/// Appends any other record.
+pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record) {
+    match what {
+        Record::Entry { entry, lseq } => encode_entry(body, origins, entry, *lseq),
+        Record::Identity { origin, lease, node_id, fresh_chain } => record(body, RecordKind::Identity, |payload| {
+            payload.extend_from_slice(&origin.0);
+            payload.extend_from_slice(lease);
+            payload.push(u8::from(*fresh_chain));
+            payload.put_prefixed(node_id.as_bytes());
+        }),
+        Record::Stretch { incarnation, began_after } => record(body, RecordKind::Stretch, |payload| {
+            payload.extend_from_slice(&incarnation.0);
+            payload.put_varint(*began_after);
+        }),
+        Record::Cursor { peer, position } => record(body, RecordKind::Cursor, |payload| {
+            payload.extend_from_slice(&peer.0);
+            put_position(payload, position);
+            // The scope that the cursor belongs to: no prefixes, all keys.
+            payload.put_length(0);
+        }),
+        Record::Peer { peer, record: known } => record(body, RecordKind::Peer, |payload| {
+            payload.extend_from_slice(&peer.0);
+            payload.push(u8::from(known.durable));
+            payload.put_prefixed(known.node_id.as_bytes());
+            put_position(payload, &known.acknowledged);
+            let parked = known.parked.len().min(PARKED_MAX);
+            payload.put_length(parked);
+            for entry in known.parked.iter().rev().take(parked) {
+                payload.put_varint(entry.lseq);
+                payload.push(entry.code);
+            }
+        }),
+        Record::Reserve { sequence, clock } => record(body, RecordKind::Reserve, |payload| {
+            payload.put_varint(*sequence);
+            payload.extend_from_slice(&clock.0.to_le_bytes());
+        }),
+        Record::Pruned { lseq } => record(body, RecordKind::Pruned, |payload| payload.put_varint(*lseq)),
+    }
+}
+
+/// Reads the records of a frame's body in order and hands each to `visit`.
+///
+/// # Errors
+/// At the first record that does not decode, or is of a kind that this version neither knows nor may ignore.
+pub fn decode(
+    body: &[u8],
+    origins: &mut OriginDictionary,
+    mut visit: impl FnMut(Record),
+) -> Result<(), DecodeError> {
+    let mut reader = ByteReader::new(body);
+    while !reader.is_empty() {
+        let kind = reader.u8()?;
+        let length = usize::try_from(reader.u32()?).map_err(|_| DecodeError::Number)?;
+        let mut payload = ByteReader::new(reader.take(length)?);
+        let what = match kind {
+            1 => Record::Identity {
+                origin: Origin(payload.array()?),
+                lease: payload.array()?,
+                fresh_chain: payload.u8()? != 0,
+                node_id: payload.text(LABEL_BYTES_MAX, "node id")?.to_owned(),
+            },
+            2 => Record::Stretch { incarnation: Incarnation(payload.array()?), began_after: payload.varint()? },
+            3 => decode_entry(&mut payload, origins)?,
+            4 => {
+                let peer = Origin(payload.array()?);
+                let position = position(&mut payload)?;
+                // A cursor of another scope says nothing about all keys.
+                if payload.varint()? != 0 {
+                    continue;
+                }
+                Record::Cursor { peer, position }
+            }
+            5 => decode_peer(&mut payload)?,
+            6 => Record::Reserve { sequence: payload.varint()?, clock: Stamp(payload.u64()?) },
+            7 => Record::Pruned { lseq: payload.varint()? },
+            8 => {
+                origins.learn(Origin(payload.array()?));
+                continue;
+            }
+            kind if kind & MAY_BE_IGNORED != 0 => continue,
+            _ => return Err(DecodeError::Malformed("record kind")),
+        };
+        payload.finish()?;
+        visit(what);
+    }
+    Ok(())
+}
+
+fn decode_peer(payload: &mut ByteReader<'_>) -> Result<Record, DecodeError> {
+    let peer = Origin(payload.array()?);
+    let durable = payload.u8()? != 0;
+    let node_id = payload.text(LABEL_BYTES_MAX, "node id")?.to_owned();
+    let acknowledged = position(payload)?;
+    let count = payload.length(PARKED_MAX, "parked entries")?;
+    let mut parked = Vec::new();
+    for _ in 0..count {
+        parked.push(Parked { lseq: payload.varint()?, code: payload.u8()? });
+    }
+    parked.reverse();
+    Ok(Record::Peer { peer, record: PeerRecord { node_id, durable, acknowledged, parked } })
+}
+
+fn decode_entry(payload: &mut ByteReader<'_>, origins: &OriginDictionary) -> Result<Record, DecodeError> {
+    let flags = EntryFlags(payload.u8()?);
+    let parts = payload.u8()?;
+    let stamp = Stamp(payload.u64()?);
+    let dot = Dot { origin: origins.origin(payload)?, sequence: payload.varint()? };
+    let version = payload.varint()?;
+    let lseq = payload.varint()?;
+    let key_length = payload.length(KEY_BYTES_MAX + 1, "key")?;
+    let mut extra = Extra::default();
+    if parts & HAS_VECTOR != 0 {
+        let count = payload.length(VECTOR_ORIGINS_MAX, "version vector")?;
+        for _ in 0..count {
+            extra.vector.push(Dot { origin: origins.origin(payload)?, sequence: payload.varint()? });
+        }
+    }
+    if parts & HAS_EXTENSION != 0 {
+        extra.extension = payload.prefixed(EXTENSION_BYTES_MAX, "extension")?.to_vec();
+    }
+    let rest = payload.take(payload.remaining())?;
+    let entry = Entry::new(rest.into(), key_length, flags, dot, stamp, version, extra)
+        .ok_or(DecodeError::Malformed("entry"))?;
+    Ok(Record::Entry { entry, lseq })
+}
+
+#[cfg(test)]
+mod tests;

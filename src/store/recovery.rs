@@ -1,0 +1,178 @@
+//! From a log to the state it tells, and from that state to a node that may write again.
+
+use super::commit::{Committer, Durability};
+use super::error::StoreError;
+use super::ledger::Ledger;
+use super::map::EntryMap;
+use super::record::{OriginDictionary, Record, decode};
+use crate::core::identity::{Incarnation, Origin};
+use crate::wal::error::WalError;
+use crate::wal::lease;
+use crate::wal::log::Log;
+use crate::wal::recovery::Recovery;
+use crate::wal::storage::Storage;
+
+/// Random bytes that an open may need; drawn by the driver.
+#[derive(Debug, Clone, Copy)]
+pub struct Seeds {
+    /// For the log's salt.
+    pub salt: u64,
+    /// For the log's file id.
+    pub file_id: [u8; 16],
+    /// For the origin, if a new one is needed.
+    pub origin: Origin,
+    /// For the lease, if a new one is needed.
+    pub lease: [u8; 16],
+    /// For this open's stretch of the feed.
+    pub incarnation: Incarnation,
+}
+
+/// What an open found and did besides reading.
+#[derive(Debug, Clone, Default)]
+pub struct OpenReport {
+    /// What the log said; `None` without one.
+    pub log: Option<Recovery>,
+    /// The folder is a copy of another node's: the node writes under a new origin now.
+    pub copy_noticed: bool,
+    /// The node was last opened under this other id.
+    pub renamed_from: Option<String>,
+}
+
+/// A recovered store, ready to write.
+#[derive(Debug)]
+pub struct Opened {
+    /// The way in.
+    pub committer: Committer,
+    /// The state.
+    pub map: EntryMap,
+    /// What was found.
+    pub report: OpenReport,
+}
+
+/// The state that records tell, one by one.
+#[derive(Debug, Default)]
+struct Replay {
+    ledger: Ledger,
+    map: EntryMap,
+    origins: OriginDictionary,
+}
+
+impl Replay {
+    fn frame(&mut self, body: &[u8]) -> Result<(), crate::core::bytes::DecodeError> {
+        let mut records = Vec::new();
+        decode(body, &mut self.origins, |record| records.push(record))?;
+        // All entries of a frame that holds a cursor came from that peer.
+        let from = records.iter().find_map(|record| match record {
+            Record::Cursor { peer, .. } => Some(*peer),
+            _ => None,
+        });
+        for record in records {
+            self.record(record, from);
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, record: Record, from: Option<Origin>) {
+        let ledger = &mut self.ledger;
+        match record {
+            Record::Identity { origin, lease, node_id, fresh_chain } => {
+                (ledger.origin, ledger.lease, ledger.node_id) = (origin, lease, node_id);
+                self.map.set_author(origin);
+                if fresh_chain {
+                    ledger.chain.clear();
+                }
+            }
+            Record::Stretch { incarnation, began_after } => {
+                ledger.last_lseq = ledger.last_lseq.max(began_after);
+                ledger.begin_stretch(incarnation);
+            }
+            Record::Entry { entry, lseq } => {
+                if entry.dot.origin == ledger.origin {
+                    ledger.last_sequence = ledger.last_sequence.max(entry.dot.sequence);
+                } else {
+                    ledger.last_applied_remote = ledger.last_applied_remote.max(entry.dot.sequence);
+                }
+                ledger.last_lseq = ledger.last_lseq.max(lseq);
+                self.map.install(entry, lseq, from);
+            }
+            Record::Cursor { peer, position } => {
+                ledger.cursors.insert(peer, position);
+            }
+            Record::Peer { peer, record } => {
+                ledger.peers.insert(peer, record);
+            }
+            Record::Reserve { sequence, clock } => {
+                ledger.reserved_sequence = sequence;
+                ledger.raise_clock(clock);
+            }
+            Record::Pruned { lseq } => ledger.pruned = ledger.pruned.max(lseq),
+        }
+    }
+}
+
+/// Opens the store whose log is `name` in `storage`, for a node labelled `node_id`.
+///
+/// # Errors
+/// When the log is damaged, foreign, newer, or fails; the error says where, and nothing was changed that
+/// recovery does not allow.
+pub fn open(
+    storage: &dyn Storage,
+    name: &str,
+    node_id: &str,
+    durability: Durability,
+    seeds: &Seeds,
+) -> Result<Opened, StoreError> {
+    let mut replay = Replay::default();
+    let (log, recovery) = Log::open(storage, name, seeds.salt, seeds.file_id, &mut |frame| {
+        replay.frame(frame.body).map_err(|reason| StoreError::Record {
+            frame: frame.number,
+            path: storage.shown(name),
+            reason,
+        })
+    })?;
+    let Replay { mut ledger, mut map, origins } = replay;
+    if !recovery.clean_close {
+        ledger.last_sequence = ledger.last_sequence.max(ledger.reserved_sequence);
+    }
+    let lease_failed = |error: std::io::Error| WalError::Open { file: storage.shown(name), cause: error.into() };
+    let mut report = OpenReport { log: Some(recovery), ..OpenReport::default() };
+    let mut records = Vec::new();
+    let is_new = ledger.origin == Origin::default();
+    let leased = lease::read(storage, name).map_err(lease_failed)?;
+    let is_copy = !is_new && leased != Some(ledger.lease);
+    if is_new || is_copy {
+        lease::write(storage, name, seeds.lease).map_err(lease_failed)?;
+        (ledger.origin, ledger.lease) = (seeds.origin, seeds.lease);
+        ledger.chain.clear();
+        map.set_author(seeds.origin);
+        report.copy_noticed = is_copy;
+    }
+    let is_renamed = !is_new && ledger.node_id != node_id;
+    if is_renamed {
+        report.renamed_from = Some(std::mem::take(&mut ledger.node_id));
+    }
+    if is_new || is_copy || is_renamed {
+        node_id.clone_into(&mut ledger.node_id);
+        records.push(Record::Identity {
+            origin: ledger.origin,
+            lease: ledger.lease,
+            node_id: node_id.to_owned(),
+            fresh_chain: is_new || is_copy,
+        });
+    }
+    ledger.begin_stretch(seeds.incarnation);
+    records.push(Record::Stretch { incarnation: seeds.incarnation, began_after: ledger.last_lseq });
+    records.push(Record::Reserve { sequence: ledger.last_sequence, clock: ledger.clock.high_water() });
+    ledger.reserved_sequence = ledger.last_sequence;
+    let mut committer = Committer::new(Some(log), ledger, origins, durability);
+    committer.write_records(&records)?;
+    Ok(Opened { committer, map, report })
+}
+
+/// A store without a log: nothing outlives the process.
+pub fn in_memory(node_id: &str, seeds: &Seeds) -> Opened {
+    let mut ledger = Ledger { origin: seeds.origin, node_id: node_id.to_owned(), ..Ledger::default() };
+    ledger.begin_stretch(seeds.incarnation);
+    let committer = Committer::new(None, ledger, OriginDictionary::default(), Durability::Synced);
+    Opened { committer, map: EntryMap::new(seeds.origin), report: OpenReport::default() }
+}

@@ -1,0 +1,169 @@
+//! What a replica knows of one connected peer.
+
+use super::dot_set::DotSet;
+use super::message::{Cursor, End, Greeting, Lane, Positions};
+use super::options::WINDOW_COST;
+use crate::core::clock::MonotonicMs;
+use crate::core::identity::{Incarnation, Origin};
+use crate::store::entry::Summary;
+use crate::store::ledger::FeedPosition;
+
+/// Names a connection to a greeted peer; given by the driver, never again in one process.
+pub type LinkId = u64;
+
+/// A large entry that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LargeSend {
+    pub(super) lane: Lane,
+    pub(super) lseq: u64,
+    pub(super) offset: usize,
+}
+
+/// The sending side: how far the peer is on this node's feed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sending {
+    /// The peer has told its cursor, and what to send from is known.
+    pub(super) started: bool,
+    /// Gone over on this connection: sent, or left out because the peer has it.
+    pub(super) sent: Positions,
+    /// Where the peer is once it has taken in all that it was sent.
+    pub(super) told: Positions,
+    /// Acknowledged.
+    pub(super) acknowledged: Positions,
+    /// Cost sent so far on this connection.
+    pub(super) spent: u64,
+    /// Cost that may be reached.
+    pub(super) credit: u64,
+    /// Dots that the peer says it has.
+    pub(super) peer_has: DotSet,
+    /// What came from the peer itself may be left out.
+    pub(super) skip_echo: bool,
+    pub(super) large: Option<LargeSend>,
+    /// Entries to offer again, out of their order.
+    pub(super) again: Vec<u64>,
+    /// The last sign of progress while something was owed.
+    pub(super) progress_at: MonotonicMs,
+    /// Nothing is sent before this moment.
+    pub(super) paused_until: MonotonicMs,
+    pub(super) attempts: u32,
+    /// The last END that was sent.
+    pub(super) end: Option<End>,
+}
+
+/// The receiving side: how far this node is on the peer's feed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Receiving {
+    /// Durable here, and acknowledged.
+    pub(super) held: Positions,
+    /// Handed to the committer.
+    pub(super) pending: Positions,
+    /// What the durable cursor says, incarnation included.
+    pub(super) recorded: FeedPosition,
+    /// Cost taken in so far.
+    pub(super) consumed: u64,
+    /// Cost that the peer was last told it may reach.
+    pub(super) granted: u64,
+    /// Commits under way.
+    pub(super) commits: u32,
+    /// What the peer last said at its end.
+    pub(super) end: Option<End>,
+}
+
+/// Whether both sides have shown to hold the same.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Proof {
+    /// The state that was shown to be equal, by this node's last local sequence then.
+    pub(super) equal_at: Option<u64>,
+    /// How often in a row the ends were unequal, and at which state.
+    pub(super) unequal: (u32, Summary, Summary),
+    /// How often the feed was asked for anew.
+    pub(super) repairs: u32,
+    /// Not again before this moment.
+    pub(super) repair_after: MonotonicMs,
+}
+
+/// One connected peer.
+#[derive(Debug, Clone)]
+pub(super) struct Link {
+    pub(super) origin: Origin,
+    pub(super) node_id: String,
+    pub(super) incarnation: Incarnation,
+    pub(super) durable: bool,
+    pub(super) value_bytes_max: u64,
+    pub(super) greeting_summary: Summary,
+    pub(super) sending: Sending,
+    pub(super) receiving: Receiving,
+    pub(super) proof: Proof,
+    /// Dots that this peer is to be told of.
+    pub(super) tell: DotSet,
+    /// The last feed message in either direction.
+    pub(super) active_at: MonotonicMs,
+}
+
+impl Link {
+    /// A link to a peer that has greeted, whose feed is held up to `held`.
+    pub(super) fn new(greeting: &Greeting, held: Option<FeedPosition>, now: MonotonicMs) -> Self {
+        let incarnation = greeting.chain.last().map(|stretch| stretch.incarnation).unwrap_or_default();
+        let good = held.filter(|held| is_reached(greeting, held));
+        let positions = good.map(|held| Positions { own: held.own, relay: held.relay }).unwrap_or_default();
+        Self {
+            origin: greeting.origin,
+            node_id: greeting.node_id.clone(),
+            incarnation,
+            durable: greeting.durable,
+            value_bytes_max: greeting.value_bytes_max,
+            greeting_summary: greeting.summary,
+            sending: Sending {
+                // A peer whose disk went back in time wants home what it wrote and forgot.
+                skip_echo: held.is_none() || good.is_some(),
+                progress_at: now,
+                ..Sending::default()
+            },
+            receiving: Receiving {
+                held: positions,
+                pending: positions,
+                recorded: good.unwrap_or_default(),
+                granted: WINDOW_COST,
+                ..Receiving::default()
+            },
+            proof: Proof::default(),
+            tell: DotSet::default(),
+            active_at: now,
+        }
+    }
+
+    /// The cursor to begin with; `None` if the peer has to begin at the start.
+    pub(super) fn cursor(&self) -> Option<Cursor> {
+        (self.receiving.recorded != FeedPosition::default()).then(|| self.place())
+    }
+
+    /// How far the peer's feed is held. Until something came on this connection it is told as it was recorded.
+    pub(super) fn place(&self) -> Cursor {
+        let recorded = self.receiving.recorded;
+        let is_recorded = recorded != FeedPosition::default();
+        Cursor {
+            incarnation: if is_recorded { recorded.incarnation } else { self.incarnation },
+            positions: self.receiving.held,
+        }
+    }
+
+    /// The positions as a cursor to record, in the peer's current incarnation.
+    pub(super) fn position(&self, positions: Positions) -> FeedPosition {
+        FeedPosition { incarnation: self.incarnation, own: positions.own, relay: positions.relay }
+    }
+
+    /// Whether the peer owes an acknowledgement.
+    pub(super) fn is_owed(&self) -> bool {
+        let Sending { told, acknowledged, .. } = &self.sending;
+        told.own > acknowledged.own || told.relay > acknowledged.relay
+    }
+}
+
+/// Whether a peer's feed, as it greets, still has the stretch that a cursor belongs to, up to there.
+fn is_reached(greeting: &Greeting, held: &FeedPosition) -> bool {
+    let Some(place) = greeting.chain.iter().position(|stretch| stretch.incarnation == held.incarnation) else {
+        return false;
+    };
+    let reached = greeting.chain.get(place + 1).map_or(greeting.last_lseq, |next| next.began_after);
+    held.own.max(held.relay) <= reached
+}

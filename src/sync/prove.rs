@@ -1,0 +1,112 @@
+//! Proving: when a feed is at its end, both sides compare what they hold (PROTOCOL rule 3). Until ranges can
+//! be compared, an unequal state is mended by sending the feed from its start.
+
+use super::link::{Link, LinkId, Proof};
+use super::message::{Ack, End, Feed, Positions};
+use super::options::{PROVE_DELAY_MS, REPAIR_DELAY_MS, REPAIR_DELAY_MS_MAX};
+use super::replica::{Output, Replica};
+use crate::core::clock::{MonotonicMs, Now};
+use crate::store::map::EntryMap;
+use crate::store::operation::{Received, Request};
+
+/// Unequal ends in a row before the feed is asked for anew: one may be a matter of timing.
+const UNEQUAL_ENDS: u32 = 2;
+
+/// How long after the first unequal end both sides compare again.
+const COMPARE_AGAIN_MS: u64 = 4 * PROVE_DELAY_MS;
+
+impl Replica {
+    /// Where this node's feed ends for a link, and whether nothing is held back from it.
+    fn end_of(&self, link: &Link, map: &EntryMap) -> End {
+        let sent = link.sending.sent;
+        let behind = map.own_after(sent.own).next().is_some() || map.relay_after(sent.relay).next().is_some();
+        let parked = self.peers.get(&link.origin).is_some_and(|peer| !peer.parked.is_empty());
+        let complete = !behind && !parked && link.sending.large.is_none() && link.sending.again.is_empty();
+        End { positions: sent, summary: map.summary(), complete }
+    }
+
+    /// Tells each peer that is quiet where the feed ends, once per state.
+    pub(super) fn prove_all(&mut self, now: Now, map: &EntryMap) {
+        let ids: Vec<LinkId> = self.links.keys().copied().collect();
+        for id in ids {
+            let Some(mut link) = self.links.remove(&id) else { continue };
+            if is_quiet(&link, now.monotonic) {
+                let end = self.end_of(&link, map);
+                if is_news(&link, &end) {
+                    link.sending.end = Some(end);
+                    link.sending.told = end.positions;
+                    self.outputs.push_back(Output::Send(id, Feed::End(end)));
+                }
+            }
+            self.links.insert(id, link);
+        }
+    }
+
+    /// When [`Self::prove_all`] has something to do next.
+    pub(super) fn prove_deadline(&self, map: &EntryMap) -> Option<MonotonicMs> {
+        let due = |link: &Link| {
+            let open = link.sending.started && is_news(link, &self.end_of(link, map));
+            (open && !link.is_owed() && link.sending.large.is_none()).then(|| link.active_at.after(PROVE_DELAY_MS))
+        };
+        self.links.values().filter_map(due).min()
+    }
+
+    /// The peer's feed is at its end.
+    pub(super) fn end(&mut self, id: LinkId, link: &mut Link, end: End, now: Now, map: &EntryMap) {
+        link.receiving.end = Some(end);
+        let Positions { own, relay } = end.positions;
+        let pending = &mut link.receiving.pending;
+        let moved = Positions { own: own.max(pending.own), relay: relay.max(pending.relay) };
+        if moved != *pending || link.receiving.recorded.incarnation != link.incarnation {
+            // What the peer passed over is known here: the cursor goes on, in the peer's current stretch.
+            *pending = moved;
+            link.receiving.commits += 1;
+            let received =
+                Received { peer: link.origin, token: id, position: link.position(moved), entries: Vec::new() };
+            self.outputs.push_back(Output::Commit(Request::Received(received)));
+        }
+        self.compare(id, link, end, now, map);
+    }
+
+    fn compare(&mut self, id: LinkId, link: &mut Link, theirs: End, now: Now, map: &EntryMap) {
+        let mine = self.end_of(link, map);
+        if theirs.summary == mine.summary {
+            link.proof = Proof { equal_at: Some(self.last_lseq), ..Proof::default() };
+            return;
+        }
+        let settled = theirs.complete && mine.complete && !link.is_owed() && link.receiving.commits == 0;
+        if !settled {
+            return;
+        }
+        let again = (link.proof.unequal.1, link.proof.unequal.2) == (mine.summary, theirs.summary);
+        let count = if again { link.proof.unequal.0 + 1 } else { 1 };
+        link.proof.unequal = (count, mine.summary, theirs.summary);
+        if count < UNEQUAL_ENDS {
+            // Have both ends told once more, with nothing in between.
+            link.sending.end = None;
+            link.active_at = now.monotonic.after(COMPARE_AGAIN_MS - PROVE_DELAY_MS);
+        } else if now.monotonic >= link.proof.repair_after {
+            link.proof.unequal.0 = 0;
+            let delay = REPAIR_DELAY_MS << link.proof.repairs.min(6);
+            link.proof.repair_after = now.monotonic.after(delay.min(REPAIR_DELAY_MS_MAX));
+            link.proof.repairs += 1;
+            (link.receiving.held, link.receiving.pending) = Default::default();
+            link.receiving.recorded = crate::store::ledger::FeedPosition::default();
+            tracing::info!(peer = %link.node_id, "states differ with nothing under way: asking for the whole feed");
+            let ack = Ack { cursor: None, credit: link.receiving.granted };
+            self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
+        }
+    }
+}
+
+fn is_quiet(link: &Link, now: MonotonicMs) -> bool {
+    link.sending.started
+        && !link.is_owed()
+        && link.sending.large.is_none()
+        && now >= link.active_at.after(PROVE_DELAY_MS)
+}
+
+/// Whether an end is worth telling: it moves the peer's cursor, or it proves something.
+fn is_news(link: &Link, end: &End) -> bool {
+    link.sending.end != Some(*end) && (end.complete || end.positions != link.sending.told)
+}

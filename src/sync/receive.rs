@@ -1,0 +1,209 @@
+//! Receiving: entries go to the committer together with the cursor that covers them, and are acknowledged
+//! when both are durable (PROTOCOL rule 2).
+
+use super::link::{Link, LinkId};
+use super::message::{Ack, Batch, Cursor, Feed, Nack, Positions, RefusalCode};
+use super::options::WINDOW_COST;
+use super::replica::{Output, Replica};
+use crate::core::clock::Now;
+use crate::core::identity::Origin;
+use crate::store::entry::Namespace;
+use crate::store::ledger::FeedPosition;
+use crate::store::map::EntryMap;
+use crate::store::operation::{Received, Request};
+
+/// Sequences beyond this are malformed: no node writes that often, and counting on from there must not end.
+const SEQUENCE_MAX: u64 = 1 << 62;
+
+impl Replica {
+    /// A peer said something. `charged` says that its cost was told before, with [`Self::charged`].
+    pub fn received(&mut self, id: LinkId, feed: Feed, charged: bool, now: Now, map: &EntryMap) {
+        let Some(mut link) = self.links.remove(&id) else { return };
+        if !charged {
+            link.receiving.consumed += feed.cost();
+        }
+        let verdict = match feed {
+            Feed::Batch(batch) => {
+                link.active_at = now.monotonic;
+                self.batch(id, &mut link, batch)
+            }
+            Feed::Ack(ack) => self.acknowledged(&mut link, ack, now, map),
+            Feed::End(end) => {
+                self.end(id, &mut link, end, now, map);
+                Ok(())
+            }
+            Feed::Nack(nack) => {
+                self.refusal(&mut link, nack, now, map);
+                Ok(())
+            }
+            Feed::Have(have) => {
+                have.ranges.into_iter().for_each(|range| link.sending.peer_has.insert(range));
+                Ok(())
+            }
+            Feed::Large(_) | Feed::Chunk(_) => Err("a chunk outside of a large value"),
+        };
+        self.links.insert(id, link);
+        if let Err(reason) = verdict {
+            self.outputs.push_back(Output::Close(id, reason));
+        }
+        self.send_all(now, map);
+    }
+
+    /// Chunks of a large value were taken in before the value is whole.
+    pub fn charged(&mut self, id: LinkId, cost: u64) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.receiving.consumed += cost;
+            if link.receiving.consumed + WINDOW_COST > link.receiving.granted + WINDOW_COST / 4 {
+                let ack = acknowledgement(link);
+                self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
+            }
+        }
+    }
+
+    /// An entry was refused before it reached the replica: the peer is told, and its feed goes on behind it.
+    pub fn refuse(&mut self, id: LinkId, lane: super::message::Lane, lseq: u64, code: RefusalCode) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let nack = Nack { lane, lseq, code, retryable: false };
+        self.outputs.push_back(Output::Send(id, Feed::Nack(nack)));
+        let place = link.receiving.pending.get_mut(lane);
+        *place = lseq.max(*place);
+        let request = take_in(id, link, Vec::new());
+        self.outputs.push_back(Output::Commit(request));
+    }
+
+    fn batch(&mut self, id: LinkId, link: &mut Link, batch: Batch) -> Result<(), &'static str> {
+        if batch.from > link.receiving.pending.get(batch.lane) || batch.from > batch.to {
+            return Err("a gap in the feed");
+        }
+        for entry in &batch.entries {
+            let is_replicated = Namespace::of(entry.key()).is_some_and(Namespace::is_replicated);
+            let is_numbered = (1..=SEQUENCE_MAX).contains(&entry.dot.sequence) && entry.version > 0;
+            if !is_replicated || !is_numbered || !entry.stamp.is_well_formed() {
+                return Err("a malformed entry");
+            }
+            if entry.value_length() as u64 > self.options.value_bytes_max {
+                return Err("a value over the limit that was told");
+            }
+        }
+        let place = link.receiving.pending.get_mut(batch.lane);
+        *place = batch.to.max(*place);
+        link.proof.equal_at = None;
+        self.outputs.push_back(Output::Commit(take_in(id, link, batch.entries)));
+        Ok(())
+    }
+
+    /// What was received is durable, with the cursor at `position`: the peer gets its acknowledgement.
+    pub fn received_durably(&mut self, id: LinkId, peer: Origin, position: FeedPosition, now: Now) {
+        self.cursors.insert(peer, position);
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.receiving.commits = link.receiving.commits.saturating_sub(1);
+        link.receiving.held = Positions { own: position.own, relay: position.relay };
+        link.receiving.recorded = position;
+        link.active_at = now.monotonic;
+        // One acknowledgement for all that one group made durable.
+        let ack = acknowledgement(link);
+        let earlier = self.outputs.back_mut().and_then(|output| match output {
+            Output::Send(to, Feed::Ack(ack)) if *to == id => Some(ack),
+            _ => None,
+        });
+        match earlier {
+            Some(earlier) => *earlier = ack,
+            None => self.outputs.push_back(Output::Send(id, Feed::Ack(ack))),
+        }
+    }
+
+    /// What was received could not be stored: the peer is asked to try later.
+    pub fn received_in_vain(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        link.receiving.commits = link.receiving.commits.saturating_sub(1);
+        link.receiving.pending = link.receiving.held;
+        let lseq = link.receiving.held.own;
+        let nack = Nack { lane: super::message::Lane::Own, lseq, code: RefusalCode::StorageFailed, retryable: true };
+        self.outputs.push_back(Output::Send(id, Feed::Nack(nack)));
+    }
+
+    fn acknowledged(&mut self, link: &mut Link, ack: Ack, now: Now, map: &EntryMap) -> Result<(), &'static str> {
+        link.sending.credit = link.sending.credit.max(ack.credit);
+        if !link.sending.started {
+            link.sending.started = true;
+            let known = ack.cursor.filter(|cursor| self.has_reached(cursor)).map(|cursor| cursor.positions);
+            link.sending.told = known.unwrap_or_default();
+            link.sending.acknowledged = link.sending.told;
+            link.sending.sent = known.unwrap_or_else(|| self.start_of_unknown(link, map));
+            link.sending.progress_at = now.monotonic;
+            self.record_acknowledged(link, now);
+            return Ok(());
+        }
+        let Some(cursor) = ack.cursor else {
+            self.begin_anew(link, now);
+            return Ok(());
+        };
+        if cursor.incarnation != self.incarnation() {
+            return Ok(());
+        }
+        let Positions { own, relay } = cursor.positions;
+        if own > link.sending.told.own || relay > link.sending.told.relay {
+            return Err("an acknowledgement of what was not sent");
+        }
+        let before = link.sending.acknowledged;
+        link.sending.acknowledged = Positions { own: own.max(before.own), relay: relay.max(before.relay) };
+        if link.sending.acknowledged != before {
+            link.sending.attempts = 0;
+            link.sending.progress_at = now.monotonic;
+            self.record_acknowledged(link, now);
+        }
+        Ok(())
+    }
+
+    /// The peer wants the feed from its start.
+    fn begin_anew(&mut self, link: &mut Link, now: Now) {
+        let start = Positions::default();
+        (link.sending.sent, link.sending.told, link.sending.acknowledged) = (start, start, start);
+        link.sending.large = None;
+        link.sending.peer_has.clear();
+        link.sending.skip_echo = false;
+        self.record_acknowledged(link, now);
+    }
+
+    /// Where to begin with a peer that has no good cursor: at the end if it holds the same, else at the start.
+    fn start_of_unknown(&self, link: &Link, map: &EntryMap) -> Positions {
+        let is_same = link.greeting_summary == map.summary() && self.durable_lseq == self.last_lseq;
+        if is_same { Positions { own: self.last_lseq, relay: self.last_lseq } } else { Positions::default() }
+    }
+
+    /// Whether a cursor on this node's feed is good: its stretch is known and had come that far.
+    fn has_reached(&self, cursor: &Cursor) -> bool {
+        let Some(place) = self.chain.iter().position(|stretch| stretch.incarnation == cursor.incarnation) else {
+            return false;
+        };
+        let reached = self.chain.get(place + 1).map_or(self.last_lseq, |next| next.began_after);
+        cursor.positions.own.max(cursor.positions.relay) <= reached
+    }
+
+    fn record_acknowledged(&mut self, link: &Link, now: Now) {
+        let Positions { own, relay } = link.sending.acknowledged;
+        let acknowledged = FeedPosition { incarnation: self.incarnation(), own, relay };
+        self.peers.entry(link.origin).or_default().acknowledged = acknowledged;
+        self.unremembered.entry(link.origin).or_insert(now.monotonic);
+    }
+
+    fn refusal(&mut self, link: &mut Link, nack: Nack, now: Now, map: &EntryMap) {
+        if nack.retryable {
+            self.retry(link, now, map);
+        } else {
+            self.park(link.origin, nack.lseq, nack.code as u8, map, now.monotonic);
+        }
+    }
+}
+
+fn take_in(id: LinkId, link: &mut Link, entries: Vec<crate::store::entry::Entry>) -> Request {
+    link.receiving.commits += 1;
+    let position = link.position(link.receiving.pending);
+    Request::Received(Received { peer: link.origin, token: id, position, entries })
+}
+
+/// How far the peer's feed is held, and how much more it may send.
+pub(super) fn acknowledgement(link: &mut Link) -> Ack {
+    link.receiving.granted = link.receiving.consumed + WINDOW_COST;
+    Ack { cursor: Some(link.place()), credit: link.receiving.granted }
+}

@@ -1,0 +1,262 @@
+//! The replica: one node's side of replication with all its peers, as a pure machine.
+//!
+//! Inputs are the methods `connected`, `disconnected`, `received`, `charged`, `committed`, `refused`, `tick`
+//! and `on_time`; each takes the time and, where it may send, the map to send from. After each, drain
+//! [`Replica::poll`] until it gives `None`, and come back at [`Replica::deadline`].
+//!
+//! What is sent when is in `send`, what arrives in `receive`, the comparison of ends in `prove`, timers in
+//! `timers`; what users see of it in `report`.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::link::{Link, LinkId};
+use super::message::{Ack, Feed, Greeting, Stretch};
+use super::options::ReplicaOptions;
+use super::outbox::{Marks, Outbox};
+use crate::core::clock::{MonotonicMs, Now};
+use crate::core::identity::{Incarnation, Origin};
+use crate::store::ledger::{FeedPosition, Ledger, Parked, PeerRecord};
+use crate::store::map::{EntryMap, Installed};
+use crate::store::operation::Request;
+
+/// What a replica wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Send to a peer.
+    Send(LinkId, Feed),
+    /// Make durable, and say so with `committed` or `refused`.
+    Commit(Request),
+    /// End the connection, because the peer broke the protocol or owes too much; the text says which.
+    Close(LinkId, &'static str),
+}
+
+/// One node's side of replication.
+#[derive(Debug)]
+pub struct Replica {
+    pub(super) options: ReplicaOptions,
+    pub(super) node_id: String,
+    pub(super) origin: Origin,
+    pub(super) chain: Vec<Stretch>,
+    pub(super) links: BTreeMap<LinkId, Link>,
+    pub(super) cursors: BTreeMap<Origin, FeedPosition>,
+    pub(super) peers: BTreeMap<Origin, PeerRecord>,
+    /// Peers whose record is newer than what is on disk, and since when.
+    pub(super) unremembered: BTreeMap<Origin, MonotonicMs>,
+    pub(super) outbox: Outbox,
+    pub(super) last_lseq: u64,
+    pub(super) durable_lseq: u64,
+    /// Own writes up to here were released by a tick.
+    pub(super) released: u64,
+    /// Entries received behind the first may be relayed from the second on.
+    pub(super) relay_marks: VecDeque<(u64, MonotonicMs)>,
+    pub(super) have_due: Option<MonotonicMs>,
+    pub(super) retried: u64,
+    pub(super) total_retries: u64,
+    pub(super) sent_entries: u64,
+    pub(super) last_sequence: u64,
+    pub(super) last_applied_remote: u64,
+    pub(super) outputs: VecDeque<Output>,
+}
+
+impl Replica {
+    /// The replica of a node as its ledger and map show it.
+    pub fn new(options: ReplicaOptions, ledger: &Ledger, map: &EntryMap) -> Self {
+        let chain = ledger
+            .chain
+            .iter()
+            .map(|link| Stretch { incarnation: link.incarnation, began_after: link.began_after })
+            .collect();
+        let mut peers = ledger.peers.clone();
+        for record in peers.values_mut() {
+            if !ledger.is_reached(&record.acknowledged) {
+                record.acknowledged = FeedPosition::default();
+            }
+        }
+        let parked: Vec<u64> = peers.values().flat_map(|peer| peer.parked.iter().map(|entry| entry.lseq)).collect();
+        let mut replica = Self {
+            options,
+            node_id: ledger.node_id.clone(),
+            origin: ledger.origin,
+            chain,
+            links: BTreeMap::new(),
+            cursors: ledger.cursors.clone(),
+            peers,
+            unremembered: BTreeMap::new(),
+            outbox: Outbox::default(),
+            last_lseq: ledger.last_lseq,
+            durable_lseq: ledger.last_lseq,
+            released: 0,
+            relay_marks: VecDeque::new(),
+            have_due: None,
+            retried: 0,
+            total_retries: 0,
+            sent_entries: 0,
+            last_sequence: ledger.last_sequence,
+            last_applied_remote: ledger.last_applied_remote,
+            outputs: VecDeque::new(),
+        };
+        let acknowledged = replica.acknowledged_by_policy();
+        replica.released = acknowledged;
+        let marks = Marks { pruned: ledger.pruned, acknowledged, sent: acknowledged, failed: 0 };
+        replica.outbox = Outbox::new(marks, parked, map);
+        replica
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// This node's author id.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// The current stretch of this node's feed.
+    pub fn incarnation(&self) -> Incarnation {
+        self.chain.last().map(|stretch| stretch.incarnation).unwrap_or_default()
+    }
+
+    /// The label of a peer that was met, or its author id.
+    pub fn label_of(&self, origin: Origin) -> String {
+        self.peers.get(&origin).map_or_else(|| origin.to_string(), |peer| peer.node_id.clone())
+    }
+
+    /// Whether own writes leave as they commit.
+    pub fn is_automatic(&self) -> bool {
+        self.options.automatic
+    }
+
+    /// Own writes leave as they commit, or wait for ticks, from now on.
+    pub fn set_automatic(&mut self, automatic: bool, now: Now, map: &EntryMap) {
+        self.options.automatic = automatic;
+        self.send_all(now, map);
+    }
+
+    /// What to say to a peer that connects.
+    pub fn greeting(&self, now: Now, map: &EntryMap) -> Greeting {
+        Greeting {
+            node_id: self.node_id.clone(),
+            origin: self.origin,
+            chain: self.chain.clone(),
+            durable: self.options.durable,
+            prefixes: Vec::new(),
+            summary: map.summary(),
+            last_lseq: self.last_lseq,
+            value_bytes_max: self.options.value_bytes_max,
+            wall_ms: now.wall.0,
+        }
+    }
+
+    /// A peer has greeted. The driver has made sure that it is the only link to that origin.
+    pub fn connected(&mut self, id: LinkId, greeting: &Greeting, now: Now, map: &EntryMap) {
+        let link = Link::new(greeting, self.cursors.get(&greeting.origin).copied(), now.monotonic);
+        let record = self.peers.entry(greeting.origin).or_default();
+        if record.node_id != greeting.node_id || record.durable != greeting.durable {
+            greeting.node_id.clone_into(&mut record.node_id);
+            record.durable = greeting.durable;
+            self.unremembered.entry(greeting.origin).or_insert(now.monotonic);
+        }
+        // A peer that returns gets what was given up, without anybody asking.
+        let marks = self.outbox.marks();
+        self.outbox.set_marks(Marks { failed: 0, ..marks }, map);
+        let ack = Ack { cursor: link.cursor(), credit: link.receiving.granted };
+        self.links.insert(id, link);
+        self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
+    }
+
+    /// A peer is gone. What it was sent and did not acknowledge counts as queued again.
+    pub fn disconnected(&mut self, id: LinkId, map: &EntryMap) {
+        if let Some(link) = self.links.remove(&id) {
+            self.remember(link.origin);
+            self.move_marks(map);
+        }
+    }
+
+    /// A group was made durable or, without a log or with `autoFlush` off, accepted, and installed.
+    pub fn committed(&mut self, changes: &[Installed], last_lseq: u64, durable_lseq: u64, now: Now) {
+        let mut received = false;
+        for change in changes {
+            self.outbox.installed(change);
+            match change.from {
+                None if change.dot.origin == self.origin => {
+                    self.last_sequence = self.last_sequence.max(change.dot.sequence);
+                }
+                from => {
+                    received = true;
+                    self.last_applied_remote = self.last_applied_remote.max(change.dot.sequence);
+                    self.tell_others(from, change.dot, now.monotonic);
+                }
+            }
+        }
+        if received && self.links.len() > 1 {
+            self.relay_marks.push_back((self.last_lseq, now.monotonic.after(super::options::RELAY_DELAY_MS)));
+        }
+        self.last_lseq = last_lseq;
+        self.durable_lseq = durable_lseq;
+    }
+
+    /// Hints for all peers but the one that an entry came from and the one that wrote it.
+    fn tell_others(&mut self, from: Option<Origin>, dot: crate::core::identity::Dot, now: MonotonicMs) {
+        if self.links.len() < 2 {
+            return;
+        }
+        for link in self.links.values_mut() {
+            if Some(link.origin) != from && link.origin != dot.origin {
+                link.tell.insert_dot(dot);
+                self.have_due.get_or_insert(now.after(super::options::HAVE_INTERVAL_MS));
+            }
+        }
+    }
+
+    /// How far enough peers have acknowledged the own lane.
+    pub(super) fn acknowledged_by_policy(&self) -> u64 {
+        use super::options::AckPolicy;
+        let counts = |peer: &&PeerRecord| peer.durable || !self.options.durable;
+        let mut reached: Vec<u64> = self.peers.values().filter(counts).map(|peer| peer.acknowledged.own).collect();
+        reached.sort_unstable_by(|a, b| b.cmp(a));
+        let needed = match self.options.ack_policy {
+            AckPolicy::Any => 1,
+            AckPolicy::All => reached.len().max(1),
+            AckPolicy::Count(count) => count.max(1),
+        };
+        reached.get(needed - 1).copied().unwrap_or(0)
+    }
+
+    /// Takes the marks of the outbox to where links and records say they are.
+    pub(super) fn move_marks(&mut self, map: &EntryMap) {
+        let acknowledged = self.acknowledged_by_policy();
+        let sent = self.links.values().map(|link| link.sending.sent.own).max().unwrap_or(0).max(acknowledged);
+        let marks = self.outbox.marks();
+        let moved = Marks { acknowledged, sent, ..marks };
+        if moved != marks {
+            self.outbox.set_marks(moved, map);
+        }
+    }
+
+    /// What is known of a peer goes to disk with the next sync.
+    pub(super) fn remember(&mut self, peer: Origin) {
+        self.unremembered.remove(&peer);
+        if let Some(record) = self.peers.get(&peer) {
+            self.outputs.push_back(Output::Commit(Request::Peer { peer, record: record.clone() }));
+        }
+    }
+
+    /// Writes down everything that is only known in memory; at close.
+    pub fn remember_all(&mut self) {
+        for peer in self.unremembered.keys().copied().collect::<Vec<_>>() {
+            self.remember(peer);
+        }
+    }
+
+    /// A peer refused an entry for good.
+    pub(super) fn park(&mut self, origin: Origin, lseq: u64, code: u8, map: &EntryMap, now: MonotonicMs) {
+        let record = self.peers.entry(origin).or_default();
+        record.parked.retain(|entry| entry.lseq != lseq && map.at(entry.lseq).is_some());
+        let surplus = (record.parked.len() + 1).saturating_sub(crate::store::record::PARKED_MAX);
+        record.parked.drain(..surplus);
+        record.parked.push(Parked { lseq, code });
+        self.outbox.park(lseq, map);
+        self.unremembered.entry(origin).or_insert(now);
+    }
+}

@@ -1,0 +1,164 @@
+//! What users see and steer: ticks, the state of the outbox, and how far each peer is.
+
+use super::link::{Link, LinkId};
+use super::message::Positions;
+use super::options::ACKNOWLEDGED_ROWS_MAX;
+use super::outbox::{Marks, OutboxCounts};
+use super::replica::{Output, Replica};
+use crate::core::clock::Now;
+use crate::core::identity::Origin;
+use crate::store::map::EntryMap;
+use crate::store::operation::Request;
+
+/// What a tick did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TickReport {
+    /// Rows whose acknowledgement was overdue and that are to be sent again, since the last tick.
+    pub retried: u64,
+    /// Acknowledged rows taken out of the outbox.
+    pub pruned: u64,
+    /// Rows that were ready to be sent.
+    pub batch: u64,
+    /// Entries handed to connections.
+    pub sent: u64,
+    /// Peers that are connected.
+    pub connected: u64,
+}
+
+/// How far one connected peer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerProgress {
+    /// Its author id.
+    pub origin: Origin,
+    /// Its label.
+    pub node_id: String,
+    /// Whether what it acknowledges is durable there.
+    pub durable: bool,
+    /// Whether both sides were shown to hold the same, with no change since.
+    pub in_sync: bool,
+    /// Sent to it.
+    pub sent: Positions,
+    /// Acknowledged by it.
+    pub acknowledged: Positions,
+}
+
+/// The state of replication.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncReport {
+    /// The rows of the outbox by state.
+    pub counts: OutboxCounts,
+    /// Rows that were sent again since the open.
+    pub total_retries: u64,
+    /// This node's last operation sequence.
+    pub last_submitted: u64,
+    /// The greatest operation sequence received from a peer.
+    pub last_applied_remote: u64,
+    /// One for each connected peer.
+    pub peers: Vec<PeerProgress>,
+}
+
+impl Replica {
+    /// One tick: retry what is overdue, prune if asked, release the next own writes, and send.
+    pub fn tick(&mut self, prune: bool, now: Now, map: &EntryMap) -> TickReport {
+        self.expire(now, map);
+        let retried = std::mem::take(&mut self.retried);
+        let pruned = if prune { self.prune(map) } else { 0 };
+        let queued = self.outbox.counts().queued;
+        let batch = queued.min(self.options.batch_size as u64);
+        if !self.links.is_empty() {
+            let behind = self.released.max(self.outbox.marks().sent);
+            let last = map.tracked_between(behind, self.last_lseq).take(self.options.batch_size).last();
+            // A batch that reaches the end takes along what lies behind it and is nobody's row.
+            let complete = queued <= self.options.batch_size as u64;
+            self.released = if complete { self.last_lseq } else { last.unwrap_or(self.last_lseq) };
+        }
+        let sent_before = self.sent_entries;
+        self.send_all(now, map);
+        let sent = self.sent_entries - sent_before;
+        TickReport { retried, pruned, batch, sent, connected: self.links.len() as u64 }
+    }
+
+    /// Takes acknowledged rows out of the outbox. Only the view changes, nobody's data.
+    fn prune(&mut self, map: &EntryMap) -> u64 {
+        self.prune_to(self.outbox.marks().acknowledged, map)
+    }
+
+    fn prune_to(&mut self, lseq: u64, map: &EntryMap) -> u64 {
+        let before = self.outbox.counts().acknowledged;
+        let marks = self.outbox.marks();
+        if lseq > marks.pruned {
+            self.outbox.set_marks(Marks { pruned: lseq, ..marks }, map);
+            self.outputs.push_back(Output::Commit(Request::Pruned { lseq }));
+        }
+        before - self.outbox.counts().acknowledged
+    }
+
+    /// Keeps acknowledged rows within their bound when nobody prunes them.
+    pub(super) fn bound_rows(&mut self, map: &EntryMap) {
+        let surplus = self.outbox.counts().acknowledged.saturating_sub(ACKNOWLEDGED_ROWS_MAX);
+        if surplus > ACKNOWLEDGED_ROWS_MAX / 8 {
+            let marks = self.outbox.marks();
+            let surplus = usize::try_from(surplus).unwrap_or(usize::MAX);
+            if let Some(lseq) = map.tracked_between(marks.pruned, marks.acknowledged).take(surplus).last() {
+                self.prune_to(lseq, map);
+            }
+        }
+    }
+
+    /// What failed is queued again: given up peers are tried anew, refused entries are offered once more.
+    /// Returns how many rows had failed.
+    pub fn retry_failed(&mut self, now: Now, map: &EntryMap) -> u64 {
+        let failed = self.outbox.counts().failed;
+        self.outbox.unpark_all();
+        let marks = self.outbox.marks();
+        self.outbox.set_marks(Marks { failed: 0, ..marks }, map);
+        for (origin, record) in &mut self.peers {
+            let parked = std::mem::take(&mut record.parked);
+            if parked.is_empty() {
+                continue;
+            }
+            self.unremembered.entry(*origin).or_insert(now.monotonic);
+            for link in self.links.values_mut().filter(|link| link.origin == *origin) {
+                link.sending.again.extend(parked.iter().map(|entry| entry.lseq));
+            }
+        }
+        for link in self.links.values_mut() {
+            link.sending.attempts = 0;
+            link.sending.paused_until = crate::core::clock::MonotonicMs(0);
+        }
+        self.send_all(now, map);
+        failed
+    }
+
+    /// The state of replication.
+    pub fn report(&self) -> SyncReport {
+        SyncReport {
+            counts: self.outbox.counts(),
+            total_retries: self.total_retries,
+            last_submitted: self.last_sequence,
+            last_applied_remote: self.last_applied_remote,
+            peers: self.links.values().map(|link| self.progress(link)).collect(),
+        }
+    }
+
+    fn progress(&self, link: &Link) -> PeerProgress {
+        PeerProgress {
+            origin: link.origin,
+            node_id: link.node_id.clone(),
+            durable: link.durable,
+            in_sync: link.proof.equal_at == Some(self.last_lseq),
+            sent: link.sending.told,
+            acknowledged: link.sending.acknowledged,
+        }
+    }
+
+    /// Whether a link is ready to send: its peer has told where to begin.
+    pub fn is_started(&self, id: LinkId) -> bool {
+        self.links.get(&id).is_some_and(|link| link.sending.started)
+    }
+
+    /// Whether a connected peer owes an acknowledgement.
+    pub fn is_owed(&self) -> bool {
+        self.links.values().any(Link::is_owed)
+    }
+}

@@ -1,0 +1,221 @@
+//! Sending: what is durable here, in feed order, as far as a peer's credit goes (PROTOCOL rules 1, 5 and 8).
+
+use std::ops::ControlFlow;
+
+use super::link::{LargeSend, Link, LinkId};
+use super::message::{Batch, Chunk, Feed, Have, Lane, Large, Positions, RefusalCode};
+use super::options::BATCH_COST;
+use super::replica::{Output, Replica};
+use crate::core::clock::{MonotonicMs, Now};
+use crate::core::limits::CHUNK_BYTES_MAX;
+use crate::store::entry::{Entry, EntryFlags, Extra};
+use crate::store::map::{EntryMap, Held};
+
+/// What an entry costs besides its key and value: about what it takes in memory while it waits.
+const ENTRY_COST: u64 = 64;
+
+/// Dots that one hint names at the most: a hint is small, and what it leaves out costs a duplicate.
+const HAVE_RANGES_AT_ONCE: usize = 1024;
+
+/// What an entry takes from a peer's credit.
+fn entry_cost(entry: &Entry) -> u64 {
+    (entry.key().len() + entry.value_length()) as u64 + ENTRY_COST
+}
+
+impl Feed {
+    /// What a message takes from the receiver's credit. Sender and receiver compute it alike.
+    pub fn cost(&self) -> u64 {
+        match self {
+            Self::Batch(batch) => batch.entries.iter().map(entry_cost).sum(),
+            Self::Large(large) => large.entry.key().len() as u64 + ENTRY_COST,
+            Self::Chunk(chunk) => chunk_cost(chunk.bytes.len()),
+            Self::End(_) | Self::Ack(_) | Self::Nack(_) | Self::Have(_) => 0,
+        }
+    }
+}
+
+/// What a chunk of that many bytes takes from the receiver's credit.
+pub fn chunk_cost(bytes: usize) -> u64 {
+    bytes as u64 + ENTRY_COST
+}
+
+/// What the replica allows a link to send now, whatever the link itself allows.
+#[derive(Debug, Clone, Copy)]
+struct Gate {
+    limit: Positions,
+    now: MonotonicMs,
+}
+
+impl Replica {
+    /// Sends to every peer what may be sent now.
+    pub fn send_all(&mut self, now: Now, map: &EntryMap) {
+        let gate = self.gate(now.monotonic);
+        let ids: Vec<LinkId> = self.links.keys().copied().collect();
+        for id in ids {
+            self.send_to(id, gate, map);
+        }
+        self.move_marks(map);
+    }
+
+    fn gate(&mut self, now: MonotonicMs) -> Gate {
+        while self.relay_marks.front().is_some_and(|(_, due)| *due <= now) {
+            self.relay_marks.pop_front();
+        }
+        let waiting_after = self.relay_marks.front().map_or(u64::MAX, |(begin, _)| *begin);
+        let own = if self.options.automatic { self.durable_lseq } else { self.released.min(self.durable_lseq) };
+        Gate { limit: Positions { own, relay: waiting_after.min(self.durable_lseq) }, now }
+    }
+
+    fn send_to(&mut self, id: LinkId, gate: Gate, map: &EntryMap) {
+        let Some(mut link) = self.links.remove(&id) else { return };
+        if link.sending.started && link.sending.paused_until <= gate.now {
+            let was_owed = link.is_owed();
+            self.send_large(id, &mut link, map);
+            self.send_again(id, &mut link, map);
+            for lane in [Lane::Own, Lane::Relay] {
+                while link.sending.large.is_none() && self.send_batch(id, &mut link, lane, gate, map).is_continue() {}
+            }
+            if !was_owed && link.is_owed() {
+                link.sending.progress_at = gate.now;
+            }
+        }
+        self.links.insert(id, link);
+    }
+
+    fn push_feed(&mut self, id: LinkId, link: &mut Link, feed: Feed) {
+        link.sending.spent += feed.cost();
+        link.sending.end = None;
+        self.outputs.push_back(Output::Send(id, feed));
+    }
+
+    /// Sends the next batch of a lane. Breaks when there is nothing (more) to send now.
+    fn send_batch(&mut self, id: LinkId, link: &mut Link, lane: Lane, gate: Gate, map: &EntryMap) -> ControlFlow<()> {
+        let limit = gate.limit.get(lane);
+        let from = link.sending.sent.get(lane);
+        if from >= limit || link.sending.spent >= link.sending.credit {
+            return ControlFlow::Break(());
+        }
+        let peer = map.via_of(link.origin);
+        let (mut to, mut cost, mut entries, mut large) = (limit, 0, Vec::new(), None);
+        let mut parked = Vec::new();
+        let mut choose = |held: &Held| {
+            if held.lseq > limit {
+                return ControlFlow::Break(());
+            }
+            let echo = link.sending.skip_echo && peer.is_some_and(|peer| peer == held.via);
+            if echo || link.sending.peer_has.contains(held.entry.dot) {
+                return ControlFlow::Continue(());
+            }
+            if held.entry.value_length() as u64 > link.value_bytes_max {
+                parked.push(held.lseq);
+                return ControlFlow::Continue(());
+            }
+            if held.entry.value_length() > CHUNK_BYTES_MAX {
+                if entries.is_empty() {
+                    large = Some(held.lseq);
+                    to = held.lseq;
+                } else {
+                    to = held.lseq - 1;
+                }
+                return ControlFlow::Break(());
+            }
+            cost += entry_cost(&held.entry);
+            entries.push(held.entry.clone());
+            if cost >= BATCH_COST {
+                to = held.lseq;
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        };
+        let _ = match lane {
+            Lane::Own => map.own_after(from).try_for_each(&mut choose),
+            Lane::Relay => map.relay_after(from).try_for_each(&mut choose),
+        };
+        for lseq in parked {
+            self.park(link.origin, lseq, RefusalCode::ValueTooLarge as u8, map, gate.now);
+        }
+        if let Some(lseq) = large {
+            self.begin_large(id, link, lane, lseq, map);
+            return ControlFlow::Continue(());
+        }
+        *link.sending.sent.get_mut(lane) = to;
+        if entries.is_empty() {
+            // Only passed over: the peer learns of it with the next END.
+            return ControlFlow::Continue(());
+        }
+        link.active_at = gate.now;
+        self.sent_entries += entries.len() as u64;
+        // What was passed over before it is covered by it: it goes on from what the peer knows.
+        let from = std::mem::replace(link.sending.told.get_mut(lane), to);
+        self.push_feed(id, link, Feed::Batch(Batch { lane, from, to, entries }));
+        ControlFlow::Continue(())
+    }
+
+    /// Announces an entry whose value goes in chunks.
+    fn begin_large(&mut self, id: LinkId, link: &mut Link, lane: Lane, lseq: u64, map: &EntryMap) {
+        let Some(entry) = map.at(lseq).map(|held| &held.entry) else { return };
+        let extra = Extra { vector: entry.vector().to_vec(), extension: entry.extension().to_vec() };
+        // The announcement has no value, and is no removal all the same.
+        let flags = EntryFlags(entry.flags.0 & !EntryFlags::TOMBSTONE.0);
+        let (key, version) = (entry.key(), entry.version);
+        let Some(bare) = Entry::new(key.into(), key.len(), flags, entry.dot, entry.stamp, version, extra) else {
+            return;
+        };
+        let from = link.sending.told.get(lane);
+        let value_length = entry.value_length() as u64;
+        self.push_feed(id, link, Feed::Large(Large { lane, from, to: lseq, entry: bare, value_length }));
+        link.sending.large = Some(LargeSend { lane, lseq, offset: 0 });
+        self.send_large(id, link, map);
+    }
+
+    /// Goes on with a large value as far as credit reaches.
+    fn send_large(&mut self, id: LinkId, link: &mut Link, map: &EntryMap) {
+        while let Some(large) = link.sending.large
+            && link.sending.spent < link.sending.credit
+        {
+            let value = map.at(large.lseq).and_then(|held| held.entry.value());
+            let Some(rest) = value.and_then(|value| value.get(large.offset..)).filter(|rest| !rest.is_empty()) else {
+                // Replaced meanwhile. Its successor has its own place in the feed.
+                link.sending.large = None;
+                self.push_feed(id, link, Feed::Chunk(Chunk { bytes: Vec::new() }));
+                return;
+            };
+            let bytes = rest.get(..CHUNK_BYTES_MAX).unwrap_or(rest).to_vec();
+            let is_last = bytes.len() == rest.len();
+            link.sending.large = (!is_last).then_some(LargeSend { offset: large.offset + bytes.len(), ..large });
+            if is_last {
+                *link.sending.sent.get_mut(large.lane) = large.lseq;
+                *link.sending.told.get_mut(large.lane) = large.lseq;
+                self.sent_entries += 1;
+            }
+            self.push_feed(id, link, Feed::Chunk(Chunk { bytes }));
+        }
+    }
+
+    /// Offers entries once more that the peer had refused; its cursor stays where it is.
+    fn send_again(&mut self, id: LinkId, link: &mut Link, map: &EntryMap) {
+        while link.sending.large.is_none() && link.sending.spent < link.sending.credit {
+            let Some(lseq) = link.sending.again.pop() else { return };
+            let Some(held) = map.at(lseq) else { continue };
+            let size = held.entry.value_length();
+            if size as u64 > link.value_bytes_max || size > CHUNK_BYTES_MAX {
+                // Still too large for this peer: the refusal stands, and is on record already.
+                continue;
+            }
+            let lane = if held.entry.dot.origin == self.origin { Lane::Own } else { Lane::Relay };
+            let at = link.sending.told.get(lane);
+            self.push_feed(id, link, Feed::Batch(Batch { lane, from: at, to: at, entries: vec![held.entry.clone()] }));
+        }
+    }
+
+    /// Tells peers which dots they need not send here.
+    pub(super) fn send_hints(&mut self) {
+        self.have_due = None;
+        for (id, link) in &mut self.links {
+            let ranges = link.tell.take();
+            for some in ranges.chunks(HAVE_RANGES_AT_ONCE) {
+                self.outputs.push_back(Output::Send(*id, Feed::Have(Have { ranges: some.to_vec() })));
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Time: acknowledgements that do not come, hints and relays that are due, ends that can be compared, and
+//! views that should reach the disk (PROTOCOL rule 6).
+
+use super::link::{Link, LinkId};
+use super::options::{REMEMBER_DELAY_MS, RETRY_DELAY_MS_MAX};
+use super::replica::{Output, Replica};
+use crate::core::checksum::hash128;
+use crate::core::clock::{MonotonicMs, Now};
+use crate::store::map::EntryMap;
+
+/// The jitter of a retry is at most one part in this many of its delay.
+const JITTER_PART: u64 = 8;
+
+impl Replica {
+    /// Does what is due, and sends what may be sent.
+    pub fn on_time(&mut self, now: Now, map: &EntryMap) {
+        self.expire(now, map);
+        if self.have_due.is_some_and(|due| due <= now.monotonic) {
+            self.send_hints();
+        }
+        self.send_all(now, map);
+        self.prove_all(now, map);
+        self.bound_rows(map);
+        let due = |since: &MonotonicMs| since.after(REMEMBER_DELAY_MS) <= now.monotonic;
+        let peers: Vec<_> = self.unremembered.iter().filter(|(_, since)| due(since)).map(|(peer, _)| *peer).collect();
+        peers.into_iter().for_each(|peer| self.remember(peer));
+    }
+
+    /// When [`Self::on_time`] has something to do next, if nothing else happens.
+    pub fn deadline(&self, map: &EntryMap) -> Option<MonotonicMs> {
+        let acknowledgement = |link: &Link| {
+            let paused = (link.sending.paused_until > MonotonicMs(0)).then_some(link.sending.paused_until);
+            let owed = link.is_owed().then(|| link.sending.progress_at.after(self.options.ack_timeout_ms));
+            paused.into_iter().chain(owed).min()
+        };
+        let links = self.links.values().filter_map(acknowledgement).min();
+        let relay = self.relay_marks.front().map(|(_, due)| *due).filter(|_| !self.links.is_empty());
+        let remember = self.unremembered.values().map(|since| since.after(REMEMBER_DELAY_MS)).min();
+        [links, self.have_due, relay, remember, self.prove_deadline(map)].into_iter().flatten().min()
+    }
+
+    /// Takes back what peers owe for too long. Returns nothing: what was taken back is counted for the tick.
+    pub(super) fn expire(&mut self, now: Now, map: &EntryMap) {
+        let ids: Vec<LinkId> = self.links.keys().copied().collect();
+        for id in ids {
+            let Some(mut link) = self.links.remove(&id) else { continue };
+            if link.sending.paused_until <= now.monotonic {
+                link.sending.paused_until = MonotonicMs(0);
+            }
+            let late = link.is_owed() && link.sending.progress_at.after(self.options.ack_timeout_ms) <= now.monotonic;
+            if late && link.sending.attempts >= self.options.max_retries {
+                self.give_up(id, &link, map);
+            } else if late {
+                self.retry(&mut link, now, map);
+            }
+            self.links.insert(id, link);
+        }
+        self.move_marks(map);
+    }
+
+    /// What was sent and not acknowledged is sent again after a delay.
+    pub(super) fn retry(&mut self, link: &mut Link, now: Now, map: &EntryMap) {
+        let taken_back = map.tracked_between(link.sending.acknowledged.own, link.sending.told.own).count() as u64;
+        self.retried += taken_back;
+        self.total_retries += taken_back;
+        link.sending.attempts += 1;
+        link.sending.sent = link.sending.acknowledged;
+        link.sending.told = link.sending.acknowledged;
+        link.sending.large = None;
+        link.sending.end = None;
+        link.sending.progress_at = now.monotonic;
+        let doubled = self.options.retry_interval_ms << (link.sending.attempts - 1).min(16);
+        let delay = doubled.min(RETRY_DELAY_MS_MAX.max(self.options.retry_interval_ms));
+        let jitter = jitter(link, delay);
+        link.sending.paused_until = now.monotonic.after(delay + jitter);
+    }
+
+    /// The peer does not answer: its rows count as failed until it returns, and the connection ends.
+    fn give_up(&mut self, id: LinkId, link: &Link, map: &EntryMap) {
+        let marks = self.outbox.marks();
+        let failed = marks.failed.max(link.sending.told.own);
+        self.outbox.set_marks(super::outbox::Marks { failed, ..marks }, map);
+        self.outputs.push_back(Output::Close(id, "the peer acknowledges nothing"));
+    }
+}
+
+/// A deterministic part of a delay, so that many nodes do not retry in step: a function of the peer, the
+/// position and the attempt.
+fn jitter(link: &Link, delay: u64) -> u64 {
+    let position = link.sending.acknowledged.own.to_le_bytes();
+    let hash = hash128(&[&link.origin.0, &position, &link.sending.attempts.to_le_bytes()]);
+    let part = delay / JITTER_PART;
+    u64::try_from(hash % u128::from(part.max(1))).unwrap_or(0)
+}

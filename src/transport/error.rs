@@ -1,0 +1,202 @@
+//! What can go wrong with the transport, in words for people. None of it touches local data.
+
+use std::io;
+use thiserror::Error;
+
+/// Why the transport could not do what it was asked. The system's own error is the `source`.
+#[derive(Debug, Error)]
+pub enum TransportError {
+    /// It is switched off in the options.
+    #[error("transport is disabled")]
+    Disabled,
+    /// It was stopped meanwhile.
+    #[error("transport is stopped")]
+    Stopped,
+    /// Another process or node listens there.
+    #[error("failed to start transport: port already in use ({address})")]
+    AddressInUse {
+        /// Host and port that were asked for.
+        address: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Listening failed for another reason, told in `reason`.
+    #[error("failed to start transport: {reason} ({address})")]
+    Listen {
+        /// In a few words.
+        reason: String,
+        /// Host and port that were asked for.
+        address: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Nobody listens there.
+    #[error("connection refused")]
+    ConnectionRefused {
+        /// Host and port that were called.
+        address: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Nobody answered in time.
+    #[error("connection timed out")]
+    TimedOut {
+        /// Host and port that were called.
+        address: String,
+    },
+    /// Calling failed for another reason, told in `reason`.
+    #[error("connection failed: {reason}")]
+    Connect {
+        /// In a few words.
+        reason: String,
+        /// Host and port that were called.
+        address: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The name of a host leads nowhere.
+    #[error("unknown host: {host}")]
+    UnknownHost {
+        /// The name.
+        host: String,
+        /// What the system said, if anything.
+        #[source]
+        source: Option<io::Error>,
+    },
+    /// A host beyond this machine without protection.
+    #[error(
+        "host {host} is not loopback: set networkKey to protect the network, or allowInsecure: true to do without"
+    )]
+    InsecureHost {
+        /// The host.
+        host: String,
+    },
+    /// No address at all.
+    #[error("invalid address \"{text}\": {reason}")]
+    InvalidAddress {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}
+
+/// What a program can tell errors apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TransportErrorKind {
+    /// See [`TransportError::Disabled`].
+    Disabled,
+    /// See [`TransportError::Stopped`].
+    Stopped,
+    /// See [`TransportError::AddressInUse`].
+    AddressInUse,
+    /// See [`TransportError::Listen`].
+    Listen,
+    /// See [`TransportError::ConnectionRefused`].
+    ConnectionRefused,
+    /// See [`TransportError::TimedOut`].
+    TimedOut,
+    /// See [`TransportError::Connect`].
+    Connect,
+    /// See [`TransportError::UnknownHost`].
+    UnknownHost,
+    /// See [`TransportError::InsecureHost`].
+    InsecureHost,
+    /// See [`TransportError::InvalidAddress`].
+    InvalidAddress,
+}
+
+impl TransportErrorKind {
+    /// A stable name in `snake_case`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Stopped => "stopped",
+            Self::AddressInUse => "address_in_use",
+            Self::Listen => "listen_failed",
+            Self::ConnectionRefused => "connection_refused",
+            Self::TimedOut => "timed_out",
+            Self::Connect => "connect_failed",
+            Self::UnknownHost => "unknown_host",
+            Self::InsecureHost => "insecure_host",
+            Self::InvalidAddress => "invalid_address",
+        }
+    }
+}
+
+impl TransportError {
+    /// Which error it is.
+    pub fn kind(&self) -> TransportErrorKind {
+        match self {
+            Self::Disabled => TransportErrorKind::Disabled,
+            Self::Stopped => TransportErrorKind::Stopped,
+            Self::AddressInUse { .. } => TransportErrorKind::AddressInUse,
+            Self::Listen { .. } => TransportErrorKind::Listen,
+            Self::ConnectionRefused { .. } => TransportErrorKind::ConnectionRefused,
+            Self::TimedOut { .. } => TransportErrorKind::TimedOut,
+            Self::Connect { .. } => TransportErrorKind::Connect,
+            Self::UnknownHost { .. } => TransportErrorKind::UnknownHost,
+            Self::InsecureHost { .. } => TransportErrorKind::InsecureHost,
+            Self::InvalidAddress { .. } => TransportErrorKind::InvalidAddress,
+        }
+    }
+
+    /// Whether the same call may succeed later without a change of options.
+    pub fn is_retryable(&self) -> bool {
+        match self.kind() {
+            TransportErrorKind::AddressInUse
+            | TransportErrorKind::Listen
+            | TransportErrorKind::ConnectionRefused
+            | TransportErrorKind::TimedOut
+            | TransportErrorKind::Connect
+            | TransportErrorKind::UnknownHost => true,
+            TransportErrorKind::Disabled
+            | TransportErrorKind::Stopped
+            | TransportErrorKind::InsecureHost
+            | TransportErrorKind::InvalidAddress => false,
+        }
+    }
+
+    /// What listening at `address` came to, in the documented words.
+    pub fn of_listen(address: String, source: io::Error) -> Self {
+        if source.kind() == io::ErrorKind::AddrInUse {
+            return Self::AddressInUse { address, source };
+        }
+        Self::Listen {
+            reason: reason_of(&source),
+            address,
+            source,
+        }
+    }
+
+    /// What calling `address` came to, in the documented words.
+    pub fn of_connect(address: String, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::ConnectionRefused => Self::ConnectionRefused { address, source },
+            io::ErrorKind::TimedOut => Self::TimedOut { address },
+            _ => Self::Connect {
+                reason: reason_of(&source),
+                address,
+                source,
+            },
+        }
+    }
+}
+
+/// A few words for what systems say in many.
+fn reason_of(error: &io::Error) -> String {
+    let known = match error.kind() {
+        io::ErrorKind::PermissionDenied => "permission denied",
+        io::ErrorKind::AddrNotAvailable => "address not available",
+        io::ErrorKind::HostUnreachable => "host unreachable",
+        io::ErrorKind::NetworkUnreachable => "network unreachable",
+        io::ErrorKind::NetworkDown => "network down",
+        io::ErrorKind::ConnectionReset => "connection reset",
+        _ => return error.to_string(),
+    };
+    known.to_owned()
+}

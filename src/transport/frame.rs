@@ -1,0 +1,197 @@
+//! Frames: how messages lie behind one another in a stream of bytes, and the registry of their kinds.
+//!
+//! A frame is the length of its body (four bytes, little-endian) and the body: one byte of kind and the
+//! payload. Frames do not care what carries them.
+
+use thiserror::Error;
+
+use crate::core::limits::WIRE_FRAME_BYTES_MAX;
+
+/// Bytes before the body: its length.
+pub const FRAME_HEADER_BYTES: usize = 4;
+
+/// Longest body, in bytes, once both sides have greeted: the frame with its header fits the common limit.
+pub const BODY_BYTES_MAX: usize = WIRE_FRAME_BYTES_MAX - FRAME_HEADER_BYTES;
+
+/// Longest body, in bytes, before the peer has greeted: whoever has not said who it is gets little memory.
+pub const GREETING_BODY_BYTES_MAX: usize = 16 << 10;
+
+/// Set in a kind that a receiver which does not know it skips. Kinds without it are refused when unknown.
+pub const IGNORABLE_KIND_BIT: u8 = 0x80;
+
+/// Room that a decoder keeps when it is quiet, in bytes: enough for one read, little enough that a thousand
+/// quiet connections stay cheap.
+const KEPT_BYTES_MAX: usize = 64 << 10;
+
+/// Every kind of message. Numbers are never given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum MessageKind {
+    /// Who I am; the first message of either side.
+    Hello = 1,
+    /// Entries of a feed.
+    Batch = 2,
+    /// The feed was sent up to here.
+    End = 3,
+    /// Acknowledgement and credit.
+    Ack = 4,
+    /// An entry is refused.
+    Nack = 5,
+    /// Dots that I have: a hint.
+    Have = 6,
+    /// Reconciliation; reserved, refused until it comes.
+    Ranges = 7,
+    /// Are you there, and what time is it?
+    Ping = 8,
+    /// The answer to it.
+    Pong = 9,
+    /// Why I leave.
+    Goodbye = 10,
+    /// A large entry begins.
+    Large = 11,
+    /// The bytes of its value go on.
+    Chunk = 12,
+}
+
+impl MessageKind {
+    /// The kind that a byte names; `None` for one that this version does not know.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte {
+            1 => Self::Hello,
+            2 => Self::Batch,
+            3 => Self::End,
+            4 => Self::Ack,
+            5 => Self::Nack,
+            6 => Self::Have,
+            7 => Self::Ranges,
+            8 => Self::Ping,
+            9 => Self::Pong,
+            10 => Self::Goodbye,
+            11 => Self::Large,
+            12 => Self::Chunk,
+            _ => return None,
+        })
+    }
+}
+
+/// Why a stream of bytes is not one of frames. Nothing behind it can be trusted: the connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum FrameError {
+    /// The length before a body is over what is allowed at this point.
+    #[error("a frame of {length} bytes is over the limit of {limit}")]
+    TooLong {
+        /// What the frame claims, in bytes.
+        length: u64,
+        /// What is allowed, in bytes.
+        limit: usize,
+    },
+    /// A body has no kind.
+    #[error("a frame is empty")]
+    Empty,
+}
+
+/// One whole frame, still in the decoder's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// The first byte of the body, see [`MessageKind`].
+    pub kind: u8,
+    /// The rest of it.
+    pub payload: &'a [u8],
+    /// Bytes of the body, kind included: what credit is counted by.
+    pub body_len: usize,
+}
+
+/// Cuts a stream into frames. Memory is taken as bytes arrive, never because a header claims them.
+#[derive(Debug)]
+pub struct FrameDecoder {
+    buffer: Vec<u8>,
+    taken: usize,
+    body_bytes_max: usize,
+}
+
+impl Default for FrameDecoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl FrameDecoder {
+    /// An empty decoder under the limit that holds before the peer has greeted.
+    pub fn new() -> Self {
+        Self {
+            buffer: Vec::new(),
+            taken: 0,
+            body_bytes_max: GREETING_BODY_BYTES_MAX,
+        }
+    }
+
+    /// Allows frames of full size from now on.
+    pub fn raise_limit(&mut self) {
+        self.body_bytes_max = BODY_BYTES_MAX;
+    }
+
+    /// Takes bytes that arrived.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.arriving().extend_from_slice(bytes);
+    }
+
+    /// The memory to which a driver appends what it reads (and does nothing else). Frames that were handed out
+    /// are dropped from it first.
+    pub fn arriving(&mut self) -> &mut Vec<u8> {
+        if self.taken > 0 {
+            self.buffer.drain(..self.taken);
+            self.taken = 0;
+        }
+        &mut self.buffer
+    }
+
+    /// The next whole frame, `None` until more bytes arrive. A length over the limit is refused as soon as the
+    /// header is there.
+    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
+        let rest = self.buffer.get(self.taken..).unwrap_or_default();
+        let Some((header, behind)) = rest.split_first_chunk::<FRAME_HEADER_BYTES>() else {
+            return Ok(None);
+        };
+        let length = u32::from_le_bytes(*header);
+        let body_len = usize::try_from(length).unwrap_or(usize::MAX);
+        if body_len > self.body_bytes_max {
+            return Err(FrameError::TooLong {
+                length: u64::from(length),
+                limit: self.body_bytes_max,
+            });
+        }
+        if body_len == 0 {
+            return Err(FrameError::Empty);
+        }
+        let Some((kind, payload)) = behind.get(..body_len).and_then(<[u8]>::split_first) else {
+            return Ok(None);
+        };
+        self.taken += FRAME_HEADER_BYTES + body_len;
+        Ok(Some(Frame {
+            kind: *kind,
+            payload,
+            body_len,
+        }))
+    }
+
+    /// Bytes of a frame that began and is not whole yet (once [`Self::next_frame`] gave `None`).
+    pub fn pending_bytes(&self) -> usize {
+        self.buffer.len() - self.taken
+    }
+
+    /// Whether it holds more memory than a quiet one should.
+    pub fn is_swollen(&self) -> bool {
+        self.buffer.capacity() > KEPT_BYTES_MAX
+    }
+
+    /// Gives back memory beyond the usual. Worth calling when a connection is quiet: while a feed streams, the
+    /// room is needed again at once.
+    pub fn release_memory(&mut self) {
+        self.arriving().shrink_to(KEPT_BYTES_MAX);
+    }
+
+    /// Bytes of memory held.
+    pub fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+}

@@ -1,0 +1,58 @@
+//! Calling a peer.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::Shared;
+use super::connection::{Connection, start};
+use super::resolve::resolve;
+use crate::transport::address::HostPort;
+use crate::transport::error::TransportError;
+use crate::transport::session::Role;
+
+/// Calls the addresses of a host one after another until one answers.
+pub(super) async fn dial(
+    shared: Arc<Shared>,
+    address: HostPort,
+    timeout_ms: u64,
+    purpose: u64,
+) -> Result<Arc<Connection>, TransportError> {
+    let limit = Duration::from_millis(timeout_ms);
+    let stream = timeout(limit, connect(&address))
+        .await
+        .unwrap_or_else(|_| {
+            Err(TransportError::TimedOut {
+                address: address.to_string(),
+            })
+        })?;
+    let remote = stream
+        .peer_addr()
+        .map_err(|error| TransportError::of_connect(address.to_string(), error))?;
+    Ok(start(&shared, stream, Role::Dialled, remote, None, purpose))
+}
+
+async fn connect(address: &HostPort) -> Result<TcpStream, TransportError> {
+    let mut first = None;
+    for remote in resolve(address).await? {
+        let error = match TcpStream::connect(remote).await {
+            // Where nobody listens on a port that the system also gives to callers, a caller may meet itself,
+            // and would keep the port from whoever comes to listen there.
+            Ok(stream) if met_itself(&stream) => io::ErrorKind::ConnectionRefused.into(),
+            Ok(stream) => return Ok(stream),
+            Err(error) => error,
+        };
+        first.get_or_insert(error);
+    }
+    let error = first.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into());
+    Err(TransportError::of_connect(address.to_string(), error))
+}
+
+fn met_itself(stream: &TcpStream) -> bool {
+    let ends: io::Result<_> = stream
+        .local_addr()
+        .and_then(|local| stream.peer_addr().map(|remote| (local, remote)));
+    ends.is_ok_and(|(local, remote)| local == remote)
+}

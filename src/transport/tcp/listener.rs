@@ -1,0 +1,124 @@
+//! Being called.
+
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::Shared;
+use super::connection::start;
+use super::resolve::resolve;
+use super::settings::LISTEN_BACKLOG;
+use crate::transport::address::HostPort;
+use crate::transport::error::TransportError;
+use crate::transport::session::Role;
+
+/// Pause after the system refused to accept (it is out of descriptors, usually), in milliseconds.
+const ACCEPT_PAUSE_MS: u64 = 100;
+
+/// A port that is listened on, until [`Self::stop`]. Dropping it stops too, without waiting.
+#[derive(Debug)]
+pub struct Listener {
+    local: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Listener {
+    /// Where it listens, the port that was picked included.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Stops accepting and returns when the port is free. Connections that were accepted live on.
+    pub async fn stop(mut self) {
+        drop(self.stop.take());
+        if let Some(task) = self.task.take() {
+            // It fails only when the runtime is gone, and the socket with it.
+            let _ = task.await;
+        }
+    }
+}
+
+/// Binds the first address of a host that can be bound, and spawns the task that accepts.
+pub(super) async fn listen(
+    shared: Arc<Shared>,
+    address: HostPort,
+) -> Result<Listener, TransportError> {
+    let mut outcome = Err(io::Error::from(io::ErrorKind::AddrNotAvailable));
+    for local in resolve(&address).await? {
+        outcome = bind(local);
+        // Only an address that this machine does not have gives way to the next; a busy port is the answer.
+        if !matches!(&outcome, Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable) {
+            break;
+        }
+    }
+    let (socket, local) =
+        outcome.map_err(|error| TransportError::of_listen(address.to_string(), error))?;
+    let (stop, stopped) = oneshot::channel();
+    let task = tokio::spawn(accept_until(shared, socket, stopped));
+    Ok(Listener {
+        local,
+        stop: Some(stop),
+        task: Some(task),
+    })
+}
+
+fn bind(local: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = Socket::new(
+        Domain::for_address(local),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    // On Unix this allows a port whose old connections are still fading; on Windows it would let two listen.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&local.into())?;
+    socket.listen(LISTEN_BACKLOG)?;
+    let listener = TcpListener::from_std(socket.into())?;
+    let local = listener.local_addr()?;
+    Ok((listener, local))
+}
+
+async fn accept_until(
+    shared: Arc<Shared>,
+    socket: TcpListener,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    loop {
+        let accepted = tokio::select! {
+            _ = &mut stopped => return,
+            accepted = accept(&shared, &socket) => accepted,
+        };
+        if let Err(error) = accepted {
+            tracing::warn!(%error, "a connection could not be accepted");
+            tokio::select! {
+                _ = &mut stopped => return,
+                () = tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)) => {}
+            }
+        }
+    }
+}
+
+/// Takes a place among those that have not greeted, then a connection.
+async fn accept(shared: &Arc<Shared>, socket: &TcpListener) -> io::Result<()> {
+    let places = Arc::clone(&shared.half_open_places);
+    let permit = places.acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, remote) = match socket.accept().await {
+        Ok(accepted) => accepted,
+        // The caller gave up while it waited.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if let Some(slot) = shared.half_open.enter(remote.ip(), permit) {
+        start(shared, stream, Role::Accepted, remote, Some(slot), 0);
+    } else {
+        tracing::debug!(%remote, "too many connections of one address have not greeted");
+    }
+    Ok(())
+}

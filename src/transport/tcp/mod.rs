@@ -1,0 +1,127 @@
+//! The driver: TCP on tokio. It moves bytes and keeps the limits that need a socket or a timer; every decision
+//! that can be made without them is made in the modules above.
+
+mod connection;
+mod dialer;
+mod events;
+mod listener;
+mod outgoing;
+mod reader;
+mod resolve;
+mod settings;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+
+pub use connection::{Connection, SendError};
+pub use events::{ConnectionEvents, ConnectionId};
+pub use listener::Listener;
+pub use settings::{
+    CONNECT_TIMEOUT_MS, LINGER_MS, LISTEN_BACKLOG, OUTGOING_BYTES_MAX, STALL_TIMEOUT_MS,
+    TcpSettings,
+};
+
+use super::address::HostPort;
+use super::assembly::{SPOOL_BUDGET_BYTES, SpoolBudget};
+use super::error::TransportError;
+use super::half_open::HalfOpen;
+use crate::core::clock::SystemClock;
+
+/// What all connections of a transport share.
+struct Shared {
+    settings: TcpSettings,
+    events: Arc<dyn ConnectionEvents>,
+    clock: SystemClock,
+    last_id: AtomicU64,
+    half_open_places: Arc<Semaphore>,
+    half_open: Arc<HalfOpen>,
+    spool: Arc<SpoolBudget>,
+    live: watch::Sender<usize>,
+}
+
+impl Shared {
+    fn next_id(&self) -> ConnectionId {
+        ConnectionId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// Listens and dials on one runtime. Cheap to clone; all clones are the same transport. Its futures may be
+/// awaited on any executor: the work runs on the runtime that was given.
+#[derive(Clone)]
+pub struct TcpTransport {
+    shared: Arc<Shared>,
+    handle: Handle,
+}
+
+impl TcpTransport {
+    /// A transport that does nothing yet. `handle` is a runtime with I/O and time enabled.
+    pub fn new(handle: Handle, settings: TcpSettings, events: Arc<dyn ConnectionEvents>) -> Self {
+        let shared = Shared {
+            half_open_places: Arc::new(Semaphore::new(settings.half_open_max)),
+            half_open: Arc::new(HalfOpen::default()),
+            spool: Arc::new(SpoolBudget::new(SPOOL_BUDGET_BYTES)),
+            settings,
+            events,
+            clock: SystemClock::new(),
+            last_id: AtomicU64::new(0),
+            live: watch::Sender::new(0),
+        };
+        Self {
+            shared: Arc::new(shared),
+            handle,
+        }
+    }
+
+    /// Listens at an address; port 0 picks one, see [`Listener::local_addr`]. Fails with the documented words
+    /// when the port is taken, and with [`TransportError::InsecureHost`] when the host needs protection.
+    pub async fn listen(&self, address: &HostPort) -> Result<Listener, TransportError> {
+        address.check(self.shared.settings.protection)?;
+        let work = listener::listen(Arc::clone(&self.shared), address.clone());
+        self.on_runtime(work).await
+    }
+
+    /// Calls an address, for at most `timeout_ms`. `opened` was called for the connection when it is returned.
+    /// `purpose` is handed to `opened`. Dropping the future gives up.
+    pub async fn dial(
+        &self,
+        address: &HostPort,
+        timeout_ms: u64,
+        purpose: u64,
+    ) -> Result<Arc<Connection>, TransportError> {
+        address.check(self.shared.settings.protection)?;
+        let work = dialer::dial(Arc::clone(&self.shared), address.clone(), timeout_ms, purpose);
+        self.on_runtime(work).await
+    }
+
+    /// How many connections have not ended yet.
+    pub fn live_connections(&self) -> usize {
+        *self.shared.live.borrow()
+    }
+
+    /// Waits until every connection has ended and `closed` was called for it. Close them first.
+    pub async fn drained(&self) {
+        let mut live = self.shared.live.subscribe();
+        // The sender lives in `self`, so waiting cannot fail.
+        let _ = live.wait_for(|count| *count == 0).await;
+    }
+
+    async fn on_runtime<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, TransportError>> + Send + 'static,
+    ) -> Result<T, TransportError> {
+        let mut task = AbortOnDrop(self.handle.spawn(work));
+        // A join fails only when the runtime shuts down or the work panicked.
+        (&mut task.0).await.unwrap_or(Err(TransportError::Stopped))
+    }
+}
+
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

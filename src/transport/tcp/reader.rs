@@ -1,0 +1,284 @@
+//! The reading half of a connection: bytes to frames, frames to messages, chunks to values.
+
+use socket2::SockRef;
+use std::io;
+use std::net::Shutdown;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use super::Shared;
+use super::connection::Connection;
+use super::outgoing::Phase;
+use crate::core::clock::MonotonicMs;
+use crate::sync::message::Feed;
+use crate::transport::assembly::{Assembled, Assembler, AssemblyError};
+use crate::transport::close::CloseReason;
+use crate::transport::codec::decode;
+use crate::transport::frame::FrameDecoder;
+use crate::transport::message::Message;
+
+/// Room made for one read before the peer has greeted, in bytes.
+const STRANGER_READ_BYTES: usize = 4 << 10;
+
+/// Room made for one read afterwards, in bytes: fewer calls of the system while a feed streams.
+const READ_BYTES: usize = 64 << 10;
+
+/// Quiet time after which memory beyond the usual is given back, in milliseconds.
+const QUIET_MS: u64 = 1_000;
+
+/// What a wait for bytes came to.
+enum Waited {
+    /// There may be some.
+    Readable,
+    /// The connection ends.
+    Ending,
+    /// The time is over.
+    Elapsed,
+}
+
+/// A step of putting a large value together.
+/// Reads one connection.
+pub(super) struct Reader {
+    shared: Arc<Shared>,
+    connection: Arc<Connection>,
+    stream: Arc<TcpStream>,
+    decoder: FrameDecoder,
+    assembler: Option<Assembler>,
+    hello_until: MonotonicMs,
+    /// When the frame that is not whole yet began.
+    frame_began: MonotonicMs,
+    limit_is_raised: bool,
+}
+
+impl Reader {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        connection: Arc<Connection>,
+        stream: Arc<TcpStream>,
+    ) -> Self {
+        let now = shared.clock.monotonic();
+        let assembler = Assembler::new(
+            shared.settings.value_bytes_max,
+            shared.settings.spool_folder.clone(),
+            Arc::clone(&shared.spool),
+        );
+        Self {
+            hello_until: now.after(shared.settings.hello_timeout_ms),
+            shared,
+            connection,
+            stream,
+            decoder: FrameDecoder::new(),
+            assembler: Some(assembler),
+            frame_began: now,
+            limit_is_raised: false,
+        }
+    }
+
+    /// Reads and delivers until this side ends the connection (`Ok`) or the peer gives a reason to.
+    pub(super) async fn read_until_ending(&mut self) -> Result<(), CloseReason> {
+        loop {
+            match self.wait_for_bytes().await? {
+                Waited::Ending => return Ok(()),
+                Waited::Elapsed => self.decoder.release_memory(),
+                Waited::Readable => {
+                    if self.decoder.pending_bytes() == 0 {
+                        self.frame_began = self.shared.clock.monotonic();
+                    }
+                    if self.read_once()? {
+                        self.shared.events.heard(self.connection.id());
+                        self.deliver_frames().await?;
+                        tokio::task::coop::consume_budget().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the peer that nothing follows; `false` if the connection is gone.
+    pub(super) fn shut_down_writing(&self) -> bool {
+        SockRef::from(&*self.stream)
+            .shutdown(Shutdown::Write)
+            .is_ok()
+    }
+
+    /// Throws away what still comes until the peer has closed.
+    pub(super) async fn discard_until_closed(&mut self) {
+        let mut discarded = [0; 4096];
+        while self.stream.readable().await.is_ok() {
+            match self.stream.try_read(&mut discarded) {
+                Ok(0) => return,
+                Ok(_) => tokio::task::coop::consume_budget().await,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Waits for bytes, for as long as the peer may be silent at this point.
+    async fn wait_for_bytes(&self) -> Result<Waited, CloseReason> {
+        let pending = self.decoder.pending_bytes();
+        let greeted = self.connection.is_greeted();
+        let pace = self.shared.settings.pace;
+        let trickled = (pending > 0).then(|| pace.deadline(self.frame_began, pending));
+        let silent = (!greeted).then_some(self.hello_until);
+        let quiet = (pending == 0 && self.decoder.is_swollen())
+            .then(|| self.shared.clock.monotonic().after(QUIET_MS));
+        let waited = self
+            .wait_until([trickled, silent, quiet].into_iter().flatten().min())
+            .await?;
+        let now = self.shared.clock.monotonic();
+        match waited {
+            Waited::Elapsed if silent.is_some_and(|until| now >= until) => {
+                Err(CloseReason::HelloTimeout)
+            }
+            Waited::Elapsed if trickled.is_some_and(|until| now >= until) => {
+                Err(CloseReason::Trickled)
+            }
+            waited => Ok(waited),
+        }
+    }
+
+    async fn wait_until(&self, until: Option<MonotonicMs>) -> Result<Waited, CloseReason> {
+        let wait = async {
+            tokio::select! {
+                biased;
+                () = self.connection.ending.notified() => Ok(Waited::Ending),
+                ready = self.stream.readable() => ready
+                    .map(|()| Waited::Readable)
+                    .map_err(|error| CloseReason::Lost(error.kind())),
+            }
+        };
+        match until {
+            None => wait.await,
+            Some(until) => timeout_at(self.instant_of(until), wait)
+                .await
+                .unwrap_or(Ok(Waited::Elapsed)),
+        }
+    }
+
+    fn instant_of(&self, at: MonotonicMs) -> Instant {
+        Instant::from_std(self.shared.clock.instant_of(at))
+    }
+
+    /// Whether bytes came.
+    fn read_once(&mut self) -> Result<bool, CloseReason> {
+        let room = if self.limit_is_raised {
+            READ_BYTES
+        } else {
+            STRANGER_READ_BYTES
+        };
+        let arriving = self.decoder.arriving();
+        arriving.reserve(room);
+        match self.stream.try_read_buf(arriving) {
+            Ok(0) => Err(CloseReason::PeerClosed),
+            Ok(count) => {
+                self.connection.count_received(count);
+                Ok(true)
+            }
+            Err(error) => match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(false),
+                kind => Err(CloseReason::Lost(kind)),
+            },
+        }
+    }
+
+    async fn deliver_frames(&mut self) -> Result<(), CloseReason> {
+        while self.connection.phase() == Phase::Open {
+            let Some(frame) = self.decoder.next_frame()? else {
+                break;
+            };
+            let kind = frame.kind;
+            let message = decode(kind, frame.payload)
+                .map_err(|error| CloseReason::Message { kind, error })?;
+            match message {
+                None => {}
+                Some(Message::Feed(feed @ (Feed::Large(_) | Feed::Chunk(_)))) if self.limit_is_raised => {
+                    self.assemble(feed).await?;
+                }
+                Some(message) => self.deliver(message, false).await?,
+            }
+            // Whatever lies behind it is a frame that begins now, however long the delivery took.
+            self.frame_began = self.shared.clock.monotonic();
+        }
+        Ok(())
+    }
+
+    async fn deliver(&mut self, message: Message, is_charged: bool) -> Result<(), CloseReason> {
+        let events = &self.shared.events;
+        if !events.received(self.connection.id(), message, is_charged) {
+            return Err(CloseReason::NotAccepted);
+        }
+        if !self.limit_is_raised {
+            self.wait_until_greeted().await?;
+        }
+        Ok(())
+    }
+
+    /// What comes behind HELLO may be large, so it is not looked at before the peer is accepted.
+    async fn wait_until_greeted(&mut self) -> Result<(), CloseReason> {
+        let now = self.shared.clock.monotonic();
+        let until = now.after(self.shared.settings.hello_timeout_ms);
+        let greeted = async {
+            while !self.connection.is_greeted() && self.connection.phase() == Phase::Open {
+                tokio::select! {
+                    () = self.connection.greeting.notified() => {}
+                    () = self.connection.ending.notified() => {
+                        // Whoever reads next has to see it too.
+                        self.connection.ending.notify_one();
+                        return;
+                    }
+                }
+            }
+        };
+        timeout_at(self.instant_of(until), greeted)
+            .await
+            .map_err(|_| CloseReason::HelloTimeout)?;
+        if self.connection.is_greeted() {
+            self.decoder.raise_limit();
+            self.limit_is_raised = true;
+        }
+        Ok(())
+    }
+
+    async fn assemble(&mut self, part: Feed) -> Result<(), CloseReason> {
+        let id = self.connection.id();
+        let cost = part.cost();
+        let outcome = self.take_part(part).await?;
+        self.shared.events.charged(id, cost);
+        match outcome {
+            Assembled::Nothing => Ok(()),
+            Assembled::Complete(batch) => self.deliver(Message::Feed(Feed::Batch(batch)), true).await,
+            Assembled::Refused {
+                lane,
+                lseq_to,
+                code,
+            } => {
+                self.shared.events.refused(id, lane, lseq_to, code);
+                Ok(())
+            }
+        }
+    }
+
+    async fn take_part(&mut self, part: Feed) -> Result<Assembled, AssemblyError> {
+        let mut assembler = self.assembler.take().ok_or(AssemblyError::Interrupted)?;
+        let may_block = assembler.may_block();
+        let step = move || {
+            let outcome = match part {
+                Feed::Large(large) => assembler.on_large(large),
+                Feed::Chunk(chunk) => assembler.on_chunk(&chunk),
+                _ => Err(AssemblyError::Interrupted),
+            };
+            (assembler, outcome)
+        };
+        let (assembler, outcome) = if may_block {
+            tokio::task::spawn_blocking(step)
+                .await
+                .map_err(|_| AssemblyError::Interrupted)?
+        } else {
+            step()
+        };
+        self.assembler = Some(assembler);
+        outcome
+    }
+}

@@ -1,0 +1,64 @@
+//! What a TCP transport is told when it starts.
+
+use std::path::PathBuf;
+
+use crate::core::limits::VALUE_BYTES_MAX;
+use crate::transport::address::Protection;
+use crate::transport::half_open::HALF_OPEN_MAX;
+use crate::transport::pace::Pace;
+use crate::transport::session::HELLO_TIMEOUT_MS;
+
+/// Bytes that may wait to be sent on one connection: several frames, so that a sender is never starved, and
+/// little enough that a peer that never reads costs little.
+pub const OUTGOING_BYTES_MAX: usize = 8 << 20;
+
+/// How long a peer may take nothing of what waits for it, in milliseconds.
+pub const STALL_TIMEOUT_MS: u64 = 30_000;
+
+/// How long a close waits for the last bytes to be taken and for the peer to close too, in milliseconds.
+pub const LINGER_MS: u64 = 1_000;
+
+/// Time to connect, in milliseconds.
+pub const CONNECT_TIMEOUT_MS: u64 = 5_000;
+
+/// Connections that the system keeps until they are accepted.
+pub const LISTEN_BACKLOG: i32 = 16;
+
+/// Times and limits of a TCP transport.
+#[derive(Debug, Clone)]
+pub struct TcpSettings {
+    /// How long a peer may take to greet, in milliseconds.
+    pub hello_timeout_ms: u64,
+    /// Most accepted connections that have not greeted.
+    pub half_open_max: usize,
+    /// How slowly a frame may come.
+    pub pace: Pace,
+    /// See [`STALL_TIMEOUT_MS`].
+    pub stall_timeout_ms: u64,
+    /// See [`OUTGOING_BYTES_MAX`].
+    pub outgoing_bytes_max: usize,
+    /// See [`LINGER_MS`].
+    pub linger_ms: u64,
+    /// Largest value that is put together from chunks, in bytes; a larger one is refused.
+    pub value_bytes_max: u64,
+    /// Where large values wait until they are complete; `None`: where the system keeps temporary files.
+    pub spool_folder: Option<PathBuf>,
+    /// What allows hosts beyond this machine.
+    pub protection: Protection,
+}
+
+impl Default for TcpSettings {
+    fn default() -> Self {
+        Self {
+            hello_timeout_ms: HELLO_TIMEOUT_MS,
+            half_open_max: HALF_OPEN_MAX,
+            pace: Pace::default(),
+            stall_timeout_ms: STALL_TIMEOUT_MS,
+            outgoing_bytes_max: OUTGOING_BYTES_MAX,
+            linger_ms: LINGER_MS,
+            value_bytes_max: VALUE_BYTES_MAX as u64,
+            spool_folder: None,
+            protection: Protection::default(),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Tests that need more than one module.
+
+mod assembly;
+mod codec;
+mod entries;
+mod frames;
+mod recorder;
+mod samples;
+mod session;
+mod tcp;
+mod tcp_hostile;
+mod tcp_large;

@@ -1,0 +1,108 @@
+//! Large values over loopback.
+
+use super::recorder::{Event, Manner, Node, RawPeer, frame_of};
+use super::samples::entry;
+use crate::core::limits::CHUNK_BYTES_MAX;
+use crate::sync::message::{Chunk, Feed, Lane, Large, RefusalCode};
+use crate::transport::assembly::AssemblyError;
+use crate::transport::close::CloseReason;
+use crate::transport::codec::encode_chunk;
+use crate::transport::message::Message;
+use crate::transport::tcp::TcpSettings;
+
+fn large_frame(value_length: u64) -> Vec<u8> {
+    frame_of(&Message::Feed(Feed::Large(Large {
+        lane: Lane::Own,
+        from: 0,
+        to: 7,
+        entry: entry(b"big", b"", 1, 1, 1_000),
+        value_length,
+    })))
+}
+
+fn chunk_frame(bytes: &[u8]) -> Vec<u8> {
+    frame_of(&Message::Feed(Feed::Chunk(Chunk {
+        bytes: bytes.to_vec(),
+    })))
+}
+
+fn ping_frame() -> Vec<u8> {
+    frame_of(&Message::Ping {
+        nonce: 5,
+        wall_ms: 5,
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_megabytes_arrive_whole_and_are_paid_for_chunk_by_chunk() {
+    let (mut a, mut b) = (Node::greeting(), Node::greeting());
+    let (_listener, address) = b.listen().await;
+    let (here, there) = a.meet(&mut b, &address).await;
+    let value: Vec<u8> = (0..5_000_000_u32)
+        .map(|n| u8::try_from(n.wrapping_mul(2_654_435_761) >> 24).unwrap())
+        .collect();
+    let announced = large_frame(value.len() as u64);
+    let mut sent = vec![(announced.len() - 4, 1)];
+    here.send(&announced).unwrap();
+    for piece in value.chunks(CHUNK_BYTES_MAX) {
+        let mut frame = Vec::new();
+        let body_len = encode_chunk(piece, &mut frame).unwrap();
+        sent.push((body_len, 0));
+        here.send(&frame).unwrap();
+        here.send(&ping_frame()).unwrap();
+    }
+    let (mut paid, mut pings) = (Vec::new(), 0);
+    let batch = loop {
+        match b.next().await {
+            Event::Consumed(body_len, entries) => paid.push((body_len, entries)),
+            Event::Received(Message::Ping { .. }, _) => pings += 1,
+            Event::Received(Message::Feed(Feed::Batch(batch)), 0) => break batch,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(paid, sent);
+    assert_eq!(pings, sent.len() - 2, "other messages come in between");
+    assert_eq!((batch.from, batch.to), (0, 7));
+    assert_eq!(batch.entries.len(), 1);
+    assert_eq!(batch.entries[0].value(), Some(&value[..]));
+    assert!(matches!(
+        b.next().await,
+        Event::Received(Message::Ping { .. }, _)
+    ));
+    there.close(true);
+    assert_eq!(b.closed().await, CloseReason::Requested);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_over_the_limit_is_refused_and_the_connection_goes_on() {
+    let settings = TcpSettings {
+        value_bytes_max: 400_000,
+        ..TcpSettings::default()
+    };
+    let mut node = Node::new(Manner::Greets, settings);
+    let (_listener, address) = node.listen().await;
+    let mut peer = RawPeer::greet(&address).await;
+    node.opened().await;
+    node.received().await;
+    peer.write(&large_frame(400_001)).await;
+    assert!(matches!(node.next().await, Event::Consumed(_, 1)));
+    assert!(matches!(
+        node.next().await,
+        Event::Refused(Lane::Own, 7, RefusalCode::ValueTooLarge)
+    ));
+    peer.write(&chunk_frame(&vec![1; 200_000])).await;
+    peer.write(&chunk_frame(&vec![1; 200_001])).await;
+    peer.write(&ping_frame()).await;
+    assert!(matches!(node.next().await, Event::Consumed(200_001, 0)));
+    assert!(matches!(node.next().await, Event::Consumed(200_002, 0)));
+    assert!(matches!(node.received().await.0, Message::Ping { .. }));
+    peer.write(&large_frame(400_000)).await;
+    peer.write(&chunk_frame(&[])).await;
+    peer.write(&chunk_frame(&[1])).await;
+    drop(peer.read_to_end().await);
+    drop(peer);
+    assert!(matches!(node.next().await, Event::Consumed(_, 1)));
+    assert!(matches!(node.next().await, Event::Consumed(1, 0)));
+    let reason = node.closed().await;
+    assert_eq!(reason, CloseReason::Assembly(AssemblyError::Unannounced));
+}

@@ -1,0 +1,284 @@
+//! What can go wrong with a log, in the words that users are promised.
+
+use std::fmt;
+use std::io;
+
+use thiserror::Error;
+
+/// A failure of the system, kept so that it can be told more than once: what kind it was, and the system's
+/// own words for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IoCause {
+    kind: io::ErrorKind,
+    text: String,
+}
+
+impl IoCause {
+    /// The kind of failure.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.kind
+    }
+
+    /// The system's own text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether there was no room: the disk, the quota or the largest size of a file.
+    pub fn is_full(&self) -> bool {
+        is_full(self.kind)
+    }
+}
+
+/// Whether a failure means that there is no room for more.
+pub(super) fn is_full(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+impl From<io::Error> for IoCause {
+    fn from(error: io::Error) -> Self {
+        Self {
+            kind: error.kind(),
+            text: error.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for IoCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_full() {
+            return f.write_str("no space left on device");
+        }
+        f.write_str(match self.kind {
+            io::ErrorKind::PermissionDenied => "permission denied",
+            io::ErrorKind::NotFound => "directory does not exist",
+            io::ErrorKind::NotADirectory => "not a directory",
+            io::ErrorKind::ReadOnlyFilesystem => "read-only file system",
+            _ => &self.text,
+        })
+    }
+}
+
+/// Why a log could not be opened, read or written. Files are told as the user spelled them.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum WalError {
+    /// The path that was given is no path to a file; the reason says why.
+    #[error("invalid WAL path: {0}")]
+    InvalidPath(&'static str),
+    /// The system refused to open, create or replace a file of the log.
+    #[error("failed to open WAL path {file}: {cause}")]
+    Open {
+        /// The file.
+        file: String,
+        /// What the system said.
+        cause: IoCause,
+    },
+    /// The path leads to a directory.
+    #[error("failed to open WAL path {file}: is a directory")]
+    IsDirectory {
+        /// The path.
+        file: String,
+    },
+    /// The path leads to a device, a pipe or a socket.
+    #[error("failed to open WAL path {file}: not a regular file")]
+    NotRegularFile {
+        /// The path.
+        file: String,
+    },
+    /// The file is somebody else's; it was left as it is.
+    #[error("failed to open WAL path {file}: {reason}")]
+    Foreign {
+        /// The file.
+        file: String,
+        /// What showed it.
+        reason: &'static str,
+    },
+    /// The file was written by a newer version, and says that this one may not read it.
+    #[error("failed to open WAL path {file}: it needs a newer version ({needs})")]
+    NewerVersion {
+        /// The file.
+        file: String,
+        /// What it needs: a format version or a kind of frame.
+        needs: String,
+    },
+    /// What was known to be on disk is damaged. Nothing was changed.
+    #[error("corrupted WAL record at byte offset {offset}")]
+    Corrupt {
+        /// The file.
+        file: String,
+        /// Where the first damaged byte may be.
+        offset: u64,
+    },
+    /// The system could not read the file.
+    #[error("failed to read WAL at byte offset {offset}: {cause}")]
+    Read {
+        /// The file.
+        file: String,
+        /// Where.
+        offset: u64,
+        /// What the system said.
+        cause: IoCause,
+    },
+    /// A frame could not be written.
+    #[error("failed to append WAL record: {0}")]
+    Append(IoCause),
+    /// What was written could not be made durable.
+    #[error("failed to flush WAL: {0}")]
+    Flush(IoCause),
+    /// The log could not be repaired after an unclean stop; what it holds is as it was.
+    #[error("failed to recover WAL {file}: {cause}")]
+    Recover {
+        /// The file.
+        file: String,
+        /// What the system said.
+        cause: IoCause,
+    },
+    /// A frame's body is over the limit.
+    #[error("failed to append WAL record: a body of {bytes} bytes is over the limit of {limit}")]
+    BodyTooLarge {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// An earlier write or sync failed, and nothing more is written until the log is opened again.
+    #[error("WAL is read-only since an earlier failure: {first}")]
+    Poisoned {
+        /// That failure.
+        first: Box<WalError>,
+    },
+    /// Another node has the log open.
+    #[error("WAL path is in use by another node{}", holder(*pid))]
+    InUse {
+        /// The file.
+        file: String,
+        /// The process that holds it, where it is known.
+        pid: Option<u32>,
+    },
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" (process {pid})"))
+}
+
+impl WalError {
+    /// A stable name in snake case, finer than the public error codes.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::InvalidPath(_) => "invalid_path",
+            Self::Open { cause, .. } => system_kind(cause, "wal_open"),
+            Self::IsDirectory { .. } => "is_directory",
+            Self::NotRegularFile { .. } => "not_regular_file",
+            Self::Foreign { .. } => "wal_foreign",
+            Self::NewerVersion { .. } => "wal_newer_version",
+            Self::Corrupt { .. } => "wal_corrupt",
+            Self::Read { cause, .. } => system_kind(cause, "wal_read"),
+            Self::Append(cause) => system_kind(cause, "wal_append"),
+            Self::Flush(cause) => system_kind(cause, "wal_flush"),
+            Self::Recover { cause, .. } => system_kind(cause, "wal_recover"),
+            Self::BodyTooLarge { .. } => "wal_body_too_large",
+            Self::Poisoned { .. } => "poisoned",
+            Self::InUse { .. } => "wal_in_use",
+        }
+    }
+
+    /// The system's own words, where the system failed.
+    pub fn cause(&self) -> Option<&str> {
+        match self {
+            Self::Open { cause, .. }
+            | Self::Read { cause, .. }
+            | Self::Recover { cause, .. }
+            | Self::Append(cause)
+            | Self::Flush(cause) => Some(cause.text()),
+            Self::Poisoned { first } => first.cause(),
+            _ => None,
+        }
+    }
+
+    /// The file that is meant, where the text alone does not say it.
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::Open { file, .. }
+            | Self::IsDirectory { file }
+            | Self::NotRegularFile { file }
+            | Self::Foreign { file, .. }
+            | Self::NewerVersion { file, .. }
+            | Self::Corrupt { file, .. }
+            | Self::Read { file, .. }
+            | Self::Recover { file, .. }
+            | Self::InUse { file, .. } => Some(file),
+            Self::Poisoned { first } => first.file(),
+            _ => None,
+        }
+    }
+
+    /// Where in the file, in bytes, if that is known.
+    pub fn offset(&self) -> Option<u64> {
+        match self {
+            Self::Corrupt { offset, .. } | Self::Read { offset, .. } => Some(*offset),
+            _ => None,
+        }
+    }
+
+    /// Whether it means that there is no room, and the same call can succeed once there is.
+    pub fn is_full(&self) -> bool {
+        self.kind() == "disk_full"
+    }
+}
+
+fn system_kind(cause: &IoCause, otherwise: &'static str) -> &'static str {
+    if cause.is_full() {
+        return "disk_full";
+    }
+    match cause.kind {
+        io::ErrorKind::PermissionDenied => "permission_denied",
+        io::ErrorKind::NotFound => "directory_missing",
+        io::ErrorKind::NotADirectory => "not_a_directory",
+        io::ErrorKind::ReadOnlyFilesystem => "read_only",
+        _ => otherwise,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_phrases_are_used_and_the_system_text_is_kept() {
+        let cause = IoCause::from(io::Error::new(io::ErrorKind::StorageFull, "ENOSPC"));
+        let error = WalError::Append(cause);
+        assert_eq!(
+            error.to_string(),
+            "failed to append WAL record: no space left on device"
+        );
+        assert_eq!(error.kind(), "disk_full");
+        assert_eq!(error.cause(), Some("ENOSPC"));
+        let error = WalError::Open {
+            file: "data/x.wal".into(),
+            cause: io::Error::from(io::ErrorKind::NotFound).into(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "failed to open WAL path data/x.wal: directory does not exist"
+        );
+    }
+
+    #[test]
+    fn the_holder_is_named_where_it_is_known() {
+        let text = |pid| {
+            WalError::InUse {
+                file: String::new(),
+                pid,
+            }
+            .to_string()
+        };
+        assert_eq!(text(None), "WAL path is in use by another node");
+        assert_eq!(
+            text(Some(7)),
+            "WAL path is in use by another node (process 7)"
+        );
+    }
+}

@@ -1,0 +1,304 @@
+//! The bytes of a log: the header of the file and the header of a frame. Drawn in `docs/format.md`. Decoding
+//! meets any bytes without a panic and takes no memory.
+
+use crate::core::bytes::ByteReader;
+use crate::core::checksum::placed_crc;
+use crate::core::limits::VALUE_BYTES_MAX;
+
+/// The first bytes of every log. The first is no text, and the line ending breaks when a program that means
+/// well converts it: both are then told apart from a log at once.
+pub const FILE_MAGIC: [u8; 8] = *b"\x89SAWAL\r\n";
+
+/// The version of the format that this code writes.
+pub const FORMAT_VERSION: u16 = 1;
+
+/// How long the header of the file is, in bytes. The first frame follows it.
+pub const FILE_HEADER_BYTES: usize = 64;
+
+/// The first bytes of every frame. No byte of it is zero, so zeros never look like a frame.
+pub const FRAME_MAGIC: [u8; 4] = *b"\xfaSAF";
+
+/// How long the header of a frame is, in bytes. Its body follows.
+pub const FRAME_HEADER_BYTES: usize = 32;
+
+/// How long the checksum behind a body is, in bytes.
+pub const BODY_CHECKSUM_BYTES: usize = 4;
+
+/// Frames begin at multiples of this, so that looking for one tests an eighth of all offsets.
+pub const FRAME_ALIGNMENT: usize = 8;
+
+/// Longest body of a frame, in bytes: one operation with the largest value, and room for its key and all that
+/// belongs to it. A length is checked against it before memory is taken.
+pub const FRAME_BODY_BYTES_MAX: usize = VALUE_BYTES_MAX + (1 << 20);
+
+/// A reader that does not know the kind of a frame with this flag goes on behind it.
+pub const FLAG_MAY_BE_IGNORED: u8 = 1;
+
+/// What a frame is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum FrameKind {
+    /// A group of records, committed as one.
+    Group = 1,
+    /// Empty. Its header tells how far the log is known synced.
+    Watermark = 2,
+    /// Empty. The log was closed: all before it is synced.
+    Close = 3,
+}
+
+impl FrameKind {
+    /// The kind of a tag; `None` if this version does not know it.
+    pub fn of(tag: u8) -> Option<Self> {
+        match tag {
+            1 => Some(Self::Group),
+            2 => Some(Self::Watermark),
+            3 => Some(Self::Close),
+            _ => None,
+        }
+    }
+}
+
+/// The header of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileHeader {
+    /// The version of the format it is written in.
+    pub format_version: u16,
+    /// The oldest version that may read it.
+    pub minimum_reader_version: u16,
+    /// Random; in every checksum, so that nothing from elsewhere passes for a part of this file.
+    pub salt: u64,
+    /// The number of its first frame.
+    pub first_frame: u64,
+    /// Random; names the file.
+    pub file_id: [u8; 16],
+}
+
+/// Why the start of a file is no header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileHeaderError {
+    /// The file does not begin as a log does.
+    Foreign,
+    /// It begins as one, and the rest of the header is damaged or missing.
+    Damaged,
+    /// It is whole, and needs a reader of at least this version.
+    Newer(u16),
+}
+
+impl FileHeader {
+    /// The header of a new file in the current format.
+    pub fn new(salt: u64, file_id: [u8; 16], first_frame: u64) -> Self {
+        Self {
+            format_version: FORMAT_VERSION,
+            minimum_reader_version: FORMAT_VERSION,
+            salt,
+            first_frame,
+            file_id,
+        }
+    }
+
+    /// Its bytes.
+    pub fn encode(&self) -> [u8; FILE_HEADER_BYTES] {
+        let mut bytes = Vec::with_capacity(FILE_HEADER_BYTES);
+        bytes.extend_from_slice(&FILE_MAGIC);
+        bytes.extend_from_slice(&self.format_version.to_le_bytes());
+        bytes.extend_from_slice(&self.minimum_reader_version.to_le_bytes());
+        bytes.extend_from_slice(&[0; 4]);
+        bytes.extend_from_slice(&self.salt.to_le_bytes());
+        bytes.extend_from_slice(&self.first_frame.to_le_bytes());
+        bytes.extend_from_slice(&self.file_id);
+        bytes.extend_from_slice(&[0; 12]);
+        let checksum = placed_crc(self.salt, 0, &[&bytes]);
+        bytes.extend_from_slice(&checksum.to_le_bytes());
+        let mut header = [0; FILE_HEADER_BYTES];
+        header.copy_from_slice(&bytes);
+        header
+    }
+
+    /// Reads the header from the first bytes of a file; bytes behind it are left alone.
+    pub fn decode(bytes: &[u8]) -> Result<Self, FileHeaderError> {
+        if bytes.first_chunk() != Some(&FILE_MAGIC) {
+            return Err(FileHeaderError::Foreign);
+        }
+        let header = Self::fields(bytes).ok_or(FileHeaderError::Damaged)?;
+        // The place of the checksum and of the versions is the same in all versions to come.
+        if header.minimum_reader_version > FORMAT_VERSION {
+            return Err(FileHeaderError::Newer(header.minimum_reader_version));
+        }
+        if header.first_frame == 0 {
+            return Err(FileHeaderError::Damaged);
+        }
+        Ok(header)
+    }
+
+    fn fields(bytes: &[u8]) -> Option<Self> {
+        let mut reader = ByteReader::new(bytes.get(FILE_MAGIC.len()..FILE_HEADER_BYTES)?);
+        let format_version = reader.u16().ok()?;
+        let minimum_reader_version = reader.u16().ok()?;
+        reader.u32().ok()?;
+        let salt = reader.u64().ok()?;
+        let first_frame = reader.u64().ok()?;
+        let file_id = reader.array().ok()?;
+        reader.take(12).ok()?;
+        let checksum = reader.u32().ok()?;
+        let covered = bytes.get(..FILE_HEADER_BYTES - 4)?;
+        (placed_crc(salt, 0, &[covered]) == checksum).then_some(Self {
+            format_version,
+            minimum_reader_version,
+            salt,
+            first_frame,
+            file_id,
+        })
+    }
+}
+
+/// The header of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameHeader {
+    /// How long the body is, in bytes.
+    pub body_bytes: u32,
+    /// Its number: one more than the frame before it.
+    pub number: u64,
+    /// The highest frame that was known to survive a power cut when this was written; below `number`.
+    pub known_synced: u64,
+    /// A tag of [`FrameKind`], or of a newer version.
+    pub kind: u8,
+    /// Flags; unknown ones mean nothing, because what changes the meaning of a frame takes a new kind.
+    pub flags: u8,
+}
+
+impl FrameHeader {
+    /// Its bytes at `offset` of a file with that salt.
+    pub fn encode(&self, salt: u64, offset: u64) -> [u8; FRAME_HEADER_BYTES] {
+        let mut bytes = Vec::with_capacity(FRAME_HEADER_BYTES);
+        bytes.extend_from_slice(&FRAME_MAGIC);
+        bytes.extend_from_slice(&self.body_bytes.to_le_bytes());
+        bytes.extend_from_slice(&self.number.to_le_bytes());
+        bytes.extend_from_slice(&self.known_synced.to_le_bytes());
+        bytes.extend_from_slice(&[self.kind, self.flags, 0, 0]);
+        let checksum = placed_crc(salt, offset, &[&bytes]);
+        bytes.extend_from_slice(&checksum.to_le_bytes());
+        let mut header = [0; FRAME_HEADER_BYTES];
+        header.copy_from_slice(&bytes);
+        header
+    }
+
+    /// Reads a header that was written at `offset` of a file with that salt; `None` for anything else. Only
+    /// then may its length be trusted, which is within the limit.
+    pub fn decode(bytes: &[u8], salt: u64, offset: u64) -> Option<Self> {
+        let bytes = bytes.get(..FRAME_HEADER_BYTES)?;
+        let mut reader = ByteReader::new(bytes);
+        if reader.array().ok()? != FRAME_MAGIC {
+            return None;
+        }
+        let header = Self {
+            body_bytes: reader.u32().ok()?,
+            number: reader.u64().ok()?,
+            known_synced: reader.u64().ok()?,
+            kind: reader.u8().ok()?,
+            flags: reader.u8().ok()?,
+        };
+        reader.u16().ok()?;
+        let checksum = reader.u32().ok()?;
+        let covered = bytes.get(..FRAME_HEADER_BYTES - 4)?;
+        let sane = header.body_bytes as usize <= FRAME_BODY_BYTES_MAX
+            && header.known_synced < header.number;
+        (sane && placed_crc(salt, offset, &[covered]) == checksum).then_some(header)
+    }
+
+    /// How many bytes the whole frame takes: header, body, checksum and the zeros up to the next multiple of
+    /// [`FRAME_ALIGNMENT`].
+    pub fn frame_bytes(&self) -> usize {
+        frame_bytes(self.body_bytes as usize)
+    }
+}
+
+/// How many bytes a frame with a body of `body_bytes` takes in the file.
+pub const fn frame_bytes(body_bytes: usize) -> usize {
+    (FRAME_HEADER_BYTES + body_bytes + BODY_CHECKSUM_BYTES).next_multiple_of(FRAME_ALIGNMENT)
+}
+
+/// The body of a frame whose header held, out of the bytes of the whole frame; `None` if the body, its
+/// checksum or the zeros behind it are damaged or missing.
+pub fn decode_body<'a>(
+    frame: &'a [u8],
+    header: &FrameHeader,
+    salt: u64,
+    offset: u64,
+) -> Option<&'a [u8]> {
+    let frame = frame.get(..header.frame_bytes())?;
+    let (covered, rest) =
+        frame.split_at_checked(FRAME_HEADER_BYTES + header.body_bytes as usize)?;
+    let (checksum, padding) = rest.split_first_chunk::<BODY_CHECKSUM_BYTES>()?;
+    let whole = placed_crc(salt, offset, &[covered]) == u32::from_le_bytes(*checksum)
+        && padding.iter().all(|byte| *byte == 0);
+    whole.then(|| covered.get(FRAME_HEADER_BYTES..))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_file_header_reads_back(salt: u64, file_id: [u8; 16], first_frame in 1_u64..) {
+            let header = FileHeader::new(salt, file_id, first_frame);
+            prop_assert_eq!(FileHeader::decode(&header.encode()), Ok(header));
+        }
+
+        #[test]
+        fn a_frame_header_reads_back_only_where_it_was_written(
+            salt: u64, offset: u64, body_bytes in 0..=FRAME_BODY_BYTES_MAX, number in 1_u64..,
+            known: u64, kind: u8, flags: u8, other in 1_u64..,
+        ) {
+            let header = FrameHeader {
+                body_bytes: u32::try_from(body_bytes).unwrap(),
+                number, known_synced: known % number, kind, flags,
+            };
+            let bytes = header.encode(salt, offset);
+            prop_assert_eq!(FrameHeader::decode(&bytes, salt, offset), Some(header));
+            prop_assert_eq!(FrameHeader::decode(&bytes, salt, offset.wrapping_add(other)), None);
+            prop_assert_eq!(FrameHeader::decode(&bytes, salt.wrapping_add(other), offset), None);
+        }
+
+        #[test]
+        fn any_bytes_decode_without_a_panic(bytes: Vec<u8>, salt: u64, offset: u64, number in 1_u64..) {
+            let _ = FileHeader::decode(&bytes);
+            let mut file = FILE_MAGIC.to_vec();
+            file.extend_from_slice(&bytes);
+            prop_assert!(FileHeader::decode(&file).is_err());
+            prop_assert!(FrameHeader::decode(&bytes, salt, offset).is_none());
+            let header = FrameHeader {
+                body_bytes: u32::try_from(bytes.len()).unwrap(),
+                number, known_synced: 0, kind: 1, flags: 0,
+            };
+            let _ = decode_body(&bytes, &header, salt, offset);
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_told_from_a_damaged_one() {
+        let mut header = FileHeader::new(1, [2; 16], 1);
+        header.minimum_reader_version = FORMAT_VERSION + 1;
+        let mut bytes = header.encode();
+        assert_eq!(
+            FileHeader::decode(&bytes),
+            Err(FileHeaderError::Newer(FORMAT_VERSION + 1))
+        );
+        bytes[10] ^= 1;
+        assert_eq!(FileHeader::decode(&bytes), Err(FileHeaderError::Damaged));
+        assert_eq!(
+            FileHeader::decode(&bytes[..40]),
+            Err(FileHeaderError::Damaged)
+        );
+        assert_eq!(FileHeader::decode(b"hello"), Err(FileHeaderError::Foreign));
+        assert_eq!(FileHeader::decode(&[0; 64]), Err(FileHeaderError::Foreign));
+    }
+
+    #[test]
+    fn a_newer_format_that_older_readers_may_read_is_read() {
+        let mut header = FileHeader::new(1, [2; 16], 1);
+        header.format_version = FORMAT_VERSION + 1;
+        assert_eq!(FileHeader::decode(&header.encode()), Ok(header));
+    }
+}

@@ -1,0 +1,104 @@
+//! Where a frame is built: the body behind room for its header, so that appending is one write and no copy.
+
+use crate::core::checksum::placed_crc;
+
+use super::format::{FRAME_ALIGNMENT, FRAME_HEADER_BYTES, FrameHeader};
+
+/// A buffer that once held a frame larger than this is given back to the system when it is cleared: one large
+/// value must not keep its memory for the life of the log.
+const KEPT_BYTES_MAX: usize = 16 << 20;
+
+/// The body of a frame to come. Reusable.
+#[derive(Debug, Clone)]
+pub struct FrameBuffer {
+    bytes: Vec<u8>,
+}
+
+impl FrameBuffer {
+    /// An empty body.
+    pub fn new() -> Self {
+        Self {
+            bytes: vec![0; FRAME_HEADER_BYTES],
+        }
+    }
+
+    /// The vector to append the body to. It starts with the room for the header: append to it, and use
+    /// [`truncate`](Self::truncate) to take back what was appended.
+    pub fn body(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// What the body holds so far.
+    pub fn written(&self) -> &[u8] {
+        self.bytes.get(FRAME_HEADER_BYTES..).unwrap_or_default()
+    }
+
+    /// How long the body is so far, in bytes.
+    pub fn body_bytes(&self) -> usize {
+        self.bytes.len().saturating_sub(FRAME_HEADER_BYTES)
+    }
+
+    /// Whether the body holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.body_bytes() == 0
+    }
+
+    /// Cuts the body off at `body_bytes`; does nothing if it is no longer than that.
+    pub fn truncate(&mut self, body_bytes: usize) {
+        self.bytes.truncate(FRAME_HEADER_BYTES + body_bytes);
+    }
+
+    /// Empties the body.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT_BYTES_MAX);
+        self.bytes.resize(FRAME_HEADER_BYTES, 0);
+    }
+
+    /// Fills the header in, appends checksum and padding, and gives the whole frame as it belongs at
+    /// `offset`. The header says how long the body is.
+    pub(super) fn seal(&mut self, header: &FrameHeader, salt: u64, offset: u64) -> &[u8] {
+        if let Some(room) = self.bytes.first_chunk_mut::<FRAME_HEADER_BYTES>() {
+            *room = header.encode(salt, offset);
+        }
+        let checksum = placed_crc(salt, offset, &[&self.bytes]);
+        self.bytes.extend_from_slice(&checksum.to_le_bytes());
+        let whole = self.bytes.len().next_multiple_of(FRAME_ALIGNMENT);
+        self.bytes.resize(whole, 0);
+        &self.bytes
+    }
+}
+
+impl Default for FrameBuffer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::format::{decode_body, frame_bytes};
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_sealed_frame_reads_back(body: Vec<u8>, salt: u64, offset: u64, kind: u8) {
+            let mut buffer = FrameBuffer::new();
+            buffer.body().extend_from_slice(&body);
+            let header = FrameHeader {
+                body_bytes: u32::try_from(body.len()).unwrap(),
+                number: 7, known_synced: 5, kind, flags: 0,
+            };
+            let frame = buffer.seal(&header, salt, offset).to_vec();
+            prop_assert_eq!(frame.len(), frame_bytes(body.len()));
+            prop_assert_eq!(FrameHeader::decode(&frame, salt, offset), Some(header));
+            prop_assert_eq!(decode_body(&frame, &header, salt, offset), Some(body.as_slice()));
+            prop_assert_eq!(decode_body(&frame, &header, salt, offset ^ 8), None);
+            buffer.truncate(body.len());
+            prop_assert_eq!(buffer.written(), body.as_slice());
+            buffer.clear();
+            prop_assert!(buffer.is_empty());
+        }
+    }
+}

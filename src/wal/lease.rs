@@ -1,0 +1,73 @@
+//! The lease: random bytes in a file beside the log that no backup should hold. The log tells the same bytes;
+//! a log whose lease is missing or another's was copied or restored.
+
+use std::io;
+
+use crate::core::checksum::placed_crc;
+
+use super::storage::{Storage, read_full, replace_file};
+
+/// What the name of a log is followed by. The file says in plain words that it is not to be backed up.
+pub const LEASE_SUFFIX: &str = ".lease";
+
+/// The first bytes of the file, for whoever looks into it.
+const TEXT: &[u8; 44] = b"Softadastra lease 1: do not back this up.\r\n\n";
+
+const LEASE_BYTES: usize = TEXT.len() + 16 + 4;
+
+/// The bytes of the lease of that file name. `None` if there is no such file or it does not hold a lease,
+/// which both mean that the log is not the one that it was written for.
+///
+/// # Errors
+/// When the system cannot read the file.
+pub fn read(storage: &dyn Storage, name: &str) -> io::Result<Option<[u8; 16]>> {
+    let Some(file) = storage.open(name)? else {
+        return Ok(None);
+    };
+    let mut bytes = [0; LEASE_BYTES + 1];
+    let count = read_full(&*file, 0, &mut bytes)?;
+    Ok(decode(bytes.get(..count).unwrap_or_default()))
+}
+
+/// Writes the lease of that file name, replacing the one before; after a power cut there is one of the two.
+///
+/// # Errors
+/// When the system cannot write, sync or replace the file.
+pub fn write(storage: &dyn Storage, name: &str, lease: [u8; 16]) -> io::Result<()> {
+    let mut bytes = TEXT.to_vec();
+    bytes.extend_from_slice(&lease);
+    bytes.extend_from_slice(&placed_crc(0, 0, &[&bytes]).to_le_bytes());
+    replace_file(storage, name, &mut |file| file.write_at(0, &bytes))
+}
+
+fn decode(bytes: &[u8]) -> Option<[u8; 16]> {
+    let (covered, checksum) = bytes.split_last_chunk::<4>()?;
+    let (text, lease) = covered.split_first_chunk::<{ TEXT.len() }>()?;
+    let whole = text == TEXT && placed_crc(0, 0, &[covered]) == u32::from_le_bytes(*checksum);
+    whole.then(|| lease.try_into().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::storage_memory::MemoryStorage;
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_newest_lease_reads_back() {
+        let storage = MemoryStorage::new();
+        assert_eq!(read(&storage, "a.wal.lease").unwrap(), None);
+        write(&storage, "a.wal.lease", [1; 16]).unwrap();
+        write(&storage, "a.wal.lease", [2; 16]).unwrap();
+        assert_eq!(read(&storage, "a.wal.lease").unwrap(), Some([2; 16]));
+        let survived = storage.image().power_cut(7);
+        assert_eq!(read(&survived, "a.wal.lease").unwrap(), Some([2; 16]));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_decode_without_a_panic(bytes: Vec<u8>) {
+            prop_assert_eq!(decode(&bytes), None);
+        }
+    }
+}

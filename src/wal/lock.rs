@@ -1,0 +1,274 @@
+//! One log, one node: a lock that the system releases when its process dies, and a list of what this process
+//! holds, because two spellings of one file must not pass for two.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use parking_lot::Mutex;
+use same_file::Handle;
+
+use super::error::WalError;
+use super::storage_file::owner_only;
+
+/// What the name of a log is followed by. The file is never deleted: a lock on a file that another process
+/// has just deleted would hold nobody off.
+pub const LOCK_SUFFIX: &str = ".lock";
+
+/// Longest text of a process id that is believed, in bytes.
+const PID_TEXT_BYTES_MAX: u64 = 16;
+
+/// The files that this process holds, by identity: each log and each lock file.
+static HELD: Mutex<Vec<Held>> = Mutex::new(Vec::new());
+
+struct Held {
+    /// The lock file of the guard that holds it.
+    owner: PathBuf,
+    /// Keeps the file open, so that its identity cannot pass to another.
+    identity: Handle,
+}
+
+/// Holds a log for this node until it is dropped, or until the process ends in whatever way.
+#[derive(Debug)]
+pub struct LockGuard {
+    wal_path: PathBuf,
+    lock_path: PathBuf,
+    lock_file: File,
+}
+
+impl LockGuard {
+    /// Takes the lock of the log at `wal_path`, which need not exist yet. The path should be a resolved one,
+    /// so that all spellings of it name the same lock file.
+    ///
+    /// # Errors
+    /// [`WalError::InUse`] if another node holds it, in this process or in another, under this name or, as a
+    /// hard link, under another. The system's own error if the lock file cannot be made or locked.
+    pub fn acquire(wal_path: &Path) -> Result<Self, WalError> {
+        let lock_path = with_suffix(wal_path, LOCK_SUFFIX);
+        let failed = |error: io::Error| WalError::Open {
+            file: lock_path.display().to_string(),
+            cause: error.into(),
+        };
+        let mut held = HELD.lock();
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        owner_only(&mut options);
+        let mut lock_file = options.open(&lock_path).map_err(failed)?;
+        let identity = lock_file
+            .try_clone()
+            .and_then(Handle::from_file)
+            .map_err(failed)?;
+        if holds(&held, &identity) {
+            return Err(in_use(wal_path, Some(std::process::id())));
+        }
+        match lock_file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(in_use(wal_path, read_pid(&pid_path(&lock_path))));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        write_pid(&mut lock_file, &lock_path).map_err(failed)?;
+        let guard = Self {
+            wal_path: wal_path.to_path_buf(),
+            lock_path,
+            lock_file,
+        };
+        held.push(guard.entry(identity));
+        if let Err(error) = guard.claim(&mut held) {
+            // The guard's own drop takes the list.
+            drop(held);
+            return Err(error);
+        }
+        Ok(guard)
+    }
+
+    /// Holds the file that the log's name leads to now, beside what was held before: to be called once the log
+    /// was made, so that a hard link to it is known.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire).
+    pub fn claim_log(&self) -> Result<(), WalError> {
+        self.claim(&mut HELD.lock())
+    }
+
+    fn claim(&self, held: &mut Vec<Held>) -> Result<(), WalError> {
+        let failed = |error: io::Error| WalError::Open {
+            file: self.wal_path.display().to_string(),
+            cause: error.into(),
+        };
+        let file = match OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&self.wal_path)
+        {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        };
+        let identity = Handle::from_file(file).map_err(failed)?;
+        if let Some(holder) = held.iter().find(|entry| entry.identity == identity) {
+            return if holder.owner == self.lock_path {
+                Ok(())
+            } else {
+                Err(in_use(&self.wal_path, Some(std::process::id())))
+            };
+        }
+        lock_log(&identity).map_err(|error| match error {
+            TryLockError::WouldBlock => in_use(&self.wal_path, None),
+            TryLockError::Error(error) => failed(error),
+        })?;
+        held.push(self.entry(identity));
+        Ok(())
+    }
+
+    fn entry(&self, identity: Handle) -> Held {
+        Held {
+            owner: self.lock_path.clone(),
+            identity,
+        }
+    }
+}
+
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        let mut held = HELD.lock();
+        held.retain(|entry| entry.owner != self.lock_path);
+        // Said in words because the system would only do it once the last copy of the handle is closed; a
+        // failure leaves it to that.
+        let _ = self.lock_file.unlock();
+    }
+}
+
+/// Locks the log itself too, so that another process that comes by a hard link, and so by another lock file,
+/// is held off as well.
+#[cfg(unix)]
+fn lock_log(identity: &Handle) -> Result<(), TryLockError> {
+    identity.as_file().try_lock()
+}
+
+/// On Windows a lock keeps even its own process from reading the file through another handle.
+#[cfg(not(unix))]
+fn lock_log(_identity: &Handle) -> Result<(), TryLockError> {
+    Ok(())
+}
+
+fn holds(held: &[Held], identity: &Handle) -> bool {
+    held.iter().any(|entry| entry.identity == *identity)
+}
+
+fn in_use(wal_path: &Path, pid: Option<u32>) -> WalError {
+    WalError::InUse {
+        file: wal_path.display().to_string(),
+        pid,
+    }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// The file that tells who holds the lock: the lock file itself.
+#[cfg(not(windows))]
+fn pid_path(lock_path: &Path) -> PathBuf {
+    lock_path.to_path_buf()
+}
+
+/// The file that tells who holds the lock: one beside the lock file, which nobody else can read on Windows
+/// while it is locked.
+#[cfg(windows)]
+fn pid_path(lock_path: &Path) -> PathBuf {
+    with_suffix(lock_path, ".pid")
+}
+
+fn read_pid(path: &Path) -> Option<u32> {
+    let file = OpenOptions::new().read(true).open(path).ok()?;
+    let mut text = String::new();
+    file.take(PID_TEXT_BYTES_MAX)
+        .read_to_string(&mut text)
+        .ok()?;
+    text.trim().parse().ok()
+}
+
+#[cfg(not(windows))]
+fn write_pid(lock_file: &mut File, _lock_path: &Path) -> io::Result<()> {
+    write_pid_into(lock_file)
+}
+
+#[cfg(windows)]
+fn write_pid(_lock_file: &mut File, lock_path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    write_pid_into(&mut options.open(pid_path(lock_path))?)
+}
+
+fn write_pid_into(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(path: &Path) -> Option<u32> {
+        match LockGuard::acquire(path) {
+            Err(WalError::InUse { pid, .. }) => pid,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_log_is_held_once_and_again_after_it_was_let_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wal");
+        let guard = LockGuard::acquire(&path).unwrap();
+        assert_eq!(refused(&path), Some(std::process::id()));
+        drop(guard);
+        assert!(folder.path().join("a.wal.lock").exists());
+        LockGuard::acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn another_name_of_the_same_log_is_held_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("a.wal"), folder.path().join("b.wal"));
+        let guard = LockGuard::acquire(&path).unwrap();
+        std::fs::write(&path, "log").unwrap();
+        guard.claim_log().unwrap();
+        guard.claim_log().unwrap();
+        std::fs::hard_link(&path, &link).unwrap();
+        assert_eq!(refused(&link), Some(std::process::id()));
+        drop(guard);
+        let other = LockGuard::acquire(&link).unwrap();
+        assert_eq!(refused(&path), Some(std::process::id()));
+        drop(other);
+        LockGuard::acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn another_spelling_of_the_same_lock_file_is_held_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let _guard = LockGuard::acquire(&folder.path().join("a.wal")).unwrap();
+        let spelled = folder.path().join(".").join("a.wal");
+        assert_eq!(refused(&spelled), Some(std::process::id()));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_of_another_process_is_told_with_its_pid() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wal");
+        // What another process looks like from here: a lock that is not in the list of this one.
+        let lock = with_suffix(&path, LOCK_SUFFIX);
+        std::fs::write(&lock, "4242\n").unwrap();
+        let holder = OpenOptions::new().write(true).open(&lock).unwrap();
+        holder.lock().unwrap();
+        assert_eq!(refused(&path), Some(4242));
+        drop(holder);
+        LockGuard::acquire(&path).unwrap();
+    }
+}

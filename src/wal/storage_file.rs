@@ -1,0 +1,247 @@
+//! The real disk: positioned reads and writes on files of one directory.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::storage::{Storage, StorageFile};
+
+/// A directory of the file system.
+#[derive(Debug, Clone)]
+pub struct FileStorage {
+    directory: PathBuf,
+    shown: PathBuf,
+}
+
+impl FileStorage {
+    /// The files of `directory`, which should be absolute, so that a program that changes its working
+    /// directory keeps its log. `shown` is the directory as the user spelled it, for messages.
+    pub fn new(directory: impl Into<PathBuf>, shown: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            shown: shown.into(),
+        }
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}
+
+impl Storage for FileStorage {
+    fn open(&self, name: &str) -> io::Result<Option<Box<dyn StorageFile>>> {
+        let path = self.directory.join(name);
+        // Looked at before it is opened: opening a pipe would wait for its other end.
+        match fs::metadata(&path) {
+            Ok(found) if !found.is_file() => return Err(not_regular()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        if !file.metadata()?.is_file() {
+            return Err(not_regular());
+        }
+        Ok(Some(Box::new(DiskFile(file))))
+    }
+
+    fn create(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        owner_only(&mut options);
+        let file = options.open(self.directory.join(name))?;
+        Ok(Box::new(DiskFile(file)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.directory.join(from), self.directory.join(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.directory.join(name))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file()
+                && let Ok(name) = entry.file_name().into_string()
+            {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    fn sync_directory(&self) -> io::Result<()> {
+        sync_directory(&self.directory)
+    }
+
+    fn shown(&self, name: &str) -> String {
+        self.shown.join(name).to_string_lossy().into_owned()
+    }
+}
+
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
+}
+
+/// Makes a new file readable and writable by its owner alone.
+#[cfg(unix)]
+pub(super) fn owner_only(options: &mut OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt;
+    options.mode(0o600);
+}
+
+/// Windows gives a new file the access list of its directory; there is no mode to narrow.
+#[cfg(not(unix))]
+pub(super) fn owner_only(_options: &mut OpenOptions) {}
+
+/// Makes the names in a directory durable.
+#[cfg(unix)]
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+    let handle = OpenOptions::new().read(true).open(directory)?;
+    match handle.sync_all() {
+        // Some network and user-space file systems have no such operation; there is nothing to wait for.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+            ) =>
+        {
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+/// Windows has no sync of a directory: NTFS journals creates and renames in order by itself, and flushing the
+/// handle of a directory asks for rights that an ordinary process lacks.
+#[cfg(not(unix))]
+pub(super) fn sync_directory(_directory: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+struct DiskFile(File);
+
+impl StorageFile for DiskFile {
+    fn len(&self) -> io::Result<u64> {
+        self.0.metadata().map(|metadata| metadata.len())
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match positioned_read(&self.0, offset, buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut at = offset;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match positioned_write(&self.0, at, rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    at += count as u64;
+                    rest = rest.get(count..).unwrap_or_default();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.0.set_len(bytes)
+    }
+}
+
+#[cfg(unix)]
+fn positioned_read(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
+}
+
+#[cfg(unix)]
+fn positioned_write(file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::write_at(file, bytes, offset)
+}
+
+#[cfg(windows)]
+fn positioned_read(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn positioned_write(file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_write(file, bytes, offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_reads_back_what_was_written_where_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = FileStorage::new(folder.path(), "data");
+        assert!(storage.open("a").unwrap().is_none());
+        let file = storage.create("a").unwrap();
+        assert!(storage.create("a").is_err());
+        file.write_at(3, b"abc").unwrap();
+        file.sync_data().unwrap();
+        assert_eq!(file.len().unwrap(), 6);
+        let mut bytes = [9; 8];
+        assert_eq!(file.read_at(0, &mut bytes).unwrap(), 6);
+        assert_eq!(&bytes[..6], b"\0\0\0abc");
+        file.set_len(4).unwrap();
+        file.sync_all().unwrap();
+        drop(file);
+        storage.create("b").unwrap();
+        storage.rename("a", "b").unwrap();
+        storage.sync_directory().unwrap();
+        assert_eq!(storage.list().unwrap(), ["b"]);
+        assert_eq!(storage.open("b").unwrap().unwrap().len().unwrap(), 4);
+        storage.remove("b").unwrap();
+        assert!(storage.list().unwrap().is_empty());
+        assert_eq!(
+            storage.shown("b"),
+            Path::new("data").join("b").to_string_lossy()
+        );
+    }
+
+    #[test]
+    fn a_directory_is_not_opened_as_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("d")).unwrap();
+        let storage = FileStorage::new(folder.path(), "");
+        assert!(storage.open("d").is_err());
+        assert!(storage.list().unwrap().is_empty());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_file_belongs_to_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        FileStorage::new(folder.path(), "").create("a").unwrap();
+        let mode = fs::metadata(folder.path().join("a"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,222 @@
+//! One file of the disk: what is durable of it, what the system sees, and how it got from one to the other.
+
+use std::sync::Arc;
+
+use super::content::Content;
+use super::image::Choices;
+
+/// What the disk writes whole or not at all.
+pub(super) const SECTOR_BYTES: usize = 512;
+
+const SECTOR: u64 = SECTOR_BYTES as u64;
+
+#[derive(Clone)]
+enum Pending {
+    Write { offset: u64, bytes: Arc<[u8]> },
+    SetLen(u64),
+}
+
+/// A file. Its name is the disk's business.
+#[derive(Clone, Default)]
+pub(super) struct Node {
+    /// What a power cut leaves at least.
+    durable: Content,
+    /// What the system saw when the last sync ended. It differs from `durable` where a sync failed.
+    base: Content,
+    /// What the system sees.
+    seen: Content,
+    /// What led from `base` to `seen`.
+    pending: Vec<Pending>,
+    /// The least length it had since its length was last made durable.
+    cut_to: Option<u64>,
+}
+
+impl Node {
+    pub(super) fn durable(bytes: &[u8]) -> Self {
+        let content = Content::of(bytes);
+        Self {
+            durable: content.clone(),
+            base: content.clone(),
+            seen: content,
+            pending: Vec::new(),
+            cut_to: None,
+        }
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.seen.len()
+    }
+
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.seen.to_vec()
+    }
+
+    pub(super) fn read(&self, offset: u64, buffer: &mut [u8]) -> usize {
+        self.seen.read(offset, buffer)
+    }
+
+    pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.seen.write(offset, bytes);
+        self.pending.push(Pending::Write {
+            offset,
+            bytes: bytes.into(),
+        });
+    }
+
+    pub(super) fn set_len(&mut self, len: u64) {
+        self.seen.set_len(len);
+        self.pending.push(Pending::SetLen(len));
+        self.cut_to = Some(self.cut_to.map_or(len, |least| least.min(len)));
+    }
+
+    /// Makes what was written since the last sync durable: within the durable length, or with the length.
+    pub(super) fn sync(&mut self, length_too: bool) {
+        if length_too {
+            if let Some(least) = self.cut_to.take() {
+                self.durable.set_len(self.durable.len().min(least));
+            }
+            self.durable.set_len(self.seen.len());
+        }
+        let within = self.durable.len();
+        for pending in &self.pending {
+            if let Pending::Write { offset, bytes } = pending {
+                let (start, end) = sectors(*offset, bytes.len());
+                self.durable.take_over(&self.seen, start, end.min(within));
+            }
+        }
+        self.pending.clear();
+        self.base = self.seen.clone();
+        if self.seen.len() > within {
+            // Still waits for a sync of the length.
+            let mut tail = vec![0; usize::try_from(self.seen.len() - within).unwrap_or(usize::MAX)];
+            self.seen.read(within, &mut tail);
+            self.base.set_len(within);
+            self.pending.push(Pending::Write {
+                offset: within,
+                bytes: tail.into(),
+            });
+        } else if self.seen.len() < within {
+            self.base = self.durable.clone();
+            self.pending.push(Pending::SetLen(self.seen.len()));
+        }
+    }
+
+    /// A sync failed: what was written stays readable, and nothing remembers that it is not durable. Lengths
+    /// are kept in the journal of the file system and are not forgotten.
+    pub(super) fn forget_pending(&mut self) {
+        self.pending.clear();
+        self.base = self.seen.clone();
+        self.cut_to = Some(self.cut_to.unwrap_or(u64::MAX).min(self.seen.len()));
+    }
+
+    /// One of the states that a power cut may leave, all of it durable.
+    pub(super) fn after_power_cut(&self, choices: &mut Choices) -> Self {
+        let mut left = self.durable.clone();
+        let mut seen = self.base.clone();
+        let habit = choices.habit();
+        for pending in &self.pending {
+            match pending {
+                Pending::SetLen(len) => {
+                    seen.set_len(*len);
+                    if choices.happens(habit) {
+                        left.set_len(*len);
+                    }
+                }
+                Pending::Write { offset, bytes } => {
+                    seen.write(*offset, bytes);
+                    // The length may reach the disk before any of the bytes.
+                    if seen.len() > left.len() && choices.happens(habit) {
+                        left.set_len(seen.len());
+                    }
+                    let (mut at, end) = sectors(*offset, bytes.len());
+                    while at < end {
+                        if choices.happens(habit) {
+                            left.take_over(&seen, at, at + SECTOR);
+                        }
+                        at += SECTOR;
+                    }
+                }
+            }
+        }
+        Self {
+            durable: left.clone(),
+            base: left.clone(),
+            seen: left,
+            pending: Vec::new(),
+            cut_to: None,
+        }
+    }
+}
+
+/// The offsets of the sectors that hold a stretch of bytes.
+fn sectors(offset: u64, count: usize) -> (u64, u64) {
+    let end = offset + count as u64;
+    (offset / SECTOR * SECTOR, end.next_multiple_of(SECTOR))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything that a power cut may leave of one-sector-long files, over many tries.
+    fn outcomes(node: &Node) -> std::collections::BTreeSet<Vec<u8>> {
+        (0..400)
+            .map(|seed| node.after_power_cut(&mut Choices::new(seed)).bytes())
+            .collect()
+    }
+
+    #[test]
+    fn what_was_synced_stays_and_the_rest_may_be_any_state_of_its_sector() {
+        let mut node = Node::durable(b"aaaa");
+        node.write(0, b"b");
+        node.sync(false);
+        node.write(1, b"c");
+        node.write(2, b"d");
+        let expected = [&b"baaa"[..], b"bcaa", b"bcda"];
+        assert_eq!(outcomes(&node), expected.map(<[u8]>::to_vec).into());
+    }
+
+    #[test]
+    fn sectors_are_written_in_any_order() {
+        let mut node = Node::durable(&[0; 1024]);
+        node.write(0, &[1]);
+        node.write(512, &[2]);
+        let states: std::collections::BTreeSet<_> = outcomes(&node)
+            .into_iter()
+            .map(|bytes| (bytes[0], bytes[512]))
+            .collect();
+        assert_eq!(states.len(), 4);
+    }
+
+    #[test]
+    fn a_length_waits_for_the_sync_of_all() {
+        let mut node = Node::durable(b"");
+        node.write(0, b"abc");
+        node.sync(false);
+        assert!(outcomes(&node).contains(&b""[..].to_vec()));
+        node.sync(true);
+        assert_eq!(outcomes(&node), [b"abc".to_vec()].into());
+        node.set_len(1);
+        node.sync(false);
+        assert_eq!(outcomes(&node), [b"abc".to_vec(), b"a".to_vec()].into());
+        node.set_len(2);
+        node.sync(true);
+        assert_eq!(outcomes(&node), [b"a\0".to_vec()].into());
+    }
+
+    #[test]
+    fn what_a_failed_sync_lost_comes_back_only_when_it_is_written_anew() {
+        let mut node = Node::durable(b"aaaa");
+        node.write(0, b"b");
+        node.forget_pending();
+        node.sync(true);
+        assert_eq!(node.bytes(), b"baaa");
+        assert_eq!(outcomes(&node), [b"aaaa".to_vec()].into());
+        node.write(3, b"c");
+        node.sync(true);
+        assert_eq!(outcomes(&node), [b"baac".to_vec()].into());
+    }
+}

@@ -1,0 +1,64 @@
+//! Tests of the log as a whole, over the disk in memory and over a real one.
+
+mod crash;
+mod damage;
+mod faults;
+mod recovering;
+mod running;
+
+use super::error::WalError;
+use super::frame_buffer::FrameBuffer;
+use super::log::Log;
+use super::recovery::Recovery;
+use super::storage::Storage;
+use super::storage_memory::MemoryStorage;
+
+const NAME: &str = "a.wal";
+
+type Bodies = Vec<Vec<u8>>;
+
+/// Opens the log; gives the groups in it too.
+fn open(storage: &dyn Storage) -> Result<(Log, Recovery, Bodies), WalError> {
+    let mut bodies = Bodies::new();
+    let mut last = 0;
+    let (log, recovery) = Log::open(storage, NAME, 0x5a17, [7; 16], &mut |frame| {
+        assert!(frame.number > last);
+        last = frame.number;
+        bodies.push(frame.body.to_vec());
+        Ok::<_, WalError>(())
+    })?;
+    Ok((log, recovery, bodies))
+}
+
+fn append(log: &mut Log, body: &[u8]) -> Result<u64, WalError> {
+    let mut buffer = FrameBuffer::new();
+    buffer.body().extend_from_slice(body);
+    log.append(&mut buffer)
+}
+
+/// A body that no other number has.
+fn body(number: usize, bytes: usize) -> Vec<u8> {
+    let text = format!("{number}/{bytes};");
+    text.bytes().cycle().take(bytes.max(text.len())).collect()
+}
+
+/// A log with these bodies, each synced, as it is after its process was killed.
+fn synced_log(bodies: &[Vec<u8>]) -> MemoryStorage {
+    let storage = MemoryStorage::new();
+    let (mut log, _, _) = open(&storage).unwrap();
+    for body in bodies {
+        append(&mut log, body).unwrap();
+        log.sync().unwrap();
+    }
+    storage
+}
+
+/// The bytes of the log.
+fn bytes(storage: &MemoryStorage) -> Vec<u8> {
+    storage.image().file(NAME).unwrap()
+}
+
+/// A disk on which the log has these bytes.
+fn with_bytes(bytes: Vec<u8>) -> MemoryStorage {
+    MemoryStorage::from_files([(NAME.to_owned(), bytes)])
+}

@@ -1,0 +1,223 @@
+//! What opening makes of files that are no logs, of unfinished ends, and of frames from newer versions.
+
+use super::super::error::WalError;
+use super::super::format::{
+    FILE_HEADER_BYTES, FLAG_MAY_BE_IGNORED, FORMAT_VERSION, FileHeader, FrameHeader, FrameKind,
+};
+use super::super::frame_buffer::FrameBuffer;
+use super::super::log::Log;
+use super::super::recovery::TornTail;
+use super::super::storage::Storage;
+use super::{NAME, append, body, bytes, open, synced_log, with_bytes};
+
+/// Opening fails with that kind, and nothing on the disk is different.
+fn refused(file: Vec<u8>, kind: &str) -> WalError {
+    let storage = with_bytes(file.clone());
+    let error = open(&storage).unwrap_err();
+    assert_eq!(error.kind(), kind, "{error}");
+    assert_eq!(
+        Log::probe(&storage, NAME).is_err(),
+        kind != "wal_corrupt" || error.offset() == Some(0)
+    );
+    assert_eq!(bytes(&storage), file);
+    assert_eq!(storage.image().names(), [NAME]);
+    error
+}
+
+#[test]
+fn a_file_that_is_not_a_log_is_refused_and_left_as_it_is() {
+    refused(Vec::new(), "wal_foreign");
+    refused(b"x".to_vec(), "wal_foreign");
+    refused(b"{\"name\":\"somebody's\"}".repeat(100), "wal_foreign");
+    refused(vec![0; 70_000], "wal_foreign");
+}
+
+#[test]
+fn a_damaged_header_and_a_newer_version_are_told_apart() {
+    let whole = bytes(&synced_log(&[body(0, 10)]));
+    let error = refused(whole[..40].to_vec(), "wal_corrupt");
+    assert_eq!(error.to_string(), "corrupted WAL record at byte offset 0");
+    assert_eq!(error.file(), Some(NAME));
+    let mut header = FileHeader::decode(&whole).unwrap();
+    header.minimum_reader_version = FORMAT_VERSION + 1;
+    let mut newer = whole;
+    newer[..FILE_HEADER_BYTES].copy_from_slice(&header.encode());
+    refused(newer, "wal_newer_version");
+}
+
+/// The log of `synced_log` and a frame of that kind and with those flags at its end.
+fn with_frame(kind: u8, flags: u8) -> Vec<u8> {
+    let storage = synced_log(&[body(0, 10)]);
+    let (log, _, _) = open(&storage).unwrap();
+    let header = FrameHeader {
+        body_bytes: 3,
+        number: 2,
+        known_synced: 1,
+        kind,
+        flags,
+    };
+    let mut buffer = FrameBuffer::new();
+    buffer.body().extend_from_slice(b"new");
+    let frame = buffer.seal(&header, log.header().salt, log.used_bytes());
+    let mut file = bytes(&storage);
+    let at = usize::try_from(log.used_bytes()).unwrap();
+    file[at..at + frame.len()].copy_from_slice(frame);
+    file
+}
+
+#[test]
+fn an_unknown_kind_is_passed_over_only_when_it_says_that_it_may_be() {
+    let storage = with_bytes(with_frame(200, FLAG_MAY_BE_IGNORED));
+    let (mut log, recovery, bodies) = open(&storage).unwrap();
+    assert_eq!((recovery.frames, bodies.len()), (2, 1));
+    assert_eq!(append(&mut log, b"next").unwrap(), 3);
+    let storage = with_bytes(with_frame(200, 0));
+    let before = bytes(&storage);
+    assert_eq!(open(&storage).unwrap_err().kind(), "wal_newer_version");
+    assert_eq!(bytes(&storage), before);
+}
+
+#[test]
+fn an_unfinished_end_is_kept_aside_cut_off_and_told() {
+    let storage = synced_log(&[body(0, 10), body(1, 10)]);
+    let mut file = bytes(&storage);
+    let (mut log, _, _) = open(&storage).unwrap();
+    let start = log.used_bytes();
+    append(&mut log, &body(2, 300)).unwrap();
+    let whole = bytes(&storage);
+    let (from, to) = (
+        usize::try_from(start).unwrap(),
+        usize::try_from(start).unwrap() + 200,
+    );
+    file[from..to].copy_from_slice(&whole[from..to]);
+    let storage = with_bytes(file);
+    let (mut log, recovery, bodies) = open(&storage).unwrap();
+    assert_eq!(bodies, [body(0, 10), body(1, 10)]);
+    assert!(!recovery.clean_close);
+    let torn = TornTail {
+        offset: start,
+        bytes: 200,
+        kept_as: "a.wal.torn".to_owned(),
+    };
+    assert_eq!(recovery.torn, Some(torn));
+    let kept = storage.image().file("a.wal.torn").unwrap();
+    assert_eq!(kept, whole[from..to]);
+    append(&mut log, &body(3, 10)).unwrap();
+    log.close().unwrap();
+    let (_, recovery, bodies) = open(&storage).unwrap();
+    assert_eq!((recovery.torn, bodies.len()), (None, 3));
+    assert_eq!(storage.image().file("a.wal.torn").unwrap(), kept);
+    assert_eq!(storage.list().unwrap().len(), 2);
+}
+
+#[test]
+fn damage_below_a_known_sync_is_refused_with_its_offset() {
+    let storage = synced_log(&[body(0, 100), body(1, 100), body(2, 100)]);
+    let mut file = bytes(&storage);
+    file[FILE_HEADER_BYTES + 40] ^= 1;
+    let error = refused(file, "wal_corrupt");
+    assert_eq!(error.to_string(), "corrupted WAL record at byte offset 64");
+}
+
+#[test]
+fn damage_to_the_last_group_is_told_by_a_watermark_or_a_clean_close() {
+    for close in [false, true] {
+        let storage = synced_log(&[body(0, 100)]);
+        let (mut log, _, _) = open(&storage).unwrap();
+        if close {
+            log.close().unwrap();
+        } else {
+            log.watermark().unwrap();
+        }
+        let mut file = bytes(&storage);
+        file[FILE_HEADER_BYTES + 40] ^= 1;
+        refused(file, "wal_corrupt");
+    }
+}
+
+#[test]
+fn frames_that_nothing_tells_to_be_synced_are_written_anew() {
+    let storage = synced_log(&[body(0, 10), body(1, 10)]);
+    let (mut log, _, _) = open(&storage).unwrap();
+    // Enough that the reader has to look for the first of them, from a mark before it.
+    for number in 2..900 {
+        append(&mut log, &body(number, 300)).unwrap();
+        if number == 600 {
+            log.sync().unwrap();
+        }
+    }
+    drop(log);
+    let before = bytes(&storage);
+    let (_, recovery, bodies) = open(&storage).unwrap();
+    assert_eq!(bodies.len(), 900);
+    assert_eq!(recovery.known_synced, 601);
+    assert_eq!(recovery.rewritten_frames, 900 - 601);
+    assert_eq!(bytes(&storage), before);
+    let survived = storage.image().power_cut(1);
+    assert_eq!(open(&survived).unwrap().2, bodies);
+}
+
+#[test]
+fn what_a_failed_sync_lost_is_durable_after_the_next_opening() {
+    let storage = synced_log(&[body(0, 10)]);
+    let (mut log, _, _) = open(&storage).unwrap();
+    append(&mut log, &body(1, 10)).unwrap();
+    storage.fail_call(
+        storage.calls() + 1,
+        super::super::storage_memory::Fault::Fail(std::io::ErrorKind::Other),
+    );
+    assert!(log.sync().is_err());
+    drop(log);
+    let (_, _, bodies) = open(&storage).unwrap();
+    assert_eq!(bodies.len(), 2, "the system still shows it");
+    for seed in 0..50 {
+        let survived = storage.image().power_cut(seed);
+        assert_eq!(open(&survived).unwrap().2, bodies);
+    }
+}
+
+#[test]
+fn a_visitor_ends_the_opening_with_its_own_error() {
+    #[derive(Debug, PartialEq)]
+    enum Refusal {
+        Mine(u64),
+        Log(WalError),
+    }
+    impl From<WalError> for Refusal {
+        fn from(error: WalError) -> Self {
+            Self::Log(error)
+        }
+    }
+    let storage = synced_log(&[body(0, 10), body(1, 10)]);
+    let before = bytes(&storage);
+    let outcome = Log::open(&storage, NAME, 1, [0; 16], &mut |frame| {
+        if frame.number == 2 {
+            return Err(Refusal::Mine(frame.offset));
+        }
+        Ok(())
+    });
+    assert!(matches!(outcome, Err(Refusal::Mine(at)) if at > 64));
+    assert_eq!(bytes(&storage), before);
+    let foreign = with_bytes(Vec::new());
+    let outcome = Log::open(&foreign, NAME, 1, [0; 16], &mut |_| Ok(()));
+    assert!(matches!(outcome, Err(Refusal::Log(_))));
+}
+
+#[test]
+fn a_close_mark_is_only_believed_to_be_durable_when_the_file_ends_with_it() {
+    let storage = synced_log(&[body(0, 10)]);
+    let (log, _, _) = open(&storage).unwrap();
+    log.close().unwrap();
+    let mut file = bytes(&storage);
+    file.resize(file.len() + 4096, 0);
+    let (_, recovery, _) = open(&with_bytes(file)).unwrap();
+    assert!(recovery.clean_close);
+    assert_eq!((recovery.known_synced, recovery.rewritten_frames), (1, 1));
+    let storage = synced_log(&[]);
+    let (log, _, _) = open(&storage).unwrap();
+    log.close().unwrap();
+    let closed = [FrameKind::Close as u8];
+    let file = bytes(&storage);
+    let header = FrameHeader::decode(&file[FILE_HEADER_BYTES..], 0x5a17, 64).unwrap();
+    assert_eq!([header.kind], closed);
+}
