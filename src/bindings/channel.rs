@@ -61,7 +61,10 @@ impl<T: Arguments> Channel<T> {
         }
         // SAFETY: the function was made a moment ago, on this thread.
         unsafe { sys::napi_unref_threadsafe_function(env, raw) };
-        Some(Self { open: Mutex::new(Some(Raw(raw))), carries: std::marker::PhantomData })
+        Some(Self {
+            open: Mutex::new(Some(Raw(raw))),
+            carries: std::marker::PhantomData,
+        })
     }
 
     /// Calls the function with `value`, on its own thread, some time later. After the close nothing happens.

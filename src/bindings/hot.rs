@@ -129,8 +129,22 @@ impl Hot {
             // SAFETY: the data is a reference of its own, given back by the finalizer.
             unsafe {
                 let length = isize::try_from(name.count_bytes()).unwrap_or(0);
-                sys::napi_create_function(env, name.as_ptr(), length, Some(callback), data, &mut function);
-                sys::napi_add_finalizer(env, function, data, Some(forget), ptr::null_mut(), ptr::null_mut());
+                sys::napi_create_function(
+                    env,
+                    name.as_ptr(),
+                    length,
+                    Some(callback),
+                    data,
+                    &mut function,
+                );
+                sys::napi_add_finalizer(
+                    env,
+                    function,
+                    data,
+                    Some(forget),
+                    ptr::null_mut(),
+                    ptr::null_mut(),
+                );
                 sys::napi_set_named_property(env, object, name.as_ptr(), function);
             }
         }
@@ -164,16 +178,28 @@ impl Hot {
     }
 
     fn check(&self) -> Result<(), Refused> {
-        if self.is_open.load(Ordering::Acquire) { Ok(()) } else { Err(Refused::NotOpen) }
+        if self.is_open.load(Ordering::Acquire) {
+            Ok(())
+        } else {
+            Err(Refused::NotOpen)
+        }
     }
 
     fn check_write(&self) -> Result<(), Refused> {
         self.check()?;
-        if self.node.refusal().is_some() { Err(Refused::Poisoned) } else { Ok(()) }
+        if self.node.refusal().is_some() {
+            Err(Refused::Poisoned)
+        } else {
+            Ok(())
+        }
     }
 
     fn check_value(&self, value: &[u8]) -> Result<(), Refused> {
-        if value.len() > self.node.value_bytes_max() { Err(Refused::ValueTooLarge) } else { Ok(()) }
+        if value.len() > self.node.value_bytes_max() {
+            Err(Refused::ValueTooLarge)
+        } else {
+            Ok(())
+        }
     }
 
     /// A ticket was given to JavaScript: the process stays alive until it is settled.
@@ -213,7 +239,14 @@ unsafe fn call<const N: usize>(
     let mut data = ptr::null_mut();
     // SAFETY: there is room for as many arguments as are asked for; missing ones become `undefined`.
     unsafe {
-        sys::napi_get_cb_info(env, info, &mut count, arguments.as_mut_ptr(), ptr::null_mut(), &mut data);
+        sys::napi_get_cb_info(
+            env,
+            info,
+            &mut count,
+            arguments.as_mut_ptr(),
+            ptr::null_mut(),
+            &mut data,
+        );
     }
     // SAFETY: the function that is called holds the reference that its data points to.
     let hot = unsafe { &*data.cast::<Hot>() };
@@ -229,7 +262,10 @@ unsafe fn call<const N: usize>(
     }
 }
 
-#[allow(clippy::cast_precision_loss, reason = "tickets and sizes stay far below 2^53")]
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "tickets and sizes stay far below 2^53"
+)]
 unsafe fn number(env: sys::napi_env, number: u64) -> sys::napi_value {
     let mut value = ptr::null_mut();
     // SAFETY: the out-pointer is valid.
@@ -251,7 +287,9 @@ unsafe fn with_value<R>(
         return Ok(unsafe { with_text(env, value, |text| read(text, text.is_ascii())) }?);
     }
     // SAFETY: no JavaScript runs before the bytes were read.
-    unsafe { bytes_of(env, value) }.map(|bytes| read(bytes, false)).ok_or(Refused::WrongType)
+    unsafe { bytes_of(env, value) }
+        .map(|bytes| read(bytes, false))
+        .ok_or(Refused::WrongType)
 }
 
 unsafe fn put_operation(
@@ -338,7 +376,9 @@ unsafe fn with_key<R>(
     let outcome = unsafe {
         with_text(env, key, |key| {
             crate::store::operation::check_key(key)?;
-            let place = stored.get_mut(1..=key.len()).ok_or(StoreError::KeyTooLong { bytes: key.len() })?;
+            let place = stored
+                .get_mut(1..=key.len())
+                .ok_or(StoreError::KeyTooLong { bytes: key.len() })?;
             place.copy_from_slice(key);
             Ok::<_, StoreError>(key.len())
         })
@@ -375,11 +415,16 @@ unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> s
     }
 }
 
-unsafe extern "C" fn contains(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+unsafe extern "C" fn contains(
+    env: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {
         call(env, info, |hot, [key]| {
-            let held = hot.check().and_then(|()| with_key(env, key, |key| hot.node.read(key, |_, _| ())));
+            let held = hot
+                .check()
+                .and_then(|()| with_key(env, key, |key| hot.node.read(key, |_, _| ())));
             let mut value = ptr::null_mut();
             sys::napi_get_boolean(env, matches!(held, Ok(Some(()))), &mut value);
             Ok(value)

@@ -32,7 +32,10 @@ pub(super) struct Settled {
 }
 
 /// Numbers that JavaScript holds exactly.
-#[allow(clippy::cast_precision_loss, reason = "tickets, versions and sequences stay far below 2^53")]
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "tickets, versions and sequences stay far below 2^53"
+)]
 fn number(value: u64) -> f64 {
     value as f64
 }
@@ -52,7 +55,10 @@ impl Arguments for Settled {
         let tickets = usize::try_from(self.highest.saturating_sub(before)).unwrap_or(0);
         let mut numbers = vec![0_f64; tickets * NUMBERS_A_TICKET];
         for receipt in &self.receipts {
-            let place = receipt.ticket.checked_sub(before + 1).and_then(|place| usize::try_from(place).ok());
+            let place = receipt
+                .ticket
+                .checked_sub(before + 1)
+                .and_then(|place| usize::try_from(place).ok());
             let Some([done, sequence]) = place
                 .and_then(|place| numbers.get_mut(place * NUMBERS_A_TICKET..))
                 .and_then(|rest| rest.first_chunk_mut())
@@ -66,9 +72,12 @@ impl Arguments for Settled {
         unsafe {
             let mut highest = ptr::null_mut();
             sys::napi_create_double(env, number(self.highest), &mut highest);
-            let (mut data, mut buffer, mut results) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+            let (mut data, mut buffer, mut results) =
+                (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
             let bytes = std::mem::size_of_val(numbers.as_slice());
-            if sys::napi_create_arraybuffer(env, bytes, &mut data, &mut buffer) != sys::Status::napi_ok {
+            if sys::napi_create_arraybuffer(env, bytes, &mut data, &mut buffer)
+                != sys::Status::napi_ok
+            {
                 return Vec::new();
             }
             if !data.is_null() {
@@ -127,19 +136,37 @@ unsafe fn event_value(env: sys::napi_env, event: Event) -> napi::Result<sys::nap
     match event {
         Event::Changed(changes) => {
             object.set("type", "change")?;
-            let mut list = wrapped.create_array(u32::try_from(changes.len()).unwrap_or(u32::MAX))?;
+            let mut list =
+                wrapped.create_array(u32::try_from(changes.len()).unwrap_or(u32::MAX))?;
             for (place, change) in changes.into_iter().enumerate() {
                 let mut entry = Object::new(&wrapped)?;
                 // SAFETY: `env` is the environment of the call, as the caller promises.
                 unsafe {
                     let key = key_of(env, &change.key);
-                    sys::napi_set_named_property(env, napi::JsValue::raw(&entry), c"key".as_ptr(), key);
+                    sys::napi_set_named_property(
+                        env,
+                        napi::JsValue::raw(&entry),
+                        c"key".as_ptr(),
+                        key,
+                    );
                     if let Some(value) = &change.value {
                         let value = value_of(env, value, change.ascii);
-                        sys::napi_set_named_property(env, napi::JsValue::raw(&entry), c"value".as_ptr(), value);
+                        sys::napi_set_named_property(
+                            env,
+                            napi::JsValue::raw(&entry),
+                            c"value".as_ptr(),
+                            value,
+                        );
                     }
                 }
-                entry.set("kind", if change.value.is_some() { "put" } else { "remove" })?;
+                entry.set(
+                    "kind",
+                    if change.value.is_some() {
+                        "put"
+                    } else {
+                        "remove"
+                    },
+                )?;
                 entry.set("version", number(change.version))?;
                 entry.set("local", change.node_id.is_none())?;
                 entry.set("nodeId", change.node_id)?;

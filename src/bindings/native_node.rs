@@ -31,11 +31,22 @@ pub fn open<'env>(
     on_event: Function<'env, Unknown<'env>, Unknown<'env>>,
 ) -> Result<PromiseRaw<'env, Outcome<NativeNode>>> {
     // SAFETY: the functions are arguments of this call.
-    let channels = unsafe { (Channel::new(env.raw(), on_commit.raw()), Channel::new(env.raw(), on_event.raw())) };
-    let (Some(commits), Some(events)) = channels else {
-        return Err(napi::Error::from_reason("failed to make a channel to JavaScript"));
+    let channels = unsafe {
+        (
+            Channel::new(env.raw(), on_commit.raw()),
+            Channel::new(env.raw(), on_event.raw()),
+        )
     };
-    let (commits, events, pending) = (Arc::new(commits), Arc::new(events), Arc::new(Pending::default()));
+    let (Some(commits), Some(events)) = channels else {
+        return Err(napi::Error::from_reason(
+            "failed to make a channel to JavaScript",
+        ));
+    };
+    let (commits, events, pending) = (
+        Arc::new(commits),
+        Arc::new(events),
+        Arc::new(Pending::default()),
+    );
     let listener = Arc::new(Listener {
         commits: Arc::clone(&commits),
         events: Arc::clone(&events),
@@ -45,7 +56,9 @@ pub fn open<'env>(
         let opened = guarded(async move {
             let options = options.into_options()?;
             let opening = tokio::task::spawn_blocking(move || Node::open(options, listener));
-            opening.await.map_err(|error| Failure::internal("opening failed").because(error.to_string()))?
+            opening
+                .await
+                .map_err(|error| Failure::internal("opening failed").because(error.to_string()))?
         });
         Ok((opened.await, commits, events, pending))
     };
@@ -134,7 +147,10 @@ pub struct NativeNodeInfo {
     pub uptime_ms: f64,
 }
 
-#[allow(clippy::cast_precision_loss, reason = "counts and milliseconds stay far below 2^53")]
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "counts and milliseconds stay far below 2^53"
+)]
 fn number(value: u64) -> f64 {
     value as f64
 }
@@ -189,7 +205,10 @@ impl NativeNode {
     }
 
     #[napi(catch_unwind)]
-    pub fn sync_state<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<NativeSyncState>>> {
+    pub fn sync_state<'env>(
+        &self,
+        env: &'env Env,
+    ) -> Result<PromiseRaw<'env, Outcome<NativeSyncState>>> {
         self.run(env, |node| async move {
             let report = node.sync_report();
             Ok(NativeSyncState {
@@ -217,7 +236,11 @@ impl NativeNode {
     }
 
     #[napi(catch_unwind)]
-    pub fn tick<'env>(&self, env: &'env Env, prune: bool) -> Result<PromiseRaw<'env, Outcome<NativeTick>>> {
+    pub fn tick<'env>(
+        &self,
+        env: &'env Env,
+        prune: bool,
+    ) -> Result<PromiseRaw<'env, Outcome<NativeTick>>> {
         self.run(env, move |node| async move {
             let report = node.tick(prune).await?;
             Ok(NativeTick {
@@ -251,7 +274,9 @@ impl NativeNode {
         host: String,
         port: u16,
     ) -> Result<PromiseRaw<'env, Outcome<()>>> {
-        self.run(env, move |node| async move { node.connect(&node_id, &host, port).await })
+        self.run(env, move |node| async move {
+            node.connect(&node_id, &host, port).await
+        })
     }
 
     #[napi(catch_unwind)]
@@ -278,7 +303,11 @@ impl NativeNode {
                     "discovery is not part of this version yet: connect to peers by their address",
                 )
             } else {
-                Failure::new(ErrorCode::Discovery, "discovery_disabled", "discovery is disabled")
+                Failure::new(
+                    ErrorCode::Discovery,
+                    "discovery_disabled",
+                    "discovery is disabled",
+                )
             })
         })
     }
@@ -289,7 +318,10 @@ impl NativeNode {
     }
 
     #[napi(catch_unwind)]
-    pub fn peers<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<Vec<NativePeer>>>> {
+    pub fn peers<'env>(
+        &self,
+        env: &'env Env,
+    ) -> Result<PromiseRaw<'env, Outcome<Vec<NativePeer>>>> {
         self.run(env, |node| async move {
             let native = |peer: crate::node::PeerView| NativePeer {
                 node_id: peer.node_id,
@@ -297,14 +329,21 @@ impl NativeNode {
                 port: u32::from(peer.port),
                 state: peer.state.to_owned(),
                 last_seen_ms: peer.last_seen.map(|seen| number(seen.0)),
-                capabilities: peer.capabilities.into_iter().map(|one| one.as_str().to_owned()).collect(),
+                capabilities: peer
+                    .capabilities
+                    .into_iter()
+                    .map(|one| one.as_str().to_owned())
+                    .collect(),
             };
             Ok(node.peers().into_iter().map(native).collect())
         })
     }
 
     #[napi(catch_unwind)]
-    pub fn node_info<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<NativeNodeInfo>>> {
+    pub fn node_info<'env>(
+        &self,
+        env: &'env Env,
+    ) -> Result<PromiseRaw<'env, Outcome<NativeNodeInfo>>> {
         self.run(env, |node| async move {
             let info = node.info();
             Ok(NativeNodeInfo {
@@ -313,7 +352,11 @@ impl NativeNode {
                 hostname: info.hostname,
                 os_name: info.os_name.to_owned(),
                 version: info.version,
-                capabilities: info.capabilities.into_iter().map(|one| one.as_str().to_owned()).collect(),
+                capabilities: info
+                    .capabilities
+                    .into_iter()
+                    .map(|one| one.as_str().to_owned())
+                    .collect(),
                 started_at_ms: number(info.started_at.0),
                 uptime_ms: number(info.uptime_ms),
             })
@@ -387,7 +430,9 @@ impl NativeNode {
     #[napi(catch_unwind)]
     pub fn release(&self, env: &Env) {
         let before = self.hot.holds.load(Ordering::Relaxed);
-        self.hot.holds.store(before.saturating_sub(1), Ordering::Relaxed);
+        self.hot
+            .holds
+            .store(before.saturating_sub(1), Ordering::Relaxed);
         if before == 1 {
             // SAFETY: this is JavaScript's thread, in the environment of the node.
             unsafe { self.hot.events.release(env.raw()) };

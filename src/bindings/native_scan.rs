@@ -42,8 +42,16 @@ impl NativeScan {
         let mut state = self.after.lock();
         let rows = match (self.node.upgrade(), state.as_ref()) {
             (Some(node), Some(after)) => {
-                let row = |key: &[u8], value: &[u8], ascii, version| (key.to_vec(), value.to_vec(), ascii, version);
-                node.page(self.view, &self.prefix, after.as_deref(), limit as usize, row)
+                let row = |key: &[u8], value: &[u8], ascii, version| {
+                    (key.to_vec(), value.to_vec(), ascii, version)
+                };
+                node.page(
+                    self.view,
+                    &self.prefix,
+                    after.as_deref(),
+                    limit as usize,
+                    row,
+                )
             }
             _ => Vec::new(),
         };

@@ -7,7 +7,10 @@ use crate::node::{AckPolicy, Failure, Options};
 /// Options as JavaScript gives them: plain values, all of them.
 #[napi(object)]
 #[derive(Debug, Clone)]
-#[allow(clippy::struct_excessive_bools, reason = "they mirror the contract's switches")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "they mirror the contract's switches"
+)]
 pub struct NativeOptions {
     pub node_id: String,
     pub display_name: Option<String>,
@@ -34,7 +37,8 @@ pub struct NativeOptions {
 }
 
 fn port(name: &str, value: u32) -> Result<u16, Failure> {
-    u16::try_from(value).map_err(|_| Failure::configuration(format_args!("{name} must be between 0 and 65535")))
+    u16::try_from(value)
+        .map_err(|_| Failure::configuration(format_args!("{name} must be between 0 and 65535")))
 }
 
 #[allow(
@@ -46,7 +50,10 @@ fn whole(name: &str, value: f64) -> Result<u64, Failure> {
     if value.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&value) {
         Ok(value as u64)
     } else {
-        Err(Failure::configuration(format_args!("{name} must be a whole number from 0 to {}", u32::MAX)))
+        Err(Failure::configuration(format_args!(
+            "{name} must be a whole number from 0 to {}",
+            u32::MAX
+        )))
     }
 }
 
@@ -61,9 +68,13 @@ impl NativeOptions {
                 .ok()
                 .filter(|count| *count > 0)
                 .map(AckPolicy::Count)
-                .ok_or_else(|| Failure::configuration("ack policy must be \"any\", \"all\" or a number from 1"))?,
+                .ok_or_else(|| {
+                    Failure::configuration("ack policy must be \"any\", \"all\" or a number from 1")
+                })?,
         };
-        let size = |name, value| whole(name, value).map(|value| usize::try_from(value).unwrap_or(usize::MAX));
+        let size = |name, value| {
+            whole(name, value).map(|value| usize::try_from(value).unwrap_or(usize::MAX))
+        };
         let defaults = Options::local(self.node_id);
         Ok(Options {
             display_name: self.display_name.unwrap_or_default(),

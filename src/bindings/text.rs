@@ -32,8 +32,15 @@ pub(super) unsafe fn with_text<R>(
     let mut stack = [0_u8; STACK_BYTES];
     let mut length = 0_usize;
     // SAFETY: the buffer is as long as is said; the length is written before the call returns.
-    let status =
-        unsafe { sys::napi_get_value_string_utf8(env, value, stack.as_mut_ptr().cast(), STACK_BYTES, &mut length) };
+    let status = unsafe {
+        sys::napi_get_value_string_utf8(
+            env,
+            value,
+            stack.as_mut_ptr().cast(),
+            STACK_BYTES,
+            &mut length,
+        )
+    };
     if status != sys::Status::napi_ok {
         return Err(TextError::NotText);
     }
@@ -48,7 +55,15 @@ pub(super) unsafe fn with_text<R>(
     unsafe { sys::napi_get_value_string_utf8(env, value, ptr::null_mut(), 0, &mut length) };
     let mut heap = vec![0_u8; length + 1];
     // SAFETY: the buffer has room for the text and the zero behind it.
-    unsafe { sys::napi_get_value_string_utf8(env, value, heap.as_mut_ptr().cast(), heap.len(), &mut length) };
+    unsafe {
+        sys::napi_get_value_string_utf8(
+            env,
+            value,
+            heap.as_mut_ptr().cast(),
+            heap.len(),
+            &mut length,
+        )
+    };
     heap.truncate(length);
     // SAFETY: as for this function.
     unsafe { check(env, value, &heap)? };
@@ -57,7 +72,11 @@ pub(super) unsafe fn with_text<R>(
 
 /// Whether the text is what JavaScript holds: a replacement character may stand for a lone surrogate.
 unsafe fn check(env: sys::napi_env, value: sys::napi_value, text: &[u8]) -> Result<(), TextError> {
-    if text.is_ascii() || !text.windows(REPLACEMENT.len()).any(|window| window == REPLACEMENT) {
+    if text.is_ascii()
+        || !text
+            .windows(REPLACEMENT.len())
+            .any(|window| window == REPLACEMENT)
+    {
         return Ok(());
     }
     let mut length = 0_usize;
@@ -65,9 +84,15 @@ unsafe fn check(env: sys::napi_env, value: sys::napi_value, text: &[u8]) -> Resu
     unsafe { sys::napi_get_value_string_utf16(env, value, ptr::null_mut(), 0, &mut length) };
     let mut units = vec![0_u16; length + 1];
     // SAFETY: the buffer has room for the text and the zero behind it.
-    unsafe { sys::napi_get_value_string_utf16(env, value, units.as_mut_ptr(), units.len(), &mut length) };
+    unsafe {
+        sys::napi_get_value_string_utf16(env, value, units.as_mut_ptr(), units.len(), &mut length)
+    };
     units.truncate(length);
-    if char::decode_utf16(units).any(|unit| unit.is_err()) { Err(TextError::Malformed) } else { Ok(()) }
+    if char::decode_utf16(units).any(|unit| unit.is_err()) {
+        Err(TextError::Malformed)
+    } else {
+        Ok(())
+    }
 }
 
 /// The bytes of a `Uint8Array` or `Buffer`; `None` for anything else. Only good until JavaScript runs again.
@@ -112,7 +137,13 @@ pub(super) unsafe fn value_of(env: sys::napi_env, bytes: &[u8], ascii: bool) -> 
             let length = isize::try_from(length).unwrap_or(isize::MAX);
             sys::napi_create_string_latin1(env, bytes.as_ptr().cast(), length, &mut value);
         } else {
-            sys::napi_create_buffer_copy(env, length, bytes.as_ptr().cast(), ptr::null_mut(), &mut value);
+            sys::napi_create_buffer_copy(
+                env,
+                length,
+                bytes.as_ptr().cast(),
+                ptr::null_mut(),
+                &mut value,
+            );
         }
     }
     value

@@ -97,7 +97,10 @@ pub fn decode_label(bytes: &[u8]) -> Result<(String, String, Vec<Capability>), D
     let display_name = reader.text(LABEL_BYTES_MAX, "display name")?.to_owned();
     let version = reader.text(LABEL_BYTES_MAX, "version")?.to_owned();
     let capabilities = reader.prefixed(LABEL_BYTES_MAX, "capabilities")?;
-    let capabilities = capabilities.iter().filter_map(|byte| Capability::from_byte(*byte)).collect();
+    let capabilities = capabilities
+        .iter()
+        .filter_map(|byte| Capability::from_byte(*byte))
+        .collect();
     Ok((display_name, version, capabilities))
 }
 

@@ -2,7 +2,11 @@
 
 /// The machine's name; `unknown-host` if it has none that is Unicode.
 pub fn hostname() -> String {
-    gethostname::gethostname().into_string().ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown-host".into())
+    gethostname::gethostname()
+        .into_string()
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "unknown-host".into())
 }
 
 /// The operating system, in the contract's words.

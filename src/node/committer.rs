@@ -14,7 +14,7 @@ use crate::store::commit::{Committed, Committer, Refused, install_some};
 use crate::store::entry::{EntryFlags, Namespace};
 use crate::store::error::StoreError;
 use crate::store::map::Installed;
-use crate::store::operation::{Request, Ticket};
+use crate::store::operation::{NOT_A_WRITE, Request, Ticket};
 
 /// How long the log may stand without a mark that its last group is durable.
 const WATERMARK_AFTER: Duration = Duration::from_millis(50);
@@ -36,15 +36,23 @@ pub(super) fn start(
     shared: &Arc<Shared>,
     committer: Committer,
 ) -> std::io::Result<JoinHandle<Result<(), StoreError>>> {
-    let thread = CommitThread { shared: Arc::clone(shared), committer };
-    std::thread::Builder::new().name("softadastra-commit".into()).spawn(move || thread.run())
+    let thread = CommitThread {
+        shared: Arc::clone(shared),
+        committer,
+    };
+    std::thread::Builder::new()
+        .name("softadastra-commit".into())
+        .spawn(move || thread.run())
 }
 
 impl CommitThread {
     fn run(mut self) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run_until_closed()));
-        let Err(panic) = outcome else { return self.committer.close() };
+        let outcome =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run_until_closed()));
+        let Err(panic) = outcome else {
+            return self.committer.close();
+        };
         let text = panic
             .downcast_ref::<&str>()
             .map(|text| (*text).to_owned())
@@ -53,7 +61,9 @@ impl CommitThread {
         let failure = Failure::new(
             ErrorCode::Internal,
             "panicked",
-            format!("the committer failed and no more writes are accepted until the client is opened again: {text}"),
+            format!(
+                "the committer failed and no more writes are accepted until the client is opened again: {text}"
+            ),
         );
         refuse_the_rest(&shared, &failure);
         Ok(())
@@ -84,8 +94,13 @@ impl CommitThread {
         if self.committer.poisoned().is_some() {
             None
         } else if self.committer.is_behind() {
-            let waited_for = self.shared.options.sync_interval_ms > 0 && !self.shared.connections.lock().is_empty();
-            Some(if waited_for { PEER_SYNC_AFTER } else { BACKGROUND_SYNC_AFTER })
+            let waited_for = self.shared.options.sync_interval_ms > 0
+                && !self.shared.connections.lock().is_empty();
+            Some(if waited_for {
+                PEER_SYNC_AFTER
+            } else {
+                BACKGROUND_SYNC_AFTER
+            })
         } else {
             (!marked).then_some(WATERMARK_AFTER)
         }
@@ -122,16 +137,22 @@ impl CommitThread {
         }
         machine.committed(&installed, committed.last_lseq, committed.durable_lseq, now);
         shared.waiters.settle(&committed.receipts, &[]);
-        let highest = committed.receipts.iter().map(|receipt| receipt.ticket).max().unwrap_or(0);
-        if highest > 0 {
-            shared.events.committed(highest, &committed.receipts, &[]);
+        committed
+            .receipts
+            .retain(|receipt| receipt.ticket < NOT_A_WRITE);
+        if let Some(last) = committed.receipts.last() {
+            shared
+                .events
+                .committed(last.ticket, &committed.receipts, &[]);
         }
         if !changes.is_empty() {
             shared.events.changed(changes);
         }
         let map = shared.map.read();
         for (token, peer, position) in &committed.acknowledge {
-            machine.replica.received_durably(*token, *peer, *position, now);
+            machine
+                .replica
+                .received_durably(*token, *peer, *position, now);
         }
         machine.replica.send_all(now, &map);
         shared.carry_out(&mut machine, now, &map);
@@ -154,18 +175,25 @@ impl CommitThread {
     }
 
     fn refused(&mut self, refused: Refused) {
-        let Refused { error, tickets, tokens } = refused;
+        let Refused {
+            error,
+            tickets,
+            tokens,
+        } = refused;
         let failure = Failure::from(error);
         if self.committer.poisoned().is_some() {
             self.shared.refuse_writes(&failure);
         }
-        let failure = if self.committer.poisoned().is_some() { outcome_unknown(failure) } else { failure };
-        let failures: Vec<(Ticket, Failure)> =
-            tickets.into_iter().map(|ticket| (ticket, failure.clone())).collect();
-        self.shared.waiters.settle(&[], &failures);
-        if let Some((highest, _)) = failures.last() {
-            self.shared.events.committed(*highest, &[], &failures);
-        }
+        let failure = if self.committer.poisoned().is_some() {
+            outcome_unknown(failure)
+        } else {
+            failure
+        };
+        let failures: Vec<(Ticket, Failure)> = tickets
+            .into_iter()
+            .map(|ticket| (ticket, failure.clone()))
+            .collect();
+        tell_failures(&self.shared, failures);
         self.shared.events.failed(failure);
         self.shared.drive(|machine, _, _| {
             for token in tokens {
@@ -191,6 +219,15 @@ impl CommitThread {
     }
 }
 
+/// Tells everybody who waits that it came to nothing.
+fn tell_failures(shared: &Shared, mut failures: Vec<(Ticket, Failure)>) {
+    shared.waiters.settle(&[], &failures);
+    failures.retain(|(ticket, _)| *ticket < NOT_A_WRITE);
+    if let Some((highest, _)) = failures.last() {
+        shared.events.committed(*highest, &[], &failures);
+    }
+}
+
 /// What was under way when the log failed may be on disk or not: only the next open can tell.
 fn outcome_unknown(failure: Failure) -> Failure {
     let message = format!(
@@ -212,10 +249,7 @@ fn refuse_the_rest(shared: &Arc<Shared>, failure: &Failure) {
                     .filter_map(Request::ticket)
                     .map(|ticket| (ticket, failure.clone()))
                     .collect();
-                shared.waiters.settle(&[], &failures);
-                if let Some((highest, _)) = failures.last() {
-                    shared.events.committed(*highest, &[], &failures);
-                }
+                tell_failures(shared, failures);
             }
             Work::Idle => {}
             Work::Closed => return,

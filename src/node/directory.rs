@@ -39,7 +39,11 @@ pub struct Directory {
 impl Directory {
     /// Nobody is known to `node_id` yet.
     pub fn new(node_id: &str) -> Self {
-        Self { node_id: node_id.to_owned(), last: 0, targets: BTreeMap::new() }
+        Self {
+            node_id: node_id.to_owned(),
+            last: 0,
+            targets: BTreeMap::new(),
+        }
     }
 
     /// The target of a peer, made if it is not known.
@@ -65,8 +69,13 @@ impl Directory {
 
     /// The target of a peer, if it is known.
     pub fn find(&self, node_id: &str, host: &str, port: u16) -> Option<TargetId> {
-        let same = |target: &Target| target.node_id == node_id && target.host == host && target.port == port;
-        self.targets.iter().find(|(_, target)| same(target)).map(|(id, _)| *id)
+        let same = |target: &Target| {
+            target.node_id == node_id && target.host == host && target.port == port
+        };
+        self.targets
+            .iter()
+            .find(|(_, target)| same(target))
+            .map(|(id, _)| *id)
     }
 
     /// What is known of a target.
@@ -98,8 +107,13 @@ impl Directory {
 
     /// A conversation with a target ended. `come_back` says whether calling again makes sense.
     pub fn lost(&mut self, target: TargetId, conversation: u64, come_back: bool, now: MonotonicMs) {
-        let Some(target) = self.targets.get_mut(&target) else { return };
-        if target.conversation.is_some_and(|current| current != conversation) {
+        let Some(target) = self.targets.get_mut(&target) else {
+            return;
+        };
+        if target
+            .conversation
+            .is_some_and(|current| current != conversation)
+        {
             return;
         }
         target.conversation = None;
@@ -150,6 +164,9 @@ impl Directory {
 
     /// When the next call is due.
     pub fn deadline(&self) -> Option<MonotonicMs> {
-        self.targets.values().filter_map(|target| target.call_at).min()
+        self.targets
+            .values()
+            .filter_map(|target| target.call_at)
+            .min()
     }
 }

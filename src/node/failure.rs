@@ -84,12 +84,20 @@ impl Failure {
 
     /// An option is wrong; the message names it and says why.
     pub fn configuration(reason: impl fmt::Display) -> Self {
-        Self::new(ErrorCode::InvalidArgument, "invalid_configuration", format!("invalid configuration: {reason}"))
+        Self::new(
+            ErrorCode::InvalidArgument,
+            "invalid_configuration",
+            format!("invalid configuration: {reason}"),
+        )
     }
 
     /// The client is not open.
     pub fn not_open() -> Self {
-        Self::new(ErrorCode::InvalidState, "not_open", "SDK client is not open")
+        Self::new(
+            ErrorCode::InvalidState,
+            "not_open",
+            "SDK client is not open",
+        )
     }
 
     /// A defect of this package.
@@ -129,16 +137,28 @@ impl From<StoreError> for Failure {
         let message = error.to_string();
         match error {
             StoreError::KeyEmpty => Self::new(ErrorCode::InvalidArgument, "key_empty", message),
-            StoreError::KeyTooLong { .. } => Self::new(ErrorCode::InvalidArgument, "key_too_long", message),
-            StoreError::ValueTooLarge { .. } => Self::new(ErrorCode::InvalidArgument, "value_too_large", message),
-            StoreError::BatchTooLarge { .. } => Self::new(ErrorCode::InvalidArgument, "batch_too_large", message),
-            StoreError::Entropy(cause) => {
-                Self::new(ErrorCode::Io, "no_randomness", message).because(cause).retryable()
+            StoreError::KeyTooLong { .. } => {
+                Self::new(ErrorCode::InvalidArgument, "key_too_long", message)
             }
-            StoreError::Record { ref path, .. } => {
-                Self { local_state_valid: false, ..Self::new(ErrorCode::Store, "record_malformed", message) }
-                    .about(path.clone())
+            StoreError::ValueTooLarge { .. } => {
+                Self::new(ErrorCode::InvalidArgument, "value_too_large", message)
             }
+            StoreError::BatchTooLarge { .. } => {
+                Self::new(ErrorCode::InvalidArgument, "batch_too_large", message)
+            }
+            StoreError::Entropy(cause) => Self::new(ErrorCode::Io, "no_randomness", message)
+                .because(cause)
+                .retryable(),
+            StoreError::MissingLog { path, .. } => Self {
+                local_state_valid: false,
+                ..Self::new(ErrorCode::Io, "wal_missing", message)
+            }
+            .about(path),
+            StoreError::Record { ref path, .. } => Self {
+                local_state_valid: false,
+                ..Self::new(ErrorCode::Store, "record_malformed", message)
+            }
+            .about(path.clone()),
             StoreError::Log(error) => {
                 let kind = error.kind();
                 let code = match kind {
@@ -173,7 +193,10 @@ impl From<TransportError> for Failure {
             _ => ErrorCode::Transport,
         };
         let failure = Self::new(code, kind.name(), error.to_string());
-        let failure = Self { retryable: error.is_retryable(), ..failure };
+        let failure = Self {
+            retryable: error.is_retryable(),
+            ..failure
+        };
         match std::error::Error::source(&error) {
             Some(cause) => failure.because(cause.to_string()),
             None => failure,

@@ -68,7 +68,11 @@ impl Node {
 
     /// The failure after which no write is accepted; `None` while all is well.
     pub fn refusal(&self) -> Option<Failure> {
-        if self.shared.is_refusing.load(Ordering::Acquire) { self.shared.refusal.lock().clone() } else { None }
+        if self.shared.is_refusing.load(Ordering::Acquire) {
+            self.shared.refusal.lock().clone()
+        } else {
+            None
+        }
     }
 
     /// The largest value in bytes that this node accepts.
@@ -79,13 +83,17 @@ impl Node {
     /// Queues a write. The committer is not woken: call [`Self::wake`] after a burst.
     pub fn submit(&self, operation: Operation) -> Result<Ticket, NotQueued> {
         let bytes = operation.bytes();
-        self.shared.queue.submit(bytes, |ticket| Request::Write { ticket, operation })
+        self.shared
+            .queue
+            .submit(bytes, |ticket| Request::Write { ticket, operation })
     }
 
     /// Queues writes that become visible and durable together.
     pub fn submit_batch(&self, operations: Vec<Operation>) -> Result<Ticket, NotQueued> {
         let bytes = operations.iter().map(Operation::bytes).sum();
-        self.shared.queue.submit(bytes, |ticket| Request::Batch { ticket, operations })
+        self.shared
+            .queue
+            .submit(bytes, |ticket| Request::Batch { ticket, operations })
     }
 
     /// Whether writes of that size together can be one step.
@@ -112,13 +120,18 @@ impl Node {
     pub async fn write(&self, operation: Operation) -> Result<Receipt, Failure> {
         self.check_value(operation.value().len())?;
         let bytes = operation.bytes();
-        self.request(bytes, |ticket| Request::Write { ticket, operation }).await
+        self.request(bytes, |ticket| Request::Write { ticket, operation })
+            .await
     }
 
     /// Whether a value may be written.
     fn check_value(&self, bytes: usize) -> Result<(), StoreError> {
         let limit = self.value_bytes_max();
-        if bytes > limit { Err(StoreError::ValueTooLarge { bytes, limit }) } else { Ok(()) }
+        if bytes > limit {
+            Err(StoreError::ValueTooLarge { bytes, limit })
+        } else {
+            Ok(())
+        }
     }
 
     /// As [`Self::write`], from a thread that may block, and not from an async task.
@@ -152,8 +165,14 @@ impl Node {
         receiver.ok_or_else(|| Failure::internal("a request was queued without its waiter"))
     }
 
-    async fn request(&self, bytes: usize, request: impl FnOnce(Ticket) -> Request) -> Result<Receipt, Failure> {
-        self.enqueue(bytes, request)?.await.map_err(|_| Failure::not_open())?
+    async fn request(
+        &self,
+        bytes: usize,
+        request: impl FnOnce(Ticket) -> Request,
+    ) -> Result<Receipt, Failure> {
+        self.enqueue(bytes, request)?
+            .await
+            .map_err(|_| Failure::not_open())?
     }
 
     /// Makes durable everything that was accepted before, whatever `auto_flush` says.
@@ -161,7 +180,19 @@ impl Node {
     /// # Errors
     /// If the log fails; then nothing more is accepted.
     pub async fn flush(&self) -> Result<(), Failure> {
-        self.request(0, |ticket| Request::Flush { ticket }).await.map(drop)
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
+        }
+        let mut receiver = None;
+        let waits = |ticket| receiver = Some(self.shared.waiters.wait_for(ticket));
+        self.shared
+            .queue
+            .submit_flush(waits)
+            .map_err(|why| self.not_queued(why))?;
+        match receiver {
+            Some(receiver) => receiver.await.map_err(|_| Failure::not_open())?.map(drop),
+            None => Err(Failure::internal("a flush was queued without its waiter")),
+        }
     }
 
     /// Reads the value of a stored key (namespace byte and key) under a short lock.
@@ -236,27 +267,38 @@ impl Node {
     /// # Errors
     /// If the log fails while what is to be sent is made durable.
     pub async fn tick(&self, prune: bool) -> Result<TickReport, Failure> {
-        if self.shared.options.enable_wal && !self.shared.options.auto_flush && self.refusal().is_none() {
+        if self.shared.options.enable_wal
+            && !self.shared.options.auto_flush
+            && self.refusal().is_none()
+        {
             self.flush().await?;
         }
-        Ok(self.shared.drive(|machine, now, map| machine.replica.tick(prune, now, map)))
+        Ok(self
+            .shared
+            .drive(|machine, now, map| machine.replica.tick(prune, now, map)))
     }
 
     /// What failed is tried again. Returns how many writes had failed.
     pub fn retry_failed(&self) -> u64 {
-        self.shared.drive(|machine, now, map| machine.replica.retry_failed(now, map))
+        self.shared
+            .drive(|machine, now, map| machine.replica.retry_failed(now, map))
     }
 
     /// Own writes leave as they commit (`true`), or wait for ticks.
     pub fn set_automatic_sync(&self, automatic: bool) {
-        self.shared.drive(|machine, now, map| machine.replica.set_automatic(automatic, now, map));
+        self.shared
+            .drive(|machine, now, map| machine.replica.set_automatic(automatic, now, map));
     }
 
     fn check_transport(&self) -> Result<(), Failure> {
         if self.shared.options.enable_transport {
             Ok(())
         } else {
-            Err(Failure::new(ErrorCode::Transport, "transport_disabled", "transport is disabled"))
+            Err(Failure::new(
+                ErrorCode::Transport,
+                "transport_disabled",
+                "transport is disabled",
+            ))
         }
     }
 
@@ -279,7 +321,8 @@ impl Node {
     pub async fn stop_transport(&self) {
         let listener = self.listener.lock().await.take();
         *self.bound_port.lock() = None;
-        self.shared.drive(|machine, now, map| machine.leave_all(now, map));
+        self.shared
+            .drive(|machine, now, map| machine.leave_all(now, map));
         if let Some(listener) = listener {
             listener.stop().await;
         }
@@ -321,8 +364,16 @@ impl Node {
 
     /// The description of this node, with its uptime now.
     pub fn info(&self) -> NodeInfo {
-        let uptime_ms = self.shared.clock.wall().0.saturating_sub(self.info.started_at.0);
-        NodeInfo { uptime_ms, ..self.info.clone() }
+        let uptime_ms = self
+            .shared
+            .clock
+            .wall()
+            .0
+            .saturating_sub(self.info.started_at.0);
+        NodeInfo {
+            uptime_ms,
+            ..self.info.clone()
+        }
     }
 
     /// Ends the node: what was accepted is committed, acknowledgements that connected peers owe are waited for
@@ -333,7 +384,8 @@ impl Node {
     pub async fn close(&self) -> Result<(), Failure> {
         self.drain().await;
         self.stop_transport().await;
-        self.shared.drive(|machine, _, _| machine.replica.remember_all());
+        self.shared
+            .drive(|machine, _, _| machine.replica.remember_all());
         self.shared.queue.close();
         self.shared.alarm.ring();
         let thread = self.commit_thread.lock().take();
@@ -407,6 +459,10 @@ pub(super) fn describe(options: &Options, started_at: crate::core::clock::WallMs
         version: options.version.clone(),
         started_at,
         uptime_ms: 0,
-        capabilities: enabled.into_iter().filter(|(_, on)| *on).map(|(capability, _)| capability).collect(),
+        capabilities: enabled
+            .into_iter()
+            .filter(|(_, on)| *on)
+            .map(|(capability, _)| capability)
+            .collect(),
     }
 }

@@ -10,7 +10,9 @@ use crate::store::map::{EntryMap, Installed};
 use crate::store::operation::Request;
 use crate::sync::message::{Feed, Lane, RefusalCode};
 use crate::sync::replica::{self, Replica};
-use crate::transport::message::{Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN};
+use crate::transport::message::{
+    Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN,
+};
 use crate::transport::session::{
     KEEPALIVE_MS, Role, Session, SessionEvent, SilenceReason, TimeVerdict,
 };
@@ -125,7 +127,9 @@ impl Machine {
     pub fn poll(&mut self) -> Option<Output> {
         while let Some(output) = self.replica.poll() {
             match output {
-                replica::Output::Send(id, feed) => self.outputs.push_back(Output::Send(id, Message::Feed(feed))),
+                replica::Output::Send(id, feed) => self
+                    .outputs
+                    .push_back(Output::Send(id, Message::Feed(feed))),
                 replica::Output::Commit(request) => self.outputs.push_back(Output::Commit(request)),
                 replica::Output::Close(id, reason) => self.breach(id, reason),
             }
@@ -135,7 +139,9 @@ impl Machine {
 
     /// A connection is there.
     pub fn opened(&mut self, opening: Opening, now: Now, map: &EntryMap) {
-        let expected = opening.target.and_then(|target| self.directory.node_id(target));
+        let expected = opening
+            .target
+            .and_then(|target| self.directory.node_id(target));
         let hello = Hello {
             protocol_min: PROTOCOL_MIN,
             protocol_max: PROTOCOL_MAX,
@@ -146,28 +152,61 @@ impl Machine {
             node_info: self.node_info.clone(),
         };
         let session = Session::new(opening.role, hello, now);
-        self.outputs.push_back(Output::Send(opening.id, session.opening()));
-        let Opening { id, role, target, remote, .. } = opening;
-        let conversation = Conversation { session, role, target, remote, peer: None, settled: false };
+        self.outputs
+            .push_back(Output::Send(opening.id, session.opening()));
+        let Opening {
+            id,
+            role,
+            target,
+            remote,
+            ..
+        } = opening;
+        let conversation = Conversation {
+            session,
+            role,
+            target,
+            remote,
+            peer: None,
+            settled: false,
+        };
         self.conversations.insert(id, conversation);
     }
 
     /// A message came. `charged` says that its cost was told before.
-    pub fn received(&mut self, id: ConversationId, message: Message, charged: bool, now: Now, map: &EntryMap) {
-        let Some(conversation) = self.conversations.get_mut(&id) else { return };
+    pub fn received(
+        &mut self,
+        id: ConversationId,
+        message: Message,
+        charged: bool,
+        now: Now,
+        map: &EntryMap,
+    ) {
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return;
+        };
         match conversation.session.on_message(message, now) {
             Ok(SessionEvent::Feed(feed)) => self.feed(id, feed, charged, now, map),
             Ok(SessionEvent::Reply(reply)) => self.outputs.push_back(Output::Send(id, reply)),
             Ok(SessionEvent::Greeted(hello)) => self.greeted(id, &hello, now, map),
             Ok(SessionEvent::Nothing) => {}
             Ok(SessionEvent::Left(goodbye)) => {
-                let refusal = Refusal { kind: goodbye_kind(goodbye.reason), text: goodbye.text };
-                let wanted = matches!(goodbye.reason, GoodbyeReason::Closing | GoodbyeReason::Idle | GoodbyeReason::Busy);
+                let refusal = Refusal {
+                    kind: goodbye_kind(goodbye.reason),
+                    text: goodbye.text,
+                };
+                let wanted = matches!(
+                    goodbye.reason,
+                    GoodbyeReason::Closing | GoodbyeReason::Idle | GoodbyeReason::Busy
+                );
                 self.drop_conversation(id, &refusal, wanted, now, map);
             }
             Err(error) => {
-                let refusal = Refusal { kind: goodbye_kind(error.goodbye().reason), text: error.to_string() };
-                self.outputs.push_back(Output::Send(id, Message::Goodbye(error.goodbye())));
+                let refusal = Refusal {
+                    kind: goodbye_kind(error.goodbye().reason),
+                    text: error.to_string(),
+                };
+                self.outputs
+                    .push_back(Output::Send(id, Message::Goodbye(error.goodbye())));
                 self.drop_conversation(id, &refusal, false, now, map);
             }
         }
@@ -192,17 +231,27 @@ impl Machine {
                 "\"{}\" has the identity of this node: one of the two is a copy of the other's files",
                 greeting.node_id
             );
-            let refusal = Refusal { kind: "identity", text: text.clone() };
+            let refusal = Refusal {
+                kind: "identity",
+                text: text.clone(),
+            };
             let goodbye = Goodbye::new(GoodbyeReason::Identity, text, None);
-            self.outputs.push_back(Output::Send(id, Message::Goodbye(goodbye)));
+            self.outputs
+                .push_back(Output::Send(id, Message::Goodbye(goodbye)));
             self.drop_conversation(id, &refusal, false, now, map);
             return;
         }
-        let incarnation = greeting.chain.last().map(|stretch| stretch.incarnation).unwrap_or_default();
+        let incarnation = greeting
+            .chain
+            .last()
+            .map(|stretch| stretch.incarnation)
+            .unwrap_or_default();
         if !self.wins_tie(id, hello, incarnation, now, map) {
             return;
         }
-        let Some(conversation) = self.conversations.get_mut(&id) else { return };
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return;
+        };
         conversation.peer = Some(Acquaintance {
             origin: greeting.origin,
             incarnation,
@@ -220,16 +269,40 @@ impl Machine {
     }
 
     /// Settles which connection to a peer lives; false if it is not this one.
-    fn wins_tie(&mut self, id: ConversationId, hello: &Hello, incarnation: Incarnation, now: Now, map: &EntryMap) -> bool {
+    fn wins_tie(
+        &mut self,
+        id: ConversationId,
+        hello: &Hello,
+        incarnation: Incarnation,
+        now: Now,
+        map: &EntryMap,
+    ) -> bool {
         let origin = hello.greeting.origin;
         let rival = self.conversations.iter().find_map(|(other, conversation)| {
-            let peer = conversation.peer.as_ref().filter(|peer| peer.origin == origin)?;
+            let peer = conversation
+                .peer
+                .as_ref()
+                .filter(|peer| peer.origin == origin)?;
             Some((*other, conversation.role, peer.incarnation, peer.since))
         });
-        let Some((other, role, peer_incarnation, since)) = rival else { return true };
-        let Some(newer_role) = self.conversations.get(&id).map(|conversation| conversation.role) else { return false };
-        let older = Rival { role, peer_incarnation };
-        let newer = Rival { role: newer_role, peer_incarnation: incarnation };
+        let Some((other, role, peer_incarnation, since)) = rival else {
+            return true;
+        };
+        let Some(newer_role) = self
+            .conversations
+            .get(&id)
+            .map(|conversation| conversation.role)
+        else {
+            return false;
+        };
+        let older = Rival {
+            role,
+            peer_incarnation,
+        };
+        let newer = Rival {
+            role: newer_role,
+            peer_incarnation: incarnation,
+        };
         let age_ms = now.monotonic.since(since);
         let verdict = survivor(self.replica.origin(), origin, older, newer, age_ms);
         let (loser, winner) = match verdict {
@@ -238,14 +311,17 @@ impl Machine {
         };
         let text = "another connection between the two nodes lives on";
         let goodbye = Goodbye::new(GoodbyeReason::Replaced, text, None);
-        self.outputs.push_back(Output::Send(loser, Message::Goodbye(goodbye)));
+        self.outputs
+            .push_back(Output::Send(loser, Message::Goodbye(goodbye)));
         self.replace(loser, winner, now, map);
         verdict == Survivor::Newer
     }
 
     /// Drops a conversation in favour of another with the same peer: who waits for it has what he wanted.
     fn replace(&mut self, loser: ConversationId, winner: ConversationId, now: Now, map: &EntryMap) {
-        let Some(mut conversation) = self.conversations.remove(&loser) else { return };
+        let Some(mut conversation) = self.conversations.remove(&loser) else {
+            return;
+        };
         self.replica.disconnected(loser, map);
         if !std::mem::replace(&mut conversation.settled, true) {
             self.outputs.push_back(Output::Settled(loser, Ok(())));
@@ -267,11 +343,17 @@ impl Machine {
         now: Now,
         map: &EntryMap,
     ) {
-        let Some(conversation) = self.conversations.remove(&id) else { return };
+        let Some(conversation) = self.conversations.remove(&id) else {
+            return;
+        };
         self.replica.disconnected(id, map);
         if !conversation.settled {
             // A peer that says "replaced" keeps another connection to this node.
-            let outcome = if refusal.kind == "replaced" { Ok(()) } else { Err(refusal.clone()) };
+            let outcome = if refusal.kind == "replaced" {
+                Ok(())
+            } else {
+                Err(refusal.clone())
+            };
             self.outputs.push_back(Output::Settled(id, outcome));
         }
         self.outputs.push_back(Output::Close(id));
@@ -280,7 +362,11 @@ impl Machine {
             self.directory.lost(target, id, lasting, now.monotonic);
         }
         if let Some(peer) = &conversation.peer {
-            let state = if refusal.kind == "protocol" { "faulted" } else { "available" };
+            let state = if refusal.kind == "protocol" {
+                "faulted"
+            } else {
+                "available"
+            };
             let event = peer_event(&conversation, &peer.node_id, state);
             self.outputs.push_back(Output::Peer(event));
         }
@@ -298,14 +384,20 @@ impl Machine {
     /// Ends the conversations whose peer broke a rule. The driver calls it once no output is left.
     pub fn end_broken(&mut self, now: Now, map: &EntryMap) {
         for (id, reason) in std::mem::take(&mut self.broken) {
-            let refusal = Refusal { kind: "protocol", text: format!("connection ended: {reason}") };
+            let refusal = Refusal {
+                kind: "protocol",
+                text: format!("connection ended: {reason}"),
+            };
             self.drop_conversation(id, &refusal, true, now, map);
         }
     }
 
     /// A connection is gone without a farewell.
     pub fn closed(&mut self, id: ConversationId, reason: &str, now: Now, map: &EntryMap) {
-        let refusal = Refusal { kind: "connection_lost", text: format!("connection lost: {reason}") };
+        let refusal = Refusal {
+            kind: "connection_lost",
+            text: format!("connection lost: {reason}"),
+        };
         self.drop_conversation(id, &refusal, true, now, map);
     }
 
@@ -317,8 +409,15 @@ impl Machine {
     }
 
     /// A group was made durable and installed.
-    pub fn committed(&mut self, changes: &[Installed], last_lseq: u64, durable_lseq: u64, now: Now) {
-        self.replica.committed(changes, last_lseq, durable_lseq, now);
+    pub fn committed(
+        &mut self,
+        changes: &[Installed],
+        last_lseq: u64,
+        durable_lseq: u64,
+        now: Now,
+    ) {
+        self.replica
+            .committed(changes, last_lseq, durable_lseq, now);
     }
 
     /// Parts of a large value came.
@@ -335,18 +434,28 @@ impl Machine {
     pub fn on_time(&mut self, now: Now, map: &EntryMap) {
         let ids: Vec<ConversationId> = self.conversations.keys().copied().collect();
         for id in ids {
-            let Some(conversation) = self.conversations.get_mut(&id) else { continue };
+            let Some(conversation) = self.conversations.get_mut(&id) else {
+                continue;
+            };
             match conversation.session.on_time(now) {
                 TimeVerdict::Nothing => {}
                 TimeVerdict::Send(message) => self.outputs.push_back(Output::Send(id, message)),
                 TimeVerdict::Close(silence) => {
                     let (kind, text) = match silence {
-                        SilenceReason::HelloTimeout => ("timed_out", "connection timed out: the peer said nothing"),
-                        SilenceReason::Idle => ("connection_lost", "connection lost: the peer went silent"),
+                        SilenceReason::HelloTimeout => {
+                            ("timed_out", "connection timed out: the peer said nothing")
+                        }
+                        SilenceReason::Idle => {
+                            ("connection_lost", "connection lost: the peer went silent")
+                        }
                     };
-                    let refusal = Refusal { kind, text: text.to_owned() };
+                    let refusal = Refusal {
+                        kind,
+                        text: text.to_owned(),
+                    };
                     let goodbye = Goodbye::new(GoodbyeReason::Idle, text, None);
-                    self.outputs.push_back(Output::Send(id, Message::Goodbye(goodbye)));
+                    self.outputs
+                        .push_back(Output::Send(id, Message::Goodbye(goodbye)));
                     self.drop_conversation(id, &refusal, true, now, map);
                 }
             }
@@ -359,15 +468,32 @@ impl Machine {
 
     /// When [`Self::on_time`] has something to do next.
     pub fn deadline(&self, map: &EntryMap) -> Option<MonotonicMs> {
-        let sessions = self.conversations.values().filter_map(|conversation| conversation.session.deadline()).min();
-        [sessions, self.directory.deadline(), self.replica.deadline(map)].into_iter().flatten().min()
+        let sessions = self
+            .conversations
+            .values()
+            .filter_map(|conversation| conversation.session.deadline())
+            .min();
+        [
+            sessions,
+            self.directory.deadline(),
+            self.replica.deadline(map),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Leaves every conversation, in words. Targets stay known, and are not called again.
     pub fn leave_all(&mut self, now: Now, map: &EntryMap) {
         let ids: Vec<ConversationId> = self.conversations.keys().copied().collect();
         for id in ids {
-            self.leave(id, GoodbyeReason::Closing, "the node stops its transport", now, map);
+            self.leave(
+                id,
+                GoodbyeReason::Closing,
+                "the node stops its transport",
+                now,
+                map,
+            );
         }
         self.directory.forget_wishes();
     }
@@ -376,41 +502,89 @@ impl Machine {
     pub fn disconnect(&mut self, target: TargetId, now: Now, map: &EntryMap) {
         self.directory.unwanted(target);
         let with = |conversation: &&Conversation| conversation.target == Some(target);
-        let ids: Vec<ConversationId> =
-            self.conversations.iter().filter(|(_, conversation)| with(conversation)).map(|(id, _)| *id).collect();
+        let ids: Vec<ConversationId> = self
+            .conversations
+            .iter()
+            .filter(|(_, conversation)| with(conversation))
+            .map(|(id, _)| *id)
+            .collect();
         for id in ids {
-            self.leave(id, GoodbyeReason::Disconnected, "the node's user asked to disconnect", now, map);
+            self.leave(
+                id,
+                GoodbyeReason::Disconnected,
+                "the node's user asked to disconnect",
+                now,
+                map,
+            );
         }
     }
 
-    fn leave(&mut self, id: ConversationId, reason: GoodbyeReason, text: &str, now: Now, map: &EntryMap) {
+    fn leave(
+        &mut self,
+        id: ConversationId,
+        reason: GoodbyeReason,
+        text: &str,
+        now: Now,
+        map: &EntryMap,
+    ) {
         let goodbye = Goodbye::new(reason, text, None);
-        self.outputs.push_back(Output::Send(id, Message::Goodbye(goodbye)));
-        let refusal = Refusal { kind: "stopped", text: text.to_owned() };
+        self.outputs
+            .push_back(Output::Send(id, Message::Goodbye(goodbye)));
+        let refusal = Refusal {
+            kind: "stopped",
+            text: text.to_owned(),
+        };
         self.drop_conversation(id, &refusal, false, now, map);
     }
 
     /// A greeted conversation with the node of that id, if there is one.
     pub fn conversation_with(&self, node_id: &str) -> Option<ConversationId> {
-        let with = |conversation: &Conversation| conversation.peer.as_ref().is_some_and(|peer| peer.node_id == node_id);
-        self.conversations.iter().find(|(_, conversation)| with(conversation)).map(|(id, _)| *id)
+        let with = |conversation: &Conversation| {
+            conversation
+                .peer
+                .as_ref()
+                .is_some_and(|peer| peer.node_id == node_id)
+        };
+        self.conversations
+            .iter()
+            .find(|(_, conversation)| with(conversation))
+            .map(|(id, _)| *id)
     }
 
     /// Who is connected and by which address, for the list of peers: conversation, target, node id, address,
     /// and what the peer says about itself.
     pub fn acquaintances(
         &self,
-    ) -> impl Iterator<Item = (ConversationId, Option<TargetId>, &str, &(String, u16), &[u8])> {
+    ) -> impl Iterator<
+        Item = (
+            ConversationId,
+            Option<TargetId>,
+            &str,
+            &(String, u16),
+            &[u8],
+        ),
+    > {
         self.conversations.iter().filter_map(|(id, conversation)| {
             let peer = conversation.peer.as_ref()?;
-            Some((*id, conversation.target, peer.node_id.as_str(), &conversation.remote, peer.capabilities.as_slice()))
+            Some((
+                *id,
+                conversation.target,
+                peer.node_id.as_str(),
+                &conversation.remote,
+                peer.capabilities.as_slice(),
+            ))
         })
     }
 }
 
 fn peer_event(conversation: &Conversation, node_id: &str, state: &'static str) -> PeerEvent {
     let (host, port) = conversation.remote.clone();
-    PeerEvent { node_id: node_id.to_owned(), host, port, state }
+    PeerEvent {
+        node_id: node_id.to_owned(),
+        host,
+        port,
+        state,
+    }
 }
 
 fn goodbye_kind(reason: GoodbyeReason) -> &'static str {

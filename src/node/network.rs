@@ -18,7 +18,8 @@ use crate::transport::close::CloseReason;
 use crate::transport::message::Message;
 use crate::transport::session::Role;
 use crate::transport::tcp::{
-    CONNECT_TIMEOUT_MS, Connection, ConnectionEvents, ConnectionId, Listener, TcpSettings, TcpTransport,
+    CONNECT_TIMEOUT_MS, Connection, ConnectionEvents, ConnectionId, Listener, TcpSettings,
+    TcpTransport,
 };
 
 /// Numbers the calls of this process.
@@ -41,10 +42,15 @@ fn target_of(purpose: u64) -> Option<TargetId> {
 
 impl ConnectionEvents for Arrivals {
     fn opened(&self, connection: &Arc<Connection>, role: Role, purpose: u64) {
-        let Some(shared) = self.0.upgrade() else { return connection.close(false) };
+        let Some(shared) = self.0.upgrade() else {
+            return connection.close(false);
+        };
         let id = connection.id().0;
         let remote = connection.remote();
-        let instance = random_bytes::<8>().map_or_else(|_| ATTEMPTS.fetch_add(1, Ordering::Relaxed), u64::from_le_bytes);
+        let instance = random_bytes::<8>().map_or_else(
+            |_| ATTEMPTS.fetch_add(1, Ordering::Relaxed),
+            u64::from_le_bytes,
+        );
         let opening = Opening {
             id,
             role,
@@ -60,7 +66,9 @@ impl ConnectionEvents for Arrivals {
     }
 
     fn received(&self, id: ConnectionId, message: Message, is_charged: bool) -> bool {
-        let Some(shared) = self.0.upgrade() else { return false };
+        let Some(shared) = self.0.upgrade() else {
+            return false;
+        };
         shared.drive(|machine, now, map| machine.received(id.0, message, is_charged, now, map));
         true
     }
@@ -105,69 +113,119 @@ pub(super) fn transport(shared: &Arc<Shared>) -> Result<TcpTransport, Failure> {
     }
     let settings = TcpSettings {
         value_bytes_max: shared.options.max_value_bytes as u64,
-        protection: Protection { has_network_key: false, allow_insecure: shared.options.allow_insecure },
+        protection: Protection {
+            has_network_key: false,
+            allow_insecure: shared.options.allow_insecure,
+        },
         ..TcpSettings::default()
     };
-    let made = TcpTransport::new(runtime::handle()?, settings, Arc::new(Arrivals(Arc::downgrade(shared))));
+    let made = TcpTransport::new(
+        runtime::handle()?,
+        settings,
+        Arc::new(Arrivals(Arc::downgrade(shared))),
+    );
     start_alarm(shared)?;
     Ok(transport.insert(made).clone())
 }
 
 /// Listens where the options say.
 pub(super) async fn start_listening(shared: &Arc<Shared>) -> Result<Listener, Failure> {
-    let address = HostPort::new(&shared.options.transport_host, shared.options.transport_port)?;
+    let address = HostPort::new(
+        &shared.options.transport_host,
+        shared.options.transport_port,
+    )?;
     Ok(transport(shared)?.listen(&address).await?)
 }
 
 /// Calls a peer and waits until both sides are ready.
-pub(super) async fn connect(shared: &Arc<Shared>, node_id: &str, host: &str, port: u16) -> Result<(), Failure> {
+pub(super) async fn connect(
+    shared: &Arc<Shared>,
+    node_id: &str,
+    host: &str,
+    port: u16,
+) -> Result<(), Failure> {
     if node_id.is_empty() || host.is_empty() || port == 0 {
-        return Err(Failure::new(ErrorCode::InvalidArgument, "invalid_peer", "invalid peer"));
+        return Err(Failure::new(
+            ErrorCode::InvalidArgument,
+            "invalid_peer",
+            "invalid peer",
+        ));
     }
     HostPort::new(host, port)?.check(protection(shared))?;
     let (target, connected) = {
         let mut machine = shared.machine.lock();
-        (machine.directory.target(node_id, host, port), machine.conversation_with(node_id).is_some())
+        (
+            machine.directory.target(node_id, host, port),
+            machine.conversation_with(node_id).is_some(),
+        )
     };
     if connected {
         return Ok(());
     }
     let (sender, receiver) = oneshot::channel();
-    call(shared, target, Some(sender)).await.map_err(|failure| failure.about(format!("{host}:{port}")))?;
+    call(shared, target, Some(sender))
+        .await
+        .map_err(|failure| failure.about(format!("{host}:{port}")))?;
     match tokio::time::timeout(SETTLE_TIMEOUT, receiver).await {
         Ok(Ok(Ok(()))) => Ok(()),
         Ok(Ok(Err(refusal))) => Err(refused(&refusal, host, port)),
         Ok(Err(_)) | Err(_) => {
-            Err(Failure::new(ErrorCode::Transport, "timed_out", "connection timed out")
-                .about(format!("{host}:{port}"))
-                .retryable())
+            Err(
+                Failure::new(ErrorCode::Transport, "timed_out", "connection timed out")
+                    .about(format!("{host}:{port}"))
+                    .retryable(),
+            )
         }
     }
 }
 
 fn refused(refusal: &Refusal, host: &str, port: u16) -> Failure {
-    let lasting = matches!(refusal.kind, "wrong_node" | "protocol_version" | "self_connection" | "identity");
-    let failure = Failure::new(ErrorCode::Transport, refusal.kind, format!("peer refused: {}", refusal.text))
-        .about(format!("{host}:{port}"));
-    Failure { retryable: !lasting, ..failure }
+    let lasting = matches!(
+        refusal.kind,
+        "wrong_node" | "protocol_version" | "self_connection" | "identity"
+    );
+    let failure = Failure::new(
+        ErrorCode::Transport,
+        refusal.kind,
+        format!("peer refused: {}", refusal.text),
+    )
+    .about(format!("{host}:{port}"));
+    Failure {
+        retryable: !lasting,
+        ..failure
+    }
 }
 
 fn protection(shared: &Shared) -> Protection {
-    Protection { has_network_key: false, allow_insecure: shared.options.allow_insecure }
+    Protection {
+        has_network_key: false,
+        allow_insecure: shared.options.allow_insecure,
+    }
 }
 
-async fn call(shared: &Arc<Shared>, target: TargetId, settling: Option<Settling>) -> Result<(), Failure> {
+async fn call(
+    shared: &Arc<Shared>,
+    target: TargetId,
+    settling: Option<Settling>,
+) -> Result<(), Failure> {
     let address = {
         let machine = shared.machine.lock();
-        machine.directory.get(target).map(|target| (target.host.clone(), target.port))
+        machine
+            .directory
+            .get(target)
+            .map(|target| (target.host.clone(), target.port))
     };
-    let Some((host, port)) = address else { return Ok(()) };
+    let Some((host, port)) = address else {
+        return Ok(());
+    };
     let purpose = (CALLS.fetch_add(1, Ordering::Relaxed) << TargetId::BITS) | u64::from(target);
     if let Some(settling) = settling {
         shared.calling.lock().insert(purpose, settling);
     }
     let transport = transport(shared)?;
-    let outcome = transport.dial(&HostPort::new(&host, port)?, CONNECT_TIMEOUT_MS, purpose).await;
+    let outcome = transport
+        .dial(&HostPort::new(&host, port)?, CONNECT_TIMEOUT_MS, purpose)
+        .await;
     shared.calling.lock().remove(&purpose);
     outcome.map(drop).map_err(|error| {
         shared.drive(|machine, now, _| machine.directory.unreachable(target, now.monotonic));
@@ -177,7 +235,9 @@ async fn call(shared: &Arc<Shared>, target: TargetId, settling: Option<Settling>
 
 /// Calls the peers that the machine wants to be called again.
 pub(super) fn redial(shared: &Arc<Shared>) {
-    let Ok(handle) = runtime::handle() else { return };
+    let Ok(handle) = runtime::handle() else {
+        return;
+    };
     for target in std::mem::take(&mut *shared.dials.lock()) {
         let shared = Arc::downgrade(shared);
         handle.spawn(async move {
@@ -206,7 +266,9 @@ fn start_alarm(shared: &Arc<Shared>) -> Result<(), Failure> {
             let alarm = Arc::clone(&shared.alarm);
             drop(shared);
             let rang = match due {
-                Some(due) => tokio::time::timeout_at(due.into(), alarm.moved()).await.is_ok(),
+                Some(due) => tokio::time::timeout_at(due.into(), alarm.moved())
+                    .await
+                    .is_ok(),
                 None => {
                     alarm.moved().await;
                     true

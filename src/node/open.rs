@@ -38,7 +38,10 @@ fn seeds() -> Result<Seeds, StoreError> {
     })
 }
 
-fn recover(options: &Options, durability: Durability) -> Result<(Opened, Option<LockGuard>), StoreError> {
+fn recover(
+    options: &Options,
+    durability: Durability,
+) -> Result<(Opened, Option<LockGuard>), StoreError> {
     let seeds = seeds()?;
     if !options.enable_wal {
         return Ok((recovery::in_memory(&options.node_id, &seeds), None));
@@ -46,7 +49,11 @@ fn recover(options: &Options, durability: Durability) -> Result<(Opened, Option<
     let place = ResolvedPath::resolve(&options.wal_path, options.create_dirs)?;
     let storage = place.storage();
     // What is not a log of ours is told as that, before a lock is left beside it.
-    Log::probe(&storage, &place.name)?;
+    let is_there = Log::probe(&storage, &place.name)?;
+    if !is_there && let Some(companion) = recovery::companion_of(&storage, &place.name)? {
+        let path = options.wal_path.clone();
+        return Err(StoreError::MissingLog { path, companion });
+    }
     let lock = LockGuard::acquire(&place.path())?;
     let opened = recovery::open(&storage, &place.name, &options.node_id, durability, &seeds)?;
     lock.claim_log()?;
@@ -55,9 +62,17 @@ fn recover(options: &Options, durability: Durability) -> Result<(Opened, Option<
 
 pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node, Failure> {
     options.validate()?;
-    let durability = if options.auto_flush { Durability::Synced } else { Durability::Written };
+    let durability = if options.auto_flush {
+        Durability::Synced
+    } else {
+        Durability::Written
+    };
     let (opened, lock) = recover(&options, durability)?;
-    let Opened { committer, map, report } = opened;
+    let Opened {
+        committer,
+        map,
+        report,
+    } = opened;
     if report.copy_noticed {
         tracing::warn!(node = %options.node_id, "the folder is a copy: this node writes under a new identity");
         events.identity(IdentityEvent::CopyNoticed);
@@ -88,8 +103,11 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         is_refusing: AtomicBool::new(false),
         wants_changes: AtomicBool::new(false),
     });
-    let thread = committer::start(&shared, committer)
-        .map_err(|error| Failure::internal("failed to start the committer").because(error.to_string()).retryable())?;
+    let thread = committer::start(&shared, committer).map_err(|error| {
+        Failure::internal("failed to start the committer")
+            .because(error.to_string())
+            .retryable()
+    })?;
     Ok(Node {
         shared,
         commit_thread: Mutex::new(Some(thread)),

@@ -6,7 +6,10 @@ use crate::sync::options::{AckPolicy, ReplicaOptions};
 
 /// What a node is opened with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools, reason = "they are the contract's switches, each named where it is set")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "they are the contract's switches, each named where it is set"
+)]
 pub struct Options {
     /// The node's label; stable across restarts, at most 255 bytes.
     pub node_id: String,
@@ -82,12 +85,20 @@ impl Options {
 
     /// A node with a log at `wal_path`, without network.
     pub fn persistent(node_id: impl Into<String>, wal_path: impl Into<String>) -> Self {
-        Self { enable_wal: true, wal_path: wal_path.into(), ..Self::local(node_id) }
+        Self {
+            enable_wal: true,
+            wal_path: wal_path.into(),
+            ..Self::local(node_id)
+        }
     }
 
     /// The name for people.
     pub fn display_name(&self) -> &str {
-        if self.display_name.is_empty() { &self.node_id } else { &self.display_name }
+        if self.display_name.is_empty() {
+            &self.node_id
+        } else {
+            &self.display_name
+        }
     }
 
     /// Judges every option.
@@ -95,14 +106,21 @@ impl Options {
     /// # Errors
     /// The first that is wrong, by name, with the reason.
     pub fn validate(&self) -> Result<(), Failure> {
-        let labels =
-            [("node id", &self.node_id), ("display name", &self.display_name), ("version", &self.version)];
+        let labels = [
+            ("node id", &self.node_id),
+            ("display name", &self.display_name),
+            ("version", &self.version),
+        ];
         for (name, label) in labels {
             if label.trim().is_empty() && name != "display name" {
-                return Err(Failure::configuration(format_args!("{name} must not be empty")));
+                return Err(Failure::configuration(format_args!(
+                    "{name} must not be empty"
+                )));
             }
             if label.len() > LABEL_BYTES_MAX {
-                return Err(Failure::configuration(format_args!("{name} is longer than {LABEL_BYTES_MAX} bytes")));
+                return Err(Failure::configuration(format_args!(
+                    "{name} is longer than {LABEL_BYTES_MAX} bytes"
+                )));
             }
         }
         if self.enable_transport && self.transport_host.trim().is_empty() {
@@ -118,7 +136,9 @@ impl Options {
             return Err(Failure::configuration("ack timeout must be at least 1 ms"));
         }
         if self.retry_interval_ms == 0 {
-            return Err(Failure::configuration("retry interval must be at least 1 ms"));
+            return Err(Failure::configuration(
+                "retry interval must be at least 1 ms",
+            ));
         }
         if self.max_value_bytes == 0 || self.max_value_bytes > VALUE_BYTES_MAX {
             return Err(Failure::configuration(format_args!(

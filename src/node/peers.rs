@@ -28,7 +28,9 @@ pub(super) fn list(machine: &Machine, now: WallMs) -> Vec<PeerView> {
     let mut peers = Vec::new();
     let mut shown = BTreeSet::new();
     for (id, target) in machine.directory.iter() {
-        let acquaintance = machine.acquaintances().find(|(_, with, ..)| *with == Some(id));
+        let acquaintance = machine
+            .acquaintances()
+            .find(|(_, with, ..)| *with == Some(id));
         if let Some((conversation, ..)) = acquaintance {
             shown.insert(conversation);
         }
@@ -36,9 +38,15 @@ pub(super) fn list(machine: &Machine, now: WallMs) -> Vec<PeerView> {
             node_id: target.node_id.clone(),
             host: target.host.clone(),
             port: target.port,
-            state: if acquaintance.is_some() { "connected" } else { target.state },
+            state: if acquaintance.is_some() {
+                "connected"
+            } else {
+                target.state
+            },
             last_seen: acquaintance.map(|_| now).or(target.last_seen),
-            capabilities: acquaintance.map(|(.., info)| capabilities(info)).unwrap_or_default(),
+            capabilities: acquaintance
+                .map(|(.., info)| capabilities(info))
+                .unwrap_or_default(),
         });
     }
     for (conversation, _, node_id, (host, port), info) in machine.acquaintances() {
@@ -57,5 +65,7 @@ pub(super) fn list(machine: &Machine, now: WallMs) -> Vec<PeerView> {
 }
 
 fn capabilities(info: &[u8]) -> Vec<Capability> {
-    decode_label(info).map(|(_, _, capabilities)| capabilities).unwrap_or_default()
+    decode_label(info)
+        .map(|(_, _, capabilities)| capabilities)
+        .unwrap_or_default()
 }

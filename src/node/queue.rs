@@ -8,7 +8,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::core::limits::PENDING_BYTES_MAX;
 use crate::store::commit::group_length;
-use crate::store::operation::{Request, Ticket};
+use crate::store::operation::{NOT_A_WRITE, Request, Ticket};
 
 /// Why a request was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,7 @@ struct Waiting {
     requests: VecDeque<Request>,
     bytes: usize,
     last_ticket: Ticket,
+    last_flush: Ticket,
     awake: bool,
     closing: bool,
 }
@@ -48,7 +49,11 @@ pub struct Queue {
 
 impl Queue {
     /// Puts a request of a user in, and gives its ticket. The committer is not woken: see [`Self::wake`].
-    pub fn submit(&self, bytes: usize, request: impl FnOnce(Ticket) -> Request) -> Result<Ticket, NotQueued> {
+    pub fn submit(
+        &self,
+        bytes: usize,
+        request: impl FnOnce(Ticket) -> Request,
+    ) -> Result<Ticket, NotQueued> {
         let mut waiting = self.waiting.lock();
         if waiting.closing {
             return Err(NotQueued::Closed);
@@ -60,9 +65,26 @@ impl Queue {
         }
         waiting.last_ticket += 1;
         let ticket = waiting.last_ticket;
-        waiting.bytes += bytes;
-        waiting.requests.push_back(request(ticket));
+        let request = request(ticket);
+        waiting.bytes += request.bytes();
+        waiting.requests.push_back(request);
         Ok(ticket)
+    }
+
+    /// Asks for everything before to be made durable, and wakes the committer. The ticket is told to `waiting`
+    /// before the committer can see it.
+    pub fn submit_flush(&self, waits: impl FnOnce(Ticket)) -> Result<(), NotQueued> {
+        let mut waiting = self.waiting.lock();
+        if waiting.closing {
+            return Err(NotQueued::Closed);
+        }
+        waiting.last_flush += 1;
+        let ticket = NOT_A_WRITE | waiting.last_flush;
+        waits(ticket);
+        waiting.requests.push_back(Request::Flush { ticket });
+        waiting.awake = true;
+        self.changed.notify_one();
+        Ok(())
     }
 
     /// Puts a request of the machine in, and wakes the committer. Peers' credit bounds what comes this way.

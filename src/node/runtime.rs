@@ -26,11 +26,16 @@ pub(super) fn handle() -> Result<Handle, Failure> {
         .enable_all()
         .build()
         .map_err(|error| {
-            Failure::internal("failed to start the network threads").because(error.to_string()).retryable()
+            Failure::internal("failed to start the network threads")
+                .because(error.to_string())
+                .retryable()
         })?;
     // If another node was faster its runtime is used, and this one ends at once without waiting for anything.
     if let Err(surplus) = RUNTIME.set(runtime) {
         surplus.shutdown_background();
     }
-    RUNTIME.get().map(|runtime| runtime.handle().clone()).ok_or_else(|| Failure::internal("no network threads"))
+    RUNTIME
+        .get()
+        .map(|runtime| runtime.handle().clone())
+        .ok_or_else(|| Failure::internal("no network threads"))
 }

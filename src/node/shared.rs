@@ -50,7 +50,10 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Gives the machine an input, and carries out all that comes of it.
-    pub(super) fn drive<R>(self: &Arc<Self>, input: impl FnOnce(&mut Machine, Now, &EntryMap) -> R) -> R {
+    pub(super) fn drive<R>(
+        self: &Arc<Self>,
+        input: impl FnOnce(&mut Machine, Now, &EntryMap) -> R,
+    ) -> R {
         let now = self.clock.now();
         let mut machine = self.machine.lock();
         let map = self.map.read();
@@ -129,6 +132,8 @@ impl Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
     }
 }

@@ -69,15 +69,29 @@ pub struct Committer {
 impl Committed {
     /// The entries that wait to be installed, and the peer that each came from.
     pub fn entries(&self) -> impl Iterator<Item = (&Entry, Option<Origin>)> {
-        self.planned.iter().map(|planned| (&planned.entry, planned.from))
+        self.planned
+            .iter()
+            .map(|planned| (&planned.entry, planned.from))
     }
 }
 
 impl Committer {
     /// Goes on from a recovered state; without a log, in memory only.
-    pub fn new(log: Option<Log>, ledger: Ledger, origins: OriginDictionary, durability: Durability) -> Self {
+    pub fn new(
+        log: Option<Log>,
+        ledger: Ledger,
+        origins: OriginDictionary,
+        durability: Durability,
+    ) -> Self {
         let durable_lseq = ledger.last_lseq;
-        Self { log, ledger, origins, buffer: FrameBuffer::new(), durability, durable_lseq }
+        Self {
+            log,
+            ledger,
+            origins,
+            buffer: FrameBuffer::new(),
+            durability,
+            durable_lseq,
+        }
     }
 
     /// What must be remembered besides entries, as of the last commit.
@@ -87,7 +101,10 @@ impl Committer {
 
     /// The log's first failure, after which nothing more is accepted.
     pub fn poisoned(&self) -> Option<StoreError> {
-        self.log.as_ref().and_then(Log::poisoned).map(|error| StoreError::Log(error.clone()))
+        self.log
+            .as_ref()
+            .and_then(Log::poisoned)
+            .map(|error| StoreError::Log(error.clone()))
     }
 
     /// Whether something was accepted that a power cut would take.
@@ -96,20 +113,41 @@ impl Committer {
     }
 
     /// Plans and writes one group. Returns once it is as durable as was promised; nothing is visible yet.
-    pub fn commit(&mut self, requests: Vec<Request>, map: &EntryMap, wall: WallMs) -> Result<Committed, Box<Refused>> {
-        let counters = (self.ledger.last_sequence, self.ledger.last_lseq, self.ledger.clock, self.origins.len());
+    pub fn commit(
+        &mut self,
+        requests: Vec<Request>,
+        map: &EntryMap,
+        wall: WallMs,
+    ) -> Result<Committed, Box<Refused>> {
+        let counters = (
+            self.ledger.last_sequence,
+            self.ledger.last_lseq,
+            self.ledger.clock,
+            self.origins.len(),
+        );
         let tickets = requests.iter().filter_map(Request::ticket).collect();
         let tokens = requests.iter().filter_map(Request::token).collect();
         let must_sync = self.durability == Durability::Synced
-            || requests.iter().any(|request| matches!(request, Request::Received(_) | Request::Flush { .. }));
+            || requests
+                .iter()
+                .any(|request| matches!(request, Request::Received(_) | Request::Flush { .. }));
         let mut peers = Vec::new();
         let mut pruned = None;
         let mut committed = Committed::default();
         let group = self.plan(requests, map, wall, &mut committed, &mut peers, &mut pruned);
         if let Err(error) = self.write(&group, &peers, pruned, must_sync) {
-            (self.ledger.last_sequence, self.ledger.last_lseq, self.ledger.clock, _) = counters;
+            (
+                self.ledger.last_sequence,
+                self.ledger.last_lseq,
+                self.ledger.clock,
+                _,
+            ) = counters;
             self.origins.forget_from(counters.3);
-            return Err(Box::new(Refused { error, tickets, tokens }));
+            return Err(Box::new(Refused {
+                error,
+                tickets,
+                tokens,
+            }));
         }
         self.ledger.cursors.extend(group.cursors);
         self.ledger.peers.extend(peers);
@@ -130,7 +168,11 @@ impl Committer {
         peers: &mut Vec<(Origin, PeerRecord)>,
         pruned: &mut Option<u64>,
     ) -> Group {
-        let common = if self.log.is_some() { EntryFlags::default() } else { EntryFlags::EPHEMERAL };
+        let common = if self.log.is_some() {
+            EntryFlags::default()
+        } else {
+            EntryFlags::EPHEMERAL
+        };
         let mut group = Group::default();
         group.planned.reserve(requests.len());
         group.receipts.reserve(requests.len());
@@ -143,13 +185,20 @@ impl Committer {
                     group.write_all(ticket, operations, map, &mut self.ledger, wall, common);
                 }
                 Request::Received(received) => {
-                    committed.acknowledge.push((received.token, received.peer, received.position));
+                    committed
+                        .acknowledge
+                        .push((received.token, received.peer, received.position));
                     group.receive(received, map, &mut self.ledger);
                 }
                 Request::Peer { peer, record } => peers.push((peer, record)),
                 Request::Pruned { lseq } => *pruned = Some(lseq),
                 Request::Flush { ticket } => {
-                    group.receipts.push(Receipt { ticket, status: WriteStatus::Updated, version: 0, sequence: 0 });
+                    group.receipts.push(Receipt {
+                        ticket,
+                        status: WriteStatus::Updated,
+                        version: 0,
+                        sequence: 0,
+                    });
                 }
             }
         }
@@ -169,22 +218,40 @@ impl Committer {
         };
         self.buffer.clear();
         let body = self.buffer.body();
-        if self.durability == Durability::Written && self.ledger.last_sequence > self.ledger.reserved_sequence {
+        if self.durability == Durability::Written
+            && self.ledger.last_sequence > self.ledger.reserved_sequence
+        {
             // Before a sequence is told that the power may take, the jump over it has to be durable.
             self.ledger.reserved_sequence = self.ledger.last_sequence + RESERVED_SEQUENCES;
             must_sync = true;
-            let reserve =
-                Record::Reserve { sequence: self.ledger.reserved_sequence, clock: self.ledger.clock.high_water() };
+            let reserve = Record::Reserve {
+                sequence: self.ledger.reserved_sequence,
+                clock: self.ledger.clock.high_water(),
+            };
             encode(body, &mut self.origins, &reserve);
         }
         for planned in &group.planned {
             encode_entry(body, &mut self.origins, &planned.entry, planned.lseq);
         }
         for (peer, position) in &group.cursors {
-            encode(body, &mut self.origins, &Record::Cursor { peer: *peer, position: *position });
+            encode(
+                body,
+                &mut self.origins,
+                &Record::Cursor {
+                    peer: *peer,
+                    position: *position,
+                },
+            );
         }
         for (peer, record) in peers {
-            encode(body, &mut self.origins, &Record::Peer { peer: *peer, record: record.clone() });
+            encode(
+                body,
+                &mut self.origins,
+                &Record::Peer {
+                    peer: *peer,
+                    record: record.clone(),
+                },
+            );
         }
         if let Some(lseq) = pruned {
             encode(body, &mut self.origins, &Record::Pruned { lseq });
@@ -193,7 +260,8 @@ impl Committer {
             log.append(&mut self.buffer)?;
         }
         // A frame that only remembers hints about peers is carried by the next sync.
-        let only_hints = group.planned.is_empty() && group.cursors.is_empty() && group.receipts.is_empty();
+        let only_hints =
+            group.planned.is_empty() && group.cursors.is_empty() && group.receipts.is_empty();
         if must_sync && !only_hints {
             log.sync()?;
             self.durable_lseq = self.ledger.last_lseq;
@@ -233,8 +301,10 @@ impl Committer {
 
     /// Ends the log cleanly: what was given out is on record, everything is durable, the file is trimmed.
     pub fn close(mut self) -> Result<(), StoreError> {
-        let reserve =
-            Record::Reserve { sequence: self.ledger.last_sequence, clock: self.ledger.clock.high_water() };
+        let reserve = Record::Reserve {
+            sequence: self.ledger.last_sequence,
+            clock: self.ledger.clock.high_water(),
+        };
         self.write_records(&[reserve])?;
         Ok(self.log.map_or(Ok(()), Log::close)?)
     }
@@ -248,7 +318,11 @@ pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Instal
         return changes;
     }
     let mut end = INSTALLED_AT_ONCE.min(committed.planned.len());
-    while committed.planned.get(end - 1).is_some_and(|last| last.joined) {
+    while committed
+        .planned
+        .get(end - 1)
+        .is_some_and(|last| last.joined)
+    {
         end += 1;
     }
     changes.reserve(end);

@@ -35,6 +35,17 @@ pub enum StoreError {
     /// The log failed; see there for what is still valid.
     #[error(transparent)]
     Log(#[from] WalError),
+    /// There is no log, but a companion of one: making a new log would hide that data is missing.
+    #[error(
+        "failed to open WAL path {path}: the log is missing, but its companion {companion} is there; \
+         restore the log, or remove its companions to begin anew"
+    )]
+    MissingLog {
+        /// The log.
+        path: String,
+        /// What was found of it.
+        companion: String,
+    },
     /// A frame of the log is whole but its records make no sense to this version.
     #[error("failed to recover local store: the record in frame {frame} of {path}: {reason}")]
     Record {

@@ -40,21 +40,35 @@ pub struct Group {
 impl Group {
     fn newest_of(&self, key: &[u8], hash: u64) -> Option<&Entry> {
         let entry = |at: usize| self.planned.get(at).map(|planned| &planned.entry);
-        self.newest.find(hash, |at| entry(*at).is_some_and(|entry| entry.key() == key)).and_then(|at| entry(*at))
+        self.newest
+            .find(hash, |at| {
+                entry(*at).is_some_and(|entry| entry.key() == key)
+            })
+            .and_then(|at| entry(*at))
     }
 
     fn push(&mut self, entry: Entry, hash: u64, ledger: &mut Ledger, from: Option<Origin>) {
         ledger.last_lseq += 1;
         let at = self.planned.len();
         let planned = &self.planned;
-        let key_at = |at: &usize| planned.get(*at).map_or(&[][..], |planned| planned.entry.key());
+        let key_at = |at: &usize| {
+            planned
+                .get(*at)
+                .map_or(&[][..], |planned| planned.entry.key())
+        };
         match self.newest.find_mut(hash, |at| key_at(at) == entry.key()) {
             Some(place) => *place = at,
             None => {
-                self.newest.insert_unique(hash, at, |at| key_hash(key_at(at)));
+                self.newest
+                    .insert_unique(hash, at, |at| key_hash(key_at(at)));
             }
         }
-        self.planned.push(Planned { entry, lseq: ledger.last_lseq, from, joined: false });
+        self.planned.push(Planned {
+            entry,
+            lseq: ledger.last_lseq,
+            from,
+            joined: false,
+        });
     }
 
     /// Plans a write of this node. Returns its receipt, `ticket` 0.
@@ -74,7 +88,12 @@ impl Group {
         let live = current.filter(|entry| !entry.is_tombstone());
         let version = current.map_or(0, |entry| entry.version);
         if operation.is_removal() && live.is_none() {
-            return Receipt { ticket: 0, status: WriteStatus::Created, version, sequence: 0 };
+            return Receipt {
+                ticket: 0,
+                status: WriteStatus::Created,
+                version,
+                sequence: 0,
+            };
         }
         let status = match live {
             None => WriteStatus::Created,
@@ -84,16 +103,37 @@ impl Group {
             Some(_) => WriteStatus::Updated,
         };
         let stamp = ledger.clock.stamp(wall, current.map(|entry| entry.stamp));
-        let vector = current.map(|entry| entry.vector_for_successor(ledger.origin)).unwrap_or_default();
+        let vector = current
+            .map(|entry| entry.vector_for_successor(ledger.origin))
+            .unwrap_or_default();
         ledger.last_sequence += 1;
-        let dot = Dot { origin: ledger.origin, sequence: ledger.last_sequence };
+        let dot = Dot {
+            origin: ledger.origin,
+            sequence: ledger.last_sequence,
+        };
         let (payload, key_length, flags) = operation.into_parts();
-        let extra = Extra { vector, extension: Vec::new() };
+        let extra = Extra {
+            vector,
+            extension: Vec::new(),
+        };
         let version = version.saturating_add(1);
-        if let Some(entry) = Entry::new(payload, key_length, flags.with(common), dot, stamp, version, extra) {
+        if let Some(entry) = Entry::new(
+            payload,
+            key_length,
+            flags.with(common),
+            dot,
+            stamp,
+            version,
+            extra,
+        ) {
             self.push(entry, hash, ledger, None);
         }
-        Receipt { ticket: 0, status, version, sequence: dot.sequence }
+        Receipt {
+            ticket: 0,
+            status,
+            version,
+            sequence: dot.sequence,
+        }
     }
 
     /// Plans one or more writes of this node that are seen together or not at all.
@@ -115,7 +155,12 @@ impl Group {
         }
         self.join_from(begin);
         let sequence = first.unwrap_or(0);
-        self.receipts.push(Receipt { ticket, status: WriteStatus::Created, version: count, sequence });
+        self.receipts.push(Receipt {
+            ticket,
+            status: WriteStatus::Created,
+            version: count,
+            sequence,
+        });
     }
 
     /// Plans one write of this node.

@@ -85,23 +85,36 @@ impl Ledger {
     /// Whether a peer's cursor on this node's feed is good: its incarnation is in the chain, and had reached
     /// those positions before the next one began.
     pub fn is_reached(&self, cursor: &FeedPosition) -> bool {
-        let Some(place) = self.chain.iter().position(|link| link.incarnation == cursor.incarnation) else {
+        let Some(place) = self
+            .chain
+            .iter()
+            .position(|link| link.incarnation == cursor.incarnation)
+        else {
             return false;
         };
-        let reached = self.chain.get(place + 1).map_or(self.last_lseq, |next| next.began_after);
+        let reached = self
+            .chain
+            .get(place + 1)
+            .map_or(self.last_lseq, |next| next.began_after);
         cursor.own.max(cursor.relay) <= reached
     }
 
     /// Begins a stretch of the feed.
     pub fn begin_stretch(&mut self, incarnation: Incarnation) {
-        self.chain.push(ChainLink { incarnation, began_after: self.last_lseq });
+        self.chain.push(ChainLink {
+            incarnation,
+            began_after: self.last_lseq,
+        });
         let surplus = self.chain.len().saturating_sub(CHAIN_LENGTH_MAX);
         self.chain.drain(..surplus);
     }
 
     /// The current stretch; all zeros before the first.
     pub fn incarnation(&self) -> Incarnation {
-        self.chain.last().map(|link| link.incarnation).unwrap_or_default()
+        self.chain
+            .last()
+            .map(|link| link.incarnation)
+            .unwrap_or_default()
     }
 
     /// The clock may have given stamps up to this one.

@@ -59,7 +59,10 @@ pub struct EntryMap {
 impl EntryMap {
     /// An empty map of the node that writes as `author`.
     pub fn new(author: Origin) -> Self {
-        Self { author, ..Self::default() }
+        Self {
+            author,
+            ..Self::default()
+        }
     }
 
     /// The author whose entries are this node's own.
@@ -73,7 +76,10 @@ impl EntryMap {
         let (own, relay): (BTreeMap<u64, u32>, BTreeMap<u64, u32>) = std::mem::take(&mut self.own)
             .into_iter()
             .chain(std::mem::take(&mut self.relay))
-            .partition(|(_, slot)| self.held(*slot).is_some_and(|held| held.entry.dot.origin == author));
+            .partition(|(_, slot)| {
+                self.held(*slot)
+                    .is_some_and(|held| held.entry.dot.origin == author)
+            });
         self.own = own;
         self.relay = relay;
     }
@@ -187,16 +193,28 @@ impl EntryMap {
             }
             let untracked = self.tracked(&replaced.entry, replaced.lseq);
             self.views.keep_replaced(replaced.entry);
-            return Installed { untracked, tracked, dot, from };
+            return Installed {
+                untracked,
+                tracked,
+                dot,
+                from,
+            };
         }
         self.views.keep_absent(entry.key());
         self.by_key.insert(entry.key().into(), slot);
         self.slots.push(Held { entry, lseq, via });
         let slots = &self.slots;
         self.by_hash.insert_unique(hash, slot, |slot| {
-            slots.get(*slot as usize).map_or(0, |held| key_hash(held.entry.key()))
+            slots
+                .get(*slot as usize)
+                .map_or(0, |held| key_hash(held.entry.key()))
         });
-        Installed { untracked: None, tracked, dot, from }
+        Installed {
+            untracked: None,
+            tracked,
+            dot,
+            from,
+        }
     }
 
     /// The entries of a lane behind `after`, in feed order.
@@ -209,13 +227,21 @@ impl EntryMap {
         self.lane_after(&self.relay, after)
     }
 
-    fn lane_after<'a>(&'a self, lane: &'a BTreeMap<u64, u32>, after: u64) -> impl Iterator<Item = &'a Held> {
-        lane.range((Bound::Excluded(after), Bound::Unbounded)).filter_map(|(_, slot)| self.held(*slot))
+    fn lane_after<'a>(
+        &'a self,
+        lane: &'a BTreeMap<u64, u32>,
+        after: u64,
+    ) -> impl Iterator<Item = &'a Held> {
+        lane.range((Bound::Excluded(after), Bound::Unbounded))
+            .filter_map(|(_, slot)| self.held(*slot))
     }
 
     /// The entry at a local sequence, if it was not replaced since.
     pub fn at(&self, lseq: u64) -> Option<&Held> {
-        self.own.get(&lseq).or_else(|| self.relay.get(&lseq)).and_then(|slot| self.held(*slot))
+        self.own
+            .get(&lseq)
+            .or_else(|| self.relay.get(&lseq))
+            .and_then(|slot| self.held(*slot))
     }
 
     /// The local sequences in `(after, to]` that count in the outbox.
@@ -267,8 +293,18 @@ impl EntryMap {
 
     /// The greatest sequence that `origin` has in any entry here.
     pub fn greatest_sequence_of(&self, origin: Origin) -> u64 {
-        let of = |dot: &Dot| if dot.origin == origin { dot.sequence } else { 0 };
-        self.slots.iter().map(|held| of(&held.entry.dot)).max().unwrap_or(0)
+        let of = |dot: &Dot| {
+            if dot.origin == origin {
+                dot.sequence
+            } else {
+                0
+            }
+        };
+        self.slots
+            .iter()
+            .map(|held| of(&held.entry.dot))
+            .max()
+            .unwrap_or(0)
     }
 }
 

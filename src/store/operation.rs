@@ -9,6 +9,10 @@ use crate::core::limits::KEY_BYTES_MAX;
 /// Names a request of this process, in the order of the calls; 0: nobody waits for it.
 pub type Ticket = u64;
 
+/// Set in the ticket of a request that is not a write: such tickets are numbered apart, so that those of
+/// writes have no gaps.
+pub const NOT_A_WRITE: Ticket = 1 << 63;
+
 /// A write to one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
@@ -23,7 +27,11 @@ impl Operation {
     /// # Errors
     /// If the key is empty or too long.
     pub fn put(key: &[u8], value: &[u8], ascii: bool) -> Result<Self, StoreError> {
-        let flags = if ascii { EntryFlags::ASCII } else { EntryFlags::default() };
+        let flags = if ascii {
+            EntryFlags::ASCII
+        } else {
+            EntryFlags::default()
+        };
         Self::new(key, value, flags)
     }
 
@@ -41,8 +49,13 @@ impl Operation {
         payload.push(Namespace::User as u8);
         payload.extend_from_slice(key);
         payload.extend_from_slice(value);
-        let key_length = u16::try_from(key.len() + 1).map_err(|_| StoreError::KeyTooLong { bytes: key.len() })?;
-        Ok(Self { payload: payload.into_boxed_slice(), key_length, flags })
+        let key_length = u16::try_from(key.len() + 1)
+            .map_err(|_| StoreError::KeyTooLong { bytes: key.len() })?;
+        Ok(Self {
+            payload: payload.into_boxed_slice(),
+            key_length,
+            flags,
+        })
     }
 
     /// The stored key.
@@ -143,29 +156,38 @@ impl Request {
     /// Who waits for it, if anybody does.
     pub fn ticket(&self) -> Option<Ticket> {
         match self {
-            Self::Write { ticket, .. } | Self::Batch { ticket, .. } | Self::Flush { ticket } => Some(*ticket),
+            Self::Write { ticket, .. } | Self::Batch { ticket, .. } | Self::Flush { ticket } => {
+                Some(*ticket)
+            }
             Self::Received(_) | Self::Peer { .. } | Self::Pruned { .. } => None,
         }
     }
 
     /// The connection that is owed an acknowledgement for it, if one is.
     pub fn token(&self) -> Option<u64> {
-        if let Self::Received(received) = self { Some(received.token) } else { None }
+        if let Self::Received(received) = self {
+            Some(received.token)
+        } else {
+            None
+        }
     }
 
     /// About how many bytes it takes in a group.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Write { operation, .. } => operation.bytes() + OPERATION_OVERHEAD_BYTES,
-            Self::Batch { operations, .. } => {
-                operations.iter().map(|operation| operation.bytes() + OPERATION_OVERHEAD_BYTES).sum()
-            }
+            Self::Batch { operations, .. } => operations
+                .iter()
+                .map(|operation| operation.bytes() + OPERATION_OVERHEAD_BYTES)
+                .sum(),
             Self::Received(received) => received
                 .entries
                 .iter()
                 .map(|entry| entry.key().len() + entry.value_length() + OPERATION_OVERHEAD_BYTES)
                 .sum(),
-            Self::Peer { .. } | Self::Pruned { .. } | Self::Flush { .. } => OPERATION_OVERHEAD_BYTES,
+            Self::Peer { .. } | Self::Pruned { .. } | Self::Flush { .. } => {
+                OPERATION_OVERHEAD_BYTES
+            }
         }
     }
 }

@@ -7,7 +7,9 @@ use super::entry::{Entry, EntryFlags, Extra};
 use super::ledger::{FeedPosition, Parked, PeerRecord};
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::identity::{Dot, Incarnation, Origin};
-use crate::core::limits::{EXTENSION_BYTES_MAX, KEY_BYTES_MAX, LABEL_BYTES_MAX, VECTOR_ORIGINS_MAX};
+use crate::core::limits::{
+    EXTENSION_BYTES_MAX, KEY_BYTES_MAX, LABEL_BYTES_MAX, VECTOR_ORIGINS_MAX,
+};
 use crate::core::stamp::Stamp;
 
 /// Set in a record's kind: a reader that does not know the kind may pass over it.
@@ -75,13 +77,18 @@ impl OriginDictionary {
         if let Some(number) = self.numbers.get(&origin) {
             return *number;
         }
-        record(body, RecordKind::Origin, |payload| payload.extend_from_slice(&origin.0));
+        record(body, RecordKind::Origin, |payload| {
+            payload.extend_from_slice(&origin.0)
+        });
         self.learn(origin)
     }
 
     fn origin(&self, reader: &mut ByteReader<'_>) -> Result<Origin, DecodeError> {
         let number = usize::try_from(reader.varint()?).map_err(|_| DecodeError::Number)?;
-        self.origins.get(number).copied().ok_or(DecodeError::Malformed("origin number"))
+        self.origins
+            .get(number)
+            .copied()
+            .ok_or(DecodeError::Malformed("origin number"))
     }
 }
 
@@ -159,7 +166,11 @@ fn put_position(payload: &mut Vec<u8>, position: &FeedPosition) {
 }
 
 fn position(reader: &mut ByteReader<'_>) -> Result<FeedPosition, DecodeError> {
-    Ok(FeedPosition { incarnation: Incarnation(reader.array()?), own: reader.varint()?, relay: reader.varint()? })
+    Ok(FeedPosition {
+        incarnation: Incarnation(reader.array()?),
+        own: reader.varint()?,
+        relay: reader.varint()?,
+    })
 }
 
 const HAS_VECTOR: u8 = 1;
@@ -168,12 +179,22 @@ const HAS_EXTENSION: u8 = 2;
 /// Appends an entry record, and before it the origins that the file does not know yet.
 pub fn encode_entry(body: &mut Vec<u8>, origins: &mut OriginDictionary, entry: &Entry, lseq: u64) {
     let author = origins.number(entry.dot.origin, body);
-    let seen: Vec<(u64, u64)> =
-        entry.vector().iter().map(|dot| (origins.number(dot.origin, body), dot.sequence)).collect();
+    let seen: Vec<(u64, u64)> = entry
+        .vector()
+        .iter()
+        .map(|dot| (origins.number(dot.origin, body), dot.sequence))
+        .collect();
     record(body, RecordKind::Entry, |payload| {
         payload.push(entry.flags.0);
         let vector_bit = if seen.is_empty() { 0 } else { HAS_VECTOR };
-        payload.push(vector_bit | if entry.extension().is_empty() { 0 } else { HAS_EXTENSION });
+        payload.push(
+            vector_bit
+                | if entry.extension().is_empty() {
+                    0
+                } else {
+                    HAS_EXTENSION
+                },
+        );
         payload.extend_from_slice(&entry.stamp.0.to_le_bytes());
         payload.put_varint(author);
         payload.put_varint(entry.dot.sequence);
@@ -199,13 +220,21 @@ pub fn encode_entry(body: &mut Vec<u8>, origins: &mut OriginDictionary, entry: &
 pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record) {
     match what {
         Record::Entry { entry, lseq } => encode_entry(body, origins, entry, *lseq),
-        Record::Identity { origin, lease, node_id, fresh_chain } => record(body, RecordKind::Identity, |payload| {
+        Record::Identity {
+            origin,
+            lease,
+            node_id,
+            fresh_chain,
+        } => record(body, RecordKind::Identity, |payload| {
             payload.extend_from_slice(&origin.0);
             payload.extend_from_slice(lease);
             payload.push(u8::from(*fresh_chain));
             payload.put_prefixed(node_id.as_bytes());
         }),
-        Record::Stretch { incarnation, began_after } => record(body, RecordKind::Stretch, |payload| {
+        Record::Stretch {
+            incarnation,
+            began_after,
+        } => record(body, RecordKind::Stretch, |payload| {
             payload.extend_from_slice(&incarnation.0);
             payload.put_varint(*began_after);
         }),
@@ -215,7 +244,10 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
             // The scope that the cursor belongs to: no prefixes, all keys.
             payload.put_length(0);
         }),
-        Record::Peer { peer, record: known } => record(body, RecordKind::Peer, |payload| {
+        Record::Peer {
+            peer,
+            record: known,
+        } => record(body, RecordKind::Peer, |payload| {
             payload.extend_from_slice(&peer.0);
             payload.push(u8::from(known.durable));
             payload.put_prefixed(known.node_id.as_bytes());
@@ -231,7 +263,9 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
             payload.put_varint(*sequence);
             payload.extend_from_slice(&clock.0.to_le_bytes());
         }),
-        Record::Pruned { lseq } => record(body, RecordKind::Pruned, |payload| payload.put_varint(*lseq)),
+        Record::Pruned { lseq } => record(body, RecordKind::Pruned, |payload| {
+            payload.put_varint(*lseq)
+        }),
     }
 }
 
@@ -256,7 +290,10 @@ pub fn decode(
                 fresh_chain: payload.u8()? != 0,
                 node_id: payload.text(LABEL_BYTES_MAX, "node id")?.to_owned(),
             },
-            2 => Record::Stretch { incarnation: Incarnation(payload.array()?), began_after: payload.varint()? },
+            2 => Record::Stretch {
+                incarnation: Incarnation(payload.array()?),
+                began_after: payload.varint()?,
+            },
             3 => decode_entry(&mut payload, origins)?,
             4 => {
                 let peer = Origin(payload.array()?);
@@ -268,8 +305,13 @@ pub fn decode(
                 Record::Cursor { peer, position }
             }
             5 => decode_peer(&mut payload)?,
-            6 => Record::Reserve { sequence: payload.varint()?, clock: Stamp(payload.u64()?) },
-            7 => Record::Pruned { lseq: payload.varint()? },
+            6 => Record::Reserve {
+                sequence: payload.varint()?,
+                clock: Stamp(payload.u64()?),
+            },
+            7 => Record::Pruned {
+                lseq: payload.varint()?,
+            },
             8 => {
                 origins.learn(Origin(payload.array()?));
                 continue;
@@ -291,17 +333,34 @@ fn decode_peer(payload: &mut ByteReader<'_>) -> Result<Record, DecodeError> {
     let count = payload.length(PARKED_MAX, "parked entries")?;
     let mut parked = Vec::new();
     for _ in 0..count {
-        parked.push(Parked { lseq: payload.varint()?, code: payload.u8()? });
+        parked.push(Parked {
+            lseq: payload.varint()?,
+            code: payload.u8()?,
+        });
     }
     parked.reverse();
-    Ok(Record::Peer { peer, record: PeerRecord { node_id, durable, acknowledged, parked } })
+    Ok(Record::Peer {
+        peer,
+        record: PeerRecord {
+            node_id,
+            durable,
+            acknowledged,
+            parked,
+        },
+    })
 }
 
-fn decode_entry(payload: &mut ByteReader<'_>, origins: &OriginDictionary) -> Result<Record, DecodeError> {
+fn decode_entry(
+    payload: &mut ByteReader<'_>,
+    origins: &OriginDictionary,
+) -> Result<Record, DecodeError> {
     let flags = EntryFlags(payload.u8()?);
     let parts = payload.u8()?;
     let stamp = Stamp(payload.u64()?);
-    let dot = Dot { origin: origins.origin(payload)?, sequence: payload.varint()? };
+    let dot = Dot {
+        origin: origins.origin(payload)?,
+        sequence: payload.varint()?,
+    };
     let version = payload.varint()?;
     let lseq = payload.varint()?;
     let key_length = payload.length(KEY_BYTES_MAX + 1, "key")?;
@@ -309,7 +368,10 @@ fn decode_entry(payload: &mut ByteReader<'_>, origins: &OriginDictionary) -> Res
     if parts & HAS_VECTOR != 0 {
         let count = payload.length(VECTOR_ORIGINS_MAX, "version vector")?;
         for _ in 0..count {
-            extra.vector.push(Dot { origin: origins.origin(payload)?, sequence: payload.varint()? });
+            extra.vector.push(Dot {
+                origin: origins.origin(payload)?,
+                sequence: payload.varint()?,
+            });
         }
     }
     if parts & HAS_EXTENSION != 0 {

@@ -12,6 +12,9 @@ use crate::wal::log::Log;
 use crate::wal::recovery::Recovery;
 use crate::wal::storage::Storage;
 
+/// What a checkpoint's name ends in. This version writes none, and must not mistake its data for nothing.
+const CHECKPOINT_SUFFIX: &str = ".checkpoint";
+
 /// Random bytes that an open may need; drawn by the driver.
 #[derive(Debug, Clone, Copy)]
 pub struct Seeds {
@@ -75,14 +78,22 @@ impl Replay {
     fn record(&mut self, record: Record, from: Option<Origin>) {
         let ledger = &mut self.ledger;
         match record {
-            Record::Identity { origin, lease, node_id, fresh_chain } => {
+            Record::Identity {
+                origin,
+                lease,
+                node_id,
+                fresh_chain,
+            } => {
                 (ledger.origin, ledger.lease, ledger.node_id) = (origin, lease, node_id);
                 self.map.set_author(origin);
                 if fresh_chain {
                     ledger.chain.clear();
                 }
             }
-            Record::Stretch { incarnation, began_after } => {
+            Record::Stretch {
+                incarnation,
+                began_after,
+            } => {
                 ledger.last_lseq = ledger.last_lseq.max(began_after);
                 ledger.begin_stretch(incarnation);
             }
@@ -110,6 +121,25 @@ impl Replay {
     }
 }
 
+/// A file that only a log can have left beside it, for a log that is not there itself.
+///
+/// # Errors
+/// If the directory cannot be read.
+pub fn companion_of(storage: &dyn Storage, name: &str) -> Result<Option<String>, StoreError> {
+    let failed = |error: std::io::Error| WalError::Open {
+        file: storage.shown(name),
+        cause: error.into(),
+    };
+    let companions =
+        [lease::LEASE_SUFFIX, CHECKPOINT_SUFFIX].map(|suffix| format!("{name}{suffix}"));
+    let found = storage
+        .list()
+        .map_err(failed)?
+        .into_iter()
+        .find(|file| companions.contains(file));
+    Ok(found.map(|file| storage.shown(&file)))
+}
+
 /// Opens the store whose log is `name` in `storage`, for a node labelled `node_id`.
 ///
 /// # Errors
@@ -124,18 +154,30 @@ pub fn open(
 ) -> Result<Opened, StoreError> {
     let mut replay = Replay::default();
     let (log, recovery) = Log::open(storage, name, seeds.salt, seeds.file_id, &mut |frame| {
-        replay.frame(frame.body).map_err(|reason| StoreError::Record {
-            frame: frame.number,
-            path: storage.shown(name),
-            reason,
-        })
+        replay
+            .frame(frame.body)
+            .map_err(|reason| StoreError::Record {
+                frame: frame.number,
+                path: storage.shown(name),
+                reason,
+            })
     })?;
-    let Replay { mut ledger, mut map, origins } = replay;
+    let Replay {
+        mut ledger,
+        mut map,
+        origins,
+    } = replay;
     if !recovery.clean_close {
         ledger.last_sequence = ledger.last_sequence.max(ledger.reserved_sequence);
     }
-    let lease_failed = |error: std::io::Error| WalError::Open { file: storage.shown(name), cause: error.into() };
-    let mut report = OpenReport { log: Some(recovery), ..OpenReport::default() };
+    let lease_failed = |error: std::io::Error| WalError::Open {
+        file: storage.shown(name),
+        cause: error.into(),
+    };
+    let mut report = OpenReport {
+        log: Some(recovery),
+        ..OpenReport::default()
+    };
     let mut records = Vec::new();
     let is_new = ledger.origin == Origin::default();
     let leased = lease::read(storage, name).map_err(lease_failed)?;
@@ -161,18 +203,41 @@ pub fn open(
         });
     }
     ledger.begin_stretch(seeds.incarnation);
-    records.push(Record::Stretch { incarnation: seeds.incarnation, began_after: ledger.last_lseq });
-    records.push(Record::Reserve { sequence: ledger.last_sequence, clock: ledger.clock.high_water() });
+    records.push(Record::Stretch {
+        incarnation: seeds.incarnation,
+        began_after: ledger.last_lseq,
+    });
+    records.push(Record::Reserve {
+        sequence: ledger.last_sequence,
+        clock: ledger.clock.high_water(),
+    });
     ledger.reserved_sequence = ledger.last_sequence;
     let mut committer = Committer::new(Some(log), ledger, origins, durability);
     committer.write_records(&records)?;
-    Ok(Opened { committer, map, report })
+    Ok(Opened {
+        committer,
+        map,
+        report,
+    })
 }
 
 /// A store without a log: nothing outlives the process.
 pub fn in_memory(node_id: &str, seeds: &Seeds) -> Opened {
-    let mut ledger = Ledger { origin: seeds.origin, node_id: node_id.to_owned(), ..Ledger::default() };
+    let mut ledger = Ledger {
+        origin: seeds.origin,
+        node_id: node_id.to_owned(),
+        ..Ledger::default()
+    };
     ledger.begin_stretch(seeds.incarnation);
-    let committer = Committer::new(None, ledger, OriginDictionary::default(), Durability::Synced);
-    Opened { committer, map: EntryMap::new(seeds.origin), report: OpenReport::default() }
+    let committer = Committer::new(
+        None,
+        ledger,
+        OriginDictionary::default(),
+        Durability::Synced,
+    );
+    Opened {
+        committer,
+        map: EntryMap::new(seeds.origin),
+        report: OpenReport::default(),
+    }
 }

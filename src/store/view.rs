@@ -32,7 +32,9 @@ impl Views {
     }
 
     pub(super) fn keep_replaced(&mut self, entry: Entry) {
-        let Some(most) = self.open.len().checked_sub(1) else { return };
+        let Some(most) = self.open.len().checked_sub(1) else {
+            return;
+        };
         for before in self.open.values_mut().take(most) {
             if !before.contains_key(entry.key()) {
                 before.insert(entry.key().into(), Some(entry.clone()));
@@ -60,15 +62,28 @@ impl Views {
 
 /// Up to `limit` live entries of a view whose stored keys begin with `prefix` and lie behind `after`, in key
 /// order. Empty means the end, also for a view that is not open.
-pub fn page<'a>(map: &'a EntryMap, view: ViewId, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Vec<&'a Entry> {
-    let Some(before) = map.views().before(view) else { return Vec::new() };
+pub fn page<'a>(
+    map: &'a EntryMap,
+    view: ViewId,
+    prefix: &[u8],
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Vec<&'a Entry> {
+    let Some(before) = map.views().before(view) else {
+        return Vec::new();
+    };
     let from = match after {
         Some(after) if after >= prefix => Bound::Excluded(after),
         _ => Bound::Included(prefix),
     };
-    let mut now = map.range_from(from).take_while(|entry| entry.key().starts_with(prefix)).peekable();
-    let mut then =
-        before.range::<[u8], _>((from, Bound::Unbounded)).take_while(|(key, _)| key.starts_with(prefix)).peekable();
+    let mut now = map
+        .range_from(from)
+        .take_while(|entry| entry.key().starts_with(prefix))
+        .peekable();
+    let mut then = before
+        .range::<[u8], _>((from, Bound::Unbounded))
+        .take_while(|(key, _)| key.starts_with(prefix))
+        .peekable();
     let mut found = Vec::new();
     while found.len() < limit {
         let take_now = match (now.peek(), then.peek()) {

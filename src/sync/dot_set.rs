@@ -57,7 +57,11 @@ impl DotSet {
 
     /// Puts one dot in.
     pub fn insert_dot(&mut self, dot: Dot) {
-        self.insert(DotRange { origin: dot.origin, first: dot.sequence, last: dot.sequence });
+        self.insert(DotRange {
+            origin: dot.origin,
+            first: dot.sequence,
+            last: dot.sequence,
+        });
     }
 
     /// Takes everything out.
@@ -66,7 +70,11 @@ impl DotSet {
         std::mem::take(&mut self.by_origin)
             .into_iter()
             .flat_map(|(origin, ranges)| {
-                ranges.into_iter().map(move |(first, last)| DotRange { origin, first, last })
+                ranges.into_iter().map(move |(first, last)| DotRange {
+                    origin,
+                    first,
+                    last,
+                })
             })
             .collect()
     }

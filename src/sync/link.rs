@@ -103,9 +103,18 @@ pub(super) struct Link {
 impl Link {
     /// A link to a peer that has greeted, whose feed is held up to `held`.
     pub(super) fn new(greeting: &Greeting, held: Option<FeedPosition>, now: MonotonicMs) -> Self {
-        let incarnation = greeting.chain.last().map(|stretch| stretch.incarnation).unwrap_or_default();
+        let incarnation = greeting
+            .chain
+            .last()
+            .map(|stretch| stretch.incarnation)
+            .unwrap_or_default();
         let good = held.filter(|held| is_reached(greeting, held));
-        let positions = good.map(|held| Positions { own: held.own, relay: held.relay }).unwrap_or_default();
+        let positions = good
+            .map(|held| Positions {
+                own: held.own,
+                relay: held.relay,
+            })
+            .unwrap_or_default();
         Self {
             origin: greeting.origin,
             node_id: greeting.node_id.clone(),
@@ -142,28 +151,45 @@ impl Link {
         let recorded = self.receiving.recorded;
         let is_recorded = recorded != FeedPosition::default();
         Cursor {
-            incarnation: if is_recorded { recorded.incarnation } else { self.incarnation },
+            incarnation: if is_recorded {
+                recorded.incarnation
+            } else {
+                self.incarnation
+            },
             positions: self.receiving.held,
         }
     }
 
     /// The positions as a cursor to record, in the peer's current incarnation.
     pub(super) fn position(&self, positions: Positions) -> FeedPosition {
-        FeedPosition { incarnation: self.incarnation, own: positions.own, relay: positions.relay }
+        FeedPosition {
+            incarnation: self.incarnation,
+            own: positions.own,
+            relay: positions.relay,
+        }
     }
 
     /// Whether the peer owes an acknowledgement.
     pub(super) fn is_owed(&self) -> bool {
-        let Sending { told, acknowledged, .. } = &self.sending;
+        let Sending {
+            told, acknowledged, ..
+        } = &self.sending;
         told.own > acknowledged.own || told.relay > acknowledged.relay
     }
 }
 
 /// Whether a peer's feed, as it greets, still has the stretch that a cursor belongs to, up to there.
 fn is_reached(greeting: &Greeting, held: &FeedPosition) -> bool {
-    let Some(place) = greeting.chain.iter().position(|stretch| stretch.incarnation == held.incarnation) else {
+    let Some(place) = greeting
+        .chain
+        .iter()
+        .position(|stretch| stretch.incarnation == held.incarnation)
+    else {
         return false;
     };
-    let reached = greeting.chain.get(place + 1).map_or(greeting.last_lseq, |next| next.began_after);
+    let reached = greeting
+        .chain
+        .get(place + 1)
+        .map_or(greeting.last_lseq, |next| next.began_after);
     held.own.max(held.relay) <= reached
 }

@@ -59,7 +59,11 @@ pub struct Outbox {
 impl Outbox {
     /// The outbox of a map as these marks show it.
     pub fn new(marks: Marks, parked: impl IntoIterator<Item = u64>, map: &EntryMap) -> Self {
-        let mut outbox = Self { marks, parked: parked.into_iter().collect(), counts: OutboxCounts::default() };
+        let mut outbox = Self {
+            marks,
+            parked: parked.into_iter().collect(),
+            counts: OutboxCounts::default(),
+        };
         outbox.counts = outbox.recount(map);
         outbox
     }
@@ -87,7 +91,11 @@ impl Outbox {
         if self.parked.contains(&lseq) {
             RowState::Failed
         } else if lseq <= self.marks.acknowledged {
-            if lseq <= self.marks.pruned { RowState::Pruned } else { RowState::Acknowledged }
+            if lseq <= self.marks.pruned {
+                RowState::Pruned
+            } else {
+                RowState::Acknowledged
+            }
         } else if lseq <= self.marks.sent {
             RowState::InFlight
         } else if lseq <= self.marks.failed {
@@ -113,8 +121,12 @@ impl Outbox {
     /// Moves marks, and counts again what lies between old and new ones.
     pub fn set_marks(&mut self, marks: Marks, map: &EntryMap) {
         let old = self.marks;
-        let moved =
-            [(old.pruned, marks.pruned), (old.acknowledged, marks.acknowledged), (old.sent, marks.sent), (old.failed, marks.failed)];
+        let moved = [
+            (old.pruned, marks.pruned),
+            (old.acknowledged, marks.acknowledged),
+            (old.sent, marks.sent),
+            (old.failed, marks.failed),
+        ];
         let moved = moved.into_iter().filter(|(from, to)| from != to);
         let (mut low, mut high) = (u64::MAX, 0);
         for (from, to) in moved {
@@ -136,7 +148,10 @@ impl Outbox {
 
     /// A peer refused a row for good.
     pub fn park(&mut self, lseq: u64, map: &EntryMap) {
-        let is_row = map.tracked_between(lseq.saturating_sub(1), lseq).next().is_some();
+        let is_row = map
+            .tracked_between(lseq.saturating_sub(1), lseq)
+            .next()
+            .is_some();
         if is_row && !self.parked.contains(&lseq) {
             let before = self.state(lseq);
             subtract(&mut self.counts, before);

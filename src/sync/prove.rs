@@ -19,17 +19,28 @@ impl Replica {
     /// Where this node's feed ends for a link, and whether nothing is held back from it.
     fn end_of(&self, link: &Link, map: &EntryMap) -> End {
         let sent = link.sending.sent;
-        let behind = map.own_after(sent.own).next().is_some() || map.relay_after(sent.relay).next().is_some();
-        let parked = self.peers.get(&link.origin).is_some_and(|peer| !peer.parked.is_empty());
-        let complete = !behind && !parked && link.sending.large.is_none() && link.sending.again.is_empty();
-        End { positions: sent, summary: map.summary(), complete }
+        let behind = map.own_after(sent.own).next().is_some()
+            || map.relay_after(sent.relay).next().is_some();
+        let parked = self
+            .peers
+            .get(&link.origin)
+            .is_some_and(|peer| !peer.parked.is_empty());
+        let complete =
+            !behind && !parked && link.sending.large.is_none() && link.sending.again.is_empty();
+        End {
+            positions: sent,
+            summary: map.summary(),
+            complete,
+        }
     }
 
     /// Tells each peer that is quiet where the feed ends, once per state.
     pub(super) fn prove_all(&mut self, now: Now, map: &EntryMap) {
         let ids: Vec<LinkId> = self.links.keys().copied().collect();
         for id in ids {
-            let Some(mut link) = self.links.remove(&id) else { continue };
+            let Some(mut link) = self.links.remove(&id) else {
+                continue;
+            };
             if is_quiet(&link, now.monotonic) {
                 let end = self.end_of(&link, map);
                 if is_news(&link, &end) {
@@ -46,7 +57,8 @@ impl Replica {
     pub(super) fn prove_deadline(&self, map: &EntryMap) -> Option<MonotonicMs> {
         let due = |link: &Link| {
             let open = link.sending.started && is_news(link, &self.end_of(link, map));
-            (open && !link.is_owed() && link.sending.large.is_none()).then(|| link.active_at.after(PROVE_DELAY_MS))
+            (open && !link.is_owed() && link.sending.large.is_none())
+                .then(|| link.active_at.after(PROVE_DELAY_MS))
         };
         self.links.values().filter_map(due).min()
     }
@@ -56,14 +68,22 @@ impl Replica {
         link.receiving.end = Some(end);
         let Positions { own, relay } = end.positions;
         let pending = &mut link.receiving.pending;
-        let moved = Positions { own: own.max(pending.own), relay: relay.max(pending.relay) };
+        let moved = Positions {
+            own: own.max(pending.own),
+            relay: relay.max(pending.relay),
+        };
         if moved != *pending || link.receiving.recorded.incarnation != link.incarnation {
             // What the peer passed over is known here: the cursor goes on, in the peer's current stretch.
             *pending = moved;
             link.receiving.commits += 1;
-            let received =
-                Received { peer: link.origin, token: id, position: link.position(moved), entries: Vec::new() };
-            self.outputs.push_back(Output::Commit(Request::Received(received)));
+            let received = Received {
+                peer: link.origin,
+                token: id,
+                position: link.position(moved),
+                entries: Vec::new(),
+            };
+            self.outputs
+                .push_back(Output::Commit(Request::Received(received)));
         }
         self.compare(id, link, end, now, map);
     }
@@ -71,10 +91,14 @@ impl Replica {
     fn compare(&mut self, id: LinkId, link: &mut Link, theirs: End, now: Now, map: &EntryMap) {
         let mine = self.end_of(link, map);
         if theirs.summary == mine.summary {
-            link.proof = Proof { equal_at: Some(self.last_lseq), ..Proof::default() };
+            link.proof = Proof {
+                equal_at: Some(self.last_lseq),
+                ..Proof::default()
+            };
             return;
         }
-        let settled = theirs.complete && mine.complete && !link.is_owed() && link.receiving.commits == 0;
+        let settled =
+            theirs.complete && mine.complete && !link.is_owed() && link.receiving.commits == 0;
         if !settled {
             return;
         }
@@ -93,7 +117,10 @@ impl Replica {
             (link.receiving.held, link.receiving.pending) = Default::default();
             link.receiving.recorded = crate::store::ledger::FeedPosition::default();
             tracing::info!(peer = %link.node_id, "states differ with nothing under way: asking for the whole feed");
-            let ack = Ack { cursor: None, credit: link.receiving.granted };
+            let ack = Ack {
+                cursor: None,
+                credit: link.receiving.granted,
+            };
             self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
         }
     }

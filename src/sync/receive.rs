@@ -18,7 +18,9 @@ const SEQUENCE_MAX: u64 = 1 << 62;
 impl Replica {
     /// A peer said something. `charged` says that its cost was told before, with [`Self::charged`].
     pub fn received(&mut self, id: LinkId, feed: Feed, charged: bool, now: Now, map: &EntryMap) {
-        let Some(mut link) = self.links.remove(&id) else { return };
+        let Some(mut link) = self.links.remove(&id) else {
+            return;
+        };
         if !charged {
             link.receiving.consumed += feed.cost();
         }
@@ -37,7 +39,9 @@ impl Replica {
                 Ok(())
             }
             Feed::Have(have) => {
-                have.ranges.into_iter().for_each(|range| link.sending.peer_has.insert(range));
+                have.ranges
+                    .into_iter()
+                    .for_each(|range| link.sending.peer_has.insert(range));
                 Ok(())
             }
             Feed::Large(_) | Feed::Chunk(_) => Err("a chunk outside of a large value"),
@@ -62,8 +66,15 @@ impl Replica {
 
     /// An entry was refused before it reached the replica: the peer is told, and its feed goes on behind it.
     pub fn refuse(&mut self, id: LinkId, lane: super::message::Lane, lseq: u64, code: RefusalCode) {
-        let Some(link) = self.links.get_mut(&id) else { return };
-        let nack = Nack { lane, lseq, code, retryable: false };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let nack = Nack {
+            lane,
+            lseq,
+            code,
+            retryable: false,
+        };
         self.outputs.push_back(Output::Send(id, Feed::Nack(nack)));
         let place = link.receiving.pending.get_mut(lane);
         *place = lseq.max(*place);
@@ -88,16 +99,22 @@ impl Replica {
         let place = link.receiving.pending.get_mut(batch.lane);
         *place = batch.to.max(*place);
         link.proof.equal_at = None;
-        self.outputs.push_back(Output::Commit(take_in(id, link, batch.entries)));
+        self.outputs
+            .push_back(Output::Commit(take_in(id, link, batch.entries)));
         Ok(())
     }
 
     /// What was received is durable, with the cursor at `position`: the peer gets its acknowledgement.
     pub fn received_durably(&mut self, id: LinkId, peer: Origin, position: FeedPosition, now: Now) {
         self.cursors.insert(peer, position);
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         link.receiving.commits = link.receiving.commits.saturating_sub(1);
-        link.receiving.held = Positions { own: position.own, relay: position.relay };
+        link.receiving.held = Positions {
+            own: position.own,
+            relay: position.relay,
+        };
         link.receiving.recorded = position;
         link.active_at = now.monotonic;
         // One acknowledgement for all that one group made durable.
@@ -114,19 +131,35 @@ impl Replica {
 
     /// What was received could not be stored: the peer is asked to try later.
     pub fn received_in_vain(&mut self, id: LinkId) {
-        let Some(link) = self.links.get_mut(&id) else { return };
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
         link.receiving.commits = link.receiving.commits.saturating_sub(1);
         link.receiving.pending = link.receiving.held;
         let lseq = link.receiving.held.own;
-        let nack = Nack { lane: super::message::Lane::Own, lseq, code: RefusalCode::StorageFailed, retryable: true };
+        let nack = Nack {
+            lane: super::message::Lane::Own,
+            lseq,
+            code: RefusalCode::StorageFailed,
+            retryable: true,
+        };
         self.outputs.push_back(Output::Send(id, Feed::Nack(nack)));
     }
 
-    fn acknowledged(&mut self, link: &mut Link, ack: Ack, now: Now, map: &EntryMap) -> Result<(), &'static str> {
+    fn acknowledged(
+        &mut self,
+        link: &mut Link,
+        ack: Ack,
+        now: Now,
+        map: &EntryMap,
+    ) -> Result<(), &'static str> {
         link.sending.credit = link.sending.credit.max(ack.credit);
         if !link.sending.started {
             link.sending.started = true;
-            let known = ack.cursor.filter(|cursor| self.has_reached(cursor)).map(|cursor| cursor.positions);
+            let known = ack
+                .cursor
+                .filter(|cursor| self.has_reached(cursor))
+                .map(|cursor| cursor.positions);
             link.sending.told = known.unwrap_or_default();
             link.sending.acknowledged = link.sending.told;
             link.sending.sent = known.unwrap_or_else(|| self.start_of_unknown(link, map));
@@ -146,7 +179,10 @@ impl Replica {
             return Err("an acknowledgement of what was not sent");
         }
         let before = link.sending.acknowledged;
-        link.sending.acknowledged = Positions { own: own.max(before.own), relay: relay.max(before.relay) };
+        link.sending.acknowledged = Positions {
+            own: own.max(before.own),
+            relay: relay.max(before.relay),
+        };
         if link.sending.acknowledged != before {
             link.sending.attempts = 0;
             link.sending.progress_at = now.monotonic;
@@ -158,7 +194,11 @@ impl Replica {
     /// The peer wants the feed from its start.
     fn begin_anew(&mut self, link: &mut Link, now: Now) {
         let start = Positions::default();
-        (link.sending.sent, link.sending.told, link.sending.acknowledged) = (start, start, start);
+        (
+            link.sending.sent,
+            link.sending.told,
+            link.sending.acknowledged,
+        ) = (start, start, start);
         link.sending.large = None;
         link.sending.peer_has.clear();
         link.sending.skip_echo = false;
@@ -168,23 +208,43 @@ impl Replica {
     /// Where to begin with a peer that has no good cursor: at the end if it holds the same, else at the start.
     fn start_of_unknown(&self, link: &Link, map: &EntryMap) -> Positions {
         let is_same = link.greeting_summary == map.summary() && self.durable_lseq == self.last_lseq;
-        if is_same { Positions { own: self.last_lseq, relay: self.last_lseq } } else { Positions::default() }
+        if is_same {
+            Positions {
+                own: self.last_lseq,
+                relay: self.last_lseq,
+            }
+        } else {
+            Positions::default()
+        }
     }
 
     /// Whether a cursor on this node's feed is good: its stretch is known and had come that far.
     fn has_reached(&self, cursor: &Cursor) -> bool {
-        let Some(place) = self.chain.iter().position(|stretch| stretch.incarnation == cursor.incarnation) else {
+        let Some(place) = self
+            .chain
+            .iter()
+            .position(|stretch| stretch.incarnation == cursor.incarnation)
+        else {
             return false;
         };
-        let reached = self.chain.get(place + 1).map_or(self.last_lseq, |next| next.began_after);
+        let reached = self
+            .chain
+            .get(place + 1)
+            .map_or(self.last_lseq, |next| next.began_after);
         cursor.positions.own.max(cursor.positions.relay) <= reached
     }
 
     fn record_acknowledged(&mut self, link: &Link, now: Now) {
         let Positions { own, relay } = link.sending.acknowledged;
-        let acknowledged = FeedPosition { incarnation: self.incarnation(), own, relay };
+        let acknowledged = FeedPosition {
+            incarnation: self.incarnation(),
+            own,
+            relay,
+        };
         self.peers.entry(link.origin).or_default().acknowledged = acknowledged;
-        self.unremembered.entry(link.origin).or_insert(now.monotonic);
+        self.unremembered
+            .entry(link.origin)
+            .or_insert(now.monotonic);
     }
 
     fn refusal(&mut self, link: &mut Link, nack: Nack, now: Now, map: &EntryMap) {
@@ -199,11 +259,19 @@ impl Replica {
 fn take_in(id: LinkId, link: &mut Link, entries: Vec<crate::store::entry::Entry>) -> Request {
     link.receiving.commits += 1;
     let position = link.position(link.receiving.pending);
-    Request::Received(Received { peer: link.origin, token: id, position, entries })
+    Request::Received(Received {
+        peer: link.origin,
+        token: id,
+        position,
+        entries,
+    })
 }
 
 /// How far the peer's feed is held, and how much more it may send.
 pub(super) fn acknowledgement(link: &mut Link) -> Ack {
     link.receiving.granted = link.receiving.consumed + WINDOW_COST;
-    Ack { cursor: Some(link.place()), credit: link.receiving.granted }
+    Ack {
+        cursor: Some(link.place()),
+        credit: link.receiving.granted,
+    }
 }

@@ -64,7 +64,10 @@ impl Replica {
         let chain = ledger
             .chain
             .iter()
-            .map(|link| Stretch { incarnation: link.incarnation, began_after: link.began_after })
+            .map(|link| Stretch {
+                incarnation: link.incarnation,
+                began_after: link.began_after,
+            })
             .collect();
         let mut peers = ledger.peers.clone();
         for record in peers.values_mut() {
@@ -72,7 +75,10 @@ impl Replica {
                 record.acknowledged = FeedPosition::default();
             }
         }
-        let parked: Vec<u64> = peers.values().flat_map(|peer| peer.parked.iter().map(|entry| entry.lseq)).collect();
+        let parked: Vec<u64> = peers
+            .values()
+            .flat_map(|peer| peer.parked.iter().map(|entry| entry.lseq))
+            .collect();
         let mut replica = Self {
             options,
             node_id: ledger.node_id.clone(),
@@ -97,7 +103,12 @@ impl Replica {
         };
         let acknowledged = replica.acknowledged_by_policy();
         replica.released = acknowledged;
-        let marks = Marks { pruned: ledger.pruned, acknowledged, sent: acknowledged, failed: 0 };
+        let marks = Marks {
+            pruned: ledger.pruned,
+            acknowledged,
+            sent: acknowledged,
+            failed: 0,
+        };
         replica.outbox = Outbox::new(marks, parked, map);
         replica
     }
@@ -114,12 +125,17 @@ impl Replica {
 
     /// The current stretch of this node's feed.
     pub fn incarnation(&self) -> Incarnation {
-        self.chain.last().map(|stretch| stretch.incarnation).unwrap_or_default()
+        self.chain
+            .last()
+            .map(|stretch| stretch.incarnation)
+            .unwrap_or_default()
     }
 
     /// The label of a peer that was met, or its author id.
     pub fn label_of(&self, origin: Origin) -> String {
-        self.peers.get(&origin).map_or_else(|| origin.to_string(), |peer| peer.node_id.clone())
+        self.peers
+            .get(&origin)
+            .map_or_else(|| origin.to_string(), |peer| peer.node_id.clone())
     }
 
     /// Whether own writes leave as they commit.
@@ -150,17 +166,26 @@ impl Replica {
 
     /// A peer has greeted. The driver has made sure that it is the only link to that origin.
     pub fn connected(&mut self, id: LinkId, greeting: &Greeting, now: Now, map: &EntryMap) {
-        let link = Link::new(greeting, self.cursors.get(&greeting.origin).copied(), now.monotonic);
+        let link = Link::new(
+            greeting,
+            self.cursors.get(&greeting.origin).copied(),
+            now.monotonic,
+        );
         let record = self.peers.entry(greeting.origin).or_default();
         if record.node_id != greeting.node_id || record.durable != greeting.durable {
             greeting.node_id.clone_into(&mut record.node_id);
             record.durable = greeting.durable;
-            self.unremembered.entry(greeting.origin).or_insert(now.monotonic);
+            self.unremembered
+                .entry(greeting.origin)
+                .or_insert(now.monotonic);
         }
         // A peer that returns gets what was given up, without anybody asking.
         let marks = self.outbox.marks();
         self.outbox.set_marks(Marks { failed: 0, ..marks }, map);
-        let ack = Ack { cursor: link.cursor(), credit: link.receiving.granted };
+        let ack = Ack {
+            cursor: link.cursor(),
+            credit: link.receiving.granted,
+        };
         self.links.insert(id, link);
         self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
     }
@@ -174,7 +199,13 @@ impl Replica {
     }
 
     /// A group was made durable or, without a log or with `autoFlush` off, accepted, and installed.
-    pub fn committed(&mut self, changes: &[Installed], last_lseq: u64, durable_lseq: u64, now: Now) {
+    pub fn committed(
+        &mut self,
+        changes: &[Installed],
+        last_lseq: u64,
+        durable_lseq: u64,
+        now: Now,
+    ) {
         let mut received = false;
         for change in changes {
             self.outbox.installed(change);
@@ -190,21 +221,30 @@ impl Replica {
             }
         }
         if received && self.links.len() > 1 {
-            self.relay_marks.push_back((self.last_lseq, now.monotonic.after(super::options::RELAY_DELAY_MS)));
+            self.relay_marks.push_back((
+                self.last_lseq,
+                now.monotonic.after(super::options::RELAY_DELAY_MS),
+            ));
         }
         self.last_lseq = last_lseq;
         self.durable_lseq = durable_lseq;
     }
 
     /// Hints for all peers but the one that an entry came from and the one that wrote it.
-    fn tell_others(&mut self, from: Option<Origin>, dot: crate::core::identity::Dot, now: MonotonicMs) {
+    fn tell_others(
+        &mut self,
+        from: Option<Origin>,
+        dot: crate::core::identity::Dot,
+        now: MonotonicMs,
+    ) {
         if self.links.len() < 2 {
             return;
         }
         for link in self.links.values_mut() {
             if Some(link.origin) != from && link.origin != dot.origin {
                 link.tell.insert_dot(dot);
-                self.have_due.get_or_insert(now.after(super::options::HAVE_INTERVAL_MS));
+                self.have_due
+                    .get_or_insert(now.after(super::options::HAVE_INTERVAL_MS));
             }
         }
     }
@@ -213,7 +253,12 @@ impl Replica {
     pub(super) fn acknowledged_by_policy(&self) -> u64 {
         use super::options::AckPolicy;
         let counts = |peer: &&PeerRecord| peer.durable || !self.options.durable;
-        let mut reached: Vec<u64> = self.peers.values().filter(counts).map(|peer| peer.acknowledged.own).collect();
+        let mut reached: Vec<u64> = self
+            .peers
+            .values()
+            .filter(counts)
+            .map(|peer| peer.acknowledged.own)
+            .collect();
         reached.sort_unstable_by(|a, b| b.cmp(a));
         let needed = match self.options.ack_policy {
             AckPolicy::Any => 1,
@@ -226,9 +271,19 @@ impl Replica {
     /// Takes the marks of the outbox to where links and records say they are.
     pub(super) fn move_marks(&mut self, map: &EntryMap) {
         let acknowledged = self.acknowledged_by_policy();
-        let sent = self.links.values().map(|link| link.sending.sent.own).max().unwrap_or(0).max(acknowledged);
+        let sent = self
+            .links
+            .values()
+            .map(|link| link.sending.sent.own)
+            .max()
+            .unwrap_or(0)
+            .max(acknowledged);
         let marks = self.outbox.marks();
-        let moved = Marks { acknowledged, sent, ..marks };
+        let moved = Marks {
+            acknowledged,
+            sent,
+            ..marks
+        };
         if moved != marks {
             self.outbox.set_marks(moved, map);
         }
@@ -238,7 +293,10 @@ impl Replica {
     pub(super) fn remember(&mut self, peer: Origin) {
         self.unremembered.remove(&peer);
         if let Some(record) = self.peers.get(&peer) {
-            self.outputs.push_back(Output::Commit(Request::Peer { peer, record: record.clone() }));
+            self.outputs.push_back(Output::Commit(Request::Peer {
+                peer,
+                record: record.clone(),
+            }));
         }
     }
 
@@ -250,9 +308,18 @@ impl Replica {
     }
 
     /// A peer refused an entry for good.
-    pub(super) fn park(&mut self, origin: Origin, lseq: u64, code: u8, map: &EntryMap, now: MonotonicMs) {
+    pub(super) fn park(
+        &mut self,
+        origin: Origin,
+        lseq: u64,
+        code: u8,
+        map: &EntryMap,
+        now: MonotonicMs,
+    ) {
         let record = self.peers.entry(origin).or_default();
-        record.parked.retain(|entry| entry.lseq != lseq && map.at(entry.lseq).is_some());
+        record
+            .parked
+            .retain(|entry| entry.lseq != lseq && map.at(entry.lseq).is_some());
         let surplus = (record.parked.len() + 1).saturating_sub(crate::store::record::PARKED_MAX);
         record.parked.drain(..surplus);
         record.parked.push(Parked { lseq, code });

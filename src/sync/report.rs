@@ -67,15 +67,28 @@ impl Replica {
         let batch = queued.min(self.options.batch_size as u64);
         if !self.links.is_empty() {
             let behind = self.released.max(self.outbox.marks().sent);
-            let last = map.tracked_between(behind, self.last_lseq).take(self.options.batch_size).last();
+            let last = map
+                .tracked_between(behind, self.last_lseq)
+                .take(self.options.batch_size)
+                .last();
             // A batch that reaches the end takes along what lies behind it and is nobody's row.
             let complete = queued <= self.options.batch_size as u64;
-            self.released = if complete { self.last_lseq } else { last.unwrap_or(self.last_lseq) };
+            self.released = if complete {
+                self.last_lseq
+            } else {
+                last.unwrap_or(self.last_lseq)
+            };
         }
         let sent_before = self.sent_entries;
         self.send_all(now, map);
         let sent = self.sent_entries - sent_before;
-        TickReport { retried, pruned, batch, sent, connected: self.links.len() as u64 }
+        TickReport {
+            retried,
+            pruned,
+            batch,
+            sent,
+            connected: self.links.len() as u64,
+        }
     }
 
     /// Takes acknowledged rows out of the outbox. Only the view changes, nobody's data.
@@ -87,19 +100,34 @@ impl Replica {
         let before = self.outbox.counts().acknowledged;
         let marks = self.outbox.marks();
         if lseq > marks.pruned {
-            self.outbox.set_marks(Marks { pruned: lseq, ..marks }, map);
-            self.outputs.push_back(Output::Commit(Request::Pruned { lseq }));
+            self.outbox.set_marks(
+                Marks {
+                    pruned: lseq,
+                    ..marks
+                },
+                map,
+            );
+            self.outputs
+                .push_back(Output::Commit(Request::Pruned { lseq }));
         }
         before - self.outbox.counts().acknowledged
     }
 
     /// Keeps acknowledged rows within their bound when nobody prunes them.
     pub(super) fn bound_rows(&mut self, map: &EntryMap) {
-        let surplus = self.outbox.counts().acknowledged.saturating_sub(ACKNOWLEDGED_ROWS_MAX);
+        let surplus = self
+            .outbox
+            .counts()
+            .acknowledged
+            .saturating_sub(ACKNOWLEDGED_ROWS_MAX);
         if surplus > ACKNOWLEDGED_ROWS_MAX / 8 {
             let marks = self.outbox.marks();
             let surplus = usize::try_from(surplus).unwrap_or(usize::MAX);
-            if let Some(lseq) = map.tracked_between(marks.pruned, marks.acknowledged).take(surplus).last() {
+            if let Some(lseq) = map
+                .tracked_between(marks.pruned, marks.acknowledged)
+                .take(surplus)
+                .last()
+            {
                 self.prune_to(lseq, map);
             }
         }
@@ -118,8 +146,14 @@ impl Replica {
                 continue;
             }
             self.unremembered.entry(*origin).or_insert(now.monotonic);
-            for link in self.links.values_mut().filter(|link| link.origin == *origin) {
-                link.sending.again.extend(parked.iter().map(|entry| entry.lseq));
+            for link in self
+                .links
+                .values_mut()
+                .filter(|link| link.origin == *origin)
+            {
+                link.sending
+                    .again
+                    .extend(parked.iter().map(|entry| entry.lseq));
             }
         }
         for link in self.links.values_mut() {
@@ -137,7 +171,11 @@ impl Replica {
             total_retries: self.total_retries,
             last_submitted: self.last_sequence,
             last_applied_remote: self.last_applied_remote,
-            peers: self.links.values().map(|link| self.progress(link)).collect(),
+            peers: self
+                .links
+                .values()
+                .map(|link| self.progress(link))
+                .collect(),
         }
     }
 

@@ -61,19 +61,38 @@ impl Replica {
         while self.relay_marks.front().is_some_and(|(_, due)| *due <= now) {
             self.relay_marks.pop_front();
         }
-        let waiting_after = self.relay_marks.front().map_or(u64::MAX, |(begin, _)| *begin);
-        let own = if self.options.automatic { self.durable_lseq } else { self.released.min(self.durable_lseq) };
-        Gate { limit: Positions { own, relay: waiting_after.min(self.durable_lseq) }, now }
+        let waiting_after = self
+            .relay_marks
+            .front()
+            .map_or(u64::MAX, |(begin, _)| *begin);
+        let own = if self.options.automatic {
+            self.durable_lseq
+        } else {
+            self.released.min(self.durable_lseq)
+        };
+        Gate {
+            limit: Positions {
+                own,
+                relay: waiting_after.min(self.durable_lseq),
+            },
+            now,
+        }
     }
 
     fn send_to(&mut self, id: LinkId, gate: Gate, map: &EntryMap) {
-        let Some(mut link) = self.links.remove(&id) else { return };
+        let Some(mut link) = self.links.remove(&id) else {
+            return;
+        };
         if link.sending.started && link.sending.paused_until <= gate.now {
             let was_owed = link.is_owed();
             self.send_large(id, &mut link, map);
             self.send_again(id, &mut link, map);
             for lane in [Lane::Own, Lane::Relay] {
-                while link.sending.large.is_none() && self.send_batch(id, &mut link, lane, gate, map).is_continue() {}
+                while link.sending.large.is_none()
+                    && self
+                        .send_batch(id, &mut link, lane, gate, map)
+                        .is_continue()
+                {}
             }
             if !was_owed && link.is_owed() {
                 link.sending.progress_at = gate.now;
@@ -89,7 +108,14 @@ impl Replica {
     }
 
     /// Sends the next batch of a lane. Breaks when there is nothing (more) to send now.
-    fn send_batch(&mut self, id: LinkId, link: &mut Link, lane: Lane, gate: Gate, map: &EntryMap) -> ControlFlow<()> {
+    fn send_batch(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        lane: Lane,
+        gate: Gate,
+        map: &EntryMap,
+    ) -> ControlFlow<()> {
         let limit = gate.limit.get(lane);
         let from = link.sending.sent.get(lane);
         if from >= limit || link.sending.spent >= link.sending.credit {
@@ -132,7 +158,13 @@ impl Replica {
             Lane::Relay => map.relay_after(from).try_for_each(&mut choose),
         };
         for lseq in parked {
-            self.park(link.origin, lseq, RefusalCode::ValueTooLarge as u8, map, gate.now);
+            self.park(
+                link.origin,
+                lseq,
+                RefusalCode::ValueTooLarge as u8,
+                map,
+                gate.now,
+            );
         }
         if let Some(lseq) = large {
             self.begin_large(id, link, lane, lseq, map);
@@ -147,24 +179,60 @@ impl Replica {
         self.sent_entries += entries.len() as u64;
         // What was passed over before it is covered by it: it goes on from what the peer knows.
         let from = std::mem::replace(link.sending.told.get_mut(lane), to);
-        self.push_feed(id, link, Feed::Batch(Batch { lane, from, to, entries }));
+        self.push_feed(
+            id,
+            link,
+            Feed::Batch(Batch {
+                lane,
+                from,
+                to,
+                entries,
+            }),
+        );
         ControlFlow::Continue(())
     }
 
     /// Announces an entry whose value goes in chunks.
     fn begin_large(&mut self, id: LinkId, link: &mut Link, lane: Lane, lseq: u64, map: &EntryMap) {
-        let Some(entry) = map.at(lseq).map(|held| &held.entry) else { return };
-        let extra = Extra { vector: entry.vector().to_vec(), extension: entry.extension().to_vec() };
+        let Some(entry) = map.at(lseq).map(|held| &held.entry) else {
+            return;
+        };
+        let extra = Extra {
+            vector: entry.vector().to_vec(),
+            extension: entry.extension().to_vec(),
+        };
         // The announcement has no value, and is no removal all the same.
         let flags = EntryFlags(entry.flags.0 & !EntryFlags::TOMBSTONE.0);
         let (key, version) = (entry.key(), entry.version);
-        let Some(bare) = Entry::new(key.into(), key.len(), flags, entry.dot, entry.stamp, version, extra) else {
+        let Some(bare) = Entry::new(
+            key.into(),
+            key.len(),
+            flags,
+            entry.dot,
+            entry.stamp,
+            version,
+            extra,
+        ) else {
             return;
         };
         let from = link.sending.told.get(lane);
         let value_length = entry.value_length() as u64;
-        self.push_feed(id, link, Feed::Large(Large { lane, from, to: lseq, entry: bare, value_length }));
-        link.sending.large = Some(LargeSend { lane, lseq, offset: 0 });
+        self.push_feed(
+            id,
+            link,
+            Feed::Large(Large {
+                lane,
+                from,
+                to: lseq,
+                entry: bare,
+                value_length,
+            }),
+        );
+        link.sending.large = Some(LargeSend {
+            lane,
+            lseq,
+            offset: 0,
+        });
         self.send_large(id, link, map);
     }
 
@@ -174,7 +242,10 @@ impl Replica {
             && link.sending.spent < link.sending.credit
         {
             let value = map.at(large.lseq).and_then(|held| held.entry.value());
-            let Some(rest) = value.and_then(|value| value.get(large.offset..)).filter(|rest| !rest.is_empty()) else {
+            let Some(rest) = value
+                .and_then(|value| value.get(large.offset..))
+                .filter(|rest| !rest.is_empty())
+            else {
                 // Replaced meanwhile. Its successor has its own place in the feed.
                 link.sending.large = None;
                 self.push_feed(id, link, Feed::Chunk(Chunk { bytes: Vec::new() }));
@@ -182,7 +253,10 @@ impl Replica {
             };
             let bytes = rest.get(..CHUNK_BYTES_MAX).unwrap_or(rest).to_vec();
             let is_last = bytes.len() == rest.len();
-            link.sending.large = (!is_last).then_some(LargeSend { offset: large.offset + bytes.len(), ..large });
+            link.sending.large = (!is_last).then_some(LargeSend {
+                offset: large.offset + bytes.len(),
+                ..large
+            });
             if is_last {
                 *link.sending.sent.get_mut(large.lane) = large.lseq;
                 *link.sending.told.get_mut(large.lane) = large.lseq;
@@ -195,16 +269,31 @@ impl Replica {
     /// Offers entries once more that the peer had refused; its cursor stays where it is.
     fn send_again(&mut self, id: LinkId, link: &mut Link, map: &EntryMap) {
         while link.sending.large.is_none() && link.sending.spent < link.sending.credit {
-            let Some(lseq) = link.sending.again.pop() else { return };
+            let Some(lseq) = link.sending.again.pop() else {
+                return;
+            };
             let Some(held) = map.at(lseq) else { continue };
             let size = held.entry.value_length();
             if size as u64 > link.value_bytes_max || size > CHUNK_BYTES_MAX {
                 // Still too large for this peer: the refusal stands, and is on record already.
                 continue;
             }
-            let lane = if held.entry.dot.origin == self.origin { Lane::Own } else { Lane::Relay };
+            let lane = if held.entry.dot.origin == self.origin {
+                Lane::Own
+            } else {
+                Lane::Relay
+            };
             let at = link.sending.told.get(lane);
-            self.push_feed(id, link, Feed::Batch(Batch { lane, from: at, to: at, entries: vec![held.entry.clone()] }));
+            self.push_feed(
+                id,
+                link,
+                Feed::Batch(Batch {
+                    lane,
+                    from: at,
+                    to: at,
+                    entries: vec![held.entry.clone()],
+                }),
+            );
         }
     }
 
@@ -214,7 +303,12 @@ impl Replica {
         for (id, link) in &mut self.links {
             let ranges = link.tell.take();
             for some in ranges.chunks(HAVE_RANGES_AT_ONCE) {
-                self.outputs.push_back(Output::Send(*id, Feed::Have(Have { ranges: some.to_vec() })));
+                self.outputs.push_back(Output::Send(
+                    *id,
+                    Feed::Have(Have {
+                        ranges: some.to_vec(),
+                    }),
+                ));
             }
         }
     }

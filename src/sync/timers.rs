@@ -22,32 +22,60 @@ impl Replica {
         self.prove_all(now, map);
         self.bound_rows(map);
         let due = |since: &MonotonicMs| since.after(REMEMBER_DELAY_MS) <= now.monotonic;
-        let peers: Vec<_> = self.unremembered.iter().filter(|(_, since)| due(since)).map(|(peer, _)| *peer).collect();
+        let peers: Vec<_> = self
+            .unremembered
+            .iter()
+            .filter(|(_, since)| due(since))
+            .map(|(peer, _)| *peer)
+            .collect();
         peers.into_iter().for_each(|peer| self.remember(peer));
     }
 
     /// When [`Self::on_time`] has something to do next, if nothing else happens.
     pub fn deadline(&self, map: &EntryMap) -> Option<MonotonicMs> {
         let acknowledgement = |link: &Link| {
-            let paused = (link.sending.paused_until > MonotonicMs(0)).then_some(link.sending.paused_until);
-            let owed = link.is_owed().then(|| link.sending.progress_at.after(self.options.ack_timeout_ms));
+            let paused =
+                (link.sending.paused_until > MonotonicMs(0)).then_some(link.sending.paused_until);
+            let owed = link
+                .is_owed()
+                .then(|| link.sending.progress_at.after(self.options.ack_timeout_ms));
             paused.into_iter().chain(owed).min()
         };
         let links = self.links.values().filter_map(acknowledgement).min();
-        let relay = self.relay_marks.front().map(|(_, due)| *due).filter(|_| !self.links.is_empty());
-        let remember = self.unremembered.values().map(|since| since.after(REMEMBER_DELAY_MS)).min();
-        [links, self.have_due, relay, remember, self.prove_deadline(map)].into_iter().flatten().min()
+        let relay = self
+            .relay_marks
+            .front()
+            .map(|(_, due)| *due)
+            .filter(|_| !self.links.is_empty());
+        let remember = self
+            .unremembered
+            .values()
+            .map(|since| since.after(REMEMBER_DELAY_MS))
+            .min();
+        [
+            links,
+            self.have_due,
+            relay,
+            remember,
+            self.prove_deadline(map),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Takes back what peers owe for too long. Returns nothing: what was taken back is counted for the tick.
     pub(super) fn expire(&mut self, now: Now, map: &EntryMap) {
         let ids: Vec<LinkId> = self.links.keys().copied().collect();
         for id in ids {
-            let Some(mut link) = self.links.remove(&id) else { continue };
+            let Some(mut link) = self.links.remove(&id) else {
+                continue;
+            };
             if link.sending.paused_until <= now.monotonic {
                 link.sending.paused_until = MonotonicMs(0);
             }
-            let late = link.is_owed() && link.sending.progress_at.after(self.options.ack_timeout_ms) <= now.monotonic;
+            let late = link.is_owed()
+                && link.sending.progress_at.after(self.options.ack_timeout_ms) <= now.monotonic;
             if late && link.sending.attempts >= self.options.max_retries {
                 self.give_up(id, &link, map);
             } else if late {
@@ -60,7 +88,9 @@ impl Replica {
 
     /// What was sent and not acknowledged is sent again after a delay.
     pub(super) fn retry(&mut self, link: &mut Link, now: Now, map: &EntryMap) {
-        let taken_back = map.tracked_between(link.sending.acknowledged.own, link.sending.told.own).count() as u64;
+        let taken_back = map
+            .tracked_between(link.sending.acknowledged.own, link.sending.told.own)
+            .count() as u64;
         self.retried += taken_back;
         self.total_retries += taken_back;
         link.sending.attempts += 1;
@@ -79,8 +109,10 @@ impl Replica {
     fn give_up(&mut self, id: LinkId, link: &Link, map: &EntryMap) {
         let marks = self.outbox.marks();
         let failed = marks.failed.max(link.sending.told.own);
-        self.outbox.set_marks(super::outbox::Marks { failed, ..marks }, map);
-        self.outputs.push_back(Output::Close(id, "the peer acknowledges nothing"));
+        self.outbox
+            .set_marks(super::outbox::Marks { failed, ..marks }, map);
+        self.outputs
+            .push_back(Output::Close(id, "the peer acknowledges nothing"));
     }
 }
 
@@ -88,7 +120,11 @@ impl Replica {
 /// position and the attempt.
 fn jitter(link: &Link, delay: u64) -> u64 {
     let position = link.sending.acknowledged.own.to_le_bytes();
-    let hash = hash128(&[&link.origin.0, &position, &link.sending.attempts.to_le_bytes()]);
+    let hash = hash128(&[
+        &link.origin.0,
+        &position,
+        &link.sending.attempts.to_le_bytes(),
+    ]);
     let part = delay / JITTER_PART;
     u64::try_from(hash % u128::from(part.max(1))).unwrap_or(0)
 }

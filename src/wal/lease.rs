@@ -15,13 +15,13 @@ const TEXT: &[u8; 44] = b"Softadastra lease 1: do not back this up.\r\n\n";
 
 const LEASE_BYTES: usize = TEXT.len() + 16 + 4;
 
-/// The bytes of the lease of that file name. `None` if there is no such file or it does not hold a lease,
-/// which both mean that the log is not the one that it was written for.
+/// The bytes of the lease of the log of that name. `None` if there is no such file or it does not hold a
+/// lease, which both mean that the log is not the one that it was written for.
 ///
 /// # Errors
 /// When the system cannot read the file.
-pub fn read(storage: &dyn Storage, name: &str) -> io::Result<Option<[u8; 16]>> {
-    let Some(file) = storage.open(name)? else {
+pub fn read(storage: &dyn Storage, log: &str) -> io::Result<Option<[u8; 16]>> {
+    let Some(file) = storage.open(&format!("{log}{LEASE_SUFFIX}"))? else {
         return Ok(None);
     };
     let mut bytes = [0; LEASE_BYTES + 1];
@@ -29,15 +29,17 @@ pub fn read(storage: &dyn Storage, name: &str) -> io::Result<Option<[u8; 16]>> {
     Ok(decode(bytes.get(..count).unwrap_or_default()))
 }
 
-/// Writes the lease of that file name, replacing the one before; after a power cut there is one of the two.
+/// Writes the lease of the log of that name, replacing the one before; after a power cut there is one of the two.
 ///
 /// # Errors
 /// When the system cannot write, sync or replace the file.
-pub fn write(storage: &dyn Storage, name: &str, lease: [u8; 16]) -> io::Result<()> {
+pub fn write(storage: &dyn Storage, log: &str, lease: [u8; 16]) -> io::Result<()> {
     let mut bytes = TEXT.to_vec();
     bytes.extend_from_slice(&lease);
     bytes.extend_from_slice(&placed_crc(0, 0, &[&bytes]).to_le_bytes());
-    replace_file(storage, name, &mut |file| file.write_at(0, &bytes))
+    replace_file(storage, &format!("{log}{LEASE_SUFFIX}"), &mut |file| {
+        file.write_at(0, &bytes)
+    })
 }
 
 fn decode(bytes: &[u8]) -> Option<[u8; 16]> {
@@ -56,12 +58,14 @@ mod tests {
     #[test]
     fn the_newest_lease_reads_back() {
         let storage = MemoryStorage::new();
-        assert_eq!(read(&storage, "a.wal.lease").unwrap(), None);
-        write(&storage, "a.wal.lease", [1; 16]).unwrap();
-        write(&storage, "a.wal.lease", [2; 16]).unwrap();
-        assert_eq!(read(&storage, "a.wal.lease").unwrap(), Some([2; 16]));
-        let survived = storage.image().power_cut(7);
-        assert_eq!(read(&survived, "a.wal.lease").unwrap(), Some([2; 16]));
+        assert_eq!(read(&storage, "a.wal").unwrap(), None);
+        write(&storage, "a.wal", [1; 16]).unwrap();
+        write(&storage, "a.wal", [2; 16]).unwrap();
+        assert_eq!(read(&storage, "a.wal").unwrap(), Some([2; 16]));
+        for seed in 0..50 {
+            let survived = storage.image().power_cut(seed);
+            assert_eq!(read(&survived, "a.wal").unwrap(), Some([2; 16]));
+        }
     }
 
     proptest! {

@@ -149,6 +149,10 @@ fn lock_log(identity: &Handle) -> Result<(), TryLockError> {
 
 /// On Windows a lock keeps even its own process from reading the file through another handle.
 #[cfg(not(unix))]
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "the same signature as where there is something to do"
+)]
 fn lock_log(_identity: &Handle) -> Result<(), TryLockError> {
     Ok(())
 }

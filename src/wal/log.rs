@@ -52,14 +52,14 @@ pub struct Log {
 }
 
 impl Log {
-    /// Goes on behind what was found, all of which is durable by now.
+    /// Goes on behind what was found, all of which is durable by now, and so is the length of the file.
     pub(super) fn resume(file: Box<dyn StorageFile>, found: &Scan, allocated: u64) -> Self {
         Self {
             file,
             header: found.header,
             used: found.end,
             allocated,
-            length_changed: !found.is_settled(),
+            length_changed: false,
             appended: found.last_frame,
             synced: found.last_frame,
             told_synced: found.known_synced,
@@ -292,8 +292,9 @@ impl Log {
         self.write(self.used, head)
     }
 
-    /// Writes behind the end of the file. If there is no room, what was written of it is taken back, and the
-    /// log is as it was.
+    /// Writes behind the end of the file. If there is no room, what was written of it is taken back, durably,
+    /// so that a crash on a full disk leaves no unfinished end that there is no room to keep aside; the log is
+    /// then as it was.
     fn write_new(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WalError> {
         let Err(error) = self.file.write_at(offset, bytes) else {
             return Ok(());
@@ -303,10 +304,11 @@ impl Log {
             return Err(self.poison(error));
         }
         self.length_changed = true;
-        match self.file.set_len(self.allocated) {
-            Ok(()) => Err(error),
-            Err(cut) => Err(self.poison(WalError::Append(cut.into()))),
+        if let Err(cut) = self.file.set_len(self.allocated) {
+            return Err(self.poison(WalError::Append(cut.into())));
         }
+        self.flush()?;
+        Err(error)
     }
 
     fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WalError> {

@@ -11,32 +11,75 @@ fn entries() -> impl Strategy<Value = Entry> {
     let value = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..80));
     let vector = proptest::collection::btree_map(4_u8..9, 1_u64..1000, 0..4);
     let extension = proptest::collection::vec(any::<u8>(), 0..10);
-    (key, value, origins(), 1_u64..u64::MAX, any::<u64>(), 1_u64..u64::MAX, vector, extension).prop_map(
-        |(key, value, origin, sequence, stamp, version, vector, extension)| {
-            let mut payload = vec![Namespace::User as u8];
-            payload.extend(&key);
-            payload.extend(value.iter().flatten());
-            let flags = if value.is_none() { EntryFlags::TOMBSTONE } else { EntryFlags::default() };
-            let seen = |(byte, sequence)| Dot { origin: Origin([byte; 16]), sequence };
-            let extra = Extra { vector: vector.into_iter().map(seen).collect(), extension };
-            let dot = Dot { origin, sequence };
-            Entry::new(payload.into(), key.len() + 1, flags, dot, Stamp(stamp), version, extra).unwrap()
-        },
+    (
+        key,
+        value,
+        origins(),
+        1_u64..u64::MAX,
+        any::<u64>(),
+        1_u64..u64::MAX,
+        vector,
+        extension,
     )
+        .prop_map(
+            |(key, value, origin, sequence, stamp, version, vector, extension)| {
+                let mut payload = vec![Namespace::User as u8];
+                payload.extend(&key);
+                payload.extend(value.iter().flatten());
+                let flags = if value.is_none() {
+                    EntryFlags::TOMBSTONE
+                } else {
+                    EntryFlags::default()
+                };
+                let seen = |(byte, sequence)| Dot {
+                    origin: Origin([byte; 16]),
+                    sequence,
+                };
+                let extra = Extra {
+                    vector: vector.into_iter().map(seen).collect(),
+                    extension,
+                };
+                let dot = Dot { origin, sequence };
+                Entry::new(
+                    payload.into(),
+                    key.len() + 1,
+                    flags,
+                    dot,
+                    Stamp(stamp),
+                    version,
+                    extra,
+                )
+                .unwrap()
+            },
+        )
 }
 
 fn positions() -> impl Strategy<Value = FeedPosition> {
-    (any::<[u8; 16]>(), any::<u64>(), any::<u64>())
-        .prop_map(|(incarnation, own, relay)| FeedPosition { incarnation: Incarnation(incarnation), own, relay })
+    (any::<[u8; 16]>(), any::<u64>(), any::<u64>()).prop_map(|(incarnation, own, relay)| {
+        FeedPosition {
+            incarnation: Incarnation(incarnation),
+            own,
+            relay,
+        }
+    })
 }
 
 fn records() -> impl Strategy<Value = Record> {
-    let parked = proptest::collection::vec((any::<u64>(), any::<u8>()), 0..5)
-        .prop_map(|parked| parked.into_iter().map(|(lseq, code)| Parked { lseq, code }).collect());
+    let parked = proptest::collection::vec((any::<u64>(), any::<u8>()), 0..5).prop_map(|parked| {
+        parked
+            .into_iter()
+            .map(|(lseq, code)| Parked { lseq, code })
+            .collect()
+    });
     prop_oneof![
         (entries(), any::<u64>()).prop_map(|(entry, lseq)| Record::Entry { entry, lseq }),
         (origins(), any::<[u8; 16]>(), "\\PC{0,20}", any::<bool>()).prop_map(
-            |(origin, lease, node_id, fresh_chain)| Record::Identity { origin, lease, node_id, fresh_chain }
+            |(origin, lease, node_id, fresh_chain)| Record::Identity {
+                origin,
+                lease,
+                node_id,
+                fresh_chain
+            }
         ),
         (any::<[u8; 16]>(), any::<u64>()).prop_map(|(incarnation, began_after)| Record::Stretch {
             incarnation: Incarnation(incarnation),
@@ -46,10 +89,18 @@ fn records() -> impl Strategy<Value = Record> {
         (origins(), any::<bool>(), "\\PC{0,20}", positions(), parked).prop_map(
             |(peer, durable, node_id, acknowledged, parked)| Record::Peer {
                 peer,
-                record: PeerRecord { node_id, durable, acknowledged, parked },
+                record: PeerRecord {
+                    node_id,
+                    durable,
+                    acknowledged,
+                    parked
+                },
             }
         ),
-        (any::<u64>(), any::<u64>()).prop_map(|(sequence, clock)| Record::Reserve { sequence, clock: Stamp(clock) }),
+        (any::<u64>(), any::<u64>()).prop_map(|(sequence, clock)| Record::Reserve {
+            sequence,
+            clock: Stamp(clock)
+        }),
         any::<u64>().prop_map(|lseq| Record::Pruned { lseq }),
     ]
 }
@@ -84,9 +135,16 @@ proptest! {
 #[test]
 fn an_unknown_kind_is_passed_over_only_if_it_says_so() {
     let unknown = |kind: u8| [&[kind][..], &3_u32.to_le_bytes(), b"abc"].concat();
-    let read = |body: &[u8]| decode(body, &mut OriginDictionary::default(), |_| panic!("nothing is known here"));
+    let read = |body: &[u8]| {
+        decode(body, &mut OriginDictionary::default(), |_| {
+            panic!("nothing is known here")
+        })
+    };
     assert_eq!(read(&unknown(0x55 | MAY_BE_IGNORED)), Ok(()));
-    assert_eq!(read(&unknown(0x55)), Err(DecodeError::Malformed("record kind")));
+    assert_eq!(
+        read(&unknown(0x55)),
+        Err(DecodeError::Malformed("record kind"))
+    );
 }
 
 #[test]
@@ -98,6 +156,10 @@ fn what_was_not_written_is_taken_back_from_the_dictionary() {
     origins.number(second, &mut Vec::new());
     origins.forget_from(before);
     let mut body = Vec::new();
-    assert_eq!(origins.number(second, &mut body), 1, "the number is given anew");
+    assert_eq!(
+        origins.number(second, &mut body),
+        1,
+        "the number is given anew"
+    );
     assert!(!body.is_empty(), "and told again");
 }

@@ -56,3 +56,21 @@ fn met_itself(stream: &TcpStream) -> bool {
         .and_then(|local| stream.peer_addr().map(|remote| (local, remote)));
     ends.is_ok_and(|(local, remote)| local == remote)
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use socket2::{Domain, Socket, Type};
+    use std::net::SocketAddr;
+
+    #[tokio::test]
+    async fn a_caller_that_met_itself_is_noticed() {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&any.into()).unwrap();
+        socket.connect(&socket.local_addr().unwrap()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let stream = TcpStream::from_std(socket.into()).unwrap();
+        assert!(met_itself(&stream));
+    }
+}

@@ -92,7 +92,12 @@ impl TcpTransport {
         purpose: u64,
     ) -> Result<Arc<Connection>, TransportError> {
         address.check(self.shared.settings.protection)?;
-        let work = dialer::dial(Arc::clone(&self.shared), address.clone(), timeout_ms, purpose);
+        let work = dialer::dial(
+            Arc::clone(&self.shared),
+            address.clone(),
+            timeout_ms,
+            purpose,
+        );
         self.on_runtime(work).await
     }
 

@@ -193,7 +193,9 @@ impl Reader {
                 .map_err(|error| CloseReason::Message { kind, error })?;
             match message {
                 None => {}
-                Some(Message::Feed(feed @ (Feed::Large(_) | Feed::Chunk(_)))) if self.limit_is_raised => {
+                Some(Message::Feed(feed @ (Feed::Large(_) | Feed::Chunk(_))))
+                    if self.limit_is_raised =>
+                {
                     self.assemble(feed).await?;
                 }
                 Some(message) => self.deliver(message, false).await?,
@@ -248,7 +250,9 @@ impl Reader {
         self.shared.events.charged(id, cost);
         match outcome {
             Assembled::Nothing => Ok(()),
-            Assembled::Complete(batch) => self.deliver(Message::Feed(Feed::Batch(batch)), true).await,
+            Assembled::Complete(batch) => {
+                self.deliver(Message::Feed(Feed::Batch(batch)), true).await
+            }
             Assembled::Refused {
                 lane,
                 lseq_to,

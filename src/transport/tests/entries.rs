@@ -10,12 +10,11 @@ use crate::core::limits::{
 };
 use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags, Extra};
-use crate::sync::message::{Batch, Feed, Lane};
-use crate::transport::codec::{decode, encode_batch, encode_feed};
+use crate::sync::message::{Feed, Lane};
+use crate::transport::codec::{decode, encode_batch};
 use crate::transport::codec_entry::{
     BATCH_BYTES_TARGET, BATCH_ENTRIES_MAX, BATCH_OVERHEAD_BYTES_MAX, encoded_entry_bytes,
 };
-use crate::transport::credit::{feed_cost, feed_cost_of};
 use crate::transport::frame::{FRAME_HEADER_BYTES, MessageKind};
 use crate::transport::message::Message;
 
@@ -27,11 +26,6 @@ proptest! {
             encode_batch(batch.lane, batch.from, batch.to, &batch.entries, &mut bytes).unwrap();
         let estimate: usize = batch.entries.iter().map(encoded_entry_bytes).sum();
         prop_assert!(body_len <= estimate + BATCH_OVERHEAD_BYTES_MAX);
-        let entries = batch.entries.len();
-        prop_assert_eq!(
-            feed_cost_of(&Feed::Batch(batch), body_len),
-            (body_len + 32 * entries) as u64
-        );
     }
 }
 
@@ -176,22 +170,4 @@ fn counts_beyond_the_limits_are_refused_before_memory_is_taken() {
     for payload in [many_entries, many_origins, positions] {
         assert!(decode(MessageKind::Batch as u8, &payload).is_err());
     }
-}
-
-#[test]
-fn a_value_from_chunks_costs_nothing_again() {
-    assert_eq!(feed_cost(0, 1), 0);
-    assert_eq!(feed_cost(100, 1), 132);
-    let batch = Batch {
-        lane: Lane::Own,
-        from: 0,
-        to: 1,
-        entries: vec![entry(b"k", b"v", 1, 1, 1)],
-    };
-    let mut bytes = Vec::new();
-    let body_len = encode_feed(&Feed::Batch(batch.clone()), &mut bytes).unwrap();
-    assert_eq!(
-        feed_cost_of(&Feed::Batch(batch), body_len),
-        body_len as u64 + 32
-    );
 }

@@ -10,7 +10,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
 use super::samples::hello;
-use crate::sync::message::{Lane, RefusalCode};
+use crate::core::limits::CHUNK_BYTES_MAX;
+use crate::sync::message::{Chunk, Feed, Lane, RefusalCode};
 use crate::transport::address::HostPort;
 use crate::transport::close::CloseReason;
 use crate::transport::codec::{decode, encode};
@@ -24,11 +25,14 @@ use crate::transport::tcp::{
 /// Longest that a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// What a refusing owner says: 7 MiB.
+pub(super) const REFUSAL_FRAMES: usize = 28;
+
 #[derive(Debug)]
 pub(super) enum Event {
     Opened(Arc<Connection>),
-    Received(Message, usize),
-    Consumed(usize, usize),
+    Received(Message, bool),
+    Charged(u64),
     Refused(Lane, u64, RefusalCode),
     Closed(CloseReason),
 }
@@ -40,7 +44,7 @@ pub(super) enum Manner {
     Greets,
     /// Leaves that to the test.
     Waits,
-    /// Says HELLO back as goodbye, and does not accept it.
+    /// Says more than a socket holds, and does not accept it.
     Refuses,
     /// Has a bug.
     Panics,
@@ -66,22 +70,26 @@ impl Recorder {
 }
 
 impl ConnectionEvents for Recorder {
-    fn opened(&self, connection: &Arc<Connection>, role: Role) {
+    fn opened(&self, connection: &Arc<Connection>, role: Role, _purpose: u64) {
         assert_eq!(connection.role(), role);
         self.connections.lock().push(Arc::clone(connection));
         self.tell(Event::Opened(Arc::clone(connection)));
     }
 
-    fn received(&self, id: ConnectionId, message: Message, body_len: usize) -> bool {
+    fn received(&self, id: ConnectionId, message: Message, is_charged: bool) -> bool {
         let is_hello = matches!(message, Message::Hello(_));
-        self.tell(Event::Received(message, body_len));
+        self.tell(Event::Received(message, is_charged));
         if is_hello {
             let connection = self.connection(id);
             match self.manner {
                 Manner::Greets => connection.greeted(),
                 Manner::Waits => {}
                 Manner::Refuses => {
-                    connection.send(&hello_frame("refusing")).unwrap();
+                    for _ in 0..REFUSAL_FRAMES {
+                        let bytes = vec![0; CHUNK_BYTES_MAX];
+                        let chunk = Message::Feed(Feed::Chunk(Chunk { bytes }));
+                        connection.send(&frame_of(&chunk)).unwrap();
+                    }
                     return false;
                 }
                 Manner::Panics => panic!("on purpose"),
@@ -94,8 +102,8 @@ impl ConnectionEvents for Recorder {
         *self.heard.lock() += 1;
     }
 
-    fn chunk_consumed(&self, _id: ConnectionId, body_len: usize, entries: usize) {
-        self.tell(Event::Consumed(body_len, entries));
+    fn charged(&self, _id: ConnectionId, cost: u64) {
+        self.tell(Event::Charged(cost));
     }
 
     fn refused(&self, _id: ConnectionId, lane: Lane, lseq_to: u64, code: RefusalCode) {
@@ -169,9 +177,9 @@ impl Node {
         }
     }
 
-    pub(super) async fn received(&mut self) -> (Message, usize) {
+    pub(super) async fn received(&mut self) -> (Message, bool) {
         match self.next().await {
-            Event::Received(message, body_len) => (message, body_len),
+            Event::Received(message, is_charged) => (message, is_charged),
             other => panic!("instead of a message: {other:?}"),
         }
     }
@@ -189,7 +197,7 @@ impl Node {
         other: &mut Self,
         address: &HostPort,
     ) -> (Arc<Connection>, Arc<Connection>) {
-        let here = self.transport.dial(address, 5_000).await.unwrap();
+        let here = self.transport.dial(address, 5_000, 0).await.unwrap();
         assert_eq!(self.opened().await.id(), here.id());
         let there = other.opened().await;
         here.send(&hello_frame("here")).unwrap();

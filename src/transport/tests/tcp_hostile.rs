@@ -94,7 +94,7 @@ async fn a_silent_peer_is_dropped_whichever_side_called() {
     let deaf = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = deaf.local_addr().unwrap().port();
     let address = crate::transport::address::HostPort::new("127.0.0.1", port).unwrap();
-    let connection = node.transport.dial(&address, 5_000).await.unwrap();
+    let connection = node.transport.dial(&address, 5_000, 0).await.unwrap();
     connection.send(&hello_frame("a")).unwrap();
     assert_eq!(reason_for(&mut node).await, CloseReason::HelloTimeout);
 }
@@ -119,7 +119,10 @@ async fn a_trickling_frame_is_dropped_and_a_pause_between_frames_is_not() {
         nonce: 1,
         wall_ms: 1,
     });
-    peer.write(&ping).await;
+    let (half, rest) = ping.split_at(6);
+    peer.write(half).await;
+    sleep(Duration::from_millis(50)).await;
+    peer.write(rest).await;
     assert!(matches!(node.received().await.0, Message::Ping { .. }));
     peer.write(&[200, 0, 0, 0, 2]).await;
     let trickle = async {

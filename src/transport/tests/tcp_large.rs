@@ -6,7 +6,7 @@ use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::sync::message::{Chunk, Feed, Lane, Large, RefusalCode};
 use crate::transport::assembly::AssemblyError;
 use crate::transport::close::CloseReason;
-use crate::transport::codec::encode_chunk;
+use crate::transport::codec::decode;
 use crate::transport::message::Message;
 use crate::transport::tcp::TcpSettings;
 
@@ -26,6 +26,14 @@ fn chunk_frame(bytes: &[u8]) -> Vec<u8> {
     })))
 }
 
+/// What a frame takes from the credit of whoever receives it.
+fn cost_of(frame: &[u8]) -> u64 {
+    match decode(frame[4], &frame[5..]).unwrap() {
+        Some(Message::Feed(feed)) => feed.cost(),
+        other => panic!("instead of a feed: {other:?}"),
+    }
+}
+
 fn ping_frame() -> Vec<u8> {
     frame_of(&Message::Ping {
         nonce: 5,
@@ -42,21 +50,20 @@ async fn five_megabytes_arrive_whole_and_are_paid_for_chunk_by_chunk() {
         .map(|n| u8::try_from(n.wrapping_mul(2_654_435_761) >> 24).unwrap())
         .collect();
     let announced = large_frame(value.len() as u64);
-    let mut sent = vec![(announced.len() - 4, 1)];
+    let mut sent = vec![cost_of(&announced)];
     here.send(&announced).unwrap();
     for piece in value.chunks(CHUNK_BYTES_MAX) {
-        let mut frame = Vec::new();
-        let body_len = encode_chunk(piece, &mut frame).unwrap();
-        sent.push((body_len, 0));
+        let frame = chunk_frame(piece);
+        sent.push(cost_of(&frame));
         here.send(&frame).unwrap();
         here.send(&ping_frame()).unwrap();
     }
     let (mut paid, mut pings) = (Vec::new(), 0);
     let batch = loop {
         match b.next().await {
-            Event::Consumed(body_len, entries) => paid.push((body_len, entries)),
+            Event::Charged(cost) => paid.push(cost),
             Event::Received(Message::Ping { .. }, _) => pings += 1,
-            Event::Received(Message::Feed(Feed::Batch(batch)), 0) => break batch,
+            Event::Received(Message::Feed(Feed::Batch(batch)), true) => break batch,
             other => panic!("{other:?}"),
         }
     };
@@ -85,7 +92,7 @@ async fn a_value_over_the_limit_is_refused_and_the_connection_goes_on() {
     node.opened().await;
     node.received().await;
     peer.write(&large_frame(400_001)).await;
-    assert!(matches!(node.next().await, Event::Consumed(_, 1)));
+    assert!(matches!(node.next().await, Event::Charged(_)));
     assert!(matches!(
         node.next().await,
         Event::Refused(Lane::Own, 7, RefusalCode::ValueTooLarge)
@@ -93,16 +100,16 @@ async fn a_value_over_the_limit_is_refused_and_the_connection_goes_on() {
     peer.write(&chunk_frame(&vec![1; 200_000])).await;
     peer.write(&chunk_frame(&vec![1; 200_001])).await;
     peer.write(&ping_frame()).await;
-    assert!(matches!(node.next().await, Event::Consumed(200_001, 0)));
-    assert!(matches!(node.next().await, Event::Consumed(200_002, 0)));
+    assert!(matches!(node.next().await, Event::Charged(200_064)));
+    assert!(matches!(node.next().await, Event::Charged(200_065)));
     assert!(matches!(node.received().await.0, Message::Ping { .. }));
     peer.write(&large_frame(400_000)).await;
     peer.write(&chunk_frame(&[])).await;
     peer.write(&chunk_frame(&[1])).await;
     drop(peer.read_to_end().await);
     drop(peer);
-    assert!(matches!(node.next().await, Event::Consumed(_, 1)));
-    assert!(matches!(node.next().await, Event::Consumed(1, 0)));
+    assert!(matches!(node.next().await, Event::Charged(_)));
+    assert!(matches!(node.next().await, Event::Charged(64)));
     let reason = node.closed().await;
     assert_eq!(reason, CloseReason::Assembly(AssemblyError::Unannounced));
 }

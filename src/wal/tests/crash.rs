@@ -42,7 +42,7 @@ fn history(seed: u64) -> History {
     let mut begun = Bodies::new();
     let mut durable = 0;
     let mut number = 0;
-    for _ in 0..1 + dice.below(3) {
+    for _ in 0..=dice.below(3) {
         let (mut log, _, found) = open(&storage).unwrap();
         assert!(found.len() >= durable && begun.starts_with(&found));
         begun = found;
@@ -153,7 +153,7 @@ fn crash_everywhere(histories: std::ops::Range<u64>, cuts: u64) -> usize {
                 let outcome = seed ^ (cut << 40) ^ ((index as u64) << 20);
                 let storage = point.image.power_cut(outcome);
                 images += 1;
-                if outcome % 4 != 0 {
+                if !outcome.is_multiple_of(4) {
                     check(&storage, promise, &told);
                     continue;
                 }

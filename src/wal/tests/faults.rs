@@ -196,6 +196,39 @@ fn a_full_disk_is_an_ordinary_error_that_the_log_goes_on_after() {
 }
 
 #[test]
+fn a_large_group_that_finds_no_room_leaves_zeros_where_it_would_have_been() {
+    let storage = synced_log(&[body(0, 10)]);
+    storage.set_capacity_bytes(Some(100_000));
+    let (mut log, _, _) = open(&storage).unwrap();
+    assert!(append(&mut log, &body(1, 200_000)).unwrap_err().is_full());
+    let used = usize::try_from(log.used_bytes()).unwrap();
+    let file = bytes(&storage);
+    assert!(file.len() > used && file[used..].iter().all(|byte| *byte == 0));
+    drop(log);
+    assert_eq!(open(&storage).unwrap().1.torn, None);
+}
+
+#[test]
+fn a_close_that_fails_at_any_step_can_be_gone_on_after() {
+    for size in [10, 70_000] {
+        for step in 1..=6 {
+            let storage = synced_log(&[body(0, size)]);
+            let (log, _, _) = open(&storage).unwrap();
+            storage.fail_call(storage.calls() + step, Fault::Fail(ErrorKind::Other));
+            assert_eq!(log.close().is_err(), step <= if size == 10 { 4 } else { 5 });
+            storage.heal();
+            let (mut log, _, _) = open(&storage).unwrap();
+            append(&mut log, &body(1, 10)).unwrap();
+            log.sync().unwrap();
+            for seed in 0..20 {
+                let (_, _, found) = open(&storage.image().power_cut(seed)).unwrap();
+                assert_eq!(found, [body(0, size), body(1, 10)]);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_new_log_on_a_full_disk_leaves_nothing_behind() {
     let storage = MemoryStorage::new();
     storage.set_capacity_bytes(Some(30));

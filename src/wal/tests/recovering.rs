@@ -11,8 +11,8 @@ use super::super::storage::Storage;
 use super::{NAME, append, body, bytes, open, synced_log, with_bytes};
 
 /// Opening fails with that kind, and nothing on the disk is different.
-fn refused(file: Vec<u8>, kind: &str) -> WalError {
-    let storage = with_bytes(file.clone());
+fn refused(file: &[u8], kind: &str) -> WalError {
+    let storage = with_bytes(file.to_vec());
     let error = open(&storage).unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
     assert_eq!(
@@ -26,23 +26,23 @@ fn refused(file: Vec<u8>, kind: &str) -> WalError {
 
 #[test]
 fn a_file_that_is_not_a_log_is_refused_and_left_as_it_is() {
-    refused(Vec::new(), "wal_foreign");
-    refused(b"x".to_vec(), "wal_foreign");
-    refused(b"{\"name\":\"somebody's\"}".repeat(100), "wal_foreign");
-    refused(vec![0; 70_000], "wal_foreign");
+    refused(&[], "wal_foreign");
+    refused(b"x", "wal_foreign");
+    refused(&b"{\"name\":\"somebody's\"}".repeat(100), "wal_foreign");
+    refused(&vec![0; 70_000], "wal_foreign");
 }
 
 #[test]
 fn a_damaged_header_and_a_newer_version_are_told_apart() {
     let whole = bytes(&synced_log(&[body(0, 10)]));
-    let error = refused(whole[..40].to_vec(), "wal_corrupt");
+    let error = refused(&whole[..40], "wal_corrupt");
     assert_eq!(error.to_string(), "corrupted WAL record at byte offset 0");
     assert_eq!(error.file(), Some(NAME));
     let mut header = FileHeader::decode(&whole).unwrap();
     header.minimum_reader_version = FORMAT_VERSION + 1;
     let mut newer = whole;
     newer[..FILE_HEADER_BYTES].copy_from_slice(&header.encode());
-    refused(newer, "wal_newer_version");
+    refused(&newer, "wal_newer_version");
 }
 
 /// The log of `synced_log` and a frame of that kind and with those flags at its end.
@@ -102,6 +102,11 @@ fn an_unfinished_end_is_kept_aside_cut_off_and_told() {
     assert_eq!(recovery.torn, Some(torn));
     let kept = storage.image().file("a.wal.torn").unwrap();
     assert_eq!(kept, whole[from..to]);
+    assert_eq!(
+        bytes(&storage).len(),
+        from,
+        "nothing of it is left in the log"
+    );
     append(&mut log, &body(3, 10)).unwrap();
     log.close().unwrap();
     let (_, recovery, bodies) = open(&storage).unwrap();
@@ -111,11 +116,30 @@ fn an_unfinished_end_is_kept_aside_cut_off_and_told() {
 }
 
 #[test]
+fn an_unfinished_end_is_in_the_log_or_kept_aside_wherever_the_power_is_cut() {
+    let mut file = bytes(&synced_log(&[body(0, 10)]));
+    file.truncate(200);
+    file[150..].fill(9);
+    let end = file[112..].to_vec();
+    let storage = with_bytes(file);
+    storage.record_crash_points(true);
+    open(&storage).unwrap();
+    for point in storage.take_crash_points() {
+        for seed in 0..20 {
+            let left = point.image.power_cut(seed).image();
+            let log = left.file(NAME).unwrap();
+            let kept = left.file("a.wal.torn");
+            assert!(log.get(112..) == Some(&end) || kept.as_ref() == Some(&end));
+        }
+    }
+}
+
+#[test]
 fn damage_below_a_known_sync_is_refused_with_its_offset() {
     let storage = synced_log(&[body(0, 100), body(1, 100), body(2, 100)]);
     let mut file = bytes(&storage);
     file[FILE_HEADER_BYTES + 40] ^= 1;
-    let error = refused(file, "wal_corrupt");
+    let error = refused(&file, "wal_corrupt");
     assert_eq!(error.to_string(), "corrupted WAL record at byte offset 64");
 }
 
@@ -131,7 +155,7 @@ fn damage_to_the_last_group_is_told_by_a_watermark_or_a_clean_close() {
         }
         let mut file = bytes(&storage);
         file[FILE_HEADER_BYTES + 40] ^= 1;
-        refused(file, "wal_corrupt");
+        refused(&file, "wal_corrupt");
     }
 }
 
