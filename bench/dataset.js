@@ -65,7 +65,10 @@ export function indexes(count, order) {
  */
 export function entries(count, order) {
   const chosen = indexes(count, order);
-  return { keys: Array.from(chosen, (index) => keyAt(index)), values: Array.from(chosen, (index) => valueAt(index)) };
+  return {
+    keys: Array.from(chosen, (index) => keyAt(index)),
+    values: Array.from(chosen, (index) => valueAt(index)),
+  };
 }
 
 function writeDigits(buffer, end, width, number) {

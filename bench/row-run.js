@@ -29,7 +29,9 @@ export async function runRow(row, { root, rounds, quick }, progress) {
   };
   for (const result of row.prepare ? results : []) {
     result.directory = freshDirectory(root, `${row.name}-${result.name}`);
-    await attempt(result, () => runContender(result.module, row.prepare, { ...settings, directory: result.directory }));
+    await attempt(result, () =>
+      runContender(result.module, row.prepare, { ...settings, directory: result.directory }),
+    );
     settleDisk();
   }
   for (let round = 1; round <= rounds; round++) {

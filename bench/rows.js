@@ -32,7 +32,9 @@ export const rows = [
     settings: { count: 5_000, order: 'shuffled' },
     quick: { count: 500 },
     synced: true,
-    contenders: ['softadastra', 'better-sqlite3', 'lmdb', 'classic-level', 'append-file'].map((name) => store(name)),
+    contenders: ['softadastra', 'better-sqlite3', 'lmdb', 'classic-level', 'append-file'].map((name) =>
+      store(name),
+    ),
     against: [{ name: 'better-sqlite3', ratio: 1 }],
   },
   {

@@ -2,15 +2,20 @@
 // options print the right ones.
 
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readOptions } from './options.js';
 import { runRow } from './row-run.js';
 import { replaceFigures, tables } from './tables.js';
+import { removeDirectory } from './work-directory.js';
 
 const options = readOptions(process.argv.slice(2));
-const root = resolve(options.directory ?? fileURLToPath(new URL('.work', import.meta.url)));
+const place = resolve(options.directory ?? fileURLToPath(new URL('.work', import.meta.url)));
+// A folder of its own for every run: two runs at once spoil each other's figures, but not each other's files.
+const root = join(place, `run-${process.pid}`);
 mkdirSync(root, { recursive: true });
+process.once('exit', () => removeDirectory(root));
+process.once('SIGINT', () => process.exit(130));
 
 const measured = [];
 for (const row of options.rows) {

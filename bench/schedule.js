@@ -14,7 +14,10 @@ const processPath = new URL('./contender-process.js', import.meta.url);
  */
 export function runContender(module, measurement, settings) {
   return new Promise((resolve, reject) => {
-    const child = fork(processPath, { execArgv: ['--expose-gc'], env: { ...process.env, NODE_ENV: 'production' } });
+    const child = fork(processPath, {
+      execArgv: ['--expose-gc'],
+      env: { ...process.env, NODE_ENV: 'production' },
+    });
     const timer = setTimeout(() => child.kill('SIGKILL'), MEASUREMENT_TIMEOUT_MS);
     let answer;
     child.once('message', (message) => {

@@ -68,15 +68,18 @@ function ratioCell(row, results, result) {
 
 async function durabilityTable(measured) {
   const seen = new Map();
-  for (const { row } of measured) {
-    for (const { name, module } of row.contenders) {
-      const { durability } = await import(`./${module}.js`);
-      const kind = module.startsWith('sync/') ? 'replicating' : row.synced ? 'durable' : 'without sync';
-      const words = typeof durability === 'string' ? durability : row.synced ? durability.synced : durability.unsynced;
-      seen.set(`${kind} ${name}`, [kind, name, words]);
-    }
+  const taking = measured.flatMap(({ row }) => row.contenders.map((contender) => ({ row, ...contender })));
+  for (const { row, name, module } of taking) {
+    const { durability } = await import(`./${module}.js`);
+    const [kind, words] = meaningOf(row, durability);
+    seen.set(`${kind} ${name}`, [kind, name, words]);
   }
   return markdown(['Rows', 'Contender', 'What “done” means'], [...seen.values()]);
+}
+
+function meaningOf(row, durability) {
+  if (typeof durability === 'string') return ['replicating', durability];
+  return row.synced ? ['durable', durability.synced] : ['without sync', durability.unsynced];
 }
 
 function cell(row, { median, min, max }) {

@@ -17,7 +17,9 @@ export async function open(directory, { synced }) {
   const database = new Database(join(directory, 'store.sqlite'));
   database.pragma('journal_mode = WAL');
   database.pragma(`synchronous = ${synced ? 'FULL' : 'OFF'}`);
-  database.exec('CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID');
+  database.exec(
+    'CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID',
+  );
   const insert = database.prepare('INSERT OR REPLACE INTO entries (key, value) VALUES (?, ?)');
   const select = database.prepare('SELECT value FROM entries WHERE key = ?').pluck();
   const insertRange = database.transaction((keys, values, from, to) => {

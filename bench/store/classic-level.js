@@ -22,7 +22,8 @@ export async function open(directory, { synced }) {
       for (let from = 0; from < keys.length; from += width) {
         const to = Math.min(from + width, keys.length);
         const operations = new Array(to - from);
-        for (let at = from; at < to; at++) operations[at - from] = { type: 'put', key: keys[at], value: values[at] };
+        for (let at = from; at < to; at++)
+          operations[at - from] = { type: 'put', key: keys[at], value: values[at] };
         await level.batch(operations, write);
       }
     },

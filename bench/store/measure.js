@@ -84,7 +84,8 @@ export async function randomGets(contender, { directory, count, gets }) {
   globalThis.gc?.();
   const startNs = nowNs();
   for (let at = 0; at < keys.length; at++) {
-    if (store.text(await store.get(keys[at])).length !== expected) throw new Error(`wrong value of ${keys[at]}`);
+    if (store.text(await store.get(keys[at])).length !== expected)
+      throw new Error(`wrong value of ${keys[at]}`);
   }
   const elapsedNs = nowNs() - startNs;
   await compareValues(store, count);

@@ -10,7 +10,8 @@ import { startNode } from './node-handle.js';
  */
 export async function measure(module, { directory, count, shape }) {
   const contender = module.replace('sync/', '');
-  const start = (name) => startNode({ module: contender, name, shape, directory: freshDirectory(directory, name) });
+  const start = (name) =>
+    startNode({ module: contender, name, shape, directory: freshDirectory(directory, name) });
   const sender = await start('node-a');
   const receiver = await start('node-b');
   await sender.call('fill', { count, generation: 0 });

@@ -90,7 +90,8 @@ export async function createNode({ directory, shape = '1024', onSeen }) {
     async value(index) {
       const record = Buffer.alloc(RECORD_BYTES);
       readSync(file, record, 0, RECORD_BYTES, index * RECORD_BYTES);
-      if (record.latin1Slice(0, KEY_BYTES) !== keyAt(index)) throw new Error(`record ${index} is another one`);
+      if (record.latin1Slice(0, KEY_BYTES) !== keyAt(index))
+        throw new Error(`record ${index} is another one`);
       return record.latin1Slice(KEY_BYTES);
     },
     async close() {

@@ -39,7 +39,8 @@ const methods = {
     if (found !== count) throw new Error(`${count} keys expected, ${found} held`);
     for (let index = 0; index < count; index++) {
       const value = await node.value(index);
-      if (value !== valueAt(index, generation)) throw new Error(`the value of ${keyAt(index)} is wrong: ${value}`);
+      if (value !== valueAt(index, generation))
+        throw new Error(`the value of ${keyAt(index)} is wrong: ${value}`);
     }
   },
   close: () => node?.close(),

@@ -36,7 +36,9 @@ export class RedisConnection {
     const text = commands.map(
       (words) => `*${words.length}\r\n${words.map((word) => `$${word.length}\r\n${word}\r\n`).join('')}`,
     );
-    const replies = commands.map(() => new Promise((resolve, reject) => this.#waiting.push({ resolve, reject })));
+    const replies = commands.map(
+      () => new Promise((resolve, reject) => this.#waiting.push({ resolve, reject })),
+    );
     this.#socket.write(text.join(''), 'latin1');
     return Promise.all(replies);
   }

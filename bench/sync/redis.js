@@ -60,8 +60,12 @@ export async function createNode({ directory, shape = 'wait', onSeen }) {
       await replica.send(['REPLICAOF', HOST, String(port)]);
       for (let ready = false; !ready; await sleep(START_CHECK_INTERVAL_MS)) {
         const [link, persistence] = await replica.send(['INFO', 'replication'], ['INFO', 'persistence']);
-        const appending = persistence.includes('aof_enabled:1') && persistence.includes('aof_rewrite_in_progress:0');
-        ready = link.includes('master_link_status:up') && appending && persistence.includes('aof_rewrite_scheduled:0');
+        const appending =
+          persistence.includes('aof_enabled:1') && persistence.includes('aof_rewrite_in_progress:0');
+        ready =
+          link.includes('master_link_status:up') &&
+          appending &&
+          persistence.includes('aof_rewrite_scheduled:0');
       }
       replica.close();
     },

@@ -8,7 +8,8 @@ import { inWaves } from '../store/in-flight.js';
 import { freePort, HOST } from './socket.js';
 
 /** What the rows mean here. */
-export const durability = 'autoFlush on both: nothing is sent, shown or acknowledged before it is fdatasynced';
+export const durability =
+  'autoFlush on both: nothing is sent, shown or acknowledged before it is fdatasynced';
 
 const FILL_WIDTH = 1000;
 const HOLDS_CHECK_INTERVAL_MS = 1;
