@@ -286,6 +286,7 @@ impl Node {
 
     /// Own writes leave as they commit (`true`), or wait for ticks.
     pub fn set_automatic_sync(&self, automatic: bool) {
+        self.shared.is_automatic.store(automatic, Ordering::Relaxed);
         self.shared
             .drive(|machine, now, map| machine.replica.set_automatic(automatic, now, map));
     }

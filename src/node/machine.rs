@@ -9,7 +9,7 @@ use crate::core::identity::Incarnation;
 use crate::store::map::{EntryMap, Installed};
 use crate::store::operation::Request;
 use crate::sync::message::{Feed, Lane, RefusalCode};
-use crate::sync::replica::{self, Replica};
+use crate::sync::replica::{self, Farewell, Replica};
 use crate::transport::message::{
     Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN,
 };
@@ -20,6 +20,10 @@ use crate::transport::ties::{Rival, Survivor, survivor};
 
 /// Names a connection; given by the driver, never again in one process. Also names the link of its peer.
 pub type ConversationId = u64;
+
+/// When a peer whose entries cannot be stored may come back, in milliseconds: room on a full disk is made by
+/// people.
+const STORE_AGAIN_MS: u64 = 30_000;
 
 /// What the machine wants done, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,7 +135,7 @@ impl Machine {
                     .outputs
                     .push_back(Output::Send(id, Message::Feed(feed))),
                 replica::Output::Commit(request) => self.outputs.push_back(Output::Commit(request)),
-                replica::Output::Close(id, reason) => self.breach(id, reason),
+                replica::Output::Close(id, farewell) => self.say_farewell(id, farewell),
             }
         }
         self.outputs.pop_front()
@@ -227,18 +231,7 @@ impl Machine {
     fn greeted(&mut self, id: ConversationId, hello: &Hello, now: Now, map: &EntryMap) {
         let greeting = &hello.greeting;
         if greeting.origin == self.replica.origin() {
-            let text = format!(
-                "\"{}\" has the identity of this node: one of the two is a copy of the other's files",
-                greeting.node_id
-            );
-            let refusal = Refusal {
-                kind: "identity",
-                text: text.clone(),
-            };
-            let goodbye = Goodbye::new(GoodbyeReason::Identity, text, None);
-            self.outputs
-                .push_back(Output::Send(id, Message::Goodbye(goodbye)));
-            self.drop_conversation(id, &refusal, false, now, map);
+            self.met_itself(id, hello, now, map);
             return;
         }
         let incarnation = greeting
@@ -266,6 +259,28 @@ impl Machine {
         self.outputs.push_back(Output::Greeted(id));
         self.replica.connected(id, greeting, now, map);
         self.outputs.push_back(Output::Peer(event));
+    }
+
+    /// Somebody greets with this node's own origin: the node has called itself, or one of the two is a copy.
+    fn met_itself(&mut self, id: ConversationId, hello: &Hello, now: Now, map: &EntryMap) {
+        let is_own_call = self
+            .conversations
+            .values()
+            .any(|other| other.session.instance() == hello.instance);
+        let (kind, reason, text) = if is_own_call {
+            let text = "the node has called itself".to_owned();
+            ("self_connection", GoodbyeReason::SelfConnection, text)
+        } else {
+            let node_id = &hello.greeting.node_id;
+            let text = format!(
+                "\"{node_id}\" has the identity of this node: one of the two is a copy of the other's files"
+            );
+            ("identity", GoodbyeReason::Identity, text)
+        };
+        let goodbye = Goodbye::new(reason, text.clone(), None);
+        self.outputs
+            .push_back(Output::Send(id, Message::Goodbye(goodbye)));
+        self.drop_conversation(id, &Refusal { kind, text }, false, now, map);
     }
 
     /// Settles which connection to a peer lives; false if it is not this one.
@@ -372,16 +387,23 @@ impl Machine {
         }
     }
 
-    /// The peer broke a rule of replication, or owes too much.
-    fn breach(&mut self, id: ConversationId, reason: &'static str) {
-        self.outputs.push_back(Output::Send(
-            id,
-            Message::Goodbye(Goodbye::new(GoodbyeReason::Malformed, reason, None)),
-        ));
-        self.broken.push((id, reason));
+    /// Replication cannot go on with this peer. The conversation is dropped by whoever knows the time.
+    fn say_farewell(&mut self, id: ConversationId, farewell: Farewell) {
+        let (reason, text, come_back_ms) = match farewell {
+            Farewell::Breach(text) => (GoodbyeReason::Malformed, text, None),
+            Farewell::Unanswered => (GoodbyeReason::Idle, "the peer acknowledges nothing", None),
+            Farewell::CannotStore => (
+                GoodbyeReason::Busy,
+                "what comes cannot be stored now",
+                Some(STORE_AGAIN_MS),
+            ),
+        };
+        let goodbye = Message::Goodbye(Goodbye::new(reason, text, come_back_ms));
+        self.outputs.push_back(Output::Send(id, goodbye));
+        self.broken.push((id, text));
     }
 
-    /// Ends the conversations whose peer broke a rule. The driver calls it once no output is left.
+    /// Ends the conversations that replication has given up. The driver calls it once no output is left.
     pub fn end_broken(&mut self, now: Now, map: &EntryMap) {
         for (id, reason) in std::mem::take(&mut self.broken) {
             let refusal = Refusal {

@@ -46,6 +46,8 @@ pub(super) struct Shared {
     pub(super) refusal: Mutex<Option<Failure>>,
     pub(super) is_refusing: AtomicBool,
     pub(super) wants_changes: AtomicBool,
+    /// Whether own writes leave as they commit.
+    pub(super) is_automatic: AtomicBool,
 }
 
 impl Shared {

@@ -39,6 +39,8 @@ pub enum RecordKind {
     Pruned = 7,
     /// An origin gets a short number in this file.
     Origin = 8,
+    /// Where the entries that follow in this frame came from.
+    Source = 9,
 }
 
 /// Short numbers for origins within one log file, given in the order of their first use.
@@ -119,6 +121,12 @@ pub enum Record {
         entry: Entry,
         /// Its place in the feed.
         lseq: u64,
+    },
+    /// The entries that follow in this frame came from this peer; `None`: they were written here, as are those
+    /// before the first of these records.
+    Source {
+        /// The peer.
+        peer: Option<Origin>,
     },
     /// How far a peer's feed is held.
     Cursor {
@@ -231,6 +239,9 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
             payload.push(u8::from(*fresh_chain));
             payload.put_prefixed(node_id.as_bytes());
         }),
+        Record::Source { peer } => record(body, RecordKind::Source, |payload| {
+            payload.extend(peer.iter().flat_map(|peer| peer.0));
+        }),
         Record::Stretch {
             incarnation,
             began_after,
@@ -316,6 +327,10 @@ pub fn decode(
                 origins.learn(Origin(payload.array()?));
                 continue;
             }
+            9 if length == 0 => Record::Source { peer: None },
+            9 => Record::Source {
+                peer: Some(Origin(payload.array()?)),
+            },
             kind if kind & MAY_BE_IGNORED != 0 => continue,
             _ => return Err(DecodeError::Malformed("record kind")),
         };
