@@ -111,7 +111,7 @@ impl Hot {
     pub(super) unsafe fn functions(self: &Arc<Self>, env: sys::napi_env) -> sys::napi_value {
         let mut object = ptr::null_mut();
         // SAFETY: the out-pointer is valid.
-        unsafe { sys::napi_create_object(env, &mut object) };
+        unsafe { sys::napi_create_object(env, &raw mut object) };
         let callbacks: [(&std::ffi::CStr, Callback); 7] = [
             (c"put", put),
             (c"remove", remove),
@@ -133,7 +133,7 @@ impl Hot {
                     length,
                     Some(callback),
                     data,
-                    &mut function,
+                    &raw mut function,
                 );
                 sys::napi_add_finalizer(
                     env,
@@ -257,10 +257,10 @@ unsafe fn call<const N: usize>(
         sys::napi_get_cb_info(
             env,
             info,
-            &mut count,
+            &raw mut count,
             arguments.as_mut_ptr(),
             ptr::null_mut(),
-            &mut data,
+            &raw mut data,
         );
     }
     // SAFETY: the function that is called holds the reference that its data points to.
@@ -271,7 +271,7 @@ unsafe fn call<const N: usize>(
         Err(refused) => {
             let mut value = ptr::null_mut();
             // SAFETY: the out-pointer is valid.
-            unsafe { sys::napi_create_int32(env, refused as i32, &mut value) };
+            unsafe { sys::napi_create_int32(env, refused as i32, &raw mut value) };
             value
         }
     }
@@ -284,7 +284,7 @@ unsafe fn call<const N: usize>(
 unsafe fn number(env: sys::napi_env, number: u64) -> sys::napi_value {
     let mut value = ptr::null_mut();
     // SAFETY: the out-pointer is valid.
-    unsafe { sys::napi_create_double(env, number as f64, &mut value) };
+    unsafe { sys::napi_create_double(env, number as f64, &raw mut value) };
     value
 }
 
@@ -296,7 +296,7 @@ unsafe fn with_value<R>(
 ) -> Result<R, Refused> {
     let mut kind = 0;
     // SAFETY: the out-pointer is valid.
-    unsafe { sys::napi_typeof(env, value, &mut kind) };
+    unsafe { sys::napi_typeof(env, value, &raw mut kind) };
     if kind == sys::ValueType::napi_string {
         // SAFETY: as for this function.
         return Ok(unsafe { with_text(env, value, |text| read(text, text.is_ascii())) }?);
@@ -355,17 +355,18 @@ unsafe extern "C" fn batch(env: sys::napi_env, info: sys::napi_callback_info) ->
         call(env, info, |hot, [keys, values]| {
             hot.check_write()?;
             let mut length = 0;
-            if sys::napi_get_array_length(env, keys, &mut length) != sys::Status::napi_ok {
+            if sys::napi_get_array_length(env, keys, &raw mut length) != sys::Status::napi_ok {
                 return Err(Refused::WrongType);
             }
             let mut operations = Vec::new();
             for place in 0..length {
                 let (mut key, mut value, mut kind) = (ptr::null_mut(), ptr::null_mut(), 0);
-                sys::napi_get_element(env, keys, place, &mut key);
-                if sys::napi_get_element(env, values, place, &mut value) != sys::Status::napi_ok {
+                sys::napi_get_element(env, keys, place, &raw mut key);
+                if sys::napi_get_element(env, values, place, &raw mut value) != sys::Status::napi_ok
+                {
                     return Err(Refused::WrongType);
                 }
-                sys::napi_typeof(env, value, &mut kind);
+                sys::napi_typeof(env, value, &raw mut kind);
                 operations.push(if kind == sys::ValueType::napi_null {
                     with_text(env, key, Operation::remove)??
                 } else {
@@ -397,10 +398,9 @@ unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> s
                         None
                     });
                     match (found, copy.split_first()) {
-                        (None, _) => ptr::null_mut(),
                         (Some(Some(value)), _) => value,
                         (Some(None), Some((ascii, value))) => value_of(env, value, *ascii == 1),
-                        (Some(None), None) => ptr::null_mut(),
+                        (None, _) | (Some(None), None) => ptr::null_mut(),
                     }
                 })
             });
@@ -422,7 +422,7 @@ unsafe extern "C" fn contains(
                 })??)
             });
             let mut value = ptr::null_mut();
-            sys::napi_get_boolean(env, matches!(held, Ok(Some(()))), &mut value);
+            sys::napi_get_boolean(env, matches!(held, Ok(Some(()))), &raw mut value);
             Ok(value)
         })
     }

@@ -71,11 +71,11 @@ impl Arguments for Settled {
         // SAFETY: `env` is the environment of the call; buffers are as long as is said.
         unsafe {
             let mut highest = ptr::null_mut();
-            sys::napi_create_double(env, number(self.highest), &mut highest);
+            sys::napi_create_double(env, number(self.highest), &raw mut highest);
             let (mut data, mut buffer, mut results) =
                 (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
             let bytes = std::mem::size_of_val(numbers.as_slice());
-            if sys::napi_create_arraybuffer(env, bytes, &mut data, &mut buffer)
+            if sys::napi_create_arraybuffer(env, bytes, &raw mut data, &raw mut buffer)
                 != sys::Status::napi_ok
             {
                 return Vec::new();
@@ -84,7 +84,7 @@ impl Arguments for Settled {
                 ptr::copy_nonoverlapping(numbers.as_ptr(), data.cast::<f64>(), numbers.len());
             }
             let kind = sys::TypedarrayType::float64_array;
-            sys::napi_create_typedarray(env, kind, numbers.len(), buffer, 0, &mut results);
+            sys::napi_create_typedarray(env, kind, numbers.len(), buffer, 0, &raw mut results);
             vec![highest, results, failures_value(env, self.failures)]
         }
     }
@@ -95,10 +95,10 @@ unsafe fn failures_value(env: sys::napi_env, failures: Vec<(u64, Failure)>) -> s
     // SAFETY: `env` is the environment of the call, as the caller promises.
     unsafe {
         if failures.is_empty() {
-            sys::napi_get_null(env, &mut array);
+            sys::napi_get_null(env, &raw mut array);
             return array;
         }
-        sys::napi_create_array_with_length(env, failures.len(), &mut array);
+        sys::napi_create_array_with_length(env, failures.len(), &raw mut array);
         for (place, (ticket, failure)) in failures.into_iter().enumerate() {
             let entry = || {
                 let mut entry = Object::new(&Env::from_raw(env))?;

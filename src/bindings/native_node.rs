@@ -18,13 +18,13 @@ use crate::node::{ErrorCode, Failure, Node};
 
 /// The version of this package.
 #[napi(catch_unwind)]
-pub fn package_version() -> String {
+pub(super) fn package_version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
 }
 
 /// Opens a node. `on_commit` hears of every commit, `on_event` of everything else.
 #[napi(catch_unwind)]
-pub fn open<'env>(
+pub(super) fn open<'env>(
     env: &'env Env,
     options: NativeOptions,
     on_commit: Function<'env, Unknown<'env>, Unknown<'env>>,
@@ -68,7 +68,10 @@ pub fn open<'env>(
                 let hot = Hot::new(Arc::new(node), commits, events, pending);
                 // SAFETY: this is a call of JavaScript's thread, in this environment.
                 unsafe { hot.hook(env.raw()) };
-                Ok(NativeNode { hot, env: env.raw() })
+                Ok(NativeNode {
+                    hot,
+                    env: env.raw(),
+                })
             }
             Err(failure) => {
                 commits.close();
@@ -409,6 +412,10 @@ impl NativeNode {
         self.hot.node.transport_port()
     }
 
+    #[allow(
+        clippy::unused_self,
+        reason = "a method for JavaScript, where the node is asked"
+    )]
     #[napi(catch_unwind)]
     pub fn discovery_running(&self) -> bool {
         false

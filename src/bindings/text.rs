@@ -59,7 +59,7 @@ pub(super) unsafe fn with_text<R>(
         return Ok(read(text));
     }
     // SAFETY: without a buffer only the length is written.
-    unsafe { sys::napi_get_value_string_utf8(env, value, ptr::null_mut(), 0, &mut length) };
+    unsafe { sys::napi_get_value_string_utf8(env, value, ptr::null_mut(), 0, &raw mut length) };
     let mut heap = vec![0_u8; length + 1];
     // SAFETY: the buffer has room for the text and the zero behind it.
     unsafe {
@@ -68,7 +68,7 @@ pub(super) unsafe fn with_text<R>(
             value,
             heap.as_mut_ptr().cast(),
             heap.len(),
-            &mut length,
+            &raw mut length,
         )
     };
     heap.truncate(length);
@@ -120,11 +120,17 @@ unsafe fn check(env: sys::napi_env, value: sys::napi_value, text: &[u8]) -> Resu
     }
     let mut length = 0_usize;
     // SAFETY: without a buffer only the length is written.
-    unsafe { sys::napi_get_value_string_utf16(env, value, ptr::null_mut(), 0, &mut length) };
+    unsafe { sys::napi_get_value_string_utf16(env, value, ptr::null_mut(), 0, &raw mut length) };
     let mut units = vec![0_u16; length + 1];
     // SAFETY: the buffer has room for the text and the zero behind it.
     unsafe {
-        sys::napi_get_value_string_utf16(env, value, units.as_mut_ptr(), units.len(), &mut length)
+        sys::napi_get_value_string_utf16(
+            env,
+            value,
+            units.as_mut_ptr(),
+            units.len(),
+            &raw mut length,
+        )
     };
     units.truncate(length);
     if char::decode_utf16(units).any(|unit| unit.is_err()) {
@@ -145,9 +151,9 @@ pub(super) unsafe fn bytes_of<'a>(env: sys::napi_env, value: sys::napi_value) ->
         sys::napi_get_typedarray_info(
             env,
             value,
-            &mut kind,
-            &mut length,
-            &mut data,
+            &raw mut kind,
+            &raw mut length,
+            &raw mut data,
             ptr::null_mut(),
             ptr::null_mut(),
         )
@@ -174,14 +180,14 @@ pub(super) unsafe fn value_of(env: sys::napi_env, bytes: &[u8], ascii: bool) -> 
     unsafe {
         if ascii {
             let length = isize::try_from(length).unwrap_or(isize::MAX);
-            sys::napi_create_string_latin1(env, bytes.as_ptr().cast(), length, &mut value);
+            sys::napi_create_string_latin1(env, bytes.as_ptr().cast(), length, &raw mut value);
         } else {
             sys::napi_create_buffer_copy(
                 env,
                 length,
                 bytes.as_ptr().cast(),
                 ptr::null_mut(),
-                &mut value,
+                &raw mut value,
             );
         }
     }
@@ -196,6 +202,6 @@ pub(super) unsafe fn key_of(env: sys::napi_env, key: &[u8]) -> sys::napi_value {
     let mut value = ptr::null_mut();
     let length = isize::try_from(key.len()).unwrap_or(isize::MAX);
     // SAFETY: the bytes are valid for their length, and are copied.
-    unsafe { sys::napi_create_string_utf8(env, key.as_ptr().cast(), length, &mut value) };
+    unsafe { sys::napi_create_string_utf8(env, key.as_ptr().cast(), length, &raw mut value) };
     value
 }

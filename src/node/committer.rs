@@ -24,7 +24,7 @@ const LINGER_US: u64 = 120;
 const WATERMARK_AFTER: Duration = Duration::from_millis(50);
 
 /// How long an accepted write may lie unsynced with `autoFlush` off.
-const BACKGROUND_SYNC_AFTER: Duration = Duration::from_millis(1_000);
+const BACKGROUND_SYNC_AFTER: Duration = Duration::from_secs(1);
 
 /// The same while a peer waits for it: nothing is shipped before it is durable.
 const PEER_SYNC_AFTER: Duration = Duration::from_millis(5);

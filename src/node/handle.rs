@@ -54,7 +54,7 @@ impl Node {
         &self.shared.options
     }
 
-    fn not_queued(&self, why: NotQueued) -> Failure {
+    fn not_queued(why: NotQueued) -> Failure {
         match why {
             NotQueued::Closed => Failure::not_open(),
             NotQueued::Full => Failure::new(
@@ -160,7 +160,7 @@ impl Node {
                 receiver = Some(self.shared.waiters.wait_for(ticket));
                 request(ticket)
             })
-            .map_err(|why| self.not_queued(why))?;
+            .map_err(Self::not_queued)?;
         self.wake();
         receiver.ok_or_else(|| Failure::internal("a request was queued without its waiter"))
     }
@@ -188,7 +188,7 @@ impl Node {
         self.shared
             .queue
             .submit_flush(waits)
-            .map_err(|why| self.not_queued(why))?;
+            .map_err(Self::not_queued)?;
         match receiver {
             Some(receiver) => receiver.await.map_err(|_| Failure::not_open())?.map(drop),
             None => Err(Failure::internal("a flush was queued without its waiter")),
@@ -321,8 +321,7 @@ impl Node {
     pub async fn stop_transport(&self) {
         let listener = self.listener.lock().await.take();
         *self.bound_port.lock() = None;
-        self.shared
-            .drive(|machine, now, map| machine.leave_all(now, map));
+        self.shared.drive(super::machine::Machine::leave_all);
         if let Some(listener) = listener {
             listener.stop().await;
         }

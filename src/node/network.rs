@@ -265,14 +265,13 @@ fn start_alarm(shared: &Arc<Shared>) -> Result<(), Failure> {
             let due = shared.alarm.at().map(|at| shared.clock.instant_of(at));
             let alarm = Arc::clone(&shared.alarm);
             drop(shared);
-            let rang = match due {
-                Some(due) => tokio::time::timeout_at(due.into(), alarm.moved())
+            let rang = if let Some(due) = due {
+                tokio::time::timeout_at(due.into(), alarm.moved())
                     .await
-                    .is_ok(),
-                None => {
-                    alarm.moved().await;
-                    true
-                }
+                    .is_ok()
+            } else {
+                alarm.moved().await;
+                true
             };
             if !rang && let Some(shared) = weak.upgrade() {
                 shared.drive(super::machine::Machine::on_time);

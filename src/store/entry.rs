@@ -106,8 +106,7 @@ impl Entry {
     ) -> Option<Self> {
         let tombstone_with_value =
             flags.contains(EntryFlags::TOMBSTONE) && payload.len() != key_length;
-        if key_length < 2
-            || key_length > KEY_BYTES_MAX + 1
+        if !(2..=KEY_BYTES_MAX + 1).contains(&key_length)
             || key_length > payload.len()
             || tombstone_with_value
         {

@@ -208,7 +208,9 @@ impl Group {
     fn join_from(&mut self, begin: usize) {
         let all_but_last = self.planned.len().saturating_sub(1);
         if let Some(members) = self.planned.get_mut(begin..all_but_last) {
-            members.iter_mut().for_each(|planned| planned.joined = true);
+            for planned in members {
+                planned.joined = true;
+            }
         }
     }
 }

@@ -78,7 +78,7 @@ impl OriginDictionary {
             return *number;
         }
         record(body, RecordKind::Origin, |payload| {
-            payload.extend_from_slice(&origin.0)
+            payload.extend_from_slice(&origin.0);
         });
         self.learn(origin)
     }
@@ -264,7 +264,7 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
             payload.extend_from_slice(&clock.0.to_le_bytes());
         }),
         Record::Pruned { lseq } => record(body, RecordKind::Pruned, |payload| {
-            payload.put_varint(*lseq)
+            payload.put_varint(*lseq);
         }),
     }
 }

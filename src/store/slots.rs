@@ -33,13 +33,12 @@ impl Slots {
     }
 
     pub(super) fn push(&mut self, held: Held) {
-        match self.pieces.last_mut().filter(|piece| piece.len() < PIECE) {
-            Some(piece) => piece.push(held),
-            None => {
-                let mut piece = Vec::with_capacity(PIECE);
-                piece.push(held);
-                self.pieces.push(piece);
-            }
+        if let Some(piece) = self.pieces.last_mut().filter(|piece| piece.len() < PIECE) {
+            piece.push(held);
+        } else {
+            let mut piece = Vec::with_capacity(PIECE);
+            piece.push(held);
+            self.pieces.push(piece);
         }
     }
 

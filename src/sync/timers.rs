@@ -28,7 +28,9 @@ impl Replica {
             .filter(|(_, since)| due(since))
             .map(|(peer, _)| *peer)
             .collect();
-        peers.into_iter().for_each(|peer| self.remember(peer));
+        for peer in peers {
+            self.remember(peer);
+        }
     }
 
     /// When [`Self::on_time`] has something to do next, if nothing else happens.

@@ -1,0 +1,271 @@
+//! The order of the layers, the size of files, and documents that keep up with the code.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Lowest first: a layer imports only what stands before it.
+const LAYERS: [&str; 10] = [
+    "core",
+    "fs",
+    "wal",
+    "store",
+    "sync",
+    "transport",
+    "discovery",
+    "metadata",
+    "node",
+    "bindings",
+];
+
+/// Longest file, in lines: what one reads at a sitting.
+const LINES_MAX: usize = 400;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All files below a folder, which need not exist.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut files: Vec<PathBuf> = entries
+        .map(|entry| entry.unwrap().path())
+        .flat_map(|path| {
+            if path.is_dir() {
+                files_below(&path)
+            } else {
+                vec![path]
+            }
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn has_extension(path: &Path, wanted: &[&str]) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| wanted.contains(&extension))
+}
+
+fn text_of(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// How a file is told, whatever the system's separator.
+fn shown(path: &Path) -> String {
+    let relative = path.strip_prefix(root()).unwrap();
+    let parts: Vec<_> = relative
+        .iter()
+        .map(|part| part.to_string_lossy().into_owned())
+        .collect();
+    parts.join("/")
+}
+
+fn rust_sources() -> Vec<PathBuf> {
+    let mut files = files_below(&root().join("src"));
+    files.retain(|path| has_extension(path, &["rs"]));
+    assert!(files.len() > 50, "the sources were not found");
+    files
+}
+
+/// The words that follow `marker` in a text.
+fn words_behind<'a>(text: &'a str, marker: &'a str) -> impl Iterator<Item = &'a str> {
+    text.match_indices(marker).map(move |(at, _)| {
+        let rest = &text[at + marker.len()..];
+        let end = rest
+            .find(|letter: char| !letter.is_alphanumeric() && letter != '_')
+            .unwrap_or(rest.len());
+        &rest[..end]
+    })
+}
+
+/// The layers that a source names: `crate::x`, and every branch of `crate::{x, y}`.
+fn named_layers(text: &str) -> Vec<&str> {
+    let mut named: Vec<&str> = words_behind(text, "crate::").collect();
+    for (at, _) in text.match_indices("crate::{") {
+        let rest = &text[at + "crate::{".len()..];
+        let mut depth = 1_usize;
+        let mut begins = true;
+        for (place, letter) in rest.char_indices() {
+            match letter {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => begins = true,
+                letter if begins && letter.is_alphabetic() => {
+                    begins = false;
+                    named.extend(words_behind(&rest[place..], "").next());
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    named
+}
+
+#[test]
+fn layers_import_only_downwards() {
+    let place = |name: &str| LAYERS.iter().position(|layer| *layer == name);
+    let source = root().join("src");
+    let mut wrong = Vec::new();
+    for path in rust_sources() {
+        let mut parts = path.strip_prefix(&source).unwrap().iter();
+        let first = parts.next().unwrap().to_string_lossy().into_owned();
+        if first == "lib.rs" {
+            continue;
+        }
+        let Some(own) = place(&first) else {
+            wrong.push(format!("{}: \"{first}\" is no layer", shown(&path)));
+            continue;
+        };
+        for named in named_layers(&text_of(&path)) {
+            if place(named).is_some_and(|layer| layer > own) {
+                wrong.push(format!("{} uses {named}", shown(&path)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn imports_in_braces_are_seen_too() {
+    let text = "use crate::{core::{clock::Now, stamp}, node, wal::log::Log};\nuse crate::sync::x;";
+    let named: BTreeSet<&str> = named_layers(text).into_iter().collect();
+    for layer in ["core", "node", "wal", "sync"] {
+        assert!(named.contains(layer), "{layer} in {named:?}");
+    }
+}
+
+#[test]
+fn files_are_short() {
+    let mut long = Vec::new();
+    for folder in ["src", "js", "tests", "__test__", "examples"] {
+        for path in files_below(&root().join(folder)) {
+            // Declarations are documentation: a list of members, each with its prose.
+            if has_extension(&path, &["rs", "js", "mjs", "cjs"]) {
+                let lines = text_of(&path).lines().count();
+                if lines > LINES_MAX {
+                    long.push(format!("{}: {lines} lines", shown(&path)));
+                }
+            }
+        }
+    }
+    assert!(
+        long.is_empty(),
+        "longer than {LINES_MAX} lines:\n{}",
+        long.join("\n")
+    );
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // Put together here, so that this file does not find itself.
+    let marks = [
+        ["TO", "DO"],
+        ["FIX", "ME"],
+        ["XX", "X:"],
+        ["to", "do!("],
+        ["unimplem", "ented!("],
+        ["db", "g!("],
+    ]
+    .map(|halves| halves.concat());
+    let mut found = Vec::new();
+    for folder in ["src", "js", "tests", "__test__", "examples", "scripts"] {
+        for path in files_below(&root().join(folder)) {
+            if !has_extension(&path, &["rs", "js", "mjs", "cjs", "ts", "mts"]) {
+                continue;
+            }
+            for (number, line) in text_of(&path).lines().enumerate() {
+                if marks.iter().any(|mark| line.contains(mark.as_str())) {
+                    found.push(format!("{}:{}: {}", shown(&path), number + 1, line.trim()));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn the_map_names_every_layer_and_module() {
+    let path = root().join("ARCHITECTURE.md");
+    if !path.exists() {
+        return;
+    }
+    let map = text_of(&path);
+    let mut missing = Vec::new();
+    for layer in LAYERS {
+        let folder = root().join("src").join(layer);
+        if !folder.is_dir() {
+            continue;
+        }
+        if !map.contains(&format!("`{layer}`")) && !map.contains(&format!("src/{layer}")) {
+            missing.push(layer.to_owned());
+        }
+        for entry in fs::read_dir(&folder).unwrap() {
+            let file = entry.unwrap().path();
+            let stem = file.file_stem().unwrap().to_string_lossy().into_owned();
+            if !has_extension(&file, &["rs"]) || stem == "mod" || stem == "tests" {
+                continue;
+            }
+            if !map.contains(&format!("`{stem}`")) && !map.contains(&format!("{stem}.rs")) {
+                missing.push(format!("{layer}/{stem}.rs"));
+            }
+        }
+    }
+    missing.sort();
+    assert!(
+        missing.is_empty(),
+        "ARCHITECTURE.md does not name:\n{}",
+        missing.join("\n")
+    );
+}
+
+/// The variants of an enum with explicit numbers, as `(number, name in small letters)`.
+fn registry(file: &str, name: &str) -> Vec<(u32, String)> {
+    let text = text_of(&root().join(file));
+    let (_, rest) = text
+        .split_once(&format!("enum {name} {{"))
+        .unwrap_or_else(|| panic!("{file} has no {name}"));
+    let (body, _) = rest.split_once("\n}").unwrap();
+    let variants: Vec<(u32, String)> = body
+        .lines()
+        .filter_map(|line| line.trim().strip_suffix(',')?.split_once(" = "))
+        .map(|(variant, number)| (number.parse().unwrap(), variant.to_lowercase()))
+        .collect();
+    assert!(variants.len() > 2, "{name} in {file} was not understood");
+    variants
+}
+
+#[test]
+fn the_description_of_the_formats_names_every_kind() {
+    let description = text_of(&root().join("docs/format.md")).to_lowercase();
+    let rows: BTreeSet<(String, String)> = description
+        .lines()
+        .filter_map(|line| {
+            let mut cells = line.strip_prefix('|')?.split('|').map(str::trim);
+            Some((cells.next()?.to_owned(), cells.next()?.to_owned()))
+        })
+        .collect();
+    let registries = [
+        ("src/store/record.rs", "RecordKind"),
+        ("src/wal/format.rs", "FrameKind"),
+        ("src/transport/frame.rs", "MessageKind"),
+    ];
+    let mut missing = Vec::new();
+    for (file, name) in registries {
+        for (number, variant) in registry(file, name) {
+            if !rows.contains(&(number.to_string(), variant.clone())) {
+                missing.push(format!("{name}: | {number} | {variant} |"));
+            }
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "docs/format.md lacks:\n{}",
+        missing.join("\n")
+    );
+}
