@@ -273,7 +273,7 @@ impl EntryMap {
     /// Entries with keys in `[from, …)`, in key order, tombstones included.
     pub fn range_from(&self, from: Bound<&[u8]>) -> impl Iterator<Item = &Entry> {
         self.by_key
-            .range::<[u8], _>((from, Bound::Unbounded))
+            .range((from.map(OrderedKey::new), Bound::Unbounded))
             .filter_map(|(_, slot)| self.held(*slot))
             .map(|held| &held.entry)
     }

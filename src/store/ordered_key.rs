@@ -1,49 +1,56 @@
-//! Keys in the ordered index. Most keys are short: held in place they are compared without following a
-//! pointer, which is what finding one's way in a large index costs.
+//! Keys in the ordered index. Finding one's way in a large index is comparing keys: three numbers in place
+//! are compared without following a pointer, and decide for nearly all keys.
 
-use std::borrow::Borrow;
 use std::cmp::Ordering;
 
-/// Longest key that is held in place: what fits beside its length in three words.
-const INLINE_BYTES: usize = 22;
+/// Bytes of a key that the numbers hold. The last byte of the last number is the key's length.
+const HEAD_BYTES: usize = 23;
+
+/// Stands for the length of a key that goes on behind its head.
+const LONGER: u8 = u8::MAX;
 
 /// A stored key, ordered by its bytes.
-#[derive(Debug, Clone)]
-pub(super) enum OrderedKey {
-    Inline {
-        length: u8,
-        bytes: [u8; INLINE_BYTES],
-    },
-    Heap(Box<[u8]>),
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OrderedKey {
+    /// The head, padded with zeros, and the length, as big-endian numbers: their order is that of the bytes,
+    /// and where the bytes are the same, the shorter key comes first.
+    head: [u64; 3],
+    /// The whole key, if it is longer than its head. Behind two pointers, so that the others stay small.
+    #[allow(
+        clippy::box_collection,
+        clippy::redundant_allocation,
+        reason = "a thin pointer"
+    )]
+    whole: Option<Box<Box<[u8]>>>,
 }
 
 impl OrderedKey {
     pub(super) fn new(key: &[u8]) -> Self {
-        let mut bytes = [0; INLINE_BYTES];
-        match (bytes.get_mut(..key.len()), u8::try_from(key.len())) {
-            (Some(place), Ok(length)) => {
-                place.copy_from_slice(key);
-                Self::Inline { length, bytes }
-            }
-            _ => Self::Heap(key.into()),
+        let mut bytes = [0_u8; HEAD_BYTES + 1];
+        let length = key.len().min(HEAD_BYTES);
+        let (head, _) = key.split_at(length);
+        for (place, byte) in bytes.iter_mut().zip(head) {
+            *place = *byte;
         }
-    }
-
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Inline { length, bytes } => bytes.split_at(usize::from(*length)).0,
-            Self::Heap(bytes) => bytes,
+        let is_longer = key.len() > HEAD_BYTES;
+        if let Some(last) = bytes.last_mut() {
+            *last = if is_longer {
+                LONGER
+            } else {
+                u8::try_from(length).unwrap_or(LONGER)
+            };
+        }
+        let (words, _) = bytes.as_chunks::<8>();
+        let mut numbers = [0_u64; 3];
+        for (number, word) in numbers.iter_mut().zip(words) {
+            *number = u64::from_be_bytes(*word);
+        }
+        Self {
+            head: numbers,
+            whole: is_longer.then(|| Box::new(key.into())),
         }
     }
 }
-
-impl PartialEq for OrderedKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
-    }
-}
-
-impl Eq for OrderedKey {}
 
 impl PartialOrd for OrderedKey {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
@@ -53,12 +60,30 @@ impl PartialOrd for OrderedKey {
 
 impl Ord for OrderedKey {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.as_bytes().cmp(other.as_bytes())
+        self.head
+            .cmp(&other.head)
+            .then_with(|| self.whole.cmp(&other.whole))
     }
 }
 
-impl Borrow<[u8]> for OrderedKey {
-    fn borrow(&self) -> &[u8] {
-        self.as_bytes()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn keys() -> impl Strategy<Value = Vec<u8>> {
+        let short = proptest::collection::vec(0_u8..3, 0..6);
+        let long = (
+            proptest::collection::vec(0_u8..2, 20..24),
+            proptest::collection::vec(any::<u8>(), 0..4),
+        );
+        prop_oneof![short, long.prop_map(|(head, tail)| [head, tail].concat())]
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_is_that_of_the_bytes(a in keys(), b in keys()) {
+            prop_assert_eq!(OrderedKey::new(&a).cmp(&OrderedKey::new(&b)), a.cmp(&b));
+        }
     }
 }
