@@ -52,6 +52,7 @@ const steps = [
   suite('javascript', 'JavaScript tests', /^. pass (\d+)/gm, /^. (?:fail|cancelled) (\d+)/gm, [
     process.execPath,
     '--test',
+    '--test-timeout=120000',
     ...tests,
   ]),
 ];
