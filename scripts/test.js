@@ -25,18 +25,19 @@ const suite = (group, name, passed, failed, command) => ({ group, name, passed, 
 const dist = 'dist/softadastra-sdk-0.1.0.tgz';
 const npx = (...command) => ['npx', '--no-install', ...command];
 
+const rustFlags = ['--no-default-features', '--no-fail-fast'];
 const rust = hasNextest
-  ? suite('rust', 'Rust tests', /(\d+) passed/g, /(\d+) (?:failed|timed out)/g, [
-      'cargo',
-      'nextest',
-      'run',
-      '--no-default-features',
-    ])
-  : suite('rust', 'Rust tests', /(\d+) passed/g, /(\d+) failed/g, [
+  ? suite(
+      'rust',
+      'Rust tests',
+      /^ *Summary .* (\d+) passed/gm,
+      /^ *Summary .* (\d+) (?:failed|timed out)/gm,
+      ['cargo', 'nextest', 'run', ...rustFlags],
+    )
+  : suite('rust', 'Rust tests', /^test result: .* (\d+) passed/gm, /^test result: .* (\d+) failed/gm, [
       'cargo',
       'test',
-      '--no-default-features',
-      '--no-fail-fast',
+      ...rustFlags,
     ]);
 
 const steps = [
@@ -51,6 +52,7 @@ const steps = [
   suite('javascript', 'JavaScript tests', /^. pass (\d+)/gm, /^. (?:fail|cancelled) (\d+)/gm, [
     process.execPath,
     '--test',
+    '--test-timeout=120000',
     ...tests,
   ]),
 ];
