@@ -30,6 +30,10 @@ pub(super) struct Sending {
     pub(super) told: Positions,
     /// Acknowledged.
     pub(super) acknowledged: Positions,
+    /// What it was told before it was taken back for another attempt: a late acknowledgement of it counts.
+    pub(super) told_before: Positions,
+    /// The same before the feed was begun anew: a late acknowledgement of it is passed over.
+    pub(super) told_once: Positions,
     /// Cost sent so far on this connection.
     pub(super) spent: u64,
     /// Cost that may be reached.
@@ -39,6 +43,8 @@ pub(super) struct Sending {
     /// What came from the peer itself may be left out.
     pub(super) skip_echo: bool,
     pub(super) large: Option<LargeSend>,
+    /// A large entry was left in the middle, and the peer has to be told.
+    pub(super) large_abandoned: bool,
     /// Entries to offer again, out of their order.
     pub(super) again: Vec<u64>,
     /// The last sign of progress while something was owed.
@@ -167,6 +173,15 @@ impl Link {
             own: positions.own,
             relay: positions.relay,
         }
+    }
+
+    /// The feed goes back to `to`: what was told beyond it is told again.
+    pub(super) fn take_back(&mut self, to: Positions) {
+        let sending = &mut self.sending;
+        sending.told_before = sending.told_before.furthest(sending.told);
+        (sending.sent, sending.told, sending.acknowledged) = (to, to, to);
+        sending.large_abandoned |= sending.large.take().is_some();
+        sending.end = None;
     }
 
     /// Whether the peer owes an acknowledgement.

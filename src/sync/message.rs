@@ -33,6 +33,22 @@ impl Positions {
         }
     }
 
+    /// The further position of two in each lane.
+    pub fn furthest(self, other: Self) -> Self {
+        Self {
+            own: self.own.max(other.own),
+            relay: self.relay.max(other.relay),
+        }
+    }
+
+    /// The nearer position of two in each lane.
+    pub fn nearest(self, other: Self) -> Self {
+        Self {
+            own: self.own.min(other.own),
+            relay: self.relay.min(other.relay),
+        }
+    }
+
     /// The position in one lane, to change it.
     pub fn get_mut(&mut self, lane: Lane) -> &mut u64 {
         match lane {

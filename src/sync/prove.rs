@@ -46,6 +46,8 @@ impl Replica {
                 if is_news(&link, &end) {
                     link.sending.end = Some(end);
                     link.sending.told = end.positions;
+                    // Nothing was owed before: if this is, it is from now on.
+                    link.sending.progress_at = now.monotonic;
                     self.outputs.push_back(Output::Send(id, Feed::End(end)));
                 }
             }

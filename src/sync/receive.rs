@@ -192,15 +192,19 @@ impl Replica {
         if cursor.incarnation != self.incarnation() {
             return Ok(());
         }
+        let sending = &mut link.sending;
+        let countable = sending.told.furthest(sending.told_before);
         let Positions { own, relay } = cursor.positions;
-        if own > link.sending.told.own || relay > link.sending.told.relay {
+        let most = countable.furthest(sending.told_once);
+        if own > most.own || relay > most.relay {
             return Err("an acknowledgement of what was not sent");
         }
-        let before = link.sending.acknowledged;
-        link.sending.acknowledged = Positions {
-            own: own.max(before.own),
-            relay: relay.max(before.relay),
-        };
+        let before = sending.acknowledged;
+        let counted = cursor.positions.nearest(countable).furthest(before);
+        sending.acknowledged = counted;
+        // A late one may reach beyond what is told again just now.
+        sending.told = sending.told.furthest(counted);
+        sending.sent = sending.sent.furthest(counted);
         if link.sending.acknowledged != before {
             link.sending.attempts = 0;
             link.sending.progress_at = now.monotonic;
@@ -211,13 +215,10 @@ impl Replica {
 
     /// The peer wants the feed from its start.
     fn begin_anew(&mut self, link: &mut Link, now: Now) {
-        let start = Positions::default();
-        (
-            link.sending.sent,
-            link.sending.told,
-            link.sending.acknowledged,
-        ) = (start, start, start);
-        link.sending.large = None;
+        link.take_back(Positions::default());
+        let sending = &mut link.sending;
+        sending.told_once = sending.told_once.furthest(sending.told_before);
+        sending.told_before = Positions::default();
         link.sending.peer_has.clear();
         link.sending.skip_echo = false;
         self.record_acknowledged(link, now);

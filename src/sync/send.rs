@@ -89,6 +89,9 @@ impl Replica {
         };
         if link.sending.started && link.sending.paused_until <= gate.now {
             let was_owed = link.is_owed();
+            if std::mem::take(&mut link.sending.large_abandoned) {
+                self.push_feed(id, &mut link, Feed::Chunk(Chunk { bytes: Vec::new() }));
+            }
             self.send_large(id, &mut link, map);
             self.send_again(id, &mut link, map);
             for lane in [Lane::Own, Lane::Relay] {
@@ -263,8 +266,10 @@ impl Replica {
                 ..large
             });
             if is_last {
-                *link.sending.sent.get_mut(large.lane) = large.lseq;
-                *link.sending.told.get_mut(large.lane) = large.lseq;
+                for place in [&mut link.sending.sent, &mut link.sending.told] {
+                    let place = place.get_mut(large.lane);
+                    *place = large.lseq.max(*place);
+                }
                 self.sent_entries += 1;
             }
             self.push_feed(id, link, Feed::Chunk(Chunk { bytes }));

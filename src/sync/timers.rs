@@ -96,10 +96,7 @@ impl Replica {
         self.retried += taken_back;
         self.total_retries += taken_back;
         link.sending.attempts += 1;
-        link.sending.sent = link.sending.acknowledged;
-        link.sending.told = link.sending.acknowledged;
-        link.sending.large = None;
-        link.sending.end = None;
+        link.take_back(link.sending.acknowledged);
         link.sending.progress_at = now.monotonic;
         let doubled = self.options.retry_interval_ms << (link.sending.attempts - 1).min(16);
         let delay = doubled.min(RETRY_DELAY_MS_MAX.max(self.options.retry_interval_ms));
