@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { copyFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Client, ClientOptions, SoftadastraError, Value } from '@softadastra/sdk';
-import { openClient } from './support/clients.js';
+import { loggedOptions, openClient } from './support/clients.js';
 import { ok, refused } from './support/results.js';
 import { until } from './support/until.js';
 
@@ -65,6 +66,26 @@ test('listeners may be there before open, and stay across close', async (t) => {
     await until(() => heard.at(-1) === key, 'the change');
     ok(await client.close());
   }
+});
+
+test('a log that is opened under another node id, or that is a copy, is told', async (t) => {
+  const options = loggedOptions(t, 'node-a');
+  ok(await (await openClient(t, options)).close());
+  const told = [];
+  const opened = async (given) => {
+    const client = new Client(given);
+    t.after(() => client.close());
+    ok(client.on('identity', (event) => told.push(event)));
+    ok(await client.open());
+    return client;
+  };
+  ok(await (await opened({ ...options, nodeId: 'node-b' })).close());
+  const copy = `${options.walPath}-copy`;
+  copyFileSync(options.walPath, copy);
+  const copied = await opened({ ...options, nodeId: 'node-b', walPath: copy });
+  await until(() => told.length === 2, 'both events');
+  assert.deepEqual(told, [{ kind: 'renamed', from: 'node-a' }, { kind: 'copy_noticed' }]);
+  ok(await copied.put('a', '1'));
 });
 
 test('what a listener throws goes to the error listeners, and nobody else notices', async (t) => {

@@ -67,6 +67,17 @@ test('once closing has begun nothing more is accepted, and what was is finished'
   assert.equal(again.size(), 500);
 });
 
+test('closing finishes also the writes that still wait for room', async (t) => {
+  const options = Object.assign(loggedOptions(t), { autoFlush: false });
+  const client = await openClient(t, options);
+  const writes = Array.from({ length: 100 }, (_, n) => client.put(`k${n}`, Buffer.alloc(1 << 20, n)));
+  ok(await client.close());
+  for (const result of await Promise.all(writes)) ok(result);
+  const again = await openClient(t, options);
+  assert.equal(again.size(), 100);
+  assert.ok(ok(await again.get('k99')).equals(Buffer.alloc(1 << 20, 99)));
+});
+
 test('the same options serve one client after another', async (t) => {
   const options = loggedOptions(t);
   const first = await openClient(t, options);

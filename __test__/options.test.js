@@ -67,6 +67,7 @@ const wrongOptions = [
   [{ enableWal: true, walPath: '' }, 'invalid WAL path: path is empty', 'walPath'],
   [{ enableWal: true, walPath: 5 }, 'invalid WAL path: path must be a string', 'walPath'],
   [{ enableWal: true, walPath: 'a\0b' }, /^invalid WAL path: path must be valid/, 'walPath'],
+  [{ enableWal: false, walPath: 5 }, 'invalid WAL path: path must be a string', 'walPath'],
   [{ autoFlush: 'yes' }, /auto flush must be true or false/, 'autoFlush'],
   [{ maxValueBytes: 0 }, /max value bytes must be a whole number/, 'maxValueBytes'],
   [{ maxValueBytes: 2 ** 26 + 1 }, /max value bytes must be a whole number/, 'maxValueBytes'],
@@ -122,6 +123,13 @@ for (const [change, message, context] of wrongOptions) {
 
 test('the documented spelling of the default policy is accepted', async (t) => {
   await openClient(t, Object.assign(ClientOptions.memoryOnly('a'), { conflictPolicy: 'LastWriteWins' }));
+});
+
+test('every acknowledgement policy is accepted', async (t) => {
+  for (const ackPolicy of ['any', 'all', 1, 3]) {
+    const client = await openClient(t, Object.assign(ClientOptions.memoryOnly('a'), { ackPolicy }));
+    assert.equal(client.options().ackPolicy, ackPolicy);
+  }
 });
 
 test('whatever a Client is given, only open() says that it is wrong', async () => {

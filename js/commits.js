@@ -46,7 +46,7 @@ class Commits {
   // The addon knows us for as long as the node is open, so we may not keep the node alive in turn: a client
   // that nobody holds any more has to close. Only writes that still need an answer hold it.
   #node;
-  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: it is there to be held, not to be read
+  // There to be held, not to be read.
   #heldNode;
 
   /** `refusal(code, operation)`: the failure that a negative code stands for; it must not hold the node. */

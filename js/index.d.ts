@@ -261,15 +261,7 @@ export declare class ClientOptions {
 }
 
 /** What a peer is to this node at the moment. */
-export type PeerState =
-  | 'available'
-  | 'connecting'
-  | 'connected'
-  | 'disconnected'
-  | 'stale'
-  | 'expired'
-  | 'faulted'
-  | 'unknown';
+export type PeerState = 'available' | 'connected' | 'stale' | 'expired' | 'faulted' | 'unknown';
 
 /** Another node and where it listens. Where a Peer is taken, any object with its first three fields will do. */
 export declare class Peer {
@@ -483,6 +475,13 @@ export interface PeerEvent {
   readonly state: PeerState;
 }
 
+/** Something about the identity of this node was noticed when it opened. */
+export type IdentityEvent =
+  /** The log is a copy, or was restored: the node goes on as a new author, so that no write is hidden. */
+  | { readonly kind: 'copy_noticed' }
+  /** The log was last opened under another node id. */
+  | { readonly kind: 'renamed'; readonly from: string };
+
 /** What listeners get, by event. */
 export interface ClientEvents {
   /** A key changed, by this node or by a peer; after it is durable here, where writes are. */
@@ -491,8 +490,8 @@ export interface ClientEvents {
   conflict: (conflict: unknown) => void;
   /** A connection came or went. */
   peer: (event: PeerEvent) => void;
-  /** The identity of this node or of a peer is not what it was. */
-  identity: (event: Readonly<Record<string, unknown>>) => void;
+  /** The log is a copy, or was opened under another node id before. */
+  identity: (event: IdentityEvent) => void;
   /** Something failed in the background, or a listener did. */
   error: (error: SoftadastraError) => void;
 }

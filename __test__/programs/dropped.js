@@ -11,7 +11,10 @@ async function writeAndForget(count, size) {
 }
 
 // More than fits in memory at once, so that some of them wait for room.
-for (const result of await Promise.all(await writeAndForget(100, 1 << 20))) result.value();
+const writes = await writeAndForget(100, 1 << 20);
+await pause(0);
+globalThis.gc();
+for (const result of await Promise.all(writes)) result.value();
 
 const again = new Client(options);
 const deadline = Date.now() + 15_000;

@@ -14,56 +14,10 @@ use napi::sys;
 
 use super::channel::Channel;
 use super::listener::{Event, Pending, Settled};
-use super::text::{TextError, bytes_of, value_of, with_stored_key, with_text};
-use crate::node::queue::NotQueued;
+use super::refused::Refused;
+use super::text::{value_of, with_stored_key, with_text};
+use super::write_arguments::put_operation;
 use crate::node::{Node, Operation};
-use crate::store::error::StoreError;
-
-/// Why a call did nothing, as JavaScript sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(i32)]
-enum Refused {
-    NotOpen = -1,
-    KeyEmpty = -2,
-    KeyTooLong = -3,
-    ValueTooLarge = -4,
-    NoRoomNow = -5,
-    Poisoned = -6,
-    WrongType = -7,
-    LoneSurrogate = -8,
-    BatchTooLarge = -9,
-    Internal = -10,
-}
-
-impl From<TextError> for Refused {
-    fn from(error: TextError) -> Self {
-        match error {
-            TextError::NotText => Self::WrongType,
-            TextError::Malformed => Self::LoneSurrogate,
-        }
-    }
-}
-
-impl From<StoreError> for Refused {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::KeyEmpty => Self::KeyEmpty,
-            StoreError::KeyTooLong { .. } => Self::KeyTooLong,
-            StoreError::ValueTooLarge { .. } => Self::ValueTooLarge,
-            StoreError::BatchTooLarge { .. } => Self::BatchTooLarge,
-            _ => Self::Internal,
-        }
-    }
-}
-
-impl From<NotQueued> for Refused {
-    fn from(why: NotQueued) -> Self {
-        match why {
-            NotQueued::Closed => Self::NotOpen,
-            NotQueued::Full => Self::NoRoomNow,
-        }
-    }
-}
 
 /// Values up to this size are copied out of the store before JavaScript's memory is asked for, so that its
 /// garbage collector never runs under the store's lock.
@@ -212,7 +166,7 @@ impl Hot {
         }
     }
 
-    fn check_value(&self, value: &[u8]) -> Result<(), Refused> {
+    pub(super) fn check_value(&self, value: &[u8]) -> Result<(), Refused> {
         if value.len() > self.node.value_bytes_max() {
             Err(Refused::ValueTooLarge)
         } else {
@@ -286,42 +240,6 @@ unsafe fn number(env: sys::napi_env, number: u64) -> sys::napi_value {
     // SAFETY: the out-pointer is valid.
     unsafe { sys::napi_create_double(env, number as f64, &raw mut value) };
     value
-}
-
-/// Reads a value to write: text, or bytes.
-unsafe fn with_value<R>(
-    env: sys::napi_env,
-    value: sys::napi_value,
-    read: impl FnOnce(&[u8], bool) -> R,
-) -> Result<R, Refused> {
-    let mut kind = 0;
-    // SAFETY: the out-pointer is valid.
-    unsafe { sys::napi_typeof(env, value, &raw mut kind) };
-    if kind == sys::ValueType::napi_string {
-        // SAFETY: as for this function.
-        return Ok(unsafe { with_text(env, value, |text| read(text, text.is_ascii())) }?);
-    }
-    // SAFETY: no JavaScript runs before the bytes were read.
-    unsafe { bytes_of(env, value) }
-        .map(|bytes| read(bytes, false))
-        .ok_or(Refused::WrongType)
-}
-
-unsafe fn put_operation(
-    env: sys::napi_env,
-    hot: &Hot,
-    key: sys::napi_value,
-    value: sys::napi_value,
-) -> Result<Operation, Refused> {
-    // SAFETY: the values belong to the call that is under way, as for this function.
-    unsafe {
-        with_text(env, key, |key| {
-            with_value(env, value, |value, ascii| {
-                hot.check_value(value)?;
-                Operation::put(key, value, ascii).map_err(Refused::from)
-            })
-        })??
-    }
 }
 
 unsafe extern "C" fn put(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {

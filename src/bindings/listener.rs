@@ -10,7 +10,7 @@ use napi::{Env, sys};
 use super::channel::{Arguments, Channel};
 use super::failure::NativeFailure;
 use super::text::{key_of, value_of};
-use crate::node::machine::PeerEvent;
+use crate::node::conversation::PeerEvent;
 use crate::node::{Change, Failure, IdentityEvent, NodeEvents, Receipt};
 
 /// What [`Settled`] needs to know on JavaScript's thread to let the process end when nothing is pending.

@@ -20,4 +20,7 @@ mod listener;
 mod native_node;
 mod native_scan;
 mod options;
+mod refused;
+mod reports;
 mod text;
+mod write_arguments;

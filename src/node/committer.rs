@@ -10,6 +10,7 @@ use super::events::Change;
 use super::failure::{ErrorCode, Failure};
 use super::queue::Work;
 use super::shared::Shared;
+use crate::core::clock::MonotonicMs;
 use crate::store::commit::{Committed, Committer, Refused, install_some};
 use crate::store::entry::{EntryFlags, Namespace};
 use crate::store::error::StoreError;
@@ -24,15 +25,17 @@ const LINGER_US: u64 = 120;
 const WATERMARK_AFTER: Duration = Duration::from_millis(50);
 
 /// How long an accepted write may lie unsynced with `autoFlush` off.
-const BACKGROUND_SYNC_AFTER: Duration = Duration::from_secs(1);
+const BACKGROUND_SYNC_AFTER_MS: u64 = 1_000;
 
 /// The same while a peer waits for it: nothing is shipped before it is durable.
-const PEER_SYNC_AFTER: Duration = Duration::from_millis(5);
+const PEER_SYNC_AFTER_MS: u64 = 5;
 
 /// The committing thread of one node.
 pub(super) struct CommitThread {
     shared: Arc<Shared>,
     committer: Committer,
+    /// Since when something is accepted that is not durable.
+    behind_since: Option<MonotonicMs>,
 }
 
 /// Starts the thread. It ends, and gives the outcome of closing the log, once the queue is closed and empty.
@@ -43,6 +46,7 @@ pub(super) fn start(
     let thread = CommitThread {
         shared: Arc::clone(shared),
         committer,
+        behind_since: None,
     };
     std::thread::Builder::new()
         .name("softadastra-commit".into())
@@ -83,7 +87,7 @@ impl CommitThread {
                     self.group(requests);
                     self.shared.queue.linger(&self.shared.clock, LINGER_US);
                 }
-                Work::Idle if self.committer.is_behind() => self.sync(),
+                Work::Idle if self.committer.is_behind() => {}
                 Work::Idle => {
                     marked = true;
                     if let Err(error) = self.committer.watermark() {
@@ -92,31 +96,50 @@ impl CommitThread {
                 }
                 Work::Closed => return,
             }
+            self.sync_if_due();
         }
     }
 
     fn patience(&self, marked: bool) -> Option<Duration> {
         if self.committer.poisoned().is_some() {
             None
-        } else if self.committer.is_behind() {
-            let waited_for = self.shared.options.sync_interval_ms > 0
-                && !self.shared.connections.lock().is_empty();
-            Some(if waited_for {
-                PEER_SYNC_AFTER
-            } else {
-                BACKGROUND_SYNC_AFTER
-            })
+        } else if let Some(since) = self.behind_since {
+            let waited_ms = self.shared.clock.monotonic().since(since);
+            Some(Duration::from_millis(
+                self.sync_delay_ms().saturating_sub(waited_ms),
+            ))
         } else {
             (!marked).then_some(WATERMARK_AFTER)
         }
     }
 
+    fn sync_delay_ms(&self) -> u64 {
+        let is_automatic = self.shared.is_automatic.load(Ordering::Relaxed);
+        if is_automatic && !self.shared.connections.lock().is_empty() {
+            PEER_SYNC_AFTER_MS
+        } else {
+            BACKGROUND_SYNC_AFTER_MS
+        }
+    }
+
+    /// With `autoFlush` off: makes durable what was accepted some time ago, whether more keeps coming or not.
+    fn sync_if_due(&mut self) {
+        if !self.committer.is_behind() || self.committer.poisoned().is_some() {
+            self.behind_since = None;
+            return;
+        }
+        let now = self.shared.clock.monotonic();
+        let since = *self.behind_since.get_or_insert(now);
+        if now.since(since) >= self.sync_delay_ms() {
+            self.behind_since = None;
+            self.sync();
+        }
+    }
+
     fn group(&mut self, requests: Vec<Request>) {
         let wall = self.shared.clock.wall();
-        let outcome = {
-            let map = self.shared.map.read();
-            self.committer.commit(requests, &map, wall)
-        };
+        let plan = self.committer.plan(requests, &self.shared.map.read(), wall);
+        let outcome = self.committer.write(plan);
         match outcome {
             Ok(committed) => self.install(committed),
             Err(refused) => self.refused(*refused),
@@ -157,7 +180,10 @@ impl CommitThread {
         for (token, peer, position) in &committed.acknowledge {
             machine
                 .replica
-                .received_durably(*token, *peer, *position, now);
+                .received_durably(*token, *peer, *position, now, &map);
+        }
+        for token in &committed.in_vain {
+            machine.replica.received_in_vain(*token);
         }
         machine.replica.send_all(now, &map);
         shared.carry_out(&mut machine, now, &map);

@@ -12,13 +12,9 @@ use super::failure::{ErrorCode, Failure};
 use super::network;
 use super::options::Options;
 use super::peers::{PeerView, list};
-use super::queue::NotQueued;
 use super::shared::Shared;
-use crate::core::limits::GROUP_BYTES_MAX;
 use crate::metadata::{Capability, NodeInfo, hostname, os_name};
 use crate::store::error::StoreError;
-use crate::store::operation::{Operation, Receipt, Request, Ticket};
-use crate::store::view::{ViewId, page};
 use crate::sync::report::{SyncReport, TickReport};
 use crate::transport::tcp::Listener;
 use crate::wal::lock::LockGuard;
@@ -54,18 +50,6 @@ impl Node {
         &self.shared.options
     }
 
-    fn not_queued(why: NotQueued) -> Failure {
-        match why {
-            NotQueued::Closed => Failure::not_open(),
-            NotQueued::Full => Failure::new(
-                ErrorCode::InvalidState,
-                "queue_full",
-                "too many writes are waiting: try again after the next commit",
-            )
-            .retryable(),
-        }
-    }
-
     /// The failure after which no write is accepted; `None` while all is well.
     pub fn refusal(&self) -> Option<Failure> {
         if self.shared.is_refusing.load(Ordering::Acquire) {
@@ -78,178 +62,6 @@ impl Node {
     /// The largest value in bytes that this node accepts.
     pub fn value_bytes_max(&self) -> usize {
         self.shared.options.max_value_bytes
-    }
-
-    /// Queues a write. The committer is not woken: call [`Self::wake`] after a burst.
-    pub fn submit(&self, operation: Operation) -> Result<Ticket, NotQueued> {
-        let bytes = operation.bytes();
-        self.shared
-            .queue
-            .submit(bytes, |ticket| Request::Write { ticket, operation })
-    }
-
-    /// Queues writes that become visible and durable together.
-    pub fn submit_batch(&self, operations: Vec<Operation>) -> Result<Ticket, NotQueued> {
-        let bytes = operations.iter().map(Operation::bytes).sum();
-        self.shared
-            .queue
-            .submit(bytes, |ticket| Request::Batch { ticket, operations })
-    }
-
-    /// Whether writes of that size together can be one step.
-    ///
-    /// # Errors
-    /// If more than one operation is larger together than a step of the log may be.
-    pub fn check_batch(operations: &[Operation]) -> Result<(), StoreError> {
-        let bytes = operations.iter().map(Operation::bytes).sum();
-        if operations.len() > 1 && bytes > GROUP_BYTES_MAX {
-            return Err(StoreError::BatchTooLarge { bytes });
-        }
-        Ok(())
-    }
-
-    /// The committer takes what was queued.
-    pub fn wake(&self) {
-        self.shared.queue.wake();
-    }
-
-    /// Writes, and waits until it is accepted as durably as was promised.
-    ///
-    /// # Errors
-    /// If the write is malformed, or was not accepted: then nothing of it is visible.
-    pub async fn write(&self, operation: Operation) -> Result<Receipt, Failure> {
-        self.check_value(operation.value().len())?;
-        let bytes = operation.bytes();
-        self.request(bytes, |ticket| Request::Write { ticket, operation })
-            .await
-    }
-
-    /// Whether a value may be written.
-    fn check_value(&self, bytes: usize) -> Result<(), StoreError> {
-        let limit = self.value_bytes_max();
-        if bytes > limit {
-            Err(StoreError::ValueTooLarge { bytes, limit })
-        } else {
-            Ok(())
-        }
-    }
-
-    /// As [`Self::write`], from a thread that may block, and not from an async task.
-    ///
-    /// # Errors
-    /// As [`Self::write`].
-    pub fn write_blocking(&self, operation: Operation) -> Result<Receipt, Failure> {
-        self.check_value(operation.value().len())?;
-        let bytes = operation.bytes();
-        let receiver = self.enqueue(bytes, |ticket| Request::Write { ticket, operation })?;
-        receiver.blocking_recv().map_err(|_| Failure::not_open())?
-    }
-
-    fn enqueue(
-        &self,
-        bytes: usize,
-        request: impl FnOnce(Ticket) -> Request,
-    ) -> Result<tokio::sync::oneshot::Receiver<Result<Receipt, Failure>>, Failure> {
-        if let Some(refusal) = self.refusal() {
-            return Err(refusal);
-        }
-        let mut receiver = None;
-        self.shared
-            .queue
-            .submit(bytes, |ticket| {
-                receiver = Some(self.shared.waiters.wait_for(ticket));
-                request(ticket)
-            })
-            .map_err(Self::not_queued)?;
-        self.wake();
-        receiver.ok_or_else(|| Failure::internal("a request was queued without its waiter"))
-    }
-
-    async fn request(
-        &self,
-        bytes: usize,
-        request: impl FnOnce(Ticket) -> Request,
-    ) -> Result<Receipt, Failure> {
-        self.enqueue(bytes, request)?
-            .await
-            .map_err(|_| Failure::not_open())?
-    }
-
-    /// Makes durable everything that was accepted before, whatever `auto_flush` says.
-    ///
-    /// # Errors
-    /// If the log fails; then nothing more is accepted.
-    pub async fn flush(&self) -> Result<(), Failure> {
-        if let Some(refusal) = self.refusal() {
-            return Err(refusal);
-        }
-        let mut receiver = None;
-        let waits = |ticket| receiver = Some(self.shared.waiters.wait_for(ticket));
-        self.shared
-            .queue
-            .submit_flush(waits)
-            .map_err(Self::not_queued)?;
-        match receiver {
-            Some(receiver) => receiver.await.map_err(|_| Failure::not_open())?.map(drop),
-            None => Err(Failure::internal("a flush was queued without its waiter")),
-        }
-    }
-
-    /// Reads the value of a stored key (namespace byte and key) under a short lock.
-    pub fn read<R>(&self, key: &[u8], read: impl FnOnce(&[u8], bool) -> R) -> Option<R> {
-        let map = self.shared.map.read();
-        let entry = map.entry(key)?;
-        let ascii = entry.flags.contains(crate::store::entry::EntryFlags::ASCII);
-        entry.value().map(|value| read(value, ascii))
-    }
-
-    /// The value of a key of a user.
-    pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let mut stored = vec![crate::store::entry::Namespace::User as u8];
-        stored.extend_from_slice(key);
-        self.read(&stored, |value, _| value.to_vec())
-    }
-
-    /// How many keys have a value.
-    pub fn size(&self) -> usize {
-        self.shared.map.read().len()
-    }
-
-    /// Begins a consistent view of all entries as they are now; end it with [`Self::close_view`].
-    pub fn open_view(&self) -> ViewId {
-        self.shared.map.write().open_view()
-    }
-
-    /// Ends a view.
-    pub fn close_view(&self, view: ViewId) {
-        self.shared.map.write().close_view(view);
-    }
-
-    /// Up to `limit` entries of a view in key order: key, value, whether it is ASCII text, version. Keys have
-    /// the prefix, and lie behind `after`.
-    pub fn page<R>(
-        &self,
-        view: ViewId,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        limit: usize,
-        mut read: impl FnMut(&[u8], &[u8], bool, u64) -> R,
-    ) -> Vec<R> {
-        let stored = |key: &[u8]| {
-            let mut stored = vec![crate::store::entry::Namespace::User as u8];
-            stored.extend_from_slice(key);
-            stored
-        };
-        let map = self.shared.map.read();
-        let after = after.map(stored);
-        page(&map, view, &stored(prefix), after.as_deref(), limit)
-            .into_iter()
-            .map(|entry| {
-                let ascii = entry.flags.contains(crate::store::entry::EntryFlags::ASCII);
-                let key = entry.key().get(1..).unwrap_or_default();
-                read(key, entry.value().unwrap_or_default(), ascii, entry.version)
-            })
-            .collect()
     }
 
     /// Whether changes are told; off at first, because telling costs a copy of each.
@@ -286,6 +98,7 @@ impl Node {
 
     /// Own writes leave as they commit (`true`), or wait for ticks.
     pub fn set_automatic_sync(&self, automatic: bool) {
+        self.shared.is_automatic.store(automatic, Ordering::Relaxed);
         self.shared
             .drive(|machine, now, map| machine.replica.set_automatic(automatic, now, map));
     }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::conversation::{Opening, Refusal};
 use super::directory::TargetId;
 use super::failure::{ErrorCode, Failure};
-use super::machine::{Opening, Refusal};
 use super::runtime;
 use super::shared::{Settling, Shared};
 use crate::core::entropy::random_bytes;

@@ -85,6 +85,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
     let info = describe(&options, clock.wall());
     let replica = Replica::new(options.replica(), committer.ledger(), &map);
     let machine = Machine::new(replica, &options.node_id, info.encode());
+    let is_automatic = options.sync_interval_ms > 0;
     let shared = Arc::new(Shared {
         options,
         clock,
@@ -102,6 +103,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         refusal: Mutex::new(None),
         is_refusing: AtomicBool::new(false),
         wants_changes: AtomicBool::new(false),
+        is_automatic: AtomicBool::new(is_automatic),
     });
     let thread = committer::start(&shared, committer).map_err(|error| {
         Failure::internal("failed to start the committer")

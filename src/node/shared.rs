@@ -12,9 +12,10 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
 use super::alarm::Alarm;
+use super::conversation::{ConversationId, Refusal};
 use super::events::NodeEvents;
 use super::failure::Failure;
-use super::machine::{ConversationId, Machine, Output, Refusal};
+use super::machine::{Machine, Output};
 use super::options::Options;
 use super::queue::Queue;
 use super::waiters::Waiters;
@@ -46,6 +47,8 @@ pub(super) struct Shared {
     pub(super) refusal: Mutex<Option<Failure>>,
     pub(super) is_refusing: AtomicBool,
     pub(super) wants_changes: AtomicBool,
+    /// Whether own writes leave as they commit.
+    pub(super) is_automatic: AtomicBool,
 }
 
 impl Shared {

@@ -1,6 +1,8 @@
 //! The one way in which state changes: plan a group, append it to the log as one frame, make it durable,
 //! then install it. Whoever drives this owns the thread and the clock.
 
+use std::collections::BTreeSet;
+
 use super::entry::{Entry, EntryFlags};
 use super::error::StoreError;
 use super::group::{Group, Planned};
@@ -11,12 +13,16 @@ use super::record::{OriginDictionary, Record, encode, encode_entry};
 use crate::core::clock::WallMs;
 use crate::core::identity::Origin;
 use crate::core::limits::GROUP_BYTES_MAX;
+use crate::core::stamp::HybridClock;
 use crate::wal::frame_buffer::FrameBuffer;
 use crate::wal::log::Log;
 
 /// Operation sequences that are reserved at once where acknowledged writes may be lost with the power
 /// (`autoFlush = false`): large enough that the sync it takes is rare, small against 2^64.
 const RESERVED_SEQUENCES: u64 = 1 << 16;
+
+/// Most broken connections that are remembered. They end at once, and their numbers never come again.
+const BROKEN_MAX: usize = 4096;
 
 /// Entries that are installed under one write lock. Readers wait at most for that many.
 const INSTALLED_AT_ONCE: usize = 64;
@@ -38,6 +44,8 @@ pub struct Committed {
     pub receipts: Vec<Receipt>,
     /// Acknowledgements that peers are owed: the asker's token, the peer, and where its feed is held up to.
     pub acknowledge: Vec<(u64, Origin, FeedPosition)>,
+    /// Tokens of peers whose entries were passed over, because earlier ones of theirs could not be stored.
+    pub in_vain: Vec<u64>,
     /// The last local sequence of the group.
     pub last_lseq: u64,
     /// Everything up to this local sequence is durable.
@@ -55,6 +63,31 @@ pub struct Refused {
     pub tokens: Vec<u64>,
 }
 
+/// What a group will be once it is written.
+#[derive(Debug, Default)]
+pub struct Plan {
+    group: Group,
+    before: Counters,
+    must_sync: bool,
+    tickets: Vec<Ticket>,
+    tokens: Vec<u64>,
+    in_vain: Vec<u64>,
+    acknowledge: Vec<(u64, Origin, FeedPosition)>,
+    peers: Vec<(Origin, PeerRecord)>,
+    pruned: Option<u64>,
+}
+
+/// What planning counts up, to be taken back if the plan cannot be written.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counters {
+    last_sequence: u64,
+    reserved_sequence: u64,
+    last_lseq: u64,
+    last_applied_remote: u64,
+    clock: HybridClock,
+    origins: usize,
+}
+
 /// Plans, writes and installs groups. There is one for each open store.
 #[derive(Debug)]
 pub struct Committer {
@@ -64,6 +97,8 @@ pub struct Committer {
     buffer: FrameBuffer,
     durability: Durability,
     durable_lseq: u64,
+    /// Connections of which something could not be stored: what follows on them would leave a hole.
+    broken: BTreeSet<u64>,
 }
 
 impl Committed {
@@ -91,6 +126,7 @@ impl Committer {
             buffer: FrameBuffer::new(),
             durability,
             durable_lseq,
+            broken: BTreeSet::new(),
         }
     }
 
@@ -112,88 +148,46 @@ impl Committer {
         self.durable_lseq < self.ledger.last_lseq
     }
 
-    /// Plans and writes one group. Returns once it is as durable as was promised; nothing is visible yet.
-    pub fn commit(
-        &mut self,
-        requests: Vec<Request>,
-        map: &EntryMap,
-        wall: WallMs,
-    ) -> Result<Committed, Box<Refused>> {
-        let counters = (
-            self.ledger.last_sequence,
-            self.ledger.last_lseq,
-            self.ledger.clock,
-            self.origins.len(),
-        );
-        let tickets = requests.iter().filter_map(Request::ticket).collect();
-        let tokens = requests.iter().filter_map(Request::token).collect();
-        let must_sync = self.durability == Durability::Synced
-            || requests
-                .iter()
-                .any(|request| matches!(request, Request::Received(_) | Request::Flush { .. }));
-        let mut peers = Vec::new();
-        let mut pruned = None;
-        let mut committed = Committed::default();
-        let group = self.plan(requests, map, wall, &mut committed, &mut peers, &mut pruned);
-        if let Err(error) = self.write(&group, &peers, pruned, must_sync) {
-            (
-                self.ledger.last_sequence,
-                self.ledger.last_lseq,
-                self.ledger.clock,
-                _,
-            ) = counters;
-            self.origins.forget_from(counters.3);
-            return Err(Box::new(Refused {
-                error,
-                tickets,
-                tokens,
-            }));
-        }
-        self.ledger.cursors.extend(group.cursors);
-        self.ledger.peers.extend(peers);
-        self.ledger.pruned = pruned.unwrap_or(self.ledger.pruned);
-        committed.planned = group.planned;
-        committed.receipts = group.receipts;
-        committed.last_lseq = self.ledger.last_lseq;
-        committed.durable_lseq = self.durable_lseq;
-        Ok(committed)
-    }
-
-    fn plan(
-        &mut self,
-        requests: Vec<Request>,
-        map: &EntryMap,
-        wall: WallMs,
-        committed: &mut Committed,
-        peers: &mut Vec<(Origin, PeerRecord)>,
-        pruned: &mut Option<u64>,
-    ) -> Group {
+    /// Plans one group: nothing is written yet, and the map need not be held any longer.
+    pub fn plan(&mut self, requests: Vec<Request>, map: &EntryMap, wall: WallMs) -> Plan {
         let common = if self.log.is_some() {
             EntryFlags::default()
         } else {
             EntryFlags::EPHEMERAL
         };
-        let mut group = Group::default();
-        group.planned.reserve(requests.len());
-        group.receipts.reserve(requests.len());
+        let mut plan = Plan {
+            before: self.counters(),
+            ..Plan::default()
+        };
+        plan.must_sync = self.durability == Durability::Synced;
+        plan.group.planned.reserve(requests.len());
+        plan.group.receipts.reserve(requests.len());
         for request in requests {
+            plan.tickets.extend(request.ticket());
+            plan.tokens.extend(request.token());
             match request {
                 Request::Write { ticket, operation } => {
-                    group.write_one(ticket, operation, map, &mut self.ledger, wall, common);
+                    plan.group
+                        .write_one(ticket, operation, map, &mut self.ledger, wall, common);
                 }
                 Request::Batch { ticket, operations } => {
-                    group.write_all(ticket, operations, map, &mut self.ledger, wall, common);
+                    plan.group
+                        .write_all(ticket, operations, map, &mut self.ledger, wall, common);
+                }
+                Request::Received(received) if self.broken.contains(&received.token) => {
+                    plan.in_vain.push(received.token);
                 }
                 Request::Received(received) => {
-                    committed
-                        .acknowledge
+                    plan.must_sync = true;
+                    plan.acknowledge
                         .push((received.token, received.peer, received.position));
-                    group.receive(received, map, &mut self.ledger);
+                    plan.group.receive(received, map, &mut self.ledger);
                 }
-                Request::Peer { peer, record } => peers.push((peer, record)),
-                Request::Pruned { lseq } => *pruned = Some(lseq),
+                Request::Peer { peer, record } => plan.peers.push((peer, record)),
+                Request::Pruned { lseq } => plan.pruned = Some(lseq),
                 Request::Flush { ticket } => {
-                    group.receipts.push(Receipt {
+                    plan.must_sync = true;
+                    plan.group.receipts.push(Receipt {
                         ticket,
                         status: WriteStatus::Updated,
                         version: 0,
@@ -202,59 +196,110 @@ impl Committer {
                 }
             }
         }
-        group
+        plan
     }
 
-    fn write(
-        &mut self,
-        group: &Group,
-        peers: &[(Origin, PeerRecord)],
-        pruned: Option<u64>,
-        mut must_sync: bool,
-    ) -> Result<(), StoreError> {
+    /// Writes a planned group. Returns once it is as durable as was promised; nothing is visible yet. The plan
+    /// must be the last one that was made.
+    pub fn write(&mut self, plan: Plan) -> Result<Committed, Box<Refused>> {
+        if let Err(error) = self.write_frame(&plan) {
+            self.restore(plan.before);
+            let Plan {
+                tickets, tokens, ..
+            } = plan;
+            self.broken.extend(&tokens);
+            while self.broken.len() > BROKEN_MAX {
+                self.broken.pop_first();
+            }
+            return Err(Box::new(Refused {
+                error,
+                tickets,
+                tokens,
+            }));
+        }
+        self.ledger.cursors.extend(plan.group.cursors);
+        self.ledger.peers.extend(plan.peers);
+        self.ledger.pruned = plan.pruned.unwrap_or(self.ledger.pruned);
+        Ok(Committed {
+            planned: plan.group.planned,
+            receipts: plan.group.receipts,
+            acknowledge: plan.acknowledge,
+            in_vain: plan.in_vain,
+            last_lseq: self.ledger.last_lseq,
+            durable_lseq: self.durable_lseq,
+        })
+    }
+
+    fn counters(&self) -> Counters {
+        Counters {
+            last_sequence: self.ledger.last_sequence,
+            reserved_sequence: self.ledger.reserved_sequence,
+            last_lseq: self.ledger.last_lseq,
+            last_applied_remote: self.ledger.last_applied_remote,
+            clock: self.ledger.clock,
+            origins: self.origins.len(),
+        }
+    }
+
+    fn restore(&mut self, before: Counters) {
+        self.ledger.last_sequence = before.last_sequence;
+        self.ledger.reserved_sequence = before.reserved_sequence;
+        self.ledger.last_lseq = before.last_lseq;
+        self.ledger.last_applied_remote = before.last_applied_remote;
+        self.ledger.clock = before.clock;
+        self.origins.forget_from(before.origins);
+    }
+
+    fn write_frame(&mut self, plan: &Plan) -> Result<(), StoreError> {
         let Some(log) = &mut self.log else {
             self.durable_lseq = self.ledger.last_lseq;
             return Ok(());
         };
+        let Plan {
+            group,
+            peers,
+            pruned,
+            ..
+        } = plan;
+        let mut must_sync = plan.must_sync;
         self.buffer.clear();
         let body = self.buffer.body();
-        if self.durability == Durability::Written
-            && self.ledger.last_sequence > self.ledger.reserved_sequence
+        let ledger = &mut self.ledger;
+        if self.durability == Durability::Written && ledger.last_sequence > ledger.reserved_sequence
         {
             // Before a sequence is told that the power may take, the jump over it has to be durable.
-            self.ledger.reserved_sequence = self.ledger.last_sequence + RESERVED_SEQUENCES;
+            ledger.reserved_sequence = ledger.last_sequence + RESERVED_SEQUENCES;
             must_sync = true;
             let reserve = Record::Reserve {
-                sequence: self.ledger.reserved_sequence,
-                clock: self.ledger.clock.high_water(),
+                sequence: ledger.reserved_sequence,
+                clock: ledger.clock.high_water(),
             };
             encode(body, &mut self.origins, &reserve);
         }
+        let mut source = None;
         for planned in &group.planned {
+            if planned.from != source {
+                source = planned.from;
+                encode(body, &mut self.origins, &Record::Source { peer: source });
+            }
             encode_entry(body, &mut self.origins, &planned.entry, planned.lseq);
         }
         for (peer, position) in &group.cursors {
-            encode(
-                body,
-                &mut self.origins,
-                &Record::Cursor {
-                    peer: *peer,
-                    position: *position,
-                },
-            );
+            let cursor = Record::Cursor {
+                peer: *peer,
+                position: *position,
+            };
+            encode(body, &mut self.origins, &cursor);
         }
         for (peer, record) in peers {
-            encode(
-                body,
-                &mut self.origins,
-                &Record::Peer {
-                    peer: *peer,
-                    record: record.clone(),
-                },
-            );
+            let peer = Record::Peer {
+                peer: *peer,
+                record: record.clone(),
+            };
+            encode(body, &mut self.origins, &peer);
         }
         if let Some(lseq) = pruned {
-            encode(body, &mut self.origins, &Record::Pruned { lseq });
+            encode(body, &mut self.origins, &Record::Pruned { lseq: *lseq });
         }
         if !self.buffer.is_empty() {
             log.append(&mut self.buffer)?;

@@ -8,6 +8,7 @@ pub mod ledger;
 pub mod map;
 pub mod operation;
 mod ordered_key;
+pub mod origin_dictionary;
 pub mod record;
 pub mod recovery;
 mod slots;

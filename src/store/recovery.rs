@@ -64,13 +64,12 @@ impl Replay {
     fn frame(&mut self, body: &[u8]) -> Result<(), crate::core::bytes::DecodeError> {
         let mut records = Vec::new();
         decode(body, &mut self.origins, |record| records.push(record))?;
-        // All entries of a frame that holds a cursor came from that peer.
-        let from = records.iter().find_map(|record| match record {
-            Record::Cursor { peer, .. } => Some(*peer),
-            _ => None,
-        });
+        let mut from = None;
         for record in records {
-            self.record(record, from);
+            match record {
+                Record::Source { peer } => from = peer,
+                record => self.record(record, from),
+            }
         }
         Ok(())
     }
@@ -116,6 +115,7 @@ impl Replay {
                 ledger.reserved_sequence = sequence;
                 ledger.raise_clock(clock);
             }
+            Record::Source { .. } => {}
             Record::Pruned { lseq } => ledger.pruned = ledger.pruned.max(lseq),
         }
     }

@@ -85,10 +85,15 @@ impl Replica {
             self.outputs
                 .push_back(Output::Commit(Request::Received(received)));
         }
-        self.compare(id, link, end, now, map);
+        self.compare(id, link, now, map);
     }
 
-    fn compare(&mut self, id: LinkId, link: &mut Link, theirs: End, now: Now, map: &EntryMap) {
+    /// Compares the peer's last end with this node's state, if nothing came in between. Called again whenever
+    /// something that was under way has landed.
+    pub(super) fn compare(&mut self, id: LinkId, link: &mut Link, now: Now, map: &EntryMap) {
+        let Some(theirs) = link.receiving.end else {
+            return;
+        };
         let mine = self.end_of(link, map);
         if theirs.summary == mine.summary {
             link.proof = Proof {
@@ -102,6 +107,8 @@ impl Replica {
         if !settled {
             return;
         }
+        // One comparison for each end that is told.
+        link.receiving.end = None;
         let again = (link.proof.unequal.1, link.proof.unequal.2) == (mine.summary, theirs.summary);
         let count = if again { link.proof.unequal.0 + 1 } else { 1 };
         link.proof.unequal = (count, mine.summary, theirs.summary);

@@ -4,7 +4,7 @@
 use super::link::{Link, LinkId};
 use super::message::{Ack, Batch, Cursor, Feed, Nack, Positions, RefusalCode};
 use super::options::WINDOW_COST;
-use super::replica::{Output, Replica};
+use super::replica::{Farewell, Output, Replica};
 use crate::core::clock::Now;
 use crate::core::identity::Origin;
 use crate::store::entry::Namespace;
@@ -15,6 +15,9 @@ use crate::store::operation::{Received, Request};
 /// Sequences beyond this are malformed: no node writes that often, and counting on from there must not end.
 const SEQUENCE_MAX: u64 = 1 << 62;
 
+/// By how much a peer may exceed its credit: it may begin a batch or a chunk as long as any is left.
+const OVERDRAFT: u64 = 1 << 20;
+
 impl Replica {
     /// A peer said something. `charged` says that its cost was told before, with [`Self::charged`].
     pub fn received(&mut self, id: LinkId, feed: Feed, charged: bool, now: Now, map: &EntryMap) {
@@ -24,12 +27,24 @@ impl Replica {
         if !charged {
             link.receiving.consumed += feed.cost();
         }
+        if link.receiving.consumed > link.receiving.granted + OVERDRAFT {
+            self.outputs.push_back(Output::Close(
+                id,
+                Farewell::Breach("more than the credit that was given"),
+            ));
+            self.links.insert(id, link);
+            return;
+        }
         let verdict = match feed {
             Feed::Batch(batch) => {
                 link.active_at = now.monotonic;
                 self.batch(id, &mut link, batch)
             }
-            Feed::Ack(ack) => self.acknowledged(&mut link, ack, now, map),
+            Feed::Ack(ack) => {
+                let verdict = self.acknowledged(&mut link, ack, now, map);
+                self.compare(id, &mut link, now, map);
+                verdict
+            }
             Feed::End(end) => {
                 self.end(id, &mut link, end, now, map);
                 Ok(())
@@ -48,7 +63,8 @@ impl Replica {
         };
         self.links.insert(id, link);
         if let Err(reason) = verdict {
-            self.outputs.push_back(Output::Close(id, reason));
+            self.outputs
+                .push_back(Output::Close(id, Farewell::Breach(reason)));
         }
         self.send_all(now, map);
     }
@@ -99,15 +115,23 @@ impl Replica {
         let place = link.receiving.pending.get_mut(batch.lane);
         *place = batch.to.max(*place);
         link.proof.equal_at = None;
+        link.receiving.end = None;
         self.outputs
             .push_back(Output::Commit(take_in(id, link, batch.entries)));
         Ok(())
     }
 
     /// What was received is durable, with the cursor at `position`: the peer gets its acknowledgement.
-    pub fn received_durably(&mut self, id: LinkId, peer: Origin, position: FeedPosition, now: Now) {
+    pub fn received_durably(
+        &mut self,
+        id: LinkId,
+        peer: Origin,
+        position: FeedPosition,
+        now: Now,
+        map: &EntryMap,
+    ) {
         self.cursors.insert(peer, position);
-        let Some(link) = self.links.get_mut(&id) else {
+        let Some(mut link) = self.links.remove(&id) else {
             return;
         };
         link.receiving.commits = link.receiving.commits.saturating_sub(1);
@@ -118,7 +142,7 @@ impl Replica {
         link.receiving.recorded = position;
         link.active_at = now.monotonic;
         // One acknowledgement for all that one group made durable.
-        let ack = acknowledgement(link);
+        let ack = acknowledgement(&mut link);
         let earlier = self.outputs.back_mut().and_then(|output| match output {
             Output::Send(to, Feed::Ack(ack)) if *to == id => Some(ack),
             _ => None,
@@ -127,23 +151,17 @@ impl Replica {
             Some(earlier) => *earlier = ack,
             None => self.outputs.push_back(Output::Send(id, Feed::Ack(ack))),
         }
+        self.compare(id, &mut link, now, map);
+        self.links.insert(id, link);
     }
 
-    /// What was received could not be stored: the peer is asked to try later.
+    /// What was received could not be stored. Nothing more of this connection may be: what follows would leave
+    /// a hole. The peer is asked to come back later, and goes on from what is durable here.
     pub fn received_in_vain(&mut self, id: LinkId) {
-        let Some(link) = self.links.get_mut(&id) else {
-            return;
-        };
-        link.receiving.commits = link.receiving.commits.saturating_sub(1);
-        link.receiving.pending = link.receiving.held;
-        let lseq = link.receiving.held.own;
-        let nack = Nack {
-            lane: super::message::Lane::Own,
-            lseq,
-            code: RefusalCode::StorageFailed,
-            retryable: true,
-        };
-        self.outputs.push_back(Output::Send(id, Feed::Nack(nack)));
+        if self.links.contains_key(&id) {
+            self.outputs
+                .push_back(Output::Close(id, Farewell::CannotStore));
+        }
     }
 
     fn acknowledged(

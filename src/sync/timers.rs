@@ -3,7 +3,7 @@
 
 use super::link::{Link, LinkId};
 use super::options::{REMEMBER_DELAY_MS, RETRY_DELAY_MS_MAX};
-use super::replica::{Output, Replica};
+use super::replica::{Farewell, Output, Replica};
 use crate::core::checksum::hash128;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::store::map::EntryMap;
@@ -114,7 +114,7 @@ impl Replica {
         self.outbox
             .set_marks(super::outbox::Marks { failed, ..marks }, map);
         self.outputs
-            .push_back(Output::Close(id, "the peer acknowledges nothing"));
+            .push_back(Output::Close(id, Farewell::Unanswered));
     }
 }
 

@@ -1,0 +1,134 @@
+//! Parting: because the node leaves, because replication gives a peer up, or because the connection is gone.
+
+use crate::core::clock::Now;
+use crate::store::map::EntryMap;
+use crate::sync::replica::Farewell;
+use crate::transport::message::{Goodbye, GoodbyeReason, Message};
+
+use super::conversation::{Conversation, ConversationId, Refusal, peer_event};
+use super::directory::TargetId;
+use super::machine::{Machine, Output};
+
+/// When a peer whose entries cannot be stored may come back, in milliseconds: room on a full disk is made by
+/// people.
+const STORE_AGAIN_MS: u64 = 30_000;
+
+impl Machine {
+    pub(super) fn drop_conversation(
+        &mut self,
+        id: ConversationId,
+        refusal: &Refusal,
+        come_back: bool,
+        now: Now,
+        map: &EntryMap,
+    ) {
+        let Some(conversation) = self.conversations.remove(&id) else {
+            return;
+        };
+        self.replica.disconnected(id, map);
+        if !conversation.settled {
+            // A peer that says "replaced" keeps another connection to this node.
+            let outcome = if refusal.kind == "replaced" {
+                Ok(())
+            } else {
+                Err(refusal.clone())
+            };
+            self.outputs.push_back(Output::Settled(id, outcome));
+        }
+        self.outputs.push_back(Output::Close(id));
+        if let Some(target) = conversation.target {
+            let lasting = conversation.settled && (come_back || refusal.kind == "connection_lost");
+            self.directory.lost(target, id, lasting, now.monotonic);
+        }
+        if let Some(peer) = &conversation.peer {
+            let state = if refusal.kind == "protocol" {
+                "faulted"
+            } else {
+                "available"
+            };
+            let event = peer_event(&conversation, &peer.node_id, state);
+            self.outputs.push_back(Output::Peer(event));
+        }
+    }
+
+    /// Replication cannot go on with this peer. The conversation is dropped by whoever knows the time.
+    pub(super) fn say_farewell(&mut self, id: ConversationId, farewell: Farewell) {
+        let (reason, text, come_back_ms) = match farewell {
+            Farewell::Breach(text) => (GoodbyeReason::Malformed, text, None),
+            Farewell::Unanswered => (GoodbyeReason::Idle, "the peer acknowledges nothing", None),
+            Farewell::CannotStore => (
+                GoodbyeReason::Busy,
+                "what comes cannot be stored now",
+                Some(STORE_AGAIN_MS),
+            ),
+        };
+        let goodbye = Message::Goodbye(Goodbye::new(reason, text, come_back_ms));
+        self.outputs.push_back(Output::Send(id, goodbye));
+        self.broken.push((id, text));
+    }
+
+    /// Ends the conversations that replication has given up. The driver calls it once no output is left.
+    pub fn end_broken(&mut self, now: Now, map: &EntryMap) {
+        for (id, reason) in std::mem::take(&mut self.broken) {
+            let refusal = Refusal {
+                kind: "protocol",
+                text: format!("connection ended: {reason}"),
+            };
+            self.drop_conversation(id, &refusal, true, now, map);
+        }
+    }
+
+    /// Leaves every conversation, in words. Targets stay known, and are not called again.
+    pub fn leave_all(&mut self, now: Now, map: &EntryMap) {
+        let ids: Vec<ConversationId> = self.conversations.keys().copied().collect();
+        for id in ids {
+            self.leave(
+                id,
+                GoodbyeReason::Closing,
+                "the node stops its transport",
+                now,
+                map,
+            );
+        }
+        self.directory.forget_wishes();
+    }
+
+    /// Leaves the conversations with a target, and does not call it again.
+    pub fn disconnect(&mut self, target: TargetId, now: Now, map: &EntryMap) {
+        self.directory.unwanted(target);
+        let with = |conversation: &&Conversation| conversation.target == Some(target);
+        let ids: Vec<ConversationId> = self
+            .conversations
+            .iter()
+            .filter(|(_, conversation)| with(conversation))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ids {
+            self.leave(
+                id,
+                GoodbyeReason::Disconnected,
+                "the node's user asked to disconnect",
+                now,
+                map,
+            );
+        }
+    }
+
+    fn leave(
+        &mut self,
+        id: ConversationId,
+        reason: GoodbyeReason,
+        text: &str,
+        now: Now,
+        map: &EntryMap,
+    ) {
+        let goodbye = Goodbye::new(reason, text, None);
+        self.outputs
+            .push_back(Output::Send(id, Message::Goodbye(goodbye)));
+        let refusal = Refusal {
+            kind: "stopped",
+            text: text.to_owned(),
+        };
+        self.drop_conversation(id, &refusal, false, now, map);
+    }
+}
