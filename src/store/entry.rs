@@ -75,8 +75,10 @@ pub struct Extra {
     pub extension: Vec<u8>,
 }
 
-/// An entry as it is held, logged and sent. Key and value lie in one allocation.
+/// An entry as it is held, logged and sent. Key and value lie in one allocation, and what a read looks at
+/// lies together, so that it costs one line of the processor's cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[repr(C)]
 pub struct Entry {
     payload: Box<[u8]>,
     key_length: u16,

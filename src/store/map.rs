@@ -18,6 +18,7 @@ pub type Via = u32;
 
 /// An entry and what this node alone knows of it.
 #[derive(Debug, Clone)]
+#[repr(C)]
 pub struct Held {
     /// The entry.
     pub entry: Entry,
