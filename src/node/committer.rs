@@ -16,6 +16,7 @@ use crate::store::entry::{EntryFlags, Namespace};
 use crate::store::error::StoreError;
 use crate::store::map::Installed;
 use crate::store::operation::{NOT_A_WRITE, Request, Ticket};
+use crate::wal::lock::LockGuard;
 
 /// How long the committer stays awake after a commit, in microseconds: about how long JavaScript takes to hear
 /// of it and to write again.
@@ -39,9 +40,11 @@ pub(super) struct CommitThread {
 }
 
 /// Starts the thread. It ends, and gives the outcome of closing the log, once the queue is closed and empty.
+/// The lock is its own: nobody may open the log before it has let go of it, whoever waits for that or does not.
 pub(super) fn start(
     shared: &Arc<Shared>,
     committer: Committer,
+    lock: Option<LockGuard>,
 ) -> std::io::Result<JoinHandle<Result<(), StoreError>>> {
     let thread = CommitThread {
         shared: Arc::clone(shared),
@@ -50,7 +53,11 @@ pub(super) fn start(
     };
     std::thread::Builder::new()
         .name("softadastra-commit".into())
-        .spawn(move || thread.run())
+        .spawn(move || {
+            let outcome = thread.run();
+            drop(lock);
+            outcome
+        })
 }
 
 impl CommitThread {

@@ -17,7 +17,6 @@ use crate::metadata::{Capability, NodeInfo, hostname, os_name};
 use crate::store::error::StoreError;
 use crate::sync::report::{SyncReport, TickReport};
 use crate::transport::tcp::Listener;
-use crate::wal::lock::LockGuard;
 
 /// How long a close waits for acknowledgements that connected peers owe.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -30,7 +29,6 @@ const DRAIN_STEP: Duration = Duration::from_millis(2);
 pub struct Node {
     pub(super) shared: Arc<Shared>,
     pub(super) commit_thread: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
-    pub(super) lock: Mutex<Option<LockGuard>>,
     pub(super) listener: tokio::sync::Mutex<Option<Listener>>,
     pub(super) bound_port: Mutex<Option<u16>>,
     pub(super) info: NodeInfo,
@@ -203,7 +201,6 @@ impl Node {
         let thread = self.commit_thread.lock().take();
         let Some(thread) = thread else { return Ok(()) };
         let outcome = tokio::task::spawn_blocking(move || thread.join()).await;
-        self.lock.lock().take();
         match outcome {
             Ok(Ok(closed)) => closed.map_err(Failure::from),
             Ok(Err(_)) | Err(_) => Err(Failure::internal("the committer ended abnormally")),
@@ -236,10 +233,9 @@ impl Node {
             connection.close(false);
         }
         if let Some(thread) = self.commit_thread.lock().take() {
-            // Only after the thread has let go of the log may somebody else open it.
+            // Whoever opens the log next should find it free.
             let _ = thread.join();
         }
-        self.lock.lock().take();
         if let Ok(mut listener) = self.listener.try_lock() {
             *listener = None;
         }

@@ -105,7 +105,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         wants_changes: AtomicBool::new(false),
         is_automatic: AtomicBool::new(is_automatic),
     });
-    let thread = committer::start(&shared, committer).map_err(|error| {
+    let thread = committer::start(&shared, committer, lock).map_err(|error| {
         Failure::internal("failed to start the committer")
             .because(error.to_string())
             .retryable()
@@ -113,7 +113,6 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
     Ok(Node {
         shared,
         commit_thread: Mutex::new(Some(thread)),
-        lock: Mutex::new(lock),
         listener: tokio::sync::Mutex::new(None),
         bound_port: Mutex::new(None),
         info,
