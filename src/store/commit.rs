@@ -1,8 +1,6 @@
 //! The one way in which state changes: plan a group, append it to the log as one frame, make it durable,
 //! then install it. Whoever drives this owns the thread and the clock.
 
-use std::collections::BTreeSet;
-
 use super::entry::{Entry, EntryFlags};
 use super::error::StoreError;
 use super::group::{Group, Planned};
@@ -20,9 +18,6 @@ use crate::wal::log::Log;
 /// Operation sequences that are reserved at once where acknowledged writes may be lost with the power
 /// (`autoFlush = false`): large enough that the sync it takes is rare, small against 2^64.
 const RESERVED_SEQUENCES: u64 = 1 << 16;
-
-/// Most broken connections that are remembered. They end at once, and their numbers never come again.
-const BROKEN_MAX: usize = 4096;
 
 /// Entries that are installed under one write lock. Readers wait at most for that many.
 const INSTALLED_AT_ONCE: usize = 64;
@@ -44,8 +39,8 @@ pub struct Committed {
     pub receipts: Vec<Receipt>,
     /// Acknowledgements that peers are owed: the asker's token, the peer, and where its feed is held up to.
     pub acknowledge: Vec<(u64, Origin, FeedPosition)>,
-    /// Tokens of peers whose entries were passed over, because earlier ones of theirs could not be stored.
-    pub in_vain: Vec<u64>,
+    /// Tokens of the peers whose entries were left out, because what comes before them was refused earlier.
+    pub refused: Vec<u64>,
     /// The last local sequence of the group.
     pub last_lseq: u64,
     /// Everything up to this local sequence is durable.
@@ -71,7 +66,7 @@ pub struct Plan {
     must_sync: bool,
     tickets: Vec<Ticket>,
     tokens: Vec<u64>,
-    in_vain: Vec<u64>,
+    refused: Vec<u64>,
     acknowledge: Vec<(u64, Origin, FeedPosition)>,
     peers: Vec<(Origin, PeerRecord)>,
     pruned: Option<u64>,
@@ -97,8 +92,6 @@ pub struct Committer {
     buffer: FrameBuffer,
     durability: Durability,
     durable_lseq: u64,
-    /// Connections of which something could not be stored: what follows on them would leave a hole.
-    broken: BTreeSet<u64>,
 }
 
 impl Committed {
@@ -126,7 +119,6 @@ impl Committer {
             buffer: FrameBuffer::new(),
             durability,
             durable_lseq,
-            broken: BTreeSet::new(),
         }
     }
 
@@ -174,8 +166,8 @@ impl Committer {
                     plan.group
                         .write_all(ticket, operations, map, &mut self.ledger, wall, common);
                 }
-                Request::Received(received) if self.broken.contains(&received.token) => {
-                    plan.in_vain.push(received.token);
+                Request::Received(received) if !plan.group.follows(&received, &self.ledger) => {
+                    plan.refused.push(received.token);
                 }
                 Request::Received(received) => {
                     plan.must_sync = true;
@@ -207,10 +199,6 @@ impl Committer {
             let Plan {
                 tickets, tokens, ..
             } = plan;
-            self.broken.extend(&tokens);
-            while self.broken.len() > BROKEN_MAX {
-                self.broken.pop_first();
-            }
             return Err(Box::new(Refused {
                 error,
                 tickets,
@@ -224,7 +212,7 @@ impl Committer {
             planned: plan.group.planned,
             receipts: plan.group.receipts,
             acknowledge: plan.acknowledge,
-            in_vain: plan.in_vain,
+            refused: plan.refused,
             last_lseq: self.ledger.last_lseq,
             durable_lseq: self.durable_lseq,
         })

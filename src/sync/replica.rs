@@ -37,8 +37,6 @@ pub enum Farewell {
     Breach(&'static str),
     /// The peer acknowledges nothing.
     Unanswered,
-    /// What the peer sends cannot be stored here now.
-    CannotStore,
 }
 
 /// One node's side of replication.
