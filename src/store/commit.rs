@@ -34,7 +34,7 @@ pub enum Durability {
 /// A group that is in the log, or that needs none, and waits to be installed.
 #[derive(Debug, Default)]
 pub struct Committed {
-    planned: Vec<Planned>,
+    planned: std::vec::IntoIter<Planned>,
     /// What to tell who waits, in the order of the requests.
     pub receipts: Vec<Receipt>,
     /// Acknowledgements that peers are owed: the asker's token, the peer, and where its feed is held up to.
@@ -98,6 +98,7 @@ impl Committed {
     /// The entries that wait to be installed, and the peer that each came from.
     pub fn entries(&self) -> impl Iterator<Item = (&Entry, Option<Origin>)> {
         self.planned
+            .as_slice()
             .iter()
             .map(|planned| (&planned.entry, planned.from))
     }
@@ -209,7 +210,7 @@ impl Committer {
         self.ledger.peers.extend(plan.peers);
         self.ledger.pruned = plan.pruned.unwrap_or(self.ledger.pruned);
         Ok(Committed {
-            planned: plan.group.planned,
+            planned: plan.group.planned.into_iter(),
             receipts: plan.group.receipts,
             acknowledge: plan.acknowledge,
             refused: plan.refused,
@@ -347,20 +348,12 @@ impl Committer {
 /// [`INSTALLED_AT_ONCE`] entries. Returns what the installs changed; empty when all is installed.
 pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Installed> {
     let mut changes = Vec::new();
-    if committed.planned.is_empty() {
-        return changes;
-    }
-    let mut end = INSTALLED_AT_ONCE.min(committed.planned.len());
-    while committed
-        .planned
-        .get(end - 1)
-        .is_some_and(|last| last.joined)
-    {
-        end += 1;
-    }
-    changes.reserve(end);
-    for planned in committed.planned.drain(..end) {
+    while let Some(planned) = committed.planned.next() {
+        let is_joined = planned.joined;
         changes.push(map.install_hashed(planned.entry, planned.hash, planned.lseq, planned.from));
+        if changes.len() >= INSTALLED_AT_ONCE && !is_joined {
+            break;
+        }
     }
     changes
 }
