@@ -348,7 +348,7 @@ impl Committer {
 /// [`INSTALLED_AT_ONCE`] entries. Returns what the installs changed; empty when all is installed.
 pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Installed> {
     let mut changes = Vec::new();
-    while let Some(planned) = committed.planned.next() {
+    for planned in committed.planned.by_ref() {
         let is_joined = planned.joined;
         changes.push(map.install_hashed(planned.entry, planned.hash, planned.lseq, planned.from));
         if changes.len() >= INSTALLED_AT_ONCE && !is_joined {
