@@ -59,8 +59,10 @@ impl Replica {
     pub(super) fn prove_deadline(&self, map: &EntryMap) -> Option<MonotonicMs> {
         let due = |link: &Link| {
             let open = link.sending.started && is_news(link, &self.end_of(link, map));
-            (open && !link.is_owed() && link.sending.large.is_none())
-                .then(|| link.active_at.after(PROVE_DELAY_MS))
+            (open && !link.is_owed() && link.sending.large.is_none()).then(|| {
+                let quiet = link.active_at.after(PROVE_DELAY_MS);
+                quiet.max(link.sending.paused_until)
+            })
         };
         self.links.values().filter_map(due).min()
     }
@@ -134,6 +136,7 @@ fn is_quiet(link: &Link, now: MonotonicMs) -> bool {
         && !link.is_owed()
         && link.sending.large.is_none()
         && now >= link.active_at.after(PROVE_DELAY_MS)
+        && now >= link.sending.paused_until
 }
 
 /// Whether an end is worth telling: it moves the peer's cursor, or it proves something.

@@ -50,7 +50,7 @@ impl Replica {
                 Ok(())
             }
             Feed::Nack(nack) => {
-                self.refusal(&mut link, nack, now, map);
+                self.refusal(id, &mut link, nack, now, map);
                 Ok(())
             }
             Feed::Have(have) => {
@@ -289,8 +289,10 @@ impl Replica {
             .or_insert(now.monotonic);
     }
 
-    fn refusal(&mut self, link: &mut Link, nack: Nack, now: Now, map: &EntryMap) {
-        if nack.retryable {
+    fn refusal(&mut self, id: LinkId, link: &mut Link, nack: Nack, now: Now, map: &EntryMap) {
+        if nack.retryable && link.sending.attempts >= self.options.max_retries {
+            self.give_up(id, link, map);
+        } else if nack.retryable {
             self.retry(link, now, map);
         } else {
             self.park(link.origin, nack.lseq, nack.code as u8, map, now.monotonic);
