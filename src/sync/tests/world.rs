@@ -12,7 +12,7 @@ use crate::store::entry::Entry;
 use crate::store::operation::{Operation, Request};
 use crate::sync::LinkId;
 use crate::sync::message::Feed;
-use crate::sync::replica::Output;
+use crate::sync::replica::{Farewell, Output};
 use crate::sync::report::TickReport;
 
 pub(super) const GAVE_UP: &str = "the peer acknowledges nothing";
@@ -197,7 +197,8 @@ impl World {
         let count = group_length(running.queue.iter()).min(running.queue.len());
         let group: Vec<Request> = running.queue.drain(..count).collect();
         running.commit_at = (!running.queue.is_empty()).then_some(again);
-        let outcome = running.committer.commit(group, &running.map, now.wall);
+        let plan = running.committer.plan(group, &running.map, now.wall);
+        let outcome = running.committer.write(plan);
         match outcome {
             Ok(mut committed) => {
                 let entries: Vec<Entry> = committed
@@ -222,7 +223,7 @@ impl World {
                 for (token, peer, position) in &committed.acknowledge {
                     running
                         .replica
-                        .received_durably(*token, *peer, *position, now);
+                        .received_durably(*token, *peer, *position, now, &running.map);
                 }
                 for token in &committed.refused {
                     running.replica.received_in_vain(*token);
@@ -281,7 +282,10 @@ impl World {
             match output {
                 Output::Send(link, feed) => self.send(host, link, feed),
                 Output::Commit(request) => self.request(host, request),
-                Output::Close(link, reason) => ended.push((link, reason)),
+                Output::Close(link, Farewell::Breach(reason)) => ended.push((link, reason)),
+                Output::Close(link, Farewell::Unanswered) => {
+                    ended.push((link, "the peer acknowledges nothing"));
+                }
             }
         }
         self.check_host(host);
