@@ -189,7 +189,7 @@ impl CommitThread {
                 .replica
                 .received_durably(*token, *peer, *position, now, &map);
         }
-        for token in &committed.in_vain {
+        for token in &committed.refused {
             machine.replica.received_in_vain(*token);
         }
         machine.replica.send_all(now, &map);

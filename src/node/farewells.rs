@@ -9,10 +9,6 @@ use super::conversation::{Conversation, ConversationId, Refusal, peer_event};
 use super::directory::TargetId;
 use super::machine::{Machine, Output};
 
-/// When a peer whose entries cannot be stored may come back, in milliseconds: room on a full disk is made by
-/// people.
-const STORE_AGAIN_MS: u64 = 30_000;
-
 impl Machine {
     pub(super) fn drop_conversation(
         &mut self,
@@ -53,16 +49,11 @@ impl Machine {
 
     /// Replication cannot go on with this peer. The conversation is dropped by whoever knows the time.
     pub(super) fn say_farewell(&mut self, id: ConversationId, farewell: Farewell) {
-        let (reason, text, come_back_ms) = match farewell {
-            Farewell::Breach(text) => (GoodbyeReason::Malformed, text, None),
-            Farewell::Unanswered => (GoodbyeReason::Idle, "the peer acknowledges nothing", None),
-            Farewell::CannotStore => (
-                GoodbyeReason::Busy,
-                "what comes cannot be stored now",
-                Some(STORE_AGAIN_MS),
-            ),
+        let (reason, text) = match farewell {
+            Farewell::Breach(text) => (GoodbyeReason::Malformed, text),
+            Farewell::Unanswered => (GoodbyeReason::Idle, "the peer acknowledges nothing"),
         };
-        let goodbye = Message::Goodbye(Goodbye::new(reason, text, come_back_ms));
+        let goodbye = Message::Goodbye(Goodbye::new(reason, text, None));
         self.outputs.push_back(Output::Send(id, goodbye));
         self.broken.push((id, text));
     }

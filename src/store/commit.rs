@@ -1,8 +1,6 @@
 //! The one way in which state changes: plan a group, append it to the log as one frame, make it durable,
 //! then install it. Whoever drives this owns the thread and the clock.
 
-use std::collections::BTreeSet;
-
 use super::entry::{Entry, EntryFlags};
 use super::error::StoreError;
 use super::group::{Group, Planned};
@@ -21,9 +19,6 @@ use crate::wal::log::Log;
 /// (`autoFlush = false`): large enough that the sync it takes is rare, small against 2^64.
 const RESERVED_SEQUENCES: u64 = 1 << 16;
 
-/// Most broken connections that are remembered. They end at once, and their numbers never come again.
-const BROKEN_MAX: usize = 4096;
-
 /// Entries that are installed under one write lock. Readers wait at most for that many.
 const INSTALLED_AT_ONCE: usize = 64;
 
@@ -39,13 +34,13 @@ pub enum Durability {
 /// A group that is in the log, or that needs none, and waits to be installed.
 #[derive(Debug, Default)]
 pub struct Committed {
-    planned: Vec<Planned>,
+    planned: std::vec::IntoIter<Planned>,
     /// What to tell who waits, in the order of the requests.
     pub receipts: Vec<Receipt>,
     /// Acknowledgements that peers are owed: the asker's token, the peer, and where its feed is held up to.
     pub acknowledge: Vec<(u64, Origin, FeedPosition)>,
-    /// Tokens of peers whose entries were passed over, because earlier ones of theirs could not be stored.
-    pub in_vain: Vec<u64>,
+    /// Tokens of the peers whose entries were left out, because what comes before them was refused earlier.
+    pub refused: Vec<u64>,
     /// The last local sequence of the group.
     pub last_lseq: u64,
     /// Everything up to this local sequence is durable.
@@ -71,7 +66,7 @@ pub struct Plan {
     must_sync: bool,
     tickets: Vec<Ticket>,
     tokens: Vec<u64>,
-    in_vain: Vec<u64>,
+    refused: Vec<u64>,
     acknowledge: Vec<(u64, Origin, FeedPosition)>,
     peers: Vec<(Origin, PeerRecord)>,
     pruned: Option<u64>,
@@ -97,14 +92,13 @@ pub struct Committer {
     buffer: FrameBuffer,
     durability: Durability,
     durable_lseq: u64,
-    /// Connections of which something could not be stored: what follows on them would leave a hole.
-    broken: BTreeSet<u64>,
 }
 
 impl Committed {
     /// The entries that wait to be installed, and the peer that each came from.
     pub fn entries(&self) -> impl Iterator<Item = (&Entry, Option<Origin>)> {
         self.planned
+            .as_slice()
             .iter()
             .map(|planned| (&planned.entry, planned.from))
     }
@@ -126,7 +120,6 @@ impl Committer {
             buffer: FrameBuffer::new(),
             durability,
             durable_lseq,
-            broken: BTreeSet::new(),
         }
     }
 
@@ -174,8 +167,8 @@ impl Committer {
                     plan.group
                         .write_all(ticket, operations, map, &mut self.ledger, wall, common);
                 }
-                Request::Received(received) if self.broken.contains(&received.token) => {
-                    plan.in_vain.push(received.token);
+                Request::Received(received) if !plan.group.follows(&received, &self.ledger) => {
+                    plan.refused.push(received.token);
                 }
                 Request::Received(received) => {
                     plan.must_sync = true;
@@ -207,10 +200,6 @@ impl Committer {
             let Plan {
                 tickets, tokens, ..
             } = plan;
-            self.broken.extend(&tokens);
-            while self.broken.len() > BROKEN_MAX {
-                self.broken.pop_first();
-            }
             return Err(Box::new(Refused {
                 error,
                 tickets,
@@ -221,10 +210,10 @@ impl Committer {
         self.ledger.peers.extend(plan.peers);
         self.ledger.pruned = plan.pruned.unwrap_or(self.ledger.pruned);
         Ok(Committed {
-            planned: plan.group.planned,
+            planned: plan.group.planned.into_iter(),
             receipts: plan.group.receipts,
             acknowledge: plan.acknowledge,
-            in_vain: plan.in_vain,
+            refused: plan.refused,
             last_lseq: self.ledger.last_lseq,
             durable_lseq: self.durable_lseq,
         })
@@ -359,20 +348,12 @@ impl Committer {
 /// [`INSTALLED_AT_ONCE`] entries. Returns what the installs changed; empty when all is installed.
 pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Installed> {
     let mut changes = Vec::new();
-    if committed.planned.is_empty() {
-        return changes;
-    }
-    let mut end = INSTALLED_AT_ONCE.min(committed.planned.len());
-    while committed
-        .planned
-        .get(end - 1)
-        .is_some_and(|last| last.joined)
-    {
-        end += 1;
-    }
-    changes.reserve(end);
-    for planned in committed.planned.drain(..end) {
+    for planned in committed.planned.by_ref() {
+        let is_joined = planned.joined;
         changes.push(map.install_hashed(planned.entry, planned.hash, planned.lseq, planned.from));
+        if changes.len() >= INSTALLED_AT_ONCE && !is_joined {
+            break;
+        }
     }
     changes
 }

@@ -181,6 +181,25 @@ impl Group {
         self.receipts.push(Receipt { ticket, ..receipt });
     }
 
+    /// Whether something from a peer goes on where its feed is held, also by this group: what came before it
+    /// may have been refused.
+    pub fn follows(&self, received: &Received, ledger: &Ledger) -> bool {
+        if received.from == FeedPosition::default() {
+            return true;
+        }
+        let planned = self.cursors.iter().rev();
+        let held = planned
+            .filter(|(peer, _)| *peer == received.peer)
+            .map(|(_, position)| position)
+            .next()
+            .or_else(|| ledger.cursors.get(&received.peer));
+        held.is_some_and(|held| {
+            held.incarnation == received.from.incarnation
+                && held.own >= received.from.own
+                && held.relay >= received.from.relay
+        })
+    }
+
     /// Plans what came from a peer: each entry that is greater than what is held, the rest is known already.
     pub fn receive(&mut self, received: Received, map: &EntryMap, ledger: &mut Ledger) {
         let begin = self.planned.len();

@@ -31,6 +31,8 @@ pub struct Held {
 /// What an install changed in the feed, for those who count along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Installed {
+    /// The replaced entry's local sequence, if there was one.
+    pub replaced: Option<u64>,
     /// The replaced entry's local sequence, if it was tracked for delivery.
     pub untracked: Option<u64>,
     /// The new entry's local sequence, if it is tracked for delivery.
@@ -201,6 +203,7 @@ impl EntryMap {
         let via = from.map_or(0, |peer| self.via(peer));
         let tracked = self.tracked(&entry, lseq);
         let mut installed = Installed {
+            replaced: None,
             untracked: None,
             tracked,
             dot: entry.dot,
@@ -218,6 +221,7 @@ impl EntryMap {
             if let Some(lane) = self.lane_of(&replaced.entry) {
                 lane.remove(&replaced.lseq);
             }
+            installed.replaced = Some(replaced.lseq);
             installed.untracked = self.tracked(&replaced.entry, replaced.lseq);
             self.views.keep_replaced(replaced.entry);
             return installed;

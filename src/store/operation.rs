@@ -104,6 +104,8 @@ pub struct Received {
     pub peer: Origin,
     /// Who asked for the acknowledgement; handed back with the commit.
     pub token: u64,
+    /// Where its feed has to be held up to before, or this leaves a hole; the default: it begins the feed.
+    pub from: FeedPosition,
     /// Where its feed is held up to once this is durable.
     pub position: FeedPosition,
     /// The entries.

@@ -103,6 +103,8 @@ impl Replay {
                     ledger.last_applied_remote = ledger.last_applied_remote.max(entry.dot.sequence);
                 }
                 ledger.last_lseq = ledger.last_lseq.max(lseq);
+                // What this node wrote may lie in one frame with what came from a peer.
+                let from = from.filter(|_| entry.dot.origin != ledger.origin);
                 self.map.install(entry, lseq, from);
             }
             Record::Cursor { peer, position } => {

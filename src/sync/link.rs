@@ -63,6 +63,10 @@ pub(super) struct Receiving {
     pub(super) held: Positions,
     /// Handed to the committer.
     pub(super) pending: Positions,
+    /// The cursor that is recorded once all of that is durable.
+    pub(super) handed: FeedPosition,
+    /// Something could not be stored: what follows it is passed over until the peer has gone back.
+    pub(super) rewound: bool,
     /// What the durable cursor says, incarnation included.
     pub(super) recorded: FeedPosition,
     /// Cost taken in so far.
@@ -138,6 +142,7 @@ impl Link {
                 held: positions,
                 pending: positions,
                 recorded: good.unwrap_or_default(),
+                handed: good.unwrap_or_default(),
                 granted: WINDOW_COST,
                 ..Receiving::default()
             },

@@ -15,3 +15,6 @@ mod timers;
 
 pub use link::LinkId;
 pub use send::chunk_cost;
+
+#[cfg(test)]
+mod tests;

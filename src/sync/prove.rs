@@ -4,10 +4,10 @@
 use super::link::{Link, LinkId, Proof};
 use super::message::{Ack, End, Feed, Positions};
 use super::options::{PROVE_DELAY_MS, REPAIR_DELAY_MS, REPAIR_DELAY_MS_MAX};
+use super::receive::take_in;
 use super::replica::{Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::store::map::EntryMap;
-use crate::store::operation::{Received, Request};
 
 /// Unequal ends in a row before the feed is asked for anew: one may be a matter of timing.
 const UNEQUAL_ENDS: u32 = 2;
@@ -59,8 +59,10 @@ impl Replica {
     pub(super) fn prove_deadline(&self, map: &EntryMap) -> Option<MonotonicMs> {
         let due = |link: &Link| {
             let open = link.sending.started && is_news(link, &self.end_of(link, map));
-            (open && !link.is_owed() && link.sending.large.is_none())
-                .then(|| link.active_at.after(PROVE_DELAY_MS))
+            (open && !link.is_owed() && link.sending.large.is_none()).then(|| {
+                let quiet = link.active_at.after(PROVE_DELAY_MS);
+                quiet.max(link.sending.paused_until)
+            })
         };
         self.links.values().filter_map(due).min()
     }
@@ -77,15 +79,9 @@ impl Replica {
         if moved != *pending || link.receiving.recorded.incarnation != link.incarnation {
             // What the peer passed over is known here: the cursor goes on, in the peer's current stretch.
             *pending = moved;
-            link.receiving.commits += 1;
-            let received = Received {
-                peer: link.origin,
-                token: id,
-                position: link.position(moved),
-                entries: Vec::new(),
-            };
-            self.outputs
-                .push_back(Output::Commit(Request::Received(received)));
+            link.receiving.rewound = false;
+            let request = take_in(id, link, Vec::new());
+            self.outputs.push_back(Output::Commit(request));
         }
         self.compare(id, link, now, map);
     }
@@ -124,7 +120,7 @@ impl Replica {
             link.proof.repair_after = now.monotonic.after(delay.min(REPAIR_DELAY_MS_MAX));
             link.proof.repairs += 1;
             (link.receiving.held, link.receiving.pending) = Default::default();
-            link.receiving.recorded = crate::store::ledger::FeedPosition::default();
+            (link.receiving.recorded, link.receiving.handed) = Default::default();
             tracing::info!(peer = %link.node_id, "states differ with nothing under way: asking for the whole feed");
             let ack = Ack {
                 cursor: None,
@@ -140,6 +136,7 @@ fn is_quiet(link: &Link, now: MonotonicMs) -> bool {
         && !link.is_owed()
         && link.sending.large.is_none()
         && now >= link.active_at.after(PROVE_DELAY_MS)
+        && now >= link.sending.paused_until
 }
 
 /// Whether an end is worth telling: it moves the peer's cursor, or it proves something.

@@ -50,7 +50,7 @@ impl Replica {
                 Ok(())
             }
             Feed::Nack(nack) => {
-                self.refusal(&mut link, nack, now, map);
+                self.refusal(id, &mut link, nack, now, map);
                 Ok(())
             }
             Feed::Have(have) => {
@@ -85,6 +85,10 @@ impl Replica {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
+        if link.receiving.rewound {
+            // It comes again, behind what could not be stored.
+            return;
+        }
         let nack = Nack {
             lane,
             lseq,
@@ -99,9 +103,14 @@ impl Replica {
     }
 
     fn batch(&mut self, id: LinkId, link: &mut Link, batch: Batch) -> Result<(), &'static str> {
-        if batch.from > link.receiving.pending.get(batch.lane) || batch.from > batch.to {
+        let has_gap = batch.from > link.receiving.pending.get(batch.lane);
+        if has_gap && link.receiving.rewound {
+            return Ok(());
+        }
+        if has_gap || batch.from > batch.to {
             return Err("a gap in the feed");
         }
+        link.receiving.rewound = false;
         for entry in &batch.entries {
             let is_replicated = Namespace::of(entry.key()).is_some_and(Namespace::is_replicated);
             let is_numbered = (1..=SEQUENCE_MAX).contains(&entry.dot.sequence) && entry.version > 0;
@@ -155,13 +164,27 @@ impl Replica {
         self.links.insert(id, link);
     }
 
-    /// What was received could not be stored. Nothing more of this connection may be: what follows would leave
-    /// a hole. The peer is asked to come back later, and goes on from what is durable here.
+    /// What was received could not be stored. Nothing that follows it may be, or its cursor would pass over a
+    /// hole: the peer is asked to go back to what is durable here, later.
     pub fn received_in_vain(&mut self, id: LinkId) {
-        if self.links.contains_key(&id) {
-            self.outputs
-                .push_back(Output::Close(id, Farewell::CannotStore));
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.receiving.commits = link.receiving.commits.saturating_sub(1);
+        link.receiving.pending = link.receiving.held;
+        link.receiving.handed = link.receiving.recorded;
+        if std::mem::replace(&mut link.receiving.rewound, true) {
+            // The peer was told already.
+            return;
         }
+        let lseq = link.receiving.held.own;
+        let nack = Nack {
+            lane: super::message::Lane::Own,
+            lseq,
+            code: RefusalCode::StorageFailed,
+            retryable: true,
+        };
+        self.outputs.push_back(Output::Send(id, Feed::Nack(nack)));
     }
 
     fn acknowledged(
@@ -266,8 +289,10 @@ impl Replica {
             .or_insert(now.monotonic);
     }
 
-    fn refusal(&mut self, link: &mut Link, nack: Nack, now: Now, map: &EntryMap) {
-        if nack.retryable {
+    fn refusal(&mut self, id: LinkId, link: &mut Link, nack: Nack, now: Now, map: &EntryMap) {
+        if nack.retryable && link.sending.attempts >= self.options.max_retries {
+            self.give_up(id, link, map);
+        } else if nack.retryable {
             self.retry(link, now, map);
         } else {
             self.park(link.origin, nack.lseq, nack.code as u8, map, now.monotonic);
@@ -275,12 +300,18 @@ impl Replica {
     }
 }
 
-fn take_in(id: LinkId, link: &mut Link, entries: Vec<crate::store::entry::Entry>) -> Request {
+/// What moves the cursor to what is pending, with the entries that it takes.
+pub(super) fn take_in(
+    id: LinkId,
+    link: &mut Link,
+    entries: Vec<crate::store::entry::Entry>,
+) -> Request {
     link.receiving.commits += 1;
     let position = link.position(link.receiving.pending);
     Request::Received(Received {
         peer: link.origin,
         token: id,
+        from: std::mem::replace(&mut link.receiving.handed, position),
         position,
         entries,
     })

@@ -37,8 +37,6 @@ pub enum Farewell {
     Breach(&'static str),
     /// The peer acknowledges nothing.
     Unanswered,
-    /// What the peer sends cannot be stored here now.
-    CannotStore,
 }
 
 /// One node's side of replication.
@@ -56,6 +54,9 @@ pub struct Replica {
     pub(super) outbox: Outbox,
     pub(super) last_lseq: u64,
     pub(super) durable_lseq: u64,
+    /// The lowest local sequence that something replaced which is not durable yet: with the power it would be
+    /// back, so no peer's cursor may pass over it.
+    pub(super) shadowed_from: u64,
     /// Own writes up to here were released by a tick.
     pub(super) released: u64,
     /// Entries received behind the first may be relayed from the second on.
@@ -102,6 +103,7 @@ impl Replica {
             outbox: Outbox::default(),
             last_lseq: ledger.last_lseq,
             durable_lseq: ledger.last_lseq,
+            shadowed_from: u64::MAX,
             released: 0,
             relay_marks: VecDeque::new(),
             have_due: None,
@@ -239,6 +241,12 @@ impl Replica {
         }
         self.last_lseq = last_lseq;
         self.durable_lseq = durable_lseq;
+        self.shadowed_from = if durable_lseq < last_lseq {
+            let replaced = changes.iter().filter_map(|change| change.replaced);
+            replaced.fold(self.shadowed_from, u64::min)
+        } else {
+            u64::MAX
+        };
     }
 
     /// Hints for all peers but the one that an entry came from and the one that wrote it.

@@ -69,15 +69,16 @@ impl Replica {
             .relay_marks
             .front()
             .map_or(u64::MAX, |(begin, _)| *begin);
+        let reach = self.durable_lseq.min(self.shadowed_from - 1);
         let own = if self.options.automatic {
-            self.durable_lseq
+            reach
         } else {
-            self.released.min(self.durable_lseq)
+            self.released.min(reach)
         };
         Gate {
             limit: Positions {
                 own,
-                relay: waiting_after.min(self.durable_lseq),
+                relay: waiting_after.min(reach),
             },
             now,
         }

@@ -105,7 +105,7 @@ impl Replica {
     }
 
     /// The peer does not answer: its rows count as failed until it returns, and the connection ends.
-    fn give_up(&mut self, id: LinkId, link: &Link, map: &EntryMap) {
+    pub(super) fn give_up(&mut self, id: LinkId, link: &Link, map: &EntryMap) {
         let marks = self.outbox.marks();
         let failed = marks.failed.max(link.sending.told.own);
         self.outbox

@@ -1,0 +1,145 @@
+//! What must hold at all times (PROTOCOL section 7), looked at from outside.
+
+use super::world::World;
+use crate::store::entry::Entry;
+use crate::sync::message::{Feed, Lane};
+
+impl World {
+    /// After everything that a host does.
+    pub(super) fn check_host(&self, host: usize) {
+        let running = self.hosts[host].up();
+        let replica = &running.replica;
+        assert_eq!(
+            replica.outbox.counts(),
+            replica.outbox.recount(&running.map),
+            "the counters of {host} are not a recount"
+        );
+        assert!(replica.durable_lseq <= running.committer.ledger().last_lseq);
+        for (wire, side) in self.ends_of(host) {
+            let end = &self.wires[wire].ends[side];
+            let Some(link) = replica.links.get(&end.link) else {
+                continue;
+            };
+            let other = self.wires[wire].ends[1 - side].host;
+            let said = link.sending.acknowledged;
+            let cursor = self.hosts[other]
+                .up()
+                .committer
+                .ledger()
+                .cursors
+                .get(&replica.origin);
+            let (own, relay) = cursor.map_or((0, 0), |cursor| (cursor.own, cursor.relay));
+            assert!(
+                said.own <= own && said.relay <= relay,
+                "{host} thinks that {other} holds {said:?}, but it holds {cursor:?}"
+            );
+        }
+    }
+
+    fn ends_of(&self, host: usize) -> impl Iterator<Item = (usize, usize)> {
+        self.wires.iter().enumerate().filter_map(move |(at, wire)| {
+            let side = wire.ends.iter().position(|end| end.host == host)?;
+            Some((at, side))
+        })
+    }
+
+    /// Before a host sends.
+    pub(super) fn check_sent(&self, host: usize, feed: &Feed) {
+        let volatile = &self.hosts[host].up().volatile;
+        let entries: &[Entry] = match feed {
+            Feed::Batch(batch) => &batch.entries,
+            Feed::Large(large) => std::slice::from_ref(&large.entry),
+            _ => return,
+        };
+        for entry in entries {
+            let lost_with_the_power = volatile.iter().any(|(_, other)| other.dot == entry.dot);
+            assert!(
+                !lost_with_the_power,
+                "{host} ships what is not durable: {entry:?}"
+            );
+        }
+    }
+
+    /// A host holds everything up to its cursors, at the least.
+    pub(super) fn check_holdings(&self, host: usize) {
+        let holder = self.hosts[host].up();
+        for (other, peer) in self.hosts.iter().enumerate() {
+            let Some(peer) = peer.running.as_ref().filter(|_| other != host) else {
+                continue;
+            };
+            let origin = peer.replica.origin();
+            let Some(cursor) = holder.committer.ledger().cursors.get(&origin) else {
+                continue;
+            };
+            if !peer.committer.ledger().is_reached(cursor) {
+                continue;
+            }
+            let parked = peer.replica.peers.get(&holder.replica.origin());
+            let is_parked = |lseq| {
+                parked.is_some_and(|record| record.parked.iter().any(|entry| entry.lseq == lseq))
+            };
+            let own = peer.map.own_after(0).map(|held| (Lane::Own, held));
+            let relay = peer.map.relay_after(0).map(|held| (Lane::Relay, held));
+            for (lane, held) in own.chain(relay) {
+                let reached = match lane {
+                    Lane::Own => cursor.own,
+                    Lane::Relay => cursor.relay,
+                };
+                if held.lseq > reached || is_parked(held.lseq) {
+                    continue;
+                }
+                let mine = holder.map.entry(held.entry.key());
+                assert!(
+                    mine.is_some_and(|mine| mine.order(&held.entry).is_ge()),
+                    "the cursor of {host} on {other} is {cursor:?}, but it lacks {:?} at {}: it has {mine:?}",
+                    held.entry,
+                    held.lseq
+                );
+            }
+        }
+    }
+
+    /// When all faults have ended and everything had its time.
+    pub(super) fn check_convergence(&self) {
+        let summary = self.hosts[0].up().map.summary();
+        for (place, host) in self.hosts.iter().enumerate() {
+            let running = host.up();
+            assert_eq!(running.map.summary(), running.map.recount());
+            assert_eq!(running.map.summary(), summary, "{place} differs");
+            for other in &self.hosts {
+                for (key, durable) in &other.witness {
+                    let found = running.map.entry(key);
+                    assert!(
+                        found.is_some_and(|found| found.order(durable).is_ge()),
+                        "{place} lacks {durable:?}, which was durable at {}: it has {found:?}",
+                        other.name
+                    );
+                }
+            }
+            for entry in running.map.range_from(std::ops::Bound::Unbounded) {
+                let known = self.written.get(&entry.dot);
+                assert!(
+                    known.is_some_and(|known| known.contains(entry)),
+                    "{place} has what nobody wrote: {entry:?}"
+                );
+            }
+            let report = running.replica.report();
+            for peer in &report.peers {
+                assert!(
+                    peer.in_sync,
+                    "{place} does not know that it is in sync: {peer:?}"
+                );
+            }
+            assert_eq!(report.counts.failed, 0, "{place}: {:?}", report.counts);
+            let has_witness = report.peers.iter().any(|peer| peer.durable) || !host.options.durable;
+            if has_witness && !report.peers.is_empty() {
+                assert_eq!(
+                    (report.counts.queued, report.counts.in_flight),
+                    (0, 0),
+                    "{place} has work left: {:?}",
+                    report.counts
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! A connection between two hosts: what is said arrives in order, late, or not at all once it is cut.
+
+use std::collections::VecDeque;
+
+use crate::core::limits::CHUNK_BYTES_MAX;
+use crate::store::entry::{Entry, Extra};
+use crate::sync::LinkId;
+use crate::sync::message::{Batch, Chunk, Feed, Greeting, Large};
+
+#[derive(Debug, Clone)]
+pub(super) enum Packet {
+    Greeting(Box<Greeting>),
+    Feed(Feed),
+}
+
+/// One end: its host, and what is on its way to it.
+pub(super) struct End {
+    pub(super) host: usize,
+    pub(super) link: LinkId,
+    pub(super) arriving: VecDeque<(u64, Packet)>,
+    /// Nothing arrives before this moment.
+    pub(super) stalled_until: u64,
+    pub(super) greeted: bool,
+    pub(super) large: Option<(Large, Vec<u8>)>,
+}
+
+impl End {
+    pub(super) fn new(host: usize, link: LinkId) -> Self {
+        Self {
+            host,
+            link,
+            arriving: VecDeque::new(),
+            stalled_until: 0,
+            greeted: false,
+            large: None,
+        }
+    }
+
+    pub(super) fn push(&mut self, at: u64, packet: Packet) {
+        let last = self.arriving.back().map_or(0, |(at, _)| *at);
+        self.arriving
+            .push_back((at.max(last).max(self.stalled_until), packet));
+    }
+
+    pub(super) fn due(&self) -> Option<u64> {
+        let at = self.arriving.front().map(|(at, _)| *at)?;
+        Some(at.max(self.stalled_until))
+    }
+
+    /// Puts large values together, as a transport does, and holds the sender to the order of its chunks.
+    pub(super) fn assemble(&mut self, feed: Feed) -> Option<(Feed, bool)> {
+        match feed {
+            Feed::Large(large) => {
+                assert!(
+                    self.large.is_none(),
+                    "a large value was announced before the last one was complete"
+                );
+                assert!(large.value_length > CHUNK_BYTES_MAX as u64);
+                self.large = Some((large, Vec::new()));
+                None
+            }
+            Feed::Chunk(Chunk { bytes }) => {
+                let (large, mut value) = self
+                    .large
+                    .take()
+                    .expect("a chunk came without an announcement");
+                if bytes.is_empty() {
+                    return None;
+                }
+                assert!(bytes.len() <= CHUNK_BYTES_MAX);
+                value.extend_from_slice(&bytes);
+                let length = value.len() as u64;
+                assert!(
+                    length <= large.value_length,
+                    "a large value is longer than announced"
+                );
+                if length < large.value_length {
+                    self.large = Some((large, value));
+                    return None;
+                }
+                Some((Feed::Batch(whole(&large, &value)), true))
+            }
+            other => Some((other, false)),
+        }
+    }
+}
+
+fn whole(large: &Large, value: &[u8]) -> Batch {
+    let bare = &large.entry;
+    let payload = [bare.key(), value].concat();
+    let extra = Extra {
+        vector: bare.vector().to_vec(),
+        extension: bare.extension().to_vec(),
+    };
+    let entry = Entry::new(
+        payload.into(),
+        bare.key().len(),
+        bare.flags,
+        bare.dot,
+        bare.stamp,
+        bare.version,
+        extra,
+    );
+    Batch {
+        lane: large.lane,
+        from: large.from,
+        to: large.to,
+        entries: vec![entry.unwrap()],
+    }
+}
+
+/// A connection.
+pub(super) struct Wire {
+    pub(super) ends: [End; 2],
+    pub(super) delay: u64,
+}

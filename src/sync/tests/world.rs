@@ -1,0 +1,459 @@
+//! The hosts, the connections between them, and the order of events.
+
+use std::collections::BTreeMap;
+
+use super::dice::Dice;
+use super::host::{Host, Stop};
+use super::wire::{End, Packet, Wire};
+use crate::core::clock::{MonotonicMs, Now, WallMs};
+use crate::core::identity::Dot;
+use crate::store::commit::{group_length, install_some};
+use crate::store::entry::Entry;
+use crate::store::operation::{Operation, Request};
+use crate::sync::LinkId;
+use crate::sync::message::Feed;
+use crate::sync::replica::{Farewell, Output};
+use crate::sync::report::TickReport;
+
+pub(super) const GAVE_UP: &str = "the peer acknowledges nothing";
+
+/// Most events in one stretch of time.
+const EVENTS_MAX: u32 = 200_000;
+
+pub(super) struct World {
+    pub(super) dice: Dice,
+    pub(super) hosts: Vec<Host>,
+    pub(super) wires: Vec<Wire>,
+    pub(super) at: u64,
+    last_link: LinkId,
+    /// Longest time that a commit takes.
+    pub(super) commit_ms: u64,
+    /// Every write that a host was told of.
+    pub(super) written: BTreeMap<Dot, Vec<Entry>>,
+    /// Messages, and entries in them.
+    pub(super) messages: u64,
+    pub(super) entries: u64,
+    /// Every message since this was last emptied: from, to, what.
+    pub(super) log: Option<Vec<(usize, usize, Feed)>>,
+    /// Connections that a replica ended, and why.
+    pub(super) closes: Vec<&'static str>,
+    pub(super) trace: bool,
+}
+
+enum Event {
+    Packet(usize, usize),
+    Commit(usize),
+    Sync(usize),
+    Timer(usize),
+}
+
+impl World {
+    pub(super) fn new(seed: u64, hosts: Vec<Host>) -> Self {
+        let mut world = Self {
+            dice: Dice::new(seed),
+            hosts,
+            wires: Vec::new(),
+            at: 0,
+            last_link: 0,
+            commit_ms: 5,
+            written: BTreeMap::new(),
+            messages: 0,
+            entries: 0,
+            log: None,
+            closes: Vec::new(),
+            trace: false,
+        };
+        for host in 0..world.hosts.len() {
+            world.open(host);
+        }
+        world
+    }
+
+    pub(super) fn now(&self, host: usize) -> Now {
+        let wall =
+            1_700_000_000_000_i64 + i64::try_from(self.at).unwrap() + self.hosts[host].skew_ms;
+        Now {
+            monotonic: MonotonicMs(self.at + 1),
+            wall: WallMs(u64::try_from(wall).unwrap()),
+        }
+    }
+
+    fn say(&self, what: impl FnOnce() -> String) {
+        if self.trace {
+            eprintln!("{:>8} {}", self.at, what());
+        }
+    }
+
+    pub(super) fn open(&mut self, host: usize) {
+        if !self.hosts[host].is_running() {
+            self.hosts[host].open(&mut self.dice);
+            self.say(|| {
+                format!(
+                    "{host} opens, origin {}",
+                    self.hosts[host].up().replica.origin()
+                )
+            });
+        }
+    }
+
+    pub(super) fn stop(&mut self, host: usize, how: Stop) {
+        self.say(|| format!("{host} stops: {how:?}"));
+        if matches!(how, Stop::Cleanly) && self.hosts[host].is_running() {
+            while self.hosts[host].up().commit_at.is_some() {
+                self.commit(host);
+            }
+        }
+        while let Some(wire) = self.wires.iter().position(|wire| wire.touches(host)) {
+            self.cut_wire(wire);
+        }
+        self.hosts[host].stop(how, &mut self.dice);
+    }
+
+    pub(super) fn wire_between(&self, a: usize, b: usize) -> Option<usize> {
+        self.wires
+            .iter()
+            .position(|wire| wire.touches(a) && wire.touches(b))
+    }
+
+    pub(super) fn connect(&mut self, a: usize, b: usize, delay: u64) {
+        if self.wire_between(a, b).is_some()
+            || !self.hosts[a].is_running()
+            || !self.hosts[b].is_running()
+        {
+            return;
+        }
+        self.say(|| format!("{a} and {b} connect, delay {delay}"));
+        let mut ends = [a, b].map(|host| {
+            self.last_link += 1;
+            End::new(host, self.last_link)
+        });
+        for (from, to) in [(a, 1), (b, 0)] {
+            let running = self.hosts[from].up();
+            let greeting = running.replica.greeting(self.now(from), &running.map);
+            ends[to].push(self.at + delay, Packet::Greeting(Box::new(greeting)));
+        }
+        self.wires.push(Wire { ends, delay });
+    }
+
+    pub(super) fn cut(&mut self, a: usize, b: usize) {
+        if let Some(wire) = self.wire_between(a, b) {
+            self.cut_wire(wire);
+        }
+    }
+
+    fn cut_wire(&mut self, wire: usize) {
+        let wire = self.wires.remove(wire);
+        let [a, b] = wire.ends;
+        self.say(|| format!("{} and {} are cut", a.host, b.host));
+        for end in [a, b] {
+            if end.greeted
+                && let Some(running) = &mut self.hosts[end.host].running
+            {
+                running.replica.disconnected(end.link, &running.map);
+                self.drain(end.host);
+            }
+        }
+    }
+
+    /// Queues a write; `None` removes.
+    pub(super) fn write(&mut self, host: usize, key: &[u8], value: Option<&[u8]>) {
+        let operation = match value {
+            Some(value) => Operation::put(key, value, false),
+            None => Operation::remove(key),
+        };
+        let operation = operation.unwrap();
+        self.request(
+            host,
+            Request::Write {
+                ticket: 1,
+                operation,
+            },
+        );
+    }
+
+    pub(super) fn request(&mut self, host: usize, request: Request) {
+        let at = self.at + self.dice.below(self.commit_ms + 1);
+        let Some(running) = &mut self.hosts[host].running else {
+            return;
+        };
+        running.queue.push_back(request);
+        running.commit_at.get_or_insert(at);
+    }
+
+    pub(super) fn tick(&mut self, host: usize, prune: bool) -> TickReport {
+        let now = self.now(host);
+        let running = self.hosts[host].up_mut();
+        let report = running.replica.tick(prune, now, &running.map);
+        self.say(|| format!("{host} ticks: {report:?}"));
+        self.drain(host);
+        report
+    }
+
+    /// Commits what fits one group, now.
+    pub(super) fn commit(&mut self, host: usize) {
+        let now = self.now(host);
+        let again = self.at + self.dice.below(self.commit_ms + 1);
+        let running = self.hosts[host].up_mut();
+        let count = group_length(running.queue.iter()).min(running.queue.len());
+        let group: Vec<Request> = running.queue.drain(..count).collect();
+        running.commit_at = (!running.queue.is_empty()).then_some(again);
+        let plan = running.committer.plan(group, &running.map, now.wall);
+        let outcome = running.committer.write(plan);
+        match outcome {
+            Ok(mut committed) => {
+                let entries: Vec<Entry> = committed
+                    .entries()
+                    .map(|(entry, _)| entry.clone())
+                    .collect();
+                let first = committed.last_lseq + 1 - entries.len() as u64;
+                for (place, entry) in entries.into_iter().enumerate() {
+                    self.note(host, first + place as u64, entry);
+                }
+                let running = self.hosts[host].up_mut();
+                let mut installed = Vec::new();
+                loop {
+                    let some = install_some(&mut committed, &mut running.map);
+                    if some.is_empty() {
+                        break;
+                    }
+                    installed.extend(some);
+                }
+                let (last, durable) = (committed.last_lseq, committed.durable_lseq);
+                running.replica.committed(&installed, last, durable, now);
+                for (token, peer, position) in &committed.acknowledge {
+                    running
+                        .replica
+                        .received_durably(*token, *peer, *position, now, &running.map);
+                }
+                for token in &committed.refused {
+                    running.replica.received_in_vain(*token);
+                }
+                running.replica.send_all(now, &running.map);
+                if running.committer.is_behind() {
+                    running.sync_at.get_or_insert(self.at + 1_000);
+                }
+                self.hosts[host].settle(durable);
+                self.say(|| format!("{host} committed to {last}, durable to {durable}"));
+            }
+            Err(refused) => {
+                for token in &refused.tokens {
+                    running.replica.received_in_vain(*token);
+                }
+                self.say(|| format!("{host} could not commit: {}", refused.error));
+            }
+        }
+        self.drain(host);
+        self.check_holdings(host);
+    }
+
+    /// A host was told of a write.
+    fn note(&mut self, host: usize, lseq: u64, entry: Entry) {
+        let is_own = entry.dot.origin == self.hosts[host].up().replica.origin();
+        let is_new = !self.written.contains_key(&entry.dot);
+        let known = self.written.entry(entry.dot).or_default();
+        if !known.contains(&entry) {
+            assert!(is_own, "an entry that nobody wrote: {entry:?}");
+            assert!(
+                is_new || self.hosts[host].rolled_back,
+                "a sequence was given twice: {known:?} and {entry:?}"
+            );
+            known.push(entry.clone());
+        }
+        self.hosts[host].up_mut().volatile.push((lseq, entry));
+    }
+
+    pub(super) fn sync(&mut self, host: usize) {
+        let now = self.now(host);
+        let running = self.hosts[host].up_mut();
+        running.sync_at = None;
+        let Ok(durable) = running.committer.sync() else {
+            return;
+        };
+        running.replica.committed(&[], durable, durable, now);
+        running.replica.send_all(now, &running.map);
+        self.hosts[host].settle(durable);
+        self.drain(host);
+    }
+
+    /// Carries out what a replica wants.
+    pub(super) fn drain(&mut self, host: usize) {
+        let mut ended = Vec::new();
+        while let Some(output) = self.hosts[host].up_mut().replica.poll() {
+            match output {
+                Output::Send(link, feed) => self.send(host, link, feed),
+                Output::Commit(request) => self.request(host, request),
+                Output::Close(link, Farewell::Breach(reason)) => ended.push((link, reason)),
+                Output::Close(link, Farewell::Unanswered) => {
+                    ended.push((link, "the peer acknowledges nothing"));
+                }
+            }
+        }
+        self.check_host(host);
+        for (link, reason) in ended {
+            self.say(|| format!("{host} ends link {link}: {reason}"));
+            self.closes.push(reason);
+            let with = |wire: &Wire| wire.ends.iter().any(|end| end.link == link);
+            if let Some(wire) = self.wires.iter().position(with) {
+                self.cut_wire(wire);
+            }
+        }
+    }
+
+    fn send(&mut self, host: usize, link: LinkId, feed: Feed) {
+        self.check_sent(host, &feed);
+        let (wire, side) = self
+            .place_of(link)
+            .unwrap_or_else(|| panic!("{host} speaks on a link that is gone: {feed:?}"));
+        let delay = self.wires[wire].delay;
+        let at = self.at + delay + self.dice.below(delay / 4 + 1);
+        let other = &mut self.wires[wire].ends[1 - side];
+        let to = other.host;
+        other.push(at, Packet::Feed(feed.clone()));
+        self.say(|| format!("{host} -> {to}: {}", shown(&feed)));
+        self.messages += 1;
+        if let Feed::Batch(batch) = &feed {
+            self.entries += batch.entries.len() as u64;
+        }
+        self.entries += u64::from(matches!(feed, Feed::Large(_)));
+        if let Some(log) = &mut self.log {
+            log.push((host, to, feed));
+        }
+    }
+
+    fn place_of(&self, link: LinkId) -> Option<(usize, usize)> {
+        self.wires.iter().enumerate().find_map(|(at, wire)| {
+            let side = wire.ends.iter().position(|end| end.link == link)?;
+            Some((at, side))
+        })
+    }
+
+    fn arrive(&mut self, wire: usize, side: usize) {
+        let end = &mut self.wires[wire].ends[side];
+        let (host, link) = (end.host, end.link);
+        let (_, packet) = end.arriving.pop_front().unwrap();
+        match packet {
+            Packet::Greeting(greeting) => {
+                end.greeted = true;
+                let now = self.now(host);
+                let running = self.hosts[host].up_mut();
+                running
+                    .replica
+                    .connected(link, &greeting, now, &running.map);
+            }
+            Packet::Feed(feed) => {
+                if matches!(feed, Feed::Large(_) | Feed::Chunk(_)) {
+                    let running = self.hosts[host].up_mut();
+                    running.replica.charged(link, feed.cost());
+                }
+                let whole = self.wires[wire].ends[side].assemble(feed);
+                if let Some((feed, charged)) = whole {
+                    self.hand_in(host, link, feed, charged);
+                }
+            }
+        }
+        self.drain(host);
+    }
+
+    /// Hands a message to a replica as if it had arrived.
+    pub(super) fn hand_in(&mut self, host: usize, link: LinkId, feed: Feed, charged: bool) {
+        let now = self.now(host);
+        let running = self.hosts[host].up_mut();
+        running
+            .replica
+            .received(link, feed, charged, now, &running.map);
+    }
+
+    /// The next event, unless it lies behind `until`.
+    fn next(&self, until: u64) -> Option<(u64, Event)> {
+        let mut next: Option<(u64, Event)> = None;
+        let mut offer = |at: Option<u64>, event: Event| {
+            if let Some(at) = at.map(|at| at.max(self.at))
+                && at <= until
+                && next.as_ref().is_none_or(|(best, _)| at < *best)
+            {
+                next = Some((at, event));
+            }
+        };
+        for (place, wire) in self.wires.iter().enumerate() {
+            for (side, end) in wire.ends.iter().enumerate() {
+                offer(end.due(), Event::Packet(place, side));
+            }
+        }
+        for (place, host) in self.hosts.iter().enumerate() {
+            let Some(running) = &host.running else {
+                continue;
+            };
+            offer(running.commit_at, Event::Commit(place));
+            offer(running.sync_at, Event::Sync(place));
+            let deadline = running.replica.deadline(&running.map);
+            offer(deadline.map(|at| at.0 - 1), Event::Timer(place));
+        }
+        next
+    }
+
+    /// Lets everything happen that happens up to a moment.
+    pub(super) fn run_until(&mut self, until: u64) {
+        let mut events = 0;
+        while let Some((at, event)) = self.next(until) {
+            self.at = at;
+            events += 1;
+            assert!(events < EVENTS_MAX, "they do not come to rest");
+            match event {
+                Event::Packet(wire, side) => self.arrive(wire, side),
+                Event::Commit(host) => self.commit(host),
+                Event::Sync(host) => self.sync(host),
+                Event::Timer(host) => self.on_time(host),
+            }
+        }
+        self.at = until;
+    }
+
+    pub(super) fn run_for(&mut self, ms: u64) {
+        self.run_until(self.at + ms);
+    }
+
+    fn on_time(&mut self, host: usize) {
+        let now = self.now(host);
+        let running = self.hosts[host].up_mut();
+        running.replica.on_time(now, &running.map);
+        self.drain(host);
+        if let Some(running) = &self.hosts[host].running {
+            let next = running.replica.deadline(&running.map);
+            assert!(
+                next.is_none_or(|next| next > now.monotonic),
+                "{host} would spin: it was asked at {now:?} and wants to be asked at {next:?}"
+            );
+        }
+    }
+}
+
+impl Wire {
+    pub(super) fn touches(&self, host: usize) -> bool {
+        self.ends.iter().any(|end| end.host == host)
+    }
+}
+
+fn shown(feed: &Feed) -> String {
+    match feed {
+        Feed::Batch(batch) => {
+            let keys: Vec<String> = batch
+                .entries
+                .iter()
+                .map(|entry| {
+                    format!(
+                        "{}@{}",
+                        String::from_utf8_lossy(&entry.key()[1..]),
+                        entry.dot.sequence
+                    )
+                })
+                .collect();
+            format!(
+                "batch {:?} ({}, {}] {keys:?}",
+                batch.lane, batch.from, batch.to
+            )
+        }
+        Feed::Large(large) => format!("large {:?} ({}, {}]", large.lane, large.from, large.to),
+        Feed::Chunk(chunk) => format!("chunk of {}", chunk.bytes.len()),
+        other => format!("{other:?}"),
+    }
+}
