@@ -120,6 +120,9 @@ impl Node {
     pub async fn start_transport(&self) -> Result<(), Failure> {
         self.check_transport()?;
         let mut listener = self.listener.lock().await;
+        if self.shared.is_ending.load(Ordering::Acquire) {
+            return Err(Failure::not_open());
+        }
         if listener.is_none() {
             let started = network::start_listening(&self.shared).await?;
             *self.bound_port.lock() = Some(started.local_addr().port());
@@ -130,12 +133,16 @@ impl Node {
 
     /// Leaves all peers and stops listening. Safe at any time.
     pub async fn stop_transport(&self) {
-        let listener = self.listener.lock().await.take();
+        let mut listener = self.listener.lock().await;
         *self.bound_port.lock() = None;
-        self.shared.drive(super::machine::Machine::leave_all);
-        if let Some(listener) = listener {
+        // First, so that nobody comes in behind those who are left.
+        if let Some(listener) = listener.take() {
             listener.stop().await;
         }
+        self.shared.drive(|machine, now, map| {
+            network::end_calls(&self.shared, None, "the node stops its transport");
+            machine.leave_all(now, map);
+        });
     }
 
     /// Whether the node listens.
@@ -162,6 +169,8 @@ impl Node {
     pub fn disconnect(&self, node_id: &str, host: &str, port: u16) {
         self.shared.drive(|machine, now, map| {
             if let Some(target) = machine.directory.find(node_id, host, port) {
+                let text = "the node's user asked to disconnect";
+                network::end_calls(&self.shared, Some(target), text);
                 machine.disconnect(target, now, map);
             }
         });
@@ -193,6 +202,7 @@ impl Node {
     /// If the log cannot be closed cleanly; the node is closed all the same, and the next open recovers.
     pub async fn close(&self) -> Result<(), Failure> {
         self.drain().await;
+        self.shared.is_ending.store(true, Ordering::Release);
         self.stop_transport().await;
         self.shared
             .drive(|machine, _, _| machine.replica.remember_all());
@@ -227,8 +237,11 @@ impl Node {
 impl Node {
     /// Ends the node at once, without drains and farewells: what waits is committed, the log is let go.
     pub fn abandon(&self) {
+        self.shared.is_ending.store(true, Ordering::Release);
         self.shared.queue.close();
         self.shared.alarm.ring();
+        // Whoever opens a connection now has done so, or sees that the node ends.
+        drop(self.shared.machine.lock());
         for (_, connection) in self.shared.connections.lock().drain() {
             connection.close(false);
         }
