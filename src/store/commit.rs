@@ -141,6 +141,17 @@ impl Committer {
         self.durable_lseq < self.ledger.last_lseq
     }
 
+    /// Plans and writes one group, for who has the map to himself.
+    pub fn commit(
+        &mut self,
+        requests: Vec<Request>,
+        map: &EntryMap,
+        wall: WallMs,
+    ) -> Result<Committed, Box<Refused>> {
+        let plan = self.plan(requests, map, wall);
+        self.write(plan)
+    }
+
     /// Plans one group: nothing is written yet, and the map need not be held any longer.
     pub fn plan(&mut self, requests: Vec<Request>, map: &EntryMap, wall: WallMs) -> Plan {
         let common = if self.log.is_some() {

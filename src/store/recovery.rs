@@ -169,9 +169,8 @@ pub fn open(
         mut map,
         origins,
     } = replay;
-    if !recovery.clean_close {
-        ledger.last_sequence = ledger.last_sequence.max(ledger.reserved_sequence);
-    }
+    // After a clean close this is the last one given, also where the entry that had it was lost before.
+    ledger.last_sequence = ledger.last_sequence.max(ledger.reserved_sequence);
     let lease_failed = |error: std::io::Error| WalError::Open {
         file: storage.shown(name),
         cause: error.into(),

@@ -63,10 +63,11 @@ pub(super) struct Receiving {
     pub(super) held: Positions,
     /// Handed to the committer.
     pub(super) pending: Positions,
-    /// The cursor that is recorded once all of that is durable.
+    /// The cursor that is recorded once all of that is durable; the default: nothing was handed over on this
+    /// connection, and it begins at what was durable before.
     pub(super) handed: FeedPosition,
-    /// Something could not be stored: what follows it is passed over until the peer has gone back.
-    pub(super) rewound: bool,
+    /// Something could not be stored: what follows it in a lane is passed over until the peer has gone back.
+    pub(super) rewound: Rewound,
     /// What the durable cursor says, incarnation included.
     pub(super) recorded: FeedPosition,
     /// Cost taken in so far.
@@ -77,6 +78,27 @@ pub(super) struct Receiving {
     pub(super) commits: u32,
     /// What the peer last said at its end.
     pub(super) end: Option<End>,
+}
+
+/// The lanes in which the peer has to go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Rewound {
+    own: bool,
+    relay: bool,
+}
+
+impl Rewound {
+    pub(super) const ALL: Self = Self {
+        own: true,
+        relay: true,
+    };
+
+    pub(super) fn get_mut(&mut self, lane: Lane) -> &mut bool {
+        match lane {
+            Lane::Own => &mut self.own,
+            Lane::Relay => &mut self.relay,
+        }
+    }
 }
 
 /// Whether both sides have shown to hold the same.
@@ -142,7 +164,6 @@ impl Link {
                 held: positions,
                 pending: positions,
                 recorded: good.unwrap_or_default(),
-                handed: good.unwrap_or_default(),
                 granted: WINDOW_COST,
                 ..Receiving::default()
             },

@@ -1,7 +1,7 @@
 //! Proving: when a feed is at its end, both sides compare what they hold (PROTOCOL rule 3). Until ranges can
 //! be compared, an unequal state is mended by sending the feed from its start.
 
-use super::link::{Link, LinkId, Proof};
+use super::link::{Link, LinkId, Proof, Rewound};
 use super::message::{Ack, End, Feed, Positions};
 use super::options::{PROVE_DELAY_MS, REPAIR_DELAY_MS, REPAIR_DELAY_MS_MAX};
 use super::receive::take_in;
@@ -79,7 +79,7 @@ impl Replica {
         if moved != *pending || link.receiving.recorded.incarnation != link.incarnation {
             // What the peer passed over is known here: the cursor goes on, in the peer's current stretch.
             *pending = moved;
-            link.receiving.rewound = false;
+            link.receiving.rewound = Rewound::default();
             let request = take_in(id, link, Vec::new());
             self.outputs.push_back(Output::Commit(request));
         }

@@ -1,7 +1,7 @@
 //! Receiving: entries go to the committer together with the cursor that covers them, and are acknowledged
 //! when both are durable (PROTOCOL rule 2).
 
-use super::link::{Link, LinkId};
+use super::link::{Link, LinkId, Rewound};
 use super::message::{Ack, Batch, Cursor, Feed, Nack, Positions, RefusalCode};
 use super::options::WINDOW_COST;
 use super::replica::{Farewell, Output, Replica};
@@ -85,7 +85,7 @@ impl Replica {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        if link.receiving.rewound {
+        if *link.receiving.rewound.get_mut(lane) {
             // It comes again, behind what could not be stored.
             return;
         }
@@ -104,13 +104,14 @@ impl Replica {
 
     fn batch(&mut self, id: LinkId, link: &mut Link, batch: Batch) -> Result<(), &'static str> {
         let has_gap = batch.from > link.receiving.pending.get(batch.lane);
-        if has_gap && link.receiving.rewound {
+        let rewound = link.receiving.rewound.get_mut(batch.lane);
+        if has_gap && *rewound {
             return Ok(());
         }
         if has_gap || batch.from > batch.to {
             return Err("a gap in the feed");
         }
-        link.receiving.rewound = false;
+        *rewound = false;
         for entry in &batch.entries {
             let is_replicated = Namespace::of(entry.key()).is_some_and(Namespace::is_replicated);
             let is_numbered = (1..=SEQUENCE_MAX).contains(&entry.dot.sequence) && entry.version > 0;
@@ -172,8 +173,14 @@ impl Replica {
         };
         link.receiving.commits = link.receiving.commits.saturating_sub(1);
         link.receiving.pending = link.receiving.held;
-        link.receiving.handed = link.receiving.recorded;
-        if std::mem::replace(&mut link.receiving.rewound, true) {
+        let recorded = link.receiving.recorded;
+        let is_current = recorded.incarnation == link.incarnation;
+        link.receiving.handed = if is_current {
+            recorded
+        } else {
+            FeedPosition::default()
+        };
+        if std::mem::replace(&mut link.receiving.rewound, Rewound::ALL) == Rewound::ALL {
             // The peer was told already.
             return;
         }
