@@ -248,7 +248,7 @@ export declare class ClientOptions {
   ackPolicy: 'any' | 'all' | number;
   /** Accepted for compatibility: acknowledgements are always required. */
   requireAck: boolean;
-  /** Above 0, writes are sent as they commit and what is due is looked for at this interval. Default 0: ticks. */
+  /** Above 0, writes are sent as they commit; the number itself does not matter yet. Default 0: ticks. */
   syncIntervalMs: number;
   /** Most operations that one tick hands over. Default 1024. */
   batchSize: number;
@@ -573,8 +573,8 @@ export declare class Client {
   /** Queues failed work again, with all its attempts. Gives how many operations that were. */
   retryFailed(): Promise<Result<number>>;
   /**
-   * From now on writes are sent as they commit, and what is due is looked for every `intervalMs`, from 1.
-   * Without an argument the option `syncIntervalMs` counts, or else a second.
+   * From now on writes are sent as they commit. The engine wakes up by itself when a retry is due: in this
+   * version only that the interval is above 0 matters.
    */
   startSync(intervalMs?: number): Promise<Result<void>>;
   /** Back to ticks. Ok if it was not started. */
