@@ -143,6 +143,7 @@ impl Storm {
         let is_durable = self.world.hosts[host].options.durable;
         if self.may_roll_back && is_durable && self.world.dice.one_in(5) {
             self.world.hosts[host].roll_back(&mut self.world.dice);
+            self.world.say(|| format!("{host} was taken back in time"));
         }
         if self.may_roll_back && is_durable && self.world.dice.one_in(10) {
             self.world.hosts[host].lose_lease();

@@ -78,7 +78,7 @@ impl World {
         }
     }
 
-    fn say(&self, what: impl FnOnce() -> String) {
+    pub(super) fn say(&self, what: impl FnOnce() -> String) {
         if self.trace {
             eprintln!("{:>8} {}", self.at, what());
         }
@@ -269,6 +269,8 @@ impl World {
         let Ok(durable) = running.committer.sync() else {
             return;
         };
+        self.say(|| format!("{host} synced to {durable}"));
+        let running = self.hosts[host].up_mut();
         running.replica.committed(&[], durable, durable, now);
         running.replica.send_all(now, &running.map);
         self.hosts[host].settle(durable);
