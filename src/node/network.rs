@@ -61,7 +61,8 @@ impl ConnectionEvents for Arrivals {
         // Under the machine's lock: whoever leaves all peers finds this conversation, or has ended its call.
         let is_taken = shared.drive(|machine, now, map| {
             let call = shared.calling.lock().remove(&purpose);
-            if shared.is_ending.load(Ordering::Acquire) || (role == Role::Dialled && call.is_none()) {
+            if shared.is_ending.load(Ordering::Acquire) || (role == Role::Dialled && call.is_none())
+            {
                 return false;
             }
             if let Some(Some(settling)) = call {
