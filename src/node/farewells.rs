@@ -33,8 +33,7 @@ impl Machine {
         }
         self.outputs.push_back(Output::Close(id));
         if let Some(target) = conversation.target {
-            let lasting = conversation.settled && (come_back || refusal.kind == "connection_lost");
-            self.directory.lost(target, id, lasting, now.monotonic);
+            self.lost(target, id, &conversation, refusal.kind, come_back, now);
         }
         if let Some(peer) = &conversation.peer {
             let state = if refusal.kind == "protocol" {
@@ -45,6 +44,40 @@ impl Machine {
             let event = peer_event(&conversation, &peer.node_id, state);
             self.outputs.push_back(Output::Peer(event));
         }
+    }
+
+    /// A conversation that was made for a target is over.
+    fn lost(
+        &mut self,
+        target: TargetId,
+        id: ConversationId,
+        conversation: &Conversation,
+        kind: &str,
+        come_back: bool,
+        now: Now,
+    ) {
+        let is_replaced = kind == "replaced";
+        if is_replaced {
+            // The peer's other connection may have greeted here, or is about to: then it is found by a call.
+            self.directory.wanted(target);
+            let origin = conversation.peer.as_ref().map(|peer| peer.origin);
+            let with = |other: &Conversation| {
+                origin.is_some() && other.peer.as_ref().map(|peer| peer.origin) == origin
+            };
+            let survivor = self
+                .conversations
+                .iter()
+                .find(|(_, other)| with(other))
+                .map(|(other, _)| *other);
+            if let Some(survivor) = survivor {
+                return self.adopt(target, survivor, now);
+            }
+        }
+        // A call that was lost before it was ready does not end the wish that an earlier one left.
+        let come_back = come_back || is_replaced || kind == "connection_lost";
+        let was_ready = conversation.settled || is_replaced;
+        self.directory
+            .lost(target, id, was_ready, come_back, now.monotonic);
     }
 
     /// Replication cannot go on with this peer. The conversation is dropped by whoever knows the time.

@@ -7,6 +7,7 @@ use crate::transport::message::{Goodbye, GoodbyeReason, Hello, Message};
 use crate::transport::ties::{Rival, Survivor, survivor};
 
 use super::conversation::{Acquaintance, ConversationId, Refusal, peer_event};
+use super::directory::TargetId;
 use super::machine::{Machine, Output};
 
 impl Machine {
@@ -125,10 +126,16 @@ impl Machine {
         }
         self.outputs.push_back(Output::Close(loser));
         if let Some(target) = conversation.target {
-            self.directory.connected(target, winner, now.wall);
-            if let Some(survivor) = self.conversations.get_mut(&winner) {
-                survivor.target = survivor.target.or(Some(target));
-            }
+            self.adopt(target, winner, now);
+        }
+    }
+
+    /// A target is reached by a conversation that was not made for it.
+    pub(super) fn adopt(&mut self, target: TargetId, winner: ConversationId, now: Now) {
+        self.directory.connected(target, winner, now.wall);
+        self.directory.wanted(target);
+        if let Some(survivor) = self.conversations.get_mut(&winner) {
+            survivor.target = survivor.target.or(Some(target));
         }
     }
 }

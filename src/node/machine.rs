@@ -160,6 +160,9 @@ impl Machine {
             && !conversation.settled
         {
             conversation.settled = true;
+            if let Some(target) = conversation.target {
+                self.directory.wanted(target);
+            }
             self.outputs.push_back(Output::Settled(id, Ok(())));
         }
     }
