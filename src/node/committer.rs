@@ -187,7 +187,7 @@ impl CommitThread {
         for (token, peer, position) in &committed.acknowledge {
             machine
                 .replica
-                .received_durably(*token, *peer, *position, now, &map);
+                .received_durably(*token, *peer, *position, now);
         }
         for token in &committed.refused {
             machine.replica.received_in_vain(*token);

@@ -76,7 +76,7 @@ pub(super) struct Receiving {
     pub(super) granted: u64,
     /// Commits under way.
     pub(super) commits: u32,
-    /// What the peer last said at its end.
+    /// What the peer last said at its end, until it could be held against the state here.
     pub(super) end: Option<End>,
 }
 

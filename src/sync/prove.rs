@@ -42,6 +42,7 @@ impl Replica {
                 continue;
             };
             if is_quiet(&link, now.monotonic) {
+                self.compare(id, &mut link, now, map);
                 let end = self.end_of(&link, map);
                 if is_news(&link, &end) {
                     link.sending.end = Some(end);
@@ -58,10 +59,16 @@ impl Replica {
     /// When [`Self::prove_all`] has something to do next.
     pub(super) fn prove_deadline(&self, map: &EntryMap) -> Option<MonotonicMs> {
         let due = |link: &Link| {
-            let open = link.sending.started && is_news(link, &self.end_of(link, map));
-            (open && !link.is_owed() && link.sending.large.is_none()).then(|| {
+            let sending = &link.sending;
+            let can_be_quiet = sending.started && !link.is_owed() && sending.large.is_none();
+            let mine = can_be_quiet.then(|| self.end_of(link, map))?;
+            let can_compare = link
+                .receiving
+                .end
+                .is_some_and(|end| is_settled(link, &mine, &end));
+            (is_news(link, &mine) || can_compare).then(|| {
                 let quiet = link.active_at.after(PROVE_DELAY_MS);
-                quiet.max(link.sending.paused_until)
+                quiet.max(sending.paused_until)
             })
         };
         self.links.values().filter_map(due).min()
@@ -86,26 +93,24 @@ impl Replica {
         self.compare(id, link, now, map);
     }
 
-    /// Compares the peer's last end with this node's state, if nothing came in between. Called again whenever
-    /// something that was under way has landed.
-    pub(super) fn compare(&mut self, id: LinkId, link: &mut Link, now: Now, map: &EntryMap) {
+    /// Holds what the peer said at its end against the state here. Where something is under way, that is done
+    /// once it is through.
+    fn compare(&mut self, id: LinkId, link: &mut Link, now: Now, map: &EntryMap) {
         let Some(theirs) = link.receiving.end else {
             return;
         };
         let mine = self.end_of(link, map);
         if theirs.summary == mine.summary {
+            link.receiving.end = None;
             link.proof = Proof {
                 equal_at: Some(self.last_lseq),
                 ..Proof::default()
             };
             return;
         }
-        let settled =
-            theirs.complete && mine.complete && !link.is_owed() && link.receiving.commits == 0;
-        if !settled {
+        if !is_settled(link, &mine, &theirs) {
             return;
         }
-        // One comparison for each end that is told.
         link.receiving.end = None;
         let again = (link.proof.unequal.1, link.proof.unequal.2) == (mine.summary, theirs.summary);
         let count = if again { link.proof.unequal.0 + 1 } else { 1 };
@@ -129,6 +134,11 @@ impl Replica {
             self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
         }
     }
+}
+
+/// Whether unequal summaries would mean that the states differ, because nothing is under way or held back.
+fn is_settled(link: &Link, mine: &End, theirs: &End) -> bool {
+    theirs.complete && mine.complete && !link.is_owed() && link.receiving.commits == 0
 }
 
 fn is_quiet(link: &Link, now: MonotonicMs) -> bool {

@@ -40,11 +40,7 @@ impl Replica {
                 link.active_at = now.monotonic;
                 self.batch(id, &mut link, batch)
             }
-            Feed::Ack(ack) => {
-                let verdict = self.acknowledged(&mut link, ack, now, map);
-                self.compare(id, &mut link, now, map);
-                verdict
-            }
+            Feed::Ack(ack) => self.acknowledged(&mut link, ack, now, map),
             Feed::End(end) => {
                 self.end(id, &mut link, end, now, map);
                 Ok(())
@@ -132,16 +128,9 @@ impl Replica {
     }
 
     /// What was received is durable, with the cursor at `position`: the peer gets its acknowledgement.
-    pub fn received_durably(
-        &mut self,
-        id: LinkId,
-        peer: Origin,
-        position: FeedPosition,
-        now: Now,
-        map: &EntryMap,
-    ) {
+    pub fn received_durably(&mut self, id: LinkId, peer: Origin, position: FeedPosition, now: Now) {
         self.cursors.insert(peer, position);
-        let Some(mut link) = self.links.remove(&id) else {
+        let Some(link) = self.links.get_mut(&id) else {
             return;
         };
         link.receiving.commits = link.receiving.commits.saturating_sub(1);
@@ -152,7 +141,7 @@ impl Replica {
         link.receiving.recorded = position;
         link.active_at = now.monotonic;
         // One acknowledgement for all that one group made durable.
-        let ack = acknowledgement(&mut link);
+        let ack = acknowledgement(link);
         let earlier = self.outputs.back_mut().and_then(|output| match output {
             Output::Send(to, Feed::Ack(ack)) if *to == id => Some(ack),
             _ => None,
@@ -161,8 +150,6 @@ impl Replica {
             Some(earlier) => *earlier = ack,
             None => self.outputs.push_back(Output::Send(id, Feed::Ack(ack))),
         }
-        self.compare(id, &mut link, now, map);
-        self.links.insert(id, link);
     }
 
     /// What was received could not be stored. Nothing that follows it may be, or its cursor would pass over a

@@ -223,7 +223,7 @@ impl World {
                 for (token, peer, position) in &committed.acknowledge {
                     running
                         .replica
-                        .received_durably(*token, *peer, *position, now, &running.map);
+                        .received_durably(*token, *peer, *position, now);
                 }
                 for token in &committed.refused {
                     running.replica.received_in_vain(*token);
