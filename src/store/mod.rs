@@ -13,3 +13,6 @@ pub mod record;
 pub mod recovery;
 mod slots;
 pub mod view;
+
+#[cfg(test)]
+mod tests;
