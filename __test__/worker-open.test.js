@@ -7,7 +7,7 @@ import { loggedOptions } from './support/clients.js';
 import { ok } from './support/results.js';
 import { until } from './support/until.js';
 
-const program = new URL('./fixtures/opening-worker.js', import.meta.url);
+const program = new URL('./programs/opening-worker.js', import.meta.url);
 
 // The node reports that it was renamed while it opens: to a worker that may be gone by then.
 test('a worker that is terminated while it opens harms nobody', async (t) => {
