@@ -1,5 +1,6 @@
 //! What the node tells, on its way to JavaScript.
 
+use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -233,4 +234,42 @@ impl NodeEvents for Listener {
     fn failed(&self, failure: Failure) {
         self.events.send(Event::Failed(failure));
     }
+}
+
+/// The channels of a node that is being opened: until the node takes over, they end with their environment.
+pub(super) struct Opening {
+    pub(super) commits: Arc<Channel<Settled>>,
+    pub(super) events: Arc<Channel<Event>>,
+}
+
+impl Opening {
+    /// The channels are closed when the environment goes away: a worker may be terminated while it opens.
+    ///
+    /// # Safety
+    /// `env` belongs to the call that is under way.
+    pub(super) unsafe fn hook(self: &Arc<Self>, env: sys::napi_env) {
+        let data = Arc::into_raw(Arc::clone(self)).cast::<c_void>().cast_mut();
+        // SAFETY: the data is a reference of its own, given back by the hook or by `unhook`.
+        unsafe { sys::napi_add_env_cleanup_hook(env, Some(end), data) };
+    }
+
+    /// The node takes over. Called once.
+    ///
+    /// # Safety
+    /// `env` is the environment that was given to [`Self::hook`], and this is its thread.
+    pub(super) unsafe fn unhook(self: &Arc<Self>, env: sys::napi_env) {
+        let data = Arc::as_ptr(self).cast::<c_void>().cast_mut();
+        // SAFETY: the environment lives, so the hook did not run; its reference is given back.
+        unsafe {
+            sys::napi_remove_env_cleanup_hook(env, Some(end), data);
+            drop(Arc::from_raw(data.cast::<Self>().cast_const()));
+        }
+    }
+}
+
+unsafe extern "C" fn end(data: *mut c_void) {
+    // SAFETY: the pointer is the reference that `hook` gave away; the hook runs once.
+    let opening = unsafe { Arc::from_raw(data.cast::<Opening>().cast_const()) };
+    opening.commits.close();
+    opening.events.close();
 }

@@ -11,7 +11,7 @@ use napi_derive::napi;
 use super::channel::Channel;
 use super::failure::{NativeFailure, Outcome};
 use super::hot::Hot;
-use super::listener::{Listener, Pending};
+use super::listener::{Listener, Opening, Pending};
 use super::native_scan::NativeScan;
 use super::options::NativeOptions;
 use super::reports::{
@@ -55,6 +55,12 @@ pub(super) fn open<'env>(
         events: Arc::clone(&events),
         pending: Arc::clone(&pending),
     });
+    let guard = Arc::new(Opening {
+        commits: Arc::clone(&commits),
+        events: Arc::clone(&events),
+    });
+    // SAFETY: this is a call in this environment.
+    unsafe { guard.hook(env.raw()) };
     let opening = async move {
         let opened = guarded(async move {
             let options = options.into_options()?;
@@ -65,7 +71,9 @@ pub(super) fn open<'env>(
         });
         Ok((opened.await, commits, events, pending))
     };
-    env.spawn_future_with_callback(opening, |env, (opened, commits, events, pending)| {
+    env.spawn_future_with_callback(opening, move |env, (opened, commits, events, pending)| {
+        // SAFETY: this is a call of JavaScript's thread, in the environment of the hook.
+        unsafe { guard.unhook(env.raw()) };
         Ok(Outcome(match opened {
             Ok(node) => {
                 let hot = Hot::new(Arc::new(node), commits, events, pending);
