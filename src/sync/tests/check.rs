@@ -60,18 +60,18 @@ impl World {
         }
     }
 
-    /// A host holds everything up to its cursors, at the least. Not so where a disk went back in time: what was
-    /// replaced when the cursor passed it may be back. Only the comparison of states notices that.
+    /// A host holds everything up to its cursors, at the least. Not so once a disk went back in time: what was
+    /// replaced when a cursor passed it may be back, and a hint may name a dot that was given again. Only the
+    /// comparison of states notices that.
     pub(super) fn check_holdings(&self, host: usize) {
+        if self.hosts.iter().any(|host| host.rolled_back) {
+            return;
+        }
         let holder = self.hosts[host].up();
         for (other, peer) in self.hosts.iter().enumerate() {
-            let Some(running) = peer.running.as_ref().filter(|_| other != host) else {
+            let Some(peer) = peer.running.as_ref().filter(|_| other != host) else {
                 continue;
             };
-            if peer.rolled_back || self.hosts[host].rolled_back {
-                continue;
-            }
-            let peer = running;
             let origin = peer.replica.origin();
             let Some(cursor) = holder.committer.ledger().cursors.get(&origin) else {
                 continue;

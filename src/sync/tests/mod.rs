@@ -4,6 +4,14 @@
 mod check;
 mod dice;
 mod host;
+mod schedules_cursor;
+mod schedules_large;
+mod schedules_liar;
+mod schedules_parked;
+mod schedules_proof;
+mod schedules_retry;
+mod schedules_tick;
+mod stage;
 mod storm;
 mod wire;
 mod world;

@@ -15,7 +15,7 @@ use crate::sync::options::ReplicaOptions;
 use crate::wal::storage_memory::Fault;
 
 /// Storms in one run of the tests, over all groups.
-const STORMS: u64 = 2_400;
+const STORMS: u64 = 4_000;
 
 /// Groups run side by side.
 const GROUPS: u64 = 4;

@@ -22,6 +22,8 @@ pub(super) struct End {
     pub(super) stalled_until: u64,
     pub(super) greeted: bool,
     pub(super) large: Option<(Large, Vec<u8>)>,
+    /// What comes of large values is passed over: there is no room.
+    pub(super) skips_large: bool,
 }
 
 impl End {
@@ -33,6 +35,7 @@ impl End {
             stalled_until: 0,
             greeted: false,
             large: None,
+            skips_large: false,
         }
     }
 
@@ -78,7 +81,7 @@ impl End {
                     self.large = Some((large, value));
                     return None;
                 }
-                Some((Feed::Batch(whole(&large, &value)), true))
+                (!self.skips_large).then(|| (Feed::Batch(whole(&large, &value)), true))
             }
             other => Some((other, false)),
         }

@@ -33,8 +33,8 @@ pub(super) struct World {
     /// Messages, and entries in them.
     pub(super) messages: u64,
     pub(super) entries: u64,
-    /// Every message since this was last emptied: from, to, what.
-    pub(super) log: Option<Vec<(usize, usize, Feed)>>,
+    /// Every message since this was last emptied: when, from, to, what.
+    pub(super) log: Option<Vec<(u64, usize, usize, Feed)>>,
     /// Connections that a replica ended, and why.
     pub(super) closes: Vec<&'static str>,
     pub(super) trace: bool,
@@ -318,7 +318,7 @@ impl World {
         }
         self.entries += u64::from(matches!(feed, Feed::Large(_)));
         if let Some(log) = &mut self.log {
-            log.push((host, to, feed));
+            log.push((self.at, host, to, feed));
         }
     }
 

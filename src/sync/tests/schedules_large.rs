@@ -1,0 +1,178 @@
+//! Values that travel in chunks.
+
+use super::host::options;
+use super::stage::{MOMENT_MS, stage};
+use super::world::World;
+use crate::core::limits::CHUNK_BYTES_MAX;
+use crate::sync::message::{Feed, Lane, RefusalCode};
+
+fn text(bytes: usize, seed: usize) -> String {
+    let digits = (0..bytes).map(|place| {
+        let digit = (place * 7 + seed) % 10;
+        char::from(b'0' + u8::try_from(digit).unwrap())
+    });
+    digits.collect()
+}
+
+fn chunks(said: &[Feed]) -> Vec<usize> {
+    let of = |feed: &Feed| match feed {
+        Feed::Chunk(chunk) => Some(chunk.bytes.len()),
+        _ => None,
+    };
+    said.iter().filter_map(of).collect()
+}
+
+#[test]
+fn values_around_the_limits_of_chunk_and_window_arrive_whole() {
+    let sizes = [
+        0,
+        1,
+        CHUNK_BYTES_MAX - 1,
+        CHUNK_BYTES_MAX,
+        CHUNK_BYTES_MAX + 1,
+        2 * CHUNK_BYTES_MAX,
+        (4 << 20) - 1,
+        (4 << 20) + 1,
+        11_000_000,
+    ];
+    let mut world = stage(&[options(), options()]);
+    world.line();
+    for (place, size) in sizes.into_iter().enumerate() {
+        world.put(0, &format!("key-{place}"), &text(size, place));
+        world.put(1, &format!("back-{place}"), &text(size, place + 1));
+    }
+    world.run_for(20_000);
+    for (place, size) in sizes.into_iter().enumerate() {
+        assert_eq!(
+            world.get(1, &format!("key-{place}")),
+            Some(text(size, place))
+        );
+        assert_eq!(
+            world.get(0, &format!("back-{place}")),
+            Some(text(size, place + 1))
+        );
+    }
+    world.check_convergence();
+}
+
+#[test]
+fn a_large_value_is_relayed() {
+    let mut world = stage(&[options(), options(), options()]);
+    world.line();
+    world.put(0, "key", &text(2_000_000, 3));
+    world.put(2, "small", "value");
+    world.run_for(5_000);
+    assert_eq!(world.get(2, "key"), Some(text(2_000_000, 3)));
+    world.check_convergence();
+}
+
+/// A large value of which only a part is out, because the peer grants no more.
+fn half_sent() -> World {
+    let mut world = stage(&[options(), options()]);
+    world.line();
+    world.forget_what_was_said();
+    world.stall(1, 0, world.at + 3_000);
+    world.put(0, "key", &text(9_000_000, 1));
+    world.run_for(1_000);
+    let sent: usize = chunks(&world.said(0, 1)).iter().sum();
+    assert!((4_000_000..6_000_000).contains(&sent), "{sent}");
+    world
+}
+
+#[test]
+fn replaced_while_it_is_under_way_it_is_given_up_for_its_successor() {
+    for successor in ["small".to_owned(), text(8_000_000, 2)] {
+        let mut world = half_sent();
+        world.put(0, "key", &successor);
+        world.run_for(1_000);
+        world.run_for(20_000);
+        assert_eq!(
+            chunks(&world.said(0, 1))
+                .iter()
+                .filter(|bytes| **bytes == 0)
+                .count(),
+            1
+        );
+        assert_eq!(world.get(1, "key"), Some(successor));
+        assert!(world.closes.is_empty(), "{:?}", world.closes);
+        world.check_convergence();
+    }
+}
+
+#[test]
+fn removed_while_it_is_under_way_it_is_given_up() {
+    let mut world = half_sent();
+    world.write(0, b"key", None);
+    world.run_for(20_000);
+    assert_eq!(world.get(1, "key"), None);
+    world.check_convergence();
+}
+
+#[test]
+fn writes_behind_a_large_value_follow_it() {
+    let mut world = half_sent();
+    world.put_many(0, "behind", 20);
+    world.run_for(20_000);
+    assert_eq!(world.get(1, "behind-00019").as_deref(), Some("value"));
+    world.check_convergence();
+}
+
+#[test]
+fn a_connection_lost_in_the_middle_begins_it_again() {
+    let mut world = half_sent();
+    world.cut(0, 1);
+    world.run_for(1_000);
+    world.line();
+    world.run_for(10_000);
+    assert_eq!(world.get(1, "key"), Some(text(9_000_000, 1)));
+    world.check_convergence();
+}
+
+#[test]
+fn a_retry_in_the_middle_ends_it_before_it_begins_again() {
+    let mut world = stage(&[options(), options()]);
+    world.line();
+    // The peer's answers come late, so that the small write before it is overdue in the middle of it.
+    world.stall(0, 1, world.at + 22_000);
+    world.put(0, "first", "value");
+    world.run_for(500);
+    world.put(0, "key", &text(9_000_000, 1));
+    world.run_for(60_000);
+    assert!(world.closes.is_empty(), "{:?}", world.closes);
+    assert_eq!(world.get(1, "key"), Some(text(9_000_000, 1)));
+    world.check_convergence();
+}
+
+#[test]
+fn refused_on_arrival_it_is_parked_and_what_follows_comes() {
+    let mut world = half_sent();
+    // The receiving transport found no room for it, and skips the rest.
+    let running = world.hosts[0].up();
+    let lseq = running.map.own_after(0).last().unwrap().lseq;
+    let link = world.link(1, 0);
+    let running = world.hosts[1].up_mut();
+    running
+        .replica
+        .refuse(link, Lane::Own, lseq, RefusalCode::StorageFailed);
+    world.drain(1);
+    let wire = world.wire_between(0, 1).unwrap();
+    world.wires[wire]
+        .ends
+        .iter_mut()
+        .for_each(|end| end.skips_large = true);
+    world.run_for(20_000);
+    world.put(0, "behind", "value");
+    world.run_for(MOMENT_MS);
+    assert!(world.closes.is_empty(), "{:?}", world.closes);
+    assert_eq!(world.get(1, "behind").as_deref(), Some("value"));
+    assert_eq!(world.counts(0).failed, 1);
+    let wire = world.wire_between(0, 1).unwrap();
+    world.wires[wire]
+        .ends
+        .iter_mut()
+        .for_each(|end| end.skips_large = false);
+    assert_eq!(world.retry_failed(0), 1);
+    world.run_for(20_000);
+    assert_eq!(world.get(1, "key"), Some(text(9_000_000, 1)));
+    world.check_convergence();
+}

@@ -1,0 +1,231 @@
+//! A peer that breaks the rules: the connection ends, and nothing else happens.
+
+use super::host::options;
+use super::stage::{MOMENT_MS, stage};
+use super::world::World;
+use crate::core::identity::{Dot, Origin};
+use crate::core::stamp::{STAMP_MS_END, Stamp};
+use crate::store::entry::{Entry, EntryFlags, Extra};
+use crate::sync::message::{
+    Ack, Batch, Cursor, DotRange, End, Feed, Have, Lane, Nack, Positions, RefusalCode,
+};
+use crate::sync::options::WINDOW_COST;
+
+fn honest_pair() -> World {
+    let mut world = stage(&[options(), options()]);
+    world.line();
+    world.put(0, "key", "value");
+    world.run_for(MOMENT_MS);
+    world.forget_what_was_said();
+    world
+}
+
+/// Says something to the first node in the name of the second.
+fn lie(world: &mut World, feed: Feed) {
+    let link = world.link(0, 1);
+    world.hand_in(0, link, feed, false);
+    world.drain(0);
+}
+
+fn entry(namespace: u8, sequence: u64, stamp: u64, version: u64, value: usize) -> Entry {
+    let mut payload = vec![namespace, b'k'];
+    payload.resize(2 + value, b'v');
+    let dot = Dot {
+        origin: Origin([5; 16]),
+        sequence,
+    };
+    let flags = EntryFlags::default();
+    Entry::new(
+        payload.into(),
+        2,
+        flags,
+        dot,
+        Stamp(stamp),
+        version,
+        Extra::default(),
+    )
+    .unwrap()
+}
+
+fn batch(world: &World, entry: Entry) -> Feed {
+    let relay = world.hosts[1].up().replica.last_lseq;
+    Feed::Batch(Batch {
+        lane: Lane::Relay,
+        from: relay,
+        to: relay + 1,
+        entries: vec![entry],
+    })
+}
+
+#[test]
+fn an_honest_batch_passes() {
+    let mut world = honest_pair();
+    let feed = batch(&world, entry(0, 1, 1 << 16, 1, 3));
+    lie(&mut world, feed);
+    assert!(world.closes.is_empty());
+}
+
+#[test]
+fn malformed_entries_end_the_connection_and_change_nothing() {
+    let stamp = 1 << 16;
+    let wrong = [
+        ("no sequence", entry(0, 0, stamp, 1, 3)),
+        ("a sequence without end", entry(0, u64::MAX, stamp, 1, 3)),
+        ("no version", entry(0, 1, stamp, 0, 3)),
+        ("the year 10000", entry(0, 1, STAMP_MS_END << 16, 1, 3)),
+        ("what is never replicated", entry(3, 1, stamp, 1, 3)),
+        ("an unknown namespace", entry(77, 1, stamp, 1, 3)),
+    ];
+    for (what, entry) in wrong {
+        let mut world = honest_pair();
+        let before = world.hosts[0].up().map.summary();
+        let feed = batch(&world, entry);
+        lie(&mut world, feed);
+        assert_eq!(world.closes.len(), 1, "{what}");
+        assert!(world.wires.is_empty());
+        world.run_for(MOMENT_MS);
+        assert_eq!(world.hosts[0].up().map.summary(), before, "{what}");
+    }
+}
+
+#[test]
+fn gaps_and_batches_that_run_backwards_end_the_connection() {
+    for (from, to) in [(50, 60), (1, 0)] {
+        let mut world = honest_pair();
+        let feed = Feed::Batch(Batch {
+            lane: Lane::Own,
+            from,
+            to,
+            entries: vec![entry(0, 1, 1 << 16, 1, 3)],
+        });
+        lie(&mut world, feed);
+        assert_eq!(world.closes.len(), 1, "({from}, {to}]");
+    }
+}
+
+#[test]
+fn acknowledging_what_was_not_sent_ends_the_connection() {
+    let mut world = honest_pair();
+    let incarnation = world.hosts[0].up().replica.incarnation();
+    let positions = Positions { own: 99, relay: 0 };
+    let ack = Ack {
+        cursor: Some(Cursor {
+            incarnation,
+            positions,
+        }),
+        credit: 0,
+    };
+    lie(&mut world, Feed::Ack(ack));
+    assert_eq!(world.closes.len(), 1);
+    assert_eq!(world.counts(0).acknowledged, 1);
+}
+
+#[test]
+fn a_value_over_the_limit_that_was_told_ends_the_connection() {
+    let mut world = stage(&[
+        crate::sync::options::ReplicaOptions {
+            value_bytes_max: 100,
+            ..options()
+        },
+        options(),
+    ]);
+    world.line();
+    let feed = batch(&world, entry(0, 1, 1 << 16, 1, 101));
+    lie(&mut world, feed);
+    assert_eq!(world.closes.len(), 1);
+}
+
+#[test]
+fn more_than_was_granted_ends_the_connection() {
+    let mut world = honest_pair();
+    world.commit_ms = 1_000_000;
+    let mut told = 0;
+    while world.closes.is_empty() {
+        let feed = batch(&world, entry(0, 1, 1 << 16, 1, 200_000));
+        told += feed.cost();
+        assert!(
+            told < 3 * WINDOW_COST,
+            "nothing bounds what waits to be committed"
+        );
+        lie(&mut world, feed);
+    }
+    assert!(told > WINDOW_COST, "what was granted may be sent");
+}
+
+#[test]
+fn a_grant_without_end_is_taken_for_a_usual_one() {
+    let mut world = stage(&[options(), options()]);
+    world.line();
+    let ack = Ack {
+        cursor: Some(Cursor {
+            incarnation: world.hosts[0].up().replica.incarnation(),
+            positions: Positions::default(),
+        }),
+        credit: u64::MAX,
+    };
+    lie(&mut world, Feed::Ack(ack));
+    world.stall(1, 0, world.at + 60_000);
+    world.forget_what_was_said();
+    for number in 0..100 {
+        world.put(0, &format!("key-{number}"), &"v".repeat(200_000));
+    }
+    world.run_for(MOMENT_MS);
+    let out: u64 = world.said(0, 1).iter().map(Feed::cost).sum();
+    assert!(
+        out < 2 * WINDOW_COST,
+        "{out} bytes wait in memory for one peer"
+    );
+}
+
+#[test]
+fn hints_and_ends_and_refusals_of_any_kind_do_no_harm() {
+    let mut world = honest_pair();
+    let origin = world.hosts[0].up().replica.origin();
+    let all = DotRange {
+        origin,
+        first: 0,
+        last: u64::MAX,
+    };
+    let backwards = DotRange {
+        first: 9,
+        last: 1,
+        ..all
+    };
+    let end = End {
+        positions: Positions {
+            own: u64::MAX,
+            relay: u64::MAX,
+        },
+        summary: crate::store::entry::Summary::default(),
+        complete: true,
+    };
+    let nack = |retryable, lseq| Nack {
+        lane: Lane::Relay,
+        lseq,
+        code: RefusalCode::Other,
+        retryable,
+    };
+    for feed in [
+        Feed::Have(Have {
+            ranges: vec![backwards, all, all],
+        }),
+        Feed::Nack(nack(false, 0)),
+        Feed::Nack(nack(false, u64::MAX)),
+        Feed::Nack(nack(true, u64::MAX)),
+        Feed::End(end),
+    ] {
+        lie(&mut world, feed);
+        world.run_for(100);
+    }
+    world.put(0, "later", "value");
+    world.run_for(60_000);
+    // Whatever it was told, the next connection is with an honest peer.
+    world.cut(0, 1);
+    world.run_for(1_000);
+    world.stop(0, super::host::Stop::PowerCut);
+    world.open(0);
+    world.line();
+    world.run_for(10_000);
+    assert_eq!(world.get(1, "later").as_deref(), Some("value"));
+    world.check_convergence();
+}

@@ -1,0 +1,144 @@
+//! Entries that a peer refuses for good: listed, and in nobody's way.
+
+use super::host::{Stop, options};
+use super::stage::stage;
+use super::world::World;
+use crate::sync::options::ReplicaOptions;
+
+const LIMIT: u64 = 1_000;
+
+fn small() -> ReplicaOptions {
+    ReplicaOptions {
+        value_bytes_max: LIMIT,
+        ..options()
+    }
+}
+
+/// A node with a value that is too large for its peer, among others that are not.
+fn with_parked() -> World {
+    let mut world = stage(&[options(), small()]);
+    world.line();
+    world.put(0, "before", "1");
+    world.run_for(1_000);
+    world.put(0, "large", &"x".repeat(5_000));
+    world.run_for(1_000);
+    world.put(0, "behind", "2");
+    world.run_for(3_000);
+    world
+}
+
+fn counts(world: &World) -> (u64, u64, u64) {
+    let counts = world.counts(0);
+    (
+        counts.acknowledged,
+        counts.failed,
+        counts.queued + counts.in_flight,
+    )
+}
+
+#[test]
+fn a_value_over_the_peers_limit_is_listed_as_failed_and_blocks_nothing() {
+    let mut world = with_parked();
+    assert!(world.closes.is_empty(), "{:?}", world.closes);
+    assert_eq!(world.get(1, "behind").as_deref(), Some("2"));
+    assert_eq!(world.get(1, "large"), None);
+    assert_eq!(counts(&world), (2, 1, 0));
+    // It stays so, and costs nothing.
+    world.forget_what_was_said();
+    world.run_for(3_600_000);
+    assert_eq!(world.messages, 0);
+    assert_eq!(counts(&world), (2, 1, 0));
+}
+
+#[test]
+fn it_stays_listed_over_a_restart_and_a_reconnect() {
+    let mut world = with_parked();
+    for _ in 0..2 {
+        world.stop(0, Stop::PowerCut);
+        world.open(0);
+        assert_eq!(world.counts(0).failed, 1);
+        world.line();
+        assert_eq!(counts(&world), (2, 1, 0));
+    }
+}
+
+#[test]
+fn retry_failed_offers_it_again_and_lists_it_again() {
+    let mut world = with_parked();
+    assert_eq!(world.retry_failed(0), 1);
+    world.run_for(3_000);
+    assert!(world.closes.is_empty(), "{:?}", world.closes);
+    assert_eq!(counts(&world), (2, 1, 0), "the peer has not got larger");
+    // Also while the peer is away.
+    world.cut(0, 1);
+    assert_eq!(world.retry_failed(0), 1);
+    world.line();
+    assert_eq!(counts(&world), (2, 1, 0));
+    assert_eq!(world.get(1, "large"), None);
+}
+
+#[test]
+fn a_peer_that_takes_more_than_before_gets_it() {
+    for large in [5_000, 700_000] {
+        let mut world = stage(&[options(), small()]);
+        world.line();
+        world.put(0, "large", &"x".repeat(large));
+        world.run_for(1_000);
+        world.put(0, "behind", "2");
+        world.run_for(3_000);
+        assert_eq!(counts(&world), (1, 1, 0));
+        world.stop(1, Stop::Cleanly);
+        world.hosts[1].options = options();
+        world.open(1);
+        world.line();
+        world.retry_failed(0);
+        world.run_for(3_000);
+        assert_eq!(world.get(1, "large").map(|value| value.len()), Some(large));
+        assert_eq!(counts(&world), (2, 0, 0));
+        world.check_convergence();
+    }
+}
+
+#[test]
+fn once_it_is_replaced_by_less_everything_is_well() {
+    let mut world = with_parked();
+    world.put(0, "large", "small");
+    world.run_for(5_000);
+    assert_eq!(world.get(1, "large").as_deref(), Some("small"));
+    assert_eq!(counts(&world), (3, 0, 0));
+    assert!(world.peer(0, 1).in_sync && world.peer(1, 0).in_sync);
+    world.check_convergence();
+}
+
+#[test]
+fn a_parked_entry_of_another_author_is_nobodys_row_and_blocks_nothing() {
+    let mut world = stage(&[options(), options(), small()]);
+    world.line();
+    world.put(0, "large", &"x".repeat(5_000));
+    world.run_for(1_000);
+    world.put(0, "behind", "2");
+    world.run_for(3_000);
+    assert_eq!(world.get(2, "behind").as_deref(), Some("2"));
+    assert_eq!(world.get(2, "large"), None);
+    assert_eq!(world.counts(1).total(), 0);
+    world.put(0, "large", "small");
+    world.run_for(5_000);
+    assert_eq!(world.get(2, "large").as_deref(), Some("small"));
+    world.check_convergence();
+}
+
+#[test]
+fn more_refusals_than_are_remembered_do_not_take_for_ever() {
+    let mut world = stage(&[options(), small()]);
+    let large = "x".repeat(2_000);
+    let count = crate::store::record::PARKED_MAX + 100;
+    for number in 0..count {
+        world.put(0, &format!("large-{number:05}"), &large);
+    }
+    world.put(0, "last", "small");
+    world.run_for(1_000);
+    world.line();
+    world.run_for(3_000);
+    assert_eq!(world.get(1, "last").as_deref(), Some("small"));
+    assert_eq!(world.counts(0).failed, count as u64);
+}

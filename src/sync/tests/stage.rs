@@ -1,0 +1,139 @@
+//! What the named schedules share: small worlds, and words for what is asked of them.
+
+use super::host::{Host, options};
+use super::world::World;
+use crate::store::commit::Durability;
+use crate::sync::LinkId;
+use crate::sync::message::Feed;
+use crate::sync::options::ReplicaOptions;
+use crate::sync::outbox::OutboxCounts;
+use crate::sync::report::PeerProgress;
+
+/// How long everything takes that takes no waiting: well below every timeout.
+pub(super) const MOMENT_MS: u64 = 2_000;
+
+pub(super) fn manual() -> ReplicaOptions {
+    ReplicaOptions {
+        automatic: false,
+        ..options()
+    }
+}
+
+/// Hosts with these options, all connected or in a line.
+pub(super) fn stage(options: &[ReplicaOptions]) -> World {
+    let hosts = options
+        .iter()
+        .enumerate()
+        .map(|(place, options)| Host::new(&format!("node-{place}"), *options, Durability::Synced))
+        .collect();
+    let mut world = World::new(7, hosts);
+    world.log = Some(Vec::new());
+    world
+}
+
+impl World {
+    pub(super) fn line(&mut self) {
+        for host in 1..self.hosts.len() {
+            self.connect(host - 1, host, 5);
+        }
+        self.run_for(MOMENT_MS);
+    }
+
+    pub(super) fn mesh(&mut self) {
+        for a in 0..self.hosts.len() {
+            for b in a + 1..self.hosts.len() {
+                self.connect(a, b, 5);
+            }
+        }
+        self.run_for(MOMENT_MS);
+    }
+
+    pub(super) fn put(&mut self, host: usize, key: &str, value: &str) {
+        self.write(host, key.as_bytes(), Some(value.as_bytes()));
+    }
+
+    pub(super) fn put_many(&mut self, host: usize, prefix: &str, count: usize) {
+        for number in 0..count {
+            self.put(host, &format!("{prefix}-{number:05}"), "value");
+        }
+    }
+
+    pub(super) fn get(&self, host: usize, key: &str) -> Option<String> {
+        let stored = [b"\0", key.as_bytes()].concat();
+        let value = self.hosts[host].up().map.entry(&stored)?.value()?;
+        Some(String::from_utf8_lossy(value).into_owned())
+    }
+
+    pub(super) fn counts(&self, host: usize) -> OutboxCounts {
+        self.hosts[host].up().replica.report().counts
+    }
+
+    pub(super) fn peer(&self, host: usize, other: usize) -> PeerProgress {
+        let origin = self.hosts[other].up().replica.origin();
+        let report = self.hosts[host].up().replica.report();
+        let peers = report.peers.into_iter();
+        peers
+            .into_iter()
+            .find(|peer| peer.origin == origin)
+            .expect("they are connected")
+    }
+
+    pub(super) fn link(&self, host: usize, other: usize) -> LinkId {
+        let wire = &self.wires[self.wire_between(host, other).expect("they are connected")];
+        wire.ends.iter().find(|end| end.host == host).unwrap().link
+    }
+
+    /// What `from` said to `to` since this was last asked, and when.
+    pub(super) fn said_when(&mut self, from: usize, to: usize) -> Vec<(u64, Feed)> {
+        let log = self.log.as_mut().unwrap();
+        let mut asked = Vec::new();
+        for (at, speaker, listener, feed) in std::mem::take(log) {
+            if (speaker, listener) == (from, to) {
+                asked.push((at, feed));
+            } else {
+                log.push((at, speaker, listener, feed));
+            }
+        }
+        asked
+    }
+
+    /// What `from` said to `to` since this was last asked.
+    pub(super) fn said(&mut self, from: usize, to: usize) -> Vec<Feed> {
+        let said = self.said_when(from, to).into_iter();
+        said.map(|(_, feed)| feed).collect()
+    }
+
+    pub(super) fn forget_what_was_said(&mut self) {
+        self.log = Some(Vec::new());
+        (self.messages, self.entries) = (0, 0);
+    }
+
+    pub(super) fn retry_failed(&mut self, host: usize) -> u64 {
+        let now = self.now(host);
+        let running = self.hosts[host].up_mut();
+        let failed = running.replica.retry_failed(now, &running.map);
+        self.drain(host);
+        failed
+    }
+
+    /// Nothing reaches a host through a connection until then.
+    pub(super) fn stall(&mut self, to: usize, from: usize, until: u64) {
+        let wire = self.wire_between(to, from).expect("they are connected");
+        let ends = &mut self.wires[wire].ends;
+        ends.iter_mut()
+            .find(|end| end.host == to)
+            .unwrap()
+            .stalled_until = until;
+    }
+}
+
+/// Keys in batches, one for each time that they were sent.
+pub(super) fn keys_sent(said: &[Feed]) -> Vec<String> {
+    let keys = said.iter().flat_map(|feed| match feed {
+        Feed::Batch(batch) => batch.entries.iter().map(|entry| entry.key()).collect(),
+        Feed::Large(large) => vec![large.entry.key()],
+        _ => Vec::new(),
+    });
+    keys.map(|key| String::from_utf8_lossy(&key[1..]).into_owned())
+        .collect()
+}
