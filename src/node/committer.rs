@@ -37,6 +37,8 @@ pub(super) struct CommitThread {
     committer: Committer,
     /// Since when something is accepted that is not durable.
     behind_since: Option<MonotonicMs>,
+    /// Who waits for the group that is being committed.
+    under_way: Vec<Ticket>,
 }
 
 /// Starts the thread. It ends, and gives the outcome of closing the log, once the queue is closed and empty.
@@ -50,6 +52,7 @@ pub(super) fn start(
         shared: Arc::clone(shared),
         committer,
         behind_since: None,
+        under_way: Vec::new(),
     };
     std::thread::Builder::new()
         .name("softadastra-commit".into())
@@ -80,8 +83,15 @@ impl CommitThread {
                 "the committer failed and no more writes are accepted until the client is opened again: {text}"
             ),
         );
+        // Nobody can tell any more whether the group that was under way is on disk.
+        let unknown = outcome_unknown(failure.clone());
+        let under_way = self
+            .under_way
+            .drain(..)
+            .map(|ticket| (ticket, unknown.clone()));
+        tell_failures(&shared, under_way.collect());
         refuse_the_rest(&shared, &failure);
-        Ok(())
+        Err(StoreError::Panicked(text))
     }
 
     fn run_until_closed(&mut self) {
@@ -145,12 +155,15 @@ impl CommitThread {
 
     fn group(&mut self, requests: Vec<Request>) {
         let wall = self.shared.clock.wall();
+        self.under_way
+            .extend(requests.iter().filter_map(Request::ticket));
         let plan = self.committer.plan(requests, &self.shared.map.read(), wall);
         let outcome = self.committer.write(plan);
         match outcome {
             Ok(committed) => self.install(committed),
             Err(refused) => self.refused(*refused),
         }
+        self.under_way.clear();
     }
 
     fn install(&mut self, mut committed: Committed) {

@@ -190,6 +190,8 @@ pub(super) async fn connect(
         Ok(Ok(Ok(()))) => Ok(()),
         Ok(Ok(Err(refusal))) => Err(refused(&refusal, host, port)),
         Ok(Err(_)) | Err(_) => {
+            // Who was told that it timed out must not find it connected later.
+            shared.drive(|machine, now, map| machine.disconnect(target, now, map));
             Err(
                 Failure::new(ErrorCode::Transport, "timed_out", "connection timed out")
                     .about(format!("{host}:{port}"))

@@ -15,6 +15,7 @@ use super::view::page;
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::Stamp;
+use crate::wal::storage::Storage;
 use crate::wal::storage_memory::MemoryStorage;
 
 const NAME: &str = "a.wal";
@@ -36,8 +37,8 @@ fn reopen(disk: &MemoryStorage, durability: Durability, round: u8) -> (Committer
     (opened.committer, opened.map)
 }
 
-fn commit(committer: &mut Committer, map: &mut EntryMap, requests: Vec<Request>) -> Vec<Receipt> {
-    let mut committed = committer.commit(requests, map, WALL).unwrap();
+fn commit(writer: &mut Committer, map: &mut EntryMap, requests: Vec<Request>) -> Vec<Receipt> {
+    let mut committed = writer.commit(requests, map, WALL).unwrap();
     while !install_some(&mut committed, map).is_empty() {}
     assert_eq!(map.summary(), map.recount());
     committed.receipts
@@ -243,7 +244,6 @@ fn a_folder_without_its_lease_opens_as_another_author() {
         }],
     );
     committer.close().unwrap();
-    use crate::wal::storage::Storage;
     disk.remove("a.wal.lease").unwrap();
     let copied = Seeds {
         origin: Origin([7; 16]),
