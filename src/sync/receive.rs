@@ -3,10 +3,11 @@
 
 use super::link::{Link, LinkId, Rewound};
 use super::message::{Ack, Batch, Cursor, Feed, Nack, Positions, RefusalCode};
-use super::options::WINDOW_COST;
+use super::options::{BATCH_COST, WINDOW_COST};
 use super::replica::{Farewell, Output, Replica};
 use crate::core::clock::Now;
 use crate::core::identity::Origin;
+use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::Namespace;
 use crate::store::ledger::FeedPosition;
 use crate::store::map::EntryMap;
@@ -15,8 +16,11 @@ use crate::store::operation::{Received, Request};
 /// Sequences beyond this are malformed: no node writes that often, and counting on from there must not end.
 const SEQUENCE_MAX: u64 = 1 << 62;
 
-/// By how much a peer may exceed its credit: it may begin a batch or a chunk as long as any is left.
-const OVERDRAFT: u64 = 1 << 20;
+/// What a peer may send beyond its credit: the message that uses it up, which costs at most a batch and the
+/// entry that fills it.
+const OVERDRAFT_COST: u64 = 2 * BATCH_COST + 2 * CHUNK_BYTES_MAX as u64;
+
+const OVERDRAWN: &str = "more than was granted";
 
 impl Replica {
     /// A peer said something. `charged` says that its cost was told before, with [`Self::charged`].
@@ -27,15 +31,8 @@ impl Replica {
         if !charged {
             link.receiving.consumed += feed.cost();
         }
-        if link.receiving.consumed > link.receiving.granted + OVERDRAFT {
-            self.outputs.push_back(Output::Close(
-                id,
-                Farewell::Breach("more than the credit that was given"),
-            ));
-            self.links.insert(id, link);
-            return;
-        }
         let verdict = match feed {
+            _ if is_overdrawn(&link) => Err(OVERDRAWN),
             Feed::Batch(batch) => {
                 link.active_at = now.monotonic;
                 self.batch(id, &mut link, batch)
@@ -69,7 +66,12 @@ impl Replica {
     pub fn charged(&mut self, id: LinkId, cost: u64) {
         if let Some(link) = self.links.get_mut(&id) {
             link.receiving.consumed += cost;
-            if link.receiving.consumed + WINDOW_COST > link.receiving.granted + WINDOW_COST / 4 {
+            if is_overdrawn(link) {
+                self.outputs
+                    .push_back(Output::Close(id, Farewell::Breach(OVERDRAWN)));
+            } else if link.receiving.consumed + WINDOW_COST
+                > link.receiving.granted + WINDOW_COST / 4
+            {
                 let ack = acknowledgement(link);
                 self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
             }
@@ -188,7 +190,9 @@ impl Replica {
         now: Now,
         map: &EntryMap,
     ) -> Result<(), &'static str> {
-        link.sending.credit = link.sending.credit.max(ack.credit);
+        // No peer of this version grants more, and one that did would have the whole feed wait in memory.
+        let grant = ack.credit.min(link.sending.spent + WINDOW_COST);
+        link.sending.credit = link.sending.credit.max(grant);
         if !link.sending.started {
             link.sending.started = true;
             let known = ack
@@ -292,6 +296,11 @@ impl Replica {
             self.park(link.origin, nack.lseq, nack.code as u8, map, now.monotonic);
         }
     }
+}
+
+/// Whether a peer has sent more than it was granted and one message.
+fn is_overdrawn(link: &Link) -> bool {
+    link.receiving.consumed > link.receiving.granted + OVERDRAFT_COST
 }
 
 /// What moves the cursor to what is pending, with the entries that it takes.
