@@ -2,15 +2,18 @@
 
 const { valueFrom } = require('./value.js');
 
-/** A change as the addon reports it, as what listeners and watches get. Shared by all of them, so frozen. */
-function changeOf({ key, kind, value, version, local, nodeId }) {
+/**
+ * A change as the addon of `ownNodeId` reports it, as what listeners and watches get. Shared by all of them,
+ * so frozen.
+ */
+function changeOf({ key, kind, value, version, local, nodeId }, ownNodeId) {
   return Object.freeze({
     key,
     kind,
     value: value === undefined || value === null ? undefined : valueFrom(value),
     version,
     local,
-    nodeId,
+    nodeId: local ? ownNodeId : nodeId,
   });
 }
 

@@ -189,7 +189,10 @@ class Client {
   }
 
   retryFailed() {
-    return this.#ask((node) => node.retryFailed());
+    return this.#ask(
+      (node) => node.retryFailed(),
+      (count) => count,
+    );
   }
 
   startSync(intervalMs) {

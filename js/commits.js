@@ -15,6 +15,8 @@ const STATUS_SPAN = 4;
 
 /** A power of two, so that a ticket finds its place with a mask. */
 const CAPACITY = 1024;
+/** A burst that is longer than this does not wait for its own end before the committer begins with it. */
+const WAKE_EVERY = 2048;
 /** How long to wait for room that was taken by others than our own writes, of which no commit tells us. */
 const ROOM_RETRY_MS = 5;
 
@@ -39,12 +41,12 @@ class Commits {
   #waitingFrom = 0;
   #askingForRoom = false;
   #idleCallbacks = [];
-  #waking = false;
+  #unwoken = 0;
   #wake;
   // The addon knows us for as long as the node is open, so we may not keep the node alive in turn: a client
-  // that nobody holds any more has to close. Only waiting writes hold it, until the addon has them.
+  // that nobody holds any more has to close. Only writes that still need an answer hold it.
   #node;
-  // biome-ignore lint/correctness/noUnusedPrivateClassMembers: it is there to be held, not to be read
+  // There to be held, not to be read.
   #heldNode;
 
   /** `refusal(code, operation)`: the failure that a negative code stands for; it must not hold the node. */
@@ -54,7 +56,7 @@ class Commits {
     this.#node = new WeakRef(node);
     this.#refusal = refusal;
     this.#wake = () => {
-      this.#waking = false;
+      this.#unwoken = 0;
       hot.wake();
     };
   }
@@ -114,7 +116,6 @@ class Commits {
     for (const { resolve } of this.#waiting.slice(this.#waitingFrom)) resolve(Result.err(error));
     this.#waiting = [];
     this.#waitingFrom = 0;
-    this.#heldNode = undefined;
     this.#reportIdle();
   }
 
@@ -143,11 +144,11 @@ class Commits {
     this.#resolvers[place] = resolve;
     this.#kinds[place] = kind;
     this.#last = ticket;
-    if (!this.#waking) {
-      this.#waking = true;
-      // After this turn of the event loop: a burst of writes wakes the committer once.
-      process.nextTick(this.#wake);
-    }
+    this.#heldNode ??= this.#node.deref();
+    this.#unwoken += 1;
+    // When this turn of the event loop is over: a burst of writes wakes the committer once.
+    if (this.#unwoken === 1) process.nextTick(this.#wake);
+    else if (this.#unwoken % WAKE_EVERY === 0) this.#hot.wake();
   }
 
   #grow() {
@@ -163,7 +164,7 @@ class Commits {
   }
 
   #wait(operation) {
-    this.#heldNode = this.#node.deref();
+    this.#heldNode ??= this.#node.deref();
     const promise = new Promise((resolve) => this.#waiting.push({ ...operation, resolve }));
     this.#askForRoom();
     return promise;
@@ -184,8 +185,7 @@ class Commits {
       this.#waiting = this.#waiting.slice(this.#waitingFrom);
       this.#waitingFrom = 0;
     }
-    if (this.#waiting.length === 0) this.#heldNode = undefined;
-    else this.#askForRoom();
+    if (this.#waiting.length > 0) this.#askForRoom();
   }
 
   // With own writes under way their commit makes room and calls us; otherwise we have to look again.
@@ -205,6 +205,7 @@ class Commits {
 
   #reportIdle() {
     if (!this.#isIdle()) return;
+    this.#heldNode = undefined;
     for (const callback of this.#idleCallbacks.splice(0)) callback();
   }
 }

@@ -41,15 +41,15 @@ class Events {
     return this.#watches.size > 0 || this.#listeners.get('change').size > 0;
   }
 
-  /** What the addon reports. */
-  handle({ type, ...event }) {
-    if (type === 'change') this.#changes(event.changes);
+  /** What the addon of node `nodeId` reports. */
+  handle({ type, ...event }, nodeId) {
+    if (type === 'change') this.#changes(event.changes, nodeId);
     else if (type === 'error') this.#emit('error', errorOf(event.error));
     else this.#emit(type, Object.freeze(event));
   }
 
-  #changes(reported) {
-    for (const change of reported.map(changeOf)) {
+  #changes(reported, nodeId) {
+    for (const change of reported.map((one) => changeOf(one, nodeId))) {
       this.#emit('change', change);
       for (const watch of this.#watches) watch.add(change);
     }

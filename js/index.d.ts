@@ -248,7 +248,7 @@ export declare class ClientOptions {
   ackPolicy: 'any' | 'all' | number;
   /** Accepted for compatibility: acknowledgements are always required. */
   requireAck: boolean;
-  /** Above 0, writes are sent as they commit and what is due is looked for at this interval. Default 0: ticks. */
+  /** Above 0, writes are sent as they commit; the number itself does not matter yet. Default 0: ticks. */
   syncIntervalMs: number;
   /** Most operations that one tick hands over. Default 1024. */
   batchSize: number;
@@ -261,15 +261,7 @@ export declare class ClientOptions {
 }
 
 /** What a peer is to this node at the moment. */
-export type PeerState =
-  | 'available'
-  | 'connecting'
-  | 'connected'
-  | 'disconnected'
-  | 'stale'
-  | 'expired'
-  | 'faulted'
-  | 'unknown';
+export type PeerState = 'available' | 'connected' | 'stale' | 'expired' | 'faulted' | 'unknown';
 
 /** Another node and where it listens. Where a Peer is taken, any object with its first three fields will do. */
 export declare class Peer {
@@ -320,16 +312,17 @@ export declare class NodeInfo {
   hasCapability(name: string): boolean;
 }
 
-/** How far this node and one peer are with each other. */
+/** How far one connected peer is with the writes of this node. */
 export interface PeerProgress {
   readonly nodeId: string;
-  readonly connected: boolean;
+  /** Whether what it acknowledges is on its disk. A node without a log acknowledges what is in its memory. */
+  readonly durable: boolean;
   /** Whether both were last known to hold the same data. */
   readonly inSync: boolean;
-  /** When it was last heard of, in milliseconds since 1970; `undefined` if never. */
-  readonly lastSeenMs?: number | undefined;
-  /** Positions in this node's feed. */
-  readonly [position: string]: unknown;
+  /** How far in this node's feed it was sent. */
+  readonly sentSequence: number;
+  /** How far in this node's feed it has acknowledged. */
+  readonly acknowledgedSequence: number;
 }
 
 /** What waits, what is under way and what has arrived. Delivered work stays counted until it is pruned. */
@@ -482,6 +475,13 @@ export interface PeerEvent {
   readonly state: PeerState;
 }
 
+/** Something about the identity of this node was noticed when it opened. */
+export type IdentityEvent =
+  /** The log is a copy, or was restored: the node goes on as a new author, so that no write is hidden. */
+  | { readonly kind: 'copy_noticed' }
+  /** The log was last opened under another node id. */
+  | { readonly kind: 'renamed'; readonly from: string };
+
 /** What listeners get, by event. */
 export interface ClientEvents {
   /** A key changed, by this node or by a peer; after it is durable here, where writes are. */
@@ -490,8 +490,8 @@ export interface ClientEvents {
   conflict: (conflict: unknown) => void;
   /** A connection came or went. */
   peer: (event: PeerEvent) => void;
-  /** The identity of this node or of a peer is not what it was. */
-  identity: (event: Readonly<Record<string, unknown>>) => void;
+  /** The log is a copy, or was opened under another node id before. */
+  identity: (event: IdentityEvent) => void;
   /** Something failed in the background, or a listener did. */
   error: (error: SoftadastraError) => void;
 }
@@ -570,11 +570,11 @@ export declare class Client {
    * Works without a transport and without peers: then everything stays queued. Receiving needs no tick.
    */
   tick(options?: boolean | { prune?: boolean | undefined }): Promise<Result<TickResult>>;
-  /** Queues failed work again, with all its attempts. */
-  retryFailed(): Promise<Result<void>>;
+  /** Queues failed work again, with all its attempts. Gives how many operations that were. */
+  retryFailed(): Promise<Result<number>>;
   /**
-   * From now on writes are sent as they commit, and what is due is looked for every `intervalMs`, from 1.
-   * Without an argument the option `syncIntervalMs` counts, or else a second.
+   * From now on writes are sent as they commit. The engine wakes up by itself when a retry is due: in this
+   * version only that the interval is above 0 matters.
    */
   startSync(intervalMs?: number): Promise<Result<void>>;
   /** Back to ticks. Ok if it was not started. */

@@ -109,16 +109,16 @@ const RULES = Object.freeze({
 });
 
 /** `transportPort` as one reads it in a sentence: "transport port". */
-const spoken = (name) => name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+const spoken = (name) =>
+  name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`).replace('wal', 'WAL');
 
 const refuse = (message, name) => ({ failure: invalidArgument('invalid_option', message, name) });
 
 function checkWalPath({ enableWal, walPath }) {
-  if (!enableWal) return undefined;
-  const wrong =
-    typeof walPath !== 'string' ? 'path must be a string' : walPath === '' ? 'path is empty' : undefined;
-  const reason = wrong ?? (text(walPath) === undefined ? undefined : `path ${text(walPath)}`);
-  return reason === undefined ? undefined : refuse(`invalid WAL path: ${reason}`, 'walPath');
+  const refuseWith = (reason) => refuse(`invalid WAL path: path ${reason}`, 'walPath');
+  const wrong = text(walPath);
+  if (wrong !== undefined) return refuseWith(wrong);
+  return enableWal && walPath === '' ? refuseWith('is empty') : undefined;
 }
 
 /**

@@ -25,9 +25,9 @@ class Session {
       // It holds on to both callbacks, which therefore may not hold the node or the Client.
       let commits;
       const outcome = await addon.open(
-        { ...options },
+        { ...options, ackPolicy: `${options.ackPolicy}` },
         (highest, results, failures) => commits.settle(highest, results, failures),
-        (event) => events.handle(event),
+        (event) => events.handle(event, options.nodeId),
       );
       if (!outcome.ok) return { failure: outcome.error };
       const node = outcome.value;

@@ -20,7 +20,7 @@ const folded = (name) => name.replaceAll(/[_-]/g, '').toLowerCase();
 /** The known name that was probably meant by an unknown one, or `undefined` if none is near. */
 function nearest(unknown, names) {
   const wanted = folded(unknown);
-  const limit = Math.min(3, Math.floor(wanted.length / 3));
+  const limit = Math.min(3, Math.ceil(wanted.length / 3));
   let best;
   let bestDistance = limit + 1;
   for (const name of names) {

@@ -1,5 +1,6 @@
-// Leaves in dist/ the SDK and the package of every platform whose addon is here. With --release, as it is
-// published: all platforms have to be here, and the SDK brings the one that fits from the registry.
+// Leaves in dist/, or in the folder that --to names, the SDK and the package of every platform whose addon is
+// here. With --release, as it is published: all platforms have to be here, and the SDK brings the one that
+// fits from the registry.
 import {
   copyFileSync,
   cpSync,
@@ -13,12 +14,15 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { parseArgs } from 'node:util';
 import { build } from './build.js';
 import { must } from './run.js';
 import { root } from './sources.js';
 
-const isRelease = process.argv.includes('--release');
-const dist = path.join(root, 'dist');
+const { release: isRelease, to } = parseArgs({
+  options: { release: { type: 'boolean', default: false }, to: { type: 'string', default: 'dist' } },
+}).values;
+const dist = path.resolve(root, to);
 const stage = mkdtempSync(path.join(tmpdir(), 'softadastra-package-'));
 
 const readJson = (...where) => JSON.parse(readFileSync(path.join(root, ...where), 'utf8'));

@@ -13,5 +13,6 @@ pub mod sync;
 pub mod transport;
 pub mod wal;
 
-#[cfg(feature = "node-api")]
+// A test binary has no host to export to.
+#[cfg(all(feature = "node-api", not(test)))]
 mod bindings;

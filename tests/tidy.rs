@@ -1,5 +1,11 @@
 //! The order of the layers, the size of files, and documents that keep up with the code.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails where it breaks"
+)]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -41,7 +41,7 @@ impl<T: Arguments> Channel<T> {
         let mut raw = ptr::null_mut();
         // SAFETY: names and out-pointers are valid; the callback is of the type that the values are of.
         let status = unsafe {
-            sys::napi_create_string_utf8(env, c"softadastra".as_ptr(), 11, &mut name);
+            sys::napi_create_string_utf8(env, c"softadastra".as_ptr(), 11, &raw mut name);
             sys::napi_create_threadsafe_function(
                 env,
                 function,
@@ -53,7 +53,7 @@ impl<T: Arguments> Channel<T> {
                 None,
                 ptr::null_mut(),
                 Some(deliver::<T>),
-                &mut raw,
+                &raw mut raw,
             )
         };
         if status != sys::Status::napi_ok {
@@ -136,7 +136,7 @@ unsafe extern "C" fn deliver<T: Arguments>(
         let mut undefined = ptr::null_mut();
         // SAFETY: the arguments were made in this environment a moment ago.
         unsafe {
-            sys::napi_get_undefined(env, &mut undefined);
+            sys::napi_get_undefined(env, &raw mut undefined);
             sys::napi_call_function(
                 env,
                 undefined,

@@ -14,58 +14,10 @@ use napi::sys;
 
 use super::channel::Channel;
 use super::listener::{Event, Pending, Settled};
-use super::text::{TextError, bytes_of, value_of, with_text};
-use crate::core::limits::KEY_BYTES_MAX;
-use crate::node::queue::NotQueued;
+use super::refused::Refused;
+use super::text::{value_of, with_stored_key, with_text};
+use super::write_arguments::put_operation;
 use crate::node::{Node, Operation};
-use crate::store::entry::Namespace;
-use crate::store::error::StoreError;
-
-/// Why a call did nothing, as JavaScript sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(i32)]
-enum Refused {
-    NotOpen = -1,
-    KeyEmpty = -2,
-    KeyTooLong = -3,
-    ValueTooLarge = -4,
-    NoRoomNow = -5,
-    Poisoned = -6,
-    WrongType = -7,
-    LoneSurrogate = -8,
-    BatchTooLarge = -9,
-    Internal = -10,
-}
-
-impl From<TextError> for Refused {
-    fn from(error: TextError) -> Self {
-        match error {
-            TextError::NotText => Self::WrongType,
-            TextError::Malformed => Self::LoneSurrogate,
-        }
-    }
-}
-
-impl From<StoreError> for Refused {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::KeyEmpty => Self::KeyEmpty,
-            StoreError::KeyTooLong { .. } => Self::KeyTooLong,
-            StoreError::ValueTooLarge { .. } => Self::ValueTooLarge,
-            StoreError::BatchTooLarge { .. } => Self::BatchTooLarge,
-            _ => Self::Internal,
-        }
-    }
-}
-
-impl From<NotQueued> for Refused {
-    fn from(why: NotQueued) -> Self {
-        match why {
-            NotQueued::Closed => Self::NotOpen,
-            NotQueued::Full => Self::NoRoomNow,
-        }
-    }
-}
 
 /// Values up to this size are copied out of the store before JavaScript's memory is asked for, so that its
 /// garbage collector never runs under the store's lock.
@@ -113,7 +65,7 @@ impl Hot {
     pub(super) unsafe fn functions(self: &Arc<Self>, env: sys::napi_env) -> sys::napi_value {
         let mut object = ptr::null_mut();
         // SAFETY: the out-pointer is valid.
-        unsafe { sys::napi_create_object(env, &mut object) };
+        unsafe { sys::napi_create_object(env, &raw mut object) };
         let callbacks: [(&std::ffi::CStr, Callback); 7] = [
             (c"put", put),
             (c"remove", remove),
@@ -135,7 +87,7 @@ impl Hot {
                     length,
                     Some(callback),
                     data,
-                    &mut function,
+                    &raw mut function,
                 );
                 sys::napi_add_finalizer(
                     env,
@@ -177,6 +129,26 @@ impl Hot {
         }
     }
 
+    /// JavaScript holds the node no longer. Does nothing to one that ended already.
+    ///
+    /// # Safety
+    /// As for [`Self::unhook`].
+    pub(super) unsafe fn forgotten(self: &Arc<Self>, env: sys::napi_env) {
+        if self.hooked.load(Ordering::Acquire) {
+            // SAFETY: as the caller promises.
+            unsafe { self.unhook(env) };
+            self.end();
+        }
+    }
+
+    /// Nothing is told any more, and the log is let go.
+    fn end(&self) {
+        self.is_open.store(false, Ordering::Release);
+        self.commits.close();
+        self.events.close();
+        self.node.abandon();
+    }
+
     fn check(&self) -> Result<(), Refused> {
         if self.is_open.load(Ordering::Acquire) {
             Ok(())
@@ -194,7 +166,7 @@ impl Hot {
         }
     }
 
-    fn check_value(&self, value: &[u8]) -> Result<(), Refused> {
+    pub(super) fn check_value(&self, value: &[u8]) -> Result<(), Refused> {
         if value.len() > self.node.value_bytes_max() {
             Err(Refused::ValueTooLarge)
         } else {
@@ -217,10 +189,7 @@ unsafe extern "C" fn end(data: *mut c_void) {
     // SAFETY: the pointer is the reference that `hook` gave away; the hook runs once.
     let hot = unsafe { Arc::from_raw(data.cast::<Hot>().cast_const()) };
     hot.hooked.store(false, Ordering::Release);
-    hot.is_open.store(false, Ordering::Release);
-    hot.commits.close();
-    hot.events.close();
-    hot.node.abandon();
+    hot.end();
 }
 
 unsafe extern "C" fn forget(_env: sys::napi_env, data: *mut c_void, _hint: *mut c_void) {
@@ -242,10 +211,10 @@ unsafe fn call<const N: usize>(
         sys::napi_get_cb_info(
             env,
             info,
-            &mut count,
+            &raw mut count,
             arguments.as_mut_ptr(),
             ptr::null_mut(),
-            &mut data,
+            &raw mut data,
         );
     }
     // SAFETY: the function that is called holds the reference that its data points to.
@@ -256,7 +225,7 @@ unsafe fn call<const N: usize>(
         Err(refused) => {
             let mut value = ptr::null_mut();
             // SAFETY: the out-pointer is valid.
-            unsafe { sys::napi_create_int32(env, refused as i32, &mut value) };
+            unsafe { sys::napi_create_int32(env, refused as i32, &raw mut value) };
             value
         }
     }
@@ -269,44 +238,8 @@ unsafe fn call<const N: usize>(
 unsafe fn number(env: sys::napi_env, number: u64) -> sys::napi_value {
     let mut value = ptr::null_mut();
     // SAFETY: the out-pointer is valid.
-    unsafe { sys::napi_create_double(env, number as f64, &mut value) };
+    unsafe { sys::napi_create_double(env, number as f64, &raw mut value) };
     value
-}
-
-/// Reads a value to write: text, or bytes.
-unsafe fn with_value<R>(
-    env: sys::napi_env,
-    value: sys::napi_value,
-    read: impl FnOnce(&[u8], bool) -> R,
-) -> Result<R, Refused> {
-    let mut kind = 0;
-    // SAFETY: the out-pointer is valid.
-    unsafe { sys::napi_typeof(env, value, &mut kind) };
-    if kind == sys::ValueType::napi_string {
-        // SAFETY: as for this function.
-        return Ok(unsafe { with_text(env, value, |text| read(text, text.is_ascii())) }?);
-    }
-    // SAFETY: no JavaScript runs before the bytes were read.
-    unsafe { bytes_of(env, value) }
-        .map(|bytes| read(bytes, false))
-        .ok_or(Refused::WrongType)
-}
-
-unsafe fn put_operation(
-    env: sys::napi_env,
-    hot: &Hot,
-    key: sys::napi_value,
-    value: sys::napi_value,
-) -> Result<Operation, Refused> {
-    // SAFETY: the values belong to the call that is under way, as for this function.
-    unsafe {
-        with_text(env, key, |key| {
-            with_value(env, value, |value, ascii| {
-                hot.check_value(value)?;
-                Operation::put(key, value, ascii).map_err(Refused::from)
-            })
-        })??
-    }
 }
 
 unsafe extern "C" fn put(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
@@ -340,17 +273,18 @@ unsafe extern "C" fn batch(env: sys::napi_env, info: sys::napi_callback_info) ->
         call(env, info, |hot, [keys, values]| {
             hot.check_write()?;
             let mut length = 0;
-            if sys::napi_get_array_length(env, keys, &mut length) != sys::Status::napi_ok {
+            if sys::napi_get_array_length(env, keys, &raw mut length) != sys::Status::napi_ok {
                 return Err(Refused::WrongType);
             }
             let mut operations = Vec::new();
             for place in 0..length {
                 let (mut key, mut value, mut kind) = (ptr::null_mut(), ptr::null_mut(), 0);
-                sys::napi_get_element(env, keys, place, &mut key);
-                if sys::napi_get_element(env, values, place, &mut value) != sys::Status::napi_ok {
+                sys::napi_get_element(env, keys, place, &raw mut key);
+                if sys::napi_get_element(env, values, place, &raw mut value) != sys::Status::napi_ok
+                {
                     return Err(Refused::WrongType);
                 }
-                sys::napi_typeof(env, value, &mut kind);
+                sys::napi_typeof(env, value, &raw mut kind);
                 operations.push(if kind == sys::ValueType::napi_null {
                     with_text(env, key, Operation::remove)??
                 } else {
@@ -365,34 +299,12 @@ unsafe extern "C" fn batch(env: sys::napi_env, info: sys::napi_callback_info) ->
     }
 }
 
-/// Runs `read` with a key as it is stored.
-unsafe fn with_key<R>(
-    env: sys::napi_env,
-    key: sys::napi_value,
-    read: impl FnOnce(&[u8]) -> R,
-) -> Result<R, Refused> {
-    let mut stored = [Namespace::User as u8; 1 + KEY_BYTES_MAX];
-    // SAFETY: as for this function.
-    let outcome = unsafe {
-        with_text(env, key, |key| {
-            crate::store::operation::check_key(key)?;
-            let place = stored
-                .get_mut(1..=key.len())
-                .ok_or(StoreError::KeyTooLong { bytes: key.len() })?;
-            place.copy_from_slice(key);
-            Ok::<_, StoreError>(key.len())
-        })
-    };
-    let length = outcome??;
-    Ok(read(stored.get(..=length).unwrap_or_default()))
-}
-
 unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {
         call(env, info, |hot, [key]| {
             hot.check()?;
-            with_key(env, key, |key| {
+            let found = with_stored_key(env, key, |key| {
                 COPY.with_borrow_mut(|copy| {
                     let found = hot.node.read(key, |value, ascii| {
                         if value.len() > COPIED_BYTES_MAX {
@@ -404,13 +316,13 @@ unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> s
                         None
                     });
                     match (found, copy.split_first()) {
-                        (None, _) => ptr::null_mut(),
                         (Some(Some(value)), _) => value,
                         (Some(None), Some((ascii, value))) => value_of(env, value, *ascii == 1),
-                        (Some(None), None) => ptr::null_mut(),
+                        (None, _) | (Some(None), None) => ptr::null_mut(),
                     }
                 })
-            })
+            });
+            Ok(found??)
         })
     }
 }
@@ -422,11 +334,13 @@ unsafe extern "C" fn contains(
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {
         call(env, info, |hot, [key]| {
-            let held = hot
-                .check()
-                .and_then(|()| with_key(env, key, |key| hot.node.read(key, |_, _| ())));
+            let held = hot.check().and_then(|()| {
+                Ok(with_stored_key(env, key, |key| {
+                    hot.node.read(key, |_, _| ())
+                })??)
+            });
             let mut value = ptr::null_mut();
-            sys::napi_get_boolean(env, matches!(held, Ok(Some(()))), &mut value);
+            sys::napi_get_boolean(env, matches!(held, Ok(Some(()))), &raw mut value);
             Ok(value)
         })
     }

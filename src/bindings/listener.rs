@@ -1,5 +1,6 @@
 //! What the node tells, on its way to JavaScript.
 
+use std::ffi::c_void;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +11,7 @@ use napi::{Env, sys};
 use super::channel::{Arguments, Channel};
 use super::failure::NativeFailure;
 use super::text::{key_of, value_of};
-use crate::node::machine::PeerEvent;
+use crate::node::conversation::PeerEvent;
 use crate::node::{Change, Failure, IdentityEvent, NodeEvents, Receipt};
 
 /// What [`Settled`] needs to know on JavaScript's thread to let the process end when nothing is pending.
@@ -71,11 +72,11 @@ impl Arguments for Settled {
         // SAFETY: `env` is the environment of the call; buffers are as long as is said.
         unsafe {
             let mut highest = ptr::null_mut();
-            sys::napi_create_double(env, number(self.highest), &mut highest);
+            sys::napi_create_double(env, number(self.highest), &raw mut highest);
             let (mut data, mut buffer, mut results) =
                 (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
             let bytes = std::mem::size_of_val(numbers.as_slice());
-            if sys::napi_create_arraybuffer(env, bytes, &mut data, &mut buffer)
+            if sys::napi_create_arraybuffer(env, bytes, &raw mut data, &raw mut buffer)
                 != sys::Status::napi_ok
             {
                 return Vec::new();
@@ -84,7 +85,7 @@ impl Arguments for Settled {
                 ptr::copy_nonoverlapping(numbers.as_ptr(), data.cast::<f64>(), numbers.len());
             }
             let kind = sys::TypedarrayType::float64_array;
-            sys::napi_create_typedarray(env, kind, numbers.len(), buffer, 0, &mut results);
+            sys::napi_create_typedarray(env, kind, numbers.len(), buffer, 0, &raw mut results);
             vec![highest, results, failures_value(env, self.failures)]
         }
     }
@@ -95,10 +96,10 @@ unsafe fn failures_value(env: sys::napi_env, failures: Vec<(u64, Failure)>) -> s
     // SAFETY: `env` is the environment of the call, as the caller promises.
     unsafe {
         if failures.is_empty() {
-            sys::napi_get_null(env, &mut array);
+            sys::napi_get_null(env, &raw mut array);
             return array;
         }
-        sys::napi_create_array_with_length(env, failures.len(), &mut array);
+        sys::napi_create_array_with_length(env, failures.len(), &raw mut array);
         for (place, (ticket, failure)) in failures.into_iter().enumerate() {
             let entry = || {
                 let mut entry = Object::new(&Env::from_raw(env))?;
@@ -233,4 +234,42 @@ impl NodeEvents for Listener {
     fn failed(&self, failure: Failure) {
         self.events.send(Event::Failed(failure));
     }
+}
+
+/// The channels of a node that is being opened: until the node takes over, they end with their environment.
+pub(super) struct Opening {
+    pub(super) commits: Arc<Channel<Settled>>,
+    pub(super) events: Arc<Channel<Event>>,
+}
+
+impl Opening {
+    /// The channels are closed when the environment goes away: a worker may be terminated while it opens.
+    ///
+    /// # Safety
+    /// `env` belongs to the call that is under way.
+    pub(super) unsafe fn hook(self: &Arc<Self>, env: sys::napi_env) {
+        let data = Arc::into_raw(Arc::clone(self)).cast::<c_void>().cast_mut();
+        // SAFETY: the data is a reference of its own, given back by the hook or by `unhook`.
+        unsafe { sys::napi_add_env_cleanup_hook(env, Some(end), data) };
+    }
+
+    /// The node takes over. Called once.
+    ///
+    /// # Safety
+    /// `env` is the environment that was given to [`Self::hook`], and this is its thread.
+    pub(super) unsafe fn unhook(self: &Arc<Self>, env: sys::napi_env) {
+        let data = Arc::as_ptr(self).cast::<c_void>().cast_mut();
+        // SAFETY: the environment lives, so the hook did not run; its reference is given back.
+        unsafe {
+            sys::napi_remove_env_cleanup_hook(env, Some(end), data);
+            drop(Arc::from_raw(data.cast::<Self>().cast_const()));
+        }
+    }
+}
+
+unsafe extern "C" fn end(data: *mut c_void) {
+    // SAFETY: the pointer is the reference that `hook` gave away; the hook runs once.
+    let opening = unsafe { Arc::from_raw(data.cast::<Opening>().cast_const()) };
+    opening.commits.close();
+    opening.events.close();
 }

@@ -11,20 +11,23 @@ use napi_derive::napi;
 use super::channel::Channel;
 use super::failure::{NativeFailure, Outcome};
 use super::hot::Hot;
-use super::listener::{Listener, Pending};
+use super::listener::{Listener, Opening, Pending};
 use super::native_scan::NativeScan;
 use super::options::NativeOptions;
+use super::reports::{
+    NativeNodeInfo, NativePeer, NativePeerProgress, NativeSyncState, NativeTick, number,
+};
 use crate::node::{ErrorCode, Failure, Node};
 
 /// The version of this package.
 #[napi(catch_unwind)]
-pub fn package_version() -> String {
+pub(super) fn package_version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
 }
 
 /// Opens a node. `on_commit` hears of every commit, `on_event` of everything else.
 #[napi(catch_unwind)]
-pub fn open<'env>(
+pub(super) fn open<'env>(
     env: &'env Env,
     options: NativeOptions,
     on_commit: Function<'env, Unknown<'env>, Unknown<'env>>,
@@ -52,6 +55,12 @@ pub fn open<'env>(
         events: Arc::clone(&events),
         pending: Arc::clone(&pending),
     });
+    let guard = Arc::new(Opening {
+        commits: Arc::clone(&commits),
+        events: Arc::clone(&events),
+    });
+    // SAFETY: this is a call in this environment.
+    unsafe { guard.hook(env.raw()) };
     let opening = async move {
         let opened = guarded(async move {
             let options = options.into_options()?;
@@ -62,13 +71,18 @@ pub fn open<'env>(
         });
         Ok((opened.await, commits, events, pending))
     };
-    env.spawn_future_with_callback(opening, |env, (opened, commits, events, pending)| {
+    env.spawn_future_with_callback(opening, move |env, (opened, commits, events, pending)| {
+        // SAFETY: this is a call of JavaScript's thread, in the environment of the hook.
+        unsafe { guard.unhook(env.raw()) };
         Ok(Outcome(match opened {
             Ok(node) => {
                 let hot = Hot::new(Arc::new(node), commits, events, pending);
                 // SAFETY: this is a call of JavaScript's thread, in this environment.
                 unsafe { hot.hook(env.raw()) };
-                Ok(NativeNode { hot })
+                Ok(NativeNode {
+                    hot,
+                    env: env.raw(),
+                })
             }
             Err(failure) => {
                 commits.close();
@@ -89,76 +103,19 @@ async fn guarded<T: Send + 'static>(
     }
 }
 
-/// The state of replication.
-#[napi(object)]
-pub struct NativeSyncState {
-    pub outbox_size: f64,
-    pub queued_count: f64,
-    pub in_flight_count: f64,
-    pub acknowledged_count: f64,
-    pub failed_count: f64,
-    pub total_retries: f64,
-    pub last_submitted_version: f64,
-    pub last_applied_remote_version: f64,
-    pub peers: Vec<NativePeerProgress>,
-}
-
-/// How far one connected peer is.
-#[napi(object)]
-pub struct NativePeerProgress {
-    pub node_id: String,
-    pub durable: bool,
-    pub in_sync: bool,
-    pub sent_sequence: f64,
-    pub acknowledged_sequence: f64,
-}
-
-/// What a tick did.
-#[napi(object)]
-pub struct NativeTick {
-    pub retried_count: f64,
-    pub pruned_count: f64,
-    pub batch_size: f64,
-    pub sent_count: f64,
-    pub connected_peers: f64,
-}
-
-/// A peer.
-#[napi(object)]
-pub struct NativePeer {
-    pub node_id: String,
-    pub host: String,
-    pub port: u32,
-    pub state: String,
-    pub last_seen_ms: Option<f64>,
-    pub capabilities: Vec<String>,
-}
-
-/// The description of a node.
-#[napi(object)]
-pub struct NativeNodeInfo {
-    pub node_id: String,
-    pub display_name: String,
-    pub hostname: String,
-    pub os_name: String,
-    pub version: String,
-    pub capabilities: Vec<String>,
-    pub started_at_ms: f64,
-    pub uptime_ms: f64,
-}
-
-#[allow(
-    clippy::cast_precision_loss,
-    reason = "counts and milliseconds stay far below 2^53"
-)]
-fn number(value: u64) -> f64 {
-    value as f64
-}
-
 /// An open node.
 #[napi]
 pub struct NativeNode {
     hot: Arc<Hot>,
+    env: napi::sys::napi_env,
+}
+
+impl Drop for NativeNode {
+    /// JavaScript forgot the node, closed or not: nobody can close it any more, so its log is let go.
+    fn drop(&mut self) {
+        // SAFETY: finalizers run on JavaScript's thread, in the environment of the object.
+        unsafe { self.hot.forgotten(self.env) };
+    }
 }
 
 impl NativeNode {
@@ -400,6 +357,10 @@ impl NativeNode {
         self.hot.node.transport_port()
     }
 
+    #[allow(
+        clippy::unused_self,
+        reason = "a method for JavaScript, where the node is asked"
+    )]
     #[napi(catch_unwind)]
     pub fn discovery_running(&self) -> bool {
         false

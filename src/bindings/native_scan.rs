@@ -12,14 +12,23 @@ use super::text::{key_of, value_of};
 use crate::node::Node;
 use crate::store::view::ViewId;
 
+/// How far a scan is.
+enum Progress {
+    /// At the start of its prefix.
+    Begins,
+    /// Behind this key.
+    Behind(Vec<u8>),
+    /// Nothing more is given.
+    Ended,
+}
+
 /// A scan. The view ends with it.
 #[napi]
 pub struct NativeScan {
     node: Weak<Node>,
     view: ViewId,
     prefix: Vec<u8>,
-    /// The last key that was given; `None` once the scan has ended.
-    after: Mutex<Option<Option<Vec<u8>>>>,
+    state: Mutex<Progress>,
 }
 
 impl NativeScan {
@@ -28,7 +37,9 @@ impl NativeScan {
             node: Arc::downgrade(node),
             view: node.open_view(),
             prefix: prefix.into_bytes(),
-            after: Mutex::new(Some(after.map(String::into_bytes))),
+            state: Mutex::new(after.map_or(Progress::Begins, |after| {
+                Progress::Behind(after.into_bytes())
+            })),
         }
     }
 }
@@ -39,24 +50,23 @@ impl NativeScan {
     #[napi(catch_unwind)]
     pub fn next<'env>(&self, env: &'env Env, limit: u32) -> Result<Object<'env>> {
         let mut page = Object::new(env)?;
-        let mut state = self.after.lock();
-        let rows = match (self.node.upgrade(), state.as_ref()) {
+        let mut state = self.state.lock();
+        let after = match &*state {
+            Progress::Begins => Some(None),
+            Progress::Behind(key) => Some(Some(key.as_slice())),
+            Progress::Ended => None,
+        };
+        let rows = match (self.node.upgrade(), after) {
             (Some(node), Some(after)) => {
                 let row = |key: &[u8], value: &[u8], ascii, version| {
                     (key.to_vec(), value.to_vec(), ascii, version)
                 };
-                node.page(
-                    self.view,
-                    &self.prefix,
-                    after.as_deref(),
-                    limit as usize,
-                    row,
-                )
+                node.page(self.view, &self.prefix, after, limit as usize, row)
             }
             _ => Vec::new(),
         };
         match rows.last() {
-            Some((key, ..)) => *state = Some(Some(key.clone())),
+            Some((key, ..)) => *state = Progress::Behind(key.clone()),
             None => self.end(&mut state),
         }
         let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
@@ -81,11 +91,12 @@ impl NativeScan {
     /// Ends the scan and its view.
     #[napi(catch_unwind)]
     pub fn close(&self) {
-        self.end(&mut self.after.lock());
+        self.end(&mut self.state.lock());
     }
 
-    fn end(&self, state: &mut Option<Option<Vec<u8>>>) {
-        if state.take().is_some()
+    fn end(&self, state: &mut Progress) {
+        let before = std::mem::replace(state, Progress::Ended);
+        if !matches!(before, Progress::Ended)
             && let Some(node) = self.node.upgrade()
         {
             node.close_view(self.view);
@@ -95,16 +106,15 @@ impl NativeScan {
 
 impl Drop for NativeScan {
     fn drop(&mut self) {
-        let mut state = self.after.lock().take();
-        self.end(&mut state);
+        self.close();
     }
 }
 
 unsafe fn unknown(env: &Env, value: sys::napi_value) -> Unknown<'_> {
-    let value = if value == ptr::null_mut() {
+    let value = if value.is_null() {
         let mut undefined = ptr::null_mut();
         // SAFETY: the out-pointer is valid.
-        unsafe { sys::napi_get_undefined(env.raw(), &mut undefined) };
+        unsafe { sys::napi_get_undefined(env.raw(), &raw mut undefined) };
         undefined
     } else {
         value

@@ -11,7 +11,7 @@ use crate::node::{AckPolicy, Failure, Options};
     clippy::struct_excessive_bools,
     reason = "they mirror the contract's switches"
 )]
-pub struct NativeOptions {
+pub(super) struct NativeOptions {
     pub node_id: String,
     pub display_name: Option<String>,
     pub version: String,

@@ -1,9 +1,15 @@
 //! Strings between JavaScript and bytes. JavaScript's strings are UTF-16 and may hold lone surrogates, which
 //! no UTF-8 can say: writing such a string is refused, because reading it would give another one.
 
+use std::mem::MaybeUninit;
 use std::ptr;
 
 use napi::sys;
+
+use crate::core::limits::KEY_BYTES_MAX;
+use crate::store::entry::Namespace;
+use crate::store::error::StoreError;
+use crate::store::operation::check_key;
 
 /// Strings up to this many bytes are read with one call into a buffer on the stack.
 pub(super) const STACK_BYTES: usize = 2048;
@@ -29,7 +35,7 @@ pub(super) unsafe fn with_text<R>(
     value: sys::napi_value,
     read: impl FnOnce(&[u8]) -> R,
 ) -> Result<R, TextError> {
-    let mut stack = [0_u8; STACK_BYTES];
+    let mut stack = MaybeUninit::<[u8; STACK_BYTES]>::uninit();
     let mut length = 0_usize;
     // SAFETY: the buffer is as long as is said; the length is written before the call returns.
     let status = unsafe {
@@ -38,7 +44,7 @@ pub(super) unsafe fn with_text<R>(
             value,
             stack.as_mut_ptr().cast(),
             STACK_BYTES,
-            &mut length,
+            &raw mut length,
         )
     };
     if status != sys::Status::napi_ok {
@@ -46,13 +52,14 @@ pub(super) unsafe fn with_text<R>(
     }
     // A character takes four bytes at the most: what ends earlier was not cut off.
     if length < STACK_BYTES - 4 {
-        let text = stack.get(..length).unwrap_or_default();
+        // SAFETY: as many bytes as the length says were written.
+        let text = unsafe { std::slice::from_raw_parts(stack.as_ptr().cast::<u8>(), length) };
         // SAFETY: as for this function.
         unsafe { check(env, value, text)? };
         return Ok(read(text));
     }
     // SAFETY: without a buffer only the length is written.
-    unsafe { sys::napi_get_value_string_utf8(env, value, ptr::null_mut(), 0, &mut length) };
+    unsafe { sys::napi_get_value_string_utf8(env, value, ptr::null_mut(), 0, &raw mut length) };
     let mut heap = vec![0_u8; length + 1];
     // SAFETY: the buffer has room for the text and the zero behind it.
     unsafe {
@@ -61,13 +68,45 @@ pub(super) unsafe fn with_text<R>(
             value,
             heap.as_mut_ptr().cast(),
             heap.len(),
-            &mut length,
+            &raw mut length,
         )
     };
     heap.truncate(length);
     // SAFETY: as for this function.
     unsafe { check(env, value, &heap)? };
     Ok(read(&heap))
+}
+
+/// Reads a key as it is stored, behind its namespace, and hands it to `read`.
+///
+/// # Safety
+/// `env` and `value` belong to the call that is under way.
+pub(super) unsafe fn with_stored_key<R>(
+    env: sys::napi_env,
+    value: sys::napi_value,
+    read: impl FnOnce(&[u8]) -> R,
+) -> Result<Result<R, StoreError>, TextError> {
+    const ROOM: usize = KEY_BYTES_MAX + 8;
+    let mut stack = MaybeUninit::<[u8; 1 + ROOM]>::uninit();
+    let start = stack.as_mut_ptr().cast::<u8>();
+    let mut length = 0_usize;
+    // SAFETY: there is room for the namespace and, behind it, for as many bytes as are asked for.
+    let status = unsafe {
+        start.write(Namespace::User as u8);
+        sys::napi_get_value_string_utf8(env, value, start.add(1).cast(), ROOM, &raw mut length)
+    };
+    if status != sys::Status::napi_ok {
+        return Err(TextError::NotText);
+    }
+    // SAFETY: the namespace and as many bytes as the length says were written.
+    let stored = unsafe { std::slice::from_raw_parts(start, 1 + length) };
+    let key = stored.get(1..).unwrap_or_default();
+    if let Err(error) = check_key(key) {
+        return Ok(Err(error));
+    }
+    // SAFETY: as for this function.
+    unsafe { check(env, value, key)? };
+    Ok(Ok(read(stored)))
 }
 
 /// Whether the text is what JavaScript holds: a replacement character may stand for a lone surrogate.
@@ -81,11 +120,17 @@ unsafe fn check(env: sys::napi_env, value: sys::napi_value, text: &[u8]) -> Resu
     }
     let mut length = 0_usize;
     // SAFETY: without a buffer only the length is written.
-    unsafe { sys::napi_get_value_string_utf16(env, value, ptr::null_mut(), 0, &mut length) };
+    unsafe { sys::napi_get_value_string_utf16(env, value, ptr::null_mut(), 0, &raw mut length) };
     let mut units = vec![0_u16; length + 1];
     // SAFETY: the buffer has room for the text and the zero behind it.
     unsafe {
-        sys::napi_get_value_string_utf16(env, value, units.as_mut_ptr(), units.len(), &mut length)
+        sys::napi_get_value_string_utf16(
+            env,
+            value,
+            units.as_mut_ptr(),
+            units.len(),
+            &raw mut length,
+        )
     };
     units.truncate(length);
     if char::decode_utf16(units).any(|unit| unit.is_err()) {
@@ -106,9 +151,9 @@ pub(super) unsafe fn bytes_of<'a>(env: sys::napi_env, value: sys::napi_value) ->
         sys::napi_get_typedarray_info(
             env,
             value,
-            &mut kind,
-            &mut length,
-            &mut data,
+            &raw mut kind,
+            &raw mut length,
+            &raw mut data,
             ptr::null_mut(),
             ptr::null_mut(),
         )
@@ -135,14 +180,14 @@ pub(super) unsafe fn value_of(env: sys::napi_env, bytes: &[u8], ascii: bool) -> 
     unsafe {
         if ascii {
             let length = isize::try_from(length).unwrap_or(isize::MAX);
-            sys::napi_create_string_latin1(env, bytes.as_ptr().cast(), length, &mut value);
+            sys::napi_create_string_latin1(env, bytes.as_ptr().cast(), length, &raw mut value);
         } else {
             sys::napi_create_buffer_copy(
                 env,
                 length,
                 bytes.as_ptr().cast(),
                 ptr::null_mut(),
-                &mut value,
+                &raw mut value,
             );
         }
     }
@@ -157,6 +202,6 @@ pub(super) unsafe fn key_of(env: sys::napi_env, key: &[u8]) -> sys::napi_value {
     let mut value = ptr::null_mut();
     let length = isize::try_from(key.len()).unwrap_or(isize::MAX);
     // SAFETY: the bytes are valid for their length, and are copied.
-    unsafe { sys::napi_create_string_utf8(env, key.as_ptr().cast(), length, &mut value) };
+    unsafe { sys::napi_create_string_utf8(env, key.as_ptr().cast(), length, &raw mut value) };
     value
 }

@@ -62,6 +62,11 @@ impl SystemClock {
         MonotonicMs(whole_ms(self.start.elapsed()).saturating_add(1))
     }
 
+    /// Elapsed time since this clock was made, in whole microseconds: for waits too short for milliseconds.
+    pub fn elapsed_us(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     /// The wall clock; a clock set before 1970 reads as 0.
     #[allow(
         clippy::disallowed_methods,

@@ -10,39 +10,57 @@ use super::events::Change;
 use super::failure::{ErrorCode, Failure};
 use super::queue::Work;
 use super::shared::Shared;
+use crate::core::clock::MonotonicMs;
 use crate::store::commit::{Committed, Committer, Refused, install_some};
 use crate::store::entry::{EntryFlags, Namespace};
 use crate::store::error::StoreError;
 use crate::store::map::Installed;
 use crate::store::operation::{NOT_A_WRITE, Request, Ticket};
+use crate::wal::lock::LockGuard;
+
+/// How long the committer stays awake after a commit, in microseconds: about how long JavaScript takes to hear
+/// of it and to write again.
+const LINGER_US: u64 = 120;
 
 /// How long the log may stand without a mark that its last group is durable.
 const WATERMARK_AFTER: Duration = Duration::from_millis(50);
 
 /// How long an accepted write may lie unsynced with `autoFlush` off.
-const BACKGROUND_SYNC_AFTER: Duration = Duration::from_millis(1_000);
+const BACKGROUND_SYNC_AFTER_MS: u64 = 1_000;
 
 /// The same while a peer waits for it: nothing is shipped before it is durable.
-const PEER_SYNC_AFTER: Duration = Duration::from_millis(5);
+const PEER_SYNC_AFTER_MS: u64 = 5;
 
 /// The committing thread of one node.
 pub(super) struct CommitThread {
     shared: Arc<Shared>,
     committer: Committer,
+    /// Since when something is accepted that is not durable.
+    behind_since: Option<MonotonicMs>,
+    /// Who waits for the group that is being committed.
+    under_way: Vec<Ticket>,
 }
 
 /// Starts the thread. It ends, and gives the outcome of closing the log, once the queue is closed and empty.
+/// The lock is its own: nobody may open the log before it has let go of it, whoever waits for that or does not.
 pub(super) fn start(
     shared: &Arc<Shared>,
     committer: Committer,
+    lock: Option<LockGuard>,
 ) -> std::io::Result<JoinHandle<Result<(), StoreError>>> {
     let thread = CommitThread {
         shared: Arc::clone(shared),
         committer,
+        behind_since: None,
+        under_way: Vec::new(),
     };
     std::thread::Builder::new()
         .name("softadastra-commit".into())
-        .spawn(move || thread.run())
+        .spawn(move || {
+            let outcome = thread.run();
+            drop(lock);
+            outcome
+        })
 }
 
 impl CommitThread {
@@ -65,8 +83,15 @@ impl CommitThread {
                 "the committer failed and no more writes are accepted until the client is opened again: {text}"
             ),
         );
+        // Nobody can tell any more whether the group that was under way is on disk.
+        let unknown = outcome_unknown(failure.clone());
+        let under_way = self
+            .under_way
+            .drain(..)
+            .map(|ticket| (ticket, unknown.clone()));
+        tell_failures(&shared, under_way.collect());
         refuse_the_rest(&shared, &failure);
-        Ok(())
+        Err(StoreError::Panicked(text))
     }
 
     fn run_until_closed(&mut self) {
@@ -77,8 +102,9 @@ impl CommitThread {
                 Work::Group(requests) => {
                     marked = false;
                     self.group(requests);
+                    self.shared.queue.linger(&self.shared.clock, LINGER_US);
                 }
-                Work::Idle if self.committer.is_behind() => self.sync(),
+                Work::Idle if self.committer.is_behind() => {}
                 Work::Idle => {
                     marked = true;
                     if let Err(error) = self.committer.watermark() {
@@ -87,35 +113,57 @@ impl CommitThread {
                 }
                 Work::Closed => return,
             }
+            self.sync_if_due();
         }
     }
 
     fn patience(&self, marked: bool) -> Option<Duration> {
         if self.committer.poisoned().is_some() {
             None
-        } else if self.committer.is_behind() {
-            let waited_for = self.shared.options.sync_interval_ms > 0
-                && !self.shared.connections.lock().is_empty();
-            Some(if waited_for {
-                PEER_SYNC_AFTER
-            } else {
-                BACKGROUND_SYNC_AFTER
-            })
+        } else if let Some(since) = self.behind_since {
+            let waited_ms = self.shared.clock.monotonic().since(since);
+            Some(Duration::from_millis(
+                self.sync_delay_ms().saturating_sub(waited_ms),
+            ))
         } else {
             (!marked).then_some(WATERMARK_AFTER)
         }
     }
 
+    fn sync_delay_ms(&self) -> u64 {
+        let is_automatic = self.shared.is_automatic.load(Ordering::Relaxed);
+        if is_automatic && !self.shared.connections.lock().is_empty() {
+            PEER_SYNC_AFTER_MS
+        } else {
+            BACKGROUND_SYNC_AFTER_MS
+        }
+    }
+
+    /// With `autoFlush` off: makes durable what was accepted some time ago, whether more keeps coming or not.
+    fn sync_if_due(&mut self) {
+        if !self.committer.is_behind() || self.committer.poisoned().is_some() {
+            self.behind_since = None;
+            return;
+        }
+        let now = self.shared.clock.monotonic();
+        let since = *self.behind_since.get_or_insert(now);
+        if now.since(since) >= self.sync_delay_ms() {
+            self.behind_since = None;
+            self.sync();
+        }
+    }
+
     fn group(&mut self, requests: Vec<Request>) {
         let wall = self.shared.clock.wall();
-        let outcome = {
-            let map = self.shared.map.read();
-            self.committer.commit(requests, &map, wall)
-        };
+        self.under_way
+            .extend(requests.iter().filter_map(Request::ticket));
+        let plan = self.committer.plan(requests, &self.shared.map.read(), wall);
+        let outcome = self.committer.write(plan);
         match outcome {
             Ok(committed) => self.install(committed),
             Err(refused) => self.refused(*refused),
         }
+        self.under_way.clear();
     }
 
     fn install(&mut self, mut committed: Committed) {

@@ -93,20 +93,34 @@ impl Directory {
         self.targets.iter().map(|(id, target)| (*id, target))
     }
 
-    /// A target has greeted: from now on it is called again whenever it is lost.
+    /// A target has greeted.
     pub fn connected(&mut self, target: TargetId, conversation: u64, now: WallMs) {
         if let Some(target) = self.targets.get_mut(&target) {
             target.state = "connected";
             target.conversation = Some(conversation);
             target.last_seen = Some(now);
-            target.wanted = true;
             target.call_at = None;
+        }
+    }
+
+    /// A conversation with a target is ready: from now on it is called again whenever it is lost.
+    pub fn wanted(&mut self, target: TargetId) {
+        if let Some(target) = self.targets.get_mut(&target) {
+            target.wanted = true;
             target.backoff.reached();
         }
     }
 
-    /// A conversation with a target ended. `come_back` says whether calling again makes sense.
-    pub fn lost(&mut self, target: TargetId, conversation: u64, come_back: bool, now: MonotonicMs) {
+    /// A conversation with a target ended. `come_back` says whether calling again makes sense; `was_ready`,
+    /// whether the conversation got so far that it can be called lost.
+    pub fn lost(
+        &mut self,
+        target: TargetId,
+        conversation: u64,
+        was_ready: bool,
+        come_back: bool,
+        now: MonotonicMs,
+    ) {
         let Some(target) = self.targets.get_mut(&target) else {
             return;
         };
@@ -117,7 +131,11 @@ impl Directory {
             return;
         }
         target.conversation = None;
-        target.state = if come_back { "available" } else { "faulted" };
+        target.state = if was_ready && come_back {
+            "available"
+        } else {
+            "faulted"
+        };
         target.wanted = target.wanted && come_back;
         if target.wanted {
             target.call_at = Some(now.after(target.backoff.failed()));

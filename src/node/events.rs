@@ -1,7 +1,7 @@
 //! What a node tells whoever opened it. Called from the node's own threads: implementations only hand on.
 
+use super::conversation::PeerEvent;
 use super::failure::Failure;
-use super::machine::PeerEvent;
 use crate::store::operation::{Receipt, Ticket};
 
 /// A key changed, here or by a peer.

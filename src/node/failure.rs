@@ -146,6 +146,7 @@ impl From<StoreError> for Failure {
             StoreError::BatchTooLarge { .. } => {
                 Self::new(ErrorCode::InvalidArgument, "batch_too_large", message)
             }
+            StoreError::Panicked(_) => Self::new(ErrorCode::Internal, "panicked", message),
             StoreError::Entropy(cause) => Self::new(ErrorCode::Io, "no_randomness", message)
                 .because(cause)
                 .retryable(),

@@ -12,16 +12,11 @@ use super::failure::{ErrorCode, Failure};
 use super::network;
 use super::options::Options;
 use super::peers::{PeerView, list};
-use super::queue::NotQueued;
 use super::shared::Shared;
-use crate::core::limits::GROUP_BYTES_MAX;
 use crate::metadata::{Capability, NodeInfo, hostname, os_name};
 use crate::store::error::StoreError;
-use crate::store::operation::{Operation, Receipt, Request, Ticket};
-use crate::store::view::{ViewId, page};
 use crate::sync::report::{SyncReport, TickReport};
 use crate::transport::tcp::Listener;
-use crate::wal::lock::LockGuard;
 
 /// How long a close waits for acknowledgements that connected peers owe.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -34,7 +29,6 @@ const DRAIN_STEP: Duration = Duration::from_millis(2);
 pub struct Node {
     pub(super) shared: Arc<Shared>,
     pub(super) commit_thread: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
-    pub(super) lock: Mutex<Option<LockGuard>>,
     pub(super) listener: tokio::sync::Mutex<Option<Listener>>,
     pub(super) bound_port: Mutex<Option<u16>>,
     pub(super) info: NodeInfo,
@@ -54,18 +48,6 @@ impl Node {
         &self.shared.options
     }
 
-    fn not_queued(&self, why: NotQueued) -> Failure {
-        match why {
-            NotQueued::Closed => Failure::not_open(),
-            NotQueued::Full => Failure::new(
-                ErrorCode::InvalidState,
-                "queue_full",
-                "too many writes are waiting: try again after the next commit",
-            )
-            .retryable(),
-        }
-    }
-
     /// The failure after which no write is accepted; `None` while all is well.
     pub fn refusal(&self) -> Option<Failure> {
         if self.shared.is_refusing.load(Ordering::Acquire) {
@@ -78,178 +60,6 @@ impl Node {
     /// The largest value in bytes that this node accepts.
     pub fn value_bytes_max(&self) -> usize {
         self.shared.options.max_value_bytes
-    }
-
-    /// Queues a write. The committer is not woken: call [`Self::wake`] after a burst.
-    pub fn submit(&self, operation: Operation) -> Result<Ticket, NotQueued> {
-        let bytes = operation.bytes();
-        self.shared
-            .queue
-            .submit(bytes, |ticket| Request::Write { ticket, operation })
-    }
-
-    /// Queues writes that become visible and durable together.
-    pub fn submit_batch(&self, operations: Vec<Operation>) -> Result<Ticket, NotQueued> {
-        let bytes = operations.iter().map(Operation::bytes).sum();
-        self.shared
-            .queue
-            .submit(bytes, |ticket| Request::Batch { ticket, operations })
-    }
-
-    /// Whether writes of that size together can be one step.
-    ///
-    /// # Errors
-    /// If more than one operation is larger together than a step of the log may be.
-    pub fn check_batch(operations: &[Operation]) -> Result<(), StoreError> {
-        let bytes = operations.iter().map(Operation::bytes).sum();
-        if operations.len() > 1 && bytes > GROUP_BYTES_MAX {
-            return Err(StoreError::BatchTooLarge { bytes });
-        }
-        Ok(())
-    }
-
-    /// The committer takes what was queued.
-    pub fn wake(&self) {
-        self.shared.queue.wake();
-    }
-
-    /// Writes, and waits until it is accepted as durably as was promised.
-    ///
-    /// # Errors
-    /// If the write is malformed, or was not accepted: then nothing of it is visible.
-    pub async fn write(&self, operation: Operation) -> Result<Receipt, Failure> {
-        self.check_value(operation.value().len())?;
-        let bytes = operation.bytes();
-        self.request(bytes, |ticket| Request::Write { ticket, operation })
-            .await
-    }
-
-    /// Whether a value may be written.
-    fn check_value(&self, bytes: usize) -> Result<(), StoreError> {
-        let limit = self.value_bytes_max();
-        if bytes > limit {
-            Err(StoreError::ValueTooLarge { bytes, limit })
-        } else {
-            Ok(())
-        }
-    }
-
-    /// As [`Self::write`], from a thread that may block, and not from an async task.
-    ///
-    /// # Errors
-    /// As [`Self::write`].
-    pub fn write_blocking(&self, operation: Operation) -> Result<Receipt, Failure> {
-        self.check_value(operation.value().len())?;
-        let bytes = operation.bytes();
-        let receiver = self.enqueue(bytes, |ticket| Request::Write { ticket, operation })?;
-        receiver.blocking_recv().map_err(|_| Failure::not_open())?
-    }
-
-    fn enqueue(
-        &self,
-        bytes: usize,
-        request: impl FnOnce(Ticket) -> Request,
-    ) -> Result<tokio::sync::oneshot::Receiver<Result<Receipt, Failure>>, Failure> {
-        if let Some(refusal) = self.refusal() {
-            return Err(refusal);
-        }
-        let mut receiver = None;
-        self.shared
-            .queue
-            .submit(bytes, |ticket| {
-                receiver = Some(self.shared.waiters.wait_for(ticket));
-                request(ticket)
-            })
-            .map_err(|why| self.not_queued(why))?;
-        self.wake();
-        receiver.ok_or_else(|| Failure::internal("a request was queued without its waiter"))
-    }
-
-    async fn request(
-        &self,
-        bytes: usize,
-        request: impl FnOnce(Ticket) -> Request,
-    ) -> Result<Receipt, Failure> {
-        self.enqueue(bytes, request)?
-            .await
-            .map_err(|_| Failure::not_open())?
-    }
-
-    /// Makes durable everything that was accepted before, whatever `auto_flush` says.
-    ///
-    /// # Errors
-    /// If the log fails; then nothing more is accepted.
-    pub async fn flush(&self) -> Result<(), Failure> {
-        if let Some(refusal) = self.refusal() {
-            return Err(refusal);
-        }
-        let mut receiver = None;
-        let waits = |ticket| receiver = Some(self.shared.waiters.wait_for(ticket));
-        self.shared
-            .queue
-            .submit_flush(waits)
-            .map_err(|why| self.not_queued(why))?;
-        match receiver {
-            Some(receiver) => receiver.await.map_err(|_| Failure::not_open())?.map(drop),
-            None => Err(Failure::internal("a flush was queued without its waiter")),
-        }
-    }
-
-    /// Reads the value of a stored key (namespace byte and key) under a short lock.
-    pub fn read<R>(&self, key: &[u8], read: impl FnOnce(&[u8], bool) -> R) -> Option<R> {
-        let map = self.shared.map.read();
-        let entry = map.entry(key)?;
-        let ascii = entry.flags.contains(crate::store::entry::EntryFlags::ASCII);
-        entry.value().map(|value| read(value, ascii))
-    }
-
-    /// The value of a key of a user.
-    pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        let mut stored = vec![crate::store::entry::Namespace::User as u8];
-        stored.extend_from_slice(key);
-        self.read(&stored, |value, _| value.to_vec())
-    }
-
-    /// How many keys have a value.
-    pub fn size(&self) -> usize {
-        self.shared.map.read().len()
-    }
-
-    /// Begins a consistent view of all entries as they are now; end it with [`Self::close_view`].
-    pub fn open_view(&self) -> ViewId {
-        self.shared.map.write().open_view()
-    }
-
-    /// Ends a view.
-    pub fn close_view(&self, view: ViewId) {
-        self.shared.map.write().close_view(view);
-    }
-
-    /// Up to `limit` entries of a view in key order: key, value, whether it is ASCII text, version. Keys have
-    /// the prefix, and lie behind `after`.
-    pub fn page<R>(
-        &self,
-        view: ViewId,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        limit: usize,
-        mut read: impl FnMut(&[u8], &[u8], bool, u64) -> R,
-    ) -> Vec<R> {
-        let stored = |key: &[u8]| {
-            let mut stored = vec![crate::store::entry::Namespace::User as u8];
-            stored.extend_from_slice(key);
-            stored
-        };
-        let map = self.shared.map.read();
-        let after = after.map(stored);
-        page(&map, view, &stored(prefix), after.as_deref(), limit)
-            .into_iter()
-            .map(|entry| {
-                let ascii = entry.flags.contains(crate::store::entry::EntryFlags::ASCII);
-                let key = entry.key().get(1..).unwrap_or_default();
-                read(key, entry.value().unwrap_or_default(), ascii, entry.version)
-            })
-            .collect()
     }
 
     /// Whether changes are told; off at first, because telling costs a copy of each.
@@ -286,6 +96,7 @@ impl Node {
 
     /// Own writes leave as they commit (`true`), or wait for ticks.
     pub fn set_automatic_sync(&self, automatic: bool) {
+        self.shared.is_automatic.store(automatic, Ordering::Relaxed);
         self.shared
             .drive(|machine, now, map| machine.replica.set_automatic(automatic, now, map));
     }
@@ -309,6 +120,9 @@ impl Node {
     pub async fn start_transport(&self) -> Result<(), Failure> {
         self.check_transport()?;
         let mut listener = self.listener.lock().await;
+        if self.shared.is_ending.load(Ordering::Acquire) {
+            return Err(Failure::not_open());
+        }
         if listener.is_none() {
             let started = network::start_listening(&self.shared).await?;
             *self.bound_port.lock() = Some(started.local_addr().port());
@@ -319,13 +133,16 @@ impl Node {
 
     /// Leaves all peers and stops listening. Safe at any time.
     pub async fn stop_transport(&self) {
-        let listener = self.listener.lock().await.take();
+        let mut listener = self.listener.lock().await;
         *self.bound_port.lock() = None;
-        self.shared
-            .drive(|machine, now, map| machine.leave_all(now, map));
-        if let Some(listener) = listener {
+        // First, so that nobody comes in behind those who are left.
+        if let Some(listener) = listener.take() {
             listener.stop().await;
         }
+        self.shared.drive(|machine, now, map| {
+            network::end_calls(&self.shared, None, "the node stops its transport");
+            machine.leave_all(now, map);
+        });
     }
 
     /// Whether the node listens.
@@ -352,6 +169,8 @@ impl Node {
     pub fn disconnect(&self, node_id: &str, host: &str, port: u16) {
         self.shared.drive(|machine, now, map| {
             if let Some(target) = machine.directory.find(node_id, host, port) {
+                let text = "the node's user asked to disconnect";
+                network::end_calls(&self.shared, Some(target), text);
                 machine.disconnect(target, now, map);
             }
         });
@@ -383,6 +202,7 @@ impl Node {
     /// If the log cannot be closed cleanly; the node is closed all the same, and the next open recovers.
     pub async fn close(&self) -> Result<(), Failure> {
         self.drain().await;
+        self.shared.is_ending.store(true, Ordering::Release);
         self.stop_transport().await;
         self.shared
             .drive(|machine, _, _| machine.replica.remember_all());
@@ -391,7 +211,6 @@ impl Node {
         let thread = self.commit_thread.lock().take();
         let Some(thread) = thread else { return Ok(()) };
         let outcome = tokio::task::spawn_blocking(move || thread.join()).await;
-        self.lock.lock().take();
         match outcome {
             Ok(Ok(closed)) => closed.map_err(Failure::from),
             Ok(Err(_)) | Err(_) => Err(Failure::internal("the committer ended abnormally")),
@@ -418,16 +237,18 @@ impl Node {
 impl Node {
     /// Ends the node at once, without drains and farewells: what waits is committed, the log is let go.
     pub fn abandon(&self) {
+        self.shared.is_ending.store(true, Ordering::Release);
         self.shared.queue.close();
         self.shared.alarm.ring();
+        // Whoever opens a connection now has done so, or sees that the node ends.
+        drop(self.shared.machine.lock());
         for (_, connection) in self.shared.connections.lock().drain() {
             connection.close(false);
         }
         if let Some(thread) = self.commit_thread.lock().take() {
-            // Only after the thread has let go of the log may somebody else open it.
+            // Whoever opens the log next should find it free.
             let _ = thread.join();
         }
-        self.lock.lock().take();
         if let Ok(mut listener) = self.listener.try_lock() {
             *listener = None;
         }

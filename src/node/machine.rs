@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::conversation::{
+    Conversation, ConversationId, Opening, PeerEvent, Refusal, goodbye_kind,
+};
 use super::directory::{Directory, TargetId};
 use crate::core::clock::{MonotonicMs, Now};
-use crate::core::identity::Incarnation;
 use crate::store::map::{EntryMap, Installed};
 use crate::store::operation::Request;
 use crate::sync::message::{Feed, Lane, RefusalCode};
@@ -13,13 +15,7 @@ use crate::sync::replica::{self, Replica};
 use crate::transport::message::{
     Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN,
 };
-use crate::transport::session::{
-    KEEPALIVE_MS, Role, Session, SessionEvent, SilenceReason, TimeVerdict,
-};
-use crate::transport::ties::{Rival, Survivor, survivor};
-
-/// Names a connection; given by the driver, never again in one process. Also names the link of its peer.
-pub type ConversationId = u64;
+use crate::transport::session::{KEEPALIVE_MS, Session, SessionEvent, SilenceReason, TimeVerdict};
 
 /// What the machine wants done, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,62 +36,6 @@ pub enum Output {
     Peer(PeerEvent),
 }
 
-/// Why a conversation came to nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// A stable name.
-    pub kind: &'static str,
-    /// A sentence.
-    pub text: String,
-}
-
-/// A peer came or went.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PeerEvent {
-    /// Its label.
-    pub node_id: String,
-    /// Its address as far as known.
-    pub host: String,
-    /// Its port as far as known.
-    pub port: u16,
-    /// What it is now.
-    pub state: &'static str,
-}
-
-/// A new connection, as the driver tells it.
-#[derive(Debug, Clone)]
-pub struct Opening {
-    /// Its name.
-    pub id: ConversationId,
-    /// Who called.
-    pub role: Role,
-    /// Whom this node meant to call.
-    pub target: Option<TargetId>,
-    /// The other end's address.
-    pub remote: (String, u16),
-    /// A random number for this attempt.
-    pub instance: u64,
-}
-
-#[derive(Debug)]
-struct Conversation {
-    session: Session,
-    role: Role,
-    target: Option<TargetId>,
-    remote: (String, u16),
-    peer: Option<Acquaintance>,
-    settled: bool,
-}
-
-#[derive(Debug, Clone)]
-struct Acquaintance {
-    origin: crate::core::identity::Origin,
-    incarnation: Incarnation,
-    node_id: String,
-    since: MonotonicMs,
-    capabilities: Vec<u8>,
-}
-
 /// The machine.
 #[derive(Debug)]
 pub struct Machine {
@@ -103,11 +43,11 @@ pub struct Machine {
     pub replica: Replica,
     /// The peers that are known by address.
     pub directory: Directory,
-    conversations: BTreeMap<ConversationId, Conversation>,
+    pub(super) conversations: BTreeMap<ConversationId, Conversation>,
     node_info: Vec<u8>,
     /// Conversations whose peer broke a rule, to be dropped by whoever knows the time.
-    broken: Vec<(ConversationId, &'static str)>,
-    outputs: VecDeque<Output>,
+    pub(super) broken: Vec<(ConversationId, &'static str)>,
+    pub(super) outputs: VecDeque<Output>,
 }
 
 impl Machine {
@@ -131,7 +71,7 @@ impl Machine {
                     .outputs
                     .push_back(Output::Send(id, Message::Feed(feed))),
                 replica::Output::Commit(request) => self.outputs.push_back(Output::Commit(request)),
-                replica::Output::Close(id, reason) => self.breach(id, reason),
+                replica::Output::Close(id, farewell) => self.say_farewell(id, farewell),
             }
         }
         self.outputs.pop_front()
@@ -220,175 +160,10 @@ impl Machine {
             && !conversation.settled
         {
             conversation.settled = true;
-            self.outputs.push_back(Output::Settled(id, Ok(())));
-        }
-    }
-
-    fn greeted(&mut self, id: ConversationId, hello: &Hello, now: Now, map: &EntryMap) {
-        let greeting = &hello.greeting;
-        if greeting.origin == self.replica.origin() {
-            let text = format!(
-                "\"{}\" has the identity of this node: one of the two is a copy of the other's files",
-                greeting.node_id
-            );
-            let refusal = Refusal {
-                kind: "identity",
-                text: text.clone(),
-            };
-            let goodbye = Goodbye::new(GoodbyeReason::Identity, text, None);
-            self.outputs
-                .push_back(Output::Send(id, Message::Goodbye(goodbye)));
-            self.drop_conversation(id, &refusal, false, now, map);
-            return;
-        }
-        let incarnation = greeting
-            .chain
-            .last()
-            .map(|stretch| stretch.incarnation)
-            .unwrap_or_default();
-        if !self.wins_tie(id, hello, incarnation, now, map) {
-            return;
-        }
-        let Some(conversation) = self.conversations.get_mut(&id) else {
-            return;
-        };
-        conversation.peer = Some(Acquaintance {
-            origin: greeting.origin,
-            incarnation,
-            node_id: greeting.node_id.clone(),
-            since: now.monotonic,
-            capabilities: hello.node_info.clone(),
-        });
-        if let Some(target) = conversation.target {
-            self.directory.connected(target, id, now.wall);
-        }
-        let event = peer_event(conversation, &greeting.node_id, "connected");
-        self.outputs.push_back(Output::Greeted(id));
-        self.replica.connected(id, greeting, now, map);
-        self.outputs.push_back(Output::Peer(event));
-    }
-
-    /// Settles which connection to a peer lives; false if it is not this one.
-    fn wins_tie(
-        &mut self,
-        id: ConversationId,
-        hello: &Hello,
-        incarnation: Incarnation,
-        now: Now,
-        map: &EntryMap,
-    ) -> bool {
-        let origin = hello.greeting.origin;
-        let rival = self.conversations.iter().find_map(|(other, conversation)| {
-            let peer = conversation
-                .peer
-                .as_ref()
-                .filter(|peer| peer.origin == origin)?;
-            Some((*other, conversation.role, peer.incarnation, peer.since))
-        });
-        let Some((other, role, peer_incarnation, since)) = rival else {
-            return true;
-        };
-        let Some(newer_role) = self
-            .conversations
-            .get(&id)
-            .map(|conversation| conversation.role)
-        else {
-            return false;
-        };
-        let older = Rival {
-            role,
-            peer_incarnation,
-        };
-        let newer = Rival {
-            role: newer_role,
-            peer_incarnation: incarnation,
-        };
-        let age_ms = now.monotonic.since(since);
-        let verdict = survivor(self.replica.origin(), origin, older, newer, age_ms);
-        let (loser, winner) = match verdict {
-            Survivor::Older => (id, other),
-            Survivor::Newer => (other, id),
-        };
-        let text = "another connection between the two nodes lives on";
-        let goodbye = Goodbye::new(GoodbyeReason::Replaced, text, None);
-        self.outputs
-            .push_back(Output::Send(loser, Message::Goodbye(goodbye)));
-        self.replace(loser, winner, now, map);
-        verdict == Survivor::Newer
-    }
-
-    /// Drops a conversation in favour of another with the same peer: who waits for it has what he wanted.
-    fn replace(&mut self, loser: ConversationId, winner: ConversationId, now: Now, map: &EntryMap) {
-        let Some(mut conversation) = self.conversations.remove(&loser) else {
-            return;
-        };
-        self.replica.disconnected(loser, map);
-        if !std::mem::replace(&mut conversation.settled, true) {
-            self.outputs.push_back(Output::Settled(loser, Ok(())));
-        }
-        self.outputs.push_back(Output::Close(loser));
-        if let Some(target) = conversation.target {
-            self.directory.connected(target, winner, now.wall);
-            if let Some(survivor) = self.conversations.get_mut(&winner) {
-                survivor.target = survivor.target.or(Some(target));
+            if let Some(target) = conversation.target {
+                self.directory.wanted(target);
             }
-        }
-    }
-
-    fn drop_conversation(
-        &mut self,
-        id: ConversationId,
-        refusal: &Refusal,
-        come_back: bool,
-        now: Now,
-        map: &EntryMap,
-    ) {
-        let Some(conversation) = self.conversations.remove(&id) else {
-            return;
-        };
-        self.replica.disconnected(id, map);
-        if !conversation.settled {
-            // A peer that says "replaced" keeps another connection to this node.
-            let outcome = if refusal.kind == "replaced" {
-                Ok(())
-            } else {
-                Err(refusal.clone())
-            };
-            self.outputs.push_back(Output::Settled(id, outcome));
-        }
-        self.outputs.push_back(Output::Close(id));
-        if let Some(target) = conversation.target {
-            let lasting = conversation.settled && (come_back || refusal.kind == "connection_lost");
-            self.directory.lost(target, id, lasting, now.monotonic);
-        }
-        if let Some(peer) = &conversation.peer {
-            let state = if refusal.kind == "protocol" {
-                "faulted"
-            } else {
-                "available"
-            };
-            let event = peer_event(&conversation, &peer.node_id, state);
-            self.outputs.push_back(Output::Peer(event));
-        }
-    }
-
-    /// The peer broke a rule of replication, or owes too much.
-    fn breach(&mut self, id: ConversationId, reason: &'static str) {
-        self.outputs.push_back(Output::Send(
-            id,
-            Message::Goodbye(Goodbye::new(GoodbyeReason::Malformed, reason, None)),
-        ));
-        self.broken.push((id, reason));
-    }
-
-    /// Ends the conversations whose peer broke a rule. The driver calls it once no output is left.
-    pub fn end_broken(&mut self, now: Now, map: &EntryMap) {
-        for (id, reason) in std::mem::take(&mut self.broken) {
-            let refusal = Refusal {
-                kind: "protocol",
-                text: format!("connection ended: {reason}"),
-            };
-            self.drop_conversation(id, &refusal, true, now, map);
+            self.outputs.push_back(Output::Settled(id, Ok(())));
         }
     }
 
@@ -483,60 +258,6 @@ impl Machine {
         .min()
     }
 
-    /// Leaves every conversation, in words. Targets stay known, and are not called again.
-    pub fn leave_all(&mut self, now: Now, map: &EntryMap) {
-        let ids: Vec<ConversationId> = self.conversations.keys().copied().collect();
-        for id in ids {
-            self.leave(
-                id,
-                GoodbyeReason::Closing,
-                "the node stops its transport",
-                now,
-                map,
-            );
-        }
-        self.directory.forget_wishes();
-    }
-
-    /// Leaves the conversations with a target, and does not call it again.
-    pub fn disconnect(&mut self, target: TargetId, now: Now, map: &EntryMap) {
-        self.directory.unwanted(target);
-        let with = |conversation: &&Conversation| conversation.target == Some(target);
-        let ids: Vec<ConversationId> = self
-            .conversations
-            .iter()
-            .filter(|(_, conversation)| with(conversation))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in ids {
-            self.leave(
-                id,
-                GoodbyeReason::Disconnected,
-                "the node's user asked to disconnect",
-                now,
-                map,
-            );
-        }
-    }
-
-    fn leave(
-        &mut self,
-        id: ConversationId,
-        reason: GoodbyeReason,
-        text: &str,
-        now: Now,
-        map: &EntryMap,
-    ) {
-        let goodbye = Goodbye::new(reason, text, None);
-        self.outputs
-            .push_back(Output::Send(id, Message::Goodbye(goodbye)));
-        let refusal = Refusal {
-            kind: "stopped",
-            text: text.to_owned(),
-        };
-        self.drop_conversation(id, &refusal, false, now, map);
-    }
-
     /// A greeted conversation with the node of that id, if there is one.
     pub fn conversation_with(&self, node_id: &str) -> Option<ConversationId> {
         let with = |conversation: &Conversation| {
@@ -574,32 +295,5 @@ impl Machine {
                 peer.capabilities.as_slice(),
             ))
         })
-    }
-}
-
-fn peer_event(conversation: &Conversation, node_id: &str, state: &'static str) -> PeerEvent {
-    let (host, port) = conversation.remote.clone();
-    PeerEvent {
-        node_id: node_id.to_owned(),
-        host,
-        port,
-        state,
-    }
-}
-
-fn goodbye_kind(reason: GoodbyeReason) -> &'static str {
-    match reason {
-        GoodbyeReason::Closing => "peer_closing",
-        GoodbyeReason::Replaced => "replaced",
-        GoodbyeReason::Protocol => "protocol_version",
-        GoodbyeReason::WrongNode => "wrong_node",
-        GoodbyeReason::SelfConnection => "self_connection",
-        GoodbyeReason::Malformed => "protocol",
-        GoodbyeReason::Busy => "peer_busy",
-        GoodbyeReason::NotAllowed => "not_allowed",
-        GoodbyeReason::Idle => "peer_idle",
-        GoodbyeReason::Disconnected => "peer_disconnected",
-        GoodbyeReason::Identity => "identity",
-        GoodbyeReason::Other => "peer_left",
     }
 }

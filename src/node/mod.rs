@@ -5,9 +5,12 @@
 
 mod alarm;
 mod committer;
+pub mod conversation;
 pub mod directory;
 pub mod events;
 pub mod failure;
+mod farewells;
+mod greetings;
 mod handle;
 pub mod machine;
 mod network;
@@ -15,9 +18,11 @@ mod open;
 pub mod options;
 mod peers;
 pub mod queue;
+mod reading;
 mod runtime;
 mod shared;
 mod waiters;
+mod writing;
 
 pub use crate::metadata::NodeInfo;
 pub use crate::store::operation::{Operation, Receipt, WriteStatus};

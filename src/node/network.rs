@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::conversation::{Opening, Refusal};
 use super::directory::TargetId;
 use super::failure::{ErrorCode, Failure};
-use super::machine::{Opening, Refusal};
 use super::runtime;
 use super::shared::{Settling, Shared};
 use crate::core::entropy::random_bytes;
@@ -58,11 +58,23 @@ impl ConnectionEvents for Arrivals {
             remote: (remote.ip().to_string(), remote.port()),
             instance,
         };
-        if let Some(settling) = shared.calling.lock().remove(&purpose) {
-            shared.settling.lock().insert(id, settling);
+        // Under the machine's lock: whoever leaves all peers finds this conversation, or has ended its call.
+        let is_taken = shared.drive(|machine, now, map| {
+            let call = shared.calling.lock().remove(&purpose);
+            if shared.is_ending.load(Ordering::Acquire) || (role == Role::Dialled && call.is_none())
+            {
+                return false;
+            }
+            if let Some(Some(settling)) = call {
+                shared.settling.lock().insert(id, settling);
+            }
+            shared.connections.lock().insert(id, Arc::clone(connection));
+            machine.opened(opening, now, map);
+            true
+        });
+        if !is_taken {
+            connection.close(false);
         }
-        shared.connections.lock().insert(id, Arc::clone(connection));
-        shared.drive(|machine, now, map| machine.opened(opening, now, map));
     }
 
     fn received(&self, id: ConnectionId, message: Message, is_charged: bool) -> bool {
@@ -152,24 +164,34 @@ pub(super) async fn connect(
         ));
     }
     HostPort::new(host, port)?.check(protection(shared))?;
-    let (target, connected) = {
+    let (sender, mut receiver) = oneshot::channel();
+    let (target, purpose) = {
         let mut machine = shared.machine.lock();
-        (
-            machine.directory.target(node_id, host, port),
-            machine.conversation_with(node_id).is_some(),
-        )
+        if shared.is_ending.load(Ordering::Acquire) {
+            return Err(Failure::not_open());
+        }
+        let target = machine.directory.target(node_id, host, port);
+        if machine.conversation_with(node_id).is_some() {
+            return Ok(());
+        }
+        (target, register(shared, target, Some(sender)))
     };
-    if connected {
-        return Ok(());
-    }
-    let (sender, receiver) = oneshot::channel();
-    call(shared, target, Some(sender))
-        .await
-        .map_err(|failure| failure.about(format!("{host}:{port}")))?;
-    match tokio::time::timeout(SETTLE_TIMEOUT, receiver).await {
+    let settled = async {
+        tokio::select! {
+            biased;
+            // The call was given up, or its connection is quicker than its answer.
+            settled = &mut receiver => return Ok(Ok(settled)),
+            called = call(shared, target, purpose) => called?,
+        }
+        Ok(tokio::time::timeout(SETTLE_TIMEOUT, receiver).await)
+    };
+    let settled: Result<_, Failure> = settled.await;
+    match settled.map_err(|failure| failure.about(format!("{host}:{port}")))? {
         Ok(Ok(Ok(()))) => Ok(()),
         Ok(Ok(Err(refusal))) => Err(refused(&refusal, host, port)),
         Ok(Err(_)) | Err(_) => {
+            // Who was told that it timed out must not find it connected later.
+            shared.drive(|machine, now, map| machine.disconnect(target, now, map));
             Err(
                 Failure::new(ErrorCode::Transport, "timed_out", "connection timed out")
                     .about(format!("{host}:{port}"))
@@ -203,11 +225,38 @@ fn protection(shared: &Shared) -> Protection {
     }
 }
 
-async fn call(
-    shared: &Arc<Shared>,
-    target: TargetId,
-    settling: Option<Settling>,
-) -> Result<(), Failure> {
+/// Notes that a target is about to be called, under the machine's lock. Returns the purpose of the call.
+fn register(shared: &Shared, target: TargetId, settling: Option<Settling>) -> u64 {
+    let purpose = (CALLS.fetch_add(1, Ordering::Relaxed) << TargetId::BITS) | u64::from(target);
+    shared.calling.lock().insert(purpose, settling);
+    purpose
+}
+
+/// Gives up calls under way: all, or those of one target. Called under the machine's lock.
+pub(super) fn end_calls(shared: &Shared, target: Option<TargetId>, text: &str) {
+    let ended = |purpose: &u64| target.is_none() || target_of(*purpose) == target;
+    let calls: Vec<_> = shared
+        .calling
+        .lock()
+        .extract_if(|purpose, _| ended(purpose))
+        .collect();
+    for settling in calls.into_iter().filter_map(|(_, settling)| settling) {
+        let refusal = Refusal {
+            kind: "stopped",
+            text: text.to_owned(),
+        };
+        // Nobody waits any more: the call was given up by its caller.
+        let _ = settling.send(Err(refusal));
+    }
+}
+
+async fn call(shared: &Arc<Shared>, target: TargetId, purpose: u64) -> Result<(), Failure> {
+    let outcome = dial(shared, target, purpose).await;
+    shared.calling.lock().remove(&purpose);
+    outcome
+}
+
+async fn dial(shared: &Arc<Shared>, target: TargetId, purpose: u64) -> Result<(), Failure> {
     let address = {
         let machine = shared.machine.lock();
         machine
@@ -218,36 +267,30 @@ async fn call(
     let Some((host, port)) = address else {
         return Ok(());
     };
-    let purpose = (CALLS.fetch_add(1, Ordering::Relaxed) << TargetId::BITS) | u64::from(target);
-    if let Some(settling) = settling {
-        shared.calling.lock().insert(purpose, settling);
-    }
     let transport = transport(shared)?;
     let outcome = transport
         .dial(&HostPort::new(&host, port)?, CONNECT_TIMEOUT_MS, purpose)
         .await;
-    shared.calling.lock().remove(&purpose);
     outcome.map(drop).map_err(|error| {
         shared.drive(|machine, now, _| machine.directory.unreachable(target, now.monotonic));
         Failure::from(error)
     })
 }
 
-/// Calls the peers that the machine wants to be called again.
-pub(super) fn redial(shared: &Arc<Shared>) {
+/// Calls a peer that the machine wants to be called again. Called under the machine's lock.
+pub(super) fn redial(shared: &Arc<Shared>, target: TargetId) {
     let Ok(handle) = runtime::handle() else {
         return;
     };
-    for target in std::mem::take(&mut *shared.dials.lock()) {
-        let shared = Arc::downgrade(shared);
-        handle.spawn(async move {
-            if let Some(shared) = shared.upgrade()
-                && let Err(failure) = call(&shared, target, None).await
-            {
-                tracing::debug!(%failure, "a peer cannot be reached yet");
-            }
-        });
-    }
+    let purpose = register(shared, target, None);
+    let shared = Arc::downgrade(shared);
+    handle.spawn(async move {
+        if let Some(shared) = shared.upgrade()
+            && let Err(failure) = call(&shared, target, purpose).await
+        {
+            tracing::debug!(%failure, "a peer cannot be reached yet");
+        }
+    });
 }
 
 /// Starts the task that asks the machine when its time has come; it ends with the node.
@@ -265,14 +308,13 @@ fn start_alarm(shared: &Arc<Shared>) -> Result<(), Failure> {
             let due = shared.alarm.at().map(|at| shared.clock.instant_of(at));
             let alarm = Arc::clone(&shared.alarm);
             drop(shared);
-            let rang = match due {
-                Some(due) => tokio::time::timeout_at(due.into(), alarm.moved())
+            let rang = if let Some(due) = due {
+                tokio::time::timeout_at(due.into(), alarm.moved())
                     .await
-                    .is_ok(),
-                None => {
-                    alarm.moved().await;
-                    true
-                }
+                    .is_ok()
+            } else {
+                alarm.moved().await;
+                true
             };
             if !rang && let Some(shared) = weak.upgrade() {
                 shared.drive(super::machine::Machine::on_time);

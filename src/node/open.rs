@@ -85,6 +85,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
     let info = describe(&options, clock.wall());
     let replica = Replica::new(options.replica(), committer.ledger(), &map);
     let machine = Machine::new(replica, &options.node_id, info.encode());
+    let is_automatic = options.sync_interval_ms > 0;
     let shared = Arc::new(Shared {
         options,
         clock,
@@ -95,15 +96,16 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         connections: Mutex::default(),
         settling: Mutex::default(),
         calling: Mutex::default(),
+        is_ending: AtomicBool::new(false),
         transport: Mutex::new(None),
-        dials: Mutex::default(),
         waiters: Waiters::default(),
         alarm: Arc::new(Alarm::default()),
         refusal: Mutex::new(None),
         is_refusing: AtomicBool::new(false),
         wants_changes: AtomicBool::new(false),
+        is_automatic: AtomicBool::new(is_automatic),
     });
-    let thread = committer::start(&shared, committer).map_err(|error| {
+    let thread = committer::start(&shared, committer, lock).map_err(|error| {
         Failure::internal("failed to start the committer")
             .because(error.to_string())
             .retryable()
@@ -111,7 +113,6 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
     Ok(Node {
         shared,
         commit_thread: Mutex::new(Some(thread)),
-        lock: Mutex::new(lock),
         listener: tokio::sync::Mutex::new(None),
         bound_port: Mutex::new(None),
         info,

@@ -49,7 +49,7 @@ pub struct Options {
     pub ack_timeout_ms: u64,
     /// Who has to acknowledge.
     pub ack_policy: AckPolicy,
-    /// Milliseconds between automatic syncs at the most; 0: own writes wait for ticks.
+    /// Above 0, own writes leave as they commit; 0: they wait for ticks. The number itself does not matter yet.
     pub sync_interval_ms: u64,
     /// Largest value, in bytes, written here or accepted from peers.
     pub max_value_bytes: usize,

@@ -2,10 +2,12 @@
 //! sleeps while there is nothing.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::core::clock::SystemClock;
 use crate::core::limits::PENDING_BYTES_MAX;
 use crate::store::commit::group_length;
 use crate::store::operation::{NOT_A_WRITE, Request, Ticket};
@@ -25,7 +27,6 @@ struct Waiting {
     bytes: usize,
     last_ticket: Ticket,
     last_flush: Ticket,
-    awake: bool,
     closing: bool,
 }
 
@@ -45,6 +46,8 @@ pub enum Work {
 pub struct Queue {
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    /// Whether the committer has to look. Set without the lock, cleared only under it.
+    awake: AtomicBool,
 }
 
 impl Queue {
@@ -59,8 +62,8 @@ impl Queue {
             return Err(NotQueued::Closed);
         }
         if waiting.bytes.saturating_add(bytes) > PENDING_BYTES_MAX && !waiting.requests.is_empty() {
-            waiting.awake = true;
-            self.changed.notify_one();
+            drop(waiting);
+            self.wake();
             return Err(NotQueued::Full);
         }
         waiting.last_ticket += 1;
@@ -82,8 +85,8 @@ impl Queue {
         let ticket = NOT_A_WRITE | waiting.last_flush;
         waits(ticket);
         waiting.requests.push_back(Request::Flush { ticket });
-        waiting.awake = true;
-        self.changed.notify_one();
+        drop(waiting);
+        self.wake();
         Ok(())
     }
 
@@ -93,26 +96,24 @@ impl Queue {
         if !waiting.closing {
             waiting.bytes += request.bytes();
             waiting.requests.push_back(request);
-            waiting.awake = true;
-            self.changed.notify_one();
+            drop(waiting);
+            self.wake();
         }
     }
 
     /// The committer looks at the queue.
     pub fn wake(&self) {
-        let mut waiting = self.waiting.lock();
-        if !waiting.awake {
-            waiting.awake = true;
+        if !self.awake.swap(true, Ordering::AcqRel) {
+            // Whoever is about to sleep holds the lock until he does: the call is not lost.
+            drop(self.waiting.lock());
             self.changed.notify_one();
         }
     }
 
     /// Nothing more is taken; what waits is still committed.
     pub fn close(&self) {
-        let mut waiting = self.waiting.lock();
-        waiting.closing = true;
-        waiting.awake = true;
-        self.changed.notify_all();
+        self.waiting.lock().closing = true;
+        self.wake();
     }
 
     /// Whether nothing more is taken.
@@ -120,23 +121,38 @@ impl Queue {
         self.waiting.lock().closing
     }
 
+    /// Looks for work for a moment without sleeping: who waits for a commit often comes right back, and waking
+    /// a sleeping thread takes about as long as a sync of a fast disk. Others that want the processor get it.
+    pub fn linger(&self, clock: &SystemClock, moment_us: u64) {
+        let until = clock.elapsed_us() + moment_us;
+        while !self.awake.load(Ordering::Acquire) && clock.elapsed_us() < until {
+            std::thread::yield_now();
+        }
+    }
+
     /// Waits for work, at most for `patience`.
     pub fn next(&self, patience: Option<Duration>) -> Work {
         let mut waiting = self.waiting.lock();
         loop {
-            if waiting.awake {
+            if self.awake.load(Ordering::Acquire) {
                 if !waiting.requests.is_empty() {
-                    return Work::Group(take_group(&mut waiting));
+                    let group = take_group(&mut waiting);
+                    let is_drained = waiting.requests.is_empty() && !waiting.closing;
+                    self.awake.store(!is_drained, Ordering::Release);
+                    return Work::Group(group);
                 }
                 if waiting.closing {
                     return Work::Closed;
                 }
-                waiting.awake = false;
+                self.awake.store(false, Ordering::Release);
+                continue;
             }
             match patience {
                 None => self.changed.wait(&mut waiting),
                 Some(patience) => {
-                    if self.changed.wait_for(&mut waiting, patience).timed_out() && !waiting.awake {
+                    if self.changed.wait_for(&mut waiting, patience).timed_out()
+                        && !self.awake.load(Ordering::Acquire)
+                    {
                         return Work::Idle;
                     }
                 }

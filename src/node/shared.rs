@@ -12,9 +12,10 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
 use super::alarm::Alarm;
+use super::conversation::{ConversationId, Refusal};
 use super::events::NodeEvents;
 use super::failure::Failure;
-use super::machine::{ConversationId, Machine, Output, Refusal};
+use super::machine::{Machine, Output};
 use super::options::Options;
 use super::queue::Queue;
 use super::waiters::Waiters;
@@ -36,16 +37,21 @@ pub(super) struct Shared {
     pub(super) events: Arc<dyn NodeEvents>,
     pub(super) connections: Mutex<HashMap<ConversationId, Arc<Connection>>>,
     pub(super) settling: Mutex<HashMap<ConversationId, Settling>>,
-    /// Calls under way, by their purpose, until there is a connection.
-    pub(super) calling: Mutex<HashMap<u64, Settling>>,
+    /// Calls under way, by their purpose, until there is a connection, and who waits for it. A connection whose
+    /// call is not here any more was given up while it was made.
+    pub(super) calling: Mutex<HashMap<u64, Option<Settling>>>,
+    /// The node ends: no connection is taken any more. Set before the last conversations are left, and looked
+    /// at under the machine's lock.
+    pub(super) is_ending: AtomicBool,
     pub(super) transport: Mutex<Option<TcpTransport>>,
-    pub(super) dials: Mutex<Vec<super::directory::TargetId>>,
     pub(super) waiters: Waiters,
     pub(super) alarm: Arc<Alarm>,
     /// The first failure after which no write is accepted.
     pub(super) refusal: Mutex<Option<Failure>>,
     pub(super) is_refusing: AtomicBool,
     pub(super) wants_changes: AtomicBool,
+    /// Whether own writes leave as they commit.
+    pub(super) is_automatic: AtomicBool,
 }
 
 impl Shared {
@@ -109,10 +115,7 @@ impl Shared {
                 }
             }
             Output::Commit(request) => self.queue.push(request),
-            Output::Dial(target) => {
-                self.dials.lock().push(target);
-                super::network::redial(self);
-            }
+            Output::Dial(target) => super::network::redial(self, target),
             Output::Settled(id, outcome) => {
                 if let Some(settling) = self.settling.lock().remove(&id) {
                     // Nobody waits any more: the call was given up.

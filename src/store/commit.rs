@@ -11,6 +11,7 @@ use super::record::{OriginDictionary, Record, encode, encode_entry};
 use crate::core::clock::WallMs;
 use crate::core::identity::Origin;
 use crate::core::limits::GROUP_BYTES_MAX;
+use crate::core::stamp::HybridClock;
 use crate::wal::frame_buffer::FrameBuffer;
 use crate::wal::log::Log;
 
@@ -33,7 +34,7 @@ pub enum Durability {
 /// A group that is in the log, or that needs none, and waits to be installed.
 #[derive(Debug, Default)]
 pub struct Committed {
-    planned: Vec<Planned>,
+    planned: std::vec::IntoIter<Planned>,
     /// What to tell who waits, in the order of the requests.
     pub receipts: Vec<Receipt>,
     /// Acknowledgements that peers are owed: the asker's token, the peer, and where its feed is held up to.
@@ -57,6 +58,31 @@ pub struct Refused {
     pub tokens: Vec<u64>,
 }
 
+/// What a group will be once it is written.
+#[derive(Debug, Default)]
+pub struct Plan {
+    group: Group,
+    before: Counters,
+    must_sync: bool,
+    tickets: Vec<Ticket>,
+    tokens: Vec<u64>,
+    refused: Vec<u64>,
+    acknowledge: Vec<(u64, Origin, FeedPosition)>,
+    peers: Vec<(Origin, PeerRecord)>,
+    pruned: Option<u64>,
+}
+
+/// What planning counts up, to be taken back if the plan cannot be written.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counters {
+    last_sequence: u64,
+    reserved_sequence: u64,
+    last_lseq: u64,
+    last_applied_remote: u64,
+    clock: HybridClock,
+    origins: usize,
+}
+
 /// Plans, writes and installs groups. There is one for each open store.
 #[derive(Debug)]
 pub struct Committer {
@@ -72,6 +98,7 @@ impl Committed {
     /// The entries that wait to be installed, and the peer that each came from.
     pub fn entries(&self) -> impl Iterator<Item = (&Entry, Option<Origin>)> {
         self.planned
+            .as_slice()
             .iter()
             .map(|planned| (&planned.entry, planned.from))
     }
@@ -114,92 +141,57 @@ impl Committer {
         self.durable_lseq < self.ledger.last_lseq
     }
 
-    /// Plans and writes one group. Returns once it is as durable as was promised; nothing is visible yet.
+    /// Plans and writes one group, for who has the map to himself.
     pub fn commit(
         &mut self,
         requests: Vec<Request>,
         map: &EntryMap,
         wall: WallMs,
     ) -> Result<Committed, Box<Refused>> {
-        let counters = (
-            self.ledger.last_sequence,
-            self.ledger.reserved_sequence,
-            self.ledger.last_lseq,
-            self.ledger.clock,
-        );
-        let origins = self.origins.len();
-        let tickets = requests.iter().filter_map(Request::ticket).collect();
-        let tokens = requests.iter().filter_map(Request::token).collect();
-        let must_sync = self.durability == Durability::Synced
-            || requests
-                .iter()
-                .any(|request| matches!(request, Request::Received(_) | Request::Flush { .. }));
-        let mut peers = Vec::new();
-        let mut pruned = None;
-        let mut committed = Committed::default();
-        let group = self.plan(requests, map, wall, &mut committed, &mut peers, &mut pruned);
-        if let Err(error) = self.write(&group, &peers, pruned, must_sync) {
-            (
-                self.ledger.last_sequence,
-                self.ledger.reserved_sequence,
-                self.ledger.last_lseq,
-                self.ledger.clock,
-            ) = counters;
-            self.origins.forget_from(origins);
-            return Err(Box::new(Refused {
-                error,
-                tickets,
-                tokens,
-            }));
-        }
-        self.ledger.cursors.extend(group.cursors);
-        self.ledger.peers.extend(peers);
-        self.ledger.pruned = pruned.unwrap_or(self.ledger.pruned);
-        committed.planned = group.planned;
-        committed.receipts = group.receipts;
-        committed.last_lseq = self.ledger.last_lseq;
-        committed.durable_lseq = self.durable_lseq;
-        Ok(committed)
+        let plan = self.plan(requests, map, wall);
+        self.write(plan)
     }
 
-    fn plan(
-        &mut self,
-        requests: Vec<Request>,
-        map: &EntryMap,
-        wall: WallMs,
-        committed: &mut Committed,
-        peers: &mut Vec<(Origin, PeerRecord)>,
-        pruned: &mut Option<u64>,
-    ) -> Group {
+    /// Plans one group: nothing is written yet, and the map need not be held any longer.
+    pub fn plan(&mut self, requests: Vec<Request>, map: &EntryMap, wall: WallMs) -> Plan {
         let common = if self.log.is_some() {
             EntryFlags::default()
         } else {
             EntryFlags::EPHEMERAL
         };
-        let mut group = Group::default();
-        group.planned.reserve(requests.len());
-        group.receipts.reserve(requests.len());
+        let mut plan = Plan {
+            before: self.counters(),
+            ..Plan::default()
+        };
+        plan.must_sync = self.durability == Durability::Synced;
+        plan.group.planned.reserve(requests.len());
+        plan.group.receipts.reserve(requests.len());
         for request in requests {
+            plan.tickets.extend(request.ticket());
+            plan.tokens.extend(request.token());
             match request {
                 Request::Write { ticket, operation } => {
-                    group.write_one(ticket, operation, map, &mut self.ledger, wall, common);
+                    plan.group
+                        .write_one(ticket, operation, map, &mut self.ledger, wall, common);
                 }
                 Request::Batch { ticket, operations } => {
-                    group.write_all(ticket, operations, map, &mut self.ledger, wall, common);
+                    plan.group
+                        .write_all(ticket, operations, map, &mut self.ledger, wall, common);
                 }
-                Request::Received(received) if !group.follows(&received, &self.ledger) => {
-                    committed.refused.push(received.token);
+                Request::Received(received) if !plan.group.follows(&received, &self.ledger) => {
+                    plan.refused.push(received.token);
                 }
                 Request::Received(received) => {
-                    committed
-                        .acknowledge
+                    plan.must_sync = true;
+                    plan.acknowledge
                         .push((received.token, received.peer, received.position));
-                    group.receive(received, map, &mut self.ledger);
+                    plan.group.receive(received, map, &mut self.ledger);
                 }
-                Request::Peer { peer, record } => peers.push((peer, record)),
-                Request::Pruned { lseq } => *pruned = Some(lseq),
+                Request::Peer { peer, record } => plan.peers.push((peer, record)),
+                Request::Pruned { lseq } => plan.pruned = Some(lseq),
                 Request::Flush { ticket } => {
-                    group.receipts.push(Receipt {
+                    plan.must_sync = true;
+                    plan.group.receipts.push(Receipt {
                         ticket,
                         status: WriteStatus::Updated,
                         version: 0,
@@ -208,59 +200,106 @@ impl Committer {
                 }
             }
         }
-        group
+        plan
     }
 
-    fn write(
-        &mut self,
-        group: &Group,
-        peers: &[(Origin, PeerRecord)],
-        pruned: Option<u64>,
-        mut must_sync: bool,
-    ) -> Result<(), StoreError> {
+    /// Writes a planned group. Returns once it is as durable as was promised; nothing is visible yet. The plan
+    /// must be the last one that was made.
+    pub fn write(&mut self, plan: Plan) -> Result<Committed, Box<Refused>> {
+        if let Err(error) = self.write_frame(&plan) {
+            self.restore(plan.before);
+            let Plan {
+                tickets, tokens, ..
+            } = plan;
+            return Err(Box::new(Refused {
+                error,
+                tickets,
+                tokens,
+            }));
+        }
+        self.ledger.cursors.extend(plan.group.cursors);
+        self.ledger.peers.extend(plan.peers);
+        self.ledger.pruned = plan.pruned.unwrap_or(self.ledger.pruned);
+        Ok(Committed {
+            planned: plan.group.planned.into_iter(),
+            receipts: plan.group.receipts,
+            acknowledge: plan.acknowledge,
+            refused: plan.refused,
+            last_lseq: self.ledger.last_lseq,
+            durable_lseq: self.durable_lseq,
+        })
+    }
+
+    fn counters(&self) -> Counters {
+        Counters {
+            last_sequence: self.ledger.last_sequence,
+            reserved_sequence: self.ledger.reserved_sequence,
+            last_lseq: self.ledger.last_lseq,
+            last_applied_remote: self.ledger.last_applied_remote,
+            clock: self.ledger.clock,
+            origins: self.origins.len(),
+        }
+    }
+
+    fn restore(&mut self, before: Counters) {
+        self.ledger.last_sequence = before.last_sequence;
+        self.ledger.reserved_sequence = before.reserved_sequence;
+        self.ledger.last_lseq = before.last_lseq;
+        self.ledger.last_applied_remote = before.last_applied_remote;
+        self.ledger.clock = before.clock;
+        self.origins.forget_from(before.origins);
+    }
+
+    fn write_frame(&mut self, plan: &Plan) -> Result<(), StoreError> {
         let Some(log) = &mut self.log else {
             self.durable_lseq = self.ledger.last_lseq;
             return Ok(());
         };
+        let Plan {
+            group,
+            peers,
+            pruned,
+            ..
+        } = plan;
+        let mut must_sync = plan.must_sync;
         self.buffer.clear();
         let body = self.buffer.body();
-        if self.durability == Durability::Written
-            && self.ledger.last_sequence > self.ledger.reserved_sequence
+        let ledger = &mut self.ledger;
+        if self.durability == Durability::Written && ledger.last_sequence > ledger.reserved_sequence
         {
             // Before a sequence is told that the power may take, the jump over it has to be durable.
-            self.ledger.reserved_sequence = self.ledger.last_sequence + RESERVED_SEQUENCES;
+            ledger.reserved_sequence = ledger.last_sequence + RESERVED_SEQUENCES;
             must_sync = true;
             let reserve = Record::Reserve {
-                sequence: self.ledger.reserved_sequence,
-                clock: self.ledger.clock.high_water(),
+                sequence: ledger.reserved_sequence,
+                clock: ledger.clock.high_water(),
             };
             encode(body, &mut self.origins, &reserve);
         }
+        let mut source = None;
         for planned in &group.planned {
+            if planned.from != source {
+                source = planned.from;
+                encode(body, &mut self.origins, &Record::Source { peer: source });
+            }
             encode_entry(body, &mut self.origins, &planned.entry, planned.lseq);
         }
         for (peer, position) in &group.cursors {
-            encode(
-                body,
-                &mut self.origins,
-                &Record::Cursor {
-                    peer: *peer,
-                    position: *position,
-                },
-            );
+            let cursor = Record::Cursor {
+                peer: *peer,
+                position: *position,
+            };
+            encode(body, &mut self.origins, &cursor);
         }
         for (peer, record) in peers {
-            encode(
-                body,
-                &mut self.origins,
-                &Record::Peer {
-                    peer: *peer,
-                    record: record.clone(),
-                },
-            );
+            let peer = Record::Peer {
+                peer: *peer,
+                record: record.clone(),
+            };
+            encode(body, &mut self.origins, &peer);
         }
         if let Some(lseq) = pruned {
-            encode(body, &mut self.origins, &Record::Pruned { lseq });
+            encode(body, &mut self.origins, &Record::Pruned { lseq: *lseq });
         }
         if !self.buffer.is_empty() {
             log.append(&mut self.buffer)?;
@@ -320,20 +359,12 @@ impl Committer {
 /// [`INSTALLED_AT_ONCE`] entries. Returns what the installs changed; empty when all is installed.
 pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Installed> {
     let mut changes = Vec::new();
-    if committed.planned.is_empty() {
-        return changes;
-    }
-    let mut end = INSTALLED_AT_ONCE.min(committed.planned.len());
-    while committed
-        .planned
-        .get(end - 1)
-        .is_some_and(|last| last.joined)
-    {
-        end += 1;
-    }
-    changes.reserve(end);
-    for planned in committed.planned.drain(..end) {
-        changes.push(map.install(planned.entry, planned.lseq, planned.from));
+    for planned in committed.planned.by_ref() {
+        let is_joined = planned.joined;
+        changes.push(map.install_hashed(planned.entry, planned.hash, planned.lseq, planned.from));
+        if changes.len() >= INSTALLED_AT_ONCE && !is_joined {
+            break;
+        }
     }
     changes
 }

@@ -56,6 +56,9 @@ pub enum StoreError {
         /// Why.
         reason: DecodeError,
     },
+    /// The committer failed inside.
+    #[error("the committer failed: {0}")]
+    Panicked(String),
     /// The system gave no randomness for the node's identity.
     #[error("failed to make an identity: {0}")]
     Entropy(String),

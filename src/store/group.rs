@@ -17,6 +17,8 @@ use crate::core::identity::{Dot, Origin};
 pub struct Planned {
     /// The entry.
     pub entry: Entry,
+    /// Its key's hash.
+    pub hash: u64,
     /// Its place in the feed.
     pub lseq: u64,
     /// The peer it came from; `None` if it is written here.
@@ -59,12 +61,14 @@ impl Group {
         match self.newest.find_mut(hash, |at| key_at(at) == entry.key()) {
             Some(place) => *place = at,
             None => {
-                self.newest
-                    .insert_unique(hash, at, |at| key_hash(key_at(at)));
+                self.newest.insert_unique(hash, at, |at| {
+                    planned.get(*at).map_or(0, |planned| planned.hash)
+                });
             }
         }
         self.planned.push(Planned {
             entry,
+            hash,
             lseq: ledger.last_lseq,
             from,
             joined: false,
@@ -225,7 +229,9 @@ impl Group {
     fn join_from(&mut self, begin: usize) {
         let all_but_last = self.planned.len().saturating_sub(1);
         if let Some(members) = self.planned.get_mut(begin..all_but_last) {
-            members.iter_mut().for_each(|planned| planned.joined = true);
+            for planned in members {
+                planned.joined = true;
+            }
         }
     }
 }

@@ -6,6 +6,8 @@ use std::ops::Bound;
 use hashbrown::HashTable;
 
 use super::entry::{Entry, Namespace, Summary};
+use super::ordered_key::OrderedKey;
+use super::slots::Slots;
 use super::view::{ViewId, Views};
 use crate::core::checksum::key_hash;
 use crate::core::identity::{Dot, Origin};
@@ -16,6 +18,7 @@ pub type Via = u32;
 
 /// An entry and what this node alone knows of it.
 #[derive(Debug, Clone)]
+#[repr(C)]
 pub struct Held {
     /// The entry.
     pub entry: Entry,
@@ -45,9 +48,11 @@ pub struct Installed {
 pub struct EntryMap {
     /// Who "own" is: the author whose entries form the lane of own writes.
     author: Origin,
-    slots: Vec<Held>,
-    by_hash: HashTable<u32>,
-    by_key: BTreeMap<Box<[u8]>, u32>,
+    slots: Slots,
+    /// Slots by key. The short hash beside each spares a look at most entries that are not meant, and lets
+    /// the table grow without looking at any.
+    by_hash: HashTable<(u32, u32)>,
+    by_key: BTreeMap<OrderedKey, u32>,
     own: BTreeMap<u64, u32>,
     relay: BTreeMap<u64, u32>,
     live: usize,
@@ -101,12 +106,18 @@ impl EntryMap {
     }
 
     fn held(&self, slot: u32) -> Option<&Held> {
-        self.slots.get(slot as usize)
+        self.slots.get(slot)
     }
 
     fn slot_of(&self, key: &[u8], hash: u64) -> Option<u32> {
-        let same = |slot: &u32| self.held(*slot).is_some_and(|held| held.entry.key() == key);
-        self.by_hash.find(hash, same).copied()
+        let short = short_hash(hash);
+        let same = |found: &(u32, u32)| {
+            found.0 == short
+                && self
+                    .held(found.1)
+                    .is_some_and(|held| held.entry.key() == key)
+        };
+        self.by_hash.find(spread(short), same).map(|found| found.1)
     }
 
     /// The entry of a stored key, tombstones included.
@@ -177,49 +188,51 @@ impl EntryMap {
     /// Puts `entry` in the place of whatever the key held. The caller has made sure that it is the greater
     /// one, and that `lseq` is the highest ever given.
     pub fn install(&mut self, entry: Entry, lseq: u64, from: Option<Origin>) -> Installed {
-        let via = from.map_or(0, |peer| self.via(peer));
-        let dot = entry.dot;
         let hash = key_hash(entry.key());
+        self.install_hashed(entry, hash, lseq, from)
+    }
+
+    /// As [`Self::install`], for who has the key's hash already.
+    pub fn install_hashed(
+        &mut self,
+        entry: Entry,
+        hash: u64,
+        lseq: u64,
+        from: Option<Origin>,
+    ) -> Installed {
+        let via = from.map_or(0, |peer| self.via(peer));
         let tracked = self.tracked(&entry, lseq);
+        let mut installed = Installed {
+            replaced: None,
+            untracked: None,
+            tracked,
+            dot: entry.dot,
+            from,
+        };
         self.count_in(&entry);
         let found = self.slot_of(entry.key(), hash);
-        let slot = found.unwrap_or_else(|| u32::try_from(self.slots.len()).unwrap_or(u32::MAX));
+        let slot = found.unwrap_or_else(|| self.slots.next());
         if let Some(lane) = self.lane_of(&entry) {
             lane.insert(lseq, slot);
         }
-        if let Some(place) = found.and_then(|slot| self.slots.get_mut(slot as usize)) {
+        if let Some(place) = found.and_then(|slot| self.slots.get_mut(slot)) {
             let replaced = std::mem::replace(place, Held { entry, lseq, via });
             self.count_out(&replaced.entry);
             if let Some(lane) = self.lane_of(&replaced.entry) {
                 lane.remove(&replaced.lseq);
             }
-            let replaced_lseq = replaced.lseq;
-            let untracked = self.tracked(&replaced.entry, replaced_lseq);
+            installed.replaced = Some(replaced.lseq);
+            installed.untracked = self.tracked(&replaced.entry, replaced.lseq);
             self.views.keep_replaced(replaced.entry);
-            return Installed {
-                replaced: Some(replaced_lseq),
-                untracked,
-                tracked,
-                dot,
-                from,
-            };
+            return installed;
         }
         self.views.keep_absent(entry.key());
-        self.by_key.insert(entry.key().into(), slot);
+        self.by_key.insert(OrderedKey::new(entry.key()), slot);
         self.slots.push(Held { entry, lseq, via });
-        let slots = &self.slots;
-        self.by_hash.insert_unique(hash, slot, |slot| {
-            slots
-                .get(*slot as usize)
-                .map_or(0, |held| key_hash(held.entry.key()))
-        });
-        Installed {
-            replaced: None,
-            untracked: None,
-            tracked,
-            dot,
-            from,
-        }
+        let short = short_hash(hash);
+        self.by_hash
+            .insert_unique(spread(short), (short, slot), |found| spread(found.0));
+        installed
     }
 
     /// The entries of a lane behind `after`, in feed order.
@@ -265,7 +278,7 @@ impl EntryMap {
     /// Entries with keys in `[from, …)`, in key order, tombstones included.
     pub fn range_from(&self, from: Bound<&[u8]>) -> impl Iterator<Item = &Entry> {
         self.by_key
-            .range::<[u8], _>((from, Bound::Unbounded))
+            .range((from.map(OrderedKey::new), Bound::Unbounded))
             .filter_map(|(_, slot)| self.held(*slot))
             .map(|held| &held.entry)
     }
@@ -288,7 +301,7 @@ impl EntryMap {
     /// Count and fingerprint, added up anew.
     pub fn recount(&self) -> Summary {
         let mut summary = Summary::default();
-        for held in &self.slots {
+        for held in self.slots.iter() {
             if Namespace::of(held.entry.key()).is_some_and(Namespace::is_replicated) {
                 summary.add(&held.entry);
             }
@@ -315,4 +328,17 @@ impl EntryMap {
 
 fn is_user(entry: &Entry) -> bool {
     entry.key().first() == Some(&(Namespace::User as u8))
+}
+
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the lower half of a hash is a hash"
+)]
+fn short_hash(hash: u64) -> u32 {
+    hash as u32
+}
+
+/// A hash table looks at the lowest and the highest bits of a hash: both halves have to be good.
+fn spread(short: u32) -> u64 {
+    u64::from(short) << 32 | u64::from(short)
 }

@@ -7,6 +7,12 @@ pub mod group;
 pub mod ledger;
 pub mod map;
 pub mod operation;
+mod ordered_key;
+pub mod origin_dictionary;
 pub mod record;
 pub mod recovery;
+mod slots;
 pub mod view;
+
+#[cfg(test)]
+mod tests;

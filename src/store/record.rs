@@ -1,7 +1,7 @@
 //! The records inside the body of a log frame, as bytes (docs/format.md, "Records"). One frame is one
 //! atomic step: all of its records count, or none.
 
-use std::collections::HashMap;
+pub use super::origin_dictionary::OriginDictionary;
 
 use super::entry::{Entry, EntryFlags, Extra};
 use super::ledger::{FeedPosition, Parked, PeerRecord};
@@ -39,57 +39,8 @@ pub enum RecordKind {
     Pruned = 7,
     /// An origin gets a short number in this file.
     Origin = 8,
-}
-
-/// Short numbers for origins within one log file, given in the order of their first use.
-#[derive(Debug, Default)]
-pub struct OriginDictionary {
-    origins: Vec<Origin>,
-    numbers: HashMap<Origin, u64>,
-}
-
-impl OriginDictionary {
-    /// How many are known; [`Self::forget_from`] takes back what came later.
-    pub fn len(&self) -> usize {
-        self.origins.len()
-    }
-
-    /// Whether none is known.
-    pub fn is_empty(&self) -> bool {
-        self.origins.is_empty()
-    }
-
-    /// Takes back all from the `len`-th on, because the frame that told them was not written.
-    pub fn forget_from(&mut self, len: usize) {
-        for origin in self.origins.drain(len.min(self.origins.len())..) {
-            self.numbers.remove(&origin);
-        }
-    }
-
-    fn learn(&mut self, origin: Origin) -> u64 {
-        let number = self.origins.len() as u64;
-        self.origins.push(origin);
-        self.numbers.insert(origin, number);
-        number
-    }
-
-    fn number(&mut self, origin: Origin, body: &mut Vec<u8>) -> u64 {
-        if let Some(number) = self.numbers.get(&origin) {
-            return *number;
-        }
-        record(body, RecordKind::Origin, |payload| {
-            payload.extend_from_slice(&origin.0)
-        });
-        self.learn(origin)
-    }
-
-    fn origin(&self, reader: &mut ByteReader<'_>) -> Result<Origin, DecodeError> {
-        let number = usize::try_from(reader.varint()?).map_err(|_| DecodeError::Number)?;
-        self.origins
-            .get(number)
-            .copied()
-            .ok_or(DecodeError::Malformed("origin number"))
-    }
+    /// Where the entries that follow in this frame came from.
+    Source = 9,
 }
 
 /// A record, read.
@@ -120,6 +71,12 @@ pub enum Record {
         /// Its place in the feed.
         lseq: u64,
     },
+    /// The entries that follow in this frame came from this peer; `None`: they were written here, as are those
+    /// before the first of these records.
+    Source {
+        /// The peer.
+        peer: Option<Origin>,
+    },
     /// How far a peer's feed is held.
     Cursor {
         /// The peer.
@@ -148,7 +105,7 @@ pub enum Record {
     },
 }
 
-fn record(body: &mut Vec<u8>, kind: RecordKind, write: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn record(body: &mut Vec<u8>, kind: RecordKind, write: impl FnOnce(&mut Vec<u8>)) {
     body.push(kind as u8);
     let at = body.len();
     body.extend_from_slice(&[0; 4]);
@@ -231,6 +188,9 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
             payload.push(u8::from(*fresh_chain));
             payload.put_prefixed(node_id.as_bytes());
         }),
+        Record::Source { peer } => record(body, RecordKind::Source, |payload| {
+            payload.extend(peer.iter().flat_map(|peer| peer.0));
+        }),
         Record::Stretch {
             incarnation,
             began_after,
@@ -264,7 +224,7 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
             payload.extend_from_slice(&clock.0.to_le_bytes());
         }),
         Record::Pruned { lseq } => record(body, RecordKind::Pruned, |payload| {
-            payload.put_varint(*lseq)
+            payload.put_varint(*lseq);
         }),
     }
 }
@@ -316,6 +276,10 @@ pub fn decode(
                 origins.learn(Origin(payload.array()?));
                 continue;
             }
+            9 if length == 0 => Record::Source { peer: None },
+            9 => Record::Source {
+                peer: Some(Origin(payload.array()?)),
+            },
             kind if kind & MAY_BE_IGNORED != 0 => continue,
             _ => return Err(DecodeError::Malformed("record kind")),
         };

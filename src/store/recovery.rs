@@ -64,9 +64,12 @@ impl Replay {
     fn frame(&mut self, body: &[u8]) -> Result<(), crate::core::bytes::DecodeError> {
         let mut records = Vec::new();
         decode(body, &mut self.origins, |record| records.push(record))?;
-        let from = giver(&records);
+        let mut from = None;
         for record in records {
-            self.record(record, from);
+            match record {
+                Record::Source { peer } => from = peer,
+                record => self.record(record, from),
+            }
         }
         Ok(())
     }
@@ -114,20 +117,10 @@ impl Replay {
                 ledger.reserved_sequence = sequence;
                 ledger.raise_clock(clock);
             }
+            Record::Source { .. } => {}
             Record::Pruned { lseq } => ledger.pruned = ledger.pruned.max(lseq),
         }
     }
-}
-
-/// The peer that a frame's foreign entries came from. If they may have come from several, nobody: the feed
-/// does not leave out for a peer what it may not have.
-fn giver(records: &[Record]) -> Option<Origin> {
-    let mut peers = records.iter().filter_map(|record| match record {
-        Record::Cursor { peer, .. } => Some(*peer),
-        _ => None,
-    });
-    let first = peers.next()?;
-    peers.all(|peer| peer == first).then_some(first)
 }
 
 /// A file that only a log can have left beside it, for a log that is not there itself.

@@ -60,8 +60,12 @@ impl Views {
     }
 }
 
-/// Up to `limit` live entries of a view whose stored keys begin with `prefix` and lie behind `after`, in key
-/// order. Empty means the end, also for a view that is not open.
+/// A page that holds this many bytes is full: its values are copied while writers wait, and held twice.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// Up to `limit` live entries of a view, at least one and about [`PAGE_BYTES`] at the most, whose stored keys
+/// begin with `prefix` and lie behind `after`, in key order. Empty means the end, also for a view that is not
+/// open.
 pub fn page<'a>(
     map: &'a EntryMap,
     view: ViewId,
@@ -84,8 +88,9 @@ pub fn page<'a>(
         .range::<[u8], _>((from, Bound::Unbounded))
         .take_while(|(key, _)| key.starts_with(prefix))
         .peekable();
-    let mut found = Vec::new();
-    while found.len() < limit {
+    let mut found: Vec<&Entry> = Vec::new();
+    let mut bytes = 0;
+    while found.len() < limit && bytes < PAGE_BYTES {
         let take_now = match (now.peek(), then.peek()) {
             (None, None) => break,
             (Some(_), None) => true,
@@ -104,7 +109,10 @@ pub fn page<'a>(
             }
             kept.and_then(|(_, entry)| entry.as_ref())
         };
-        found.extend(entry.filter(|entry| !entry.is_tombstone()));
+        if let Some(entry) = entry.filter(|entry| !entry.is_tombstone()) {
+            bytes += entry.key().len() + entry.value_length();
+            found.push(entry);
+        }
     }
     found
 }

@@ -4,7 +4,7 @@
 use super::link::{Link, LinkId, Rewound};
 use super::message::{Ack, Batch, Cursor, Feed, Nack, Positions, RefusalCode};
 use super::options::{BATCH_COST, WINDOW_COST};
-use super::replica::{Output, Replica};
+use super::replica::{Farewell, Output, Replica};
 use crate::core::clock::Now;
 use crate::core::identity::Origin;
 use crate::core::limits::CHUNK_BYTES_MAX;
@@ -56,7 +56,8 @@ impl Replica {
         };
         self.links.insert(id, link);
         if let Err(reason) = verdict {
-            self.outputs.push_back(Output::Close(id, reason));
+            self.outputs
+                .push_back(Output::Close(id, Farewell::Breach(reason)));
         }
         self.send_all(now, map);
     }
@@ -66,7 +67,7 @@ impl Replica {
         if let Some(link) = self.links.get_mut(&id) {
             link.receiving.consumed += cost;
             let output = if is_overdrawn(link) {
-                Some(Output::Close(id, OVERDRAWN))
+                Some(Output::Close(id, Farewell::Breach(OVERDRAWN)))
             } else {
                 due_grant(link).map(|ack| Output::Send(id, Feed::Ack(ack)))
             };
@@ -153,7 +154,8 @@ impl Replica {
         }
     }
 
-    /// What was received could not be stored: the peer is asked to try later.
+    /// What was received could not be stored. Nothing that follows it may be, or its cursor would pass over a
+    /// hole: the peer is asked to go back to what is durable here, later.
     pub fn received_in_vain(&mut self, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else {
             return;

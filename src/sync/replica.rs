@@ -26,8 +26,17 @@ pub enum Output {
     Send(LinkId, Feed),
     /// Make durable, and say so with `committed` or `refused`.
     Commit(Request),
-    /// End the connection, because the peer broke the protocol or owes too much; the text says which.
-    Close(LinkId, &'static str),
+    /// End the connection.
+    Close(LinkId, Farewell),
+}
+
+/// Why a connection has to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Farewell {
+    /// The peer broke the protocol.
+    Breach(&'static str),
+    /// The peer acknowledges nothing.
+    Unanswered,
 }
 
 /// One node's side of replication.

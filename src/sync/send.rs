@@ -17,9 +17,13 @@ const ENTRY_COST: u64 = 64;
 /// Dots that one hint names at the most: a hint is small, and what it leaves out costs a duplicate.
 const HAVE_RANGES_AT_ONCE: usize = 1024;
 
+/// What one origin in a version vector takes at the most, in bytes on the wire.
+const SEEN_COST: u64 = 32;
+
 /// What an entry takes from a peer's credit.
 fn entry_cost(entry: &Entry) -> u64 {
-    (entry.key().len() + entry.value_length()) as u64 + ENTRY_COST
+    let extra = entry.vector().len() as u64 * SEEN_COST + entry.extension().len() as u64;
+    (entry.key().len() + entry.value_length()) as u64 + extra + ENTRY_COST
 }
 
 impl Feed {
@@ -108,6 +112,7 @@ impl Replica {
     fn push_feed(&mut self, id: LinkId, link: &mut Link, feed: Feed) {
         link.sending.spent += feed.cost();
         link.sending.end = None;
+        link.receiving.end = None;
         self.outputs.push_back(Output::Send(id, feed));
     }
 

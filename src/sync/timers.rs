@@ -3,7 +3,7 @@
 
 use super::link::{Link, LinkId};
 use super::options::{REMEMBER_DELAY_MS, RETRY_DELAY_MS_MAX};
-use super::replica::{Output, Replica};
+use super::replica::{Farewell, Output, Replica};
 use crate::core::checksum::hash128;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::store::map::EntryMap;
@@ -28,7 +28,9 @@ impl Replica {
             .filter(|(_, since)| due(since))
             .map(|(peer, _)| *peer)
             .collect();
-        peers.into_iter().for_each(|peer| self.remember(peer));
+        for peer in peers {
+            self.remember(peer);
+        }
     }
 
     /// When [`Self::on_time`] has something to do next, if nothing else happens.
@@ -109,7 +111,7 @@ impl Replica {
         self.outbox
             .set_marks(super::outbox::Marks { failed, ..marks }, map);
         self.outputs
-            .push_back(Output::Close(id, "the peer acknowledges nothing"));
+            .push_back(Output::Close(id, Farewell::Unanswered));
     }
 }
 
@@ -117,11 +119,8 @@ impl Replica {
 /// position and the attempt.
 fn jitter(link: &Link, delay: u64) -> u64 {
     let position = link.sending.acknowledged.own.to_le_bytes();
-    let hash = hash128(&[
-        &link.origin.0,
-        &position,
-        &link.sending.attempts.to_le_bytes(),
-    ]);
+    let attempts = link.sending.attempts.to_le_bytes();
+    let hash = hash128(&[&link.origin.0[..], &position, &attempts].concat());
     let part = delay / JITTER_PART;
     u64::try_from(hash % u128::from(part.max(1))).unwrap_or(0)
 }

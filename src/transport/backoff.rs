@@ -1,6 +1,6 @@
 //! When to call a peer again that was connected once.
 
-use crate::core::checksum::hash128;
+use crate::core::checksum::{hash128, hash128_pair};
 
 /// First delay, in milliseconds, before jitter.
 pub const RECONNECT_MS_MIN: u64 = 250;
@@ -22,7 +22,7 @@ impl Backoff {
     pub fn new(node_id: &str, peer: &str) -> Self {
         let length = (node_id.len() as u64).to_le_bytes();
         Self {
-            seed: hash128(&[&length, node_id.as_bytes(), peer.as_bytes()]),
+            seed: hash128(&[&length, node_id.as_bytes(), peer.as_bytes()].concat()),
             attempt: 0,
         }
     }
@@ -38,7 +38,7 @@ impl Backoff {
         let longest = RECONNECT_MS_MIN
             .saturating_mul(factor)
             .min(RECONNECT_MS_MAX);
-        let hash = hash128(&[&self.seed.to_le_bytes(), &self.attempt.to_le_bytes()]);
+        let hash = hash128_pair(&self.seed.to_le_bytes(), &self.attempt.to_le_bytes());
         self.attempt = self.attempt.saturating_add(1);
         let half = longest / 2;
         let jitter = u64::try_from(hash % (u128::from(half) + 1)).unwrap_or(half);

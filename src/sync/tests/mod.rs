@@ -2,6 +2,7 @@
 //! again: everything from one seed.
 
 mod check;
+mod clockwork;
 mod dice;
 mod host;
 mod schedules_cursor;

@@ -130,7 +130,11 @@ impl World {
 /// Keys in batches, one for each time that they were sent.
 pub(super) fn keys_sent(said: &[Feed]) -> Vec<String> {
     let keys = said.iter().flat_map(|feed| match feed {
-        Feed::Batch(batch) => batch.entries.iter().map(|entry| entry.key()).collect(),
+        Feed::Batch(batch) => batch
+            .entries
+            .iter()
+            .map(crate::store::entry::Entry::key)
+            .collect(),
         Feed::Large(large) => vec![large.entry.key()],
         _ => Vec::new(),
     });

@@ -287,7 +287,7 @@ impl Storm {
         self.world.check_convergence();
         let expected = |reason: &&str| *reason == GAVE_UP;
         assert!(
-            self.world.closes.iter().all(|reason| expected(reason)),
+            self.world.closes.iter().all(expected),
             "honest nodes accused each other: {:?}",
             self.world.closes
         );

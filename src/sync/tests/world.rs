@@ -12,13 +12,10 @@ use crate::store::entry::Entry;
 use crate::store::operation::{Operation, Request};
 use crate::sync::LinkId;
 use crate::sync::message::Feed;
-use crate::sync::replica::Output;
+use crate::sync::replica::{Farewell, Output};
 use crate::sync::report::TickReport;
 
 pub(super) const GAVE_UP: &str = "the peer acknowledges nothing";
-
-/// Most events in one stretch of time.
-const EVENTS_MAX: u32 = 200_000;
 
 pub(super) struct World {
     pub(super) dice: Dice,
@@ -40,13 +37,6 @@ pub(super) struct World {
     pub(super) trace: bool,
     /// Whether cursors are held against what is held: not where a refusal is under way.
     pub(super) checks_holdings: bool,
-}
-
-enum Event {
-    Packet(usize, usize),
-    Commit(usize),
-    Sync(usize),
-    Timer(usize),
 }
 
 impl World {
@@ -200,7 +190,8 @@ impl World {
         let count = group_length(running.queue.iter()).min(running.queue.len());
         let group: Vec<Request> = running.queue.drain(..count).collect();
         running.commit_at = (!running.queue.is_empty()).then_some(again);
-        let outcome = running.committer.commit(group, &running.map, now.wall);
+        let plan = running.committer.plan(group, &running.map, now.wall);
+        let outcome = running.committer.write(plan);
         match outcome {
             Ok(mut committed) => {
                 let entries: Vec<Entry> = committed
@@ -286,7 +277,10 @@ impl World {
             match output {
                 Output::Send(link, feed) => self.send(host, link, feed),
                 Output::Commit(request) => self.request(host, request),
-                Output::Close(link, reason) => ended.push((link, reason)),
+                Output::Close(link, Farewell::Breach(reason)) => ended.push((link, reason)),
+                Output::Close(link, Farewell::Unanswered) => {
+                    ended.push((link, "the peer acknowledges nothing"));
+                }
             }
         }
         self.check_host(host);
@@ -328,7 +322,7 @@ impl World {
         })
     }
 
-    fn arrive(&mut self, wire: usize, side: usize) {
+    pub(super) fn arrive(&mut self, wire: usize, side: usize) {
         let end = &mut self.wires[wire].ends[side];
         let (host, link) = (end.host, end.link);
         let (_, packet) = end.arriving.pop_front().unwrap();
@@ -362,69 +356,6 @@ impl World {
         running
             .replica
             .received(link, feed, charged, now, &running.map);
-    }
-
-    /// The next event, unless it lies behind `until`.
-    fn next(&self, until: u64) -> Option<(u64, Event)> {
-        let mut next: Option<(u64, Event)> = None;
-        let mut offer = |at: Option<u64>, event: Event| {
-            if let Some(at) = at.map(|at| at.max(self.at))
-                && at <= until
-                && next.as_ref().is_none_or(|(best, _)| at < *best)
-            {
-                next = Some((at, event));
-            }
-        };
-        for (place, wire) in self.wires.iter().enumerate() {
-            for (side, end) in wire.ends.iter().enumerate() {
-                offer(end.due(), Event::Packet(place, side));
-            }
-        }
-        for (place, host) in self.hosts.iter().enumerate() {
-            let Some(running) = &host.running else {
-                continue;
-            };
-            offer(running.commit_at, Event::Commit(place));
-            offer(running.sync_at, Event::Sync(place));
-            let deadline = running.replica.deadline(&running.map);
-            offer(deadline.map(|at| at.0 - 1), Event::Timer(place));
-        }
-        next
-    }
-
-    /// Lets everything happen that happens up to a moment.
-    pub(super) fn run_until(&mut self, until: u64) {
-        let mut events = 0;
-        while let Some((at, event)) = self.next(until) {
-            self.at = at;
-            events += 1;
-            assert!(events < EVENTS_MAX, "they do not come to rest");
-            match event {
-                Event::Packet(wire, side) => self.arrive(wire, side),
-                Event::Commit(host) => self.commit(host),
-                Event::Sync(host) => self.sync(host),
-                Event::Timer(host) => self.on_time(host),
-            }
-        }
-        self.at = until;
-    }
-
-    pub(super) fn run_for(&mut self, ms: u64) {
-        self.run_until(self.at + ms);
-    }
-
-    fn on_time(&mut self, host: usize) {
-        let now = self.now(host);
-        let running = self.hosts[host].up_mut();
-        running.replica.on_time(now, &running.map);
-        self.drain(host);
-        if let Some(running) = &self.hosts[host].running {
-            let next = running.replica.deadline(&running.map);
-            assert!(
-                next.is_none_or(|next| next > now.monotonic),
-                "{host} would spin: it was asked at {now:?} and wants to be asked at {next:?}"
-            );
-        }
     }
 }
 

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Client, ClientOptions, Key, Value } from '@softadastra/sdk';
+import { openClient } from './support/clients.js';
+import { ok, refused } from './support/results.js';
+
+async function all(entries) {
+  const found = [];
+  for await (const entry of entries) found.push(entry);
+  ok(entries.result());
+  return found;
+}
+
+const keysOf = async (entries) => (await all(entries)).map(({ key }) => key);
+
+async function filled(t, keys) {
+  const client = await openClient(t);
+  for (const key of keys) ok(await client.put(key, `value of ${key}`));
+  return client;
+}
+
+test('entries come in the order of the bytes of their keys', async (t) => {
+  const keys = ['b', 'a', 'a/2', 'a/10', 'B', '~', 'é', 'z', '\uffee', '🌍', 'a\0', '0'];
+  const client = await filled(t, keys);
+  const sorted = [...keys].sort((x, y) => Buffer.compare(Buffer.from(x), Buffer.from(y)));
+  const found = await all(client.entries());
+  assert.deepEqual(
+    found.map(({ key }) => key),
+    sorted,
+  );
+  for (const { key, value, version } of found) {
+    assert.ok(value instanceof Value);
+    assert.equal(`${value}`, `value of ${key}`);
+    assert.equal(version, 1);
+  }
+});
+
+test('prefix, after and limit narrow it', async (t) => {
+  const client = await filled(t, ['a', 'user/1', 'user/2', 'user/3', 'users', 'z']);
+  assert.deepEqual(await keysOf(client.entries({ prefix: 'user/' })), ['user/1', 'user/2', 'user/3']);
+  assert.deepEqual(await keysOf(client.entries({ prefix: 'user' })), ['user/1', 'user/2', 'user/3', 'users']);
+  assert.deepEqual(await keysOf(client.entries({ prefix: 'user/', after: 'user/1' })), ['user/2', 'user/3']);
+  assert.deepEqual(await keysOf(client.entries({ after: new Key('user/25'), limit: 2 })), [
+    'user/3',
+    'users',
+  ]);
+  assert.deepEqual(await keysOf(client.entries({ limit: 2 })), ['a', 'user/1']);
+  assert.deepEqual(await keysOf(client.entries({ limit: 0 })), []);
+  assert.deepEqual(await keysOf(client.entries({ prefix: '', after: '' })), await keysOf(client.entries()));
+  assert.deepEqual(await keysOf(client.entries({ prefix: 'nothing' })), []);
+  assert.deepEqual(await keysOf(client.entries({ prefix: 'b', after: 'z' })), []);
+  assert.deepEqual(await keysOf(client.entries({ prefix: 'user/', after: 'a' })), [
+    'user/1',
+    'user/2',
+    'user/3',
+  ]);
+});
+
+test('a long listing is complete, whatever the sizes of its values', async (t) => {
+  const client = await openClient(t);
+  const calls = [];
+  for (let n = 0; n < 10_000; n += 1)
+    calls.push(client.put(`k${`${n}`.padStart(5, '0')}`, 'x'.repeat(n % 50)));
+  for (let n = 0; n < 20; n += 1) calls.push(client.put(`k05000/${n}`, Buffer.alloc(300_000, n)));
+  (await Promise.all(calls)).forEach(ok);
+  const keys = await keysOf(client.entries());
+  assert.equal(keys.length, 10_020);
+  assert.equal(new Set(keys).size, 10_020);
+  assert.equal(keys[5001].startsWith('k05000/'), true);
+});
+
+test('a listing shows what was there when it was asked for', async (t) => {
+  const keys = Array.from({ length: 3000 }, (_, n) => `k${`${n}`.padStart(4, '0')}`);
+  const client = await openClient(t);
+  (await Promise.all(keys.map((key) => client.put(key, 'old')))).forEach(ok);
+  const entries = client.entries();
+  const seen = [];
+  for await (const { key, value } of entries) {
+    assert.equal(`${value}`, 'old');
+    seen.push(key);
+    if (seen.length === 10) {
+      (await Promise.all(keys.map((name) => client.put(name, 'new')))).forEach(ok);
+      ok(await client.remove('k2999'));
+      ok(await client.put('k2998b', 'added'));
+    }
+  }
+  assert.deepEqual(seen, keys);
+});
+
+test('leaving the loop early ends the listing', async (t) => {
+  const client = await filled(t, ['a', 'b', 'c']);
+  const entries = client.entries();
+  for await (const { key } of entries) if (key === 'b') break;
+  assert.deepEqual(await entries.next(), { value: undefined, done: true });
+  ok(entries.result());
+});
+
+test('an unread listing does not stop the client from closing', async (t) => {
+  const client = await filled(t, ['a', 'b']);
+  client.entries();
+  ok(await client.close());
+});
+
+test('a listing that is cut off by close says so', async (t) => {
+  const client = await openClient(t);
+  const calls = Array.from({ length: 5000 }, (_, n) => client.put(`k${n}`, 'x'));
+  (await Promise.all(calls)).forEach(ok);
+  const entries = client.entries();
+  let seen = 0;
+  for await (const _ of entries) {
+    seen += 1;
+    if (seen === 3) ok(await client.close());
+  }
+  assert.ok(seen < 5000);
+  refused(entries.result(), 'invalid_state', 'SDK client is not open');
+});
+
+test('a wrong argument or a closed client gives nothing, and the reason', async (t) => {
+  const client = await filled(t, ['a']);
+  for (const [options, message] of [
+    [{ prefix: 5 }, 'prefix must be a string'],
+    [{ prefix: '\ud800' }, /prefix has a lone surrogate/],
+    [{ prefix: null }, 'prefix must be a string'],
+    [{ after: 5 }, 'after must be a string'],
+    [{ limit: -1 }, /limit must be a whole number from 0/],
+    [{ limit: 1.5 }, /limit must be/],
+    [{ limit: '5' }, /limit must be/],
+    [{ limti: 5 }, 'unknown option in options: limti (did you mean limit?)'],
+    [null, 'options must be an object'],
+    ['a', 'options must be an object'],
+    [[], 'options must be an object'],
+    [
+      {
+        get prefix() {
+          throw new Error('boo');
+        },
+      },
+      'options could not be read: boo',
+    ],
+  ]) {
+    const entries = client.entries(options);
+    for await (const _ of entries) assert.fail('an entry');
+    refused(entries.result(), 'invalid_argument', message);
+  }
+  const closed = new Client(ClientOptions.local('a')).entries({ limit: -1 });
+  for await (const _ of closed) assert.fail('an entry');
+  refused(closed.result(), 'invalid_state', 'SDK client is not open');
+});

@@ -1,0 +1,217 @@
+// Every call, in every state, with every argument that it does not take.
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { test } from 'node:test';
+import { Client, ClientOptions, Result, SoftadastraError } from '@softadastra/sdk';
+import { loggedOptions, openClient } from './support/clients.js';
+import { temporaryFolder } from './support/folders.js';
+import { ok, refused } from './support/results.js';
+
+const CODES = new Set([
+  'unknown',
+  'invalid_argument',
+  'invalid_state',
+  'not_found',
+  'already_exists',
+  'io_error',
+  'store_error',
+  'sync_error',
+  'transport_error',
+  'discovery_error',
+  'metadata_error',
+  'internal_error',
+]);
+
+/** Good arguments of every asynchronous call but `open` and `close`. */
+const asynchronous = {
+  put: ['key', 'value'],
+  get: ['key'],
+  remove: ['key'],
+  batch: [[{ put: 'key', value: 'value' }]],
+  flush: [],
+  syncStateInfo: [],
+  tick: [],
+  retryFailed: [],
+  startSync: [],
+  stopSync: [],
+  startTransport: [],
+  stopTransport: [],
+  connect: [{ nodeId: 'b', host: '127.0.0.1', port: 1 }],
+  disconnect: [{ nodeId: 'b', host: '127.0.0.1', port: 1 }],
+  peers: [],
+  startDiscovery: [],
+  stopDiscovery: [],
+  nodeInfo: [],
+  refreshNodeInfo: [],
+};
+
+const throwing = new Proxy(
+  {},
+  {
+    get: () => {
+      throw new Error('not to be read');
+    },
+    ownKeys: () => {
+      throw new Error('not to be listed');
+    },
+  },
+);
+
+const nonsense = [
+  undefined,
+  null,
+  true,
+  0,
+  -1,
+  1.5,
+  Number.NaN,
+  2 ** 53,
+  10n,
+  '',
+  '\ud800',
+  'x'.repeat(2000),
+  Symbol('s'),
+  () => 'called',
+  {},
+  { put: 'a' },
+  { nodeId: 5, host: {}, port: 'x' },
+  { nodeId: '', host: '', port: 0 },
+  { prune: 'yes' },
+  { thne: 1 },
+  [],
+  [[]],
+  [null],
+  new Date(0),
+  new Map(),
+  new ArrayBuffer(4),
+  Object.create(null),
+  throwing,
+  [throwing],
+];
+
+/** What each call may answer to nonsense while the client is open, besides accepting it. */
+const answersWhenOpen = {
+  get: ['invalid_argument', 'not_found'],
+  connect: ['invalid_argument', 'transport_error'],
+  disconnect: ['invalid_argument', 'transport_error'],
+  startTransport: ['transport_error'],
+  startDiscovery: ['discovery_error'],
+};
+
+async function everyAnswer(client, check) {
+  for (const [name, good] of Object.entries(asynchronous)) {
+    check(name, good, await client[name](...good));
+    for (const first of nonsense) {
+      check(name, [first], await client[name](first));
+      for (const second of nonsense)
+        if (name === 'put') check(name, [first, second], await client[name](first, second));
+    }
+  }
+}
+
+function checkAnswer(name, result) {
+  assert.ok(result instanceof Result, name);
+  if (result.isOk()) return undefined;
+  const error = result.error();
+  assert.ok(error instanceof SoftadastraError, name);
+  assert.ok(CODES.has(error.code), `${name}: ${error.code}`);
+  assert.ok(error.message.length > 0 && error.kind.length > 0, name);
+  return error;
+}
+
+/** The calls that answer at once: the answer of a closed client is nothing, no, and none. */
+function checkSynchronous(client) {
+  assert.deepEqual(
+    [client.isOpen(), client.size(), client.empty(), client.transportRunning(), client.discoveryRunning()],
+    [false, 0, true, false, false],
+  );
+  for (const given of [...nonsense, 'key']) assert.equal(client.contains(given), false);
+}
+
+async function checkClosed(client) {
+  checkSynchronous(client);
+  await everyAnswer(client, (name, given, result) => {
+    const error = checkAnswer(name, result);
+    assert.ok(error, `${name}(${given.map((part) => typeof part)}) was ok`);
+    assert.deepEqual([error.code, error.message], ['invalid_state', 'SDK client is not open'], name);
+  });
+  for (const given of nonsense) {
+    refused(client.entries(given).result(), 'invalid_state', 'SDK client is not open');
+    refused(client.watch(given, given).result(), 'invalid_state', 'SDK client is not open');
+    assert.ok((await client.entries(given).next()).done);
+    assert.ok((await client.watch(given, given).next()).done);
+  }
+}
+
+test('never opened', async () => {
+  await checkClosed(new Client(ClientOptions.local('a')));
+});
+
+test('opening', async (t) => {
+  const client = new Client(loggedOptions(t));
+  t.after(() => client.close());
+  const opening = client.open();
+  const early = Object.entries(asynchronous).map(([name, good]) => client[name](...good));
+  checkSynchronous(client);
+  for (const call of early) refused(await call, 'invalid_state', 'SDK client is not open');
+  ok(await opening);
+});
+
+test('open', async (t) => {
+  const client = await openClient(t, loggedOptions(t));
+  await everyAnswer(client, (name, given, result) => {
+    const error = checkAnswer(name, result);
+    if (error === undefined) return;
+    const expected = answersWhenOpen[name] ?? ['invalid_argument'];
+    assert.ok(
+      expected.includes(error.code),
+      `${name}(${given.map(typeName)}): ${error.code}: ${error.message}`,
+    );
+  });
+  for (const given of nonsense) {
+    checkAnswer('entries', client.entries(given).result());
+    const watch = client.watch(given, given);
+    checkAnswer('watch', watch.result());
+    await watch.return();
+    for (const other of nonsense) {
+      refused(client.on(given, other), 'invalid_argument');
+      refused(client.off(given, other), 'invalid_argument');
+    }
+    client.contains(given);
+  }
+  assert.ok(client.isOpen());
+  assert.deepEqual(ok(await client.put('still', 'works')), { status: 'created', version: 1 });
+});
+
+const typeName = (given) => (given === null ? 'null' : Array.isArray(given) ? 'array' : typeof given);
+
+test('closing', async (t) => {
+  const client = await openClient(t, loggedOptions(t));
+  for (let n = 0; n < 200; n += 1) client.put(`k${n}`, 'x');
+  const closing = client.close();
+  const late = Object.entries(asynchronous).map(([name, good]) => client[name](...good));
+  checkSynchronous(client);
+  for (const call of late) refused(await call, 'invalid_state', 'SDK client is not open');
+  ok(await closing);
+});
+
+test('closed', async (t) => {
+  const client = await openClient(t, loggedOptions(t));
+  ok(await client.put('key', 'value'));
+  ok(await client.close());
+  await checkClosed(client);
+});
+
+test('failed to open', async (t) => {
+  const client = new Client(ClientOptions.persistent('a', path.join(temporaryFolder(t), 'missing', 'x.wal')));
+  refused(await client.open(), 'io_error');
+  await checkClosed(client);
+});
+
+test('methods taken off their client reject nothing and crash nothing', async (t) => {
+  const client = await openClient(t);
+  for (const name of ['isOpen', 'size', 'contains', 'put']) {
+    assert.throws(() => Reflect.apply(client[name], {}, ['a', 'b']), TypeError);
+  }
+  ok(await client.put('a', '1'));
+});

@@ -1,0 +1,218 @@
+// Programs as users run them: the examples of this repository, and those of the guides in an empty project
+// that has nothing but the packed files. They use the ports of the guides, so they run one after another.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { before, test } from 'node:test';
+import { root } from '../scripts/sources.js';
+import { temporaryFolder } from './support/folders.js';
+import { runProgram } from './support/processes.js';
+
+const shell = process.platform === 'win32';
+
+/** Two runs of a program have to say the same; what they say. */
+async function saysTwice(program, cwd) {
+  const first = await runProgram([program], { cwd });
+  const second = await runProgram([program], { cwd });
+  for (const { code, stderr } of [first, second]) assert.deepEqual([code, stderr], [0, '']);
+  assert.equal(first.stdout, second.stdout);
+  return first.stdout;
+}
+
+const lines = (...text) => `${text.join('\n')}\n`;
+
+const examples = {
+  '01-local-store': lines('local store', '  key   : app/name', '  value : Softadastra SDK', '  size  : 1'),
+  '02-persistent-store': lines(
+    'persistent store',
+    '  key         : settings/theme',
+    '  value       : dark',
+    '  wal path    : data/sdk-persistent-store.wal',
+    '  store size  : 1',
+    '  outbox size : 1',
+  ),
+  '03-remove-value': lines(
+    'before remove',
+    '  contains : yes',
+    'after remove',
+    '  contains : no',
+    'read result: not_found',
+  ),
+  '04-basic-sync': lines(
+    'before tick',
+    '  outbox : 1',
+    '  queued : 1',
+    '  failed : 0',
+    'sync tick',
+    '  retried : 0',
+    '  pruned  : 0',
+    '  batch   : 1',
+    'after tick',
+    '  outbox : 1',
+    '  queued : 1',
+    '  failed : 0',
+  ),
+  '05-tcp-peer-sync': lines(
+    'peer connection failed',
+    '  peer    : node-tcp-b',
+    '  address : 127.0.0.1:4042',
+    '  error   : connection refused',
+    'sync tick',
+    '  retried : 0',
+    '  pruned  : 0',
+    '  batch   : 1',
+    'transport running : yes',
+  ),
+};
+
+for (const [name, expected] of Object.entries(examples)) {
+  test(`example ${name}`, async (t) => {
+    const folder = temporaryFolder(t);
+    assert.equal(await saysTwice(path.join(root, 'examples', `${name}.js`), folder), expected);
+  });
+}
+
+test('example 07-node-metadata', async (t) => {
+  const { code, stdout } = await runProgram([path.join(root, 'examples', '07-node-metadata.js')], {
+    cwd: temporaryFolder(t),
+  });
+  assert.equal(code, 0);
+  assert.match(
+    stdout,
+    /^node metadata\n {2}node id {6}: node-metadata\n {2}display name : Softadastra SDK Node\n {2}hostname {5}: .+\n {2}os {11}: \S+\n {2}version {6}: 0\.1\.0\n {2}uptime ms {4}: \d+\n {2}capabilities : core, store, sync, metadata\n$/,
+  );
+});
+
+test('example two-node-sync', async (t) => {
+  const said = await saysTwice(path.join(root, 'examples', 'two-node-sync.js'), temporaryFolder(t));
+  assert.match(said, /queued {7}: 1[\s\S]*acknowledged : 1[\s\S]*node-b reads message\/1: hello from node-a/);
+});
+
+test('every example is run by an npm script, and tested here', () => {
+  const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  const numbered = readdirSync(path.join(root, 'examples')).filter((name) => /^\d.*\.js$/.test(name));
+  for (const file of numbered) {
+    const [, number, name] = file.match(/^(\d+)-(.*)\.js$/);
+    assert.equal(scripts[`examples:${name}`], `node scripts/example.js ${number}-${name}`);
+    assert.ok(`${number}-${name}` in examples || number === '07', file);
+  }
+});
+
+let packed;
+
+before(() => {
+  packed = path.join(root, 'node_modules', '.packed-for-tests');
+  const { status, stderr } = spawnSync(process.execPath, ['scripts/package.js', '--to', packed], {
+    cwd: root,
+  });
+  assert.equal(status, 0, `${stderr}`);
+});
+
+/** An empty project with the packed files installed, offline, and with an empty cache of npm. */
+function project(t, files = readdirSync(packed)) {
+  const folder = temporaryFolder(t);
+  const tarballs = files.map((file) => path.join(packed, file));
+  const { status, stderr } = spawnSync(
+    'npm',
+    ['install', '--offline', '--cache', path.join(folder, 'cache'), '--no-audit', '--no-fund', ...tarballs],
+    { cwd: folder, shell },
+  );
+  assert.equal(status, 0, `${stderr}`);
+  const manifest = path.join(folder, 'package.json');
+  writeFileSync(manifest, JSON.stringify({ ...JSON.parse(readFileSync(manifest, 'utf8')), type: 'module' }));
+  return folder;
+}
+
+/** A program of a guide, copied unchanged into a project. */
+function guide(folder, name) {
+  const program = path.join(folder, name);
+  copyFileSync(path.join(import.meta.dirname, 'fixtures', name), program);
+  mkdirSync(path.join(folder, 'data'), { recursive: true });
+  return program;
+}
+
+test('the programs of the guides run unchanged in an empty project, on every run', async (t) => {
+  const folder = project(t);
+  assert.equal(
+    await saysTwice(guide(folder, 'main.js'), folder),
+    lines(
+      'persistent write',
+      '  key      : settings/theme',
+      '  value    : dark',
+      '  wal path : data/node-persistent.wal',
+      '  size     : 1',
+    ),
+  );
+  assert.equal(
+    await saysTwice(guide(folder, 'recovery.js'), folder),
+    lines('first run value written', 'recovered value: Softadastra'),
+  );
+  const program = guide(folder, 'two-node-sync.js');
+  for (let run = 0; run < 3; run += 1) {
+    const { code, stdout, stderr } = await runProgram([program], { cwd: folder });
+    assert.deepEqual([code, stderr], [0, '']);
+    const [before, after] = stdout.split('after tick\n');
+    assert.equal(
+      before,
+      lines(
+        'connected to node-b',
+        '',
+        'before tick',
+        '  outbox : 1',
+        '  queued : 1',
+        '  failed : 0',
+        '',
+        'sync tick',
+        '  retried : 0',
+        '  pruned  : 0',
+        '  batch   : 1',
+        '',
+      ),
+    );
+    // Queued or not depends on how fast the acknowledgement is; the guide says so.
+    assert.match(after, /^ {2}outbox : 1\n {2}queued : [01]\n {2}failed : 0\n$/);
+  }
+});
+
+test('a guide without a data folder says what is missing', async (t) => {
+  const folder = project(t);
+  const program = guide(folder, 'main.js');
+  rmSync(path.join(folder, 'data'), { recursive: true });
+  const { code, stderr } = await runProgram([program], { cwd: folder });
+  assert.equal(code, 1);
+  assert.equal(
+    stderr,
+    'failed to open client: failed to open WAL path data/node-persistent.wal: directory does not exist\n',
+  );
+});
+
+test('import and require of the installed package give the same classes', async (t) => {
+  const folder = project(t);
+  writeFileSync(
+    path.join(folder, 'both.cjs'),
+    `const required = require('@softadastra/sdk');
+    import('@softadastra/sdk').then(async (imported) => {
+      const client = new required.Client(imported.ClientOptions.local('both'));
+      const opened = await client.open();
+      console.log(opened instanceof imported.Result, opened.isOk(), required.Client === imported.Client);
+    });`,
+  );
+  const { stdout, stderr } = await runProgram(['both.cjs'], { cwd: folder });
+  assert.deepEqual([stdout, stderr], ['true true true\n', '']);
+});
+
+test('without the package of the platform the package still loads, and open() names what is missing', async (t) => {
+  const folder = project(t, ['softadastra-sdk-0.1.0.tgz']);
+  writeFileSync(
+    path.join(folder, 'missing.js'),
+    `import { Client, ClientOptions } from '@softadastra/sdk';
+    const opened = await new Client(ClientOptions.local('a')).open();
+    console.log(opened.error().code, opened.error().message);`,
+  );
+  const { stdout } = await runProgram(['missing.js'], { cwd: folder });
+  assert.match(
+    stdout,
+    /^internal_error the addon for \S+ is missing: install @softadastra\/sdk-\S+@0\.1\.0\n$/,
+  );
+});

@@ -1,0 +1,7 @@
+// Waits for a change in a watch. The timer that makes it does not hold the process, only the waiting does.
+import { Client, ClientOptions } from '@softadastra/sdk';
+
+const client = new Client(ClientOptions.memoryOnly('node-watching'));
+(await client.open()).value();
+setTimeout(() => client.put('a', '1'), 300).unref();
+console.log((await client.watch('a').next()).value.key);

@@ -1,0 +1,23 @@
+// Sixteen lanes write for ever. Each write that was acknowledged is noted in a file, a line each: unlike what
+// goes through a pipe, that is there when the process is killed.
+import { openSync, writeSync } from 'node:fs';
+import { Client, ClientOptions } from '@softadastra/sdk';
+
+const [walPath, notesPath, round] = process.argv.slice(2);
+const client = new Client(ClientOptions.persistent('node-lanes', walPath));
+const opened = await client.open();
+if (opened.isErr()) throw opened.error();
+const notes = openSync(notesPath, 'a');
+
+async function lane(number) {
+  for (let n = 0; ; n += 1) {
+    const key = `${number}/${n % 50}`;
+    const value = `${round}:${n}`;
+    const isRemoval = n % 10 === 9;
+    const written = isRemoval ? await client.remove(key) : await client.put(key, value);
+    if (written.isErr()) throw written.error();
+    writeSync(notes, `${isRemoval ? '-' : '+'} ${key} ${value}\n`);
+  }
+}
+
+await Promise.all(Array.from({ length: 16 }, (_, number) => lane(number)));

@@ -1,0 +1,30 @@
+// A process with one client in it, which does what it is told over the channel to its parent.
+import { Client } from '@softadastra/sdk';
+
+const plain = (value) => {
+  if (value === undefined || value === null || typeof value !== 'object') return value;
+  if (Array.isArray(value)) return value.map(plain);
+  return typeof value.toBuffer === 'function' ? value.toBuffer().toString('latin1') : { ...value };
+};
+
+const describe = (result) =>
+  result.isOk()
+    ? { ok: true, value: plain(result.value()) }
+    : { ok: false, code: result.error().code, message: result.error().message };
+
+let client;
+
+const commands = {
+  open: (options) => {
+    client = new Client(options);
+    return client.open();
+  },
+  /** Bytes as latin1 text, because that is what the channel carries. */
+  putBytes: (key, bytes) => client.put(key, Buffer.from(bytes, 'latin1')),
+};
+
+process.on('message', async ({ id, name, args }) => {
+  const answer = await (commands[name] ?? ((...given) => client[name](...given)))(...args);
+  const told = typeof answer?.isOk === 'function' ? describe(answer) : { ok: true, value: plain(answer) };
+  process.send({ id, ...told });
+});

@@ -1,0 +1,58 @@
+// One node of one contender in a process of its own. The parent calls the node's methods over IPC; every answer comes
+// with the moment at which the method was done, on the clock that all processes share.
+//
+// A contender of this folder exports `createNode({ name, directory, shape, onSeen })`, which gives
+//   port                      where others connect to
+//   fill(count, generation)   writes keys 0 .. count-1, durable when it resolves
+//   fillLive(count)           the same, single writes with 1,000 under way, while connected
+//   connect(port, name)       dials another node
+//   holds(count)              resolves once so many keys are durable and visible here
+//   write(index)              one write; resolves when it is durable here, with true if that answer also proves
+//                             that it is durable and visible on the other node
+//   value(index)              the value held for a key
+//   count()                   how many keys are held
+//   close()
+// and, if it was given `onSeen`, calls it when a write has become durable and visible here.
+
+import { keyAt, valueAt } from '../dataset.js';
+import { nowNs } from '../monotonic-clock.js';
+
+let node;
+
+const methods = {
+  async create({ module, watched, ...settings }) {
+    const { createNode } = await import(`./${module}.js`);
+    const onSeen = (index) => {
+      const atNs = nowNs();
+      process.send({ seen: index, atNs });
+    };
+    node = await createNode({ ...settings, onSeen: watched ? onSeen : undefined });
+    return node.port;
+  },
+  fill: ({ count, generation }) => node.fill(count, generation),
+  fillLive: ({ count }) => node.fillLive(count),
+  connect: ({ port, name }) => node.connect(port, name),
+  holds: ({ count }) => node.holds(count),
+  write: ({ index }) => node.write(index),
+  async verify({ count, generation }) {
+    const found = await node.count();
+    if (found !== count) throw new Error(`${count} keys expected, ${found} held`);
+    for (let index = 0; index < count; index++) {
+      const value = await node.value(index);
+      if (value !== valueAt(index, generation))
+        throw new Error(`the value of ${keyAt(index)} is wrong: ${value}`);
+    }
+  },
+  close: () => node?.close(),
+};
+
+process.on('message', async ({ id, method, settings }) => {
+  const startNs = nowNs();
+  try {
+    const value = await methods[method](settings);
+    process.send({ id, startNs, doneNs: nowNs(), value });
+  } catch (error) {
+    process.send({ id, error: String(error?.stack ?? error) });
+  }
+});
+process.on('disconnect', () => process.exit(0));

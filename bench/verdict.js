@@ -1,0 +1,36 @@
+// From figures to what was asked: is the product where it should be?
+
+import { PRODUCT } from './rows.js';
+
+/**
+ * @param {object} row
+ * @param {object[]} results of that row
+ * @param {string} name a contender
+ * @returns {object | undefined} its result, in the shape that suited it best
+ */
+export function bestOf(row, results, name) {
+  const sign = row.better === 'higher' ? -1 : 1;
+  const own = results.filter((result) => result.name === name && result.median !== undefined);
+  return own.sort((left, right) => sign * (left.median - right.median))[0];
+}
+
+/**
+ * @param {object} row
+ * @param {object[]} results of that row
+ * @returns {{ text: string, wanted: string, reached: boolean }[]} one for each thing that the row has to reach
+ */
+export function verdicts(row, results) {
+  const own = bestOf(row, results, PRODUCT);
+  if (!own) return [];
+  if (row.limit !== undefined) {
+    const text = `${own.median.toFixed(2)} ×`;
+    return [{ text, wanted: `at most ${row.limit} ×`, reached: own.median <= row.limit }];
+  }
+  return row.against.flatMap(({ name, ratio }) => {
+    const peer = bestOf(row, results, name);
+    if (!peer) return [];
+    const reached = row.better === 'higher' ? own.median / peer.median : peer.median / own.median;
+    const wanted = ratio === 1 ? `ahead of ${name}` : `${ratio} × ${name}`;
+    return [{ text: `${reached.toFixed(2)} × ${name}`, wanted, reached: reached >= ratio }];
+  });
+}

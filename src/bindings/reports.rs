@@ -1,0 +1,69 @@
+//! What a node reports, as plain data.
+
+use napi_derive::napi;
+
+/// The state of replication.
+#[napi(object)]
+pub struct NativeSyncState {
+    pub outbox_size: f64,
+    pub queued_count: f64,
+    pub in_flight_count: f64,
+    pub acknowledged_count: f64,
+    pub failed_count: f64,
+    pub total_retries: f64,
+    pub last_submitted_version: f64,
+    pub last_applied_remote_version: f64,
+    pub peers: Vec<NativePeerProgress>,
+}
+
+/// How far one connected peer is.
+#[napi(object)]
+pub struct NativePeerProgress {
+    pub node_id: String,
+    pub durable: bool,
+    pub in_sync: bool,
+    pub sent_sequence: f64,
+    pub acknowledged_sequence: f64,
+}
+
+/// What a tick did.
+#[napi(object)]
+pub struct NativeTick {
+    pub retried_count: f64,
+    pub pruned_count: f64,
+    pub batch_size: f64,
+    pub sent_count: f64,
+    pub connected_peers: f64,
+}
+
+/// A peer.
+#[napi(object)]
+pub struct NativePeer {
+    pub node_id: String,
+    pub host: String,
+    pub port: u32,
+    pub state: String,
+    pub last_seen_ms: Option<f64>,
+    pub capabilities: Vec<String>,
+}
+
+/// The description of a node.
+#[napi(object)]
+pub struct NativeNodeInfo {
+    pub node_id: String,
+    pub display_name: String,
+    pub hostname: String,
+    pub os_name: String,
+    pub version: String,
+    pub capabilities: Vec<String>,
+    pub started_at_ms: f64,
+    pub uptime_ms: f64,
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "counts and milliseconds stay far below 2^53"
+)]
+pub(super) fn number(value: u64) -> f64 {
+    value as f64
+}

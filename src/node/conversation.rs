@@ -1,0 +1,98 @@
+//! One connection as the node sees it: whom it was made for, what its session says, and who the peer is.
+
+use crate::core::clock::MonotonicMs;
+use crate::core::identity::{Incarnation, Origin};
+use crate::transport::message::GoodbyeReason;
+use crate::transport::session::{Role, Session};
+
+use super::directory::TargetId;
+
+/// Names a connection; given by the driver, never again in one process. Also names the link of its peer.
+pub type ConversationId = u64;
+
+/// Why a conversation came to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// A stable name.
+    pub kind: &'static str,
+    /// A sentence.
+    pub text: String,
+}
+
+/// A peer came or went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerEvent {
+    /// Its label.
+    pub node_id: String,
+    /// Its address as far as known.
+    pub host: String,
+    /// Its port as far as known.
+    pub port: u16,
+    /// What it is now.
+    pub state: &'static str,
+}
+
+/// A new connection, as the driver tells it.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Its name.
+    pub id: ConversationId,
+    /// Who called.
+    pub role: Role,
+    /// Whom this node meant to call.
+    pub target: Option<TargetId>,
+    /// The other end's address.
+    pub remote: (String, u16),
+    /// A random number for this attempt.
+    pub instance: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Conversation {
+    pub(super) session: Session,
+    pub(super) role: Role,
+    pub(super) target: Option<TargetId>,
+    pub(super) remote: (String, u16),
+    pub(super) peer: Option<Acquaintance>,
+    pub(super) settled: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Acquaintance {
+    pub(super) origin: Origin,
+    pub(super) incarnation: Incarnation,
+    pub(super) node_id: String,
+    pub(super) since: MonotonicMs,
+    pub(super) capabilities: Vec<u8>,
+}
+
+pub(super) fn peer_event(
+    conversation: &Conversation,
+    node_id: &str,
+    state: &'static str,
+) -> PeerEvent {
+    let (host, port) = conversation.remote.clone();
+    PeerEvent {
+        node_id: node_id.to_owned(),
+        host,
+        port,
+        state,
+    }
+}
+
+pub(super) fn goodbye_kind(reason: GoodbyeReason) -> &'static str {
+    match reason {
+        GoodbyeReason::Closing => "peer_closing",
+        GoodbyeReason::Replaced => "replaced",
+        GoodbyeReason::Protocol => "protocol_version",
+        GoodbyeReason::WrongNode => "wrong_node",
+        GoodbyeReason::SelfConnection => "self_connection",
+        GoodbyeReason::Malformed => "protocol",
+        GoodbyeReason::Busy => "peer_busy",
+        GoodbyeReason::NotAllowed => "not_allowed",
+        GoodbyeReason::Idle => "peer_idle",
+        GoodbyeReason::Disconnected => "peer_disconnected",
+        GoodbyeReason::Identity => "identity",
+        GoodbyeReason::Other => "peer_left",
+    }
+}

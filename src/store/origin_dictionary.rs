@@ -1,0 +1,58 @@
+//! Short numbers for origins: sixteen bytes an entry are too many for what is nearly always the same.
+
+use std::collections::HashMap;
+
+use super::record::{RecordKind, record};
+use crate::core::bytes::{ByteReader, DecodeError};
+use crate::core::identity::Origin;
+
+/// Short numbers for origins within one log file, given in the order of their first use.
+#[derive(Debug, Default)]
+pub struct OriginDictionary {
+    origins: Vec<Origin>,
+    numbers: HashMap<Origin, u64>,
+}
+
+impl OriginDictionary {
+    /// How many are known; [`Self::forget_from`] takes back what came later.
+    pub fn len(&self) -> usize {
+        self.origins.len()
+    }
+
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.origins.is_empty()
+    }
+
+    /// Takes back all from the `len`-th on, because the frame that told them was not written.
+    pub fn forget_from(&mut self, len: usize) {
+        for origin in self.origins.drain(len.min(self.origins.len())..) {
+            self.numbers.remove(&origin);
+        }
+    }
+
+    pub(super) fn learn(&mut self, origin: Origin) -> u64 {
+        let number = self.origins.len() as u64;
+        self.origins.push(origin);
+        self.numbers.insert(origin, number);
+        number
+    }
+
+    pub(super) fn number(&mut self, origin: Origin, body: &mut Vec<u8>) -> u64 {
+        if let Some(number) = self.numbers.get(&origin) {
+            return *number;
+        }
+        record(body, RecordKind::Origin, |payload| {
+            payload.extend_from_slice(&origin.0);
+        });
+        self.learn(origin)
+    }
+
+    pub(super) fn origin(&self, reader: &mut ByteReader<'_>) -> Result<Origin, DecodeError> {
+        let number = usize::try_from(reader.varint()?).map_err(|_| DecodeError::Number)?;
+        self.origins
+            .get(number)
+            .copied()
+            .ok_or(DecodeError::Malformed("origin number"))
+    }
+}

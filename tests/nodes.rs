@@ -1,0 +1,205 @@
+//! Whole nodes through the Rust SDK: real files, real connections on loopback.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails where it breaks"
+)]
+
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use softadastra::node::{ErrorCode, Node, Operation, Options, Silent};
+
+/// Longer than anything here takes on a busy machine; only there to end a test that hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn options(folder: &Path, node_id: &str) -> Options {
+    let wal_path = folder.join(format!("{node_id}.wal")).display().to_string();
+    Options {
+        enable_transport: true,
+        sync_interval_ms: 1_000,
+        ..Options::persistent(node_id, wal_path)
+    }
+}
+
+async fn open(folder: &Path, node_id: &str) -> Node {
+    let node = Node::open(options(folder, node_id), Arc::new(Silent)).unwrap();
+    node.start_transport().await.unwrap();
+    node
+}
+
+async fn put(node: &Node, key: &str, value: &[u8]) {
+    node.write(Operation::put(key.as_bytes(), value, false).unwrap())
+        .await
+        .unwrap();
+}
+
+async fn connect(from: &Node, to: &Node) {
+    let (node_id, port) = (&to.options().node_id, to.transport_port().unwrap());
+    from.connect(node_id, "127.0.0.1", port).await.unwrap();
+}
+
+async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let waiting = async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    assert!(
+        tokio::time::timeout(PATIENCE, waiting).await.is_ok(),
+        "in vain: {what}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_reach_a_peer_through_a_middle_node_and_survive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b, c) = (
+        open(folder.path(), "a").await,
+        open(folder.path(), "b").await,
+        open(folder.path(), "c").await,
+    );
+    connect(&a, &b).await;
+    connect(&b, &c).await;
+    put(&a, "small", b"from a").await;
+    put(&c, "back", b"from c").await;
+    let large: Vec<u8> = (0..2_000_000_u32).map(|n| n.to_le_bytes()[1]).collect();
+    put(&a, "large", &large).await;
+    until("the large value at c", || {
+        c.get(b"large").as_deref() == Some(&large[..])
+    })
+    .await;
+    until("both small values", || {
+        c.get(b"small").as_deref() == Some(b"from a")
+            && a.get(b"back").as_deref() == Some(b"from c")
+    })
+    .await;
+    a.write(Operation::remove(b"small").unwrap()).await.unwrap();
+    until("the removal at c", || c.get(b"small").is_none()).await;
+    until("everything acknowledged", || {
+        a.sync_report().counts.acknowledged == a.sync_report().counts.total()
+    })
+    .await;
+    for node in [a, b, c] {
+        node.close().await.unwrap();
+    }
+    let c = Node::open(options(folder.path(), "c"), Arc::new(Silent)).unwrap();
+    assert_eq!(
+        (c.get(b"large").map(|value| value.len()), c.get(b"small")),
+        (Some(2_000_000), None)
+    );
+    assert_eq!(c.size(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_of_an_abandoned_node_opens_again_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0_u8..5 {
+        let node = open(folder.path(), "a").await;
+        assert_eq!(node.size(), usize::from(round));
+        let second = Node::open(options(folder.path(), "a"), Arc::new(Silent)).unwrap_err();
+        assert_eq!(
+            (second.code, second.kind),
+            (ErrorCode::InvalidState, "wal_in_use")
+        );
+        put(&node, &format!("key/{round}"), &[round]).await;
+        node.abandon();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failures_of_the_network_are_told_and_leave_local_work_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (
+        open(folder.path(), "a").await,
+        open(folder.path(), "b").await,
+    );
+    let port = b.transport_port().unwrap();
+    let busy = Options {
+        transport_port: port,
+        ..options(folder.path(), "busy")
+    };
+    let busy = Node::open(busy, Arc::new(Silent)).unwrap();
+    let failure = busy.start_transport().await.unwrap_err();
+    assert_eq!(
+        (failure.code, failure.kind),
+        (ErrorCode::Transport, "address_in_use")
+    );
+    let failure = a.connect("somebody", "127.0.0.1", port).await.unwrap_err();
+    assert_eq!(failure.kind, "wrong_node");
+    assert!(
+        failure.message.contains("somebody") && failure.message.contains("\"b\""),
+        "{failure}"
+    );
+    let failure = a.connect("far", "192.0.2.1", 9500).await.unwrap_err();
+    assert_eq!(failure.kind, "insecure_host");
+    b.stop_transport().await;
+    let failure = a.connect("b", "127.0.0.1", port).await.unwrap_err();
+    assert_eq!(
+        (failure.kind, failure.message.as_str()),
+        ("connection_refused", "connection refused")
+    );
+    put(&a, "key", b"value").await;
+    assert_eq!(a.get(b"key").as_deref(), Some(&b"value"[..]));
+    assert_eq!(a.sync_report().counts.queued, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_sends_garbage_is_dropped_and_others_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (
+        open(folder.path(), "a").await,
+        open(folder.path(), "b").await,
+    );
+    let address = ("127.0.0.1", b.transport_port().unwrap());
+    for garbage in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        &[0xff; 64],
+        &[0, 0, 0, 0],
+        &[5, 0, 0, 0, 9, 9, 9, 9, 9],
+    ] {
+        #[allow(clippy::disallowed_methods, reason = "a stranger has no transport")]
+        let mut stranger = std::net::TcpStream::connect(address).unwrap();
+        stranger.write_all(garbage).unwrap();
+    }
+    connect(&a, &b).await;
+    put(&a, "key", b"value").await;
+    until("the value at b", || b.get(b"key").is_some()).await;
+}
+
+#[test]
+fn the_example_shows_two_nodes_that_converge() {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let output = Command::new(cargo)
+        .args([
+            "run",
+            "--quiet",
+            "--no-default-features",
+            "--profile",
+            "test",
+            "--example",
+            "two_node_sync",
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        printed.contains("connected to node-b") && printed.contains("batch : 1"),
+        "{printed}"
+    );
+    assert!(
+        printed.ends_with("node-b reads: hello from node-a\n"),
+        "{printed}"
+    );
+}
