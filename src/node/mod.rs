@@ -33,3 +33,6 @@ pub use failure::{ErrorCode, Failure};
 pub use handle::Node;
 pub use options::Options;
 pub use peers::PeerView;
+
+#[cfg(test)]
+mod tests;

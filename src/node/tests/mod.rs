@@ -1,0 +1,6 @@
+//! Machines joined by pipes in memory: meeting, parting, and meeting again.
+
+mod meeting;
+mod parting;
+mod pipes;
+mod queueing;
