@@ -6,7 +6,7 @@ use crate::store::map::EntryMap;
 use crate::transport::message::{Goodbye, GoodbyeReason, Hello, Message};
 use crate::transport::ties::{Rival, Survivor, survivor};
 
-use super::conversation::{Acquaintance, ConversationId, Refusal, peer_event};
+use super::conversation::{Acquaintance, Conversation, ConversationId, Refusal, peer_event};
 use super::directory::TargetId;
 use super::machine::{Machine, Output};
 
@@ -46,11 +46,13 @@ impl Machine {
 
     /// Somebody greets with this node's own origin: the node has called itself, or one of the two is a copy.
     fn met_itself(&mut self, id: ConversationId, hello: &Hello, now: Now, map: &EntryMap) {
-        let is_own_call = self
+        let is_other_end = |other: &Conversation| other.session.instance() == hello.instance;
+        let other_end = self
             .conversations
-            .values()
-            .any(|other| other.session.instance() == hello.instance);
-        let (kind, reason, text) = if is_own_call {
+            .iter()
+            .find(|(_, other)| is_other_end(other))
+            .map(|(other, _)| *other);
+        let (kind, reason, text) = if other_end.is_some() {
             let text = "the node has called itself".to_owned();
             ("self_connection", GoodbyeReason::SelfConnection, text)
         } else {
@@ -60,10 +62,18 @@ impl Machine {
             );
             ("identity", GoodbyeReason::Identity, text)
         };
-        let goodbye = Goodbye::new(reason, text.clone(), None);
-        self.outputs
-            .push_back(Output::Send(id, Message::Goodbye(goodbye)));
-        self.drop_conversation(id, &Refusal { kind, text }, false, now, map);
+        // Both ends at once: the other would look for this one in vain.
+        for end in other_end
+            .into_iter()
+            .filter(|other| *other != id)
+            .chain([id])
+        {
+            let goodbye = Goodbye::new(reason, text.clone(), None);
+            self.outputs
+                .push_back(Output::Send(end, Message::Goodbye(goodbye)));
+            let text = text.clone();
+            self.drop_conversation(end, &Refusal { kind, text }, false, now, map);
+        }
     }
 
     /// Settles which connection to a peer lives; false if it is not this one.
