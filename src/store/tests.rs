@@ -1,6 +1,11 @@
 //! The store against a model: any writes, batches, restarts and power cuts; and any entries of others in any
 //! order.
 
+mod full_disk;
+mod order;
+mod prefixes;
+mod views;
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
