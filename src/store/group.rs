@@ -209,13 +209,15 @@ impl Group {
                 Some(entry) => Some(entry),
                 None => map.entry_hashed(entry.key(), hash),
             };
+            if entry.dot.origin == ledger.origin {
+                // What this node wrote and forgot (its disk went back in time) comes home: the sequence is taken,
+                // also when the write itself was overtaken.
+                ledger.last_sequence = ledger.last_sequence.max(entry.dot.sequence);
+            }
             if current.is_some_and(|current| entry.order(current).is_le()) {
                 continue;
             }
-            if entry.dot.origin == ledger.origin {
-                // What this node wrote and forgot (its disk went back in time) comes home: the sequence is taken.
-                ledger.last_sequence = ledger.last_sequence.max(entry.dot.sequence);
-            } else {
+            if entry.dot.origin != ledger.origin {
                 ledger.last_applied_remote = ledger.last_applied_remote.max(entry.dot.sequence);
             }
             self.push(entry, hash, ledger, Some(received.peer));

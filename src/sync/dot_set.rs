@@ -31,10 +31,14 @@ impl DotSet {
             .is_some_and(|(_, last)| *last >= dot.sequence)
     }
 
-    /// Puts a range in. A malformed one is passed over, and one too many is forgotten.
+    /// Puts a range in. A malformed one is passed over. When there are too many, all older ones are forgotten:
+    /// hints are of use for a moment, and the old ones have had theirs.
     pub fn insert(&mut self, range: DotRange) {
-        if range.first > range.last || self.ranges >= RANGES_MAX {
+        if range.first > range.last {
             return;
+        }
+        if self.ranges >= RANGES_MAX {
+            self.clear();
         }
         let ranges = self.by_origin.entry(range.origin).or_default();
         let (mut first, mut last) = (range.first, range.last);
@@ -90,6 +94,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn new_hints_go_in_when_old_ones_fill_it() {
+        let origin = Origin([7; 16]);
+        let dot = |sequence| Dot { origin, sequence };
+        let mut set = DotSet::default();
+        for sequence in (0..100_000).step_by(2) {
+            set.insert_dot(dot(sequence));
+            assert!(set.contains(dot(sequence)));
+        }
+        assert!(set.take().len() <= RANGES_MAX);
+    }
 
     proptest! {
         #[test]

@@ -17,6 +17,8 @@ pub(super) struct LargeSend {
     pub(super) lane: Lane,
     pub(super) lseq: u64,
     pub(super) offset: usize,
+    /// It is offered once more, out of its order: no position moves.
+    pub(super) is_again: bool,
 }
 
 /// The sending side: how far the peer is on this node's feed.
@@ -206,8 +208,18 @@ impl Link {
         let sending = &mut self.sending;
         sending.told_before = sending.told_before.furthest(sending.told);
         (sending.sent, sending.told, sending.acknowledged) = (to, to, to);
-        sending.large_abandoned |= sending.large.take().is_some();
-        sending.end = None;
+        self.abandon_large();
+        self.sending.end = None;
+    }
+
+    /// Leaves a large entry in the middle.
+    pub(super) fn abandon_large(&mut self) {
+        if let Some(large) = self.sending.large.take() {
+            self.sending.large_abandoned = true;
+            if large.is_again {
+                self.sending.again.push(large.lseq);
+            }
+        }
     }
 
     /// Whether the peer owes an acknowledgement.

@@ -6,6 +6,7 @@ mod link;
 pub mod message;
 pub mod options;
 pub mod outbox;
+mod parked;
 mod prove;
 mod receive;
 pub mod replica;

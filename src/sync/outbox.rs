@@ -61,7 +61,10 @@ impl Outbox {
     pub fn new(marks: Marks, parked: impl IntoIterator<Item = u64>, map: &EntryMap) -> Self {
         let mut outbox = Self {
             marks,
-            parked: parked.into_iter().collect(),
+            parked: parked
+                .into_iter()
+                .filter(|lseq| is_row(*lseq, map))
+                .collect(),
             counts: OutboxCounts::default(),
         };
         outbox.counts = outbox.recount(map);
@@ -148,11 +151,7 @@ impl Outbox {
 
     /// A peer refused a row for good.
     pub fn park(&mut self, lseq: u64, map: &EntryMap) {
-        let is_row = map
-            .tracked_between(lseq.saturating_sub(1), lseq)
-            .next()
-            .is_some();
-        if is_row && !self.parked.contains(&lseq) {
+        if is_row(lseq, map) && !self.parked.contains(&lseq) {
             let before = self.state(lseq);
             subtract(&mut self.counts, before);
             self.parked.insert(lseq);
@@ -160,14 +159,19 @@ impl Outbox {
         }
     }
 
-    /// What was refused is to be tried again.
-    pub fn unpark_all(&mut self) {
-        for lseq in std::mem::take(&mut self.parked) {
+    /// A row that was refused is tried again, or has arrived.
+    pub fn unpark(&mut self, lseq: u64) {
+        if self.parked.remove(&lseq) {
             subtract(&mut self.counts, RowState::Failed);
             let state = self.state(lseq);
             add(&mut self.counts, state);
         }
     }
+}
+
+fn is_row(lseq: u64, map: &EntryMap) -> bool {
+    let mut there = map.tracked_between(lseq.saturating_sub(1), lseq);
+    there.next().is_some()
 }
 
 fn counter(counts: &mut OutboxCounts, state: RowState) -> Option<&mut u64> {

@@ -102,6 +102,9 @@ impl Replica {
         let mine = self.end_of(link, map);
         if theirs.summary == mine.summary {
             link.receiving.end = None;
+            if link.sending.again.is_empty() {
+                self.forget_all_parked(link.origin, now.monotonic);
+            }
             link.proof = Proof {
                 equal_at: Some(self.last_lseq),
                 ..Proof::default()

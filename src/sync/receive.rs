@@ -293,6 +293,18 @@ impl Replica {
         } else if nack.retryable {
             self.retry(link, now, map);
         } else {
+            let refused = (nack.lane, nack.lseq);
+            if let Some(large) = link.sending.large
+                && (large.lane, large.lseq) == refused
+            {
+                // Refused before all of it was sent: the feed goes on behind it, and so will the cursor.
+                link.sending.large = None;
+                link.sending.large_abandoned = true;
+                for place in [&mut link.sending.sent, &mut link.sending.told] {
+                    let place = place.get_mut(large.lane);
+                    *place = large.lseq.max(*place);
+                }
+            }
             self.park(link.origin, nack.lseq, nack.code as u8, map, now.monotonic);
         }
     }

@@ -15,7 +15,7 @@ use super::options::ReplicaOptions;
 use super::outbox::{Marks, Outbox};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::{Incarnation, Origin};
-use crate::store::ledger::{FeedPosition, Ledger, Parked, PeerRecord};
+use crate::store::ledger::{FeedPosition, Ledger, PeerRecord};
 use crate::store::map::{EntryMap, Installed};
 use crate::store::operation::Request;
 
@@ -86,6 +86,8 @@ impl Replica {
             if !ledger.is_reached(&record.acknowledged) {
                 record.acknowledged = FeedPosition::default();
             }
+            record.parked.retain(|entry| map.at(entry.lseq).is_some());
+            record.parked.sort_unstable_by_key(|entry| entry.lseq);
         }
         let parked: Vec<u64> = peers
             .values()
@@ -192,9 +194,11 @@ impl Replica {
                 .entry(greeting.origin)
                 .or_insert(now.monotonic);
         }
-        // A peer that returns gets what was given up, without anybody asking.
+        // A peer that returns gets what was given up, without anybody asking, and what it takes by now.
         let marks = self.outbox.marks();
         self.outbox.set_marks(Marks { failed: 0, ..marks }, map);
+        let mut link = link;
+        self.offer_again(&mut link, map);
         let ack = Ack {
             cursor: link.cursor(),
             credit: link.receiving.granted,
@@ -207,6 +211,10 @@ impl Replica {
     pub fn disconnected(&mut self, id: LinkId, map: &EntryMap) {
         if let Some(link) = self.links.remove(&id) {
             self.remember(link.origin);
+            // What was offered again and not shown to be there has failed as before.
+            for entry in self.parked_by(link.origin) {
+                self.outbox.park(entry.lseq, map);
+            }
             self.move_marks(map);
         }
     }
@@ -222,6 +230,9 @@ impl Replica {
         let mut received = false;
         for change in changes {
             self.outbox.installed(change);
+            if let Some(replaced) = change.replaced {
+                self.forget_parked(replaced);
+            }
             match change.from {
                 None if change.dot.origin == self.origin => {
                     self.last_sequence = self.last_sequence.max(change.dot.sequence);
@@ -324,25 +335,5 @@ impl Replica {
         for peer in self.unremembered.keys().copied().collect::<Vec<_>>() {
             self.remember(peer);
         }
-    }
-
-    /// A peer refused an entry for good.
-    pub(super) fn park(
-        &mut self,
-        origin: Origin,
-        lseq: u64,
-        code: u8,
-        map: &EntryMap,
-        now: MonotonicMs,
-    ) {
-        let record = self.peers.entry(origin).or_default();
-        record
-            .parked
-            .retain(|entry| entry.lseq != lseq && map.at(entry.lseq).is_some());
-        let surplus = (record.parked.len() + 1).saturating_sub(crate::store::record::PARKED_MAX);
-        record.parked.drain(..surplus);
-        record.parked.push(Parked { lseq, code });
-        self.outbox.park(lseq, map);
-        self.unremembered.entry(origin).or_insert(now);
     }
 }

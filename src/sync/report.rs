@@ -133,27 +133,17 @@ impl Replica {
         }
     }
 
-    /// What failed is queued again: given up peers are tried anew, refused entries are offered once more.
-    /// Returns how many rows had failed.
+    /// What failed is queued again: given up peers are tried anew, refused entries are offered once more to the
+    /// peers that are connected (others get them when they return). Returns how many rows had failed.
     pub fn retry_failed(&mut self, now: Now, map: &EntryMap) -> u64 {
         let failed = self.outbox.counts().failed;
-        self.outbox.unpark_all();
         let marks = self.outbox.marks();
         self.outbox.set_marks(Marks { failed: 0, ..marks }, map);
-        for (origin, record) in &mut self.peers {
-            let parked = std::mem::take(&mut record.parked);
-            if parked.is_empty() {
-                continue;
-            }
-            self.unremembered.entry(*origin).or_insert(now.monotonic);
-            for link in self
-                .links
-                .values_mut()
-                .filter(|link| link.origin == *origin)
-            {
-                link.sending
-                    .again
-                    .extend(parked.iter().map(|entry| entry.lseq));
+        let ids: Vec<LinkId> = self.links.keys().copied().collect();
+        for id in ids {
+            if let Some(mut link) = self.links.remove(&id) {
+                self.offer_again(&mut link, map);
+                self.links.insert(id, link);
             }
         }
         for link in self.links.values_mut() {

@@ -176,7 +176,7 @@ impl Replica {
             );
         }
         if let Some(lseq) = large {
-            self.begin_large(id, link, lane, lseq, map);
+            self.begin_large(id, link, lane, lseq, false, map);
             return ControlFlow::Continue(());
         }
         *link.sending.sent.get_mut(lane) = to;
@@ -202,7 +202,15 @@ impl Replica {
     }
 
     /// Announces an entry whose value goes in chunks.
-    fn begin_large(&mut self, id: LinkId, link: &mut Link, lane: Lane, lseq: u64, map: &EntryMap) {
+    fn begin_large(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        lane: Lane,
+        lseq: u64,
+        is_again: bool,
+        map: &EntryMap,
+    ) {
         let Some(entry) = map.at(lseq).map(|held| &held.entry) else {
             return;
         };
@@ -224,7 +232,11 @@ impl Replica {
         ) else {
             return;
         };
-        let from = link.sending.told.get(lane);
+        let from = if is_again {
+            lseq
+        } else {
+            link.sending.told.get(lane)
+        };
         let value_length = entry.value_length() as u64;
         self.push_feed(
             id,
@@ -241,6 +253,7 @@ impl Replica {
             lane,
             lseq,
             offset: 0,
+            is_again,
         });
         self.send_large(id, link, map);
     }
@@ -266,45 +279,39 @@ impl Replica {
                 offset: large.offset + bytes.len(),
                 ..large
             });
-            if is_last {
+            if is_last && !large.is_again {
                 for place in [&mut link.sending.sent, &mut link.sending.told] {
                     let place = place.get_mut(large.lane);
                     *place = large.lseq.max(*place);
                 }
-                self.sent_entries += 1;
             }
+            self.sent_entries += u64::from(is_last);
             self.push_feed(id, link, Feed::Chunk(Chunk { bytes }));
         }
     }
 
-    /// Offers entries once more that the peer had refused; its cursor stays where it is.
+    /// Offers entries once more that the peer had refused. Its cursor has passed them, and stays where it is.
     fn send_again(&mut self, id: LinkId, link: &mut Link, map: &EntryMap) {
-        while link.sending.large.is_none() && link.sending.spent < link.sending.credit {
-            let Some(lseq) = link.sending.again.pop() else {
-                return;
-            };
+        let waiting = std::mem::take(&mut link.sending.again);
+        for lseq in waiting {
             let Some(held) = map.at(lseq) else { continue };
-            let size = held.entry.value_length();
-            if size as u64 > link.value_bytes_max || size > CHUNK_BYTES_MAX {
-                // Still too large for this peer: the refusal stands, and is on record already.
-                continue;
-            }
-            let lane = if held.entry.dot.origin == self.origin {
-                Lane::Own
+            let lane = self.lane_of(held);
+            let is_passed = link.sending.acknowledged.get(lane) >= lseq;
+            let has_credit = link.sending.spent < link.sending.credit;
+            if !is_passed || !has_credit || link.sending.large.is_some() {
+                link.sending.again.push(lseq);
+            } else if held.entry.value_length() > CHUNK_BYTES_MAX {
+                self.begin_large(id, link, lane, lseq, true, map);
             } else {
-                Lane::Relay
-            };
-            let at = link.sending.told.get(lane);
-            self.push_feed(
-                id,
-                link,
-                Feed::Batch(Batch {
+                self.sent_entries += 1;
+                let batch = Batch {
                     lane,
-                    from: at,
-                    to: at,
+                    from: lseq,
+                    to: lseq,
                     entries: vec![held.entry.clone()],
-                }),
-            );
+                };
+                self.push_feed(id, link, Feed::Batch(batch));
+            }
         }
     }
 

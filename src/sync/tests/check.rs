@@ -64,7 +64,7 @@ impl World {
     /// replaced when a cursor passed it may be back, and a hint may name a dot that was given again. Only the
     /// comparison of states notices that.
     pub(super) fn check_holdings(&self, host: usize) {
-        if self.hosts.iter().any(|host| host.rolled_back) {
+        if !self.checks_holdings || self.hosts.iter().any(|host| host.rolled_back) {
             return;
         }
         let holder = self.hosts[host].up();
@@ -90,7 +90,9 @@ impl World {
                     Lane::Own => cursor.own,
                     Lane::Relay => cursor.relay,
                 };
-                if held.lseq > reached || is_parked(held.lseq) {
+                let limit = self.hosts[host].options.value_bytes_max;
+                let is_parked = is_parked(held.lseq) || held.entry.value_length() as u64 > limit;
+                if held.lseq > reached || is_parked {
                     continue;
                 }
                 let mine = holder.map.entry(held.entry.key());

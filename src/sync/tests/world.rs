@@ -35,6 +35,8 @@ pub(super) struct World {
     /// Connections that a replica ended, and why.
     pub(super) closes: Vec<&'static str>,
     pub(super) trace: bool,
+    /// Whether cursors are held against what is held: not where a refusal is under way.
+    pub(super) checks_holdings: bool,
 }
 
 impl World {
@@ -52,6 +54,7 @@ impl World {
             log: None,
             closes: Vec::new(),
             trace: false,
+            checks_holdings: true,
         };
         for host in 0..world.hosts.len() {
             world.open(host);

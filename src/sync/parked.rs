@@ -1,0 +1,101 @@
+//! Entries that a peer refused for good: on record until they are replaced, or until the peer is shown to hold
+//! the same as this node.
+
+use super::link::Link;
+use super::message::Lane;
+use super::replica::Replica;
+use crate::core::clock::MonotonicMs;
+use crate::core::identity::Origin;
+use crate::store::ledger::Parked;
+use crate::store::map::{EntryMap, Held};
+use crate::store::record::PARKED_MAX;
+
+impl Replica {
+    /// A peer refused an entry. Of more than are remembered the oldest are forgotten: they count as refused
+    /// until the next open, and are not offered again by themselves.
+    pub(super) fn park(
+        &mut self,
+        origin: Origin,
+        lseq: u64,
+        code: u8,
+        map: &EntryMap,
+        now: MonotonicMs,
+    ) {
+        if map.at(lseq).is_none() {
+            // Replaced meanwhile.
+            return;
+        }
+        let parked = &mut self.peers.entry(origin).or_default().parked;
+        match parked.binary_search_by_key(&lseq, |entry| entry.lseq) {
+            Ok(place) => parked
+                .iter_mut()
+                .skip(place)
+                .take(1)
+                .for_each(|entry| entry.code = code),
+            Err(place) => parked.insert(place, Parked { lseq, code }),
+        }
+        let surplus = parked.len().saturating_sub(PARKED_MAX);
+        parked.drain(..surplus);
+        self.outbox.park(lseq, map);
+        self.unremembered.entry(origin).or_insert(now);
+    }
+
+    /// What a peer has refused.
+    pub(super) fn parked_by(&self, origin: Origin) -> Vec<Parked> {
+        self.peers
+            .get(&origin)
+            .map(|record| record.parked.clone())
+            .unwrap_or_default()
+    }
+
+    /// An entry was replaced: nobody refuses it any more.
+    pub(super) fn forget_parked(&mut self, lseq: u64) {
+        for record in self.peers.values_mut() {
+            if let Ok(place) = record
+                .parked
+                .binary_search_by_key(&lseq, |entry| entry.lseq)
+            {
+                record.parked.remove(place);
+            }
+        }
+    }
+
+    /// A peer was shown to hold the same as this node: whatever it refused before is there.
+    pub(super) fn forget_all_parked(&mut self, origin: Origin, now: MonotonicMs) {
+        let Some(record) = self.peers.get_mut(&origin) else {
+            return;
+        };
+        for entry in std::mem::take(&mut record.parked) {
+            self.unremembered.entry(origin).or_insert(now);
+            let parked = |lseq| {
+                let peers = &mut self.peers.values();
+                peers.any(|peer| peer.parked.iter().any(|other| other.lseq == lseq))
+            };
+            if !parked(entry.lseq) {
+                self.outbox.unpark(entry.lseq);
+            }
+        }
+    }
+
+    /// Has what a peer refused offered to it once more, but for what it cannot take by its own word. On record
+    /// it stays until the peer is shown to have it.
+    pub(super) fn offer_again(&mut self, link: &mut Link, map: &EntryMap) {
+        for entry in self.parked_by(link.origin) {
+            let fits = |held: &Held| held.entry.value_length() as u64 <= link.value_bytes_max;
+            let is_new = !link.sending.again.contains(&entry.lseq);
+            if is_new && map.at(entry.lseq).is_some_and(fits) {
+                link.sending.again.push(entry.lseq);
+                self.outbox.unpark(entry.lseq);
+            }
+        }
+    }
+
+    /// The lane of an entry of this node's feed.
+    pub(super) fn lane_of(&self, held: &Held) -> Lane {
+        if held.entry.dot.origin == self.origin {
+            Lane::Own
+        } else {
+            Lane::Relay
+        }
+    }
+}
