@@ -66,15 +66,12 @@ impl Replica {
     pub fn charged(&mut self, id: LinkId, cost: u64) {
         if let Some(link) = self.links.get_mut(&id) {
             link.receiving.consumed += cost;
-            if is_overdrawn(link) {
-                self.outputs
-                    .push_back(Output::Close(id, Farewell::Breach(OVERDRAWN)));
-            } else if link.receiving.consumed + WINDOW_COST
-                > link.receiving.granted + WINDOW_COST / 4
-            {
-                let ack = acknowledgement(link);
-                self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
-            }
+            let output = if is_overdrawn(link) {
+                Some(Output::Close(id, Farewell::Breach(OVERDRAWN)))
+            } else {
+                due_grant(link).map(|ack| Output::Send(id, Feed::Ack(ack)))
+            };
+            self.outputs.extend(output);
         }
     }
 
@@ -104,6 +101,9 @@ impl Replica {
         let has_gap = batch.from > link.receiving.pending.get(batch.lane);
         let rewound = link.receiving.rewound.get_mut(batch.lane);
         if has_gap && *rewound {
+            // What it cost is free again all the same.
+            let grant = due_grant(link).map(|ack| Output::Send(id, Feed::Ack(ack)));
+            self.outputs.extend(grant);
             return Ok(());
         }
         if has_gap || batch.from > batch.to {
@@ -181,6 +181,8 @@ impl Replica {
             retryable: true,
         };
         self.outputs.push_back(Output::Send(id, Feed::Nack(nack)));
+        let ack = acknowledgement(link);
+        self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
     }
 
     fn acknowledged(
@@ -308,6 +310,12 @@ impl Replica {
             self.park(link.origin, nack.lseq, nack.code as u8, map, now.monotonic);
         }
     }
+}
+
+/// More credit, once a part of the window is used up.
+fn due_grant(link: &mut Link) -> Option<Ack> {
+    let is_due = link.receiving.consumed + WINDOW_COST > link.receiving.granted + WINDOW_COST / 4;
+    is_due.then(|| acknowledgement(link))
 }
 
 /// Whether a peer has sent more than it was granted and one message.
