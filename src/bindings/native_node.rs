@@ -280,19 +280,7 @@ impl NativeNode {
         env: &'env Env,
     ) -> Result<PromiseRaw<'env, Outcome<Vec<NativePeer>>>> {
         self.run(env, |node| async move {
-            let native = |peer: crate::node::PeerView| NativePeer {
-                node_id: peer.node_id,
-                host: peer.host,
-                port: u32::from(peer.port),
-                state: peer.state.to_owned(),
-                last_seen_ms: peer.last_seen.map(|seen| number(seen.0)),
-                capabilities: peer
-                    .capabilities
-                    .into_iter()
-                    .map(|one| one.as_str().to_owned())
-                    .collect(),
-            };
-            Ok(node.peers().into_iter().map(native).collect())
+            Ok(node.peers().into_iter().map(NativePeer::from).collect())
         })
     }
 

@@ -2,6 +2,8 @@
 
 use napi_derive::napi;
 
+use crate::node::PeerView;
+
 /// The state of replication.
 #[napi(object)]
 pub struct NativeSyncState {
@@ -66,4 +68,21 @@ pub struct NativeNodeInfo {
 )]
 pub(super) fn number(value: u64) -> f64 {
     value as f64
+}
+
+impl From<PeerView> for NativePeer {
+    fn from(peer: PeerView) -> Self {
+        Self {
+            node_id: peer.node_id,
+            host: peer.host,
+            port: u32::from(peer.port),
+            state: peer.state.to_owned(),
+            last_seen_ms: peer.last_seen.map(|seen| number(seen.0)),
+            capabilities: peer
+                .capabilities
+                .into_iter()
+                .map(|one| one.as_str().to_owned())
+                .collect(),
+        }
+    }
 }
