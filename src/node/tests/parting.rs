@@ -2,6 +2,7 @@
 
 use super::pipes::{Pipes, name};
 use crate::core::identity::Origin;
+use crate::node::machine::Machine;
 use crate::sync::message::{Batch, Feed, Lane};
 use crate::transport::backoff::{RECONNECT_MS_MAX, RECONNECT_MS_MIN};
 use crate::transport::message::Message;
@@ -38,7 +39,7 @@ fn a_lost_peer_is_called_again_with_growing_delays() {
         let target = net.members[0].dials.remove(0);
         assert!(net.at - last <= longest + 1);
         net.drive(0, |machine, now, _| {
-            machine.directory.unreachable(target, now.monotonic)
+            machine.directory.unreachable(target, now.monotonic);
         });
         last = net.at;
     }
@@ -76,7 +77,7 @@ fn disconnecting_ends_it_on_both_sides_for_good() {
         if who == 0 {
             net.drive(0, |machine, now, map| machine.disconnect(target, now, map));
         } else {
-            net.drive(1, |machine, now, map| machine.leave_all(now, map));
+            net.drive(1, Machine::leave_all);
         }
         net.settle();
         assert!(net.conversations(0).is_empty() && net.conversations(1).is_empty());
@@ -142,7 +143,7 @@ fn a_first_call_that_fails_is_not_repeated_by_itself() {
 fn a_peer_that_says_nothing_is_given_up() {
     let mut net = Pipes::new(3, &[1, 2]);
     let id = net.dial(0, 1);
-    net.pipes[0][1].arriving.clear();
+    net.lines[0][1].arriving.clear();
     net.wait(HELLO_TIMEOUT_MS - 10);
     assert_eq!(net.outcome(0, id), None);
     net.wait(20);
@@ -176,7 +177,7 @@ fn a_peer_that_breaks_the_rules_is_dropped_with_the_reason() {
         entries: Vec::new(),
     }));
     net.drive(0, |machine, now, map| {
-        machine.received(id, gap, false, now, map)
+        machine.received(id, gap, false, now, map);
     });
     net.settle();
     assert!(net.conversations(0).is_empty() && net.conversations(1).is_empty());
@@ -192,7 +193,7 @@ fn strangers_that_speak_before_they_greet_are_dropped() {
         wall_ms: 1,
     };
     net.drive(0, |machine, now, map| {
-        machine.received(id, ping, false, now, map)
+        machine.received(id, ping, false, now, map);
     });
     assert_eq!(net.refusal(0, id).kind, "protocol");
     assert!(net.members[0].events.is_empty(), "nobody came");

@@ -47,7 +47,7 @@ pub(super) struct Member {
 
 pub(super) struct Pipes {
     pub(super) members: Vec<Member>,
-    pub(super) pipes: Vec<[End; 2]>,
+    pub(super) lines: Vec<[End; 2]>,
     pub(super) at: u64,
     last: ConversationId,
     dice: u64,
@@ -92,7 +92,7 @@ impl Pipes {
             members: members
                 .map(|(node, origin)| member(node, *origin, 1))
                 .collect(),
-            pipes: Vec::new(),
+            lines: Vec::new(),
             at: 1,
             last: 0,
             dice: seed.wrapping_mul(2).wrapping_add(1),
@@ -146,7 +146,7 @@ impl Pipes {
             remote: remote(from),
             instance: 1_000 + theirs,
         });
-        self.pipes.push(ends);
+        self.lines.push(ends);
         let opening = Opening {
             id: mine,
             role: Role::Dialled,
@@ -185,17 +185,17 @@ impl Pipes {
         match output {
             Output::Send(id, message) => {
                 if let Some((pipe, side)) = self.place_of(node, id)
-                    && self.pipes[pipe][side].is_open
+                    && self.lines[pipe][side].is_open
                 {
-                    let other = &mut self.pipes[pipe][1 - side];
+                    let other = &mut self.lines[pipe][1 - side];
                     other.arriving.push_back(Packet::Said(message));
                 }
             }
             Output::Close(id) => {
                 if let Some((pipe, side)) = self.place_of(node, id) {
-                    self.pipes[pipe][side].is_open = false;
-                    self.pipes[pipe][side].arriving.clear();
-                    self.pipes[pipe][1 - side]
+                    self.lines[pipe][side].is_open = false;
+                    self.lines[pipe][side].arriving.clear();
+                    self.lines[pipe][1 - side]
                         .arriving
                         .push_back(Packet::Closed);
                 }
@@ -250,7 +250,7 @@ impl Pipes {
     }
 
     fn place_of(&self, node: usize, id: ConversationId) -> Option<(usize, usize)> {
-        self.pipes.iter().enumerate().find_map(|(at, ends)| {
+        self.lines.iter().enumerate().find_map(|(at, ends)| {
             let side = ends
                 .iter()
                 .position(|end| (end.node, end.id) == (node, id))?;
@@ -259,7 +259,7 @@ impl Pipes {
     }
 
     fn arrive(&mut self, pipe: usize, side: usize) {
-        let end = &mut self.pipes[pipe][side];
+        let end = &mut self.lines[pipe][side];
         let (node, id) = (end.node, end.id);
         match end.arriving.pop_front().unwrap() {
             Packet::Opened { remote, instance } => {
@@ -290,9 +290,9 @@ impl Pipes {
     /// Lets everything arrive that is under way, in an order that the seed decides.
     pub(super) fn settle(&mut self) {
         for _ in 0..100_000 {
-            let waiting: Vec<(usize, usize)> = (0..self.pipes.len())
+            let waiting: Vec<(usize, usize)> = (0..self.lines.len())
                 .flat_map(|pipe| [(pipe, 0), (pipe, 1)])
-                .filter(|(pipe, side)| !self.pipes[*pipe][*side].arriving.is_empty())
+                .filter(|(pipe, side)| !self.lines[*pipe][*side].arriving.is_empty())
                 .collect();
             if waiting.is_empty() {
                 return;
@@ -338,13 +338,13 @@ impl Pipes {
         let opens = self.members[node].opens + 1;
         let origin = self.members[node].machine.replica.origin().0[0];
         self.members[node] = member(node, origin, opens);
-        for end in self.pipes.iter_mut().flatten() {
+        for end in self.lines.iter_mut().flatten() {
             if end.node == node {
                 (end.node, end.is_open) = (usize::MAX, false);
             }
         }
-        self.pipes.retain(|ends| ends.iter().any(|end| end.is_open));
-        for ends in &mut self.pipes {
+        self.lines.retain(|ends| ends.iter().any(|end| end.is_open));
+        for ends in &mut self.lines {
             for end in ends {
                 if end.node == usize::MAX {
                     // Nobody reads what still arrives there.
@@ -359,7 +359,7 @@ impl Pipes {
     /// The pipe of a conversation breaks: both ends notice.
     pub(super) fn cut(&mut self, node: usize, id: ConversationId) {
         let (pipe, _) = self.place_of(node, id).unwrap();
-        for end in &mut self.pipes[pipe] {
+        for end in &mut self.lines[pipe] {
             end.arriving.clear();
             end.arriving.push_back(Packet::Closed);
         }

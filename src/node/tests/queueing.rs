@@ -47,11 +47,11 @@ fn no_request_and_no_wake_is_lost_between_threads() {
             while writes.len() + flushes.len() < THREADS * EACH {
                 match queue.next(Some(Duration::from_secs(20))) {
                     Work::Group(group) => {
-                        let (flushed, written): (Vec<_>, Vec<_>) = tickets(&group)
+                        let (others, written): (Vec<_>, Vec<_>) = tickets(&group)
                             .into_iter()
                             .partition(|ticket| *ticket >= NOT_A_WRITE);
                         writes.extend(written);
-                        flushes.extend(flushed);
+                        flushes.extend(others);
                     }
                     other => panic!("{other:?} with {} of them", writes.len() + flushes.len()),
                 }
@@ -59,9 +59,9 @@ fn no_request_and_no_wake_is_lost_between_threads() {
             (writes, flushes)
         });
         let (writes, flushes) = consumer.join().unwrap();
-        producers
-            .into_iter()
-            .for_each(|thread| thread.join().unwrap());
+        for thread in producers {
+            thread.join().unwrap();
+        }
         let all: Vec<Ticket> = (1..=writes.len() as u64).collect();
         assert_eq!(writes, all, "in the order of the calls, without gaps");
         let all: Vec<Ticket> = (1..=flushes.len() as u64)

@@ -10,7 +10,11 @@ use crate::store::operation::{Operation, Request};
 use crate::wal::storage_memory::{Fault, MemoryStorage};
 
 fn large(ticket: u64) -> Request {
-    let operation = Operation::put(format!("large-{ticket}").as_bytes(), &[7; 300_000], false);
+    let operation = Operation::put(
+        format!("large-{ticket}").as_bytes(),
+        &vec![7; 300_000],
+        false,
+    );
     let operation = operation.unwrap();
     Request::Write { ticket, operation }
 }
