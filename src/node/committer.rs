@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::events::Change;
 use super::failure::{ErrorCode, Failure};
-use super::queue::Work;
+use super::queue::{Crowding, Work};
 use super::shared::Shared;
 use crate::core::clock::MonotonicMs;
 use crate::store::commit::{Committed, Committer, Refused, install_some};
@@ -21,6 +21,9 @@ use crate::wal::lock::LockGuard;
 /// How long the committer stays awake after a commit, in microseconds: about how long JavaScript takes to hear
 /// of it and to write again.
 const LINGER_US: u64 = 120;
+
+/// After how many commits it is tried again to stay awake where others wanted the processor.
+const RESTS: u32 = 256;
 
 /// How long the log may stand without a mark that its last group is durable.
 const WATERMARK_AFTER: Duration = Duration::from_millis(50);
@@ -41,6 +44,8 @@ pub(super) struct CommitThread {
     committer: Committer,
     /// Since when something is accepted that is not durable.
     behind_since: Option<MonotonicMs>,
+    /// Commits after which it does not stay awake.
+    rests: u32,
     /// Who waits for the group that is being committed.
     under_way: Vec<Ticket>,
 }
@@ -56,6 +61,7 @@ pub(super) fn start(
         shared: Arc::clone(shared),
         committer,
         behind_since: None,
+        rests: 0,
         under_way: Vec::new(),
     };
     std::thread::Builder::new()
@@ -107,7 +113,7 @@ impl CommitThread {
                     marked = false;
                     self.group(requests);
                     self.shared.settle_order(UNSETTLED_MAX);
-                    self.shared.queue.linger(&self.shared.clock, LINGER_US);
+                    self.linger();
                 }
                 Work::Idle if self.committer.is_behind() => {}
                 Work::Idle => {
@@ -120,6 +126,16 @@ impl CommitThread {
                 Work::Closed => return,
             }
             self.sync_if_due();
+        }
+    }
+
+    /// Stays awake for a moment. Where others want the processor it would only use up what the system is ready to
+    /// give this thread, and the next commit would wait for its turn: there it sleeps.
+    fn linger(&mut self) {
+        if self.rests > 0 {
+            self.rests -= 1;
+        } else if self.shared.queue.linger(&self.shared.clock, LINGER_US) == Crowding::Crowded {
+            self.rests = RESTS;
         }
     }
 

@@ -41,6 +41,19 @@ pub enum Work {
     Closed,
 }
 
+/// How long it takes at most until a thread that gives way runs again if nobody else wants its processor, in
+/// microseconds.
+const CROWDED_US: u64 = 50;
+
+/// Whether others want the processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Crowding {
+    /// Nobody does.
+    Free,
+    /// Somebody had it meanwhile.
+    Crowded,
+}
+
 /// The queue.
 #[derive(Debug, Default)]
 pub struct Queue {
@@ -122,12 +135,20 @@ impl Queue {
     }
 
     /// Looks for work for a moment without sleeping: who waits for a commit often comes right back, and waking
-    /// a sleeping thread takes about as long as a sync of a fast disk. Others that want the processor get it.
-    pub fn linger(&self, clock: &SystemClock, moment_us: u64) {
-        let until = clock.elapsed_us() + moment_us;
-        while !self.awake.load(Ordering::Acquire) && clock.elapsed_us() < until {
+    /// a sleeping thread takes about as long as a sync of a fast disk. Others that want the processor get it;
+    /// says whether there were any.
+    pub fn linger(&self, clock: &SystemClock, moment_us: u64) -> Crowding {
+        let mut now = clock.elapsed_us();
+        let until = now + moment_us;
+        while !self.is_awake() && now < until {
             std::thread::yield_now();
+            let after = clock.elapsed_us();
+            if after - now > CROWDED_US {
+                return Crowding::Crowded;
+            }
+            now = after;
         }
+        Crowding::Free
     }
 
     /// Whether there is something to look at.
