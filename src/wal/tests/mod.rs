@@ -21,7 +21,7 @@ type Bodies = Vec<Vec<u8>>;
 fn open(storage: &dyn Storage) -> Result<(Log, Recovery, Bodies), WalError> {
     let mut bodies = Bodies::new();
     let mut last = 0;
-    let (log, recovery) = Log::open(storage, NAME, 0x5a17, [7; 16], &mut |frame| {
+    let (log, recovery) = Log::open(storage, NAME, 0x5a17, [7; 16], 0, &mut |frame| {
         assert!(frame.number > last);
         last = frame.number;
         bodies.push(frame.body.to_vec());

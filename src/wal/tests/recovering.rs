@@ -214,7 +214,7 @@ fn a_visitor_ends_the_opening_with_its_own_error() {
     }
     let storage = synced_log(&[body(0, 10), body(1, 10)]);
     let before = bytes(&storage);
-    let outcome = Log::open(&storage, NAME, 1, [0; 16], &mut |frame| {
+    let outcome = Log::open(&storage, NAME, 1, [0; 16], 0, &mut |frame| {
         if frame.number == 2 {
             return Err(Refusal::Mine(frame.offset));
         }
@@ -223,7 +223,7 @@ fn a_visitor_ends_the_opening_with_its_own_error() {
     assert!(matches!(outcome, Err(Refusal::Mine(at)) if at > 64));
     assert_eq!(bytes(&storage), before);
     let foreign = with_bytes(Vec::new());
-    let outcome = Log::open(&foreign, NAME, 1, [0; 16], &mut |_| Ok(()));
+    let outcome = Log::open(&foreign, NAME, 1, [0; 16], 0, &mut |_| Ok(()));
     assert!(matches!(outcome, Err(Refusal::Log(_))));
 }
 
