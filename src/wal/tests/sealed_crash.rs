@@ -165,12 +165,16 @@ fn check(storage: &MemoryStorage, promise: &Promise, told: &str) -> bool {
     assert_eq!(sealing, None, "{told}");
     // It goes on, and what it shows is durable.
     append(&mut log, b"after").unwrap();
-    seal(&mut log, storage).unwrap();
+    if storage.calls().is_multiple_of(2) {
+        // Which syncs the directory; so not always.
+        seal(&mut log, storage).unwrap();
+    }
     append(&mut log, b"seal").unwrap();
     log.sync().unwrap();
     drop(log);
-    let (_, _, again) = open_from(&storage.image().power_cut(1), *covers_frame)
-        .unwrap_or_else(|error| panic!("{told}: {error}"));
+    let cut = storage.image().power_cut(storage.calls());
+    let (_, _, again) =
+        open_from(&cut, *covers_frame).unwrap_or_else(|error| panic!("{told}: {error}"));
     assert_eq!(again.len(), found.len() + 2, "{told}");
     assert!(again.starts_with(&found), "{told}");
     assert_eq!(again[found.len()..], [&b"after"[..], b"seal"], "{told}");
