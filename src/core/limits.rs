@@ -21,6 +21,11 @@ pub const EXTENSION_BYTES_MAX: usize = 4096;
 /// and how much recovery reads at once. A frame with a single operation may be larger.
 pub const GROUP_BYTES_MAX: usize = 8 << 20;
 
+/// What the committer fills a group up to when more waits, in bytes: large enough that its sync costs little a
+/// byte, small enough that who sent it hears of it while the next one is on its way, and that what it takes in
+/// memory is still in the processor's cache when it is installed.
+pub const GROUP_BYTES_TARGET: usize = 1 << 20;
+
 /// Most bytes of writes that wait for the committer; beyond it a put waits for room.
 pub const PENDING_BYTES_MAX: usize = 64 << 20;
 

@@ -25,6 +25,10 @@ const LINGER_US: u64 = 120;
 /// How long the log may stand without a mark that its last group is durable.
 const WATERMARK_AFTER: Duration = Duration::from_millis(50);
 
+/// New keys that may wait to be put in order until there is a quiet moment: a scan that comes before it has to
+/// do so itself, and must not take long.
+const UNSETTLED_MAX: usize = 1 << 17;
+
 /// How long an accepted write may lie unsynced with `autoFlush` off.
 const BACKGROUND_SYNC_AFTER_MS: u64 = 1_000;
 
@@ -102,10 +106,12 @@ impl CommitThread {
                 Work::Group(requests) => {
                     marked = false;
                     self.group(requests);
+                    self.shared.settle_order(UNSETTLED_MAX);
                     self.shared.queue.linger(&self.shared.clock, LINGER_US);
                 }
                 Work::Idle if self.committer.is_behind() => {}
                 Work::Idle => {
+                    self.shared.settle_order_while_idle();
                     marked = true;
                     if let Err(error) = self.committer.watermark() {
                         self.broken(error.into());

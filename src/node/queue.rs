@@ -130,6 +130,11 @@ impl Queue {
         }
     }
 
+    /// Whether there is something to look at.
+    pub fn is_awake(&self) -> bool {
+        self.awake.load(Ordering::Acquire)
+    }
+
     /// Waits for work, at most for `patience`.
     pub fn next(&self, patience: Option<Duration>) -> Work {
         let mut waiting = self.waiting.lock();

@@ -5,6 +5,9 @@ use crate::store::view::{ViewId, page};
 
 use super::handle::Node;
 
+/// Keys that a page may find out of order: sorting them costs less than the page.
+const UNSETTLED_MAX: usize = 256;
+
 impl Node {
     /// Reads the value of a stored key (namespace byte and key) under a short lock.
     pub fn read<R>(&self, key: &[u8], read: impl FnOnce(&[u8], bool) -> R) -> Option<R> {
@@ -28,6 +31,7 @@ impl Node {
 
     /// Begins a consistent view of all entries as they are now; end it with [`Self::close_view`].
     pub fn open_view(&self) -> ViewId {
+        self.shared.settle_order(0);
         self.shared.map.write().open_view()
     }
 
@@ -51,6 +55,7 @@ impl Node {
             stored.extend_from_slice(key);
             stored
         };
+        self.shared.settle_order(UNSETTLED_MAX);
         let map = self.shared.map.read();
         let after = after.map(stored);
         page(&map, view, &stored(prefix), after.as_deref(), limit)

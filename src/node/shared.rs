@@ -126,6 +126,23 @@ impl Shared {
         }
     }
 
+    /// Puts new keys in order until at most `left` are not: many short locks, so that nobody waits for long.
+    pub(super) fn settle_order(&self, left: usize) {
+        let mut unsettled = self.map.read().unsettled();
+        while unsettled > left {
+            let mut map = self.map.write();
+            map.settle_some();
+            unsettled = map.unsettled();
+        }
+    }
+
+    /// Puts new keys in order until something else is to be done.
+    pub(super) fn settle_order_while_idle(&self) {
+        while self.map.read().unsettled() > 0 && !self.queue.is_awake() {
+            self.map.write().settle_some();
+        }
+    }
+
     /// No write is accepted from now on, because of `failure`.
     pub(super) fn refuse_writes(&self, failure: &Failure) {
         self.refusal.lock().get_or_insert_with(|| failure.clone());

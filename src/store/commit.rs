@@ -10,7 +10,7 @@ use super::operation::{Receipt, Request, Ticket, WriteStatus};
 use super::record::{OriginDictionary, Record, encode, encode_entry};
 use crate::core::clock::WallMs;
 use crate::core::identity::Origin;
-use crate::core::limits::GROUP_BYTES_MAX;
+use crate::core::limits::GROUP_BYTES_TARGET;
 use crate::core::stamp::HybridClock;
 use crate::wal::frame_buffer::FrameBuffer;
 use crate::wal::log::Log;
@@ -388,12 +388,12 @@ pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Instal
 }
 
 /// How many of the requests at the front of a queue fit one group: at least one, together at most
-/// [`GROUP_BYTES_MAX`].
+/// [`GROUP_BYTES_TARGET`].
 pub fn group_length<'a>(requests: impl Iterator<Item = &'a Request>) -> usize {
     let mut bytes = 0;
     let fits = |request: &&Request| {
         bytes += request.bytes();
-        bytes <= GROUP_BYTES_MAX
+        bytes <= GROUP_BYTES_TARGET
     };
     requests.take_while(fits).count().max(1)
 }

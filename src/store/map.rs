@@ -1,12 +1,12 @@
 //! The map from key to entry: found by hash, ordered by key bytes, and fed by local sequence.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use hashbrown::HashTable;
 
 use super::entry::{Entry, Namespace, Summary};
-use super::ordered_key::OrderedKey;
+use super::key_index::KeyIndex;
+use super::lane::Lane;
 use super::slots::Slots;
 use super::view::{ViewId, Views};
 use crate::core::checksum::key_hash;
@@ -52,9 +52,9 @@ pub struct EntryMap {
     /// Slots by key. The short hash beside each spares a look at most entries that are not meant, and lets
     /// the table grow without looking at any.
     by_hash: HashTable<(u32, u32)>,
-    by_key: BTreeMap<OrderedKey, u32>,
-    own: BTreeMap<u64, u32>,
-    relay: BTreeMap<u64, u32>,
+    by_key: KeyIndex,
+    own: Lane,
+    relay: Lane,
     live: usize,
     live_bytes: u64,
     summary: Summary,
@@ -80,13 +80,18 @@ impl EntryMap {
     /// The node writes as `author` from now on: what the old author wrote is relayed like anybody's.
     pub fn set_author(&mut self, author: Origin) {
         self.author = author;
-        let (own, relay): (BTreeMap<u64, u32>, BTreeMap<u64, u32>) = std::mem::take(&mut self.own)
-            .into_iter()
-            .chain(std::mem::take(&mut self.relay))
-            .partition(|(_, slot)| {
-                self.held(*slot)
-                    .is_some_and(|held| held.entry.dot.origin == author)
-            });
+        let mut all: Vec<(u64, u32)> = self.own.iter().chain(self.relay.iter()).collect();
+        all.sort_unstable();
+        let (mut own, mut relay) = (Lane::default(), Lane::default());
+        for (lseq, slot) in all {
+            let is_own = |held: &Held| held.entry.dot.origin == author;
+            let lane = if self.held(slot).is_some_and(is_own) {
+                &mut own
+            } else {
+                &mut relay
+            };
+            lane.push(lseq, slot);
+        }
         self.own = own;
         self.relay = relay;
     }
@@ -170,7 +175,7 @@ impl EntryMap {
         }
     }
 
-    fn lane_of(&mut self, entry: &Entry) -> Option<&mut BTreeMap<u64, u32>> {
+    fn lane_of(&mut self, entry: &Entry) -> Option<&mut Lane> {
         if Namespace::of(entry.key()).is_none_or(|namespace| !namespace.is_replicated()) {
             None
         } else if entry.dot.origin == self.author {
@@ -213,13 +218,13 @@ impl EntryMap {
         let found = self.slot_of(entry.key(), hash);
         let slot = found.unwrap_or_else(|| self.slots.next());
         if let Some(lane) = self.lane_of(&entry) {
-            lane.insert(lseq, slot);
+            lane.push(lseq, slot);
         }
         if let Some(place) = found.and_then(|slot| self.slots.get_mut(slot)) {
             let replaced = std::mem::replace(place, Held { entry, lseq, via });
             self.count_out(&replaced.entry);
             if let Some(lane) = self.lane_of(&replaced.entry) {
-                lane.remove(&replaced.lseq);
+                lane.remove(replaced.lseq);
             }
             installed.replaced = Some(replaced.lseq);
             installed.untracked = self.tracked(&replaced.entry, replaced.lseq);
@@ -227,7 +232,7 @@ impl EntryMap {
             return installed;
         }
         self.views.keep_absent(entry.key());
-        self.by_key.insert(OrderedKey::new(entry.key()), slot);
+        self.by_key.insert(slot);
         self.slots.push(Held { entry, lseq, via });
         let short = short_hash(hash);
         self.by_hash
@@ -245,41 +250,42 @@ impl EntryMap {
         self.lane_after(&self.relay, after)
     }
 
-    fn lane_after<'a>(
-        &'a self,
-        lane: &'a BTreeMap<u64, u32>,
-        after: u64,
-    ) -> impl Iterator<Item = &'a Held> {
-        lane.range((Bound::Excluded(after), Bound::Unbounded))
-            .filter_map(|(_, slot)| self.held(*slot))
+    fn lane_after<'a>(&'a self, lane: &'a Lane, after: u64) -> impl Iterator<Item = &'a Held> {
+        lane.between(after, u64::MAX)
+            .filter_map(|(_, slot)| self.held(slot))
     }
 
     /// The entry at a local sequence, if it was not replaced since.
     pub fn at(&self, lseq: u64) -> Option<&Held> {
         self.own
-            .get(&lseq)
-            .or_else(|| self.relay.get(&lseq))
-            .and_then(|slot| self.held(*slot))
+            .get(lseq)
+            .or_else(|| self.relay.get(lseq))
+            .and_then(|slot| self.held(slot))
     }
 
     /// The local sequences in `(after, to]` that count in the outbox.
     pub fn tracked_between(&self, after: u64, to: u64) -> impl DoubleEndedIterator<Item = u64> {
-        let range = if after < to {
-            (Bound::Excluded(after), Bound::Included(to))
-        } else {
-            (Bound::Included(0), Bound::Excluded(0))
-        };
         self.own
-            .range(range)
-            .filter(|(_, slot)| self.held(**slot).is_some_and(|held| is_user(&held.entry)))
-            .map(|(lseq, _)| *lseq)
+            .between(after, to)
+            .filter(|(_, slot)| self.held(*slot).is_some_and(|held| is_user(&held.entry)))
+            .map(|(lseq, _)| lseq)
+    }
+
+    /// How many keys are not in order yet; see [`Self::settle_some`].
+    pub fn unsettled(&self) -> usize {
+        self.by_key.unsettled()
+    }
+
+    /// Puts some of the new keys in order, so that a scan need not.
+    pub fn settle_some(&mut self) {
+        self.by_key.settle_some(&self.slots);
     }
 
     /// Entries with keys in `[from, …)`, in key order, tombstones included.
     pub fn range_from(&self, from: Bound<&[u8]>) -> impl Iterator<Item = &Entry> {
         self.by_key
-            .range((from.map(OrderedKey::new), Bound::Unbounded))
-            .filter_map(|(_, slot)| self.held(*slot))
+            .range_from(from, &self.slots)
+            .filter_map(|slot| self.held(slot))
             .map(|held| &held.entry)
     }
 

@@ -4,6 +4,8 @@ pub mod commit;
 pub mod entry;
 pub mod error;
 pub mod group;
+mod key_index;
+mod lane;
 pub mod ledger;
 pub mod map;
 pub mod operation;

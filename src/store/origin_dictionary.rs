@@ -11,6 +11,8 @@ use crate::core::identity::Origin;
 pub struct OriginDictionary {
     origins: Vec<Origin>,
     numbers: HashMap<Origin, u64>,
+    /// The one that was asked for last: nearly always the next one too.
+    last: Option<(Origin, u64)>,
 }
 
 impl OriginDictionary {
@@ -26,6 +28,7 @@ impl OriginDictionary {
 
     /// Takes back all from the `len`-th on, because the frame that told them was not written.
     pub fn forget_from(&mut self, len: usize) {
+        self.last = None;
         for origin in self.origins.drain(len.min(self.origins.len())..) {
             self.numbers.remove(&origin);
         }
@@ -39,6 +42,17 @@ impl OriginDictionary {
     }
 
     pub(super) fn number(&mut self, origin: Origin, body: &mut Vec<u8>) -> u64 {
+        if let Some((last, number)) = self.last
+            && last == origin
+        {
+            return number;
+        }
+        let number = self.number_of(origin, body);
+        self.last = Some((origin, number));
+        number
+    }
+
+    fn number_of(&mut self, origin: Origin, body: &mut Vec<u8>) -> u64 {
         if let Some(number) = self.numbers.get(&origin) {
             return *number;
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::limits::{GROUP_BYTES_MAX, PENDING_BYTES_MAX};
+use crate::core::limits::{GROUP_BYTES_TARGET, PENDING_BYTES_MAX};
 use crate::node::queue::{NotQueued, Queue, Work};
 use crate::store::operation::{NOT_A_WRITE, Operation, Request, Ticket};
 
@@ -102,7 +102,7 @@ fn a_full_queue_takes_again_once_it_was_emptied() {
     // It was woken by the refusal.
     while let Work::Group(group) = queue.next(Some(Duration::from_millis(5))) {
         let together: usize = group.iter().map(Request::bytes).sum();
-        assert!(together <= GROUP_BYTES_MAX || group.len() == 1);
+        assert!(together <= GROUP_BYTES_TARGET || group.len() == 1);
         out += group.len();
         if out == taken {
             break;
