@@ -178,7 +178,10 @@ impl From<StoreError> for Failure {
                 };
                 Self {
                     retryable: matches!(kind, "disk_full" | "wal_in_use"),
-                    local_state_valid: kind != "wal_corrupt",
+                    local_state_valid: !matches!(
+                        kind,
+                        "wal_corrupt" | "wal_part_missing" | "wal_behind"
+                    ),
                     ..failure
                 }
             }

@@ -14,6 +14,8 @@ use crate::core::limits::GROUP_BYTES_TARGET;
 use crate::core::stamp::HybridClock;
 use crate::wal::frame_buffer::FrameBuffer;
 use crate::wal::log::Log;
+use crate::wal::sealed::SealedLog;
+use crate::wal::storage::Storage;
 
 /// Operation sequences that are reserved at once where acknowledged writes may be lost with the power
 /// (`autoFlush = false`): large enough that the sync it takes is rare, small against 2^64.
@@ -327,6 +329,22 @@ impl Committer {
     /// group could not be told from a torn one.
     pub fn watermark(&mut self) -> Result<(), StoreError> {
         Ok(self.log.as_mut().map_or(Ok(()), Log::watermark)?)
+    }
+
+    /// Seals the log, see [`Log::seal`]; `None` without one too. No plan made before may be written after.
+    pub fn seal(
+        &mut self,
+        storage: &dyn Storage,
+        salt: u64,
+    ) -> Result<Option<SealedLog>, StoreError> {
+        let log = self.log.as_mut();
+        let sealed = log.map_or(Ok(None), |log| log.seal(storage, salt))?;
+        if sealed.is_some() {
+            // Each file numbers its origins anew.
+            self.origins = OriginDictionary::default();
+            self.durable_lseq = self.ledger.last_lseq;
+        }
+        Ok(sealed)
     }
 
     /// Appends records of the node itself and makes them durable, with all that came before.

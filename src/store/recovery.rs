@@ -5,11 +5,14 @@ use super::error::StoreError;
 use super::ledger::Ledger;
 use super::map::EntryMap;
 use super::record::{OriginDictionary, Record, decode};
+use crate::core::bytes::DecodeError;
 use crate::core::identity::{Incarnation, Origin};
 use crate::wal::error::WalError;
 use crate::wal::lease;
 use crate::wal::log::Log;
 use crate::wal::recovery::Recovery;
+use crate::wal::scan::RecoveredFrame;
+use crate::wal::sealed::SealedFiles;
 use crate::wal::storage::Storage;
 
 /// What a checkpoint's name ends in. This version writes none, and must not mistake its data for nothing.
@@ -58,12 +61,26 @@ struct Replay {
     ledger: Ledger,
     map: EntryMap,
     origins: OriginDictionary,
+    /// The number of the first frame of the file that the origins are numbered in.
+    first_in_file: u64,
 }
 
 impl Replay {
-    fn frame(&mut self, body: &[u8]) -> Result<(), crate::core::bytes::DecodeError> {
+    /// Each file of the log numbers its origins anew, so that it can be read without those before it.
+    fn enter_file(&mut self, first_in_file: u64) {
+        if self.first_in_file != first_in_file {
+            self.first_in_file = first_in_file;
+            self.origins = OriginDictionary::default();
+        }
+    }
+
+    fn frame(&mut self, frame: &RecoveredFrame<'_>) -> Result<(), DecodeError> {
+        self.enter_file(frame.first_in_file);
         let mut records = Vec::new();
-        decode(body, &mut self.origins, |record| records.push(record))?;
+        decode(frame.body, &mut self.origins, |record| records.push(record))?;
+        if frame.is_covered {
+            return Ok(());
+        }
         let mut from = None;
         for record in records {
             match record {
@@ -134,12 +151,10 @@ pub fn companion_of(storage: &dyn Storage, name: &str) -> Result<Option<String>,
     };
     let companions =
         [lease::LEASE_SUFFIX, CHECKPOINT_SUFFIX].map(|suffix| format!("{name}{suffix}"));
-    let found = storage
-        .list()
-        .map_err(failed)?
-        .into_iter()
-        .find(|file| companions.contains(file));
-    Ok(found.map(|file| storage.shown(&file)))
+    let names = storage.list().map_err(failed)?;
+    let sealed = SealedFiles::among(name, &names).any(name);
+    let found = names.into_iter().find(|file| companions.contains(file));
+    Ok(found.or(sealed).map(|file| storage.shown(&file)))
 }
 
 /// Opens the store whose log is `name` in `storage`, for a node labelled `node_id`.
@@ -155,19 +170,29 @@ pub fn open(
     seeds: &Seeds,
 ) -> Result<Opened, StoreError> {
     let mut replay = Replay::default();
-    let (log, recovery) = Log::open(storage, name, seeds.salt, seeds.file_id, &mut |frame| {
-        replay
-            .frame(frame.body)
-            .map_err(|reason| StoreError::Record {
+    // This version reads no checkpoint, so none covers anything.
+    let covers_frame = 0;
+    let (log, recovery) = Log::open(
+        storage,
+        name,
+        seeds.salt,
+        seeds.file_id,
+        covers_frame,
+        &mut |frame| {
+            replay.frame(&frame).map_err(|reason| StoreError::Record {
                 frame: frame.number,
-                path: storage.shown(name),
+                path: frame.file.to_owned(),
                 reason,
             })
-    })?;
+        },
+    )?;
+    // Also if no group is in it yet.
+    replay.enter_file(log.header().first_frame);
     let Replay {
         mut ledger,
         mut map,
         origins,
+        ..
     } = replay;
     // After a clean close this is the last one given, also where the entry that had it was lost before.
     ledger.last_sequence = ledger.last_sequence.max(ledger.reserved_sequence);

@@ -4,6 +4,7 @@
 mod full_disk;
 mod order;
 mod prefixes;
+mod sealing;
 mod views;
 
 use std::collections::BTreeMap;

@@ -136,6 +136,39 @@ pub enum WalError {
         /// What the system said.
         cause: IoCause,
     },
+    /// A file of the log is missing: it is needed, and no file holds its frames. Nothing was changed.
+    #[error("failed to open WAL path {file}: this file of the log is missing")]
+    MissingPart {
+        /// The file.
+        file: String,
+    },
+    /// The log ends before what its companions know to have been durable. Nothing was changed.
+    #[error(
+        "failed to open WAL path {file}: it ends before frame {frame}, which a companion of it knows; \
+         an older log is in its place, or its end is gone"
+    )]
+    Behind {
+        /// The log.
+        file: String,
+        /// A frame that should be there.
+        frame: u64,
+    },
+    /// The log could not be sealed. Unless it was poisoned, it goes on as it was.
+    #[error("failed to seal WAL {file}: {cause}")]
+    Seal {
+        /// The log.
+        file: String,
+        /// What the system said.
+        cause: IoCause,
+    },
+    /// A sealed log that is not needed any more could not be removed.
+    #[error("failed to remove sealed WAL {file}: {cause}")]
+    Remove {
+        /// The sealed log.
+        file: String,
+        /// What the system said.
+        cause: IoCause,
+    },
     /// A frame's body is over the limit.
     #[error("failed to append WAL record: a body of {bytes} bytes is over the limit of {limit}")]
     BodyTooLarge {
@@ -179,6 +212,10 @@ impl WalError {
             Self::Append(cause) => system_kind(cause, "wal_append"),
             Self::Flush(cause) => system_kind(cause, "wal_flush"),
             Self::Recover { cause, .. } => system_kind(cause, "wal_recover"),
+            Self::MissingPart { .. } => "wal_part_missing",
+            Self::Behind { .. } => "wal_behind",
+            Self::Seal { cause, .. } => system_kind(cause, "wal_seal"),
+            Self::Remove { cause, .. } => system_kind(cause, "wal_remove"),
             Self::BodyTooLarge { .. } => "wal_body_too_large",
             Self::Poisoned { .. } => "poisoned",
             Self::InUse { .. } => "wal_in_use",
@@ -191,6 +228,8 @@ impl WalError {
             Self::Open { cause, .. }
             | Self::Read { cause, .. }
             | Self::Recover { cause, .. }
+            | Self::Seal { cause, .. }
+            | Self::Remove { cause, .. }
             | Self::Append(cause)
             | Self::Flush(cause) => Some(cause.text()),
             Self::Poisoned { first } => first.cause(),
@@ -209,6 +248,10 @@ impl WalError {
             | Self::Corrupt { file, .. }
             | Self::Read { file, .. }
             | Self::Recover { file, .. }
+            | Self::MissingPart { file }
+            | Self::Behind { file, .. }
+            | Self::Seal { file, .. }
+            | Self::Remove { file, .. }
             | Self::InUse { file, .. } => Some(file),
             Self::Poisoned { first } => first.file(),
             _ => None,

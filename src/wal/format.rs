@@ -9,8 +9,12 @@ use crate::core::limits::VALUE_BYTES_MAX;
 /// well converts it: both are then told apart from a log at once.
 pub const FILE_MAGIC: [u8; 8] = *b"\x89SAWAL\r\n";
 
-/// The version of the format that this code writes.
-pub const FORMAT_VERSION: u16 = 1;
+/// The newest version of the format, which is that of a file that goes on behind another: an older reader would
+/// take it for the whole log.
+pub const FORMAT_VERSION: u16 = 2;
+
+/// The version of the first file of a log. It was the only file once, and still looks the same.
+const FORMAT_VERSION_OF_FIRST: u16 = 1;
 
 /// How long the header of the file is, in bytes. The first frame follows it.
 pub const FILE_HEADER_BYTES: usize = 64;
@@ -69,8 +73,10 @@ pub struct FileHeader {
     pub salt: u64,
     /// The number of its first frame.
     pub first_frame: u64,
-    /// Random; names the file.
+    /// Random; names the log. All files of one log have the same.
     pub file_id: [u8; 16],
+    /// The salt of the file that this one goes on behind; 0 in the first.
+    pub previous_salt: u64,
 }
 
 /// Why the start of a file is no header.
@@ -85,14 +91,27 @@ pub enum FileHeaderError {
 }
 
 impl FileHeader {
-    /// The header of a new file in the current format.
+    /// The header of the first file of a log.
     pub fn new(salt: u64, file_id: [u8; 16], first_frame: u64) -> Self {
+        Self {
+            format_version: FORMAT_VERSION_OF_FIRST,
+            minimum_reader_version: FORMAT_VERSION_OF_FIRST,
+            salt,
+            first_frame,
+            file_id,
+            previous_salt: 0,
+        }
+    }
+
+    /// The header of the file that goes on with `first_frame` behind the file with this header.
+    pub fn following(&self, salt: u64, first_frame: u64) -> Self {
         Self {
             format_version: FORMAT_VERSION,
             minimum_reader_version: FORMAT_VERSION,
             salt,
             first_frame,
-            file_id,
+            file_id: self.file_id,
+            previous_salt: self.salt,
         }
     }
 
@@ -106,7 +125,8 @@ impl FileHeader {
         bytes.extend_from_slice(&self.salt.to_le_bytes());
         bytes.extend_from_slice(&self.first_frame.to_le_bytes());
         bytes.extend_from_slice(&self.file_id);
-        bytes.extend_from_slice(&[0; 12]);
+        bytes.extend_from_slice(&self.previous_salt.to_le_bytes());
+        bytes.extend_from_slice(&[0; 4]);
         let checksum = placed_crc(self.salt, 0, &[&bytes]);
         bytes.extend_from_slice(&checksum.to_le_bytes());
         let mut header = [0; FILE_HEADER_BYTES];
@@ -138,7 +158,8 @@ impl FileHeader {
         let salt = reader.u64().ok()?;
         let first_frame = reader.u64().ok()?;
         let file_id = reader.array().ok()?;
-        reader.take(12).ok()?;
+        let previous_salt = reader.u64().ok()?;
+        reader.u32().ok()?;
         let checksum = reader.u32().ok()?;
         let covered = bytes.get(..FILE_HEADER_BYTES - 4)?;
         (placed_crc(salt, 0, &[covered]) == checksum).then_some(Self {
@@ -147,6 +168,7 @@ impl FileHeader {
             salt,
             first_frame,
             file_id,
+            previous_salt,
         })
     }
 }
@@ -244,6 +266,9 @@ mod tests {
         fn a_file_header_reads_back(salt: u64, file_id: [u8; 16], first_frame in 1_u64..) {
             let header = FileHeader::new(salt, file_id, first_frame);
             prop_assert_eq!(FileHeader::decode(&header.encode()), Ok(header));
+            let next = header.following(!salt, first_frame.saturating_add(1));
+            prop_assert_eq!(FileHeader::decode(&next.encode()), Ok(next));
+            prop_assert_eq!(next.previous_salt, salt);
         }
 
         #[test]

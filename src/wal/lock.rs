@@ -84,12 +84,31 @@ impl LockGuard {
     }
 
     /// Holds the file that the log's name leads to now, beside what was held before: to be called once the log
-    /// was made, so that a hard link to it is known.
+    /// was made, and when it was sealed and goes on in a new file, so that a hard link to it is known.
     ///
     /// # Errors
     /// As [`acquire`](Self::acquire).
     pub fn claim_log(&self) -> Result<(), WalError> {
         self.claim(&mut HELD.lock())
+    }
+
+    /// Lets go of all files but the lock and the one that the log's name leads to now: to be called once sealed
+    /// logs were removed. As long as they are held, the system keeps them on the disk.
+    ///
+    /// # Errors
+    /// If one of those two cannot be looked at; then all stay held.
+    pub fn release_sealed(&self) -> Result<(), WalError> {
+        let failed = |error: io::Error| WalError::Open {
+            file: self.wal_path.display().to_string(),
+            cause: error.into(),
+        };
+        let log = Handle::from_path(&self.wal_path).map_err(failed)?;
+        let lock = self.lock_file.try_clone().and_then(Handle::from_file);
+        let lock = lock.map_err(failed)?;
+        HELD.lock().retain(|entry| {
+            entry.owner != self.lock_path || [&log, &lock].contains(&&entry.identity)
+        });
+        Ok(())
     }
 
     fn claim(&self, held: &mut Vec<Held>) -> Result<(), WalError> {
@@ -251,6 +270,26 @@ mod tests {
         assert_eq!(refused(&path), Some(std::process::id()));
         drop(other);
         LockGuard::acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn a_sealed_log_is_held_until_it_is_let_go_and_the_new_one_is_held_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let guard = LockGuard::acquire(&at("a.wal")).unwrap();
+        std::fs::write(at("a.wal"), "log").unwrap();
+        guard.claim_log().unwrap();
+        std::fs::hard_link(at("a.wal"), at("old.wal")).unwrap();
+        std::fs::rename(at("a.wal"), at("a.wal.sealed.1")).unwrap();
+        std::fs::write(at("a.wal"), "next").unwrap();
+        guard.claim_log().unwrap();
+        std::fs::hard_link(at("a.wal"), at("new.wal")).unwrap();
+        assert_eq!(refused(&at("old.wal")), Some(std::process::id()));
+        std::fs::remove_file(at("a.wal.sealed.1")).unwrap();
+        guard.release_sealed().unwrap();
+        drop(LockGuard::acquire(&at("old.wal")).unwrap());
+        assert_eq!(refused(&at("new.wal")), Some(std::process::id()));
+        assert_eq!(refused(&at("a.wal")), Some(std::process::id()));
     }
 
     #[test]

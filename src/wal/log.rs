@@ -6,7 +6,10 @@ use super::format::{
 };
 use super::frame_buffer::FrameBuffer;
 use super::scan::Scan;
+use super::sealed::SealedLog;
 use super::storage::StorageFile;
+
+mod seal;
 
 /// Least number of bytes written ahead: some hundreds of small groups for the price of one longer sync.
 const AHEAD_BYTES_MIN: u64 = 64 << 10;
@@ -14,7 +17,8 @@ const AHEAD_BYTES_MIN: u64 = 64 << 10;
 /// Most bytes written ahead: more would stall the commit that has to write them.
 const AHEAD_BYTES_MAX: u64 = 16 << 20;
 
-/// The log is grown by this part of it, so that a small one stays small.
+/// The log is grown by this part of it, so that a small one stays small; or of what was sealed before it, so
+/// that a new file does not go through all the small steps again.
 const AHEAD_PART: u64 = 8;
 
 /// The end of the file is kept at a multiple of this, the usual block of a file system.
@@ -29,6 +33,7 @@ static ZEROS: [u8; 256 << 10] = [0; 256 << 10];
 
 /// An open log. One thread appends and syncs; callers see to it that nothing else has the file open.
 pub struct Log {
+    name: String,
     file: Box<dyn StorageFile>,
     header: FileHeader,
     /// Where the next frame goes.
@@ -49,12 +54,23 @@ pub struct Log {
     ahead_bytes_max: u64,
     marker: FrameBuffer,
     poison: Option<WalError>,
+    /// In order; each goes on in the next, the last in this file.
+    sealed: Vec<SealedLog>,
+    /// How long the file was that this process sealed last; 0 if it sealed none.
+    previous_bytes: u64,
 }
 
 impl Log {
     /// Goes on behind what was found, all of which is durable by now, and so is the length of the file.
-    pub(super) fn resume(file: Box<dyn StorageFile>, found: &Scan, allocated: u64) -> Self {
+    pub(super) fn resume(
+        name: String,
+        file: Box<dyn StorageFile>,
+        found: &Scan,
+        allocated: u64,
+        sealed: Vec<SealedLog>,
+    ) -> Self {
         Self {
+            name,
             file,
             header: found.header,
             used: found.end,
@@ -68,6 +84,8 @@ impl Log {
             ahead_bytes_max: AHEAD_BYTES_MAX,
             marker: FrameBuffer::new(),
             poison: None,
+            sealed,
+            previous_bytes: 0,
         }
     }
 
@@ -252,7 +270,7 @@ impl Log {
 
     /// Writes zeros ahead, and makes them and the length durable before a frame goes there.
     fn grow(&mut self, end: u64) -> Result<(), WalError> {
-        let ahead = (self.used / AHEAD_PART)
+        let ahead = (self.used.max(self.previous_bytes) / AHEAD_PART)
             .clamp(AHEAD_BYTES_MIN, AHEAD_BYTES_MAX)
             .min(self.ahead_bytes_max);
         match self.write_zeros((end + ahead).next_multiple_of(BLOCK_BYTES)) {

@@ -6,17 +6,22 @@
 //! of methods, [`storage`], with a real one in [`storage_file`] and one that forgets, tears and fails on
 //! command in [`storage_memory`].
 
+mod chain;
 pub mod error;
 pub mod format;
 pub mod frame_buffer;
 pub mod lease;
+mod leftovers;
 pub mod lock;
 pub mod log;
 mod open;
+mod part;
 pub mod path;
 mod reader;
 pub mod recovery;
+mod repair;
 pub mod scan;
+pub mod sealed;
 pub mod storage;
 pub mod storage_file;
 pub mod storage_memory;

@@ -14,10 +14,18 @@ pub struct Recovery {
     pub created: bool,
     /// The last thing that the log says is that it was closed. True for a new one too.
     pub clean_close: bool,
-    /// How many whole frames it holds, of all kinds.
+    /// How many whole frames were read, of all kinds, from sealed logs and the log itself.
     pub frames: u64,
-    /// How many bytes they take, with the header of the file.
+    /// How many bytes they take, with the headers of the files.
     pub bytes: u64,
+    /// How many of them were checked and passed over, because the checkpoint covers them.
+    pub covered_frames: u64,
+    /// How many sealed logs were read.
+    pub sealed_logs: usize,
+    /// A stop had halved a seal; it was finished.
+    pub seal_finished: bool,
+    /// The files that an earlier stop had left, which are not needed and were removed.
+    pub leftovers: Vec<String>,
     /// What was cut off behind them.
     pub torn: Option<TornTail>,
     /// How many of them were written anew, because nothing told that they had been synced.
@@ -51,6 +59,8 @@ pub enum Verdict {
     },
     /// Damage to what was known to survive a power cut.
     Corrupt,
+    /// Nothing, or zeros, where frames should be that the checkpoint covers.
+    Behind,
 }
 
 /// What was seen from the first bad frame to the end of the file.
@@ -93,11 +103,21 @@ impl Rest {
 }
 
 /// Judges what follows the last whole frame. `expected` is the number that the next frame would have had,
-/// `offset` where it would have begun, `known_synced` the highest frame told to be synced before it.
-pub fn verdict(expected: u64, offset: u64, known_synced: u64, rest: &Rest) -> Verdict {
-    if expected <= known_synced.max(rest.known_synced) {
+/// `offset` where it would have begun, `known_synced` the highest frame told to be synced before it,
+/// `covers_frame` the last frame that the checkpoint covers, and which was synced before there was one.
+pub fn verdict(
+    expected: u64,
+    offset: u64,
+    known_synced: u64,
+    covers_frame: u64,
+    rest: &Rest,
+) -> Verdict {
+    let has_bytes = rest.nonzero_end > offset;
+    if expected <= known_synced.max(rest.known_synced) || (has_bytes && expected <= covers_frame) {
         Verdict::Corrupt
-    } else if rest.nonzero_end > offset {
+    } else if expected <= covers_frame {
+        Verdict::Behind
+    } else if has_bytes {
         Verdict::Torn {
             bytes: rest.nonzero_end - offset,
         }
@@ -162,21 +182,28 @@ mod tests {
 
     #[test]
     fn zeros_are_the_clean_end() {
-        assert_eq!(verdict(5, 100, 4, &rest(0, 0)), Verdict::Clean);
+        assert_eq!(verdict(5, 100, 4, 4, &rest(0, 0)), Verdict::Clean);
+    }
+
+    #[test]
+    fn what_a_checkpoint_covers_was_synced() {
+        assert_eq!(verdict(5, 100, 4, 5, &rest(0, 0)), Verdict::Behind);
+        assert_eq!(verdict(5, 100, 4, 5, &rest(0, 101)), Verdict::Corrupt);
+        assert_eq!(verdict(5, 100, 5, 9, &rest(0, 0)), Verdict::Corrupt);
     }
 
     #[test]
     fn bytes_that_nobody_knew_to_be_synced_are_torn() {
         assert_eq!(
-            verdict(5, 100, 4, &rest(4, 140)),
+            verdict(5, 100, 4, 0, &rest(4, 140)),
             Verdict::Torn { bytes: 40 }
         );
     }
 
     #[test]
     fn a_frame_that_was_known_synced_is_damaged_whoever_tells() {
-        assert_eq!(verdict(5, 100, 4, &rest(5, 140)), Verdict::Corrupt);
-        assert_eq!(verdict(5, 100, 5, &rest(0, 0)), Verdict::Corrupt);
+        assert_eq!(verdict(5, 100, 4, 0, &rest(5, 140)), Verdict::Corrupt);
+        assert_eq!(verdict(5, 100, 5, 0, &rest(0, 0)), Verdict::Corrupt);
     }
 
     #[test]

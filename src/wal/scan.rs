@@ -11,6 +11,12 @@ use super::storage::{StorageFile, read_full};
 /// A group that was read back.
 #[derive(Debug, Clone, Copy)]
 pub struct RecoveredFrame<'a> {
+    /// The file that it is in, as users know it.
+    pub file: &'a str,
+    /// The number of the first frame of that file: whatever counts within one file begins anew when it changes.
+    pub first_in_file: u64,
+    /// The checkpoint covers it: it tells nothing new, but for what counts within its file.
+    pub is_covered: bool,
     /// Its number.
     pub number: u64,
     /// Where it begins in the file.
@@ -26,6 +32,8 @@ pub struct Scan {
     pub header: FileHeader,
     /// How many whole frames there are, of all kinds.
     pub frames: u64,
+    /// How many of them are covered by the checkpoint.
+    pub covered_frames: u64,
     /// The number of the last of them; one below the first if there is none.
     pub last_frame: u64,
     /// The number of the last group; 0 if there is none.
@@ -77,10 +85,11 @@ pub fn read_header(file: &dyn StorageFile, shown: &str) -> Result<FileHeader, Wa
 
 /// Reads the whole log and hands each group to `visit` in order; its first error ends the reading. Damage is
 /// no error here but a [`Verdict`], which is known only at the end: what `visit` was given before is whole,
-/// but is not all there was.
+/// but is not all there was. `covers_frame` is the last frame that a checkpoint covers, 0 without one.
 pub fn scan<E: From<WalError>>(
     file: &dyn StorageFile,
     shown: &str,
+    covers_frame: u64,
     visit: &mut dyn FnMut(RecoveredFrame<'_>) -> Result<(), E>,
 ) -> Result<Scan, E> {
     let header = read_header(file, shown)?;
@@ -89,6 +98,7 @@ pub fn scan<E: From<WalError>>(
     let mut scan = Scan {
         header,
         frames: 0,
+        covered_frames: 0,
         last_frame: before_first,
         last_group: 0,
         end: FILE_HEADER_BYTES as u64,
@@ -113,6 +123,9 @@ pub fn scan<E: From<WalError>>(
         match kind {
             Some(FrameKind::Group) => {
                 visit(RecoveredFrame {
+                    file: shown,
+                    first_in_file: header.first_frame,
+                    is_covered: number <= covers_frame,
                     number,
                     offset: at,
                     body: frame.body,
@@ -131,12 +144,19 @@ pub fn scan<E: From<WalError>>(
         scan.known_synced = scan.known_synced.max(frame.header.known_synced);
         scan.end = frame.offset + frame.header.frame_bytes() as u64;
         scan.frames += 1;
+        scan.covered_frames += u64::from(number <= covers_frame);
         scan.last_frame = number;
         marks.note(Mark { number, offset: at }, scan.known_synced);
     }
     let rest = look_ahead(file, header.salt, scan.end, file_bytes)
         .map_err(|error| read_error(shown, scan.end, error))?;
-    scan.verdict = verdict(scan.last_frame + 1, scan.end, scan.known_synced, &rest);
+    scan.verdict = verdict(
+        scan.last_frame + 1,
+        scan.end,
+        scan.known_synced,
+        covers_frame,
+        &rest,
+    );
     if scan.is_settled() {
         scan.known_synced = scan.last_frame;
     } else {

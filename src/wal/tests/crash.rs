@@ -7,10 +7,15 @@ use super::super::storage_memory::{CrashPoint, Fault, MemoryStorage};
 use super::{Bodies, append, body, open};
 
 /// Deterministic numbers below a bound.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
+    /// A place in something of that length.
+    pub(super) fn index(&mut self, length: u64) -> usize {
+        usize::try_from(self.below(length)).unwrap()
+    }
+
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -56,7 +61,7 @@ fn history(seed: u64) -> History {
         let synced_each = dice.below(2) == 0;
         for _ in 0..dice.below(8) {
             number += 1;
-            let size = [3, 40, 700, 5_000, 70_000][usize::try_from(dice.below(5)).unwrap()];
+            let size = [3, 40, 700, 5_000, 70_000][dice.index(5)];
             begun.push(body(number, size));
             promises.push(Promise {
                 calls: storage.calls(),

@@ -5,11 +5,16 @@ mod damage;
 mod faults;
 mod recovering;
 mod running;
+mod sealed_crash;
+mod sealed_damage;
+mod sealed_faults;
+mod sealing;
 
 use super::error::WalError;
 use super::frame_buffer::FrameBuffer;
 use super::log::Log;
 use super::recovery::Recovery;
+use super::sealed::SealedLog;
 use super::storage::Storage;
 use super::storage_memory::MemoryStorage;
 
@@ -19,15 +24,33 @@ type Bodies = Vec<Vec<u8>>;
 
 /// Opens the log; gives the groups in it too.
 fn open(storage: &dyn Storage) -> Result<(Log, Recovery, Bodies), WalError> {
+    open_from(storage, 0)
+}
+
+/// Opens the log behind a checkpoint that covers that frame; gives the groups that it does not cover too.
+fn open_from(
+    storage: &dyn Storage,
+    covers_frame: u64,
+) -> Result<(Log, Recovery, Bodies), WalError> {
     let mut bodies = Bodies::new();
     let mut last = 0;
-    let (log, recovery) = Log::open(storage, NAME, 0x5a17, [7; 16], &mut |frame| {
+    let (log, recovery) = Log::open(storage, NAME, 0x5a17, [7; 16], covers_frame, &mut |frame| {
         assert!(frame.number > last);
+        assert!(frame.first_in_file <= frame.number);
         last = frame.number;
-        bodies.push(frame.body.to_vec());
+        assert_eq!(frame.is_covered, frame.number <= covers_frame);
+        if !frame.is_covered {
+            bodies.push(frame.body.to_vec());
+        }
         Ok::<_, WalError>(())
     })?;
     Ok((log, recovery, bodies))
+}
+
+/// Seals the log; the salt follows from where it goes on.
+fn seal(log: &mut Log, storage: &dyn Storage) -> Result<Option<SealedLog>, WalError> {
+    let salt = 0xf00d + log.appended_frame();
+    log.seal(storage, salt)
 }
 
 fn append(log: &mut Log, body: &[u8]) -> Result<u64, WalError> {

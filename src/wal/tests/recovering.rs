@@ -214,7 +214,7 @@ fn a_visitor_ends_the_opening_with_its_own_error() {
     }
     let storage = synced_log(&[body(0, 10), body(1, 10)]);
     let before = bytes(&storage);
-    let outcome = Log::open(&storage, NAME, 1, [0; 16], &mut |frame| {
+    let outcome = Log::open(&storage, NAME, 1, [0; 16], 0, &mut |frame| {
         if frame.number == 2 {
             return Err(Refusal::Mine(frame.offset));
         }
@@ -223,7 +223,7 @@ fn a_visitor_ends_the_opening_with_its_own_error() {
     assert!(matches!(outcome, Err(Refusal::Mine(at)) if at > 64));
     assert_eq!(bytes(&storage), before);
     let foreign = with_bytes(Vec::new());
-    let outcome = Log::open(&foreign, NAME, 1, [0; 16], &mut |_| Ok(()));
+    let outcome = Log::open(&foreign, NAME, 1, [0; 16], 0, &mut |_| Ok(()));
     assert!(matches!(outcome, Err(Refusal::Log(_))));
 }
 
@@ -244,4 +244,24 @@ fn a_close_mark_is_only_believed_to_be_durable_when_the_file_ends_with_it() {
     let file = bytes(&storage);
     let header = FrameHeader::decode(&file[FILE_HEADER_BYTES..], 0x5a17, 64).unwrap();
     assert_eq!([header.kind], closed);
+}
+
+#[test]
+fn a_log_that_version_1_wrote_is_read_and_still_written_the_same() {
+    const WRITTEN: &str = "\
+        89534157414c0d0a0100010000000000175a0000000000000100000000000000\
+        07070707070707070707070707070707000000000000000000000000194756d0\
+        fa534146030000000100000000000000000000000000000001000000e249ddb0\
+        6f6e659d80411800\
+        fa53414600000000020000000000000001000000000000000300000033\
+        5a951f1cdf442100000000";
+    let byte = |at| u8::from_str_radix(&WRITTEN[at..at + 2], 16).unwrap();
+    let written: Vec<u8> = (0..WRITTEN.len()).step_by(2).map(byte).collect();
+    let storage = with_bytes(written.clone());
+    let (_, recovery, bodies) = open(&storage).unwrap();
+    assert!(recovery.clean_close);
+    assert_eq!(bodies, [b"one"]);
+    let storage = synced_log(&bodies);
+    open(&storage).unwrap().0.close().unwrap();
+    assert_eq!(bytes(&storage), written);
 }

@@ -1,0 +1,61 @@
+//! A store whose log was sealed: it reads back whole, and each file of it can be read without those before.
+
+use super::super::commit::Durability;
+use super::super::record::{OriginDictionary, Record, decode};
+use super::super::recovery::companion_of;
+use super::{NAME, commit, operation, reopen};
+use crate::store::map::EntryMap;
+use crate::store::operation::Request;
+use crate::wal::error::WalError;
+use crate::wal::log::Log;
+use crate::wal::storage::Storage;
+use crate::wal::storage_memory::MemoryStorage;
+
+fn put(key: u8, value: u8) -> Vec<Request> {
+    let operation = operation(key, Some(value));
+    vec![Request::Write {
+        ticket: 1,
+        operation,
+    }]
+}
+
+fn summary(map: &EntryMap) -> String {
+    format!("{:?}", map.summary())
+}
+
+#[test]
+fn a_sealed_store_reads_back_and_its_last_file_needs_no_other() {
+    let disk = MemoryStorage::new();
+    let (mut writer, mut map) = reopen(&disk, Durability::Synced, 1);
+    commit(&mut writer, &mut map, put(1, 1));
+    let sealed = writer.seal(&disk, 77).unwrap().unwrap();
+    assert!(!writer.is_behind());
+    // Opened once with nothing in the new file, and once with something.
+    for round in 2..4 {
+        let (mut again, mut read) = reopen(&disk, Durability::Synced, round);
+        assert_eq!(summary(&read), summary(&map));
+        commit(&mut again, &mut read, put(2, round));
+        map = read;
+    }
+    let mut origins = OriginDictionary::default();
+    let mut entries = 0;
+    let covers = sealed.last_frame;
+    let (log, _) = Log::open(&disk, NAME, 1, [1; 16], covers, &mut |frame| {
+        let entry = |record| entries += u64::from(matches!(record, Record::Entry { .. }));
+        decode(frame.body, &mut origins, entry).unwrap();
+        Ok::<_, WalError>(())
+    })
+    .unwrap();
+    assert_eq!((entries, log.sealed().len()), (2, 0));
+    assert_eq!(disk.list().unwrap().len(), 2);
+}
+
+#[test]
+fn a_sealed_log_without_its_log_is_a_companion() {
+    let disk = MemoryStorage::new();
+    assert_eq!(companion_of(&disk, NAME).unwrap(), None);
+    disk.create("a.wal.sealed.5").unwrap();
+    let found = companion_of(&disk, NAME).unwrap();
+    assert_eq!(found.unwrap(), "a.wal.sealed.5");
+    assert!(!Log::probe(&disk, NAME).unwrap());
+}

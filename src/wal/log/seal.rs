@@ -1,0 +1,196 @@
+//! Sealing: the log ends where it is and goes on in a new file, so that what is before can be replaced by a
+//! checkpoint and removed.
+
+use std::io;
+
+use super::super::error::WalError;
+use super::super::format::{FILE_HEADER_BYTES, FileHeader};
+use super::super::leftovers::remove_sealing;
+use super::super::sealed::{SealedLog, sealed_name, sealing_name};
+use super::super::storage::{Storage, StorageFile};
+use super::{AHEAD_BYTES_MIN, BLOCK_BYTES, Log, ZEROS};
+
+impl Log {
+    /// Ends the file that is appended to, under its sealed name, and goes on in a new one with the next number.
+    /// All that was appended before is durable first. `None` if there is no frame in the file: there is nothing
+    /// to seal then. `storage` must be the one that the log was opened in; `salt` is random.
+    ///
+    /// Wherever the power is cut, the next opening finds the log as it was, or sealed.
+    ///
+    /// # Errors
+    /// No room for the new file, or any other failure before the log gets its sealed name: the log goes on in
+    /// the old file. A failure after that, or of a sync of the log: it takes nothing more until it is opened
+    /// again, which finishes what was begun.
+    pub fn seal(
+        &mut self,
+        storage: &dyn Storage,
+        salt: u64,
+    ) -> Result<Option<SealedLog>, WalError> {
+        self.sync()?;
+        if self.appended < self.header.first_frame {
+            return Ok(None);
+        }
+        let shown = storage.shown(&self.name);
+        let failed = |error: io::Error| WalError::Seal {
+            file: shown.clone(),
+            cause: error.into(),
+        };
+        let marks = u64::from(!self.settled);
+        let header = self.header.following(salt, self.appended + marks + 1);
+        let sealed = sealed_name(&self.name, self.header.first_frame);
+        let passing = sealing_name(&self.name);
+        let (file, allocated) = self.make_next(storage, &header, &sealed).map_err(failed)?;
+        if !self.settled
+            && let Err(error) = self.mark_closed().and_then(|()| self.flush())
+        {
+            drop(file);
+            // Best effort, here and below: what is left of it is removed by the next seal or opening.
+            let _ = storage.remove(&passing);
+            return Err(error);
+        }
+        if let Err(error) = storage.rename(&self.name, &sealed) {
+            let error = failed(error);
+            if !self.has_old_name(storage, &sealed) {
+                return Err(self.poison(error));
+            }
+            drop(file);
+            let _ = storage.remove(&passing);
+            return Err(error);
+        }
+        // With a log under the sealed name there is no way back: from here on only an opening finishes it.
+        storage
+            .rename(&passing, &self.name)
+            .and_then(|()| storage.sync_directory())
+            .map_err(|error| self.poison(failed(error)))?;
+        Ok(Some(self.go_on_in(file, header, allocated)))
+    }
+
+    /// The sealed logs before this one, in order.
+    pub fn sealed(&self) -> &[SealedLog] {
+        &self.sealed
+    }
+
+    /// How many bytes the log takes on the disk: all sealed logs, and its own file with what was written ahead.
+    pub fn log_bytes(&self) -> u64 {
+        let sealed = self.sealed.iter().map(|sealed| sealed.bytes);
+        sealed.fold(self.allocated, u64::saturating_add)
+    }
+
+    /// Removes the sealed logs of which no frame is above `up_to_frame`, durably; says how many bytes that
+    /// gave back. A durable checkpoint must cover all frames up to there.
+    ///
+    /// # Errors
+    /// What could not be removed stays in [`sealed`](Self::sealed), and the log goes on. After a power cut
+    /// what was removed may be back; the next opening removes it again.
+    pub fn remove_sealed(
+        &mut self,
+        storage: &dyn Storage,
+        up_to_frame: u64,
+    ) -> Result<u64, WalError> {
+        self.check()?;
+        let mut freed = 0;
+        let name = self.name.clone();
+        let failed = |file: &str, error: io::Error| WalError::Remove {
+            file: storage.shown(file),
+            cause: error.into(),
+        };
+        while let Some(oldest) = self
+            .sealed
+            .first()
+            .filter(|oldest| oldest.last_frame <= up_to_frame)
+        {
+            let file = sealed_name(&name, oldest.first_frame);
+            match storage.remove(&file) {
+                // Somebody else was faster; it is gone, which is all that is wanted.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed(&file, error));
+                }
+                _ => freed += oldest.bytes,
+            }
+            self.sealed.remove(0);
+        }
+        if freed > 0 {
+            storage
+                .sync_directory()
+                .map_err(|error| failed(&name, error))?;
+        }
+        Ok(freed)
+    }
+
+    /// Makes the new file under its passing name, all of it durable, its name too; gives it and its length.
+    fn make_next(
+        &self,
+        storage: &dyn Storage,
+        header: &FileHeader,
+        sealed: &str,
+    ) -> io::Result<(Box<dyn StorageFile>, u64)> {
+        if storage.open(sealed)?.is_some() {
+            // A rename would replace it.
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        remove_sealing(storage, &self.name, header)?;
+        let passing = sealing_name(&self.name);
+        let file = storage.create(&passing)?;
+        let made = write_empty(&*file, header).and_then(|bytes| {
+            file.sync_all()?;
+            // Before the old file loses its name: else a power cut could leave neither under a known one.
+            storage.sync_directory()?;
+            Ok(bytes)
+        });
+        match made {
+            Ok(bytes) => Ok((file, bytes)),
+            Err(error) => {
+                drop(file);
+                let _ = storage.remove(&passing);
+                Err(error)
+            }
+        }
+    }
+
+    /// After a rename that failed: whether it certainly did nothing.
+    fn has_old_name(&self, storage: &dyn Storage, sealed: &str) -> bool {
+        matches!(storage.open(sealed), Ok(None)) && matches!(storage.open(&self.name), Ok(Some(_)))
+    }
+
+    fn go_on_in(
+        &mut self,
+        file: Box<dyn StorageFile>,
+        header: FileHeader,
+        allocated: u64,
+    ) -> SealedLog {
+        let old = std::mem::replace(&mut self.file, file);
+        // Best effort, and not synced: zeros behind the last frame mean nothing, they only take room.
+        let is_cut = self.allocated == self.used || old.set_len(self.used).is_ok();
+        let sealed = SealedLog {
+            first_frame: self.header.first_frame,
+            last_frame: self.appended,
+            bytes: if is_cut { self.used } else { self.allocated },
+        };
+        self.sealed.push(sealed);
+        self.previous_bytes = self.used;
+        self.header = header;
+        self.used = FILE_HEADER_BYTES as u64;
+        self.allocated = allocated;
+        self.length_changed = false;
+        self.told_synced = self.appended;
+        self.settled = false;
+        sealed
+    }
+}
+
+/// Writes a header and, if there is room, zeros ahead, so that the first groups cost no more than others.
+fn write_empty(file: &dyn StorageFile, header: &FileHeader) -> io::Result<u64> {
+    let header_bytes = FILE_HEADER_BYTES as u64;
+    file.write_at(0, &header.encode())?;
+    let end = (header_bytes + AHEAD_BYTES_MIN).next_multiple_of(BLOCK_BYTES);
+    let count = usize::try_from(end - header_bytes).unwrap_or(ZEROS.len());
+    let zeros = ZEROS.get(..count).unwrap_or(&ZEROS);
+    match file.write_at(header_bytes, zeros) {
+        Ok(()) => Ok(header_bytes + zeros.len() as u64),
+        Err(error) if super::super::error::is_full(error.kind()) => {
+            file.set_len(header_bytes)?;
+            Ok(header_bytes)
+        }
+        Err(error) => Err(error),
+    }
+}
