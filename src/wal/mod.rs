@@ -6,6 +6,7 @@
 //! of methods, [`storage`], with a real one in [`storage_file`] and one that forgets, tears and fails on
 //! command in [`storage_memory`].
 
+pub mod checkpoint;
 pub mod error;
 pub mod format;
 pub mod frame_buffer;
