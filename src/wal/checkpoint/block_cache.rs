@@ -9,7 +9,8 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 
-/// How many blocks a set holds at most: their numbers fill one cache line of the processor.
+/// How many blocks a set holds at most: what tells them apart fits one cache line of the processor, together with
+/// the lock.
 const WAYS: usize = 8;
 
 /// How many bytes a set holds at most: as many blocks of rows as it has places.
@@ -27,6 +28,7 @@ pub(super) struct BlockCache {
 }
 
 #[derive(Default)]
+#[repr(align(64))]
 struct Set {
     ways: RwLock<Ways>,
     /// One bit for each place: used since the hand was there.
@@ -34,20 +36,21 @@ struct Set {
 }
 
 #[derive(Default)]
+#[repr(C)]
 struct Ways {
-    /// One more than the number of the block, so that 0 is a free place.
-    marks: [u64; WAYS],
-    blocks: [Option<Arc<[u8]>>; WAYS],
+    /// Which of the blocks that can be here it is, from 1 on; 0 is a free place.
+    marks: [u32; WAYS],
     bytes: usize,
     hand: usize,
+    blocks: [Option<Arc<[u8]>>; WAYS],
 }
 
 impl BlockCache {
     /// A cache of at most `bytes`, for a file of `file_bytes`: it never makes room for more than those.
     pub(super) fn new(bytes: usize, file_bytes: u64) -> Self {
         let useful = usize::try_from(file_bytes).unwrap_or(usize::MAX);
-        // A file's last set is seldom full, hence one more.
-        let wanted = useful.min(bytes).div_ceil(SET_BYTES) + 1;
+        // An eighth more than there are blocks of rows, because those of other kinds are longer.
+        let wanted = useful.saturating_add(useful / 8).div_ceil(SET_BYTES);
         let sets_max = wanted.min(bytes / SET_BYTES).max(1);
         Self {
             sets: OnceLock::new(),
@@ -56,19 +59,24 @@ impl BlockCache {
         }
     }
 
-    /// The block, if it is here.
+    /// Looks at the block, if it is here: without taking a share of it, which others would have to wait for.
+    /// `look` must be short.
     #[inline]
-    pub(super) fn get(&self, number: BlockNumber) -> Option<Arc<[u8]>> {
-        let set = self.set(self.sets.get()?, number)?;
+    pub(super) fn look<T>(
+        &self,
+        number: BlockNumber,
+        look: impl FnOnce(&Arc<[u8]>) -> T,
+    ) -> Option<T> {
+        let (set, mark) = self.set(self.sets.get()?, number)?;
         let ways = set.ways.read();
-        let place = ways.place(number)?;
-        let block = ways.blocks.get(place)?.clone();
+        let place = ways.place(mark)?;
+        let found = look(ways.blocks.get(place)?.as_ref()?);
         let bit = 1 << place;
         // Looked at first, because writing takes the line from all other processors.
         if set.used.load(Ordering::Relaxed) & bit == 0 {
             set.used.fetch_or(bit, Ordering::Relaxed);
         }
-        block
+        Some(found)
     }
 
     /// Keeps a block, if one of its size may be kept at all.
@@ -80,10 +88,10 @@ impl BlockCache {
             let sets = std::iter::repeat_with(Set::default);
             sets.take(self.sets_max).collect()
         });
-        if let Some(set) = self.set(sets, number) {
+        if let Some((set, mark)) = self.set(sets, number) {
             set.ways
                 .write()
-                .insert(number, block, self.set_bytes, &set.used);
+                .insert(mark, block, self.set_bytes, &set.used);
         }
     }
 
@@ -97,25 +105,22 @@ impl BlockCache {
             .sum()
     }
 
-    fn set<'a>(&self, sets: &'a [Set], number: BlockNumber) -> Option<&'a Set> {
-        sets.get(usize::try_from(number % self.sets_max as u64).ok()?)
+    /// Where a block can be, and how it is told from the others that can be there.
+    fn set<'a>(&self, sets: &'a [Set], number: BlockNumber) -> Option<(&'a Set, u32)> {
+        let count = self.sets_max as u64;
+        let mark = u32::try_from(number / count).ok()?.checked_add(1)?;
+        Some((sets.get(usize::try_from(number % count).ok()?)?, mark))
     }
 }
 
 impl Ways {
     #[inline]
-    fn place(&self, number: BlockNumber) -> Option<usize> {
-        self.marks.iter().position(|mark| *mark == number + 1)
+    fn place(&self, mark: u32) -> Option<usize> {
+        self.marks.iter().position(|found| *found == mark)
     }
 
-    fn insert(
-        &mut self,
-        number: BlockNumber,
-        block: &Arc<[u8]>,
-        bytes_max: usize,
-        used: &AtomicU8,
-    ) {
-        if self.place(number).is_some() {
+    fn insert(&mut self, mark: u32, block: &Arc<[u8]>, bytes_max: usize, used: &AtomicU8) {
+        if self.place(mark).is_some() {
             // Another thread was faster.
             return;
         }
@@ -124,7 +129,7 @@ impl Ways {
             if self.bytes + block.len() <= bytes_max
                 && let Some(place) = self.marks.iter().position(|mark| *mark == 0)
             {
-                self.put(place, number + 1, Some(Arc::clone(block)));
+                self.put(place, mark, Some(Arc::clone(block)));
                 used.fetch_and(!(1 << place), Ordering::Relaxed);
                 return;
             }
@@ -136,7 +141,7 @@ impl Ways {
         }
     }
 
-    fn put(&mut self, place: usize, mark: u64, block: Option<Arc<[u8]>>) {
+    fn put(&mut self, place: usize, mark: u32, block: Option<Arc<[u8]>>) {
         if let (Some(mark_of), Some(block_of)) =
             (self.marks.get_mut(place), self.blocks.get_mut(place))
         {
@@ -163,9 +168,9 @@ mod tests {
             for number in 0..2_000 {
                 cache.insert(number, &block(if number % 9 == 0 { 16_000 } else { 4_000 }));
                 assert!(cache.bytes() <= limit);
-                cache.get(7);
+                cache.look(7, |_| ());
             }
-            assert_eq!(cache.get(7).is_some(), limit > 4_000);
+            assert_eq!(cache.look(7, |_| ()).is_some(), limit > 4_000);
         }
     }
 
@@ -175,6 +180,6 @@ mod tests {
         for number in 0..97 {
             cache.insert(number, &block(4_096));
         }
-        assert!((0..97).all(|number| cache.get(number).is_some()));
+        assert!((0..97).all(|number| cache.look(number, |_| ()).is_some()));
     }
 }

@@ -175,6 +175,14 @@ pub(super) fn common_prefix(first: &[u8], second: &[u8]) -> usize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Contradiction;
 
+/// Marks, by its highest bit, each byte that is the same in both. A byte behind one can be marked by mistake, which
+/// costs a comparison.
+fn equal_bytes(first: u64, second: u64) -> u64 {
+    // Equal bytes become zero, and only zeros borrow.
+    let unequal = first ^ second;
+    unequal.wrapping_sub(0x0101_0101_0101_0101) & !unequal & 0x8080_8080_8080_8080
+}
+
 /// A block whose checksum held.
 #[derive(Clone, Copy)]
 pub(super) struct DataBlock<'a> {
@@ -272,14 +280,10 @@ impl<'a> DataBlock<'a> {
         let Some(suffix) = key.strip_prefix(self.prefix) else {
             return Ok(None);
         };
-        let tag = key_tag(key);
+        let tag = u64::from(key_tag(key)) * 0x0101_0101_0101_0101;
         let (chunks, rest) = self.tags.as_chunks::<8>();
         for (chunk, tags) in chunks.iter().enumerate() {
-            // Bytes that equal the tag become zero; the highest bit of each of those gets set. A byte behind
-            // one can be marked by mistake, which costs a comparison.
-            let unequal = u64::from_le_bytes(*tags) ^ (u64::from(tag) * 0x0101_0101_0101_0101);
-            let mut marks =
-                unequal.wrapping_sub(0x0101_0101_0101_0101) & !unequal & 0x8080_8080_8080_8080;
+            let mut marks = equal_bytes(u64::from_le_bytes(*tags), tag);
             while marks != 0 {
                 let index = chunk * 8 + marks.trailing_zeros() as usize / 8;
                 if self.suffix_of(index).ok_or(Contradiction)? == suffix {
@@ -289,7 +293,9 @@ impl<'a> DataBlock<'a> {
             }
         }
         for (index, other) in (chunks.len() * 8..).zip(rest) {
-            if *other == tag && self.suffix_of(index).ok_or(Contradiction)? == suffix {
+            if u64::from(*other) == tag & 0xff
+                && self.suffix_of(index).ok_or(Contradiction)? == suffix
+            {
                 return self.row(index).map(Some).ok_or(Contradiction);
             }
         }

@@ -28,13 +28,16 @@ impl Checkpoint {
         };
         let open = &*self.open;
         let node_at = open.search(&top, key, open.footer.top_offset)?;
-        let (node, place) = open.node(&top, node_at, Keep::Cached)?;
-        let node = open.parse_node(&node, place)?;
-        let child = open.search(&node, key, place.offset)?;
-        let (block, place) = open.data(&node, child, Keep::Cached)?;
-        let found = DataBlock::parse(&block)
-            .ok_or(Contradiction)
-            .and_then(|view| view.find(key));
+        let (number, place) = open.node_place(&top, node_at)?;
+        let (number, place) = open.source.look(number, Keep::Cached, place, |node| {
+            let node = open.parse_node(node, place)?;
+            open.data_place(&node, open.search(&node, key, place.offset)?)
+        })??;
+        let found = open.source.look(number, Keep::Cached, place, |block| {
+            DataBlock::parse(block)
+                .ok_or(Contradiction)
+                .and_then(|view| view.find(key))
+        })?;
         found.map_err(|Contradiction| open.source.damaged(place.offset, place.what))
     }
 

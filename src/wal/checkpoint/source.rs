@@ -102,20 +102,31 @@ impl Source {
     }
 
     /// A block of that number from the cache, or else from the disk.
-    #[inline]
     pub(super) fn block(
         &self,
         number: BlockNumber,
         keep: Keep,
         place: Place,
     ) -> Result<Arc<[u8]>, CheckpointError> {
-        if let Some(block) = self.cache.get(number) {
-            return Ok(block);
+        self.look(number, keep, place, Arc::clone)
+    }
+
+    /// What `look` finds in a block of that number, in the cache or else from the disk.
+    #[inline]
+    pub(super) fn look<T>(
+        &self,
+        number: BlockNumber,
+        keep: Keep,
+        place: Place,
+        look: impl Fn(&Arc<[u8]>) -> T,
+    ) -> Result<T, CheckpointError> {
+        if let Some(found) = self.cache.look(number, &look) {
+            return Ok(found);
         }
         let block = self.load(place)?;
         if keep == Keep::Cached {
             self.cache.insert(number, &block);
         }
-        Ok(block)
+        Ok(look(&block))
     }
 }
