@@ -1,19 +1,27 @@
 //! The current local state: entries, their order, and how they become durable. Never the network.
 
+pub mod base;
+mod beneath;
+pub mod checkpoint;
+mod closing;
 pub mod commit;
 pub mod entry;
 pub mod error;
+pub mod feed;
 pub mod group;
 mod key_index;
 mod lane;
 pub mod ledger;
 pub mod map;
 pub mod operation;
+pub mod order;
 mod ordered_key;
 pub mod origin_dictionary;
 pub mod record;
 pub mod recovery;
+mod row;
 mod slots;
+pub mod totals;
 pub mod view;
 
 #[cfg(test)]
