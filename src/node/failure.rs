@@ -147,6 +147,7 @@ impl From<StoreError> for Failure {
                 Self::new(ErrorCode::InvalidArgument, "batch_too_large", message)
             }
             StoreError::Panicked(_) => Self::new(ErrorCode::Internal, "panicked", message),
+            StoreError::Stopped => Self::new(ErrorCode::InvalidState, "closed", message),
             StoreError::Entropy(cause) => Self::new(ErrorCode::Io, "no_randomness", message)
                 .because(cause)
                 .retryable(),
@@ -155,6 +156,28 @@ impl From<StoreError> for Failure {
                 ..Self::new(ErrorCode::Io, "wal_missing", message)
             }
             .about(path),
+            StoreError::Row { ref path, .. } => Self {
+                local_state_valid: false,
+                ..Self::new(ErrorCode::Store, "record_malformed", message)
+            }
+            .about(path.clone()),
+            StoreError::OtherCheckpoint { path } => Self {
+                local_state_valid: false,
+                ..Self::new(ErrorCode::Store, "checkpoint_mismatch", message)
+            }
+            .about(path),
+            StoreError::Checkpoint(error) => {
+                let failure = Self::new(ErrorCode::Io, error.kind(), message).about(error.file());
+                let failure = match error.cause() {
+                    Some(cause) => failure.because(cause.to_string()),
+                    None => failure,
+                };
+                Self {
+                    retryable: error.kind() == "disk_full",
+                    local_state_valid: error.kind() != "checkpoint_damaged",
+                    ..failure
+                }
+            }
             StoreError::Record { ref path, .. } => Self {
                 local_state_valid: false,
                 ..Self::new(ErrorCode::Store, "record_malformed", message)
@@ -180,7 +203,7 @@ impl From<StoreError> for Failure {
                     retryable: matches!(kind, "disk_full" | "wal_in_use"),
                     local_state_valid: !matches!(
                         kind,
-                        "wal_corrupt" | "wal_part_missing" | "wal_behind"
+                        "wal_corrupt" | "wal_part_missing" | "wal_behind" | "checkpoint_damaged"
                     ),
                     ..failure
                 }

@@ -4,6 +4,8 @@
 //! `machine` and `directory` decide, and are pure; `shared`, `committer` and `network` drive them.
 
 mod alarm;
+mod checkpointing;
+pub mod checkpoints;
 mod committer;
 pub mod conversation;
 pub mod directory;
@@ -28,6 +30,7 @@ pub use crate::metadata::NodeInfo;
 pub use crate::store::operation::{Operation, Receipt, WriteStatus};
 pub use crate::sync::options::AckPolicy;
 pub use crate::sync::report::{SyncReport, TickReport};
+pub use checkpoints::LastCheckpoint;
 pub use events::{Change, IdentityEvent, NodeEvents, Silent};
 pub use failure::{ErrorCode, Failure};
 pub use handle::Node;

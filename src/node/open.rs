@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use parking_lot::{Mutex, RwLock};
 
 use super::alarm::Alarm;
+use super::checkpoints::{Checkpoints, Place};
 use super::committer;
 use super::events::{IdentityEvent, NodeEvents};
 use super::failure::Failure;
@@ -41,10 +42,10 @@ fn seeds() -> Result<Seeds, StoreError> {
 fn recover(
     options: &Options,
     durability: Durability,
-) -> Result<(Opened, Option<LockGuard>), StoreError> {
+) -> Result<(Opened, Option<LockGuard>, Option<Place>), StoreError> {
     let seeds = seeds()?;
     if !options.enable_wal {
-        return Ok((recovery::in_memory(&options.node_id, &seeds), None));
+        return Ok((recovery::in_memory(&options.node_id, &seeds), None, None));
     }
     let place = ResolvedPath::resolve(&options.wal_path, options.create_dirs)?;
     let storage = place.storage();
@@ -55,9 +56,21 @@ fn recover(
         return Err(StoreError::MissingLog { path, companion });
     }
     let lock = LockGuard::acquire(&place.path())?;
-    let opened = recovery::open(&storage, &place.name, &options.node_id, durability, &seeds)?;
+    let opened = recovery::open(
+        &storage,
+        &place.name,
+        &options.node_id,
+        durability,
+        options.cache_bytes,
+        &seeds,
+    )?;
     lock.claim_log()?;
-    Ok((opened, Some(lock)))
+    let place = Place {
+        storage: Arc::new(storage),
+        name: place.name,
+        cache_bytes: options.cache_bytes,
+    };
+    Ok((opened, Some(lock), Some(place)))
 }
 
 pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node, Failure> {
@@ -67,7 +80,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
     } else {
         Durability::Written
     };
-    let (opened, lock) = recover(&options, durability)?;
+    let (opened, lock, place) = recover(&options, durability)?;
     let Opened {
         committer,
         map,
@@ -92,6 +105,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         machine: Mutex::new(machine),
         map: RwLock::new(map),
         queue: Queue::default(),
+        checkpoints: Checkpoints::default(),
         events,
         connections: Mutex::default(),
         settling: Mutex::default(),
@@ -105,7 +119,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         wants_changes: AtomicBool::new(false),
         is_automatic: AtomicBool::new(is_automatic),
     });
-    let thread = committer::start(&shared, committer, lock).map_err(|error| {
+    let thread = committer::start(&shared, committer, lock, place).map_err(|error| {
         Failure::internal("failed to start the committer")
             .because(error.to_string())
             .retryable()

@@ -3,8 +3,8 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::error::StoreError;
 use super::entry::{Entry, EntryFlags};
+use super::error::StoreError;
 use super::origin_dictionary::OriginDictionary;
 use super::row;
 use super::totals::Totals;
@@ -34,6 +34,7 @@ pub struct Base {
     file: Checkpoint,
     origins: OriginDictionary,
     author: Origin,
+    sources: Vec<Origin>,
     totals: Totals,
 }
 
@@ -43,12 +44,14 @@ impl Base {
         file: Checkpoint,
         origins: OriginDictionary,
         author: Origin,
+        sources: Vec<Origin>,
         totals: Totals,
     ) -> Arc<Self> {
         Arc::new(Self {
             file,
             origins,
             author,
+            sources,
             totals,
         })
     }
@@ -61,6 +64,11 @@ impl Base {
     /// The author whose entries are in the feed of own ones.
     pub(super) fn author(&self) -> Origin {
         self.author
+    }
+
+    /// The peers that rows came from.
+    pub(super) fn sources(&self) -> &[Origin] {
+        &self.sources
     }
 
     /// What was counted over all rows.

@@ -25,11 +25,11 @@ pub const CHECKPOINT_SUFFIX: &str = ".checkpoint";
 /// What its name ends in while it is written.
 pub const PASSING_SUFFIX: &str = ".checkpoint.new";
 
-/// Entries that are copied while writers wait.
-const PAGE_ENTRIES: usize = 256;
+/// Entries that are copied while writers wait. Few in tests, so that much can happen between two pages.
+const PAGE_ENTRIES: usize = if cfg!(test) { 2 } else { 256 };
 
 /// Rows of the checkpoint before that are copied in one go.
-const COPIED_AT_ONCE: usize = 1024;
+const COPIED_AT_ONCE: usize = if cfg!(test) { 2 } else { 1024 };
 
 /// Numbers beside the totals: last local sequence, last sequence, last applied, reserved sequence, the halves of
 /// the log's file id.
@@ -52,6 +52,8 @@ pub struct Cut {
     pub base: Option<Arc<Base>>,
     /// The author whose entries are the node's own.
     pub author: Origin,
+    /// The peers that entries came from.
+    pub sources: Vec<Origin>,
 }
 
 /// A changed entry, ready to be written.
@@ -88,6 +90,7 @@ impl Committer {
             view: map.open_view(),
             base: map.base().cloned(),
             author: map.author(),
+            sources: map.sources().to_vec(),
         })
     }
 }
@@ -236,6 +239,10 @@ impl<'s> CheckpointJob<'s> {
         for record in records_of(ledger) {
             encode(&mut self.meta, &mut self.origins, &record);
         }
+        for source in &self.cut.sources {
+            let peer = Some(*source);
+            encode(&mut self.meta, &mut self.origins, &Record::Source { peer });
+        }
         let id = u128::from_le_bytes(*file_id);
         let mut notes = totals.noted().to_vec();
         notes.extend([
@@ -252,7 +259,10 @@ impl<'s> CheckpointJob<'s> {
     }
 }
 
-#[allow(clippy::cast_possible_truncation, reason = "the other half is taken too")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "the other half is taken too"
+)]
 fn low_half(id: u128) -> u64 {
     id as u64
 }
@@ -281,10 +291,15 @@ fn records_of(ledger: &Ledger) -> Vec<Record> {
         incarnation: link.incarnation,
         began_after: link.began_after,
     }));
-    records.extend(ledger.cursors.iter().map(|(peer, position)| Record::Cursor {
-        peer: *peer,
-        position: *position,
-    }));
+    records.extend(
+        ledger
+            .cursors
+            .iter()
+            .map(|(peer, position)| Record::Cursor {
+                peer: *peer,
+                position: *position,
+            }),
+    );
     records.extend(ledger.peers.iter().map(|(peer, record)| Record::Peer {
         peer: *peer,
         record: record.clone(),

@@ -69,6 +69,12 @@ impl Committer {
         self.log.as_ref().map(|log| log.header().file_id)
     }
 
+    /// The last frame of the sealed parts of the log; `None` if there is none.
+    pub fn sealed_frame(&self) -> Option<u64> {
+        let sealed = self.log.as_ref()?.sealed();
+        sealed.last().map(|part| part.last_frame)
+    }
+
     /// How many bytes the log takes, sealed parts included.
     pub fn log_bytes(&self) -> u64 {
         self.log.as_ref().map_or(0, Log::log_bytes)

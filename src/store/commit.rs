@@ -14,8 +14,6 @@ use crate::core::limits::GROUP_BYTES_TARGET;
 use crate::core::stamp::HybridClock;
 use crate::wal::frame_buffer::FrameBuffer;
 use crate::wal::log::Log;
-use crate::wal::sealed::SealedLog;
-use crate::wal::storage::Storage;
 
 /// Operation sequences that are reserved at once where acknowledged writes may be lost with the power
 /// (`autoFlush = false`): large enough that the sync it takes is rare, small against 2^64.

@@ -77,6 +77,9 @@ pub enum StoreError {
         /// The checkpoint.
         path: String,
     },
+    /// The node was dropped before this was done.
+    #[error("the node was closed before the checkpoint was done")]
+    Stopped,
     /// The committer failed inside.
     #[error("the committer failed: {0}")]
     Panicked(String),

@@ -137,10 +137,9 @@ impl EntryMap {
             return false;
         };
         let feeds = self.feeds(lane).iter();
-        feeds.filter(|feed| base.last(**feed) > after).any(|feed| {
-            self.is_any_current(base, *feed, after)
-                .unwrap_or(true)
-        })
+        feeds
+            .filter(|feed| base.last(**feed) > after)
+            .any(|feed| self.is_any_current(base, *feed, after).unwrap_or(true))
     }
 
     fn is_any_current(&self, base: &Base, feed: u8, after: u64) -> Result<bool, StoreError> {

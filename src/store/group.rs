@@ -5,8 +5,8 @@
 use hashbrown::HashTable;
 
 use super::entry::{Entry, EntryFlags, Extra};
-use super::ledger::{FeedPosition, Ledger};
 use super::error::StoreError;
+use super::ledger::{FeedPosition, Ledger};
 use super::map::{Beneath, EntryMap};
 use super::operation::{Operation, Receipt, Received, Ticket, WriteStatus};
 use crate::core::checksum::key_hash;

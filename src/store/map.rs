@@ -97,6 +97,7 @@ impl EntryMap {
         Self {
             author: base.author(),
             totals: base.totals(),
+            sources: base.sources().to_vec(),
             base: Some(base),
             ..Self::default()
         }
@@ -151,6 +152,11 @@ impl EntryMap {
         Via::try_from(place + 1).ok()
     }
 
+    /// All peers that entries came from.
+    pub(super) fn sources(&self) -> &[Origin] {
+        &self.sources
+    }
+
     /// The peer of a short name.
     pub fn source_of(&self, via: Via) -> Option<Origin> {
         let place = usize::try_from(via).ok()?.checked_sub(1)?;
@@ -159,10 +165,6 @@ impl EntryMap {
 
     pub(super) fn held(&self, slot: u32) -> Option<&Held> {
         self.slots.get(slot)
-    }
-
-    pub(super) fn slots(&self) -> &Slots {
-        &self.slots
     }
 
     fn slot_of(&self, key: &[u8], hash: u64) -> Option<u32> {

@@ -80,8 +80,10 @@ impl Replay {
     fn over(file: Checkpoint, notes: &Notes) -> Result<Self, StoreError> {
         let mut replay = Self::default();
         let mut origins = OriginDictionary::default();
-        decode(&file.meta()?, &mut origins, |record| {
-            replay.record(record, None);
+        let mut sources = Vec::new();
+        decode(&file.meta()?, &mut origins, |record| match record {
+            Record::Source { peer } => sources.extend(peer),
+            record => replay.record(record, None),
         })
         .map_err(|reason| StoreError::Row {
             path: file.file().to_owned(),
@@ -92,7 +94,7 @@ impl Replay {
         ledger.last_sequence = notes.last_sequence;
         ledger.last_applied_remote = notes.last_applied_remote;
         ledger.reserved_sequence = notes.reserved_sequence;
-        let base = Base::new(file, origins, ledger.origin, notes.totals);
+        let base = Base::new(file, origins, ledger.origin, sources, notes.totals);
         replay.map = EntryMap::over(base);
         Ok(replay)
     }
@@ -242,7 +244,9 @@ pub fn open(
     seeds: &Seeds,
 ) -> Result<Opened, StoreError> {
     let checkpoint = open_checkpoint(storage, name, cache_bytes)?;
-    let covers_frame = checkpoint.as_ref().map_or(0, |(file, _)| file.covers_frame());
+    let covers_frame = checkpoint
+        .as_ref()
+        .map_or(0, |(file, _)| file.covers_frame());
     let made_of = checkpoint.as_ref().map(|(_, notes)| notes.file_id);
     let mut replay = match checkpoint {
         Some((file, notes)) => Replay::over(file, &notes)?,

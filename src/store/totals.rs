@@ -22,12 +22,12 @@ pub struct Totals {
 }
 
 /// Whether an entry is one of a user.
-pub(super) fn is_user(entry: &Entry) -> bool {
+pub fn is_user(entry: &Entry) -> bool {
     entry.key().first() == Some(&(Namespace::User as u8))
 }
 
 /// Whether an entry counts in the outbox of `author`.
-pub(super) fn is_row(entry: &Entry, author: Origin) -> bool {
+pub fn is_row(entry: &Entry, author: Origin) -> bool {
     entry.dot.origin == author && is_user(entry)
 }
 
@@ -59,9 +59,7 @@ impl Totals {
         } else {
             self.tombstones = self.tombstones.saturating_sub(1);
         }
-        self.own = self
-            .own
-            .saturating_sub(u64::from(is_row(entry, author)));
+        self.own = self.own.saturating_sub(u64::from(is_row(entry, author)));
     }
 
     /// As numbers beside a checkpoint, whose own sum is the fingerprint.

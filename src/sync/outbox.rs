@@ -44,7 +44,7 @@ pub struct Marks {
 #[derive(Debug, Clone, Default)]
 pub struct Outbox {
     marks: Marks,
-    parked: BTreeSet<u64>,
+    pub(super) parked: BTreeSet<u64>,
 }
 
 impl Outbox {
