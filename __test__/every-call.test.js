@@ -29,6 +29,8 @@ const asynchronous = {
   remove: ['key'],
   batch: [[{ put: 'key', value: 'value' }]],
   flush: [],
+  compact: [],
+  backup: ['no/such/folder/copy.wal'],
   syncStateInfo: [],
   tick: [],
   retryFailed: [],
@@ -92,6 +94,7 @@ const nonsense = [
 /** What each call may answer to nonsense while the client is open, besides accepting it. */
 const answersWhenOpen = {
   get: ['invalid_argument', 'not_found'],
+  backup: ['invalid_argument', 'io_error'],
   connect: ['invalid_argument', 'transport_error'],
   disconnect: ['invalid_argument', 'transport_error'],
   startTransport: ['transport_error'],

@@ -40,9 +40,31 @@ function readWatchArguments(prefix, given) {
       checkNames(given, ['signal'], 'options');
     if (failure !== undefined) return { failure };
     const signal = given?.signal;
-    const usable = typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function';
-    if (signal === undefined || usable) return { prefix: prefix ?? '', signal };
+    if (signal === undefined || isSignal(signal)) return { prefix: prefix ?? '', signal };
     return { failure: invalidArgument('invalid_signal', 'signal must be an AbortSignal', 'signal') };
+  });
+}
+
+const isSignal = (signal) =>
+  typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function';
+
+/** `backup(walPath, { onProgress, signal })` */
+function readBackupArguments(path, given) {
+  return guarded('options', () => {
+    const refuse = (message, name) => ({ failure: invalidArgument('invalid_backup', message, name) });
+    if (typeof path !== 'string' || path === '')
+      return refuse('walPath must be a non-empty string', 'walPath');
+    if (!path.isWellFormed() || path.includes('\0')) {
+      return refuse('walPath must be valid Unicode text without NUL', 'walPath');
+    }
+    const failure = checkNames(given, ['onProgress', 'signal'], 'options');
+    if (failure !== undefined) return { failure };
+    const { onProgress, signal } = given ?? {};
+    if (onProgress !== undefined && typeof onProgress !== 'function') {
+      return refuse('onProgress must be a function', 'onProgress');
+    }
+    if (signal !== undefined && !isSignal(signal)) return refuse('signal must be an AbortSignal', 'signal');
+    return { path, onProgress, signal };
   });
 }
 
@@ -101,4 +123,11 @@ function readNamed(name, content, what) {
   return { failure: checkKey(key, `${what}: key`) ?? checkContent(content, 0, `${what}: value`) };
 }
 
-module.exports = { readBatch, readEntriesOptions, readPeer, readTickOptions, readWatchArguments };
+module.exports = {
+  readBackupArguments,
+  readBatch,
+  readEntriesOptions,
+  readPeer,
+  readTickOptions,
+  readWatchArguments,
+};

@@ -2,6 +2,7 @@
 
 const { checkContent, checkCount, checkKey } = require('./arguments.js');
 const {
+  readBackupArguments,
   readBatch,
   readEntriesOptions,
   readPeer,
@@ -9,6 +10,7 @@ const {
   readWatchArguments,
 } = require('./calls.js');
 const { frozenOptions } = require('./client-options.js');
+const { runBackup } = require('./backup.js');
 const { Entries } = require('./entries.js');
 const { ErrorCode, failure, notOpen, unexpected } = require('./error.js');
 const { Events } = require('./events.js');
@@ -197,6 +199,12 @@ class Client {
 
   compact() {
     return this.#ask((node) => node.compact());
+  }
+
+  backup(walPath, options) {
+    if (this.#session === undefined) return settled(notOpen());
+    const { failure: wrong, ...read } = readBackupArguments(walPath, options);
+    return wrong === undefined ? this.#ask((node) => runBackup(node, read)) : settled(wrong);
   }
 
   startSync(intervalMs) {

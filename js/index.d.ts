@@ -430,6 +430,24 @@ export interface Entry {
   version: number;
 }
 
+/** How {@link Client.backup} is followed and ended. */
+export interface BackupOptions {
+  /** Called some times a second while it is written, and once at its end. What it throws is an uncaught error. */
+  onProgress?: (progress: BackupProgress) => void;
+  /** Ends it: the result is then an error of kind `aborted`, and nothing is left of the copy. */
+  signal?: AbortSignal;
+}
+
+/** How far a backup is. */
+export interface BackupProgress {
+  /** Entries that were written, removed ones included. */
+  readonly entries: number;
+  /** Entries that there are. */
+  readonly totalEntries: number;
+  /** Bytes that were written. */
+  readonly bytes: number;
+}
+
 /** What {@link Client.entries} takes. */
 export interface EntriesOptions {
   /** Only keys that begin with this. */
@@ -565,6 +583,12 @@ export declare class Client {
    * now. Reads and writes go on meanwhile. Without a log there is nothing to do.
    */
   compact(): Promise<Result<void>>;
+  /**
+   * Writes a copy of everything that was accepted so far. `walPath` is the log of the copy, in a folder that exists
+   * and holds none of that name. Reads and writes go on meanwhile and are not part of it. A copy that is opened is
+   * a node of its own: it writes under a new identity, and what it holds is known to be from this one.
+   */
+  backup(walPath: string, options?: BackupOptions): Promise<Result<void>>;
 
   /** Entries in the order of their keys, as they are now. */
   entries(options?: EntriesOptions): Entries;

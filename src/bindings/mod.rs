@@ -23,6 +23,7 @@ mod channel;
 mod failure;
 mod hot;
 mod listener;
+mod native_backup;
 mod native_node;
 mod native_scan;
 mod options;

@@ -12,6 +12,7 @@ use super::channel::Channel;
 use super::failure::{NativeFailure, Outcome};
 use super::hot::Hot;
 use super::listener::{Listener, Opening, Pending};
+use super::native_backup::NativeBackup;
 use super::native_scan::NativeScan;
 use super::options::NativeOptions;
 use super::reports::{
@@ -94,7 +95,7 @@ pub(super) fn open<'env>(
 }
 
 /// Runs a call so that a panic in it becomes a failure.
-async fn guarded<T: Send + 'static>(
+pub(super) async fn guarded<T: Send + 'static>(
     call: impl Future<Output = std::result::Result<T, Failure>> + Send + 'static,
 ) -> std::result::Result<T, Failure> {
     match tokio::spawn(call).await {
@@ -339,6 +340,12 @@ impl NativeNode {
     #[napi(catch_unwind)]
     pub fn read_failure(&self) -> Option<NativeFailure> {
         self.hot.unreadable.lock().clone().map(NativeFailure::from)
+    }
+
+    /// A backup that is to be written.
+    #[napi(catch_unwind)]
+    pub fn backup(&self, path: String) -> NativeBackup {
+        NativeBackup::new(&self.hot.node, path)
     }
 
     #[napi(catch_unwind)]

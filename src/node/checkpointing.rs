@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use super::checkpoints::{Running, answer_all, is_due, is_due_at_close};
 use super::committer::CommitThread;
+use super::copies::Copy;
 use super::failure::Failure;
 use crate::core::entropy::random_bytes;
 use crate::store::base::Base;
+use crate::store::checkpoint::Cut;
 use crate::store::error::StoreError;
+use crate::wal::format::FileHeader;
 
 impl CommitThread {
     /// Looks whether a checkpoint has ended or is due.
@@ -20,6 +23,9 @@ impl CommitThread {
                 self.running = Some(running);
                 return;
             }
+        }
+        if let Some(copy) = self.shared.checkpoints.next_copy() {
+            return self.begin_copy(copy);
         }
         let is_asked = self.shared.checkpoints.is_asked();
         if is_asked || self.is_checkpoint_due() {
@@ -41,12 +47,39 @@ impl CommitThread {
         match self.try_to_begin() {
             Ok(Some(running)) => self.running = Some(running),
             Ok(None) => answer_all(&self.shared, &Ok(())),
-            Err(error) => self.checkpoint_failed(error),
+            Err(error) => self.checkpoint_failed(error.into()),
         }
     }
 
-    fn checkpoint_failed(&mut self, error: StoreError) {
-        let failure = Failure::from(error);
+    /// A copy goes by the same thread, so that no checkpoint comes in between.
+    fn begin_copy(&mut self, copy: Copy) {
+        let (header, cut) = match self.cut_for_copy() {
+            Ok(cut) => cut,
+            Err(error) => {
+                // Nobody waits any more: the call was given up.
+                let _ = copy.answer.send(Err(error.into()));
+                return;
+            }
+        };
+        let view = cut.view;
+        match Running::start_copy(&self.shared, copy, header, cut) {
+            Ok(running) => self.running = Some(running),
+            Err(error) => {
+                self.shared.map.write().close_view(view);
+                tracing::error!(%error, "no thread to write a backup");
+            }
+        }
+    }
+
+    fn cut_for_copy(&self) -> Result<(FileHeader, Cut), StoreError> {
+        self.shared.resolve()?;
+        self.shared.settle_order(0);
+        let (header, last_frame) = self.committer.end().ok_or(StoreError::Stopped)?;
+        let cut = self.committer.cut(last_frame, &mut self.shared.map.write());
+        Ok((header, cut.ok_or(StoreError::Stopped)?))
+    }
+
+    fn checkpoint_failed(&mut self, failure: Failure) {
         if self.committer.poisoned().is_some() {
             self.broken(failure.clone());
         } else {
@@ -89,16 +122,16 @@ impl CommitThread {
         })
     }
 
-    fn take_over(&mut self, mut running: Running) {
+    fn take_over(&mut self, running: Running) {
         match running.outcome(&self.shared) {
-            Ok(base) => {
+            Ok(None) => {}
+            Ok(Some(base)) => {
                 self.adopt(&base, &running);
                 running.tell(&self.shared, Ok(&base));
             }
-            Err(error) => {
-                let failure = Failure::from(error.clone());
+            Err(failure) => {
                 running.tell(&self.shared, Err(&failure));
-                self.checkpoint_failed(error);
+                self.checkpoint_failed(failure);
             }
         }
     }
@@ -140,6 +173,9 @@ impl CommitThread {
             && !is_abandoned.load(std::sync::atomic::Ordering::Acquire)
             && self.committer.poisoned().is_none()
             && is_due_at_close(self.committer.log_bytes(), live_bytes);
+        while let Some(copy) = self.shared.checkpoints.next_copy() {
+            let _ = copy.answer.send(Err(Failure::not_open()));
+        }
         if is_worth_it || self.shared.checkpoints.is_asked() {
             self.begin_checkpoint();
         }

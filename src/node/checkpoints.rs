@@ -1,6 +1,7 @@
 //! Checkpoints of one node: when one is due, the thread that writes it, and what came of the last. Writers never
 //! wait for it; the committer seals the log before and takes the new file over after.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -8,6 +9,7 @@ use std::thread::JoinHandle;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::copies::{Copy, write_copy};
 use super::failure::Failure;
 use super::shared::Shared;
 use crate::core::clock::{MonotonicMs, WallMs};
@@ -15,6 +17,7 @@ use crate::store::base::Base;
 use crate::store::checkpoint::{CheckpointJob, Cut, PASSING_SUFFIX};
 use crate::store::error::StoreError;
 use crate::store::recovery::put_in_place;
+use crate::wal::format::FileHeader;
 use crate::wal::storage::Storage;
 
 /// A log that is shorter is not worth a checkpoint when the node closes, in bytes: reading it takes some
@@ -41,14 +44,18 @@ pub struct LastCheckpoint {
     pub rows: u64,
 }
 
+/// What came of writing one: the new checkpoint, or nothing for a copy.
+type Outcome = Result<Option<Arc<Base>>, Failure>;
+
 type Waiting = Vec<oneshot::Sender<Result<(), Failure>>>;
 
 /// What the committer, its checkpointing thread and callers share.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Checkpoints {
     /// Somebody waits for a checkpoint of all that is accepted.
     asked: Mutex<Waiting>,
-    done: Mutex<Option<Result<Arc<Base>, StoreError>>>,
+    copies: Mutex<VecDeque<Copy>>,
+    done: Mutex<Option<Outcome>>,
     last: Mutex<Option<LastCheckpoint>>,
     /// The node is dropped, and does not wait for one.
     pub(super) is_abandoned: AtomicBool,
@@ -60,6 +67,16 @@ impl Checkpoints {
         let (sender, receiver) = oneshot::channel();
         self.asked.lock().push(sender);
         receiver
+    }
+
+    /// Asks for a copy. Wake the committer after it.
+    pub(super) fn ask_copy(&self, copy: Copy) {
+        self.copies.lock().push_back(copy);
+    }
+
+    /// The next copy to be made.
+    pub(super) fn next_copy(&self) -> Option<Copy> {
+        self.copies.lock().pop_front()
     }
 
     pub(super) fn is_asked(&self) -> bool {
@@ -111,15 +128,44 @@ impl Running {
         cut: Cut,
     ) -> std::io::Result<Self> {
         let waiting = std::mem::take(&mut *shared.checkpoints.asked.lock());
+        let place = Arc::clone(place);
+        Self::spawn(shared, waiting, cut, move |shared, cut| {
+            write(shared, &place, cut).map(Some).map_err(Failure::from)
+        })
+    }
+
+    /// Begins to write a copy of the state of a cut.
+    ///
+    /// # Errors
+    /// If there is no thread to be had.
+    pub(super) fn start_copy(
+        shared: &Arc<Shared>,
+        copy: Copy,
+        header: FileHeader,
+        cut: Cut,
+    ) -> std::io::Result<Self> {
+        Self::spawn(shared, Vec::new(), cut, move |shared, cut| {
+            let outcome = write_copy(shared, &copy, &header, cut);
+            // Nobody waits any more: the call was given up.
+            let _ = copy.answer.send(outcome);
+            Ok(None)
+        })
+    }
+
+    fn spawn(
+        shared: &Arc<Shared>,
+        waiting: Waiting,
+        cut: Cut,
+        write: impl FnOnce(&Shared, Cut) -> Outcome + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (last_lseq, covers_frame) = (cut.ledger.last_lseq, cut.covers_frame);
-        let (writing, place) = (Arc::clone(shared), Arc::clone(place));
+        let writing = Arc::clone(shared);
         let thread = std::thread::Builder::new()
             .name("softadastra-checkpoint".into())
             .spawn(move || {
                 let view = cut.view;
-                let written = std::panic::AssertUnwindSafe(|| write(&writing, &place, cut));
-                let outcome = std::panic::catch_unwind(written)
-                    .unwrap_or_else(|_| Err(StoreError::Panicked("writing a checkpoint".into())));
+                let written = std::panic::AssertUnwindSafe(|| write(&writing, cut));
+                let outcome = std::panic::catch_unwind(written).unwrap_or_else(|_| Err(panicked()));
                 writing.map.write().close_view(view);
                 *writing.checkpoints.done.lock() = Some(outcome);
                 writing.queue.wake();
@@ -142,9 +188,9 @@ impl Running {
     }
 
     /// What came of it. Whoever waits is to be told with [`Self::tell`].
-    pub(super) fn outcome(&mut self, shared: &Shared) -> Result<Arc<Base>, StoreError> {
+    pub(super) fn outcome(&self, shared: &Shared) -> Outcome {
         let done = shared.checkpoints.done.lock().take();
-        done.unwrap_or_else(|| Err(StoreError::Panicked("writing a checkpoint".into())))
+        done.unwrap_or_else(|| Err(panicked()))
     }
 
     /// Tells those who wait.
@@ -165,10 +211,22 @@ impl Running {
     }
 }
 
+fn panicked() -> Failure {
+    StoreError::Panicked("writing a checkpoint".into()).into()
+}
+
 /// Tells everybody who asked for a checkpoint that there is none to be had, or none needed.
 pub(super) fn answer_all(shared: &Shared, outcome: &Result<(), Failure>) {
     for waiting in std::mem::take(&mut *shared.checkpoints.asked.lock()) {
         let _ = waiting.send(outcome.clone());
+    }
+}
+
+/// Tells everybody who asked for anything that nothing more is made.
+pub(super) fn refuse_all(shared: &Shared, failure: &Failure) {
+    answer_all(shared, &Err(failure.clone()));
+    while let Some(copy) = shared.checkpoints.next_copy() {
+        let _ = copy.answer.send(Err(failure.clone()));
     }
 }
 

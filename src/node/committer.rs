@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::checkpoints::{Place, Running, answer_all};
+use super::checkpoints::{Place, Running, refuse_all};
 use super::events::Change;
 use super::failure::{ErrorCode, Failure};
 use super::queue::{Crowding, Work};
@@ -341,7 +341,7 @@ fn refuse_the_rest(shared: &Arc<Shared>, failure: &Failure) {
                     .collect();
                 tell_failures(shared, failures);
             }
-            Work::Idle | Work::Woken => answer_all(shared, &Err(failure.clone())),
+            Work::Idle | Work::Woken => refuse_all(shared, failure),
             Work::Closed => return,
         }
     }

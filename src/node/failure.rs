@@ -15,6 +15,8 @@ pub enum ErrorCode {
     InvalidState,
     /// There is no such key.
     NotFound,
+    /// What was to be made is there already.
+    AlreadyExists,
     /// The file system failed.
     Io,
     /// The store could not be recovered.
@@ -38,6 +40,7 @@ impl ErrorCode {
             Self::InvalidArgument => "invalid_argument",
             Self::InvalidState => "invalid_state",
             Self::NotFound => "not_found",
+            Self::AlreadyExists => "already_exists",
             Self::Io => "io_error",
             Self::Store => "store_error",
             Self::Sync => "sync_error",

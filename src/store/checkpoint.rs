@@ -126,6 +126,11 @@ impl<'s> CheckpointJob<'s> {
         self.cut.view
     }
 
+    /// How many rows were written so far.
+    pub fn rows(&self) -> u64 {
+        u64::from(self.writer.rows())
+    }
+
     /// How many bytes were written so far.
     pub fn bytes(&self) -> u64 {
         self.writer.bytes()

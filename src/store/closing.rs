@@ -3,6 +3,7 @@
 use super::commit::Committer;
 use super::error::StoreError;
 use super::record::{OriginDictionary, Record, encode};
+use crate::wal::format::FileHeader;
 use crate::wal::log::Log;
 use crate::wal::sealed::SealedLog;
 use crate::wal::storage::Storage;
@@ -67,6 +68,12 @@ impl Committer {
     /// Which log it is; `None` without one.
     pub fn file_id(&self) -> Option<[u8; 16]> {
         self.log.as_ref().map(|log| log.header().file_id)
+    }
+
+    /// The header of the log, and the last frame that was appended; `None` without one.
+    pub fn end(&self) -> Option<(FileHeader, u64)> {
+        let log = self.log.as_ref()?;
+        Some((log.header().clone(), log.appended_frame()))
     }
 
     /// The last frame of the sealed parts of the log; `None` if there is none.

@@ -11,6 +11,7 @@
 mod chain;
 pub mod checkpoint;
 pub mod error;
+pub mod following;
 pub mod format;
 pub mod frame_buffer;
 pub mod lease;

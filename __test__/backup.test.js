@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { Client, ClientOptions } from '@softadastra/sdk';
+import { loggedOptions, openClient } from './support/clients.js';
+import { ok, refused } from './support/results.js';
+
+const folderBeside = (options, name) => {
+  const folder = path.join(path.dirname(options.walPath), name);
+  mkdirSync(folder);
+  return folder;
+};
+
+async function fill(client, count, text) {
+  const puts = Array.from({ length: count }, (_, index) => client.put(`key/${index}`, `${text} ${index}`));
+  for (const result of await Promise.all(puts)) ok(result);
+}
+
+test('a backup made while writes go on opens as a node of its own', async (t) => {
+  const options = loggedOptions(t);
+  const client = await openClient(t, options);
+  await fill(client, 3000, 'first');
+  ok(await client.compact());
+  await fill(client, 100, 'second');
+  const walPath = path.join(folderBeside(options, 'copies'), 'copy.wal');
+  const told = [];
+  const backup = client.backup(walPath, { onProgress: (progress) => told.push(progress) });
+  await fill(client, 3000, 'third');
+  ok(await backup);
+  assert.deepEqual({ ...told.at(-1), bytes: 0 }, { entries: 3000, totalEntries: 3000, bytes: 0 });
+  assert.equal(ok(await client.get('key/5')).toString(), 'third 5');
+
+  const events = [];
+  const copy = new Client(ClientOptions.persistent('copy', walPath));
+  t.after(() => copy.close());
+  ok(copy.on('identity', (event) => events.push(event.type ?? event.kind)));
+  ok(await copy.open());
+  assert.equal(copy.size(), 3000);
+  const texts = new Set();
+  for await (const entry of copy.entries()) texts.add(entry.value.toString().split(' ')[0]);
+  assert.ok(texts.has('first') || texts.has('third'));
+  assert.ok(events.length > 0, 'the new identity is told');
+  ok(await copy.put('key/5', 'of the copy'));
+  ok(await copy.close());
+  ok(await copy.open());
+  assert.equal(ok(await copy.get('key/5')).toString(), 'of the copy');
+});
+
+test('a backup that is aborted leaves nothing', async (t) => {
+  const options = loggedOptions(t);
+  const client = await openClient(t, options);
+  await fill(client, 20_000, 'text');
+  const folder = folderBeside(options, 'copies');
+  const ending = new AbortController();
+  const backup = client.backup(path.join(folder, 'copy.wal'), { signal: ending.signal });
+  ending.abort();
+  const error = refused(await backup, 'invalid_state');
+  assert.equal(error.kind, 'aborted');
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => !name.endsWith('.lock')),
+    [],
+  );
+});
+
+test('a backup goes nowhere where a log is, and needs a log', async (t) => {
+  const options = loggedOptions(t);
+  const client = await openClient(t, options);
+  ok(await client.put('key', 'value'));
+  const walPath = path.join(folderBeside(options, 'copies'), 'copy.wal');
+  ok(await client.backup(walPath));
+  assert.equal(refused(await client.backup(walPath), 'already_exists').kind, 'backup_exists');
+  refused(await client.backup(options.walPath), 'invalid_state');
+  refused(await client.backup(path.join(path.dirname(walPath), 'missing', 'copy.wal')), 'io_error');
+  const memory = await openClient(t, ClientOptions.local('memory'));
+  assert.equal(refused(await memory.backup(`${walPath}2`), 'invalid_state').kind, 'no_log');
+  assert.equal(existsSync(`${walPath}2`), false);
+});

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, statSync, truncateSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { Client } from '@softadastra/sdk';
+import { loggedOptions, openClient } from './support/clients.js';
+import { ok, refused } from './support/results.js';
+
+const value = (index, generation) => `${generation}-${index}-${'x'.repeat(60)}`;
+
+async function fill(client, count, generation) {
+  const puts = Array.from({ length: count }, (_, index) =>
+    client.put(`key/${index}`, value(index, generation)),
+  );
+  for (const result of await Promise.all(puts)) ok(result);
+}
+
+async function read(client) {
+  const entries = [];
+  for await (const entry of client.entries()) entries.push([entry.key, entry.value.toString()]);
+  return entries;
+}
+
+test('a compacted store reads back, goes on, and is as large as its data', async (t) => {
+  const options = loggedOptions(t);
+  const client = await openClient(t, options);
+  for (let generation = 0; generation < 4; generation += 1) await fill(client, 2000, generation);
+  const before = await read(client);
+  ok(await client.compact());
+  assert.deepEqual(await read(client), before);
+  assert.ok(existsSync(`${options.walPath}.checkpoint`));
+  ok(await client.put('key/7', 'again'));
+  ok(await client.remove('key/8'));
+  assert.equal(ok(await client.get('key/7')).toString(), 'again');
+  refused(await client.get('key/8'), 'not_found');
+  assert.equal(client.size(), 1999);
+  assert.equal(ok(await client.put('key/9', 'third')).version, 5);
+  const after = await read(client);
+  ok(await client.close());
+
+  const again = new Client(options);
+  t.after(() => again.close());
+  ok(await again.open());
+  assert.deepEqual(await read(again), after);
+  assert.equal(again.size(), 1999);
+  const state = ok(await again.syncStateInfo());
+  assert.equal(state.queuedCount, 2000, 'each own write, the removal too, waits for a peer');
+});
+
+test('checkpoints are made by themselves while writes go on', async (t) => {
+  const options = loggedOptions(t);
+  options.checkpointLogBytes = 64 * 1024;
+  const client = await openClient(t, options);
+  for (let generation = 0; generation < 30; generation += 1) await fill(client, 500, generation);
+  ok(await client.compact());
+  const folder = path.dirname(options.walPath);
+  const bytes = readdirSync(folder).reduce((sum, name) => sum + statSync(path.join(folder, name)).size, 0);
+  assert.ok(bytes < 500 * 80 * 6, `${bytes} bytes on disk`);
+  for (let index = 0; index < 500; index += 1) {
+    assert.equal(ok(await client.get(`key/${index}`)).toString(), value(index, 29));
+  }
+});
+
+test('a checkpoint that was cut off is told, and what it does not hold still reads', async (t) => {
+  const options = loggedOptions(t);
+  const client = await openClient(t, options);
+  await fill(client, 5000, 0);
+  ok(await client.compact());
+  ok(await client.close());
+  const file = `${options.walPath}.checkpoint`;
+  truncateSync(file, statSync(file).size - 5000);
+  const again = new Client(options);
+  const error = refused(await again.open(), 'io_error');
+  assert.equal(error.kind, 'checkpoint_damaged');
+  assert.match(error.message, /byte offset/);
+  assert.equal(error.localStateValid, false);
+});

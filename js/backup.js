@@ -1,0 +1,24 @@
+'use strict';
+
+/** How often progress is told. */
+const TOLD_EVERY_MS = 50;
+
+/** Runs the addon's backup, tells how far it is, and ends it when its signal says so. */
+async function runBackup(node, { path, onProgress, signal }) {
+  const backup = node.backup(path);
+  const cancel = () => backup.cancel();
+  if (signal?.aborted) cancel();
+  signal?.addEventListener('abort', cancel, { once: true });
+  const tell = () => onProgress(backup.progress());
+  const timer = onProgress === undefined ? undefined : setInterval(tell, TOLD_EVERY_MS);
+  try {
+    const outcome = await backup.run();
+    if (outcome.ok && onProgress !== undefined) tell();
+    return outcome;
+  } finally {
+    clearInterval(timer);
+    signal?.removeEventListener('abort', cancel);
+  }
+}
+
+module.exports = { runBackup };

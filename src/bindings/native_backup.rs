@@ -1,0 +1,67 @@
+//! A backup under way, as JavaScript sees it.
+
+use std::sync::Arc;
+
+use napi::Env;
+use napi::bindgen_prelude::{PromiseRaw, Result};
+use napi_derive::napi;
+
+use super::failure::Outcome;
+use super::native_node::guarded;
+use super::reports::number;
+use crate::node::{CopyProgress, Node};
+
+/// How far a backup is.
+#[napi(object)]
+#[derive(Debug, Clone)]
+pub struct NativeBackupProgress {
+    pub entries: f64,
+    pub total_entries: f64,
+    pub bytes: f64,
+}
+
+/// A backup. It begins with `run`.
+#[napi]
+pub struct NativeBackup {
+    node: Arc<Node>,
+    path: String,
+    progress: Arc<CopyProgress>,
+}
+
+impl NativeBackup {
+    pub(super) fn new(node: &Arc<Node>, path: String) -> Self {
+        Self {
+            node: Arc::clone(node),
+            path,
+            progress: Arc::default(),
+        }
+    }
+}
+
+#[napi]
+impl NativeBackup {
+    /// Writes it, and answers when it is whole and durable.
+    #[napi(catch_unwind)]
+    pub fn run<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<()>>> {
+        let (node, path) = (Arc::clone(&self.node), self.path.clone());
+        let progress = Arc::clone(&self.progress);
+        let call = async move { node.backup(&path, progress).await };
+        env.spawn_future(async move { Ok(Outcome(guarded(call).await)) })
+    }
+
+    /// How far it is.
+    #[napi(catch_unwind)]
+    pub fn progress(&self) -> NativeBackupProgress {
+        NativeBackupProgress {
+            entries: number(self.progress.entries()),
+            total_entries: number(self.progress.entries_total()),
+            bytes: number(self.progress.bytes()),
+        }
+    }
+
+    /// It is not wanted any more.
+    #[napi(catch_unwind)]
+    pub fn cancel(&self) {
+        self.progress.cancel();
+    }
+}

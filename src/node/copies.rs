@@ -1,0 +1,180 @@
+//! Copies of a whole store while writes go on: made as a checkpoint elsewhere, with an empty log behind it. Without
+//! a lease, so that whoever opens it as a node gets an identity of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::sync::oneshot;
+
+use super::failure::{ErrorCode, Failure};
+use super::handle::Node;
+use super::shared::Shared;
+use crate::core::entropy::random_bytes;
+use crate::store::checkpoint::{CheckpointJob, Cut, PASSING_SUFFIX};
+use crate::store::error::StoreError;
+use crate::store::recovery::{companion_of, put_in_place};
+use crate::wal::following::create_following;
+use crate::wal::format::FileHeader;
+use crate::wal::lock::LockGuard;
+use crate::wal::log::Log;
+use crate::wal::path::ResolvedPath;
+use crate::wal::storage::Storage;
+
+/// How far a copy is, and whether it is still wanted. Read and set from any thread.
+#[derive(Debug, Default)]
+pub struct CopyProgress {
+    entries: AtomicU64,
+    entries_total: AtomicU64,
+    bytes: AtomicU64,
+    is_cancelled: AtomicBool,
+}
+
+impl CopyProgress {
+    /// Entries that were written, tombstones included.
+    pub fn entries(&self) -> u64 {
+        self.entries.load(Ordering::Relaxed)
+    }
+
+    /// Entries that there are; 0 before it has begun.
+    pub fn entries_total(&self) -> u64 {
+        self.entries_total.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that were written.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// It is not wanted any more.
+    pub fn cancel(&self) {
+        self.is_cancelled.store(true, Ordering::Release);
+    }
+}
+
+/// A copy that somebody waits for.
+pub(super) struct Copy {
+    storage: Arc<dyn Storage>,
+    name: String,
+    progress: Arc<CopyProgress>,
+    pub(super) answer: oneshot::Sender<Result<(), Failure>>,
+}
+
+fn aborted() -> Failure {
+    Failure::new(
+        ErrorCode::InvalidState,
+        "aborted",
+        "the backup was aborted; nothing is left of it",
+    )
+    .retryable()
+}
+
+impl Node {
+    /// Writes a copy of everything that is accepted now, whose log is `wal_path`, in an existing folder; reads and
+    /// writes go on. Opened as a node it has an identity of its own.
+    ///
+    /// # Errors
+    /// If there is a log at that path, the node has none, the disk is full or fails, or it was cancelled. Nothing
+    /// is left of it then that could be opened.
+    pub async fn backup(&self, wal_path: &str, progress: Arc<CopyProgress>) -> Result<(), Failure> {
+        if !self.shared.options.enable_wal {
+            return Err(Failure::new(
+                ErrorCode::InvalidState,
+                "no_log",
+                "this client keeps no log: there is nothing to back up",
+            ));
+        }
+        if self.shared.is_ending.load(Ordering::Acquire) {
+            return Err(Failure::not_open());
+        }
+        if progress.is_cancelled.load(Ordering::Acquire) {
+            return Err(aborted());
+        }
+        let place = ResolvedPath::resolve(wal_path, false).map_err(StoreError::from)?;
+        let lock = LockGuard::acquire(&place.path()).map_err(StoreError::from)?;
+        let storage: Arc<dyn Storage> = Arc::new(place.storage());
+        let is_there = match Log::probe(&*storage, &place.name) {
+            Ok(is_there) => is_there || companion_of(&*storage, &place.name)?.is_some(),
+            Err(_) => true,
+        };
+        if is_there {
+            let failure = Failure::new(
+                ErrorCode::AlreadyExists,
+                "backup_exists",
+                format!("failed to write backup {wal_path}: there is a log already"),
+            );
+            return Err(failure.about(wal_path));
+        }
+        let (answer, outcome) = oneshot::channel();
+        let copy = Copy {
+            storage,
+            name: place.name,
+            progress,
+            answer,
+        };
+        self.shared.checkpoints.ask_copy(copy);
+        self.shared.queue.wake();
+        let outcome = outcome.await;
+        drop(lock);
+        outcome.map_err(|_| Failure::not_open())?
+    }
+}
+
+/// Writes the state of a cut elsewhere.
+pub(super) fn write_copy(
+    shared: &Shared,
+    copy: &Copy,
+    header: &FileHeader,
+    cut: Cut,
+) -> Result<(), Failure> {
+    let storage = &*copy.storage;
+    let passing = format!("{}{PASSING_SUFFIX}", copy.name);
+    let covers_frame = cut.covers_frame;
+    let written = write_rows(shared, copy, &passing, cut).and_then(|()| {
+        put_in_place(storage, &passing, &copy.name, 0)?;
+        let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());
+        let salt = u64::from_le_bytes(random_bytes().map_err(entropy)?);
+        if copy.progress.is_cancelled.load(Ordering::Acquire) {
+            return Err(aborted());
+        }
+        // Last: until the log is there nothing can be opened by mistake.
+        create_following(storage, &copy.name, header, salt, covers_frame)
+            .map_err(StoreError::from)?;
+        Ok(())
+    });
+    if written.is_err() {
+        let checkpoint = format!(
+            "{}{}",
+            copy.name,
+            crate::store::checkpoint::CHECKPOINT_SUFFIX
+        );
+        for file in [passing, checkpoint] {
+            // Best effort: without the log it is of no use, and is told as such.
+            let _ = storage.remove(&file);
+        }
+    }
+    written
+}
+
+fn write_rows(shared: &Shared, copy: &Copy, passing: &str, cut: Cut) -> Result<(), Failure> {
+    let progress = &copy.progress;
+    let total = cut.totals.live + cut.totals.tombstones;
+    progress.entries_total.store(total, Ordering::Relaxed);
+    let mut job = CheckpointJob::begin(&*copy.storage, passing, cut)?;
+    loop {
+        if progress.is_cancelled.load(Ordering::Acquire) {
+            return Err(aborted());
+        }
+        if shared.checkpoints.is_abandoned.load(Ordering::Acquire) {
+            return Err(StoreError::Stopped.into());
+        }
+        if job.has_more() {
+            job.take_page(&shared.map.read());
+        }
+        let has_more = job.write_page()?;
+        progress.entries.store(job.rows(), Ordering::Relaxed);
+        progress.bytes.store(job.bytes(), Ordering::Relaxed);
+        if !has_more {
+            return Ok(job.finish()?);
+        }
+    }
+}
