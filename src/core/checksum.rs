@@ -6,13 +6,35 @@ use xxhash_rust::xxh3::xxh3_128;
 /// CRC-32 (the polynomial of IEEE 802.3) of the parts in order, bound to where they belong: the salt of the
 /// file and the offset in it. A frame that is copied elsewhere, or left over from an older file, never fits.
 pub fn placed_crc(salt: u64, offset: u64, parts: &[&[u8]]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&salt.to_le_bytes());
-    hasher.update(&offset.to_le_bytes());
+    let mut checksum = PlacedCrc::new(salt, offset);
     for part in parts {
-        hasher.update(part);
+        checksum.update(part);
     }
-    hasher.finalize()
+    checksum.finish()
+}
+
+/// [`placed_crc`] of bytes that come one piece after the other.
+#[derive(Debug, Clone)]
+pub struct PlacedCrc(crc32fast::Hasher);
+
+impl PlacedCrc {
+    /// Of no bytes yet, for that file and place.
+    pub fn new(salt: u64, offset: u64) -> Self {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&salt.to_le_bytes());
+        hasher.update(&offset.to_le_bytes());
+        Self(hasher)
+    }
+
+    /// Adds the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The checksum of all of them.
+    pub fn finish(self) -> u32 {
+        self.0.finalize()
+    }
 }
 
 /// A 128-bit hash (XXH3).
@@ -42,4 +64,11 @@ const JOINED_BYTES: usize = 128;
 /// The hash by which a key is found in memory. Never written, never sent.
 pub fn key_hash(key: &[u8]) -> u64 {
     xxhash_rust::xxh3::xxh3_64(key)
+}
+
+/// One byte of a hash of a key (the lowest of XXH3 with 64 bits), by which a checkpoint tells rows apart before
+/// it compares keys. Written to disk, so it never changes.
+pub fn key_tag(key: &[u8]) -> u8 {
+    let [tag, ..] = xxhash_rust::xxh3::xxh3_64(key).to_le_bytes();
+    tag
 }

@@ -5,6 +5,8 @@ use std::io;
 
 use thiserror::Error;
 
+use super::checkpoint::CheckpointError;
+
 /// A failure of the system, kept so that it can be told more than once: what kind it was, and the system's
 /// own words for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,6 +185,9 @@ pub enum WalError {
         /// That failure.
         first: Box<WalError>,
     },
+    /// A checkpoint could not be written, opened or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// Another node has the log open.
     #[error("WAL path is in use by another node{}", holder(*pid))]
     InUse {
@@ -218,6 +223,9 @@ impl WalError {
             Self::Remove { cause, .. } => system_kind(cause, "wal_remove"),
             Self::BodyTooLarge { .. } => "wal_body_too_large",
             Self::Poisoned { .. } => "poisoned",
+            Self::Checkpoint(error) => error
+                .cause()
+                .map_or(error.kind(), |cause| system_kind(cause, error.kind())),
             Self::InUse { .. } => "wal_in_use",
         }
     }
@@ -232,6 +240,7 @@ impl WalError {
             | Self::Remove { cause, .. }
             | Self::Append(cause)
             | Self::Flush(cause) => Some(cause.text()),
+            Self::Checkpoint(error) => error.cause().map(IoCause::text),
             Self::Poisoned { first } => first.cause(),
             _ => None,
         }
@@ -253,6 +262,7 @@ impl WalError {
             | Self::Seal { file, .. }
             | Self::Remove { file, .. }
             | Self::InUse { file, .. } => Some(file),
+            Self::Checkpoint(error) => Some(error.file()),
             Self::Poisoned { first } => first.file(),
             _ => None,
         }
@@ -262,6 +272,7 @@ impl WalError {
     pub fn offset(&self) -> Option<u64> {
         match self {
             Self::Corrupt { offset, .. } | Self::Read { offset, .. } => Some(*offset),
+            Self::Checkpoint(error) => error.offset(),
             _ => None,
         }
     }

@@ -7,6 +7,7 @@
 //! command in [`storage_memory`].
 
 mod chain;
+pub mod checkpoint;
 pub mod error;
 pub mod format;
 pub mod frame_buffer;

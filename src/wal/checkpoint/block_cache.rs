@@ -1,0 +1,185 @@
+//! Verified blocks in memory, up to a number of bytes.
+//!
+//! Blocks have dense numbers, so the place where one can be is its number modulo the number of sets: no hash, and
+//! neighbours never push each other out. Within a set the hand of a clock goes round and takes the first block
+//! that was not used since it last came by.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::RwLock;
+
+/// How many blocks a set holds at most: what tells them apart fits one cache line of the processor, together with
+/// the lock.
+const WAYS: usize = 8;
+
+/// How many bytes a set holds at most: as many blocks of rows as it has places.
+const SET_BYTES: usize = 33 << 10;
+
+/// Which block it is, over all kinds of blocks of a file.
+pub(super) type BlockNumber = u64;
+
+/// The cache of one file.
+pub(super) struct BlockCache {
+    /// Made when the first block comes.
+    sets: OnceLock<Box<[Set]>>,
+    sets_max: usize,
+    set_bytes: usize,
+}
+
+#[derive(Default)]
+#[repr(align(64))]
+struct Set {
+    ways: RwLock<Ways>,
+    /// One bit for each place: used since the hand was there.
+    used: AtomicU8,
+}
+
+#[derive(Default)]
+#[repr(C)]
+struct Ways {
+    /// Which of the blocks that can be here it is, from 1 on; 0 is a free place.
+    marks: [u32; WAYS],
+    bytes: usize,
+    hand: usize,
+    blocks: [Option<Arc<[u8]>>; WAYS],
+}
+
+impl BlockCache {
+    /// A cache of at most `bytes`, for a file of `file_bytes`: it never makes room for more than those.
+    pub(super) fn new(bytes: usize, file_bytes: u64) -> Self {
+        let useful = usize::try_from(file_bytes).unwrap_or(usize::MAX);
+        // An eighth more than there are blocks of rows, because those of other kinds are longer.
+        let wanted = useful.saturating_add(useful / 8).div_ceil(SET_BYTES);
+        let sets_max = wanted.min(bytes / SET_BYTES).max(1);
+        Self {
+            sets: OnceLock::new(),
+            sets_max,
+            set_bytes: bytes / sets_max,
+        }
+    }
+
+    /// Looks at the block, if it is here: without taking a share of it, which others would have to wait for.
+    /// `look` must be short.
+    #[inline]
+    pub(super) fn look<T>(
+        &self,
+        number: BlockNumber,
+        look: impl FnOnce(&Arc<[u8]>) -> T,
+    ) -> Option<T> {
+        let (set, mark) = self.set(self.sets.get()?, number)?;
+        let ways = set.ways.read();
+        let place = ways.place(mark)?;
+        let found = look(ways.blocks.get(place)?.as_ref()?);
+        let bit = 1 << place;
+        // Looked at first, because writing takes the line from all other processors.
+        if set.used.load(Ordering::Relaxed) & bit == 0 {
+            set.used.fetch_or(bit, Ordering::Relaxed);
+        }
+        Some(found)
+    }
+
+    /// Keeps a block, if one of its size may be kept at all.
+    pub(super) fn insert(&self, number: BlockNumber, block: &Arc<[u8]>) {
+        if block.len() > self.set_bytes {
+            return;
+        }
+        let sets = self.sets.get_or_init(|| {
+            let sets = std::iter::repeat_with(Set::default);
+            sets.take(self.sets_max).collect()
+        });
+        if let Some((set, mark)) = self.set(sets, number) {
+            set.ways
+                .write()
+                .insert(mark, block, self.set_bytes, &set.used);
+        }
+    }
+
+    /// How many bytes of blocks it holds.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        let sets = self.sets.get().map(|sets| sets.iter());
+        sets.into_iter()
+            .flatten()
+            .map(|set| set.ways.read().bytes)
+            .sum()
+    }
+
+    /// Where a block can be, and how it is told from the others that can be there.
+    fn set<'a>(&self, sets: &'a [Set], number: BlockNumber) -> Option<(&'a Set, u32)> {
+        let count = self.sets_max as u64;
+        let mark = u32::try_from(number / count).ok()?.checked_add(1)?;
+        Some((sets.get(usize::try_from(number % count).ok()?)?, mark))
+    }
+}
+
+impl Ways {
+    #[inline]
+    fn place(&self, mark: u32) -> Option<usize> {
+        self.marks.iter().position(|found| *found == mark)
+    }
+
+    fn insert(&mut self, mark: u32, block: &Arc<[u8]>, bytes_max: usize, used: &AtomicU8) {
+        if self.place(mark).is_some() {
+            // Another thread was faster.
+            return;
+        }
+        // Twice round at most: the first time takes the bits, the second one the blocks.
+        for _ in 0..WAYS * 2 {
+            if self.bytes + block.len() <= bytes_max
+                && let Some(place) = self.marks.iter().position(|mark| *mark == 0)
+            {
+                self.put(place, mark, Some(Arc::clone(block)));
+                used.fetch_and(!(1 << place), Ordering::Relaxed);
+                return;
+            }
+            let bit = 1 << self.hand;
+            if used.fetch_and(!bit, Ordering::Relaxed) & bit == 0 {
+                self.put(self.hand, 0, None);
+            }
+            self.hand = (self.hand + 1) % WAYS;
+        }
+    }
+
+    fn put(&mut self, place: usize, mark: u32, block: Option<Arc<[u8]>>) {
+        if let (Some(mark_of), Some(block_of)) =
+            (self.marks.get_mut(place), self.blocks.get_mut(place))
+        {
+            self.bytes -= block_of.as_ref().map_or(0, |block| block.len());
+            self.bytes += block.as_ref().map_or(0, |block| block.len());
+            *mark_of = mark;
+            *block_of = block;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(bytes: usize) -> Arc<[u8]> {
+        vec![0; bytes].into()
+    }
+
+    #[test]
+    fn it_never_holds_more_than_its_limit_and_keeps_what_is_used() {
+        for limit in [0, 1000, 20_000, 100_000, 1_000_000] {
+            let cache = BlockCache::new(limit, 10 << 20);
+            for number in 0..2_000 {
+                cache.insert(number, &block(if number % 9 == 0 { 16_000 } else { 4_000 }));
+                assert!(cache.bytes() <= limit);
+                cache.look(7, |_| ());
+            }
+            assert_eq!(cache.look(7, |_| ()).is_some(), limit > 4_000);
+        }
+    }
+
+    #[test]
+    fn all_of_a_file_stays_if_there_is_room_for_it() {
+        let cache = BlockCache::new(4_500 * 100, 4_096 * 97);
+        for number in 0..97 {
+            cache.insert(number, &block(4_096));
+        }
+        assert!((0..97).all(|number| cache.look(number, |_| ()).is_some()));
+    }
+}
