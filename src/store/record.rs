@@ -130,7 +130,7 @@ fn position(reader: &mut ByteReader<'_>) -> Result<FeedPosition, DecodeError> {
     })
 }
 
-const HAS_VECTOR: u8 = 1;
+pub(super) const HAS_VECTOR: u8 = 1;
 const HAS_EXTENSION: u8 = 2;
 
 /// Appends an entry record, and before it the origins that the file does not know yet.
@@ -336,6 +336,9 @@ fn decode_entry(
                 origin: origins.origin(payload)?,
                 sequence: payload.varint()?,
             });
+        }
+        if origins.has_stand_ins() {
+            extra.vector.sort_unstable_by_key(|seen| seen.origin);
         }
     }
     if parts & HAS_EXTENSION != 0 {

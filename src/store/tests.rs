@@ -4,7 +4,9 @@
 mod full_disk;
 mod order;
 mod prefixes;
+mod salvage;
 mod sealing;
+mod verify;
 mod views;
 
 use std::collections::BTreeMap;

@@ -10,6 +10,9 @@ pub const SEALED_SUFFIX: &str = ".sealed.";
 /// What the name of a log is followed by in the passing name of the file that takes its place when it is sealed.
 pub const SEALING_SUFFIX: &str = ".sealing";
 
+/// What the name of a log is followed by in the name of its checkpoint.
+pub const CHECKPOINT_SUFFIX: &str = ".checkpoint";
+
 /// A part of a log to which nothing is added any more, and all of which survives a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SealedLog {
@@ -29,6 +32,11 @@ pub fn sealed_name(log: &str, first_frame: u64) -> String {
 /// The passing name of the file that takes the place of `log`.
 pub fn sealing_name(log: &str) -> String {
     format!("{log}{SEALING_SUFFIX}")
+}
+
+/// The name of the checkpoint of `log`.
+pub fn checkpoint_name(log: &str) -> String {
+    format!("{log}{CHECKPOINT_SUFFIX}")
 }
 
 /// The number of the first frame of a sealed log of `log`, by its name; `None` for any other file.
