@@ -41,6 +41,8 @@ const asynchronous = {
   peers: [],
   startDiscovery: [],
   stopDiscovery: [],
+  recovery: [],
+  stats: [],
   nodeInfo: [],
   refreshNodeInfo: [],
 };

@@ -25,6 +25,7 @@ mod hot;
 mod listener;
 mod native_node;
 mod native_scan;
+mod native_store;
 mod options;
 mod refused;
 mod reports;

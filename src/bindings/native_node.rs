@@ -94,7 +94,7 @@ pub(super) fn open<'env>(
 }
 
 /// Runs a call so that a panic in it becomes a failure.
-async fn guarded<T: Send + 'static>(
+pub(super) async fn guarded<T: Send + 'static>(
     call: impl Future<Output = std::result::Result<T, Failure>> + Send + 'static,
 ) -> std::result::Result<T, Failure> {
     match tokio::spawn(call).await {
@@ -119,7 +119,7 @@ impl Drop for NativeNode {
 }
 
 impl NativeNode {
-    fn run<'env, T: napi::bindgen_prelude::ToNapiValue + Send + 'static, F>(
+    pub(super) fn run<'env, T: napi::bindgen_prelude::ToNapiValue + Send + 'static, F>(
         &self,
         env: &'env Env,
         call: impl FnOnce(Arc<Node>) -> F,

@@ -3,6 +3,7 @@
 //!
 //! `machine` and `directory` decide, and are pure; `shared`, `committer` and `network` drive them.
 
+pub mod advice;
 mod alarm;
 mod committer;
 pub mod conversation;
@@ -10,8 +11,10 @@ pub mod directory;
 pub mod events;
 pub mod failure;
 mod farewells;
+mod figures;
 mod greetings;
 mod handle;
+pub mod histogram;
 pub mod machine;
 mod network;
 mod open;
@@ -19,8 +22,11 @@ pub mod options;
 mod peers;
 pub mod queue;
 mod reading;
+mod recovery_report;
 mod runtime;
+mod salvaging;
 mod shared;
+mod verification;
 mod waiters;
 mod writing;
 
@@ -30,9 +36,16 @@ pub use crate::sync::options::AckPolicy;
 pub use crate::sync::report::{SyncReport, TickReport};
 pub use events::{Change, IdentityEvent, NodeEvents, Silent};
 pub use failure::{ErrorCode, Failure};
+pub use figures::{LastCheckpoint, Stats};
 pub use handle::Node;
 pub use options::Options;
 pub use peers::PeerView;
+pub use recovery_report::{CutOff, OpenedCheckpoint, RecoveryOutcome, RecoveryReport};
+pub use salvaging::{SalvageReport, salvage};
+pub use verification::{FileReport, Notice, VerifyReport, verify};
+
+pub use crate::wal::inspect::UnfinishedEnd;
+pub use crate::wal::readable::LostRange;
 
 #[cfg(test)]
 mod tests;

@@ -10,10 +10,12 @@ use super::alarm::Alarm;
 use super::committer;
 use super::events::{IdentityEvent, NodeEvents};
 use super::failure::Failure;
+use super::figures::Figures;
 use super::handle::{Node, describe};
 use super::machine::Machine;
 use super::options::Options;
 use super::queue::Queue;
+use super::recovery_report::RecoveryReport;
 use super::shared::Shared;
 use super::waiters::Waiters;
 use crate::core::clock::SystemClock;
@@ -26,8 +28,9 @@ use crate::sync::replica::Replica;
 use crate::wal::lock::LockGuard;
 use crate::wal::log::Log;
 use crate::wal::path::ResolvedPath;
+use crate::wal::storage::Storage;
 
-fn seeds() -> Result<Seeds, StoreError> {
+pub(super) fn seeds() -> Result<Seeds, StoreError> {
     let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());
     Ok(Seeds {
         salt: u64::from_le_bytes(random_bytes().map_err(entropy)?),
@@ -40,13 +43,13 @@ fn seeds() -> Result<Seeds, StoreError> {
 
 fn recover(
     options: &Options,
+    place: Option<&ResolvedPath>,
     durability: Durability,
 ) -> Result<(Opened, Option<LockGuard>), StoreError> {
     let seeds = seeds()?;
-    if !options.enable_wal {
+    let Some(place) = place else {
         return Ok((recovery::in_memory(&options.node_id, &seeds), None));
-    }
-    let place = ResolvedPath::resolve(&options.wal_path, options.create_dirs)?;
+    };
     let storage = place.storage();
     // What is not a log of ours is told as that, before a lock is left beside it.
     let is_there = Log::probe(&storage, &place.name)?;
@@ -67,12 +70,21 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
     } else {
         Durability::Written
     };
-    let (opened, lock) = recover(&options, durability)?;
+    let place = options
+        .enable_wal
+        .then(|| ResolvedPath::resolve(&options.wal_path, options.create_dirs))
+        .transpose()
+        .map_err(StoreError::from)?;
+    let (opened, lock) = recover(&options, place.as_ref(), durability)?;
     let Opened {
         committer,
         map,
         report,
     } = opened;
+    let storage = place.as_ref().map(ResolvedPath::storage);
+    let known = place.as_ref().zip(storage.as_ref());
+    let known = known.map(|(place, storage)| (storage as &dyn Storage, place.name.as_str()));
+    let recovery = RecoveryReport::new(&report, known);
     if report.copy_noticed {
         tracing::warn!(node = %options.node_id, "the folder is a copy: this node writes under a new identity");
         events.identity(IdentityEvent::CopyNoticed);
@@ -92,6 +104,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         machine: Mutex::new(machine),
         map: RwLock::new(map),
         queue: Queue::default(),
+        figures: Figures::default(),
         events,
         connections: Mutex::default(),
         settling: Mutex::default(),
@@ -116,5 +129,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         listener: tokio::sync::Mutex::new(None),
         bound_port: Mutex::new(None),
         info,
+        place,
+        recovery,
     })
 }

@@ -47,6 +47,33 @@ fn first_frame_of(log: &str, file: &str) -> Option<u64> {
     (sealed_name(log, first_frame) == file).then_some(first_frame)
 }
 
+/// What the name of a log may be followed by in names of files of its own, besides sealed logs.
+const COMPANION_SUFFIXES: [&str; 12] = [
+    ".lock",
+    ".lock.pid",
+    ".lease",
+    ".lease.new",
+    ".torn",
+    ".torn.new",
+    ".new",
+    ".key",
+    ".key.new",
+    CHECKPOINT_SUFFIX,
+    ".checkpoint.new",
+    SEALING_SUFFIX,
+];
+
+/// Whether a file is the log of that name or a sealed part of it.
+pub fn is_part_of_log(log: &str, file: &str) -> bool {
+    file == log || first_frame_of(log, file).is_some()
+}
+
+/// Whether a file is the log of that name, a part or a companion of it.
+pub fn belongs_to_log(log: &str, file: &str) -> bool {
+    let suffix = file.strip_prefix(log);
+    is_part_of_log(log, file) || suffix.is_some_and(|suffix| COMPANION_SUFFIXES.contains(&suffix))
+}
+
 /// The files of a log besides the active one, by their names alone.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SealedFiles {
@@ -108,6 +135,10 @@ mod tests {
         let names = names.map(str::to_owned);
         let found = SealedFiles::among("a.wal", &names);
         assert_eq!(found.first_frames, [9, 10]);
+        assert!(is_part_of_log("a.wal", "a.wal.sealed.9"));
+        assert!(!belongs_to_log("a.wal", "a.wal.sealed.07"));
+        assert!(belongs_to_log("a.wal", "a.wal.lease"));
+        assert!(!belongs_to_log("a.wal", "a.walnut"));
         assert!(!found.is_sealing);
         assert_eq!(found.any("a.wal").unwrap(), "a.wal.sealed.9");
         let found = SealedFiles::among("a.wal", &[sealing_name("a.wal")]);
