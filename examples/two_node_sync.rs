@@ -31,16 +31,16 @@ async fn run(folder: &std::path::Path) -> Result<(), Failure> {
 
     let write = Operation::put(b"message/1", b"hello from node-a", true)?;
     node_a.write(write).await?;
-    show("before tick", &node_a.sync_report());
+    show("before tick", &node_a.sync_report()?);
     let tick = node_a.tick(false).await?;
     println!("\nsync tick\n  batch : {}", tick.batch);
 
     // The peer takes the write in by itself; it is acknowledged once it is durable there.
-    while node_a.sync_report().counts.acknowledged == 0 {
+    while node_a.sync_report()?.counts.acknowledged == 0 {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    show("after delivery", &node_a.sync_report());
-    let value = node_b.get(b"message/1").unwrap_or_default();
+    show("after delivery", &node_a.sync_report()?);
+    let value = node_b.get(b"message/1")?.unwrap_or_default();
     println!("\nnode-b reads: {}", String::from_utf8_lossy(&value));
     node_a.close().await?;
     node_b.close().await

@@ -30,6 +30,8 @@ class ClientOptions {
     this.autoFlush = true;
     this.createDirs = false;
     this.maxValueBytes = 64 * 1024 * 1024;
+    this.cacheBytes = 256 * 1024 * 1024;
+    this.checkpointLogBytes = 64 * 1024 * 1024;
 
     this.enableTransport = false;
     this.transportHost = LOCALHOST;

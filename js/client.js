@@ -196,6 +196,10 @@ class Client {
     );
   }
 
+  compact() {
+    return this.#ask((node) => node.compact());
+  }
+
   startSync(intervalMs) {
     const session = this.#session;
     if (session === undefined) return settled(notOpen());

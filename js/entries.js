@@ -67,6 +67,10 @@ class Entries {
       this.#end(unexpected(cause));
       return;
     }
+    if (this.#chunk.failure !== undefined) {
+      this.#end(this.#chunk.failure);
+      return;
+    }
     this.#left -= this.#chunk.keys.length;
     this.#fitChunkSize();
     if (this.#chunk.keys.length === 0 || this.#left === 0) this.#close();

@@ -220,6 +220,16 @@ export declare class ClientOptions {
   createDirs: boolean;
   /** Largest value that is accepted, in bytes: from 1 to the default, 64 MiB. */
   maxValueBytes: number;
+  /**
+   * How much of the checkpoint is kept in memory at most, in bytes, as it is read. Default 256 MiB. What was
+   * written since the last checkpoint is in memory besides.
+   */
+  cacheBytes: number;
+  /**
+   * How long the log may grow, in bytes, before a checkpoint is made of it in the background; with more than
+   * twice as much data, half as long as the data. Default 64 MiB, at least 4096.
+   */
+  checkpointLogBytes: number;
 
   /** Whether {@link Client.startTransport} and {@link Client.connect} are allowed. Starts nothing by itself. */
   enableTransport: boolean;
@@ -732,6 +742,12 @@ export declare class Client {
   empty(): boolean;
   /** Resolves when all earlier writes are on the disk: for logs without `autoFlush`. */
   flush(): Promise<Result<void>>;
+  /**
+   * Makes a checkpoint of everything that was written so far, and resolves when it is in place and the log that
+   * it replaces is gone. The engine makes them by itself as the log grows; this is for who wants the disk space
+   * now. Reads and writes go on meanwhile. Without a log there is nothing to do.
+   */
+  compact(): Promise<Result<void>>;
 
   /** Entries in the order of their keys, as they are now. */
   entries(options?: EntriesOptions): Entries;

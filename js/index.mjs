@@ -11,4 +11,6 @@ export {
   SyncResult,
   TickResult,
   Value,
+  salvage,
+  verify,
 } from './index.js';

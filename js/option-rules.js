@@ -86,6 +86,8 @@ const RULES = Object.freeze({
   autoFlush: flag,
   createDirs: flag,
   maxValueBytes: whole(1, VALUE_BYTES_MAX),
+  cacheBytes: whole(0, COUNT_MAX),
+  checkpointLogBytes: whole(4096, COUNT_MAX),
   enableTransport: flag,
   transportHost: hostWhen('enableTransport'),
   transportPort: port,

@@ -6,6 +6,7 @@ const { checkContent, checkKey } = require('./arguments.js');
 const NOT_OPEN = -1;
 const POISONED = -6;
 const BATCH_TOO_LARGE = -9;
+const UNREADABLE = -11;
 
 /** Most bytes of keys and values in one batch: it is one frame of the log. */
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
@@ -14,10 +15,12 @@ const BATCH_BYTES_MAX = 8 * 1024 * 1024;
  * The failure behind a negative number from the addon's plain functions. Those only say that something is
  * wrong, as cheaply as they can; what exactly, in the order of the arguments, is looked at here.
  */
-function refusalOf(code, operation, bytesMax, poisoned) {
+function refusalOf(code, operation, bytesMax, { poisoned, unreadable }) {
   if (code === NOT_OPEN) return notOpen();
   if (code === POISONED)
     return poisoned() ?? failure(ErrorCode.IoError, 'poisoned', 'the log failed earlier');
+  if (code === UNREADABLE)
+    return unreadable() ?? failure(ErrorCode.IoError, 'unreadable', 'the store could not be read');
   if (code === BATCH_TOO_LARGE) {
     return invalidArgument(
       'batch_too_large',

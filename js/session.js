@@ -32,8 +32,11 @@ class Session {
       if (!outcome.ok) return { failure: outcome.error };
       const node = outcome.value;
       const weakNode = new WeakRef(node);
-      const poisoned = () => weakNode.deref()?.refusal() ?? undefined;
-      const refusal = (code, operation) => refusalOf(code, operation, options.maxValueBytes, poisoned);
+      const causes = {
+        poisoned: () => weakNode.deref()?.refusal() ?? undefined,
+        unreadable: () => weakNode.deref()?.readFailure() ?? undefined,
+      };
+      const refusal = (code, operation) => refusalOf(code, operation, options.maxValueBytes, causes);
       commits = new Commits(node, refusal);
       return { session: new Session(node, options, commits, refusal) };
     } catch (cause) {

@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use napi::sys;
+use parking_lot::Mutex;
 
 use super::channel::Channel;
 use super::listener::{Event, Pending, Settled};
 use super::refused::Refused;
 use super::text::{value_of, with_stored_key, with_text};
 use super::write_arguments::put_operation;
-use crate::node::{Node, Operation};
+use crate::node::{Failure, Node, Operation};
 
 /// Values up to this size are copied out of the store before JavaScript's memory is asked for, so that its
 /// garbage collector never runs under the store's lock.
@@ -36,6 +37,8 @@ pub(super) struct Hot {
     pub(super) pending: Arc<Pending>,
     pub(super) holds: std::sync::atomic::AtomicU32,
     hooked: AtomicBool,
+    /// Why the last read that failed did so.
+    pub(super) unreadable: Mutex<Option<Failure>>,
 }
 
 type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
@@ -55,6 +58,7 @@ impl Hot {
             pending,
             holds: std::sync::atomic::AtomicU32::new(0),
             hooked: AtomicBool::new(false),
+            unreadable: Mutex::new(None),
         })
     }
 
@@ -299,6 +303,14 @@ unsafe extern "C" fn batch(env: sys::napi_env, info: sys::napi_callback_info) ->
     }
 }
 
+/// Keeps the cause of a read that failed for who asks for it.
+fn unread<T>(hot: &Hot, read: Result<T, Failure>) -> Result<T, Refused> {
+    read.map_err(|failure| {
+        *hot.unreadable.lock() = Some(failure);
+        Refused::Unreadable
+    })
+}
+
 unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {
@@ -315,14 +327,14 @@ unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> s
                         copy.extend_from_slice(value);
                         None
                     });
-                    match (found, copy.split_first()) {
+                    Ok(match (unread(hot, found)?, copy.split_first()) {
                         (Some(Some(value)), _) => value,
                         (Some(None), Some((ascii, value))) => value_of(env, value, *ascii == 1),
                         (None, _) | (Some(None), None) => ptr::null_mut(),
-                    }
+                    })
                 })
             });
-            Ok(found??)
+            found??
         })
     }
 }
@@ -335,9 +347,7 @@ unsafe extern "C" fn contains(
     unsafe {
         call(env, info, |hot, [key]| {
             let held = hot.check().and_then(|()| {
-                Ok(with_stored_key(env, key, |key| {
-                    hot.node.read(key, |_, _| ())
-                })??)
+                with_stored_key(env, key, |key| unread(hot, hot.node.read(key, |_, _| ())))??
             });
             let mut value = ptr::null_mut();
             sys::napi_get_boolean(env, matches!(held, Ok(Some(()))), &raw mut value);
@@ -350,7 +360,7 @@ unsafe extern "C" fn size(env: sys::napi_env, info: sys::napi_callback_info) -> 
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {
         call(env, info, |hot, []| {
-            let size = hot.check().map_or(0, |()| hot.node.size());
+            let size = hot.check().map_or(0, |()| hot.node.size_known());
             Ok(number(env, size as u64))
         })
     }

@@ -167,7 +167,7 @@ impl NativeNode {
         env: &'env Env,
     ) -> Result<PromiseRaw<'env, Outcome<NativeSyncState>>> {
         self.run(env, |node| async move {
-            let report = node.sync_report();
+            let report = node.sync_report()?;
             Ok(NativeSyncState {
                 outbox_size: number(report.counts.total()),
                 queued_count: number(report.counts.queued),
@@ -310,7 +310,7 @@ impl NativeNode {
 
     #[napi(catch_unwind)]
     pub fn retry_failed<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<f64>>> {
-        self.run(env, |node| async move { Ok(number(node.retry_failed())) })
+        self.run(env, |node| async move { Ok(number(node.retry_failed()?)) })
     }
 
     #[napi(catch_unwind)]
@@ -333,6 +333,17 @@ impl NativeNode {
     #[napi(catch_unwind)]
     pub fn refusal(&self) -> Option<NativeFailure> {
         self.hot.node.refusal().map(NativeFailure::from)
+    }
+
+    /// Why the last read that failed did so; null if none did.
+    #[napi(catch_unwind)]
+    pub fn read_failure(&self) -> Option<NativeFailure> {
+        self.hot.unreadable.lock().clone().map(NativeFailure::from)
+    }
+
+    #[napi(catch_unwind)]
+    pub fn compact<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<()>>> {
+        self.run(env, |node| async move { node.compact().await })
     }
 
     #[napi(catch_unwind)]

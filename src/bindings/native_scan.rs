@@ -8,6 +8,7 @@ use napi::{Env, sys};
 use napi_derive::napi;
 use parking_lot::Mutex;
 
+use super::failure::NativeFailure;
 use super::text::{key_of, value_of};
 use crate::node::Node;
 use crate::store::view::ViewId;
@@ -63,7 +64,15 @@ impl NativeScan {
                 };
                 node.page(self.view, &self.prefix, after, limit as usize, row)
             }
-            _ => Vec::new(),
+            _ => Ok(Vec::new()),
+        };
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(failure) => {
+                self.end(&mut state);
+                page.set("failure", NativeFailure::from(failure))?;
+                return Ok(page);
+            }
         };
         match rows.last() {
             Some((key, ..)) => *state = Progress::Behind(key.clone()),

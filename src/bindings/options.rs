@@ -34,6 +34,8 @@ pub(super) struct NativeOptions {
     pub ack_policy: String,
     pub sync_interval_ms: f64,
     pub max_value_bytes: Option<f64>,
+    pub cache_bytes: f64,
+    pub checkpoint_log_bytes: f64,
 }
 
 fn port(name: &str, value: u32) -> Result<u16, Failure> {
@@ -100,6 +102,8 @@ impl NativeOptions {
                 Some(bytes) => size("max value bytes", bytes)?,
                 None => defaults.max_value_bytes,
             },
+            cache_bytes: size("cache bytes", self.cache_bytes)?,
+            checkpoint_log_bytes: whole("checkpoint log bytes", self.checkpoint_log_bytes)?,
             ..defaults
         })
     }

@@ -18,6 +18,7 @@ pub(super) enum Refused {
     LoneSurrogate = -8,
     BatchTooLarge = -9,
     Internal = -10,
+    Unreadable = -11,
 }
 
 impl From<TextError> for Refused {

@@ -44,6 +44,10 @@ pub(super) fn advice(kind: &str) -> Option<Advice> {
             "the files that are there were not changed",
             "restore the missing file from a backup, or salvage() what is readable into a new log",
         ),
+        "checkpoint_mismatch" => (
+            "both files were left as they are",
+            "put the checkpoint back that belongs to the log, or salvage() what is readable into a new log",
+        ),
         "wal_behind" => (
             "the files that are there were not changed",
             "restore the log and its companions together, from one backup",

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::checkpoints::{Place, Running, answer_all};
 use super::events::Change;
 use super::failure::{ErrorCode, Failure};
 use super::queue::{Crowding, Work};
@@ -40,8 +41,16 @@ const PEER_SYNC_AFTER_MS: u64 = 5;
 
 /// The committing thread of one node.
 pub(super) struct CommitThread {
-    shared: Arc<Shared>,
-    committer: Committer,
+    pub(super) shared: Arc<Shared>,
+    pub(super) committer: Committer,
+    /// Nobody may open the log before the thread has let go of it.
+    pub(super) lock: Option<LockGuard>,
+    /// Where checkpoints go; `None` without a log.
+    pub(super) place: Option<Arc<Place>>,
+    /// The checkpoint that is being written.
+    pub(super) running: Option<Running>,
+    /// No checkpoint is begun by itself before the log is that long.
+    pub(super) not_before_log_bytes: u64,
     /// Since when something is accepted that is not durable.
     behind_since: Option<MonotonicMs>,
     /// Commits after which it does not stay awake.
@@ -56,21 +65,22 @@ pub(super) fn start(
     shared: &Arc<Shared>,
     committer: Committer,
     lock: Option<LockGuard>,
+    place: Option<Place>,
 ) -> std::io::Result<JoinHandle<Result<(), StoreError>>> {
     let thread = CommitThread {
         shared: Arc::clone(shared),
         committer,
+        lock,
+        place: place.map(Arc::new),
+        running: None,
+        not_before_log_bytes: 0,
         behind_since: None,
         rests: 0,
         under_way: Vec::new(),
     };
     std::thread::Builder::new()
         .name("softadastra-commit".into())
-        .spawn(move || {
-            let outcome = thread.run();
-            drop(lock);
-            outcome
-        })
+        .spawn(move || thread.run())
 }
 
 impl CommitThread {
@@ -79,7 +89,12 @@ impl CommitThread {
         let outcome =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run_until_closed()));
         let Err(panic) = outcome else {
-            return self.committer.close();
+            let Self {
+                committer, lock, ..
+            } = self;
+            let closed = committer.close();
+            drop(lock);
+            return closed;
         };
         let text = panic
             .downcast_ref::<&str>()
@@ -115,6 +130,7 @@ impl CommitThread {
                     self.shared.settle_order(UNSETTLED_MAX);
                     self.linger();
                 }
+                Work::Woken => {}
                 Work::Idle if self.committer.is_behind() => {}
                 Work::Idle => {
                     self.shared.settle_order_while_idle();
@@ -123,9 +139,10 @@ impl CommitThread {
                         self.broken(error.into());
                     }
                 }
-                Work::Closed => return,
+                Work::Closed => return self.close_checkpoints(),
             }
             self.sync_if_due();
+            self.look_after_checkpoints();
         }
     }
 
@@ -308,7 +325,7 @@ impl CommitThread {
         }
     }
 
-    fn broken(&self, failure: Failure) {
+    pub(super) fn broken(&self, failure: Failure) {
         self.shared.refuse_writes(&failure);
         self.shared.events.failed(failure);
     }
@@ -346,7 +363,7 @@ fn refuse_the_rest(shared: &Arc<Shared>, failure: &Failure) {
                     .collect();
                 tell_failures(shared, failures);
             }
-            Work::Idle => {}
+            Work::Idle | Work::Woken => answer_all(shared, &Err(failure.clone())),
             Work::Closed => return,
         }
     }

@@ -6,6 +6,7 @@ use std::fmt;
 use super::advice::{Advice, advice};
 use crate::store::error::StoreError;
 use crate::transport::error::{TransportError, TransportErrorKind};
+use crate::wal::error::WalError;
 
 /// The stable codes of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,6 +186,7 @@ impl From<StoreError> for Failure {
                 Self::new(ErrorCode::InvalidArgument, "batch_too_large", message)
             }
             StoreError::Panicked(_) => Self::new(ErrorCode::Internal, "panicked", message),
+            StoreError::Stopped => Self::new(ErrorCode::InvalidState, "closed", message),
             StoreError::Entropy(cause) => Self::new(ErrorCode::Io, "no_randomness", message)
                 .because(cause)
                 .retryable(),
@@ -194,7 +196,14 @@ impl From<StoreError> for Failure {
             }
             .located(Some(&path), None)
             .about(path),
-            StoreError::Record { ref path, .. } => Self {
+            StoreError::OtherCheckpoint { path } => Self {
+                local_state_valid: false,
+                ..Self::new(ErrorCode::Store, "checkpoint_mismatch", message)
+            }
+            .located(Some(&path), None)
+            .about(path),
+            StoreError::Checkpoint(error) => StoreError::Log(WalError::Checkpoint(error)).into(),
+            StoreError::Row { ref path, .. } | StoreError::Record { ref path, .. } => Self {
                 local_state_valid: false,
                 ..Self::new(ErrorCode::Store, "record_malformed", message)
             }

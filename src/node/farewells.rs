@@ -85,6 +85,7 @@ impl Machine {
         let (reason, text) = match farewell {
             Farewell::Breach(text) => (GoodbyeReason::Malformed, text),
             Farewell::Unanswered => (GoodbyeReason::Idle, "the peer acknowledges nothing"),
+            Farewell::Unreadable => (GoodbyeReason::Idle, "the store cannot be read here"),
         };
         let goodbye = Message::Goodbye(Goodbye::new(reason, text, None));
         self.outputs.push_back(Output::Send(id, goodbye));

@@ -2,12 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::checkpoints::LastCheckpoint;
 use super::failure::{ErrorCode, Failure};
 use super::handle::Node;
 use super::histogram::{Histogram, Percentiles};
-use crate::core::clock::WallMs;
 use crate::wal::sealed::{belongs_to_log, is_part_of_log};
-use crate::wal::storage::Storage;
 
 /// What the committing thread counts.
 #[derive(Debug, Default)]
@@ -43,19 +42,6 @@ impl Figures {
     }
 }
 
-/// A checkpoint that was made since the node was opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LastCheckpoint {
-    /// When it was finished.
-    pub at: WallMs,
-    /// How long it took, in milliseconds.
-    pub took_ms: u64,
-    /// How long its file is.
-    pub file_bytes: u64,
-    /// How many rows it has, tombstones included.
-    pub rows: u64,
-}
-
 /// What a node holds, and what it did since it was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stats {
@@ -88,22 +74,20 @@ impl Node {
     /// If the folder of the log cannot be read.
     pub fn stats(&self) -> Result<Stats, Failure> {
         let (log_bytes, disk_bytes) = self.file_bytes()?;
-        let map = self.shared.map.read();
-        let (keys, live_bytes) = (map.len() as u64, map.live_bytes());
-        let tombstones = map.summary().count.saturating_sub(keys);
-        drop(map);
+        self.shared.resolve()?;
+        let totals = self.shared.map.read().totals();
         let figures = &self.shared.figures;
         Ok(Stats {
-            keys,
-            live_bytes,
-            tombstones,
+            keys: totals.live,
+            live_bytes: totals.live_bytes,
+            tombstones: totals.tombstones,
             log_bytes,
             disk_bytes,
             commits: figures.commits.load(Ordering::Relaxed),
             groups: figures.writes_a_group.percentiles(),
             sync_us: figures.sync_us.percentiles(),
             refusals: figures.refusals.load(Ordering::Relaxed),
-            last_checkpoint: None,
+            last_checkpoint: self.last_checkpoint(),
         })
     }
 
@@ -116,7 +100,7 @@ impl Node {
             let message = format!("failed to read the folder of the log: {error}");
             Failure::new(ErrorCode::Io, "wal_read", message).about(self.options().wal_path.clone())
         };
-        let storage = place.storage().reading_only();
+        let storage = &*place.storage;
         let (mut log_bytes, mut disk_bytes) = (0, 0);
         for file in storage.list().map_err(failed)? {
             if !belongs_to_log(&place.name, &file) {

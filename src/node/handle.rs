@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::checkpoints::{LastCheckpoint, Place};
 use super::events::NodeEvents;
 use super::failure::{ErrorCode, Failure};
 use super::network;
@@ -18,7 +19,6 @@ use crate::metadata::{Capability, NodeInfo, hostname, os_name};
 use crate::store::error::StoreError;
 use crate::sync::report::{SyncReport, TickReport};
 use crate::transport::tcp::Listener;
-use crate::wal::path::ResolvedPath;
 
 /// How long a close waits for acknowledgements that connected peers owe.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ pub struct Node {
     pub(super) bound_port: Mutex<Option<u16>>,
     pub(super) info: NodeInfo,
     /// Where the log is; `None` without one.
-    pub(super) place: Option<ResolvedPath>,
+    pub(super) place: Option<Place>,
     pub(super) recovery: RecoveryReport,
 }
 
@@ -78,8 +78,13 @@ impl Node {
     }
 
     /// The state of replication.
-    pub fn sync_report(&self) -> SyncReport {
-        self.shared.machine.lock().replica.report()
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be.
+    pub fn sync_report(&self) -> Result<SyncReport, Failure> {
+        self.shared.resolve()?;
+        let machine = self.shared.machine.lock();
+        Ok(machine.replica.report(&self.shared.map.read())?)
     }
 
     /// One tick: retry, prune if asked, release the next own writes, and hand them to connections.
@@ -93,15 +98,21 @@ impl Node {
         {
             self.flush().await?;
         }
+        self.shared.resolve()?;
         Ok(self
             .shared
-            .drive(|machine, now, map| machine.replica.tick(prune, now, map)))
+            .drive(|machine, now, map| machine.replica.tick(prune, now, map))?)
     }
 
     /// What failed is tried again. Returns how many writes had failed.
-    pub fn retry_failed(&self) -> u64 {
-        self.shared
-            .drive(|machine, now, map| machine.replica.retry_failed(now, map))
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be.
+    pub fn retry_failed(&self) -> Result<u64, Failure> {
+        self.shared.resolve()?;
+        Ok(self
+            .shared
+            .drive(|machine, now, map| machine.replica.retry_failed(now, map))?)
     }
 
     /// Own writes leave as they commit (`true`), or wait for ticks.
@@ -123,12 +134,31 @@ impl Node {
         }
     }
 
+    /// Makes a checkpoint of all that is accepted, now, and waits for it. Without a log there is nothing to do.
+    ///
+    /// # Errors
+    /// If it could not be written; the log keeps everything, as before.
+    pub async fn compact(&self) -> Result<(), Failure> {
+        if self.shared.is_ending.load(Ordering::Acquire) {
+            return Err(Failure::not_open());
+        }
+        let answer = self.shared.checkpoints.ask();
+        self.shared.queue.wake();
+        answer.await.map_err(|_| Failure::not_open())?
+    }
+
+    /// The last checkpoint that was made since the open.
+    pub fn last_checkpoint(&self) -> Option<LastCheckpoint> {
+        self.shared.checkpoints.last()
+    }
+
     /// Listens for peers. Twice is as good as once.
     ///
     /// # Errors
     /// If the transport is disabled, the host needs a key, or the port is in use.
     pub async fn start_transport(&self) -> Result<(), Failure> {
         self.check_transport()?;
+        self.shared.resolve()?;
         let mut listener = self.listener.lock().await;
         if self.shared.is_ending.load(Ordering::Acquire) {
             return Err(Failure::not_open());
@@ -172,6 +202,7 @@ impl Node {
     /// If nobody answers, or another node than was meant. Local data is untouched.
     pub async fn connect(&self, node_id: &str, host: &str, port: u16) -> Result<(), Failure> {
         self.check_transport()?;
+        self.shared.resolve()?;
         network::connect(&self.shared, node_id, host, port).await
     }
 
@@ -247,6 +278,10 @@ impl Node {
 impl Node {
     /// Ends the node at once, without drains and farewells: what waits is committed, the log is let go.
     pub fn abandon(&self) {
+        self.shared
+            .checkpoints
+            .is_abandoned
+            .store(true, Ordering::Release);
         self.shared.is_ending.store(true, Ordering::Release);
         self.shared.queue.close();
         self.shared.alarm.ring();

@@ -5,6 +5,8 @@
 
 pub mod advice;
 mod alarm;
+mod checkpointing;
+pub mod checkpoints;
 mod committer;
 pub mod conversation;
 pub mod directory;
@@ -34,9 +36,10 @@ pub use crate::metadata::NodeInfo;
 pub use crate::store::operation::{Operation, Receipt, WriteStatus};
 pub use crate::sync::options::AckPolicy;
 pub use crate::sync::report::{SyncReport, TickReport};
+pub use checkpoints::LastCheckpoint;
 pub use events::{Change, IdentityEvent, NodeEvents, Silent};
 pub use failure::{ErrorCode, Failure};
-pub use figures::{LastCheckpoint, Stats};
+pub use figures::Stats;
 pub use handle::Node;
 pub use options::Options;
 pub use peers::PeerView;

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use parking_lot::{Mutex, RwLock};
 
 use super::alarm::Alarm;
+use super::checkpoints::{Checkpoints, Place};
 use super::committer;
 use super::events::{IdentityEvent, NodeEvents};
 use super::failure::Failure;
@@ -28,7 +29,6 @@ use crate::sync::replica::Replica;
 use crate::wal::lock::LockGuard;
 use crate::wal::log::Log;
 use crate::wal::path::ResolvedPath;
-use crate::wal::storage::Storage;
 
 pub(super) fn seeds() -> Result<Seeds, StoreError> {
     let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());
@@ -43,13 +43,13 @@ pub(super) fn seeds() -> Result<Seeds, StoreError> {
 
 fn recover(
     options: &Options,
-    place: Option<&ResolvedPath>,
     durability: Durability,
-) -> Result<(Opened, Option<LockGuard>), StoreError> {
+) -> Result<(Opened, Option<LockGuard>, Option<Place>), StoreError> {
     let seeds = seeds()?;
-    let Some(place) = place else {
-        return Ok((recovery::in_memory(&options.node_id, &seeds), None));
-    };
+    if !options.enable_wal {
+        return Ok((recovery::in_memory(&options.node_id, &seeds), None, None));
+    }
+    let place = ResolvedPath::resolve(&options.wal_path, options.create_dirs)?;
     let storage = place.storage();
     // What is not a log of ours is told as that, before a lock is left beside it.
     let is_there = Log::probe(&storage, &place.name)?;
@@ -58,9 +58,21 @@ fn recover(
         return Err(StoreError::MissingLog { path, companion });
     }
     let lock = LockGuard::acquire(&place.path())?;
-    let opened = recovery::open(&storage, &place.name, &options.node_id, durability, &seeds)?;
+    let opened = recovery::open(
+        &storage,
+        &place.name,
+        &options.node_id,
+        durability,
+        options.cache_bytes,
+        &seeds,
+    )?;
     lock.claim_log()?;
-    Ok((opened, Some(lock)))
+    let place = Place {
+        storage: Arc::new(storage),
+        name: place.name,
+        cache_bytes: options.cache_bytes,
+    };
+    Ok((opened, Some(lock), Some(place)))
 }
 
 pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node, Failure> {
@@ -70,21 +82,13 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
     } else {
         Durability::Written
     };
-    let place = options
-        .enable_wal
-        .then(|| ResolvedPath::resolve(&options.wal_path, options.create_dirs))
-        .transpose()
-        .map_err(StoreError::from)?;
-    let (opened, lock) = recover(&options, place.as_ref(), durability)?;
+    let (opened, lock, place) = recover(&options, durability)?;
     let Opened {
         committer,
         map,
         report,
     } = opened;
-    let storage = place.as_ref().map(ResolvedPath::storage);
-    let known = place.as_ref().zip(storage.as_ref());
-    let known = known.map(|(place, storage)| (storage as &dyn Storage, place.name.as_str()));
-    let recovery = RecoveryReport::new(&report, known);
+    let recovery = RecoveryReport::new(&report, place.as_ref(), map.base());
     if report.copy_noticed {
         tracing::warn!(node = %options.node_id, "the folder is a copy: this node writes under a new identity");
         events.identity(IdentityEvent::CopyNoticed);
@@ -105,6 +109,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         map: RwLock::new(map),
         queue: Queue::default(),
         figures: Figures::default(),
+        checkpoints: Checkpoints::default(),
         events,
         connections: Mutex::default(),
         settling: Mutex::default(),
@@ -118,7 +123,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         wants_changes: AtomicBool::new(false),
         is_automatic: AtomicBool::new(is_automatic),
     });
-    let thread = committer::start(&shared, committer, lock).map_err(|error| {
+    let thread = committer::start(&shared, committer, lock, place.clone()).map_err(|error| {
         Failure::internal("failed to start the committer")
             .because(error.to_string())
             .retryable()

@@ -53,7 +53,19 @@ pub struct Options {
     pub sync_interval_ms: u64,
     /// Largest value, in bytes, written here or accepted from peers.
     pub max_value_bytes: usize,
+    /// How much of the checkpoint is kept in memory at most, in bytes, once it was read.
+    pub cache_bytes: usize,
+    /// How long the log may be, in bytes, before a checkpoint is made of it; with much data, half as long as that.
+    pub checkpoint_log_bytes: u64,
 }
+
+/// Blocks of the checkpoint that are kept in memory, in bytes: enough for a million small entries, little on a
+/// machine of today. It is only filled with what is read.
+pub const CACHE_BYTES: usize = 256 << 20;
+
+/// How long a log may be before a checkpoint is made of it, in bytes: some hundred milliseconds of reading after
+/// a crash, and a checkpoint no more often than every few hundred thousand writes.
+pub const CHECKPOINT_LOG_BYTES: u64 = 64 << 20;
 
 impl Options {
     /// A node in memory, without network.
@@ -80,6 +92,8 @@ impl Options {
             ack_policy: AckPolicy::Any,
             sync_interval_ms: 0,
             max_value_bytes: VALUE_BYTES_MAX,
+            cache_bytes: CACHE_BYTES,
+            checkpoint_log_bytes: CHECKPOINT_LOG_BYTES,
         }
     }
 

@@ -35,6 +35,8 @@ struct Waiting {
 pub enum Work {
     /// Commit these together.
     Group(Vec<Request>),
+    /// Somebody asked for a look, and there is nothing to commit.
+    Woken,
     /// Nothing came for the time that was asked.
     Idle,
     /// Nothing more will come.
@@ -171,7 +173,7 @@ impl Queue {
                     return Work::Closed;
                 }
                 self.awake.store(false, Ordering::Release);
-                continue;
+                return Work::Woken;
             }
             match patience {
                 None => self.changed.wait(&mut waiting),

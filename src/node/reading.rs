@@ -3,30 +3,62 @@
 use crate::store::entry::{EntryFlags, Namespace};
 use crate::store::view::{ViewId, page};
 
+use super::failure::Failure;
 use super::handle::Node;
+use crate::core::checksum::key_hash;
 
 /// Keys that a page may find out of order: sorting them costs less than the page.
 const UNSETTLED_MAX: usize = 256;
 
 impl Node {
-    /// Reads the value of a stored key (namespace byte and key) under a short lock.
-    pub fn read<R>(&self, key: &[u8], read: impl FnOnce(&[u8], bool) -> R) -> Option<R> {
+    /// Reads the value of a stored key (namespace byte and key): what has changed lately under a short lock,
+    /// everything else in the checkpoint under none.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    pub fn read<R>(
+        &self,
+        key: &[u8],
+        read: impl FnOnce(&[u8], bool) -> R,
+    ) -> Result<Option<R>, Failure> {
         let map = self.shared.map.read();
-        let entry = map.entry(key)?;
-        let ascii = entry.flags.contains(EntryFlags::ASCII);
-        entry.value().map(|value| read(value, ascii))
+        if let Some(entry) = map.changed_entry(key, key_hash(key)) {
+            let ascii = entry.flags.contains(EntryFlags::ASCII);
+            return Ok(entry.value().map(|value| read(value, ascii)));
+        }
+        let base = map.base().cloned();
+        drop(map);
+        match base {
+            Some(base) => Ok(base.read(key, read)?),
+            None => Ok(None),
+        }
     }
 
     /// The value of a key of a user.
-    pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
         let mut stored = vec![Namespace::User as u8];
         stored.extend_from_slice(key);
         self.read(&stored, |value, _| value.to_vec())
     }
 
     /// How many keys have a value.
-    pub fn size(&self) -> usize {
-        self.shared.map.read().len()
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be: right after an unclean stop.
+    pub fn size(&self) -> Result<usize, Failure> {
+        self.shared.resolve()?;
+        Ok(self.shared.map.read().len())
+    }
+
+    /// The same for who cannot be told of a failure: as many as are known then, and the failure is an event.
+    pub fn size_known(&self) -> usize {
+        self.size().unwrap_or_else(|failure| {
+            self.shared.events.failed(failure);
+            self.shared.map.read().len()
+        })
     }
 
     /// Begins a consistent view of all entries as they are now; end it with [`Self::close_view`].
@@ -42,6 +74,9 @@ impl Node {
 
     /// Up to `limit` entries of a view in key order: key, value, whether it is ASCII text, version. Keys have
     /// the prefix, and lie behind `after`.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
     pub fn page<R>(
         &self,
         view: ViewId,
@@ -49,7 +84,7 @@ impl Node {
         after: Option<&[u8]>,
         limit: usize,
         mut read: impl FnMut(&[u8], &[u8], bool, u64) -> R,
-    ) -> Vec<R> {
+    ) -> Result<Vec<R>, Failure> {
         let stored = |key: &[u8]| {
             let mut stored = vec![Namespace::User as u8];
             stored.extend_from_slice(key);
@@ -58,13 +93,15 @@ impl Node {
         self.shared.settle_order(UNSETTLED_MAX);
         let map = self.shared.map.read();
         let after = after.map(stored);
-        page(&map, view, &stored(prefix), after.as_deref(), limit)
-            .into_iter()
+        let rows = page(&map, view, &stored(prefix), after.as_deref(), limit)?;
+        let rows = rows
+            .iter()
             .map(|entry| {
                 let ascii = entry.flags.contains(EntryFlags::ASCII);
                 let key = entry.key().get(1..).unwrap_or_default();
                 read(key, entry.value().unwrap_or_default(), ascii, entry.version)
             })
-            .collect()
+            .collect();
+        Ok(rows)
     }
 }

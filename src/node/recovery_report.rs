@@ -1,7 +1,10 @@
 //! What the last opening of a node found, did and noticed, as users are told.
 
+use std::sync::Arc;
+
+use super::checkpoints::Place;
+use crate::store::base::Base;
 use crate::store::recovery::OpenReport;
-use crate::wal::storage::Storage;
 
 /// How an opening went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,14 +87,23 @@ pub struct RecoveryReport {
 }
 
 impl RecoveryReport {
-    /// Of an opening of the log `name` in `storage`; both `None` without a log.
-    pub(super) fn new(report: &OpenReport, place: Option<(&dyn Storage, &str)>) -> Self {
+    /// Of an opening of the log at `place`, over the checkpoint `base`.
+    pub(super) fn new(
+        report: &OpenReport,
+        place: Option<&Place>,
+        base: Option<&Arc<Base>>,
+    ) -> Self {
         let common = Self {
             copy_noticed: report.copy_noticed,
             renamed_from: report.renamed_from.clone(),
+            checkpoint: base.map(|base| OpenedCheckpoint {
+                file: base.file().file().to_owned(),
+                bytes: base.file().file_bytes(),
+                rows: u64::from(base.file().rows()),
+            }),
             ..Self::default()
         };
-        let (Some(log), Some((storage, name))) = (&report.log, place) else {
+        let (Some(log), Some(Place { storage, name, .. })) = (&report.log, place) else {
             return common;
         };
         let outcome = match (&log.torn, log.created, log.clean_close) {

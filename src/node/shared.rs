@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
 use super::alarm::Alarm;
+use super::checkpoints::Checkpoints;
 use super::conversation::{ConversationId, Refusal};
 use super::events::NodeEvents;
 use super::failure::Failure;
@@ -21,6 +22,7 @@ use super::options::Options;
 use super::queue::Queue;
 use super::waiters::Waiters;
 use crate::core::clock::{Now, SystemClock};
+use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 use crate::transport::codec;
 use crate::transport::tcp::{Connection, TcpTransport};
@@ -36,6 +38,7 @@ pub(super) struct Shared {
     pub(super) map: RwLock<EntryMap>,
     pub(super) queue: Queue,
     pub(super) figures: Figures,
+    pub(super) checkpoints: Checkpoints,
     pub(super) events: Arc<dyn NodeEvents>,
     pub(super) connections: Mutex<HashMap<ConversationId, Arc<Connection>>>,
     pub(super) settling: Mutex<HashMap<ConversationId, Settling>>,
@@ -126,6 +129,20 @@ impl Shared {
             }
             Output::Peer(event) => self.events.peer(event),
         }
+    }
+
+    /// Looks up what is not known yet of the state that a crash left: many short locks.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    pub(super) fn resolve(&self) -> Result<(), StoreError> {
+        let mut unresolved = self.map.read().unresolved();
+        while unresolved > 0 {
+            let mut map = self.map.write();
+            map.resolve_some()?;
+            unresolved = map.unresolved();
+        }
+        Ok(())
     }
 
     /// Puts new keys in order until at most `left` are not: many short locks, so that nobody waits for long.

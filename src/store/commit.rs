@@ -14,8 +14,6 @@ use crate::core::limits::GROUP_BYTES_TARGET;
 use crate::core::stamp::HybridClock;
 use crate::wal::frame_buffer::FrameBuffer;
 use crate::wal::log::Log;
-use crate::wal::sealed::SealedLog;
-use crate::wal::storage::Storage;
 
 /// Operation sequences that are reserved at once where acknowledged writes may be lost with the power
 /// (`autoFlush = false`): large enough that the sync it takes is rare, small against 2^64.
@@ -72,6 +70,8 @@ pub struct Plan {
     acknowledge: Vec<(u64, Origin, FeedPosition)>,
     peers: Vec<(Origin, PeerRecord)>,
     pruned: Option<u64>,
+    /// Why it cannot be written.
+    failure: Option<StoreError>,
 }
 
 /// What planning counts up, to be taken back if the plan cannot be written.
@@ -88,12 +88,12 @@ struct Counters {
 /// Plans, writes and installs groups. There is one for each open store.
 #[derive(Debug)]
 pub struct Committer {
-    log: Option<Log>,
-    ledger: Ledger,
-    origins: OriginDictionary,
-    buffer: FrameBuffer,
+    pub(super) log: Option<Log>,
+    pub(super) ledger: Ledger,
+    pub(super) origins: OriginDictionary,
+    pub(super) buffer: FrameBuffer,
     durability: Durability,
-    durable_lseq: u64,
+    pub(super) durable_lseq: u64,
 }
 
 impl Committed {
@@ -171,26 +171,36 @@ impl Committer {
         for request in requests {
             plan.tickets.extend(request.ticket());
             plan.tokens.extend(request.token());
-            match request {
+            if plan.failure.is_some() {
+                continue;
+            }
+            let planned = match request {
                 Request::Write { ticket, operation } => {
                     plan.group
-                        .write_one(ticket, operation, map, &mut self.ledger, wall, common);
+                        .write_one(ticket, operation, map, &mut self.ledger, wall, common)
                 }
                 Request::Batch { ticket, operations } => {
                     plan.group
-                        .write_all(ticket, operations, map, &mut self.ledger, wall, common);
+                        .write_all(ticket, operations, map, &mut self.ledger, wall, common)
                 }
                 Request::Received(received) if !plan.group.follows(&received, &self.ledger) => {
                     plan.refused.push(received.token);
+                    Ok(())
                 }
                 Request::Received(received) => {
                     plan.must_sync = true;
                     plan.acknowledge
                         .push((received.token, received.peer, received.position));
-                    plan.group.receive(received, map, &mut self.ledger);
+                    plan.group.receive(received, map, &mut self.ledger)
                 }
-                Request::Peer { peer, record } => plan.peers.push((peer, record)),
-                Request::Pruned { lseq } => plan.pruned = Some(lseq),
+                Request::Peer { peer, record } => {
+                    plan.peers.push((peer, record));
+                    Ok(())
+                }
+                Request::Pruned { lseq } => {
+                    plan.pruned = Some(lseq);
+                    Ok(())
+                }
                 Request::Flush { ticket } => {
                     plan.must_sync = true;
                     plan.group.receipts.push(Receipt {
@@ -199,16 +209,22 @@ impl Committer {
                         version: 0,
                         sequence: 0,
                     });
+                    Ok(())
                 }
-            }
+            };
+            plan.failure = planned.err();
         }
         plan
     }
 
     /// Writes a planned group. Returns once it is as durable as was promised; nothing is visible yet. The plan
     /// must be the last one that was made.
-    pub fn write(&mut self, plan: Plan) -> Result<Committed, Box<Refused>> {
-        if let Err(error) = self.write_frame(&plan) {
+    pub fn write(&mut self, mut plan: Plan) -> Result<Committed, Box<Refused>> {
+        let written = match plan.failure.take() {
+            Some(failure) => Err(failure),
+            None => self.write_frame(&plan),
+        };
+        if let Err(error) = written {
             self.restore(plan.before);
             let Plan {
                 tickets, tokens, ..
@@ -315,62 +331,6 @@ impl Committer {
         }
         Ok(())
     }
-
-    /// Makes everything durable that was accepted before.
-    pub fn sync(&mut self) -> Result<u64, StoreError> {
-        if let Some(log) = &mut self.log {
-            log.sync()?;
-        }
-        self.durable_lseq = self.ledger.last_lseq;
-        Ok(self.durable_lseq)
-    }
-
-    /// Marks in the log, when nothing else is under way, that all before is durable. Without it the last
-    /// group could not be told from a torn one.
-    pub fn watermark(&mut self) -> Result<(), StoreError> {
-        Ok(self.log.as_mut().map_or(Ok(()), Log::watermark)?)
-    }
-
-    /// Seals the log, see [`Log::seal`]; `None` without one too. No plan made before may be written after.
-    pub fn seal(
-        &mut self,
-        storage: &dyn Storage,
-        salt: u64,
-    ) -> Result<Option<SealedLog>, StoreError> {
-        let log = self.log.as_mut();
-        let sealed = log.map_or(Ok(None), |log| log.seal(storage, salt))?;
-        if sealed.is_some() {
-            // Each file numbers its origins anew.
-            self.origins = OriginDictionary::default();
-            self.durable_lseq = self.ledger.last_lseq;
-        }
-        Ok(sealed)
-    }
-
-    /// Appends records of the node itself and makes them durable, with all that came before.
-    pub fn write_records(&mut self, records: &[Record]) -> Result<(), StoreError> {
-        if let Some(log) = &mut self.log {
-            self.buffer.clear();
-            let body = self.buffer.body();
-            for record in records {
-                encode(body, &mut self.origins, record);
-            }
-            log.append(&mut self.buffer)?;
-            log.sync()?;
-        }
-        self.durable_lseq = self.ledger.last_lseq;
-        Ok(())
-    }
-
-    /// Ends the log cleanly: what was given out is on record, everything is durable, the file is trimmed.
-    pub fn close(mut self) -> Result<(), StoreError> {
-        let reserve = Record::Reserve {
-            sequence: self.ledger.last_sequence,
-            clock: self.ledger.clock.high_water(),
-        };
-        self.write_records(&[reserve])?;
-        Ok(self.log.map_or(Ok(()), Log::close)?)
-    }
 }
 
 /// The next piece of a committed group, to be installed under one lock: whole requests, about
@@ -379,7 +339,13 @@ pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Instal
     let mut changes = Vec::new();
     for planned in committed.planned.by_ref() {
         let is_joined = planned.joined;
-        changes.push(map.install_hashed(planned.entry, planned.hash, planned.lseq, planned.from));
+        changes.push(map.install_hashed(
+            planned.entry,
+            planned.hash,
+            planned.lseq,
+            planned.from,
+            planned.beneath,
+        ));
         if changes.len() >= INSTALLED_AT_ONCE && !is_joined {
             break;
         }

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::core::bytes::DecodeError;
 use crate::core::limits::{GROUP_BYTES_MAX, KEY_BYTES_MAX};
+use crate::wal::checkpoint::CheckpointError;
 use crate::wal::error::WalError;
 
 /// A failure of the store. Local state is as it was before the call unless the variant says otherwise.
@@ -55,6 +56,29 @@ pub enum StoreError {
         /// Why.
         reason: DecodeError,
     },
+    /// The checkpoint cannot be read or written; see there for where.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A row of the checkpoint is whole but makes no sense to this version.
+    #[error("failed to read a row of checkpoint {path}: {reason}")]
+    Row {
+        /// The checkpoint.
+        path: String,
+        /// Why.
+        reason: DecodeError,
+    },
+    /// A checkpoint lies beside a log that it was not made of.
+    #[error(
+        "failed to recover local store: checkpoint {path} belongs to another log; put back the one that \
+         belongs to it"
+    )]
+    OtherCheckpoint {
+        /// The checkpoint.
+        path: String,
+    },
+    /// The node was dropped before this was done.
+    #[error("the node was closed before the checkpoint was done")]
+    Stopped,
     /// The committer failed inside.
     #[error("the committer failed: {0}")]
     Panicked(String),

@@ -5,8 +5,9 @@
 use hashbrown::HashTable;
 
 use super::entry::{Entry, EntryFlags, Extra};
+use super::error::StoreError;
 use super::ledger::{FeedPosition, Ledger};
-use super::map::EntryMap;
+use super::map::{Beneath, EntryMap};
 use super::operation::{Operation, Receipt, Received, Ticket, WriteStatus};
 use crate::core::checksum::key_hash;
 use crate::core::clock::WallMs;
@@ -23,6 +24,8 @@ pub struct Planned {
     pub lseq: u64,
     /// The peer it came from; `None` if it is written here.
     pub from: Option<Origin>,
+    /// What the checkpoint holds of its key.
+    pub beneath: Beneath,
     /// Whether the next one belongs to the same request, and must not be seen without this one.
     pub joined: bool,
 }
@@ -49,7 +52,14 @@ impl Group {
             .and_then(|at| entry(*at))
     }
 
-    fn push(&mut self, entry: Entry, hash: u64, ledger: &mut Ledger, from: Option<Origin>) {
+    fn push(
+        &mut self,
+        entry: Entry,
+        hash: u64,
+        beneath: Beneath,
+        ledger: &mut Ledger,
+        from: Option<Origin>,
+    ) {
         ledger.last_lseq += 1;
         let at = self.planned.len();
         let planned = &self.planned;
@@ -71,8 +81,36 @@ impl Group {
             hash,
             lseq: ledger.last_lseq,
             from,
+            beneath,
             joined: false,
         });
+    }
+
+    /// What the checkpoint holds of a key that neither this group nor anything since has changed.
+    fn beneath(&self, key: &[u8], hash: u64, map: &EntryMap) -> Result<Beneath, StoreError> {
+        let Some(base) = map.base() else {
+            return Ok(Beneath::Nothing);
+        };
+        if self.newest_of(key, hash).is_some() || map.changed_entry(key, hash).is_some() {
+            return Ok(Beneath::Nothing);
+        }
+        let found = base.entry(key)?;
+        Ok(found.map_or(Beneath::Nothing, |row| Beneath::Row(Box::new(row))))
+    }
+
+    /// The newest entry of a key.
+    fn current<'a>(
+        &'a self,
+        key: &[u8],
+        hash: u64,
+        map: &'a EntryMap,
+        beneath: &'a Beneath,
+    ) -> Option<&'a Entry> {
+        if let Beneath::Row(row) = beneath {
+            return Some(&row.entry);
+        }
+        self.newest_of(key, hash)
+            .or_else(|| map.changed_entry(key, hash))
     }
 
     /// Plans a write of this node. Returns its receipt, `ticket` 0.
@@ -83,21 +121,19 @@ impl Group {
         ledger: &mut Ledger,
         wall: WallMs,
         common: EntryFlags,
-    ) -> Receipt {
+    ) -> Result<Receipt, StoreError> {
         let hash = key_hash(operation.key());
-        let current = match self.newest_of(operation.key(), hash) {
-            Some(entry) => Some(entry),
-            None => map.entry_hashed(operation.key(), hash),
-        };
+        let beneath = self.beneath(operation.key(), hash, map)?;
+        let current = self.current(operation.key(), hash, map, &beneath);
         let live = current.filter(|entry| !entry.is_tombstone());
         let version = current.map_or(0, |entry| entry.version);
         if operation.is_removal() && live.is_none() {
-            return Receipt {
+            return Ok(Receipt {
                 ticket: 0,
                 status: WriteStatus::Created,
                 version,
                 sequence: 0,
-            };
+            });
         }
         let status = match live {
             None => WriteStatus::Created,
@@ -130,17 +166,20 @@ impl Group {
             version,
             extra,
         ) {
-            self.push(entry, hash, ledger, None);
+            self.push(entry, hash, beneath, ledger, None);
         }
-        Receipt {
+        Ok(Receipt {
             ticket: 0,
             status,
             version,
             sequence: dot.sequence,
-        }
+        })
     }
 
     /// Plans one or more writes of this node that are seen together or not at all.
+    ///
+    /// # Errors
+    /// As for [`Self::receive`].
     pub fn write_all(
         &mut self,
         ticket: Ticket,
@@ -149,12 +188,12 @@ impl Group {
         ledger: &mut Ledger,
         wall: WallMs,
         common: EntryFlags,
-    ) {
+    ) -> Result<(), StoreError> {
         let begin = self.planned.len();
         let count = operations.len() as u64;
         let mut first = None;
         for operation in operations {
-            let receipt = self.write(operation, map, ledger, wall, common);
+            let receipt = self.write(operation, map, ledger, wall, common)?;
             first = first.or((receipt.sequence > 0).then_some(receipt.sequence));
         }
         self.join_from(begin);
@@ -165,9 +204,13 @@ impl Group {
             version: count,
             sequence,
         });
+        Ok(())
     }
 
     /// Plans one write of this node.
+    ///
+    /// # Errors
+    /// As for [`Self::receive`].
     pub fn write_one(
         &mut self,
         ticket: Ticket,
@@ -176,9 +219,10 @@ impl Group {
         ledger: &mut Ledger,
         wall: WallMs,
         common: EntryFlags,
-    ) {
-        let receipt = self.write(operation, map, ledger, wall, common);
+    ) -> Result<(), StoreError> {
+        let receipt = self.write(operation, map, ledger, wall, common)?;
         self.receipts.push(Receipt { ticket, ..receipt });
+        Ok(())
     }
 
     /// Whether something from a peer goes on where its feed is held, also by this group: what came before it
@@ -201,29 +245,37 @@ impl Group {
     }
 
     /// Plans what came from a peer: each entry that is greater than what is held, the rest is known already.
-    pub fn receive(&mut self, received: Received, map: &EntryMap, ledger: &mut Ledger) {
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be; the whole group is of no use then.
+    pub fn receive(
+        &mut self,
+        received: Received,
+        map: &EntryMap,
+        ledger: &mut Ledger,
+    ) -> Result<(), StoreError> {
         let begin = self.planned.len();
         for entry in received.entries {
             let hash = key_hash(entry.key());
-            let current = match self.newest_of(entry.key(), hash) {
-                Some(entry) => Some(entry),
-                None => map.entry_hashed(entry.key(), hash),
-            };
+            let beneath = self.beneath(entry.key(), hash, map)?;
+            let current = self.current(entry.key(), hash, map, &beneath);
+            let is_known = current.is_some_and(|current| entry.order(current).is_le());
             if entry.dot.origin == ledger.origin {
                 // What this node wrote and forgot (its disk went back in time) comes home: the sequence is taken,
                 // also when the write itself was overtaken.
                 ledger.last_sequence = ledger.last_sequence.max(entry.dot.sequence);
             }
-            if current.is_some_and(|current| entry.order(current).is_le()) {
+            if is_known {
                 continue;
             }
             if entry.dot.origin != ledger.origin {
                 ledger.last_applied_remote = ledger.last_applied_remote.max(entry.dot.sequence);
             }
-            self.push(entry, hash, ledger, Some(received.peer));
+            self.push(entry, hash, beneath, ledger, Some(received.peer));
         }
         self.join_from(begin);
         self.cursors.push((received.peer, received.position));
+        Ok(())
     }
 
     fn join_from(&mut self, begin: usize) {

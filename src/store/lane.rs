@@ -141,6 +141,18 @@ impl Lane {
         })
     }
 
+    /// How many members there are up to and with `lseq`.
+    pub(super) fn count_up_to(&self, lseq: u64) -> u64 {
+        let number = self.piece_of(lseq);
+        let (whole, rest) = self.pieces.split_at_checked(number).unwrap_or_default();
+        let members = |piece: &Piece| (piece.lseqs.len() - piece.gone) as u64;
+        let last = rest.first().map_or(0, |piece| {
+            let to = piece.lseqs.partition_point(|member| *member <= lseq);
+            piece.members(0, to).count() as u64
+        });
+        whole.iter().map(members).sum::<u64>() + last
+    }
+
     /// All members, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u32)> {
         self.between(0, u64::MAX)
@@ -184,8 +196,10 @@ mod tests {
                 prop_assert!(lane.between(after, to).eq(want.iter().copied()));
                 prop_assert!(lane.between(after, to).rev().eq(want.iter().rev().copied()));
             }
-            for (lseq, slot) in &model {
+            for (count, (lseq, slot)) in model.iter().enumerate() {
                 prop_assert_eq!(lane.get(*lseq), Some(*slot));
+                prop_assert_eq!(lane.count_up_to(*lseq), count as u64 + 1);
+                prop_assert_eq!(lane.count_up_to(*lseq - 1), count as u64);
             }
             let members: usize = lane.pieces.iter().map(|piece| piece.lseqs.len()).sum();
             prop_assert!(members <= 2 * model.len() + 1);

@@ -1,13 +1,19 @@
-//! The map from key to entry: found by hash, ordered by key bytes, and fed by local sequence.
+//! The map from key to entry: what changed since the checkpoint in memory, found by hash, ordered by key bytes,
+//! and fed by local sequence; everything else in the checkpoint under it.
 
-use std::ops::Bound;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use super::entry::{Entry, Namespace, Summary};
+use super::base::{Base, BaseEntry};
+use super::entry::{Entry, EntryFlags, Namespace, Summary};
+use super::error::StoreError;
 use super::key_index::KeyIndex;
 use super::lane::Lane;
 use super::slots::Slots;
+use super::totals::{Totals, is_row};
 use super::view::{ViewId, Views};
 use crate::core::checksum::key_hash;
 use crate::core::identity::{Dot, Origin};
@@ -28,15 +34,23 @@ pub struct Held {
     pub via: Via,
 }
 
+/// What the checkpoint holds of a key that is about to be installed.
+#[derive(Debug, Clone, Default)]
+pub enum Beneath {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// This row.
+    Row(Box<BaseEntry>),
+    /// It was not looked up; see [`EntryMap::resolve_some`].
+    Unknown,
+}
+
 /// What an install changed in the feed, for those who count along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Installed {
-    /// The replaced entry's local sequence, if there was one.
+    /// The replaced entry's local sequence, if there was one and it is known.
     pub replaced: Option<u64>,
-    /// The replaced entry's local sequence, if it was tracked for delivery.
-    pub untracked: Option<u64>,
-    /// The new entry's local sequence, if it is tracked for delivery.
-    pub tracked: Option<u64>,
     /// The new entry's write.
     pub dot: Dot,
     /// The peer it came from; `None` if it was written here.
@@ -47,20 +61,26 @@ pub struct Installed {
 #[derive(Debug, Default)]
 pub struct EntryMap {
     /// Who "own" is: the author whose entries form the lane of own writes.
-    author: Origin,
-    slots: Slots,
+    pub(super) author: Origin,
+    pub(super) slots: Slots,
     /// Slots by key. The short hash beside each spares a look at most entries that are not meant, and lets
     /// the table grow without looking at any.
     by_hash: HashTable<(u32, u32)>,
-    by_key: KeyIndex,
-    own: Lane,
-    relay: Lane,
-    live: usize,
-    live_bytes: u64,
-    summary: Summary,
-    views: Views,
+    pub(super) by_key: KeyIndex,
+    pub(super) own: Lane,
+    pub(super) relay: Lane,
+    pub(super) local: Lane,
+    pub(super) totals: Totals,
+    pub(super) views: Views,
     /// The peers that entries came from; a [`Via`] is the place in here, plus one.
-    sources: Vec<Origin>,
+    pub(super) sources: Vec<Origin>,
+    pub(super) base: Option<Arc<Base>>,
+    /// Local sequences of the outbox's rows in the checkpoint that were replaced since.
+    pub(super) shadowed: BTreeSet<u64>,
+    /// Slots of which it is not known yet what they replaced in the checkpoint.
+    pub(super) unresolved: Vec<u32>,
+    /// The totals count only once what those replaced.
+    pub(super) totals_known: bool,
 }
 
 impl EntryMap {
@@ -72,19 +92,38 @@ impl EntryMap {
         }
     }
 
+    /// A map in which nothing has changed since a checkpoint.
+    pub fn over(base: Arc<Base>) -> Self {
+        Self {
+            author: base.author(),
+            totals: base.totals(),
+            sources: base.sources().to_vec(),
+            base: Some(base),
+            ..Self::default()
+        }
+    }
+
     /// The author whose entries are this node's own.
     pub fn author(&self) -> Origin {
         self.author
     }
 
+    /// The checkpoint under the map.
+    pub fn base(&self) -> Option<&Arc<Base>> {
+        self.base.as_ref()
+    }
+
     /// The node writes as `author` from now on: what the old author wrote is relayed like anybody's.
     pub fn set_author(&mut self, author: Origin) {
+        if author == self.author {
+            return;
+        }
         self.author = author;
         let mut all: Vec<(u64, u32)> = self.own.iter().chain(self.relay.iter()).collect();
         all.sort_unstable();
         let (mut own, mut relay) = (Lane::default(), Lane::default());
         for (lseq, slot) in all {
-            let is_own = |held: &Held| held.entry.dot.origin == author;
+            let is_own = |held: &Held| is_row(&held.entry, author);
             let lane = if self.held(slot).is_some_and(is_own) {
                 &mut own
             } else {
@@ -94,6 +133,9 @@ impl EntryMap {
         }
         self.own = own;
         self.relay = relay;
+        // An author that is new has written nothing that a checkpoint could hold.
+        self.totals.own = self.own.iter().count() as u64;
+        self.shadowed.clear();
     }
 
     /// The short name of a peer that entries come from.
@@ -110,7 +152,18 @@ impl EntryMap {
         Via::try_from(place + 1).ok()
     }
 
-    fn held(&self, slot: u32) -> Option<&Held> {
+    /// All peers that entries came from.
+    pub(super) fn sources(&self) -> &[Origin] {
+        &self.sources
+    }
+
+    /// The peer of a short name.
+    pub fn source_of(&self, via: Via) -> Option<Origin> {
+        let place = usize::try_from(via).ok()?.checked_sub(1)?;
+        self.sources.get(place).copied()
+    }
+
+    pub(super) fn held(&self, slot: u32) -> Option<&Held> {
         self.slots.get(slot)
     }
 
@@ -125,150 +178,128 @@ impl EntryMap {
         self.by_hash.find(spread(short), same).map(|found| found.1)
     }
 
-    /// The entry of a stored key, tombstones included.
-    pub fn entry(&self, key: &[u8]) -> Option<&Entry> {
-        self.entry_hashed(key, key_hash(key))
+    /// Whether a key has changed since the checkpoint.
+    pub(super) fn has_changed(&self, key: &[u8]) -> bool {
+        !self.by_hash.is_empty() && self.slot_of(key, key_hash(key)).is_some()
     }
 
-    /// As [`Self::entry`], for who has the key's hash already.
-    pub fn entry_hashed(&self, key: &[u8], hash: u64) -> Option<&Entry> {
+    /// The entry of a key that has changed since the checkpoint, by the key's hash.
+    pub fn changed_entry(&self, key: &[u8], hash: u64) -> Option<&Entry> {
+        if self.by_hash.is_empty() {
+            return None;
+        }
         self.held(self.slot_of(key, hash)?).map(|held| &held.entry)
+    }
+
+    /// The entry of a stored key, tombstones included.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    pub fn entry(&self, key: &[u8]) -> Result<Option<Cow<'_, Entry>>, StoreError> {
+        if let Some(entry) = self.changed_entry(key, key_hash(key)) {
+            return Ok(Some(Cow::Borrowed(entry)));
+        }
+        let Some(base) = &self.base else {
+            return Ok(None);
+        };
+        Ok(base.entry(key)?.map(|found| Cow::Owned(found.entry)))
+    }
+
+    /// Reads the value of a key that has changed since the checkpoint; `None` if it has not.
+    pub fn read_changed<R>(
+        &self,
+        key: &[u8],
+        read: impl FnOnce(Option<&[u8]>, bool) -> R,
+    ) -> Option<R> {
+        let entry = self.changed_entry(key, key_hash(key))?;
+        let ascii = entry.flags.contains(EntryFlags::ASCII);
+        Some(read(entry.value(), ascii))
     }
 
     /// How many keys of users have a value.
     pub fn len(&self) -> usize {
-        self.live
+        usize::try_from(self.totals.live).unwrap_or(usize::MAX)
     }
 
     /// Whether no key of a user has a value.
     pub fn is_empty(&self) -> bool {
-        self.live == 0
+        self.totals.live == 0
     }
 
-    /// Bytes of keys and values of all live entries.
-    pub fn live_bytes(&self) -> u64 {
-        self.live_bytes
+    /// What is counted over all entries. Right once all is resolved, see [`Self::unresolved`].
+    pub fn totals(&self) -> Totals {
+        self.totals
     }
 
     /// Count and fingerprint of all replicated entries.
     pub fn summary(&self) -> Summary {
-        self.summary
+        self.totals.summary
     }
 
-    fn count_in(&mut self, entry: &Entry) {
-        if Namespace::of(entry.key()).is_some_and(Namespace::is_replicated) {
-            self.summary.add(entry);
-        }
-        if let Some(value) = entry.value() {
-            self.live_bytes += (entry.key().len() + value.len()) as u64;
-            self.live += usize::from(is_user(entry));
-        }
-    }
-
-    fn count_out(&mut self, entry: &Entry) {
-        if Namespace::of(entry.key()).is_some_and(Namespace::is_replicated) {
-            self.summary.remove(entry);
-        }
-        if let Some(value) = entry.value() {
-            self.live_bytes -= (entry.key().len() + value.len()) as u64;
-            self.live -= usize::from(is_user(entry));
-        }
-    }
-
-    fn lane_of(&mut self, entry: &Entry) -> Option<&mut Lane> {
+    fn lane_of(&mut self, entry: &Entry) -> &mut Lane {
         if Namespace::of(entry.key()).is_none_or(|namespace| !namespace.is_replicated()) {
-            None
-        } else if entry.dot.origin == self.author {
-            Some(&mut self.own)
+            &mut self.local
+        } else if is_row(entry, self.author) {
+            &mut self.own
         } else {
-            Some(&mut self.relay)
+            &mut self.relay
         }
-    }
-
-    /// The local sequence by which an entry counts in the outbox: own writes to keys of users.
-    fn tracked(&self, entry: &Entry, lseq: u64) -> Option<u64> {
-        (entry.dot.origin == self.author && is_user(entry)).then_some(lseq)
     }
 
     /// Puts `entry` in the place of whatever the key held. The caller has made sure that it is the greater
     /// one, and that `lseq` is the highest ever given.
     pub fn install(&mut self, entry: Entry, lseq: u64, from: Option<Origin>) -> Installed {
         let hash = key_hash(entry.key());
-        self.install_hashed(entry, hash, lseq, from)
+        let beneath = if self.base.is_some() {
+            Beneath::Unknown
+        } else {
+            Beneath::Nothing
+        };
+        self.install_hashed(entry, hash, lseq, from, beneath)
     }
 
-    /// As [`Self::install`], for who has the key's hash already.
+    /// As [`Self::install`], for who has the key's hash already, and knows what the checkpoint holds.
     pub fn install_hashed(
         &mut self,
         entry: Entry,
         hash: u64,
         lseq: u64,
         from: Option<Origin>,
+        beneath: Beneath,
     ) -> Installed {
         let via = from.map_or(0, |peer| self.via(peer));
-        let tracked = self.tracked(&entry, lseq);
         let mut installed = Installed {
             replaced: None,
-            untracked: None,
-            tracked,
             dot: entry.dot,
             from,
         };
-        self.count_in(&entry);
+        self.totals.add(&entry, self.author);
         let found = self.slot_of(entry.key(), hash);
         let slot = found.unwrap_or_else(|| self.slots.next());
-        if let Some(lane) = self.lane_of(&entry) {
-            lane.push(lseq, slot);
-        }
+        self.lane_of(&entry).push(lseq, slot);
         if let Some(place) = found.and_then(|slot| self.slots.get_mut(slot)) {
             let replaced = std::mem::replace(place, Held { entry, lseq, via });
-            self.count_out(&replaced.entry);
-            if let Some(lane) = self.lane_of(&replaced.entry) {
-                lane.remove(replaced.lseq);
-            }
+            self.totals.remove(&replaced.entry, self.author);
+            self.lane_of(&replaced.entry).remove(replaced.lseq);
             installed.replaced = Some(replaced.lseq);
-            installed.untracked = self.tracked(&replaced.entry, replaced.lseq);
-            self.views.keep_replaced(replaced.entry);
+            self.views.keep_replaced(replaced);
             return installed;
         }
-        self.views.keep_absent(entry.key());
+        match beneath {
+            Beneath::Nothing => self.views.keep_absent(entry.key()),
+            Beneath::Unknown => self.unresolved.push(slot),
+            Beneath::Row(row) => {
+                installed.replaced = Some(row.lseq);
+                self.shadow(&row);
+                self.views.keep_row(*row);
+            }
+        }
         self.by_key.insert(slot);
         self.slots.push(Held { entry, lseq, via });
         let short = short_hash(hash);
         self.by_hash
             .insert_unique(spread(short), (short, slot), |found| spread(found.0));
         installed
-    }
-
-    /// The entries of a lane behind `after`, in feed order.
-    pub fn own_after(&self, after: u64) -> impl Iterator<Item = &Held> {
-        self.lane_after(&self.own, after)
-    }
-
-    /// The entries received from others behind `after`, in feed order.
-    pub fn relay_after(&self, after: u64) -> impl Iterator<Item = &Held> {
-        self.lane_after(&self.relay, after)
-    }
-
-    fn lane_after<'a>(&'a self, lane: &'a Lane, after: u64) -> impl Iterator<Item = &'a Held> {
-        lane.between(after, u64::MAX)
-            .filter_map(|(_, slot)| self.held(slot))
-    }
-
-    /// The entry at a local sequence, if it was not replaced since.
-    pub fn at(&self, lseq: u64) -> Option<&Held> {
-        self.own
-            .get(lseq)
-            .or_else(|| self.relay.get(lseq))
-            .and_then(|slot| self.held(slot))
-    }
-
-    /// The local sequences in `(after, to]` that count in the outbox.
-    pub fn tracked_between(&self, after: u64, to: u64) -> impl DoubleEndedIterator<Item = u64> {
-        self.own
-            .between(after, to)
-            .filter(|(_, slot)| self.held(*slot).is_some_and(|held| is_user(&held.entry)))
-            .map(|(lseq, _)| lseq)
     }
 
     /// How many keys are not in order yet; see [`Self::settle_some`].
@@ -279,14 +310,6 @@ impl EntryMap {
     /// Puts some of the new keys in order, so that a scan need not.
     pub fn settle_some(&mut self) {
         self.by_key.settle_some(&self.slots);
-    }
-
-    /// Entries with keys in `[from, …)`, in key order, tombstones included.
-    pub fn range_from(&self, from: Bound<&[u8]>) -> impl Iterator<Item = &Entry> {
-        self.by_key
-            .range_from(from, &self.slots)
-            .filter_map(|slot| self.held(slot))
-            .map(|held| &held.entry)
     }
 
     /// Begins a view of the map as it is now; see [`Views`].
@@ -305,35 +328,16 @@ impl EntryMap {
     }
 
     /// Count and fingerprint, added up anew.
-    pub fn recount(&self) -> Summary {
-        let mut summary = Summary::default();
-        for held in self.slots.iter() {
-            if Namespace::of(held.entry.key()).is_some_and(Namespace::is_replicated) {
-                summary.add(&held.entry);
-            }
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read.
+    pub fn recount(&self) -> Result<Totals, StoreError> {
+        let mut totals = Totals::default();
+        for entry in self.range_from(std::ops::Bound::Unbounded) {
+            totals.add(&*entry?, self.author);
         }
-        summary
+        Ok(totals)
     }
-
-    /// The greatest sequence that `origin` has in any entry here.
-    pub fn greatest_sequence_of(&self, origin: Origin) -> u64 {
-        let of = |dot: &Dot| {
-            if dot.origin == origin {
-                dot.sequence
-            } else {
-                0
-            }
-        };
-        self.slots
-            .iter()
-            .map(|held| of(&held.entry.dot))
-            .max()
-            .unwrap_or(0)
-    }
-}
-
-fn is_user(entry: &Entry) -> bool {
-    entry.key().first() == Some(&(Namespace::User as u8))
 }
 
 #[allow(

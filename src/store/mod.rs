@@ -1,8 +1,13 @@
 //! The current local state: entries, their order, and how they become durable. Never the network.
 
+pub mod base;
+mod beneath;
+pub mod checkpoint;
+mod closing;
 pub mod commit;
 pub mod entry;
 pub mod error;
+pub mod feed;
 pub mod group;
 mod key_index;
 mod lane;
@@ -10,12 +15,15 @@ pub mod ledger;
 mod lost_origins;
 pub mod map;
 pub mod operation;
+pub mod order;
 mod ordered_key;
 pub mod origin_dictionary;
 pub mod record;
 pub mod recovery;
+mod row;
 pub mod salvage;
 mod slots;
+pub mod totals;
 pub mod verify;
 pub mod view;
 

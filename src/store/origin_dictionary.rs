@@ -47,6 +47,15 @@ impl OriginDictionary {
         self.has_stand_ins
     }
 
+    /// The same numbers for another file: tells all origins there.
+    pub(super) fn told_again(&self, body: &mut Vec<u8>) -> Self {
+        let mut told = Self::default();
+        for origin in &self.origins {
+            told.number(*origin, body);
+        }
+        told
+    }
+
     pub(super) fn learn(&mut self, origin: Origin) -> u64 {
         let number = self.origins.len() as u64;
         self.origins.push(origin);

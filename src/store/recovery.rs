@@ -1,5 +1,9 @@
 //! From a log to the state it tells, and from that state to a node that may write again.
 
+use std::sync::Arc;
+
+use super::base::Base;
+use super::checkpoint::{CHECKPOINT_SUFFIX, Notes};
 use super::commit::{Committer, Durability};
 use super::error::StoreError;
 use super::ledger::Ledger;
@@ -7,6 +11,7 @@ use super::map::EntryMap;
 use super::record::{OriginDictionary, Record, decode};
 use crate::core::bytes::DecodeError;
 use crate::core::identity::{Incarnation, Origin};
+use crate::wal::checkpoint::{Checkpoint, CheckpointError};
 use crate::wal::error::WalError;
 use crate::wal::lease;
 use crate::wal::log::Log;
@@ -14,9 +19,6 @@ use crate::wal::recovery::Recovery;
 use crate::wal::scan::RecoveredFrame;
 use crate::wal::sealed::SealedFiles;
 use crate::wal::storage::Storage;
-
-/// What a checkpoint's name ends in. This version writes none, and must not mistake its data for nothing.
-const CHECKPOINT_SUFFIX: &str = ".checkpoint";
 
 /// Random bytes that an open may need; drawn by the driver.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +74,29 @@ impl Replay {
             self.first_in_file = first_in_file;
             self.origins = OriginDictionary::default();
         }
+    }
+
+    /// The state that a checkpoint tells.
+    fn over(file: Checkpoint, notes: &Notes) -> Result<Self, StoreError> {
+        let mut replay = Self::default();
+        let mut origins = OriginDictionary::default();
+        let mut sources = Vec::new();
+        decode(&file.meta()?, &mut origins, |record| match record {
+            Record::Source { peer } => sources.extend(peer),
+            record => replay.record(record, None),
+        })
+        .map_err(|reason| StoreError::Row {
+            path: file.file().to_owned(),
+            reason,
+        })?;
+        let ledger = &mut replay.ledger;
+        ledger.last_lseq = notes.last_lseq;
+        ledger.last_sequence = notes.last_sequence;
+        ledger.last_applied_remote = notes.last_applied_remote;
+        ledger.reserved_sequence = notes.reserved_sequence;
+        let base = Base::new(file, origins, ledger.origin, sources, notes.totals);
+        replay.map = EntryMap::over(base);
+        Ok(replay)
     }
 
     fn frame(&mut self, frame: &RecoveredFrame<'_>) -> Result<(), DecodeError> {
@@ -157,7 +182,55 @@ pub fn companion_of(storage: &dyn Storage, name: &str) -> Result<Option<String>,
     Ok(found.or(sealed).map(|file| storage.shown(&file)))
 }
 
-/// Opens the store whose log is `name` in `storage`, for a node labelled `node_id`.
+fn open_checkpoint(
+    storage: &dyn Storage,
+    name: &str,
+    cache_bytes: usize,
+) -> Result<Option<(Checkpoint, Notes)>, StoreError> {
+    let file = format!("{name}{CHECKPOINT_SUFFIX}");
+    let Some(checkpoint) = Checkpoint::open(storage, &file, cache_bytes)? else {
+        return Ok(None);
+    };
+    match Notes::of(&checkpoint) {
+        Some(notes) => Ok(Some((checkpoint, notes))),
+        None => Err(StoreError::Row {
+            path: checkpoint.file().to_owned(),
+            reason: DecodeError::Malformed("the numbers of a checkpoint"),
+        }),
+    }
+}
+
+/// Verifies a new checkpoint, puts it where an open looks for it, and opens it.
+///
+/// # Errors
+/// If it does not read back, or the system refuses; the one before is still in place then.
+pub fn put_in_place(
+    storage: &dyn Storage,
+    passing: &str,
+    name: &str,
+    cache_bytes: usize,
+) -> Result<Arc<Base>, StoreError> {
+    let written = Checkpoint::open(storage, passing, 0)?;
+    if let Some(written) = written {
+        // Not to be ended, so the answer is that it was read to its end.
+        let _ = written.verify(&mut |_| std::ops::ControlFlow::Continue(()))?;
+    }
+    let file = format!("{name}{CHECKPOINT_SUFFIX}");
+    let failed = |error: std::io::Error| CheckpointError::Write {
+        file: storage.shown(&file),
+        cause: error.into(),
+    };
+    storage.rename(passing, &file).map_err(failed)?;
+    storage.sync_directory().map_err(failed)?;
+    let opened = open_checkpoint(storage, name, cache_bytes)?;
+    let (file, notes) = opened.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
+    let replay = Replay::over(file, &notes)?;
+    let missing = || failed(std::io::ErrorKind::NotFound.into());
+    Ok(replay.map.base().cloned().ok_or_else(missing)?)
+}
+
+/// Opens the store whose log is `name` in `storage`, for a node labelled `node_id`; up to `cache_bytes` of its
+/// checkpoint are kept in memory.
 ///
 /// # Errors
 /// When the log is damaged, foreign, newer, or fails; the error says where, and nothing was changed that
@@ -167,11 +240,18 @@ pub fn open(
     name: &str,
     node_id: &str,
     durability: Durability,
+    cache_bytes: usize,
     seeds: &Seeds,
 ) -> Result<Opened, StoreError> {
-    let mut replay = Replay::default();
-    // This version reads no checkpoint, so none covers anything.
-    let covers_frame = 0;
+    let checkpoint = open_checkpoint(storage, name, cache_bytes)?;
+    let covers_frame = checkpoint
+        .as_ref()
+        .map_or(0, |(file, _)| file.covers_frame());
+    let made_of = checkpoint.as_ref().map(|(_, notes)| notes.file_id);
+    let mut replay = match checkpoint {
+        Some((file, notes)) => Replay::over(file, &notes)?,
+        None => Replay::default(),
+    };
     let (log, recovery) = Log::open(
         storage,
         name,
@@ -186,6 +266,13 @@ pub fn open(
             })
         },
     )?;
+    if let Some(base) = replay.map.base()
+        && made_of != Some(log.header().file_id)
+    {
+        let path = base.file().file().to_owned();
+        return Err(StoreError::OtherCheckpoint { path });
+    }
+    replay.map.sort_unresolved();
     // Also if no group is in it yet.
     replay.enter_file(log.header().first_frame);
     let Replay {

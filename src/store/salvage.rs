@@ -199,7 +199,7 @@ pub fn write(
     seeds: &Seeds,
 ) -> Result<(), StoreError> {
     let node_id = saved.node_id.as_deref().unwrap_or(UNKNOWN_NODE);
-    let written = open(storage, name, node_id, Durability::Synced, seeds)
+    let written = open(storage, name, node_id, Durability::Synced, 0, seeds)
         .and_then(|opened| write_entries(opened.committer, saved.entries));
     if written.is_err() {
         for suffix in ["", LEASE_SUFFIX] {

@@ -41,8 +41,4 @@ impl Slots {
             self.pieces.push(piece);
         }
     }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Held> {
-        self.pieces.iter().flatten()
-    }
 }

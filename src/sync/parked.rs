@@ -9,6 +9,7 @@ use crate::core::identity::Origin;
 use crate::store::ledger::Parked;
 use crate::store::map::{EntryMap, Held};
 use crate::store::record::PARKED_MAX;
+use crate::store::totals::is_row;
 
 impl Replica {
     /// A peer refused an entry. Of more than are remembered the oldest are forgotten: they count as refused
@@ -21,7 +22,7 @@ impl Replica {
         map: &EntryMap,
         now: MonotonicMs,
     ) {
-        if map.at(lseq).is_none() {
+        if matches!(map.at(lseq), Ok(None)) {
             // Replaced meanwhile.
             return;
         }
@@ -36,8 +37,15 @@ impl Replica {
         }
         let surplus = parked.len().saturating_sub(PARKED_MAX);
         parked.drain(..surplus);
-        self.outbox.park(lseq, map);
+        self.park_row(lseq, map);
         self.unremembered.entry(origin).or_insert(now);
+    }
+
+    /// Counts an entry as refused, if it counts at all.
+    pub(super) fn park_row(&mut self, lseq: u64, map: &EntryMap) {
+        if map.is_own_row(lseq).unwrap_or(false) {
+            self.outbox.park(lseq);
+        }
     }
 
     /// What a peer has refused.
@@ -83,7 +91,8 @@ impl Replica {
         for entry in self.parked_by(link.origin) {
             let fits = |held: &Held| held.entry.value_length() as u64 <= link.value_bytes_max;
             let is_new = !link.sending.again.contains(&entry.lseq);
-            if is_new && map.at(entry.lseq).is_some_and(fits) {
+            let held = map.at(entry.lseq).ok().flatten();
+            if is_new && held.is_some_and(|held| fits(&held)) {
                 link.sending.again.push(entry.lseq);
                 self.outbox.unpark(entry.lseq);
             }
@@ -92,7 +101,7 @@ impl Replica {
 
     /// The lane of an entry of this node's feed.
     pub(super) fn lane_of(&self, held: &Held) -> Lane {
-        if held.entry.dot.origin == self.origin {
+        if is_row(&held.entry, self.origin) {
             Lane::Own
         } else {
             Lane::Relay

@@ -19,8 +19,7 @@ impl Replica {
     /// Where this node's feed ends for a link, and whether nothing is held back from it.
     fn end_of(&self, link: &Link, map: &EntryMap) -> End {
         let sent = link.sending.sent;
-        let behind = map.own_after(sent.own).next().is_some()
-            || map.relay_after(sent.relay).next().is_some();
+        let behind = map.has_own_after(sent.own) || map.has_relay_after(sent.relay);
         let parked = self
             .peers
             .get(&link.origin)

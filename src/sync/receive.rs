@@ -291,7 +291,7 @@ impl Replica {
 
     fn refusal(&mut self, id: LinkId, link: &mut Link, nack: Nack, now: Now, map: &EntryMap) {
         if nack.retryable && link.sending.attempts >= self.options.max_retries {
-            self.give_up(id, link, map);
+            self.give_up(id, link);
         } else if nack.retryable {
             self.retry(link, now, map);
         } else {

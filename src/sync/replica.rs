@@ -37,6 +37,8 @@ pub enum Farewell {
     Breach(&'static str),
     /// The peer acknowledges nothing.
     Unanswered,
+    /// What it should be sent cannot be read here.
+    Unreadable,
 }
 
 /// One node's side of replication.
@@ -86,12 +88,16 @@ impl Replica {
             if !ledger.is_reached(&record.acknowledged) {
                 record.acknowledged = FeedPosition::default();
             }
-            record.parked.retain(|entry| map.at(entry.lseq).is_some());
+            // What cannot be looked up now is looked up when it is offered again.
+            record
+                .parked
+                .retain(|entry| map.at(entry.lseq).map_or(true, |held| held.is_some()));
             record.parked.sort_unstable_by_key(|entry| entry.lseq);
         }
         let parked: Vec<u64> = peers
             .values()
             .flat_map(|peer| peer.parked.iter().map(|entry| entry.lseq))
+            .filter(|lseq| map.is_own_row(*lseq).unwrap_or(false))
             .collect();
         let mut replica = Self {
             options,
@@ -124,7 +130,7 @@ impl Replica {
             sent: acknowledged,
             failed: 0,
         };
-        replica.outbox = Outbox::new(marks, parked, map);
+        replica.outbox = Outbox::new(marks, parked);
         replica
     }
 
@@ -196,7 +202,7 @@ impl Replica {
         }
         // A peer that returns gets what was given up, without anybody asking, and what it takes by now.
         let marks = self.outbox.marks();
-        self.outbox.set_marks(Marks { failed: 0, ..marks }, map);
+        self.outbox.set_marks(Marks { failed: 0, ..marks });
         let mut link = link;
         self.offer_again(&mut link, map);
         let ack = Ack {
@@ -213,9 +219,9 @@ impl Replica {
             self.remember(link.origin);
             // What was offered again and not shown to be there has failed as before.
             for entry in self.parked_by(link.origin) {
-                self.outbox.park(entry.lseq, map);
+                self.park_row(entry.lseq, map);
             }
-            self.move_marks(map);
+            self.move_marks();
         }
     }
 
@@ -229,8 +235,8 @@ impl Replica {
     ) {
         let mut received = false;
         for change in changes {
-            self.outbox.installed(change);
             if let Some(replaced) = change.replaced {
+                self.outbox.forget(replaced);
                 self.forget_parked(replaced);
             }
             match change.from {
@@ -299,7 +305,7 @@ impl Replica {
     }
 
     /// Takes the marks of the outbox to where links and records say they are.
-    pub(super) fn move_marks(&mut self, map: &EntryMap) {
+    pub(super) fn move_marks(&mut self) {
         let acknowledged = self.acknowledged_by_policy();
         let sent = self
             .links
@@ -315,7 +321,7 @@ impl Replica {
             ..marks
         };
         if moved != marks {
-            self.outbox.set_marks(moved, map);
+            self.outbox.set_marks(moved);
         }
     }
 

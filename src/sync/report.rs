@@ -7,6 +7,7 @@ use super::outbox::{Marks, OutboxCounts};
 use super::replica::{Output, Replica};
 use crate::core::clock::Now;
 use crate::core::identity::Origin;
+use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 use crate::store::operation::Request;
 
@@ -59,18 +60,23 @@ pub struct SyncReport {
 
 impl Replica {
     /// One tick: retry what is overdue, prune if asked, release the next own writes, and send.
-    pub fn tick(&mut self, prune: bool, now: Now, map: &EntryMap) -> TickReport {
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be.
+    pub fn tick(
+        &mut self,
+        prune: bool,
+        now: Now,
+        map: &EntryMap,
+    ) -> Result<TickReport, StoreError> {
         self.expire(now, map);
         let retried = std::mem::take(&mut self.retried);
-        let pruned = if prune { self.prune(map) } else { 0 };
-        let queued = self.outbox.counts().queued;
+        let pruned = if prune { self.prune(map)? } else { 0 };
+        let queued = self.outbox.counts(map)?.queued;
         let batch = queued.min(self.options.batch_size as u64);
         if !self.links.is_empty() {
             let behind = self.released.max(self.outbox.marks().sent);
-            let last = map
-                .tracked_between(behind, self.last_lseq)
-                .take(self.options.batch_size)
-                .last();
+            let last = map.own_row_after(behind, self.options.batch_size)?;
             // A batch that reaches the end takes along what lies behind it and is nobody's row.
             let complete = queued <= self.options.batch_size as u64;
             self.released = if complete {
@@ -82,63 +88,60 @@ impl Replica {
         let sent_before = self.sent_entries;
         self.send_all(now, map);
         let sent = self.sent_entries - sent_before;
-        TickReport {
+        Ok(TickReport {
             retried,
             pruned,
             batch,
             sent,
             connected: self.links.len() as u64,
-        }
+        })
     }
 
     /// Takes acknowledged rows out of the outbox. Only the view changes, nobody's data.
-    fn prune(&mut self, map: &EntryMap) -> u64 {
+    fn prune(&mut self, map: &EntryMap) -> Result<u64, StoreError> {
         self.prune_to(self.outbox.marks().acknowledged, map)
     }
 
-    fn prune_to(&mut self, lseq: u64, map: &EntryMap) -> u64 {
-        let before = self.outbox.counts().acknowledged;
+    fn prune_to(&mut self, lseq: u64, map: &EntryMap) -> Result<u64, StoreError> {
+        let before = self.outbox.counts(map)?.acknowledged;
         let marks = self.outbox.marks();
         if lseq > marks.pruned {
-            self.outbox.set_marks(
-                Marks {
-                    pruned: lseq,
-                    ..marks
-                },
-                map,
-            );
+            self.outbox.set_marks(Marks {
+                pruned: lseq,
+                ..marks
+            });
             self.outputs
                 .push_back(Output::Commit(Request::Pruned { lseq }));
         }
-        before - self.outbox.counts().acknowledged
+        Ok(before - self.outbox.counts(map)?.acknowledged)
     }
 
     /// Keeps acknowledged rows within their bound when nobody prunes them.
-    pub(super) fn bound_rows(&mut self, map: &EntryMap) {
+    pub(super) fn bound_rows(&mut self, map: &EntryMap) -> Result<(), StoreError> {
         let surplus = self
             .outbox
-            .counts()
+            .counts(map)?
             .acknowledged
             .saturating_sub(ACKNOWLEDGED_ROWS_MAX);
         if surplus > ACKNOWLEDGED_ROWS_MAX / 8 {
             let marks = self.outbox.marks();
             let surplus = usize::try_from(surplus).unwrap_or(usize::MAX);
-            if let Some(lseq) = map
-                .tracked_between(marks.pruned, marks.acknowledged)
-                .take(surplus)
-                .last()
-            {
-                self.prune_to(lseq, map);
+            if let Some(lseq) = map.own_row_after(marks.pruned, surplus)? {
+                self.prune_to(lseq.min(marks.acknowledged), map)?;
             }
         }
+        Ok(())
     }
 
     /// What failed is queued again: given up peers are tried anew, refused entries are offered once more to the
     /// peers that are connected (others get them when they return). Returns how many rows had failed.
-    pub fn retry_failed(&mut self, now: Now, map: &EntryMap) -> u64 {
-        let failed = self.outbox.counts().failed;
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be.
+    pub fn retry_failed(&mut self, now: Now, map: &EntryMap) -> Result<u64, StoreError> {
+        let failed = self.outbox.counts(map)?.failed;
         let marks = self.outbox.marks();
-        self.outbox.set_marks(Marks { failed: 0, ..marks }, map);
+        self.outbox.set_marks(Marks { failed: 0, ..marks });
         let ids: Vec<LinkId> = self.links.keys().copied().collect();
         for id in ids {
             if let Some(mut link) = self.links.remove(&id) {
@@ -151,13 +154,16 @@ impl Replica {
             link.sending.paused_until = crate::core::clock::MonotonicMs(0);
         }
         self.send_all(now, map);
-        failed
+        Ok(failed)
     }
 
     /// The state of replication.
-    pub fn report(&self) -> SyncReport {
-        SyncReport {
-            counts: self.outbox.counts(),
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be.
+    pub fn report(&self, map: &EntryMap) -> Result<SyncReport, StoreError> {
+        Ok(SyncReport {
+            counts: self.outbox.counts(map)?,
             total_retries: self.total_retries,
             last_submitted: self.last_sequence,
             last_applied_remote: self.last_applied_remote,
@@ -166,7 +172,7 @@ impl Replica {
                 .values()
                 .map(|link| self.progress(link))
                 .collect(),
-        }
+        })
     }
 
     fn progress(&self, link: &Link) -> PeerProgress {

@@ -1,14 +1,16 @@
 //! Sending: what is durable here, in feed order, as far as a peer's credit goes (PROTOCOL rules 1, 5 and 8).
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use super::link::{LargeSend, Link, LinkId};
 use super::message::{Batch, Chunk, Feed, Have, Lane, Large, Positions, RefusalCode};
 use super::options::BATCH_COST;
-use super::replica::{Output, Replica};
+use super::replica::{Farewell, Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::{Entry, EntryFlags, Extra};
+use crate::store::error::StoreError;
 use crate::store::map::{EntryMap, Held};
 
 /// What an entry costs besides its key and value: about what it takes in memory while it waits.
@@ -58,7 +60,7 @@ impl Replica {
         for id in ids {
             self.send_to(id, gate, map);
         }
-        self.move_marks(map);
+        self.move_marks();
     }
 
     fn gate(&mut self, now: MonotonicMs) -> Gate {
@@ -133,7 +135,15 @@ impl Replica {
         let peer = map.via_of(link.origin);
         let (mut to, mut cost, mut entries, mut large) = (limit, 0, Vec::new(), None);
         let mut parked = Vec::new();
-        let mut choose = |held: &Held| {
+        let mut unreadable = None;
+        let mut choose = |held: Result<Cow<'_, Held>, StoreError>| {
+            let held = match held {
+                Ok(held) => held,
+                Err(error) => {
+                    unreadable = Some(error);
+                    return ControlFlow::Break(());
+                }
+            };
             if held.lseq > limit {
                 return ControlFlow::Break(());
             }
@@ -155,9 +165,13 @@ impl Replica {
                 return ControlFlow::Break(());
             }
             cost += entry_cost(&held.entry);
-            entries.push(held.entry.clone());
+            let lseq = held.lseq;
+            entries.push(match held {
+                Cow::Borrowed(held) => held.entry.clone(),
+                Cow::Owned(held) => held.entry,
+            });
             if cost >= BATCH_COST {
-                to = held.lseq;
+                to = lseq;
                 return ControlFlow::Break(());
             }
             ControlFlow::Continue(())
@@ -166,6 +180,11 @@ impl Replica {
             Lane::Own => map.own_after(from).try_for_each(&mut choose),
             Lane::Relay => map.relay_after(from).try_for_each(&mut choose),
         };
+        if let Some(error) = unreadable {
+            // Nothing was passed over: what comes behind it must not be taken for all there is.
+            self.unreadable(id, &error);
+            return ControlFlow::Break(());
+        }
         for lseq in parked {
             self.park(
                 link.origin,
@@ -201,6 +220,13 @@ impl Replica {
         ControlFlow::Continue(())
     }
 
+    /// What a peer should get cannot be read: the connection ends, and is tried again later.
+    fn unreadable(&mut self, id: LinkId, error: &StoreError) {
+        tracing::error!(%error, "what a peer should be sent cannot be read");
+        self.outputs
+            .push_back(Output::Close(id, Farewell::Unreadable));
+    }
+
     /// Announces an entry whose value goes in chunks.
     fn begin_large(
         &mut self,
@@ -211,9 +237,12 @@ impl Replica {
         is_again: bool,
         map: &EntryMap,
     ) {
-        let Some(entry) = map.at(lseq).map(|held| &held.entry) else {
-            return;
+        let held = match map.at(lseq) {
+            Ok(Some(held)) => held,
+            Ok(None) => return,
+            Err(error) => return self.unreadable(id, &error),
         };
+        let entry = &held.entry;
         let extra = Extra {
             vector: entry.vector().to_vec(),
             extension: entry.extension().to_vec(),
@@ -263,7 +292,11 @@ impl Replica {
         while let Some(large) = link.sending.large
             && link.sending.spent < link.sending.credit
         {
-            let value = map.at(large.lseq).and_then(|held| held.entry.value());
+            let held = match map.at(large.lseq) {
+                Ok(held) => held,
+                Err(error) => return self.unreadable(id, &error),
+            };
+            let value = held.as_ref().and_then(|held| held.entry.value());
             let Some(rest) = value
                 .and_then(|value| value.get(large.offset..))
                 .filter(|rest| !rest.is_empty())
@@ -294,8 +327,15 @@ impl Replica {
     fn send_again(&mut self, id: LinkId, link: &mut Link, map: &EntryMap) {
         let waiting = std::mem::take(&mut link.sending.again);
         for lseq in waiting {
-            let Some(held) = map.at(lseq) else { continue };
-            let lane = self.lane_of(held);
+            let held = match map.at(lseq) {
+                Ok(Some(held)) => held,
+                Ok(None) => continue,
+                Err(error) => {
+                    self.unreadable(id, &error);
+                    continue;
+                }
+            };
+            let lane = self.lane_of(&held);
             let is_passed = link.sending.acknowledged.get(lane) >= lseq;
             let has_credit = link.sending.spent < link.sending.credit;
             if !is_passed || !has_credit || link.sending.large.is_some() {

@@ -20,7 +20,9 @@ impl Replica {
         }
         self.send_all(now, map);
         self.prove_all(now, map);
-        self.bound_rows(map);
+        if let Err(error) = self.bound_rows(map) {
+            tracing::error!(%error, "rows of the outbox cannot be counted");
+        }
         let due = |since: &MonotonicMs| since.after(REMEMBER_DELAY_MS) <= now.monotonic;
         let peers: Vec<_> = self
             .unremembered
@@ -79,20 +81,20 @@ impl Replica {
             let late = link.is_owed()
                 && link.sending.progress_at.after(self.options.ack_timeout_ms) <= now.monotonic;
             if late && link.sending.attempts >= self.options.max_retries {
-                self.give_up(id, &link, map);
+                self.give_up(id, &link);
             } else if late {
                 self.retry(&mut link, now, map);
             }
             self.links.insert(id, link);
         }
-        self.move_marks(map);
+        self.move_marks();
     }
 
     /// What was sent and not acknowledged is sent again after a delay.
     pub(super) fn retry(&mut self, link: &mut Link, now: Now, map: &EntryMap) {
-        let taken_back = map
-            .tracked_between(link.sending.acknowledged.own, link.sending.told.own)
-            .count() as u64;
+        let (from, to) = (link.sending.acknowledged.own, link.sending.told.own);
+        // Only counted for users: where it cannot be counted, it is sent again all the same.
+        let taken_back = map.own_rows(from, to).unwrap_or(0);
         self.retried += taken_back;
         self.total_retries += taken_back;
         link.sending.attempts += 1;
@@ -105,11 +107,11 @@ impl Replica {
     }
 
     /// The peer does not answer: its rows count as failed until it returns, and the connection ends.
-    pub(super) fn give_up(&mut self, id: LinkId, link: &Link, map: &EntryMap) {
+    pub(super) fn give_up(&mut self, id: LinkId, link: &Link) {
         let marks = self.outbox.marks();
         let failed = marks.failed.max(link.sending.told.own);
         self.outbox
-            .set_marks(super::outbox::Marks { failed, ..marks }, map);
+            .set_marks(super::outbox::Marks { failed, ..marks });
         self.outputs
             .push_back(Output::Close(id, Farewell::Unanswered));
     }

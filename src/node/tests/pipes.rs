@@ -246,7 +246,7 @@ impl Pipes {
 
     pub(super) fn has(&self, node: usize, key: &str) -> bool {
         let stored = [b"\0", key.as_bytes()].concat();
-        self.members[node].map.entry(&stored).is_some()
+        self.members[node].map.entry(&stored).unwrap().is_some()
     }
 
     fn place_of(&self, node: usize, id: ConversationId) -> Option<(usize, usize)> {

@@ -38,7 +38,7 @@ fn traces(committer: &Committer, map: &EntryMap) -> impl PartialEq + std::fmt::D
             ledger.cursors.clone(),
             map.summary(),
             map.len(),
-            map.live_bytes(),
+            map.totals().live_bytes,
         ),
         (map.own_after(0).count(), map.relay_after(0).count()),
     )
@@ -145,7 +145,7 @@ proptest! {
                 }
                 Err(refused) => prop_assert_eq!(refused.tickets, vec![ticket]),
             }
-            prop_assert_eq!(map.summary(), map.recount());
+            prop_assert_eq!(map.totals(), map.recount().unwrap());
         }
         drop(committer);
         disk.heal();
@@ -153,7 +153,7 @@ proptest! {
         let (_, recovered) = reopen(&survived, Durability::Synced, 1);
         for entry in accepted {
             let found = recovered.entry(entry.key());
-            prop_assert!(found.is_some_and(|found| found.order(&entry).is_ge()), "{:?} is lost", entry.dot);
+            prop_assert!(found.unwrap().is_some_and(|found| found.order(&entry).is_ge()), "{:?} is lost", entry.dot);
         }
     }
 }

@@ -85,11 +85,11 @@ proptest! {
             let files = [(NAME.to_owned(), log[..length].to_vec()), ("a.wal.lease".to_owned(), lease.clone())];
             let cut = MemoryStorage::from_files(files);
             // Below the first sync nobody was promised anything, and a beginning that is no log is refused.
-            let opened = crate::store::recovery::open(&cut, NAME, "node", Durability::Written, &super::seeds(1));
+            let opened = crate::store::recovery::open(&cut, NAME, "node", Durability::Written, 0, &super::seeds(1));
             let Ok(opened) = opened else { continue };
             let there = |kind: &str, number: u64| {
                 let stored = [b"\0".to_vec(), key_of(kind, number)].concat();
-                opened.map.entry(&stored).is_some()
+                opened.map.entry(&stored).unwrap().is_some()
             };
             let is_there = |(number, kind): (u64, &u8)| match kind {
                 0 => there("own", number),
@@ -131,7 +131,7 @@ proptest! {
         log[at] ^= 1 << bit;
         let files = [(NAME.to_owned(), log.clone()), ("a.wal.lease".to_owned(), image.file("a.wal.lease").unwrap())];
         let damaged = MemoryStorage::from_files(files);
-        let opened = crate::store::recovery::open(&damaged, NAME, "node", Durability::Synced, &super::seeds(1));
+        let opened = crate::store::recovery::open(&damaged, NAME, "node", Durability::Synced, 0, &super::seeds(1));
         if let Ok(opened) = opened {
             // Only what no checksum covers may change without notice.
             prop_assert_eq!(opened.map.summary(), map.summary(), "byte {} changed what is there", at);

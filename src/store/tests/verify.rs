@@ -116,7 +116,14 @@ fn every_flipped_bit_is_told_or_harmless() {
             let damaged = changed(&disk, &name, |bytes| bytes[at] ^= 1 << (at % 8));
             let found = verified(&damaged);
             // What an opening would refuse is told, and nothing else is.
-            let opened = super::open(&damaged, NAME, "node", Durability::Synced, &super::seeds(9));
+            let opened = super::open(
+                &damaged,
+                NAME,
+                "node",
+                Durability::Synced,
+                1 << 20,
+                &super::seeds(9),
+            );
             assert_eq!(
                 opened.is_ok(),
                 found.is_whole(),

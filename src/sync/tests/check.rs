@@ -1,8 +1,11 @@
 //! What must hold at all times (PROTOCOL section 7), looked at from outside.
 
+use super::host::Running;
 use super::world::World;
 use crate::store::entry::Entry;
 use crate::sync::message::{Feed, Lane};
+use crate::sync::outbox::{Marks, OutboxCounts};
+use crate::sync::replica::Replica;
 
 impl World {
     /// After everything that a host does.
@@ -10,8 +13,8 @@ impl World {
         let running = self.hosts[host].up();
         let replica = &running.replica;
         assert_eq!(
-            replica.outbox.counts(),
-            replica.outbox.recount(&running.map),
+            replica.outbox.counts(&running.map).unwrap(),
+            recount(replica, running),
             "the counters of {host} are not a recount"
         );
         assert!(replica.durable_lseq <= running.committer.ledger().last_lseq);
@@ -83,8 +86,11 @@ impl World {
             let is_parked = |lseq| {
                 parked.is_some_and(|record| record.parked.iter().any(|entry| entry.lseq == lseq))
             };
-            let own = peer.map.own_after(0).map(|held| (Lane::Own, held));
-            let relay = peer.map.relay_after(0).map(|held| (Lane::Relay, held));
+            let own = peer.map.own_after(0).map(|held| (Lane::Own, held.unwrap()));
+            let relay = peer
+                .map
+                .relay_after(0)
+                .map(|held| (Lane::Relay, held.unwrap()));
             for (lane, held) in own.chain(relay) {
                 let reached = match lane {
                     Lane::Own => cursor.own,
@@ -95,9 +101,10 @@ impl World {
                 if held.lseq > reached || is_parked {
                     continue;
                 }
-                let mine = holder.map.entry(held.entry.key());
+                let mine = holder.map.entry(held.entry.key()).unwrap();
                 assert!(
-                    mine.is_some_and(|mine| mine.order(&held.entry).is_ge()),
+                    mine.as_ref()
+                        .is_some_and(|mine| mine.order(&held.entry).is_ge()),
                     "the cursor of {host} on {other} is {cursor:?}, but it lacks {:?} at {}: it has {mine:?}",
                     held.entry,
                     held.lseq
@@ -111,26 +118,29 @@ impl World {
         let summary = self.hosts[0].up().map.summary();
         for (place, host) in self.hosts.iter().enumerate() {
             let running = host.up();
-            assert_eq!(running.map.summary(), running.map.recount());
+            assert_eq!(running.map.totals(), running.map.recount().unwrap());
             assert_eq!(running.map.summary(), summary, "{place} differs");
             for other in &self.hosts {
                 for (key, durable) in &other.witness {
-                    let found = running.map.entry(key);
+                    let found = running.map.entry(key).unwrap();
                     assert!(
-                        found.is_some_and(|found| found.order(durable).is_ge()),
+                        found
+                            .as_ref()
+                            .is_some_and(|found| found.order(durable).is_ge()),
                         "{place} lacks {durable:?}, which was durable at {}: it has {found:?}",
                         other.name
                     );
                 }
             }
             for entry in running.map.range_from(std::ops::Bound::Unbounded) {
+                let entry = entry.unwrap();
                 let known = self.written.get(&entry.dot);
                 assert!(
-                    known.is_some_and(|known| known.contains(entry)),
+                    known.is_some_and(|known| known.contains(&*entry)),
                     "{place} has what nobody wrote: {entry:?}"
                 );
             }
-            let report = running.replica.report();
+            let report = running.report();
             for peer in &report.peers {
                 assert!(
                     peer.in_sync,
@@ -149,4 +159,30 @@ impl World {
             }
         }
     }
+}
+
+/// The counters of the outbox, row by row.
+fn recount(replica: &Replica, running: &Running) -> OutboxCounts {
+    let Marks {
+        pruned,
+        acknowledged,
+        sent,
+        failed,
+    } = replica.outbox.marks();
+    let mut counts = OutboxCounts::default();
+    for held in running.map.own_after(0) {
+        let lseq = held.unwrap().lseq;
+        if replica.outbox.parked.contains(&lseq) {
+            counts.failed += 1;
+        } else if lseq <= acknowledged {
+            counts.acknowledged += u64::from(lseq > pruned);
+        } else if lseq <= sent {
+            counts.in_flight += 1;
+        } else if lseq <= failed {
+            counts.failed += 1;
+        } else {
+            counts.queued += 1;
+        }
+    }
+    counts
 }

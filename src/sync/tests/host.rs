@@ -11,6 +11,7 @@ use crate::store::operation::Request;
 use crate::store::recovery::{self, Opened, Seeds};
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 use crate::sync::replica::Replica;
+use crate::sync::report::SyncReport;
 use crate::wal::storage::Storage;
 use crate::wal::storage_memory::{DiskImage, MemoryStorage};
 
@@ -91,8 +92,15 @@ impl Host {
             incarnation: Incarnation(dice.bytes()),
         };
         let opened = if self.options.durable {
-            recovery::open(&self.storage, LOG, &self.name, self.durability, &seeds)
-                .unwrap_or_else(|error| panic!("{} does not open: {error}", self.name))
+            recovery::open(
+                &self.storage,
+                LOG,
+                &self.name,
+                self.durability,
+                1 << 20,
+                &seeds,
+            )
+            .unwrap_or_else(|error| panic!("{} does not open: {error}", self.name))
         } else {
             self.witness.clear();
             recovery::in_memory(&self.name, &seeds)
@@ -102,17 +110,20 @@ impl Host {
             map,
             report,
         } = opened;
-        assert_eq!(map.summary(), map.recount());
+        assert_eq!(map.totals(), map.recount().unwrap());
         for (key, durable) in &self.witness {
-            let found = map.entry(key);
+            let found = map.entry(key).unwrap();
             assert!(
-                found.is_some_and(|found| found.order(durable).is_ge()),
+                found
+                    .as_ref()
+                    .is_some_and(|found| found.order(durable).is_ge()),
                 "{} lost what was durable: {durable:?}, found {found:?}",
                 self.name
             );
         }
         let replica = Replica::new(self.options, committer.ledger(), &map);
         for entry in map.range_from(std::ops::Bound::Unbounded) {
+            let entry = entry.unwrap().into_owned();
             self.witness.insert(entry.key().to_vec(), entry.clone());
         }
         self.running = Some(Running {
@@ -197,5 +208,12 @@ impl Host {
                 self.witness.insert(key, entry);
             }
         }
+    }
+}
+
+impl Running {
+    /// The state of replication.
+    pub(super) fn report(&self) -> SyncReport {
+        self.replica.report(&self.map).unwrap()
     }
 }

@@ -87,6 +87,7 @@ fn a_rolled_back_node_gets_home_what_it_wrote_and_forgot() {
         .map
         .entry(b"\0later")
         .unwrap()
+        .unwrap()
         .dot
         .sequence;
     assert!(later > 3, "sequence {later} was given before");

@@ -149,7 +149,7 @@ fn refused_on_arrival_it_is_parked_and_what_follows_comes() {
     world.checks_holdings = false;
     // The receiving transport found no room for it, and skips the rest.
     let running = world.hosts[0].up();
-    let lseq = running.map.own_after(0).last().unwrap().lseq;
+    let lseq = running.map.own_after(0).last().unwrap().unwrap().lseq;
     let link = world.link(1, 0);
     let running = world.hosts[1].up_mut();
     running

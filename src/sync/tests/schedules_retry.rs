@@ -45,7 +45,7 @@ fn the_delay_doubles_to_its_limit_and_then_the_write_has_failed() {
     assert_eq!(world.closes, [GAVE_UP]);
     let counts = world.counts(0);
     assert_eq!((counts.failed, counts.total()), (1, 1));
-    assert_eq!(world.hosts[0].up().replica.report().total_retries, 5);
+    assert_eq!(world.hosts[0].up().report().total_retries, 5);
     assert_eq!(world.tick(0, true).retried, 5);
     assert_eq!(world.tick(0, true).retried, 0, "each is told once");
     assert_eq!(world.get(0, "key").as_deref(), Some("value"));
@@ -112,8 +112,8 @@ fn a_quiet_hour_is_no_overdue_acknowledgement() {
     world.run_for(1_000);
     world.tick(0, false);
     world.run_for(5_000);
-    assert_eq!(world.hosts[0].up().replica.report().total_retries, 0);
-    assert_eq!(world.hosts[1].up().replica.report().total_retries, 0);
+    assert_eq!(world.hosts[0].up().report().total_retries, 0);
+    assert_eq!(world.hosts[1].up().report().total_retries, 0);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn a_lost_connection_charges_no_attempt() {
     }
     world.line();
     assert_eq!(world.counts(0).acknowledged, 1);
-    assert_eq!(world.hosts[0].up().replica.report().total_retries, 0);
+    assert_eq!(world.hosts[0].up().report().total_retries, 0);
 }
 
 #[test]

@@ -60,17 +60,18 @@ impl World {
 
     pub(super) fn get(&self, host: usize, key: &str) -> Option<String> {
         let stored = [b"\0", key.as_bytes()].concat();
-        let value = self.hosts[host].up().map.entry(&stored)?.value()?;
+        let value = self.hosts[host].up().map.entry(&stored).unwrap()?;
+        let value = value.value()?;
         Some(String::from_utf8_lossy(value).into_owned())
     }
 
     pub(super) fn counts(&self, host: usize) -> OutboxCounts {
-        self.hosts[host].up().replica.report().counts
+        self.hosts[host].up().report().counts
     }
 
     pub(super) fn peer(&self, host: usize, other: usize) -> PeerProgress {
         let origin = self.hosts[other].up().replica.origin();
-        let report = self.hosts[host].up().replica.report();
+        let report = self.hosts[host].up().report();
         let peers = report.peers.into_iter();
         peers
             .into_iter()
@@ -111,7 +112,7 @@ impl World {
     pub(super) fn retry_failed(&mut self, host: usize) -> u64 {
         let now = self.now(host);
         let running = self.hosts[host].up_mut();
-        let failed = running.replica.retry_failed(now, &running.map);
+        let failed = running.replica.retry_failed(now, &running.map).unwrap();
         self.drain(host);
         failed
     }

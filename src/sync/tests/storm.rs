@@ -208,7 +208,7 @@ impl Storm {
                 let host = self.any_host();
                 let now = self.world.now(host);
                 if let Some(running) = &mut self.world.hosts[host].running {
-                    running.replica.retry_failed(now, &running.map);
+                    running.replica.retry_failed(now, &running.map).unwrap();
                     self.world.drain(host);
                 }
             }
@@ -267,11 +267,7 @@ impl Storm {
     }
 
     fn is_calm(&self) -> bool {
-        let all = self
-            .world
-            .hosts
-            .iter()
-            .map(|host| host.up().replica.report());
+        let all = self.world.hosts.iter().map(|host| host.up().report());
         let mut peers = all.flat_map(|report| report.peers);
         self.world.wires.len() == self.edges.len() && peers.all(|peer| peer.in_sync)
     }

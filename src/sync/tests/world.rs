@@ -176,7 +176,7 @@ impl World {
     pub(super) fn tick(&mut self, host: usize, prune: bool) -> TickReport {
         let now = self.now(host);
         let running = self.hosts[host].up_mut();
-        let report = running.replica.tick(prune, now, &running.map);
+        let report = running.replica.tick(prune, now, &running.map).unwrap();
         self.say(|| format!("{host} ticks: {report:?}"));
         self.drain(host);
         report
@@ -281,6 +281,7 @@ impl World {
                 Output::Close(link, Farewell::Unanswered) => {
                     ended.push((link, "the peer acknowledges nothing"));
                 }
+                Output::Close(_, Farewell::Unreadable) => panic!("{host} cannot read its store"),
             }
         }
         self.check_host(host);

@@ -228,6 +228,7 @@ impl<'a> DataBlock<'a> {
     }
 
     /// The row with that place in the block; `None` if its bytes contradict themselves.
+    #[inline]
     pub(super) fn row(&self, index: usize) -> Option<RowRef> {
         let (start, bytes) = self.bytes_of(index)?;
         let mut reader = ByteReader::new(bytes);
@@ -274,9 +275,9 @@ impl<'a> DataBlock<'a> {
         })
     }
 
-    /// The row with that key, if it is in the block.
+    /// The place in the block of the row with that key, if it is there.
     #[inline]
-    pub(super) fn find(&self, key: &[u8]) -> Result<Option<RowRef>, Contradiction> {
+    pub(super) fn find(&self, key: &[u8]) -> Result<Option<usize>, Contradiction> {
         let Some(suffix) = key.strip_prefix(self.prefix) else {
             return Ok(None);
         };
@@ -287,7 +288,7 @@ impl<'a> DataBlock<'a> {
             while marks != 0 {
                 let index = chunk * 8 + marks.trailing_zeros() as usize / 8;
                 if self.suffix_of(index).ok_or(Contradiction)? == suffix {
-                    return self.row(index).map(Some).ok_or(Contradiction);
+                    return Ok(Some(index));
                 }
                 marks &= marks - 1;
             }
@@ -296,7 +297,7 @@ impl<'a> DataBlock<'a> {
             if u64::from(*other) == tag & 0xff
                 && self.suffix_of(index).ok_or(Contradiction)? == suffix
             {
-                return self.row(index).map(Some).ok_or(Contradiction);
+                return Ok(Some(index));
             }
         }
         Ok(None)

@@ -50,6 +50,11 @@ impl Feed {
         })
     }
 
+    /// How many rows have numbers up to and with this one. Reads as much as [`after`](Self::after).
+    pub fn rows_up_to(&self, lseq: u64) -> Result<u32, CheckpointError> {
+        self.rows_before(|found| found <= lseq)
+    }
+
     /// The row with that number.
     pub fn at(&self, lseq: u64) -> Result<Option<RowRef>, CheckpointError> {
         let index = self.rows_before(|found| found < lseq)?;

@@ -255,15 +255,26 @@ impl<'a> IndexNode<'a> {
             _ => return Some(self.len() - 1),
         };
         let wanted = head_of(rest);
-        // From here on: the first child whose separator is above the key. The first child has none.
-        let (mut low, mut high) = (1, self.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            let head = u64::from_le_bytes(*self.heads.get(middle)?);
-            if head < wanted || head == wanted && self.remainder(middle)? <= rest {
-                low = middle + 1;
-            } else {
-                high = middle;
+        // From here on: the first child whose separator is above the key. The first child has none; its head is 0.
+        let head = |head: &[u8; 8]| u64::from_le_bytes(*head);
+        let mut low = self
+            .heads
+            .partition_point(|found| head(found) < wanted)
+            .max(1);
+        if self
+            .heads
+            .get(low)
+            .is_some_and(|found| head(found) == wanted)
+        {
+            // Heads alone do not tell, which is rare; so what follows may be slower.
+            let mut high = self.heads.partition_point(|found| head(found) <= wanted);
+            while low < high {
+                let middle = low.midpoint(high);
+                if self.remainder(middle)? <= rest {
+                    low = middle + 1;
+                } else {
+                    high = middle;
+                }
             }
         }
         Some(low - 1)

@@ -29,16 +29,33 @@ impl Checkpoint {
         let open = &*self.open;
         let node_at = open.search(&top, key, open.footer.top_offset)?;
         let (number, place) = open.node_place(&top, node_at)?;
-        let (number, place) = open.source.look(number, Keep::Cached, place, |node| {
-            let node = open.parse_node(node, place)?;
-            open.data_place(&node, open.search(&node, key, place.offset)?)
-        })??;
-        let found = open.source.look(number, Keep::Cached, place, |block| {
-            DataBlock::parse(block)
-                .ok_or(Contradiction)
-                .and_then(|view| view.find(key))
+        // Little is handed out of the closures, because on this path moving it is a part of the time.
+        let child = open.source.look(number, Keep::Cached, place, |node| {
+            let node = IndexNode::parse(node)?;
+            let index = node.search(key)?;
+            let child = node.child(index)?;
+            Some((node.number(index)?, child.offset, child.bytes))
         })?;
-        found.map_err(|Contradiction| open.source.damaged(place.offset, place.what))
+        let (number, offset, bytes) =
+            child.ok_or_else(|| open.source.damaged(place.offset, place.what))?;
+        let place = open.data_block(offset, bytes)?;
+        let number = number.into();
+        let found = open.source.look(number, Keep::Cached, place, |block| {
+            let found = DataBlock::parse(block).ok_or(Contradiction)?.find(key)?;
+            // Only who finds something takes a share of the block.
+            Ok(found.map(|index| (Arc::clone(block), index)))
+        })?;
+        let damaged = || open.source.damaged(place.offset, place.what);
+        match found {
+            Ok(None) => Ok(None),
+            Ok(Some((block, index))) => {
+                match DataBlock::parse(&block).and_then(|view| view.row(index)) {
+                    Some(row) => Ok(Some(row)),
+                    None => Err(damaged()),
+                }
+            }
+            Err(Contradiction) => Err(damaged()),
+        }
     }
 
     /// How many rows there are in a range of keys, and what they sum up to. Reads the blocks at its two edges.
@@ -106,11 +123,25 @@ impl Open {
         top: &IndexNode<'_>,
         index: usize,
     ) -> Result<(u64, Place), CheckpointError> {
-        let (number, place) = self.place_of(top, index, what::INDEX, INDEX_NODE_BYTES_MAX)?;
+        let (number, child) = self.child(top, index)?;
+        let place = Place {
+            offset: child.offset,
+            bytes: child.bytes as usize,
+            what: what::INDEX,
+        };
+        if place.bytes > INDEX_NODE_BYTES_MAX {
+            return Err(self.source.damaged(place.offset, place.what));
+        }
         Ok((
             u64::from(self.footer.data_blocks) + u64::from(number),
             place,
         ))
+    }
+
+    fn child(&self, node: &IndexNode<'_>, index: usize) -> Result<(u32, Child), CheckpointError> {
+        let damaged = || self.source.damaged(self.footer.top_offset, what::INDEX);
+        let number = node.number(index).ok_or_else(damaged)?;
+        Ok((number, node.child(index).ok_or_else(damaged)?))
     }
 
     pub(super) fn parse_node<'a>(
@@ -138,29 +169,22 @@ impl Open {
         node: &IndexNode<'_>,
         index: usize,
     ) -> Result<(u64, Place), CheckpointError> {
-        let (number, place) = self.place_of(node, index, what::DATA, DATA_BLOCK_BYTES_MAX)?;
-        Ok((number.into(), place))
+        let (number, child) = self.child(node, index)?;
+        Ok((number.into(), self.data_block(child.offset, child.bytes)?))
     }
 
-    fn place_of(
-        &self,
-        node: &IndexNode<'_>,
-        index: usize,
-        what: &'static str,
-        bytes_max: usize,
-    ) -> Result<(u32, Place), CheckpointError> {
-        let damaged = || self.source.damaged(self.footer.top_offset, what::INDEX);
-        let Child { offset, bytes, .. } = node.child(index).ok_or_else(damaged)?;
-        let number = node.number(index).ok_or_else(damaged)?;
+    /// A block of rows at a place that a node tells.
+    #[inline]
+    fn data_block(&self, offset: u64, bytes: u32) -> Result<Place, CheckpointError> {
         let place = Place {
             offset,
             bytes: bytes as usize,
-            what,
+            what: what::DATA,
         };
-        if place.bytes > bytes_max {
-            return Err(self.source.damaged(offset, what));
+        if place.bytes > DATA_BLOCK_BYTES_MAX {
+            return Err(self.source.damaged(offset, place.what));
         }
-        Ok((number, place))
+        Ok(place)
     }
 
     /// The block of the row that has so many before it; `None` if there are not so many.

@@ -18,7 +18,7 @@ const AHEAD_BYTES_MIN: usize = 16 << 10;
 const AHEAD_BYTES_MAX: usize = 256 << 10;
 
 /// Goes through rows in ascending order. Reads ahead into memory of its own, so that a long way does not push what
-/// others need out of the cache; only the block in which it begins comes from there.
+/// others need out of the cache; from there come the block in which it begins, and those behind it that are there.
 pub struct RangeCursor {
     checkpoint: Checkpoint,
     /// The place in the top of the node that is being gone through.
@@ -152,7 +152,13 @@ impl Ahead {
         node: &IndexNode<'_>,
         index: usize,
     ) -> Result<(Arc<[u8]>, Place), CheckpointError> {
-        let (_, place) = open.data_place(node, index)?;
+        let (number, place) = open.data_place(node, index)?;
+        // What is in memory already need not be read, as long as nothing was.
+        if self.last_bytes == 0
+            && let Some(block) = open.source.cache.look(number, Arc::clone)
+        {
+            return Ok((block, place));
+        }
         if self.slice(place).is_none() {
             self.read(open, node, index, place)?;
         }

@@ -120,13 +120,23 @@ impl Source {
         place: Place,
         look: impl Fn(&Arc<[u8]>) -> T,
     ) -> Result<T, CheckpointError> {
-        if let Some(found) = self.cache.look(number, &look) {
-            return Ok(found);
+        match self.cache.look(number, &look) {
+            Some(found) => Ok(found),
+            None => self.miss(number, keep, place).map(|block| look(&block)),
         }
+    }
+
+    #[cold]
+    fn miss(
+        &self,
+        number: BlockNumber,
+        keep: Keep,
+        place: Place,
+    ) -> Result<Arc<[u8]>, CheckpointError> {
         let block = self.load(place)?;
         if keep == Keep::Cached {
             self.cache.insert(number, &block);
         }
-        Ok(look(&block))
+        Ok(block)
     }
 }

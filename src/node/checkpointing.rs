@@ -1,0 +1,151 @@
+//! The committer's part in checkpoints: it seals the log, has the rest done by another thread, and takes the new
+//! file over between two groups.
+
+use std::sync::Arc;
+
+use super::checkpoints::{Running, answer_all, is_due, is_due_at_close};
+use super::committer::CommitThread;
+use super::failure::Failure;
+use crate::core::entropy::random_bytes;
+use crate::store::base::Base;
+use crate::store::error::StoreError;
+
+impl CommitThread {
+    /// Looks whether a checkpoint has ended or is due.
+    pub(super) fn look_after_checkpoints(&mut self) {
+        if let Some(running) = self.running.take() {
+            if running.has_ended(&self.shared, false) {
+                self.take_over(running);
+            } else {
+                self.running = Some(running);
+                return;
+            }
+        }
+        let is_asked = self.shared.checkpoints.is_asked();
+        if is_asked || self.is_checkpoint_due() {
+            self.begin_checkpoint();
+        }
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        let log_bytes = self.committer.log_bytes();
+        // Where the last one failed, the next is worth trying once as much has come again.
+        if self.place.is_none() || log_bytes < self.not_before_log_bytes {
+            return false;
+        }
+        let limit = self.shared.options.checkpoint_log_bytes;
+        log_bytes > limit && is_due(log_bytes, self.shared.map.read().totals().live_bytes, limit)
+    }
+
+    fn begin_checkpoint(&mut self) {
+        match self.try_to_begin() {
+            Ok(Some(running)) => self.running = Some(running),
+            Ok(None) => answer_all(&self.shared, &Ok(())),
+            Err(error) => self.checkpoint_failed(error),
+        }
+    }
+
+    fn checkpoint_failed(&mut self, error: StoreError) {
+        let failure = Failure::from(error);
+        if self.committer.poisoned().is_some() {
+            self.broken(failure.clone());
+        } else {
+            tracing::warn!(%failure, "a checkpoint could not be made; the log keeps everything");
+            self.shared.events.failed(failure.clone());
+        }
+        let limit = self.shared.options.checkpoint_log_bytes;
+        self.not_before_log_bytes = self.committer.log_bytes().saturating_add(limit);
+        answer_all(&self.shared, &Err(failure));
+    }
+
+    /// `None`: there is nothing that the last checkpoint does not hold.
+    fn try_to_begin(&mut self) -> Result<Option<Running>, StoreError> {
+        let Some(place) = self.place.clone() else {
+            return Ok(None);
+        };
+        if let Some(cause) = self.committer.poisoned() {
+            return Err(cause);
+        }
+        self.shared.resolve()?;
+        self.shared.settle_order(0);
+        let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());
+        let salt = u64::from_le_bytes(random_bytes().map_err(entropy)?);
+        self.committer.seal(&*place.storage, salt)?;
+        if let Some(lock) = &self.lock {
+            lock.claim_log()?;
+        }
+        let Some(covers_frame) = self.committer.sealed_frame() else {
+            return Ok(None);
+        };
+        let cut = self
+            .committer
+            .cut(covers_frame, &mut self.shared.map.write());
+        let Some(cut) = cut else { return Ok(None) };
+        let view = cut.view;
+        let started = Running::start(&self.shared, &place, cut);
+        started.map(Some).map_err(|error| {
+            self.shared.map.write().close_view(view);
+            StoreError::Panicked(format!("no thread to write a checkpoint: {error}"))
+        })
+    }
+
+    fn take_over(&mut self, mut running: Running) {
+        match running.outcome(&self.shared) {
+            Ok(base) => {
+                self.adopt(&base, &running);
+                running.tell(&self.shared, Ok(&base));
+            }
+            Err(error) => {
+                let failure = Failure::from(error.clone());
+                running.tell(&self.shared, Err(&failure));
+                self.checkpoint_failed(error);
+            }
+        }
+    }
+
+    /// The new checkpoint comes under the map, and what it covers of the log goes.
+    fn adopt(&mut self, base: &Arc<Base>, running: &Running) {
+        self.not_before_log_bytes = 0;
+        let next = self
+            .shared
+            .map
+            .read()
+            .rebased(Arc::clone(base), running.last_lseq);
+        let before = next.succeed(&mut self.shared.map.write());
+        // Giving back the memory of a million entries takes longer than a group may wait.
+        let freeing = std::thread::Builder::new().name("softadastra-free".into());
+        let _ = freeing.spawn(move || drop(before));
+        let Some(place) = &self.place else { return };
+        let removed = self
+            .committer
+            .remove_sealed(&*place.storage, running.covers_frame);
+        if let Some(lock) = &self.lock {
+            // Held files keep their bytes on disk.
+            let _ = lock.release_sealed();
+        }
+        if let Err(error) = removed {
+            tracing::warn!(%error, "what a checkpoint covers could not be removed; the next one tries again");
+        }
+    }
+
+    /// Ends what is under way, and makes a last checkpoint if that is worth it.
+    pub(super) fn close_checkpoints(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.has_ended(&self.shared, true);
+            self.take_over(running);
+        }
+        let is_abandoned = &self.shared.checkpoints.is_abandoned;
+        let live_bytes = self.shared.map.read().totals().live_bytes;
+        let is_worth_it = self.place.is_some()
+            && !is_abandoned.load(std::sync::atomic::Ordering::Acquire)
+            && self.committer.poisoned().is_none()
+            && is_due_at_close(self.committer.log_bytes(), live_bytes);
+        if is_worth_it || self.shared.checkpoints.is_asked() {
+            self.begin_checkpoint();
+        }
+        if let Some(running) = self.running.take() {
+            running.has_ended(&self.shared, true);
+            self.take_over(running);
+        }
+    }
+}

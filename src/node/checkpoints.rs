@@ -1,0 +1,232 @@
+//! Checkpoints of one node: when one is due, the thread that writes it, and what came of the last. Writers never
+//! wait for it; the committer seals the log before and takes the new file over after.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::failure::Failure;
+use super::shared::Shared;
+use crate::core::clock::{MonotonicMs, WallMs};
+use crate::store::base::Base;
+use crate::store::checkpoint::{CheckpointJob, Cut, PASSING_SUFFIX};
+use crate::store::error::StoreError;
+use crate::store::recovery::put_in_place;
+use crate::wal::storage::Storage;
+
+/// A log that is shorter is not worth a checkpoint when the node closes, in bytes: reading it takes some
+/// milliseconds.
+const CLOSING_LOG_BYTES_MIN: u64 = 1 << 20;
+
+/// What a log may grow to, as a part of the live data, before a closing node makes a checkpoint: so much more
+/// than the data is on disk at most.
+const CLOSING_PART: u64 = 8;
+
+/// The same while the node runs: a checkpoint writes all live data once.
+const RUNNING_PART: u64 = 2;
+
+/// The last checkpoint of this open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastCheckpoint {
+    /// When it was finished.
+    pub at: WallMs,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// How long its file is.
+    pub file_bytes: u64,
+    /// How many rows it has, tombstones included.
+    pub rows: u64,
+}
+
+type Waiting = Vec<oneshot::Sender<Result<(), Failure>>>;
+
+/// What the committer, its checkpointing thread and callers share.
+#[derive(Debug, Default)]
+pub(super) struct Checkpoints {
+    /// Somebody waits for a checkpoint of all that is accepted.
+    asked: Mutex<Waiting>,
+    done: Mutex<Option<Result<Arc<Base>, StoreError>>>,
+    last: Mutex<Option<LastCheckpoint>>,
+    /// The node is dropped, and does not wait for one.
+    pub(super) is_abandoned: AtomicBool,
+}
+
+impl Checkpoints {
+    /// Asks for one. Wake the committer after it.
+    pub(super) fn ask(&self) -> oneshot::Receiver<Result<(), Failure>> {
+        let (sender, receiver) = oneshot::channel();
+        self.asked.lock().push(sender);
+        receiver
+    }
+
+    pub(super) fn is_asked(&self) -> bool {
+        !self.asked.lock().is_empty()
+    }
+
+    /// The last checkpoint of this open.
+    pub(super) fn last(&self) -> Option<LastCheckpoint> {
+        self.last.lock().clone()
+    }
+}
+
+/// Where checkpoints of a log go.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) storage: Arc<dyn Storage>,
+    /// The log's name.
+    pub(super) name: String,
+    pub(super) cache_bytes: usize,
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One that is being written.
+pub(super) struct Running {
+    thread: JoinHandle<()>,
+    waiting: Waiting,
+    began: MonotonicMs,
+    /// Everything up to this local sequence is in it.
+    pub(super) last_lseq: u64,
+    pub(super) covers_frame: u64,
+}
+
+/// Whether a log has grown enough for a checkpoint.
+pub(super) fn is_due(log_bytes: u64, live_bytes: u64, log_bytes_max: u64) -> bool {
+    log_bytes > log_bytes_max.max(live_bytes / RUNNING_PART)
+}
+
+/// Whether it has for a node that closes.
+pub(super) fn is_due_at_close(log_bytes: u64, live_bytes: u64) -> bool {
+    log_bytes > CLOSING_LOG_BYTES_MIN.max(live_bytes / CLOSING_PART)
+}
+
+impl Running {
+    /// Begins to write the state of a cut.
+    ///
+    /// # Errors
+    /// If there is no thread to be had.
+    pub(super) fn start(
+        shared: &Arc<Shared>,
+        place: &Arc<Place>,
+        cut: Cut,
+    ) -> std::io::Result<Self> {
+        let waiting = std::mem::take(&mut *shared.checkpoints.asked.lock());
+        let (last_lseq, covers_frame) = (cut.ledger.last_lseq, cut.covers_frame);
+        let (writing, place) = (Arc::clone(shared), Arc::clone(place));
+        let thread = std::thread::Builder::new()
+            .name("softadastra-checkpoint".into())
+            .spawn(move || {
+                let view = cut.view;
+                let written = std::panic::AssertUnwindSafe(|| write(&writing, &place, cut));
+                let outcome = std::panic::catch_unwind(written)
+                    .unwrap_or_else(|_| Err(StoreError::Panicked("writing a checkpoint".into())));
+                writing.map.write().close_view(view);
+                *writing.checkpoints.done.lock() = Some(outcome);
+                writing.queue.wake();
+            })?;
+        Ok(Self {
+            thread,
+            waiting,
+            began: shared.clock.monotonic(),
+            last_lseq,
+            covers_frame,
+        })
+    }
+
+    /// Whether it has ended; if `must_wait`, once it has.
+    pub(super) fn has_ended(&self, shared: &Shared, must_wait: bool) -> bool {
+        while must_wait && !self.thread.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        must_wait || shared.checkpoints.done.lock().is_some()
+    }
+
+    /// What came of it. Whoever waits is to be told with [`Self::tell`].
+    pub(super) fn outcome(&mut self, shared: &Shared) -> Result<Arc<Base>, StoreError> {
+        let done = shared.checkpoints.done.lock().take();
+        done.unwrap_or_else(|| Err(StoreError::Panicked("writing a checkpoint".into())))
+    }
+
+    /// Tells those who wait.
+    pub(super) fn tell(self, shared: &Shared, outcome: Result<&Arc<Base>, &Failure>) {
+        if let Ok(base) = outcome {
+            *shared.checkpoints.last.lock() = Some(LastCheckpoint {
+                at: shared.clock.wall(),
+                took_ms: shared.clock.monotonic().since(self.began),
+                file_bytes: base.file().file_bytes(),
+                rows: u64::from(base.file().rows()),
+            });
+        }
+        let told = outcome.map(|_| ()).map_err(Clone::clone);
+        for waiting in self.waiting {
+            // Nobody waits any more: the call was given up.
+            let _ = waiting.send(told.clone());
+        }
+    }
+}
+
+/// Tells everybody who asked for a checkpoint that there is none to be had, or none needed.
+pub(super) fn answer_all(shared: &Shared, outcome: &Result<(), Failure>) {
+    for waiting in std::mem::take(&mut *shared.checkpoints.asked.lock()) {
+        let _ = waiting.send(outcome.clone());
+    }
+}
+
+fn write(shared: &Shared, place: &Place, cut: Cut) -> Result<Arc<Base>, StoreError> {
+    let passing = format!("{}{PASSING_SUFFIX}", place.name);
+    let storage = &*place.storage;
+    let written = write_rows(shared, storage, &passing, cut)
+        .and_then(|()| put_in_place(storage, &passing, &place.name, place.cache_bytes));
+    if written.is_err() {
+        // Best effort: it is of no use, and the next one replaces it.
+        let _ = storage.remove(&passing);
+    }
+    written
+}
+
+fn write_rows(
+    shared: &Shared,
+    storage: &dyn Storage,
+    passing: &str,
+    cut: Cut,
+) -> Result<(), StoreError> {
+    let mut job = CheckpointJob::begin(storage, passing, cut)?;
+    loop {
+        if shared.checkpoints.is_abandoned.load(Ordering::Acquire) {
+            return Err(StoreError::Stopped);
+        }
+        if job.has_more() {
+            job.take_page(&shared.map.read());
+        }
+        if !job.write_page()? {
+            return job.finish();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_may_grow_with_the_data() {
+        assert!(!is_due(100, 0, 100));
+        assert!(is_due(101, 0, 100));
+        assert!(!is_due(101, 202, 100));
+        assert!(!is_due_at_close(CLOSING_LOG_BYTES_MIN, 0));
+        assert!(is_due_at_close(CLOSING_LOG_BYTES_MIN + 1, 0));
+        assert!(!is_due_at_close(
+            2 * CLOSING_LOG_BYTES_MIN,
+            16 * CLOSING_LOG_BYTES_MIN
+        ));
+    }
+}

@@ -1,0 +1,159 @@
+//! The state as a checkpoint holds it, under the map of what changed since: read in place, row by row.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::entry::{Entry, EntryFlags};
+use super::error::StoreError;
+use super::origin_dictionary::OriginDictionary;
+use super::row;
+use super::totals::Totals;
+use crate::core::identity::Origin;
+use crate::wal::checkpoint::{Checkpoint, FeedCursor, RangeCursor, RowRef};
+
+/// The feed of the outbox's rows in a checkpoint.
+pub(super) const OWN: u8 = 0;
+
+/// The feed of all other replicated entries.
+pub(super) const RELAY: u8 = 1;
+
+/// An entry of a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseEntry {
+    /// The entry.
+    pub entry: Entry,
+    /// Its place in the feed.
+    pub lseq: u64,
+    /// The peer it came from.
+    pub source: Option<Origin>,
+}
+
+/// A checkpoint, and what is needed to read its rows.
+#[derive(Debug)]
+pub struct Base {
+    file: Checkpoint,
+    origins: OriginDictionary,
+    author: Origin,
+    sources: Vec<Origin>,
+    totals: Totals,
+}
+
+impl Base {
+    /// A checkpoint that was written for the entries of `author`, with the origins that its rows name by number.
+    pub fn new(
+        file: Checkpoint,
+        origins: OriginDictionary,
+        author: Origin,
+        sources: Vec<Origin>,
+        totals: Totals,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            file,
+            origins,
+            author,
+            sources,
+            totals,
+        })
+    }
+
+    /// The file.
+    pub fn file(&self) -> &Checkpoint {
+        &self.file
+    }
+
+    /// The author whose entries are in the feed of own ones.
+    pub(super) fn author(&self) -> Origin {
+        self.author
+    }
+
+    /// The peers that rows came from.
+    pub(super) fn sources(&self) -> &[Origin] {
+        &self.sources
+    }
+
+    /// What was counted over all rows.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The origins that rows name by number; further ones may be added behind.
+    pub(super) fn origins(&self) -> &OriginDictionary {
+        &self.origins
+    }
+
+    pub(super) fn decode(&self, row: &RowRef) -> Result<BaseEntry, StoreError> {
+        let body = self.file.body(row)?;
+        let (entry, source) = row::decode(row.key_parts(), &body, &self.origins)
+            .map_err(|reason| self.malformed(reason))?;
+        Ok(BaseEntry {
+            entry,
+            lseq: row.lseq(),
+            source,
+        })
+    }
+
+    fn malformed(&self, reason: crate::core::bytes::DecodeError) -> StoreError {
+        StoreError::Row {
+            path: self.file.file().to_owned(),
+            reason,
+        }
+    }
+
+    /// The entry of a stored key.
+    pub fn entry(&self, key: &[u8]) -> Result<Option<BaseEntry>, StoreError> {
+        self.file
+            .find(key)?
+            .map(|row| self.decode(&row))
+            .transpose()
+    }
+
+    /// Reads the value of a stored key, and whether it is ASCII text.
+    pub fn read<R>(
+        &self,
+        key: &[u8],
+        read: impl FnOnce(&[u8], bool) -> R,
+    ) -> Result<Option<R>, StoreError> {
+        let Some(row) = self.file.find(key)? else {
+            return Ok(None);
+        };
+        let mut outside = None;
+        let body = match row.inline_body() {
+            Some(body) => body,
+            None => &**outside.insert(self.file.body(&row)?),
+        };
+        let (flags, value) = row::value(body).map_err(|reason| self.malformed(reason))?;
+        Ok(value.map(|value| read(value, flags.contains(EntryFlags::ASCII))))
+    }
+
+    /// Rows from a key on.
+    pub(super) fn range(&self, from: Bound<&[u8]>) -> Result<RangeCursor, StoreError> {
+        Ok(self.file.range(from)?)
+    }
+
+    /// Rows of a feed behind a local sequence.
+    pub(super) fn feed_after(&self, lane: u8, after: u64) -> Result<FeedCursor, StoreError> {
+        Ok(self.file.feed(lane).after(after)?)
+    }
+
+    /// How many rows of a feed lie in `(after, to]`.
+    pub(super) fn rows_between(&self, lane: u8, after: u64, to: u64) -> Result<u64, StoreError> {
+        let feed = self.file.feed(lane);
+        let up_to = |lseq| feed.rows_up_to(lseq);
+        Ok(u64::from(up_to(to)?.saturating_sub(up_to(after)?)))
+    }
+
+    /// The last local sequence of a feed, 0 if it is empty.
+    pub(super) fn last(&self, lane: u8) -> u64 {
+        self.file.feed(lane).last_lseq().unwrap_or(0)
+    }
+
+    /// The row of a feed at a local sequence.
+    pub(super) fn at(&self, lseq: u64) -> Result<Option<BaseEntry>, StoreError> {
+        for lane in [OWN, RELAY] {
+            if let Some(row) = self.file.feed(lane).at(lseq)? {
+                return self.decode(&row).map(Some);
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,99 @@
+//! What the map knows of the checkpoint under it: which of its rows were replaced, and how a newer one comes
+//! into its place.
+
+use std::sync::Arc;
+
+use super::base::{Base, BaseEntry};
+use super::error::StoreError;
+use super::map::EntryMap;
+use super::totals::is_row;
+
+/// Entries whose place in the checkpoint is looked up under one lock.
+const RESOLVED_AT_ONCE: usize = 256;
+
+impl EntryMap {
+    /// A row of the checkpoint is not the newest of its key any more.
+    pub(super) fn shadow(&mut self, row: &BaseEntry) {
+        self.totals.remove(&row.entry, self.author);
+        self.mark_shadowed(row);
+    }
+
+    fn mark_shadowed(&mut self, row: &BaseEntry) {
+        if is_row(&row.entry, self.author) {
+            self.shadowed.insert(row.lseq);
+        }
+    }
+
+    /// How many entries there are of which it is not known what they replaced in the checkpoint: until it is,
+    /// totals may count both.
+    pub fn unresolved(&self) -> usize {
+        self.unresolved.len()
+    }
+
+    /// Looks up what some of them replaced.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there; nothing has changed then.
+    pub fn resolve_some(&mut self) -> Result<(), StoreError> {
+        let Some(base) = self.base.clone() else {
+            self.unresolved.clear();
+            return Ok(());
+        };
+        let rest = self.unresolved.len().saturating_sub(RESOLVED_AT_ONCE);
+        let some = self.unresolved.get(rest..).unwrap_or_default();
+        let mut rows = Vec::with_capacity(some.len());
+        for slot in some {
+            if let Some(held) = self.held(*slot) {
+                rows.extend(base.entry(held.entry.key())?);
+            }
+        }
+        self.unresolved.truncate(rest);
+        for row in rows {
+            if self.totals_known {
+                self.mark_shadowed(&row);
+            } else {
+                self.shadow(&row);
+            }
+        }
+        Ok(())
+    }
+
+    /// Has them looked up in the order of their keys, which reads each part of the checkpoint once.
+    pub fn sort_unresolved(&mut self) {
+        let mut unresolved = std::mem::take(&mut self.unresolved);
+        unresolved.sort_unstable_by(|a, b| {
+            let key = |slot: u32| self.held(slot).map(|held| held.entry.key());
+            key(*b).cmp(&key(*a))
+        });
+        self.unresolved = unresolved;
+    }
+
+    /// The same state over a newer checkpoint, which holds everything up to the local sequence `cut`: only what
+    /// came later stays in memory. All must be resolved. The views stay with the old map; see [`Self::succeed`].
+    pub fn rebased(&self, base: Arc<Base>, cut: u64) -> Self {
+        let mut later: Vec<(u64, u32)> = [&self.own, &self.relay, &self.local]
+            .into_iter()
+            .flat_map(|lane| lane.between(cut, u64::MAX))
+            .collect();
+        later.sort_unstable();
+        let mut next = Self::over(base);
+        next.author = self.author;
+        next.sources.clone_from(&self.sources);
+        for (lseq, slot) in later {
+            if let Some(held) = self.held(slot) {
+                let from = self.source_of(held.via);
+                next.install(held.entry.clone(), lseq, from);
+            }
+        }
+        next.totals = self.totals;
+        next.totals_known = true;
+        next
+    }
+
+    /// Takes the place of the map that it was made of, views included. Returns that map, whose memory may be
+    /// given back at leisure.
+    pub fn succeed(mut self, place: &mut Self) -> Self {
+        std::mem::swap(&mut self.views, &mut place.views);
+        std::mem::replace(place, self)
+    }
+}

@@ -1,0 +1,97 @@
+//! The committer between and after groups: syncs, marks, seals, and the end of the log.
+
+use super::commit::Committer;
+use super::error::StoreError;
+use super::record::{OriginDictionary, Record, encode};
+use crate::wal::log::Log;
+use crate::wal::sealed::SealedLog;
+use crate::wal::storage::Storage;
+
+impl Committer {
+    /// Makes everything durable that was accepted before.
+    pub fn sync(&mut self) -> Result<u64, StoreError> {
+        if let Some(log) = &mut self.log {
+            log.sync()?;
+        }
+        self.durable_lseq = self.ledger.last_lseq;
+        Ok(self.durable_lseq)
+    }
+
+    /// Marks in the log, when nothing else is under way, that all before is durable. Without it the last
+    /// group could not be told from a torn one.
+    pub fn watermark(&mut self) -> Result<(), StoreError> {
+        Ok(self.log.as_mut().map_or(Ok(()), Log::watermark)?)
+    }
+
+    /// Seals the log, see [`Log::seal`]; `None` without one too. No plan made before may be written after.
+    pub fn seal(
+        &mut self,
+        storage: &dyn Storage,
+        salt: u64,
+    ) -> Result<Option<SealedLog>, StoreError> {
+        let log = self.log.as_mut();
+        let sealed = log.map_or(Ok(None), |log| log.seal(storage, salt))?;
+        if sealed.is_some() {
+            // Each file numbers its origins anew.
+            self.origins = OriginDictionary::default();
+            self.durable_lseq = self.ledger.last_lseq;
+        }
+        Ok(sealed)
+    }
+
+    /// Appends records of the node itself and makes them durable, with all that came before.
+    pub fn write_records(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        if let Some(log) = &mut self.log {
+            self.buffer.clear();
+            let body = self.buffer.body();
+            for record in records {
+                encode(body, &mut self.origins, record);
+            }
+            log.append(&mut self.buffer)?;
+            log.sync()?;
+        }
+        self.durable_lseq = self.ledger.last_lseq;
+        Ok(())
+    }
+
+    /// Ends the log cleanly: what was given out is on record, everything is durable, the file is trimmed.
+    pub fn close(mut self) -> Result<(), StoreError> {
+        let reserve = Record::Reserve {
+            sequence: self.ledger.last_sequence,
+            clock: self.ledger.clock.high_water(),
+        };
+        self.write_records(&[reserve])?;
+        Ok(self.log.map_or(Ok(()), Log::close)?)
+    }
+
+    /// Which log it is; `None` without one.
+    pub fn file_id(&self) -> Option<[u8; 16]> {
+        self.log.as_ref().map(|log| log.header().file_id)
+    }
+
+    /// The last frame of the sealed parts of the log; `None` if there is none.
+    pub fn sealed_frame(&self) -> Option<u64> {
+        let sealed = self.log.as_ref()?.sealed();
+        sealed.last().map(|part| part.last_frame)
+    }
+
+    /// How many bytes the log takes, sealed parts included.
+    pub fn log_bytes(&self) -> u64 {
+        self.log.as_ref().map_or(0, Log::log_bytes)
+    }
+
+    /// Removes the sealed parts of the log that a checkpoint covers.
+    ///
+    /// # Errors
+    /// If the system refuses; nothing is lost, and the next checkpoint tries again.
+    pub fn remove_sealed(
+        &mut self,
+        storage: &dyn Storage,
+        covers_frame: u64,
+    ) -> Result<(), StoreError> {
+        if let Some(log) = &mut self.log {
+            log.remove_sealed(storage, covers_frame)?;
+        }
+        Ok(())
+    }
+}

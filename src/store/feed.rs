@@ -1,0 +1,218 @@
+//! The map in the order of its feed: what is left of the checkpoint's, then what came since.
+
+use std::borrow::Cow;
+
+use super::base::{Base, OWN, RELAY};
+use super::error::StoreError;
+use super::lane::Lane;
+use super::map::{EntryMap, Held};
+use super::totals::is_row;
+use crate::wal::checkpoint::{FeedCursor, RowRef};
+
+/// Replaced rows that are passed over before it is taken for granted that one behind them is not.
+const LOOKED_AT_MAX: usize = 64;
+
+/// Entries of a lane in feed order. After an error nothing follows.
+pub struct FeedRows<'a> {
+    map: &'a EntryMap,
+    after: u64,
+    feeds: Vec<u8>,
+    cursors: Vec<(FeedCursor, Option<RowRef>)>,
+    has_begun: bool,
+    later: Box<dyn Iterator<Item = &'a Held> + 'a>,
+    has_failed: bool,
+}
+
+impl<'a> FeedRows<'a> {
+    fn begin(&mut self, base: &Base) -> Result<(), StoreError> {
+        for feed in std::mem::take(&mut self.feeds) {
+            if base.last(feed) > self.after {
+                let mut cursor = base.feed_after(feed, self.after)?;
+                let first = cursor.next()?;
+                self.cursors.push((cursor, first));
+            }
+        }
+        Ok(())
+    }
+
+    fn next_of(&mut self, base: &Base) -> Result<Option<Held>, StoreError> {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.begin(base)?;
+        }
+        loop {
+            let number = |(_, row): &(FeedCursor, Option<RowRef>)| {
+                row.as_ref().map_or(u64::MAX, RowRef::lseq)
+            };
+            let first = self.cursors.iter_mut().min_by_key(|cursor| number(cursor));
+            let Some((cursor, row)) = first else {
+                return Ok(None);
+            };
+            let Some(found) = row.take() else {
+                return Ok(None);
+            };
+            *row = cursor.next()?;
+            let found = base.decode(&found)?;
+            if !self.map.has_changed(found.entry.key()) {
+                return Ok(Some(self.map.held_of(found)));
+            }
+        }
+    }
+}
+
+impl<'a> Iterator for FeedRows<'a> {
+    type Item = Result<Cow<'a, Held>, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.has_failed {
+            return None;
+        }
+        if let Some(base) = self.map.base.clone() {
+            match self.next_of(&base) {
+                Ok(Some(held)) => return Some(Ok(Cow::Owned(held))),
+                Ok(None) => {}
+                Err(error) => {
+                    self.has_failed = true;
+                    return Some(Err(error));
+                }
+            }
+        }
+        self.later.next().map(|held| Ok(Cow::Borrowed(held)))
+    }
+}
+
+impl EntryMap {
+    /// Which feeds of the checkpoint a lane begins with. After the node has taken another identity, all of the
+    /// checkpoint is somebody else's.
+    fn feeds(&self, lane: u8) -> &'static [u8] {
+        let is_same = |base: &std::sync::Arc<Base>| base.author() == self.author;
+        match (lane, self.base.as_ref().is_none_or(is_same)) {
+            (OWN, true) => &[OWN],
+            (OWN, false) => &[],
+            (_, true) => &[RELAY],
+            (_, false) => &[OWN, RELAY],
+        }
+    }
+
+    fn rows_after<'a>(&'a self, lane: u8, members: &'a Lane, after: u64) -> FeedRows<'a> {
+        let later = members
+            .between(after, u64::MAX)
+            .filter_map(|(_, slot)| self.held(slot));
+        FeedRows {
+            map: self,
+            after,
+            feeds: self.feeds(lane).to_vec(),
+            cursors: Vec::new(),
+            has_begun: false,
+            later: Box::new(later),
+            has_failed: false,
+        }
+    }
+
+    /// The node's own writes behind `after`, in feed order.
+    pub fn own_after(&self, after: u64) -> FeedRows<'_> {
+        self.rows_after(OWN, &self.own, after)
+    }
+
+    /// All other replicated entries behind `after`, in feed order.
+    pub fn relay_after(&self, after: u64) -> FeedRows<'_> {
+        self.rows_after(RELAY, &self.relay, after)
+    }
+
+    /// Whether something follows `after` in the lane of own writes; sometimes also where all that does was
+    /// replaced, because that is not looked for very far.
+    pub fn has_own_after(&self, after: u64) -> bool {
+        self.has_after(OWN, &self.own, after)
+    }
+
+    /// The same for all other entries.
+    pub fn has_relay_after(&self, after: u64) -> bool {
+        self.has_after(RELAY, &self.relay, after)
+    }
+
+    fn has_after(&self, lane: u8, members: &Lane, after: u64) -> bool {
+        if members.between(after, u64::MAX).next().is_some() {
+            return true;
+        }
+        let Some(base) = &self.base else {
+            return false;
+        };
+        let feeds = self.feeds(lane).iter();
+        feeds
+            .filter(|feed| base.last(**feed) > after)
+            .any(|feed| self.is_any_current(base, *feed, after).unwrap_or(true))
+    }
+
+    fn is_any_current(&self, base: &Base, feed: u8, after: u64) -> Result<bool, StoreError> {
+        let mut cursor = base.feed_after(feed, after)?;
+        for _ in 0..LOOKED_AT_MAX {
+            let Some(row) = cursor.next()? else {
+                return Ok(false);
+            };
+            if !self.has_changed(&row.key()) {
+                return Ok(true);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The entry at a local sequence, if it was not replaced since.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    pub fn at(&self, lseq: u64) -> Result<Option<Cow<'_, Held>>, StoreError> {
+        let slot = self.own.get(lseq).or_else(|| self.relay.get(lseq));
+        if let Some(held) = slot.and_then(|slot| self.held(slot)) {
+            return Ok(Some(Cow::Borrowed(held)));
+        }
+        let Some(base) = &self.base else {
+            return Ok(None);
+        };
+        let found = base.at(lseq)?;
+        let current = found.filter(|found| !self.has_changed(found.entry.key()));
+        Ok(current.map(|found| Cow::Owned(self.held_of(found))))
+    }
+
+    /// How many rows of the outbox have a local sequence in `(after, to]`. All must be resolved.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be.
+    pub fn own_rows(&self, after: u64, to: u64) -> Result<u64, StoreError> {
+        if after >= to {
+            return Ok(0);
+        }
+        if to == u64::MAX {
+            return Ok(self.totals.own.saturating_sub(self.own_rows(0, after)?));
+        }
+        let later = self.own.count_up_to(to) - self.own.count_up_to(after);
+        let beneath = match &self.base {
+            Some(base) if base.author() == self.author => {
+                let rows = base.rows_between(OWN, after, to)?;
+                rows - self.shadowed.range(after + 1..=to).count() as u64
+            }
+            _ => 0,
+        };
+        Ok(later + beneath)
+    }
+
+    /// The local sequence of the `count`-th row of the outbox behind `after`, or of the last one if there are
+    /// fewer; `None` if there is none.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    pub fn own_row_after(&self, after: u64, count: usize) -> Result<Option<u64>, StoreError> {
+        let mut last = None;
+        for held in self.own_after(after).take(count) {
+            last = Some(held?.lseq);
+        }
+        Ok(last)
+    }
+
+    /// Whether the entry at a local sequence is a row of the outbox.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    pub fn is_own_row(&self, lseq: u64) -> Result<bool, StoreError> {
+        let held = self.at(lseq)?;
+        Ok(held.is_some_and(|held| is_row(&held.entry, self.author)))
+    }
+}

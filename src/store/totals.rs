@@ -1,0 +1,87 @@
+//! What is counted over a set of entries as it changes.
+
+use super::entry::{Entry, Namespace, Summary};
+use crate::core::identity::Origin;
+
+/// Numbers of a [`Totals`] as a checkpoint notes them.
+pub(super) const NOTED: usize = 5;
+
+/// Counts over a set of entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Keys of users that have a value.
+    pub live: u64,
+    /// Bytes of keys and values of all entries that have one.
+    pub live_bytes: u64,
+    /// Entries without a value.
+    pub tombstones: u64,
+    /// Rows of the outbox: entries of users' keys that the author wrote.
+    pub own: u64,
+    /// Count and fingerprint of all replicated entries.
+    pub summary: Summary,
+}
+
+/// Whether an entry is one of a user.
+pub fn is_user(entry: &Entry) -> bool {
+    entry.key().first() == Some(&(Namespace::User as u8))
+}
+
+/// Whether an entry counts in the outbox of `author`.
+pub fn is_row(entry: &Entry, author: Origin) -> bool {
+    entry.dot.origin == author && is_user(entry)
+}
+
+impl Totals {
+    /// With `entry` in.
+    pub(super) fn add(&mut self, entry: &Entry, author: Origin) {
+        if Namespace::of(entry.key()).is_some_and(Namespace::is_replicated) {
+            self.summary.add(entry);
+        }
+        if let Some(value) = entry.value() {
+            self.live_bytes += (entry.key().len() + value.len()) as u64;
+            self.live += u64::from(is_user(entry));
+        } else {
+            self.tombstones += 1;
+        }
+        self.own += u64::from(is_row(entry, author));
+    }
+
+    /// With `entry` out, which was in.
+    pub(super) fn remove(&mut self, entry: &Entry, author: Origin) {
+        if Namespace::of(entry.key()).is_some_and(Namespace::is_replicated) {
+            self.summary.remove(entry);
+        }
+        if let Some(value) = entry.value() {
+            self.live_bytes = self
+                .live_bytes
+                .saturating_sub((entry.key().len() + value.len()) as u64);
+            self.live = self.live.saturating_sub(u64::from(is_user(entry)));
+        } else {
+            self.tombstones = self.tombstones.saturating_sub(1);
+        }
+        self.own = self.own.saturating_sub(u64::from(is_row(entry, author)));
+    }
+
+    /// As numbers beside a checkpoint, whose own sum is the fingerprint.
+    pub(super) fn noted(&self) -> [u64; NOTED] {
+        [
+            self.live,
+            self.live_bytes,
+            self.tombstones,
+            self.own,
+            self.summary.count,
+        ]
+    }
+
+    /// From such numbers.
+    pub(super) fn from_noted(notes: &[u64], fingerprint: u128) -> Option<Self> {
+        let [live, live_bytes, tombstones, own, count] = *notes.first_chunk::<NOTED>()?;
+        Some(Self {
+            live,
+            live_bytes,
+            tombstones,
+            own,
+            summary: Summary { count, fingerprint },
+        })
+    }
+}
