@@ -45,6 +45,9 @@ impl StandIns {
     }
 }
 
+/// Origins of a checkpoint that stand-ins are made for when its meta area is lost.
+const LOST_IN_CHECKPOINT: u64 = 1 << 12;
+
 /// A record that was not decoded yet.
 pub(super) struct RawRecord<'a> {
     pub(super) kind: u8,
@@ -107,6 +110,11 @@ pub(super) fn fill_places(
     }
     // An origin without an entry behind it is in no log that this program wrote.
     told == 0 && fill(origins, stand_ins, needed)
+}
+
+/// Puts stand-ins in all places that a damaged checkpoint may name, whose origins were told in one piece.
+pub(super) fn fill_all(origins: &mut OriginDictionary, stand_ins: &mut StandIns) {
+    fill(origins, stand_ins, LOST_IN_CHECKPOINT);
 }
 
 fn fill(origins: &mut OriginDictionary, stand_ins: &mut StandIns, places: u64) -> bool {

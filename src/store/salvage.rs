@@ -10,11 +10,13 @@ use std::collections::BTreeMap;
 use super::commit::{Committer, Durability};
 use super::entry::Entry;
 use super::error::StoreError;
-use super::lost_origins::{RawRecord, StandIns, fill_places, raw_records};
+use super::lost_origins::{RawRecord, StandIns, fill_all, fill_places, raw_records};
 use super::record::{OriginDictionary, Record, RecordKind, decode};
 use super::recovery::{Seeds, open};
+use super::row;
 use crate::core::identity::Origin;
 use crate::core::limits::GROUP_BYTES_TARGET;
+use crate::wal::checkpoint::Checkpoint;
 use crate::wal::error::WalError;
 use crate::wal::lease::LEASE_SUFFIX;
 use crate::wal::readable::{LostRange, read_readable};
@@ -39,6 +41,8 @@ pub struct Saved {
     pub nameless: u64,
     /// How many groups of the log were read.
     pub groups: u64,
+    /// How many rows the checkpoint has.
+    pub rows: u64,
     /// What could not be read.
     pub lost: Vec<LostRange>,
 }
@@ -56,9 +60,10 @@ pub fn read(storage: &dyn Storage, name: &str, stand_in: Origin) -> Result<Saved
         stand_ins: StandIns::new(stand_in),
         nameless: 0,
         groups: 0,
+        rows: 0,
         lost: Vec::new(),
     };
-    rows_of_checkpoint(storage, name, &mut saved)?;
+    rows_of_checkpoint(storage, name, &mut saved);
     let beside = SealedFiles::find(storage, name).map_err(|error| WalError::Open {
         file: storage.shown(name),
         cause: error.into(),
@@ -79,15 +84,58 @@ pub fn read(storage: &dyn Storage, name: &str, stand_in: Origin) -> Result<Saved
     Ok(saved)
 }
 
-/// Saves the rows of the checkpoint, as far as its blocks are whole.
-#[allow(clippy::unnecessary_wraps, reason = "rows are not decoded yet")]
-fn rows_of_checkpoint(
-    storage: &dyn Storage,
-    name: &str,
-    saved: &mut Saved,
-) -> Result<(), StoreError> {
-    let _ = (storage, checkpoint_name(name), saved);
-    Ok(())
+/// Saves the rows of the checkpoint whose blocks are whole.
+fn rows_of_checkpoint(storage: &dyn Storage, name: &str, saved: &mut Saved) {
+    let checkpoint = match Checkpoint::open(storage, &checkpoint_name(name), 0) {
+        Ok(Some(checkpoint)) => checkpoint,
+        Ok(None) => return,
+        Err(error) => return saved.lose_file(storage, &checkpoint_name(name), &error.into()),
+    };
+    let mut origins = OriginDictionary::default();
+    let mut lost = Vec::new();
+    let meta = checkpoint.meta();
+    let told = meta.map_err(WalError::from).map(|meta| {
+        let told = decode(&meta, &mut origins, |record| {
+            if let Record::Identity { node_id, .. } = record {
+                saved.node_id = Some(node_id);
+            }
+        });
+        told.is_ok()
+    });
+    let is_behind_loss = !matches!(told, Ok(true));
+    if is_behind_loss {
+        // Then only numbers tell the authors of rows.
+        fill_all(&mut origins, &mut saved.stand_ins);
+    }
+    if let Err(WalError::Checkpoint(error)) = told {
+        lost.push(error);
+    }
+    let mut malformed = 0;
+    checkpoint.readable_rows(
+        &mut |row, body| match row::decode(row.key_parts(), body, &origins) {
+            Ok((entry, _)) => saved.keep(entry),
+            Err(_) => malformed += 1,
+        },
+        &mut |error| lost.push(error),
+    );
+    saved.rows += u64::from(checkpoint.rows());
+    saved.lost.extend(lost.iter().map(|error| {
+        let from_offset = error.offset().unwrap_or(0);
+        LostRange {
+            file: error.file().to_owned(),
+            from_offset,
+            to_offset: from_offset + 1,
+            reason: "a block of the checkpoint begins there that cannot be read",
+        }
+    }));
+    if malformed > 0 {
+        saved.lost.push(LostRange {
+            file: checkpoint.file().to_owned(),
+            from_offset: 0,
+            to_offset: checkpoint.file_bytes(),
+            reason: "some of its rows need a newer version",
+        });
+    }
 }
 
 impl Saved {
@@ -104,6 +152,9 @@ impl Saved {
             to_offset: file.and_then(|file| file.len().ok()).unwrap_or(0),
             reason: match error {
                 WalError::MissingPart { .. } => "the file is missing",
+                WalError::Checkpoint(_) => {
+                    "its header, its footer or the top of its index is damaged"
+                }
                 WalError::Foreign { .. } => "the file is not a log, and nothing of one is in it",
                 WalError::NewerVersion { .. } => "it needs a newer version",
                 _ => "the file cannot be opened",

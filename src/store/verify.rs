@@ -1,18 +1,21 @@
 //! Reads all that a store has on the disk, changes none of it, and tells everything that is wrong.
 
+use std::ops::ControlFlow;
+
+use super::checkpoint::Notes;
 use super::error::StoreError;
 use super::ledger::Ledger;
 use super::record::{OriginDictionary, Record, decode};
 use super::recovery::companion_of;
+use crate::core::bytes::DecodeError;
 use crate::core::identity::Origin;
-use crate::wal::checkpoint::Checkpoint;
+use crate::wal::checkpoint::{Checkpoint, CheckpointError};
 use crate::wal::error::WalError;
 use crate::wal::inspect::{InspectedFile, Remark, UnfinishedEnd, inspect};
 use crate::wal::lease;
 use crate::wal::scan::RecoveredFrame;
 use crate::wal::sealed::checkpoint_name;
 use crate::wal::storage::Storage;
-use std::ops::ControlFlow;
 
 /// How many blocks of a checkpoint are kept while it is verified, in bytes: all are read once, in order.
 const CACHE_BYTES: usize = 1 << 20;
@@ -72,8 +75,9 @@ impl Verification {
 /// Only if the directory cannot be read.
 pub fn verify(storage: &dyn Storage, name: &str) -> Result<Option<Verification>, StoreError> {
     let mut verification = Verification::default();
-    let covers_frame = verification.checkpoint(storage, name);
     let mut reading = Reading::default();
+    let checkpoint = verification.checkpoint(storage, name, &mut reading);
+    let covers_frame = checkpoint.as_ref().map_or(0, Checkpoint::covers_frame);
     let found = inspect(storage, name, covers_frame, &mut |frame| {
         reading.frame(&frame);
     })?;
@@ -101,6 +105,13 @@ pub fn verify(storage: &dyn Storage, name: &str) -> Result<Option<Verification>,
     };
     let problems = found.problems.into_iter().filter(told);
     verification.problems.extend(problems.map(StoreError::Log));
+    if let (Some(checkpoint), Some(file_id)) = (&checkpoint, found.file_id)
+        && Notes::of(checkpoint).is_some_and(|notes| notes.file_id != file_id)
+    {
+        let path = checkpoint.file().to_owned();
+        let other = StoreError::OtherCheckpoint { path };
+        verification.problems.push(other);
+    }
     verification.problems.extend(reading.malformed);
     verification.files = found.files;
     verification.unfinished = found.unfinished;
@@ -113,47 +124,41 @@ pub fn verify(storage: &dyn Storage, name: &str) -> Result<Option<Verification>,
 }
 
 impl Verification {
-    /// Verifies the checkpoint; gives the last frame that it covers, 0 if that cannot be told.
-    fn checkpoint(&mut self, storage: &dyn Storage, name: &str) -> u64 {
+    /// Verifies the checkpoint; gives it if it could be opened.
+    fn checkpoint(
+        &mut self,
+        storage: &dyn Storage,
+        name: &str,
+        reading: &mut Reading,
+    ) -> Option<Checkpoint> {
         let file = checkpoint_name(name);
-        let shown = storage.shown(&file);
         let opened = Checkpoint::open(storage, &file, CACHE_BYTES);
-        let (covers, checkpoint) = match opened {
-            Ok(None) => return 0,
+        let (bytes, rows, fault) = match &opened {
+            Ok(None) => return None,
+            Ok(Some(checkpoint)) => (
+                checkpoint.file_bytes(),
+                u64::from(checkpoint.rows()),
+                reading.checkpoint(checkpoint).err(),
+            ),
             Err(error) => {
-                self.problems.push(StoreError::Log(error.into()));
                 let length = storage.open(&file).ok().flatten();
                 let bytes = length.and_then(|file| file.len().ok()).unwrap_or(0);
-                let lost = VerifiedCheckpoint {
-                    file: shown,
-                    bytes,
-                    rows: 0,
-                    is_whole: false,
-                };
-                (0, lost)
-            }
-            Ok(Some(checkpoint)) => {
-                let fault = checkpoint
-                    .verify(&mut |_| ControlFlow::Continue(()))
-                    .err()
-                    .map(|error| StoreError::Log(error.into()));
-                let verified = VerifiedCheckpoint {
-                    file: shown,
-                    bytes: checkpoint.file_bytes(),
-                    rows: u64::from(checkpoint.rows()),
-                    is_whole: fault.is_none(),
-                };
-                self.problems.extend(fault);
-                (checkpoint.covers_frame(), verified)
+                (bytes, 0, Some(StoreError::Log(error.clone().into())))
             }
         };
-        self.checkpoint = Some(checkpoint);
-        covers
+        self.checkpoint = Some(VerifiedCheckpoint {
+            file: storage.shown(&file),
+            bytes,
+            rows,
+            is_whole: fault.is_none(),
+        });
+        self.problems.extend(fault);
+        opened.ok().flatten()
     }
 
     fn lease(&mut self, storage: &dyn Storage, name: &str, ledger: &Ledger) {
         if ledger.origin == Origin::default() {
-            // The log does not say which lease it has: it is new, or the checkpoint says it.
+            // Nothing says which lease it has: it is new, or that part is damaged.
             return;
         }
         let leased = lease::read(storage, name).ok().flatten();
@@ -177,6 +182,33 @@ struct Reading {
 }
 
 impl Reading {
+    /// Verifies a checkpoint, and takes in what its meta area tells.
+    fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        let log = |error: CheckpointError| StoreError::Log(error.into());
+        // Not to be ended, so the answer is that it was read to its end.
+        let _ = checkpoint
+            .verify(&mut |_| ControlFlow::Continue(()))
+            .map_err(log)?;
+        let malformed = |reason| StoreError::Row {
+            path: checkpoint.file().to_owned(),
+            reason,
+        };
+        if Notes::of(checkpoint).is_none() {
+            return Err(malformed(DecodeError::Malformed(
+                "the numbers of a checkpoint",
+            )));
+        }
+        let meta = checkpoint.meta().map_err(log)?;
+        let ledger = &mut self.ledger;
+        let mut origins = OriginDictionary::default();
+        let told = decode(&meta, &mut origins, |record| {
+            if let Record::Identity { origin, lease, .. } = record {
+                (ledger.origin, ledger.lease) = (origin, lease);
+            }
+        });
+        told.map_err(malformed)
+    }
+
     fn frame(&mut self, frame: &RecoveredFrame<'_>) {
         if self.first_in_file != frame.first_in_file {
             self.first_in_file = frame.first_in_file;

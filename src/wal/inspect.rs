@@ -61,6 +61,8 @@ pub struct Inspection {
     pub groups: u64,
     /// There is a file that frames are appended to, readable or not.
     pub has_active: bool,
+    /// Names the log, if its header could be read.
+    pub file_id: Option<[u8; 16]>,
 }
 
 /// Reads the whole log of that name, and gives each whole group in front of the first damage of its file to
@@ -89,6 +91,7 @@ pub fn inspect(
         }
     };
     inspection.has_active |= active.is_some();
+    inspection.file_id = active.as_ref().map(|active| active.header.file_id);
     if beside.is_sealing {
         let file = storage.shown(&sealing_name(name));
         let is_next = active.as_ref().is_some_and(|active| active.is_sealing);

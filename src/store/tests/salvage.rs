@@ -9,7 +9,7 @@ use super::super::map::EntryMap;
 use super::super::operation::{Operation, Received, Request};
 use super::super::recovery::{Opened, Seeds, open};
 use super::super::salvage::{Saved, in_the_way, read, write};
-use super::verify::{changed, files, sample};
+use super::verify::{CHECKPOINT, changed, files, sample, with_checkpoint};
 use super::{NAME, commit, reopen, seeds};
 use crate::core::identity::Origin;
 use crate::store::entry::{Entry, EntryFlags, Extra};
@@ -114,6 +114,28 @@ fn a_file_that_is_gone_costs_what_was_in_it() {
     assert_eq!(held.len(), 7);
     assert_eq!(told.lost.len(), 1);
     assert_eq!(told.lost[0].reason, "the file is missing");
+}
+
+#[test]
+fn what_is_readable_of_a_checkpoint_is_saved() {
+    let whole = with_checkpoint();
+    let (held, told, map) = salvaged(&whole);
+    assert_eq!((held.len(), told.rows, told.lost.len()), (300, 290, 0));
+    let (_, source) = reopen(&whole, Durability::Synced, 3);
+    assert_eq!(map.summary(), source.summary());
+    let bytes = whole.image().file(CHECKPOINT).unwrap().len();
+    let mut fewest = 300;
+    for at in (64..bytes).step_by(211) {
+        let disk = changed(&whole, CHECKPOINT, |bytes| bytes[at] ^= 0x10);
+        let (held, told, _) = salvaged(&disk);
+        assert_eq!(held.len() < 300, held.len() < 300 && !told.lost.is_empty());
+        assert!(held.len() >= 10);
+        // Without index and footer nothing of it is found; anywhere else a block is lost.
+        if held.len() > 10 {
+            fewest = fewest.min(held.len());
+        }
+    }
+    assert!(fewest > 150, "{fewest}");
 }
 
 #[test]

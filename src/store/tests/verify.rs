@@ -1,15 +1,18 @@
 //! Whatever is wrong with a store is told, with its place, and nothing is changed by asking.
 
+use super::super::checkpoint::{CheckpointJob, PASSING_SUFFIX};
 use super::super::commit::{Committer, Durability};
 use super::super::error::StoreError;
 use super::super::map::EntryMap;
-use super::super::operation::Request;
+use super::super::operation::{Operation, Request};
+use super::super::recovery::put_in_place;
 use super::super::verify::{StoreRemark, Verification, verify};
 use super::{NAME, commit, operation, reopen};
-use crate::wal::checkpoint::{CheckpointWriter, Row};
 use crate::wal::error::WalError;
 use crate::wal::storage::Storage;
 use crate::wal::storage_memory::MemoryStorage;
+
+pub(super) const CHECKPOINT: &str = "a.wal.checkpoint";
 
 pub(super) fn put(committer: &mut Committer, map: &mut EntryMap, key: u8, value: u8) {
     let operation = operation(key, Some(value));
@@ -74,7 +77,8 @@ fn kinds(verification: &Verification) -> Vec<&'static str> {
     let kind = |problem: &StoreError| match problem {
         StoreError::Log(error) => error.kind(),
         StoreError::MissingLog { .. } => "wal_missing",
-        StoreError::Record { .. } => "record_malformed",
+        StoreError::Record { .. } | StoreError::Row { .. } => "record_malformed",
+        StoreError::OtherCheckpoint { .. } => "checkpoint_mismatch",
         other => panic!("{other}"),
     };
     verification.problems.iter().map(kind).collect()
@@ -184,39 +188,105 @@ fn a_lost_lease_is_a_remark() {
     assert_eq!(found.remarks, expected);
 }
 
-/// The sample with a checkpoint that says to cover that frame.
-fn with_checkpoint(covers_frame: u64) -> MemoryStorage {
-    let disk = sample();
-    let mut writer = CheckpointWriter::create(&disk, "a.wal.checkpoint").unwrap();
-    for key in 0..200_u8 {
-        let row = Row {
-            key: &[0, key],
-            lane: Some(0),
-            lseq: u64::from(key),
-            sum: 1,
-            body: &[key; 100],
+/// A store with a checkpoint of all but the last ten of its 300 keys; the values of some lie outside of blocks.
+pub(super) fn with_checkpoint() -> MemoryStorage {
+    let disk = MemoryStorage::new();
+    let (mut committer, mut map) = reopen(&disk, Durability::Synced, 1);
+    let put = |committer: &mut Committer, map: &mut EntryMap, number: u64| {
+        let key = format!("key {number:04}");
+        let value = vec![7; if number.is_multiple_of(50) { 4000 } else { 30 }];
+        let operation = Operation::put(key.as_bytes(), &value, false).unwrap();
+        let request = Request::Write {
+            ticket: 1,
+            operation,
         };
-        writer.push(&row).unwrap();
+        commit(committer, map, vec![request]);
+    };
+    for number in 0..290 {
+        put(&mut committer, &mut map, number);
     }
-    writer.finish(b"meta", covers_frame).unwrap();
-    let names = disk.list().unwrap();
-    let passing = names
-        .iter()
-        .find(|name| name.starts_with("a.wal.checkpoint"));
-    disk.rename(passing.unwrap(), "a.wal.checkpoint").unwrap();
+    while map.unsettled() > 0 {
+        map.settle_some();
+    }
+    committer.seal(&disk, 77).unwrap();
+    let covers_frame = committer.sealed_frame().unwrap();
+    let cut = committer.cut(covers_frame, &mut map).unwrap();
+    let (passing, last_lseq) = (format!("{NAME}{PASSING_SUFFIX}"), cut.ledger.last_lseq);
+    let mut job = CheckpointJob::begin(&disk, &passing, cut).unwrap();
+    loop {
+        if job.has_more() {
+            job.take_page(&map);
+        }
+        if !job.write_page().unwrap() {
+            break;
+        }
+    }
+    map.close_view(job.view());
+    job.finish().unwrap();
+    let base = put_in_place(&disk, &passing, NAME, 1 << 16).unwrap();
+    let next = map.rebased(base, last_lseq);
+    drop(next.succeed(&mut map));
+    committer.remove_sealed(&disk, covers_frame).unwrap();
+    for number in 290..300 {
+        put(&mut committer, &mut map, number);
+    }
+    committer.watermark().unwrap();
     disk
 }
 
 #[test]
 fn a_checkpoint_is_verified_and_compared_to_the_log() {
-    let found = verified(&with_checkpoint(3));
+    let disk = with_checkpoint();
+    let found = verified(&disk);
     assert!(found.is_whole(), "{:?}", found.problems);
-    assert_eq!(found.checkpoint.unwrap().rows, 200);
-    assert_eq!(kinds(&verified(&with_checkpoint(99))), ["wal_behind"]);
-    let damaged = changed(&with_checkpoint(3), "a.wal.checkpoint", |bytes| {
-        bytes[4000] ^= 1;
-    });
-    let found = verified(&damaged);
-    assert_eq!(kinds(&found), ["checkpoint_damaged"]);
-    assert!(!found.checkpoint.unwrap().is_whole);
+    assert_eq!(found.remarks, []);
+    assert_eq!(found.checkpoint.unwrap().rows, 290);
+    let cases = [
+        (
+            changed(&disk, CHECKPOINT, |bytes| bytes[4000] ^= 1),
+            vec!["checkpoint_damaged"],
+        ),
+        (
+            changed(&disk, CHECKPOINT, |bytes| bytes[1] ^= 1),
+            vec!["checkpoint_foreign"],
+        ),
+        (without(&disk, CHECKPOINT), vec!["checkpoint_missing"]),
+        (without(&disk, NAME), vec!["wal_missing"]),
+    ];
+    for (disk, expected) in cases {
+        let found = verified(&disk);
+        assert_eq!(kinds(&found), expected, "{:?}", found.problems);
+    }
+    // The log of another store beside it.
+    let other = MemoryStorage::new();
+    drop(reopen(&other, Durability::Synced, 5));
+    let mut swapped = files(&disk);
+    swapped.retain(|file| file.0 != NAME);
+    swapped.extend(files(&other).into_iter().find(|file| file.0 == NAME));
+    let found = verified(&MemoryStorage::from_files(swapped));
+    assert!(
+        kinds(&found).contains(&"checkpoint_mismatch"),
+        "{:?}",
+        found.problems
+    );
+}
+
+#[test]
+fn every_part_of_a_checkpoint_is_looked_at() {
+    let disk = with_checkpoint();
+    let bytes = disk.image().file(CHECKPOINT).unwrap().len();
+    for at in (0..bytes).step_by(97) {
+        let damaged = changed(&disk, CHECKPOINT, |bytes| bytes[at] ^= 1 << (at % 8));
+        let found = verified(&damaged);
+        assert!(!found.is_whole(), "{at} of {bytes}");
+        let opened = super::open(
+            &damaged,
+            NAME,
+            "node",
+            Durability::Synced,
+            1 << 20,
+            &super::seeds(9),
+        );
+        assert!(opened.is_ok() || !found.is_whole());
+    }
 }
