@@ -526,6 +526,11 @@ export interface Recovery {
   readonly copyNoticed: boolean;
   /** The node id under which the log was opened before, if it was another. */
   readonly renamedFrom: string | null;
+  /**
+   * The log was made by {@link salvage}, which could not read so many parts of the damaged one; `null` for any
+   * other, and once a checkpoint has taken the place of the part of the log that says it.
+   */
+  readonly salvaged: { readonly lost: number } | null;
   /** The checkpoint that it began with; `null` without one. */
   readonly checkpoint: {
     readonly file: string;

@@ -45,6 +45,11 @@ export class NodeProcess {
     return answer.value;
   }
 
+  /** The process, for who changes its limits. */
+  pid() {
+    return this.#child.pid;
+  }
+
   /** What the call answers, as data: `{ ok, value }` or `{ ok, code, message }`. */
   ask(name, ...args) {
     const id = this.#nextId++;

@@ -80,6 +80,12 @@ pub struct NativeOpenedCheckpoint {
     pub rows: f64,
 }
 
+/// That a log was made by a salvage.
+#[napi(object)]
+pub struct NativeSalvaged {
+    pub lost: f64,
+}
+
 /// What an opening found.
 #[napi(object)]
 pub struct NativeRecovery {
@@ -93,6 +99,7 @@ pub struct NativeRecovery {
     pub seal_finished: bool,
     pub copy_noticed: bool,
     pub renamed_from: Option<String>,
+    pub salvaged: Option<NativeSalvaged>,
     pub checkpoint: Option<NativeOpenedCheckpoint>,
 }
 
@@ -290,6 +297,9 @@ impl From<RecoveryReport> for NativeRecovery {
             seal_finished: report.seal_finished,
             copy_noticed: report.copy_noticed,
             renamed_from: report.renamed_from,
+            salvaged: report
+                .salvaged
+                .map(|lost| NativeSalvaged { lost: number(lost) }),
             checkpoint: report.checkpoint.map(Into::into),
         }
     }

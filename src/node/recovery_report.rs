@@ -82,6 +82,9 @@ pub struct RecoveryReport {
     pub copy_noticed: bool,
     /// The node id under which the log was opened before, if it was another.
     pub renamed_from: Option<String>,
+    /// The log was made by a salvage, which could not read that many parts of the damaged one. Told until a
+    /// checkpoint takes the place of the part of the log that says it.
+    pub salvaged: Option<u64>,
     /// The checkpoint, if there was one.
     pub checkpoint: Option<OpenedCheckpoint>,
 }
@@ -96,6 +99,7 @@ impl RecoveryReport {
         let common = Self {
             copy_noticed: report.copy_noticed,
             renamed_from: report.renamed_from.clone(),
+            salvaged: report.salvaged,
             checkpoint: base.map(|base| OpenedCheckpoint {
                 file: base.file().file().to_owned(),
                 bytes: base.file().file_bytes(),

@@ -251,7 +251,7 @@ pub fn write(
 ) -> Result<(), StoreError> {
     let node_id = saved.node_id.as_deref().unwrap_or(UNKNOWN_NODE);
     let written = open(storage, name, node_id, Durability::Synced, 0, seeds)
-        .and_then(|opened| write_entries(opened.committer, saved.entries));
+        .and_then(|opened| write_saved(opened.committer, saved.entries, saved.lost.len()));
     if written.is_err() {
         for suffix in ["", LEASE_SUFFIX] {
             // Best effort: the first failure counts, and whoever tries again is told what is in the way.
@@ -262,10 +262,12 @@ pub fn write(
     written
 }
 
-fn write_entries(
+fn write_saved(
     mut committer: Committer,
     entries: BTreeMap<Vec<u8>, Entry>,
+    lost: usize,
 ) -> Result<(), StoreError> {
+    committer.write_records(&[Record::Salvaged { lost: lost as u64 }])?;
     let mut group = Vec::new();
     let mut bytes = 0;
     for (lseq, entry) in (1..).zip(entries.into_values()) {
