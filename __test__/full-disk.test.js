@@ -33,7 +33,10 @@ test('a full disk refuses a write, says what to do, and takes it once there is r
   allow(node, logBytes);
   const refused = await node.ask('put', 'large', 'x'.repeat(200_000));
   assert.deepEqual([refused.ok, refused.code, refused.kind], [false, 'io_error', 'disk_full']);
-  assert.match(refused.message, /^failed to append WAL record: no space left on device at byte offset \d+ of /);
+  assert.match(
+    refused.message,
+    /^failed to append WAL record: no space left on device at byte offset \d+ of /,
+  );
   assert.match(refused.message, /everything that was acknowledged before is valid.*; make room/);
   assert.ok(refused.retryable && refused.context.endsWith('node.wal') && refused.offset > 64);
   assert.equal((await node.call('stats')).refusals, 1);
@@ -45,7 +48,9 @@ test('a full disk refuses a write, says what to do, and takes it once there is r
   assert.deepEqual(await node.call('size'), 3);
 });
 
-test('a poisoned log serves reads, refuses writes with the first cause, and opens again', { skip }, async (t) => {
+test('a poisoned log serves reads, refuses writes with the first cause, and opens again', {
+  skip,
+}, async (t) => {
   const node = await start(t);
   for (let n = 0; n < 20; n += 1) await node.call('put', `k${n}`, 'x'.repeat(100));
   // Below where the next frame goes: no new room is needed there, so that the failure is none of want of room.
@@ -60,7 +65,11 @@ test('a poisoned log serves reads, refuses writes with the first cause, and open
     ['flush'],
   ]) {
     const later = await node.ask(name, ...given);
-    assert.deepEqual([later.ok, later.code, later.kind, later.retryable], [false, 'io_error', first.kind, false], name);
+    assert.deepEqual(
+      [later.ok, later.code, later.kind, later.retryable],
+      [false, 'io_error', first.kind, false],
+      name,
+    );
     assert.ok(first.message.startsWith(later.message), `${name}: ${later.message}`);
   }
   assert.equal(await node.text('k7'), 'x'.repeat(100));

@@ -146,7 +146,10 @@ test('what is readable is saved to a new log, and the damaged one is not touched
   assert.equal(client.contains('k19'), false);
   assert.equal(`${ok(await client.get('k18'))}`, 'value 18');
   const recovery = ok(await client.recovery());
-  assert.deepEqual([recovery.outcome, recovery.copyNoticed, recovery.salvaged], ['clean', false, { lost: 1 }]);
+  assert.deepEqual(
+    [recovery.outcome, recovery.copyNoticed, recovery.salvaged],
+    ['clean', false, { lost: 1 }],
+  );
   ok(await client.put('k19', 'again'));
   ok(await client.close());
   const again = refused(await salvage(walPath, target), 'already_exists', /saved\.wal is there already/);

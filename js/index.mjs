@@ -9,8 +9,8 @@ export {
   Result,
   SoftadastraError,
   SyncResult,
+  salvage,
   TickResult,
   Value,
-  salvage,
   verify,
 } from './index.js';

@@ -17,9 +17,7 @@ const errorAsData = ({ code, kind, message, context, offset, retryable }) => ({
 });
 
 const describe = (result) =>
-  result.isOk()
-    ? { ok: true, value: plain(result.value()) }
-    : { ok: false, ...errorAsData(result.error()) };
+  result.isOk() ? { ok: true, value: plain(result.value()) } : { ok: false, ...errorAsData(result.error()) };
 
 let client;
 

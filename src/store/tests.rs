@@ -4,6 +4,7 @@
 mod checkpoints;
 mod full_disk;
 mod order;
+mod poisoned;
 mod prefixes;
 mod salvage;
 mod sealing;
