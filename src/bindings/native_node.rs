@@ -342,11 +342,6 @@ impl NativeNode {
     }
 
     #[napi(catch_unwind)]
-    pub fn compact<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<()>>> {
-        self.run(env, |node| async move { node.compact().await })
-    }
-
-    #[napi(catch_unwind)]
     pub fn transport_running(&self) -> bool {
         self.hot.node.transport_running()
     }

@@ -1,4 +1,4 @@
-//! What is on the disk, for JavaScript: verifying and salvaging a log, and what a node knows of its own.
+//! What is on the disk, for JavaScript: verifying and salvaging a log, and what a node knows and does of its own.
 
 use napi::Env;
 use napi::bindgen_prelude::{PromiseRaw, Result};
@@ -189,6 +189,11 @@ impl NativeNode {
         self.run(env, |node| {
             blocking(move || node.stats().map(NativeStats::from))
         })
+    }
+
+    #[napi(catch_unwind)]
+    pub fn compact<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<()>>> {
+        self.run(env, |node| async move { node.compact().await })
     }
 }
 
