@@ -257,18 +257,16 @@ fn a_checkpoint_is_verified_and_compared_to_the_log() {
         let found = verified(&disk);
         assert_eq!(kinds(&found), expected, "{:?}", found.problems);
     }
-    // The log of another store beside it.
-    let other = MemoryStorage::new();
-    drop(reopen(&other, Durability::Synced, 5));
-    let mut swapped = files(&disk);
-    swapped.retain(|file| file.0 != NAME);
-    swapped.extend(files(&other).into_iter().find(|file| file.0 == NAME));
-    let found = verified(&MemoryStorage::from_files(swapped));
-    assert!(
-        kinds(&found).contains(&"checkpoint_mismatch"),
-        "{:?}",
-        found.problems
-    );
+    // The log of another store beside it, and an older log of its own.
+    for (round, expected) in [(5, "checkpoint_mismatch"), (1, "wal_behind")] {
+        let other = MemoryStorage::new();
+        drop(reopen(&other, Durability::Synced, round));
+        let mut swapped = files(&disk);
+        swapped.retain(|file| file.0 != NAME);
+        swapped.extend(files(&other).into_iter().find(|file| file.0 == NAME));
+        let found = verified(&MemoryStorage::from_files(swapped));
+        assert!(kinds(&found).contains(&expected), "{:?}", found.problems);
+    }
 }
 
 #[test]
