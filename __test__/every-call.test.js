@@ -43,6 +43,8 @@ const asynchronous = {
   peers: [],
   startDiscovery: [],
   stopDiscovery: [],
+  recovery: [],
+  stats: [],
   nodeInfo: [],
   refreshNodeInfo: [],
 };

@@ -55,7 +55,12 @@ const instances = {
 };
 
 test('import and require give the same classes, under the documented names', () => {
-  const names = [...Object.keys(instances), 'ErrorCode', 'SoftadastraError'].sort();
+  const functions = ['salvage', 'verify'];
+  const names = [...Object.keys(instances), 'ErrorCode', 'SoftadastraError', ...functions].sort();
+  for (const name of functions) {
+    assert.equal(typeof imported[name], 'function');
+    assert.match(declarations, new RegExp(`^export declare function ${name}\\(`, 'm'));
+  }
   assert.deepEqual(Object.keys(imported).sort(), names);
   assert.deepEqual(Object.keys(required).sort(), names);
   for (const name of names) assert.equal(imported[name], required[name]);

@@ -18,6 +18,7 @@ const { textOf } = require('./key.js');
 const { NodeInfo } = require('./node-info.js');
 const { readOptions, showOptions } = require('./option-rules.js');
 const { peerOf } = require('./peer.js');
+const { recoveryOf, statsOf } = require('./reports.js');
 const { Result } = require('./result.js');
 const { Session } = require('./session.js');
 const { SyncResult } = require('./sync-result.js');
@@ -272,6 +273,14 @@ class Client {
       (node) => node.nodeInfo(true),
       (info) => new NodeInfo(info),
     );
+  }
+
+  recovery() {
+    return this.#ask((node) => node.recovery(), recoveryOf);
+  }
+
+  stats() {
+    return this.#ask((node) => node.stats(), statsOf);
   }
 
   #inTurn(step) {

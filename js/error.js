@@ -23,13 +23,16 @@ const CODES = new Set(Object.values(ErrorCode));
 
 class SoftadastraError extends Error {
   constructor(code, message, details) {
-    const { context, kind, cause, retryable, localStateValid } = details ?? {};
+    const { context, kind, cause, retryable, localStateValid, offset, stillValid, whatToDo } = details ?? {};
     super(typeof message === 'string' ? message : '', cause === undefined ? undefined : { cause });
     this.code = CODES.has(code) ? code : ErrorCode.Unknown;
     this.kind = typeof kind === 'string' ? kind : this.code;
     this.context = typeof context === 'string' ? context : undefined;
     this.retryable = retryable === true;
     this.localStateValid = localStateValid !== false;
+    this.offset = typeof offset === 'number' ? offset : undefined;
+    this.stillValid = typeof stillValid === 'string' ? stillValid : undefined;
+    this.whatToDo = typeof whatToDo === 'string' ? whatToDo : undefined;
   }
 
   codeString() {

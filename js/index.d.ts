@@ -49,6 +49,12 @@ export interface SoftadastraErrorDetails {
   retryable?: boolean | undefined;
   /** Whether the local data is as valid as before. Default `true`. */
   localStateValid?: boolean | undefined;
+  /** Where in the file that {@link context} names, in bytes. */
+  offset?: number | undefined;
+  /** What can still be relied on. */
+  stillValid?: string | undefined;
+  /** What helps. */
+  whatToDo?: string | undefined;
 }
 
 /** A failure: what happened, to what, why, what stays valid, and whether trying again makes sense. */
@@ -68,6 +74,12 @@ export declare class SoftadastraError extends Error {
   readonly retryable: boolean;
   /** Whether local data is as valid as before the call. */
   readonly localStateValid: boolean;
+  /** Where in the file that {@link context} names, in bytes, if it is about a place in a file. */
+  readonly offset: number | undefined;
+  /** What can still be relied on, where a disk or a file failed. The message says it too. */
+  readonly stillValid: string | undefined;
+  /** What helps, where a disk or a file failed. The message says it too. */
+  readonly whatToDo: string | undefined;
   /** The code as text, as in `"not_found"`. */
   codeString(): ErrorCode;
   /** Whether {@link context} says something. */
@@ -495,6 +507,182 @@ export interface Watch extends AsyncIterableIterator<Change> {
   result(): Result<void>;
 }
 
+/** What was unfinished at the end of a log: a write that a stop interrupted, and that was never acknowledged. */
+export interface TornTail {
+  readonly file: string;
+  /** Where it begins, in bytes. */
+  readonly offset: number;
+  /** How many bytes it has. */
+  readonly bytes: number;
+  /** The file in which the opening has kept it. Only once it was cut off. */
+  readonly keptAt?: string;
+}
+
+/** What the last opening of a client found, did and noticed. */
+export interface Recovery {
+  /**
+   * `"none"`: there is no log. `"new"`: there was none, and one was made. `"clean"`: it had been closed.
+   * `"recovered"`: the client had stopped without closing, and nothing is missing. `"torn"`: it had stopped in the
+   * middle of a write that was not acknowledged, which was cut off; see {@link tornTail}.
+   */
+  readonly outcome: 'none' | 'new' | 'clean' | 'recovered' | 'torn';
+  /** How many frames of the log were read. */
+  readonly frames: number;
+  /** How many bytes they take. */
+  readonly bytes: number;
+  /** How many sealed logs were read before the log itself. */
+  readonly sealedLogs: number;
+  /** How many frames were written anew, because nothing told that they were on disk. */
+  readonly rewrittenFrames: number;
+  /** What was cut off; `null` if nothing was. */
+  readonly tornTail: TornTail | null;
+  /** Files that an earlier stop had left, and that were removed. */
+  readonly leftovers: readonly string[];
+  /** Whether a stop had halved the change to a new file of the log, which was finished. */
+  readonly sealFinished: boolean;
+  /** Whether the folder is a copy, or was restored: the node has a new identity then. */
+  readonly copyNoticed: boolean;
+  /** The node id under which the log was opened before, if it was another. */
+  readonly renamedFrom: string | null;
+  /**
+   * The log was made by {@link salvage}, which could not read so many parts of the damaged one; `null` for any
+   * other, and once a checkpoint has taken the place of the part of the log that says it.
+   */
+  readonly salvaged: { readonly lost: number } | null;
+  /** The checkpoint that it began with; `null` without one. */
+  readonly checkpoint: {
+    readonly file: string;
+    readonly bytes: number;
+    /** Keys in it, removed ones included. */
+    readonly rows: number;
+  } | null;
+}
+
+/** How numbers of one kind are spread. Percentiles are off by a sixteenth of themselves at most; the rest is exact. */
+export interface Percentiles {
+  /** How many there were. */
+  readonly count: number;
+  /** Half of them were at most that. */
+  readonly p50: number;
+  /** All but one in a hundred were at most that. */
+  readonly p99: number;
+  /** The greatest. */
+  readonly max: number;
+}
+
+/** What a client holds, and what it did since it was opened. */
+export interface Stats {
+  /** Keys that have a value. */
+  readonly keys: number;
+  /** Bytes of keys and values. */
+  readonly liveBytes: number;
+  /** Keys that were removed, and are remembered as that. */
+  readonly tombstones: number;
+  /** How long the log is, sealed parts and what is written ahead included. 0 without one. */
+  readonly logBytes: number;
+  /** How long all files of the log are together: log, checkpoint and companions. 0 without one. */
+  readonly diskBytes: number;
+  /** Writes that were committed, own ones and those of peers. */
+  readonly commits: number;
+  /** The groups in which they were committed, and how many writes a group had. */
+  readonly groups: Percentiles;
+  /** How long it took to write a group and make it durable, in milliseconds. Counts only what was synced. */
+  readonly syncLatencyMs: Percentiles;
+  /** Writes that the log refused. */
+  readonly refusals: number;
+  /** The last checkpoint that was made since it was opened; `null` if there was none. */
+  readonly lastCheckpoint: {
+    /** When it was finished, in milliseconds since 1970. */
+    readonly atMs: number;
+    /** How long it took. */
+    readonly tookMs: number;
+    readonly bytes: number;
+    /** Keys in it, removed ones included. */
+    readonly rows: number;
+  } | null;
+}
+
+/** Something that is wrong with the files of a log: what opening it would fail with. */
+export interface Problem {
+  /** As {@link SoftadastraError.kind}. */
+  readonly kind: string;
+  readonly file: string | null;
+  /** Where in the file, in bytes, if it is about a place. */
+  readonly offset: number | null;
+  readonly message: string;
+  /** What can still be relied on. */
+  readonly stillValid: string | null;
+  /** What helps. */
+  readonly whatToDo: string | null;
+}
+
+/** What {@link verify} found. */
+export interface Verification {
+  /** The log, as it was given. */
+  readonly path: string;
+  /**
+   * Whether opening it loses nothing that was acknowledged. A write that a stop interrupted is no damage: see
+   * {@link tornTail}.
+   */
+  readonly whole: boolean;
+  /** The checkpoint, and the files of the log in their order. */
+  readonly files: readonly {
+    readonly file: string;
+    readonly bytes: number;
+    /** Whole frames of a log, up to the first that is not. */
+    readonly frames?: number;
+    /** Rows of a checkpoint. */
+    readonly rows?: number;
+    readonly whole: boolean;
+  }[];
+  /** Everything that is wrong; nothing if it is whole. */
+  readonly problems: readonly Problem[];
+  /**
+   * What is beside the log and does no harm: `"lease_lost"` (it is a copy or was restored: the next opening gives
+   * the node a new identity), `"seal_unfinished"`, `"leftover"`, `"torn_tail_kept"`.
+   */
+  readonly notices: readonly { readonly kind: string; readonly file: string; readonly message: string }[];
+  /** Whole groups in the log. */
+  readonly groups: number;
+  /** Writes in them. */
+  readonly entries: number;
+  /** What a stop left unfinished; the next opening keeps it aside and cuts it off. `null` if there is nothing. */
+  readonly tornTail: TornTail | null;
+}
+
+/** What {@link salvage} saved, and what it could not read. */
+export interface Salvage {
+  /** The new log, as it was given. */
+  readonly path: string;
+  /** Keys that were saved, removed ones included. */
+  readonly entries: number;
+  /** Groups of the old log that could be read. */
+  readonly groups: number;
+  /** Writes that were read, and whose author was named in a lost part: they are kept without the name. */
+  readonly nameless: number;
+  /** The parts of files that could not be read. */
+  readonly lost: readonly {
+    readonly file: string;
+    readonly fromOffset: number;
+    readonly toOffset: number;
+    readonly reason: string;
+  }[];
+}
+
+/**
+ * Reads a log and its checkpoint from end to end and tells everything that is wrong with them. Changes nothing and
+ * makes no file, so it works on a backup that cannot be written to. No client may have the log open, and none can
+ * open it meanwhile. An error if nothing is there or it cannot be looked at; damage is no error but in the report.
+ */
+export declare function verify(walPath: string): Promise<Result<Verification>>;
+
+/**
+ * Saves everything that can be read of a damaged log into a new one at `toWalPath`, where nothing may be yet; the old
+ * files are not touched. The newest readable write of each key counts, removals too. The new log has an identity of
+ * its own: to peers it is a node that they have not met, and what they have comes back from them.
+ */
+export declare function salvage(fromWalPath: string, toWalPath: string): Promise<Result<Salvage>>;
+
 /** A connection changed. */
 export interface PeerEvent {
   readonly nodeId: string;
@@ -648,6 +836,13 @@ export declare class Client {
   nodeInfo(): Promise<Result<NodeInfo>>;
   /** The same, taken anew. */
   refreshNodeInfo(): Promise<Result<NodeInfo>>;
+
+  /**
+   * What the last opening recovered, cut off and noticed. Without a log the outcome is `"none"`.
+   */
+  recovery(): Promise<Result<Recovery>>;
+  /** What the client holds, and what it did since it was opened. */
+  stats(): Promise<Result<Stats>>;
 
   /** The same function as {@link syncStateInfo}. */
   sync_state_info(): Promise<Result<SyncResult>>;

@@ -7,6 +7,7 @@ const { Key } = require('./key.js');
 const { NodeInfo } = require('./node-info.js');
 const { Peer } = require('./peer.js');
 const { Result } = require('./result.js');
+const { salvage, verify } = require('./store-files.js');
 const { SyncResult } = require('./sync-result.js');
 const { TickResult } = require('./tick-result.js');
 const { Value } = require('./value.js');
@@ -23,4 +24,6 @@ module.exports = {
   SyncResult,
   TickResult,
   Value,
+  salvage,
+  verify,
 };

@@ -9,6 +9,8 @@ export {
   Result,
   SoftadastraError,
   SyncResult,
+  salvage,
   TickResult,
   Value,
+  verify,
 } from './index.js';

@@ -7,18 +7,29 @@ const plain = (value) => {
   return typeof value.toBuffer === 'function' ? value.toBuffer().toString('latin1') : { ...value };
 };
 
+const errorAsData = ({ code, kind, message, context, offset, retryable }) => ({
+  code,
+  kind,
+  message,
+  context,
+  offset,
+  retryable,
+});
+
 const describe = (result) =>
-  result.isOk()
-    ? { ok: true, value: plain(result.value()) }
-    : { ok: false, code: result.error().code, message: result.error().message };
+  result.isOk() ? { ok: true, value: plain(result.value()) } : { ok: false, ...errorAsData(result.error()) };
 
 let client;
+
+// A write beyond the largest size of files gives this signal besides its error.
+if (process.platform !== 'win32') process.on('SIGXFSZ', () => {});
 
 const commands = {
   open: (options) => {
     client = new Client(options);
     return client.open();
   },
+  reopen: () => client.open(),
   /** Bytes as latin1 text, because that is what the channel carries. */
   putBytes: (key, bytes) => client.put(key, Buffer.from(bytes, 'latin1')),
 };

@@ -30,8 +30,14 @@ export class NodeProcess {
     const child = fork(program, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     this.#child = child;
     child.on('message', ({ id, ...answer }) => {
-      this.#waiting.get(id)?.(answer);
+      this.#waiting.get(id)?.resolve(answer);
       this.#waiting.delete(id);
+    });
+    child.once('exit', () => {
+      for (const { name, reject } of this.#waiting.values()) {
+        reject(new Error(`${this.#options.nodeId} ended during ${name}`));
+      }
+      this.#waiting.clear();
     });
     await this.call('open', { ...this.#options });
     await this.call('startTransport');
@@ -45,12 +51,16 @@ export class NodeProcess {
     return answer.value;
   }
 
+  /** The process, for who changes its limits. */
+  pid() {
+    return this.#child.pid;
+  }
+
   /** What the call answers, as data: `{ ok, value }` or `{ ok, code, message }`. */
   ask(name, ...args) {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, resolve);
-      this.#child.once('exit', () => reject(new Error(`${this.#options.nodeId} ended during ${name}`)));
+      this.#waiting.set(id, { name, resolve, reject });
       this.#child.send({ id, name, args }, (error) => error && reject(error));
     });
   }

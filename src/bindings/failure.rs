@@ -4,6 +4,7 @@ use napi::bindgen_prelude::{Object, Result, ToNapiValue};
 use napi::{Env, sys};
 use napi_derive::napi;
 
+use super::reports::number;
 use crate::node::Failure;
 
 /// A failure as data; JavaScript makes its error of it.
@@ -15,18 +16,25 @@ pub struct NativeFailure {
     pub message: String,
     pub context: Option<String>,
     pub cause: Option<String>,
+    pub offset: Option<f64>,
+    pub still_valid: Option<String>,
+    pub what_to_do: Option<String>,
     pub retryable: bool,
     pub local_state_valid: bool,
 }
 
 impl From<Failure> for NativeFailure {
     fn from(failure: Failure) -> Self {
+        let advice = failure.advice();
         Self {
             code: failure.code.as_str().to_owned(),
             kind: failure.kind.to_owned(),
             message: failure.message,
             context: failure.context,
             cause: failure.cause,
+            offset: failure.offset.map(number),
+            still_valid: advice.map(|advice| advice.still_valid.to_owned()),
+            what_to_do: advice.map(|advice| advice.what_to_do.to_owned()),
             retryable: failure.retryable,
             local_state_valid: failure.local_state_valid,
         }

@@ -120,7 +120,7 @@ impl Drop for NativeNode {
 }
 
 impl NativeNode {
-    fn run<'env, T: napi::bindgen_prelude::ToNapiValue + Send + 'static, F>(
+    pub(super) fn run<'env, T: napi::bindgen_prelude::ToNapiValue + Send + 'static, F>(
         &self,
         env: &'env Env,
         call: impl FnOnce(Arc<Node>) -> F,
@@ -346,11 +346,6 @@ impl NativeNode {
     #[napi(catch_unwind)]
     pub fn backup(&self, path: String) -> NativeBackup {
         NativeBackup::new(&self.hot.node, path)
-    }
-
-    #[napi(catch_unwind)]
-    pub fn compact<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<()>>> {
-        self.run(env, |node| async move { node.compact().await })
     }
 
     #[napi(catch_unwind)]

@@ -90,11 +90,20 @@ impl Checkpoints {
 }
 
 /// Where checkpoints of a log go.
+#[derive(Clone)]
 pub(super) struct Place {
     pub(super) storage: Arc<dyn Storage>,
     /// The log's name.
     pub(super) name: String,
     pub(super) cache_bytes: usize,
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Place")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One that is being written.

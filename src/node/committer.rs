@@ -197,12 +197,26 @@ impl CommitThread {
         self.under_way
             .extend(requests.iter().filter_map(Request::ticket));
         let plan = self.committer.plan(requests, &self.shared.map.read(), wall);
+        let began_us = self.shared.clock.elapsed_us();
         let outcome = self.committer.write(plan);
         match outcome {
-            Ok(committed) => self.install(committed),
+            Ok(committed) => {
+                self.count(&committed, began_us);
+                self.install(committed);
+            }
             Err(refused) => self.refused(*refused),
         }
         self.under_way.clear();
+    }
+
+    fn count(&self, committed: &Committed, began_us: u64) {
+        let is_durable =
+            self.shared.options.enable_wal && committed.durable_lseq == committed.last_lseq;
+        let took_us = self.shared.clock.elapsed_us().saturating_sub(began_us);
+        let entries = committed.entries().count() as u64;
+        self.shared
+            .figures
+            .committed(entries, is_durable.then_some(took_us));
     }
 
     fn install(&mut self, mut committed: Committed) {
@@ -270,6 +284,8 @@ impl CommitThread {
             tickets,
             tokens,
         } = refused;
+        let writes = tickets.iter().filter(|ticket| **ticket < NOT_A_WRITE);
+        self.shared.figures.refused(writes.count() as u64);
         let failure = Failure::from(error);
         if self.committer.poisoned().is_some() {
             self.shared.refuse_writes(&failure);
@@ -294,11 +310,17 @@ impl CommitThread {
 
     /// Makes durable what was accepted without it.
     fn sync(&mut self) {
-        match self.committer.sync() {
-            Ok(durable_lseq) => self.shared.drive(|machine, now, map| {
-                machine.committed(&[], durable_lseq, durable_lseq, now);
-                machine.replica.send_all(now, map);
-            }),
+        let began_us = self.shared.clock.elapsed_us();
+        let outcome = self.committer.sync();
+        let took_us = self.shared.clock.elapsed_us().saturating_sub(began_us);
+        match outcome {
+            Ok(durable_lseq) => {
+                self.shared.figures.synced(took_us);
+                self.shared.drive(|machine, now, map| {
+                    machine.committed(&[], durable_lseq, durable_lseq, now);
+                    machine.replica.send_all(now, map);
+                });
+            }
             Err(error) => self.broken(error.into()),
         }
     }

@@ -3,8 +3,10 @@
 
 use std::fmt;
 
+use super::advice::{Advice, advice};
 use crate::store::error::StoreError;
 use crate::transport::error::{TransportError, TransportErrorKind};
+use crate::wal::error::WalError;
 
 /// The stable codes of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub enum ErrorCode {
     InvalidState,
     /// There is no such key.
     NotFound,
-    /// What was to be made is there already.
+    /// What should be made is there already.
     AlreadyExists,
     /// The file system failed.
     Io,
@@ -65,6 +67,8 @@ pub struct Failure {
     pub context: Option<String>,
     /// The system's own words.
     pub cause: Option<String>,
+    /// Where in the file that it was about, in bytes.
+    pub offset: Option<u64>,
     /// Whether the same call may succeed later without anything being changed.
     pub retryable: bool,
     /// Whether everything that was acknowledged before can still be read and trusted.
@@ -80,6 +84,7 @@ impl Failure {
             message: message.into(),
             context: None,
             cause: None,
+            offset: None,
             retryable: false,
             local_state_valid: true,
         }
@@ -117,6 +122,37 @@ impl Failure {
     /// With the system's own words.
     pub fn because(mut self, cause: impl Into<String>) -> Self {
         self.cause = Some(cause.into());
+        self
+    }
+
+    /// What can still be relied on and what helps, where that is not plain. The message of a failure that a disk
+    /// or a file caused says both too.
+    pub fn advice(&self) -> Option<Advice> {
+        advice(self.kind)
+    }
+
+    /// With where in a file it was, what is still valid, and what to do: in the message too, as far as it does not
+    /// say it.
+    fn located(mut self, file: Option<&str>, offset: Option<u64>) -> Self {
+        self.offset = offset;
+        let Some(Advice {
+            still_valid,
+            what_to_do,
+        }) = self.advice()
+        else {
+            return self;
+        };
+        let at = offset.map(|offset| format!("byte offset {offset}"));
+        let at = at.filter(|at| !self.message.contains(at.as_str()));
+        let file = file.filter(|file| !self.message.contains(file));
+        let place = match (at, file) {
+            (Some(at), Some(file)) => format!(" at {at} of {file}"),
+            (Some(at), None) => format!(" at {at}"),
+            (None, Some(file)) if self.message.contains("byte offset") => format!(" of {file}"),
+            (None, Some(file)) => format!(" ({file})"),
+            (None, None) => String::new(),
+        };
+        self.message = format!("{}{place}; {still_valid}; {what_to_do}", self.message);
         self
     }
 
@@ -158,33 +194,20 @@ impl From<StoreError> for Failure {
                 local_state_valid: false,
                 ..Self::new(ErrorCode::Io, "wal_missing", message)
             }
+            .located(Some(&path), None)
             .about(path),
-            StoreError::Row { ref path, .. } => Self {
-                local_state_valid: false,
-                ..Self::new(ErrorCode::Store, "record_malformed", message)
-            }
-            .about(path.clone()),
             StoreError::OtherCheckpoint { path } => Self {
                 local_state_valid: false,
                 ..Self::new(ErrorCode::Store, "checkpoint_mismatch", message)
             }
+            .located(Some(&path), None)
             .about(path),
-            StoreError::Checkpoint(error) => {
-                let failure = Self::new(ErrorCode::Io, error.kind(), message).about(error.file());
-                let failure = match error.cause() {
-                    Some(cause) => failure.because(cause.to_string()),
-                    None => failure,
-                };
-                Self {
-                    retryable: error.kind() == "disk_full",
-                    local_state_valid: error.kind() != "checkpoint_damaged",
-                    ..failure
-                }
-            }
-            StoreError::Record { ref path, .. } => Self {
+            StoreError::Checkpoint(error) => StoreError::Log(WalError::Checkpoint(error)).into(),
+            StoreError::Row { ref path, .. } | StoreError::Record { ref path, .. } => Self {
                 local_state_valid: false,
                 ..Self::new(ErrorCode::Store, "record_malformed", message)
             }
+            .located(Some(path), None)
             .about(path.clone()),
             StoreError::Log(error) => {
                 let kind = error.kind();
@@ -193,7 +216,7 @@ impl From<StoreError> for Failure {
                     "wal_in_use" => ErrorCode::InvalidState,
                     _ => ErrorCode::Io,
                 };
-                let failure = Self::new(code, kind, message);
+                let failure = Self::new(code, kind, message).located(error.file(), error.offset());
                 let failure = match error.cause() {
                     Some(cause) => failure.because(cause),
                     None => failure,
@@ -206,7 +229,11 @@ impl From<StoreError> for Failure {
                     retryable: matches!(kind, "disk_full" | "wal_in_use"),
                     local_state_valid: !matches!(
                         kind,
-                        "wal_corrupt" | "wal_part_missing" | "wal_behind" | "checkpoint_damaged"
+                        "wal_corrupt"
+                            | "wal_part_missing"
+                            | "wal_behind"
+                            | "checkpoint_missing"
+                            | "checkpoint_damaged"
                     ),
                     ..failure
                 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::checkpoints::LastCheckpoint;
+use super::checkpoints::{LastCheckpoint, Place};
 use super::events::NodeEvents;
 use super::failure::{ErrorCode, Failure};
 use super::network;
 use super::options::Options;
 use super::peers::{PeerView, list};
+use super::recovery_report::RecoveryReport;
 use super::shared::Shared;
 use crate::metadata::{Capability, NodeInfo, hostname, os_name};
 use crate::store::error::StoreError;
@@ -33,6 +34,9 @@ pub struct Node {
     pub(super) listener: tokio::sync::Mutex<Option<Listener>>,
     pub(super) bound_port: Mutex<Option<u16>>,
     pub(super) info: NodeInfo,
+    /// Where the log is; `None` without one.
+    pub(super) place: Option<Place>,
+    pub(super) recovery: RecoveryReport,
 }
 
 impl Node {
@@ -56,6 +60,11 @@ impl Node {
         } else {
             None
         }
+    }
+
+    /// What opening the node found, did and noticed.
+    pub fn recovery(&self) -> &RecoveryReport {
+        &self.recovery
     }
 
     /// The largest value in bytes that this node accepts.

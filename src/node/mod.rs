@@ -3,6 +3,7 @@
 //!
 //! `machine` and `directory` decide, and are pure; `shared`, `committer` and `network` drive them.
 
+pub mod advice;
 mod alarm;
 mod checkpointing;
 pub mod checkpoints;
@@ -13,8 +14,10 @@ pub mod directory;
 pub mod events;
 pub mod failure;
 mod farewells;
+mod figures;
 mod greetings;
 mod handle;
+pub mod histogram;
 pub mod machine;
 mod network;
 mod open;
@@ -22,8 +25,11 @@ pub mod options;
 mod peers;
 pub mod queue;
 mod reading;
+mod recovery_report;
 mod runtime;
+mod salvaging;
 mod shared;
+mod verification;
 mod waiters;
 mod writing;
 
@@ -35,9 +41,16 @@ pub use checkpoints::LastCheckpoint;
 pub use copies::CopyProgress;
 pub use events::{Change, IdentityEvent, NodeEvents, Silent};
 pub use failure::{ErrorCode, Failure};
+pub use figures::Stats;
 pub use handle::Node;
 pub use options::Options;
 pub use peers::PeerView;
+pub use recovery_report::{CutOff, OpenedCheckpoint, RecoveryOutcome, RecoveryReport};
+pub use salvaging::{SalvageReport, salvage};
+pub use verification::{FileReport, Notice, VerifyReport, verify};
+
+pub use crate::wal::inspect::UnfinishedEnd;
+pub use crate::wal::readable::LostRange;
 
 #[cfg(test)]
 mod tests;

@@ -11,10 +11,12 @@ use super::checkpoints::{Checkpoints, Place};
 use super::committer;
 use super::events::{IdentityEvent, NodeEvents};
 use super::failure::Failure;
+use super::figures::Figures;
 use super::handle::{Node, describe};
 use super::machine::Machine;
 use super::options::Options;
 use super::queue::Queue;
+use super::recovery_report::RecoveryReport;
 use super::shared::Shared;
 use super::waiters::Waiters;
 use crate::core::clock::SystemClock;
@@ -28,7 +30,7 @@ use crate::wal::lock::LockGuard;
 use crate::wal::log::Log;
 use crate::wal::path::ResolvedPath;
 
-fn seeds() -> Result<Seeds, StoreError> {
+pub(super) fn seeds() -> Result<Seeds, StoreError> {
     let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());
     Ok(Seeds {
         salt: u64::from_le_bytes(random_bytes().map_err(entropy)?),
@@ -86,6 +88,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         map,
         report,
     } = opened;
+    let recovery = RecoveryReport::new(&report, place.as_ref(), map.base());
     if report.copy_noticed {
         tracing::warn!(node = %options.node_id, "the folder is a copy: this node writes under a new identity");
         events.identity(IdentityEvent::CopyNoticed);
@@ -105,6 +108,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         machine: Mutex::new(machine),
         map: RwLock::new(map),
         queue: Queue::default(),
+        figures: Figures::default(),
         checkpoints: Checkpoints::default(),
         events,
         connections: Mutex::default(),
@@ -119,7 +123,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         wants_changes: AtomicBool::new(false),
         is_automatic: AtomicBool::new(is_automatic),
     });
-    let thread = committer::start(&shared, committer, lock, place).map_err(|error| {
+    let thread = committer::start(&shared, committer, lock, place.clone()).map_err(|error| {
         Failure::internal("failed to start the committer")
             .because(error.to_string())
             .retryable()
@@ -130,5 +134,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         listener: tokio::sync::Mutex::new(None),
         bound_port: Mutex::new(None),
         info,
+        place,
+        recovery,
     })
 }

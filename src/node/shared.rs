@@ -16,6 +16,7 @@ use super::checkpoints::Checkpoints;
 use super::conversation::{ConversationId, Refusal};
 use super::events::NodeEvents;
 use super::failure::Failure;
+use super::figures::Figures;
 use super::machine::{Machine, Output};
 use super::options::Options;
 use super::queue::Queue;
@@ -36,6 +37,7 @@ pub(super) struct Shared {
     pub(super) machine: Mutex<Machine>,
     pub(super) map: RwLock<EntryMap>,
     pub(super) queue: Queue,
+    pub(super) figures: Figures,
     pub(super) checkpoints: Checkpoints,
     pub(super) events: Arc<dyn NodeEvents>,
     pub(super) connections: Mutex<HashMap<ConversationId, Arc<Connection>>>,
@@ -162,7 +164,11 @@ impl Shared {
 
     /// No write is accepted from now on, because of `failure`.
     pub(super) fn refuse_writes(&self, failure: &Failure) {
-        self.refusal.lock().get_or_insert_with(|| failure.clone());
+        // Whatever might have helped the call that failed, from now on only another opening does.
+        self.refusal.lock().get_or_insert_with(|| Failure {
+            retryable: false,
+            ..failure.clone()
+        });
         self.is_refusing.store(true, Ordering::Release);
     }
 }

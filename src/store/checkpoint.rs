@@ -19,8 +19,7 @@ use crate::core::identity::Origin;
 use crate::wal::checkpoint::{Checkpoint, CheckpointWriter, RangeCursor, Row, RowRef};
 use crate::wal::storage::Storage;
 
-/// What the name of a checkpoint ends in.
-pub const CHECKPOINT_SUFFIX: &str = ".checkpoint";
+pub use crate::wal::sealed::CHECKPOINT_SUFFIX;
 
 /// What its name ends in while it is written.
 pub const PASSING_SUFFIX: &str = ".checkpoint.new";

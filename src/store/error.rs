@@ -38,8 +38,7 @@ pub enum StoreError {
     Log(#[from] WalError),
     /// There is no log, but a companion of one: making a new log would hide that data is missing.
     #[error(
-        "failed to open WAL path {path}: the log is missing, but its companion {companion} is there; \
-         restore the log, or remove its companions to begin anew"
+        "failed to open WAL path {path}: the log is missing, but its companion {companion} is there"
     )]
     MissingLog {
         /// The log.

@@ -12,6 +12,7 @@ pub mod group;
 mod key_index;
 mod lane;
 pub mod ledger;
+mod lost_origins;
 pub mod map;
 pub mod operation;
 pub mod order;
@@ -20,8 +21,10 @@ pub mod origin_dictionary;
 pub mod record;
 pub mod recovery;
 mod row;
+pub mod salvage;
 mod slots;
 pub mod totals;
+pub mod verify;
 pub mod view;
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ pub struct OriginDictionary {
     numbers: HashMap<Origin, u64>,
     /// The one that was asked for last: nearly always the next one too.
     last: Option<(Origin, u64)>,
+    /// Some numbers stand for others than the origins that they were given to.
+    has_stand_ins: bool,
 }
 
 impl OriginDictionary {
@@ -32,6 +34,17 @@ impl OriginDictionary {
         for origin in self.origins.drain(len.min(self.origins.len())..) {
             self.numbers.remove(&origin);
         }
+    }
+
+    /// Puts an origin in the next place, which belongs to one that was told in a part that is lost.
+    pub(super) fn stand_in(&mut self, origin: Origin) {
+        self.has_stand_ins = true;
+        self.learn(origin);
+    }
+
+    /// Whether the order of numbers that follow the order of origins cannot be relied on.
+    pub(super) fn has_stand_ins(&self) -> bool {
+        self.has_stand_ins
     }
 
     /// The same numbers for another file: tells all origins there.

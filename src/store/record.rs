@@ -41,6 +41,8 @@ pub enum RecordKind {
     Origin = 8,
     /// Where the entries that follow in this frame came from.
     Source = 9,
+    /// The store was saved from a damaged one.
+    Salvaged = 138,
 }
 
 /// A record, read.
@@ -98,6 +100,11 @@ pub enum Record {
         /// Stamps.
         clock: Stamp,
     },
+    /// The store was saved from a damaged one, of which that many parts could not be read.
+    Salvaged {
+        /// How many.
+        lost: u64,
+    },
     /// Rows up to this local sequence were pruned.
     Pruned {
         /// The local sequence.
@@ -130,7 +137,7 @@ fn position(reader: &mut ByteReader<'_>) -> Result<FeedPosition, DecodeError> {
     })
 }
 
-const HAS_VECTOR: u8 = 1;
+pub(super) const HAS_VECTOR: u8 = 1;
 const HAS_EXTENSION: u8 = 2;
 
 /// Appends an entry record, and before it the origins that the file does not know yet.
@@ -226,6 +233,9 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
         Record::Pruned { lseq } => record(body, RecordKind::Pruned, |payload| {
             payload.put_varint(*lseq);
         }),
+        Record::Salvaged { lost } => record(body, RecordKind::Salvaged, |payload| {
+            payload.put_varint(*lost);
+        }),
     }
 }
 
@@ -279,6 +289,9 @@ pub fn decode(
             9 if length == 0 => Record::Source { peer: None },
             9 => Record::Source {
                 peer: Some(Origin(payload.array()?)),
+            },
+            138 => Record::Salvaged {
+                lost: payload.varint()?,
             },
             kind if kind & MAY_BE_IGNORED != 0 => continue,
             _ => return Err(DecodeError::Malformed("record kind")),
@@ -336,6 +349,9 @@ fn decode_entry(
                 origin: origins.origin(payload)?,
                 sequence: payload.varint()?,
             });
+        }
+        if origins.has_stand_ins() {
+            extra.vector.sort_unstable_by_key(|seen| seen.origin);
         }
     }
     if parts & HAS_EXTENSION != 0 {

@@ -44,6 +44,8 @@ pub struct OpenReport {
     pub copy_noticed: bool,
     /// The node was last opened under this other id.
     pub renamed_from: Option<String>,
+    /// The store was saved from a damaged one, of which that many parts could not be read.
+    pub salvaged: Option<u64>,
 }
 
 /// A recovered store, ready to write.
@@ -65,6 +67,7 @@ struct Replay {
     origins: OriginDictionary,
     /// The number of the first frame of the file that the origins are numbered in.
     first_in_file: u64,
+    salvaged: Option<u64>,
 }
 
 impl Replay {
@@ -160,6 +163,7 @@ impl Replay {
                 ledger.raise_clock(clock);
             }
             Record::Source { .. } => {}
+            Record::Salvaged { lost } => self.salvaged = Some(lost),
             Record::Pruned { lseq } => ledger.pruned = ledger.pruned.max(lseq),
         }
     }
@@ -279,6 +283,7 @@ pub fn open(
         mut ledger,
         mut map,
         origins,
+        salvaged,
         ..
     } = replay;
     // After a clean close this is the last one given, also where the entry that had it was lost before.
@@ -289,6 +294,7 @@ pub fn open(
     };
     let mut report = OpenReport {
         log: Some(recovery),
+        salvaged,
         ..OpenReport::default()
     };
     let mut records = Vec::new();

@@ -88,6 +88,9 @@ fn head(reader: &mut ByteReader<'_>, origins: &OriginDictionary) -> Result<Head,
                 sequence: reader.varint()?,
             });
         }
+        if origins.has_stand_ins() {
+            extra.vector.sort_unstable_by_key(|seen| seen.origin);
+        }
     }
     if parts & HAS_EXTENSION != 0 {
         extra.extension = reader.prefixed(EXTENSION_BYTES_MAX, "extension")?.to_vec();

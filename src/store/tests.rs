@@ -4,8 +4,11 @@
 mod checkpoints;
 mod full_disk;
 mod order;
+mod poisoned;
 mod prefixes;
+mod salvage;
 mod sealing;
+mod verify;
 mod views;
 
 use std::collections::BTreeMap;

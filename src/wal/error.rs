@@ -125,11 +125,23 @@ pub enum WalError {
         cause: IoCause,
     },
     /// A frame could not be written.
-    #[error("failed to append WAL record: {0}")]
-    Append(IoCause),
+    #[error("failed to append WAL record: {cause}")]
+    Append {
+        /// The file.
+        file: String,
+        /// Where it was to be written.
+        offset: u64,
+        /// What the system said.
+        cause: IoCause,
+    },
     /// What was written could not be made durable.
-    #[error("failed to flush WAL: {0}")]
-    Flush(IoCause),
+    #[error("failed to flush WAL: {cause}")]
+    Flush {
+        /// The file.
+        file: String,
+        /// What the system said.
+        cause: IoCause,
+    },
     /// The log could not be repaired after an unclean stop; what it holds is as it was.
     #[error("failed to recover WAL {file}: {cause}")]
     Recover {
@@ -143,6 +155,16 @@ pub enum WalError {
     MissingPart {
         /// The file.
         file: String,
+    },
+    /// What was logged before the first file is missing: a checkpoint or sealed logs. Nothing was changed.
+    #[error(
+        "failed to open WAL path {file}: the checkpoint is missing, and no sealed log {sealed} is in its place"
+    )]
+    MissingCheckpoint {
+        /// The checkpoint.
+        file: String,
+        /// What would make it needless.
+        sealed: String,
     },
     /// The log ends before what its companions know to have been durable. Nothing was changed.
     #[error(
@@ -214,10 +236,11 @@ impl WalError {
             Self::NewerVersion { .. } => "wal_newer_version",
             Self::Corrupt { .. } => "wal_corrupt",
             Self::Read { cause, .. } => system_kind(cause, "wal_read"),
-            Self::Append(cause) => system_kind(cause, "wal_append"),
-            Self::Flush(cause) => system_kind(cause, "wal_flush"),
+            Self::Append { cause, .. } => system_kind(cause, "wal_append"),
+            Self::Flush { cause, .. } => system_kind(cause, "wal_flush"),
             Self::Recover { cause, .. } => system_kind(cause, "wal_recover"),
             Self::MissingPart { .. } => "wal_part_missing",
+            Self::MissingCheckpoint { .. } => "checkpoint_missing",
             Self::Behind { .. } => "wal_behind",
             Self::Seal { cause, .. } => system_kind(cause, "wal_seal"),
             Self::Remove { cause, .. } => system_kind(cause, "wal_remove"),
@@ -238,8 +261,8 @@ impl WalError {
             | Self::Recover { cause, .. }
             | Self::Seal { cause, .. }
             | Self::Remove { cause, .. }
-            | Self::Append(cause)
-            | Self::Flush(cause) => Some(cause.text()),
+            | Self::Append { cause, .. }
+            | Self::Flush { cause, .. } => Some(cause.text()),
             Self::Checkpoint(error) => error.cause().map(IoCause::text),
             Self::Poisoned { first } => first.cause(),
             _ => None,
@@ -258,6 +281,9 @@ impl WalError {
             | Self::Read { file, .. }
             | Self::Recover { file, .. }
             | Self::MissingPart { file }
+            | Self::MissingCheckpoint { file, .. }
+            | Self::Append { file, .. }
+            | Self::Flush { file, .. }
             | Self::Behind { file, .. }
             | Self::Seal { file, .. }
             | Self::Remove { file, .. }
@@ -271,7 +297,10 @@ impl WalError {
     /// Where in the file, in bytes, if that is known.
     pub fn offset(&self) -> Option<u64> {
         match self {
-            Self::Corrupt { offset, .. } | Self::Read { offset, .. } => Some(*offset),
+            Self::Corrupt { offset, .. }
+            | Self::Read { offset, .. }
+            | Self::Append { offset, .. } => Some(*offset),
+            Self::Poisoned { first } => first.offset(),
             Self::Checkpoint(error) => error.offset(),
             _ => None,
         }
@@ -303,7 +332,11 @@ mod tests {
     #[test]
     fn the_documented_phrases_are_used_and_the_system_text_is_kept() {
         let cause = IoCause::from(io::Error::new(io::ErrorKind::StorageFull, "ENOSPC"));
-        let error = WalError::Append(cause);
+        let error = WalError::Append {
+            file: "x.wal".into(),
+            offset: 64,
+            cause,
+        };
         assert_eq!(
             error.to_string(),
             "failed to append WAL record: no space left on device"

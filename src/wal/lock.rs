@@ -33,7 +33,9 @@ struct Held {
 pub struct LockGuard {
     wal_path: PathBuf,
     lock_path: PathBuf,
-    lock_file: File,
+    /// None for who only reads where there was no lock file.
+    lock_file: Option<File>,
+    is_read_only: bool,
 }
 
 impl LockGuard {
@@ -72,9 +74,62 @@ impl LockGuard {
         let guard = Self {
             wal_path: wal_path.to_path_buf(),
             lock_path,
-            lock_file,
+            lock_file: Some(lock_file),
+            is_read_only: false,
         };
         held.push(guard.entry(identity));
+        if let Err(error) = guard.claim(&mut held) {
+            // The guard's own drop takes the list.
+            drop(held);
+            return Err(error);
+        }
+        Ok(guard)
+    }
+
+    /// Holds a log that is only read, and changes nothing: no lock file is made, and the one that is there goes on
+    /// naming the last node. Where there is none, no node has opened the log under this name; on Unix the log
+    /// itself is held too, so that none can begin.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire).
+    pub fn observe(wal_path: &Path) -> Result<Self, WalError> {
+        let lock_path = with_suffix(wal_path, LOCK_SUFFIX);
+        let failed = |error: io::Error| WalError::Open {
+            file: lock_path.display().to_string(),
+            cause: error.into(),
+        };
+        let mut held = HELD.lock();
+        let lock_file = match OpenOptions::new().read(true).open(&lock_path) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(error)),
+        };
+        let mut identity = None;
+        if let Some(file) = &lock_file {
+            let found = file
+                .try_clone()
+                .and_then(Handle::from_file)
+                .map_err(failed)?;
+            if holds(&held, &found) {
+                return Err(in_use(wal_path, Some(std::process::id())));
+            }
+            match file.try_lock_shared() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(in_use(wal_path, read_pid(&pid_path(&lock_path))));
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+            identity = Some(found);
+        }
+        let guard = Self {
+            wal_path: wal_path.to_path_buf(),
+            // A name of its own among those who hold files, so that a node is not taken for it.
+            lock_path: with_suffix(&lock_path, " for reading"),
+            lock_file,
+            is_read_only: true,
+        };
+        held.extend(identity.map(|identity| guard.entry(identity)));
         if let Err(error) = guard.claim(&mut held) {
             // The guard's own drop takes the list.
             drop(held);
@@ -103,10 +158,13 @@ impl LockGuard {
             cause: error.into(),
         };
         let log = Handle::from_path(&self.wal_path).map_err(failed)?;
-        let lock = self.lock_file.try_clone().and_then(Handle::from_file);
+        let lock = self.lock_file.as_ref().map(File::try_clone).transpose();
+        let lock = lock.and_then(|lock| lock.map(Handle::from_file).transpose());
         let lock = lock.map_err(failed)?;
         HELD.lock().retain(|entry| {
-            entry.owner != self.lock_path || [&log, &lock].contains(&&entry.identity)
+            entry.owner != self.lock_path
+                || entry.identity == log
+                || lock.as_ref() == Some(&entry.identity)
         });
         Ok(())
     }
@@ -118,7 +176,7 @@ impl LockGuard {
         };
         let file = match OpenOptions::new()
             .read(true)
-            .write(true)
+            .write(!self.is_read_only)
             .open(&self.wal_path)
         {
             Ok(file) => file,
@@ -127,7 +185,7 @@ impl LockGuard {
         };
         let identity = Handle::from_file(file).map_err(failed)?;
         if let Some(holder) = held.iter().find(|entry| entry.identity == identity) {
-            return if holder.owner == self.lock_path {
+            return if holder.owner == self.lock_path && !self.is_read_only {
                 Ok(())
             } else {
                 Err(in_use(&self.wal_path, Some(std::process::id())))
@@ -155,7 +213,9 @@ impl Drop for LockGuard {
         held.retain(|entry| entry.owner != self.lock_path);
         // Said in words because the system would only do it once the last copy of the handle is closed; a
         // failure leaves it to that.
-        let _ = self.lock_file.unlock();
+        if let Some(lock_file) = &self.lock_file {
+            let _ = lock_file.unlock();
+        }
     }
 }
 
@@ -252,6 +312,27 @@ mod tests {
         assert_eq!(refused(&path), Some(std::process::id()));
         drop(guard);
         assert!(folder.path().join("a.wal.lock").exists());
+        LockGuard::acquire(&path).unwrap();
+    }
+
+    #[test]
+    fn who_only_reads_holds_nodes_off_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wal");
+        std::fs::write(&path, "log").unwrap();
+        let reader = LockGuard::observe(&path).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert_eq!(refused(&path), Some(std::process::id()));
+        drop(reader);
+        let node = LockGuard::acquire(&path).unwrap();
+        let before = std::fs::read(folder.path().join("a.wal.lock")).unwrap();
+        assert!(LockGuard::observe(&path).is_err());
+        drop(node);
+        let reader = LockGuard::observe(&path).unwrap();
+        assert_eq!(refused(&path), Some(std::process::id()));
+        let after = std::fs::read(folder.path().join("a.wal.lock")).unwrap();
+        assert_eq!(before, after);
+        drop(reader);
         LockGuard::acquire(&path).unwrap();
     }
 

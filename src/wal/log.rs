@@ -34,6 +34,8 @@ static ZEROS: [u8; 256 << 10] = [0; 256 << 10];
 /// An open log. One thread appends and syncs; callers see to it that nothing else has the file open.
 pub struct Log {
     name: String,
+    /// How users know the file.
+    shown: String,
     file: Box<dyn StorageFile>,
     header: FileHeader,
     /// Where the next frame goes.
@@ -63,7 +65,7 @@ pub struct Log {
 impl Log {
     /// Goes on behind what was found, all of which is durable by now, and so is the length of the file.
     pub(super) fn resume(
-        name: String,
+        (name, shown): (String, String),
         file: Box<dyn StorageFile>,
         found: &Scan,
         allocated: u64,
@@ -71,6 +73,7 @@ impl Log {
     ) -> Self {
         Self {
             name,
+            shown,
             file,
             header: found.header,
             used: found.end,
@@ -148,7 +151,7 @@ impl Log {
         self.file
             .set_len(self.used)
             .and_then(|()| self.file.sync_all())
-            .map_err(|error| WalError::Flush(error.into()))
+            .map_err(|error| self.flush_error(error))
     }
 
     /// The number of the last frame appended, of whatever kind; one below the first if there is none.
@@ -201,7 +204,10 @@ impl Log {
         } else {
             self.file.sync_data()
         };
-        synced.map_err(|error| self.poison(WalError::Flush(error.into())))?;
+        synced.map_err(|error| {
+            let error = self.flush_error(error);
+            self.poison(error)
+        })?;
         self.length_changed = false;
         self.synced = self.appended;
         Ok(())
@@ -317,13 +323,14 @@ impl Log {
         let Err(error) = self.file.write_at(offset, bytes) else {
             return Ok(());
         };
-        let error = WalError::Append(error.into());
+        let error = self.append_error(offset, error);
         if !error.is_full() {
             return Err(self.poison(error));
         }
         self.length_changed = true;
         if let Err(cut) = self.file.set_len(self.allocated) {
-            return Err(self.poison(WalError::Append(cut.into())));
+            let error = self.append_error(offset, cut);
+            return Err(self.poison(error));
         }
         self.flush()?;
         Err(error)
@@ -333,9 +340,25 @@ impl Log {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.file
-            .write_at(offset, bytes)
-            .map_err(|error| self.poison(WalError::Append(error.into())))
+        self.file.write_at(offset, bytes).map_err(|error| {
+            let error = self.append_error(offset, error);
+            self.poison(error)
+        })
+    }
+
+    fn append_error(&self, offset: u64, error: std::io::Error) -> WalError {
+        WalError::Append {
+            file: self.shown.clone(),
+            offset,
+            cause: error.into(),
+        }
+    }
+
+    fn flush_error(&self, error: std::io::Error) -> WalError {
+        WalError::Flush {
+            file: self.shown.clone(),
+            cause: error.into(),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::part::{Part, open_error, unrelated};
 use super::recovery::{Recovery, TORN_SUFFIX, TornTail, Verdict};
 use super::repair::{keep_aside, recover_error, settle};
 use super::scan::{RecoveredFrame, Scan, scan};
-use super::sealed::{SealedFiles, SealedLog, sealed_name, sealing_name};
+use super::sealed::{SealedFiles, SealedLog, checkpoint_name, sealed_name, sealing_name};
 use super::storage::{Storage, replace_file};
 
 /// The number of the first frame of a new log.
@@ -143,7 +143,8 @@ fn reopen<E: From<WalError>>(
         // Best effort, like the removals: what comes back is met again by the next opening.
         let _ = storage.sync_directory();
     }
-    let log = Log::resume(name.to_owned(), active.file, &found, file_bytes, sealed);
+    let names = (name.to_owned(), shown);
+    let log = Log::resume(names, active.file, &found, file_bytes, sealed);
     Ok((log, recovery))
 }
 
@@ -188,7 +189,14 @@ fn open_needed(
 }
 
 /// Tells why the names and headers of the files do not make one log.
-fn older(storage: &dyn Storage, name: &str, active: &Part, fault: Break) -> WalError {
+pub(super) fn older(storage: &dyn Storage, name: &str, active: &Part, fault: Break) -> WalError {
+    if fault == Break::Missing(FIRST_FRAME) {
+        // Nothing tells whether it was in a checkpoint that is gone or in a file of the log that is.
+        return WalError::MissingCheckpoint {
+            file: storage.shown(&checkpoint_name(name)),
+            sealed: storage.shown(&sealed_name(name, FIRST_FRAME)),
+        };
+    }
     if let Break::Behind(frame) = fault {
         match Part::sealed(storage, name, frame) {
             Ok(part) if !part.is_of(&active.header) => return unrelated(part.shown),
@@ -200,7 +208,13 @@ fn older(storage: &dyn Storage, name: &str, active: &Part, fault: Break) -> WalE
 }
 
 /// Tells why `part` and `next` behind it are not one log.
-fn broken(storage: &dyn Storage, name: &str, fault: Break, part: &Part, next: &Part) -> WalError {
+pub(super) fn broken(
+    storage: &dyn Storage,
+    name: &str,
+    fault: Break,
+    part: &Part,
+    next: &Part,
+) -> WalError {
     match fault {
         Break::Missing(frame) => WalError::MissingPart {
             file: storage.shown(&sealed_name(name, frame)),

@@ -12,6 +12,8 @@ use super::storage::{Storage, StorageFile};
 pub(super) struct Part {
     pub(super) file: Box<dyn StorageFile>,
     pub(super) header: FileHeader,
+    /// Its name in the directory.
+    pub(super) name: String,
     /// How users know the file.
     pub(super) shown: String,
     /// It still has its passing name: a stop halved the seal, after the log before it got its sealed name.
@@ -64,16 +66,17 @@ impl Part {
         self.header.file_id == header.file_id
     }
 
-    fn read(storage: &dyn Storage, file: &str) -> Result<Option<Self>, WalError> {
-        let shown = storage.shown(file);
+    pub(super) fn read(storage: &dyn Storage, name: &str) -> Result<Option<Self>, WalError> {
+        let shown = storage.shown(name);
         let opened = storage
-            .open(file)
+            .open(name)
             .map_err(|error| open_error(&shown, error))?;
         let Some(file) = opened else { return Ok(None) };
         let header = read_header(&*file, &shown)?;
         Ok(Some(Self {
             file,
             header,
+            name: name.to_owned(),
             shown,
             is_sealing: false,
         }))

@@ -52,11 +52,21 @@ impl<'a> FrameReader<'a> {
     /// The frame at [`offset`](Self::offset), if a whole one with that number is there; only then does the
     /// offset move behind it.
     pub(super) fn next(&mut self, number: u64) -> io::Result<Option<ReadFrame<'_>>> {
+        self.next_if(&|header| header.number == number)
+    }
+
+    /// As [`next`](Self::next), whatever its number is.
+    pub(super) fn next_of_any_number(&mut self) -> io::Result<Option<ReadFrame<'_>>> {
+        self.next_if(&|_| true)
+    }
+
+    fn next_if(
+        &mut self,
+        wanted: &dyn Fn(&FrameHeader) -> bool,
+    ) -> io::Result<Option<ReadFrame<'_>>> {
         let (salt, offset) = (self.salt, self.offset);
         self.fill(FRAME_HEADER_BYTES)?;
-        let Some(header) =
-            FrameHeader::decode(self.window(), salt, offset).filter(|found| found.number == number)
-        else {
+        let Some(header) = FrameHeader::decode(self.window(), salt, offset).filter(wanted) else {
             return Ok(None);
         };
         let frame_bytes = header.frame_bytes();

@@ -10,6 +10,9 @@ pub const SEALED_SUFFIX: &str = ".sealed.";
 /// What the name of a log is followed by in the passing name of the file that takes its place when it is sealed.
 pub const SEALING_SUFFIX: &str = ".sealing";
 
+/// What the name of a log is followed by in the name of its checkpoint.
+pub const CHECKPOINT_SUFFIX: &str = ".checkpoint";
+
 /// A part of a log to which nothing is added any more, and all of which survives a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SealedLog {
@@ -31,12 +34,44 @@ pub fn sealing_name(log: &str) -> String {
     format!("{log}{SEALING_SUFFIX}")
 }
 
+/// The name of the checkpoint of `log`.
+pub fn checkpoint_name(log: &str) -> String {
+    format!("{log}{CHECKPOINT_SUFFIX}")
+}
+
 /// The number of the first frame of a sealed log of `log`, by its name; `None` for any other file.
 fn first_frame_of(log: &str, file: &str) -> Option<u64> {
     let digits = file.strip_prefix(log)?.strip_prefix(SEALED_SUFFIX)?;
     // One name for each number: what a person has padded or signed is not ours.
     let first_frame = digits.parse().ok().filter(|number| *number > 0)?;
     (sealed_name(log, first_frame) == file).then_some(first_frame)
+}
+
+/// What the name of a log may be followed by in names of files of its own, besides sealed logs.
+const COMPANION_SUFFIXES: [&str; 12] = [
+    ".lock",
+    ".lock.pid",
+    ".lease",
+    ".lease.new",
+    ".torn",
+    ".torn.new",
+    ".new",
+    ".key",
+    ".key.new",
+    CHECKPOINT_SUFFIX,
+    ".checkpoint.new",
+    SEALING_SUFFIX,
+];
+
+/// Whether a file is the log of that name or a sealed part of it.
+pub fn is_part_of_log(log: &str, file: &str) -> bool {
+    file == log || first_frame_of(log, file).is_some()
+}
+
+/// Whether a file is the log of that name, a part or a companion of it.
+pub fn belongs_to_log(log: &str, file: &str) -> bool {
+    let suffix = file.strip_prefix(log);
+    is_part_of_log(log, file) || suffix.is_some_and(|suffix| COMPANION_SUFFIXES.contains(&suffix))
 }
 
 /// The files of a log besides the active one, by their names alone.
@@ -100,6 +135,10 @@ mod tests {
         let names = names.map(str::to_owned);
         let found = SealedFiles::among("a.wal", &names);
         assert_eq!(found.first_frames, [9, 10]);
+        assert!(is_part_of_log("a.wal", "a.wal.sealed.9"));
+        assert!(!belongs_to_log("a.wal", "a.wal.sealed.07"));
+        assert!(belongs_to_log("a.wal", "a.wal.lease"));
+        assert!(!belongs_to_log("a.wal", "a.walnut"));
         assert!(!found.is_sealing);
         assert_eq!(found.any("a.wal").unwrap(), "a.wal.sealed.9");
         let found = SealedFiles::among("a.wal", &[sealing_name("a.wal")]);

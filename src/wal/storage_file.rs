@@ -11,6 +11,7 @@ use super::storage::{Storage, StorageFile};
 pub struct FileStorage {
     directory: PathBuf,
     shown: PathBuf,
+    is_read_only: bool,
 }
 
 impl FileStorage {
@@ -20,6 +21,22 @@ impl FileStorage {
         Self {
             directory: directory.into(),
             shown: shown.into(),
+            is_read_only: false,
+        }
+    }
+
+    /// The same files, of which none can be changed through it. Needs no right to write them.
+    #[must_use]
+    pub fn reading_only(mut self) -> Self {
+        self.is_read_only = true;
+        self
+    }
+
+    fn check_writable(&self) -> io::Result<()> {
+        if self.is_read_only {
+            Err(io::ErrorKind::ReadOnlyFilesystem.into())
+        } else {
+            Ok(())
         }
     }
 
@@ -39,7 +56,10 @@ impl Storage for FileStorage {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         }
-        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(!self.is_read_only)
+            .open(&path)?;
         if !file.metadata()?.is_file() {
             return Err(not_regular());
         }
@@ -47,6 +67,7 @@ impl Storage for FileStorage {
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
+        self.check_writable()?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
         owner_only(&mut options);
@@ -55,10 +76,12 @@ impl Storage for FileStorage {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.check_writable()?;
         fs::rename(self.directory.join(from), self.directory.join(to))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
+        self.check_writable()?;
         fs::remove_file(self.directory.join(name))
     }
 

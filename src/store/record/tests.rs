@@ -102,6 +102,7 @@ fn records() -> impl Strategy<Value = Record> {
             clock: Stamp(clock)
         }),
         any::<u64>().prop_map(|lseq| Record::Pruned { lseq }),
+        any::<u64>().prop_map(|lost| Record::Salvaged { lost }),
         proptest::option::of(origins()).prop_map(|peer| Record::Source { peer }),
     ]
 }

@@ -23,6 +23,7 @@ mod index_node;
 mod lookup;
 mod open;
 mod range;
+mod readable;
 mod row;
 mod sink;
 mod source;

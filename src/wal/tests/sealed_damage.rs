@@ -105,7 +105,7 @@ fn a_missing_file_is_named() {
     let whole = chain(0);
     let mut missing = whole.clone();
     missing.remove(FIRST);
-    refused(&missing, 0, "wal_part_missing", FIRST);
+    refused(&missing, 0, "checkpoint_missing", "a.wal.checkpoint");
     refused(&missing, 2, "wal_part_missing", "a.wal.sealed.3");
     assert_eq!(open_from(&on_disk(&missing), 3).unwrap().2.len(), 3);
     let mut missing = whole.clone();

@@ -1,0 +1,87 @@
+// A disk without room, by the largest size of files that the system allows a process: what is refused, with which
+// words, and how it goes on.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import { test } from 'node:test';
+import { temporaryFolder } from './support/folders.js';
+import { NodeProcess } from './support/processes.js';
+
+const hasLimits = () => {
+  try {
+    execFileSync('prlimit', ['--version'], { stdio: 'ignore' });
+    return process.platform === 'linux';
+  } catch {
+    return false;
+  }
+};
+
+const skip = hasLimits() ? false : 'prlimit is part of Linux';
+
+/** Sets the largest size of files that a process may write; without one, none. */
+const allow = (node, bytes = 'unlimited') =>
+  execFileSync('prlimit', [`--pid=${node.pid()}`, `--fsize=${bytes}:unlimited`]);
+
+async function start(t) {
+  return NodeProcess.start(t, 'node-full', path.join(temporaryFolder(t), 'node.wal'));
+}
+
+test('a full disk refuses a write, says what to do, and takes it once there is room', { skip }, async (t) => {
+  const node = await start(t);
+  await node.call('put', 'before', 'x');
+  const { logBytes } = await node.call('stats');
+  allow(node, logBytes);
+  const refused = await node.ask('put', 'large', 'x'.repeat(200_000));
+  assert.deepEqual([refused.ok, refused.code, refused.kind], [false, 'io_error', 'disk_full']);
+  assert.match(
+    refused.message,
+    /^failed to append WAL record: no space left on device at byte offset \d+ of /,
+  );
+  assert.match(refused.message, /everything that was acknowledged before is valid.*; make room/);
+  assert.ok(refused.retryable && refused.context.endsWith('node.wal') && refused.offset > 64);
+  assert.equal((await node.call('stats')).refusals, 1);
+  await node.call('put', 'small', 'still fits');
+  allow(node);
+  await node.call('put', 'large', 'x'.repeat(200_000));
+  await node.call('close');
+  await node.call('reopen');
+  assert.deepEqual(await node.call('size'), 3);
+});
+
+test('a poisoned log serves reads, refuses writes with the first cause, and opens again', {
+  skip,
+}, async (t) => {
+  const node = await start(t);
+  for (let n = 0; n < 20; n += 1) await node.call('put', `k${n}`, 'x'.repeat(100));
+  // Below where the next frame goes: no new room is needed there, so that the failure is none of want of room.
+  allow(node, 500);
+  const first = await node.ask('put', 'a', 'b');
+  assert.equal(first.ok, false);
+  assert.match(first.message, /whether this write is on disk is unknown/);
+  for (const [name, ...given] of [
+    ['put', 'a', 'c'],
+    ['remove', 'k1'],
+    ['batch', [{ put: 'a', value: 'd' }]],
+    ['flush'],
+  ]) {
+    const later = await node.ask(name, ...given);
+    assert.deepEqual(
+      [later.ok, later.code, later.kind, later.retryable],
+      [false, 'io_error', first.kind, false],
+      name,
+    );
+    assert.ok(first.message.startsWith(later.message), `${name}: ${later.message}`);
+  }
+  assert.equal(await node.text('k7'), 'x'.repeat(100));
+  assert.equal(await node.call('size'), 20);
+  assert.equal((await node.ask('close')).ok, false);
+  // As long as the cause is there, an opening says so; nothing is lost by trying.
+  const early = await node.ask('reopen');
+  assert.ok(!early.ok, 'the log cannot be written to yet');
+  allow(node);
+  await node.call('reopen');
+  assert.equal(await node.call('size'), 20);
+  await node.call('put', 'a', 'e');
+  assert.equal(await node.text('a'), 'e');
+  assert.equal((await node.call('recovery')).outcome !== 'none', true);
+});

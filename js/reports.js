@@ -1,0 +1,74 @@
+'use strict';
+
+// What the addon reports, as plain data that nothing can change: what there is none of is null.
+
+const MICROSECONDS_A_MILLISECOND = 1000;
+
+const frozen = (data) => Object.freeze(data);
+const listOf = (items, convert) => frozen(items.map(convert));
+
+function tornTailOf(tail) {
+  if (tail === undefined || tail === null) return null;
+  const { file, offset, bytes, keptAt } = tail;
+  return frozen(keptAt === undefined ? { file, offset, bytes } : { file, offset, bytes, keptAt });
+}
+
+const checkpointOf = (checkpoint) => (checkpoint ? frozen({ ...checkpoint }) : null);
+
+/** What `recovery()` gives. */
+function recoveryOf(report) {
+  return frozen({
+    ...report,
+    tornTail: tornTailOf(report.tornTail),
+    leftovers: frozen([...report.leftovers]),
+    renamedFrom: report.renamedFrom ?? null,
+    salvaged: report.salvaged ? frozen({ ...report.salvaged }) : null,
+    checkpoint: checkpointOf(report.checkpoint),
+  });
+}
+
+/** What `stats()` gives. */
+function statsOf({ syncUs, ...stats }) {
+  const milliseconds = (us) => us / MICROSECONDS_A_MILLISECOND;
+  return frozen({
+    ...stats,
+    groups: frozen({ ...stats.groups }),
+    syncLatencyMs: frozen({
+      count: syncUs.count,
+      p50: milliseconds(syncUs.p50),
+      p99: milliseconds(syncUs.p99),
+      max: milliseconds(syncUs.max),
+    }),
+    lastCheckpoint: checkpointOf(stats.lastCheckpoint),
+  });
+}
+
+/** One of the problems that `verify()` tells: the failure that an opening would end with. */
+function problemOf({ kind, context, offset, message, stillValid, whatToDo }) {
+  return frozen({
+    kind,
+    file: context ?? null,
+    offset: offset ?? null,
+    message,
+    stillValid: stillValid ?? null,
+    whatToDo: whatToDo ?? null,
+  });
+}
+
+/** What `verify()` gives. */
+function verificationOf(report) {
+  return frozen({
+    ...report,
+    files: listOf(report.files, (file) => frozen({ ...file })),
+    problems: listOf(report.problems, problemOf),
+    notices: listOf(report.notices, (notice) => frozen({ ...notice })),
+    tornTail: tornTailOf(report.tornTail),
+  });
+}
+
+/** What `salvage()` gives. */
+function salvageOf(report) {
+  return frozen({ ...report, lost: listOf(report.lost, (range) => frozen({ ...range })) });
+}
+
+module.exports = { recoveryOf, salvageOf, statsOf, verificationOf };

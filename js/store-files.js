@@ -1,0 +1,38 @@
+'use strict';
+
+const { invalidArgument, unexpected } = require('./error.js');
+const { loadAddon } = require('./native.js');
+const { salvageOf, verificationOf } = require('./reports.js');
+const { Result } = require('./result.js');
+
+/** Why this cannot be the path of a log, or `undefined` if it can. */
+function checkPath(path, what) {
+  if (typeof path !== 'string') return invalidArgument('invalid_path', `${what} must be a string`, what);
+  if (path.isWellFormed()) return undefined;
+  return invalidArgument('invalid_path', `${what} has a lone surrogate, which no path has`, what);
+}
+
+/** Asks the addon about files that no client has open. */
+async function ask(question, convert) {
+  const { addon, failure } = loadAddon();
+  if (failure !== undefined) return Result.err(failure);
+  try {
+    const outcome = await question(addon);
+    return outcome.ok ? Result.ok(convert(outcome.value)) : Result.err(outcome.error);
+  } catch (cause) {
+    return Result.err(unexpected(cause));
+  }
+}
+
+async function verify(walPath) {
+  const wrong = checkPath(walPath, 'walPath');
+  return wrong === undefined ? ask((addon) => addon.verifyLog(walPath), verificationOf) : Result.err(wrong);
+}
+
+async function salvage(fromWalPath, toWalPath) {
+  const wrong = checkPath(fromWalPath, 'fromWalPath') ?? checkPath(toWalPath, 'toWalPath');
+  if (wrong !== undefined) return Result.err(wrong);
+  return ask((addon) => addon.salvageLog(fromWalPath, toWalPath), salvageOf);
+}
+
+module.exports = { salvage, verify };

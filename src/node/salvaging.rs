@@ -1,0 +1,58 @@
+//! Saving what is readable of a damaged store into a new one, for users.
+
+use super::failure::{ErrorCode, Failure};
+use super::open::seeds;
+use super::verification::failure;
+use crate::core::entropy::random_bytes;
+use crate::core::identity::Origin;
+use crate::store::error::StoreError;
+use crate::store::salvage;
+use crate::wal::lock::LockGuard;
+use crate::wal::path::ResolvedPath;
+use crate::wal::readable::LostRange;
+
+/// What a salvage saved and lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SalvageReport {
+    /// The new log, as it was given.
+    pub path: String,
+    /// How many keys were saved, those that were removed included.
+    pub entries: u64,
+    /// How many groups of the old log could be read.
+    pub groups: u64,
+    /// How many entries were read whose author's name was lost; they are saved without it.
+    pub nameless: u64,
+    /// The parts of files that could not be read.
+    pub lost: Vec<LostRange>,
+}
+
+/// Reads what can be read of the store whose log is at `from`, which is not touched, and writes it to a new log at
+/// `to`, in a folder that exists. The new store has an identity of its own. Takes the memory of all that is saved.
+///
+/// # Errors
+/// If there is nothing to be saved, a node has either open, something is at `to`, or the new log cannot be written.
+pub fn salvage(from: &str, to: &str) -> Result<SalvageReport, Failure> {
+    let source = ResolvedPath::resolve(from, false).map_err(failure)?;
+    let target = ResolvedPath::resolve(to, false).map_err(failure)?;
+    let (source_storage, target_storage) = (source.storage().reading_only(), target.storage());
+    if let Some(file) = salvage::in_the_way(&target_storage, &target.name)? {
+        let message = format!(
+            "failed to salvage to {to}: {file} is there already, and nothing is overwritten"
+        );
+        return Err(Failure::new(ErrorCode::AlreadyExists, "wal_exists", message).about(file));
+    }
+    let _source_lock = LockGuard::observe(&source.path()).map_err(failure)?;
+    let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());
+    let stand_in = Origin(random_bytes().map_err(entropy)?);
+    let saved = salvage::read(&source_storage, &source.name, stand_in)?;
+    let report = SalvageReport {
+        path: to.to_owned(),
+        entries: saved.entries() as u64,
+        groups: saved.groups,
+        nameless: saved.nameless,
+        lost: saved.lost.clone(),
+    };
+    let _target_lock = LockGuard::acquire(&target.path()).map_err(failure)?;
+    salvage::write(&target_storage, &target.name, saved, &seeds()?)?;
+    Ok(report)
+}
