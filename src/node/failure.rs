@@ -260,3 +260,84 @@ impl From<TransportError> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+    use crate::wal::checkpoint::CheckpointError;
+    use crate::wal::error::IoCause;
+
+    fn cause(kind: ErrorKind) -> IoCause {
+        Error::from(kind).into()
+    }
+
+    #[test]
+    fn what_failed_on_disk_is_told_with_its_place_what_is_valid_and_what_to_do() {
+        let file = || "data/x.wal".to_owned();
+        let flush = |kind| WalError::Flush {
+            file: file(),
+            cause: cause(kind),
+        };
+        let open = |kind| WalError::Open {
+            file: file(),
+            cause: cause(kind),
+        };
+        let offset = 4096;
+        let damaged = CheckpointError::Damaged {
+            file: file(),
+            offset,
+            what: "the footer",
+        };
+        let append = WalError::Append {
+            file: file(),
+            offset,
+            cause: cause(ErrorKind::StorageFull),
+        };
+        let foreign = WalError::Foreign {
+            file: file(),
+            reason: "it is not a log",
+        };
+        let newer = WalError::NewerVersion {
+            file: file(),
+            needs: "version 9".to_owned(),
+        };
+        let missing = WalError::MissingCheckpoint {
+            file: file(),
+            sealed: "y".to_owned(),
+        };
+        let corrupt = WalError::Corrupt {
+            file: file(),
+            offset,
+        };
+        let cases = [
+            (corrupt, "wal_corrupt", Some(offset)),
+            (foreign, "wal_foreign", None),
+            (newer, "wal_newer_version", None),
+            (missing, "checkpoint_missing", None),
+            (damaged.into(), "checkpoint_damaged", Some(offset)),
+            (open(ErrorKind::PermissionDenied), "permission_denied", None),
+            (open(ErrorKind::ReadOnlyFilesystem), "read_only", None),
+            (append, "disk_full", Some(offset)),
+            (flush(ErrorKind::Other), "wal_flush", None),
+        ];
+        for (error, kind, offset) in cases {
+            let text = error.to_string();
+            let failure = Failure::from(StoreError::Log(error));
+            assert_eq!((failure.kind, failure.offset), (kind, offset));
+            assert_eq!(failure.context.as_deref(), Some("data/x.wal"));
+            let message = &failure.message;
+            let Advice {
+                still_valid,
+                what_to_do,
+            } = failure.advice().unwrap();
+            assert!(message.starts_with(&text), "{message}");
+            for part in ["data/x.wal", still_valid, what_to_do] {
+                assert_eq!(message.matches(part).count(), 1, "{part} in: {message}");
+            }
+            let places = message.matches("byte offset 4096").count();
+            assert_eq!(places, usize::from(offset.is_some()), "{message}");
+        }
+    }
+}
