@@ -7,7 +7,7 @@ use napi::bindgen_prelude::{PromiseRaw, Result};
 use napi_derive::napi;
 
 use super::failure::Outcome;
-use super::native_node::guarded;
+use super::native_node::{NativeNode, guarded};
 use super::reports::number;
 use crate::node::{CopyProgress, Node};
 
@@ -28,10 +28,13 @@ pub struct NativeBackup {
     progress: Arc<CopyProgress>,
 }
 
-impl NativeBackup {
-    pub(super) fn new(node: &Arc<Node>, path: String) -> Self {
-        Self {
-            node: Arc::clone(node),
+#[napi]
+impl NativeNode {
+    /// A backup that is to be written.
+    #[napi(catch_unwind)]
+    pub fn backup(&self, path: String) -> NativeBackup {
+        NativeBackup {
+            node: Arc::clone(&self.hot.node),
             path,
             progress: Arc::default(),
         }

@@ -12,7 +12,6 @@ use super::channel::Channel;
 use super::failure::{NativeFailure, Outcome};
 use super::hot::Hot;
 use super::listener::{Listener, Opening, Pending};
-use super::native_backup::NativeBackup;
 use super::native_scan::NativeScan;
 use super::options::NativeOptions;
 use super::reports::{
@@ -107,7 +106,7 @@ pub(super) async fn guarded<T: Send + 'static>(
 /// An open node.
 #[napi]
 pub struct NativeNode {
-    hot: Arc<Hot>,
+    pub(super) hot: Arc<Hot>,
     env: napi::sys::napi_env,
 }
 
@@ -340,12 +339,6 @@ impl NativeNode {
     #[napi(catch_unwind)]
     pub fn read_failure(&self) -> Option<NativeFailure> {
         self.hot.unreadable.lock().clone().map(NativeFailure::from)
-    }
-
-    /// A backup that is to be written.
-    #[napi(catch_unwind)]
-    pub fn backup(&self, path: String) -> NativeBackup {
-        NativeBackup::new(&self.hot.node, path)
     }
 
     #[napi(catch_unwind)]

@@ -13,6 +13,12 @@ use crate::store::checkpoint::Cut;
 use crate::store::error::StoreError;
 use crate::wal::format::FileHeader;
 
+/// How many pieces of keys are put in order between two groups: about two milliseconds.
+const SETTLED_BETWEEN_GROUPS: usize = 8;
+
+/// Keys that may be left to be put in order while the log is sealed.
+const LEFT_TO_THE_SEAL: usize = 4096;
+
 impl CommitThread {
     /// Looks whether a checkpoint has ended or is due.
     pub(super) fn look_after_checkpoints(&mut self) {
@@ -44,11 +50,27 @@ impl CommitThread {
     }
 
     fn begin_checkpoint(&mut self) {
+        if !self.settle_before_checkpoint() {
+            return;
+        }
         match self.try_to_begin() {
             Ok(Some(running)) => self.running = Some(running),
             Ok(None) => answer_all(&self.shared, &Ok(())),
             Err(error) => self.checkpoint_failed(error.into()),
         }
+    }
+
+    /// Puts keys in order for a while, and says whether all are: groups that wait come in between.
+    fn settle_before_checkpoint(&self) -> bool {
+        for _ in 0..SETTLED_BETWEEN_GROUPS {
+            let mut map = self.shared.map.write();
+            if map.unsettled() <= LEFT_TO_THE_SEAL {
+                return true;
+            }
+            map.settle_some();
+        }
+        self.shared.queue.wake();
+        false
     }
 
     /// A copy goes by the same thread, so that no checkpoint comes in between.
@@ -123,7 +145,7 @@ impl CommitThread {
     }
 
     fn take_over(&mut self, running: Running) {
-        match running.outcome(&self.shared) {
+        match Running::outcome(&self.shared) {
             Ok(None) => {}
             Ok(Some(base)) => {
                 self.adopt(&base, &running);
@@ -176,6 +198,7 @@ impl CommitThread {
         while let Some(copy) = self.shared.checkpoints.next_copy() {
             let _ = copy.answer.send(Err(Failure::not_open()));
         }
+        self.shared.settle_order(0);
         if is_worth_it || self.shared.checkpoints.is_asked() {
             self.begin_checkpoint();
         }

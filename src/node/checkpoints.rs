@@ -47,6 +47,12 @@ pub struct LastCheckpoint {
 /// What came of writing one: the new checkpoint, or nothing for a copy.
 type Outcome = Result<Option<Arc<Base>>, Failure>;
 
+/// How long a checkpoint is written before it pauses, in microseconds: a turn of the system's scheduler.
+const PACE_US: u64 = 2_000;
+
+/// How long such a pause is at most.
+const PACE_US_MAX: u64 = 20_000;
+
 type Waiting = Vec<oneshot::Sender<Result<(), Failure>>>;
 
 /// What the committer, its checkpointing thread and callers share.
@@ -168,16 +174,16 @@ impl Running {
         write: impl FnOnce(&Shared, Cut) -> Outcome + Send + 'static,
     ) -> std::io::Result<Self> {
         let (last_lseq, covers_frame) = (cut.ledger.last_lseq, cut.covers_frame);
-        let writing = Arc::clone(shared);
+        let thread_shared = Arc::clone(shared);
         let thread = std::thread::Builder::new()
             .name("softadastra-checkpoint".into())
             .spawn(move || {
                 let view = cut.view;
-                let written = std::panic::AssertUnwindSafe(|| write(&writing, cut));
+                let written = std::panic::AssertUnwindSafe(|| write(&thread_shared, cut));
                 let outcome = std::panic::catch_unwind(written).unwrap_or_else(|_| Err(panicked()));
-                writing.map.write().close_view(view);
-                *writing.checkpoints.done.lock() = Some(outcome);
-                writing.queue.wake();
+                thread_shared.map.write().close_view(view);
+                *thread_shared.checkpoints.done.lock() = Some(outcome);
+                thread_shared.queue.wake();
             })?;
         Ok(Self {
             thread,
@@ -197,7 +203,7 @@ impl Running {
     }
 
     /// What came of it. Whoever waits is to be told with [`Self::tell`].
-    pub(super) fn outcome(&self, shared: &Shared) -> Outcome {
+    pub(super) fn outcome(shared: &Shared) -> Outcome {
         let done = shared.checkpoints.done.lock().take();
         done.unwrap_or_else(|| Err(panicked()))
     }
@@ -251,6 +257,35 @@ fn write(shared: &Shared, place: &Place, cut: Cut) -> Result<Arc<Base>, StoreErr
     written
 }
 
+/// Leaves half of the time to writers while there are any: a checkpoint has time, and the processor and the disk
+/// are what they need too.
+struct Pace {
+    began_us: u64,
+    commits: u64,
+}
+
+impl Pace {
+    fn new(shared: &Shared) -> Self {
+        Self {
+            began_us: shared.clock.elapsed_us(),
+            commits: shared.figures.commits(),
+        }
+    }
+
+    fn keep(&mut self, shared: &Shared) {
+        let worked_us = shared.clock.elapsed_us() - self.began_us;
+        if worked_us < PACE_US {
+            return;
+        }
+        let commits = shared.figures.commits();
+        let is_wanted = shared.checkpoints.is_asked() || shared.queue.is_closed();
+        if commits != self.commits && !is_wanted {
+            std::thread::sleep(std::time::Duration::from_micros(worked_us.min(PACE_US_MAX)));
+        }
+        *self = Self::new(shared);
+    }
+}
+
 fn write_rows(
     shared: &Shared,
     storage: &dyn Storage,
@@ -258,7 +293,9 @@ fn write_rows(
     cut: Cut,
 ) -> Result<(), StoreError> {
     let mut job = CheckpointJob::begin(storage, passing, cut)?;
+    let mut pace = Pace::new(shared);
     loop {
+        pace.keep(shared);
         if shared.checkpoints.is_abandoned.load(Ordering::Acquire) {
             return Err(StoreError::Stopped);
         }

@@ -31,6 +31,11 @@ impl Figures {
         }
     }
 
+    /// How many entries were committed.
+    pub(super) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
     /// What was written before was made durable, which took that long.
     pub(super) fn synced(&self, took_us: u64) {
         self.sync_us.record(took_us);

@@ -152,13 +152,24 @@ impl Node {
         self.shared.checkpoints.last()
     }
 
+    /// Peers are told counts, and the stretch of the feed that this open began: the former have to be known, the
+    /// latter has to be durable.
+    async fn be_ready_for_peers(&self) -> Result<(), Failure> {
+        self.shared.resolve()?;
+        if self.refusal().is_some() {
+            // What cannot be written any more can still be read by others.
+            return Ok(());
+        }
+        self.flush().await
+    }
+
     /// Listens for peers. Twice is as good as once.
     ///
     /// # Errors
     /// If the transport is disabled, the host needs a key, or the port is in use.
     pub async fn start_transport(&self) -> Result<(), Failure> {
         self.check_transport()?;
-        self.shared.resolve()?;
+        self.be_ready_for_peers().await?;
         let mut listener = self.listener.lock().await;
         if self.shared.is_ending.load(Ordering::Acquire) {
             return Err(Failure::not_open());
@@ -202,7 +213,7 @@ impl Node {
     /// If nobody answers, or another node than was meant. Local data is untouched.
     pub async fn connect(&self, node_id: &str, host: &str, port: u16) -> Result<(), Failure> {
         self.check_transport()?;
-        self.shared.resolve()?;
+        self.be_ready_for_peers().await?;
         network::connect(&self.shared, node_id, host, port).await
     }
 

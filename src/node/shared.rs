@@ -137,6 +137,9 @@ impl Shared {
     /// If the checkpoint cannot be read there.
     pub(super) fn resolve(&self) -> Result<(), StoreError> {
         let mut unresolved = self.map.read().unresolved();
+        if unresolved > 0 {
+            self.map.write().sort_unresolved();
+        }
         while unresolved > 0 {
             let mut map = self.map.write();
             map.resolve_some()?;

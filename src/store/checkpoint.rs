@@ -86,7 +86,7 @@ impl Committer {
             file_id: self.file_id()?,
             ledger: self.ledger().clone(),
             totals: map.totals(),
-            view: map.open_view(),
+            view: map.open_changes_view(self.ledger().last_lseq),
             base: map.base().cloned(),
             author: map.author(),
             sources: map.sources().to_vec(),

@@ -30,6 +30,10 @@ impl Committer {
         storage: &dyn Storage,
         salt: u64,
     ) -> Result<Option<SealedLog>, StoreError> {
+        if !self.opening.is_empty() {
+            // They belong before the seal: what is remembered then holds them already.
+            self.write_records(&[])?;
+        }
         let log = self.log.as_mut();
         let sealed = log.map_or(Ok(None), |log| log.seal(storage, salt))?;
         if sealed.is_some() {
@@ -45,10 +49,11 @@ impl Committer {
         if let Some(log) = &mut self.log {
             self.buffer.clear();
             let body = self.buffer.body();
-            for record in records {
+            for record in self.opening.iter().chain(records) {
                 encode(body, &mut self.origins, record);
             }
             log.append(&mut self.buffer)?;
+            self.opening.clear();
             log.sync()?;
         }
         self.durable_lseq = self.ledger.last_lseq;
@@ -73,7 +78,7 @@ impl Committer {
     /// The header of the log, and the last frame that was appended; `None` without one.
     pub fn end(&self) -> Option<(FileHeader, u64)> {
         let log = self.log.as_ref()?;
-        Some((log.header().clone(), log.appended_frame()))
+        Some((*log.header(), log.appended_frame()))
     }
 
     /// The last frame of the sealed parts of the log; `None` if there is none.

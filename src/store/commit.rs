@@ -94,6 +94,8 @@ pub struct Committer {
     pub(super) buffer: FrameBuffer,
     durability: Durability,
     pub(super) durable_lseq: u64,
+    /// What this opening has to tell the log, with the first frame that there is a reason for.
+    pub(super) opening: Vec<Record>,
 }
 
 impl Committed {
@@ -122,6 +124,7 @@ impl Committer {
             buffer: FrameBuffer::new(),
             durability,
             durable_lseq,
+            opening: Vec::new(),
         }
     }
 
@@ -282,6 +285,9 @@ impl Committer {
         let mut must_sync = plan.must_sync;
         self.buffer.clear();
         let body = self.buffer.body();
+        for record in &self.opening {
+            encode(body, &mut self.origins, record);
+        }
         let ledger = &mut self.ledger;
         if self.durability == Durability::Written && ledger.last_sequence > ledger.reserved_sequence
         {
@@ -321,6 +327,7 @@ impl Committer {
         }
         if !self.buffer.is_empty() {
             log.append(&mut self.buffer)?;
+            self.opening.clear();
         }
         // A frame that only remembers hints about peers is carried by the next sync.
         let only_hints =

@@ -23,7 +23,7 @@ pub struct FeedRows<'a> {
     has_failed: bool,
 }
 
-impl<'a> FeedRows<'a> {
+impl FeedRows<'_> {
     fn begin(&mut self, base: &Base) -> Result<(), StoreError> {
         for feed in std::mem::take(&mut self.feeds) {
             if base.last(feed) > self.after {

@@ -45,6 +45,16 @@ impl KeyIndex {
         }
     }
 
+    /// The same without those that are not in order yet.
+    pub(super) fn settled_from<'a>(
+        &'a self,
+        from: Bound<&[u8]>,
+    ) -> impl Iterator<Item = u32> + use<'a> {
+        self.ordered
+            .range((from.map(OrderedKey::new), Bound::Unbounded))
+            .map(|(_, slot)| *slot)
+    }
+
     /// Slots whose keys lie in `[from, …)`, in key order.
     pub(super) fn range_from<'a>(
         &'a self,

@@ -282,7 +282,7 @@ impl EntryMap {
             self.totals.remove(&replaced.entry, self.author);
             self.lane_of(&replaced.entry).remove(replaced.lseq);
             installed.replaced = Some(replaced.lseq);
-            self.views.keep_replaced(replaced);
+            self.views.keep_replaced(&replaced);
             return installed;
         }
         match beneath {
@@ -291,7 +291,7 @@ impl EntryMap {
             Beneath::Row(row) => {
                 installed.replaced = Some(row.lseq);
                 self.shadow(&row);
-                self.views.keep_row(*row);
+                self.views.keep_row(&row);
             }
         }
         self.by_key.insert(slot);
@@ -315,6 +315,12 @@ impl EntryMap {
     /// Begins a view of the map as it is now; see [`Views`].
     pub fn open_view(&mut self) -> ViewId {
         self.views.open()
+    }
+
+    /// Begins a view only of what has changed since the checkpoint, up to the local sequence `to`. All keys must be
+    /// in order.
+    pub fn open_changes_view(&mut self, to: u64) -> ViewId {
+        self.views.open_changes(to)
     }
 
     /// Ends a view.

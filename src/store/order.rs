@@ -103,6 +103,16 @@ impl EntryMap {
             .filter_map(|slot| self.held(slot))
     }
 
+    /// The same without the keys that are not in order yet.
+    pub(super) fn settled_from<'a>(
+        &'a self,
+        from: Bound<&[u8]>,
+    ) -> impl Iterator<Item = &'a Held> + use<'a> {
+        self.by_key
+            .settled_from(from)
+            .filter_map(|slot| self.held(slot))
+    }
+
     /// An entry of the checkpoint as this process holds it.
     pub(super) fn held_of(&self, found: BaseEntry) -> Held {
         let via = found.source.and_then(|source| self.via_of(source));

@@ -276,7 +276,6 @@ pub fn open(
         let path = base.file().file().to_owned();
         return Err(StoreError::OtherCheckpoint { path });
     }
-    replay.map.sort_unresolved();
     // Also if no group is in it yet.
     replay.enter_file(log.header().first_frame);
     let Replay {
@@ -332,7 +331,10 @@ pub fn open(
     });
     ledger.reserved_sequence = ledger.last_sequence;
     let mut committer = Committer::new(Some(log), ledger, origins, durability);
-    committer.write_records(&records)?;
+    committer.opening = records;
+    if is_new || is_copy || is_renamed {
+        committer.write_records(&[])?;
+    }
     Ok(Opened {
         committer,
         map,

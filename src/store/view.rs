@@ -27,17 +27,37 @@ enum Kept {
 /// What was kept for a view, by key.
 type Before = BTreeMap<Box<[u8]>, Kept>;
 
+/// An open view.
+#[derive(Debug, Default)]
+struct Open {
+    before: Before,
+    /// Only of what had changed since the checkpoint, up to this local sequence: what is above it, or below the
+    /// map, needs no keeping.
+    changes_to: Option<u64>,
+}
+
 /// The open views of a map and what was replaced since each began.
 #[derive(Debug, Default)]
 pub struct Views {
     last: ViewId,
-    open: BTreeMap<ViewId, Before>,
+    open: BTreeMap<ViewId, Open>,
 }
 
 impl Views {
     pub(super) fn open(&mut self) -> ViewId {
         self.last += 1;
-        self.open.insert(self.last, Before::new());
+        self.open.insert(self.last, Open::default());
+        self.last
+    }
+
+    /// A view only of what has changed since the checkpoint, up to and with a local sequence.
+    pub(super) fn open_changes(&mut self, to: u64) -> ViewId {
+        self.last += 1;
+        let open = Open {
+            before: Before::new(),
+            changes_to: Some(to),
+        };
+        self.open.insert(self.last, open);
         self.last
     }
 
@@ -45,34 +65,36 @@ impl Views {
         self.open.remove(&view);
     }
 
-    pub(super) fn keep_replaced(&mut self, held: Held) {
-        if !self.open.is_empty() {
-            let key: Box<[u8]> = held.entry.key().into();
-            self.keep(&key, || Kept::Changed(held.clone()));
-        }
+    pub(super) fn keep_replaced(&mut self, held: &Held) {
+        let lseq = held.lseq;
+        let key = held.entry.key();
+        self.keep(key, |to| to >= lseq, || Kept::Changed(held.clone()));
     }
 
-    pub(super) fn keep_row(&mut self, row: BaseEntry) {
-        if !self.open.is_empty() {
-            let key: Box<[u8]> = row.entry.key().into();
-            self.keep(&key, || Kept::Row(row.entry.clone()));
-        }
+    pub(super) fn keep_row(&mut self, row: &BaseEntry) {
+        self.keep(row.entry.key(), |_| false, || Kept::Row(row.entry.clone()));
     }
 
     pub(super) fn keep_absent(&mut self, key: &[u8]) {
-        self.keep(key, || Kept::Nothing);
+        self.keep(key, |_| false, || Kept::Nothing);
     }
 
-    fn keep(&mut self, key: &[u8], kept: impl Fn() -> Kept) {
-        for before in self.open.values_mut() {
-            if !before.contains_key(key) {
-                before.insert(key.into(), kept());
+    /// Keeps something for all whole views, and for those of changes up to what `is_change` holds for.
+    fn keep(&mut self, key: &[u8], is_change: impl Fn(u64) -> bool, kept: impl Fn() -> Kept) {
+        for open in self.open.values_mut() {
+            if open.changes_to.is_none_or(&is_change) && !open.before.contains_key(key) {
+                open.before.insert(key.into(), kept());
             }
         }
     }
 
     fn before(&self, view: ViewId) -> Option<&Before> {
-        self.open.get(&view)
+        self.open.get(&view).map(|open| &open.before)
+    }
+
+    fn changes_to(&self, view: ViewId) -> u64 {
+        let open = self.open.get(&view);
+        open.and_then(|open| open.changes_to).unwrap_or(u64::MAX)
     }
 }
 
@@ -114,7 +136,7 @@ pub fn page<'a>(
     while found.len() < limit && bytes < PAGE_BYTES {
         let take_now = match (now.peek(), then.peek()) {
             (None, None) => break,
-            (Some(Err(_)) | Some(_), None) | (Some(Err(_)), _) => true,
+            (Some(_), None) | (Some(Err(_)), _) => true,
             (None, Some(_)) => false,
             (Some(Ok(entry)), Some((key, _))) => entry.key() < key.as_ref(),
         };
@@ -142,7 +164,8 @@ pub fn page<'a>(
     Ok(found)
 }
 
-/// Hands to `visit` what had changed since the checkpoint when a view began, tombstones included, in key order
+/// Hands to `visit` what had changed since the checkpoint when a view of changes began, at which all keys were in
+/// order, tombstones included, in key order
 /// behind `after`: about [`PAGE_BYTES`] or `limit` entries. Returns the key to go on behind; `None`: that was all.
 pub(super) fn changed_page(
     map: &EntryMap,
@@ -154,7 +177,8 @@ pub(super) fn changed_page(
     let before = map.views().before(view)?;
     let mut last: Option<&[u8]> = None;
     let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-    let mut now = map.changed_from(from).peekable();
+    let to = map.views().changes_to(view);
+    let mut now = map.settled_from(from).peekable();
     let mut then = before.range::<[u8], _>((from, Bound::Unbounded)).peekable();
     let (mut count, mut bytes) = (0, 0);
     while count < limit && bytes < PAGE_BYTES {
@@ -182,7 +206,7 @@ pub(super) fn changed_page(
             }
         };
         count += 1;
-        if let Some(held) = held {
+        if let Some(held) = held.filter(|held| held.lseq <= to) {
             bytes += held.entry.key().len() + held.entry.value_length();
             visit(held);
         }

@@ -111,7 +111,7 @@ impl Life {
         self.check();
     }
 
-    fn request(&mut self, request: Request) {
+    fn request(&mut self, request: &Request) {
         let mut committed = self
             .committer
             .commit(vec![request.clone()], &self.map, WALL)
@@ -127,7 +127,7 @@ impl Life {
 
     fn step(&mut self, step: &Step) {
         match step {
-            Step::Write(key, value) => self.request(Request::Write {
+            Step::Write(key, value) => self.request(&Request::Write {
                 ticket: 1,
                 operation: operation(*key, *value),
             }),
@@ -139,7 +139,7 @@ impl Life {
                     relay: 0,
                 };
                 let entry = received(*key, *value, self.number + 1);
-                self.request(Request::Received(Received {
+                self.request(&Request::Received(Received {
                     peer,
                     token: 1,
                     from: FeedPosition::default(),
@@ -148,7 +148,7 @@ impl Life {
                 }));
                 assert_eq!(self.committer.ledger().cursors.get(&peer), Some(&position));
             }
-            Step::Prune => self.request(Request::Pruned { lseq: self.number }),
+            Step::Prune => self.request(&Request::Pruned { lseq: self.number }),
             Step::View => {
                 let view = self.map.open_view();
                 let found = page(&self.map, view, &[0], None, usize::MAX).unwrap();

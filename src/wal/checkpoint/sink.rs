@@ -11,7 +11,7 @@ const PIECE_BYTES: usize = 512 << 10;
 
 /// How much is written between two syncs. With one sync at the end the system would have all of the file to write
 /// at once, and the syncs of the log, on the same disk, would wait behind it.
-const SYNC_BYTES: u64 = 8 << 20;
+const SYNC_BYTES: u64 = 2 << 20;
 
 /// A file that grows at its end.
 pub(super) struct Sink {
