@@ -1,6 +1,9 @@
 // A fresh process for one contender in one row of one round: told what to do over IPC, answers once, and ends.
 
+import * as footprint from './store/footprint.js';
 import * as store from './store/measure.js';
+import * as opening from './store/opening.js';
+import * as underLoad from './store/under-load.js';
 import * as catchUp from './sync/catch-up.js';
 import * as mesh from './sync/mesh.js';
 import * as oneWrite from './sync/one-write.js';
@@ -11,11 +14,22 @@ const measurements = {
   'awaited-puts': store.awaitedPuts,
   'puts-in-flight': store.putsInFlight,
   'random-gets': store.randomGets,
+  'open-to-first-get': opening.openToFirstGet,
+  'fill-and-update': opening.fillAndUpdate,
+  'read-log': opening.readLog,
+  'memory-after-scan': footprint.memoryAfterScan,
+  'memory-of-node': footprint.memoryOfNode,
+  'disk-after-overwriting': footprint.diskAfterOverwriting,
+  'puts-during-checkpoint': underLoad.putsDuringCheckpoint,
+  'stall-during-checkpoint': underLoad.stallDuringCheckpoint,
   'catch-up': catchUp.measure,
   'one-write': oneWrite.measure,
   mesh: mesh.measure,
   overwritten: overwritten.measure,
 };
+
+/** What ends without closing anything, as if the system had ended it. */
+const killed = new Set(['fill-and-update']);
 
 process.once('message', async ({ module, measurement, settings }) => {
   let answer;
@@ -25,5 +39,6 @@ process.once('message', async ({ module, measurement, settings }) => {
   } catch (error) {
     answer = { error: String(error?.stack ?? error) };
   }
-  process.send(answer, () => process.exit(0));
+  const end = () => (killed.has(measurement) ? process.kill(process.pid, 'SIGKILL') : process.exit(0));
+  process.send(answer, end);
 });

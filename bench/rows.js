@@ -11,6 +11,9 @@ const inFlight = [
   store('better-sqlite3', ['transaction']),
   store('append-file', ['group']),
 ];
+/** A checkpoint begins when the row says so, and not because the log has grown to this. */
+const LONG_LOG_BYTES = 2 ** 31 - 1;
+
 /** Records a frame of the raw socket: our own default batch, and one as large as a frame of 1 MiB holds. */
 const FRAME_RECORDS = ['1024', '8192'];
 
@@ -18,9 +21,12 @@ const FRAME_RECORDS = ['1024', '8192'];
 export const PRODUCT = 'softadastra';
 
 /**
- * `better` says which way is good; `against` names the peers that the product is held to, with the ratio to reach
- * (above 1 always means that the product does better). Rows of bytes have a `limit` for the product's own figure.
- * `settings.quick` replaces counts in a quick run.
+ * `better` says which way is good; `against` names the results that the product is held to, with the `ratio` to reach
+ * (above 1 always means that the product does better), or with how many times the other figure its own may be
+ * (`atMost`). Some rows have a `limit` for the product's own figure. `quick` replaces counts in a quick run.
+ *
+ * `prepare` makes a directory that all rounds of a contender use, one after another; with `restored` each round gets
+ * a copy of it. A contender may say otherwise about anything but the unit: then it is what others are compared to.
  */
 export const rows = [
   {
@@ -63,7 +69,7 @@ export const rows = [
   },
   {
     name: 'get-random',
-    title: 'awaited gets, 1M keys, random',
+    title: 'awaited gets, 1M keys in the checkpoint, random',
     unit: 'gets/s',
     better: 'higher',
     prepare: 'fill',
@@ -97,6 +103,110 @@ export const rows = [
     synced: false,
     contenders: inFlight,
     against: [], // the tree’s best case, for comparison,
+  },
+  {
+    name: 'open-closed',
+    title: 'open with 1M keys to first get, warm, clean close',
+    unit: 'ms',
+    better: 'lower',
+    prepare: 'fill',
+    measurement: 'open-to-first-get',
+    settings: { count: 1_000_000 },
+    quick: { count: 100_000 },
+    synced: true,
+    contenders: [
+      store('softadastra'),
+      {
+        ...store('softadastra'),
+        name: 'softadastra-100k',
+        settings: { count: 100_000 },
+        quick: { count: 10_000 },
+      },
+      store('better-sqlite3'),
+      store('lmdb'),
+    ],
+    against: [
+      { name: 'better-sqlite3', atMost: 2 },
+      { name: 'softadastra-100k', atMost: 1.5 },
+    ],
+  },
+  {
+    name: 'open-killed',
+    title: 'open with 1M keys to first get, after kill -9 with a 16 MB log tail',
+    unit: 'ms',
+    better: 'lower',
+    prepare: 'fill-and-update',
+    restored: true,
+    measurement: 'open-to-first-get',
+    settings: { count: 1_000_000, updates: 110_000, checkpointLogBytes: LONG_LOG_BYTES },
+    quick: { count: 100_000, updates: 11_000 },
+    synced: true,
+    contenders: [
+      store('softadastra'),
+      { ...store('softadastra'), name: 'read-and-checksum', measurement: 'read-log' },
+    ],
+    against: [{ name: 'read-and-checksum', atMost: 6 }],
+  },
+  {
+    name: 'memory',
+    title: 'private memory after opening 1M keys and scanning them, Node included',
+    unit: 'MB',
+    better: 'lower',
+    prepare: 'fill',
+    measurement: 'memory-after-scan',
+    settings: { count: 1_000_000 },
+    quick: { count: 100_000 },
+    synced: true,
+    contenders: [
+      store('softadastra'),
+      store('better-sqlite3'),
+      store('lmdb'),
+      store('classic-level'),
+      { ...store('softadastra'), name: 'node-alone', prepare: undefined, measurement: 'memory-of-node' },
+    ],
+    against: [],
+    limit: 60,
+  },
+  {
+    name: 'disk',
+    title: 'disk after 200k keys were overwritten 5 times and closed, in copies of the data',
+    unit: '×',
+    better: 'lower',
+    measurement: 'disk-after-overwriting',
+    settings: { count: 200_000, overwrites: 5, synced: false },
+    quick: { count: 20_000 },
+    synced: false,
+    contenders: ['softadastra', 'lmdb', 'classic-level', 'better-sqlite3'].map((name) => store(name)),
+    against: [],
+    limit: 1.3,
+  },
+  {
+    name: 'put-checkpoint',
+    title: 'durable puts, 1,000 in flight, while a checkpoint of 1M keys runs',
+    unit: 'puts/s',
+    better: 'higher',
+    prepare: 'fill',
+    restored: true,
+    measurement: 'puts-during-checkpoint',
+    settings: { count: 1_000_000, updates: 300_000, checkpointLogBytes: LONG_LOG_BYTES },
+    quick: { count: 100_000, updates: 20_000 },
+    synced: true,
+    contenders: [store('softadastra')],
+    against: [{ name: 'softadastra without a checkpoint', ratio: 0.6 }],
+  },
+  {
+    name: 'stall-checkpoint',
+    title: 'longest stall of the event loop, 1,000 puts in flight, while a checkpoint of 1M keys runs',
+    unit: 'ms',
+    better: 'lower',
+    prepare: 'fill',
+    restored: true,
+    measurement: 'stall-during-checkpoint',
+    settings: { count: 1_000_000, updates: 300_000, checkpointLogBytes: LONG_LOG_BYTES },
+    quick: { count: 100_000, updates: 20_000 },
+    synced: true,
+    contenders: [store('softadastra')],
+    against: [{ name: 'softadastra without a checkpoint', atMost: 2 }],
   },
   {
     name: 'catch-up',

@@ -1,6 +1,7 @@
 // The figures as Markdown, which is also readable in a terminal.
 
 import { availableParallelism, cpus } from 'node:os';
+import { basename } from 'node:path';
 import { labelOf } from './row-run.js';
 import { PRODUCT } from './rows.js';
 import { bestOf, verdicts } from './verdict.js';
@@ -16,7 +17,7 @@ const END = '<!-- end of figures -->';
 export async function tables(measured, { rounds, quick }) {
   const machine = `${cpus()[0]?.model.trim() ?? 'unknown processor'}, ${availableParallelism()} cores, ${process.platform} ${process.arch}, Node ${process.versions.node}`;
   const run = `${rounds} rounds${quick ? ', **quick: figures mean little**' : ''}`;
-  const figures = `Measured on ${machine}; ${run}. Figures are medians over the rounds, with minimum and maximum. A ratio above 1 means that we do better.`;
+  const figures = `Measured on ${machine}; ${run}. Figures are medians over the rounds, with minimum and maximum. A ratio above 1 means that we do better; where something is “at most”, it is our figure divided by the other.`;
   return [figures, reachTable(measured), allTable(measured), await durabilityTable(measured)].join('\n\n');
 }
 
@@ -69,7 +70,8 @@ function ratioCell(row, results, result) {
 async function durabilityTable(measured) {
   const seen = new Map();
   const taking = measured.flatMap(({ row }) => row.contenders.map((contender) => ({ row, ...contender })));
-  for (const { row, name, module } of taking) {
+  for (const { row, module } of taking) {
+    const name = basename(module);
     const { durability } = await import(`./${module}.js`);
     const [kind, words] = meaningOf(row, durability);
     seen.set(`${kind} ${name}`, [kind, name, words]);

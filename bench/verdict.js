@@ -23,12 +23,22 @@ export function verdicts(row, results) {
   const own = bestOf(row, results, PRODUCT);
   if (!own) return [];
   if (row.limit !== undefined) {
-    const text = `${own.median.toFixed(2)} ×`;
-    return [{ text, wanted: `at most ${row.limit} ×`, reached: own.median <= row.limit }];
+    const text = `${own.median.toFixed(2)} ${row.unit}`;
+    return [{ text, wanted: `at most ${row.limit} ${row.unit}`, reached: own.median <= row.limit }];
   }
-  return row.against.flatMap(({ name, ratio }) => {
+  return row.against.flatMap(({ name, ratio, atMost }) => {
     const peer = bestOf(row, results, name);
     if (!peer) return [];
+    if (atMost !== undefined) {
+      const times = own.median / peer.median;
+      return [
+        {
+          text: `${times.toFixed(2)} × ${name}`,
+          wanted: `at most ${atMost} × ${name}`,
+          reached: times <= atMost,
+        },
+      ];
+    }
     const reached = row.better === 'higher' ? own.median / peer.median : peer.median / own.median;
     const wanted = ratio === 1 ? `ahead of ${name}` : `${ratio} × ${name}`;
     return [{ text: `${reached.toFixed(2)} × ${name}`, wanted, reached: reached >= ratio }];

@@ -36,6 +36,10 @@ export async function open(directory, { synced }) {
     get: (key) => select.get(key),
     text: (value) => value,
     count: async () => database.prepare('SELECT count(*) FROM entries').pluck().get(),
+    async scan(visit) {
+      const select = database.prepare('SELECT key, value FROM entries ORDER BY key').raw();
+      for (const [key, value] of select.iterate()) visit(key, value);
+    },
     close: async () => database.close(),
   };
 }

@@ -35,6 +35,9 @@ export async function open(directory, { synced }) {
       for await (const _ of level.keys()) found++;
       return found;
     },
+    async scan(visit) {
+      for await (const [key, value] of level.iterator()) visit(key, value);
+    },
     close: () => level.close(),
   };
 }

@@ -37,6 +37,9 @@ export async function open(directory, { synced, shape = 'wave' }) {
     get: (key) => database.get(key), // synchronous: awaiting it costs one turn of the microtask queue
     text: (value) => value,
     count: async () => database.getCount(),
+    async scan(visit) {
+      for (const { key, value } of database.getRange()) visit(key, value);
+    },
     close: () => database.close(),
   };
 }

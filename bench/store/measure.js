@@ -1,13 +1,12 @@
-// The four measurements of a store. Each opens it, warms it up, takes the time of the work alone, closes it, opens it
+// Puts and gets. Each measurement opens a store, warms it up, takes the time of the work alone, closes it, opens it
 // again and reads back what was written: a fast store with wrong data has not run.
 
 import { entries, indexes, keyAt, valueAt } from '../dataset.js';
 import { nowNs } from '../monotonic-clock.js';
+import { compareValues, verify } from './verify.js';
 
 /** Puts or gets that are under way at once in the rows "in flight". */
 export const IN_FLIGHT_WIDTH = 1000;
-/** At most so many values are compared after a run; the count always is. */
-const VERIFY_VALUES_MAX = 50_000;
 
 /**
  * One durable put after another.
@@ -54,7 +53,8 @@ export async function putsInFlight(contender, { directory, count, order, synced,
 }
 
 /**
- * Fills the directory that {@link randomGets} reads; not measured.
+ * Fills a directory with every key once, for rows that begin with a full store; not measured. A store that can move
+ * what it holds to where it stays has done so afterwards.
  *
  * @param {object} contender a module of this folder
  * @param {{ directory: string, count: number }} settings
@@ -63,12 +63,13 @@ export async function fill(contender, { directory, count }) {
   const { keys, values } = entries(count, 'ascending');
   const store = await contender.open(directory, { synced: false });
   await store.putAll(keys, values, IN_FLIGHT_WIDTH);
+  await store.compact?.();
   await store.close();
   await verify(contender, directory, count);
 }
 
 /**
- * One get after another, in random order over all keys. Every value is checked for its length while the time runs,
+ * One get after another, in random order over all keys, each of which was read once before. Every value is checked for its length while the time runs,
  * and a part of them byte for byte afterwards.
  *
  * @param {object} contender a module of this folder
@@ -80,7 +81,7 @@ export async function randomGets(contender, { directory, count, gets }) {
   const keys = Array.from({ length: gets }, (_, at) => keyAt(chosen[at % count]));
   const store = await contender.open(directory, { synced: true });
   const expected = valueAt(0).length;
-  for (let at = 0; at < keys.length / 5; at++) store.text(await store.get(keys[keys.length - 1 - at]));
+  for (let at = 0; at < count; at++) store.text(await store.get(keyAt(chosen[count - 1 - at])));
   globalThis.gc?.();
   const startNs = nowNs();
   for (let at = 0; at < keys.length; at++) {
@@ -91,22 +92,6 @@ export async function randomGets(contender, { directory, count, gets }) {
   await compareValues(store, count);
   await store.close();
   return perSecond(gets, elapsedNs);
-}
-
-async function verify(contender, directory, count) {
-  const store = await contender.open(directory, { synced: true });
-  const found = await store.count();
-  if (found !== count) throw new Error(`${count} entries were written, ${found} were found`);
-  await compareValues(store, count);
-  await store.close();
-}
-
-async function compareValues(store, count) {
-  const step = Math.max(1, Math.floor(count / VERIFY_VALUES_MAX));
-  for (let index = 0; index < count; index += step) {
-    const value = store.text(await store.get(keyAt(index)));
-    if (value !== valueAt(index)) throw new Error(`the value of ${keyAt(index)} is wrong`);
-  }
 }
 
 function perSecond(count, elapsedNs) {
