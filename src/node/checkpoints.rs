@@ -248,8 +248,17 @@ pub(super) fn refuse_all(shared: &Shared, failure: &Failure) {
 fn write(shared: &Shared, place: &Place, cut: Cut) -> Result<Arc<Base>, StoreError> {
     let passing = format!("{}{PASSING_SUFFIX}", place.name);
     let storage = &*place.storage;
-    let written = write_rows(shared, storage, &passing, cut)
-        .and_then(|()| put_in_place(storage, &passing, &place.name, place.cache_bytes));
+    let mut pace = Pace::new(shared);
+    let written = write_rows(shared, storage, &passing, cut, &mut pace).and_then(|()| {
+        let mut pause = || pace.keep(shared);
+        put_in_place(
+            storage,
+            &passing,
+            &place.name,
+            place.cache_bytes,
+            &mut pause,
+        )
+    });
     if written.is_err() {
         // Best effort: it is of no use, and the next one replaces it.
         let _ = storage.remove(&passing);
@@ -291,9 +300,9 @@ fn write_rows(
     storage: &dyn Storage,
     passing: &str,
     cut: Cut,
+    pace: &mut Pace,
 ) -> Result<(), StoreError> {
     let mut job = CheckpointJob::begin(storage, passing, cut)?;
-    let mut pace = Pace::new(shared);
     loop {
         pace.keep(shared);
         if shared.checkpoints.is_abandoned.load(Ordering::Acquire) {

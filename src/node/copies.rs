@@ -130,7 +130,7 @@ pub(super) fn write_copy(
     let passing = format!("{}{PASSING_SUFFIX}", copy.name);
     let covers_frame = cut.covers_frame;
     let written = write_rows(shared, copy, &passing, cut).and_then(|()| {
-        put_in_place(storage, &passing, &copy.name, 0)?;
+        put_in_place(storage, &passing, &copy.name, 0, &mut || {})?;
         let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());
         let salt = u64::from_le_bytes(random_bytes().map_err(entropy)?);
         if copy.progress.is_cancelled.load(Ordering::Acquire) {

@@ -204,7 +204,8 @@ fn open_checkpoint(
     }
 }
 
-/// Verifies a new checkpoint, puts it where an open looks for it, and opens it.
+/// Verifies a new checkpoint, puts it where an open looks for it, and opens it. `pause` is called now and then
+/// while all of it is read.
 ///
 /// # Errors
 /// If it does not read back, or the system refuses; the one before is still in place then.
@@ -213,11 +214,15 @@ pub fn put_in_place(
     passing: &str,
     name: &str,
     cache_bytes: usize,
+    pause: &mut dyn FnMut(),
 ) -> Result<Arc<Base>, StoreError> {
     let written = Checkpoint::open(storage, passing, 0)?;
     if let Some(written) = written {
         // Not to be ended, so the answer is that it was read to its end.
-        let _ = written.verify(&mut |_| std::ops::ControlFlow::Continue(()))?;
+        let _ = written.verify(&mut |_| {
+            pause();
+            std::ops::ControlFlow::Continue(())
+        })?;
     }
     let file = format!("{name}{CHECKPOINT_SUFFIX}");
     let failed = |error: std::io::Error| CheckpointError::Write {

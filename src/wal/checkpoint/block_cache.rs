@@ -13,6 +13,9 @@ use parking_lot::RwLock;
 /// the lock.
 const WAYS: usize = 8;
 
+/// Sets that are made at once: some kilobytes.
+const PIECE_SETS: usize = 64;
+
 /// How many bytes a set holds at most: as many blocks of rows as it has places.
 const SET_BYTES: usize = 33 << 10;
 
@@ -21,8 +24,9 @@ pub(super) type BlockNumber = u64;
 
 /// The cache of one file.
 pub(super) struct BlockCache {
-    /// Made when the first block comes.
-    sets: OnceLock<Box<[Set]>>,
+    /// Each made when the first block comes that can be in it: making all of a large cache takes longer than
+    /// opening a file does.
+    pieces: Box<[OnceLock<Box<[Set]>>]>,
     sets_max: usize,
     set_bytes: usize,
 }
@@ -52,8 +56,9 @@ impl BlockCache {
         // An eighth more than there are blocks of rows, because those of other kinds are longer.
         let wanted = useful.saturating_add(useful / 8).div_ceil(SET_BYTES);
         let sets_max = wanted.min(bytes / SET_BYTES).max(1);
+        let pieces = std::iter::repeat_with(OnceLock::new);
         Self {
-            sets: OnceLock::new(),
+            pieces: pieces.take(sets_max.div_ceil(PIECE_SETS)).collect(),
             sets_max,
             set_bytes: bytes / sets_max,
         }
@@ -67,7 +72,12 @@ impl BlockCache {
         number: BlockNumber,
         look: impl FnOnce(&Arc<[u8]>) -> T,
     ) -> Option<T> {
-        let (set, mark) = self.set(self.sets.get()?, number)?;
+        let (at, mark) = self.place(number)?;
+        let set = self
+            .pieces
+            .get(at / PIECE_SETS)?
+            .get()?
+            .get(at % PIECE_SETS)?;
         let ways = set.ways.read();
         let place = ways.place(mark)?;
         let found = look(ways.blocks.get(place)?.as_ref()?);
@@ -84,11 +94,17 @@ impl BlockCache {
         if block.len() > self.set_bytes {
             return;
         }
-        let sets = self.sets.get_or_init(|| {
+        let Some((at, mark)) = self.place(number) else {
+            return;
+        };
+        let Some(piece) = self.pieces.get(at / PIECE_SETS) else {
+            return;
+        };
+        let sets = piece.get_or_init(|| {
             let sets = std::iter::repeat_with(Set::default);
-            sets.take(self.sets_max).collect()
+            sets.take(PIECE_SETS).collect()
         });
-        if let Some((set, mark)) = self.set(sets, number) {
+        if let Some(set) = sets.get(at % PIECE_SETS) {
             set.ways
                 .write()
                 .insert(mark, block, self.set_bytes, &set.used);
@@ -98,18 +114,16 @@ impl BlockCache {
     /// How many bytes of blocks it holds.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        let sets = self.sets.get().map(|sets| sets.iter());
-        sets.into_iter()
-            .flatten()
-            .map(|set| set.ways.read().bytes)
-            .sum()
+        let pieces = self.pieces.iter().filter_map(OnceLock::get);
+        pieces.flatten().map(|set| set.ways.read().bytes).sum()
     }
 
     /// Where a block can be, and how it is told from the others that can be there.
-    fn set<'a>(&self, sets: &'a [Set], number: BlockNumber) -> Option<(&'a Set, u32)> {
+    #[inline]
+    fn place(&self, number: BlockNumber) -> Option<(usize, u32)> {
         let count = self.sets_max as u64;
         let mark = u32::try_from(number / count).ok()?.checked_add(1)?;
-        Some((sets.get(usize::try_from(number % count).ok()?)?, mark))
+        Some((usize::try_from(number % count).ok()?, mark))
     }
 }
 
