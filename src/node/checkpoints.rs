@@ -248,9 +248,9 @@ pub(super) fn refuse_all(shared: &Shared, failure: &Failure) {
 fn write(shared: &Shared, place: &Place, cut: Cut) -> Result<Arc<Base>, StoreError> {
     let passing = format!("{}{PASSING_SUFFIX}", place.name);
     let storage = &*place.storage;
-    let mut pace = Pace::new(shared);
-    let written = write_rows(shared, storage, &passing, cut, &mut pace).and_then(|()| {
-        let mut pause = || pace.keep(shared);
+    let mut turns = Pace::new(shared);
+    let written = write_rows(shared, storage, &passing, cut, &mut turns).and_then(|()| {
+        let mut pause = || turns.keep(shared);
         put_in_place(
             storage,
             &passing,
