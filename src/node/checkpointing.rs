@@ -94,7 +94,7 @@ impl CommitThread {
     }
 
     fn cut_for_copy(&self) -> Result<(FileHeader, Cut), StoreError> {
-        self.shared.resolve()?;
+        self.shared.resolve_totals()?;
         self.shared.settle_order(0);
         let (header, last_frame) = self.committer.end().ok_or(StoreError::Stopped)?;
         let cut = self.committer.cut(last_frame, &mut self.shared.map.write());
@@ -121,7 +121,7 @@ impl CommitThread {
         if let Some(cause) = self.committer.poisoned() {
             return Err(cause);
         }
-        self.shared.resolve()?;
+        self.shared.resolve_totals()?;
         self.shared.settle_order(0);
         let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());
         let salt = u64::from_le_bytes(random_bytes().map_err(entropy)?);

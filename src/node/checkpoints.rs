@@ -50,6 +50,9 @@ type Outcome = Result<Option<Arc<Base>>, Failure>;
 /// How long a checkpoint is written before it pauses, in microseconds: a turn of the system's scheduler.
 const PACE_US: u64 = 2_000;
 
+/// How many times as long as it worked it pauses.
+const PAUSES: u64 = 3;
+
 /// How long such a pause is at most.
 const PACE_US_MAX: u64 = 20_000;
 
@@ -266,7 +269,7 @@ fn write(shared: &Shared, place: &Place, cut: Cut) -> Result<Arc<Base>, StoreErr
     written
 }
 
-/// Leaves half of the time to writers while there are any: a checkpoint has time, and the processor and the disk
+/// Leaves most of the time to writers while there are any: a checkpoint has time, and the processor and the disk
 /// are what they need too.
 struct Pace {
     began_us: u64,
@@ -289,7 +292,8 @@ impl Pace {
         let commits = shared.figures.commits();
         let is_wanted = shared.checkpoints.is_asked() || shared.queue.is_closed();
         if commits != self.commits && !is_wanted {
-            std::thread::sleep(std::time::Duration::from_micros(worked_us.min(PACE_US_MAX)));
+            let pause_us = (worked_us * PAUSES).min(PACE_US_MAX);
+            std::thread::sleep(std::time::Duration::from_micros(pause_us));
         }
         *self = Self::new(shared);
     }

@@ -155,7 +155,7 @@ impl Node {
     /// Peers are told counts, and the stretch of the feed that this open began: the former have to be known, the
     /// latter has to be durable.
     async fn be_ready_for_peers(&self) -> Result<(), Failure> {
-        self.shared.resolve()?;
+        self.shared.resolve_totals()?;
         if self.refusal().is_some() {
             // What cannot be written any more can still be read by others.
             return Ok(());

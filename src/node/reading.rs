@@ -49,7 +49,7 @@ impl Node {
     /// # Errors
     /// If the checkpoint cannot be read where it has to be: right after an unclean stop.
     pub fn size(&self) -> Result<usize, Failure> {
-        self.shared.resolve()?;
+        self.shared.resolve_totals()?;
         Ok(self.shared.map.read().len())
     }
 

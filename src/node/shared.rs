@@ -136,16 +136,29 @@ impl Shared {
     /// # Errors
     /// If the checkpoint cannot be read there.
     pub(super) fn resolve(&self) -> Result<(), StoreError> {
-        let mut unresolved = self.map.read().unresolved();
-        if unresolved > 0 {
-            self.map.write().sort_unresolved();
+        self.resolve_while(EntryMap::unresolved)
+    }
+
+    /// The same only as far as counts of all entries need it: after a crash, not after a checkpoint.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    pub(super) fn resolve_totals(&self) -> Result<(), StoreError> {
+        self.resolve_while(EntryMap::untotalled)
+    }
+
+    fn resolve_while(&self, left: impl Fn(&EntryMap) -> usize) -> Result<(), StoreError> {
+        if left(&self.map.read()) == 0 {
+            return Ok(());
         }
-        while unresolved > 0 {
+        self.map.write().sort_unresolved();
+        loop {
             let mut map = self.map.write();
+            if left(&map) == 0 {
+                return Ok(());
+            }
             map.resolve_some()?;
-            unresolved = map.unresolved();
         }
-        Ok(())
     }
 
     /// Puts new keys in order until at most `left` are not: many short locks, so that nobody waits for long.
@@ -158,10 +171,17 @@ impl Shared {
         }
     }
 
-    /// Puts new keys in order until something else is to be done.
+    /// Puts new keys in order, and looks up what is not known yet, until something else is to be done.
     pub(super) fn settle_order_while_idle(&self) {
         while self.map.read().unsettled() > 0 && !self.queue.is_awake() {
             self.map.write().settle_some();
+        }
+        while self.map.read().unresolved() > 0 && !self.queue.is_awake() {
+            if let Err(error) = self.map.write().resolve_some() {
+                // Whoever needs it is told.
+                tracing::error!(%error, "the checkpoint cannot be read");
+                return;
+            }
         }
     }
 

@@ -24,10 +24,19 @@ impl EntryMap {
         }
     }
 
-    /// How many entries there are of which it is not known what they replaced in the checkpoint: until it is,
-    /// totals may count both.
+    /// How many entries there are of which it is not known what they replaced in the checkpoint: until it is, rows
+    /// of the outbox may be counted twice.
     pub fn unresolved(&self) -> usize {
         self.unresolved.len()
+    }
+
+    /// How many of them the totals count besides what they replaced: until there are none, totals are too high.
+    pub fn untotalled(&self) -> usize {
+        if self.totals_known {
+            0
+        } else {
+            self.unresolved.len()
+        }
     }
 
     /// Looks up what some of them replaced.
