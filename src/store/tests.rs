@@ -6,6 +6,7 @@ mod full_disk;
 mod order;
 mod prefixes;
 mod sealing;
+mod torture;
 mod views;
 
 use std::collections::BTreeMap;
