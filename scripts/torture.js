@@ -83,11 +83,11 @@ const crashes = 'crashes::nothing_acknowledged';
 const proofs = [
   rust('seeded-bugs', 'seeded_bugs', 'runs', 1, 1),
   rust('golden', 'golden', 'runs', 1, 1),
-  rust('crashes', crashes, 'images', 2_600, 50),
+  rust('crashes', crashes, 'images', 3_200, 50),
   rust('faults', 'faults::whatever_call', 'failures', 100, 2),
   rust('pairs', 'faults::whatever_two', 'pairs', 100_000, 2_000),
   rust('bits', 'damage::every_flipped_bit', 'bits', 266, 38),
-  rust('cuts', 'damage::a_file_that_is_cut', 'files', 80, 80),
+  rust('cuts', 'damage::a_file_that_is_cut', 'cuts', 1_600, 80),
   rust('bursts', 'bursts', 'bursts', 1_000_000, 50_000),
   javascript('kill', 'kill-checkpoints.test.js', 'kills', 5_000, 100),
   javascript('ending', 'ending.test.js', 'endings of each kind', 1_000, 25),

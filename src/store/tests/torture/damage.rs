@@ -1,7 +1,6 @@
 //! Damaged files: what an opening makes of them is what was there, an error, or the one documented case: the end of a
 //! log whose last groups nothing tells about any more. It is never something else.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::super::{NAME, WALL, seeds};
@@ -42,12 +41,13 @@ impl Folder {
         Self::grow(&disk, &mut node, bytes, value_bytes)
     }
 
-    /// A checkpoint, a sealed log behind it, a log, and a second checkpoint half written.
-    pub(super) fn of_everything() -> Self {
+    /// A checkpoint, a sealed log behind it, a log, and a second checkpoint half written. Another one for each seed.
+    pub(super) fn of_everything(seed: u64) -> Self {
         let disk = MemoryStorage::new();
         let mut node = Node::open(&disk, Durability::Synced, 1, None).unwrap();
-        for number in 0..20 {
-            let bytes = if number == 7 { 3_000 } else { 20 };
+        for number in 0..20 + seed % 50 {
+            let bytes = if number == 7 { 3_000 } else { 20 + seed % 30 };
+            let bytes = usize::try_from(bytes).unwrap();
             node.commit(put(&format!("old {number}"), bytes), WALL)
                 .unwrap();
         }
@@ -207,20 +207,17 @@ fn every_flipped_bit_of_64_kib_of_log_is_told_or_costs_only_the_last_group() {
 
 #[test]
 fn a_file_that_is_cut_or_zeros_from_any_byte_on_is_told_or_costs_only_its_end() {
-    let folder = Folder::of_everything();
-    let names = folder.image.names();
-    assert_eq!(names.len(), 5, "{names:?}");
-    let sizes: BTreeMap<String, usize> = names
-        .iter()
-        .map(|name| (name.clone(), folder.file(name).len()))
-        .collect();
+    // A seed is a sixteenth of a file; five files make a folder.
     let cases = each_seed("damage::a_file_that_is_cut", 5 * 16, |seed| {
+        let folder = Folder::of_everything(seed / (5 * 16));
+        let names = folder.image.names();
+        assert_eq!(names.len(), 5, "{names:?}");
         let name = &names[usize::try_from(seed % 5).unwrap()];
         let file = folder.file(name);
         let used = if name == NAME {
             folder.ends[folder.ends.len() - 1] + 100
         } else {
-            sizes[name]
+            file.len()
         };
         let mut cases = 0;
         for at in (usize::try_from(seed / 5 % 16).unwrap()..used).step_by(16) {
@@ -240,7 +237,7 @@ fn a_file_that_is_cut_or_zeros_from_any_byte_on_is_told_or_costs_only_its_end() 
 
 #[test]
 fn a_checkpoint_and_a_log_of_different_stores_or_times_are_refused() {
-    let older = Folder::of_everything();
+    let older = Folder::of_everything(0);
     assert!(mixed(&older, 9).is_err());
     // Another time of the same store: the log has gone on, and the checkpoint is put back.
     let disk = older.image.process_killed();

@@ -226,7 +226,7 @@ fn block_end(file: &[u8], start: usize) -> Option<usize> {
 }
 
 fn without_a_block_checksum() -> Told<bool> {
-    let folder = Folder::of_everything();
+    let folder = Folder::of_everything(0);
     let name = format!("{NAME}.checkpoint");
     let mut file = folder.file(&name);
     let value = b"old 0/20;";
@@ -241,7 +241,7 @@ fn without_a_block_checksum() -> Told<bool> {
 
 fn without_a_look_at_the_id() -> Told<bool> {
     // The proof is that it is refused: the id of the log is the same here, as if nobody looked.
-    match mixed(&Folder::of_everything(), 1) {
+    match mixed(&Folder::of_everything(0), 1) {
         Ok(()) => Err("the checkpoint of another log is taken".to_owned()),
         Err(_) => Ok(true),
     }
