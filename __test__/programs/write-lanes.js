@@ -3,8 +3,10 @@
 import { openSync, writeSync } from 'node:fs';
 import { Client, ClientOptions } from '@softadastra/sdk';
 
-const [walPath, notesPath, round] = process.argv.slice(2);
-const client = new Client(ClientOptions.persistent('node-lanes', walPath));
+const [walPath, notesPath, round, checkpointLogBytes] = process.argv.slice(2);
+const options = ClientOptions.persistent('node-lanes', walPath);
+if (checkpointLogBytes !== undefined) options.checkpointLogBytes = Number(checkpointLogBytes);
+const client = new Client(options);
 const opened = await client.open();
 if (opened.isErr()) throw opened.error();
 const notes = openSync(notesPath, 'a');

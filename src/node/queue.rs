@@ -47,6 +47,9 @@ pub enum Work {
 /// microseconds.
 const CROWDED_US: u64 = 50;
 
+/// Pauses of the processor between two looks: about a microsecond.
+const PAUSES: usize = 16;
+
 /// Whether others want the processor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crowding {
@@ -143,6 +146,13 @@ impl Queue {
         let mut now = clock.elapsed_us();
         let until = now + moment_us;
         while !self.is_awake() && now < until {
+            // The other thread of the same core has work to do.
+            for _ in 0..PAUSES {
+                std::hint::spin_loop();
+            }
+            if self.is_awake() {
+                break;
+            }
             std::thread::yield_now();
             let after = clock.elapsed_us();
             if after - now > CROWDED_US {

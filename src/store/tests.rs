@@ -8,6 +8,7 @@ mod poisoned;
 mod prefixes;
 mod salvage;
 mod sealing;
+mod torture;
 mod verify;
 mod views;
 

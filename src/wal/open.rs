@@ -122,7 +122,7 @@ fn reopen<E: From<WalError>>(
 
     // All is read and right; from here on files are changed.
     let shown = storage.shown(name);
-    repair(storage, name, &active, &found, &mut recovery)
+    repair(storage, name, &active, &found, &covered, &mut recovery)
         .map_err(|error| recover_error(&shown, error))?;
     recovery.rewritten_frames = settle(&*active.file, &found, &shown)?;
     let file_bytes = recovery
@@ -154,14 +154,16 @@ fn repair(
     name: &str,
     active: &Part,
     found: &Scan,
+    covered: &[u64],
     recovery: &mut Recovery,
 ) -> io::Result<()> {
     if active.is_sealing {
         storage.rename(&sealing_name(name), name)?;
         recovery.seal_finished = true;
     }
-    if active.is_sealing || found.frames == 0 {
-        // Whoever made it may have stopped before its name was durable. Once it holds frames, it was opened.
+    if active.is_sealing || found.frames == 0 || !covered.is_empty() {
+        // Whoever made it may have stopped before its name was durable. Once it holds frames, it was opened. The same
+        // goes for the checkpoint: before what it covers is removed, its own name has to survive a power cut.
         storage.sync_directory()?;
     }
     if let Some(torn) = &recovery.torn {

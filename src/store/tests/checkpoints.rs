@@ -291,7 +291,7 @@ impl Life {
     }
 }
 
-fn received(key: u8, value: Option<u8>, number: u64) -> Entry {
+pub(super) fn received(key: u8, value: Option<u8>, number: u64) -> Entry {
     let mut payload = vec![0, b'k', key];
     payload.extend(value);
     let flags = if value.is_none() {

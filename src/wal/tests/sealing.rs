@@ -218,3 +218,35 @@ fn real_files_are_sealed_and_removed() {
     let (_, _, found) = open_from(&storage, sealed.last_frame).unwrap();
     assert_eq!(found, [body(1, 100_000)]);
 }
+
+#[test]
+fn sealed_logs_are_removed_by_an_opening_only_once_the_name_of_the_checkpoint_is_durable() {
+    let storage = MemoryStorage::new();
+    let (mut log, _, _) = open(&storage).unwrap();
+    append(&mut log, b"covered").unwrap();
+    let sealed = seal(&mut log, &storage).unwrap().unwrap();
+    append(&mut log, b"later").unwrap();
+    log.sync().unwrap();
+    drop(log);
+    // The process is killed between the rename and the sync of the directory.
+    storage.create("a.wal.checkpoint.new").unwrap();
+    storage.sync_directory().unwrap();
+    storage
+        .rename("a.wal.checkpoint.new", "a.wal.checkpoint")
+        .unwrap();
+    storage.record_crash_points(true);
+    open_from(&storage, sealed.last_frame).unwrap();
+    let mut gone = 0;
+    for point in storage.take_crash_points() {
+        for seed in 0..40 {
+            let names = point.image.power_cut(seed).list().unwrap();
+            let has = |name: &str| names.iter().any(|found| found == name);
+            assert!(
+                has("a.wal.sealed.1") || has("a.wal.checkpoint"),
+                "{names:?}"
+            );
+            gone += usize::from(!has("a.wal.sealed.1"));
+        }
+    }
+    assert!(gone > 0);
+}

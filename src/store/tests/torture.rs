@@ -1,0 +1,103 @@
+//! The whole store under torture: generated lives with commits, checkpoints, received entries and closes, with the
+//! power cut, calls failing and bytes damaged everywhere. What is small in the tests is large in `npm run torture`.
+//!
+//! `TORTURE_SEED` is the first seed, `TORTURE_COUNT` how many there are (otherwise each proof has its own number),
+//! `TORTURE_SCALE` how many times as many. A failure says which of them repeat it.
+
+mod bursts;
+mod checking;
+mod crashes;
+mod damage;
+mod faults;
+mod golden;
+mod life;
+mod making;
+mod saboteur;
+mod seeded_bugs;
+mod state;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// What went wrong, and where.
+type Told<T> = Result<T, String>;
+
+/// Deterministic numbers.
+pub(super) struct Dice(u64);
+
+impl Dice {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut dice = Self(seed ^ 0x5eed);
+        // The first numbers of neighbouring seeds are alike.
+        for _ in 0..4 {
+            dice.below(2);
+        }
+        dice
+    }
+
+    /// A number below a bound.
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+
+    /// A place in something of that length.
+    pub(super) fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).unwrap()
+    }
+
+    /// True once in so many times.
+    pub(super) fn once_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Goes through the seeds of a proof on two threads; adds up what it gives for each. `count` is how many there are
+/// when nobody asks for more. The first failure ends it, with the command that repeats it.
+fn each_seed(proof: &str, count: u64, prove: impl Fn(u64) -> Told<u64> + Sync) -> u64 {
+    let first = number("TORTURE_SEED").unwrap_or(0);
+    let scaled = count * number("TORTURE_SCALE").unwrap_or(1);
+    let end = first + number("TORTURE_COUNT").unwrap_or(scaled);
+    let (next, sum) = (AtomicU64::new(first), AtomicU64::new(0));
+    let has_failed = AtomicBool::new(false);
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= end || has_failed.load(Ordering::Relaxed) {
+                return;
+            }
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| prove(seed)));
+            let told = match outcome {
+                Ok(Ok(more)) => {
+                    sum.fetch_add(more, Ordering::Relaxed);
+                    continue;
+                }
+                Ok(Err(told)) => told,
+                Err(_) => "it panicked, see above".to_owned(),
+            };
+            has_failed.store(true, Ordering::Relaxed);
+            panic!(
+                "{proof}, seed {seed}: {told}\nagain: TORTURE_SEED={seed} TORTURE_COUNT=1 \
+                 cargo test --no-default-features --lib store::tests::torture::{proof}"
+            );
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        work();
+    });
+    let sum = sum.load(Ordering::Relaxed);
+    println!("{proof}: seeds {first} to {end}, {sum} cases");
+    sum
+}
+
+/// Whether the numbers of a proof are as they stand, so that it can be held against them.
+fn is_usual() -> bool {
+    number("TORTURE_COUNT").is_none()
+}

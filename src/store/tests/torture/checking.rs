@@ -1,0 +1,96 @@
+//! Opens what a stop left, and holds it against what was promised.
+
+use super::super::{NAME, operation};
+use super::life::{Life, Wrong};
+use super::making::Node;
+use super::state::{Promise, State};
+use super::{Dice, Told};
+use crate::store::operation::Request;
+use crate::wal::recovery::TornTail;
+use crate::wal::storage_memory::MemoryStorage;
+
+/// Rounds of openings that no life comes to.
+const LATER: u8 = 200;
+
+/// What was left, and how.
+pub(super) struct Left<'l> {
+    pub(super) life: &'l Life,
+    pub(super) wrong: &'l Wrong,
+    pub(super) promise: Promise,
+    /// Only the process was killed, the power stayed.
+    pub(super) killed: bool,
+}
+
+impl Left<'_> {
+    /// Opens it, compares, writes on, cuts the power once more and compares again. `seed` decides how.
+    pub(super) fn check(&self, disk: &MemoryStorage, seed: u64) -> Told<()> {
+        let durability = self.life.durability;
+        let mut dice = Dice::new(seed);
+        let (expected, torn) = self.wrong.on(disk, |storage| {
+            let mut node = Node::open(storage, durability, LATER, None)
+                .map_err(|error| format!("it does not open: {error}"))?;
+            let found = State::of(&mut node.map, node.committer.ledger())?;
+            self.promise.find(&self.life.states, &found, self.killed)?;
+            self.promise.check_ledger(node.committer.ledger())?;
+            let names = disk.image().names();
+            if names.contains(&format!("{NAME}.sealing")) {
+                return Err("a leftover is left".to_owned());
+            }
+            // The disk is otherwise as the opening left it, with whatever it did not sync.
+            if !dice.once_in(3) {
+                write_on(&mut node, &mut dice, self.promise.told_sequence)?;
+            }
+            let log = node.report.log.clone();
+            let expected = State::of(&mut node.map, node.committer.ledger())?;
+            Ok::<_, String>((expected, log.and_then(|log| log.torn)))
+        })?;
+        let cut = disk.image().power_cut(seed);
+        let again = Node::open(&cut, durability, LATER + 1, None);
+        let mut again = again.map_err(|error| format!("it does not open again: {error}"))?;
+        let found = State::of(&mut again.map, again.committer.ledger())?;
+        if found != expected {
+            return Err(format!("opened again: {}", expected.difference(&found)));
+        }
+        let kept = |torn: &TornTail| cut.image().file(&torn.kept_as).unwrap_or_default();
+        if torn.is_some_and(|torn| kept(&torn).len() as u64 != torn.bytes) {
+            return Err("the unfinished end was not kept".to_owned());
+        }
+        if again.report.log.is_some_and(|log| log.torn.is_some()) {
+            return Err("an unfinished end although all was finished".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// It goes on as if nothing had been, also with a checkpoint.
+fn write_on(node: &mut Node<'_>, dice: &mut Dice, told: u64) -> Told<()> {
+    let write = |node: &mut Node<'_>, key: u8| -> Told<u64> {
+        let operation = operation(key, Some(key));
+        let requests = vec![
+            Request::Write {
+                ticket: 1,
+                operation,
+            },
+            Request::Flush { ticket: 2 },
+        ];
+        let receipts = node.commit(requests, super::super::WALL);
+        let receipts = receipts.map_err(|refused| refused.error.to_string())?;
+        Ok(receipts[0].sequence)
+    };
+    let sequence = write(node, 40)?;
+    if sequence <= told {
+        return Err(format!(
+            "sequence {sequence} is given after {told} was told"
+        ));
+    }
+    if dice.once_in(3) {
+        let failed = |error: crate::store::error::StoreError| format!("no checkpoint: {error}");
+        node.advance().map_err(failed)?;
+        write(node, 41)?;
+        while node.is_making() {
+            node.advance().map_err(failed)?;
+        }
+        write(node, 42)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,265 @@
+//! An open store and the checkpoint that it is making, a step at a time, as `node::checkpointing` does it on threads.
+
+use std::sync::Arc;
+
+use super::super::{NAME, seeds};
+use super::state::Placed;
+use crate::core::clock::WallMs;
+use crate::store::base::Base;
+use crate::store::checkpoint::{CHECKPOINT_SUFFIX, CheckpointJob, Cut, PASSING_SUFFIX};
+use crate::store::commit::{Committer, Durability, Refused, install_some};
+use crate::store::error::StoreError;
+use crate::store::ledger::Ledger;
+use crate::store::map::EntryMap;
+use crate::store::operation::{Receipt, Request};
+use crate::store::recovery::{OpenReport, open, put_in_place};
+use crate::store::view::ViewId;
+use crate::wal::log::Log;
+use crate::wal::storage::Storage;
+
+/// What somebody who drives checkpoints could get wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mistake {
+    /// Sealed logs go before the checkpoint is in place.
+    RemoveBeforePlace,
+    /// The state is taken before the log is sealed.
+    CutBeforeSeal,
+    /// What is remembered besides entries is that of the opening.
+    OldLedger,
+    /// The checkpoint claims the first frame behind the seal.
+    CoverOneMore,
+    /// The file gets its name before it is complete.
+    NameBeforeEnd,
+    /// What was written while the checkpoint was made is not carried over.
+    RebaseTooFar,
+    /// The new file of the log names origins by the numbers of the old one.
+    KeepOrigins,
+    /// A write is told to be durable before it is synced.
+    TellUnsynced,
+    /// Rows of the checkpoint before are not taken along.
+    ForgetBase,
+}
+
+#[derive(Default)]
+pub(super) enum Making<'s> {
+    #[default]
+    Nothing,
+    /// Only by mistake.
+    Taken(Box<Cut>),
+    Writing(Box<CheckpointJob<'s>>, Reach),
+    Placed(Arc<Base>, Reach),
+}
+
+/// How far a checkpoint goes.
+#[derive(Clone, Copy)]
+pub(super) struct Reach {
+    last_lseq: u64,
+    covers_frame: u64,
+    view: ViewId,
+}
+
+/// An open store.
+pub(super) struct Node<'s> {
+    pub(super) storage: &'s dyn Storage,
+    pub(super) committer: Committer,
+    pub(super) map: EntryMap,
+    pub(super) report: OpenReport,
+    pub(super) making: Making<'s>,
+    mistake: Option<Mistake>,
+    ledger_at_open: Ledger,
+    salt: u64,
+}
+
+impl<'s> Node<'s> {
+    pub(super) fn open(
+        storage: &'s dyn Storage,
+        durability: Durability,
+        round: u8,
+        mistake: Option<Mistake>,
+    ) -> Result<Self, StoreError> {
+        // Every other one reads each block anew.
+        let cache_bytes = usize::from(round % 2) << 16;
+        let opened = open(
+            storage,
+            NAME,
+            "node",
+            durability,
+            cache_bytes,
+            &seeds(round),
+        )?;
+        assert!(!opened.report.copy_noticed, "it was taken for a copy");
+        Ok(Self {
+            storage,
+            ledger_at_open: opened.committer.ledger().clone(),
+            committer: opened.committer,
+            map: opened.map,
+            report: opened.report,
+            making: Making::Nothing,
+            mistake,
+            salt: u64::from(round) << 32,
+        })
+    }
+
+    pub(super) fn log(&self) -> &Log {
+        self.committer.log.as_ref().unwrap()
+    }
+
+    /// Whether the log takes nothing more.
+    pub(super) fn is_poisoned(&self) -> bool {
+        self.committer.poisoned().is_some()
+    }
+
+    pub(super) fn is_synced(&self) -> bool {
+        self.log().synced_frame() == self.log().appended_frame()
+    }
+
+    pub(super) fn commit(
+        &mut self,
+        requests: Vec<Request>,
+        wall: WallMs,
+    ) -> Result<Vec<Receipt>, Box<Refused>> {
+        let mut committed = self.committer.commit(requests, &self.map, wall)?;
+        while !install_some(&mut committed, &mut self.map).is_empty() {}
+        Ok(committed.receipts)
+    }
+
+    /// Which entries a group would make, with their places; and the ledger afterwards.
+    pub(super) fn foresee(
+        &self,
+        requests: Vec<Request>,
+        wall: WallMs,
+    ) -> Option<(Vec<Placed>, Ledger)> {
+        let before = self.committer.ledger().clone();
+        let first = before.last_lseq + 1;
+        let origins = crate::store::origin_dictionary::OriginDictionary::default();
+        // Without a log it only plans.
+        let mut twin = Committer::new(None, before, origins, Durability::Synced);
+        let committed = twin.commit(requests, &self.map, wall).ok()?;
+        let ephemeral = crate::store::entry::EntryFlags::EPHEMERAL;
+        let planned = committed
+            .entries()
+            .zip(first..)
+            .map(|((entry, from), lseq)| {
+                let mut entry = entry.clone();
+                entry.flags.0 &= !ephemeral.0;
+                (entry, lseq, from)
+            });
+        Some((planned.collect(), twin.ledger().clone()))
+    }
+
+    /// The next step of a checkpoint; begins one if there is none. An error ends the one under way, and not the node.
+    pub(super) fn advance(&mut self) -> Result<(), StoreError> {
+        match std::mem::take(&mut self.making) {
+            Making::Nothing => self.begin(),
+            Making::Taken(cut) => self.seal(Some(cut)),
+            Making::Writing(job, reach) => {
+                let outcome = self.write(job, reach);
+                if outcome.is_err() {
+                    self.map.close_view(reach.view);
+                    let _ = self.storage.remove(&format!("{NAME}{PASSING_SUFFIX}"));
+                }
+                outcome
+            }
+            Making::Placed(base, reach) => {
+                self.adopt(base, reach);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn is_making(&self) -> bool {
+        !matches!(self.making, Making::Nothing)
+    }
+
+    fn begin(&mut self) -> Result<(), StoreError> {
+        while self.map.unresolved() > 0 {
+            self.map.resolve_some()?;
+        }
+        while self.map.unsettled() > 0 {
+            self.map.settle_some();
+        }
+        if self.mistake == Some(Mistake::CutBeforeSeal) {
+            let cut = self.committer.cut(0, &mut self.map);
+            self.making = cut.map_or(Making::Nothing, |cut| Making::Taken(Box::new(cut)));
+            return Ok(());
+        }
+        self.seal(None)
+    }
+
+    fn seal(&mut self, taken: Option<Box<Cut>>) -> Result<(), StoreError> {
+        self.salt += 1;
+        let origins = std::mem::take(&mut self.committer.origins);
+        let keeps = self.mistake == Some(Mistake::KeepOrigins);
+        let sealed = self.committer.seal(self.storage, self.salt);
+        if keeps || !matches!(sealed, Ok(Some(_))) {
+            self.committer.origins = origins;
+        }
+        sealed?;
+        let Some(covers_frame) = self.committer.sealed_frame() else {
+            return Ok(());
+        };
+        let cut = match taken {
+            Some(cut) => Some(*cut),
+            None => self.committer.cut(covers_frame, &mut self.map),
+        };
+        let Some(mut cut) = cut else { return Ok(()) };
+        cut.covers_frame = covers_frame;
+        match self.mistake {
+            Some(Mistake::OldLedger) => cut.ledger = self.ledger_at_open.clone(),
+            Some(Mistake::CoverOneMore) => cut.covers_frame += 1,
+            Some(Mistake::ForgetBase) => cut.base = None,
+            Some(Mistake::RemoveBeforePlace) => {
+                self.committer.remove_sealed(self.storage, covers_frame)?;
+            }
+            _ => {}
+        }
+        let reach = Reach {
+            last_lseq: cut.ledger.last_lseq,
+            covers_frame,
+            view: cut.view,
+        };
+        let passing = format!("{NAME}{PASSING_SUFFIX}");
+        match CheckpointJob::begin(self.storage, &passing, cut) {
+            Ok(job) => self.making = Making::Writing(Box::new(job), reach),
+            Err(error) => {
+                self.map.close_view(reach.view);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, mut job: Box<CheckpointJob<'s>>, reach: Reach) -> Result<(), StoreError> {
+        if job.has_more() {
+            job.take_page(&self.map);
+        }
+        if job.write_page()? {
+            self.making = Making::Writing(job, reach);
+            return Ok(());
+        }
+        let passing = format!("{NAME}{PASSING_SUFFIX}");
+        if self.mistake == Some(Mistake::NameBeforeEnd) {
+            let place = format!("{NAME}{CHECKPOINT_SUFFIX}");
+            let _ = self.storage.rename(&passing, &place);
+            let _ = self.storage.sync_directory();
+        }
+        job.finish()?;
+        let base = put_in_place(self.storage, &passing, NAME, 1 << 16, &mut || {})?;
+        self.map.close_view(reach.view);
+        self.making = Making::Placed(base, reach);
+        Ok(())
+    }
+
+    fn adopt(&mut self, base: Arc<Base>, reach: Reach) {
+        let mut last_lseq = reach.last_lseq;
+        if self.mistake == Some(Mistake::RebaseTooFar) {
+            last_lseq = self.committer.ledger().last_lseq;
+        }
+        let next = self.map.rebased(base, last_lseq);
+        drop(next.succeed(&mut self.map));
+        // What is left over is removed by the next one.
+        let _ = self
+            .committer
+            .remove_sealed(self.storage, reach.covers_frame);
+    }
+}

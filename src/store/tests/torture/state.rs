@@ -1,0 +1,132 @@
+//! What a store holds at one moment, and what may and must be there after a stop.
+
+use std::collections::BTreeMap;
+
+use super::Told;
+use crate::core::identity::{Incarnation, Origin};
+use crate::store::entry::Entry;
+use crate::store::ledger::{FeedPosition, Ledger, PeerRecord};
+use crate::store::map::EntryMap;
+
+/// An entry with its place in the feed and the peer it came from.
+pub(super) type Placed = (Entry, u64, Option<Origin>);
+
+/// Entries by key with their place in the feed and where they came from, and what is remembered besides.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct State {
+    pub(super) entries: BTreeMap<Vec<u8>, Placed>,
+    pub(super) cursors: BTreeMap<Origin, FeedPosition>,
+    pub(super) peers: BTreeMap<Origin, PeerRecord>,
+    pub(super) pruned: u64,
+}
+
+impl State {
+    /// What an open store shows. Everything that can be counted in two ways is.
+    pub(super) fn of(map: &mut EntryMap, ledger: &Ledger) -> Told<Self> {
+        let failed = |error: crate::store::error::StoreError| error.to_string();
+        while map.unresolved() > 0 {
+            map.resolve_some().map_err(failed)?;
+        }
+        let mut state = Self {
+            cursors: ledger.cursors.clone(),
+            peers: ledger.peers.clone(),
+            pruned: ledger.pruned,
+            ..Self::default()
+        };
+        for rows in [map.own_after(0), map.relay_after(0)] {
+            let mut last = 0;
+            for held in rows {
+                let held = held.map_err(failed)?;
+                if held.lseq <= last {
+                    return Err("a feed goes back".to_owned());
+                }
+                last = held.lseq;
+                let place = (held.entry.clone(), held.lseq, map.source_of(held.via));
+                state.entries.insert(held.entry.key().to_vec(), place);
+            }
+        }
+        let mut in_order = state.entries.values();
+        for entry in map.range_from(std::ops::Bound::Unbounded) {
+            let entry = entry.map_err(failed)?;
+            if in_order.next().map(|(expected, ..)| expected) != Some(&*entry) {
+                return Err("order and feeds differ".to_owned());
+            }
+        }
+        if in_order.next().is_some() {
+            return Err("a feed has more than the order".to_owned());
+        }
+        if map.totals() != map.recount().map_err(failed)? {
+            return Err("the totals are wrong".to_owned());
+        }
+        Ok(state)
+    }
+
+    /// How two of them differ, in few words.
+    pub(super) fn difference(&self, found: &Self) -> String {
+        for (key, expected) in &self.entries {
+            let held = found.entries.get(key);
+            if held != Some(expected) {
+                let shown = held.map(|(entry, lseq, _)| (entry.dot, *lseq));
+                return format!("{key:?}: {shown:?} for {:?}", (expected.0.dot, expected.1));
+            }
+        }
+        if self.entries.len() != found.entries.len() {
+            return format!("{} for {} entries", found.entries.len(), self.entries.len());
+        }
+        let rest =
+            |state: &Self| format!("{:?}", (&state.cursors, state.pruned, state.peers.keys()));
+        format!("{} for {}", rest(found), rest(self))
+    }
+}
+
+/// What holds from a number of calls on.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Promise {
+    pub(super) calls: u64,
+    /// The states that a power cut may leave: from the one that is told to be durable to the one being written.
+    pub(super) least: usize,
+    pub(super) most: usize,
+    /// The least that is there if only the process is killed.
+    pub(super) written: usize,
+    /// The highest sequence that somebody was told.
+    pub(super) told_sequence: u64,
+    /// The stretch of the feed, and how far it is durable.
+    pub(super) reached: Option<(Incarnation, u64)>,
+}
+
+impl Promise {
+    /// Holds what was found against it; gives the place of the state that it is.
+    pub(super) fn find(&self, states: &[State], found: &State, killed: bool) -> Told<usize> {
+        let least = if killed { self.written } else { self.least };
+        let allowed = least..=self.most;
+        let anywhere = states.iter().rposition(|state| state == found);
+        let place = (least..=self.most)
+            .rev()
+            .find(|place| states.get(*place) == Some(found));
+        place.ok_or_else(|| {
+            if let Some(other) = anywhere {
+                return format!("state {other} is there, {allowed:?} was promised");
+            }
+            let nearest = states.get(self.most).map(|state| state.difference(found));
+            format!("a state that never was; against the last: {nearest:?}")
+        })
+    }
+
+    /// What a new stretch must not go back behind.
+    pub(super) fn check_ledger(&self, ledger: &Ledger) -> Told<()> {
+        if ledger.last_sequence < self.told_sequence {
+            let (last, told) = (ledger.last_sequence, self.told_sequence);
+            return Err(format!("sequence {told} was told, {last} is the last"));
+        }
+        if let Some((incarnation, durable)) = self.reached {
+            let mut links = ledger.chain.iter();
+            if !links.any(|link| link.incarnation == incarnation) {
+                return Err("a stretch of the feed is forgotten".to_owned());
+            }
+            if links.next().is_none_or(|next| next.began_after < durable) {
+                return Err("a stretch ended before it did".to_owned());
+            }
+        }
+        Ok(())
+    }
+}
