@@ -337,7 +337,10 @@ pub fn open(
     ledger.reserved_sequence = ledger.last_sequence;
     let mut committer = Committer::new(Some(log), ledger, origins, durability);
     committer.opening = records;
-    if is_new || is_copy || is_renamed {
+    // Otherwise they go with the first write, so that an opening costs no sync. Behind an end that was cut off they
+    // make sure that it does not come back with the power.
+    let was_cut_off = report.log.as_ref().is_some_and(|log| log.torn.is_some());
+    if is_new || is_copy || is_renamed || was_cut_off {
         committer.write_records(&[])?;
     }
     Ok(Opened {

@@ -134,7 +134,10 @@ impl Life {
         if node.is_synced() || self.tells_unsynced {
             self.now.least = self.now.most;
             let ledger = node.committer.ledger();
-            self.now.reached = Some((ledger.incarnation(), ledger.last_lseq));
+            // Nobody has heard of a stretch that the log was not told of.
+            if node.committer.opening.is_empty() {
+                self.now.reached = Some((ledger.incarnation(), ledger.last_lseq));
+            }
         }
         self.note();
     }
