@@ -178,7 +178,7 @@ impl Running {
     ) -> std::io::Result<Self> {
         let (last_lseq, covers_frame) = (cut.ledger.last_lseq, cut.covers_frame);
         let thread_shared = Arc::clone(shared);
-        let thread = std::thread::Builder::new()
+        let started = std::thread::Builder::new()
             .name("softadastra-checkpoint".into())
             .spawn(move || {
                 let view = cut.view;
@@ -187,7 +187,18 @@ impl Running {
                 thread_shared.map.write().close_view(view);
                 *thread_shared.checkpoints.done.lock() = Some(outcome);
                 thread_shared.queue.wake();
-            })?;
+            });
+        let thread = match started {
+            Ok(thread) => thread,
+            Err(error) => {
+                let failure = Failure::internal("no thread to write a checkpoint");
+                let failure = failure.because(error.to_string()).retryable();
+                for waiting in waiting {
+                    let _ = waiting.send(Err(failure.clone()));
+                }
+                return Err(error);
+            }
+        };
         Ok(Self {
             thread,
             waiting,

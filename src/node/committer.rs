@@ -116,6 +116,14 @@ impl CommitThread {
             .map(|ticket| (ticket, unknown.clone()));
         tell_failures(&shared, under_way.collect());
         refuse_the_rest(&shared, &failure);
+        shared
+            .checkpoints
+            .is_abandoned
+            .store(true, Ordering::Release);
+        if let Some(running) = self.running.take() {
+            // It still writes beside the log: the lock is let go behind it.
+            running.has_ended(&shared, true);
+        }
         Err(StoreError::Panicked(text))
     }
 
