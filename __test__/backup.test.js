@@ -76,3 +76,19 @@ test('a backup goes nowhere where a log is, and needs a log', async (t) => {
   assert.equal(refused(await memory.backup(`${walPath}2`), 'invalid_state').kind, 'no_log');
   assert.equal(existsSync(`${walPath}2`), false);
 });
+
+test('a backup that meets a close ends, one way or the other', async (t) => {
+  for (let round = 0; round < 20; round += 1) {
+    const options = loggedOptions(t);
+    const client = await openClient(t, options);
+    await fill(client, 50, 'text');
+    const walPath = path.join(folderBeside(options, 'copies'), 'copy.wal');
+    const [backup, compacted, closed] = await Promise.all([
+      client.backup(walPath),
+      client.compact(),
+      client.close(),
+    ]);
+    ok(closed);
+    for (const result of [backup, compacted]) if (result.isErr()) refused(result, 'invalid_state');
+  }
+});

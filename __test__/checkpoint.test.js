@@ -3,8 +3,9 @@ import { existsSync, readdirSync, statSync, truncateSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Client } from '@softadastra/sdk';
-import { loggedOptions, openClient } from './support/clients.js';
+import { loggedOptions, openClient, openListening, peerFor } from './support/clients.js';
 import { ok, refused } from './support/results.js';
+import { until } from './support/until.js';
 
 const value = (index, generation) => `${generation}-${index}-${'x'.repeat(60)}`;
 
@@ -74,4 +75,15 @@ test('a checkpoint that was cut off is told, and what it does not hold still rea
   assert.equal(error.kind, 'checkpoint_damaged');
   assert.match(error.message, /byte offset/);
   assert.equal(error.localStateValid, false);
+});
+
+test('what a checkpoint makes durable is sent', async (t) => {
+  const other = await openListening(t, 'other');
+  const { walPath } = loggedOptions(t);
+  const changes = { enableWal: true, walPath, autoFlush: false, syncIntervalMs: 50 };
+  const client = await openListening(t, 'writer', changes);
+  ok(await client.connect(peerFor(other)));
+  ok(await client.put('a', '1'));
+  ok(await client.compact());
+  await until(() => other.contains('a'), 'the write at the peer', 3000);
 });

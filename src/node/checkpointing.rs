@@ -123,6 +123,13 @@ impl CommitThread {
         }
         self.shared.resolve_totals()?;
         self.shared.settle_order(0);
+        if self.committer.is_behind() {
+            // The seal would make it durable too, but nobody would tell those who wait to send it.
+            self.sync();
+            if let Some(cause) = self.committer.poisoned() {
+                return Err(cause);
+            }
+        }
         let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());
         let salt = u64::from_le_bytes(random_bytes().map_err(entropy)?);
         self.committer.seal(&*place.storage, salt)?;
@@ -179,6 +186,8 @@ impl CommitThread {
             let _ = lock.release_sealed();
         }
         if let Err(error) = removed {
+            let limit = self.shared.options.checkpoint_log_bytes;
+            self.not_before_log_bytes = self.committer.log_bytes().saturating_add(limit);
             tracing::warn!(%error, "what a checkpoint covers could not be removed; the next one tries again");
         }
     }

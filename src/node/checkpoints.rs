@@ -2,6 +2,7 @@
 //! wait for it; the committer seals the log before and takes the new file over after.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -66,6 +67,8 @@ pub(super) struct Checkpoints {
     copies: Mutex<VecDeque<Copy>>,
     done: Mutex<Option<Outcome>>,
     last: Mutex<Option<LastCheckpoint>>,
+    /// Nothing more is made. Set and looked at under the locks of what is asked for.
+    is_over: AtomicBool,
     /// The node is dropped, and does not wait for one.
     pub(super) is_abandoned: AtomicBool,
 }
@@ -74,13 +77,27 @@ impl Checkpoints {
     /// Asks for one. Wake the committer after it.
     pub(super) fn ask(&self) -> oneshot::Receiver<Result<(), Failure>> {
         let (sender, receiver) = oneshot::channel();
-        self.asked.lock().push(sender);
+        let mut asked = self.asked.lock();
+        if !self.is_over.load(Ordering::Acquire) {
+            asked.push(sender);
+        }
         receiver
+    }
+
+    /// The committer ends: nobody who asks from now on, or has asked, gets anything but word of that.
+    pub(super) fn end(&self) {
+        let (mut asked, mut copies) = (self.asked.lock(), self.copies.lock());
+        self.is_over.store(true, Ordering::Release);
+        asked.clear();
+        copies.clear();
     }
 
     /// Asks for a copy. Wake the committer after it.
     pub(super) fn ask_copy(&self, copy: Copy) {
-        self.copies.lock().push_back(copy);
+        let mut copies = self.copies.lock();
+        if !self.is_over.load(Ordering::Acquire) {
+            copies.push_back(copy);
+        }
     }
 
     /// The next copy to be made.
@@ -264,7 +281,14 @@ fn write(shared: &Shared, place: &Place, cut: Cut) -> Result<Arc<Base>, StoreErr
     let storage = &*place.storage;
     let mut turns = Pace::new(shared);
     let written = write_rows(shared, storage, &passing, cut, &mut turns).and_then(|()| {
-        let mut pause = || turns.keep(shared);
+        let mut pause = || {
+            turns.keep(shared);
+            if shared.checkpoints.is_abandoned.load(Ordering::Acquire) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
         put_in_place(
             storage,
             &passing,

@@ -89,6 +89,7 @@ impl CommitThread {
         let outcome =
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run_until_closed()));
         let Err(panic) = outcome else {
+            shared.checkpoints.end();
             let Self {
                 committer, lock, ..
             } = self;
@@ -123,7 +124,9 @@ impl CommitThread {
         if let Some(running) = self.running.take() {
             // It still writes beside the log: the lock is let go behind it.
             running.has_ended(&shared, true);
+            running.tell(&shared, Err(&failure));
         }
+        shared.checkpoints.end();
         Err(StoreError::Panicked(text))
     }
 
@@ -317,7 +320,7 @@ impl CommitThread {
     }
 
     /// Makes durable what was accepted without it.
-    fn sync(&mut self) {
+    pub(super) fn sync(&mut self) {
         let began_us = self.shared.clock.elapsed_us();
         let outcome = self.committer.sync();
         let took_us = self.shared.clock.elapsed_us().saturating_sub(began_us);

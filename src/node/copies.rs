@@ -1,6 +1,7 @@
 //! Copies of a whole store while writes go on: made as a checkpoint elsewhere, with an empty log behind it. Without
 //! a lease, so that whoever opens it as a node gets an identity of its own.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -130,7 +131,20 @@ pub(super) fn write_copy(
     let passing = format!("{}{PASSING_SUFFIX}", copy.name);
     let covers_frame = cut.covers_frame;
     let written = write_rows(shared, copy, &passing, cut).and_then(|()| {
-        put_in_place(storage, &passing, &copy.name, 0, &mut || {})?;
+        let mut pause = || {
+            if copy.progress.is_cancelled.load(Ordering::Acquire) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        put_in_place(storage, &passing, &copy.name, 0, &mut pause).map_err(|error| {
+            if matches!(error, StoreError::Stopped) {
+                aborted()
+            } else {
+                error.into()
+            }
+        })?;
         let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());
         let salt = u64::from_le_bytes(random_bytes().map_err(entropy)?);
         if copy.progress.is_cancelled.load(Ordering::Acquire) {

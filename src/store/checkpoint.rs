@@ -24,6 +24,9 @@ pub use crate::wal::sealed::CHECKPOINT_SUFFIX;
 /// What its name ends in while it is written.
 pub const PASSING_SUFFIX: &str = ".checkpoint.new";
 
+/// What the name of the file ends in, in which its feeds may be sorted meanwhile.
+pub const PASSING_SIDE_SUFFIX: &str = ".checkpoint.new.feed";
+
 /// Entries that are copied while writers wait. Few in tests, so that much can happen between two pages.
 const PAGE_ENTRIES: usize = if cfg!(test) { 2 } else { 256 };
 

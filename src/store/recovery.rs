@@ -1,9 +1,10 @@
 //! From a log to the state it tells, and from that state to a node that may write again.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::base::Base;
-use super::checkpoint::{CHECKPOINT_SUFFIX, Notes};
+use super::checkpoint::{CHECKPOINT_SUFFIX, Notes, PASSING_SIDE_SUFFIX, PASSING_SUFFIX};
 use super::commit::{Committer, Durability};
 use super::error::StoreError;
 use super::ledger::Ledger;
@@ -11,7 +12,7 @@ use super::map::EntryMap;
 use super::record::{OriginDictionary, Record, decode};
 use crate::core::bytes::DecodeError;
 use crate::core::identity::{Incarnation, Origin};
-use crate::wal::checkpoint::{Checkpoint, CheckpointError};
+use crate::wal::checkpoint::{Checkpoint, CheckpointError, Verified};
 use crate::wal::error::WalError;
 use crate::wal::lease;
 use crate::wal::log::Log;
@@ -186,6 +187,17 @@ pub fn companion_of(storage: &dyn Storage, name: &str) -> Result<Option<String>,
     Ok(found.or(sealed).map(|file| storage.shown(&file)))
 }
 
+/// Removes what a stop left of a checkpoint that was being written.
+fn remove_passing(storage: &dyn Storage, name: &str) {
+    for suffix in [PASSING_SUFFIX, PASSING_SIDE_SUFFIX] {
+        let left = format!("{name}{suffix}");
+        if matches!(storage.open(&left), Ok(Some(_))) {
+            // Best effort: it only takes room, and the next checkpoint replaces it.
+            let _ = storage.remove(&left);
+        }
+    }
+}
+
 fn open_checkpoint(
     storage: &dyn Storage,
     name: &str,
@@ -214,15 +226,13 @@ pub fn put_in_place(
     passing: &str,
     name: &str,
     cache_bytes: usize,
-    pause: &mut dyn FnMut(),
+    pause: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Arc<Base>, StoreError> {
     let written = Checkpoint::open(storage, passing, 0)?;
-    if let Some(written) = written {
-        // Not to be ended, so the answer is that it was read to its end.
-        let _ = written.verify(&mut |_| {
-            pause();
-            std::ops::ControlFlow::Continue(())
-        })?;
+    if let Some(written) = written
+        && written.verify(&mut |_| pause())? == Verified::Stopped
+    {
+        return Err(StoreError::Stopped);
     }
     let file = format!("{name}{CHECKPOINT_SUFFIX}");
     let failed = |error: std::io::Error| CheckpointError::Write {
@@ -257,6 +267,13 @@ pub fn open(
         .as_ref()
         .map_or(0, |(file, _)| file.covers_frame());
     let made_of = checkpoint.as_ref().map(|(_, notes)| notes.file_id);
+    if let Some((file, notes)) = &checkpoint
+        && Log::file_id(storage, name)?.is_some_and(|id| id != notes.file_id)
+    {
+        // Before anything is changed: what it seems to cover of this log is not in it.
+        let path = file.file().to_owned();
+        return Err(StoreError::OtherCheckpoint { path });
+    }
     let mut replay = match checkpoint {
         Some((file, notes)) => Replay::over(file, &notes)?,
         None => Replay::default(),
@@ -281,6 +298,7 @@ pub fn open(
         let path = base.file().file().to_owned();
         return Err(StoreError::OtherCheckpoint { path });
     }
+    remove_passing(storage, name);
     // Also if no group is in it yet.
     replay.enter_file(log.header().first_frame);
     let Replay {

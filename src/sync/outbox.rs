@@ -79,13 +79,13 @@ impl Outbox {
             if *lseq <= acknowledged {
                 counts.failed += 1;
                 let is_pruned = *lseq <= pruned;
-                counts.acknowledged -= u64::from(!is_pruned);
+                counts.acknowledged = counts.acknowledged.saturating_sub(u64::from(!is_pruned));
             } else if *lseq <= in_flight_to {
                 counts.failed += 1;
-                counts.in_flight -= 1;
+                counts.in_flight = counts.in_flight.saturating_sub(1);
             } else if *lseq > failed_to {
                 counts.failed += 1;
-                counts.queued -= 1;
+                counts.queued = counts.queued.saturating_sub(1);
             }
         }
         Ok(counts)

@@ -118,6 +118,10 @@ impl Replica {
 
     /// Keeps acknowledged rows within their bound when nobody prunes them.
     pub(super) fn bound_rows(&mut self, map: &EntryMap) -> Result<(), StoreError> {
+        if map.unresolved() > 0 {
+            // Rows would be counted twice. There is time.
+            return Ok(());
+        }
         let surplus = self
             .outbox
             .counts(map)?

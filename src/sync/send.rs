@@ -196,7 +196,13 @@ impl Replica {
         }
         if let Some(lseq) = large {
             self.begin_large(id, link, lane, lseq, false, map);
-            return ControlFlow::Continue(());
+            // If it cannot be read, it must not be tried again at once and for ever.
+            let has_moved = link.sending.large.is_some() || link.sending.sent.get(lane) >= lseq;
+            return if has_moved {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            };
         }
         *link.sending.sent.get_mut(lane) = to;
         if entries.is_empty() {

@@ -29,6 +29,15 @@ impl Log {
         Ok(Part::active(storage, name)?.0.is_some())
     }
 
+    /// Which log is there; `None` if there is none. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`probe`](Self::probe).
+    pub fn file_id(storage: &dyn Storage, name: &str) -> Result<Option<[u8; 16]>, WalError> {
+        let active = Part::active(storage, name)?.0;
+        Ok(active.map(|active| active.header.file_id))
+    }
+
     /// Opens the log of that name, and makes it if there is no file of it. `salt` and `file_id` are random and
     /// used only for a new one. `covers_frame` is the last frame that a durable checkpoint covers, 0 without
     /// one. `visit` is given every group in order, from the sealed logs and from the log itself, before

@@ -276,7 +276,10 @@ impl Life {
         job.finish().unwrap();
         self.map.close_view(view);
         let passing = format!("{NAME}{PASSING_SUFFIX}");
-        let base = put_in_place(&self.disk, &passing, NAME, 1 << 16, &mut || {}).unwrap();
+        let base = put_in_place(&self.disk, &passing, NAME, 1 << 16, &mut || {
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
         if let End::CutInPlace(seed) = stretch.end {
             self.disk = self.disk.image().power_cut(seed);
             return self.reopen();

@@ -223,7 +223,10 @@ pub(super) fn with_checkpoint() -> MemoryStorage {
     }
     map.close_view(job.view());
     job.finish().unwrap();
-    let base = put_in_place(&disk, &passing, NAME, 1 << 16, &mut || {}).unwrap();
+    let base = put_in_place(&disk, &passing, NAME, 1 << 16, &mut || {
+        std::ops::ControlFlow::Continue(())
+    })
+    .unwrap();
     let next = map.rebased(base, last_lseq);
     drop(next.succeed(&mut map));
     committer.remove_sealed(&disk, covers_frame).unwrap();

@@ -244,7 +244,9 @@ impl<'s> Node<'s> {
             let _ = self.storage.sync_directory();
         }
         job.finish()?;
-        let base = put_in_place(self.storage, &passing, NAME, 1 << 16, &mut || {})?;
+        let base = put_in_place(self.storage, &passing, NAME, 1 << 16, &mut || {
+            std::ops::ControlFlow::Continue(())
+        })?;
         self.map.close_view(reach.view);
         self.making = Making::Placed(base, reach);
         Ok(())
