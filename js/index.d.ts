@@ -542,6 +542,11 @@ export interface Recovery {
   readonly sealFinished: boolean;
   /** Whether the folder is a copy, or was restored: the node has a new identity then. */
   readonly copyNoticed: boolean;
+  /**
+   * Why the node has taken a new identity since it was opened, if it has: the last `identity` event of kind
+   * `shared` or `went_back`.
+   */
+  readonly renewed: { readonly kind: 'shared' | 'went_back'; readonly nodeId: string } | null;
   /** The node id under which the log was opened before, if it was another. */
   readonly renamedFrom: string | null;
   /**
@@ -691,12 +696,22 @@ export interface PeerEvent {
   readonly state: PeerState;
 }
 
-/** Something about the identity of this node was noticed when it opened. */
+/** Something about the identity of this node was noticed, when it opened or when it met a peer. */
 export type IdentityEvent =
   /** The log is a copy, or was restored: the node goes on as a new author, so that no write is hidden. */
   | { readonly kind: 'copy_noticed' }
   /** The log was last opened under another node id. */
-  | { readonly kind: 'renamed'; readonly from: string };
+  | { readonly kind: 'renamed'; readonly from: string }
+  /**
+   * The peer `nodeId` has the identity of this node, or knows of another that has: somewhere a copy of this node's
+   * files is open too. Each of the two goes on as a new author, and connects again by itself.
+   */
+  | { readonly kind: 'shared'; readonly nodeId: string }
+  /**
+   * The peer `nodeId` has seen more from this node than its files know of: they went back to an earlier state. The
+   * node goes on as a new author; what it lost comes back from its peers, and what it wrote since is kept.
+   */
+  | { readonly kind: 'went_back'; readonly nodeId: string };
 
 /** What listeners get, by event. */
 export interface ClientEvents {
@@ -706,7 +721,7 @@ export interface ClientEvents {
   conflict: (conflict: unknown) => void;
   /** A connection came or went. */
   peer: (event: PeerEvent) => void;
-  /** The log is a copy, or was opened under another node id before. */
+  /** The log is a copy, went back in time, or was opened under another node id before. */
   identity: (event: IdentityEvent) => void;
   /** Something failed in the background, or a listener did. */
   error: (error: SoftadastraError) => void;

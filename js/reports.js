@@ -22,6 +22,7 @@ function recoveryOf(report) {
     tornTail: tornTailOf(report.tornTail),
     leftovers: frozen([...report.leftovers]),
     renamedFrom: report.renamedFrom ?? null,
+    renewed: report.renewed ? frozen({ ...report.renewed }) : null,
     salvaged: report.salvaged ? frozen({ ...report.salvaged }) : null,
     checkpoint: checkpointOf(report.checkpoint),
   });

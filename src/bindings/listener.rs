@@ -12,7 +12,7 @@ use super::channel::{Arguments, Channel};
 use super::failure::NativeFailure;
 use super::text::{key_of, value_of};
 use crate::node::conversation::PeerEvent;
-use crate::node::{Change, Failure, IdentityEvent, NodeEvents, Receipt};
+use crate::node::{Change, Doubt, Failure, IdentityEvent, NodeEvents, Receipt};
 
 /// What [`Settled`] needs to know on JavaScript's thread to let the process end when nothing is pending.
 #[derive(Debug, Default)]
@@ -189,6 +189,10 @@ unsafe fn event_value(env: sys::napi_env, event: Event) -> napi::Result<sys::nap
                 IdentityEvent::Renamed { from } => {
                     object.set("kind", "renamed")?;
                     object.set("from", from)?;
+                }
+                IdentityEvent::Renewed(Doubt { reason, node_id }) => {
+                    object.set("kind", reason.as_str())?;
+                    object.set("nodeId", node_id)?;
                 }
             }
         }

@@ -86,6 +86,13 @@ pub struct NativeSalvaged {
     pub lost: f64,
 }
 
+/// Why a node took a new identity.
+#[napi(object)]
+pub struct NativeRenewed {
+    pub kind: String,
+    pub node_id: String,
+}
+
 /// What an opening found.
 #[napi(object)]
 pub struct NativeRecovery {
@@ -100,6 +107,7 @@ pub struct NativeRecovery {
     pub copy_noticed: bool,
     pub renamed_from: Option<String>,
     pub salvaged: Option<NativeSalvaged>,
+    pub renewed: Option<NativeRenewed>,
     pub checkpoint: Option<NativeOpenedCheckpoint>,
 }
 
@@ -179,7 +187,7 @@ impl NativeNode {
         env: &'env Env,
     ) -> Result<PromiseRaw<'env, Outcome<NativeRecovery>>> {
         self.run(env, |node| async move {
-            Ok(NativeRecovery::from(node.recovery().clone()))
+            Ok(NativeRecovery::from(node.recovery()))
         })
     }
 
@@ -305,6 +313,10 @@ impl From<RecoveryReport> for NativeRecovery {
             salvaged: report
                 .salvaged
                 .map(|lost| NativeSalvaged { lost: number(lost) }),
+            renewed: report.renewed.map(|doubt| NativeRenewed {
+                kind: doubt.reason.as_str().to_owned(),
+                node_id: doubt.node_id,
+            }),
             checkpoint: report.checkpoint.map(Into::into),
         }
     }

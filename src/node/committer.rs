@@ -153,6 +153,7 @@ impl CommitThread {
                 Work::Closed => return self.close_checkpoints(),
             }
             self.sync_if_due();
+            self.renew_if_in_doubt();
             self.look_after_checkpoints();
         }
     }

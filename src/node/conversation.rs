@@ -2,6 +2,7 @@
 
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
+use crate::sync::message::Stretch;
 use crate::transport::message::GoodbyeReason;
 use crate::transport::session::{Role, Session};
 
@@ -60,10 +61,34 @@ pub(super) struct Conversation {
 #[derive(Debug, Clone)]
 pub(super) struct Acquaintance {
     pub(super) origin: Origin,
-    pub(super) incarnation: Incarnation,
+    pub(super) chain: Vec<Stretch>,
     pub(super) node_id: String,
     pub(super) since: MonotonicMs,
     pub(super) capabilities: Vec<u8>,
+}
+
+impl Acquaintance {
+    /// The stretch of its feed that it greeted with.
+    pub(super) fn incarnation(&self) -> Incarnation {
+        current(&self.chain)
+    }
+
+    /// Whether `chain` is another history than this one's, though both were told under one identity: neither goes
+    /// on where the other is.
+    pub(super) fn has_forked_from(&self, chain: &[Stretch]) -> bool {
+        let holds = |chain: &[Stretch], last: Incarnation| {
+            chain.iter().any(|stretch| stretch.incarnation == last)
+        };
+        !holds(chain, self.incarnation()) && !holds(&self.chain, current(chain))
+    }
+}
+
+/// The stretch that a chain ends in.
+pub(super) fn current(chain: &[Stretch]) -> Incarnation {
+    chain
+        .last()
+        .map(|stretch| stretch.incarnation)
+        .unwrap_or_default()
 }
 
 pub(super) fn peer_event(

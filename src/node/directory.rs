@@ -111,6 +111,13 @@ impl Directory {
         }
     }
 
+    /// A target is called again though no conversation with it was ready yet: what was in the way is being mended.
+    pub fn keep_calling(&mut self, target: TargetId) {
+        if let Some(target) = self.targets.get_mut(&target) {
+            target.wanted = true;
+        }
+    }
+
     /// A conversation with a target ended. `come_back` says whether calling again makes sense; `was_ready`,
     /// whether the conversation got so far that it can be called lost.
     pub fn lost(

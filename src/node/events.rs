@@ -3,6 +3,7 @@
 use super::conversation::PeerEvent;
 use super::failure::Failure;
 use crate::store::operation::{Receipt, Ticket};
+use crate::sync::doubt::Doubt;
 
 /// A key changed, here or by a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub enum IdentityEvent {
         /// That id.
         from: String,
     },
+    /// The node could not be sure of its identity any more while it ran, and writes under a new one.
+    Renewed(Doubt),
 }
 
 /// Receives what a node tells.

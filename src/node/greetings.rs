@@ -1,12 +1,15 @@
 //! Meeting: who greets, whether it is this node itself, and which of two connections to one peer lives.
 
 use crate::core::clock::Now;
-use crate::core::identity::Incarnation;
+use crate::store::ledger::Ledger;
 use crate::store::map::EntryMap;
+use crate::sync::doubt::DoubtReason;
 use crate::transport::message::{Goodbye, GoodbyeReason, Hello, Message};
 use crate::transport::ties::{Rival, Survivor, survivor};
 
-use super::conversation::{Acquaintance, Conversation, ConversationId, Refusal, peer_event};
+use super::conversation::{
+    Acquaintance, Conversation, ConversationId, Refusal, current, peer_event,
+};
 use super::directory::TargetId;
 use super::machine::{Machine, Output};
 
@@ -17,12 +20,7 @@ impl Machine {
             self.met_itself(id, hello, now, map);
             return;
         }
-        let incarnation = greeting
-            .chain
-            .last()
-            .map(|stretch| stretch.incarnation)
-            .unwrap_or_default();
-        if !self.wins_tie(id, hello, incarnation, now, map) {
+        if self.parted_twins(id, hello, now, map) || !self.wins_tie(id, hello, now, map) {
             return;
         }
         let Some(conversation) = self.conversations.get_mut(&id) else {
@@ -30,7 +28,7 @@ impl Machine {
         };
         conversation.peer = Some(Acquaintance {
             origin: greeting.origin,
-            incarnation,
+            chain: greeting.chain.clone(),
             node_id: greeting.node_id.clone(),
             since: now.monotonic,
             capabilities: hello.node_info.clone(),
@@ -62,36 +60,119 @@ impl Machine {
             );
             ("identity", GoodbyeReason::Identity, text)
         };
+        let is_copy = other_end.is_none();
+        if is_copy {
+            let reason = DoubtReason::Shared;
+            self.replica
+                .doubt(reason, &hello.greeting.node_id, now.monotonic);
+        }
         // Both ends at once: the other would look for this one in vain.
         for end in other_end
             .into_iter()
             .filter(|other| *other != id)
             .chain([id])
         {
-            let goodbye = Goodbye::new(reason, text.clone(), None);
-            self.outputs
-                .push_back(Output::Send(end, Message::Goodbye(goodbye)));
-            let text = text.clone();
-            self.drop_conversation(end, &Refusal { kind, text }, false, now, map);
+            let refusal = Refusal {
+                kind,
+                text: text.clone(),
+            };
+            self.part(end, reason, &refusal, is_copy, now, map);
         }
     }
 
-    /// Settles which connection to a peer lives; false if it is not this one.
-    fn wins_tie(
+    /// Says goodbye to one end; `come_back`: and calls it again, once what was in the way is mended.
+    fn part(
+        &mut self,
+        id: ConversationId,
+        reason: GoodbyeReason,
+        refusal: &Refusal,
+        come_back: bool,
+        now: Now,
+        map: &EntryMap,
+    ) {
+        let goodbye = Goodbye::new(reason, refusal.text.clone(), None);
+        self.outputs
+            .push_back(Output::Send(id, Message::Goodbye(goodbye)));
+        if come_back {
+            self.call_again(id);
+        }
+        self.drop_conversation(id, refusal, come_back, now, map);
+    }
+
+    fn call_again(&mut self, id: ConversationId) {
+        let conversation = self.conversations.get(&id);
+        if let Some(target) = conversation.and_then(|conversation| conversation.target) {
+            self.directory.keep_calling(target);
+        }
+    }
+
+    /// Two nodes greet with one identity and histories that have parted: they are copies of each other's files, and
+    /// both are told. Says whether it is so. A node that has only restarted goes on where it was.
+    fn parted_twins(
         &mut self,
         id: ConversationId,
         hello: &Hello,
-        incarnation: Incarnation,
         now: Now,
         map: &EntryMap,
     ) -> bool {
+        let greeting = &hello.greeting;
+        let is_twin = |other: &Conversation| {
+            other.peer.as_ref().is_some_and(|peer| {
+                peer.origin == greeting.origin && peer.has_forked_from(&greeting.chain)
+            })
+        };
+        let twin = self.conversations.iter().find(|(_, other)| is_twin(other));
+        let Some((twin, _)) = twin else {
+            return false;
+        };
+        let refusal = Refusal {
+            kind: "identity",
+            text: format!(
+                "two nodes have the identity of \"{}\": one of them is a copy of the other's files",
+                greeting.node_id
+            ),
+        };
+        for end in [*twin, id] {
+            self.part(end, GoodbyeReason::Identity, &refusal, true, now, map);
+        }
+        true
+    }
+
+    /// A peer says that somebody else has this node's identity.
+    pub(super) fn doubted_by(&mut self, id: ConversationId, now: Now) {
+        let Some(conversation) = self.conversations.get(&id) else {
+            return;
+        };
+        let peer = conversation.peer.as_ref().map(|peer| peer.node_id.as_str());
+        let target = conversation.target;
+        let called = target.and_then(|target| self.directory.node_id(target));
+        let node_id = peer.or(called).unwrap_or(&conversation.remote.0).to_owned();
+        self.replica
+            .doubt(DoubtReason::Shared, &node_id, now.monotonic);
+        self.call_again(id);
+    }
+
+    /// The node has another identity, as its ledger and map show it: whoever knew it under the old one is met anew.
+    pub fn renewed(&mut self, ledger: &Ledger, now: Now, map: &EntryMap) {
+        let refusal = Refusal {
+            kind: "identity",
+            text: "the node has taken a new identity and connects again".to_owned(),
+        };
+        for id in self.conversations.keys().copied().collect::<Vec<_>>() {
+            self.part(id, GoodbyeReason::Closing, &refusal, true, now, map);
+        }
+        self.replica.renewed(ledger, map);
+    }
+
+    /// Settles which connection to a peer lives; false if it is not this one.
+    fn wins_tie(&mut self, id: ConversationId, hello: &Hello, now: Now, map: &EntryMap) -> bool {
         let origin = hello.greeting.origin;
         let rival = self.conversations.iter().find_map(|(other, conversation)| {
             let peer = conversation
                 .peer
                 .as_ref()
                 .filter(|peer| peer.origin == origin)?;
-            Some((*other, conversation.role, peer.incarnation, peer.since))
+            Some((*other, conversation.role, peer.incarnation(), peer.since))
         });
         let Some((other, role, peer_incarnation, since)) = rival else {
             return true;
@@ -109,7 +190,7 @@ impl Machine {
         };
         let newer = Rival {
             role: newer_role,
-            peer_incarnation: incarnation,
+            peer_incarnation: current(&hello.greeting.chain),
         };
         let age_ms = now.monotonic.since(since);
         let verdict = survivor(self.replica.origin(), origin, older, newer, age_ms);

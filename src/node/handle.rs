@@ -63,8 +63,11 @@ impl Node {
     }
 
     /// What opening the node found, did and noticed.
-    pub fn recovery(&self) -> &RecoveryReport {
-        &self.recovery
+    pub fn recovery(&self) -> RecoveryReport {
+        RecoveryReport {
+            renewed: self.shared.renewed.lock().clone(),
+            ..self.recovery.clone()
+        }
     }
 
     /// The largest value in bytes that this node accepts.

@@ -10,6 +10,7 @@ use super::directory::{Directory, TargetId};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::store::map::{EntryMap, Installed};
 use crate::store::operation::Request;
+use crate::sync::doubt::Doubt;
 use crate::sync::message::{Feed, Lane, RefusalCode};
 use crate::sync::replica::{self, Replica};
 use crate::transport::message::{
@@ -34,6 +35,8 @@ pub enum Output {
     Settled(ConversationId, Result<(), Refusal>),
     /// A peer came or went.
     Peer(PeerEvent),
+    /// Take another identity, and say so with `renewed`.
+    Renew(Doubt),
 }
 
 /// The machine.
@@ -72,6 +75,7 @@ impl Machine {
                     .push_back(Output::Send(id, Message::Feed(feed))),
                 replica::Output::Commit(request) => self.outputs.push_back(Output::Commit(request)),
                 replica::Output::Close(id, farewell) => self.say_farewell(id, farewell),
+                replica::Output::Renew(doubt) => self.outputs.push_back(Output::Renew(doubt)),
             }
         }
         self.outputs.pop_front()
@@ -130,13 +134,19 @@ impl Machine {
             Ok(SessionEvent::Greeted(hello)) => self.greeted(id, &hello, now, map),
             Ok(SessionEvent::Nothing) => {}
             Ok(SessionEvent::Left(goodbye)) => {
+                if goodbye.reason == GoodbyeReason::Identity {
+                    self.doubted_by(id, now);
+                }
                 let refusal = Refusal {
                     kind: goodbye_kind(goodbye.reason),
                     text: goodbye.text,
                 };
                 let wanted = matches!(
                     goodbye.reason,
-                    GoodbyeReason::Closing | GoodbyeReason::Idle | GoodbyeReason::Busy
+                    GoodbyeReason::Closing
+                        | GoodbyeReason::Idle
+                        | GoodbyeReason::Busy
+                        | GoodbyeReason::Identity
                 );
                 self.drop_conversation(id, &refusal, wanted, now, map);
             }

@@ -26,6 +26,7 @@ mod peers;
 pub mod queue;
 mod reading;
 mod recovery_report;
+mod renewing;
 mod runtime;
 mod salvaging;
 mod shared;
@@ -35,6 +36,7 @@ mod writing;
 
 pub use crate::metadata::NodeInfo;
 pub use crate::store::operation::{Operation, Receipt, WriteStatus};
+pub use crate::sync::doubt::{Doubt, DoubtReason};
 pub use crate::sync::options::AckPolicy;
 pub use crate::sync::report::{SyncReport, TickReport};
 pub use checkpoints::LastCheckpoint;

@@ -120,6 +120,8 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         alarm: Arc::new(Alarm::default()),
         refusal: Mutex::new(None),
         is_refusing: AtomicBool::new(false),
+        doubt: Mutex::default(),
+        renewed: Mutex::default(),
         wants_changes: AtomicBool::new(false),
         is_automatic: AtomicBool::new(is_automatic),
     });

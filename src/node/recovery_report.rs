@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::checkpoints::Place;
 use crate::store::base::Base;
 use crate::store::recovery::OpenReport;
+use crate::sync::doubt::Doubt;
 
 /// How an opening went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -85,6 +86,8 @@ pub struct RecoveryReport {
     /// The log was made by a salvage, which could not read that many parts of the damaged one. Told until a
     /// checkpoint takes the place of the part of the log that says it.
     pub salvaged: Option<u64>,
+    /// Why the node has taken a new identity since, if it has.
+    pub renewed: Option<Doubt>,
     /// The checkpoint, if there was one.
     pub checkpoint: Option<OpenedCheckpoint>,
 }

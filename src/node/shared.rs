@@ -24,6 +24,7 @@ use super::waiters::Waiters;
 use crate::core::clock::{Now, SystemClock};
 use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
+use crate::sync::doubt::Doubt;
 use crate::transport::codec;
 use crate::transport::tcp::{Connection, TcpTransport};
 
@@ -54,6 +55,10 @@ pub(super) struct Shared {
     /// The first failure after which no write is accepted.
     pub(super) refusal: Mutex<Option<Failure>>,
     pub(super) is_refusing: AtomicBool,
+    /// Why the node is to take another identity, until the committer has done so.
+    pub(super) doubt: Mutex<Option<Doubt>>,
+    /// Why it last took another one since it was opened.
+    pub(super) renewed: Mutex<Option<Doubt>>,
     pub(super) wants_changes: AtomicBool,
     /// Whether own writes leave as they commit.
     pub(super) is_automatic: AtomicBool,
@@ -128,6 +133,10 @@ impl Shared {
                 }
             }
             Output::Peer(event) => self.events.peer(event),
+            Output::Renew(doubt) => {
+                *self.doubt.lock() = Some(doubt);
+                self.queue.wake();
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 use super::commit::Committer;
 use super::error::StoreError;
 use super::record::{OriginDictionary, Record, encode};
+use super::recovery::Seeds;
 use crate::wal::format::FileHeader;
 use crate::wal::log::Log;
 use crate::wal::sealed::SealedLog;
@@ -58,6 +59,31 @@ impl Committer {
         }
         self.durable_lseq = self.ledger.last_lseq;
         Ok(())
+    }
+
+    /// Writes as another author from now on: what was written before keeps the old one, and is passed on like what
+    /// came from others. Returns once that is durable. The map has to be told with
+    /// [`super::map::EntryMap::set_author`]; no plan made before may be written after.
+    ///
+    /// # Errors
+    /// If the log fails: nothing is accepted any more then.
+    pub fn renew(&mut self, seeds: &Seeds) -> Result<(), StoreError> {
+        let ledger = &mut self.ledger;
+        ledger.take_identity(seeds.origin, seeds.lease);
+        ledger.begin_stretch(seeds.incarnation);
+        let records = [
+            Record::Identity {
+                origin: ledger.origin,
+                lease: ledger.lease,
+                node_id: ledger.node_id.clone(),
+                fresh_chain: true,
+            },
+            Record::Stretch {
+                incarnation: seeds.incarnation,
+                began_after: ledger.last_lseq,
+            },
+        ];
+        self.write_records(&records)
     }
 
     /// Ends the log cleanly: what was given out is on record, everything is durable, the file is trimmed.

@@ -99,6 +99,12 @@ impl Ledger {
         cursor.own.max(cursor.relay) <= reached
     }
 
+    /// Writes as another author from now on, under a feed that nobody knows yet.
+    pub fn take_identity(&mut self, origin: Origin, lease: [u8; 16]) {
+        (self.origin, self.lease) = (origin, lease);
+        self.chain.clear();
+    }
+
     /// Begins a stretch of the feed.
     pub fn begin_stretch(&mut self, incarnation: Incarnation) {
         self.chain.push(ChainLink {

@@ -325,8 +325,7 @@ pub fn open(
     let is_copy = !is_new && leased != Some(ledger.lease);
     if is_new || is_copy {
         lease::write(storage, name, seeds.lease).map_err(lease_failed)?;
-        (ledger.origin, ledger.lease) = (seeds.origin, seeds.lease);
-        ledger.chain.clear();
+        ledger.take_identity(seeds.origin, seeds.lease);
         map.set_author(seeds.origin);
         report.copy_noticed = is_copy;
     }

@@ -2,6 +2,7 @@
 //! bytes on a wire.
 
 pub mod dot_set;
+pub mod doubt;
 mod link;
 pub mod message;
 pub mod options;

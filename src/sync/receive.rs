@@ -1,15 +1,16 @@
 //! Receiving: entries go to the committer together with the cursor that covers them, and are acknowledged
 //! when both are durable (PROTOCOL rule 2).
 
+use super::doubt::DoubtReason;
 use super::link::{Link, LinkId, Rewound};
-use super::message::{Ack, Batch, Cursor, Feed, Nack, Positions, RefusalCode};
+use super::message::{Ack, Batch, Cursor, Feed, Nack, Positions, RefusalCode, Stretch};
 use super::options::{BATCH_COST, WINDOW_COST};
 use super::replica::{Farewell, Output, Replica};
 use crate::core::clock::Now;
 use crate::core::identity::Origin;
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::Namespace;
-use crate::store::ledger::FeedPosition;
+use crate::store::ledger::{CHAIN_LENGTH_MAX, FeedPosition};
 use crate::store::map::EntryMap;
 use crate::store::operation::{Received, Request};
 
@@ -197,6 +198,9 @@ impl Replica {
         link.sending.credit = link.sending.credit.max(grant);
         if !link.sending.started {
             link.sending.started = true;
+            if ack.cursor.is_some_and(|cursor| self.is_beyond(&cursor)) {
+                self.doubt(DoubtReason::WentBack, &link.node_id, now.monotonic);
+            }
             let known = ack
                 .cursor
                 .filter(|cursor| self.has_reached(cursor))
@@ -274,6 +278,14 @@ impl Replica {
             .get(place + 1)
             .map_or(self.last_lseq, |next| next.began_after);
         cursor.positions.own.max(cursor.positions.relay) <= reached
+    }
+
+    /// Whether a cursor lies where this node's feed never was, though the whole feed is known: then the disk has
+    /// forgotten what a peer has seen. A stretch that is not known may also be an old one that was dropped.
+    fn is_beyond(&self, cursor: &Cursor) -> bool {
+        let is_known = |stretch: &Stretch| stretch.incarnation == cursor.incarnation;
+        let is_whole = self.chain.len() < CHAIN_LENGTH_MAX;
+        !self.has_reached(cursor) && (is_whole || self.chain.iter().any(is_known))
     }
 
     fn record_acknowledged(&mut self, link: &Link, now: Now) {

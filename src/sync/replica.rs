@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::doubt::{Doubt, DoubtReason, Renewals};
 use super::link::{Link, LinkId};
 use super::message::{Ack, Feed, Greeting, Stretch};
 use super::options::ReplicaOptions;
@@ -28,6 +29,8 @@ pub enum Output {
     Commit(Request),
     /// End the connection.
     Close(LinkId, Farewell),
+    /// Take another identity, and say so with `renewed`.
+    Renew(Doubt),
 }
 
 /// Why a connection has to end.
@@ -69,6 +72,7 @@ pub struct Replica {
     pub(super) sent_entries: u64,
     pub(super) last_sequence: u64,
     pub(super) last_applied_remote: u64,
+    pub(super) renewals: Renewals,
     pub(super) outputs: VecDeque<Output>,
 }
 
@@ -120,6 +124,7 @@ impl Replica {
             sent_entries: 0,
             last_sequence: ledger.last_sequence,
             last_applied_remote: ledger.last_applied_remote,
+            renewals: Renewals::default(),
             outputs: VecDeque::new(),
         };
         let acknowledged = replica.acknowledged_by_policy();
@@ -132,6 +137,26 @@ impl Replica {
         };
         replica.outbox = Outbox::new(marks, parked);
         replica
+    }
+
+    /// This node may not be who it takes itself for. It goes on as it is where that was mended a short while ago.
+    pub fn doubt(&mut self, reason: DoubtReason, node_id: &str, now: MonotonicMs) {
+        if self.renewals.begin(now) {
+            let node_id = node_id.to_owned();
+            self.outputs
+                .push_back(Output::Renew(Doubt { reason, node_id }));
+        }
+    }
+
+    /// The node has another identity, as its ledger and map show it. All links must be gone.
+    pub fn renewed(&mut self, ledger: &Ledger, map: &EntryMap) {
+        let outputs = std::mem::take(&mut self.outputs);
+        *self = Self {
+            renewals: self.renewals,
+            total_retries: self.total_retries,
+            outputs,
+            ..Self::new(self.options, ledger, map)
+        };
     }
 
     /// The next thing to do.

@@ -45,23 +45,6 @@ fn a_node_that_calls_itself_is_told_so_and_does_not_try_again() {
 }
 
 #[test]
-fn two_nodes_with_one_origin_refuse_each_other_and_say_why() {
-    for seed in 0..50 {
-        let mut net = Pipes::new(seed, &[1, 1]);
-        let id = net.dial(0, 1);
-        net.settle();
-        let refusal = net.refusal(0, id);
-        assert_eq!(refusal.kind, "identity");
-        assert!(refusal.text.contains("copy"), "{}", refusal.text);
-        net.wait(600_000);
-        for node in [0, 1] {
-            assert!(net.conversations(node).is_empty());
-            assert!(net.members[node].dials.is_empty());
-        }
-    }
-}
-
-#[test]
 fn a_node_that_is_another_than_was_called_is_refused_naming_both() {
     for seed in 0..50 {
         let mut net = Pipes::new(seed, &[1, 2]);

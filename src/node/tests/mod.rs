@@ -1,5 +1,6 @@
 //! Machines joined by pipes in memory: meeting, parting, and meeting again.
 
+mod identity;
 mod meeting;
 mod parting;
 mod pipes;

@@ -10,9 +10,11 @@ use crate::node::directory::TargetId;
 use crate::node::machine::{Machine, Output};
 use crate::node::options::Options;
 use crate::store::commit::{Committer, install_some};
+use crate::store::ledger::ChainLink;
 use crate::store::map::EntryMap;
 use crate::store::operation::{Operation, Request};
 use crate::store::recovery::{Opened, Seeds, in_memory};
+use crate::sync::doubt::Doubt;
 use crate::sync::options::ReplicaOptions;
 use crate::sync::replica::Replica;
 use crate::transport::message::Message;
@@ -42,6 +44,7 @@ pub(super) struct Member {
     pub(super) settled: Vec<(ConversationId, Result<(), Refusal>)>,
     pub(super) dials: Vec<TargetId>,
     pub(super) events: Vec<PeerEvent>,
+    pub(super) doubts: Vec<Doubt>,
     pub(super) opens: u8,
 }
 
@@ -50,6 +53,7 @@ pub(super) struct Pipes {
     pub(super) lines: Vec<[End; 2]>,
     pub(super) at: u64,
     last: ConversationId,
+    renewals: u8,
     dice: u64,
 }
 
@@ -59,20 +63,31 @@ pub(super) fn name(node: usize) -> String {
     format!("node-{node}")
 }
 
-fn member(node: usize, origin: u8, opens: u8) -> Member {
-    let seeds = Seeds {
+fn seeds(origin: u8, incarnation: u8) -> Seeds {
+    Seeds {
         salt: 1,
         file_id: [1; 16],
         origin: Origin([origin; 16]),
         lease: [1; 16],
-        incarnation: Incarnation([origin ^ (opens << 4); 16]),
-    };
-    let Opened { committer, map, .. } = in_memory(&name(node), &seeds);
+        incarnation: Incarnation([incarnation; 16]),
+    }
+}
+
+/// A node that opens for the `opens`-th time and remembers the stretches of its feed; nothing else.
+fn member(node: usize, origin: u8, opens: u8) -> Member {
+    let drawn = seeds(origin, origin ^ (opens << 4));
+    let Opened { committer, map, .. } = in_memory(&name(node), &drawn);
     let options = ReplicaOptions {
         automatic: true,
         ..Options::local(name(node)).replica()
     };
-    let replica = Replica::new(options, committer.ledger(), &map);
+    let mut ledger = committer.ledger().clone();
+    let earlier = (1..opens).map(|open| ChainLink {
+        incarnation: seeds(origin, origin ^ (open << 4)).incarnation,
+        began_after: 0,
+    });
+    ledger.chain.splice(0..0, earlier);
+    let replica = Replica::new(options, &ledger, &map);
     Member {
         machine: Machine::new(replica, &name(node), Vec::new()),
         map,
@@ -80,6 +95,7 @@ fn member(node: usize, origin: u8, opens: u8) -> Member {
         settled: Vec::new(),
         dials: Vec::new(),
         events: Vec::new(),
+        doubts: Vec::new(),
         opens,
     }
 }
@@ -95,6 +111,7 @@ impl Pipes {
             lines: Vec::new(),
             at: 1,
             last: 0,
+            renewals: 0,
             dice: seed.wrapping_mul(2).wrapping_add(1),
         }
     }
@@ -205,7 +222,21 @@ impl Pipes {
             Output::Settled(id, outcome) => self.members[node].settled.push((id, outcome)),
             Output::Peer(event) => self.members[node].events.push(event),
             Output::Greeted(_) => {}
+            Output::Renew(doubt) => self.renew(node, doubt),
         }
+    }
+
+    /// A node takes another identity, as its committer does between two groups.
+    fn renew(&mut self, node: usize, doubt: Doubt) {
+        let now = self.now();
+        self.renewals += 1;
+        let byte = 100 + self.renewals;
+        let member = &mut self.members[node];
+        member.committer.renew(&seeds(byte, byte)).unwrap();
+        let ledger = member.committer.ledger();
+        member.map.set_author(ledger.origin);
+        member.machine.renewed(ledger, now, &member.map);
+        member.doubts.push(doubt);
     }
 
     fn commit(&mut self, node: usize, request: Request) {
@@ -353,6 +384,17 @@ impl Pipes {
                     end.arriving.clear();
                 }
             }
+        }
+    }
+
+    /// Two nodes open with the files of one: each goes on in a stretch of its own.
+    pub(super) fn part_twins(&mut self, twins: [usize; 2]) {
+        for (node, open) in twins.into_iter().zip([1, 2]) {
+            let mut twin = member(node, self.members[node].machine.replica.origin().0[0], 1);
+            let mut ledger = twin.committer.ledger().clone();
+            ledger.begin_stretch(Incarnation([0xf0 + open; 16]));
+            twin.machine.renewed(&ledger, self.now(), &twin.map);
+            self.members[node] = twin;
         }
     }
 

@@ -12,6 +12,7 @@ use crate::store::recovery::{self, Opened, Seeds};
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 use crate::sync::replica::Replica;
 use crate::sync::report::SyncReport;
+use crate::wal::lease;
 use crate::wal::storage::Storage;
 use crate::wal::storage_memory::{DiskImage, MemoryStorage};
 
@@ -67,6 +68,16 @@ pub(super) fn options() -> ReplicaOptions {
     }
 }
 
+fn seeds(dice: &mut Dice) -> Seeds {
+    Seeds {
+        salt: dice.next(),
+        file_id: dice.bytes(),
+        origin: Origin(dice.bytes()),
+        lease: dice.bytes(),
+        incarnation: Incarnation(dice.bytes()),
+    }
+}
+
 impl Host {
     pub(super) fn new(name: &str, options: ReplicaOptions, durability: Durability) -> Self {
         Self {
@@ -84,13 +95,7 @@ impl Host {
 
     pub(super) fn open(&mut self, dice: &mut Dice) {
         assert!(self.running.is_none());
-        let seeds = Seeds {
-            salt: dice.next(),
-            file_id: dice.bytes(),
-            origin: Origin(dice.bytes()),
-            lease: dice.bytes(),
-            incarnation: Incarnation(dice.bytes()),
-        };
+        let seeds = seeds(dice);
         let opened = if self.options.durable {
             recovery::open(
                 &self.storage,
@@ -136,6 +141,19 @@ impl Host {
             volatile: Vec::new(),
             copy_noticed: report.copy_noticed,
         });
+    }
+
+    /// Takes another identity, as a node does between two groups. The links must be gone before.
+    pub(super) fn renew(&mut self, dice: &mut Dice) {
+        let seeds = seeds(dice);
+        let is_durable = self.options.durable;
+        let running = self.running.as_mut().unwrap();
+        let lease_is_written = !is_durable || lease::write(&self.storage, LOG, seeds.lease).is_ok();
+        if lease_is_written && running.committer.renew(&seeds).is_ok() {
+            let ledger = running.committer.ledger();
+            running.map.set_author(ledger.origin);
+            running.replica.renewed(ledger, &running.map);
+        }
     }
 
     /// The links must be gone before.

@@ -2,6 +2,7 @@
 
 use super::host::{Stop, options};
 use super::stage::{MOMENT_MS, keys_sent, manual, stage};
+use crate::sync::doubt::DoubtReason;
 use crate::sync::message::Feed;
 
 #[test]
@@ -78,6 +79,7 @@ fn a_rolled_back_node_gets_home_what_it_wrote_and_forgot() {
         assert_eq!(world.get(host, "forgotten").as_deref(), Some("2"));
         assert_eq!(world.get(host, "reused").as_deref(), Some("4"));
     }
+    assert_eq!(world.renewals, [(0, DoubtReason::WentBack)]);
     world.check_convergence();
     // What came home was given, and is not given again.
     world.put(0, "later", "5");

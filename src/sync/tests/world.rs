@@ -11,6 +11,7 @@ use crate::store::commit::{group_length, install_some};
 use crate::store::entry::Entry;
 use crate::store::operation::{Operation, Request};
 use crate::sync::LinkId;
+use crate::sync::doubt::{Doubt, DoubtReason};
 use crate::sync::message::Feed;
 use crate::sync::replica::{Farewell, Output};
 use crate::sync::report::TickReport;
@@ -34,6 +35,8 @@ pub(super) struct World {
     pub(super) log: Option<Vec<(u64, usize, usize, Feed)>>,
     /// Connections that a replica ended, and why.
     pub(super) closes: Vec<&'static str>,
+    /// Hosts that took another identity, and why.
+    pub(super) renewals: Vec<(usize, DoubtReason)>,
     pub(super) trace: bool,
     /// Whether cursors are held against what is held: not where a refusal is under way.
     pub(super) checks_holdings: bool,
@@ -53,6 +56,7 @@ impl World {
             entries: 0,
             log: None,
             closes: Vec::new(),
+            renewals: Vec::new(),
             trace: false,
             checks_holdings: true,
         };
@@ -273,6 +277,7 @@ impl World {
     /// Carries out what a replica wants.
     pub(super) fn drain(&mut self, host: usize) {
         let mut ended = Vec::new();
+        let mut in_doubt = None;
         while let Some(output) = self.hosts[host].up_mut().replica.poll() {
             match output {
                 Output::Send(link, feed) => self.send(host, link, feed),
@@ -281,6 +286,7 @@ impl World {
                 Output::Close(link, Farewell::Unanswered) => {
                     ended.push((link, "the peer acknowledges nothing"));
                 }
+                Output::Renew(doubt) => in_doubt = Some(doubt),
                 Output::Close(_, Farewell::Unreadable) => panic!("{host} cannot read its store"),
             }
         }
@@ -293,6 +299,23 @@ impl World {
                 self.cut_wire(wire);
             }
         }
+        if let Some(doubt) = in_doubt {
+            self.renew(host, &doubt);
+        }
+    }
+
+    /// A host takes another identity; it is connected anew like after any cut.
+    fn renew(&mut self, host: usize, doubt: &Doubt) {
+        while let Some(wire) = self.wires.iter().position(|wire| wire.touches(host)) {
+            self.cut_wire(wire);
+        }
+        self.hosts[host].renew(&mut self.dice);
+        self.renewals.push((host, doubt.reason));
+        self.say(|| {
+            let origin = self.hosts[host].up().replica.origin();
+            format!("{host} is {origin} from now on: {doubt:?}")
+        });
+        self.drain(host);
     }
 
     fn send(&mut self, host: usize, link: LinkId, feed: Feed) {

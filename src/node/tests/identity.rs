@@ -1,0 +1,118 @@
+//! Nodes that have one identity, and what becomes of them.
+
+use super::pipes::{Pipes, name};
+use crate::node::conversation::ConversationId;
+use crate::sync::doubt::{DoubtReason, RENEWAL_DELAY_MS};
+
+/// Calls whoever a node wants to call, until nobody wants to any more.
+fn call_again(net: &mut Pipes) -> Vec<(usize, ConversationId)> {
+    let mut calls = Vec::new();
+    net.wait(2_000);
+    for node in 0..net.members.len() {
+        for target in std::mem::take(&mut net.members[node].dials) {
+            let label = net.members[node].machine.directory.node_id(target);
+            let to = label.unwrap().strip_prefix("node-").unwrap().parse();
+            calls.push((node, net.dial_target(node, target, to.unwrap())));
+        }
+    }
+    net.settle();
+    net.wait(2_000);
+    calls
+}
+
+fn reasons(net: &Pipes, node: usize) -> Vec<(DoubtReason, &str)> {
+    let doubts = net.members[node].doubts.iter();
+    doubts
+        .map(|doubt| (doubt.reason, doubt.node_id.as_str()))
+        .collect()
+}
+
+fn hold_the_same(net: &Pipes) -> bool {
+    let summary = |node: usize| net.members[node].map.summary();
+    (1..net.members.len()).all(|node| summary(node) == summary(0))
+}
+
+#[test]
+fn two_nodes_with_one_identity_both_take_another_and_go_on_together() {
+    for seed in 0..50 {
+        let mut net = Pipes::new(seed, &[1, 1]);
+        net.put(0, "of-the-first");
+        net.put(1, "of-the-second");
+        let id = net.dial(0, 1);
+        net.settle();
+        let refusal = net.refusal(0, id);
+        assert_eq!(refusal.kind, "identity");
+        assert!(refusal.text.contains("copy"), "{}", refusal.text);
+        assert_eq!(reasons(&net, 0), [(DoubtReason::Shared, "node-1")]);
+        assert_eq!(reasons(&net, 1), [(DoubtReason::Shared, "node-0")]);
+        let calls = call_again(&mut net);
+        assert_eq!(calls.len(), 1, "who has called calls again");
+        assert!(net.outcome(0, calls[0].1).unwrap().is_ok());
+        assert!(net.has(0, "of-the-second") && net.has(1, "of-the-first"));
+        assert!(hold_the_same(&net));
+        net.put(0, "later");
+        net.wait(1_000);
+        assert!(net.has(1, "later"));
+        assert_eq!(reasons(&net, 0).len() + reasons(&net, 1).len(), 2);
+    }
+}
+
+#[test]
+fn copies_that_only_meet_a_third_are_told_by_it() {
+    for seed in 0..50 {
+        let mut net = Pipes::new(seed, &[1, 1, 2]);
+        net.part_twins([0, 1]);
+        net.put(0, "of-the-first");
+        net.put(1, "of-the-second");
+        net.dial(0, 2);
+        net.settle();
+        net.dial(1, 2);
+        net.settle();
+        for node in [0, 1] {
+            assert_eq!(reasons(&net, node), [(DoubtReason::Shared, "node-2")]);
+        }
+        assert!(net.members[2].doubts.is_empty());
+        let calls = call_again(&mut net);
+        assert_eq!(calls.len(), 2, "seed {seed}");
+        for node in 0..3 {
+            assert!(net.has(node, "of-the-first") && net.has(node, "of-the-second"));
+        }
+        assert!(hold_the_same(&net));
+        assert_eq!(net.conversations(2).len(), 2);
+    }
+}
+
+#[test]
+fn a_restart_is_no_copy() {
+    let mut net = Pipes::new(7, &[1, 2]);
+    net.dial(1, 0);
+    net.settle();
+    net.restart_silently(1);
+    net.dial(1, 0);
+    net.settle();
+    assert!(net.members.iter().all(|member| member.doubts.is_empty()));
+}
+
+#[test]
+fn who_goes_on_claiming_an_identity_cannot_have_it_renewed_all_the_time() {
+    let mut net = Pipes::new(3, &[1, 1]);
+    net.dial(0, 1);
+    net.settle();
+    assert_eq!(reasons(&net, 0).len(), 1);
+    // The other goes on under the identity that this one has now.
+    let origin = net.members[0].machine.replica.origin().0[0];
+    let claim = |net: &mut Pipes| {
+        let other = Pipes::new(1, &[origin, origin]).members.remove(1);
+        net.members[1] = other;
+        let target = net.target(1, &name(0), 0);
+        net.dial_target(1, target, 0);
+        net.settle();
+    };
+    for _ in 0..10 {
+        claim(&mut net);
+    }
+    assert_eq!(reasons(&net, 0).len(), 1);
+    net.wait(RENEWAL_DELAY_MS);
+    claim(&mut net);
+    assert_eq!(reasons(&net, 0).len(), 2);
+}
