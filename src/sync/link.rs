@@ -122,6 +122,8 @@ pub(super) struct Link {
     pub(super) origin: Origin,
     pub(super) node_id: String,
     pub(super) incarnation: Incarnation,
+    /// Where this node was on the peer's feed, if the peer does not know of it any more.
+    pub(super) void: Option<Cursor>,
     pub(super) durable: bool,
     pub(super) value_bytes_max: u64,
     pub(super) greeting_summary: Summary,
@@ -153,6 +155,13 @@ impl Link {
             origin: greeting.origin,
             node_id: greeting.node_id.clone(),
             incarnation,
+            void: held.filter(|_| good.is_none()).map(|held| Cursor {
+                incarnation: held.incarnation,
+                positions: Positions {
+                    own: held.own,
+                    relay: held.relay,
+                },
+            }),
             durable: greeting.durable,
             value_bytes_max: greeting.value_bytes_max,
             greeting_summary: greeting.summary,

@@ -148,12 +148,15 @@ pub struct End {
 }
 
 /// How far I hold your feed, durably where I am durable at all, and how much more you may send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ack {
     /// My cursor on your feed; `None`: I have none, start from the beginning.
     pub cursor: Option<Cursor>,
     /// The total cost of feed messages (see [`Feed::cost`]) since the connection began that you may reach.
     pub credit: u64,
+    /// Where I was on your feed before, if that is not there any more as you greet: your files have forgotten what
+    /// I have seen.
+    pub void: Option<Cursor>,
 }
 
 /// Why an entry is refused.

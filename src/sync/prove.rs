@@ -132,6 +132,7 @@ impl Replica {
             let ack = Ack {
                 cursor: None,
                 credit: link.receiving.granted,
+                void: None,
             };
             self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
         }

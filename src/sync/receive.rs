@@ -198,7 +198,7 @@ impl Replica {
         link.sending.credit = link.sending.credit.max(grant);
         if !link.sending.started {
             link.sending.started = true;
-            if ack.cursor.is_some_and(|cursor| self.is_beyond(&cursor)) {
+            if ack.void.is_some_and(|void| self.has_forgotten(void)) {
                 self.doubt(DoubtReason::WentBack, &link.node_id, now.monotonic);
             }
             let known = ack
@@ -280,12 +280,11 @@ impl Replica {
         cursor.positions.own.max(cursor.positions.relay) <= reached
     }
 
-    /// Whether a cursor lies where this node's feed never was, though the whole feed is known: then the disk has
-    /// forgotten what a peer has seen. A stretch that is not known may also be an old one that was dropped.
-    fn is_beyond(&self, cursor: &Cursor) -> bool {
-        let is_known = |stretch: &Stretch| stretch.incarnation == cursor.incarnation;
-        let is_whole = self.chain.len() < CHAIN_LENGTH_MAX;
-        !self.has_reached(cursor) && (is_whole || self.chain.iter().any(is_known))
+    /// Whether a peer was where this node's feed is not any more because the disk has forgotten it. A stretch that
+    /// is not known may also be an old one that was dropped.
+    fn has_forgotten(&self, void: Cursor) -> bool {
+        let is_known = |stretch: &Stretch| stretch.incarnation == void.incarnation;
+        self.chain.len() < CHAIN_LENGTH_MAX || self.chain.iter().any(is_known)
     }
 
     fn record_acknowledged(&mut self, link: &Link, now: Now) {
@@ -358,5 +357,6 @@ pub(super) fn acknowledgement(link: &mut Link) -> Ack {
     Ack {
         cursor: Some(link.place()),
         credit: link.receiving.granted,
+        void: None,
     }
 }

@@ -233,6 +233,7 @@ impl Replica {
         let ack = Ack {
             cursor: link.cursor(),
             credit: link.receiving.granted,
+            void: link.void,
         };
         self.links.insert(id, link);
         self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));

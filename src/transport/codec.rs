@@ -88,12 +88,12 @@ pub fn encode_feed(feed: &Feed, out: &mut Vec<u8>) -> Result<usize, EncodeError>
         }),
         Feed::Ack(ack) => frame(out, MessageKind::Ack, |out| {
             if let Some(cursor) = ack.cursor {
-                put_field(out, 1, Unknown::Refuse, |value| {
-                    value.extend_from_slice(&cursor.incarnation.0);
-                    put_lanes(value, cursor.positions);
-                });
+                put_field(out, 1, Unknown::Refuse, |value| put_cursor(value, cursor));
             }
             put_number(out, 2, Unknown::Refuse, ack.credit);
+            if let Some(cursor) = ack.void {
+                put_field(out, 3, Unknown::Skip, |value| put_cursor(value, cursor));
+            }
             Ok(())
         }),
         Feed::Nack(nack) => frame(out, MessageKind::Nack, |out| {
@@ -274,25 +274,32 @@ fn read_end(payload: &[u8]) -> Result<End, DecodeError> {
     })
 }
 
+fn put_cursor(out: &mut Vec<u8>, cursor: Cursor) {
+    out.extend_from_slice(&cursor.incarnation.0);
+    put_lanes(out, cursor.positions);
+}
+
+fn read_cursor(reader: &mut ByteReader<'_>) -> Result<Cursor, DecodeError> {
+    Ok(Cursor {
+        incarnation: Incarnation(reader.array()?),
+        positions: read_lanes(reader)?,
+    })
+}
+
 fn read_ack(payload: &[u8]) -> Result<Ack, DecodeError> {
-    let (mut cursor, mut credit) = (None, None);
+    let (mut cursor, mut credit, mut void) = (None, None, None);
     let mut fields = FieldReader::new(payload);
     while let Some(field) = fields.next_field()? {
         match field.number {
-            1 => {
-                cursor = Some(field.parse(|reader| {
-                    Ok(Cursor {
-                        incarnation: Incarnation(reader.array()?),
-                        positions: read_lanes(reader)?,
-                    })
-                })?);
-            }
+            1 => cursor = Some(field.parse(read_cursor)?),
             2 => credit = Some(field.number_value()?),
+            3 => void = Some(field.parse(read_cursor)?),
             _ => field.skip()?,
         }
     }
     Ok(Ack {
         cursor,
+        void,
         credit: required(credit, "an acknowledgement")?,
     })
 }

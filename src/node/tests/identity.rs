@@ -1,24 +1,7 @@
 //! Nodes that have one identity, and what becomes of them.
 
 use super::pipes::{Pipes, name};
-use crate::node::conversation::ConversationId;
 use crate::sync::doubt::{DoubtReason, RENEWAL_DELAY_MS};
-
-/// Calls whoever a node wants to call, until nobody wants to any more.
-fn call_again(net: &mut Pipes) -> Vec<(usize, ConversationId)> {
-    let mut calls = Vec::new();
-    net.wait(2_000);
-    for node in 0..net.members.len() {
-        for target in std::mem::take(&mut net.members[node].dials) {
-            let label = net.members[node].machine.directory.node_id(target);
-            let to = label.unwrap().strip_prefix("node-").unwrap().parse();
-            calls.push((node, net.dial_target(node, target, to.unwrap())));
-        }
-    }
-    net.settle();
-    net.wait(2_000);
-    calls
-}
 
 fn reasons(net: &Pipes, node: usize) -> Vec<(DoubtReason, &str)> {
     let doubts = net.members[node].doubts.iter();
@@ -45,7 +28,7 @@ fn two_nodes_with_one_identity_both_take_another_and_go_on_together() {
         assert!(refusal.text.contains("copy"), "{}", refusal.text);
         assert_eq!(reasons(&net, 0), [(DoubtReason::Shared, "node-1")]);
         assert_eq!(reasons(&net, 1), [(DoubtReason::Shared, "node-0")]);
-        let calls = call_again(&mut net);
+        let calls = net.call_again();
         assert_eq!(calls.len(), 1, "who has called calls again");
         assert!(net.outcome(0, calls[0].1).unwrap().is_ok());
         assert!(net.has(0, "of-the-second") && net.has(1, "of-the-first"));
@@ -72,7 +55,7 @@ fn copies_that_only_meet_a_third_are_told_by_it() {
             assert_eq!(reasons(&net, node), [(DoubtReason::Shared, "node-2")]);
         }
         assert!(net.members[2].doubts.is_empty());
-        let calls = call_again(&mut net);
+        let calls = net.call_again();
         assert_eq!(calls.len(), 2, "seed {seed}");
         for node in 0..3 {
             assert!(net.has(node, "of-the-first") && net.has(node, "of-the-second"));

@@ -5,3 +5,4 @@ mod meeting;
 mod parting;
 mod pipes;
 mod queueing;
+mod renewing;

@@ -53,7 +53,7 @@ pub(super) struct Pipes {
     pub(super) lines: Vec<[End; 2]>,
     pub(super) at: u64,
     last: ConversationId,
-    renewals: u8,
+    pub(super) renewals: u8,
     dice: u64,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn name(node: usize) -> String {
     format!("node-{node}")
 }
 
-fn seeds(origin: u8, incarnation: u8) -> Seeds {
+pub(super) fn seeds(origin: u8, incarnation: u8) -> Seeds {
     Seeds {
         salt: 1,
         file_id: [1; 16],
@@ -74,7 +74,7 @@ fn seeds(origin: u8, incarnation: u8) -> Seeds {
 }
 
 /// A node that opens for the `opens`-th time and remembers the stretches of its feed; nothing else.
-fn member(node: usize, origin: u8, opens: u8) -> Member {
+pub(super) fn member(node: usize, origin: u8, opens: u8) -> Member {
     let drawn = seeds(origin, origin ^ (opens << 4));
     let Opened { committer, map, .. } = in_memory(&name(node), &drawn);
     let options = ReplicaOptions {
@@ -226,19 +226,6 @@ impl Pipes {
         }
     }
 
-    /// A node takes another identity, as its committer does between two groups.
-    fn renew(&mut self, node: usize, doubt: Doubt) {
-        let now = self.now();
-        self.renewals += 1;
-        let byte = 100 + self.renewals;
-        let member = &mut self.members[node];
-        member.committer.renew(&seeds(byte, byte)).unwrap();
-        let ledger = member.committer.ledger();
-        member.map.set_author(ledger.origin);
-        member.machine.renewed(ledger, now, &member.map);
-        member.doubts.push(doubt);
-    }
-
     fn commit(&mut self, node: usize, request: Request) {
         let now = self.now();
         let member = &mut self.members[node];
@@ -384,17 +371,6 @@ impl Pipes {
                     end.arriving.clear();
                 }
             }
-        }
-    }
-
-    /// Two nodes open with the files of one: each goes on in a stretch of its own.
-    pub(super) fn part_twins(&mut self, twins: [usize; 2]) {
-        for (node, open) in twins.into_iter().zip([1, 2]) {
-            let mut twin = member(node, self.members[node].machine.replica.origin().0[0], 1);
-            let mut ledger = twin.committer.ledger().clone();
-            ledger.begin_stretch(Incarnation([0xf0 + open; 16]));
-            twin.machine.renewed(&ledger, self.now(), &twin.map);
-            self.members[node] = twin;
         }
     }
 

@@ -4,6 +4,7 @@ use super::host::{Host, options};
 use super::world::World;
 use crate::store::commit::Durability;
 use crate::sync::LinkId;
+use crate::sync::doubt::Doubt;
 use crate::sync::message::Feed;
 use crate::sync::options::ReplicaOptions;
 use crate::sync::outbox::OutboxCounts;
@@ -32,11 +33,30 @@ pub(super) fn stage(options: &[ReplicaOptions]) -> World {
 }
 
 impl World {
+    /// A host takes another identity; it is connected anew like after any cut.
+    pub(super) fn renew(&mut self, host: usize, doubt: &Doubt) {
+        while let Some(wire) = self.wires.iter().position(|wire| wire.touches(host)) {
+            self.cut_wire(wire);
+        }
+        self.hosts[host].renew(&mut self.dice);
+        self.renewals.push((host, doubt.reason));
+        self.say(|| {
+            let origin = self.hosts[host].up().replica.origin();
+            format!("{host} is {origin} from now on: {doubt:?}")
+        });
+        self.drain(host);
+    }
+
     pub(super) fn line(&mut self) {
+        let renewals = self.renewals.len();
         for host in 1..self.hosts.len() {
             self.connect(host - 1, host, 5);
         }
         self.run_for(MOMENT_MS);
+        if self.renewals.len() > renewals {
+            // Who has taken another identity is met anew.
+            self.line();
+        }
     }
 
     pub(super) fn mesh(&mut self) {

@@ -11,7 +11,7 @@ use crate::store::commit::{group_length, install_some};
 use crate::store::entry::Entry;
 use crate::store::operation::{Operation, Request};
 use crate::sync::LinkId;
-use crate::sync::doubt::{Doubt, DoubtReason};
+use crate::sync::doubt::DoubtReason;
 use crate::sync::message::Feed;
 use crate::sync::replica::{Farewell, Output};
 use crate::sync::report::TickReport;
@@ -138,7 +138,7 @@ impl World {
         }
     }
 
-    fn cut_wire(&mut self, wire: usize) {
+    pub(super) fn cut_wire(&mut self, wire: usize) {
         let wire = self.wires.remove(wire);
         let [a, b] = wire.ends;
         self.say(|| format!("{} and {} are cut", a.host, b.host));
@@ -302,20 +302,6 @@ impl World {
         if let Some(doubt) = in_doubt {
             self.renew(host, &doubt);
         }
-    }
-
-    /// A host takes another identity; it is connected anew like after any cut.
-    fn renew(&mut self, host: usize, doubt: &Doubt) {
-        while let Some(wire) = self.wires.iter().position(|wire| wire.touches(host)) {
-            self.cut_wire(wire);
-        }
-        self.hosts[host].renew(&mut self.dice);
-        self.renewals.push((host, doubt.reason));
-        self.say(|| {
-            let origin = self.hosts[host].up().replica.origin();
-            format!("{host} is {origin} from now on: {doubt:?}")
-        });
-        self.drain(host);
     }
 
     fn send(&mut self, host: usize, link: LinkId, feed: Feed) {

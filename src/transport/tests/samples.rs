@@ -184,11 +184,19 @@ fn any_large() -> impl Strategy<Value = Large> {
 }
 
 fn any_ack() -> impl Strategy<Value = Ack> {
-    let cursor = (any::<[u8; 16]>(), any_positions()).prop_map(|(incarnation, positions)| Cursor {
-        incarnation: Incarnation(incarnation),
-        positions,
-    });
-    (option::of(cursor), any::<u64>()).prop_map(|(cursor, credit)| Ack { cursor, credit })
+    let cursor = || {
+        (any::<[u8; 16]>(), any_positions()).prop_map(|(incarnation, positions)| Cursor {
+            incarnation: Incarnation(incarnation),
+            positions,
+        })
+    };
+    (option::of(cursor()), any::<u64>(), option::of(cursor())).prop_map(|(cursor, credit, void)| {
+        Ack {
+            cursor,
+            credit,
+            void,
+        }
+    })
 }
 
 fn any_nack() -> impl Strategy<Value = Nack> {
