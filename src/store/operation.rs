@@ -3,7 +3,7 @@
 use super::entry::{Entry, EntryFlags, Namespace};
 use super::error::StoreError;
 use super::ledger::{FeedPosition, PeerRecord};
-use crate::core::identity::Origin;
+use crate::core::identity::{Dot, Origin};
 use crate::core::limits::KEY_BYTES_MAX;
 
 /// Names a request of this process, in the order of the calls; 0: nobody waits for it.
@@ -129,6 +129,15 @@ pub enum Request {
         /// The writes, in order.
         operations: Vec<Operation>,
     },
+    /// One write of this node that settles a conflict: it knows these losers, and removes them where they are kept.
+    Resolve {
+        /// Who waits.
+        ticket: Ticket,
+        /// The write.
+        operation: Operation,
+        /// The losers.
+        losers: Vec<Dot>,
+    },
     /// Entries from a peer.
     Received(Received),
     /// What is known of a peer changed. A cache: nobody waits, nothing is synced for it.
@@ -158,9 +167,10 @@ impl Request {
     /// Who waits for it, if anybody does.
     pub fn ticket(&self) -> Option<Ticket> {
         match self {
-            Self::Write { ticket, .. } | Self::Batch { ticket, .. } | Self::Flush { ticket } => {
-                Some(*ticket)
-            }
+            Self::Write { ticket, .. }
+            | Self::Batch { ticket, .. }
+            | Self::Resolve { ticket, .. }
+            | Self::Flush { ticket } => Some(*ticket),
             Self::Received(_) | Self::Peer { .. } | Self::Pruned { .. } => None,
         }
     }
@@ -178,6 +188,12 @@ impl Request {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Write { operation, .. } => operation.bytes() + OPERATION_OVERHEAD_BYTES,
+            Self::Resolve {
+                operation, losers, ..
+            } => {
+                let removal = 2 * OPERATION_OVERHEAD_BYTES + operation.key().len();
+                operation.bytes() + OPERATION_OVERHEAD_BYTES + losers.len() * removal
+            }
             Self::Batch { operations, .. } => operations
                 .iter()
                 .map(|operation| operation.bytes() + OPERATION_OVERHEAD_BYTES)
