@@ -55,6 +55,7 @@ pub(super) struct Shared {
     pub(super) refusal: Mutex<Option<Failure>>,
     pub(super) is_refusing: AtomicBool,
     pub(super) wants_changes: AtomicBool,
+    pub(super) wants_conflicts: AtomicBool,
     /// Whether own writes leave as they commit.
     pub(super) is_automatic: AtomicBool,
 }

@@ -190,7 +190,9 @@ fn asserted(
     let own = [winner.dot, loser.dot]
         .into_iter()
         .filter(|dot| dot.origin == ledger.origin);
-    let known = own.map(|dot| dot.sequence).fold(ledger.last_sequence, u64::max);
+    let known = own
+        .map(|dot| dot.sequence)
+        .fold(ledger.last_sequence, u64::max);
     ledger.last_sequence = known + 1;
     let dot = Dot {
         origin: ledger.origin,

@@ -12,7 +12,6 @@ use super::recent_dots::RecentDots;
 use super::record::{OriginDictionary, Record, encode, encode_entry};
 use crate::core::clock::WallMs;
 use crate::core::identity::Origin;
-use crate::core::limits::GROUP_BYTES_TARGET;
 use crate::core::stamp::HybridClock;
 use crate::wal::frame_buffer::FrameBuffer;
 use crate::wal::log::Log;
@@ -214,18 +213,10 @@ impl Committer {
                     plan.group
                         .write_all(ticket, operations, map, &mut self.ledger, wall, common)
                 }
-                Request::Resolve {
-                    ticket,
-                    operation,
-                    losers,
-                } => plan.group.resolve(
-                    ticket,
-                    operation,
-                    &losers,
-                    map,
-                    &mut self.ledger,
-                    &terms,
-                ),
+                Request::Resolve(resolution) => {
+                    plan.group
+                        .resolve(resolution, map, &mut self.ledger, &terms)
+                }
                 Request::Received(received) if !plan.group.follows(&received, &self.ledger) => {
                     plan.refused.push(received.token);
                     Ok(())
@@ -406,15 +397,4 @@ pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Instal
         }
     }
     changes
-}
-
-/// How many of the requests at the front of a queue fit one group: at least one, together at most
-/// [`GROUP_BYTES_TARGET`].
-pub fn group_length<'a>(requests: impl Iterator<Item = &'a Request>) -> usize {
-    let mut bytes = 0;
-    let fits = |request: &&Request| {
-        bytes += request.bytes();
-        bytes <= GROUP_BYTES_TARGET
-    };
-    requests.take_while(fits).count().max(1)
 }

@@ -80,17 +80,23 @@ pub fn kept_key(key: &[u8], dot: Dot) -> Vec<u8> {
 /// A loser as it is kept: the same write under the key that names it, so that whoever keeps it keeps the same.
 pub(super) fn kept(loser: &Entry) -> Option<Entry> {
     let key = kept_key(loser.key().get(1..)?, loser.dot);
-    under_key(loser, &key)
+    under_key(loser, &key, loser.value().unwrap_or_default())
 }
 
 /// The write of a user that a kept loser is; `None` for any other entry, such as what is left of a loser once its
 /// conflict was resolved.
 pub fn loser_of(kept: &Entry) -> Option<Entry> {
-    let key = user_key_of(kept)?;
-    let mut stored = Vec::with_capacity(1 + key.len());
-    stored.push(Namespace::User as u8);
-    stored.extend_from_slice(key);
-    under_key(kept, &stored)
+    let value = kept.value().unwrap_or_default();
+    under_key(kept, &stored_user_key(kept)?, value)
+}
+
+/// The same without its value: for who only asks what knows of what.
+pub fn bare_loser_of(kept: &Entry) -> Option<Entry> {
+    under_key(kept, &stored_user_key(kept)?, &[])
+}
+
+fn stored_user_key(kept: &Entry) -> Option<Vec<u8>> {
+    Some([&[Namespace::User as u8], user_key_of(kept)?].concat())
 }
 
 /// The user's key of a kept loser; `None` for any other entry.
@@ -100,19 +106,19 @@ pub(super) fn user_key_of(kept: &Entry) -> Option<&[u8]> {
         return None;
     }
     let (key, dot) = rest.split_last_chunk::<DOT_BYTES>()?;
-    let is_itself = dot.starts_with(&kept.dot.origin.0)
-        && dot.ends_with(&kept.dot.sequence.to_be_bytes());
+    let is_itself =
+        dot.starts_with(&kept.dot.origin.0) && dot.ends_with(&kept.dot.sequence.to_be_bytes());
     (is_itself && !key.is_empty()).then_some(key)
 }
 
 /// The same write under another stored key.
-fn under_key(entry: &Entry, key: &[u8]) -> Option<Entry> {
+fn under_key(entry: &Entry, key: &[u8], value: &[u8]) -> Option<Entry> {
     let extra = Extra {
         vector: entry.vector().to_vec(),
         extension: entry.extension().to_vec(),
     };
     Entry::new(
-        [key, entry.value().unwrap_or_default()].concat().into(),
+        [key, value].concat().into(),
         key.len(),
         entry.flags,
         entry.dot,

@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use super::conflict::{loser_of, user_key_of};
+use super::conflict::user_key_of;
 use super::entry::{Entry, Namespace};
 use super::error::StoreError;
 use super::map::EntryMap;
@@ -43,12 +43,15 @@ impl EntryMap {
         let Some(base) = self.base() else {
             return Ok(false);
         };
-        let first = base.range(Bound::Included(&[Namespace::Conflict as u8]))?.next()?;
+        let first = base
+            .range(Bound::Included(&[Namespace::Conflict as u8]))?
+            .next()?;
         Ok(first.is_some_and(|row| row.cmp_key(&[Namespace::Conflict as u8 + 1]).is_lt()))
     }
 
     /// Kept losers behind the stored key `after`, of keys of users that begin with `prefix`; only of that key if it
-    /// `is_whole`.
+    /// `is_whole`. `form` makes of each what is wanted: [`loser_of`](super::conflict::loser_of), or it without its
+    /// value.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -57,6 +60,7 @@ impl EntryMap {
         prefix: &[u8],
         is_whole: bool,
         after: Option<&[u8]>,
+        form: impl Fn(&Entry) -> Option<Entry>,
     ) -> Result<KeptPage, StoreError> {
         let mut stored = vec![Namespace::Conflict as u8];
         stored.extend_from_slice(prefix);
@@ -75,7 +79,7 @@ impl EntryMap {
                     key.starts_with(prefix)
                 }
             });
-            if is_meant && let Some(loser) = loser_of(&entry) {
+            if is_meant && let Some(loser) = form(&entry) {
                 bytes += loser.value_length();
                 page.losers.push(loser);
             }
@@ -101,7 +105,9 @@ impl EntryMap {
             return Ok(None);
         };
         let mut losers: Vec<Entry> = Vec::new();
-        let open = kept.into_iter().filter(|one| one.is_concurrent_with(&current));
+        let open = kept
+            .into_iter()
+            .filter(|one| one.is_concurrent_with(&current));
         let mut open: Vec<Entry> = open.collect();
         open.sort_by(|a, b| b.order(a));
         for loser in open {

@@ -119,7 +119,12 @@ impl Group {
     }
 
     /// What the checkpoint holds of a key that neither this group nor anything since has changed.
-    pub(super) fn beneath(&self, key: &[u8], hash: u64, map: &EntryMap) -> Result<Beneath, StoreError> {
+    pub(super) fn beneath(
+        &self,
+        key: &[u8],
+        hash: u64,
+        map: &EntryMap,
+    ) -> Result<Beneath, StoreError> {
         let Some(base) = map.base() else {
             return Ok(Beneath::Nothing);
         };
@@ -234,7 +239,8 @@ impl Group {
         let count = operations.len() as u64;
         let mut first = None;
         for operation in operations {
-            let receipt = self.write(operation, &Replaced::default(), map, ledger, (wall, common))?;
+            let receipt =
+                self.write(operation, &Replaced::default(), map, ledger, (wall, common))?;
             first = first.or((receipt.sequence > 0).then_some(receipt.sequence));
         }
         self.join_from(begin);
@@ -261,8 +267,7 @@ impl Group {
         wall: WallMs,
         common: EntryFlags,
     ) -> Result<(), StoreError> {
-        let receipt =
-            self.write(operation, &Replaced::default(), map, ledger, (wall, common))?;
+        let receipt = self.write(operation, &Replaced::default(), map, ledger, (wall, common))?;
         self.receipts.push(Receipt { ticket, ..receipt });
         Ok(())
     }

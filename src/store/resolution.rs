@@ -7,7 +7,7 @@ use super::error::StoreError;
 use super::group::{Group, Replaced, Terms};
 use super::ledger::Ledger;
 use super::map::{Beneath, EntryMap};
-use super::operation::{Operation, Receipt, Ticket};
+use super::operation::{Receipt, Resolution};
 use crate::core::checksum::key_hash;
 use crate::core::identity::Dot;
 use crate::core::stamp::Stamp;
@@ -24,25 +24,27 @@ struct Kept {
 }
 
 impl Group {
-    /// Plans a write of this node that settles a conflict with `losers`. Those that are not kept any more are passed
-    /// over.
+    /// Plans a write of this node that settles a conflict. Losers that are not kept any more are passed over.
     ///
     /// # Errors
     /// As for [`Self::write_all`].
     pub(super) fn resolve(
         &mut self,
-        ticket: Ticket,
-        operation: Operation,
-        losers: &[Dot],
+        resolution: Resolution,
         map: &EntryMap,
         ledger: &mut Ledger,
         terms: &Terms<'_>,
     ) -> Result<(), StoreError> {
+        let Resolution {
+            ticket,
+            operation,
+            losers,
+        } = resolution;
         let begin = self.planned.len();
         let user_key = operation.key().get(1..).unwrap_or_default();
         let mut all = Vec::new();
         for loser in losers {
-            let key = kept_key(user_key, *loser);
+            let key = kept_key(user_key, loser);
             let hash = key_hash(&key);
             let beneath = self.beneath(&key, hash, map)?;
             let held = self.current(&key, hash, map, &beneath);
@@ -56,7 +58,7 @@ impl Group {
                 key,
                 hash,
                 beneath,
-                dot: *loser,
+                dot: loser,
                 seen,
                 stamp,
                 version,

@@ -150,8 +150,7 @@ impl Replica {
             }
             let echo = link.sending.skip_echo && peer.is_some_and(|peer| peer == held.via);
             // Hints are about writes of users: a kept loser has the dot of one.
-            let is_there =
-                is_user(&held.entry) && link.sending.peer_has.contains(held.entry.dot);
+            let is_there = is_user(&held.entry) && link.sending.peer_has.contains(held.entry.dot);
             if echo || is_there {
                 return ControlFlow::Continue(());
             }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use super::dice::Dice;
 use crate::core::identity::{Incarnation, Origin};
 use crate::store::commit::{Committer, Durability};
+use crate::store::conflict::ConflictPolicy;
 use crate::store::entry::Entry;
 use crate::store::map::EntryMap;
 use crate::store::operation::Request;
@@ -39,6 +40,10 @@ pub(super) struct Host {
     pub(super) image: Option<DiskImage>,
     /// How far its wall clock is off.
     pub(super) skew_ms: i64,
+    /// What it does about concurrent writes.
+    pub(super) policy: ConflictPolicy,
+    /// The losers that it was told of since it was opened.
+    pub(super) losers: Vec<Entry>,
 }
 
 /// What a host has while it runs.
@@ -79,6 +84,8 @@ impl Host {
             rolled_back: false,
             image: None,
             skew_ms: 0,
+            policy: ConflictPolicy::default(),
+            losers: Vec::new(),
         }
     }
 
@@ -106,10 +113,12 @@ impl Host {
             recovery::in_memory(&self.name, &seeds)
         };
         let Opened {
-            committer,
+            mut committer,
             map,
             report,
         } = opened;
+        committer.set_conflict_policy(self.policy);
+        self.losers.clear();
         assert_eq!(map.totals(), map.recount().unwrap());
         for (key, durable) in &self.witness {
             let found = map.entry(key).unwrap();

@@ -10,6 +10,7 @@ use super::dice::Dice;
 use super::host::{Host, Stop, options};
 use super::world::{GAVE_UP, World};
 use crate::store::commit::Durability;
+use crate::store::conflict::ConflictPolicy;
 use crate::store::operation::{Operation, Request};
 use crate::sync::options::ReplicaOptions;
 use crate::wal::storage_memory::Fault;
@@ -50,6 +51,12 @@ fn hosts(dice: &mut Dice) -> Vec<Host> {
                 ..options()
             };
             let mut host = Host::new(&format!("node-{place}"), options, durability);
+            host.policy = [
+                ConflictPolicy::LastWriteWins,
+                ConflictPolicy::KeepLocal,
+                ConflictPolicy::KeepRemote,
+                ConflictPolicy::Manual,
+            ][dice.index(4)];
             host.skew_ms = i64::try_from(dice.below(4_000)).unwrap() - 2_000;
             host
         })

@@ -7,9 +7,10 @@ use super::host::{Host, Stop};
 use super::wire::{End, Packet, Wire};
 use crate::core::clock::{MonotonicMs, Now, WallMs};
 use crate::core::identity::Dot;
-use crate::store::commit::{group_length, install_some};
+use crate::store::commit::install_some;
+use crate::store::conflict::loser_of;
 use crate::store::entry::Entry;
-use crate::store::operation::{Operation, Request};
+use crate::store::operation::{Operation, Request, group_length};
 use crate::sync::LinkId;
 use crate::sync::message::Feed;
 use crate::sync::replica::{Farewell, Output};
@@ -222,9 +223,15 @@ impl World {
                     running.replica.received_in_vain(*token);
                 }
                 running.replica.send_all(now, &running.map);
+                if !committed.rest.is_empty() {
+                    let queued = std::mem::take(&mut running.queue);
+                    running.queue = committed.rest.drain(..).chain(queued).collect();
+                    running.commit_at = Some(again);
+                }
                 if running.committer.is_behind() {
                     running.sync_at.get_or_insert(self.at + 1_000);
                 }
+                self.hosts[host].losers.append(&mut committed.losers);
                 self.hosts[host].settle(durable);
                 self.say(|| format!("{host} committed to {last}, durable to {durable}"));
             }
@@ -241,6 +248,15 @@ impl World {
 
     /// A host was told of a write.
     fn note(&mut self, host: usize, lseq: u64, entry: Entry) {
+        if let Some(loser) = loser_of(&entry) {
+            let known = self.written.get(&loser.dot);
+            assert!(
+                known.is_some_and(|known| known.contains(&loser)),
+                "a loser that nobody wrote: {loser:?}"
+            );
+            self.hosts[host].up_mut().volatile.push((lseq, entry));
+            return;
+        }
         let is_own = entry.dot.origin == self.hosts[host].up().replica.origin();
         let is_new = !self.written.contains_key(&entry.dot);
         let known = self.written.entry(entry.dot).or_default();
