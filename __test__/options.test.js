@@ -86,13 +86,7 @@ const wrongOptions = [
   [{ ackPolicy: 'some' }, /ack policy must be "any", "all" or how many/, 'ackPolicy'],
   [{ ackPolicy: 0 }, /ack policy must be/, 'ackPolicy'],
   [{ conflictPolicy: 'mine' }, /conflict policy must be lastWriteWins/, 'conflictPolicy'],
-  [
-    { conflictPolicy: 'keepLocal' },
-    /keepLocal is not in this version: it comes with the conflicts/,
-    'conflictPolicy',
-  ],
-  [{ conflictPolicy: 'ApplyRemote' }, /keepRemote is not in this version/, 'conflictPolicy'],
-  [{ conflictPolicy: 'custom' }, /manual is not in this version/, 'conflictPolicy'],
+  [{ conflictPolicy: 'constructor' }, /conflict policy must be lastWriteWins/, 'conflictPolicy'],
   [
     { networkKey: 'secret' },
     /network key is not in this version: it comes with the secure channel/,

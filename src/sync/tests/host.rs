@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use super::dice::Dice;
 use crate::core::identity::{Incarnation, Origin};
 use crate::store::commit::{Committer, Durability};
-use crate::store::conflict::ConflictPolicy;
+use crate::store::conflict::{ConflictPolicy, loser_of};
+use crate::store::conflicts::OpenConflict;
 use crate::store::entry::Entry;
 use crate::store::map::EntryMap;
 use crate::store::operation::Request;
@@ -221,6 +222,28 @@ impl Host {
 }
 
 impl Running {
+    /// The conflicts that are open.
+    pub(super) fn conflicts(&self) -> Vec<OpenConflict> {
+        let mut kept: BTreeMap<Vec<u8>, Vec<Entry>> = BTreeMap::new();
+        let mut after = None;
+        loop {
+            let page = self.map.kept_page(&[], false, after.as_deref(), loser_of);
+            let page = page.unwrap();
+            for loser in page.losers {
+                kept.entry(loser.key().to_vec()).or_default().push(loser);
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert!(kept.is_empty() || self.map.has_kept().unwrap());
+        let open = kept
+            .into_values()
+            .map(|losers| self.map.open_conflict(losers));
+        open.filter_map(|open| open.unwrap()).collect()
+    }
+
     /// The state of replication.
     pub(super) fn report(&self) -> SyncReport {
         self.replica.report(&self.map).unwrap()

@@ -133,6 +133,22 @@ impl Storm {
         self.world.request(host, request);
     }
 
+    /// Settles a conflict that a host knows of, if there is one.
+    fn resolve_one(&mut self) {
+        let host = self.any_host();
+        let conflicts = match &self.world.hosts[host].running {
+            Some(running) => running.conflicts(),
+            None => return,
+        };
+        let Some(conflict) = conflicts.first() else {
+            return;
+        };
+        self.writes += 1;
+        let value = format!("settled-{}", self.writes);
+        let key = &conflict.current.key()[1..];
+        self.world.resolve(host, key, value.as_bytes());
+    }
+
     fn connect_one(&mut self) {
         let (a, b) = self.edges[self.world.dice.index(self.edges.len())];
         let delay = [0, 1, 20, 200, 900][self.world.dice.index(5)];
@@ -186,7 +202,8 @@ impl Storm {
 
     fn something(&mut self) {
         match self.world.dice.below(40) {
-            0..16 => self.write(),
+            0..15 => self.write(),
+            15 => self.resolve_one(),
             16..21 => self.connect_one(),
             21..26 => {
                 let host = self.any_host();

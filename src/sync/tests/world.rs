@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::dice::Dice;
 use super::host::{Host, Stop};
-use super::wire::{End, Packet, Wire};
+use super::wire::{End, Packet, Wire, shown};
 use crate::core::clock::{MonotonicMs, Now, WallMs};
 use crate::core::identity::Dot;
 use crate::store::commit::install_some;
@@ -373,36 +373,5 @@ impl World {
         running
             .replica
             .received(link, feed, charged, now, &running.map);
-    }
-}
-
-impl Wire {
-    pub(super) fn touches(&self, host: usize) -> bool {
-        self.ends.iter().any(|end| end.host == host)
-    }
-}
-
-fn shown(feed: &Feed) -> String {
-    match feed {
-        Feed::Batch(batch) => {
-            let keys: Vec<String> = batch
-                .entries
-                .iter()
-                .map(|entry| {
-                    format!(
-                        "{}@{}",
-                        String::from_utf8_lossy(&entry.key()[1..]),
-                        entry.dot.sequence
-                    )
-                })
-                .collect();
-            format!(
-                "batch {:?} ({}, {}] {keys:?}",
-                batch.lane, batch.from, batch.to
-            )
-        }
-        Feed::Large(large) => format!("large {:?} ({}, {}]", large.lane, large.from, large.to),
-        Feed::Chunk(chunk) => format!("chunk of {}", chunk.bytes.len()),
-        other => format!("{other:?}"),
     }
 }
