@@ -114,7 +114,8 @@ async function everyAnswer(client, check) {
     for (const first of nonsense) {
       check(name, [first], await client[name](first));
       for (const second of nonsense)
-        if (name === 'put' || name === 'resolve') check(name, [first, second], await client[name](first, second));
+        if (name === 'put' || name === 'resolve')
+          check(name, [first, second], await client[name](first, second));
     }
   }
 }

@@ -119,6 +119,20 @@ test('the documented spelling of the default policy is accepted', async (t) => {
   await openClient(t, Object.assign(ClientOptions.memoryOnly('a'), { conflictPolicy: 'LastWriteWins' }));
 });
 
+test('every conflict policy is accepted, by all its names', async (t) => {
+  const names = {
+    keepLocal: 'keepLocal',
+    KeepRemote: 'keepRemote',
+    ApplyRemote: 'keepRemote',
+    manual: 'manual',
+    custom: 'manual',
+  };
+  for (const [conflictPolicy, meant] of Object.entries(names)) {
+    const client = await openClient(t, Object.assign(ClientOptions.memoryOnly('a'), { conflictPolicy }));
+    assert.equal(client.options().conflictPolicy, meant);
+  }
+});
+
 test('every acknowledgement policy is accepted', async (t) => {
   for (const ackPolicy of ['any', 'all', 1, 3]) {
     const client = await openClient(t, Object.assign(ClientOptions.memoryOnly('a'), { ackPolicy }));

@@ -151,9 +151,11 @@ function judge(given) {
     const reason = rule(options[name], options);
     if (reason !== undefined) return refuse(`invalid configuration: ${spoken(name)} ${reason}`, name);
   }
-  return checkWalPath(options) ?? {
+  return (
+    checkWalPath(options) ?? {
       options: frozenOptions(options, { conflictPolicy: policyOf(options.conflictPolicy) }),
-    };
+    }
+  );
 }
 
 /** The same for showing: whatever can be read of it, unjudged. */
