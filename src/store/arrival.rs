@@ -16,8 +16,8 @@ use crate::core::limits::GROUP_BYTES_MAX;
 struct Meeting {
     /// What is held is as great.
     is_known: bool,
-    /// The write that lost, if the two are a conflict.
-    loser: Option<Entry>,
+    /// The write that comes to nothing, if the two are a conflict: the loser, or what it is written once more against.
+    overruled: Option<Entry>,
     /// The loser once more, if it is this node's to write.
     assertion: Option<Entry>,
 }
@@ -75,7 +75,7 @@ impl Group {
         let meeting = match current {
             None => Meeting {
                 is_known: false,
-                loser: None,
+                overruled: None,
                 assertion: None,
             },
             Some(current) => {
@@ -89,14 +89,16 @@ impl Group {
                 if is_conflict && !has_room(bytes_of(winner) + bytes_of(loser)) {
                     return Ok(Some(entry));
                 }
+                let assertion = if is_conflict {
+                    asserted(winner, loser, ledger, terms)
+                } else {
+                    None
+                };
+                let overruled = if assertion.is_some() { winner } else { loser };
                 Meeting {
                     is_known,
-                    loser: is_conflict.then(|| loser.clone()),
-                    assertion: if is_conflict {
-                        asserted(winner, loser, ledger, terms)
-                    } else {
-                        None
-                    },
+                    overruled: is_conflict.then(|| overruled.clone()),
+                    assertion,
                 }
             }
         };
@@ -107,17 +109,17 @@ impl Group {
         } else if !meeting.is_known {
             ledger.last_applied_remote = ledger.last_applied_remote.max(entry.dot.sequence);
         }
-        if let Some(loser) = meeting.loser {
+        if let Some(overruled) = meeting.overruled {
             if terms.policy == ConflictPolicy::Manual {
                 let bytes_before = self.bytes;
-                self.keep(&loser, map, ledger)?;
+                self.keep(&overruled, map, ledger)?;
                 let is_too_large = self.bytes + bytes_of(&entry) > GROUP_BYTES_MAX;
                 if self.bytes > bytes_before && is_too_large && !meeting.is_known {
                     // One frame cannot hold two of the largest values: the loser first, and then it is known.
                     return Ok(Some(entry));
                 }
             }
-            self.tell(loser, terms);
+            self.tell(overruled, terms);
         } else if !meeting.is_known
             && let Some(loser) = loser_of(&entry)
         {

@@ -46,7 +46,7 @@ pub struct Committed {
     pub last_lseq: u64,
     /// Everything up to this local sequence is durable.
     pub durable_lseq: u64,
-    /// Writes that lost against a concurrent one, each told of once.
+    /// Writes that came to nothing against a concurrent one, each told of once.
     pub losers: Vec<Entry>,
     /// What was asked for and had no place in the group: to be planned next, before anything else.
     pub rest: Vec<Request>,

@@ -42,7 +42,7 @@ pub struct Group {
     pub receipts: Vec<Receipt>,
     /// How far peers' feeds are held once this is durable.
     pub cursors: Vec<(Origin, FeedPosition)>,
-    /// Writes that lost against a concurrent one and were not told of lately.
+    /// Writes that came to nothing against a concurrent one and were not told of lately.
     pub losers: Vec<Entry>,
     /// Bytes of keys and values of what is planned.
     pub(super) bytes: usize,
