@@ -116,6 +116,10 @@ impl NativeNode {
     }
 
     /// Settles the conflict of a key.
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "what a derived call takes from JavaScript it owns"
+    )]
     #[napi(catch_unwind)]
     pub fn resolve<'env>(
         &self,

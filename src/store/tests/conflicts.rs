@@ -190,7 +190,11 @@ fn an_assertion_takes_the_place_of_both_in_one_entry() {
     assert!(held.follows(&a) && held.follows(&b));
     assert!(held.order(&b).is_gt() && held.version == 2);
     assert!(held.flags.contains(EntryFlags::ASSERTED));
-    assert_eq!(first.losers, [b.clone()], "what it was written against");
+    assert_eq!(
+        first.losers,
+        std::slice::from_ref(&b),
+        "what it was written against"
+    );
     // It comes again, by another way.
     first.receive(vec![b]);
     assert_eq!(first.all(), [held]);

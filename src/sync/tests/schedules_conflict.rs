@@ -81,15 +81,11 @@ impl World {
     }
 }
 
-fn some(text: &str) -> Option<String> {
-    Some(text.to_owned())
-}
-
 #[test]
 fn the_last_write_wins_and_the_other_is_told_once_on_each_side() {
     let mut world = written(&[LastWriteWins, LastWriteWins]);
     world.mesh();
-    assert_eq!(world.agree("doc"), some("of 1"));
+    assert_eq!(world.agree("doc"), Some("of 1".to_owned()));
     for host in 0..2 {
         assert_eq!(world.told(host), [Some(b"of 0".to_vec())]);
         assert!(world.versions(host).is_empty());
@@ -109,7 +105,7 @@ fn a_write_that_knew_the_other_is_no_conflict() {
     world.put(1, "doc", "second");
     world.run_for(MOMENT_MS);
     world.put(0, "doc", "third");
-    assert_eq!(world.agree("doc"), some("third"));
+    assert_eq!(world.agree("doc"), Some("third".to_owned()));
     for host in 0..2 {
         assert!(world.told(host).is_empty() && world.versions(host).is_empty());
     }
@@ -135,7 +131,7 @@ fn the_same_content_on_both_sides_is_no_conflict() {
 fn keep_local_writes_its_own_once_more_where_it_lost() {
     let mut world = written(&[KeepLocal, LastWriteWins]);
     world.mesh();
-    assert_eq!(world.agree("doc"), some("of 0"));
+    assert_eq!(world.agree("doc"), Some("of 0".to_owned()));
     assert_eq!(world.sequences(), [2, 1]);
     assert!(world.is_asserted(0) && world.is_asserted(1));
 }
@@ -144,7 +140,7 @@ fn keep_local_writes_its_own_once_more_where_it_lost() {
 fn keep_local_has_nothing_to_write_where_it_won() {
     let mut world = written(&[LastWriteWins, KeepLocal]);
     world.mesh();
-    assert_eq!(world.agree("doc"), some("of 1"));
+    assert_eq!(world.agree("doc"), Some("of 1".to_owned()));
     assert_eq!(world.sequences(), [1, 1]);
 }
 
@@ -152,7 +148,7 @@ fn keep_local_has_nothing_to_write_where_it_won() {
 fn keep_remote_writes_the_other_once_more_where_it_lost() {
     let mut world = written(&[LastWriteWins, KeepRemote]);
     world.mesh();
-    assert_eq!(world.agree("doc"), some("of 0"));
+    assert_eq!(world.agree("doc"), Some("of 0".to_owned()));
     assert_eq!(world.sequences(), [1, 2]);
     assert!(world.is_asserted(0) && world.is_asserted(1));
 }
@@ -169,7 +165,7 @@ fn who_wrote_none_of_the_two_writes_nothing() {
         world.open(2);
         world.connect(0, 2, 5);
         world.connect(1, 2, 5);
-        assert_eq!(world.agree("doc"), some("of 1"));
+        assert_eq!(world.agree("doc"), Some("of 1".to_owned()));
         assert_eq!(world.sequences(), [1, 1, 0]);
         assert_eq!(world.told(2), [Some(b"of 0".to_vec())]);
     }
@@ -186,13 +182,13 @@ fn a_removal_against_a_write_is_a_conflict() {
     world.put(1, "doc", "second");
     world.run_for(MOMENT_MS);
     world.mesh();
-    assert_eq!(world.agree("doc"), some("second"));
+    assert_eq!(world.agree("doc"), Some("second".to_owned()));
     for host in 0..2 {
-        assert_eq!(world.versions(host), [some("second"), None]);
+        assert_eq!(world.versions(host), [Some("second".to_owned()), None]);
         assert_eq!(world.told(host), [None]);
     }
     world.resolve(1, b"doc", b"both");
-    assert_eq!(world.agree("doc"), some("both"));
+    assert_eq!(world.agree("doc"), Some("both".to_owned()));
     assert!(world.versions(0).is_empty() && world.versions(1).is_empty());
 }
 
@@ -217,9 +213,13 @@ fn manual_keeps_the_same_loser_wherever_it_is_seen_and_on_all_nodes() {
     world.connect(0, 1, 5);
     world.run_for(MOMENT_MS);
     world.connect(1, 2, 5);
-    assert_eq!(world.agree("doc"), some("of 2"));
+    assert_eq!(world.agree("doc"), Some("of 2".to_owned()));
     for host in 0..3 {
-        let versions = [some("of 2"), some("of 1"), some("of 0")];
+        let versions = [
+            Some("of 2".to_owned()),
+            Some("of 1".to_owned()),
+            Some("of 0".to_owned()),
+        ];
         assert_eq!(world.versions(host), versions, "{host}");
         assert_eq!(world.hosts[host].up().map.len(), 1);
     }
@@ -236,11 +236,11 @@ fn a_plain_write_settles_nothing_and_a_resolution_all() {
     world.agree("doc");
     // Whoever wrote none of the losers knows none of them by writing.
     world.put(2, "doc", "later");
-    assert_eq!(world.agree("doc"), some("later"));
+    assert_eq!(world.agree("doc"), Some("later".to_owned()));
     let open = world.versions(2);
-    assert!(open.contains(&some("of 0")), "{open:?}");
+    assert!(open.contains(&Some("of 0".to_owned())), "{open:?}");
     world.resolve(1, b"doc", b"settled");
-    assert_eq!(world.agree("doc"), some("settled"));
+    assert_eq!(world.agree("doc"), Some("settled".to_owned()));
     for host in 0..3 {
         assert!(world.versions(host).is_empty(), "{host}");
     }
@@ -265,7 +265,10 @@ fn what_is_resolved_stays_so_when_the_loser_comes_again() {
     for host in 0..3 {
         let versions = world.versions(host);
         assert_eq!(versions.len(), 2, "{versions:?}");
-        assert!(!versions.contains(&some("of 0")) && !versions.contains(&some("of 1")));
+        assert!(
+            !versions.contains(&Some("of 0".to_owned()))
+                && !versions.contains(&Some("of 1".to_owned()))
+        );
     }
 }
 
@@ -301,11 +304,11 @@ fn what_is_written_once_more_is_an_own_row_and_waits_for_a_tick() {
     world.put(1, "doc", "of 1");
     world.run_for(MOMENT_MS);
     world.mesh();
-    assert_eq!(world.get(0, "doc"), some("of 0"));
-    assert_eq!(world.get(1, "doc"), some("of 1"));
+    assert_eq!(world.get(0, "doc"), Some("of 0".to_owned()));
+    assert_eq!(world.get(1, "doc"), Some("of 1".to_owned()));
     assert_eq!((world.counts(0).queued, world.counts(0).total()), (1, 1));
     assert_eq!(world.tick(0, false).batch, 1);
-    assert_eq!(world.agree("doc"), some("of 0"));
+    assert_eq!(world.agree("doc"), Some("of 0".to_owned()));
     assert_eq!(world.counts(0).acknowledged, 1);
 }
 
@@ -318,7 +321,7 @@ fn it_outlives_a_power_cut_with_the_cursor_that_it_came_with() {
     world.open(0);
     world.open(1);
     world.mesh();
-    assert_eq!(world.agree("doc"), some("of 0"));
+    assert_eq!(world.agree("doc"), Some("of 0".to_owned()));
     assert_eq!(world.sequences(), [2, 1]);
     assert!(world.is_asserted(0) && world.is_asserted(1));
 }
@@ -388,6 +391,10 @@ fn the_longest_key_has_room_for_what_names_its_losers() {
     world.open(1);
     world.mesh();
     for host in 0..3 {
-        assert_eq!(world.versions(host), [some("of 1"), some("of 0")], "{host}");
+        assert_eq!(
+            world.versions(host),
+            [Some("of 1".to_owned()), Some("of 0".to_owned())],
+            "{host}"
+        );
     }
 }
