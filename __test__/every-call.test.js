@@ -33,6 +33,9 @@ const asynchronous = {
   backup: ['no/such/folder/copy.wal'],
   syncStateInfo: [],
   tick: [],
+  conflicts: [],
+  conflict: ['key'],
+  resolve: ['key', 'value'],
   retryFailed: [],
   startSync: [],
   stopSync: [],
@@ -96,6 +99,8 @@ const nonsense = [
 /** What each call may answer to nonsense while the client is open, besides accepting it. */
 const answersWhenOpen = {
   get: ['invalid_argument', 'not_found'],
+  conflict: ['invalid_argument', 'not_found'],
+  resolve: ['invalid_argument', 'not_found'],
   backup: ['invalid_argument', 'io_error'],
   connect: ['invalid_argument', 'transport_error'],
   disconnect: ['invalid_argument', 'transport_error'],
@@ -109,7 +114,8 @@ async function everyAnswer(client, check) {
     for (const first of nonsense) {
       check(name, [first], await client[name](first));
       for (const second of nonsense)
-        if (name === 'put') check(name, [first, second], await client[name](first, second));
+        if (name === 'put' || name === 'resolve')
+          check(name, [first, second], await client[name](first, second));
     }
   }
 }

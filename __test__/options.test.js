@@ -86,13 +86,7 @@ const wrongOptions = [
   [{ ackPolicy: 'some' }, /ack policy must be "any", "all" or how many/, 'ackPolicy'],
   [{ ackPolicy: 0 }, /ack policy must be/, 'ackPolicy'],
   [{ conflictPolicy: 'mine' }, /conflict policy must be lastWriteWins/, 'conflictPolicy'],
-  [
-    { conflictPolicy: 'keepLocal' },
-    /keepLocal is not in this version: it comes with the conflicts/,
-    'conflictPolicy',
-  ],
-  [{ conflictPolicy: 'ApplyRemote' }, /keepRemote is not in this version/, 'conflictPolicy'],
-  [{ conflictPolicy: 'custom' }, /manual is not in this version/, 'conflictPolicy'],
+  [{ conflictPolicy: 'constructor' }, /conflict policy must be lastWriteWins/, 'conflictPolicy'],
   [
     { networkKey: 'secret' },
     /network key is not in this version: it comes with the secure channel/,
@@ -123,6 +117,20 @@ for (const [change, message, context] of wrongOptions) {
 
 test('the documented spelling of the default policy is accepted', async (t) => {
   await openClient(t, Object.assign(ClientOptions.memoryOnly('a'), { conflictPolicy: 'LastWriteWins' }));
+});
+
+test('every conflict policy is accepted, by all its names', async (t) => {
+  const names = {
+    keepLocal: 'keepLocal',
+    KeepRemote: 'keepRemote',
+    ApplyRemote: 'keepRemote',
+    manual: 'manual',
+    custom: 'manual',
+  };
+  for (const [conflictPolicy, meant] of Object.entries(names)) {
+    const client = await openClient(t, Object.assign(ClientOptions.memoryOnly('a'), { conflictPolicy }));
+    assert.equal(client.options().conflictPolicy, meant);
+  }
 });
 
 test('every acknowledgement policy is accepted', async (t) => {

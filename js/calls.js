@@ -32,6 +32,17 @@ function readEntriesOptions(given) {
   });
 }
 
+/** `conflicts({ prefix })` */
+function readConflictsOptions(given) {
+  return guarded('options', () => {
+    const unknown = checkNames(given, ['prefix'], 'options');
+    if (unknown !== undefined) return { failure: unknown };
+    const prefix = given?.prefix;
+    const failure = prefix === undefined ? undefined : checkPrefix(prefix, 'prefix');
+    return { failure, prefix: prefix ?? '' };
+  });
+}
+
 /** `watch(prefix, { signal })` */
 function readWatchArguments(prefix, given) {
   return guarded('options', () => {
@@ -126,6 +137,7 @@ function readNamed(name, content, what) {
 module.exports = {
   readBackupArguments,
   readBatch,
+  readConflictsOptions,
   readEntriesOptions,
   readPeer,
   readTickOptions,

@@ -4,6 +4,7 @@ const { checkContent, checkCount, checkKey } = require('./arguments.js');
 const {
   readBackupArguments,
   readBatch,
+  readConflictsOptions,
   readEntriesOptions,
   readPeer,
   readTickOptions,
@@ -12,6 +13,7 @@ const {
 const { frozenOptions } = require('./client-options.js');
 const { runBackup } = require('./backup.js');
 const { Entries } = require('./entries.js');
+const { conflictOf, putOf } = require('./conflict.js');
 const { ErrorCode, failure, notOpen, unexpected } = require('./error.js');
 const { Events } = require('./events.js');
 const { textOf } = require('./key.js');
@@ -191,6 +193,31 @@ class Client {
     );
   }
 
+  conflicts(options) {
+    if (this.#session === undefined) return settled(notOpen());
+    const { prefix, failure: wrong } = readConflictsOptions(options);
+    if (wrong !== undefined) return settled(wrong);
+    return this.#ask(
+      (node) => node.conflicts(prefix),
+      (conflicts) => conflicts.map(conflictOf),
+    );
+  }
+
+  conflict(key) {
+    if (this.#session === undefined) return settled(notOpen());
+    const name = textOf(key);
+    const wrong = checkKey(name);
+    return wrong === undefined ? this.#ask((node) => node.conflict(name), conflictOf) : settled(wrong);
+  }
+
+  resolve(key, value) {
+    const session = this.#session;
+    if (session === undefined) return settled(notOpen());
+    const [name, content] = [textOf(key), contentOf(value)];
+    const wrong = checkKey(name) ?? checkContent(content, session.options.maxValueBytes);
+    return wrong === undefined ? this.#ask((node) => node.resolve(name, content), putOf) : settled(wrong);
+  }
+
   retryFailed() {
     return this.#ask(
       (node) => node.retryFailed(),
@@ -308,6 +335,7 @@ class Client {
 
   #tellInterest() {
     this.#session?.node.setChangeInterest(this.#events.wantsChanges());
+    this.#session?.node.setConflictInterest(this.#events.wantsConflicts());
   }
 }
 

@@ -2,6 +2,7 @@
 
 const { SoftadastraError, ErrorCode, errorOf, invalidArgument, reasonOf } = require('./error.js');
 const { changeOf } = require('./change.js');
+const { conflictOf } = require('./conflict.js');
 const { nearest } = require('./spelling.js');
 
 const EVENTS = Object.freeze(['change', 'conflict', 'peer', 'identity', 'error']);
@@ -41,10 +42,17 @@ class Events {
     return this.#watches.size > 0 || this.#listeners.get('change').size > 0;
   }
 
+  /** The same for conflicts. */
+  wantsConflicts() {
+    return this.#listeners.get('conflict').size > 0;
+  }
+
   /** What the addon of node `nodeId` reports. */
   handle({ type, ...event }, nodeId) {
     if (type === 'change') this.#changes(event.changes, nodeId);
-    else if (type === 'error') this.#emit('error', errorOf(event.error));
+    else if (type === 'conflict') {
+      for (const conflict of event.conflicts) this.#emit('conflict', conflictOf(conflict));
+    } else if (type === 'error') this.#emit('error', errorOf(event.error));
     else this.#emit(type, Object.freeze(event));
   }
 

@@ -166,7 +166,19 @@ export declare class Key {
   toJSON(): string;
 }
 
-/** What happens when two nodes wrote the same key without knowing of each other. */
+/**
+ * What happens when two nodes wrote the same key without knowing of each other. Nodes may differ in it; all of
+ * them show the same in the end, and none writes for ever.
+ *
+ * - `"lastWriteWins"`: the later write is the value; the other one is told by a `conflict` event, and is gone.
+ * - `"keepLocal"`: what this node wrote is written once more where it would lose.
+ * - `"keepRemote"`, also `"applyRemote"`: what the other node wrote is written once more where it would lose against a
+ *   write of this node.
+ * - `"manual"`, also `"custom"`: the later write is shown, the other one is kept, on all nodes, until
+ *   {@link Client.resolve} settles it.
+ *
+ * Written in any case of letters. The same content written on both sides is no conflict.
+ */
 export type ConflictPolicy =
   | 'lastWriteWins'
   | 'keepLocal'
@@ -261,7 +273,7 @@ export declare class ClientOptions {
   /** Which peers may connect. Not in this version. */
   allowedPeers: undefined;
 
-  /** What happens on a conflict. Only `"lastWriteWins"` in this version; `open()` refuses the others. */
+  /** What happens on a conflict. Default `"lastWriteWins"`. */
   conflictPolicy: ConflictPolicy;
   /**
    * How many peers have to make a write durable before it counts as acknowledged: `"any"` (one),
@@ -367,6 +379,10 @@ export declare class SyncResult {
   readonly lastSubmittedVersion: number;
   /** The sequence at which the last write from a peer was applied. */
   readonly lastAppliedRemoteVersion: number;
+  /** Keys with a conflict that waits for {@link Client.resolve}, whichever node kept it. */
+  readonly conflictCount: number;
+  /** Writes that this node saw lose against one that did not know of them, since the client opened. */
+  readonly conflictsSeen: number;
   /** The same by peer. */
   readonly peers: readonly PeerProgress[];
   /** Whether anything waits to be handed over. */
@@ -713,12 +729,36 @@ export type IdentityEvent =
    */
   | { readonly kind: 'went_back'; readonly nodeId: string };
 
+/** One of the values that a key in conflict has. */
+export interface ConflictVersion {
+  /** The node that wrote it: its name if this node has met it, else 32 hexadecimal digits. */
+  readonly nodeId: string;
+  /** `undefined`: it was removed. */
+  readonly value: Value | undefined;
+  /** When it was written, by the clock of its author, in milliseconds since 1970. */
+  readonly timestampMs: number;
+  /** Whether this is what `get()` gives. */
+  readonly current: boolean;
+}
+
+/** A key that nodes wrote without knowing of each other. */
+export interface Conflict {
+  readonly key: string;
+  /** What `get()` gives; `undefined`: it is removed. */
+  readonly value: Value | undefined;
+  /** The current one first, then the others, newest first. */
+  readonly versions: readonly ConflictVersion[];
+}
+
 /** What listeners get, by event. */
 export interface ClientEvents {
   /** A key changed, by this node or by a peer; after it is durable here, where writes are. */
   change: (change: Change) => void;
-  /** Two nodes wrote the same key without knowing of each other. Not told in this version. */
-  conflict: (conflict: unknown) => void;
+  /**
+   * Two nodes wrote the same key without knowing of each other, and this node saw both: what is shown now and what
+   * lost, once for each write that lost, under every policy. After a restart one may be told again.
+   */
+  conflict: (conflict: Conflict) => void;
   /** A connection came or went. */
   peer: (event: PeerEvent) => void;
   /** The log is a copy, went back in time, or was opened under another node id before. */
@@ -813,6 +853,20 @@ export declare class Client {
    * Works without a transport and without peers: then everything stays queued. Receiving needs no tick.
    */
   tick(options?: boolean | { prune?: boolean | undefined }): Promise<Result<TickResult>>;
+  /**
+   * The conflicts that wait for a decision, in the order of their keys; those of keys that begin with `prefix`. Losing
+   * writes are kept by nodes with the policy `"manual"`, and reach all nodes.
+   */
+  conflicts(options?: { prefix?: string | undefined }): Promise<Result<Conflict[]>>;
+  /** The conflict of a key; `not_found` if there is none. */
+  conflict(key: string | Key): Promise<Result<Conflict>>;
+  /**
+   * Settles the conflict of a key, with one of its values or another: writes a value that takes the place of all
+   * versions on every node, and removes those that were kept, as one step. `not_found` if there is no conflict. A
+   * plain `put()` settles nothing that its node had not written itself. A write that nobody here knew of is another
+   * conflict.
+   */
+  resolve(key: string | Key, value: string | Value | Uint8Array): Promise<Result<PutInfo>>;
   /** Queues failed work again, with all its attempts. Gives how many operations that were. */
   retryFailed(): Promise<Result<number>>;
   /**

@@ -51,12 +51,13 @@ const hostWhen = (feature) => (given, options) =>
 
 const port = whole(0, PORT_MAX);
 
-const conflictPolicy = (given) => {
-  const policy = typeof given === 'string' ? CONFLICT_POLICIES[given.toLowerCase()] : undefined;
-  if (policy === undefined) return 'must be lastWriteWins, keepLocal, keepRemote or manual';
-  if (policy === 'lastWriteWins') return undefined;
-  return `${policy} is not in this version: it comes with the conflicts capability`;
-};
+const policyOf = (given) =>
+  typeof given === 'string' && Object.hasOwn(CONFLICT_POLICIES, given.toLowerCase())
+    ? CONFLICT_POLICIES[given.toLowerCase()]
+    : undefined;
+
+const conflictPolicy = (given) =>
+  policyOf(given) === undefined ? 'must be lastWriteWins, keepLocal, keepRemote or manual' : undefined;
 
 const ackPolicy = (given) =>
   given === 'any' || given === 'all' || whole(1, COUNT_MAX)(given) === undefined
@@ -150,7 +151,11 @@ function judge(given) {
     const reason = rule(options[name], options);
     if (reason !== undefined) return refuse(`invalid configuration: ${spoken(name)} ${reason}`, name);
   }
-  return checkWalPath(options) ?? { options: frozenOptions(options, { conflictPolicy: 'lastWriteWins' }) };
+  return (
+    checkWalPath(options) ?? {
+      options: frozenOptions(options, { conflictPolicy: policyOf(options.conflictPolicy) }),
+    }
+  );
 }
 
 /** The same for showing: whatever can be read of it, unjudged. */

@@ -10,6 +10,8 @@ class SyncResult {
     this.totalRetries = state?.totalRetries ?? 0;
     this.lastSubmittedVersion = state?.lastSubmittedVersion ?? 0;
     this.lastAppliedRemoteVersion = state?.lastAppliedRemoteVersion ?? 0;
+    this.conflictCount = state?.conflictCount ?? 0;
+    this.conflictsSeen = state?.conflictsSeen ?? 0;
     this.peers = state?.peers ?? [];
   }
 

@@ -3,6 +3,7 @@ import {
   type Change,
   Client,
   ClientOptions,
+  type Conflict,
   type Entry,
   ErrorCode,
   Key,
@@ -41,6 +42,8 @@ same<Awaited<ReturnType<typeof client.open>>, Result<void>>();
 same<Awaited<ReturnType<typeof client.put>>, Result<PutInfo>>();
 same<Awaited<ReturnType<typeof client.get>>, Result<Value>>();
 same<Awaited<ReturnType<typeof client.peers>>, Result<Peer[]>>();
+same<Awaited<ReturnType<typeof client.conflicts>>, Result<Conflict[]>>();
+same<Awaited<ReturnType<typeof client.resolve>>, Result<PutInfo>>();
 same<Awaited<ReturnType<typeof client.tick>>, Result<TickResult>>();
 same<Awaited<ReturnType<typeof client.syncStateInfo>>, Result<SyncResult>>();
 same<Awaited<ReturnType<typeof client.nodeInfo>>, Result<NodeInfo>>();

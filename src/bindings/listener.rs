@@ -10,9 +10,10 @@ use napi::{Env, sys};
 
 use super::channel::{Arguments, Channel};
 use super::failure::NativeFailure;
+use super::native_conflicts::NativeConflict;
 use super::text::{key_of, value_of};
 use crate::node::conversation::PeerEvent;
-use crate::node::{Change, Doubt, Failure, IdentityEvent, NodeEvents, Receipt};
+use crate::node::{Change, Conflict, Doubt, Failure, IdentityEvent, NodeEvents, Receipt};
 
 /// What [`Settled`] needs to know on JavaScript's thread to let the process end when nothing is pending.
 #[derive(Debug, Default)]
@@ -118,6 +119,7 @@ unsafe fn failures_value(env: sys::napi_env, failures: Vec<(u64, Failure)>) -> s
 /// An event, as JavaScript is told of it.
 pub(super) enum Event {
     Changed(Vec<Change>),
+    Conflicted(Vec<Conflict>),
     Peer(PeerEvent),
     Identity(IdentityEvent),
     Failed(Failure),
@@ -175,6 +177,11 @@ unsafe fn event_value(env: sys::napi_env, event: Event) -> napi::Result<sys::nap
             }
             object.set("changes", list)?;
         }
+        Event::Conflicted(conflicts) => {
+            object.set("type", "conflict")?;
+            let conflicts = conflicts.into_iter().map(NativeConflict::from);
+            object.set("conflicts", conflicts.collect::<Vec<_>>())?;
+        }
         Event::Peer(peer) => {
             object.set("type", "peer")?;
             object.set("nodeId", peer.node_id)?;
@@ -225,6 +232,10 @@ impl NodeEvents for Listener {
 
     fn changed(&self, changes: Vec<Change>) {
         self.events.send(Event::Changed(changes));
+    }
+
+    fn conflicted(&self, conflicts: Vec<Conflict>) {
+        self.events.send(Event::Conflicted(conflicts));
     }
 
     fn peer(&self, event: PeerEvent) {

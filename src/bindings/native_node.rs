@@ -177,6 +177,8 @@ impl NativeNode {
                 total_retries: number(report.total_retries),
                 last_submitted_version: number(report.last_submitted),
                 last_applied_remote_version: number(report.last_applied_remote),
+                conflict_count: number(node.conflict_count()?),
+                conflicts_seen: number(node.conflicts_seen()),
                 peers: report
                     .peers
                     .into_iter()

@@ -2,6 +2,7 @@
 
 use napi_derive::napi;
 
+use super::native_conflicts::policy_of;
 use crate::node::{AckPolicy, Failure, Options};
 
 /// Options as JavaScript gives them: plain values, all of them.
@@ -32,6 +33,8 @@ pub(super) struct NativeOptions {
     pub ack_timeout_ms: f64,
     /// `any`, `all`, or a number as text.
     pub ack_policy: String,
+    /// `lastWriteWins`, `keepLocal`, `keepRemote` or `manual`.
+    pub conflict_policy: String,
     pub sync_interval_ms: f64,
     pub max_value_bytes: Option<f64>,
     pub cache_bytes: f64,
@@ -97,6 +100,7 @@ impl NativeOptions {
             retry_interval_ms: whole("retry interval", self.retry_interval_ms)?,
             ack_timeout_ms: whole("ack timeout", self.ack_timeout_ms)?,
             ack_policy,
+            conflict_policy: policy_of(&self.conflict_policy)?,
             sync_interval_ms: whole("sync interval", self.sync_interval_ms)?,
             max_value_bytes: match self.max_value_bytes {
                 Some(bytes) => size("max value bytes", bytes)?,

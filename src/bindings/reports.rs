@@ -15,6 +15,8 @@ pub struct NativeSyncState {
     pub total_retries: f64,
     pub last_submitted_version: f64,
     pub last_applied_remote_version: f64,
+    pub conflict_count: f64,
+    pub conflicts_seen: f64,
     pub peers: Vec<NativePeerProgress>,
 }
 

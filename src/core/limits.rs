@@ -4,6 +4,12 @@
 /// names them, so they are kept small.
 pub const KEY_BYTES_MAX: usize = 1024;
 
+/// What names the write of a kept loser, behind the key of a user: its author's 16 bytes and its sequence.
+pub const DOT_BYTES: usize = 16 + 8;
+
+/// Longest stored key: the byte of the namespace, a key of a user, and what names a write to it.
+pub const STORED_KEY_BYTES_MAX: usize = 1 + KEY_BYTES_MAX + DOT_BYTES;
+
 /// Largest value, in bytes, and the default of `maxValueBytes`. A value is held whole in memory while it is
 /// written, so the limit is what a small machine can bear.
 pub const VALUE_BYTES_MAX: usize = 64 << 20;
@@ -11,7 +17,8 @@ pub const VALUE_BYTES_MAX: usize = 64 << 20;
 /// Longest node id, display name or version, in bytes: they are labels, and travel in every handshake.
 pub const LABEL_BYTES_MAX: usize = 255;
 
-/// Most origins in the version vector of a key. A key that more nodes than this ever wrote keeps the newest.
+/// Most origins in the version vector of a key. A key that more nodes than this ever wrote forgets some of them,
+/// never those whose writes it replaces; what it has forgotten counts as seen.
 pub const VECTOR_ORIGINS_MAX: usize = 1024;
 
 /// Largest extension area of an entry, in bytes, that is kept and relayed for newer nodes.

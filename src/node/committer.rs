@@ -204,21 +204,28 @@ impl CommitThread {
         }
     }
 
-    fn group(&mut self, requests: Vec<Request>) {
-        let wall = self.shared.clock.wall();
-        self.under_way
-            .extend(requests.iter().filter_map(Request::ticket));
-        let plan = self.committer.plan(requests, &self.shared.map.read(), wall);
-        let began_us = self.shared.clock.elapsed_us();
-        let outcome = self.committer.write(plan);
-        match outcome {
-            Ok(committed) => {
-                self.count(&committed, began_us);
-                self.install(committed);
-            }
-            Err(refused) => self.refused(*refused),
+    /// Commits a group, and what had no place in it as the next one.
+    fn group(&mut self, mut requests: Vec<Request>) {
+        while !requests.is_empty() {
+            let wall = self.shared.clock.wall();
+            self.under_way
+                .extend(requests.iter().filter_map(Request::ticket));
+            let plan = self.committer.plan(requests, &self.shared.map.read(), wall);
+            let began_us = self.shared.clock.elapsed_us();
+            requests = match self.committer.write(plan) {
+                Ok(mut committed) => {
+                    let rest = std::mem::take(&mut committed.rest);
+                    self.count(&committed, began_us);
+                    self.install(committed);
+                    rest
+                }
+                Err(refused) => {
+                    self.refused(*refused);
+                    Vec::new()
+                }
+            };
+            self.under_way.clear();
         }
-        self.under_way.clear();
     }
 
     fn count(&self, committed: &Committed, began_us: u64) {
@@ -261,6 +268,7 @@ impl CommitThread {
         if !changes.is_empty() {
             shared.events.changed(changes);
         }
+        shared.tell_conflicts(&committed.losers, &machine);
         let map = shared.map.read();
         for (token, peer, position) in &committed.acknowledge {
             machine

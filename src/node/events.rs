@@ -1,5 +1,6 @@
 //! What a node tells whoever opened it. Called from the node's own threads: implementations only hand on.
 
+use super::conflicts::Conflict;
 use super::conversation::PeerEvent;
 use super::failure::Failure;
 use crate::store::operation::{Receipt, Ticket};
@@ -43,6 +44,10 @@ pub trait NodeEvents: Send + Sync + 'static {
     /// Keys changed, in this order. Only told while somebody has asked for it.
     fn changed(&self, changes: Vec<Change>);
 
+    /// Writes lost against ones that did not know of them: each conflict with what is shown and what lost. Only told
+    /// while somebody has asked for it.
+    fn conflicted(&self, conflicts: Vec<Conflict>);
+
     /// A peer came or went.
     fn peer(&self, event: PeerEvent);
 
@@ -60,6 +65,7 @@ pub struct Silent;
 impl NodeEvents for Silent {
     fn committed(&self, _: Ticket, _: &[Receipt], _: &[(Ticket, Failure)]) {}
     fn changed(&self, _: Vec<Change>) {}
+    fn conflicted(&self, _: Vec<Conflict>) {}
     fn peer(&self, _: PeerEvent) {}
     fn identity(&self, _: IdentityEvent) {}
     fn failed(&self, _: Failure) {}

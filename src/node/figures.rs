@@ -13,6 +13,7 @@ use crate::wal::sealed::{belongs_to_log, is_part_of_log};
 pub(super) struct Figures {
     commits: AtomicU64,
     refusals: AtomicU64,
+    conflicts: AtomicU64,
     writes_a_group: Histogram,
     sync_us: Histogram,
 }
@@ -29,6 +30,16 @@ impl Figures {
         if let Some(took_us) = took_us {
             self.sync_us.record(took_us);
         }
+    }
+
+    /// That many writes lost against one that did not know of them.
+    pub(super) fn met_conflicts(&self, losers: u64) {
+        self.conflicts.fetch_add(losers, Ordering::Relaxed);
+    }
+
+    /// How many such writes there were.
+    pub(super) fn conflicts_met(&self) -> u64 {
+        self.conflicts.load(Ordering::Relaxed)
     }
 
     /// How many entries were committed.

@@ -84,10 +84,11 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
     };
     let (opened, lock, place) = recover(&options, durability)?;
     let Opened {
-        committer,
+        mut committer,
         map,
         report,
     } = opened;
+    committer.set_conflict_policy(options.conflict_policy);
     let recovery = RecoveryReport::new(&report, place.as_ref(), map.base());
     if report.copy_noticed {
         tracing::warn!(node = %options.node_id, "the folder is a copy: this node writes under a new identity");
@@ -123,6 +124,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         doubt: Mutex::default(),
         renewed: Mutex::default(),
         wants_changes: AtomicBool::new(false),
+        wants_conflicts: AtomicBool::new(false),
         is_automatic: AtomicBool::new(is_automatic),
     });
     let thread = committer::start(&shared, committer, lock, place.clone()).map_err(|error| {

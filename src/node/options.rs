@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use crate::core::limits::{LABEL_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::store::conflict::ConflictPolicy;
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 
 /// What a node is opened with.
@@ -49,6 +50,8 @@ pub struct Options {
     pub ack_timeout_ms: u64,
     /// Who has to acknowledge.
     pub ack_policy: AckPolicy,
+    /// What is done about writes of one key that did not know of each other.
+    pub conflict_policy: ConflictPolicy,
     /// Above 0, own writes leave as they commit; 0: they wait for ticks. The number itself does not matter yet.
     pub sync_interval_ms: u64,
     /// Largest value, in bytes, written here or accepted from peers.
@@ -90,6 +93,7 @@ impl Options {
             retry_interval_ms: 5_000,
             ack_timeout_ms: 10_000,
             ack_policy: AckPolicy::Any,
+            conflict_policy: ConflictPolicy::LastWriteWins,
             sync_interval_ms: 0,
             max_value_bytes: VALUE_BYTES_MAX,
             cache_bytes: CACHE_BYTES,

@@ -9,8 +9,8 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::core::clock::SystemClock;
 use crate::core::limits::PENDING_BYTES_MAX;
-use crate::store::commit::group_length;
-use crate::store::operation::{NOT_A_WRITE, Request, Ticket};
+
+use crate::store::operation::{NOT_A_WRITE, Request, Ticket, group_length};
 
 /// Why a request was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ struct Waiting {
     requests: VecDeque<Request>,
     bytes: usize,
     last_ticket: Ticket,
-    last_flush: Ticket,
+    last_apart: Ticket,
     closing: bool,
 }
 
@@ -92,17 +92,27 @@ impl Queue {
         Ok(ticket)
     }
 
-    /// Asks for everything before to be made durable, and wakes the committer. The ticket is told to `waiting`
-    /// before the committer can see it.
-    pub fn submit_flush(&self, waits: impl FnOnce(Ticket)) -> Result<(), NotQueued> {
+    /// Puts in what is rarely asked for, with a ticket that leaves no gap in those of writes, and wakes the committer.
+    /// Without `bytes` there is always room for it.
+    pub fn submit_apart(
+        &self,
+        bytes: usize,
+        request: impl FnOnce(Ticket) -> Request,
+    ) -> Result<(), NotQueued> {
         let mut waiting = self.waiting.lock();
         if waiting.closing {
             return Err(NotQueued::Closed);
         }
-        waiting.last_flush += 1;
-        let ticket = NOT_A_WRITE | waiting.last_flush;
-        waits(ticket);
-        waiting.requests.push_back(Request::Flush { ticket });
+        let is_full = waiting.bytes.saturating_add(bytes) > PENDING_BYTES_MAX;
+        if bytes > 0 && is_full && !waiting.requests.is_empty() {
+            drop(waiting);
+            self.wake();
+            return Err(NotQueued::Full);
+        }
+        waiting.last_apart += 1;
+        let request = request(NOT_A_WRITE | waiting.last_apart);
+        waiting.bytes += request.bytes();
+        waiting.requests.push_back(request);
         drop(waiting);
         self.wake();
         Ok(())

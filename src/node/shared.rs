@@ -60,6 +60,7 @@ pub(super) struct Shared {
     /// Why it last took another one since it was opened.
     pub(super) renewed: Mutex<Option<Doubt>>,
     pub(super) wants_changes: AtomicBool,
+    pub(super) wants_conflicts: AtomicBool,
     /// Whether own writes leave as they commit.
     pub(super) is_automatic: AtomicBool,
 }

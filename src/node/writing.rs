@@ -66,7 +66,7 @@ impl Node {
     }
 
     /// Whether a value may be written.
-    fn check_value(&self, bytes: usize) -> Result<(), StoreError> {
+    pub(super) fn check_value(&self, bytes: usize) -> Result<(), StoreError> {
         let limit = self.value_bytes_max();
         if bytes > limit {
             Err(StoreError::ValueTooLarge { bytes, limit })
@@ -121,18 +121,31 @@ impl Node {
     /// # Errors
     /// If the log fails; then nothing more is accepted.
     pub async fn flush(&self) -> Result<(), Failure> {
+        self.request_apart(0, |ticket| Request::Flush { ticket })
+            .await
+            .map(drop)
+    }
+
+    /// Asks the committer for something whose ticket is numbered apart from those of writes.
+    pub(super) async fn request_apart(
+        &self,
+        bytes: usize,
+        request: impl FnOnce(Ticket) -> Request,
+    ) -> Result<Receipt, Failure> {
         if let Some(refusal) = self.refusal() {
             return Err(refusal);
         }
         let mut receiver = None;
-        let waits = |ticket| receiver = Some(self.shared.waiters.wait_for(ticket));
         self.shared
             .queue
-            .submit_flush(waits)
+            .submit_apart(bytes, |ticket| {
+                receiver = Some(self.shared.waiters.wait_for(ticket));
+                request(ticket)
+            })
             .map_err(Self::not_queued)?;
         match receiver {
-            Some(receiver) => receiver.await.map_err(|_| Failure::not_open())?.map(drop),
-            None => Err(Failure::internal("a flush was queued without its waiter")),
+            Some(receiver) => receiver.await.map_err(|_| Failure::not_open())?,
+            None => Err(Failure::internal("a request was queued without its waiter")),
         }
     }
 }

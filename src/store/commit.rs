@@ -1,16 +1,17 @@
 //! The one way in which state changes: plan a group, append it to the log as one frame, make it durable,
 //! then install it. Whoever drives this owns the thread and the clock.
 
+use super::conflict::ConflictPolicy;
 use super::entry::{Entry, EntryFlags};
 use super::error::StoreError;
-use super::group::{Group, Planned};
+use super::group::{Group, Planned, Terms};
 use super::ledger::{FeedPosition, Ledger, PeerRecord};
 use super::map::{EntryMap, Installed};
 use super::operation::{Receipt, Request, Ticket, WriteStatus};
+use super::recent_dots::RecentDots;
 use super::record::{OriginDictionary, Record, encode, encode_entry};
 use crate::core::clock::WallMs;
 use crate::core::identity::Origin;
-use crate::core::limits::GROUP_BYTES_TARGET;
 use crate::core::stamp::HybridClock;
 use crate::wal::frame_buffer::FrameBuffer;
 use crate::wal::log::Log;
@@ -45,6 +46,10 @@ pub struct Committed {
     pub last_lseq: u64,
     /// Everything up to this local sequence is durable.
     pub durable_lseq: u64,
+    /// Writes that came to nothing against a concurrent one, each told of once.
+    pub losers: Vec<Entry>,
+    /// What was asked for and had no place in the group: to be planned next, before anything else.
+    pub rest: Vec<Request>,
 }
 
 /// A group that could not be written: nothing of it counts, local state is as before.
@@ -70,6 +75,8 @@ pub struct Plan {
     acknowledge: Vec<(u64, Origin, FeedPosition)>,
     peers: Vec<(Origin, PeerRecord)>,
     pruned: Option<u64>,
+    /// What has no place in the group.
+    rest: Vec<Request>,
     /// Why it cannot be written.
     failure: Option<StoreError>,
 }
@@ -93,6 +100,9 @@ pub struct Committer {
     pub(super) origins: OriginDictionary,
     pub(super) buffer: FrameBuffer,
     durability: Durability,
+    policy: ConflictPolicy,
+    /// The losers that were told of lately.
+    told: RecentDots,
     pub(super) durable_lseq: u64,
     /// What this opening has to tell the log, with the first frame that there is a reason for.
     pub(super) opening: Vec<Record>,
@@ -123,9 +133,16 @@ impl Committer {
             origins,
             buffer: FrameBuffer::new(),
             durability,
+            policy: ConflictPolicy::default(),
+            told: RecentDots::default(),
             durable_lseq,
             opening: Vec::new(),
         }
+    }
+
+    /// What is done about concurrent writes from now on.
+    pub fn set_conflict_policy(&mut self, policy: ConflictPolicy) {
+        self.policy = policy;
     }
 
     /// What must be remembered besides entries, as of the last commit.
@@ -171,10 +188,20 @@ impl Committer {
         plan.must_sync = self.durability == Durability::Synced;
         plan.group.planned.reserve(requests.len());
         plan.group.receipts.reserve(requests.len());
+        let terms = Terms {
+            wall,
+            common,
+            policy: self.policy,
+            told: &self.told,
+        };
         for request in requests {
             plan.tickets.extend(request.ticket());
             plan.tokens.extend(request.token());
             if plan.failure.is_some() {
+                continue;
+            }
+            if !plan.rest.is_empty() {
+                plan.rest.push(request);
                 continue;
             }
             let planned = match request {
@@ -186,15 +213,22 @@ impl Committer {
                     plan.group
                         .write_all(ticket, operations, map, &mut self.ledger, wall, common)
                 }
+                Request::Resolve(resolution) => {
+                    plan.group
+                        .resolve(resolution, map, &mut self.ledger, &terms)
+                }
                 Request::Received(received) if !plan.group.follows(&received, &self.ledger) => {
                     plan.refused.push(received.token);
                     Ok(())
                 }
                 Request::Received(received) => {
                     plan.must_sync = true;
-                    plan.acknowledge
-                        .push((received.token, received.peer, received.position));
-                    plan.group.receive(received, map, &mut self.ledger)
+                    let owed = (received.token, received.peer, received.position);
+                    let planned = plan.group.receive(received, map, &mut self.ledger, &terms);
+                    planned.map(|left| match left {
+                        Some(left) => plan.rest.push(Request::Received(left)),
+                        None => plan.acknowledge.push(owed),
+                    })
                 }
                 Request::Peer { peer, record } => {
                     plan.peers.push((peer, record));
@@ -238,6 +272,9 @@ impl Committer {
                 tokens,
             }));
         }
+        for loser in &plan.group.losers {
+            self.told.insert(loser.dot);
+        }
         self.ledger.cursors.extend(plan.group.cursors);
         self.ledger.peers.extend(plan.peers);
         self.ledger.pruned = plan.pruned.unwrap_or(self.ledger.pruned);
@@ -248,6 +285,8 @@ impl Committer {
             refused: plan.refused,
             last_lseq: self.ledger.last_lseq,
             durable_lseq: self.durable_lseq,
+            losers: plan.group.losers,
+            rest: plan.rest,
         })
     }
 
@@ -358,15 +397,4 @@ pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Instal
         }
     }
     changes
-}
-
-/// How many of the requests at the front of a queue fit one group: at least one, together at most
-/// [`GROUP_BYTES_TARGET`].
-pub fn group_length<'a>(requests: impl Iterator<Item = &'a Request>) -> usize {
-    let mut bytes = 0;
-    let fits = |request: &&Request| {
-        bytes += request.bytes();
-        bytes <= GROUP_BYTES_TARGET
-    };
-    requests.take_while(fits).count().max(1)
 }

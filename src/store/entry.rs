@@ -4,8 +4,10 @@
 use std::cmp::Ordering;
 
 use crate::core::checksum::{hash128, hash128_pair};
-use crate::core::identity::Dot;
-use crate::core::limits::{EXTENSION_BYTES_MAX, KEY_BYTES_MAX, VECTOR_ORIGINS_MAX};
+use crate::core::identity::{Dot, Origin};
+use crate::core::limits::{
+    EXTENSION_BYTES_MAX, KEY_BYTES_MAX, STORED_KEY_BYTES_MAX, VECTOR_ORIGINS_MAX,
+};
 use crate::core::stamp::Stamp;
 
 /// What a key is for: the byte before it. Part of the order, so each namespace is one run of keys.
@@ -108,7 +110,13 @@ impl Entry {
     ) -> Option<Self> {
         let tombstone_with_value =
             flags.contains(EntryFlags::TOMBSTONE) && payload.len() != key_length;
-        if !(2..=KEY_BYTES_MAX + 1).contains(&key_length)
+        // What names a kept loser stands behind a key of a user that is as long as it may be.
+        let key_length_max = if payload.first() == Some(&(Namespace::User as u8)) {
+            KEY_BYTES_MAX + 1
+        } else {
+            STORED_KEY_BYTES_MAX
+        };
+        if !(2..=key_length_max).contains(&key_length)
             || key_length > payload.len()
             || tombstone_with_value
         {
@@ -170,29 +178,46 @@ impl Entry {
 
     /// Whether this entry's author had seen `dot`, on this key.
     pub fn has_seen(&self, dot: Dot) -> bool {
-        self.dot.origin == dot.origin && self.dot.sequence >= dot.sequence
-            || self
-                .vector()
-                .iter()
-                .any(|seen| seen.origin == dot.origin && seen.sequence >= dot.sequence)
+        if self.dot.origin == dot.origin {
+            return self.dot.sequence >= dot.sequence;
+        }
+        self.seen_of(dot.origin)
+            .is_some_and(|sequence| sequence >= dot.sequence)
+    }
+
+    /// The newest write of another origin that the author had seen on this key.
+    fn seen_of(&self, origin: Origin) -> Option<u64> {
+        let vector = self.vector();
+        let place = vector.binary_search_by(|seen| seen.origin.cmp(&origin));
+        place
+            .ok()
+            .and_then(|place| vector.get(place))
+            .map(|seen| seen.sequence)
+    }
+
+    /// Whether this entry was written with `other`, of the same key, known. A full vector may have forgotten an
+    /// origin that it does not name: what it cannot tell counts as seen, if it is older, because nobody could ever
+    /// settle a conflict with a write that no vector has room for.
+    pub fn follows(&self, other: &Self) -> bool {
+        self.has_seen(other.dot)
+            || self.vector().len() == VECTOR_ORIGINS_MAX
+                && self.stamp > other.stamp
+                && self.seen_of(other.dot.origin).is_none()
+    }
+
+    /// Whether neither of two entries of one key was written with the other known. Two of one origin never are
+    /// concurrent: a node knows what it wrote itself.
+    pub fn is_concurrent_with(&self, other: &Self) -> bool {
+        !self.follows(other) && !other.follows(self)
     }
 
     /// The version vector of a write by `author` that replaces this entry: everything seen here but what the
     /// author's own dot will say.
-    pub fn vector_for_successor(&self, author: crate::core::identity::Origin) -> Vec<Dot> {
+    pub fn vector_for_successor(&self, author: Origin) -> Vec<Dot> {
         if self.extra.is_none() && self.dot.origin == author {
             return Vec::new();
         }
-        let mut vector: Vec<Dot> = self
-            .vector()
-            .iter()
-            .copied()
-            .chain([self.dot])
-            .filter(|dot| dot.origin != author)
-            .collect();
-        vector.sort_unstable();
-        vector.truncate(VECTOR_ORIGINS_MAX);
-        vector
+        vector_over(author, &[self.dot], self.vector().iter().copied())
     }
 
     /// The one total order of entries for a key, the same on every node: stamp, origin, sequence, kind, and a
@@ -227,6 +252,27 @@ impl Entry {
         }
         hash128_pair(&fixed, self.key())
     }
+}
+
+/// The version vector of a write by `author` that replaces writes which must not be forgotten, and that knows what
+/// those had `seen`: the newest of each other origin, at most [`VECTOR_ORIGINS_MAX`] of them.
+pub(super) fn vector_over(
+    author: Origin,
+    replaced: &[Dot],
+    seen: impl IntoIterator<Item = Dot>,
+) -> Vec<Dot> {
+    let mut vector: Vec<Dot> = seen.into_iter().chain(replaced.iter().copied()).collect();
+    vector.retain(|dot| dot.origin != author);
+    vector.sort_unstable_by(|a, b| (a.origin, b.sequence).cmp(&(b.origin, a.sequence)));
+    vector.dedup_by_key(|dot| dot.origin);
+    let mut surplus = vector.len().saturating_sub(VECTOR_ORIGINS_MAX);
+    vector.retain(|dot| {
+        let may_go = surplus > 0 && !replaced.iter().any(|kept| kept.origin == dot.origin);
+        surplus -= usize::from(may_go);
+        !may_go
+    });
+    vector.truncate(VECTOR_ORIGINS_MAX);
+    vector
 }
 
 /// Bytes of the fingerprint's input before the key.

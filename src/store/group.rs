@@ -4,14 +4,17 @@
 
 use hashbrown::HashTable;
 
-use super::entry::{Entry, EntryFlags, Extra};
+use super::conflict::ConflictPolicy;
+use super::entry::{Entry, EntryFlags, Extra, vector_over};
 use super::error::StoreError;
 use super::ledger::{FeedPosition, Ledger};
 use super::map::{Beneath, EntryMap};
 use super::operation::{Operation, Receipt, Received, Ticket, WriteStatus};
+use super::recent_dots::RecentDots;
 use crate::core::checksum::key_hash;
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Origin};
+use crate::core::stamp::Stamp;
 
 /// An entry to install.
 #[derive(Debug)]
@@ -39,7 +42,35 @@ pub struct Group {
     pub receipts: Vec<Receipt>,
     /// How far peers' feeds are held once this is durable.
     pub cursors: Vec<(Origin, FeedPosition)>,
+    /// Writes that came to nothing against a concurrent one and were not told of lately.
+    pub losers: Vec<Entry>,
+    /// Bytes of keys and values of what is planned.
+    pub(super) bytes: usize,
     newest: HashTable<usize>,
+}
+
+/// What planning goes by, besides what is held.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms<'a> {
+    /// The time.
+    pub(super) wall: WallMs,
+    /// Flags of all writes of this node.
+    pub(super) common: EntryFlags,
+    /// What is done about concurrent writes.
+    pub(super) policy: ConflictPolicy,
+    /// The losers that were told of lately.
+    pub(super) told: &'a RecentDots,
+}
+
+/// What a write replaces besides the newest entry of its key.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Replaced {
+    /// Those writes.
+    pub(super) dots: Vec<Dot>,
+    /// What they had seen.
+    pub(super) seen: Vec<Dot>,
+    /// The latest of their stamps.
+    pub(super) stamp: Option<Stamp>,
 }
 
 impl Group {
@@ -52,7 +83,7 @@ impl Group {
             .and_then(|at| entry(*at))
     }
 
-    fn push(
+    pub(super) fn push(
         &mut self,
         entry: Entry,
         hash: u64,
@@ -61,6 +92,7 @@ impl Group {
         from: Option<Origin>,
     ) {
         ledger.last_lseq += 1;
+        self.bytes += entry.key().len() + entry.value_length();
         let at = self.planned.len();
         let planned = &self.planned;
         let key_at = |at: &usize| {
@@ -87,7 +119,12 @@ impl Group {
     }
 
     /// What the checkpoint holds of a key that neither this group nor anything since has changed.
-    fn beneath(&self, key: &[u8], hash: u64, map: &EntryMap) -> Result<Beneath, StoreError> {
+    pub(super) fn beneath(
+        &self,
+        key: &[u8],
+        hash: u64,
+        map: &EntryMap,
+    ) -> Result<Beneath, StoreError> {
         let Some(base) = map.base() else {
             return Ok(Beneath::Nothing);
         };
@@ -99,7 +136,7 @@ impl Group {
     }
 
     /// The newest entry of a key.
-    fn current<'a>(
+    pub(super) fn current<'a>(
         &'a self,
         key: &[u8],
         hash: u64,
@@ -114,13 +151,13 @@ impl Group {
     }
 
     /// Plans a write of this node. Returns its receipt, `ticket` 0.
-    fn write(
+    pub(super) fn write(
         &mut self,
         operation: Operation,
+        replaced: &Replaced,
         map: &EntryMap,
         ledger: &mut Ledger,
-        wall: WallMs,
-        common: EntryFlags,
+        (wall, common): (WallMs, EntryFlags),
     ) -> Result<Receipt, StoreError> {
         let hash = key_hash(operation.key());
         let beneath = self.beneath(operation.key(), hash, map)?;
@@ -142,10 +179,19 @@ impl Group {
             }
             Some(_) => WriteStatus::Updated,
         };
-        let stamp = ledger.clock.stamp(wall, current.map(|entry| entry.stamp));
-        let vector = current
-            .map(|entry| entry.vector_for_successor(ledger.origin))
-            .unwrap_or_default();
+        let latest = current.map(|entry| entry.stamp).max(replaced.stamp);
+        let stamp = ledger.clock.stamp(wall, latest);
+        let vector = match current {
+            current if !replaced.dots.is_empty() => {
+                let dots = replaced.dots.iter().copied();
+                let dots: Vec<Dot> = dots.chain(current.map(|entry| entry.dot)).collect();
+                let seen = current.map(Entry::vector).unwrap_or_default();
+                let seen = seen.iter().chain(&replaced.seen).copied();
+                vector_over(ledger.origin, &dots, seen)
+            }
+            Some(entry) => entry.vector_for_successor(ledger.origin),
+            None => Vec::new(),
+        };
         ledger.last_sequence += 1;
         let dot = Dot {
             origin: ledger.origin,
@@ -179,7 +225,7 @@ impl Group {
     /// Plans one or more writes of this node that are seen together or not at all.
     ///
     /// # Errors
-    /// As for [`Self::receive`].
+    /// If the checkpoint cannot be read where it has to be; the whole group is of no use then.
     pub fn write_all(
         &mut self,
         ticket: Ticket,
@@ -193,7 +239,8 @@ impl Group {
         let count = operations.len() as u64;
         let mut first = None;
         for operation in operations {
-            let receipt = self.write(operation, map, ledger, wall, common)?;
+            let receipt =
+                self.write(operation, &Replaced::default(), map, ledger, (wall, common))?;
             first = first.or((receipt.sequence > 0).then_some(receipt.sequence));
         }
         self.join_from(begin);
@@ -210,7 +257,7 @@ impl Group {
     /// Plans one write of this node.
     ///
     /// # Errors
-    /// As for [`Self::receive`].
+    /// As for [`Self::write_all`].
     pub fn write_one(
         &mut self,
         ticket: Ticket,
@@ -220,7 +267,7 @@ impl Group {
         wall: WallMs,
         common: EntryFlags,
     ) -> Result<(), StoreError> {
-        let receipt = self.write(operation, map, ledger, wall, common)?;
+        let receipt = self.write(operation, &Replaced::default(), map, ledger, (wall, common))?;
         self.receipts.push(Receipt { ticket, ..receipt });
         Ok(())
     }
@@ -244,41 +291,7 @@ impl Group {
         })
     }
 
-    /// Plans what came from a peer: each entry that is greater than what is held, the rest is known already.
-    ///
-    /// # Errors
-    /// If the checkpoint cannot be read where it has to be; the whole group is of no use then.
-    pub fn receive(
-        &mut self,
-        received: Received,
-        map: &EntryMap,
-        ledger: &mut Ledger,
-    ) -> Result<(), StoreError> {
-        let begin = self.planned.len();
-        for entry in received.entries {
-            let hash = key_hash(entry.key());
-            let beneath = self.beneath(entry.key(), hash, map)?;
-            let current = self.current(entry.key(), hash, map, &beneath);
-            let is_known = current.is_some_and(|current| entry.order(current).is_le());
-            if entry.dot.origin == ledger.origin {
-                // What this node wrote and forgot (its disk went back in time) comes home: the sequence is taken,
-                // also when the write itself was overtaken.
-                ledger.last_sequence = ledger.last_sequence.max(entry.dot.sequence);
-            }
-            if is_known {
-                continue;
-            }
-            if entry.dot.origin != ledger.origin {
-                ledger.last_applied_remote = ledger.last_applied_remote.max(entry.dot.sequence);
-            }
-            self.push(entry, hash, beneath, ledger, Some(received.peer));
-        }
-        self.join_from(begin);
-        self.cursors.push((received.peer, received.position));
-        Ok(())
-    }
-
-    fn join_from(&mut self, begin: usize) {
+    pub(super) fn join_from(&mut self, begin: usize) {
         let all_but_last = self.planned.len().saturating_sub(1);
         if let Some(members) = self.planned.get_mut(begin..all_but_last) {
             for planned in members {

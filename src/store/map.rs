@@ -13,7 +13,7 @@ use super::error::StoreError;
 use super::key_index::KeyIndex;
 use super::lane::Lane;
 use super::slots::Slots;
-use super::totals::{Totals, is_row};
+use super::totals::{Totals, is_row, is_user};
 use super::view::{ViewId, Views};
 use crate::core::checksum::key_hash;
 use crate::core::identity::{Dot, Origin};
@@ -55,6 +55,8 @@ pub struct Installed {
     pub dot: Dot,
     /// The peer it came from; `None` if it was written here.
     pub from: Option<Origin>,
+    /// Whether the key is one of a user.
+    pub is_user: bool,
 }
 
 /// All entries of a node, tombstones included.
@@ -79,6 +81,8 @@ pub struct EntryMap {
     pub(super) shadowed: BTreeSet<u64>,
     /// Slots of which it is not known yet what they replaced in the checkpoint.
     pub(super) unresolved: Vec<u32>,
+    /// Keys of kept losers that changed since the checkpoint.
+    pub(super) kept_since: usize,
     /// The totals count only once what those replaced.
     pub(super) totals_known: bool,
 }
@@ -272,6 +276,7 @@ impl EntryMap {
             replaced: None,
             dot: entry.dot,
             from,
+            is_user: is_user(&entry),
         };
         self.totals.add(&entry, self.author);
         let found = self.slot_of(entry.key(), hash);
@@ -294,6 +299,8 @@ impl EntryMap {
                 self.views.keep_row(&row);
             }
         }
+        let is_kept = entry.key().first() == Some(&(Namespace::Conflict as u8));
+        self.kept_since += usize::from(is_kept);
         self.by_key.insert(slot);
         self.slots.push(Held { entry, lseq, via });
         let short = short_hash(hash);

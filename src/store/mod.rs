@@ -1,10 +1,13 @@
 //! The current local state: entries, their order, and how they become durable. Never the network.
 
+mod arrival;
 pub mod base;
 mod beneath;
 pub mod checkpoint;
 mod closing;
 pub mod commit;
+pub mod conflict;
+pub mod conflicts;
 pub mod entry;
 pub mod error;
 pub mod feed;
@@ -18,8 +21,10 @@ pub mod operation;
 pub mod order;
 mod ordered_key;
 pub mod origin_dictionary;
+mod recent_dots;
 pub mod record;
 pub mod recovery;
+mod resolution;
 mod row;
 pub mod salvage;
 mod slots;

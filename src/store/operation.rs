@@ -3,8 +3,8 @@
 use super::entry::{Entry, EntryFlags, Namespace};
 use super::error::StoreError;
 use super::ledger::{FeedPosition, PeerRecord};
-use crate::core::identity::Origin;
-use crate::core::limits::KEY_BYTES_MAX;
+use crate::core::identity::{Dot, Origin};
+use crate::core::limits::{GROUP_BYTES_TARGET, KEY_BYTES_MAX};
 
 /// Names a request of this process, in the order of the calls; 0: nobody waits for it.
 pub type Ticket = u64;
@@ -112,6 +112,17 @@ pub struct Received {
     pub entries: Vec<Entry>,
 }
 
+/// A write of this node that settles a conflict: it knows the losers, and removes them where they are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolution {
+    /// Who waits.
+    pub ticket: Ticket,
+    /// The write.
+    pub operation: Operation,
+    /// The losers.
+    pub losers: Vec<Dot>,
+}
+
 /// What the committer is asked to make durable. One request is never torn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
@@ -129,6 +140,8 @@ pub enum Request {
         /// The writes, in order.
         operations: Vec<Operation>,
     },
+    /// One write of this node that settles a conflict.
+    Resolve(Resolution),
     /// Entries from a peer.
     Received(Received),
     /// What is known of a peer changed. A cache: nobody waits, nothing is synced for it.
@@ -161,6 +174,7 @@ impl Request {
             Self::Write { ticket, .. } | Self::Batch { ticket, .. } | Self::Flush { ticket } => {
                 Some(*ticket)
             }
+            Self::Resolve(resolution) => Some(resolution.ticket),
             Self::Received(_) | Self::Peer { .. } | Self::Pruned { .. } => None,
         }
     }
@@ -178,6 +192,12 @@ impl Request {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Write { operation, .. } => operation.bytes() + OPERATION_OVERHEAD_BYTES,
+            Self::Resolve(Resolution {
+                operation, losers, ..
+            }) => {
+                let removal = 2 * OPERATION_OVERHEAD_BYTES + operation.key().len();
+                operation.bytes() + OPERATION_OVERHEAD_BYTES + losers.len() * removal
+            }
             Self::Batch { operations, .. } => operations
                 .iter()
                 .map(|operation| operation.bytes() + OPERATION_OVERHEAD_BYTES)
@@ -192,6 +212,17 @@ impl Request {
             }
         }
     }
+}
+
+/// How many of the requests at the front of a queue fit one group: at least one, together at most
+/// [`GROUP_BYTES_TARGET`].
+pub fn group_length<'a>(requests: impl Iterator<Item = &'a Request>) -> usize {
+    let mut bytes = 0;
+    let fits = |request: &&Request| {
+        bytes += request.bytes();
+        bytes <= GROUP_BYTES_TARGET
+    };
+    requests.take_while(fits).count().max(1)
 }
 
 /// What a write did to its key.

@@ -8,7 +8,7 @@ use super::ledger::{FeedPosition, Parked, PeerRecord};
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::limits::{
-    EXTENSION_BYTES_MAX, KEY_BYTES_MAX, LABEL_BYTES_MAX, VECTOR_ORIGINS_MAX,
+    EXTENSION_BYTES_MAX, LABEL_BYTES_MAX, STORED_KEY_BYTES_MAX, VECTOR_ORIGINS_MAX,
 };
 use crate::core::stamp::Stamp;
 
@@ -340,7 +340,7 @@ fn decode_entry(
     };
     let version = payload.varint()?;
     let lseq = payload.varint()?;
-    let key_length = payload.length(KEY_BYTES_MAX + 1, "key")?;
+    let key_length = payload.length(STORED_KEY_BYTES_MAX, "key")?;
     let mut extra = Extra::default();
     if parts & HAS_VECTOR != 0 {
         let count = payload.length(VECTOR_ORIGINS_MAX, "version vector")?;

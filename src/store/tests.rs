@@ -2,6 +2,8 @@
 //! order.
 
 mod checkpoints;
+mod conflict_histories;
+mod conflicts;
 mod full_disk;
 mod order;
 mod poisoned;

@@ -177,8 +177,11 @@ impl Replica {
             .unwrap_or_default()
     }
 
-    /// The label of a peer that was met, or its author id.
+    /// The label of this node or of a peer that was met, or else its author id.
     pub fn label_of(&self, origin: Origin) -> String {
+        if origin == self.origin {
+            return self.node_id.clone();
+        }
         self.peers
             .get(&origin)
             .map_or_else(|| origin.to_string(), |peer| peer.node_id.clone())
@@ -272,7 +275,10 @@ impl Replica {
                 from => {
                     received = true;
                     self.last_applied_remote = self.last_applied_remote.max(change.dot.sequence);
-                    self.tell_others(from, change.dot, now.monotonic);
+                    // A kept loser has the dot of the write that it is, so a hint could not tell the two apart.
+                    if change.is_user {
+                        self.tell_others(from, change.dot, now.monotonic);
+                    }
                 }
             }
         }

@@ -12,6 +12,7 @@ use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::error::StoreError;
 use crate::store::map::{EntryMap, Held};
+use crate::store::totals::is_user;
 
 /// What an entry costs besides its key and value: about what it takes in memory while it waits.
 const ENTRY_COST: u64 = 64;
@@ -148,7 +149,9 @@ impl Replica {
                 return ControlFlow::Break(());
             }
             let echo = link.sending.skip_echo && peer.is_some_and(|peer| peer == held.via);
-            if echo || link.sending.peer_has.contains(held.entry.dot) {
+            // Hints are about writes of users: a kept loser has the dot of one.
+            let is_there = is_user(&held.entry) && link.sending.peer_has.contains(held.entry.dot);
+            if echo || is_there {
                 return ControlFlow::Continue(());
             }
             if held.entry.value_length() as u64 > link.value_bytes_max {

@@ -8,7 +8,7 @@ use super::dictionary::{Context, Dictionary, put_origins, read_origins, unzigzag
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Origin};
-use crate::core::limits::{EXTENSION_BYTES_MAX, KEY_BYTES_MAX, VECTOR_ORIGINS_MAX};
+use crate::core::limits::{EXTENSION_BYTES_MAX, STORED_KEY_BYTES_MAX, VECTOR_ORIGINS_MAX};
 use crate::core::stamp::{STAMP_MS_END, Stamp};
 use crate::store::entry::{Entry, EntryFlags, Extra, Namespace};
 use crate::sync::message::{Batch, Lane, Large};
@@ -24,9 +24,6 @@ pub const BATCH_BYTES_TARGET: usize = 256 << 10;
 /// Bytes of a BATCH or LARGE besides entries and origins, at most: kind, lane, three positions and lengths, two
 /// counts.
 pub const BATCH_OVERHEAD_BYTES_MAX: usize = 48;
-
-/// Longest stored key: the namespace byte and the user's key.
-const STORED_KEY_BYTES_MAX: usize = KEY_BYTES_MAX + 1;
 
 /// Fewest bytes of an entry: shape, key length, a namespace and one byte of key, value length, sequence,
 /// milliseconds, counter. No more room than the input can fill is taken from a claimed count.

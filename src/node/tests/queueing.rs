@@ -32,7 +32,9 @@ fn no_request_and_no_wake_is_lost_between_threads() {
                 scope.spawn(move || {
                     for number in 0..EACH {
                         if number % 50 == thread {
-                            queue.submit_flush(|_| {}).unwrap();
+                            queue
+                                .submit_apart(0, |ticket| Request::Flush { ticket })
+                                .unwrap();
                         } else {
                             submit(&queue, 1).unwrap();
                             queue.wake();
@@ -122,7 +124,10 @@ fn closing_takes_nothing_more_and_gives_out_what_waits() {
     submit(&queue, 1).unwrap();
     queue.close();
     assert_eq!(submit(&queue, 1), Err(NotQueued::Closed));
-    assert_eq!(queue.submit_flush(|_| {}), Err(NotQueued::Closed));
+    assert_eq!(
+        queue.submit_apart(0, |ticket| Request::Flush { ticket }),
+        Err(NotQueued::Closed)
+    );
     queue.push(write(0, 1));
     let Work::Group(group) = queue.next(None) else {
         panic!("two wait");

@@ -2,6 +2,7 @@
 
 use super::host::Running;
 use super::world::World;
+use crate::store::conflict::loser_of;
 use crate::store::entry::Entry;
 use crate::sync::message::{Feed, Lane};
 use crate::sync::outbox::{Marks, OutboxCounts};
@@ -55,7 +56,9 @@ impl World {
             _ => return,
         };
         for entry in entries {
-            let lost_with_the_power = volatile.iter().any(|(_, other)| other.dot == entry.dot);
+            let lost_with_the_power = volatile
+                .iter()
+                .any(|(_, other)| other.dot == entry.dot && other.key() == entry.key());
             assert!(
                 !lost_with_the_power,
                 "{host} ships what is not durable: {entry:?}"
@@ -134,9 +137,10 @@ impl World {
             }
             for entry in running.map.range_from(std::ops::Bound::Unbounded) {
                 let entry = entry.unwrap();
+                let written = loser_of(&entry).unwrap_or_else(|| entry.clone().into_owned());
                 let known = self.written.get(&entry.dot);
                 assert!(
-                    known.is_some_and(|known| known.contains(&*entry)),
+                    known.is_some_and(|known| known.contains(&written)),
                     "{place} has what nobody wrote: {entry:?}"
                 );
             }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use super::dice::Dice;
 use crate::core::identity::{Incarnation, Origin};
 use crate::store::commit::{Committer, Durability};
+use crate::store::conflict::{ConflictPolicy, loser_of};
+use crate::store::conflicts::OpenConflict;
 use crate::store::entry::Entry;
 use crate::store::map::EntryMap;
 use crate::store::operation::Request;
@@ -40,6 +42,10 @@ pub(super) struct Host {
     pub(super) image: Option<DiskImage>,
     /// How far its wall clock is off.
     pub(super) skew_ms: i64,
+    /// What it does about concurrent writes.
+    pub(super) policy: ConflictPolicy,
+    /// The losers that it was told of since it was opened.
+    pub(super) losers: Vec<Entry>,
 }
 
 /// What a host has while it runs.
@@ -90,6 +96,8 @@ impl Host {
             rolled_back: false,
             image: None,
             skew_ms: 0,
+            policy: ConflictPolicy::default(),
+            losers: Vec::new(),
         }
     }
 
@@ -111,10 +119,12 @@ impl Host {
             recovery::in_memory(&self.name, &seeds)
         };
         let Opened {
-            committer,
+            mut committer,
             map,
             report,
         } = opened;
+        committer.set_conflict_policy(self.policy);
+        self.losers.clear();
         assert_eq!(map.totals(), map.recount().unwrap());
         for (key, durable) in &self.witness {
             let found = map.entry(key).unwrap();
@@ -230,6 +240,28 @@ impl Host {
 }
 
 impl Running {
+    /// The conflicts that are open.
+    pub(super) fn conflicts(&self) -> Vec<OpenConflict> {
+        let mut kept: BTreeMap<Vec<u8>, Vec<Entry>> = BTreeMap::new();
+        let mut after = None;
+        loop {
+            let page = self.map.kept_page(&[], false, after.as_deref(), loser_of);
+            let page = page.unwrap();
+            for loser in page.losers {
+                kept.entry(loser.key().to_vec()).or_default().push(loser);
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert!(kept.is_empty() || self.map.has_kept().unwrap());
+        let open = kept
+            .into_values()
+            .map(|losers| self.map.open_conflict(losers));
+        open.filter_map(|open| open.unwrap()).collect()
+    }
+
     /// The state of replication.
     pub(super) fn report(&self) -> SyncReport {
         self.replica.report(&self.map).unwrap()

@@ -5,6 +5,7 @@ mod check;
 mod clockwork;
 mod dice;
 mod host;
+mod schedules_conflict;
 mod schedules_cursor;
 mod schedules_large;
 mod schedules_liar;

@@ -3,6 +3,8 @@
 use super::host::{Host, options};
 use super::world::World;
 use crate::store::commit::Durability;
+use crate::store::conflict::loser_of;
+use crate::store::operation::{Operation, Request, Resolution};
 use crate::sync::LinkId;
 use crate::sync::doubt::Doubt;
 use crate::sync::message::Feed;
@@ -70,6 +72,19 @@ impl World {
 
     pub(super) fn put(&mut self, host: usize, key: &str, value: &str) {
         self.write(host, key.as_bytes(), Some(value.as_bytes()));
+    }
+
+    /// Queues what settles the conflict of a key as the host knows it now.
+    pub(super) fn resolve(&mut self, host: usize, key: &[u8], value: &[u8]) {
+        let running = self.hosts[host].up();
+        let page = running.map.kept_page(key, true, None, loser_of).unwrap();
+        let losers = page.losers.iter().map(|loser| loser.dot).collect();
+        let resolution = Resolution {
+            ticket: 1,
+            operation: Operation::put(key, value, false).unwrap(),
+            losers,
+        };
+        self.request(host, Request::Resolve(resolution));
     }
 
     pub(super) fn put_many(&mut self, host: usize, prefix: &str, count: usize) {

@@ -10,6 +10,7 @@ use super::dice::Dice;
 use super::host::{Host, Stop, options};
 use super::world::{GAVE_UP, World};
 use crate::store::commit::Durability;
+use crate::store::conflict::ConflictPolicy;
 use crate::store::operation::{Operation, Request};
 use crate::sync::options::ReplicaOptions;
 use crate::wal::storage_memory::Fault;
@@ -50,6 +51,12 @@ fn hosts(dice: &mut Dice) -> Vec<Host> {
                 ..options()
             };
             let mut host = Host::new(&format!("node-{place}"), options, durability);
+            host.policy = [
+                ConflictPolicy::LastWriteWins,
+                ConflictPolicy::KeepLocal,
+                ConflictPolicy::KeepRemote,
+                ConflictPolicy::Manual,
+            ][dice.index(4)];
             host.skew_ms = i64::try_from(dice.below(4_000)).unwrap() - 2_000;
             host
         })
@@ -126,6 +133,22 @@ impl Storm {
         self.world.request(host, request);
     }
 
+    /// Settles a conflict that a host knows of, if there is one.
+    fn resolve_one(&mut self) {
+        let host = self.any_host();
+        let conflicts = match &self.world.hosts[host].running {
+            Some(running) => running.conflicts(),
+            None => return,
+        };
+        let Some(conflict) = conflicts.first() else {
+            return;
+        };
+        self.writes += 1;
+        let value = format!("settled-{}", self.writes);
+        let key = &conflict.current.key()[1..];
+        self.world.resolve(host, key, value.as_bytes());
+    }
+
     fn connect_one(&mut self) {
         let (a, b) = self.edges[self.world.dice.index(self.edges.len())];
         let delay = [0, 1, 20, 200, 900][self.world.dice.index(5)];
@@ -179,7 +202,8 @@ impl Storm {
 
     fn something(&mut self) {
         match self.world.dice.below(40) {
-            0..16 => self.write(),
+            0..15 => self.write(),
+            15 => self.resolve_one(),
             16..21 => self.connect_one(),
             21..26 => {
                 let host = self.any_host();

@@ -117,3 +117,35 @@ pub(super) struct Wire {
     pub(super) ends: [End; 2],
     pub(super) delay: u64,
 }
+
+impl Wire {
+    pub(super) fn touches(&self, host: usize) -> bool {
+        self.ends.iter().any(|end| end.host == host)
+    }
+}
+
+/// A message in short.
+pub(super) fn shown(feed: &Feed) -> String {
+    match feed {
+        Feed::Batch(batch) => {
+            let keys: Vec<String> = batch
+                .entries
+                .iter()
+                .map(|entry| {
+                    format!(
+                        "{}@{}",
+                        String::from_utf8_lossy(&entry.key()[1..]),
+                        entry.dot.sequence
+                    )
+                })
+                .collect();
+            format!(
+                "batch {:?} ({}, {}] {keys:?}",
+                batch.lane, batch.from, batch.to
+            )
+        }
+        Feed::Large(large) => format!("large {:?} ({}, {}]", large.lane, large.from, large.to),
+        Feed::Chunk(chunk) => format!("chunk of {}", chunk.bytes.len()),
+        other => format!("{other:?}"),
+    }
+}

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::dice::Dice;
 use super::host::{Host, Stop};
-use super::wire::{End, Packet, Wire};
+use super::wire::{End, Packet, Wire, shown};
 use crate::core::clock::{MonotonicMs, Now, WallMs};
 use crate::core::identity::Dot;
-use crate::store::commit::{group_length, install_some};
+use crate::store::commit::install_some;
+use crate::store::conflict::loser_of;
 use crate::store::entry::Entry;
-use crate::store::operation::{Operation, Request};
+use crate::store::operation::{Operation, Request, group_length};
 use crate::sync::LinkId;
 use crate::sync::doubt::DoubtReason;
 use crate::sync::message::Feed;
@@ -226,9 +227,15 @@ impl World {
                     running.replica.received_in_vain(*token);
                 }
                 running.replica.send_all(now, &running.map);
+                if !committed.rest.is_empty() {
+                    let queued = std::mem::take(&mut running.queue);
+                    running.queue = committed.rest.drain(..).chain(queued).collect();
+                    running.commit_at = Some(again);
+                }
                 if running.committer.is_behind() {
                     running.sync_at.get_or_insert(self.at + 1_000);
                 }
+                self.hosts[host].losers.append(&mut committed.losers);
                 self.hosts[host].settle(durable);
                 self.say(|| format!("{host} committed to {last}, durable to {durable}"));
             }
@@ -245,6 +252,15 @@ impl World {
 
     /// A host was told of a write.
     fn note(&mut self, host: usize, lseq: u64, entry: Entry) {
+        if let Some(loser) = loser_of(&entry) {
+            let known = self.written.get(&loser.dot);
+            assert!(
+                known.is_some_and(|known| known.contains(&loser)),
+                "a loser that nobody wrote: {loser:?}"
+            );
+            self.hosts[host].up_mut().volatile.push((lseq, entry));
+            return;
+        }
         let is_own = entry.dot.origin == self.hosts[host].up().replica.origin();
         let is_new = !self.written.contains_key(&entry.dot);
         let known = self.written.entry(entry.dot).or_default();
@@ -366,36 +382,5 @@ impl World {
         running
             .replica
             .received(link, feed, charged, now, &running.map);
-    }
-}
-
-impl Wire {
-    pub(super) fn touches(&self, host: usize) -> bool {
-        self.ends.iter().any(|end| end.host == host)
-    }
-}
-
-fn shown(feed: &Feed) -> String {
-    match feed {
-        Feed::Batch(batch) => {
-            let keys: Vec<String> = batch
-                .entries
-                .iter()
-                .map(|entry| {
-                    format!(
-                        "{}@{}",
-                        String::from_utf8_lossy(&entry.key()[1..]),
-                        entry.dot.sequence
-                    )
-                })
-                .collect();
-            format!(
-                "batch {:?} ({}, {}] {keys:?}",
-                batch.lane, batch.from, batch.to
-            )
-        }
-        Feed::Large(large) => format!("large {:?} ({}, {}]", large.lane, large.from, large.to),
-        Feed::Chunk(chunk) => format!("chunk of {}", chunk.bytes.len()),
-        other => format!("{other:?}"),
     }
 }

@@ -1,10 +1,10 @@
 //! The sizes and limits of a checkpoint's parts. Drawn in `docs/format.md`.
 
-use crate::core::limits::KEY_BYTES_MAX;
+use crate::core::limits::STORED_KEY_BYTES_MAX;
 use crate::wal::format::FRAME_BODY_BYTES_MAX;
 
-/// Longest key of a row, in bytes: the longest of a user, and the namespace before it.
-pub const ROW_KEY_BYTES_MAX: usize = KEY_BYTES_MAX + 1;
+/// Longest key of a row, in bytes.
+pub const ROW_KEY_BYTES_MAX: usize = STORED_KEY_BYTES_MAX;
 
 /// Longest body of a row, in bytes: what a frame of the log can carry.
 pub const ROW_BODY_BYTES_MAX: usize = FRAME_BODY_BYTES_MAX;

@@ -1,0 +1,208 @@
+//! Conflicts as users see and settle them. What one is, is decided in `store::conflict`.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use super::failure::{ErrorCode, Failure};
+use super::handle::Node;
+use super::machine::Machine;
+use super::shared::Shared;
+use crate::core::clock::WallMs;
+use crate::core::identity::Dot;
+use crate::store::conflict::{bare_loser_of, loser_of};
+use crate::store::conflicts::OpenConflict;
+use crate::store::entry::{Entry, EntryFlags};
+use crate::store::error::StoreError;
+use crate::store::operation::{Operation, Receipt, Request, Resolution};
+
+/// Keys that a look at kept losers may find out of order: sorting them costs less than the look.
+const UNSETTLED_MAX: usize = 256;
+
+/// One of the values that a key in conflict has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The node that wrote it: its label if this node has met it, else its author id.
+    pub node_id: String,
+    /// The value; `None`: it was a removal.
+    pub value: Option<Vec<u8>>,
+    /// Whether the value is text and ASCII.
+    pub ascii: bool,
+    /// When it was written, by its author's clock.
+    pub at: WallMs,
+    /// Whether it is what is shown.
+    pub is_current: bool,
+}
+
+/// A key that nodes wrote without knowing of each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The key.
+    pub key: Vec<u8>,
+    /// What is shown first, then the others, newest first.
+    pub versions: Vec<Version>,
+}
+
+fn version(entry: &Entry, is_current: bool, machine: &Machine) -> Version {
+    Version {
+        node_id: machine.replica.label_of(entry.dot.origin),
+        value: entry.value().map(<[u8]>::to_vec),
+        ascii: entry.flags.contains(EntryFlags::ASCII),
+        at: entry.stamp.wall(),
+        is_current,
+    }
+}
+
+fn conflict(current: &Entry, losers: &[Entry], machine: &Machine) -> Conflict {
+    let current_version = version(current, true, machine);
+    let others = losers.iter().map(|loser| version(loser, false, machine));
+    Conflict {
+        key: current.key().get(1..).unwrap_or_default().to_vec(),
+        versions: std::iter::once(current_version).chain(others).collect(),
+    }
+}
+
+/// Kept losers by the user's key.
+type KeptByKey = BTreeMap<Vec<u8>, Vec<Entry>>;
+
+impl Shared {
+    /// Tells of writes that lost in a group that is installed now.
+    pub(super) fn tell_conflicts(&self, losers: &[Entry], machine: &Machine) {
+        self.figures.met_conflicts(losers.len() as u64);
+        if losers.is_empty() || !self.wants_conflicts.load(Ordering::Relaxed) {
+            return;
+        }
+        let map = self.map.read();
+        let told = losers
+            .iter()
+            .filter_map(|loser| match map.entry(loser.key()) {
+                Ok(current) => Some(conflict(&*current?, std::slice::from_ref(loser), machine)),
+                Err(error) => {
+                    tracing::error!(%error, "what a write lost against cannot be read");
+                    None
+                }
+            });
+        let told: Vec<Conflict> = told.collect();
+        drop(map);
+        self.events.conflicted(told);
+    }
+
+    fn kept(
+        &self,
+        prefix: &[u8],
+        is_whole: bool,
+        form: impl Fn(&Entry) -> Option<Entry>,
+    ) -> Result<KeptByKey, StoreError> {
+        let mut found = KeptByKey::new();
+        if !self.map.read().has_kept()? {
+            return Ok(found);
+        }
+        let mut after = None;
+        loop {
+            self.settle_order(UNSETTLED_MAX);
+            let page = self
+                .map
+                .read()
+                .kept_page(prefix, is_whole, after.as_deref(), &form)?;
+            for loser in page.losers {
+                found.entry(loser.key().to_vec()).or_default().push(loser);
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn open_conflicts(&self, kept: KeptByKey) -> Result<Vec<OpenConflict>, StoreError> {
+        let open = kept.into_values().map(|losers| {
+            let map = self.map.read();
+            map.open_conflict(losers)
+        });
+        open.filter_map(Result::transpose).collect()
+    }
+}
+
+impl Node {
+    /// The open conflicts of keys that begin with `prefix`, in the order of the keys: those whose losers were kept,
+    /// by a node with the policy *manual*, and are unknown to the value that is shown.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be.
+    pub fn conflicts(&self, prefix: &[u8]) -> Result<Vec<Conflict>, Failure> {
+        let kept = self.shared.kept(prefix, false, loser_of)?;
+        let open = self.shared.open_conflicts(kept)?;
+        let machine = self.shared.machine.lock();
+        Ok(open
+            .iter()
+            .map(|open| conflict(&open.current, &open.losers, &machine))
+            .collect())
+    }
+
+    /// The open conflict of a key.
+    ///
+    /// # Errors
+    /// If there is none, or the checkpoint cannot be read where it has to be.
+    pub fn conflict(&self, key: &[u8]) -> Result<Conflict, Failure> {
+        let kept = self.shared.kept(key, true, loser_of)?;
+        let open = self.shared.open_conflicts(kept)?;
+        let open = open.first().ok_or_else(|| none_at(key))?;
+        let machine = self.shared.machine.lock();
+        Ok(conflict(&open.current, &open.losers, &machine))
+    }
+
+    /// How many keys have an open conflict.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be.
+    pub fn conflict_count(&self) -> Result<u64, Failure> {
+        let kept = self.shared.kept(&[], false, bare_loser_of)?;
+        let mut count = 0;
+        for losers in kept.into_values() {
+            count += u64::from(self.shared.map.read().open_conflict(losers)?.is_some());
+        }
+        Ok(count)
+    }
+
+    /// How many writes lost against one that did not know of them, as far as this node saw both since it was opened.
+    pub fn conflicts_seen(&self) -> u64 {
+        self.shared.figures.conflicts_met()
+    }
+
+    /// Settles the conflict of a key with a value that knows all its versions, and removes the losers that were kept,
+    /// in one step. What loses later is another conflict.
+    ///
+    /// # Errors
+    /// If there is no conflict, or the write is malformed or was not accepted: then nothing of it is visible.
+    pub async fn resolve(&self, operation: Operation) -> Result<Receipt, Failure> {
+        self.check_value(operation.value().len())?;
+        let key = operation.key().get(1..).unwrap_or_default();
+        let kept = self.shared.kept(key, true, bare_loser_of)?;
+        let losers = kept.values().flatten().map(|loser| loser.dot);
+        let losers: Vec<Dot> = losers.collect();
+        if self.shared.open_conflicts(kept)?.is_empty() {
+            return Err(none_at(key));
+        }
+        self.request_apart(operation.bytes(), |ticket| {
+            Request::Resolve(Resolution {
+                ticket,
+                operation,
+                losers,
+            })
+        })
+        .await
+    }
+
+    /// Whether conflicts are told as they are met; off at first, because telling costs a copy of each version.
+    pub fn tell_conflicts(&self, wanted: bool) {
+        self.shared.wants_conflicts.store(wanted, Ordering::Relaxed);
+    }
+}
+
+fn none_at(key: &[u8]) -> Failure {
+    Failure::new(
+        ErrorCode::NotFound,
+        "conflict_not_found",
+        "there is no conflict at this key",
+    )
+    .about(String::from_utf8_lossy(key))
+}

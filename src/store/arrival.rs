@@ -1,0 +1,205 @@
+//! Planning what came from peers: what is greater than what is held comes into its place, and what was written
+//! without knowing of each other is dealt with as the policy says. Pure, like all of a group.
+
+use super::conflict::{ConflictPolicy, assertion, is_conflict, kept, loser_of};
+use super::entry::Entry;
+use super::error::StoreError;
+use super::group::{Group, Terms};
+use super::ledger::Ledger;
+use super::map::EntryMap;
+use super::operation::Received;
+use crate::core::checksum::key_hash;
+use crate::core::identity::{Dot, Origin};
+use crate::core::limits::GROUP_BYTES_MAX;
+
+/// What a received entry and the one that is held are to each other.
+struct Meeting {
+    /// What is held is as great.
+    is_known: bool,
+    /// The write that comes to nothing, if the two are a conflict: the loser, or what it is written once more against.
+    overruled: Option<Entry>,
+    /// The loser once more, if it is this node's to write.
+    assertion: Option<Entry>,
+}
+
+fn bytes_of(entry: &Entry) -> usize {
+    entry.key().len() + entry.value_length()
+}
+
+impl Group {
+    /// Plans what came from a peer: each entry that is greater than what is held, the rest is known already. Gives
+    /// back what has no place in this group any more, because losers that are kept made it too large: it belongs
+    /// into the next one, and the cursor with it.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be; the whole group is of no use then.
+    pub(super) fn receive(
+        &mut self,
+        received: Received,
+        map: &EntryMap,
+        ledger: &mut Ledger,
+        terms: &Terms<'_>,
+    ) -> Result<Option<Received>, StoreError> {
+        let begin = self.planned.len();
+        let mut entries = received.entries.into_iter();
+        let mut left = None;
+        while let Some(entry) = entries.next() {
+            if let Some(entry) = self.arrive(entry, received.peer, map, ledger, terms)? {
+                left = Some(Received {
+                    entries: std::iter::once(entry).chain(entries).collect(),
+                    ..received
+                });
+                break;
+            }
+        }
+        self.join_from(begin);
+        if left.is_none() {
+            self.cursors.push((received.peer, received.position));
+        }
+        Ok(left)
+    }
+
+    /// Plans one entry. Gives it back if the group has no room for it.
+    fn arrive(
+        &mut self,
+        entry: Entry,
+        peer: Origin,
+        map: &EntryMap,
+        ledger: &mut Ledger,
+        terms: &Terms<'_>,
+    ) -> Result<Option<Entry>, StoreError> {
+        let hash = key_hash(entry.key());
+        let beneath = self.beneath(entry.key(), hash, map)?;
+        let current = self.current(entry.key(), hash, map, &beneath);
+        let has_room = |bytes| self.planned.is_empty() || self.bytes + bytes <= GROUP_BYTES_MAX;
+        let meeting = match current {
+            None => Meeting {
+                is_known: false,
+                overruled: None,
+                assertion: None,
+            },
+            Some(current) => {
+                let is_known = entry.order(current).is_le();
+                let (winner, loser) = if is_known {
+                    (current, &entry)
+                } else {
+                    (&entry, current)
+                };
+                let is_conflict = is_conflict(winner, loser);
+                if is_conflict && !has_room(bytes_of(winner) + bytes_of(loser)) {
+                    return Ok(Some(entry));
+                }
+                let assertion = if is_conflict {
+                    asserted(winner, loser, ledger, terms)
+                } else {
+                    None
+                };
+                let overruled = if assertion.is_some() { winner } else { loser };
+                Meeting {
+                    is_known,
+                    overruled: is_conflict.then(|| overruled.clone()),
+                    assertion,
+                }
+            }
+        };
+        if entry.dot.origin == ledger.origin {
+            // What this node wrote and forgot (its disk went back in time) comes home: the sequence is taken,
+            // also when the write itself was overtaken.
+            ledger.last_sequence = ledger.last_sequence.max(entry.dot.sequence);
+        } else if !meeting.is_known {
+            ledger.last_applied_remote = ledger.last_applied_remote.max(entry.dot.sequence);
+        }
+        if let Some(overruled) = meeting.overruled {
+            if terms.policy == ConflictPolicy::Manual {
+                let bytes_before = self.bytes;
+                self.keep(&overruled, map, ledger)?;
+                let is_too_large = self.bytes + bytes_of(&entry) > GROUP_BYTES_MAX;
+                if self.bytes > bytes_before && is_too_large && !meeting.is_known {
+                    // One frame cannot hold two of the largest values: the loser first, and then it is known.
+                    return Ok(Some(entry));
+                }
+            }
+            self.tell(overruled, terms);
+        } else if !meeting.is_known
+            && let Some(loser) = loser_of(&entry)
+        {
+            self.hear_of(loser, map, terms)?;
+        }
+        if let Some(assertion) = meeting.assertion {
+            // It stands for both: what it replaces need not be installed before.
+            self.push(assertion, hash, beneath, ledger, None);
+        } else if !meeting.is_known {
+            self.push(entry, hash, beneath, ledger, Some(peer));
+        }
+        Ok(None)
+    }
+
+    /// Keeps a loser, unless it is kept, or was, already.
+    fn keep(
+        &mut self,
+        loser: &Entry,
+        map: &EntryMap,
+        ledger: &mut Ledger,
+    ) -> Result<(), StoreError> {
+        let Some(kept) = kept(loser) else {
+            return Ok(());
+        };
+        let hash = key_hash(kept.key());
+        let beneath = self.beneath(kept.key(), hash, map)?;
+        let held = self.current(kept.key(), hash, map, &beneath);
+        if held.is_none_or(|held| kept.order(held).is_gt()) {
+            self.push(kept, hash, beneath, ledger, None);
+        }
+        Ok(())
+    }
+
+    /// Another node kept a loser: that is a conflict here as well, if its winner is known.
+    fn hear_of(
+        &mut self,
+        loser: Entry,
+        map: &EntryMap,
+        terms: &Terms<'_>,
+    ) -> Result<(), StoreError> {
+        let hash = key_hash(loser.key());
+        let beneath = self.beneath(loser.key(), hash, map)?;
+        let current = self.current(loser.key(), hash, map, &beneath);
+        if current.is_some_and(|current| is_conflict(current, &loser)) {
+            self.tell(loser, terms);
+        }
+        Ok(())
+    }
+
+    /// A loser is told of once, whichever way it comes again.
+    fn tell(&mut self, loser: Entry, terms: &Terms<'_>) {
+        let is_told = |told: &Entry| told.dot == loser.dot;
+        if !terms.told.contains(loser.dot) && !self.losers.iter().any(is_told) {
+            self.losers.push(loser);
+        }
+    }
+}
+
+/// The loser once more, if it is this node's to write.
+fn asserted(
+    winner: &Entry,
+    loser: &Entry,
+    ledger: &mut Ledger,
+    terms: &Terms<'_>,
+) -> Option<Entry> {
+    if !terms.policy.asserts(ledger.origin, winner, loser) {
+        return None;
+    }
+    // One of the two may be what this node wrote and forgot.
+    let own = [winner.dot, loser.dot]
+        .into_iter()
+        .filter(|dot| dot.origin == ledger.origin);
+    let known = own
+        .map(|dot| dot.sequence)
+        .fold(ledger.last_sequence, u64::max);
+    ledger.last_sequence = known + 1;
+    let dot = Dot {
+        origin: ledger.origin,
+        sequence: ledger.last_sequence,
+    };
+    let stamp = ledger.clock.stamp(terms.wall, Some(winner.stamp));
+    assertion(loser, winner, dot, stamp, terms.common)
+}

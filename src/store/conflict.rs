@@ -1,0 +1,129 @@
+//! Concurrent writes of one key: what counts as a conflict, what each policy does about one, and how a loser is kept
+//! (PROTOCOL section 3). Pure, and the same on every node.
+
+use super::entry::{Entry, EntryFlags, Extra, Namespace, vector_over};
+use super::totals::is_user;
+use crate::core::identity::{Dot, Origin};
+use crate::core::limits::DOT_BYTES;
+use crate::core::stamp::Stamp;
+
+/// What a node does about concurrent writes of one key. Nodes may differ in it, and converge all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ConflictPolicy {
+    /// The later write is the value. The other one is told, and gone.
+    #[default]
+    LastWriteWins,
+    /// What this node wrote is written once more where it would lose.
+    KeepLocal,
+    /// What another node wrote is written once more where it would lose against a write of this node.
+    KeepRemote,
+    /// The later write is the value until somebody decides. The other one is kept, on all nodes.
+    Manual,
+}
+
+/// Whether two entries are a conflict of users' writes. The same content written on both sides is none: whichever of
+/// them is forgotten, nobody loses anything, and there is nothing to decide.
+pub(super) fn is_conflict(a: &Entry, b: &Entry) -> bool {
+    is_user(a) && a.is_concurrent_with(b) && a.value() != b.value()
+}
+
+impl ConflictPolicy {
+    /// Whether the node that writes as `author` writes the loser once more. Only who wrote one of the two may, and
+    /// only for a write that is no such repetition itself: so each write is repeated once at the most, and nodes of
+    /// opposite policies come to rest.
+    pub(super) fn asserts(self, author: Origin, winner: &Entry, loser: &Entry) -> bool {
+        let own = match self {
+            Self::KeepLocal => loser,
+            Self::KeepRemote => winner,
+            Self::LastWriteWins | Self::Manual => return false,
+        };
+        own.dot.origin == author && !own.flags.contains(EntryFlags::ASSERTED)
+    }
+}
+
+/// The loser once more, as a write that knows both. `flags` are those of all writes of this node.
+pub(super) fn assertion(
+    loser: &Entry,
+    winner: &Entry,
+    dot: Dot,
+    stamp: Stamp,
+    flags: EntryFlags,
+) -> Option<Entry> {
+    let seen = winner.vector().iter().chain(loser.vector()).copied();
+    let extra = Extra {
+        vector: vector_over(dot.origin, &[winner.dot, loser.dot], seen),
+        extension: loser.extension().to_vec(),
+    };
+    let content = EntryFlags(loser.flags.0 & !EntryFlags::EPHEMERAL.0);
+    let payload = [loser.key(), loser.value().unwrap_or_default()].concat();
+    Entry::new(
+        payload.into(),
+        loser.key().len(),
+        content.with(flags).with(EntryFlags::ASSERTED),
+        dot,
+        stamp,
+        winner.version.max(loser.version).saturating_add(1),
+        extra,
+    )
+}
+
+/// The stored key under which the write `dot` of a user's key is kept when it loses.
+pub fn kept_key(key: &[u8], dot: Dot) -> Vec<u8> {
+    let mut stored = Vec::with_capacity(1 + key.len() + DOT_BYTES);
+    stored.push(Namespace::Conflict as u8);
+    stored.extend_from_slice(key);
+    stored.extend_from_slice(&dot.origin.0);
+    stored.extend_from_slice(&dot.sequence.to_be_bytes());
+    stored
+}
+
+/// A loser as it is kept: the same write under the key that names it, so that whoever keeps it keeps the same.
+pub(super) fn kept(loser: &Entry) -> Option<Entry> {
+    let key = kept_key(loser.key().get(1..)?, loser.dot);
+    under_key(loser, &key, loser.value().unwrap_or_default())
+}
+
+/// The write of a user that a kept loser is; `None` for any other entry, such as what is left of a loser once its
+/// conflict was resolved.
+pub fn loser_of(kept: &Entry) -> Option<Entry> {
+    let value = kept.value().unwrap_or_default();
+    under_key(kept, &stored_user_key(kept)?, value)
+}
+
+/// The same without its value: for who only asks what knows of what.
+pub fn bare_loser_of(kept: &Entry) -> Option<Entry> {
+    under_key(kept, &stored_user_key(kept)?, &[])
+}
+
+fn stored_user_key(kept: &Entry) -> Option<Vec<u8>> {
+    Some([&[Namespace::User as u8], user_key_of(kept)?].concat())
+}
+
+/// The user's key of a kept loser; `None` for any other entry.
+pub(super) fn user_key_of(kept: &Entry) -> Option<&[u8]> {
+    let (namespace, rest) = kept.key().split_first()?;
+    if *namespace != Namespace::Conflict as u8 {
+        return None;
+    }
+    let (key, dot) = rest.split_last_chunk::<DOT_BYTES>()?;
+    let is_itself =
+        dot.starts_with(&kept.dot.origin.0) && dot.ends_with(&kept.dot.sequence.to_be_bytes());
+    (is_itself && !key.is_empty()).then_some(key)
+}
+
+/// The same write under another stored key.
+fn under_key(entry: &Entry, key: &[u8], value: &[u8]) -> Option<Entry> {
+    let extra = Extra {
+        vector: entry.vector().to_vec(),
+        extension: entry.extension().to_vec(),
+    };
+    Entry::new(
+        [key, value].concat().into(),
+        key.len(),
+        entry.flags,
+        entry.dot,
+        entry.stamp,
+        entry.version,
+        extra,
+    )
+}

@@ -1,0 +1,111 @@
+//! Planning the end of a conflict: a value that knows all versions, and the removal of the losers that were kept,
+//! seen together or not at all. Pure, like all of a group.
+
+use super::conflict::{kept_key, user_key_of};
+use super::entry::{Entry, EntryFlags, Extra, vector_over};
+use super::error::StoreError;
+use super::group::{Group, Replaced, Terms};
+use super::ledger::Ledger;
+use super::map::{Beneath, EntryMap};
+use super::operation::{Receipt, Resolution};
+use crate::core::checksum::key_hash;
+use crate::core::identity::Dot;
+use crate::core::stamp::Stamp;
+
+/// A kept loser that is to be removed.
+struct Kept {
+    key: Vec<u8>,
+    hash: u64,
+    beneath: Beneath,
+    dot: Dot,
+    seen: Vec<Dot>,
+    stamp: Stamp,
+    version: u64,
+}
+
+impl Group {
+    /// Plans a write of this node that settles a conflict. Losers that are not kept any more are passed over.
+    ///
+    /// # Errors
+    /// As for [`Self::write_all`].
+    pub(super) fn resolve(
+        &mut self,
+        resolution: Resolution,
+        map: &EntryMap,
+        ledger: &mut Ledger,
+        terms: &Terms<'_>,
+    ) -> Result<(), StoreError> {
+        let Resolution {
+            ticket,
+            operation,
+            losers,
+        } = resolution;
+        let begin = self.planned.len();
+        let user_key = operation.key().get(1..).unwrap_or_default();
+        let mut all = Vec::new();
+        for loser in losers {
+            let key = kept_key(user_key, loser);
+            let hash = key_hash(&key);
+            let beneath = self.beneath(&key, hash, map)?;
+            let held = self.current(&key, hash, map, &beneath);
+            let held = held.filter(|held| user_key_of(held).is_some());
+            let Some((seen, stamp, version)) =
+                held.map(|held| (held.vector().to_vec(), held.stamp, held.version))
+            else {
+                continue;
+            };
+            all.push(Kept {
+                key,
+                hash,
+                beneath,
+                dot: loser,
+                seen,
+                stamp,
+                version,
+            });
+        }
+        let replaced = Replaced {
+            dots: all.iter().map(|kept| kept.dot).collect(),
+            seen: all.iter().flat_map(|kept| &kept.seen).copied().collect(),
+            stamp: all.iter().map(|kept| kept.stamp).max(),
+        };
+        let receipt = self.write(
+            operation,
+            &replaced,
+            map,
+            ledger,
+            (terms.wall, terms.common),
+        )?;
+        for kept in all {
+            self.remove_kept(kept, ledger, terms);
+        }
+        self.join_from(begin);
+        self.receipts.push(Receipt { ticket, ..receipt });
+        Ok(())
+    }
+
+    fn remove_kept(&mut self, kept: Kept, ledger: &mut Ledger, terms: &Terms<'_>) {
+        ledger.last_sequence += 1;
+        let dot = Dot {
+            origin: ledger.origin,
+            sequence: ledger.last_sequence,
+        };
+        let extra = Extra {
+            vector: vector_over(ledger.origin, &[kept.dot], kept.seen),
+            extension: Vec::new(),
+        };
+        let key_length = kept.key.len();
+        let removal = Entry::new(
+            kept.key.into(),
+            key_length,
+            EntryFlags::TOMBSTONE.with(terms.common),
+            dot,
+            ledger.clock.stamp(terms.wall, Some(kept.stamp)),
+            kept.version.saturating_add(1),
+            extra,
+        );
+        if let Some(removal) = removal {
+            self.push(removal, kept.hash, kept.beneath, ledger, None);
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Concurrent writes, rule by rule.
+
+use std::collections::BTreeMap;
+
+use super::super::conflict::{
+    ConflictPolicy::{self, KeepLocal, LastWriteWins, Manual},
+    loser_of,
+};
+use super::super::conflicts::OpenConflict;
+use super::super::entry::{Namespace, vector_over};
+use super::super::operation::Resolution;
+use super::*;
+use crate::core::limits::VECTOR_ORIGINS_MAX;
+
+pub(super) fn origin(number: u64) -> Origin {
+    let mut bytes = [0; 16];
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    Origin(bytes)
+}
+
+fn dot(author: u64, sequence: u64) -> Dot {
+    Dot {
+        origin: origin(author),
+        sequence,
+    }
+}
+
+fn entry(dot: Dot, stamp: u64, value: &[u8], vector: Vec<Dot>) -> Entry {
+    let extra = Extra {
+        vector,
+        extension: Vec::new(),
+    };
+    let payload = [&b"\0k"[..], value].concat();
+    let flags = EntryFlags::default();
+    Entry::new(payload.into(), 2, flags, dot, Stamp(stamp), 1, extra).unwrap()
+}
+
+#[test]
+fn two_writes_are_concurrent_if_neither_knew_the_other() {
+    let first = entry(dot(1, 5), 10, b"a", Vec::new());
+    let later = entry(dot(1, 9), 11, b"b", Vec::new());
+    let other = entry(dot(2, 1), 12, b"c", Vec::new());
+    let knows = entry(dot(2, 2), 13, b"d", vec![dot(1, 5)]);
+    assert!(!first.is_concurrent_with(&first), "received again");
+    assert!(!first.is_concurrent_with(&later), "of one author");
+    assert!(first.is_concurrent_with(&other) && other.is_concurrent_with(&first));
+    assert!(knows.follows(&first) && !first.follows(&knows));
+    assert!(knows.is_concurrent_with(&later), "it knew an older one");
+}
+
+#[test]
+fn what_a_full_vector_has_forgotten_counts_as_seen_and_what_it_replaced_is_never_forgotten() {
+    let many = VECTOR_ORIGINS_MAX as u64 + 10;
+    let all = (1..=many).map(|author| dot(author, 1));
+    for replaced in [dot(1, 7), dot(many, 7)] {
+        let vector = vector_over(origin(many + 1), &[replaced], all.clone());
+        assert_eq!(vector.len(), VECTOR_ORIGINS_MAX);
+        assert!(vector.is_sorted_by(|a, b| a.origin < b.origin));
+        assert!(vector.contains(&replaced));
+        let full = entry(dot(many + 1, 1), 100, b"x", vector);
+        assert!((1..=many).all(|author| full.follows(&entry(dot(author, 1), 9, b"y", Vec::new()))));
+        let newer = entry(dot(many + 2, 1), 101, b"y", Vec::new());
+        assert!(
+            full.is_concurrent_with(&newer),
+            "nobody forgets what is later"
+        );
+        let known_older = entry(dot(many / 2, 2), 9, b"y", Vec::new());
+        assert!(
+            full.is_concurrent_with(&known_older),
+            "it names an older one"
+        );
+    }
+}
+
+/// A node without disk, links or time of its own.
+pub(super) struct Writer {
+    pub(super) committer: Committer,
+    pub(super) map: EntryMap,
+    wall: u64,
+    losers: Vec<Entry>,
+}
+
+impl Writer {
+    pub(super) fn new(author: u64, policy: ConflictPolicy) -> Self {
+        let seeds = Seeds {
+            origin: origin(author),
+            ..seeds(0)
+        };
+        let Opened {
+            mut committer, map, ..
+        } = in_memory("node", &seeds);
+        committer.set_conflict_policy(policy);
+        Self {
+            committer,
+            map,
+            wall: WALL.0 + author,
+            losers: Vec::new(),
+        }
+    }
+
+    pub(super) fn commit(&mut self, mut requests: Vec<Request>) {
+        while !requests.is_empty() {
+            self.wall += 3;
+            let wall = WallMs(self.wall);
+            let mut committed = self.committer.commit(requests, &self.map, wall).unwrap();
+            while !install_some(&mut committed, &mut self.map).is_empty() {}
+            self.losers.append(&mut committed.losers);
+            requests = committed.rest;
+        }
+        assert_eq!(self.map.totals(), self.map.recount().unwrap());
+    }
+
+    pub(super) fn put(&mut self, key: &[u8], value: &[u8]) {
+        let operation = Operation::put(key, value, false).unwrap();
+        self.commit(vec![Request::Write {
+            ticket: 1,
+            operation,
+        }]);
+    }
+
+    pub(super) fn all(&self) -> Vec<Entry> {
+        let all = self.map.range_from(std::ops::Bound::Unbounded);
+        all.map(|entry| entry.unwrap().into_owned()).collect()
+    }
+
+    pub(super) fn all_own(&self) -> Vec<Entry> {
+        let author = self.committer.ledger().origin;
+        let all = self.all().into_iter();
+        all.filter(|entry| entry.dot.origin == author).collect()
+    }
+
+    pub(super) fn receive(&mut self, entries: Vec<Entry>) {
+        self.commit(vec![Request::Received(Received {
+            peer: Origin([9; 16]),
+            token: 1,
+            from: FeedPosition::default(),
+            position: FeedPosition::default(),
+            entries,
+        })]);
+    }
+
+    pub(super) fn conflicts(&self) -> Vec<OpenConflict> {
+        let page = self.map.kept_page(&[], false, None, loser_of).unwrap();
+        assert_eq!(page.next, None);
+        let mut kept: BTreeMap<Vec<u8>, Vec<Entry>> = BTreeMap::new();
+        for loser in page.losers {
+            kept.entry(loser.key().to_vec()).or_default().push(loser);
+        }
+        let open = kept
+            .into_values()
+            .map(|losers| self.map.open_conflict(losers));
+        open.filter_map(|open| open.unwrap()).collect()
+    }
+
+    pub(super) fn resolve(&mut self, key: &[u8], value: &[u8]) {
+        let page = self.map.kept_page(key, true, None, loser_of).unwrap();
+        self.commit(vec![Request::Resolve(Resolution {
+            ticket: 1,
+            operation: Operation::put(key, value, false).unwrap(),
+            losers: page.losers.iter().map(|loser| loser.dot).collect(),
+        })]);
+    }
+}
+
+/// Two nodes that wrote `k`, the second later, and what each holds then.
+fn pair(policies: [ConflictPolicy; 2]) -> (Writer, Writer, Entry, Entry) {
+    let mut first = Writer::new(1, policies[0]);
+    let mut second = Writer::new(2, policies[1]);
+    first.put(b"k", b"one");
+    second.put(b"k", b"two");
+    let (a, b) = (first.all()[0].clone(), second.all()[0].clone());
+    assert!(a.order(&b).is_lt());
+    (first, second, a, b)
+}
+
+#[test]
+fn a_loser_is_told_once_however_often_it_comes() {
+    let (_, mut second, a, _) = pair([LastWriteWins; 2]);
+    second.receive(vec![a.clone()]);
+    second.receive(vec![a.clone(), a.clone()]);
+    assert_eq!(second.losers, [a]);
+}
+
+#[test]
+fn an_assertion_takes_the_place_of_both_in_one_entry() {
+    let (mut first, _, a, b) = pair([KeepLocal, LastWriteWins]);
+    first.receive(vec![b.clone()]);
+    let [held] = first.all().try_into().unwrap();
+    assert_eq!((held.value(), held.dot), (Some(&b"one"[..]), dot(1, 2)));
+    assert!(held.follows(&a) && held.follows(&b));
+    assert!(held.order(&b).is_gt() && held.version == 2);
+    assert!(held.flags.contains(EntryFlags::ASSERTED));
+    assert_eq!(
+        first.losers,
+        std::slice::from_ref(&b),
+        "what it was written against"
+    );
+    // It comes again, by another way.
+    first.receive(vec![b]);
+    assert_eq!(first.all(), [held]);
+}
+
+#[test]
+fn an_assertion_is_not_made_once_more() {
+    let (mut first, _, _, b) = pair([KeepLocal, LastWriteWins]);
+    first.receive(vec![b]);
+    let mut third = Writer::new(3, LastWriteWins);
+    third.wall += 1_000;
+    third.put(b"k", b"three");
+    let c = third.all()[0].clone();
+    first.receive(vec![c.clone()]);
+    assert_eq!(first.all(), [c], "the order decides");
+}
+
+#[test]
+fn a_plain_write_over_an_assertion_is_plain() {
+    let (mut first, _, _, b) = pair([KeepLocal, LastWriteWins]);
+    first.receive(vec![b]);
+    first.put(b"k", b"four");
+    assert!(!first.all()[0].flags.contains(EntryFlags::ASSERTED));
+}
+
+#[test]
+fn whoever_keeps_a_loser_keeps_the_same_entry() {
+    let (mut first, mut second, a, b) = pair([Manual; 2]);
+    let mut third = Writer::new(3, Manual);
+    third.receive(vec![a.clone(), b.clone()]);
+    first.receive(vec![b.clone()]);
+    second.receive(vec![a.clone()]);
+    assert_eq!(first.all(), second.all());
+    assert_eq!(first.all(), third.all());
+    assert_eq!(first.map.len(), 1);
+    let [open] = first.conflicts().try_into().unwrap();
+    assert_eq!((open.current, open.losers), (b, vec![a]));
+    assert_eq!(first.map.own_rows(0, u64::MAX).unwrap(), 0);
+}
+
+#[test]
+fn a_kept_loser_that_arrives_before_its_winner_is_no_conflict_yet() {
+    let (_, mut second, a, b) = pair([Manual; 2]);
+    second.receive(vec![a.clone()]);
+    let kept = second.all().pop().unwrap();
+    assert_eq!(Namespace::of(kept.key()), Some(Namespace::Conflict));
+    let mut third = Writer::new(3, LastWriteWins);
+    third.receive(vec![kept]);
+    assert!(third.conflicts().is_empty());
+    third.receive(vec![a]);
+    assert!(third.conflicts().is_empty(), "it is the value");
+    third.receive(vec![b]);
+    assert_eq!(third.conflicts().len(), 1);
+}
+
+#[test]
+fn a_resolution_knows_all_and_removes_what_was_kept_for_good() {
+    let (mut first, _, a, b) = pair([Manual; 2]);
+    first.receive(vec![b.clone()]);
+    let before = first.all();
+    first.resolve(b"k", b"three");
+    let after = first.all();
+    assert!(first.conflicts().is_empty());
+    let settled = &after[0];
+    assert!(settled.follows(&a) && settled.follows(&b));
+    assert_eq!(settled.value(), Some(&b"three"[..]));
+    assert!(after[1].is_tombstone() && after[1].order(&before[1]).is_gt());
+    // What it was made of comes again.
+    first.receive(before);
+    first.receive(vec![a, b]);
+    assert_eq!(first.all(), after);
+}
+
+#[test]
+fn a_resolution_leaves_a_loser_that_it_did_not_know_of() {
+    let (mut first, _, _, b) = pair([Manual; 2]);
+    first.receive(vec![b]);
+    let mut third = Writer::new(3, Manual);
+    third.put(b"k", b"three");
+    first.resolve(b"k", b"settled");
+    let all = first.all();
+    third.receive(all);
+    let [open] = third.conflicts().try_into().unwrap();
+    assert_eq!(open.current.value(), Some(&b"settled"[..]));
+    assert_eq!(open.losers[0].value(), Some(&b"three"[..]));
+}
+
+#[test]
+fn prefixes_and_whole_keys_find_their_losers_only() {
+    let mut first = Writer::new(1, Manual);
+    let mut second = Writer::new(2, Manual);
+    let keys: [&[u8]; 5] = [b"a", b"ab", b"abc", b"b", &[b'a', 0, 0xff]];
+    for key in keys {
+        first.put(key, b"1");
+        second.put(key, b"2");
+    }
+    let all = first.all();
+    second.receive(all);
+    let found = |prefix: &[u8], is_whole| {
+        let page = second.map.kept_page(prefix, is_whole, None, loser_of);
+        page.unwrap().losers.len()
+    };
+    assert_eq!(
+        (found(b"", false), found(b"a", false), found(b"ab", false)),
+        (5, 4, 2)
+    );
+    assert_eq!(
+        (found(b"a", true), found(b"ab", true), found(b"", true)),
+        (1, 1, 0)
+    );
+}
