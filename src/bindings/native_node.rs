@@ -1,10 +1,11 @@
 //! The node as JavaScript holds it: each call is one line to [`crate::node`] and a conversion.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use napi::bindgen_prelude::{Function, Object, PromiseRaw, Result, Unknown};
+use napi::bindgen_prelude::{Function, Object, PromiseRaw, Result, Unknown, spawn_blocking};
 use napi::{Env, JsValue};
 use napi_derive::napi;
 
@@ -32,7 +33,7 @@ pub(super) fn open<'env>(
     options: NativeOptions,
     on_commit: Function<'env, Unknown<'env>, Unknown<'env>>,
     on_event: Function<'env, Unknown<'env>, Unknown<'env>>,
-) -> Result<PromiseRaw<'env, Outcome<NativeNode>>> {
+) -> Result<Object<'env>> {
     // SAFETY: the functions are arguments of this call.
     let channels = unsafe {
         (
@@ -61,36 +62,34 @@ pub(super) fn open<'env>(
     });
     // SAFETY: this is a call in this environment.
     unsafe { guard.hook(env.raw()) };
-    let opening = async move {
-        let opened = guarded(async move {
-            let options = options.into_options()?;
-            let opening = tokio::task::spawn_blocking(move || Node::open(options, listener));
-            opening
-                .await
-                .map_err(|error| Failure::internal("opening failed").because(error.to_string()))?
+    let (deferred, promise) = env.create_deferred()?;
+    // Straight to a thread that may wait and straight back: a future would wake a third one on both ways.
+    drop(spawn_blocking(move || {
+        let opening = || Node::open(options.into_options()?, listener);
+        let opened = catch_unwind(AssertUnwindSafe(opening))
+            .unwrap_or_else(|_| Err(Failure::internal("opening failed")));
+        deferred.resolve(move |env| {
+            // SAFETY: this is a call of JavaScript's thread, in the environment of the hook.
+            unsafe { guard.unhook(env.raw()) };
+            Ok(Outcome(match opened {
+                Ok(node) => {
+                    let hot = Hot::new(Arc::new(node), commits, events, pending);
+                    // SAFETY: this is a call of JavaScript's thread, in this environment.
+                    unsafe { hot.hook(env.raw()) };
+                    Ok(NativeNode {
+                        hot,
+                        env: env.raw(),
+                    })
+                }
+                Err(failure) => {
+                    commits.close();
+                    events.close();
+                    Err(failure)
+                }
+            }))
         });
-        Ok((opened.await, commits, events, pending))
-    };
-    env.spawn_future_with_callback(opening, move |env, (opened, commits, events, pending)| {
-        // SAFETY: this is a call of JavaScript's thread, in the environment of the hook.
-        unsafe { guard.unhook(env.raw()) };
-        Ok(Outcome(match opened {
-            Ok(node) => {
-                let hot = Hot::new(Arc::new(node), commits, events, pending);
-                // SAFETY: this is a call of JavaScript's thread, in this environment.
-                unsafe { hot.hook(env.raw()) };
-                Ok(NativeNode {
-                    hot,
-                    env: env.raw(),
-                })
-            }
-            Err(failure) => {
-                commits.close();
-                events.close();
-                Err(failure)
-            }
-        }))
-    })
+    }));
+    Ok(promise)
 }
 
 /// Runs a call so that a panic in it becomes a failure.

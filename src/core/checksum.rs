@@ -61,14 +61,14 @@ pub fn hash128_pair(first: &[u8], second: &[u8]) -> u128 {
 /// Room for the parts of most entries: what is fixed, and a key of usual length.
 const JOINED_BYTES: usize = 128;
 
-/// The hash by which a key is found in memory. Never written, never sent.
+/// The hash by which a key is found (XXH3 with 64 bits). Never written and never sent but for its lowest byte.
 pub fn key_hash(key: &[u8]) -> u64 {
     xxhash_rust::xxh3::xxh3_64(key)
 }
 
-/// One byte of a hash of a key (the lowest of XXH3 with 64 bits), by which a checkpoint tells rows apart before
-/// it compares keys. Written to disk, so it never changes.
-pub fn key_tag(key: &[u8]) -> u8 {
-    let [tag, ..] = xxhash_rust::xxh3::xxh3_64(key).to_le_bytes();
+/// The lowest byte of a key's hash, by which a checkpoint tells rows apart before it compares keys. Written to
+/// disk, so neither it nor the hash ever changes.
+pub fn key_tag(hash: u64) -> u8 {
+    let [tag, ..] = hash.to_le_bytes();
     tag
 }

@@ -12,7 +12,7 @@ const UNSETTLED_MAX: usize = 256;
 
 impl Node {
     /// Reads the value of a stored key (namespace byte and key): what has changed lately under a short lock,
-    /// everything else in the checkpoint under none.
+    /// everything else in the checkpoint, small values under a short lock of its block. So `read` must be short.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -22,14 +22,15 @@ impl Node {
         read: impl FnOnce(&[u8], bool) -> R,
     ) -> Result<Option<R>, Failure> {
         let map = self.shared.map.read();
-        if let Some(entry) = map.changed_entry(key, key_hash(key)) {
+        let hash = key_hash(key);
+        if let Some(entry) = map.changed_entry(key, hash) {
             let ascii = entry.flags.contains(EntryFlags::ASCII);
             return Ok(entry.value().map(|value| read(value, ascii)));
         }
         let base = map.base().cloned();
         drop(map);
         match base {
-            Some(base) => Ok(base.read(key, read)?),
+            Some(base) => Ok(base.read(key, hash, read)?),
             None => Ok(None),
         }
     }

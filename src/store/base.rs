@@ -107,22 +107,23 @@ impl Base {
             .transpose()
     }
 
-    /// Reads the value of a stored key, and whether it is ASCII text.
+    /// Reads the value of a stored key with that [hash](crate::core::checksum::key_hash), and whether it is ASCII
+    /// text. `read` must be short, as for [`Checkpoint::read`].
+    #[inline]
     pub fn read<R>(
         &self,
         key: &[u8],
+        hash: u64,
         read: impl FnOnce(&[u8], bool) -> R,
     ) -> Result<Option<R>, StoreError> {
-        let Some(row) = self.file.find(key)? else {
-            return Ok(None);
-        };
-        let mut outside = None;
-        let body = match row.inline_body() {
-            Some(body) => body,
-            None => &**outside.insert(self.file.body(&row)?),
-        };
-        let (flags, value) = row::value(body).map_err(|reason| self.malformed(reason))?;
-        Ok(value.map(|value| read(value, flags.contains(EntryFlags::ASCII))))
+        let found = self.file.read(key, hash, |body| {
+            let (flags, value) = row::value(body)?;
+            Ok(value.map(|value| read(value, flags.contains(EntryFlags::ASCII))))
+        })?;
+        found
+            .transpose()
+            .map(Option::flatten)
+            .map_err(|reason| self.malformed(reason))
     }
 
     /// Rows from a key on.

@@ -287,10 +287,16 @@ fn write_pid(_lock_file: &mut File, lock_path: &Path) -> io::Result<()> {
     write_pid_into(&mut options.open(pid_path(lock_path))?)
 }
 
+/// The text is cut only where there was a longer one, because cutting a file can wait for the disk, and only once the
+/// new one is there: what is read in between is no number.
 fn write_pid_into(file: &mut File) -> io::Result<()> {
-    file.set_len(0)?;
+    let text = format!("{}\n", std::process::id());
     file.rewind()?;
-    writeln!(file, "{}", std::process::id())
+    file.write_all(text.as_bytes())?;
+    if file.metadata()?.len() > text.len() as u64 {
+        file.set_len(text.len() as u64)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -379,6 +385,17 @@ mod tests {
         let _guard = LockGuard::acquire(&folder.path().join("a.wal")).unwrap();
         let spelled = folder.path().join(".").join("a.wal");
         assert_eq!(refused(&spelled), Some(std::process::id()));
+    }
+
+    #[test]
+    fn the_number_of_a_process_replaces_a_longer_text_wholly() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wal");
+        let pid = pid_path(&with_suffix(&path, LOCK_SUFFIX));
+        std::fs::write(&pid, "123456789012345\n").unwrap();
+        let guard = LockGuard::acquire(&path).unwrap();
+        assert_eq!(read_pid(&pid), Some(std::process::id()));
+        drop(guard);
     }
 
     #[cfg(unix)]

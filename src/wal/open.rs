@@ -26,7 +26,7 @@ impl Log {
     /// file of that name, and none that a halved seal left to take the name; an error if there is one that is
     /// not a log of ours. Changes nothing.
     pub fn probe(storage: &dyn Storage, name: &str) -> Result<bool, WalError> {
-        Ok(Part::active(storage, name)?.0.is_some())
+        Ok(Part::found(storage, name)?.is_some())
     }
 
     /// Which log is there; `None` if there is none. Changes nothing.
@@ -34,7 +34,7 @@ impl Log {
     /// # Errors
     /// As [`probe`](Self::probe).
     pub fn file_id(storage: &dyn Storage, name: &str) -> Result<Option<[u8; 16]>, WalError> {
-        let active = Part::active(storage, name)?.0;
+        let active = Part::found(storage, name)?;
         Ok(active.map(|active| active.header.file_id))
     }
 

@@ -44,6 +44,14 @@ impl Part {
         Ok((active, beside))
     }
 
+    /// The same without what is beside it, which is not looked at unless the file itself is missing.
+    pub(super) fn found(storage: &dyn Storage, name: &str) -> Result<Option<Self>, WalError> {
+        match Self::read(storage, name)? {
+            Some(active) => Ok(Some(active)),
+            None => Ok(Self::active(storage, name)?.0),
+        }
+    }
+
     /// The sealed log that begins with that frame, which must be there.
     pub(super) fn sealed(
         storage: &dyn Storage,

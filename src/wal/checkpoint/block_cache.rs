@@ -1,9 +1,10 @@
 //! Verified blocks in memory, up to a number of bytes.
 //!
-//! Blocks have dense numbers, so the place where one can be is its number modulo the number of sets: no hash, and
-//! neighbours never push each other out. Within a set the hand of a clock goes round and takes the first block
+//! Blocks of rows have dense numbers, and as many neighbours as a set has room for can be in the same set, so that
+//! they never push each other out, and whoever knows about where a block is finds one or two sets: no hash. Within a set the hand of a clock goes round and takes the first block
 //! that was not used since it last came by.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -22,6 +23,15 @@ const SET_BYTES: usize = 33 << 10;
 /// Which block it is, over all kinds of blocks of a file.
 pub(super) type BlockNumber = u64;
 
+/// The number of a block that shares its set with no neighbour, because it may be longer than a block of rows: the
+/// one that has `index` others of its kind between itself and as many blocks of rows.
+pub(super) fn apart(data_blocks: u64, index: u64) -> BlockNumber {
+    (data_blocks.div_ceil(NEIGHBOURS) + index) * NEIGHBOURS
+}
+
+/// How many blocks of rows that follow each other can be in the same set: as many as there are places in it.
+const NEIGHBOURS: u64 = WAYS as u64;
+
 /// The cache of one file.
 pub(super) struct BlockCache {
     /// Each made when the first block comes that can be in it: making all of a large cache takes longer than
@@ -31,12 +41,13 @@ pub(super) struct BlockCache {
     set_bytes: usize,
 }
 
+/// All but the pointers is in the first of three cache lines.
 #[derive(Default)]
-#[repr(align(64))]
+#[repr(C, align(64))]
 struct Set {
-    ways: RwLock<Ways>,
     /// One bit for each place: used since the hand was there.
     used: AtomicU8,
+    ways: RwLock<Ways>,
 }
 
 #[derive(Default)]
@@ -65,28 +76,46 @@ impl BlockCache {
     }
 
     /// Looks at the block, if it is here: without taking a share of it, which others would have to wait for.
-    /// `look` must be short.
+    /// `look` must be short; it is given back if the block is not here.
     #[inline]
-    pub(super) fn look<T>(
+    pub(super) fn look<T, L: FnOnce(&Arc<[u8]>) -> T>(
         &self,
         number: BlockNumber,
-        look: impl FnOnce(&Arc<[u8]>) -> T,
-    ) -> Option<T> {
-        let (at, mark) = self.place(number)?;
-        let set = self
-            .pieces
-            .get(at / PIECE_SETS)?
-            .get()?
-            .get(at % PIECE_SETS)?;
+        look: L,
+    ) -> Result<T, L> {
+        let Some((set, mark)) = self.set(number) else {
+            return Err(look);
+        };
         let ways = set.ways.read();
-        let place = ways.place(mark)?;
-        let found = look(ways.blocks.get(place)?.as_ref()?);
+        let Some((place, block)) = ways.find(mark) else {
+            return Err(look);
+        };
+        let found = look(block);
         let bit = 1 << place;
         // Looked at first, because writing takes the line from all other processors.
         if set.used.load(Ordering::Relaxed) & bit == 0 {
             set.used.fetch_or(bit, Ordering::Relaxed);
         }
-        Some(found)
+        Ok(found)
+    }
+
+    /// Has the processor load what tells where the first and the last of a few blocks of rows are, for who is about
+    /// to look at one of them.
+    #[inline]
+    pub(super) fn approach(&self, blocks: Range<u32>) {
+        for number in [blocks.start, blocks.end.saturating_sub(1)] {
+            if let Some((set, _)) = self.set(number.into()) {
+                std::hint::black_box(set.used.load(Ordering::Relaxed));
+            }
+        }
+    }
+
+    /// The set that the block can be in, if it was made, and how it is told from the others there.
+    #[inline]
+    fn set(&self, number: BlockNumber) -> Option<(&Set, u32)> {
+        let (at, mark) = self.place(number)?;
+        let piece = self.pieces.get(at / PIECE_SETS)?.get()?;
+        Some((piece.get(at % PIECE_SETS)?, mark))
     }
 
     /// Keeps a block, if one of its size may be kept at all.
@@ -121,9 +150,11 @@ impl BlockCache {
     /// Where a block can be, and how it is told from the others that can be there.
     #[inline]
     fn place(&self, number: BlockNumber) -> Option<(usize, u32)> {
+        let (neighbours, place) = (number / NEIGHBOURS, number % NEIGHBOURS);
         let count = self.sets_max as u64;
-        let mark = u32::try_from(number / count).ok()?.checked_add(1)?;
-        Some((usize::try_from(number % count).ok()?, mark))
+        let mark = neighbours / count * NEIGHBOURS + place + 1;
+        let at = usize::try_from(neighbours % count).ok()?;
+        Some((at, u32::try_from(mark).ok()?))
     }
 }
 
@@ -131,6 +162,12 @@ impl Ways {
     #[inline]
     fn place(&self, mark: u32) -> Option<usize> {
         self.marks.iter().position(|found| *found == mark)
+    }
+
+    #[inline]
+    fn find(&self, mark: u32) -> Option<(usize, &Arc<[u8]>)> {
+        let place = self.place(mark)?;
+        Some((place, self.blocks.get(place)?.as_ref()?))
     }
 
     fn insert(&mut self, mark: u32, block: &Arc<[u8]>, bytes_max: usize, used: &AtomicU8) {
@@ -182,9 +219,9 @@ mod tests {
             for number in 0..2_000 {
                 cache.insert(number, &block(if number % 9 == 0 { 16_000 } else { 4_000 }));
                 assert!(cache.bytes() <= limit);
-                cache.look(7, |_| ());
+                let _ = cache.look(7, |_| ());
             }
-            assert_eq!(cache.look(7, |_| ()).is_some(), limit > 4_000);
+            assert_eq!(cache.look(7, |_| ()).is_ok(), limit > 4_000);
         }
     }
 
@@ -194,6 +231,6 @@ mod tests {
         for number in 0..97 {
             cache.insert(number, &block(4_096));
         }
-        assert!((0..97).all(|number| cache.look(number, |_| ()).is_some()));
+        assert!((0..97).all(|number| cache.look(number, |_| ()).is_ok()));
     }
 }

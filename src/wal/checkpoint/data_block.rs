@@ -6,9 +6,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::core::bytes::ByteReader;
-use crate::core::checksum::key_tag;
+use crate::core::checksum::{key_hash, key_tag};
 
-use super::format::{CHECKSUM_BYTES, DATA_BLOCK_BYTES_MAX};
+use super::format::{CHECKSUM_BYTES, DATA_BLOCK_BYTES};
 use super::row::{BodyPlace, Extent, Row, RowRef, cmp_parts};
 
 /// How long what precedes the tags is, in bytes.
@@ -74,7 +74,7 @@ impl DataBlockBuilder {
         let keys = self.key_bytes + row.key.len() - (rows - 1) * prefix;
         let sums = (self.sums + usize::from(row.sum != 0)) * 16;
         HEAD_BYTES + rows * (ROW_BYTES + width) + keys + sums + tails + CHECKSUM_BYTES
-            <= DATA_BLOCK_BYTES_MAX
+            <= DATA_BLOCK_BYTES
     }
 
     /// Adds a row, whose body is the row's own unless it is elsewhere.
@@ -118,12 +118,12 @@ impl DataBlockBuilder {
         let width = width_of(self.lseq_max - self.lseq_min);
         let prefix = self.first_key().get(..self.prefix_bytes);
         let prefix = prefix.unwrap_or_default();
-        let mut block = Vec::with_capacity(DATA_BLOCK_BYTES_MAX);
+        let mut block = Vec::with_capacity(DATA_BLOCK_BYTES);
         block.extend_from_slice(&narrow(self.rows.len()).to_le_bytes());
         block.extend_from_slice(&narrow(prefix.len()).to_le_bytes());
         block.push(u8::try_from(width).unwrap_or(8));
         block.extend_from_slice(&self.lseq_min.to_le_bytes());
-        block.extend(self.rows.iter().map(|row| key_tag(at(&row.key))));
+        block.extend(self.rows.iter().map(|row| key_tag(key_hash(at(&row.key)))));
         let starts = block.len();
         block.resize(starts + self.rows.len() * 2, 0);
         block.extend_from_slice(prefix);
@@ -195,6 +195,16 @@ fn load_ahead(bytes: &[u8], at: usize, lines: usize) {
     }
 }
 
+/// The place of a body that is elsewhere.
+fn extent(mut reader: ByteReader<'_>) -> Option<Extent> {
+    let extent = Extent {
+        offset: reader.u64().ok()?,
+        bytes: reader.u32().ok()?,
+        checksum: reader.u32().ok()?,
+    };
+    reader.is_empty().then_some(extent)
+}
+
 /// A block whose checksum held.
 #[derive(Clone, Copy)]
 pub(super) struct DataBlock<'a> {
@@ -261,12 +271,7 @@ impl<'a> DataBlock<'a> {
         let body = if shape & SHAPE_EXTENT == 0 {
             BodyPlace::Inline(end - u16::try_from(reader.remaining()).ok()?..end)
         } else {
-            let extent = Extent {
-                offset: reader.u64().ok()?,
-                bytes: reader.u32().ok()?,
-                checksum: reader.u32().ok()?,
-            };
-            reader.is_empty().then_some(BodyPlace::Extent(extent))?
+            BodyPlace::Extent(extent(reader)?)
         };
         let lane = match shape >> SHAPE_LANE_SHIFT & SHAPE_LANE {
             0 => None,
@@ -288,13 +293,32 @@ impl<'a> DataBlock<'a> {
         })
     }
 
-    /// The place in the block of the row with that key, if it is there.
+    /// The body of the row with that place, or where it is: the same as [`Self::row`] tells, for who wants nothing
+    /// else of the row.
     #[inline]
-    pub(super) fn find(&self, key: &[u8]) -> Result<Option<usize>, Contradiction> {
+    pub(super) fn body(&self, index: usize) -> Option<Result<&'a [u8], Extent>> {
+        let (_, bytes) = self.bytes_of(index)?;
+        let (shape, rest) = bytes.split_first_chunk::<2>()?;
+        let shape = u16::from_le_bytes(*shape);
+        let sum_bytes = if shape & SHAPE_SUM == 0 { 0 } else { 16 };
+        let before = usize::from(shape & SHAPE_SUFFIX) + self.width + sum_bytes;
+        let tail = rest.get(before..)?;
+        if shape & SHAPE_UNUSED != 0 {
+            None
+        } else if shape & SHAPE_EXTENT == 0 {
+            Some(Ok(tail))
+        } else {
+            extent(ByteReader::new(tail)).map(Err)
+        }
+    }
+
+    /// The place in the block of the row with that key, of which `hash` is the hash, if it is there.
+    #[inline]
+    pub(super) fn find(&self, key: &[u8], hash: u64) -> Result<Option<usize>, Contradiction> {
         let Some(suffix) = key.strip_prefix(self.prefix) else {
             return Ok(None);
         };
-        let tag = u64::from(key_tag(key)) * 0x0101_0101_0101_0101;
+        let tag = u64::from(key_tag(hash)) * 0x0101_0101_0101_0101;
         let (chunks, rest) = self.tags.as_chunks::<8>();
         for (chunk, tags) in chunks.iter().enumerate() {
             let mut marks = equal_bytes(u64::from_le_bytes(*tags), tag);
@@ -337,7 +361,7 @@ impl<'a> DataBlock<'a> {
 
     /// Whether the row's byte of hash is that of its key.
     pub(super) fn tag_holds(&self, index: usize, key: &[u8]) -> bool {
-        self.tags.get(index) == Some(&key_tag(key))
+        self.tags.get(index) == Some(&key_tag(key_hash(key)))
     }
 
     fn suffix_of(&self, index: usize) -> Option<&'a [u8]> {
@@ -374,7 +398,7 @@ mod tests {
             }
             let block: Arc<[u8]> = bytes.into();
             if let Some(view) = DataBlock::parse(&block) {
-                let _ = (view.find(&key), view.rows_before(&key, true));
+                let _ = (view.find(&key, key_hash(&key)), view.rows_before(&key, true));
                 for index in 0..=view.rows() {
                     if let Some(row) = view.row(index) {
                         let _ = (row.key(), row.body_bytes(), row.inline_body());

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::block_cache::BlockNumber;
 use super::data_block::DataBlock;
 use super::error::CheckpointError;
 use super::feed_block::{FeedPlace, count};
@@ -102,7 +103,7 @@ impl Feed {
         let open = &*self.checkpoint.open;
         let index = block / count(FEED_INDEX_ENTRIES);
         let place = self.place.index_block(index);
-        let number = self.block_numbers() + u64::from(self.place.blocks()) + u64::from(index);
+        let number = self.block_number(u64::from(self.place.blocks()) + u64::from(index));
         let bytes = open.source.block(number, Keep::Cached, place)?;
         let (lseqs, _) = bytes.as_chunks::<8>();
         lseqs
@@ -111,19 +112,19 @@ impl Feed {
             .ok_or_else(|| open.source.damaged(place.offset, place.what))
     }
 
-    /// The number of its first block among all blocks of the file.
-    fn block_numbers(&self) -> u64 {
-        let footer = &self.checkpoint.open.footer;
-        let first = u64::from(footer.data_blocks) + u64::from(footer.index_nodes);
-        let before = footer.feeds.iter().take(usize::from(self.lane));
-        before.fold(first, |number, feed| {
+    /// The number of one of its blocks, those of its index last, among all blocks of the file.
+    fn block_number(&self, index: u64) -> BlockNumber {
+        let open = &*self.checkpoint.open;
+        let before = open.footer.feeds.iter().take(usize::from(self.lane));
+        let before = before.fold(u64::from(open.footer.index_nodes), |number, feed| {
             number + u64::from(feed.blocks()) + u64::from(feed.index_blocks())
-        })
+        });
+        open.number_behind_rows(before + index)
     }
 
     /// A block of the feed: where rows are in key order.
     pub(super) fn block(&self, index: u32, keep: Keep) -> Result<Arc<[u8]>, CheckpointError> {
-        let number = self.block_numbers() + u64::from(index);
+        let number = self.block_number(index.into());
         let place = self.place.block(index);
         self.checkpoint.open.source.block(number, keep, place)
     }

@@ -4,6 +4,8 @@
 //! Between two blocks stands a *separator*, the shortest bytes that are above every key before it and not above
 //! any key behind it. Its first eight bytes, as a number, decide nearly every comparison.
 
+use std::ops::Range;
+
 use crate::core::bytes::ByteReader;
 
 use super::data_block::common_prefix;
@@ -139,7 +141,7 @@ fn wide(value: usize) -> u32 {
 }
 
 /// The first eight bytes as a number that orders as they do; what is missing counts as zeros.
-fn head_of(remainder: &[u8]) -> u64 {
+pub(super) fn head_of(remainder: &[u8]) -> u64 {
     match remainder.first_chunk::<8>() {
         Some(head) => u64::from_be_bytes(*head),
         None => remainder
@@ -246,9 +248,26 @@ impl<'a> IndexNode<'a> {
         }
     }
 
+    /// The first bytes of what stands before each child, as numbers; see [`head_of`].
+    pub(super) fn heads(&self) -> impl Iterator<Item = u64> {
+        self.heads.iter().map(|head| u64::from_le_bytes(*head))
+    }
+
+    /// What everything that stands between its children begins with.
+    pub(super) fn prefix(&self) -> &'a [u8] {
+        self.prefix
+    }
+
     /// The child in which a key is, if it is anywhere.
     #[inline]
     pub(super) fn search(&self, key: &[u8]) -> Option<usize> {
+        self.search_in(key, 0..self.len())
+    }
+
+    /// The same for who knows that the head of the key is above the first one of a window, and not above that behind
+    /// it.
+    #[inline]
+    pub(super) fn search_in(&self, key: &[u8], window: Range<usize>) -> Option<usize> {
         let rest = match key.split_at_checked(self.prefix.len()) {
             Some((head, rest)) if head == self.prefix => rest,
             _ if key < self.prefix => return Some(0),
@@ -257,10 +276,10 @@ impl<'a> IndexNode<'a> {
         let wanted = head_of(rest);
         // From here on: the first child whose separator is above the key. The first child has none; its head is 0.
         let head = |head: &[u8; 8]| u64::from_le_bytes(*head);
-        let mut low = self
-            .heads
-            .partition_point(|found| head(found) < wanted)
-            .max(1);
+        let start = window.start;
+        let heads = self.heads.get(start..window.end.min(self.len()))?;
+        let below = heads.partition_point(|found| head(found) < wanted);
+        let mut low = (start + below).max(1);
         if self
             .heads
             .get(low)

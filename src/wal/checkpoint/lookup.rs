@@ -1,10 +1,14 @@
 //! From a key, or from a row's place in key order, to the row; and what a range sums up to.
 
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use crate::core::checksum::key_hash;
+
+use super::block_cache::{BlockNumber, apart};
 use super::data_block::{Contradiction, DataBlock};
 use super::error::CheckpointError;
+use super::fences::Fences;
 use super::format::{DATA_BLOCK_BYTES_MAX, INDEX_NODE_BYTES_MAX, what};
 use super::index_node::{Child, IndexNode};
 use super::open::{Checkpoint, Open};
@@ -23,38 +27,83 @@ pub(super) struct Located {
 impl Checkpoint {
     /// The row with that key. Takes no memory if the blocks that it needs, two at most, are in the cache.
     pub fn find(&self, key: &[u8]) -> Result<Option<RowRef>, CheckpointError> {
+        self.look_up(key, key_hash(key), |block, index| block.row(index))
+    }
+
+    /// Reads the body of the row with that key where it lies, without taking a share of its block. `hash` is the
+    /// key's [hash](key_hash). `read` must be short, because whoever wants to keep or drop a block waits for it.
+    #[inline]
+    pub fn read<R>(
+        &self,
+        key: &[u8],
+        hash: u64,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>, CheckpointError> {
+        let found = self.look_up(key, hash, |block, index| {
+            Some(match block.body(index)? {
+                Ok(body) => Ok(read(body)),
+                Err(extent) => Err((extent, read)),
+            })
+        })?;
+        Ok(match found {
+            None => None,
+            Some(Ok(read)) => Some(read),
+            Some(Err((extent, read))) => Some(read(&self.body_at(&extent)?)),
+        })
+    }
+
+    /// What `read` makes of the row with that key, which is at that place in that block; it gives `None` if the
+    /// row contradicts itself.
+    #[inline]
+    fn look_up<R>(
+        &self,
+        key: &[u8],
+        hash: u64,
+        read: impl FnOnce(DataBlock<'_>, usize) -> Option<R>,
+    ) -> Result<Option<R>, CheckpointError> {
         let Some(top) = self.open.top()? else {
             return Ok(None);
         };
-        let open = &*self.open;
+        let (open, source) = (&*self.open, &self.open.source);
         let node_at = open.search(&top, key, open.footer.top_offset)?;
-        let (number, place) = open.node_place(&top, node_at)?;
-        // Little is handed out of the closures, because on this path moving it is a part of the time.
-        let child = open.source.look(number, Keep::Cached, place, |node| {
+        // Where a block is in the file is read only for one that is not in the cache: it is far from what tells
+        // which one it is, and reading it would be a part of the time.
+        let node_place = || open.node_place(&top, node_at).map(|(_, place)| place);
+        let fences = open.fences.get(node_at);
+        let window = fences.and_then(OnceLock::get).and_then(|fences| {
+            let window = fences.window(key)?;
+            source.cache.approach(fences.numbers(&window)?);
+            Some(window)
+        });
+        let node_number = open.node_number(&top, node_at)?;
+        let child = source.look(node_number, Keep::Cached, node_place, |node| {
             let node = IndexNode::parse(node)?;
-            let index = node.search(key)?;
-            let child = node.child(index)?;
-            Some((node.number(index)?, child.offset, child.bytes))
-        })?;
-        let (number, offset, bytes) =
-            child.ok_or_else(|| open.source.damaged(place.offset, place.what))?;
-        let place = open.data_block(offset, bytes)?;
-        let number = number.into();
-        let found = open.source.look(number, Keep::Cached, place, |block| {
-            let found = DataBlock::parse(block).ok_or(Contradiction)?.find(key)?;
-            // Only who finds something takes a share of the block.
-            Ok(found.map(|index| (Arc::clone(block), index)))
-        })?;
-        let damaged = || open.source.damaged(place.offset, place.what);
-        match found {
-            Ok(None) => Ok(None),
-            Ok(Some((block, index))) => {
-                match DataBlock::parse(&block).and_then(|view| view.row(index)) {
-                    Some(row) => Ok(Some(row)),
-                    None => Err(damaged()),
-                }
+            let index = match window {
+                Some(window) => node.search_in(key, window)?,
+                None => node.search(key)?,
+            };
+            if let Some(fences) = fences {
+                fences.get_or_init(|| Fences::of(&node));
             }
-            Err(Contradiction) => Err(damaged()),
+            Some((node.number(index)?, index))
+        })?;
+        let Some((number, index)) = child else {
+            return Err(source.damaged_at(node_place()?));
+        };
+        let data_place = || {
+            let (node, place) = open.node(&top, node_at, Keep::Cached)?;
+            let (_, place) = open.data_place(&open.parse_node(&node, place)?, index)?;
+            Ok(place)
+        };
+        let found = source.look(number.into(), Keep::Cached, data_place, |block| {
+            let block = DataBlock::parse(block).ok_or(Contradiction)?;
+            let found = block.find(key, hash)?;
+            let read = found.map(|index| read(block, index).ok_or(Contradiction));
+            read.transpose()
+        })?;
+        match found {
+            Ok(found) => Ok(found),
+            Err(Contradiction) => Err(source.damaged_at(data_place()?)),
         }
     }
 
@@ -123,19 +172,28 @@ impl Open {
         top: &IndexNode<'_>,
         index: usize,
     ) -> Result<(u64, Place), CheckpointError> {
-        let (number, child) = self.child(top, index)?;
+        let (_, child) = self.child(top, index)?;
         let place = Place {
             offset: child.offset,
             bytes: child.bytes as usize,
             what: what::INDEX,
         };
         if place.bytes > INDEX_NODE_BYTES_MAX {
-            return Err(self.source.damaged(place.offset, place.what));
+            return Err(self.source.damaged_at(place));
         }
-        Ok((
-            u64::from(self.footer.data_blocks) + u64::from(number),
-            place,
-        ))
+        Ok((self.node_number(top, index)?, place))
+    }
+
+    #[inline]
+    fn node_number(&self, top: &IndexNode<'_>, index: usize) -> Result<u64, CheckpointError> {
+        let damaged = || self.source.damaged(self.footer.top_offset, what::INDEX);
+        let number = top.number(index).ok_or_else(damaged)?;
+        Ok(self.number_behind_rows(number.into()))
+    }
+
+    /// The number of the block that has so many others between itself and the blocks of rows.
+    pub(super) fn number_behind_rows(&self, others: u64) -> BlockNumber {
+        apart(self.footer.data_blocks.into(), others)
     }
 
     fn child(&self, node: &IndexNode<'_>, index: usize) -> Result<(u32, Child), CheckpointError> {

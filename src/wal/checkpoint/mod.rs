@@ -16,6 +16,7 @@ mod feed;
 mod feed_block;
 mod feed_sorter;
 mod feed_writer;
+mod fences;
 mod footer;
 mod format;
 mod header;

@@ -2,7 +2,7 @@
 //! size.
 
 use std::ops::Bound;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::core::checksum::placed_crc;
 use crate::wal::storage::{Storage, StorageFile, read_full};
@@ -10,11 +10,13 @@ use crate::wal::storage::{Storage, StorageFile, read_full};
 use super::block_cache::BlockCache;
 use super::error::CheckpointError;
 use super::feed::Feed;
+use super::fences::Fences;
 use super::footer::{FOOTER_BYTES_MAX, Footer, FooterError};
 use super::format::{CHECKSUM_BYTES, ROW_BODY_BYTES_MAX, what};
 use super::header::{self, HEADER_BYTES, HeaderError};
+use super::index_node::IndexNode;
 use super::range::RangeCursor;
-use super::row::{Body, BodyPlace, RowRef};
+use super::row::{Body, BodyPlace, Extent, RowRef};
 use super::source::{Place, Source};
 
 /// An open checkpoint. Clones are the same one; any number of threads may use it.
@@ -29,6 +31,8 @@ pub(super) struct Open {
     pub(super) footer: Footer,
     /// The top of the index; empty if there is no row.
     pub(super) top: Arc<[u8]>,
+    /// Of each node below the top, once somebody looked for a key in it.
+    pub(super) fences: Box<[OnceLock<Fences>]>,
 }
 
 impl Checkpoint {
@@ -72,8 +76,10 @@ impl Checkpoint {
         } else {
             source.load(place)?
         };
+        let nodes = IndexNode::parse(&top).map_or(0, |top| top.len());
         let open = Open {
             source,
+            fences: std::iter::repeat_with(OnceLock::new).take(nodes).collect(),
             footer,
             top,
         };
@@ -135,6 +141,11 @@ impl Checkpoint {
             BodyPlace::Inline(range) => return Ok(Body::inline(&row.block, range)),
             BodyPlace::Extent(extent) => extent,
         };
+        Ok(Body::whole(self.body_at(extent)?))
+    }
+
+    /// The body at a place outside of its row's block.
+    pub(super) fn body_at(&self, extent: &Extent) -> Result<Arc<[u8]>, CheckpointError> {
         let source = &self.open.source;
         let place = Place {
             offset: extent.offset,
@@ -148,7 +159,7 @@ impl Checkpoint {
         if placed_crc(source.salt, place.offset, &[&bytes]) != extent.checksum {
             return Err(source.damaged(place.offset, place.what));
         }
-        Ok(Body::whole(bytes))
+        Ok(bytes)
     }
 
     /// The rows from a key on, in ascending order.

@@ -155,7 +155,7 @@ impl Ahead {
         let (number, place) = open.data_place(node, index)?;
         // What is in memory already need not be read, as long as nothing was.
         if self.last_bytes == 0
-            && let Some(block) = open.source.cache.look(number, Arc::clone)
+            && let Ok(block) = open.source.cache.look(number, Arc::clone)
         {
             return Ok((block, place));
         }

@@ -48,6 +48,11 @@ impl Source {
         }
     }
 
+    /// The error for a block that is damaged.
+    pub(super) fn damaged_at(&self, place: Place) -> CheckpointError {
+        self.damaged(place.offset, place.what)
+    }
+
     /// Reads the bytes of a block, unverified. Memory is taken only for what lies within the file.
     pub(super) fn read(&self, place: Place) -> Result<Arc<[u8]>, CheckpointError> {
         self.check(place)?;
@@ -108,7 +113,7 @@ impl Source {
         keep: Keep,
         place: Place,
     ) -> Result<Arc<[u8]>, CheckpointError> {
-        self.look(number, keep, place, Arc::clone)
+        self.look(number, keep, || Ok(place), Arc::clone)
     }
 
     /// What `look` finds in a block of that number, in the cache or else from the disk.
@@ -117,12 +122,12 @@ impl Source {
         &self,
         number: BlockNumber,
         keep: Keep,
-        place: Place,
-        look: impl Fn(&Arc<[u8]>) -> T,
+        place: impl FnOnce() -> Result<Place, CheckpointError>,
+        look: impl FnOnce(&Arc<[u8]>) -> T,
     ) -> Result<T, CheckpointError> {
-        match self.cache.look(number, &look) {
-            Some(found) => Ok(found),
-            None => self.miss(number, keep, place).map(|block| look(&block)),
+        match self.cache.look(number, look) {
+            Ok(found) => Ok(found),
+            Err(look) => self.miss(number, keep, place()?).map(|block| look(&block)),
         }
     }
 
