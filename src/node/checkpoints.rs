@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
@@ -17,8 +18,13 @@ use crate::core::clock::{MonotonicMs, WallMs};
 use crate::store::base::Base;
 use crate::store::checkpoint::{CheckpointJob, Cut, PASSING_SUFFIX};
 use crate::store::error::StoreError;
+use crate::store::map::EntryMap;
+use crate::store::rebase::Rebase;
 use crate::store::recovery::put_in_place;
+use crate::wal::error::WalError;
 use crate::wal::format::FileHeader;
+use crate::wal::lock::Released;
+use crate::wal::removal::Removal;
 use crate::wal::storage::Storage;
 
 /// A log that is shorter is not worth a checkpoint when the node closes, in bytes: reading it takes some
@@ -45,8 +51,34 @@ pub struct LastCheckpoint {
     pub rows: u64,
 }
 
-/// What came of writing one: the new checkpoint, or nothing for a copy.
-type Outcome = Result<Option<Arc<Base>>, Failure>;
+/// How far the thread of a checkpoint has come.
+pub(super) enum Stage {
+    /// The new checkpoint is in place, and most of what came later is in the map over it.
+    Placed(Arc<Base>, Box<Rebase>),
+    /// What it covers was removed, as far as it could be.
+    Removed(Removal, Result<u64, WalError>),
+    /// A copy was written, and its asker told.
+    Copied,
+}
+
+/// What a checkpoint leaves over once it was taken over.
+pub(super) struct Leftovers {
+    /// The map before it.
+    pub(super) map: EntryMap,
+    /// What it covers of the log.
+    pub(super) removal: Removal,
+    /// The same as files that were held.
+    pub(super) released: Option<Released>,
+}
+
+type Outcome = Result<Stage, Failure>;
+
+/// Rounds in which what came later is carried over while the node goes on: each carries what came during the one
+/// before, which is less each time. The last bit is carried over between two groups.
+const CARRYING_ROUNDS: usize = 8;
+
+/// Entries that may be left to be carried over between two groups: well below a millisecond.
+const LEFT_TO_THE_SWAP: u64 = 1024;
 
 /// How long a checkpoint is written before it pauses, in microseconds: a turn of the system's scheduler.
 const PACE_US: u64 = 2_000;
@@ -65,6 +97,7 @@ pub(super) struct Checkpoints {
     /// Somebody waits for a checkpoint of all that is accepted.
     asked: Mutex<Waiting>,
     copies: Mutex<VecDeque<Copy>>,
+    /// What the thread of a checkpoint has come to, and nobody has looked at yet.
     done: Mutex<Option<Outcome>>,
     last: Mutex<Option<LastCheckpoint>>,
     /// Nothing more is made. Set and looked at under the locks of what is asked for.
@@ -105,6 +138,12 @@ impl Checkpoints {
         self.copies.lock().pop_front()
     }
 
+    /// The thread of a checkpoint has come to something.
+    fn tell(&self, shared: &Shared, outcome: Outcome) {
+        *self.done.lock() = Some(outcome);
+        shared.queue.wake();
+    }
+
     pub(super) fn is_asked(&self) -> bool {
         !self.asked.lock().is_empty()
     }
@@ -137,8 +176,7 @@ pub(super) struct Running {
     thread: JoinHandle<()>,
     waiting: Waiting,
     began: MonotonicMs,
-    /// Everything up to this local sequence is in it.
-    pub(super) last_lseq: u64,
+    leftovers: Sender<Leftovers>,
     pub(super) covers_frame: u64,
 }
 
@@ -164,8 +202,21 @@ impl Running {
     ) -> std::io::Result<Self> {
         let waiting = std::mem::take(&mut *shared.checkpoints.asked.lock());
         let place = Arc::clone(place);
-        Self::spawn(shared, waiting, cut, move |shared, cut| {
-            write(shared, &place, cut).map(Some).map_err(Failure::from)
+        Self::spawn(shared, waiting, cut, move |shared, cut, leftovers| {
+            let last_lseq = cut.ledger.last_lseq;
+            let base = write(shared, &place, cut)?;
+            let rebase = carry_over(shared, &base, last_lseq);
+            shared.checkpoints.tell(shared, Ok(Stage::Placed(base, rebase)));
+            // Nothing comes if it was not taken over: then all stays as it is.
+            let Ok(leftovers) = leftovers.recv() else {
+                return Ok(None);
+            };
+            let Leftovers { map, mut removal, released } = leftovers;
+            let removed = removal.carry_out(&*place.storage);
+            drop(released);
+            shared.checkpoints.tell(shared, Ok(Stage::Removed(removal, removed)));
+            drop(map);
+            Ok(None)
         })
     }
 
@@ -179,11 +230,11 @@ impl Running {
         header: FileHeader,
         cut: Cut,
     ) -> std::io::Result<Self> {
-        Self::spawn(shared, Vec::new(), cut, move |shared, cut| {
+        Self::spawn(shared, Vec::new(), cut, move |shared, cut, _| {
             let outcome = write_copy(shared, &copy, &header, cut);
             // Nobody waits any more: the call was given up.
             let _ = copy.answer.send(outcome);
-            Ok(None)
+            Ok(Some(Stage::Copied))
         })
     }
 
@@ -191,19 +242,24 @@ impl Running {
         shared: &Arc<Shared>,
         waiting: Waiting,
         cut: Cut,
-        write: impl FnOnce(&Shared, Cut) -> Outcome + Send + 'static,
+        write: impl FnOnce(&Shared, Cut, &Receiver<Leftovers>) -> Result<Option<Stage>, Failure>
+        + Send
+        + 'static,
     ) -> std::io::Result<Self> {
-        let (last_lseq, covers_frame) = (cut.ledger.last_lseq, cut.covers_frame);
+        let covers_frame = cut.covers_frame;
+        let (leftovers, receiver) = channel();
         let thread_shared = Arc::clone(shared);
         let started = std::thread::Builder::new()
             .name("softadastra-checkpoint".into())
             .spawn(move || {
                 let view = cut.view;
-                let written = std::panic::AssertUnwindSafe(|| write(&thread_shared, cut));
+                let written = || write(&thread_shared, cut, &receiver);
+                let written = std::panic::AssertUnwindSafe(written);
                 let outcome = std::panic::catch_unwind(written).unwrap_or_else(|_| Err(panicked()));
-                thread_shared.map.write().close_view(view);
-                *thread_shared.checkpoints.done.lock() = Some(outcome);
-                thread_shared.queue.wake();
+                thread_shared.close_view(view);
+                if let Some(outcome) = outcome.transpose() {
+                    thread_shared.checkpoints.tell(&thread_shared, outcome);
+                }
             });
         let thread = match started {
             Ok(thread) => thread,
@@ -220,39 +276,47 @@ impl Running {
             thread,
             waiting,
             began: shared.clock.monotonic(),
-            last_lseq,
+            leftovers,
             covers_frame,
         })
     }
 
-    /// Whether it has ended; if `must_wait`, once it has.
-    pub(super) fn has_ended(&self, shared: &Shared, must_wait: bool) -> bool {
-        while must_wait && !self.thread.is_finished() {
+    /// Whether its thread has come to something; if `must_wait`, once it has.
+    pub(super) fn has_news(&self, shared: &Shared, must_wait: bool) -> bool {
+        let is_told = || shared.checkpoints.done.lock().is_some();
+        while must_wait && !is_told() && !self.thread.is_finished() {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
-        must_wait || shared.checkpoints.done.lock().is_some()
+        must_wait || is_told()
     }
 
-    /// What came of it. Whoever waits is to be told with [`Self::tell`].
+    /// What it has come to.
     pub(super) fn outcome(shared: &Shared) -> Outcome {
         let done = shared.checkpoints.done.lock().take();
         done.unwrap_or_else(|| Err(panicked()))
     }
 
+    /// Has the thread clear up what the checkpoint that was taken over leaves, and tell again.
+    pub(super) fn clear_up(&self, leftovers: Leftovers) {
+        // If the thread is gone it has told that it panicked.
+        let _ = self.leftovers.send(leftovers);
+    }
+
+    /// The checkpoint is in place.
+    pub(super) fn note(&self, shared: &Shared, base: &Base) {
+        *shared.checkpoints.last.lock() = Some(LastCheckpoint {
+            at: shared.clock.wall(),
+            took_ms: shared.clock.monotonic().since(self.began),
+            file_bytes: base.file().file_bytes(),
+            rows: u64::from(base.file().rows()),
+        });
+    }
+
     /// Tells those who wait.
-    pub(super) fn tell(self, shared: &Shared, outcome: Result<&Arc<Base>, &Failure>) {
-        if let Ok(base) = outcome {
-            *shared.checkpoints.last.lock() = Some(LastCheckpoint {
-                at: shared.clock.wall(),
-                took_ms: shared.clock.monotonic().since(self.began),
-                file_bytes: base.file().file_bytes(),
-                rows: u64::from(base.file().rows()),
-            });
-        }
-        let told = outcome.map(|_| ()).map_err(Clone::clone);
+    pub(super) fn tell(self, outcome: &Result<(), Failure>) {
         for waiting in self.waiting {
             // Nobody waits any more: the call was given up.
-            let _ = waiting.send(told.clone());
+            let _ = waiting.send(outcome.clone());
         }
     }
 }
@@ -349,11 +413,34 @@ fn write_rows(
         }
         if job.has_more() {
             job.take_page(&shared.map.read());
+            if !job.has_more() {
+                // Writers need not keep anything for it any more.
+                shared.close_view(job.view());
+            }
         }
         if !job.write_page()? {
             return job.finish();
         }
     }
+}
+
+/// Carries what came after a checkpoint over to the map that is to lie over it, but for the last bit.
+fn carry_over(shared: &Shared, base: &Arc<Base>, last_lseq: u64) -> Box<Rebase> {
+    let mut pace = Pace::new(shared);
+    let mut rebase = Box::new(Rebase::new(Arc::clone(base), &shared.map.read(), last_lseq));
+    for _ in 0..CARRYING_ROUNDS {
+        let to = shared.map.read().last_change();
+        if to.saturating_sub(rebase.reached()) < LEFT_TO_THE_SWAP {
+            break;
+        }
+        while rebase.reached() < to && !shared.checkpoints.is_abandoned.load(Ordering::Acquire) {
+            pace.keep(shared);
+            let carried = rebase.take(&shared.map.read());
+            let Some(carried) = carried else { break };
+            rebase.put(carried);
+        }
+    }
+    rebase
 }
 
 #[cfg(test)]

@@ -123,8 +123,8 @@ impl CommitThread {
             .store(true, Ordering::Release);
         if let Some(running) = self.running.take() {
             // It still writes beside the log: the lock is let go behind it.
-            running.has_ended(&shared, true);
-            running.tell(&shared, Err(&failure));
+            running.has_news(&shared, true);
+            running.tell(&Err(failure));
         }
         shared.checkpoints.end();
         Err(StoreError::Panicked(text))

@@ -24,6 +24,7 @@ use super::waiters::Waiters;
 use crate::core::clock::{Now, SystemClock};
 use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
+use crate::store::view::ViewId;
 use crate::transport::codec;
 use crate::transport::tcp::{Connection, TcpTransport};
 
@@ -159,6 +160,12 @@ impl Shared {
             }
             map.resolve_some()?;
         }
+    }
+
+    /// Ends a view. Giving back the memory of what was kept for it takes longer than anybody may wait.
+    pub(super) fn close_view(&self, view: ViewId) {
+        let closed = self.map.write().close_view(view);
+        drop(closed);
     }
 
     /// Puts new keys in order until at most `left` are not: many short locks, so that nobody waits for long.

@@ -2,6 +2,7 @@
 
 pub mod base;
 mod beneath;
+mod changes_view;
 pub mod checkpoint;
 mod closing;
 pub mod commit;
@@ -18,6 +19,7 @@ pub mod operation;
 pub mod order;
 mod ordered_key;
 pub mod origin_dictionary;
+pub mod rebase;
 pub mod record;
 pub mod recovery;
 mod row;

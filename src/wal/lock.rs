@@ -21,6 +21,13 @@ const PID_TEXT_BYTES_MAX: u64 = 16;
 /// The files that this process holds, by identity: each log and each lock file.
 static HELD: Mutex<Vec<Held>> = Mutex::new(Vec::new());
 
+/// Files that were let go of, open until this is dropped.
+#[derive(Debug)]
+pub struct Released {
+    _files: Vec<Held>,
+}
+
+#[derive(Debug)]
 struct Held {
     /// The lock file of the guard that holds it.
     owner: PathBuf,
@@ -147,12 +154,13 @@ impl LockGuard {
         self.claim(&mut HELD.lock())
     }
 
-    /// Lets go of all files but the lock and the one that the log's name leads to now: to be called once sealed
-    /// logs were removed. As long as they are held, the system keeps them on the disk.
+    /// Lets go of all files but the lock and the one that the log's name leads to now: to be called when sealed
+    /// logs are removed. The system holds them, and keeps them on the disk, until what is returned is dropped; that
+    /// may take as long as they are.
     ///
     /// # Errors
     /// If one of those two cannot be looked at; then all stay held.
-    pub fn release_sealed(&self) -> Result<(), WalError> {
+    pub fn release_sealed(&self) -> Result<Released, WalError> {
         let failed = |error: io::Error| WalError::Open {
             file: self.wal_path.display().to_string(),
             cause: error.into(),
@@ -161,12 +169,15 @@ impl LockGuard {
         let lock = self.lock_file.as_ref().map(File::try_clone).transpose();
         let lock = lock.and_then(|lock| lock.map(Handle::from_file).transpose());
         let lock = lock.map_err(failed)?;
-        HELD.lock().retain(|entry| {
-            entry.owner != self.lock_path
-                || entry.identity == log
-                || lock.as_ref() == Some(&entry.identity)
-        });
-        Ok(())
+        let is_sealed = |entry: &mut Held| {
+            entry.owner == self.lock_path
+                && entry.identity != log
+                && lock.as_ref() != Some(&entry.identity)
+        };
+        let mut held = HELD.lock();
+        Ok(Released {
+            _files: held.extract_if(.., is_sealed).collect(),
+        })
     }
 
     fn claim(&self, held: &mut Vec<Held>) -> Result<(), WalError> {
@@ -367,7 +378,10 @@ mod tests {
         std::fs::hard_link(at("a.wal"), at("new.wal")).unwrap();
         assert_eq!(refused(&at("old.wal")), Some(std::process::id()));
         std::fs::remove_file(at("a.wal.sealed.1")).unwrap();
-        guard.release_sealed().unwrap();
+        let released = guard.release_sealed().unwrap();
+        #[cfg(unix)]
+        assert_eq!(refused(&at("old.wal")), None);
+        drop(released);
         drop(LockGuard::acquire(&at("old.wal")).unwrap());
         assert_eq!(refused(&at("new.wal")), Some(std::process::id()));
         assert_eq!(refused(&at("a.wal")), Some(std::process::id()));

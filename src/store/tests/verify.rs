@@ -5,9 +5,10 @@ use super::super::commit::{Committer, Durability};
 use super::super::error::StoreError;
 use super::super::map::EntryMap;
 use super::super::operation::{Operation, Request};
+use super::super::rebase::Rebase;
 use super::super::recovery::put_in_place;
 use super::super::verify::{StoreRemark, Verification, verify};
-use super::{NAME, commit, operation, reopen};
+use super::{NAME, commit, operation, remove_covered, reopen};
 use crate::wal::error::WalError;
 use crate::wal::storage::Storage;
 use crate::wal::storage_memory::MemoryStorage;
@@ -227,9 +228,8 @@ pub(super) fn with_checkpoint() -> MemoryStorage {
         std::ops::ControlFlow::Continue(())
     })
     .unwrap();
-    let next = map.rebased(base, last_lseq);
-    drop(next.succeed(&mut map));
-    committer.remove_sealed(&disk, covers_frame).unwrap();
+    drop(Rebase::new(base, &map, last_lseq).finish(&mut map));
+    remove_covered(&mut committer, &disk, covers_frame).unwrap();
     for number in 290..300 {
         put(&mut committer, &mut map, number);
     }
