@@ -23,7 +23,7 @@ use crate::store::rebase::Rebase;
 use crate::store::recovery::put_in_place;
 use crate::wal::error::WalError;
 use crate::wal::format::FileHeader;
-use crate::wal::lock::Released;
+use crate::wal::released::Released;
 use crate::wal::removal::Removal;
 use crate::wal::storage::Storage;
 
@@ -206,15 +206,25 @@ impl Running {
             let last_lseq = cut.ledger.last_lseq;
             let base = write(shared, &place, cut)?;
             let rebase = carry_over(shared, &base, last_lseq);
-            shared.checkpoints.tell(shared, Ok(Stage::Placed(base, rebase)));
+            shared
+                .checkpoints
+                .tell(shared, Ok(Stage::Placed(base, rebase)));
             // Nothing comes if it was not taken over: then all stays as it is.
             let Ok(leftovers) = leftovers.recv() else {
                 return Ok(None);
             };
-            let Leftovers { map, mut removal, released } = leftovers;
+            let Leftovers {
+                map,
+                mut removal,
+                released,
+            } = leftovers;
             let removed = removal.carry_out(&*place.storage);
-            drop(released);
-            shared.checkpoints.tell(shared, Ok(Stage::Removed(removal, removed)));
+            if let Some(released) = released {
+                released.give_back();
+            }
+            shared
+                .checkpoints
+                .tell(shared, Ok(Stage::Removed(removal, removed)));
             drop(map);
             Ok(None)
         })
@@ -424,9 +434,9 @@ fn write_rows(
     }
 }
 
-/// Carries what came after a checkpoint over to the map that is to lie over it, but for the last bit.
+/// Carries what came after a checkpoint over to the map that is to lie over it, but for the last bit. Without
+/// pauses: it has to be quicker than those who write.
 fn carry_over(shared: &Shared, base: &Arc<Base>, last_lseq: u64) -> Box<Rebase> {
-    let mut pace = Pace::new(shared);
     let mut rebase = Box::new(Rebase::new(Arc::clone(base), &shared.map.read(), last_lseq));
     for _ in 0..CARRYING_ROUNDS {
         let to = shared.map.read().last_change();
@@ -434,7 +444,6 @@ fn carry_over(shared: &Shared, base: &Arc<Base>, last_lseq: u64) -> Box<Rebase> 
             break;
         }
         while rebase.reached() < to && !shared.checkpoints.is_abandoned.load(Ordering::Acquire) {
-            pace.keep(shared);
             let carried = rebase.take(&shared.map.read());
             let Some(carried) = carried else { break };
             rebase.put(carried);

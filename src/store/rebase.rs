@@ -9,7 +9,7 @@ use super::map::{EntryMap, Held};
 use crate::core::identity::Origin;
 
 /// Entries that are copied under one lock. Few in tests, so that much can happen between two pieces.
-const CARRIED_AT_ONCE: usize = if cfg!(test) { 2 } else { 256 };
+const CARRIED_AT_ONCE: usize = if cfg!(test) { 2 } else { 64 };
 
 /// New keys that may wait to be put in order.
 const UNSETTLED_MAX: usize = if cfg!(test) { 4 } else { 1024 };

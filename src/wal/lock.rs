@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use same_file::Handle;
 
 use super::error::WalError;
+use super::released::Released;
 use super::storage_file::owner_only;
 
 /// What the name of a log is followed by. The file is never deleted: a lock on a file that another process
@@ -21,13 +22,6 @@ const PID_TEXT_BYTES_MAX: u64 = 16;
 /// The files that this process holds, by identity: each log and each lock file.
 static HELD: Mutex<Vec<Held>> = Mutex::new(Vec::new());
 
-/// Files that were let go of, open until this is dropped.
-#[derive(Debug)]
-pub struct Released {
-    _files: Vec<Held>,
-}
-
-#[derive(Debug)]
 struct Held {
     /// The lock file of the guard that holds it.
     owner: PathBuf,
@@ -175,9 +169,8 @@ impl LockGuard {
                 && lock.as_ref() != Some(&entry.identity)
         };
         let mut held = HELD.lock();
-        Ok(Released {
-            _files: held.extract_if(.., is_sealed).collect(),
-        })
+        let sealed = held.extract_if(.., is_sealed);
+        Ok(Released::new(sealed.map(|entry| entry.identity).collect()))
     }
 
     fn claim(&self, held: &mut Vec<Held>) -> Result<(), WalError> {

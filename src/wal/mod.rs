@@ -26,6 +26,7 @@ pub mod path;
 pub mod readable;
 mod reader;
 pub mod recovery;
+pub mod released;
 pub mod removal;
 mod repair;
 pub mod scan;

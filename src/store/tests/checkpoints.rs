@@ -305,13 +305,20 @@ impl Life {
         for step in during {
             self.step(step);
         }
-        assert_eq!(self.shown(shown), then, "a view goes on over another checkpoint");
+        assert_eq!(
+            self.shown(shown),
+            then,
+            "a view goes on over another checkpoint"
+        );
         self.map.close_view(shown);
     }
 
     fn shown(&self, view: ViewId) -> Vec<Entry> {
         let found = page(&self.map, view, &[0], None, usize::MAX).unwrap();
-        found.into_iter().map(std::borrow::Cow::into_owned).collect()
+        found
+            .into_iter()
+            .map(std::borrow::Cow::into_owned)
+            .collect()
     }
 }
 
