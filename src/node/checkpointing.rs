@@ -1,7 +1,8 @@
 //! The committer's part in checkpoints: it seals the log, has the rest done by another thread, and takes the new
 //! file over between two groups.
 
-use super::checkpoints::{Leftovers, Running, Stage, answer_all, is_due, is_due_at_close};
+use super::checkpoint_thread::{Leftovers, Running, Stage};
+use super::checkpoints::{answer_all, is_due, is_due_at_close};
 use super::committer::CommitThread;
 use super::copies::Copy;
 use super::failure::Failure;

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::checkpoints::{Place, Running, refuse_all};
+use super::checkpoint_thread::Running;
+use super::checkpoints::{Place, refuse_all};
 use super::events::Change;
 use super::failure::{ErrorCode, Failure};
 use super::queue::{Crowding, Work};
