@@ -74,6 +74,26 @@ impl Shared {
         result
     }
 
+    /// The same once all of the map is resolved: rows of the outbox are counted right then. A checkpoint that comes
+    /// under the map before both locks are held has the lookups begin anew.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be.
+    pub(super) fn drive_resolved<R>(
+        self: &Arc<Self>,
+        mut input: impl FnMut(&mut Machine, Now, &EntryMap) -> R,
+    ) -> Result<R, StoreError> {
+        loop {
+            self.resolve()?;
+            let result = self.drive(|machine, now, map| {
+                (map.unresolved() == 0).then(|| input(machine, now, map))
+            });
+            if let Some(result) = result {
+                return Ok(result);
+            }
+        }
+    }
+
     /// Carries out the machine's outputs and arms the alarm.
     pub(super) fn carry_out(self: &Arc<Self>, machine: &mut Machine, now: Now, map: &EntryMap) {
         loop {
@@ -86,6 +106,9 @@ impl Shared {
             if !some {
                 break;
             }
+        }
+        if let Some(error) = machine.replica.take_unreadable() {
+            self.events.failed(error.into());
         }
         self.alarm.set(machine.deadline(map));
     }

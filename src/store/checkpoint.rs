@@ -319,6 +319,7 @@ fn records_of(ledger: &Ledger) -> Vec<Record> {
     records.push(Record::Pruned {
         lseq: ledger.pruned,
     });
+    records.extend(ledger.salvaged.map(|lost| Record::Salvaged { lost }));
     records
 }
 
