@@ -82,3 +82,26 @@ test('stats count keys, bytes, groups and syncs', async (t) => {
   assert.equal(ok(await client.recovery()).checkpoint.rows, 110);
   assert.equal(ok(await client.stats()).commits, 0);
 });
+
+test('tombstones and the last checkpoint are told behind a checkpoint and another opening', async (t) => {
+  const options = loggedOptions(t);
+  const client = await openClient(t, options);
+  for (let index = 0; index < 10; index += 1) ok(await client.put(`key/${index}`, 'value'));
+  for (let index = 0; index < 4; index += 1) ok(await client.remove(`key/${index}`));
+  const before = Date.now();
+  ok(await client.compact());
+  ok(await client.remove('key/4'));
+  ok(await client.put('key/0', 'again'));
+  const stats = ok(await client.stats());
+  assert.deepEqual([stats.keys, stats.tombstones], [6, 4]);
+  const { atMs, rows, bytes } = stats.lastCheckpoint;
+  assert.equal(rows, 10, 'tombstones are rows');
+  assert.ok(atMs >= before - 1000 && atMs <= Date.now() + 1000);
+  assert.equal(bytes, statSync(`${options.walPath}.checkpoint`).size);
+  ok(await client.close());
+
+  const again = await openClient(t, options);
+  const reopened = ok(await again.stats());
+  assert.deepEqual([reopened.keys, reopened.tombstones], [6, 4]);
+  assert.equal(reopened.lastCheckpoint, null, 'none was made since it was opened');
+});

@@ -206,3 +206,34 @@ fn the_example_shows_two_nodes_that_converge() {
         "{printed}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_the_outbox_are_counted_once_while_checkpoints_come_under_the_map() {
+    const ROWS: u64 = 3_000;
+    const CHECKPOINTS: usize = 40;
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(folder.path(), "a");
+    let node = Arc::new(Node::open(options, Arc::new(Silent)).unwrap());
+    let write_all = || async {
+        let put = |row: u64| Operation::put(format!("key-{row}").as_bytes(), b"value", true);
+        for row in 0..ROWS - 1 {
+            node.submit(put(row).unwrap()).unwrap();
+        }
+        node.write(put(ROWS - 1).unwrap()).await.unwrap();
+    };
+    write_all().await;
+    let asked = Arc::clone(&node);
+    let asking = tokio::task::spawn_blocking(move || {
+        while Arc::strong_count(&asked) > 1 {
+            let counts = asked.sync_report().unwrap().counts;
+            assert_eq!(counts.total(), ROWS);
+        }
+    });
+    for _ in 0..CHECKPOINTS {
+        // What is written while it is made is what it does not hold: it lies over it, and is to be looked up.
+        let (made, ()) = tokio::join!(node.compact(), write_all());
+        made.unwrap();
+    }
+    drop(node);
+    asking.await.unwrap();
+}

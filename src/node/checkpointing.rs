@@ -1,9 +1,8 @@
 //! The committer's part in checkpoints: it seals the log, has the rest done by another thread, and takes the new
 //! file over between two groups.
 
-use std::sync::Arc;
-
-use super::checkpoints::{Running, answer_all, is_due, is_due_at_close};
+use super::checkpoint_thread::{Leftovers, Running, Stage};
+use super::checkpoints::{answer_all, is_due, is_due_at_close};
 use super::committer::CommitThread;
 use super::copies::Copy;
 use super::failure::Failure;
@@ -11,7 +10,11 @@ use crate::core::entropy::random_bytes;
 use crate::store::base::Base;
 use crate::store::checkpoint::Cut;
 use crate::store::error::StoreError;
+use crate::store::rebase::Rebase;
+use crate::wal::error::WalError;
 use crate::wal::format::FileHeader;
+use crate::wal::lock::LockGuard;
+use crate::wal::removal::Removal;
 
 /// How many pieces of keys are put in order between two groups: about two milliseconds.
 const SETTLED_BETWEEN_GROUPS: usize = 8;
@@ -22,13 +25,9 @@ const LEFT_TO_THE_SEAL: usize = 4096;
 impl CommitThread {
     /// Looks whether a checkpoint has ended or is due.
     pub(super) fn look_after_checkpoints(&mut self) {
-        if let Some(running) = self.running.take() {
-            if running.has_ended(&self.shared, false) {
-                self.take_over(running);
-            } else {
-                self.running = Some(running);
-                return;
-            }
+        self.take_over(false);
+        if self.running.is_some() {
+            return;
         }
         if let Some(copy) = self.shared.checkpoints.next_copy() {
             return self.begin_copy(copy);
@@ -87,7 +86,7 @@ impl CommitThread {
         match Running::start_copy(&self.shared, copy, header, cut) {
             Ok(running) => self.running = Some(running),
             Err(error) => {
-                self.shared.map.write().close_view(view);
+                self.shared.close_view(view);
                 tracing::error!(%error, "no thread to write a backup");
             }
         }
@@ -146,57 +145,75 @@ impl CommitThread {
         let view = cut.view;
         let started = Running::start(&self.shared, &place, cut);
         started.map(Some).map_err(|error| {
-            self.shared.map.write().close_view(view);
+            self.shared.close_view(view);
             StoreError::Panicked(format!("no thread to write a checkpoint: {error}"))
         })
     }
 
-    fn take_over(&mut self, running: Running) {
-        match Running::outcome(&self.shared) {
-            Ok(None) => {}
-            Ok(Some(base)) => {
-                self.adopt(&base, &running);
-                running.tell(&self.shared, Ok(&base));
+    /// Does what the checkpoint under way has come to, if it has; if `must_wait`, once it has.
+    fn take_over(&mut self, must_wait: bool) {
+        let has_news = |running: &mut Running| running.has_news(&self.shared, must_wait);
+        let Some(running) = self.running.take_if(has_news) else {
+            return;
+        };
+        let outcome = Running::outcome(&self.shared).and_then(|stage| match stage {
+            Stage::Copied => Ok(true),
+            Stage::Placed(base, rebase) => Ok(!self.adopt(&base, *rebase, &running)),
+            Stage::Removed(removal, removed) => {
+                self.removed(&removal, removed);
+                Ok(true)
             }
+        });
+        match outcome {
+            Ok(false) => self.running = Some(running),
+            Ok(true) => running.tell(&Ok(())),
             Err(failure) => {
-                running.tell(&self.shared, Err(&failure));
+                running.tell(&Err(failure.clone()));
                 self.checkpoint_failed(failure);
             }
         }
     }
 
-    /// The new checkpoint comes under the map, and what it covers of the log goes.
-    fn adopt(&mut self, base: &Arc<Base>, running: &Running) {
+    /// The new checkpoint comes under the map, and what it covers of the log is to be removed. Says whether that is
+    /// under way.
+    fn adopt(&mut self, base: &Base, rebase: Rebase, running: &Running) -> bool {
         self.not_before_log_bytes = 0;
-        let next = self
-            .shared
-            .map
-            .read()
-            .rebased(Arc::clone(base), running.last_lseq);
-        let before = next.succeed(&mut self.shared.map.write());
-        // Giving back the memory of a million entries takes longer than a group may wait.
-        let freeing = std::thread::Builder::new().name("softadastra-free".into());
-        let _ = freeing.spawn(move || drop(before));
-        let Some(place) = &self.place else { return };
-        let removed = self
-            .committer
-            .remove_sealed(&*place.storage, running.covers_frame);
-        if let Some(lock) = &self.lock {
-            // Held files keep their bytes on disk.
-            let _ = lock.release_sealed();
+        let map = rebase.finish(&mut self.shared.map.write());
+        running.note(&self.shared, base);
+        // Held files keep their bytes on disk.
+        let released = self.lock.as_ref().map(LockGuard::release_sealed);
+        match self.committer.covered(running.covers_frame) {
+            Ok(Some(removal)) => {
+                running.clear_up(Leftovers {
+                    map,
+                    removal,
+                    released: released.and_then(Result::ok),
+                });
+                return true;
+            }
+            Ok(None) => {}
+            Err(error) => self.not_removed(&error),
         }
+        false
+    }
+
+    fn removed(&mut self, removal: &Removal, removed: Result<u64, WalError>) {
+        self.committer.forget(removal);
         if let Err(error) = removed {
-            let limit = self.shared.options.checkpoint_log_bytes;
-            self.not_before_log_bytes = self.committer.log_bytes().saturating_add(limit);
-            tracing::warn!(%error, "what a checkpoint covers could not be removed; the next one tries again");
+            self.not_removed(&error.into());
         }
+    }
+
+    fn not_removed(&mut self, error: &StoreError) {
+        let limit = self.shared.options.checkpoint_log_bytes;
+        self.not_before_log_bytes = self.committer.log_bytes().saturating_add(limit);
+        tracing::warn!(%error, "what a checkpoint covers could not be removed; the next one tries again");
     }
 
     /// Ends what is under way, and makes a last checkpoint if that is worth it.
     pub(super) fn close_checkpoints(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.has_ended(&self.shared, true);
-            self.take_over(running);
+        while self.running.is_some() {
+            self.take_over(true);
         }
         let is_abandoned = &self.shared.checkpoints.is_abandoned;
         let live_bytes = self.shared.map.read().totals().live_bytes;
@@ -211,9 +228,8 @@ impl CommitThread {
         if is_worth_it || self.shared.checkpoints.is_asked() {
             self.begin_checkpoint();
         }
-        if let Some(running) = self.running.take() {
-            running.has_ended(&self.shared, true);
-            self.take_over(running);
+        while self.running.is_some() {
+            self.take_over(true);
         }
     }
 }

@@ -1,24 +1,18 @@
-//! Checkpoints of one node: when one is due, the thread that writes it, and what came of the last. Writers never
-//! wait for it; the committer seals the log before and takes the new file over after.
+//! Checkpoints of one node: when one is due, who waits for one, and what came of the last. Writers never wait for
+//! it; the committer seals the log before and takes the new file over after.
 
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::copies::{Copy, write_copy};
+use super::checkpoint_thread::Outcome;
+use super::copies::Copy;
 use super::failure::Failure;
 use super::shared::Shared;
-use crate::core::clock::{MonotonicMs, WallMs};
-use crate::store::base::Base;
-use crate::store::checkpoint::{CheckpointJob, Cut, PASSING_SUFFIX};
-use crate::store::error::StoreError;
-use crate::store::recovery::put_in_place;
-use crate::wal::format::FileHeader;
+use crate::core::clock::WallMs;
 use crate::wal::storage::Storage;
 
 /// A log that is shorter is not worth a checkpoint when the node closes, in bytes: reading it takes some
@@ -45,28 +39,17 @@ pub struct LastCheckpoint {
     pub rows: u64,
 }
 
-/// What came of writing one: the new checkpoint, or nothing for a copy.
-type Outcome = Result<Option<Arc<Base>>, Failure>;
-
-/// How long a checkpoint is written before it pauses, in microseconds: a turn of the system's scheduler.
-const PACE_US: u64 = 2_000;
-
-/// How many times as long as it worked it pauses.
-const PAUSES: u64 = 3;
-
-/// How long such a pause is at most.
-const PACE_US_MAX: u64 = 20_000;
-
-type Waiting = Vec<oneshot::Sender<Result<(), Failure>>>;
+pub(super) type Waiting = Vec<oneshot::Sender<Result<(), Failure>>>;
 
 /// What the committer, its checkpointing thread and callers share.
 #[derive(Default)]
 pub(super) struct Checkpoints {
     /// Somebody waits for a checkpoint of all that is accepted.
-    asked: Mutex<Waiting>,
+    pub(super) asked: Mutex<Waiting>,
     copies: Mutex<VecDeque<Copy>>,
-    done: Mutex<Option<Outcome>>,
-    last: Mutex<Option<LastCheckpoint>>,
+    /// What the thread of a checkpoint has come to, and nobody has looked at yet.
+    pub(super) done: Mutex<Option<Outcome>>,
+    pub(super) last: Mutex<Option<LastCheckpoint>>,
     /// Nothing more is made. Set and looked at under the locks of what is asked for.
     is_over: AtomicBool,
     /// The node is dropped, and does not wait for one.
@@ -105,6 +88,12 @@ impl Checkpoints {
         self.copies.lock().pop_front()
     }
 
+    /// The thread of a checkpoint has come to something.
+    pub(super) fn tell(&self, shared: &Shared, outcome: Outcome) {
+        *self.done.lock() = Some(outcome);
+        shared.queue.wake();
+    }
+
     pub(super) fn is_asked(&self) -> bool {
         !self.asked.lock().is_empty()
     }
@@ -132,16 +121,6 @@ impl std::fmt::Debug for Place {
     }
 }
 
-/// One that is being written.
-pub(super) struct Running {
-    thread: JoinHandle<()>,
-    waiting: Waiting,
-    began: MonotonicMs,
-    /// Everything up to this local sequence is in it.
-    pub(super) last_lseq: u64,
-    pub(super) covers_frame: u64,
-}
-
 /// Whether a log has grown enough for a checkpoint.
 pub(super) fn is_due(log_bytes: u64, live_bytes: u64, log_bytes_max: u64) -> bool {
     log_bytes > log_bytes_max.max(live_bytes / RUNNING_PART)
@@ -150,115 +129,6 @@ pub(super) fn is_due(log_bytes: u64, live_bytes: u64, log_bytes_max: u64) -> boo
 /// Whether it has for a node that closes.
 pub(super) fn is_due_at_close(log_bytes: u64, live_bytes: u64) -> bool {
     log_bytes > CLOSING_LOG_BYTES_MIN.max(live_bytes / CLOSING_PART)
-}
-
-impl Running {
-    /// Begins to write the state of a cut.
-    ///
-    /// # Errors
-    /// If there is no thread to be had.
-    pub(super) fn start(
-        shared: &Arc<Shared>,
-        place: &Arc<Place>,
-        cut: Cut,
-    ) -> std::io::Result<Self> {
-        let waiting = std::mem::take(&mut *shared.checkpoints.asked.lock());
-        let place = Arc::clone(place);
-        Self::spawn(shared, waiting, cut, move |shared, cut| {
-            write(shared, &place, cut).map(Some).map_err(Failure::from)
-        })
-    }
-
-    /// Begins to write a copy of the state of a cut.
-    ///
-    /// # Errors
-    /// If there is no thread to be had.
-    pub(super) fn start_copy(
-        shared: &Arc<Shared>,
-        copy: Copy,
-        header: FileHeader,
-        cut: Cut,
-    ) -> std::io::Result<Self> {
-        Self::spawn(shared, Vec::new(), cut, move |shared, cut| {
-            let outcome = write_copy(shared, &copy, &header, cut);
-            // Nobody waits any more: the call was given up.
-            let _ = copy.answer.send(outcome);
-            Ok(None)
-        })
-    }
-
-    fn spawn(
-        shared: &Arc<Shared>,
-        waiting: Waiting,
-        cut: Cut,
-        write: impl FnOnce(&Shared, Cut) -> Outcome + Send + 'static,
-    ) -> std::io::Result<Self> {
-        let (last_lseq, covers_frame) = (cut.ledger.last_lseq, cut.covers_frame);
-        let thread_shared = Arc::clone(shared);
-        let started = std::thread::Builder::new()
-            .name("softadastra-checkpoint".into())
-            .spawn(move || {
-                let view = cut.view;
-                let written = std::panic::AssertUnwindSafe(|| write(&thread_shared, cut));
-                let outcome = std::panic::catch_unwind(written).unwrap_or_else(|_| Err(panicked()));
-                thread_shared.map.write().close_view(view);
-                *thread_shared.checkpoints.done.lock() = Some(outcome);
-                thread_shared.queue.wake();
-            });
-        let thread = match started {
-            Ok(thread) => thread,
-            Err(error) => {
-                let failure = Failure::internal("no thread to write a checkpoint");
-                let failure = failure.because(error.to_string()).retryable();
-                for waiting in waiting {
-                    let _ = waiting.send(Err(failure.clone()));
-                }
-                return Err(error);
-            }
-        };
-        Ok(Self {
-            thread,
-            waiting,
-            began: shared.clock.monotonic(),
-            last_lseq,
-            covers_frame,
-        })
-    }
-
-    /// Whether it has ended; if `must_wait`, once it has.
-    pub(super) fn has_ended(&self, shared: &Shared, must_wait: bool) -> bool {
-        while must_wait && !self.thread.is_finished() {
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
-        must_wait || shared.checkpoints.done.lock().is_some()
-    }
-
-    /// What came of it. Whoever waits is to be told with [`Self::tell`].
-    pub(super) fn outcome(shared: &Shared) -> Outcome {
-        let done = shared.checkpoints.done.lock().take();
-        done.unwrap_or_else(|| Err(panicked()))
-    }
-
-    /// Tells those who wait.
-    pub(super) fn tell(self, shared: &Shared, outcome: Result<&Arc<Base>, &Failure>) {
-        if let Ok(base) = outcome {
-            *shared.checkpoints.last.lock() = Some(LastCheckpoint {
-                at: shared.clock.wall(),
-                took_ms: shared.clock.monotonic().since(self.began),
-                file_bytes: base.file().file_bytes(),
-                rows: u64::from(base.file().rows()),
-            });
-        }
-        let told = outcome.map(|_| ()).map_err(Clone::clone);
-        for waiting in self.waiting {
-            // Nobody waits any more: the call was given up.
-            let _ = waiting.send(told.clone());
-        }
-    }
-}
-
-fn panicked() -> Failure {
-    StoreError::Panicked("writing a checkpoint".into()).into()
 }
 
 /// Tells everybody who asked for a checkpoint that there is none to be had, or none needed.
@@ -273,86 +143,6 @@ pub(super) fn refuse_all(shared: &Shared, failure: &Failure) {
     answer_all(shared, &Err(failure.clone()));
     while let Some(copy) = shared.checkpoints.next_copy() {
         let _ = copy.answer.send(Err(failure.clone()));
-    }
-}
-
-fn write(shared: &Shared, place: &Place, cut: Cut) -> Result<Arc<Base>, StoreError> {
-    let passing = format!("{}{PASSING_SUFFIX}", place.name);
-    let storage = &*place.storage;
-    let mut turns = Pace::new(shared);
-    let written = write_rows(shared, storage, &passing, cut, &mut turns).and_then(|()| {
-        let mut pause = || {
-            turns.keep(shared);
-            if shared.checkpoints.is_abandoned.load(Ordering::Acquire) {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        };
-        put_in_place(
-            storage,
-            &passing,
-            &place.name,
-            place.cache_bytes,
-            &mut pause,
-        )
-    });
-    if written.is_err() {
-        // Best effort: it is of no use, and the next one replaces it.
-        let _ = storage.remove(&passing);
-    }
-    written
-}
-
-/// Leaves most of the time to writers while there are any: a checkpoint has time, and the processor and the disk
-/// are what they need too.
-struct Pace {
-    began_us: u64,
-    commits: u64,
-}
-
-impl Pace {
-    fn new(shared: &Shared) -> Self {
-        Self {
-            began_us: shared.clock.elapsed_us(),
-            commits: shared.figures.commits(),
-        }
-    }
-
-    fn keep(&mut self, shared: &Shared) {
-        let worked_us = shared.clock.elapsed_us() - self.began_us;
-        if worked_us < PACE_US {
-            return;
-        }
-        let commits = shared.figures.commits();
-        let is_wanted = shared.checkpoints.is_asked() || shared.queue.is_closed();
-        if commits != self.commits && !is_wanted {
-            let pause_us = (worked_us * PAUSES).min(PACE_US_MAX);
-            std::thread::sleep(std::time::Duration::from_micros(pause_us));
-        }
-        *self = Self::new(shared);
-    }
-}
-
-fn write_rows(
-    shared: &Shared,
-    storage: &dyn Storage,
-    passing: &str,
-    cut: Cut,
-    pace: &mut Pace,
-) -> Result<(), StoreError> {
-    let mut job = CheckpointJob::begin(storage, passing, cut)?;
-    loop {
-        pace.keep(shared);
-        if shared.checkpoints.is_abandoned.load(Ordering::Acquire) {
-            return Err(StoreError::Stopped);
-        }
-        if job.has_more() {
-            job.take_page(&shared.map.read());
-        }
-        if !job.write_page()? {
-            return job.finish();
-        }
     }
 }
 

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::checkpoints::{Place, Running, refuse_all};
+use super::checkpoint_thread::Running;
+use super::checkpoints::{Place, refuse_all};
 use super::events::Change;
 use super::failure::{ErrorCode, Failure};
 use super::queue::{Crowding, Work};
@@ -123,8 +124,8 @@ impl CommitThread {
             .store(true, Ordering::Release);
         if let Some(running) = self.running.take() {
             // It still writes beside the log: the lock is let go behind it.
-            running.has_ended(&shared, true);
-            running.tell(&shared, Err(&failure));
+            running.has_news(&shared, true);
+            running.tell(&Err(failure));
         }
         shared.checkpoints.end();
         Err(StoreError::Panicked(text))

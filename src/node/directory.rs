@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use crate::core::clock::{MonotonicMs, WallMs};
 use crate::transport::backoff::Backoff;
 
+/// How long a peer is left alone that cannot be sent what the disk here does not give, in milliseconds.
+pub const UNREADABLE_MS: u64 = 300_000;
+
 /// Names a peer that is known by address, in this process.
 pub type TargetId = u32;
 
@@ -107,6 +110,12 @@ impl Directory {
     pub fn wanted(&mut self, target: TargetId) {
         if let Some(target) = self.targets.get_mut(&target) {
             target.wanted = true;
+        }
+    }
+
+    /// A conversation with a target came to something: the next call is not put off for what went wrong before.
+    pub fn succeeded(&mut self, target: TargetId) {
+        if let Some(target) = self.targets.get_mut(&target) {
             target.backoff.reached();
         }
     }
@@ -115,6 +124,14 @@ impl Directory {
     pub fn keep_calling(&mut self, target: TargetId) {
         if let Some(target) = self.targets.get_mut(&target) {
             target.wanted = true;
+        }
+    }
+
+    /// What a target should be sent cannot be read here: soon it would not be otherwise.
+    pub fn hold_off(&mut self, target: TargetId, now: MonotonicMs) {
+        if let Some(target) = self.targets.get_mut(&target) {
+            target.state = "faulted";
+            target.call_at = target.call_at.map(|_| now.after(UNREADABLE_MS));
         }
     }
 

@@ -5,9 +5,15 @@ use crate::store::map::EntryMap;
 use crate::sync::replica::Farewell;
 use crate::transport::message::{Goodbye, GoodbyeReason, Message};
 
-use super::conversation::{Conversation, ConversationId, Refusal, peer_event};
+use super::conversation::{Acquaintance, Conversation, ConversationId, Refusal, peer_event};
 use super::directory::TargetId;
 use super::machine::{Machine, Output};
+
+/// What a connection is called that ended because the store cannot be read here.
+const UNREADABLE: &str = "unreadable";
+
+/// A connection that has held so long was worth its call, whatever ended it, in milliseconds.
+const LASTED_MS: u64 = 60_000;
 
 impl Machine {
     pub(super) fn drop_conversation(
@@ -21,6 +27,7 @@ impl Machine {
         let Some(conversation) = self.conversations.remove(&id) else {
             return;
         };
+        let has_progressed = self.replica.has_progressed(id);
         self.replica.disconnected(id, map);
         if !conversation.settled {
             // A peer that says "replaced" keeps another connection to this node.
@@ -33,13 +40,17 @@ impl Machine {
         }
         self.outputs.push_back(Output::Close(id));
         if let Some(target) = conversation.target {
+            let has_lasted = |peer: &Acquaintance| now.monotonic.since(peer.since) >= LASTED_MS;
+            let has_lasted = conversation.peer.as_ref().is_some_and(has_lasted);
+            if conversation.settled && (has_progressed || has_lasted) {
+                self.directory.succeeded(target);
+            }
             self.lost(target, id, &conversation, refusal.kind, come_back, now);
         }
         if let Some(peer) = &conversation.peer {
-            let state = if refusal.kind == "protocol" {
-                "faulted"
-            } else {
-                "available"
+            let state = match refusal.kind {
+                "protocol" | UNREADABLE => "faulted",
+                _ => "available",
             };
             let event = peer_event(&conversation, &peer.node_id, state);
             self.outputs.push_back(Output::Peer(event));
@@ -78,6 +89,9 @@ impl Machine {
         let was_ready = conversation.settled || is_replaced;
         self.directory
             .lost(target, id, was_ready, come_back, now.monotonic);
+        if kind == UNREADABLE {
+            self.directory.hold_off(target, now.monotonic);
+        }
     }
 
     /// Replication cannot go on with this peer. The conversation is dropped by whoever knows the time.
@@ -89,14 +103,19 @@ impl Machine {
         };
         let goodbye = Message::Goodbye(Goodbye::new(reason, text, None));
         self.outputs.push_back(Output::Send(id, goodbye));
-        self.broken.push((id, text));
+        let kind = if farewell == Farewell::Unreadable {
+            UNREADABLE
+        } else {
+            "protocol"
+        };
+        self.broken.push((id, kind, text));
     }
 
     /// Ends the conversations that replication has given up. The driver calls it once no output is left.
     pub fn end_broken(&mut self, now: Now, map: &EntryMap) {
-        for (id, reason) in std::mem::take(&mut self.broken) {
+        for (id, kind, reason) in std::mem::take(&mut self.broken) {
             let refusal = Refusal {
-                kind: "protocol",
+                kind,
                 text: format!("connection ended: {reason}"),
             };
             self.drop_conversation(id, &refusal, true, now, map);

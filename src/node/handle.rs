@@ -85,9 +85,10 @@ impl Node {
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
     pub fn sync_report(&self) -> Result<SyncReport, Failure> {
-        self.shared.resolve()?;
-        let machine = self.shared.machine.lock();
-        Ok(machine.replica.report(&self.shared.map.read())?)
+        let report = self
+            .shared
+            .drive_resolved(|machine, _, map| machine.replica.report(map))?;
+        Ok(report?)
     }
 
     /// One tick: retry, prune if asked, release the next own writes, and hand them to connections.
@@ -101,10 +102,10 @@ impl Node {
         {
             self.flush().await?;
         }
-        self.shared.resolve()?;
-        Ok(self
+        let report = self
             .shared
-            .drive(|machine, now, map| machine.replica.tick(prune, now, map))?)
+            .drive_resolved(|machine, now, map| machine.replica.tick(prune, now, map))?;
+        Ok(report?)
     }
 
     /// What failed is tried again. Returns how many writes had failed.
@@ -112,10 +113,10 @@ impl Node {
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
     pub fn retry_failed(&self) -> Result<u64, Failure> {
-        self.shared.resolve()?;
-        Ok(self
+        let failed = self
             .shared
-            .drive(|machine, now, map| machine.replica.retry_failed(now, map))?)
+            .drive_resolved(|machine, now, map| machine.replica.retry_failed(now, map))?;
+        Ok(failed?)
     }
 
     /// Own writes leave as they commit (`true`), or wait for ticks.

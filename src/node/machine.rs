@@ -48,8 +48,8 @@ pub struct Machine {
     pub directory: Directory,
     pub(super) conversations: BTreeMap<ConversationId, Conversation>,
     node_info: Vec<u8>,
-    /// Conversations whose peer broke a rule, to be dropped by whoever knows the time.
-    pub(super) broken: Vec<(ConversationId, &'static str)>,
+    /// Conversations that cannot go on, with kind and reason, to be dropped by whoever knows the time.
+    pub(super) broken: Vec<(ConversationId, &'static str, &'static str)>,
     pub(super) outputs: VecDeque<Output>,
 }
 

@@ -5,6 +5,7 @@
 
 pub mod advice;
 mod alarm;
+mod checkpoint_thread;
 mod checkpointing;
 pub mod checkpoints;
 mod committer;

@@ -70,7 +70,7 @@ impl Node {
 
     /// Ends a view.
     pub fn close_view(&self, view: ViewId) {
-        self.shared.map.write().close_view(view);
+        self.shared.close_view(view);
     }
 
     /// Up to `limit` entries of a view in key order: key, value, whether it is ASCII text, version. Keys have

@@ -24,6 +24,7 @@ use super::waiters::Waiters;
 use crate::core::clock::{Now, SystemClock};
 use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
+use crate::store::view::ViewId;
 use crate::sync::doubt::Doubt;
 use crate::transport::codec;
 use crate::transport::tcp::{Connection, TcpTransport};
@@ -79,6 +80,26 @@ impl Shared {
         result
     }
 
+    /// The same once all of the map is resolved: rows of the outbox are counted right then. A checkpoint that comes
+    /// under the map before both locks are held has the lookups begin anew.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be.
+    pub(super) fn drive_resolved<R>(
+        self: &Arc<Self>,
+        mut input: impl FnMut(&mut Machine, Now, &EntryMap) -> R,
+    ) -> Result<R, StoreError> {
+        loop {
+            self.resolve()?;
+            let result = self.drive(|machine, now, map| {
+                (map.unresolved() == 0).then(|| input(machine, now, map))
+            });
+            if let Some(result) = result {
+                return Ok(result);
+            }
+        }
+    }
+
     /// Carries out the machine's outputs and arms the alarm.
     pub(super) fn carry_out(self: &Arc<Self>, machine: &mut Machine, now: Now, map: &EntryMap) {
         loop {
@@ -91,6 +112,9 @@ impl Shared {
             if !some {
                 break;
             }
+        }
+        if let Some(error) = machine.replica.take_unreadable() {
+            self.events.failed(error.into());
         }
         self.alarm.set(machine.deadline(map));
     }
@@ -169,6 +193,12 @@ impl Shared {
             }
             map.resolve_some()?;
         }
+    }
+
+    /// Ends a view. Giving back the memory of what was kept for it takes longer than anybody may wait.
+    pub(super) fn close_view(&self, view: ViewId) {
+        let closed = self.map.write().close_view(view);
+        drop(closed);
     }
 
     /// Puts new keys in order until at most `left` are not: many short locks, so that nobody waits for long.

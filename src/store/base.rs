@@ -150,9 +150,15 @@ impl Base {
 
     /// The row of a feed at a local sequence.
     pub(super) fn at(&self, lseq: u64) -> Result<Option<BaseEntry>, StoreError> {
+        let row = self.row_at(lseq)?;
+        row.map(|row| self.decode(&row)).transpose()
+    }
+
+    /// The same as it lies in the file, without a value that lies elsewhere.
+    pub(super) fn row_at(&self, lseq: u64) -> Result<Option<RowRef>, StoreError> {
         for lane in [OWN, RELAY] {
             if let Some(row) = self.file.feed(lane).at(lseq)? {
-                return self.decode(&row).map(Some);
+                return Ok(Some(row));
             }
         }
         Ok(None)

@@ -1,9 +1,6 @@
-//! What the map knows of the checkpoint under it: which of its rows were replaced, and how a newer one comes
-//! into its place.
+//! What the map knows of the checkpoint under it: which of its rows were replaced.
 
-use std::sync::Arc;
-
-use super::base::{Base, BaseEntry};
+use super::base::BaseEntry;
 use super::error::StoreError;
 use super::map::EntryMap;
 use super::totals::is_row;
@@ -75,34 +72,5 @@ impl EntryMap {
             key(*b).cmp(&key(*a))
         });
         self.unresolved = unresolved;
-    }
-
-    /// The same state over a newer checkpoint, which holds everything up to the local sequence `cut`: only what
-    /// came later stays in memory. All must be resolved. The views stay with the old map; see [`Self::succeed`].
-    pub fn rebased(&self, base: Arc<Base>, cut: u64) -> Self {
-        let mut later: Vec<(u64, u32)> = [&self.own, &self.relay, &self.local]
-            .into_iter()
-            .flat_map(|lane| lane.between(cut, u64::MAX))
-            .collect();
-        later.sort_unstable();
-        let mut next = Self::over(base);
-        next.author = self.author;
-        next.sources.clone_from(&self.sources);
-        for (lseq, slot) in later {
-            if let Some(held) = self.held(slot) {
-                let from = self.source_of(held.via);
-                next.install(held.entry.clone(), lseq, from);
-            }
-        }
-        next.totals = self.totals;
-        next.totals_known = true;
-        next
-    }
-
-    /// Takes the place of the map that it was made of, views included. Returns that map, whose memory may be
-    /// given back at leisure.
-    pub fn succeed(mut self, place: &mut Self) -> Self {
-        std::mem::swap(&mut self.views, &mut place.views);
-        std::mem::replace(place, self)
     }
 }

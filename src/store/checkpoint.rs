@@ -5,6 +5,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::base::{Base, OWN, RELAY};
+use super::changes_view::changed_page;
 use super::commit::Committer;
 use super::entry::Namespace;
 use super::error::StoreError;
@@ -14,7 +15,7 @@ use super::origin_dictionary::OriginDictionary;
 use super::record::{Record, encode};
 use super::row;
 use super::totals::{NOTED, Totals, is_row};
-use super::view::{ViewId, changed_page};
+use super::view::ViewId;
 use crate::core::identity::Origin;
 use crate::wal::checkpoint::{Checkpoint, CheckpointWriter, RangeCursor, Row, RowRef};
 use crate::wal::storage::Storage;
@@ -318,6 +319,7 @@ fn records_of(ledger: &Ledger) -> Vec<Record> {
     records.push(Record::Pruned {
         lseq: ledger.pruned,
     });
+    records.extend(ledger.salvaged.map(|lost| Record::Salvaged { lost }));
     records
 }
 

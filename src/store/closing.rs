@@ -6,6 +6,7 @@ use super::record::{OriginDictionary, Record, encode};
 use super::recovery::Seeds;
 use crate::wal::format::FileHeader;
 use crate::wal::log::Log;
+use crate::wal::removal::Removal;
 use crate::wal::sealed::SealedLog;
 use crate::wal::storage::Storage;
 
@@ -118,18 +119,20 @@ impl Committer {
         self.log.as_ref().map_or(0, Log::log_bytes)
     }
 
-    /// Removes the sealed parts of the log that a checkpoint covers.
+    /// The removal of the sealed parts of the log that a checkpoint covers, to be carried out by anybody before the
+    /// next seal; `None` without a log.
     ///
     /// # Errors
-    /// If the system refuses; nothing is lost, and the next checkpoint tries again.
-    pub fn remove_sealed(
-        &mut self,
-        storage: &dyn Storage,
-        covers_frame: u64,
-    ) -> Result<(), StoreError> {
+    /// If the log takes nothing more.
+    pub fn covered(&self, covers_frame: u64) -> Result<Option<Removal>, StoreError> {
+        let log = self.log.as_ref();
+        Ok(log.map(|log| log.covered(covers_frame)).transpose()?)
+    }
+
+    /// What a removal has removed is not counted any more.
+    pub fn forget(&mut self, removal: &Removal) {
         if let Some(log) = &mut self.log {
-            log.remove_sealed(storage, covers_frame)?;
+            log.forget(removal);
         }
-        Ok(())
     }
 }

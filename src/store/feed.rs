@@ -172,6 +172,22 @@ impl EntryMap {
         Ok(current.map(|found| Cow::Owned(self.held_of(found))))
     }
 
+    /// Whether there is an entry at a local sequence: what [`Self::at`] finds, without its value.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    pub fn is_at(&self, lseq: u64) -> Result<bool, StoreError> {
+        if self.own.get(lseq).is_some() || self.relay.get(lseq).is_some() {
+            return Ok(true);
+        }
+        let Some(base) = &self.base else {
+            return Ok(false);
+        };
+        Ok(base
+            .row_at(lseq)?
+            .is_some_and(|row| !self.has_changed(&row.key())))
+    }
+
     /// How many rows of the outbox have a local sequence in `(after, to]`. All must be resolved.
     ///
     /// # Errors

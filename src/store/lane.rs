@@ -75,6 +75,12 @@ impl Lane {
         piece.slots.get(place).copied().filter(|slot| *slot != GONE)
     }
 
+    /// The local sequence behind which there is no member.
+    pub(super) fn last(&self) -> u64 {
+        let last = self.pieces.last().and_then(|piece| piece.lseqs.last());
+        last.copied().unwrap_or(0)
+    }
+
     /// Takes a member out.
     pub(super) fn remove(&mut self, lseq: u64) {
         let number = self.piece_of(lseq);

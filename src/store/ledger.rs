@@ -79,6 +79,8 @@ pub struct Ledger {
     pub pruned: u64,
     /// The greatest operation sequence received from a peer.
     pub last_applied_remote: u64,
+    /// The store was saved from a damaged one, of which that many parts could not be read.
+    pub salvaged: Option<u64>,
 }
 
 impl Ledger {

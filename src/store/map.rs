@@ -8,13 +8,14 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 use super::base::{Base, BaseEntry};
+use super::changes_view::ChangesView;
 use super::entry::{Entry, EntryFlags, Namespace, Summary};
 use super::error::StoreError;
 use super::key_index::KeyIndex;
 use super::lane::Lane;
 use super::slots::Slots;
 use super::totals::{Totals, is_row, is_user};
-use super::view::{ViewId, Views};
+use super::view::{ClosedView, ViewId, Views};
 use crate::core::checksum::key_hash;
 use crate::core::identity::{Dot, Origin};
 
@@ -282,12 +283,14 @@ impl EntryMap {
         let found = self.slot_of(entry.key(), hash);
         let slot = found.unwrap_or_else(|| self.slots.next());
         self.lane_of(&entry).push(lseq, slot);
-        if let Some(place) = found.and_then(|slot| self.slots.get_mut(slot)) {
+        if let Some(slot) = found
+            && let Some(place) = self.slots.get_mut(slot)
+        {
             let replaced = std::mem::replace(place, Held { entry, lseq, via });
             self.totals.remove(&replaced.entry, self.author);
             self.lane_of(&replaced.entry).remove(replaced.lseq);
             installed.replaced = Some(replaced.lseq);
-            self.views.keep_replaced(&replaced);
+            self.views.keep_replaced(slot, replaced);
             return installed;
         }
         match beneath {
@@ -327,12 +330,13 @@ impl EntryMap {
     /// Begins a view only of what has changed since the checkpoint, up to the local sequence `to`. All keys must be
     /// in order.
     pub fn open_changes_view(&mut self, to: u64) -> ViewId {
-        self.views.open_changes(to)
+        let view = ChangesView::new(to, &self.slots);
+        self.views.open_changes(view)
     }
 
-    /// Ends a view.
-    pub fn close_view(&mut self, view: ViewId) {
-        self.views.close(view);
+    /// Ends a view. What is returned is to be dropped once the map is not held any more.
+    pub fn close_view(&mut self, view: ViewId) -> ClosedView {
+        self.views.close(view)
     }
 
     /// The views that are open.

@@ -3,6 +3,7 @@
 mod arrival;
 pub mod base;
 mod beneath;
+mod changes_view;
 pub mod checkpoint;
 mod closing;
 pub mod commit;
@@ -21,6 +22,7 @@ pub mod operation;
 pub mod order;
 mod ordered_key;
 pub mod origin_dictionary;
+pub mod rebase;
 mod recent_dots;
 pub mod record;
 pub mod recovery;

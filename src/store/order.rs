@@ -103,14 +103,14 @@ impl EntryMap {
             .filter_map(|slot| self.held(slot))
     }
 
-    /// The same without the keys that are not in order yet.
+    /// The same with the slot of each, without the keys that are not in order yet.
     pub(super) fn settled_from<'a>(
         &'a self,
         from: Bound<&[u8]>,
-    ) -> impl Iterator<Item = &'a Held> + use<'a> {
+    ) -> impl Iterator<Item = (u32, &'a Held)> + use<'a> {
         self.by_key
             .settled_from(from)
-            .filter_map(|slot| self.held(slot))
+            .filter_map(|slot| Some((slot, self.held(slot)?)))
     }
 
     /// An entry of the checkpoint as this process holds it.

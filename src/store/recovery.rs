@@ -68,7 +68,6 @@ struct Replay {
     origins: OriginDictionary,
     /// The number of the first frame of the file that the origins are numbered in.
     first_in_file: u64,
-    salvaged: Option<u64>,
 }
 
 impl Replay {
@@ -164,7 +163,7 @@ impl Replay {
                 ledger.raise_clock(clock);
             }
             Record::Source { .. } => {}
-            Record::Salvaged { lost } => self.salvaged = Some(lost),
+            Record::Salvaged { lost } => ledger.salvaged = Some(lost),
             Record::Pruned { lseq } => ledger.pruned = ledger.pruned.max(lseq),
         }
     }
@@ -305,7 +304,6 @@ pub fn open(
         mut ledger,
         mut map,
         origins,
-        salvaged,
         ..
     } = replay;
     // After a clean close this is the last one given, also where the entry that had it was lost before.
@@ -316,7 +314,7 @@ pub fn open(
     };
     let mut report = OpenReport {
         log: Some(recovery),
-        salvaged,
+        salvaged: ledger.salvaged,
         ..OpenReport::default()
     };
     let mut records = Vec::new();

@@ -20,6 +20,7 @@ use proptest::prelude::*;
 
 use super::commit::{Committer, Durability, install_some};
 use super::entry::{Entry, EntryFlags, Extra};
+use super::error::StoreError;
 use super::ledger::FeedPosition;
 use super::map::EntryMap;
 use super::operation::{Operation, Receipt, Received, Request, WriteStatus};
@@ -55,6 +56,20 @@ fn commit(writer: &mut Committer, map: &mut EntryMap, requests: Vec<Request>) ->
     while !install_some(&mut committed, map).is_empty() {}
     assert_eq!(map.totals(), map.recount().unwrap());
     committed.receipts
+}
+
+/// Removes what a checkpoint covers of the log.
+fn remove_covered(
+    committer: &mut Committer,
+    storage: &dyn Storage,
+    covers_frame: u64,
+) -> Result<(), StoreError> {
+    if let Some(mut removal) = committer.covered(covers_frame)? {
+        let removed = removal.carry_out(storage);
+        committer.forget(&removal);
+        removed?;
+    }
+    Ok(())
 }
 
 #[derive(Debug, Clone)]

@@ -1,24 +1,29 @@
 //! What a replica knows of one connected peer.
 
+use std::sync::Arc;
+
 use super::dot_set::DotSet;
 use super::message::{Cursor, End, Greeting, Lane, Positions};
 use super::options::WINDOW_COST;
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
-use crate::store::entry::Summary;
+use crate::store::entry::{Entry, Summary};
 use crate::store::ledger::FeedPosition;
 
 /// Names a connection to a greeted peer; given by the driver, never again in one process.
 pub type LinkId = u64;
 
 /// A large entry that is under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LargeSend {
     pub(super) lane: Lane,
     pub(super) lseq: u64,
     pub(super) offset: usize,
     /// It is offered once more, out of its order: no position moves.
     pub(super) is_again: bool,
+    /// The entry as it was read from the checkpoint; `None` while the map has it in memory. Shared by all links that
+    /// send it.
+    pub(super) read: Option<Arc<Entry>>,
 }
 
 /// The sending side: how far the peer is on this node's feed.
@@ -134,6 +139,8 @@ pub(super) struct Link {
     pub(super) tell: DotSet,
     /// The last feed message in either direction.
     pub(super) active_at: MonotonicMs,
+    /// Something came of the connection: a side holds more of the other's feed, or an end was proven.
+    pub(super) has_progressed: bool,
 }
 
 impl Link {
@@ -181,6 +188,7 @@ impl Link {
             proof: Proof::default(),
             tell: DotSet::default(),
             active_at: now,
+            has_progressed: false,
         }
     }
 

@@ -13,6 +13,7 @@ mod receive;
 pub mod replica;
 pub mod report;
 mod send;
+mod send_large;
 mod timers;
 
 pub use link::LinkId;

@@ -101,6 +101,7 @@ impl Replica {
         let mine = self.end_of(link, map);
         if theirs.summary == mine.summary {
             link.receiving.end = None;
+            link.has_progressed = true;
             if link.sending.again.is_empty() {
                 self.forget_all_parked(link.origin, now.monotonic);
             }

@@ -2,7 +2,7 @@
 //! when both are durable (PROTOCOL rule 2).
 
 use super::doubt::DoubtReason;
-use super::link::{Link, LinkId, Rewound};
+use super::link::{LargeSend, Link, LinkId, Rewound};
 use super::message::{Ack, Batch, Cursor, Feed, Nack, Positions, RefusalCode, Stretch};
 use super::options::{BATCH_COST, WINDOW_COST};
 use super::replica::{Farewell, Output, Replica};
@@ -137,10 +137,12 @@ impl Replica {
             return;
         };
         link.receiving.commits = link.receiving.commits.saturating_sub(1);
-        link.receiving.held = Positions {
+        let held = Positions {
             own: position.own,
             relay: position.relay,
         };
+        link.has_progressed |= held != link.receiving.held;
+        link.receiving.held = held;
         link.receiving.recorded = position;
         link.active_at = now.monotonic;
         // One acknowledgement for all that one group made durable.
@@ -233,6 +235,7 @@ impl Replica {
         sending.told = sending.told.furthest(counted);
         sending.sent = sending.sent.furthest(counted);
         if link.sending.acknowledged != before {
+            link.has_progressed = true;
             link.sending.attempts = 0;
             link.sending.progress_at = now.monotonic;
             self.record_acknowledged(link, now);
@@ -307,11 +310,9 @@ impl Replica {
             self.retry(link, now, map);
         } else {
             let refused = (nack.lane, nack.lseq);
-            if let Some(large) = link.sending.large
-                && (large.lane, large.lseq) == refused
-            {
+            let is_refused = |large: &mut LargeSend| (large.lane, large.lseq) == refused;
+            if let Some(large) = link.sending.large.take_if(is_refused) {
                 // Refused before all of it was sent: the feed goes on behind it, and so will the cursor.
-                link.sending.large = None;
                 link.sending.large_abandoned = true;
                 for place in [&mut link.sending.sent, &mut link.sending.told] {
                     let place = place.get_mut(large.lane);

@@ -16,6 +16,7 @@ use super::options::ReplicaOptions;
 use super::outbox::{Marks, Outbox};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::{Incarnation, Origin};
+use crate::store::error::StoreError;
 use crate::store::ledger::{FeedPosition, Ledger, PeerRecord};
 use crate::store::map::{EntryMap, Installed};
 use crate::store::operation::Request;
@@ -74,6 +75,9 @@ pub struct Replica {
     pub(super) last_applied_remote: u64,
     pub(super) renewals: Renewals,
     pub(super) outputs: VecDeque<Output>,
+    /// The first time that what a peer should be sent could not be read, and whether it was taken to be told.
+    pub(super) unreadable: Option<StoreError>,
+    pub(super) is_unreadable_told: bool,
 }
 
 impl Replica {
@@ -126,6 +130,8 @@ impl Replica {
             last_applied_remote: ledger.last_applied_remote,
             renewals: Renewals::default(),
             outputs: VecDeque::new(),
+            unreadable: None,
+            is_unreadable_told: false,
         };
         let acknowledged = replica.acknowledged_by_policy();
         replica.released = acknowledged;

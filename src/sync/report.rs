@@ -195,6 +195,16 @@ impl Replica {
         self.links.get(&id).is_some_and(|link| link.sending.started)
     }
 
+    /// The failure because of which peers cannot be sent what they should be; given once.
+    pub fn take_unreadable(&mut self) -> Option<StoreError> {
+        self.unreadable.take()
+    }
+
+    /// Whether anything came of the connection to a peer.
+    pub fn has_progressed(&self, id: LinkId) -> bool {
+        self.links.get(&id).is_some_and(|link| link.has_progressed)
+    }
+
     /// Whether a connected peer owes an acknowledgement.
     pub fn is_owed(&self) -> bool {
         self.links.values().any(Link::is_owed)

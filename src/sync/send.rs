@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-use super::link::{LargeSend, Link, LinkId};
-use super::message::{Batch, Chunk, Feed, Have, Lane, Large, Positions, RefusalCode};
+use super::link::{Link, LinkId};
+use super::message::{Batch, Chunk, Feed, Have, Lane, Positions, RefusalCode};
 use super::options::BATCH_COST;
 use super::replica::{Farewell, Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::limits::CHUNK_BYTES_MAX;
-use crate::store::entry::{Entry, EntryFlags, Extra};
+use crate::store::entry::Entry;
 use crate::store::error::StoreError;
 use crate::store::map::{EntryMap, Held};
 use crate::store::totals::is_user;
@@ -112,7 +112,7 @@ impl Replica {
         self.links.insert(id, link);
     }
 
-    fn push_feed(&mut self, id: LinkId, link: &mut Link, feed: Feed) {
+    pub(super) fn push_feed(&mut self, id: LinkId, link: &mut Link, feed: Feed) {
         link.sending.spent += feed.cost();
         link.sending.end = None;
         link.receiving.end = None;
@@ -230,106 +230,13 @@ impl Replica {
     }
 
     /// What a peer should get cannot be read: the connection ends, and is tried again later.
-    fn unreadable(&mut self, id: LinkId, error: &StoreError) {
+    pub(super) fn unreadable(&mut self, id: LinkId, error: &StoreError) {
         tracing::error!(%error, "what a peer should be sent cannot be read");
+        if !std::mem::replace(&mut self.is_unreadable_told, true) {
+            self.unreadable = Some(error.clone());
+        }
         self.outputs
             .push_back(Output::Close(id, Farewell::Unreadable));
-    }
-
-    /// Announces an entry whose value goes in chunks.
-    fn begin_large(
-        &mut self,
-        id: LinkId,
-        link: &mut Link,
-        lane: Lane,
-        lseq: u64,
-        is_again: bool,
-        map: &EntryMap,
-    ) {
-        let held = match map.at(lseq) {
-            Ok(Some(held)) => held,
-            Ok(None) => return,
-            Err(error) => return self.unreadable(id, &error),
-        };
-        let entry = &held.entry;
-        let extra = Extra {
-            vector: entry.vector().to_vec(),
-            extension: entry.extension().to_vec(),
-        };
-        // The announcement has no value, and is no removal all the same.
-        let flags = EntryFlags(entry.flags.0 & !EntryFlags::TOMBSTONE.0);
-        let (key, version) = (entry.key(), entry.version);
-        let Some(bare) = Entry::new(
-            key.into(),
-            key.len(),
-            flags,
-            entry.dot,
-            entry.stamp,
-            version,
-            extra,
-        ) else {
-            return;
-        };
-        let from = if is_again {
-            lseq
-        } else {
-            link.sending.told.get(lane)
-        };
-        let value_length = entry.value_length() as u64;
-        self.push_feed(
-            id,
-            link,
-            Feed::Large(Large {
-                lane,
-                from,
-                to: lseq,
-                entry: bare,
-                value_length,
-            }),
-        );
-        link.sending.large = Some(LargeSend {
-            lane,
-            lseq,
-            offset: 0,
-            is_again,
-        });
-        self.send_large(id, link, map);
-    }
-
-    /// Goes on with a large value as far as credit reaches.
-    fn send_large(&mut self, id: LinkId, link: &mut Link, map: &EntryMap) {
-        while let Some(large) = link.sending.large
-            && link.sending.spent < link.sending.credit
-        {
-            let held = match map.at(large.lseq) {
-                Ok(held) => held,
-                Err(error) => return self.unreadable(id, &error),
-            };
-            let value = held.as_ref().and_then(|held| held.entry.value());
-            let Some(rest) = value
-                .and_then(|value| value.get(large.offset..))
-                .filter(|rest| !rest.is_empty())
-            else {
-                // Replaced meanwhile. Its successor has its own place in the feed.
-                link.sending.large = None;
-                self.push_feed(id, link, Feed::Chunk(Chunk { bytes: Vec::new() }));
-                return;
-            };
-            let bytes = rest.get(..CHUNK_BYTES_MAX).unwrap_or(rest).to_vec();
-            let is_last = bytes.len() == rest.len();
-            link.sending.large = (!is_last).then_some(LargeSend {
-                offset: large.offset + bytes.len(),
-                ..large
-            });
-            if is_last && !large.is_again {
-                for place in [&mut link.sending.sent, &mut link.sending.told] {
-                    let place = place.get_mut(large.lane);
-                    *place = large.lseq.max(*place);
-                }
-            }
-            self.sent_entries += u64::from(is_last);
-            self.push_feed(id, link, Feed::Chunk(Chunk { bytes }));
-        }
     }
 
     /// Offers entries once more that the peer had refused. Its cursor has passed them, and stays where it is.

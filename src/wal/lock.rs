@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use same_file::Handle;
 
 use super::error::WalError;
+use super::released::Released;
 use super::storage_file::owner_only;
 
 /// What the name of a log is followed by. The file is never deleted: a lock on a file that another process
@@ -147,12 +148,13 @@ impl LockGuard {
         self.claim(&mut HELD.lock())
     }
 
-    /// Lets go of all files but the lock and the one that the log's name leads to now: to be called once sealed
-    /// logs were removed. As long as they are held, the system keeps them on the disk.
+    /// Lets go of all files but the lock and the one that the log's name leads to now: to be called when sealed
+    /// logs are removed. The system holds them, and keeps them on the disk, until what is returned is dropped; that
+    /// may take as long as they are.
     ///
     /// # Errors
     /// If one of those two cannot be looked at; then all stay held.
-    pub fn release_sealed(&self) -> Result<(), WalError> {
+    pub fn release_sealed(&self) -> Result<Released, WalError> {
         let failed = |error: io::Error| WalError::Open {
             file: self.wal_path.display().to_string(),
             cause: error.into(),
@@ -161,12 +163,14 @@ impl LockGuard {
         let lock = self.lock_file.as_ref().map(File::try_clone).transpose();
         let lock = lock.and_then(|lock| lock.map(Handle::from_file).transpose());
         let lock = lock.map_err(failed)?;
-        HELD.lock().retain(|entry| {
-            entry.owner != self.lock_path
-                || entry.identity == log
-                || lock.as_ref() == Some(&entry.identity)
-        });
-        Ok(())
+        let is_sealed = |entry: &mut Held| {
+            entry.owner == self.lock_path
+                && entry.identity != log
+                && lock.as_ref() != Some(&entry.identity)
+        };
+        let mut held = HELD.lock();
+        let sealed = held.extract_if(.., is_sealed);
+        Ok(Released::new(sealed.map(|entry| entry.identity).collect()))
     }
 
     fn claim(&self, held: &mut Vec<Held>) -> Result<(), WalError> {
@@ -373,7 +377,10 @@ mod tests {
         std::fs::hard_link(at("a.wal"), at("new.wal")).unwrap();
         assert_eq!(refused(&at("old.wal")), Some(std::process::id()));
         std::fs::remove_file(at("a.wal.sealed.1")).unwrap();
-        guard.release_sealed().unwrap();
+        let released = guard.release_sealed().unwrap();
+        #[cfg(unix)]
+        assert_eq!(refused(&at("old.wal")), None);
+        drop(released);
         drop(LockGuard::acquire(&at("old.wal")).unwrap());
         assert_eq!(refused(&at("new.wal")), Some(std::process::id()));
         assert_eq!(refused(&at("a.wal")), Some(std::process::id()));

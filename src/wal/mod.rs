@@ -26,6 +26,8 @@ pub mod path;
 pub mod readable;
 mod reader;
 pub mod recovery;
+pub mod released;
+pub mod removal;
 mod repair;
 pub mod scan;
 pub mod sealed;

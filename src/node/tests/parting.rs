@@ -2,8 +2,10 @@
 
 use super::pipes::{Pipes, name};
 use crate::core::identity::Origin;
+use crate::node::directory::UNREADABLE_MS;
 use crate::node::machine::Machine;
 use crate::sync::message::{Batch, Feed, Lane};
+use crate::sync::replica::Farewell;
 use crate::transport::backoff::{RECONNECT_MS_MAX, RECONNECT_MS_MIN};
 use crate::transport::message::Message;
 use crate::transport::session::{HELLO_TIMEOUT_MS, IDLE_MS};
@@ -50,11 +52,52 @@ fn a_lost_peer_is_called_again_with_growing_delays() {
     );
     // Reached again, the delays are short again.
     let id = net.dial(0, 1);
-    net.settle();
+    net.wait(500);
     assert_eq!(state(&mut net, 0, 1), "connected");
     net.cut(0, id);
     net.wait(RECONNECT_MS_MIN + 1);
     assert_eq!(net.members[0].dials.len(), 1);
+}
+
+#[test]
+fn a_peer_that_cannot_read_its_store_is_called_ever_less_often() {
+    let (mut net, _) = connected();
+    for attempt in 0..10_u32 {
+        let id = net.conversations(1)[0];
+        net.drive(1, |machine, _, _| {
+            machine.say_farewell(id, Farewell::Unreadable);
+        });
+        net.settle();
+        assert!(net.conversations(0).is_empty() && net.conversations(1).is_empty());
+        let longest = (RECONNECT_MS_MIN << attempt).min(RECONNECT_MS_MAX);
+        net.wait(longest / 2 - 1);
+        assert_eq!(net.members[0].dials.len(), 0, "attempt {attempt}");
+        net.wait(longest / 2 + 2);
+        let target = net.members[0].dials.remove(0);
+        net.dial_target(0, target, 1);
+        net.settle();
+    }
+}
+
+#[test]
+fn who_cannot_read_its_store_leaves_a_peer_alone_for_long_and_shows_it() {
+    let (mut net, _) = connected();
+    for _ in 0..3 {
+        let id = net.conversations(0)[0];
+        net.drive(0, |machine, _, _| {
+            machine.say_farewell(id, Farewell::Unreadable);
+        });
+        net.settle();
+        assert_eq!(state(&mut net, 0, 1), "faulted");
+        assert_eq!(net.members[0].events.last().unwrap().state, "faulted");
+        net.wait(UNREADABLE_MS - 1);
+        assert_eq!(net.members[0].dials.len(), 0);
+        net.wait(2);
+        let target = net.members[0].dials.remove(0);
+        net.dial_target(0, target, 1);
+        net.settle();
+        assert_eq!(state(&mut net, 0, 1), "connected");
+    }
 }
 
 #[test]

@@ -12,9 +12,10 @@ use super::super::entry::{Entry, EntryFlags, Extra};
 use super::super::ledger::FeedPosition;
 use super::super::map::EntryMap;
 use super::super::operation::{Received, Request};
+use super::super::rebase::Rebase;
 use super::super::recovery::put_in_place;
-use super::super::view::page;
-use super::{NAME, WALL, operation, reopen};
+use super::super::view::{ViewId, page};
+use super::{NAME, WALL, operation, remove_covered, reopen};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::Stamp;
 use crate::wal::storage_memory::MemoryStorage;
@@ -228,9 +229,21 @@ impl Life {
         Some((job, last_lseq, covers_frame))
     }
 
-    fn adopt(&mut self, base: Arc<Base>, last_lseq: u64) {
-        let next = self.map.rebased(base, last_lseq);
-        drop(next.succeed(&mut self.map));
+    /// What comes later is carried over piece by piece, with a step behind each.
+    fn adopt<'s>(
+        &mut self,
+        base: Arc<Base>,
+        last_lseq: u64,
+        during: &mut impl Iterator<Item = &'s Step>,
+    ) {
+        let mut rebase = Rebase::new(base, &self.map, last_lseq);
+        while let Some(carried) = rebase.take(&self.map)
+            && let Some(step) = during.next()
+        {
+            self.step(step);
+            rebase.put(carried);
+        }
+        drop(rebase.finish(&mut self.map));
         while self.map.unresolved() > 0 {
             self.map.resolve_some().unwrap();
         }
@@ -248,6 +261,8 @@ impl Life {
                 .unwrap();
             return self.reopen();
         }
+        let shown = self.map.open_view();
+        let then = self.shown(shown);
         let Some((mut job, last_lseq, covers_frame)) = self.job() else {
             return;
         };
@@ -264,6 +279,9 @@ impl Life {
             pages += 1;
             if job.has_more() {
                 job.take_page(&self.map);
+                if !job.has_more() {
+                    self.map.close_view(job.view());
+                }
             }
             if !job.write_page().unwrap() {
                 break;
@@ -272,9 +290,7 @@ impl Life {
                 self.step(step);
             }
         }
-        let view = job.view();
         job.finish().unwrap();
-        self.map.close_view(view);
         let passing = format!("{NAME}{PASSING_SUFFIX}");
         let base = put_in_place(&self.disk, &passing, NAME, 1 << 16, &mut || {
             std::ops::ControlFlow::Continue(())
@@ -284,13 +300,25 @@ impl Life {
             self.disk = self.disk.image().power_cut(seed);
             return self.reopen();
         }
-        self.adopt(base, last_lseq);
-        self.committer
-            .remove_sealed(&self.disk, covers_frame)
-            .unwrap();
+        self.adopt(base, last_lseq, &mut during);
+        remove_covered(&mut self.committer, &self.disk, covers_frame).unwrap();
         for step in during {
             self.step(step);
         }
+        assert_eq!(
+            self.shown(shown),
+            then,
+            "a view goes on over another checkpoint"
+        );
+        self.map.close_view(shown);
+    }
+
+    fn shown(&self, view: ViewId) -> Vec<Entry> {
+        let found = page(&self.map, view, &[0], None, usize::MAX).unwrap();
+        found
+            .into_iter()
+            .map(std::borrow::Cow::into_owned)
+            .collect()
     }
 }
 

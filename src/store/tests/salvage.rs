@@ -9,7 +9,7 @@ use super::super::map::EntryMap;
 use super::super::operation::{Operation, Received, Request};
 use super::super::recovery::{Opened, Seeds, open};
 use super::super::salvage::{Saved, in_the_way, read, write};
-use super::verify::{CHECKPOINT, changed, files, sample, with_checkpoint};
+use super::verify::{CHECKPOINT, changed, checkpoint, files, sample, with_checkpoint};
 use super::{NAME, commit, reopen, seeds};
 use crate::core::identity::Origin;
 use crate::store::entry::{Entry, EntryFlags, Extra};
@@ -252,5 +252,33 @@ proptest! {
         let is_nameless = |entry: &Entry| !authors.contains(&entry.dot.origin);
         let nameless = all(&saved).into_iter().filter(is_nameless);
         prop_assert!(nameless.count() as u64 <= told.nameless);
+    }
+}
+
+#[test]
+fn that_a_store_was_saved_is_told_behind_a_checkpoint_too() {
+    let disk = sample();
+    let saved = read(&disk, NAME, STAND_IN).unwrap();
+    write(&disk, NEW, saved, &new_seeds()).unwrap();
+    for round in 8..11 {
+        let Opened {
+            mut committer,
+            mut map,
+            report,
+        } = open(
+            &disk,
+            NEW,
+            "node",
+            Durability::Synced,
+            1 << 20,
+            &seeds(round),
+        )
+        .unwrap();
+        assert_eq!(report.salvaged, Some(0), "round {round}");
+        while map.unresolved() > 0 {
+            map.resolve_some().unwrap();
+        }
+        checkpoint(&disk, NEW, &mut committer, &mut map, u64::from(round));
+        committer.close().unwrap();
     }
 }

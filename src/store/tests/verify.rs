@@ -5,9 +5,10 @@ use super::super::commit::{Committer, Durability};
 use super::super::error::StoreError;
 use super::super::map::EntryMap;
 use super::super::operation::{Operation, Request};
+use super::super::rebase::Rebase;
 use super::super::recovery::put_in_place;
 use super::super::verify::{StoreRemark, Verification, verify};
-use super::{NAME, commit, operation, reopen};
+use super::{NAME, commit, operation, remove_covered, reopen};
 use crate::wal::error::WalError;
 use crate::wal::storage::Storage;
 use crate::wal::storage_memory::MemoryStorage;
@@ -205,17 +206,33 @@ pub(super) fn with_checkpoint() -> MemoryStorage {
     for number in 0..290 {
         put(&mut committer, &mut map, number);
     }
+    checkpoint(&disk, NAME, &mut committer, &mut map, 77);
+    for number in 290..300 {
+        put(&mut committer, &mut map, number);
+    }
+    committer.watermark().unwrap();
+    disk
+}
+
+/// Makes a checkpoint of all that is in a store.
+pub(super) fn checkpoint(
+    disk: &MemoryStorage,
+    name: &str,
+    committer: &mut Committer,
+    map: &mut EntryMap,
+    salt: u64,
+) {
     while map.unsettled() > 0 {
         map.settle_some();
     }
-    committer.seal(&disk, 77).unwrap();
+    committer.seal(disk, salt).unwrap();
     let covers_frame = committer.sealed_frame().unwrap();
-    let cut = committer.cut(covers_frame, &mut map).unwrap();
-    let (passing, last_lseq) = (format!("{NAME}{PASSING_SUFFIX}"), cut.ledger.last_lseq);
-    let mut job = CheckpointJob::begin(&disk, &passing, cut).unwrap();
+    let cut = committer.cut(covers_frame, map).unwrap();
+    let (passing, last_lseq) = (format!("{name}{PASSING_SUFFIX}"), cut.ledger.last_lseq);
+    let mut job = CheckpointJob::begin(disk, &passing, cut).unwrap();
     loop {
         if job.has_more() {
-            job.take_page(&map);
+            job.take_page(map);
         }
         if !job.write_page().unwrap() {
             break;
@@ -223,18 +240,12 @@ pub(super) fn with_checkpoint() -> MemoryStorage {
     }
     map.close_view(job.view());
     job.finish().unwrap();
-    let base = put_in_place(&disk, &passing, NAME, 1 << 16, &mut || {
+    let base = put_in_place(disk, &passing, name, 1 << 16, &mut || {
         std::ops::ControlFlow::Continue(())
     })
     .unwrap();
-    let next = map.rebased(base, last_lseq);
-    drop(next.succeed(&mut map));
-    committer.remove_sealed(&disk, covers_frame).unwrap();
-    for number in 290..300 {
-        put(&mut committer, &mut map, number);
-    }
-    committer.watermark().unwrap();
-    disk
+    drop(Rebase::new(base, map, last_lseq).finish(map));
+    remove_covered(committer, disk, covers_frame).unwrap();
 }
 
 #[test]

@@ -1,10 +1,21 @@
 //! Values that travel in chunks.
 
-use super::host::options;
+use super::host::{Host, options};
 use super::stage::{MOMENT_MS, stage};
 use super::world::World;
+use crate::core::clock::{MonotonicMs, Now, WallMs};
+use crate::core::identity::{Incarnation, Origin};
 use crate::core::limits::CHUNK_BYTES_MAX;
-use crate::sync::message::{Feed, Lane, RefusalCode};
+use crate::store::checkpoint::CheckpointJob;
+use crate::store::commit::{Durability, install_some};
+use crate::store::map::EntryMap;
+use crate::store::operation::{Operation, Request};
+use crate::store::rebase::Rebase;
+use crate::store::recovery::{Seeds, open, put_in_place};
+use crate::sync::message::{Ack, Cursor, Feed, Lane, Positions, RefusalCode};
+use crate::sync::replica::{Output, Replica};
+use crate::wal::storage::Storage;
+use crate::wal::storage_memory::MemoryStorage;
 
 fn text(bytes: usize, seed: usize) -> String {
     let digits = (0..bytes).map(|place| {
@@ -176,4 +187,89 @@ fn refused_on_arrival_it_is_parked_and_what_follows_comes() {
     world.run_for(20_000);
     assert_eq!(world.get(1, "key"), Some(text(9_000_000, 1)));
     world.check_convergence();
+}
+
+/// A replica whose map is a checkpoint with one large value, and the disk that it is on.
+fn over_a_checkpoint(value: &str) -> (MemoryStorage, Replica, EntryMap) {
+    let disk = MemoryStorage::new();
+    let seeds = Seeds {
+        salt: 1,
+        file_id: [1; 16],
+        origin: Origin([1; 16]),
+        lease: [1; 16],
+        incarnation: Incarnation([1; 16]),
+    };
+    let opened = open(
+        &disk,
+        "a.wal",
+        "node-0",
+        Durability::Synced,
+        1 << 20,
+        &seeds,
+    )
+    .unwrap();
+    let (mut committer, mut map) = (opened.committer, opened.map);
+    let request = Request::Write {
+        ticket: 1,
+        operation: Operation::put(b"key", value.as_bytes(), true).unwrap(),
+    };
+    let wall = WallMs(1_700_000_000_000);
+    let mut committed = committer.commit(vec![request], &map, wall).unwrap();
+    while !install_some(&mut committed, &mut map).is_empty() {}
+    map.settle_some();
+    committer.seal(&disk, 2).unwrap();
+    let cut = committer.cut(committer.sealed_frame().unwrap(), &mut map);
+    let (cut, passing) = (cut.unwrap(), "a.wal.checkpoint.new");
+    let last_lseq = cut.ledger.last_lseq;
+    let mut job = CheckpointJob::begin(&disk, passing, cut).unwrap();
+    job.take_page(&map);
+    while job.write_page().unwrap() {
+        job.take_page(&map);
+    }
+    job.finish().unwrap();
+    let pause = &mut || std::ops::ControlFlow::Continue(());
+    let base = put_in_place(&disk, passing, "a.wal", 1 << 20, pause).unwrap();
+    drop(Rebase::new(base, &map, last_lseq).finish(&mut map));
+    let replica = Replica::new(options(), committer.ledger(), &map);
+    (disk, replica, map)
+}
+
+#[test]
+fn a_value_out_of_the_checkpoint_is_read_once() {
+    let value = text(9_000_000, 1);
+    let (disk, mut replica, map) = over_a_checkpoint(&value);
+    let peer = Host::new("node-1", options(), Durability::Synced);
+    let now = Now {
+        monotonic: MonotonicMs(1),
+        wall: WallMs(1_700_000_000_000),
+    };
+    let greeting = peer.up().replica.greeting(now, &peer.up().map);
+    let mut credit = 4 << 20;
+    let mut sent = Vec::new();
+    replica.connected(7, &greeting, now, &map);
+    while sent.len() < value.len() {
+        let cursor = Cursor {
+            incarnation: Incarnation([1; 16]),
+            positions: Positions::default(),
+        };
+        let ack = Ack {
+            cursor: (!sent.is_empty()).then_some(cursor),
+            credit,
+            void: None,
+        };
+        replica.received(7, Feed::Ack(ack), false, now, &map);
+        let before = sent.len();
+        while let Some(output) = replica.poll() {
+            match output {
+                Output::Send(7, Feed::Chunk(chunk)) => sent.extend(chunk.bytes),
+                Output::Close(..) => panic!("it was read again after {before} bytes"),
+                _ => {}
+            }
+        }
+        assert!(sent.len() > before, "{before}");
+        let file = disk.open("a.wal.checkpoint").unwrap().unwrap();
+        file.write_at(100, &vec![0; 9_000_000]).unwrap();
+        credit += 1 << 20;
+    }
+    assert_eq!(sent, value.as_bytes());
 }

@@ -6,6 +6,7 @@ use std::io;
 use super::super::error::WalError;
 use super::super::format::{FILE_HEADER_BYTES, FileHeader};
 use super::super::leftovers::remove_sealing;
+use super::super::removal::Removal;
 use super::super::sealed::{SealedLog, sealed_name, sealing_name};
 use super::super::storage::{Storage, StorageFile};
 use super::{AHEAD_BYTES_MIN, BLOCK_BYTES, Log, ZEROS};
@@ -76,45 +77,38 @@ impl Log {
         sealed.fold(self.allocated, u64::saturating_add)
     }
 
-    /// Removes the sealed logs of which no frame is above `up_to_frame`, durably; says how many bytes that
-    /// gave back. A durable checkpoint must cover all frames up to there.
+    /// The removal of the sealed logs of which no frame is above `up_to_frame`, to be carried out by anybody. A
+    /// durable checkpoint must cover all frames up to there.
     ///
     /// # Errors
-    /// What could not be removed stays in [`sealed`](Self::sealed), and the log goes on. After a power cut
-    /// what was removed may be back; the next opening removes it again.
+    /// If the log takes nothing more.
+    pub fn covered(&self, up_to_frame: u64) -> Result<Removal, WalError> {
+        self.check()?;
+        let is_covered = |sealed: &&SealedLog| sealed.last_frame <= up_to_frame;
+        let covered = self.sealed.iter().take_while(is_covered);
+        Ok(Removal::new(&self.name, covered.copied().collect()))
+    }
+
+    /// What a removal has removed is not counted any more. What it could not remove stays in
+    /// [`sealed`](Self::sealed).
+    pub fn forget(&mut self, removal: &Removal) {
+        let removed = removal.removed();
+        self.sealed.retain(|sealed| !removed.contains(sealed));
+    }
+
+    /// Both at once: see [`Self::covered`] and [`Removal::carry_out`].
+    ///
+    /// # Errors
+    /// As both.
     pub fn remove_sealed(
         &mut self,
         storage: &dyn Storage,
         up_to_frame: u64,
     ) -> Result<u64, WalError> {
-        self.check()?;
-        let mut freed = 0;
-        let name = self.name.clone();
-        let failed = |file: &str, error: io::Error| WalError::Remove {
-            file: storage.shown(file),
-            cause: error.into(),
-        };
-        while let Some(oldest) = self
-            .sealed
-            .first()
-            .filter(|oldest| oldest.last_frame <= up_to_frame)
-        {
-            let file = sealed_name(&name, oldest.first_frame);
-            match storage.remove(&file) {
-                // Somebody else was faster; it is gone, which is all that is wanted.
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(failed(&file, error));
-                }
-                _ => freed += oldest.bytes,
-            }
-            self.sealed.remove(0);
-        }
-        if freed > 0 {
-            storage
-                .sync_directory()
-                .map_err(|error| failed(&name, error))?;
-        }
-        Ok(freed)
+        let mut removal = self.covered(up_to_frame)?;
+        let freed = removal.carry_out(storage);
+        self.forget(&removal);
+        freed
     }
 
     /// Makes the new file under its passing name, all of it durable, its name too; gives it and its length.

@@ -75,7 +75,7 @@ fn stop_again(left: &Left<'_>, life: &Life, disk: &MemoryStorage, outcome: u64) 
 
 #[test]
 fn nothing_acknowledged_is_lost_wherever_the_power_is_cut_or_the_process_killed() {
-    let images = each_seed("crashes", 32, |seed| {
+    let images = each_seed("crashes", 36, |seed| {
         stop_everywhere(seed, &Wrong::default())
     });
     assert!(images >= 50_000 || !is_usual(), "{images}");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::{NAME, seeds};
+use super::super::{NAME, remove_covered, seeds};
 use super::state::Placed;
 use crate::core::clock::WallMs;
 use crate::store::base::Base;
@@ -12,6 +12,7 @@ use crate::store::error::StoreError;
 use crate::store::ledger::Ledger;
 use crate::store::map::EntryMap;
 use crate::store::operation::{Receipt, Request};
+use crate::store::rebase::Rebase;
 use crate::store::recovery::{OpenReport, open, put_in_place};
 use crate::store::view::ViewId;
 use crate::wal::log::Log;
@@ -48,6 +49,7 @@ pub(super) enum Making<'s> {
     Taken(Box<Cut>),
     Writing(Box<CheckpointJob<'s>>, Reach),
     Placed(Arc<Base>, Reach),
+    Carrying(Box<Rebase>, Reach),
 }
 
 /// How far a checkpoint goes.
@@ -161,7 +163,22 @@ impl<'s> Node<'s> {
                 outcome
             }
             Making::Placed(base, reach) => {
-                self.adopt(base, reach);
+                let mut last_lseq = reach.last_lseq;
+                if self.mistake == Some(Mistake::RebaseTooFar) {
+                    last_lseq = self.committer.ledger().last_lseq;
+                }
+                let rebase = Rebase::new(base, &self.map, last_lseq);
+                self.making = Making::Carrying(Box::new(rebase), reach);
+                Ok(())
+            }
+            Making::Carrying(mut rebase, reach) => {
+                let carried = rebase.take(&self.map);
+                if let Some(carried) = carried {
+                    rebase.put(carried);
+                    self.making = Making::Carrying(rebase, reach);
+                } else {
+                    self.adopt(*rebase, reach);
+                }
                 Ok(())
             }
         }
@@ -209,7 +226,7 @@ impl<'s> Node<'s> {
             Some(Mistake::CoverOneMore) => cut.covers_frame += 1,
             Some(Mistake::ForgetBase) => cut.base = None,
             Some(Mistake::RemoveBeforePlace) => {
-                self.committer.remove_sealed(self.storage, covers_frame)?;
+                remove_covered(&mut self.committer, self.storage, covers_frame)?;
             }
             _ => {}
         }
@@ -252,16 +269,9 @@ impl<'s> Node<'s> {
         Ok(())
     }
 
-    fn adopt(&mut self, base: Arc<Base>, reach: Reach) {
-        let mut last_lseq = reach.last_lseq;
-        if self.mistake == Some(Mistake::RebaseTooFar) {
-            last_lseq = self.committer.ledger().last_lseq;
-        }
-        let next = self.map.rebased(base, last_lseq);
-        drop(next.succeed(&mut self.map));
+    fn adopt(&mut self, rebase: Rebase, reach: Reach) {
+        drop(rebase.finish(&mut self.map));
         // What is left over is removed by the next one.
-        let _ = self
-            .committer
-            .remove_sealed(self.storage, reach.covers_frame);
+        let _ = remove_covered(&mut self.committer, self.storage, reach.covers_frame);
     }
 }

@@ -1,0 +1,166 @@
+//! Sending a value in chunks: announced first, then as far as credit goes. One that lies in the checkpoint is read
+//! once, and kept until it is sent.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::link::{LargeSend, Link, LinkId};
+use super::message::{Chunk, Feed, Lane, Large};
+use super::replica::Replica;
+use crate::core::limits::CHUNK_BYTES_MAX;
+use crate::store::entry::{Entry, EntryFlags, Extra};
+use crate::store::error::StoreError;
+use crate::store::map::EntryMap;
+
+/// An entry whose value goes in chunks, in memory or read from the checkpoint.
+enum LargeEntry<'m> {
+    Held(&'m Entry),
+    Read(Arc<Entry>),
+}
+
+impl LargeEntry<'_> {
+    fn as_entry(&self) -> &Entry {
+        match self {
+            Self::Held(entry) => entry,
+            Self::Read(entry) => entry,
+        }
+    }
+
+    /// What reading it again would cost, to be kept until it is sent.
+    fn into_shared(self) -> Option<Arc<Entry>> {
+        match self {
+            Self::Held(_) => None,
+            Self::Read(entry) => Some(entry),
+        }
+    }
+}
+
+impl Replica {
+    /// Announces an entry whose value goes in chunks.
+    pub(super) fn begin_large(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        lane: Lane,
+        lseq: u64,
+        is_again: bool,
+        map: &EntryMap,
+    ) {
+        let read = match self.read_large(lseq, map) {
+            Ok(Some(read)) => read,
+            Ok(None) => return,
+            Err(error) => return self.unreadable(id, &error),
+        };
+        let entry = read.as_entry();
+        let extra = Extra {
+            vector: entry.vector().to_vec(),
+            extension: entry.extension().to_vec(),
+        };
+        // The announcement has no value, and is no removal all the same.
+        let flags = EntryFlags(entry.flags.0 & !EntryFlags::TOMBSTONE.0);
+        let (key, version) = (entry.key(), entry.version);
+        let Some(bare) = Entry::new(
+            key.into(),
+            key.len(),
+            flags,
+            entry.dot,
+            entry.stamp,
+            version,
+            extra,
+        ) else {
+            return;
+        };
+        let from = if is_again {
+            lseq
+        } else {
+            link.sending.told.get(lane)
+        };
+        let value_length = entry.value_length() as u64;
+        self.push_feed(
+            id,
+            link,
+            Feed::Large(Large {
+                lane,
+                from,
+                to: lseq,
+                entry: bare,
+                value_length,
+            }),
+        );
+        link.sending.large = Some(LargeSend {
+            lane,
+            lseq,
+            offset: 0,
+            is_again,
+            read: read.into_shared(),
+        });
+        self.send_large(id, link, map);
+    }
+
+    /// Goes on with a large value as far as credit reaches.
+    pub(super) fn send_large(&mut self, id: LinkId, link: &mut Link, map: &EntryMap) {
+        while link.sending.spent < link.sending.credit
+            && let Some(mut large) = link.sending.large.take()
+        {
+            let read = match (map.is_at(large.lseq), large.read.take()) {
+                (Ok(false), _) => Ok(None),
+                (Ok(true), Some(read)) => Ok(Some(LargeEntry::Read(read))),
+                (Ok(true), None) => self.read_large(large.lseq, map),
+                (Err(error), _) => Err(error),
+            };
+            let read = match read {
+                Ok(read) => read,
+                Err(error) => {
+                    link.sending.large = Some(large);
+                    return self.unreadable(id, &error);
+                }
+            };
+            let value = read.as_ref().and_then(|read| read.as_entry().value());
+            let Some(rest) = value
+                .and_then(|value| value.get(large.offset..))
+                .filter(|rest| !rest.is_empty())
+            else {
+                // Replaced meanwhile. Its successor has its own place in the feed.
+                self.push_feed(id, link, Feed::Chunk(Chunk { bytes: Vec::new() }));
+                return;
+            };
+            let bytes = rest.get(..CHUNK_BYTES_MAX).unwrap_or(rest).to_vec();
+            let is_last = bytes.len() == rest.len();
+            if is_last && !large.is_again {
+                for place in [&mut link.sending.sent, &mut link.sending.told] {
+                    let place = place.get_mut(large.lane);
+                    *place = large.lseq.max(*place);
+                }
+            }
+            link.sending.large = (!is_last).then(|| LargeSend {
+                offset: large.offset + bytes.len(),
+                read: read.and_then(LargeEntry::into_shared),
+                ..large
+            });
+            self.sent_entries += u64::from(is_last);
+            self.push_feed(id, link, Feed::Chunk(Chunk { bytes }));
+        }
+    }
+
+    /// The entry at a local sequence, read from the checkpoint at most once for all links that send it.
+    fn read_large<'m>(
+        &self,
+        lseq: u64,
+        map: &'m EntryMap,
+    ) -> Result<Option<LargeEntry<'m>>, StoreError> {
+        let mut others = self
+            .links
+            .values()
+            .filter_map(|link| link.sending.large.as_ref());
+        let same = others.find_map(|large| large.read.clone().filter(|_| large.lseq == lseq));
+        if let Some(read) = same
+            && map.is_at(lseq)?
+        {
+            return Ok(Some(LargeEntry::Read(read)));
+        }
+        Ok(map.at(lseq)?.map(|held| match held {
+            Cow::Borrowed(held) => LargeEntry::Held(&held.entry),
+            Cow::Owned(held) => LargeEntry::Read(Arc::new(held.entry)),
+        }))
+    }
+}
