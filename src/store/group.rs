@@ -274,7 +274,9 @@ impl Group {
             self.push(entry, hash, beneath, ledger, Some(received.peer));
         }
         self.join_from(begin);
-        self.cursors.push((received.peer, received.position));
+        if received.position != FeedPosition::default() {
+            self.cursors.push((received.peer, received.position));
+        }
         Ok(())
     }
 

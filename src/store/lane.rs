@@ -153,6 +153,12 @@ impl Lane {
         whole.iter().map(members).sum::<u64>() + last
     }
 
+    /// The last local sequence that was ever a member's, 0 if none was; it need not be one's any more.
+    pub(super) fn last(&self) -> u64 {
+        let last = self.pieces.last().and_then(|piece| piece.lseqs.last());
+        last.copied().unwrap_or(0)
+    }
+
     /// All members, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u32)> {
         self.between(0, u64::MAX)

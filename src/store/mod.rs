@@ -18,6 +18,7 @@ pub mod operation;
 pub mod order;
 mod ordered_key;
 pub mod origin_dictionary;
+pub mod range_sums;
 pub mod record;
 pub mod recovery;
 mod row;

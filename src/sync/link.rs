@@ -3,6 +3,7 @@
 use super::dot_set::DotSet;
 use super::message::{Cursor, End, Greeting, Lane, Positions};
 use super::options::WINDOW_COST;
+use super::reconcile::{Outcome, Reconciling};
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
 use crate::store::entry::Summary;
@@ -17,8 +18,18 @@ pub(super) struct LargeSend {
     pub(super) lane: Lane,
     pub(super) lseq: u64,
     pub(super) offset: usize,
+    pub(super) course: Course,
+}
+
+/// How an entry comes to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Course {
+    /// In its place in the feed.
+    InOrder,
     /// It is offered once more, out of its order: no position moves.
-    pub(super) is_again: bool,
+    Again,
+    /// In a reconciliation: no position moves.
+    Reconciled,
 }
 
 /// The sending side: how far the peer is on this node's feed.
@@ -125,6 +136,15 @@ pub(super) struct Link {
     pub(super) durable: bool,
     pub(super) value_bytes_max: u64,
     pub(super) greeting_summary: Summary,
+    /// Whether the peer can reconcile.
+    pub(super) reconciles: bool,
+    pub(super) reconciling: Reconciling,
+    /// How far this node's feed was found to be held by the peer, which its cursor is to be taken to.
+    pub(super) covered: Option<Positions>,
+    /// How many were opened from here.
+    pub(super) exchanges: u64,
+    /// What the last one came to.
+    pub(super) outcome: Option<Outcome>,
     pub(super) sending: Sending,
     pub(super) receiving: Receiving,
     pub(super) proof: Proof,
@@ -156,6 +176,11 @@ impl Link {
             durable: greeting.durable,
             value_bytes_max: greeting.value_bytes_max,
             greeting_summary: greeting.summary,
+            reconciles: greeting.reconciles,
+            reconciling: Reconciling::Idle,
+            covered: None,
+            exchanges: 0,
+            outcome: None,
             sending: Sending {
                 // A peer whose disk went back in time wants home what it wrote and forgot.
                 skip_echo: held.is_none() || good.is_some(),
@@ -216,7 +241,7 @@ impl Link {
     pub(super) fn abandon_large(&mut self) {
         if let Some(large) = self.sending.large.take() {
             self.sending.large_abandoned = true;
-            if large.is_again {
+            if large.course == Course::Again {
                 self.sending.again.push(large.lseq);
             }
         }

@@ -1,5 +1,5 @@
-//! Proving: when a feed is at its end, both sides compare what they hold (PROTOCOL rule 3). Until ranges can
-//! be compared, an unequal state is mended by sending the feed from its start.
+//! Proving: when a feed is at its end, both sides compare what they hold (PROTOCOL rule 3). Unequal states are
+//! reconciled, or mended by sending the feed from its start if the peer is too old for that.
 
 use super::link::{Link, LinkId, Proof, Rewound};
 use super::message::{Ack, End, Feed, Positions};
@@ -59,7 +59,8 @@ impl Replica {
     pub(super) fn prove_deadline(&self, map: &EntryMap) -> Option<MonotonicMs> {
         let due = |link: &Link| {
             let sending = &link.sending;
-            let can_be_quiet = sending.started && !link.is_owed() && sending.large.is_none();
+            let is_busy = link.is_owed() || link.is_reconciling() || sending.large.is_some();
+            let can_be_quiet = sending.started && !is_busy;
             let mine = can_be_quiet.then(|| self.end_of(link, map))?;
             let can_compare = link
                 .receiving
@@ -126,12 +127,18 @@ impl Replica {
             let delay = REPAIR_DELAY_MS << link.proof.repairs.min(6);
             link.proof.repair_after = now.monotonic.after(delay.min(REPAIR_DELAY_MS_MAX));
             link.proof.repairs += 1;
+            if link.reconciles {
+                tracing::info!(peer = %link.node_id, "states differ with nothing under way: reconciling");
+                self.ask_to_reconcile(id, link);
+                return;
+            }
             (link.receiving.held, link.receiving.pending) = Default::default();
             (link.receiving.recorded, link.receiving.handed) = Default::default();
             tracing::info!(peer = %link.node_id, "states differ with nothing under way: asking for the whole feed");
             let ack = Ack {
                 cursor: None,
                 credit: link.receiving.granted,
+                reconcile: false,
             };
             self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
         }
@@ -140,12 +147,14 @@ impl Replica {
 
 /// Whether unequal summaries would mean that the states differ, because nothing is under way or held back.
 fn is_settled(link: &Link, mine: &End, theirs: &End) -> bool {
-    theirs.complete && mine.complete && !link.is_owed() && link.receiving.commits == 0
+    let is_under_way = link.is_owed() || link.is_reconciling() || link.receiving.commits > 0;
+    theirs.complete && mine.complete && !is_under_way
 }
 
 fn is_quiet(link: &Link, now: MonotonicMs) -> bool {
     link.sending.started
         && !link.is_owed()
+        && !link.is_reconciling()
         && link.sending.large.is_none()
         && now >= link.active_at.after(PROVE_DELAY_MS)
         && now >= link.sending.paused_until

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-use super::link::{LargeSend, Link, LinkId};
+use super::link::{Course, LargeSend, Link, LinkId};
 use super::message::{Batch, Chunk, Feed, Have, Lane, Large, Positions, RefusalCode};
 use super::options::BATCH_COST;
 use super::replica::{Farewell, Output, Replica};
@@ -23,7 +23,7 @@ const HAVE_RANGES_AT_ONCE: usize = 1024;
 const SEEN_COST: u64 = 32;
 
 /// What an entry takes from a peer's credit.
-fn entry_cost(entry: &Entry) -> u64 {
+pub(super) fn entry_cost(entry: &Entry) -> u64 {
     let extra = entry.vector().len() as u64 * SEEN_COST + entry.extension().len() as u64;
     (entry.key().len() + entry.value_length()) as u64 + extra + ENTRY_COST
 }
@@ -35,6 +35,8 @@ impl Feed {
             Self::Batch(batch) => batch.entries.iter().map(entry_cost).sum(),
             Self::Large(large) => large.entry.key().len() as u64 + ENTRY_COST,
             Self::Chunk(chunk) => chunk_cost(chunk.bytes.len()),
+            // Of these a peer may say one, and then waits for the answer.
+            Self::Ranges(_) => 0,
             Self::End(_) | Self::Ack(_) | Self::Nack(_) | Self::Have(_) => 0,
         }
     }
@@ -47,9 +49,14 @@ pub fn chunk_cost(bytes: usize) -> u64 {
 
 /// What the replica allows a link to send now, whatever the link itself allows.
 #[derive(Debug, Clone, Copy)]
-struct Gate {
-    limit: Positions,
-    now: MonotonicMs,
+pub(super) struct Gate {
+    /// Up to where the feed may be sent.
+    pub(super) limit: Positions,
+    /// Up to where entries may travel out of their order, with no position moving over them.
+    pub(super) eligible: Positions,
+    /// Up to where the feed will be covered by a reconciliation that begins now.
+    pub(super) start: Positions,
+    pub(super) now: MonotonicMs,
 }
 
 impl Replica {
@@ -63,7 +70,7 @@ impl Replica {
         self.move_marks();
     }
 
-    fn gate(&mut self, now: MonotonicMs) -> Gate {
+    pub(super) fn gate(&mut self, now: MonotonicMs) -> Gate {
         while self.relay_marks.front().is_some_and(|(_, due)| *due <= now) {
             self.relay_marks.pop_front();
         }
@@ -72,16 +79,22 @@ impl Replica {
             .front()
             .map_or(u64::MAX, |(begin, _)| *begin);
         let reach = self.durable_lseq.min(self.shadowed_from - 1);
-        let own = if self.options.automatic {
-            reach
+        let released = if self.options.automatic {
+            u64::MAX
         } else {
-            self.released.min(reach)
+            self.released
         };
+        let own = released.min(reach);
         Gate {
             limit: Positions {
                 own,
                 relay: waiting_after.min(reach),
             },
+            eligible: Positions {
+                own: released.min(self.durable_lseq),
+                relay: self.durable_lseq,
+            },
+            start: Positions { own, relay: reach },
             now,
         }
     }
@@ -96,9 +109,13 @@ impl Replica {
                 self.push_feed(id, &mut link, Feed::Chunk(Chunk { bytes: Vec::new() }));
             }
             self.send_large(id, &mut link, map);
-            self.send_again(id, &mut link, map);
+            self.reconcile(id, &mut link, gate, map);
+            if !link.is_reconciling() {
+                self.send_again(id, &mut link, map);
+            }
             for lane in [Lane::Own, Lane::Relay] {
                 while link.sending.large.is_none()
+                    && !link.is_reconciling()
                     && self
                         .send_batch(id, &mut link, lane, gate, map)
                         .is_continue()
@@ -111,7 +128,7 @@ impl Replica {
         self.links.insert(id, link);
     }
 
-    fn push_feed(&mut self, id: LinkId, link: &mut Link, feed: Feed) {
+    pub(super) fn push_feed(&mut self, id: LinkId, link: &mut Link, feed: Feed) {
         link.sending.spent += feed.cost();
         link.sending.end = None;
         link.receiving.end = None;
@@ -195,7 +212,7 @@ impl Replica {
             );
         }
         if let Some(lseq) = large {
-            self.begin_large(id, link, lane, lseq, false, map);
+            self.begin_large(id, link, (lane, lseq), Course::InOrder, map);
             // If it cannot be read, it must not be tried again at once and for ever.
             let has_moved = link.sending.large.is_some() || link.sending.sent.get(lane) >= lseq;
             return if has_moved {
@@ -227,20 +244,19 @@ impl Replica {
     }
 
     /// What a peer should get cannot be read: the connection ends, and is tried again later.
-    fn unreadable(&mut self, id: LinkId, error: &StoreError) {
+    pub(super) fn unreadable(&mut self, id: LinkId, error: &StoreError) {
         tracing::error!(%error, "what a peer should be sent cannot be read");
         self.outputs
             .push_back(Output::Close(id, Farewell::Unreadable));
     }
 
     /// Announces an entry whose value goes in chunks.
-    fn begin_large(
+    pub(super) fn begin_large(
         &mut self,
         id: LinkId,
         link: &mut Link,
-        lane: Lane,
-        lseq: u64,
-        is_again: bool,
+        (lane, lseq): (Lane, u64),
+        course: Course,
         map: &EntryMap,
     ) {
         let held = match map.at(lseq) {
@@ -267,10 +283,10 @@ impl Replica {
         ) else {
             return;
         };
-        let from = if is_again {
-            lseq
-        } else {
-            link.sending.told.get(lane)
+        let (from, to) = match course {
+            Course::InOrder => (link.sending.told.get(lane), lseq),
+            Course::Again => (lseq, lseq),
+            Course::Reconciled => (0, 0),
         };
         let value_length = entry.value_length() as u64;
         self.push_feed(
@@ -279,7 +295,7 @@ impl Replica {
             Feed::Large(Large {
                 lane,
                 from,
-                to: lseq,
+                to,
                 entry: bare,
                 value_length,
             }),
@@ -288,7 +304,7 @@ impl Replica {
             lane,
             lseq,
             offset: 0,
-            is_again,
+            course,
         });
         self.send_large(id, link, map);
     }
@@ -318,7 +334,7 @@ impl Replica {
                 offset: large.offset + bytes.len(),
                 ..large
             });
-            if is_last && !large.is_again {
+            if is_last && large.course == Course::InOrder {
                 for place in [&mut link.sending.sent, &mut link.sending.told] {
                     let place = place.get_mut(large.lane);
                     *place = large.lseq.max(*place);
@@ -347,7 +363,7 @@ impl Replica {
             if !is_passed || !has_credit || link.sending.large.is_some() {
                 link.sending.again.push(lseq);
             } else if held.entry.value_length() > CHUNK_BYTES_MAX {
-                self.begin_large(id, link, lane, lseq, true, map);
+                self.begin_large(id, link, (lane, lseq), Course::Again, map);
             } else {
                 self.sent_entries += 1;
                 let batch = Batch {

@@ -114,6 +114,7 @@ fn acknowledging_what_was_not_sent_ends_the_connection() {
             positions,
         }),
         credit: 0,
+        reconcile: false,
     };
     lie(&mut world, Feed::Ack(ack));
     assert_eq!(world.closes.len(), 1);
@@ -162,6 +163,7 @@ fn a_grant_without_end_is_taken_for_a_usual_one() {
             positions: Positions::default(),
         }),
         credit: u64::MAX,
+        reconcile: false,
     };
     lie(&mut world, Feed::Ack(ack));
     world.stall(1, 0, world.at + 60_000);

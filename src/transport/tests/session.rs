@@ -36,6 +36,7 @@ fn ack() -> Message {
     Message::Feed(Feed::Ack(Ack {
         cursor: None,
         credit: 5,
+        reconcile: false,
     }))
 }
 
