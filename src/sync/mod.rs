@@ -17,6 +17,7 @@ mod send;
 mod timers;
 
 pub use link::LinkId;
+pub use reconcile::Outcome;
 pub use send::chunk_cost;
 
 #[cfg(test)]

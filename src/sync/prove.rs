@@ -42,16 +42,27 @@ impl Replica {
             };
             if is_quiet(&link, now.monotonic) {
                 self.compare(id, &mut link, now, map);
-                let end = self.end_of(&link, map);
-                if is_news(&link, &end) {
-                    link.sending.end = Some(end);
-                    link.sending.told = end.positions;
-                    // Nothing was owed before: if this is, it is from now on.
-                    link.sending.progress_at = now.monotonic;
-                    self.outputs.push_back(Output::Send(id, Feed::End(end)));
-                }
+                self.tell_end(id, &mut link, now.monotonic, map);
             }
             self.links.insert(id, link);
+        }
+    }
+
+    /// Tells where the feed ends, if that is news.
+    pub(super) fn tell_end(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        now: MonotonicMs,
+        map: &EntryMap,
+    ) {
+        let end = self.end_of(link, map);
+        if is_news(link, &end) {
+            link.sending.end = Some(end);
+            link.sending.told = end.positions;
+            // Nothing was owed before: if this is, it is from now on.
+            link.sending.progress_at = now;
+            self.outputs.push_back(Output::Send(id, Feed::End(end)));
         }
     }
 

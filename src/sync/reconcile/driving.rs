@@ -14,7 +14,7 @@ use crate::sync::send::Gate;
 
 /// How many entries travelled in a reconciliation. None at all: both sides held the same, but for what is held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::sync) struct Outcome {
+pub struct Outcome {
     /// To the peer.
     pub sent: u64,
     /// From the peer.
@@ -68,6 +68,27 @@ impl Replica {
             };
             self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
         }
+    }
+
+    /// Compares everything with a connected peer, whatever is known, and sends what differs. `false` if the peer is too old
+    /// for that, or not ready. What came of it is asked for with [`Self::take_outcome`].
+    pub fn verify(&mut self, id: LinkId, now: Now, map: &EntryMap) -> bool {
+        let Some(mut link) = self.links.remove(&id) else {
+            return false;
+        };
+        let can = link.reconciles && link.sending.started;
+        if can {
+            link.outcome = None;
+            self.ask_to_reconcile(id, &mut link);
+        }
+        self.links.insert(id, link);
+        self.send_all(now, map);
+        can
+    }
+
+    /// What the last reconciliation with a peer came to, once.
+    pub fn take_outcome(&mut self, id: LinkId) -> Option<Outcome> {
+        self.links.get_mut(&id)?.outcome.take()
     }
 
     /// What is under way came to nothing: it begins anew, once the link is not paused.
@@ -147,6 +168,7 @@ impl Replica {
             link.covered = None;
             link.sending.sent = link.sending.sent.furthest(start);
             link.active_at = gate.now;
+            self.tell_end(id, link, gate.now, map);
         }
     }
 

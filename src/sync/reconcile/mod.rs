@@ -7,7 +7,10 @@ mod exchange;
 mod reply;
 mod view;
 
-pub(super) use driving::Outcome;
+#[cfg(test)]
+mod tests;
+
+pub use driving::Outcome;
 pub(super) use exchange::Exchange;
 
 /// How far a link is with it.
