@@ -6,7 +6,7 @@ use super::message::{Ack, Batch, Cursor, Feed, Nack, Positions, RefusalCode};
 use super::options::{BATCH_COST, WINDOW_COST};
 use super::reconcile::Reconciling;
 use super::replica::{Farewell, Output, Replica};
-use crate::core::clock::Now;
+use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::Namespace;
@@ -198,6 +198,8 @@ impl Replica {
         let was_reconciling = matches!(link.reconciling, Reconciling::Active(_));
         if was_reconciling {
             link.reconciling = Reconciling::Failed;
+            // At once: whoever knows the time has it begin anew later.
+            self.reconcile_due = Some(MonotonicMs(1));
         }
         let was_told = std::mem::replace(&mut link.receiving.rewound, Rewound::ALL) == Rewound::ALL;
         if was_told && !was_reconciling {

@@ -73,8 +73,8 @@ pub struct Replica {
     pub(super) last_applied_remote: u64,
     /// What ranges of keys sum up to.
     pub(super) sums: RangeSums,
-    /// They are to be added up further at that moment.
-    pub(super) sums_due: Option<MonotonicMs>,
+    /// Reconciliations go on at that moment.
+    pub(super) reconcile_due: Option<MonotonicMs>,
     pub(super) outputs: VecDeque<Output>,
 }
 
@@ -127,7 +127,7 @@ impl Replica {
             last_sequence: ledger.last_sequence,
             last_applied_remote: ledger.last_applied_remote,
             sums: RangeSums::default(),
-            sums_due: None,
+            reconcile_due: None,
             outputs: VecDeque::new(),
         };
         let acknowledged = replica.acknowledged_by_policy();

@@ -35,9 +35,8 @@ impl Feed {
             Self::Batch(batch) => batch.entries.iter().map(entry_cost).sum(),
             Self::Large(large) => large.entry.key().len() as u64 + ENTRY_COST,
             Self::Chunk(chunk) => chunk_cost(chunk.bytes.len()),
-            // Of these a peer may say one, and then waits for the answer.
-            Self::Ranges(_) => 0,
-            Self::End(_) | Self::Ack(_) | Self::Nack(_) | Self::Have(_) => 0,
+            // Of ranges a peer may say one, and then waits for the answer.
+            Self::End(_) | Self::Ack(_) | Self::Nack(_) | Self::Have(_) | Self::Ranges(_) => 0,
         }
     }
 }

@@ -15,8 +15,8 @@ impl Replica {
     /// Does what is due, and sends what may be sent.
     pub fn on_time(&mut self, now: Now, map: &EntryMap) {
         self.expire(now, map);
-        if self.sums_due.is_some_and(|due| due <= now.monotonic) {
-            self.sums_due = None;
+        if self.reconcile_due.is_some_and(|due| due <= now.monotonic) {
+            self.reconcile_due = None;
         }
         if self.have_due.is_some_and(|due| due <= now.monotonic) {
             self.send_hints();
@@ -64,7 +64,7 @@ impl Replica {
         [
             links,
             self.have_due,
-            self.sums_due,
+            self.reconcile_due,
             relay,
             remember,
             self.prove_deadline(map),

@@ -4,3 +4,4 @@ mod meeting;
 mod parting;
 mod pipes;
 mod queueing;
+mod reconciling;

@@ -125,25 +125,9 @@ impl Replica {
         if exchange.number == ranges.exchange {
             exchange.hear(ranges)?;
             link.sending.attempts = 0;
-            self.look_at_end(link);
+            look_at_end(link);
         }
         Ok(())
-    }
-
-    /// Notes what is durable at the peer by now, and whether all is done.
-    fn look_at_end(&mut self, link: &mut Link) {
-        let Reconciling::Active(exchange) = &link.reconciling else {
-            return;
-        };
-        if exchange.has_heard_nothing() {
-            link.covered = Some(exchange.start);
-        }
-        if exchange.is_over() {
-            let outcome = exchange.outcome;
-            tracing::info!(peer = %link.node_id, sent = outcome.sent, received = outcome.received, "reconciled");
-            link.reconciling = Reconciling::Idle;
-            link.outcome = Some(outcome);
-        }
     }
 
     /// Goes on with the reconciliation of a link, if it is this side's turn, and lets the feed go on behind it.
@@ -191,13 +175,13 @@ impl Replica {
         }
         if !self.sums.refresh(map, ADDED_AT_ONCE)? {
             // Others get their turn in between.
-            self.sums_due = Some(gate.now.after(1));
+            self.reconcile_due = Some(gate.now.after(1));
             return Ok(());
         }
         if matches!(link.reconciling, Reconciling::Due) {
             self.sums.forget_if_wrong(map)?;
             if !self.sums.refresh(map, ADDED_AT_ONCE)? {
-                self.sums_due = Some(gate.now.after(1));
+                self.reconcile_due = Some(gate.now.after(1));
                 return Ok(());
             }
             link.exchanges += 1;
@@ -232,7 +216,7 @@ impl Replica {
                 Act::Say(ranges) => {
                     link.sending.progress_at = gate.now;
                     self.push_feed(id, link, Feed::Ranges(ranges));
-                    self.look_at_end(link);
+                    look_at_end(link);
                 }
             }
         }
@@ -258,5 +242,21 @@ impl Replica {
             entries,
         };
         self.push_feed(id, link, Feed::Batch(batch));
+    }
+}
+
+/// Notes what is durable at the peer by now, and whether all is done.
+fn look_at_end(link: &mut Link) {
+    let Reconciling::Active(exchange) = &link.reconciling else {
+        return;
+    };
+    if exchange.has_heard_nothing() {
+        link.covered = Some(exchange.start);
+    }
+    if exchange.is_over() {
+        let outcome = exchange.outcome;
+        tracing::info!(peer = %link.node_id, sent = outcome.sent, received = outcome.received, "reconciled");
+        link.reconciling = Reconciling::Idle;
+        link.outcome = Some(outcome);
     }
 }

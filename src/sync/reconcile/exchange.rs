@@ -21,9 +21,12 @@ use crate::sync::message::{Claim, Listed, Part, Positions, Ranges};
 use crate::sync::options::BATCH_COST;
 use crate::sync::send::entry_cost;
 
-/// Into how many ranges an unequal one is split: more take fewer turns, and tell more sums of ranges that are equal.
-/// A million entries are at lists after three splits.
-const SPLIT_INTO: usize = 32;
+/// Into how many ranges an unequal one is split at the most: more take fewer turns, and tell more sums of ranges that are
+/// equal. A million entries are at lists after three splits.
+const SPLIT_INTO_MAX: u64 = 32;
+
+/// Entries of a range that is not worth another split.
+const SPLIT_DOWN_TO: u64 = 16;
 
 /// Entries of a range that are listed rather than split: about as many bytes as the sums of a split.
 const LISTED: u64 = 32;
@@ -55,6 +58,10 @@ struct Gathered {
 
 /// One reconciliation.
 #[derive(Debug, Clone)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
 pub(in crate::sync) struct Exchange {
     /// Which one.
     pub(super) number: u64,
@@ -254,7 +261,9 @@ impl Exchange {
             self.reply.say(&self.lower, to, Claim::Sum(mine));
         } else {
             let mut from = std::mem::take(&mut self.lower);
-            for (end, sum) in view.split(&from, to, SPLIT_INTO)? {
+            let pieces = (mine.count / SPLIT_DOWN_TO).clamp(2, SPLIT_INTO_MAX);
+            let pieces = usize::try_from(pieces).unwrap_or(2);
+            for (end, sum) in view.split(&from, to, pieces)? {
                 self.reply.say(&from, &end, Claim::Sum(sum));
                 from = end;
             }
@@ -302,18 +311,17 @@ impl Exchange {
         let rest = listed.split_off(at.min(listed.len()));
         *listed = rest;
         self.is_interrupted = resume.is_some();
-        match resume {
-            Some(resume) => self.lower = resume,
-            None => {
-                wants.extend(listed.drain(..).map(|theirs| theirs.key));
-                if gathered.is_empty() {
-                    return Ok(None);
-                }
-                // What is left of it is nothing, and takes another look to end it.
-                self.is_interrupted = true;
-                to.clone_into(&mut self.lower);
-            }
+        if let Some(resume) = resume {
+            self.lower = resume;
+            return Ok(Some(gathered.into_act()));
         }
+        wants.extend(listed.drain(..).map(|theirs| theirs.key));
+        if gathered.is_empty() {
+            return Ok(None);
+        }
+        // What is left of it is nothing, and takes another look to end it.
+        self.is_interrupted = true;
+        to.clone_into(&mut self.lower);
         Ok(Some(gathered.into_act()))
     }
 }

@@ -203,7 +203,7 @@ fn who_has_nothing_gets_everything_without_a_list() {
         }
         let (steps, parts, listed) = check(&mut sides);
         assert!(
-            steps <= 4 && parts <= 32 && listed == 0,
+            steps <= 4 && parts <= 64 && listed == 0,
             "{steps}, {parts}, {listed}"
         );
     }
@@ -246,7 +246,7 @@ fn few_differences_in_many_entries_are_found_in_few_turns() {
         sides[usize::try_from(number % 2).unwrap()].put(entry(number * 1999, 2, 1, b"new"));
     }
     let (steps, parts, listed) = check(&mut sides);
-    assert!(steps <= 14, "{steps} turns");
+    assert!(steps <= 16, "{steps} turns");
     // About 28 bytes each.
     assert!(
         parts <= 5_000 && listed <= 3_200,
@@ -319,7 +319,7 @@ fn what_is_held_back_is_neither_listed_nor_sent_nor_asked_for() {
                 for part in &ranges.parts {
                     match &part.claim {
                         Claim::List(list) => {
-                            asked.extend(list.iter().map(|listed| listed.key.clone()))
+                            asked.extend(list.iter().map(|listed| listed.key.clone()));
                         }
                         Claim::These(keys) => asked.extend(keys.clone()),
                         _ => {}

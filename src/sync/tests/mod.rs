@@ -11,6 +11,7 @@ mod schedules_liar;
 mod schedules_parked;
 mod schedules_proof;
 mod schedules_reconcile;
+mod schedules_reconcile_peers;
 mod schedules_retry;
 mod schedules_tick;
 mod stage;

@@ -4,12 +4,12 @@ use super::dice::Dice;
 use super::host::{Stop, options};
 use super::stage::{MOMENT_MS, keys_sent, manual, stage};
 use super::world::World;
-use crate::sync::message::{Ack, Claim, Feed, Part, Ranges};
+use crate::sync::message::{Claim, Feed};
 use crate::sync::options::ReplicaOptions;
 use crate::wal::storage_memory::MemoryStorage;
 
 /// Two hosts that never met, and hold the same but for what each wrote apart.
-fn apart(kind: ReplicaOptions, shared: usize) -> World {
+pub(super) fn apart(kind: ReplicaOptions, shared: usize) -> World {
     let mut world = stage(&[kind, kind, options()]);
     world.connect(0, 2, 5);
     world.connect(1, 2, 5);
@@ -24,7 +24,7 @@ fn apart(kind: ReplicaOptions, shared: usize) -> World {
 }
 
 /// Writes apart on both: new keys, and keys that both had.
-fn write_apart(world: &mut World, count: usize) {
+pub(super) fn write_apart(world: &mut World, count: usize) {
     for host in [0, 1] {
         world.put_many(host, &format!("of-{host}"), count);
         for number in 0..count {
@@ -35,14 +35,14 @@ fn write_apart(world: &mut World, count: usize) {
     world.run_for(1_000);
 }
 
-fn meet(world: &mut World) {
+pub(super) fn meet(world: &mut World) {
     world.forget_what_was_said();
     world.connect(0, 1, 5);
     world.run_for(MOMENT_MS);
 }
 
 /// Checks the two that met.
-fn check_pair(world: &World) {
+pub(super) fn check_pair(world: &World) {
     assert_eq!(
         world.hosts[0].up().map.summary(),
         world.hosts[1].up().map.summary()
@@ -241,31 +241,6 @@ fn writes_while_it_runs_follow_in_the_feed() {
 }
 
 #[test]
-fn a_full_disk_has_it_begin_anew_later() {
-    for host in [0, 1] {
-        let mut world = apart(options(), 300);
-        write_apart(&mut world, 15);
-        world.hosts[host].storage.set_capacity_bytes(Some(0));
-        world.connect(0, 1, 5);
-        world.run_for(MOMENT_MS);
-        assert!(!world.peer(host, 1 - host).in_sync);
-        let said = world.messages;
-        world.run_for(3_000);
-        assert!(world.messages - said < 20, "they go round in circles");
-        world.hosts[host].storage.set_capacity_bytes(None);
-        let poisoned = world.hosts[host].up().committer.poisoned().is_some();
-        assert!(!poisoned);
-        world.run_for(60_000);
-        if world.wire_between(0, 1).is_none() {
-            world.connect(0, 1, 5);
-            world.run_for(MOMENT_MS);
-            world.closes.clear();
-        }
-        check_pair(&world);
-    }
-}
-
-#[test]
 fn large_values_and_removals_are_carried_too() {
     let mut world = apart(options(), 100);
     for host in [0, 1] {
@@ -289,43 +264,6 @@ fn large_values_and_removals_are_carried_too() {
     assert_eq!(world.get(0, "shared-00001"), None);
     let sent = keys_sent(&world.said(0, 1)).len() + keys_sent(&world.said(1, 0)).len();
     assert_eq!(sent, 8);
-}
-
-#[test]
-fn what_a_peer_cannot_take_is_parked() {
-    let small = ReplicaOptions {
-        value_bytes_max: 1_000,
-        ..options()
-    };
-    let mut world = apart(options(), 50);
-    world.stop(1, Stop::Cleanly);
-    world.hosts[1].options = small;
-    world.open(1);
-    world.put(0, "large", &"x".repeat(5_000));
-    world.put(0, "fits", "value");
-    world.put(1, "other", "value");
-    world.run_for(1_000);
-    meet(&mut world);
-    assert_eq!(world.get(1, "fits").as_deref(), Some("value"));
-    assert_eq!(world.get(0, "other").as_deref(), Some("value"));
-    let counts = world.counts(0);
-    assert_eq!((counts.failed, counts.queued, counts.in_flight), (1, 0, 0));
-    assert!(world.closes.is_empty(), "{:?}", world.closes);
-    let said = world.messages;
-    world.run_for(3_600_000);
-    assert!(world.messages - said < 5, "they go on talking");
-}
-
-#[test]
-fn an_older_peer_gets_the_feed_from_its_start() {
-    let mut world = apart(options(), 100);
-    world.is_old = true;
-    write_apart(&mut world, 5);
-    meet(&mut world);
-    let said = world.said(0, 1);
-    assert!(!said.iter().any(|feed| matches!(feed, Feed::Ranges(_))));
-    assert!(keys_sent(&said).len() > 100);
-    check_pair(&world);
 }
 
 #[test]
@@ -367,50 +305,6 @@ fn whoever_asks_gets_a_comparison() {
         assert!(world.messages <= 12, "{}", world.messages);
         check_pair(&world);
     }
-}
-
-#[test]
-fn who_opens_from_the_wrong_side_is_shut_out() {
-    let mut world = stage(&[options(), options()]);
-    world.line();
-    let origins = [0, 1].map(|host: usize| world.hosts[host].up().replica.origin());
-    let opener = usize::from(origins[1] < origins[0]);
-    let link = world.link(opener, 1 - opener);
-    let everything = Part {
-        to: Vec::new(),
-        claim: Claim::All,
-    };
-    let opening = Ranges {
-        exchange: 1,
-        step: 1,
-        parts: vec![everything],
-    };
-    world.hand_in(opener, link, Feed::Ranges(opening), false);
-    world.drain(opener);
-    assert_eq!(
-        world.closes,
-        ["a reconciliation that was opened from the wrong side"]
-    );
-}
-
-#[test]
-fn who_never_opens_holds_up_only_itself() {
-    let mut world = stage(&[options(), options(), options()]);
-    world.mesh();
-    let origins = [0, 1].map(|host: usize| world.hosts[host].up().replica.origin());
-    let waits = usize::from(origins[0] < origins[1]);
-    let link = world.link(waits, 1 - waits);
-    // It says that it will, and does not.
-    let ack = Ack {
-        cursor: None,
-        credit: 0,
-        reconcile: true,
-    };
-    world.hand_in(waits, link, Feed::Ack(ack), false);
-    world.drain(waits);
-    world.put_many(waits, "key", 20);
-    world.run_for(MOMENT_MS);
-    assert_eq!(world.get(2, "key-00019").as_deref(), Some("value"));
 }
 
 #[test]
