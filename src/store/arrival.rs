@@ -5,7 +5,7 @@ use super::conflict::{ConflictPolicy, assertion, is_conflict, kept, loser_of};
 use super::entry::Entry;
 use super::error::StoreError;
 use super::group::{Group, Terms};
-use super::ledger::Ledger;
+use super::ledger::{FeedPosition, Ledger};
 use super::map::EntryMap;
 use super::operation::Received;
 use crate::core::checksum::key_hash;
@@ -53,7 +53,8 @@ impl Group {
             }
         }
         self.join_from(begin);
-        if left.is_none() {
+        let moves = received.position != FeedPosition::default();
+        if left.is_none() && moves {
             self.cursors.push((received.peer, received.position));
         }
         Ok(left)

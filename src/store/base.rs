@@ -126,6 +126,16 @@ impl Base {
             .map_err(|reason| self.malformed(reason))
     }
 
+    /// What the row of a stored key adds to the sum, if there is one.
+    pub(super) fn sum_of(&self, key: &[u8]) -> Result<Option<u128>, StoreError> {
+        Ok(self.file.find(key)?.map(|row| row.sum()))
+    }
+
+    /// How many rows have a key below this one, and their sum.
+    pub(super) fn sum_before(&self, key: &[u8]) -> Result<(u32, u128), StoreError> {
+        Ok(self.file.sum_of(Bound::Unbounded, Bound::Excluded(key))?)
+    }
+
     /// Rows from a key on.
     pub(super) fn range(&self, from: Bound<&[u8]>) -> Result<RangeCursor, StoreError> {
         Ok(self.file.range(from)?)

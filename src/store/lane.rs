@@ -75,7 +75,7 @@ impl Lane {
         piece.slots.get(place).copied().filter(|slot| *slot != GONE)
     }
 
-    /// The local sequence behind which there is no member.
+    /// The last local sequence that was ever a member's, 0 if none was; it need not be one's any more.
     pub(super) fn last(&self) -> u64 {
         let last = self.pieces.last().and_then(|piece| piece.lseqs.last());
         last.copied().unwrap_or(0)

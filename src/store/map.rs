@@ -196,6 +196,14 @@ impl EntryMap {
         self.held(self.slot_of(key, hash)?).map(|held| &held.entry)
     }
 
+    /// What is held of a key that has changed since the checkpoint.
+    pub(super) fn changed_held(&self, key: &[u8]) -> Option<&Held> {
+        if self.by_hash.is_empty() {
+            return None;
+        }
+        self.held(self.slot_of(key, key_hash(key))?)
+    }
+
     /// The entry of a stored key, tombstones included.
     ///
     /// # Errors

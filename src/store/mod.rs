@@ -22,6 +22,7 @@ pub mod operation;
 pub mod order;
 mod ordered_key;
 pub mod origin_dictionary;
+pub mod range_sums;
 pub mod rebase;
 mod recent_dots;
 pub mod record;

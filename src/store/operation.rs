@@ -106,7 +106,8 @@ pub struct Received {
     pub token: u64,
     /// Where its feed has to be held up to before, or this leaves a hole; the default: it begins the feed.
     pub from: FeedPosition,
-    /// Where its feed is held up to once this is durable.
+    /// Where its feed is held up to once this is durable; the default: where it was, whatever that is. So come the
+    /// entries of a reconciliation.
     pub position: FeedPosition,
     /// The entries.
     pub entries: Vec<Entry>,

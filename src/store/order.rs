@@ -11,6 +11,14 @@ use super::error::StoreError;
 use super::map::{EntryMap, Held};
 use crate::wal::checkpoint::{RangeCursor, RowRef};
 
+/// A row of the map.
+enum Row<'a> {
+    /// Of the checkpoint.
+    Beneath(BaseEntry),
+    /// Changed since.
+    Changed(&'a Held),
+}
+
 /// Entries in key order, tombstones included. After an error nothing follows.
 pub struct OrderedRows<'a> {
     map: &'a EntryMap,
@@ -29,7 +37,7 @@ impl<'a> OrderedRows<'a> {
         Ok(())
     }
 
-    fn next_row(&mut self) -> Result<Option<Cow<'a, Entry>>, StoreError> {
+    fn next_row(&mut self) -> Result<Option<Row<'a>>, StoreError> {
         loop {
             let order = match (&self.row, self.changed.peek()) {
                 (None, _) => Ordering::Greater,
@@ -40,13 +48,37 @@ impl<'a> OrderedRows<'a> {
                 (Ordering::Less, Some(row), Some(base)) => {
                     let found = base.decode(row)?;
                     self.advance()?;
-                    return Ok(Some(Cow::Owned(found.entry)));
+                    return Ok(Some(Row::Beneath(found)));
                 }
                 // Replaced since.
                 (Ordering::Equal, ..) => self.advance()?,
-                _ => return Ok(self.changed.next().map(|held| Cow::Borrowed(&held.entry))),
+                _ => return Ok(self.changed.next().map(Row::Changed)),
             }
         }
+    }
+
+    /// The next row, and after an error nothing.
+    fn row_or_end(&mut self) -> Option<Result<Row<'a>, StoreError>> {
+        let next = match self.failure.take() {
+            Some(failure) => Err(failure),
+            None => self.next_row(),
+        };
+        if next.is_err() {
+            self.beneath = None;
+            self.row = None;
+            self.changed = (Box::new(std::iter::empty()) as Box<dyn Iterator<Item = _>>).peekable();
+        }
+        next.transpose()
+    }
+
+    /// The next entry, and what this node alone knows of it.
+    pub(super) fn next_held(&mut self) -> Option<Result<Cow<'a, Held>, StoreError>> {
+        let map = self.map;
+        let row = self.row_or_end()?;
+        Some(row.map(|row| match row {
+            Row::Beneath(found) => Cow::Owned(map.held_of(found)),
+            Row::Changed(held) => Cow::Borrowed(held),
+        }))
     }
 }
 
@@ -54,26 +86,26 @@ impl<'a> Iterator for OrderedRows<'a> {
     type Item = Result<Cow<'a, Entry>, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Some(failure) = self.failure.take() {
-            self.beneath = None;
-            self.row = None;
-            self.changed = (Box::new(std::iter::empty()) as Box<dyn Iterator<Item = _>>).peekable();
-            return Some(Err(failure));
-        }
-        match self.next_row() {
-            Ok(entry) => entry.map(Ok),
-            Err(failure) => {
-                self.failure = Some(failure);
-                self.next()
-            }
-        }
+        let row = self.row_or_end()?;
+        Some(row.map(|row| match row {
+            Row::Beneath(found) => Cow::Owned(found.entry),
+            Row::Changed(held) => Cow::Borrowed(&held.entry),
+        }))
     }
 }
 
 impl EntryMap {
     /// Entries with keys in `[from, …)`, in key order, tombstones included.
     pub fn range_from(&self, from: Bound<&[u8]>) -> OrderedRows<'_> {
-        let changed: Box<dyn Iterator<Item = &Held>> = Box::new(self.changed_from(from));
+        self.rows_from(from, Box::new(self.changed_from(from)))
+    }
+
+    /// The same for who has what changed since the checkpoint in order already, from there on.
+    pub(super) fn rows_from<'a>(
+        &'a self,
+        from: Bound<&[u8]>,
+        changed: Box<dyn Iterator<Item = &'a Held> + 'a>,
+    ) -> OrderedRows<'a> {
         let mut rows = OrderedRows {
             map: self,
             beneath: None,
@@ -111,6 +143,21 @@ impl EntryMap {
         self.by_key
             .settled_from(from)
             .filter_map(|slot| Some((slot, self.held(slot)?)))
+    }
+
+    /// The entry of a stored key, and what this node alone knows of it.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    pub fn held_entry(&self, key: &[u8]) -> Result<Option<Cow<'_, Held>>, StoreError> {
+        if let Some(held) = self.changed_held(key) {
+            return Ok(Some(Cow::Borrowed(held)));
+        }
+        let Some(base) = &self.base else {
+            return Ok(None);
+        };
+        let found = base.entry(key)?;
+        Ok(found.map(|found| Cow::Owned(self.held_of(found))))
     }
 
     /// An entry of the checkpoint as this process holds it.

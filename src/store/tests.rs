@@ -8,6 +8,7 @@ mod full_disk;
 mod order;
 mod poisoned;
 mod prefixes;
+mod range_sums;
 mod salvage;
 mod sealing;
 mod torture;

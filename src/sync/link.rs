@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::dot_set::DotSet;
 use super::message::{Cursor, End, Greeting, Lane, Positions};
 use super::options::WINDOW_COST;
+use super::reconcile::{Outcome, Reconciling};
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
 use crate::store::entry::{Entry, Summary};
@@ -19,11 +20,21 @@ pub(super) struct LargeSend {
     pub(super) lane: Lane,
     pub(super) lseq: u64,
     pub(super) offset: usize,
-    /// It is offered once more, out of its order: no position moves.
-    pub(super) is_again: bool,
+    pub(super) course: Course,
     /// The entry as it was read from the checkpoint; `None` while the map has it in memory. Shared by all links that
     /// send it.
     pub(super) read: Option<Arc<Entry>>,
+}
+
+/// How an entry comes to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Course {
+    /// In its place in the feed.
+    InOrder,
+    /// It is offered once more, out of its order: no position moves.
+    Again,
+    /// In a reconciliation: no position moves.
+    Reconciled,
 }
 
 /// The sending side: how far the peer is on this node's feed.
@@ -132,6 +143,15 @@ pub(super) struct Link {
     pub(super) durable: bool,
     pub(super) value_bytes_max: u64,
     pub(super) greeting_summary: Summary,
+    /// Whether the peer can reconcile.
+    pub(super) reconciles: bool,
+    pub(super) reconciling: Reconciling,
+    /// How far this node's feed was found to be held by the peer, which its cursor is to be taken to.
+    pub(super) covered: Option<Positions>,
+    /// How many were opened from here.
+    pub(super) exchanges: u64,
+    /// What the last one came to.
+    pub(super) outcome: Option<Outcome>,
     pub(super) sending: Sending,
     pub(super) receiving: Receiving,
     pub(super) proof: Proof,
@@ -172,6 +192,11 @@ impl Link {
             durable: greeting.durable,
             value_bytes_max: greeting.value_bytes_max,
             greeting_summary: greeting.summary,
+            reconciles: greeting.reconciles,
+            reconciling: Reconciling::Idle,
+            covered: None,
+            exchanges: 0,
+            outcome: None,
             sending: Sending {
                 // A peer whose disk went back in time wants home what it wrote and forgot.
                 skip_echo: held.is_none() || good.is_some(),
@@ -233,7 +258,7 @@ impl Link {
     pub(super) fn abandon_large(&mut self) {
         if let Some(large) = self.sending.large.take() {
             self.sending.large_abandoned = true;
-            if large.is_again {
+            if large.course == Course::Again {
                 self.sending.again.push(large.lseq);
             }
         }

@@ -1,6 +1,7 @@
 //! What replicas say to each other, as values. How it looks as bytes is `transport::codec`'s, which session
 //! it rides on is `transport::session`'s (PROTOCOL section 4).
 
+pub use super::ranges::{Claim, Listed, Part, Ranges};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::store::entry::{Entry, Summary};
 
@@ -97,9 +98,12 @@ pub struct Greeting {
     pub value_bytes_max: u64,
     /// Wall clock when this was said, in milliseconds since 1970.
     pub wall_ms: u64,
+    /// Whether it can reconcile (see [`Ranges`]).
+    pub reconciles: bool,
 }
 
-/// Entries of one lane of the sender's feed, oldest first.
+/// Entries of one lane of the sender's feed, oldest first; or, with `to` 0, entries of a reconciliation, which move no
+/// cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// The lane.
@@ -157,6 +161,8 @@ pub struct Ack {
     /// Where I was on your feed before, if that is not there any more as you greet: your files have forgotten what
     /// I have seen.
     pub void: Option<Cursor>,
+    /// Let us reconcile, instead of sending the feed from its start. Only said to who can.
+    pub reconcile: bool,
 }
 
 /// Why an entry is refused.
@@ -228,4 +234,6 @@ pub enum Feed {
     Nack(Nack),
     /// A hint.
     Have(Have),
+    /// A step of a reconciliation.
+    Ranges(Ranges),
 }

@@ -9,7 +9,9 @@ pub mod options;
 pub mod outbox;
 mod parked;
 mod prove;
+pub mod ranges;
 mod receive;
+mod reconcile;
 pub mod replica;
 pub mod report;
 mod send;
@@ -17,6 +19,7 @@ mod send_large;
 mod timers;
 
 pub use link::LinkId;
+pub use reconcile::Outcome;
 pub use send::chunk_cost;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Proving: when a feed is at its end, both sides compare what they hold (PROTOCOL rule 3). Until ranges can
-//! be compared, an unequal state is mended by sending the feed from its start.
+//! Proving: when a feed is at its end, both sides compare what they hold (PROTOCOL rule 3). Unequal states are
+//! reconciled, or mended by sending the feed from its start if the peer is too old for that.
 
 use super::link::{Link, LinkId, Proof, Rewound};
 use super::message::{Ack, End, Feed, Positions};
@@ -42,16 +42,27 @@ impl Replica {
             };
             if is_quiet(&link, now.monotonic) {
                 self.compare(id, &mut link, now, map);
-                let end = self.end_of(&link, map);
-                if is_news(&link, &end) {
-                    link.sending.end = Some(end);
-                    link.sending.told = end.positions;
-                    // Nothing was owed before: if this is, it is from now on.
-                    link.sending.progress_at = now.monotonic;
-                    self.outputs.push_back(Output::Send(id, Feed::End(end)));
-                }
+                self.tell_end(id, &mut link, now.monotonic, map);
             }
             self.links.insert(id, link);
+        }
+    }
+
+    /// Tells where the feed ends, if that is news.
+    pub(super) fn tell_end(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        now: MonotonicMs,
+        map: &EntryMap,
+    ) {
+        let end = self.end_of(link, map);
+        if is_news(link, &end) {
+            link.sending.end = Some(end);
+            link.sending.told = end.positions;
+            // Nothing was owed before: if this is, it is from now on.
+            link.sending.progress_at = now;
+            self.outputs.push_back(Output::Send(id, Feed::End(end)));
         }
     }
 
@@ -59,7 +70,8 @@ impl Replica {
     pub(super) fn prove_deadline(&self, map: &EntryMap) -> Option<MonotonicMs> {
         let due = |link: &Link| {
             let sending = &link.sending;
-            let can_be_quiet = sending.started && !link.is_owed() && sending.large.is_none();
+            let is_busy = link.is_owed() || link.is_reconciling() || sending.large.is_some();
+            let can_be_quiet = sending.started && !is_busy;
             let mine = can_be_quiet.then(|| self.end_of(link, map))?;
             let can_compare = link
                 .receiving
@@ -127,6 +139,11 @@ impl Replica {
             let delay = REPAIR_DELAY_MS << link.proof.repairs.min(6);
             link.proof.repair_after = now.monotonic.after(delay.min(REPAIR_DELAY_MS_MAX));
             link.proof.repairs += 1;
+            if link.reconciles {
+                tracing::info!(peer = %link.node_id, "states differ with nothing under way: reconciling");
+                self.ask_to_reconcile(id, link);
+                return;
+            }
             (link.receiving.held, link.receiving.pending) = Default::default();
             (link.receiving.recorded, link.receiving.handed) = Default::default();
             tracing::info!(peer = %link.node_id, "states differ with nothing under way: asking for the whole feed");
@@ -134,6 +151,7 @@ impl Replica {
                 cursor: None,
                 credit: link.receiving.granted,
                 void: None,
+                reconcile: false,
             };
             self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
         }
@@ -142,12 +160,14 @@ impl Replica {
 
 /// Whether unequal summaries would mean that the states differ, because nothing is under way or held back.
 fn is_settled(link: &Link, mine: &End, theirs: &End) -> bool {
-    theirs.complete && mine.complete && !link.is_owed() && link.receiving.commits == 0
+    let is_under_way = link.is_owed() || link.is_reconciling() || link.receiving.commits > 0;
+    theirs.complete && mine.complete && !is_under_way
 }
 
 fn is_quiet(link: &Link, now: MonotonicMs) -> bool {
     link.sending.started
         && !link.is_owed()
+        && !link.is_reconciling()
         && link.sending.large.is_none()
         && now >= link.active_at.after(PROVE_DELAY_MS)
         && now >= link.sending.paused_until

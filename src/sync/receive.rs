@@ -5,8 +5,9 @@ use super::doubt::DoubtReason;
 use super::link::{LargeSend, Link, LinkId, Rewound};
 use super::message::{Ack, Batch, Cursor, Feed, Nack, Positions, RefusalCode, Stretch};
 use super::options::{BATCH_COST, WINDOW_COST};
+use super::reconcile::Reconciling;
 use super::replica::{Farewell, Output, Replica};
-use crate::core::clock::Now;
+use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::Namespace;
@@ -36,6 +37,9 @@ impl Replica {
             _ if is_overdrawn(&link) => Err(OVERDRAWN),
             Feed::Batch(batch) => {
                 link.active_at = now.monotonic;
+                if link.is_reconciling() {
+                    link.sending.progress_at = now.monotonic;
+                }
                 self.batch(id, &mut link, batch)
             }
             Feed::Ack(ack) => self.acknowledged(&mut link, ack, now, map),
@@ -53,6 +57,7 @@ impl Replica {
                     .for_each(|range| link.sending.peer_has.insert(range));
                 Ok(())
             }
+            Feed::Ranges(ranges) => self.heard_ranges(&mut link, ranges, now, map),
             Feed::Large(_) | Feed::Chunk(_) => Err("a chunk outside of a large value"),
         };
         self.links.insert(id, link);
@@ -101,6 +106,7 @@ impl Replica {
     fn batch(&mut self, id: LinkId, link: &mut Link, batch: Batch) -> Result<(), &'static str> {
         let has_gap = batch.from > link.receiving.pending.get(batch.lane);
         let rewound = link.receiving.rewound.get_mut(batch.lane);
+        let is_reconciled = batch.to == 0;
         if has_gap && *rewound {
             // What it cost is free again all the same.
             let grant = due_grant(link).map(|ack| Output::Send(id, Feed::Ack(ack)));
@@ -110,7 +116,7 @@ impl Replica {
         if has_gap || batch.from > batch.to {
             return Err("a gap in the feed");
         }
-        *rewound = false;
+        *rewound &= is_reconciled;
         for entry in &batch.entries {
             let is_replicated = Namespace::of(entry.key()).is_some_and(Namespace::is_replicated);
             let is_numbered = (1..=SEQUENCE_MAX).contains(&entry.dot.sequence) && entry.version > 0;
@@ -121,29 +127,49 @@ impl Replica {
                 return Err("a value over the limit that was told");
             }
         }
-        let place = link.receiving.pending.get_mut(batch.lane);
-        *place = batch.to.max(*place);
         link.proof.equal_at = None;
         link.receiving.end = None;
-        self.outputs
-            .push_back(Output::Commit(take_in(id, link, batch.entries)));
+        let request = if is_reconciled {
+            if let Reconciling::Active(exchange) = &mut link.reconciling {
+                exchange.count_received(batch.entries.len());
+            }
+            link.receiving.commits += 1;
+            Request::Received(Received {
+                peer: link.origin,
+                token: id,
+                from: FeedPosition::default(),
+                position: FeedPosition::default(),
+                entries: batch.entries,
+            })
+        } else {
+            let place = link.receiving.pending.get_mut(batch.lane);
+            *place = batch.to.max(*place);
+            take_in(id, link, batch.entries)
+        };
+        self.outputs.push_back(Output::Commit(request));
         Ok(())
     }
 
-    /// What was received is durable, with the cursor at `position`: the peer gets its acknowledgement.
+    /// What was received is durable, with the cursor at `position`, or where it was if that is the default: the peer gets
+    /// its acknowledgement.
     pub fn received_durably(&mut self, id: LinkId, peer: Origin, position: FeedPosition, now: Now) {
-        self.cursors.insert(peer, position);
+        let moves = position != FeedPosition::default();
+        if moves {
+            self.cursors.insert(peer, position);
+        }
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
         link.receiving.commits = link.receiving.commits.saturating_sub(1);
-        let held = Positions {
-            own: position.own,
-            relay: position.relay,
-        };
-        link.has_progressed |= held != link.receiving.held;
-        link.receiving.held = held;
-        link.receiving.recorded = position;
+        if moves {
+            let held = Positions {
+                own: position.own,
+                relay: position.relay,
+            };
+            link.has_progressed |= held != link.receiving.held;
+            link.receiving.held = held;
+            link.receiving.recorded = position;
+        }
         link.active_at = now.monotonic;
         // One acknowledgement for all that one group made durable.
         let ack = acknowledgement(link);
@@ -172,8 +198,14 @@ impl Replica {
         } else {
             FeedPosition::default()
         };
-        if std::mem::replace(&mut link.receiving.rewound, Rewound::ALL) == Rewound::ALL {
-            // The peer was told already.
+        let was_reconciling = matches!(link.reconciling, Reconciling::Active(_));
+        if was_reconciling {
+            link.reconciling = Reconciling::Failed;
+            // At once: whoever knows the time has it begin anew later.
+            self.reconcile_due = Some(MonotonicMs(1));
+        }
+        let was_told = std::mem::replace(&mut link.receiving.rewound, Rewound::ALL) == Rewound::ALL;
+        if was_told && !was_reconciling {
             return;
         }
         let lseq = link.receiving.held.own;
@@ -198,6 +230,12 @@ impl Replica {
         // No peer of this version grants more, and one that did would have the whole feed wait in memory.
         let grant = ack.credit.min(link.sending.spent + WINDOW_COST);
         link.sending.credit = link.sending.credit.max(grant);
+        if ack.reconcile {
+            self.expect_reconciliation(link);
+        }
+        if link.is_reconciling() {
+            link.sending.progress_at = now.monotonic;
+        }
         if !link.sending.started {
             link.sending.started = true;
             if ack.void.is_some_and(|void| self.has_forgotten(void)) {
@@ -209,13 +247,19 @@ impl Replica {
                 .map(|cursor| cursor.positions);
             link.sending.told = known.unwrap_or_default();
             link.sending.acknowledged = link.sending.told;
-            link.sending.sent = known.unwrap_or_else(|| self.start_of_unknown(link, map));
+            link.sending.sent = if link.is_reconciling() {
+                link.sending.told
+            } else {
+                known.unwrap_or_else(|| self.start_of_unknown(link, map))
+            };
             link.sending.progress_at = now.monotonic;
             self.record_acknowledged(link, now);
             return Ok(());
         }
         let Some(cursor) = ack.cursor else {
-            self.begin_anew(link, now);
+            if !link.is_reconciling() {
+                self.begin_anew(link, now);
+            }
             return Ok(());
         };
         if cursor.incarnation != self.incarnation() {
@@ -304,9 +348,11 @@ impl Replica {
     }
 
     fn refusal(&mut self, id: LinkId, link: &mut Link, nack: Nack, now: Now, map: &EntryMap) {
-        if nack.retryable && link.sending.attempts >= self.options.max_retries {
+        // A large entry of a reconciliation has no place to be named by. It has to come all the same.
+        let is_retryable = nack.retryable || nack.lseq == 0;
+        if is_retryable && link.sending.attempts >= self.options.max_retries {
             self.give_up(id, link);
-        } else if nack.retryable {
+        } else if is_retryable {
             self.retry(link, now, map);
         } else {
             let refused = (nack.lane, nack.lseq);
@@ -359,5 +405,6 @@ pub(super) fn acknowledgement(link: &mut Link) -> Ack {
         cursor: Some(link.place()),
         credit: link.receiving.granted,
         void: None,
+        reconcile: false,
     }
 }

@@ -11,15 +11,17 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::doubt::{Doubt, DoubtReason, Renewals};
 use super::link::{Link, LinkId};
-use super::message::{Ack, Feed, Greeting, Stretch};
+use super::message::{Ack, Feed, Greeting, Positions, Stretch};
 use super::options::ReplicaOptions;
 use super::outbox::{Marks, Outbox};
+use super::receive::take_in;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::{Incarnation, Origin};
 use crate::store::error::StoreError;
 use crate::store::ledger::{FeedPosition, Ledger, PeerRecord};
 use crate::store::map::{EntryMap, Installed};
 use crate::store::operation::Request;
+use crate::store::range_sums::RangeSums;
 
 /// What a replica wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +76,10 @@ pub struct Replica {
     pub(super) last_sequence: u64,
     pub(super) last_applied_remote: u64,
     pub(super) renewals: Renewals,
+    /// What ranges of keys sum up to.
+    pub(super) sums: RangeSums,
+    /// Reconciliations go on at that moment.
+    pub(super) reconcile_due: Option<MonotonicMs>,
     pub(super) outputs: VecDeque<Output>,
     /// The first time that what a peer should be sent could not be read, and whether it was taken to be told.
     pub(super) unreadable: Option<StoreError>,
@@ -129,6 +135,8 @@ impl Replica {
             last_sequence: ledger.last_sequence,
             last_applied_remote: ledger.last_applied_remote,
             renewals: Renewals::default(),
+            sums: RangeSums::default(),
+            reconcile_due: None,
             outputs: VecDeque::new(),
             unreadable: None,
             is_unreadable_told: false,
@@ -216,6 +224,7 @@ impl Replica {
             last_lseq: self.last_lseq,
             value_bytes_max: self.options.value_bytes_max,
             wall_ms: now.wall.0,
+            reconciles: true,
         }
     }
 
@@ -239,12 +248,36 @@ impl Replica {
         self.outbox.set_marks(Marks { failed: 0, ..marks });
         let mut link = link;
         self.offer_again(&mut link, map);
+        self.begin_with(id, &mut link, greeting, map);
+        self.links.insert(id, link);
+    }
+
+    /// Tells a peer that has greeted where to begin.
+    fn begin_with(&mut self, id: LinkId, link: &mut Link, greeting: &Greeting, map: &EntryMap) {
+        let (mine, theirs) = (map.summary(), greeting.summary);
+        let has_cursor = link.cursor().is_some();
+        let is_nobody_empty = mine.count > 0 && theirs.count > 0;
+        let is_durable = self.durable_lseq == self.last_lseq;
+        if !has_cursor && mine == theirs && is_nobody_empty && is_durable {
+            // All of its feed is held. It is told so once that is on record.
+            link.receiving.pending = Positions {
+                own: greeting.last_lseq,
+                relay: greeting.last_lseq,
+            };
+            let request = take_in(id, link, Vec::new());
+            self.outputs.push_back(Output::Commit(request));
+            return;
+        }
+        let reconcile = !has_cursor && mine != theirs && is_nobody_empty && link.reconciles;
+        if reconcile {
+            self.expect_reconciliation(link);
+        }
         let ack = Ack {
             cursor: link.cursor(),
             credit: link.receiving.granted,
             void: link.void,
+            reconcile,
         };
-        self.links.insert(id, link);
         self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
     }
 

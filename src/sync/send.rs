@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-use super::link::{Link, LinkId};
+use super::link::{Course, Link, LinkId};
 use super::message::{Batch, Chunk, Feed, Have, Lane, Positions, RefusalCode};
 use super::options::BATCH_COST;
 use super::replica::{Farewell, Output, Replica};
@@ -24,7 +24,7 @@ const HAVE_RANGES_AT_ONCE: usize = 1024;
 const SEEN_COST: u64 = 32;
 
 /// What an entry takes from a peer's credit.
-fn entry_cost(entry: &Entry) -> u64 {
+pub(super) fn entry_cost(entry: &Entry) -> u64 {
     let extra = entry.vector().len() as u64 * SEEN_COST + entry.extension().len() as u64;
     (entry.key().len() + entry.value_length()) as u64 + extra + ENTRY_COST
 }
@@ -36,7 +36,8 @@ impl Feed {
             Self::Batch(batch) => batch.entries.iter().map(entry_cost).sum(),
             Self::Large(large) => large.entry.key().len() as u64 + ENTRY_COST,
             Self::Chunk(chunk) => chunk_cost(chunk.bytes.len()),
-            Self::End(_) | Self::Ack(_) | Self::Nack(_) | Self::Have(_) => 0,
+            // Of ranges a peer may say one, and then waits for the answer.
+            Self::End(_) | Self::Ack(_) | Self::Nack(_) | Self::Have(_) | Self::Ranges(_) => 0,
         }
     }
 }
@@ -48,9 +49,14 @@ pub fn chunk_cost(bytes: usize) -> u64 {
 
 /// What the replica allows a link to send now, whatever the link itself allows.
 #[derive(Debug, Clone, Copy)]
-struct Gate {
-    limit: Positions,
-    now: MonotonicMs,
+pub(super) struct Gate {
+    /// Up to where the feed may be sent.
+    pub(super) limit: Positions,
+    /// Up to where entries may travel out of their order, with no position moving over them.
+    pub(super) eligible: Positions,
+    /// Up to where the feed will be covered by a reconciliation that begins now.
+    pub(super) start: Positions,
+    pub(super) now: MonotonicMs,
 }
 
 impl Replica {
@@ -64,7 +70,7 @@ impl Replica {
         self.move_marks();
     }
 
-    fn gate(&mut self, now: MonotonicMs) -> Gate {
+    pub(super) fn gate(&mut self, now: MonotonicMs) -> Gate {
         while self.relay_marks.front().is_some_and(|(_, due)| *due <= now) {
             self.relay_marks.pop_front();
         }
@@ -73,16 +79,22 @@ impl Replica {
             .front()
             .map_or(u64::MAX, |(begin, _)| *begin);
         let reach = self.durable_lseq.min(self.shadowed_from - 1);
-        let own = if self.options.automatic {
-            reach
+        let released = if self.options.automatic {
+            u64::MAX
         } else {
-            self.released.min(reach)
+            self.released
         };
+        let own = released.min(reach);
         Gate {
             limit: Positions {
                 own,
                 relay: waiting_after.min(reach),
             },
+            eligible: Positions {
+                own: released.min(self.durable_lseq),
+                relay: self.durable_lseq,
+            },
+            start: Positions { own, relay: reach },
             now,
         }
     }
@@ -97,9 +109,13 @@ impl Replica {
                 self.push_feed(id, &mut link, Feed::Chunk(Chunk { bytes: Vec::new() }));
             }
             self.send_large(id, &mut link, map);
-            self.send_again(id, &mut link, map);
+            self.reconcile(id, &mut link, gate, map);
+            if !link.is_reconciling() {
+                self.send_again(id, &mut link, map);
+            }
             for lane in [Lane::Own, Lane::Relay] {
                 while link.sending.large.is_none()
+                    && !link.is_reconciling()
                     && self
                         .send_batch(id, &mut link, lane, gate, map)
                         .is_continue()
@@ -198,7 +214,7 @@ impl Replica {
             );
         }
         if let Some(lseq) = large {
-            self.begin_large(id, link, lane, lseq, false, map);
+            self.begin_large(id, link, (lane, lseq), Course::InOrder, map);
             // If it cannot be read, it must not be tried again at once and for ever.
             let has_moved = link.sending.large.is_some() || link.sending.sent.get(lane) >= lseq;
             return if has_moved {
@@ -257,7 +273,7 @@ impl Replica {
             if !is_passed || !has_credit || link.sending.large.is_some() {
                 link.sending.again.push(lseq);
             } else if held.entry.value_length() > CHUNK_BYTES_MAX {
-                self.begin_large(id, link, lane, lseq, true, map);
+                self.begin_large(id, link, (lane, lseq), Course::Again, map);
             } else {
                 self.sent_entries += 1;
                 let batch = Batch {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::link::{LargeSend, Link, LinkId};
+use super::link::{Course, LargeSend, Link, LinkId};
 use super::message::{Chunk, Feed, Lane, Large};
 use super::replica::Replica;
 use crate::core::limits::CHUNK_BYTES_MAX;
@@ -41,9 +41,8 @@ impl Replica {
         &mut self,
         id: LinkId,
         link: &mut Link,
-        lane: Lane,
-        lseq: u64,
-        is_again: bool,
+        (lane, lseq): (Lane, u64),
+        course: Course,
         map: &EntryMap,
     ) {
         let read = match self.read_large(lseq, map) {
@@ -70,10 +69,10 @@ impl Replica {
         ) else {
             return;
         };
-        let from = if is_again {
-            lseq
-        } else {
-            link.sending.told.get(lane)
+        let (from, to) = match course {
+            Course::InOrder => (link.sending.told.get(lane), lseq),
+            Course::Again => (lseq, lseq),
+            Course::Reconciled => (0, 0),
         };
         let value_length = entry.value_length() as u64;
         self.push_feed(
@@ -82,7 +81,7 @@ impl Replica {
             Feed::Large(Large {
                 lane,
                 from,
-                to: lseq,
+                to,
                 entry: bare,
                 value_length,
             }),
@@ -91,7 +90,7 @@ impl Replica {
             lane,
             lseq,
             offset: 0,
-            is_again,
+            course,
             read: read.into_shared(),
         });
         self.send_large(id, link, map);
@@ -126,7 +125,7 @@ impl Replica {
             };
             let bytes = rest.get(..CHUNK_BYTES_MAX).unwrap_or(rest).to_vec();
             let is_last = bytes.len() == rest.len();
-            if is_last && !large.is_again {
+            if is_last && large.course == Course::InOrder {
                 for place in [&mut link.sending.sent, &mut link.sending.told] {
                     let place = place.get_mut(large.lane);
                     *place = large.lseq.max(*place);

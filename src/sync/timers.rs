@@ -15,11 +15,17 @@ impl Replica {
     /// Does what is due, and sends what may be sent.
     pub fn on_time(&mut self, now: Now, map: &EntryMap) {
         self.expire(now, map);
+        if self.reconcile_due.is_some_and(|due| due <= now.monotonic) {
+            self.reconcile_due = None;
+        }
         if self.have_due.is_some_and(|due| due <= now.monotonic) {
             self.send_hints();
         }
         self.send_all(now, map);
         self.prove_all(now, map);
+        if self.links.values().any(Link::is_reconciling) {
+            self.send_all(now, map);
+        }
         if let Err(error) = self.bound_rows(map) {
             tracing::error!(%error, "rows of the outbox cannot be counted");
         }
@@ -40,8 +46,7 @@ impl Replica {
         let acknowledgement = |link: &Link| {
             let paused =
                 (link.sending.paused_until > MonotonicMs(0)).then_some(link.sending.paused_until);
-            let owed = link
-                .is_owed()
+            let owed = (link.is_owed() || link.owes_turn())
                 .then(|| link.sending.progress_at.after(self.options.ack_timeout_ms));
             paused.into_iter().chain(owed).min()
         };
@@ -59,6 +64,7 @@ impl Replica {
         [
             links,
             self.have_due,
+            self.reconcile_due,
             relay,
             remember,
             self.prove_deadline(map),
@@ -78,7 +84,7 @@ impl Replica {
             if link.sending.paused_until <= now.monotonic {
                 link.sending.paused_until = MonotonicMs(0);
             }
-            let late = link.is_owed()
+            let late = (link.is_owed() || link.owes_turn())
                 && link.sending.progress_at.after(self.options.ack_timeout_ms) <= now.monotonic;
             if late && link.sending.attempts >= self.options.max_retries {
                 self.give_up(id, &link);
@@ -98,6 +104,7 @@ impl Replica {
         self.retried += taken_back;
         self.total_retries += taken_back;
         link.sending.attempts += 1;
+        self.begin_reconciliation_anew(link);
         link.take_back(link.sending.acknowledged);
         link.sending.progress_at = now.monotonic;
         let doubled = self.options.retry_interval_ms << (link.sending.attempts - 1).min(16);

@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::codec_entry::{lane_of, put_batch, put_large, read_batch, read_large};
 use super::codec_have::{put_have, read_have};
 use super::codec_hello::{put_hello, read_hello};
+use super::codec_ranges::{put_ranges, read_ranges};
 use super::fields::{FieldReader, Unknown, put_field, put_flag, put_number, required};
 use super::frame::{BODY_BYTES_MAX, FRAME_HEADER_BYTES, IGNORABLE_KIND_BIT, MessageKind};
 use super::message::{GOODBYE_TEXT_BYTES_MAX, Goodbye, GoodbyeReason, Message};
@@ -91,8 +92,11 @@ pub fn encode_feed(feed: &Feed, out: &mut Vec<u8>) -> Result<usize, EncodeError>
                 put_field(out, 1, Unknown::Refuse, |value| put_cursor(value, cursor));
             }
             put_number(out, 2, Unknown::Refuse, ack.credit);
+            if ack.reconcile {
+                put_flag(out, 3, Unknown::Skip, true);
+            }
             if let Some(cursor) = ack.void {
-                put_field(out, 3, Unknown::Skip, |value| put_cursor(value, cursor));
+                put_field(out, 4, Unknown::Skip, |value| put_cursor(value, cursor));
             }
             Ok(())
         }),
@@ -104,6 +108,7 @@ pub fn encode_feed(feed: &Feed, out: &mut Vec<u8>) -> Result<usize, EncodeError>
             Ok(())
         }),
         Feed::Have(have) => frame(out, MessageKind::Have, |out| put_have(out, have)),
+        Feed::Ranges(ranges) => frame(out, MessageKind::Ranges, |out| put_ranges(out, ranges)),
     }
 }
 
@@ -147,7 +152,7 @@ pub fn decode(kind: u8, payload: &[u8]) -> Result<Option<Message>, DecodeError> 
         MessageKind::Ack => Message::Feed(Feed::Ack(read_ack(payload)?)),
         MessageKind::Nack => Message::Feed(Feed::Nack(read_nack(payload)?)),
         MessageKind::Have => Message::Feed(Feed::Have(read_have(payload)?)),
-        MessageKind::Ranges => return Err(DecodeError::Malformed("the kind of a message")),
+        MessageKind::Ranges => Message::Feed(Feed::Ranges(read_ranges(payload)?)),
         MessageKind::Ping => {
             let [nonce, wall_ms] = read_numbers(payload, "a ping")?;
             Message::Ping { nonce, wall_ms }
@@ -287,13 +292,14 @@ fn read_cursor(reader: &mut ByteReader<'_>) -> Result<Cursor, DecodeError> {
 }
 
 fn read_ack(payload: &[u8]) -> Result<Ack, DecodeError> {
-    let (mut cursor, mut credit, mut void) = (None, None, None);
+    let (mut cursor, mut credit, mut reconcile, mut void) = (None, None, false, None);
     let mut fields = FieldReader::new(payload);
     while let Some(field) = fields.next_field()? {
         match field.number {
             1 => cursor = Some(field.parse(read_cursor)?),
             2 => credit = Some(field.number_value()?),
-            3 => void = Some(field.parse(read_cursor)?),
+            3 => reconcile = field.flag()?,
+            4 => void = Some(field.parse(read_cursor)?),
             _ => field.skip()?,
         }
     }
@@ -301,6 +307,7 @@ fn read_ack(payload: &[u8]) -> Result<Ack, DecodeError> {
         cursor,
         void,
         credit: required(credit, "an acknowledgement")?,
+        reconcile,
     })
 }
 

@@ -20,6 +20,12 @@ pub const PREFIXES_MAX: usize = 64;
 /// Most bytes of all prefixes together: HELLO has to fit what a stranger may send.
 pub const PREFIXES_BYTES_MAX: usize = 8 << 10;
 
+/// What a node can do beyond what its protocol demands, one bit each.
+mod capability {
+    /// It understands RANGES.
+    pub(super) const RECONCILES: u64 = 1;
+}
+
 fn check(hello: &Hello) -> Result<(), EncodeError> {
     let greeting = &hello.greeting;
     let prefix_bytes: usize = greeting.prefixes.iter().map(Vec::len).sum();
@@ -96,6 +102,9 @@ pub(super) fn put_hello(out: &mut Vec<u8>, hello: &Hello) -> Result<(), EncodeEr
             value.extend_from_slice(&hello.node_info);
         });
     }
+    if greeting.reconciles {
+        put_number(out, 15, Unknown::Skip, capability::RECONCILES);
+    }
     let length = 1 + out.len() - start;
     if length > GREETING_BODY_BYTES_MAX {
         return Err(EncodeError::TooLong {
@@ -123,6 +132,7 @@ struct Parts {
     instance: Option<u64>,
     keepalive_ms: u64,
     node_info: Vec<u8>,
+    capabilities: u64,
 }
 
 /// Reads the payload of HELLO.
@@ -151,6 +161,7 @@ pub(super) fn read_hello(payload: &[u8]) -> Result<Hello, DecodeError> {
                 return Err(DecodeError::Limit("the node info"));
             }
             14 => parts.node_info = field.bytes().to_vec(),
+            15 => parts.capabilities = field.number_value()?,
             // A peer without a common protocol may say what this version cannot know; the session tells it.
             _ if parts.protocol.is_some_and(|range| !in_common(range)) => {}
             _ => field.skip()?,
@@ -174,6 +185,7 @@ fn assemble(parts: Parts) -> Result<Hello, DecodeError> {
             last_lseq: required(parts.last_lseq, "the last sequence")?,
             value_bytes_max: required(parts.value_bytes_max, "the value limit")?,
             wall_ms: parts.wall_ms,
+            reconciles: parts.capabilities & capability::RECONCILES != 0,
         },
         expected_node_id: parts.expected_node_id,
         instance: required(parts.instance, "the instance")?,

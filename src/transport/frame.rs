@@ -39,7 +39,7 @@ pub enum MessageKind {
     Nack = 5,
     /// Dots that I have: a hint.
     Have = 6,
-    /// Reconciliation; reserved, refused until it comes.
+    /// A step of a reconciliation.
     Ranges = 7,
     /// Are you there, and what time is it?
     Ping = 8,

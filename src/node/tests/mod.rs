@@ -5,4 +5,5 @@ mod meeting;
 mod parting;
 mod pipes;
 mod queueing;
+mod reconciling;
 mod renewing;

@@ -52,6 +52,7 @@ pub(super) struct Pipes {
     pub(super) members: Vec<Member>,
     pub(super) lines: Vec<[End; 2]>,
     pub(super) at: u64,
+    pub(super) sent_bytes: Vec<usize>,
     last: ConversationId,
     pub(super) renewals: u8,
     dice: u64,
@@ -110,6 +111,7 @@ impl Pipes {
                 .collect(),
             lines: Vec::new(),
             at: 1,
+            sent_bytes: vec![0; origins.len()],
             last: 0,
             renewals: 0,
             dice: seed.wrapping_mul(2).wrapping_add(1),
@@ -201,6 +203,7 @@ impl Pipes {
     fn execute(&mut self, node: usize, output: Output) {
         match output {
             Output::Send(id, message) => {
+                self.sent_bytes[node] += super::reconciling::bytes_of(&message);
                 if let Some((pipe, side)) = self.place_of(node, id)
                     && self.lines[pipe][side].is_open
                 {
@@ -226,7 +229,7 @@ impl Pipes {
         }
     }
 
-    fn commit(&mut self, node: usize, request: Request) {
+    pub(super) fn commit(&mut self, node: usize, request: Request) {
         let now = self.now();
         let member = &mut self.members[node];
         let committed = member
@@ -260,11 +263,6 @@ impl Pipes {
         };
         self.commit(node, request);
         self.carry_out(node);
-    }
-
-    pub(super) fn has(&self, node: usize, key: &str) -> bool {
-        let stored = [b"\0", key.as_bytes()].concat();
-        self.members[node].map.entry(&stored).unwrap().is_some()
     }
 
     fn place_of(&self, node: usize, id: ConversationId) -> Option<(usize, usize)> {

@@ -12,6 +12,7 @@ use super::super::entry::{Entry, EntryFlags, Extra};
 use super::super::ledger::FeedPosition;
 use super::super::map::EntryMap;
 use super::super::operation::{Received, Request};
+use super::super::range_sums::RangeSums;
 use super::super::rebase::Rebase;
 use super::super::recovery::put_in_place;
 use super::super::view::{ViewId, page};
@@ -86,6 +87,8 @@ struct Life {
     model: EntryMap,
     round: u8,
     number: u64,
+    /// Kept over everything, as a node does.
+    sums: std::cell::RefCell<RangeSums>,
 }
 
 impl Life {
@@ -100,6 +103,7 @@ impl Life {
             model,
             round: 0,
             number: 0,
+            sums: std::cell::RefCell::default(),
         }
     }
 
@@ -161,6 +165,7 @@ impl Life {
 
     /// Everything that can be asked of it is as if there were no checkpoint.
     fn check(&self) {
+        super::range_sums::check(&mut self.sums.borrow_mut(), &self.map);
         let all = |map: &EntryMap| -> Vec<Entry> {
             map.range_from(std::ops::Bound::Unbounded)
                 .map(|entry| entry.unwrap().into_owned())

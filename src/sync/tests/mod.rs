@@ -11,6 +11,8 @@ mod schedules_large;
 mod schedules_liar;
 mod schedules_parked;
 mod schedules_proof;
+mod schedules_reconcile;
+mod schedules_reconcile_peers;
 mod schedules_retry;
 mod schedules_tick;
 mod stage;

@@ -256,6 +256,7 @@ fn a_value_out_of_the_checkpoint_is_read_once() {
             cursor: (!sent.is_empty()).then_some(cursor),
             credit,
             void: None,
+            reconcile: false,
         };
         replica.received(7, Feed::Ack(ack), false, now, &map);
         let before = sent.len();

@@ -115,6 +115,7 @@ fn acknowledging_what_was_not_sent_ends_the_connection() {
         }),
         credit: 0,
         void: None,
+        reconcile: false,
     };
     lie(&mut world, Feed::Ack(ack));
     assert_eq!(world.closes.len(), 1);
@@ -164,6 +165,7 @@ fn a_grant_without_end_is_taken_for_a_usual_one() {
         }),
         credit: u64::MAX,
         void: None,
+        reconcile: false,
     };
     lie(&mut world, Feed::Ack(ack));
     world.stall(1, 0, world.at + 60_000);

@@ -293,7 +293,10 @@ impl Storm {
     fn is_calm(&self) -> bool {
         let all = self.world.hosts.iter().map(|host| host.up().report());
         let mut peers = all.flat_map(|report| report.peers);
-        self.world.wires.len() == self.edges.len() && peers.all(|peer| peer.in_sync)
+        let is_owed = |host: &Host| host.up().replica.is_owed();
+        self.world.wires.len() == self.edges.len()
+            && peers.all(|peer| peer.in_sync)
+            && !self.world.hosts.iter().any(is_owed)
     }
 
     fn run(&mut self) {

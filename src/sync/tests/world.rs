@@ -39,6 +39,8 @@ pub(super) struct World {
     /// Hosts that took another identity, and why.
     pub(super) renewals: Vec<(usize, DoubtReason)>,
     pub(super) trace: bool,
+    /// The hosts do not know how to reconcile.
+    pub(super) is_old: bool,
     /// Whether cursors are held against what is held: not where a refusal is under way.
     pub(super) checks_holdings: bool,
 }
@@ -59,6 +61,7 @@ impl World {
             closes: Vec::new(),
             renewals: Vec::new(),
             trace: false,
+            is_old: false,
             checks_holdings: true,
         };
         for host in 0..world.hosts.len() {
@@ -127,7 +130,8 @@ impl World {
         });
         for (from, to) in [(a, 1), (b, 0)] {
             let running = self.hosts[from].up();
-            let greeting = running.replica.greeting(self.now(from), &running.map);
+            let mut greeting = running.replica.greeting(self.now(from), &running.map);
+            greeting.reconciles = !self.is_old;
             ends[to].push(self.at + delay, Packet::Greeting(Box::new(greeting)));
         }
         self.wires.push(Wire { ends, delay });

@@ -8,8 +8,8 @@ use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::{STAMP_MS_END, Stamp};
 use crate::store::entry::{Entry, EntryFlags, Extra, Summary};
 use crate::sync::message::{
-    Ack, Batch, Chunk, Cursor, DotRange, End, Feed, Greeting, Have, Lane, Large, Nack, Positions,
-    RefusalCode, Stretch,
+    Ack, Batch, Chunk, Claim, Cursor, DotRange, End, Feed, Greeting, Have, Lane, Large, Listed,
+    Nack, Part, Positions, Ranges, RefusalCode, Stretch,
 };
 use crate::transport::message::{
     Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN,
@@ -33,6 +33,7 @@ pub(super) fn hello(node_id: &str, instance: u64) -> Hello {
             last_lseq: 0,
             value_bytes_max: 64 << 20,
             wall_ms: 1_700_000_000_000,
+            reconciles: false,
         },
         expected_node_id: None,
         instance,
@@ -190,12 +191,17 @@ fn any_ack() -> impl Strategy<Value = Ack> {
             positions,
         })
     };
-    (option::of(cursor()), any::<u64>(), option::of(cursor())).prop_map(|(cursor, credit, void)| {
-        Ack {
-            cursor,
-            credit,
-            void,
-        }
+    let parts = (
+        option::of(cursor()),
+        any::<u64>(),
+        option::of(cursor()),
+        any::<bool>(),
+    );
+    parts.prop_map(|(cursor, credit, void, reconcile)| Ack {
+        cursor,
+        credit,
+        void,
+        reconcile,
     })
 }
 
@@ -224,6 +230,69 @@ fn any_have() -> impl Strategy<Value = Have> {
     vec(range, 0..30).prop_map(|ranges| Have { ranges })
 }
 
+fn any_key() -> impl Strategy<Value = Vec<u8>> {
+    (0_u8..3, vec(0_u8..4, 1..8)).prop_map(|(namespace, key)| [vec![namespace], key].concat())
+}
+
+fn any_listed(key: Vec<u8>) -> impl Strategy<Value = Listed> {
+    (
+        any_stamp(),
+        any_origin(),
+        any_sequence(),
+        option::of(any::<u64>()),
+    )
+        .prop_map(move |(stamp, origin, sequence, value_hash)| Listed {
+            key: key.clone(),
+            stamp,
+            dot: Dot { origin, sequence },
+            value_hash,
+        })
+}
+
+/// A claim about the keys that lie before `to`, of which some are given.
+fn any_claim(keys: Vec<Vec<u8>>) -> impl Strategy<Value = Claim> {
+    let listed: Vec<_> = keys.iter().cloned().map(any_listed).collect();
+    prop_oneof![
+        Just(Claim::Settled),
+        any_summary().prop_map(Claim::Sum),
+        listed.prop_map(Claim::List),
+        Just(Claim::All),
+        Just(Claim::These(keys)),
+    ]
+}
+
+fn any_ranges() -> impl Strategy<Value = Ranges> {
+    let bounds = proptest::collection::btree_set(any_key(), 0..40);
+    let parts = (bounds, any::<bool>()).prop_flat_map(|(keys, to_the_end)| {
+        let keys: Vec<Vec<u8>> = keys.into_iter().collect();
+        // Every fourth key ends a part that lists those before it.
+        let groups: Vec<&[Vec<u8>]> = keys.chunks(4).collect();
+        let count = groups.len();
+        let parts: Vec<_> = groups
+            .into_iter()
+            .enumerate()
+            .map(|(place, group)| {
+                let (to, inner) = group.split_last().unwrap();
+                let to = if to_the_end && place + 1 == count {
+                    Vec::new()
+                } else {
+                    to.clone()
+                };
+                any_claim(inner.to_vec()).prop_map(move |claim| Part {
+                    to: to.clone(),
+                    claim,
+                })
+            })
+            .collect();
+        parts
+    });
+    (any::<u64>(), 1_u64.., parts).prop_map(|(exchange, step, parts)| Ranges {
+        exchange,
+        step,
+        parts,
+    })
+}
+
 fn any_feed() -> impl Strategy<Value = Feed> {
     let end = (any_positions(), any_summary(), any::<bool>()).prop_map(
         |(positions, summary, complete)| End {
@@ -240,6 +309,7 @@ fn any_feed() -> impl Strategy<Value = Feed> {
         any_ack().prop_map(Feed::Ack),
         any_nack().prop_map(Feed::Nack),
         any_have().prop_map(Feed::Have),
+        any_ranges().prop_map(Feed::Ranges),
     ]
 }
 
@@ -258,7 +328,7 @@ fn any_greeting() -> impl Strategy<Value = Greeting> {
         any_summary(),
         any::<u64>(),
         any::<u64>(),
-        any::<u64>(),
+        (any::<u64>(), any::<bool>()),
     )
         .prop_map(
             |(
@@ -270,7 +340,7 @@ fn any_greeting() -> impl Strategy<Value = Greeting> {
                 summary,
                 last_lseq,
                 value_bytes_max,
-                wall_ms,
+                (wall_ms, reconciles),
             )| {
                 Greeting {
                     node_id,
@@ -282,6 +352,7 @@ fn any_greeting() -> impl Strategy<Value = Greeting> {
                     last_lseq,
                     value_bytes_max,
                     wall_ms,
+                    reconciles,
                 }
             },
         )

@@ -37,6 +37,7 @@ fn ack() -> Message {
         cursor: None,
         credit: 5,
         void: None,
+        reconcile: false,
     }))
 }
 

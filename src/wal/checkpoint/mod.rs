@@ -28,6 +28,7 @@ mod readable;
 mod row;
 mod sink;
 mod source;
+mod split;
 mod verify;
 mod writer;
 

@@ -1,0 +1,263 @@
+//! What a replica does with reconciliations: when they begin, what they hold up, and what is known after them.
+
+use super::Reconciling;
+use super::exchange::{Act, Exchange};
+use super::view::View;
+use crate::core::clock::Now;
+use crate::store::error::StoreError;
+use crate::store::map::EntryMap;
+use crate::store::range_sums::ADDED_AT_ONCE;
+use crate::sync::link::{Course, Link, LinkId};
+use crate::sync::message::{Ack, Batch, Feed, Lane, Ranges, RefusalCode};
+use crate::sync::replica::{Output, Replica};
+use crate::sync::send::Gate;
+
+/// How many entries travelled in a reconciliation. None at all: both sides held the same, but for what is held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outcome {
+    /// To the peer.
+    pub sent: u64,
+    /// From the peer.
+    pub received: u64,
+}
+
+impl Link {
+    /// Whether the feed waits: what a reconciliation covers need not be sent, and what follows must not pass over it.
+    pub(in crate::sync) fn is_reconciling(&self) -> bool {
+        !matches!(self.reconciling, Reconciling::Idle) || self.covered.is_some()
+    }
+
+    /// Whether the peer owes a turn to the side that opens.
+    pub(in crate::sync) fn owes_turn(&self) -> bool {
+        matches!(&self.reconciling, Reconciling::Active(exchange) if !exchange.is_my_turn())
+    }
+}
+
+impl Replica {
+    /// Whether reconciliations with a peer are opened from here: one of two has to, and so the lower one does.
+    fn opens(&self, link: &Link) -> bool {
+        self.origin < link.origin
+    }
+
+    /// Both sides know that they are to reconcile.
+    pub(in crate::sync) fn expect_reconciliation(&self, link: &mut Link) {
+        if matches!(link.reconciling, Reconciling::Idle) {
+            link.reconciling = self.not_begun(link);
+        }
+    }
+
+    fn not_begun(&self, link: &Link) -> Reconciling {
+        if self.opens(link) {
+            Reconciling::Due
+        } else {
+            Reconciling::Awaited
+        }
+    }
+
+    /// Has a reconciliation with a peer opened, which must be able to.
+    pub(in crate::sync) fn ask_to_reconcile(&mut self, id: LinkId, link: &mut Link) {
+        if !matches!(link.reconciling, Reconciling::Idle) {
+            return;
+        }
+        self.expect_reconciliation(link);
+        if !self.opens(link) {
+            let ack = Ack {
+                cursor: link.cursor(),
+                credit: link.receiving.granted,
+                reconcile: true,
+                void: None,
+            };
+            self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
+        }
+    }
+
+    /// Compares everything with a connected peer, whatever is known, and sends what differs. `false` if the peer is too old
+    /// for that, or not ready. What came of it is asked for with [`Self::take_outcome`].
+    pub fn verify(&mut self, id: LinkId, now: Now, map: &EntryMap) -> bool {
+        let Some(mut link) = self.links.remove(&id) else {
+            return false;
+        };
+        let can = link.reconciles && link.sending.started;
+        if can {
+            link.outcome = None;
+            self.ask_to_reconcile(id, &mut link);
+        }
+        self.links.insert(id, link);
+        self.send_all(now, map);
+        can
+    }
+
+    /// What the last reconciliation with a peer came to, once.
+    pub fn take_outcome(&mut self, id: LinkId) -> Option<Outcome> {
+        self.links.get_mut(&id)?.outcome.take()
+    }
+
+    /// What is under way came to nothing: it begins anew, once the link is not paused.
+    pub(in crate::sync) fn begin_reconciliation_anew(&self, link: &mut Link) {
+        if !matches!(link.reconciling, Reconciling::Idle) {
+            link.reconciling = self.not_begun(link);
+        }
+    }
+
+    /// The peer's turn in a reconciliation is over.
+    pub(in crate::sync) fn heard_ranges(
+        &mut self,
+        link: &mut Link,
+        ranges: Ranges,
+        now: Now,
+        map: &EntryMap,
+    ) -> Result<(), &'static str> {
+        link.active_at = now.monotonic;
+        link.sending.progress_at = now.monotonic;
+        (link.sending.end, link.receiving.end) = (None, None);
+        if ranges.step == 1 {
+            if self.opens(link) {
+                return Err("a reconciliation that was opened from the wrong side");
+            }
+            let gate = self.gate(now.monotonic);
+            let exchange = Exchange::answering(ranges, gate.start, map.summary().count);
+            link.reconciling = Reconciling::Active(Box::new(exchange));
+            return Ok(());
+        }
+        let Reconciling::Active(exchange) = &mut link.reconciling else {
+            // The last words of one that began anew here.
+            return Ok(());
+        };
+        if exchange.number == ranges.exchange {
+            exchange.hear(ranges)?;
+            link.sending.attempts = 0;
+            look_at_end(link);
+        }
+        Ok(())
+    }
+
+    /// Goes on with the reconciliation of a link, if it is this side's turn, and lets the feed go on behind it.
+    pub(in crate::sync) fn reconcile(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        gate: Gate,
+        map: &EntryMap,
+    ) {
+        if let Err(error) = self.take_turn(id, link, gate, map) {
+            self.unreadable(id, &error);
+        }
+        // What is held durably by the peer may be covered by its cursor; but not while with the power an entry that was
+        // replaced since could return, which nobody would send.
+        let lasts = |start: &super::super::message::Positions| {
+            self.shadowed_from > start.own.max(start.relay)
+        };
+        if matches!(link.reconciling, Reconciling::Idle)
+            && let Some(start) = link.covered.filter(lasts)
+        {
+            link.covered = None;
+            link.sending.sent = link.sending.sent.furthest(start);
+            link.active_at = gate.now;
+            self.tell_end(id, link, gate.now, map);
+        }
+    }
+
+    fn take_turn(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        gate: Gate,
+        map: &EntryMap,
+    ) -> Result<(), StoreError> {
+        match &link.reconciling {
+            Reconciling::Failed => {
+                link.reconciling = self.not_begun(link);
+                link.sending.paused_until = gate.now.after(self.options.retry_interval_ms);
+                return Ok(());
+            }
+            Reconciling::Active(exchange) if exchange.is_my_turn() => {}
+            Reconciling::Due => {}
+            _ => return Ok(()),
+        }
+        if !self.sums.refresh(map, ADDED_AT_ONCE)? {
+            // Others get their turn in between.
+            self.reconcile_due = Some(gate.now.after(1));
+            return Ok(());
+        }
+        if matches!(link.reconciling, Reconciling::Due) {
+            self.sums.forget_if_wrong(map)?;
+            if !self.sums.refresh(map, ADDED_AT_ONCE)? {
+                self.reconcile_due = Some(gate.now.after(1));
+                return Ok(());
+            }
+            link.exchanges += 1;
+            let count = map.summary().count;
+            let exchange = Exchange::opening(link.exchanges, gate.start, count);
+            link.reconciling = Reconciling::Active(Box::new(exchange));
+        }
+        while link.sending.large.is_none() && link.sending.spent < link.sending.credit {
+            let Reconciling::Active(exchange) = &mut link.reconciling else {
+                break;
+            };
+            let view = View {
+                map,
+                sums: &self.sums,
+                author: self.origin,
+                limit: gate.eligible,
+                value_bytes_max: link.value_bytes_max,
+            };
+            let is_settled = link.receiving.commits == 0;
+            match exchange.advance(&view, is_settled)? {
+                Act::Nothing => break,
+                Act::Send(entries, too_large) => {
+                    for lseq in too_large {
+                        let code = RefusalCode::ValueTooLarge as u8;
+                        self.park(link.origin, lseq, code, map, gate.now);
+                    }
+                    self.send_reconciled(id, link, entries, gate);
+                }
+                Act::Large(lseq) => {
+                    self.begin_large(id, link, (Lane::Relay, lseq), Course::Reconciled, map);
+                }
+                Act::Say(ranges) => {
+                    link.sending.progress_at = gate.now;
+                    self.push_feed(id, link, Feed::Ranges(ranges));
+                    look_at_end(link);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn send_reconciled(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        entries: Vec<crate::store::entry::Entry>,
+        gate: Gate,
+    ) {
+        if entries.is_empty() {
+            return;
+        }
+        link.active_at = gate.now;
+        self.sent_entries += entries.len() as u64;
+        let batch = Batch {
+            lane: Lane::Relay,
+            from: 0,
+            to: 0,
+            entries,
+        };
+        self.push_feed(id, link, Feed::Batch(batch));
+    }
+}
+
+/// Notes what is durable at the peer by now, and whether all is done.
+fn look_at_end(link: &mut Link) {
+    let Reconciling::Active(exchange) = &link.reconciling else {
+        return;
+    };
+    if exchange.has_heard_nothing() {
+        link.covered = Some(exchange.start);
+    }
+    if exchange.is_over() {
+        let outcome = exchange.outcome;
+        tracing::info!(peer = %link.node_id, sent = outcome.sent, received = outcome.received, "reconciled");
+        link.reconciling = Reconciling::Idle;
+        link.outcome = Some(outcome);
+    }
+}
