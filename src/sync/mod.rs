@@ -4,16 +4,22 @@
 pub mod dot_set;
 pub mod doubt;
 mod link;
+pub mod listing;
 pub mod message;
 pub mod options;
 pub mod outbox;
 mod parked;
+pub mod progress;
 mod prove;
 mod receive;
+mod replacements;
 pub mod replica;
 pub mod report;
 mod send;
 mod timers;
+mod wait_queue;
+pub mod waiting;
+pub mod waits;
 
 pub use link::LinkId;
 pub use send::chunk_cost;

@@ -7,13 +7,15 @@
 //! What is sent when is in `send`, what arrives in `receive`, the comparison of ends in `prove`, timers in
 //! `timers`; what users see of it in `report`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::doubt::{Doubt, DoubtReason, Renewals};
 use super::link::{Link, LinkId};
 use super::message::{Ack, Feed, Greeting, Stretch};
 use super::options::ReplicaOptions;
 use super::outbox::{Marks, Outbox};
+use super::replacements::Replacements;
+use super::waits::Waits;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::{Incarnation, Origin};
 use crate::store::ledger::{FeedPosition, Ledger, PeerRecord};
@@ -74,6 +76,16 @@ pub struct Replica {
     pub(super) last_applied_remote: u64,
     pub(super) renewals: Renewals,
     pub(super) outputs: VecDeque<Output>,
+    /// The last own sequence that was given before this opening.
+    pub(super) opened_sequence: u64,
+    /// The local sequence of the last own write since the opening.
+    pub(super) last_own_lseq: u64,
+    pub(super) replacements: Replacements,
+    pub(super) waits: Waits,
+    /// Peers whose acknowledgements have moved since waits were looked at.
+    pub(super) moved: BTreeSet<Origin>,
+    /// Peers that were given up, and the part of the own lane that each of them owed.
+    pub(super) given_up: BTreeMap<Origin, (u64, u64)>,
 }
 
 impl Replica {
@@ -126,6 +138,12 @@ impl Replica {
             last_applied_remote: ledger.last_applied_remote,
             renewals: Renewals::default(),
             outputs: VecDeque::new(),
+            opened_sequence: ledger.last_sequence,
+            last_own_lseq: 0,
+            replacements: Replacements::default(),
+            waits: Waits::default(),
+            moved: BTreeSet::new(),
+            given_up: BTreeMap::new(),
         };
         let acknowledged = replica.acknowledged_by_policy();
         replica.released = acknowledged;
@@ -221,6 +239,10 @@ impl Replica {
             now.monotonic,
         );
         let record = self.peers.entry(greeting.origin).or_default();
+        if record.node_id != greeting.node_id {
+            self.waits.met(greeting.origin, &greeting.node_id);
+        }
+        self.moved.insert(greeting.origin);
         if record.node_id != greeting.node_id || record.durable != greeting.durable {
             greeting.node_id.clone_into(&mut record.node_id);
             record.durable = greeting.durable;
@@ -229,8 +251,7 @@ impl Replica {
                 .or_insert(now.monotonic);
         }
         // A peer that returns gets what was given up, without anybody asking, and what it takes by now.
-        let marks = self.outbox.marks();
-        self.outbox.set_marks(Marks { failed: 0, ..marks });
+        self.forgive();
         let mut link = link;
         self.offer_again(&mut link, map);
         let ack = Ack {
@@ -240,12 +261,21 @@ impl Replica {
         };
         self.links.insert(id, link);
         self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
+        self.settle_waits(map);
+    }
+
+    /// Nothing counts as given up any more.
+    pub(super) fn forgive(&mut self) {
+        let marks = self.outbox.marks();
+        self.outbox.set_marks(Marks { failed: 0, ..marks });
+        self.given_up.clear();
     }
 
     /// A peer is gone. What it was sent and did not acknowledge counts as queued again.
     pub fn disconnected(&mut self, id: LinkId, map: &EntryMap) {
         if let Some(link) = self.links.remove(&id) {
             self.remember(link.origin);
+            self.unsent(link.origin);
             // What was offered again and not shown to be there has failed as before.
             for entry in self.parked_by(link.origin) {
                 self.park_row(entry.lseq, map);
@@ -265,12 +295,14 @@ impl Replica {
         let mut received = false;
         for change in changes {
             if let Some(replaced) = change.replaced {
+                self.follow(replaced, change);
                 self.outbox.forget(replaced);
                 self.forget_parked(replaced);
             }
             match change.from {
                 None if change.dot.origin == self.origin => {
                     self.last_sequence = self.last_sequence.max(change.dot.sequence);
+                    self.last_own_lseq = change.lseq;
                 }
                 from => {
                     received = true;
@@ -319,20 +351,14 @@ impl Replica {
 
     /// How far enough peers have acknowledged the own lane.
     pub(super) fn acknowledged_by_policy(&self) -> u64 {
-        use super::options::AckPolicy;
-        let counts = |peer: &&PeerRecord| peer.durable || !self.options.durable;
         let mut reached: Vec<u64> = self
             .peers
             .values()
-            .filter(counts)
+            .filter(|peer| self.counts(peer))
             .map(|peer| peer.acknowledged.own)
             .collect();
         reached.sort_unstable_by(|a, b| b.cmp(a));
-        let needed = match self.options.ack_policy {
-            AckPolicy::Any => 1,
-            AckPolicy::All => reached.len().max(1),
-            AckPolicy::Count(count) => count.max(1),
-        };
+        let needed = self.options.ack_policy.needed(reached.len());
         reached.get(needed - 1).copied().unwrap_or(0)
     }
 
