@@ -25,7 +25,7 @@ class Session {
       // It holds on to both callbacks, which therefore may not hold the node or the Client.
       let commits;
       const outcome = await addon.open(
-        { ...options, ackPolicy: `${options.ackPolicy}` },
+        { ...options, ...ackPolicyOf(options) },
         (highest, results, failures) => commits.settle(highest, results, failures),
         (event) => events.handle(event, options.nodeId),
       );
@@ -67,6 +67,12 @@ class Session {
       return Result.err(unexpected(cause));
     }
   }
+}
+
+/** The policy as the addon takes it. */
+function ackPolicyOf({ ackPolicy }) {
+  const { count, memory } = typeof ackPolicy === 'object' ? ackPolicy : { count: ackPolicy };
+  return { ackPolicy: `${count ?? 'any'}`, memoryWillDo: memory === true };
 }
 
 module.exports = { Session };

@@ -44,6 +44,18 @@ impl Trouble {
     }
 }
 
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.as_str() {
+            "unanswered" => "the peer did not acknowledge it in time",
+            "value_too_large" => "the value is larger than the peer accepts",
+            "storage_failed" => "the peer could not store it",
+            "malformed" => "the peer takes it for malformed",
+            _ => "the peer refuses it, for a reason that this version does not know",
+        })
+    }
+}
+
 impl From<RetryCause> for Trouble {
     fn from(cause: RetryCause) -> Self {
         match cause {
@@ -152,7 +164,7 @@ impl Replica {
             }
         }
         let mut others = 0;
-        for held in self.rows_between(from.max(after), to, map) {
+        for held in rows_between(from.max(after), to, map) {
             if others >= limit {
                 break;
             }
@@ -167,18 +179,6 @@ impl Replica {
         rows.sort_unstable_by_key(|row| row.lseq);
         rows.truncate(limit);
         Ok(rows)
-    }
-
-    fn rows_between<'a>(
-        &self,
-        after: u64,
-        to: u64,
-        map: &'a EntryMap,
-    ) -> impl Iterator<Item = Result<std::borrow::Cow<'a, Held>, StoreError>> {
-        let is_within = move |held: &Result<std::borrow::Cow<'a, Held>, StoreError>| {
-            held.as_ref().map_or(true, |held| held.lseq <= to)
-        };
-        map.own_after(after).take_while(is_within)
     }
 
     fn row(&self, held: &Held, state: RowState, now: MonotonicMs) -> OutboxRow {
@@ -225,6 +225,17 @@ impl Replica {
     }
 }
 
+fn rows_between<'a>(
+    after: u64,
+    to: u64,
+    map: &'a EntryMap,
+) -> impl Iterator<Item = Result<std::borrow::Cow<'a, Held>, StoreError>> {
+    let is_within = move |held: &Result<std::borrow::Cow<'a, Held>, StoreError>| {
+        held.as_ref().map_or(true, |held| held.lseq <= to)
+    };
+    map.own_after(after).take_while(is_within)
+}
+
 impl OutboxRow {
     /// Counts what was tried with a connected peer. Returns why it has not led to anything yet.
     fn add_attempts(&mut self, link: &Link, now: MonotonicMs) -> Option<Trouble> {
@@ -240,7 +251,9 @@ impl OutboxRow {
         self.attempts = self.attempts.max(retries + u64::from(was_sent));
         if !was_sent && sending.paused_until > now {
             let in_ms = sending.paused_until.since(now);
-            let sooner = self.next_retry_in_ms.map_or(in_ms, |other| other.min(in_ms));
+            let sooner = self
+                .next_retry_in_ms
+                .map_or(in_ms, |other| other.min(in_ms));
             self.next_retry_in_ms = Some(sooner);
         }
         sending

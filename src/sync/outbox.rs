@@ -83,7 +83,8 @@ impl Outbox {
         for lseq in &self.parked {
             if *lseq <= acknowledged && is_held(*lseq) {
                 continue;
-            } else if *lseq <= acknowledged {
+            }
+            if *lseq <= acknowledged {
                 counts.failed += 1;
                 let is_pruned = *lseq <= pruned;
                 counts.acknowledged = counts.acknowledged.saturating_sub(u64::from(!is_pruned));

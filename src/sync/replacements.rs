@@ -32,7 +32,11 @@ impl Replacements {
     }
 
     /// What took the place of the own write `sequence`, of its successor, and so on; the last that is known.
-    pub(super) fn newest(&self, sequence: u64, own: crate::core::identity::Origin) -> Option<Successor> {
+    pub(super) fn newest(
+        &self,
+        sequence: u64,
+        own: crate::core::identity::Origin,
+    ) -> Option<Successor> {
         let mut newest = None;
         let mut sequence = sequence;
         // Successors have higher sequences, and each is looked up once: the table bounds the chain.
@@ -76,7 +80,10 @@ mod tests {
         let mut replacements = Replacements::default();
         assert_eq!(replacements.newest(0, OWN), None);
         for sequence in [3, 7, 20] {
-            replacements.note(sequence, successor(if sequence == 3 { 7 } else { sequence + 13 }));
+            replacements.note(
+                sequence,
+                successor(if sequence == 3 { 7 } else { sequence + 13 }),
+            );
         }
         assert_eq!(replacements.newest(3, OWN), Some(successor(33)));
         assert_eq!(replacements.newest(33, OWN), None);

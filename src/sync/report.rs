@@ -189,6 +189,12 @@ impl Replica {
         }
     }
 
+    /// Whether a link's peer was shown to hold the same, with no change since.
+    pub fn is_in_sync(&self, id: LinkId) -> bool {
+        let link = self.links.get(&id);
+        link.is_some_and(|link| self.progress(link).in_sync)
+    }
+
     /// Whether a link is ready to send: its peer has told where to begin.
     pub fn is_started(&self, id: LinkId) -> bool {
         self.links.get(&id).is_some_and(|link| link.sending.started)

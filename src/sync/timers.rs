@@ -92,13 +92,7 @@ impl Replica {
     }
 
     /// What was sent and not acknowledged is sent again after a delay.
-    pub(super) fn retry(
-        &mut self,
-        link: &mut Link,
-        cause: RetryCause,
-        now: Now,
-        map: &EntryMap,
-    ) {
+    pub(super) fn retry(&mut self, link: &mut Link, cause: RetryCause, now: Now, map: &EntryMap) {
         let (from, to) = (link.sending.acknowledged.own, link.sending.told.own);
         // Only counted for users: where it cannot be counted, it is sent again all the same.
         let taken_back = map.own_rows(from, to).unwrap_or(0);

@@ -127,7 +127,13 @@ impl Queue {
     }
 
     /// The entry at `lseq` was replaced. Returns what that makes the peer hold.
-    pub(super) fn replaced(&mut self, lseq: u64, by: &Replacement, peer: Option<Origin>, reach: &Reach) -> Vec<Place> {
+    pub(super) fn replaced(
+        &mut self,
+        lseq: u64,
+        by: &Replacement,
+        peer: Option<Origin>,
+        reach: &Reach,
+    ) -> Vec<Place> {
         let own = self.own.remove(&lseq);
         let refused = self.refused.remove(&lseq);
         let relay = self.relay.remove(&lseq);
@@ -138,7 +144,11 @@ impl Queue {
             let in_flight = self.in_flight.entry(lseq).or_default();
             in_flight.extend(places);
         }
-        for place in [own, refused, relay, refused_relay].into_iter().flatten().flatten() {
+        for place in [own, refused, relay, refused_relay]
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             if peer.is_some() && by.from == peer {
                 held.push(Place {
                     successor: Some(by.dot),

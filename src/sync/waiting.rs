@@ -93,8 +93,8 @@ impl Replica {
         let counting = self.counting();
         for peer in concerned {
             let acknowledged = self.acknowledged_by(peer).own;
-            let is_through = matches!(target, Target::AllUpTo(..))
-                && map.own_rows(acknowledged, u64::MAX)? == 0;
+            let is_through =
+                matches!(target, Target::AllUpTo(..)) && map.own_rows(acknowledged, u64::MAX)? == 0;
             let target = match target {
                 Target::AllUpTo(own, relay) if is_through => {
                     Target::AllUpTo(own.min(acknowledged), relay)

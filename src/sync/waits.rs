@@ -43,7 +43,7 @@ struct Wait {
 #[derive(Debug, Default)]
 pub(super) struct Waits {
     last: WaitId,
-    waits: BTreeMap<WaitId, Wait>,
+    open: BTreeMap<WaitId, Wait>,
     /// For peers that are not known yet.
     strangers: Queue,
     queues: BTreeMap<Origin, Queue>,
@@ -59,11 +59,17 @@ const STALE_MIN: usize = 1024;
 impl Waits {
     /// Whether nobody waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.waits.is_empty()
+        self.open.is_empty()
     }
 
     /// Somebody waits. For the peers that may end it, see [`Self::enqueue`].
-    pub(super) fn begin(&mut self, holders: Holders, target: Target, is_replaced: bool, successor: Option<Dot>) -> WaitId {
+    pub(super) fn begin(
+        &mut self,
+        holders: Holders,
+        target: Target,
+        is_replaced: bool,
+        successor: Option<Dot>,
+    ) -> WaitId {
         self.last += 1;
         let wait = Wait {
             holders,
@@ -71,26 +77,37 @@ impl Waits {
             is_replaced,
             successor: None,
         };
-        self.waits.insert(self.last, wait);
+        self.open.insert(self.last, wait);
         self.strangers.insert(target, self.last, successor);
         self.placed += 1;
         self.last
     }
 
     /// The wait stands in line for a peer.
-    pub(super) fn enqueue(&mut self, id: WaitId, peer: Origin, target: Target, successor: Option<Dot>) {
-        self.queues.entry(peer).or_default().insert(target, id, successor);
+    pub(super) fn enqueue(
+        &mut self,
+        id: WaitId,
+        peer: Origin,
+        target: Target,
+        successor: Option<Dot>,
+    ) {
+        self.queues
+            .entry(peer)
+            .or_default()
+            .insert(target, id, successor);
         self.placed += 1;
     }
 
     /// A peer is met for the first time, or under a new label: whoever waits for such a one waits for it.
     pub(super) fn met(&mut self, peer: Origin, label: &str) {
-        let waits = &self.waits;
+        let waits = &self.open;
         let concerns = |place: &Place| {
-            waits.get(&place.id).is_some_and(|wait| match &wait.holders {
-                Holders::Peer(wanted) => wanted == label && !wait.held_by.contains(&peer),
-                Holders::Count(_) | Holders::All => !wait.held_by.contains(&peer),
-            })
+            waits
+                .get(&place.id)
+                .is_some_and(|wait| match &wait.holders {
+                    Holders::Peer(wanted) => wanted == label && !wait.held_by.contains(&peer),
+                    Holders::Count(_) | Holders::All => !wait.held_by.contains(&peer),
+                })
         };
         let queue = self.queues.entry(peer).or_default();
         let mut known: BTreeSet<WaitId> = BTreeSet::new();
@@ -127,7 +144,13 @@ impl Waits {
     }
 
     /// A peer holds what a wait waits for.
-    pub(super) fn is_held(&mut self, id: WaitId, peer: Origin, successor: Option<Dot>, counting: &[Origin]) {
+    pub(super) fn is_held(
+        &mut self,
+        id: WaitId,
+        peer: Origin,
+        successor: Option<Dot>,
+        counting: &[Origin],
+    ) {
         let place = Place {
             id,
             relay: 0,
@@ -138,7 +161,7 @@ impl Waits {
 
     fn hold(&mut self, peer: Origin, places: Vec<Place>, counting: &[Origin]) {
         for place in places {
-            let Some(wait) = self.waits.get_mut(&place.id) else {
+            let Some(wait) = self.open.get_mut(&place.id) else {
                 continue;
             };
             if !wait.held_by.contains(&peer) {
@@ -151,7 +174,7 @@ impl Waits {
                 Holders::Count(count) => wait.held_by.len() >= count.max(1),
                 Holders::All => counting.iter().all(|peer| wait.held_by.contains(peer)),
             };
-            if is_enough && let Some(wait) = self.waits.remove(&place.id) {
+            if is_enough && let Some(wait) = self.open.remove(&place.id) {
                 self.stale += wait.held_by.len().max(1);
                 let held = Held {
                     peers: wait.held_by,
@@ -165,7 +188,13 @@ impl Waits {
     }
 
     /// An entry was replaced. `reach_of`: how far each peer is.
-    pub(super) fn replaced(&mut self, lseq: u64, by: &Replacement, reach_of: impl Fn(Origin) -> Reach, counting: &[Origin]) {
+    pub(super) fn replaced(
+        &mut self,
+        lseq: u64,
+        by: &Replacement,
+        reach_of: impl Fn(Origin) -> Reach,
+        counting: &[Origin],
+    ) {
         self.strangers.replaced(lseq, by, None, &Reach::default());
         let mut holding = Vec::new();
         for (peer, queue) in &mut self.queues {
@@ -188,7 +217,7 @@ impl Waits {
 
     /// There is nothing to wait for.
     pub(super) fn end_at_once(&mut self, id: WaitId) {
-        if self.waits.remove(&id).is_some() {
+        if self.open.remove(&id).is_some() {
             let held = Held {
                 peers: Vec::new(),
                 is_replaced: false,
@@ -201,7 +230,7 @@ impl Waits {
 
     /// Nobody waits for it any more.
     pub(super) fn cancel(&mut self, id: WaitId) {
-        if self.waits.remove(&id).is_some() {
+        if self.open.remove(&id).is_some() {
             self.stale += 1;
             self.sweep();
         }
@@ -214,12 +243,12 @@ impl Waits {
 
     /// Ended waits leave the queues of peers that do not move, once they are many.
     fn sweep(&mut self) {
-        let is_due = self.waits.is_empty() && self.placed > 0
-            || self.stale >= STALE_MIN.max(self.waits.len());
+        let is_due =
+            self.open.is_empty() && self.placed > 0 || self.stale >= STALE_MIN.max(self.open.len());
         if !is_due {
             return;
         }
-        let waits = &self.waits;
+        let waits = &self.open;
         self.placed = 0;
         for queue in self.queues.values_mut().chain([&mut self.strangers]) {
             for places in queue.all_places() {

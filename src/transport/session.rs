@@ -208,6 +208,14 @@ impl Session {
         }
     }
 
+    /// When the peer was last heard, once greeted.
+    pub fn heard(&self) -> Option<MonotonicMs> {
+        match &self.phase {
+            Phase::Greeted { liveness, .. } => Some(liveness.heard()),
+            Phase::AwaitingHello { .. } | Phase::Left => None,
+        }
+    }
+
     /// A message came. On an error send [`SessionError::goodbye`] and close.
     pub fn on_message(&mut self, message: Message, now: Now) -> Result<SessionEvent, SessionError> {
         self.on_bytes(now);

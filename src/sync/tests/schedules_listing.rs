@@ -200,7 +200,10 @@ fn a_row_that_enough_others_hold_has_not_failed_whoever_refuses_it() {
             .map(|peer| (peer.node_id, peer.refused))
             .collect();
         refused.sort();
-        assert_eq!(refused, [("node-1".to_owned(), 1), ("node-2".to_owned(), 0)]);
+        assert_eq!(
+            refused,
+            [("node-1".to_owned(), 1), ("node-2".to_owned(), 0)]
+        );
     }
 }
 
@@ -216,7 +219,10 @@ fn how_far_each_peer_is_is_known_of_those_that_are_away_too() {
     let of = |world: &World, name: &str| {
         let running = world.hosts[0].up();
         let status = running.replica.peer_status(&running.map).unwrap();
-        status.into_iter().find(|peer| peer.node_id == name).unwrap()
+        status
+            .into_iter()
+            .find(|peer| peer.node_id == name)
+            .unwrap()
     };
     let near = of(&world, "node-1");
     assert!(near.connected && near.in_sync && near.durable);

@@ -78,7 +78,10 @@ fn a_wait_ends_when_the_peer_holds_the_write_and_not_before() {
     assert_eq!(world.ended(0), [], "it is on its way");
     world.run_for(1_000);
     let held = world.ending(0, id);
-    assert_eq!((held.peers, held.is_replaced), (vec![world.origin(1)], false));
+    assert_eq!(
+        (held.peers, held.is_replaced),
+        (vec![world.origin(1)], false)
+    );
     assert_eq!(world.get(1, "key").as_deref(), Some("1"));
     // Later it ends at once.
     let id = world.wait(0, Subject::Operation(dot), on("node-1"));
@@ -325,9 +328,10 @@ fn the_name_of_a_write_is_good_after_a_restart() {
     world.open(0);
     let id = world.wait(0, Subject::Operation(kept), on("node-1"));
     let running = world.hosts[0].up_mut();
-    let unknown = running
-        .replica
-        .wait_for(Subject::Operation(replaced), Holders::All, &running.map);
+    let unknown =
+        running
+            .replica
+            .wait_for(Subject::Operation(replaced), Holders::All, &running.map);
     assert_eq!(unknown.unwrap(), Waiting::Unknown);
     world.line();
     assert!(!world.ending(0, id).is_replaced);
