@@ -107,25 +107,28 @@ function readOutboxOptions(given) {
 /** `waitFor(operation, { peer, count, signal })` */
 function readWaitArguments(operation, given) {
   return guarded('options', () => {
-    const refuse = (message, name) => ({ failure: invalidArgument('invalid_wait', message, name) });
     if (typeof operation !== 'string' || !operation.isWellFormed()) {
-      return refuse('operation must be "all", or the operation of a write as its result names it', 'operation');
+      return refuseWait('operation must be "all", or a write as its result names it', 'operation');
     }
-    const unknown = checkNames(given, ['peer', 'count', 'signal'], 'options');
-    if (unknown !== undefined) return { failure: unknown };
+    const failure = checkNames(given, ['peer', 'count', 'signal'], 'options');
+    if (failure !== undefined) return { failure };
     const { peer, count, signal } = given ?? {};
-    if (signal !== undefined && !isSignal(signal)) return refuse('signal must be an AbortSignal', 'signal');
-    if (peer === undefined) {
-      if (count === 'all') return { operation, signal };
-      const failure = checkCount(count, 1, PEERS_MAX, 'count');
-      return { failure, operation, count: count ?? 1, signal };
+    if (signal !== undefined && !isSignal(signal)) {
+      return refuseWait('signal must be an AbortSignal', 'signal');
     }
-    if (count !== undefined) return refuse('give either peer or count', 'count');
-    if (typeof peer !== 'string' || peer === '' || !peer.isWellFormed()) {
-      return refuse('peer must be the node id of a peer', 'peer');
-    }
-    return { operation, peer, signal };
+    return { operation, signal, ...readHolders(peer, count) };
   });
+}
+
+const refuseWait = (message, name) => ({ failure: invalidArgument('invalid_wait', message, name) });
+
+/** On whom something has to be durable; without a count: on all. */
+function readHolders(peer, count) {
+  if (peer === undefined && count === 'all') return {};
+  if (peer === undefined) return { failure: checkCount(count, 1, PEERS_MAX, 'count'), count: count ?? 1 };
+  if (count !== undefined) return refuseWait('give either peer or count', 'count');
+  if (typeof peer === 'string' && peer !== '' && peer.isWellFormed()) return { peer };
+  return refuseWait('peer must be the node id of a peer', 'peer');
 }
 
 /** `tick()`, `tick(true)`, `tick({ prune: true })` */

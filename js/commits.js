@@ -90,7 +90,8 @@ class Commits {
       this.#resolvers[place] = undefined;
       const error = failed?.get(ticket);
       if (error !== undefined) resolve(Result.err(error));
-      else resolve(Result.ok(new WriteOutcome(this.#kinds[place], results[at], this.#origin, results[at + 1])));
+      else
+        resolve(Result.ok(new WriteOutcome(this.#kinds[place], results[at], this.#origin, results[at + 1])));
     }
     this.#next = highest + 1;
     this.#admitWaiting();

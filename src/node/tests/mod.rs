@@ -6,3 +6,4 @@ mod parting;
 mod pipes;
 mod queueing;
 mod renewing;
+mod skew;
