@@ -293,9 +293,10 @@ impl Replica {
         now: Now,
     ) {
         let mut received = false;
+        let (reaches, counting) = self.reaches();
         for change in changes {
             if let Some(replaced) = change.replaced {
-                self.follow(replaced, change);
+                self.follow(replaced, change, &reaches, &counting);
                 self.outbox.forget(replaced);
                 self.forget_parked(replaced);
             }

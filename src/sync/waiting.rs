@@ -1,5 +1,7 @@
 //! Waiting until own writes are durable on others: which place in the feed a write has, and who may end a wait.
 
+use std::collections::BTreeMap;
+
 use super::message::{Lane, Positions};
 use super::replacements::Successor;
 use super::replica::Replica;
@@ -77,31 +79,29 @@ impl Replica {
             Target::Relay(lseq) => map.at(lseq)?.and_then(|held| map.source_of(held.via)),
             Target::Own(_) | Target::AllUpTo(..) => None,
         };
-        let concerned: Vec<Origin> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| match &holders {
-                Holders::Peer(label) => peer.node_id == *label,
-                Holders::Count(_) | Holders::All => true,
-            })
-            .map(|(origin, _)| *origin)
-            .collect();
+        let concerned = self.peers.iter().filter(|(_, peer)| match &holders {
+            Holders::Peer(label) => peer.node_id == *label,
+            Holders::Count(_) | Holders::All => true,
+        });
+        let mut places = Vec::new();
+        for (peer, record) in concerned {
+            let acknowledged = record.acknowledged.own;
+            let place = match target {
+                // Nothing lies behind: what the last place held was replaced.
+                Target::AllUpTo(own, relay) if map.own_rows(acknowledged, u64::MAX)? == 0 => {
+                    Target::AllUpTo(own.min(acknowledged), relay)
+                }
+                other => other,
+            };
+            places.push((*peer, place));
+        }
         let id = self.waits.begin(holders, target, is_replaced, successor);
         if target == Target::AllUpTo(0, 0) {
             self.waits.end_at_once(id);
         }
         let counting = self.counting();
-        for peer in concerned {
-            let acknowledged = self.acknowledged_by(peer).own;
-            let is_through =
-                matches!(target, Target::AllUpTo(..)) && map.own_rows(acknowledged, u64::MAX)? == 0;
-            let target = match target {
-                Target::AllUpTo(own, relay) if is_through => {
-                    Target::AllUpTo(own.min(acknowledged), relay)
-                }
-                other => other,
-            };
-            self.waits.enqueue(id, peer, target, successor);
+        for (peer, place) in places {
+            self.waits.enqueue(id, peer, place, successor);
             if source == Some(peer) && counting.contains(&peer) {
                 self.waits.is_held(id, peer, successor, &counting);
             }
@@ -168,13 +168,9 @@ impl Replica {
             .unwrap_or_default()
     }
 
-    fn reach(&self, peer: Origin, is_own: impl Fn(u64) -> bool) -> Reach {
+    fn reach(&self, peer: Origin, told: Positions, is_own: impl Fn(u64) -> bool) -> Reach {
         let acknowledged = self.acknowledged_by(peer);
-        let told = self
-            .links
-            .values()
-            .find(|link| link.origin == peer)
-            .map_or(acknowledged, |link| link.sending.told);
+        let told = told.furthest(acknowledged);
         let refused = self.refused_by(peer).into_iter();
         let (refused, refused_relay) = refused.partition(|lseq| is_own(*lseq));
         Reach {
@@ -186,8 +182,14 @@ impl Replica {
     }
 
     /// A write was replaced: who waits for it waits for its successor from now on.
-    pub(super) fn follow(&mut self, replaced: u64, change: &Installed) {
-        let is_own = change.dot.origin == self.origin;
+    /// `reaches` and `counting` as from [`Self::reaches`].
+    pub(super) fn follow(
+        &mut self,
+        replaced: u64,
+        change: &Installed,
+        reaches: &BTreeMap<Origin, Reach>,
+        counting: &[Origin],
+    ) {
         if let Some(dot) = change.replaced_dot
             && dot.origin == self.origin
         {
@@ -197,19 +199,33 @@ impl Replica {
             };
             self.replacements.note(dot.sequence, successor);
         }
-        if self.waits.is_empty() {
-            return;
-        }
         let by = Replacement {
             dot: change.dot,
             lseq: change.lseq,
-            is_own,
+            is_own: change.dot.origin == self.origin,
             from: change.from,
         };
-        let counting = self.counting();
-        let mut waits = std::mem::take(&mut self.waits);
-        waits.replaced(replaced, &by, |peer| self.reach(peer, |_| true), &counting);
-        self.waits = waits;
+        if !self.waits.is_empty() {
+            self.waits.replaced(replaced, &by, reaches, counting);
+        }
+    }
+
+    /// How far all peers are and which of them count, for who waits; nothing if nobody does.
+    pub(super) fn reaches(&self) -> (BTreeMap<Origin, Reach>, Vec<Origin>) {
+        if self.waits.is_empty() {
+            return Default::default();
+        }
+        let mut reaches: BTreeMap<Origin, Reach> = self
+            .peers
+            .keys()
+            .map(|peer| (*peer, self.reach(*peer, Positions::default(), |_| true)))
+            .collect();
+        for link in self.links.values() {
+            if let Some(reach) = reaches.get_mut(&link.origin) {
+                reach.told = reach.told.furthest(link.sending.told);
+            }
+        }
+        (reaches, self.counting())
     }
 
     /// What a peer was sent and did not acknowledge is taken back.
@@ -233,7 +249,9 @@ impl Replica {
                 let held = map.at(lseq).ok().flatten();
                 held.is_some_and(|held| self.lane_of(&held) == Lane::Own)
             };
-            waits.advance(peer, &self.reach(peer, is_own), &counting);
+            let link = self.links.values().find(|link| link.origin == peer);
+            let told = link.map(|link| link.sending.told).unwrap_or_default();
+            waits.advance(peer, &self.reach(peer, told, is_own), &counting);
         }
         self.waits = waits;
     }

@@ -187,18 +187,21 @@ impl Waits {
         self.sweep();
     }
 
-    /// An entry was replaced. `reach_of`: how far each peer is.
+    /// An entry was replaced. `reaches`: how far each peer is.
     pub(super) fn replaced(
         &mut self,
         lseq: u64,
         by: &Replacement,
-        reach_of: impl Fn(Origin) -> Reach,
+        reaches: &BTreeMap<Origin, Reach>,
         counting: &[Origin],
     ) {
         self.strangers.replaced(lseq, by, None, &Reach::default());
+        let unknown = Reach::default();
         let mut holding = Vec::new();
         for (peer, queue) in &mut self.queues {
-            let held = queue.replaced(lseq, by, Some(*peer), &reach_of(*peer));
+            let reach = reaches.get(peer).unwrap_or(&unknown);
+            let counted = counting.contains(peer).then_some(*peer);
+            let held = queue.replaced(lseq, by, counted, reach);
             if !held.is_empty() {
                 holding.push((*peer, held));
             }
