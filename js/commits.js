@@ -57,6 +57,11 @@ class Commits {
     };
   }
 
+  /** The node goes on as another author. */
+  renamed(origin) {
+    this.#origin = origin;
+  }
+
   put(key, value) {
     if (this.#waitingFrom < this.#waiting.length) return this.#wait({ kind: PUT, key, value: owned(value) });
     const ticket = this.#hot.put(key, value);

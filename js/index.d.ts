@@ -1001,7 +1001,8 @@ export declare class Client {
    * replaced by another ends with its successor, and the result says so. A peer without a log counts as in
    * {@link ClientOptions.ackPolicy}.
    *
-   * An abort gives an error of kind `aborted`, closing the client one of kind `closed_while_waiting`. A write that
+   * An abort gives an error of kind `aborted`, closing the client one of kind `closed_while_waiting`, and a new identity
+   * (see the `identity` event) one of kind `identity_renewed`. A write that
    * this node has not made is `not_found`, and so is one that was replaced before the client was opened. Like a
    * pending write, a pending wait keeps the process alive.
    */

@@ -35,7 +35,7 @@ impl Awaiting {
         }
     }
 
-    /// The node ends: whoever waits waits in vain.
+    /// The node ends, or goes on as another author: whoever waits waits in vain.
     pub(super) fn end(&self) {
         self.waiting.lock().clear();
     }
@@ -92,6 +92,14 @@ fn ended() -> Failure {
     )
 }
 
+fn renewed() -> Failure {
+    Failure::new(
+        ErrorCode::InvalidState,
+        "identity_renewed",
+        "the node took another identity while it waited: its earlier writes travel as another author's",
+    )
+}
+
 impl Wait {
     /// It is not wanted any more: [`Self::delivered`] ends with a failure of kind `aborted`.
     pub fn cancel(&self) {
@@ -101,7 +109,7 @@ impl Wait {
     /// Waits. Everything that was accepted before is part of [`Subject::All`]. Dropping this ends the wait.
     ///
     /// # Errors
-    /// If the write is not known here, the node closes, or the wait is cancelled.
+    /// If the write is not known here, the node closes or takes another identity, or the wait is cancelled.
     pub async fn delivered(&self) -> Result<Delivered, Failure> {
         tokio::select! {
             biased;
@@ -138,7 +146,13 @@ impl Wait {
         })?;
         let held = receiver.await;
         drop(begun);
-        let held = held.map_err(|_| ended())?;
+        let held = held.map_err(|_| {
+            if shared.is_ending.load(Ordering::Acquire) {
+                ended()
+            } else {
+                renewed()
+            }
+        })?;
         let machine = shared.machine.lock();
         Ok(Delivered {
             peers: held

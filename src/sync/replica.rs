@@ -173,6 +173,7 @@ impl Replica {
             renewals: self.renewals,
             total_retries: self.total_retries,
             outputs,
+            waits: self.waits.emptied(),
             ..Self::new(self.options, ledger, map)
         };
     }

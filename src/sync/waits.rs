@@ -231,6 +231,14 @@ impl Waits {
         }
     }
 
+    /// Nobody waits any more, and no name is given twice.
+    pub(super) fn emptied(&self) -> Self {
+        Self {
+            last: self.last,
+            ..Self::default()
+        }
+    }
+
     /// Nobody waits for it any more.
     pub(super) fn cancel(&mut self, id: WaitId) {
         if self.open.remove(&id).is_some() {

@@ -2,6 +2,7 @@
 
 mod identity;
 mod meeting;
+mod outcomes;
 mod parting;
 mod pipes;
 mod queueing;
