@@ -265,13 +265,6 @@ impl Replica {
         self.settle_waits(map);
     }
 
-    /// Nothing counts as given up any more.
-    pub(super) fn forgive(&mut self) {
-        let marks = self.outbox.marks();
-        self.outbox.set_marks(Marks { failed: 0, ..marks });
-        self.given_up.clear();
-    }
-
     /// A peer is gone. What it was sent and did not acknowledge counts as queued again.
     pub fn disconnected(&mut self, id: LinkId, map: &EntryMap) {
         if let Some(link) = self.links.remove(&id) {

@@ -136,6 +136,13 @@ impl Replica {
         Ok(())
     }
 
+    /// Nothing counts as given up any more.
+    pub(super) fn forgive(&mut self) {
+        let marks = self.outbox.marks();
+        self.outbox.set_marks(Marks { failed: 0, ..marks });
+        self.given_up.clear();
+    }
+
     /// What failed is queued again: given up peers are tried anew, refused entries are offered once more to the
     /// peers that are connected (others get them when they return). Returns how many rows had failed.
     ///
