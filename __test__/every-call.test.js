@@ -37,6 +37,8 @@ const asynchronous = {
   conflict: ['key'],
   resolve: ['key', 'value'],
   retryFailed: [],
+  outbox: [],
+  waitFor: ['all', { signal: AbortSignal.abort() }],
   startSync: [],
   stopSync: [],
   startTransport: [],
@@ -85,6 +87,12 @@ const nonsense = [
   { nodeId: '', host: '', port: 0 },
   { prune: 'yes' },
   { thne: 1 },
+  { signal: AbortSignal.abort(), peer: 'nobody' },
+  { signal: AbortSignal.abort(), count: 'all' },
+  { peer: '', count: 1 },
+  { count: -1 },
+  { state: 'lost' },
+  { after: -1, limit: 1e9 },
   [],
   [[]],
   [null],
@@ -106,6 +114,7 @@ const answersWhenOpen = {
   disconnect: ['invalid_argument', 'transport_error'],
   startTransport: ['transport_error'],
   startDiscovery: ['discovery_error'],
+  waitFor: ['invalid_argument', 'invalid_state'],
 };
 
 async function everyAnswer(client, check) {
@@ -114,7 +123,7 @@ async function everyAnswer(client, check) {
     for (const first of nonsense) {
       check(name, [first], await client[name](first));
       for (const second of nonsense)
-        if (name === 'put' || name === 'resolve')
+        if (name === 'put' || name === 'resolve' || name === 'waitFor')
           check(name, [first, second], await client[name](first, second));
     }
   }

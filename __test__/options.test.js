@@ -84,6 +84,10 @@ const wrongOptions = [
   [{ syncIntervalMs: -1 }, /sync interval ms must be/, 'syncIntervalMs'],
   [{ requireAck: 'no' }, /require ack must be/, 'requireAck'],
   [{ ackPolicy: 'some' }, /ack policy must be "any", "all" or how many/, 'ackPolicy'],
+  [{ ackPolicy: { count: 0 } }, /ack policy count must be "any", "all" or how many/, 'ackPolicy'],
+  [{ ackPolicy: { memory: 'yes' } }, /ack policy memory must be true or false/, 'ackPolicy'],
+  [{ ackPolicy: { memry: true } }, /ack policy has an unknown field: memry/, 'ackPolicy'],
+  [{ ackPolicy: [] }, /ack policy must be/, 'ackPolicy'],
   [{ ackPolicy: 0 }, /ack policy must be/, 'ackPolicy'],
   [{ conflictPolicy: 'mine' }, /conflict policy must be lastWriteWins/, 'conflictPolicy'],
   [{ conflictPolicy: 'constructor' }, /conflict policy must be lastWriteWins/, 'conflictPolicy'],
@@ -134,9 +138,9 @@ test('every conflict policy is accepted, by all its names', async (t) => {
 });
 
 test('every acknowledgement policy is accepted', async (t) => {
-  for (const ackPolicy of ['any', 'all', 1, 3]) {
+  for (const ackPolicy of ['any', 'all', 1, 3, { count: 2, memory: true }, { memory: false }, {}]) {
     const client = await openClient(t, Object.assign(ClientOptions.memoryOnly('a'), { ackPolicy }));
-    assert.equal(client.options().ackPolicy, ackPolicy);
+    assert.deepEqual(client.options().ackPolicy, ackPolicy);
   }
 });
 

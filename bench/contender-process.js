@@ -4,10 +4,12 @@ import * as footprint from './store/footprint.js';
 import * as store from './store/measure.js';
 import * as opening from './store/opening.js';
 import * as underLoad from './store/under-load.js';
+import * as absentPeer from './sync/absent-peer.js';
 import * as catchUp from './sync/catch-up.js';
 import * as mesh from './sync/mesh.js';
 import * as oneWrite from './sync/one-write.js';
 import * as overwritten from './sync/overwritten.js';
+import * as peers from './sync/peers.js';
 
 const measurements = {
   fill: store.fill,
@@ -26,6 +28,8 @@ const measurements = {
   'one-write': oneWrite.measure,
   mesh: mesh.measure,
   overwritten: overwritten.measure,
+  peers: peers.measure,
+  'absent-peer': absentPeer.measure,
 };
 
 /** What ends without closing anything, as if the system had ended it. */

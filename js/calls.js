@@ -14,6 +14,8 @@ const { textOf } = require('./key.js');
 const { checkPeer } = require('./peer.js');
 const { contentOf } = require('./value.js');
 
+const PEERS_MAX = 2 ** 31 - 1;
+
 // What each call takes besides a key and a value. A reader looks at every argument once, and gives either
 // `{ failure }` or the plain data to go on with.
 
@@ -79,6 +81,56 @@ function readBackupArguments(path, given) {
   });
 }
 
+const OUTBOX_STATES = ['queued', 'inFlight', 'acknowledged', 'failed'];
+/** How many entries of the outbox a call gives if it does not say: what one can look at. */
+const OUTBOX_LIMIT = 1000;
+/** And at most, because all of them are in memory at once; there is `after` for the rest. */
+const OUTBOX_LIMIT_MAX = 100_000;
+
+/** `outbox({ state, after, limit })` */
+function readOutboxOptions(given) {
+  return guarded('options', () => {
+    const unknown = checkNames(given, ['state', 'after', 'limit'], 'options');
+    if (unknown !== undefined) return { failure: unknown };
+    const { state, after, limit } = given ?? {};
+    if (state !== undefined && !OUTBOX_STATES.includes(state)) {
+      const message = `state must be one of ${OUTBOX_STATES.join(', ')}`;
+      return { failure: invalidArgument('invalid_options', message, 'state') };
+    }
+    const failure =
+      checkCount(after, 0, Number.MAX_SAFE_INTEGER, 'after') ??
+      checkCount(limit, 0, OUTBOX_LIMIT_MAX, 'limit');
+    return { failure, state, after: after ?? 0, limit: limit ?? OUTBOX_LIMIT };
+  });
+}
+
+/** `waitFor(operation, { peer, count, signal })` */
+function readWaitArguments(operation, given) {
+  return guarded('options', () => {
+    if (typeof operation !== 'string' || !operation.isWellFormed()) {
+      return refuseWait('operation must be "all", or a write as its result names it', 'operation');
+    }
+    const failure = checkNames(given, ['peer', 'count', 'signal'], 'options');
+    if (failure !== undefined) return { failure };
+    const { peer, count, signal } = given ?? {};
+    if (signal !== undefined && !isSignal(signal)) {
+      return refuseWait('signal must be an AbortSignal', 'signal');
+    }
+    return { operation, signal, ...readHolders(peer, count) };
+  });
+}
+
+const refuseWait = (message, name) => ({ failure: invalidArgument('invalid_wait', message, name) });
+
+/** On whom something has to be durable; without a count: on all. */
+function readHolders(peer, count) {
+  if (peer === undefined && count === 'all') return {};
+  if (peer === undefined) return { failure: checkCount(count, 1, PEERS_MAX, 'count'), count: count ?? 1 };
+  if (count !== undefined) return refuseWait('give either peer or count', 'count');
+  if (typeof peer === 'string' && peer !== '' && peer.isWellFormed()) return { peer };
+  return refuseWait('peer must be the node id of a peer', 'peer');
+}
+
 /** `tick()`, `tick(true)`, `tick({ prune: true })` */
 function readTickOptions(given) {
   return guarded('options', () => {
@@ -139,7 +191,9 @@ module.exports = {
   readBatch,
   readConflictsOptions,
   readEntriesOptions,
+  readOutboxOptions,
   readPeer,
   readTickOptions,
+  readWaitArguments,
   readWatchArguments,
 };

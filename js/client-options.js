@@ -100,6 +100,8 @@ function frozenOptions(options, changes) {
   const copy = Object.create(ClientOptions.prototype);
   for (const name of OPTION_NAMES) copy[name] = options[name];
   if (Array.isArray(copy.allowedPeers)) copy.allowedPeers = Object.freeze([...copy.allowedPeers]);
+  if (typeof copy.ackPolicy === 'object' && copy.ackPolicy !== null)
+    copy.ackPolicy = Object.freeze({ ...copy.ackPolicy });
   return Object.freeze(Object.assign(copy, changes));
 }
 

@@ -6,8 +6,10 @@ const {
   readBatch,
   readConflictsOptions,
   readEntriesOptions,
+  readOutboxOptions,
   readPeer,
   readTickOptions,
+  readWaitArguments,
   readWatchArguments,
 } = require('./calls.js');
 const { frozenOptions } = require('./client-options.js');
@@ -18,6 +20,7 @@ const { ErrorCode, failure, notOpen, unexpected } = require('./error.js');
 const { Events } = require('./events.js');
 const { textOf } = require('./key.js');
 const { NodeInfo } = require('./node-info.js');
+const { OutboxEntry } = require('./outbox-entry.js');
 const { readOptions, showOptions } = require('./option-rules.js');
 const { peerOf } = require('./peer.js');
 const { recoveryOf, statsOf } = require('./reports.js');
@@ -26,7 +29,9 @@ const { Session } = require('./session.js');
 const { SyncResult } = require('./sync-result.js');
 const { TickResult } = require('./tick-result.js');
 const { contentOf, valueFrom } = require('./value.js');
+const { deliveredOf, runWait } = require('./wait.js');
 const { Watch } = require('./watch.js');
+const { BATCH, WriteOutcome } = require('./write-info.js');
 
 const INTERVAL_MS_MAX = 2 ** 31 - 1;
 /** How often automatic sync looks for what is due when neither the call nor the options say. */
@@ -100,7 +105,7 @@ class Client {
     if (session === undefined) return settled(notOpen());
     const { keys, values, failure: wrong } = readBatch(operations);
     if (wrong !== undefined) return settled(wrong);
-    if (keys.length === 0) return Promise.resolve(Result.ok({ count: 0 }));
+    if (keys.length === 0) return Promise.resolve(Result.ok(new WriteOutcome(BATCH, 0, '', 0)));
     return session.commits.batch(keys, values);
   }
 
@@ -223,6 +228,22 @@ class Client {
       (node) => node.retryFailed(),
       (count) => count,
     );
+  }
+
+  outbox(options) {
+    if (this.#session === undefined) return settled(notOpen());
+    const { failure: wrong, state, after, limit } = readOutboxOptions(options);
+    if (wrong !== undefined) return settled(wrong);
+    return this.#ask(
+      (node) => node.outbox(state, after, limit),
+      (entries) => entries.map((entry) => new OutboxEntry(entry)),
+    );
+  }
+
+  waitFor(operation, options) {
+    if (this.#session === undefined) return settled(notOpen());
+    const { failure: wrong, ...read } = readWaitArguments(operation, options);
+    return wrong === undefined ? this.#ask((node) => runWait(node, read), deliveredOf) : settled(wrong);
   }
 
   compact() {

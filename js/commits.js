@@ -3,15 +3,9 @@
 const { types } = require('node:util');
 const { Result } = require('./result.js');
 const { ErrorCode, failure } = require('./error.js');
+const { BATCH, PUT, REMOVE, WriteOutcome } = require('./write-info.js');
 
 const NO_ROOM = -5;
-const PUT = 0;
-const REMOVE = 1;
-const BATCH = 2;
-
-const STATUSES = ['created', 'updated', 'unchanged'];
-/** What the addon's first number of a result is made of: a status below this, and what it counts above. */
-const STATUS_SPAN = 4;
 
 /** A power of two, so that a ticket finds its place with a mask. */
 const CAPACITY = 1024;
@@ -32,6 +26,7 @@ const take = (resolve) => {
  */
 class Commits {
   #hot;
+  #origin;
   #refusal;
   #resolvers = new Array(CAPACITY);
   #kinds = new Uint8Array(CAPACITY);
@@ -53,12 +48,18 @@ class Commits {
   constructor(node, refusal) {
     const { hot } = node;
     this.#hot = hot;
+    this.#origin = node.origin();
     this.#node = new WeakRef(node);
     this.#refusal = refusal;
     this.#wake = () => {
       this.#unwoken = 0;
       hot.wake();
     };
+  }
+
+  /** The node goes on as another author. */
+  renamed(origin) {
+    this.#origin = origin;
   }
 
   put(key, value) {
@@ -93,7 +94,9 @@ class Commits {
       const resolve = this.#resolvers[place];
       this.#resolvers[place] = undefined;
       const error = failed?.get(ticket);
-      resolve(error === undefined ? Result.ok(outcome(this.#kinds[place], results[at])) : Result.err(error));
+      if (error !== undefined) resolve(Result.err(error));
+      else
+        resolve(Result.ok(new WriteOutcome(this.#kinds[place], results[at], this.#origin, results[at + 1])));
     }
     this.#next = highest + 1;
     this.#admitWaiting();
@@ -208,13 +211,6 @@ class Commits {
     this.#heldNode = undefined;
     for (const callback of this.#idleCallbacks.splice(0)) callback();
   }
-}
-
-function outcome(kind, packed) {
-  const status = packed % STATUS_SPAN;
-  const counted = (packed - status) / STATUS_SPAN;
-  if (kind === PUT) return { status: STATUSES[status], version: counted };
-  return kind === REMOVE ? { removed: status === 1 } : { count: counted };
 }
 
 const owned = (value) => (types.isUint8Array(value) ? Uint8Array.from(value) : value);

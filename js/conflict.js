@@ -16,6 +16,7 @@ function conflictOf({ key, versions }) {
 }
 
 /** What `resolve()` gives: the same as `put()`. */
-const putOf = ({ status, version }) => ({ status: STATUSES[status], version });
+const putOf = ({ status, version, operation }) =>
+  Object.defineProperty({ status: STATUSES[status], version }, 'operation', { value: operation });
 
 module.exports = { conflictOf, putOf };

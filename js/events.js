@@ -53,6 +53,8 @@ class Events {
     else if (type === 'conflict') {
       for (const conflict of event.conflicts) this.#emit('conflict', conflictOf(conflict));
     } else if (type === 'error') this.#emit('error', errorOf(event.error));
+    else if (type === 'peer')
+      this.#emit('peer', Object.freeze({ ...event, skewMs: event.skewMs ?? undefined }));
     else this.#emit(type, Object.freeze(event));
   }
 

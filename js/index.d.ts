@@ -187,6 +187,17 @@ export type ConflictPolicy =
   | 'applyRemote'
   | 'custom';
 
+/** How many peers: one, all that this node has met and whose acknowledgement counts, or a number from 1. */
+export type AckCount = 'any' | 'all' | number;
+
+/** When a write counts as acknowledged; see {@link ClientOptions.ackPolicy}. */
+export interface AckPolicy {
+  /** Default `"any"`. */
+  readonly count?: AckCount | undefined;
+  /** Whether peers without a log count. Default `false`. */
+  readonly memory?: boolean | undefined;
+}
+
 /**
  * How a client is set up. The fields are plain and may be changed until {@link Client.open}, which reads
  * them; later changes have no effect on a client that is open. A field that does not exist, a misspelled
@@ -277,9 +288,10 @@ export declare class ClientOptions {
   conflictPolicy: ConflictPolicy;
   /**
    * How many peers have to make a write durable before it counts as acknowledged: `"any"` (one),
-   * `"all"` that this node knows, or a number.
+   * `"all"` that this node knows, or a number. As an object it may say besides that memory will do: then the
+   * acknowledgement of a peer without a log counts too. For a node that has no log itself it always does.
    */
-  ackPolicy: 'any' | 'all' | number;
+  ackPolicy: AckCount | AckPolicy;
   /** Accepted for compatibility: acknowledgements are always required. */
   requireAck: boolean;
   /** Above 0, writes are sent as they commit; the number itself does not matter yet. Default 0: ticks. */
@@ -312,6 +324,8 @@ export declare class Peer {
   state: PeerState;
   /** When it was last heard of, in milliseconds since 1970; `undefined` if never. */
   lastSeenMs: number | undefined;
+  /** Whether both were shown to hold the same data, by equal fingerprints, and nothing has changed since. */
+  inSync: boolean;
   /** What it says it can do. */
   capabilities: string[];
   /** Whether the host means this machine. */
@@ -346,17 +360,103 @@ export declare class NodeInfo {
   hasCapability(name: string): boolean;
 }
 
-/** How far one connected peer is with the writes of this node. */
+/** How far one peer is with the writes of this node: one that was ever met, or is known by its address. */
 export interface PeerProgress {
   readonly nodeId: string;
+  /** `"unknown"`: not heard of since the client was opened. */
+  readonly state: PeerState;
+  /** Whether it is connected. */
+  readonly connected: boolean;
   /** Whether what it acknowledges is on its disk. A node without a log acknowledges what is in its memory. */
   readonly durable: boolean;
-  /** Whether both were last known to hold the same data. */
+  /** Whether both were shown to hold the same data, by equal fingerprints, and nothing has changed since. */
   readonly inSync: boolean;
-  /** How far in this node's feed it was sent. */
-  readonly sentSequence: number;
-  /** How far in this node's feed it has acknowledged. */
-  readonly acknowledgedSequence: number;
+  /** How far in this node's feed its own writes were sent to it; compare {@link OutboxEntry.position}. */
+  readonly sent: number;
+  /** How far it has acknowledged them. */
+  readonly acknowledged: number;
+  /** How many writes of this node it has not acknowledged: exact, and counted without looking at each. */
+  readonly lagEntries: number;
+  /** About how many bytes of keys and values these are: as many entries of the average size of all that is held. */
+  readonly lagBytesEstimate: number;
+  /** When it was last heard, by this node's clock, in milliseconds since 1970; `undefined`: not since the opening. */
+  readonly lastSeenMs: number | undefined;
+  /**
+   * How many milliseconds its clock is ahead of this node's, negative if it is behind; `undefined`: not measured yet.
+   * Off by at most half of a round trip. Nothing depends on it: a node that is a day off is only dated a day off.
+   */
+  readonly skewMs: number | undefined;
+  /** How many entries it refused for good; {@link Client.outbox} tells which, and why. */
+  readonly parked: number;
+}
+
+/** What has become of a write of this node so far. */
+export type OutboxState = 'queued' | 'inFlight' | 'acknowledged' | 'failed';
+
+/** A peer that does not hold a write, and why. */
+export interface OutboxRefusal {
+  readonly nodeId: string;
+  /**
+   * `"unanswered"`: it did not acknowledge it in time. `"value_too_large"`, `"storage_failed"`, `"malformed"` or
+   * `"refused"`: it said so.
+   */
+  readonly reason: string;
+  /** The same in words. */
+  readonly message: string;
+}
+
+/** A write of this node on its way to others, as it was at the call of {@link Client.outbox}. */
+export interface OutboxEntry {
+  readonly key: string;
+  readonly kind: 'put' | 'remove';
+  /** How many writes the key has seen. */
+  readonly version: number;
+  /** The name of the write, as {@link PutInfo.operation}. */
+  readonly operation: string;
+  /** Its place in this node's feed, for {@link OutboxOptions.after}. */
+  readonly position: number;
+  readonly state: OutboxState;
+  /** How often it was sent to one peer since that last acknowledged something; 0: not yet. */
+  readonly attempts: number;
+  /** How long until it is sent again; `undefined` where no attempt has failed. */
+  readonly nextRetryMs: number | undefined;
+  /** What went wrong last, with the peer's name; `undefined` if nothing did. */
+  readonly lastError: string | undefined;
+  /** The peers that do not hold it for a reason. May list one also where enough others hold it. */
+  readonly refusals: readonly OutboxRefusal[];
+}
+
+/** What {@link Client.outbox} takes. */
+export interface OutboxOptions {
+  /** Only entries in this state. */
+  state?: OutboxState | undefined;
+  /** Only entries behind this position: of the last entry that was looked at. */
+  after?: number | undefined;
+  /** At most this many: up to 100000, and 1000 if it is not said. */
+  limit?: number | undefined;
+}
+
+/** What {@link Client.waitFor} takes. */
+export interface WaitOptions {
+  /** The node id of the peer that has to hold it. One that is not known yet may still come. */
+  peer?: string | undefined;
+  /**
+   * Or how many peers have to hold it: so many, or `"all"` that this node has ever met and whose acknowledgement
+   * counts, at least one. Default 1.
+   */
+  count?: number | 'all' | undefined;
+  /** Ends the wait: the result is then an error of kind `aborted`. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What {@link Client.waitFor} waited for is there. */
+export interface Delivered {
+  /** The node ids of the peers that hold it. */
+  readonly peers: readonly string[];
+  /** Whether it was replaced by a later write to the key, which is what they hold. */
+  readonly replaced: boolean;
+  /** That write, where it is known. */
+  readonly replacedBy: string | undefined;
 }
 
 /** What waits, what is under way and what has arrived. Delivered work stays counted until it is pruned. */
@@ -369,9 +469,12 @@ export declare class SyncResult {
   readonly queuedCount: number;
   /** Those sent and not acknowledged yet. */
   readonly inFlightCount: number;
-  /** Those durable on as many peers as `ackPolicy` asks for. */
+  /** Those durable on as many peers as `ackPolicy` asks for, whoever else refused them. */
   readonly acknowledgedCount: number;
-  /** Those that were tried as often as allowed. They are delivered all the same when a peer returns. */
+  /**
+   * Those that were tried as often as allowed, or that a peer refused without which they are not acknowledged. They
+   * are delivered all the same when a peer returns. {@link Client.outbox} tells the reason of each.
+   */
   readonly failedCount: number;
   /** How many deliveries were repeated since the client opened. */
   readonly totalRetries: number;
@@ -431,18 +534,31 @@ export interface PutInfo {
   status: 'created' | 'updated' | 'unchanged';
   /** How many writes the key has seen. */
   version: number;
+  /**
+   * The name of the write, for {@link Client.waitFor}: the author, 32 hexadecimal digits that a node keeps over
+   * openings (one without a log has new ones each time), a hyphen, and a number that grows. No two writes have the
+   * same. Not listed when the object is printed, spread or compared.
+   */
+  readonly operation: string;
 }
 
 /** What a removal did. */
 export interface RemoveInfo {
   /** Whether there was a value. */
   removed: boolean;
+  /** As {@link PutInfo.operation}; `undefined` if there was no value, because then nothing was written. */
+  readonly operation: string | undefined;
 }
 
 /** What a batch did. */
 export interface BatchInfo {
   /** How many operations it had. */
   count: number;
+  /**
+   * As {@link PutInfo.operation}, of its last write: once that is delivered, so is all of the batch that nothing has
+   * replaced since. `undefined` if it wrote nothing.
+   */
+  readonly operation: string | undefined;
 }
 
 /** One operation of {@link Client.batch}. */
@@ -710,6 +826,11 @@ export interface PeerEvent {
   readonly host: string;
   readonly port: number;
   readonly state: PeerState;
+  /**
+   * How many milliseconds its clock is ahead of this node's; `undefined`: not measured yet. A clock that is a minute
+   * off or more is told by an event of its own, once for each connection.
+   */
+  readonly skewMs: number | undefined;
 }
 
 /** Something about the identity of this node was noticed, when it opened or when it met a peer. */
@@ -759,7 +880,7 @@ export interface ClientEvents {
    * lost, once for each write that lost, under every policy. After a restart one may be told again.
    */
   conflict: (conflict: Conflict) => void;
-  /** A connection came or went. */
+  /** A connection came or went, or its peer's clock was found to be far off. */
   peer: (event: PeerEvent) => void;
   /** The log is a copy, went back in time, or was opened under another node id before. */
   identity: (event: IdentityEvent) => void;
@@ -867,8 +988,25 @@ export declare class Client {
    * conflict.
    */
   resolve(key: string | Key, value: string | Value | Uint8Array): Promise<Result<PutInfo>>;
-  /** Queues failed work again, with all its attempts. Gives how many operations that were. */
+  /**
+   * Queues failed work again, with all its attempts, and offers once more what peers have refused. Gives how many
+   * operations had failed. Never needed for a peer that returns: it gets everything by itself.
+   */
   retryFailed(): Promise<Result<number>>;
+  /** The outbox entry by entry, in the order in which they are sent. */
+  outbox(options?: OutboxOptions): Promise<Result<OutboxEntry[]>>;
+  /**
+   * Resolves when a write is durable on a peer, on so many peers, or on all of them; with `"all"`, when every write
+   * of this node up to the call is. It sends nothing by itself: without automatic sync, ticks do. A write that is
+   * replaced by another ends with its successor, and the result says so. A peer without a log counts as in
+   * {@link ClientOptions.ackPolicy}.
+   *
+   * An abort gives an error of kind `aborted`, closing the client one of kind `closed_while_waiting`, and a new identity
+   * (see the `identity` event) one of kind `identity_renewed`. A write that
+   * this node has not made is `not_found`, and so is one that was replaced before the client was opened. Like a
+   * pending write, a pending wait keeps the process alive.
+   */
+  waitFor(operation: string, options?: WaitOptions): Promise<Result<Delivered>>;
   /**
    * From now on writes are sent as they commit. The engine wakes up by itself when a retry is due: in this
    * version only that the interval is above 0 matters.

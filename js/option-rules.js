@@ -59,10 +59,20 @@ const policyOf = (given) =>
 const conflictPolicy = (given) =>
   policyOf(given) === undefined ? 'must be lastWriteWins, keepLocal, keepRemote or manual' : undefined;
 
-const ackPolicy = (given) =>
-  given === 'any' || given === 'all' || whole(1, COUNT_MAX)(given) === undefined
-    ? undefined
-    : 'must be "any", "all" or how many peers must acknowledge, at least 1';
+const ACK_POLICY = 'must be "any", "all" or how many peers must acknowledge, at least 1';
+
+const ackCount = (given) =>
+  given === 'any' || given === 'all' || whole(1, COUNT_MAX)(given) === undefined ? undefined : ACK_POLICY;
+
+const ackPolicy = (given) => {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return ackCount(given);
+  const unknown = Object.keys(given).find((name) => name !== 'count' && name !== 'memory');
+  if (unknown !== undefined) return `has an unknown field: ${unknown}`;
+  const wrong = given.count === undefined ? undefined : ackCount(given.count);
+  if (wrong !== undefined) return `count ${wrong}`;
+  const memory = given.memory === undefined ? undefined : flag(given.memory);
+  return memory === undefined ? undefined : `memory ${memory}`;
+};
 
 // Refused rather than ignored: whoever sets a key believes that the connections are encrypted.
 const networkKey = (given) =>

@@ -16,6 +16,7 @@ class Peer {
     this.port = port;
     this.state = 'unknown';
     this.lastSeenMs = undefined;
+    this.inSync = false;
     this.capabilities = [];
   }
 
@@ -33,10 +34,11 @@ class Peer {
 }
 
 /** A Peer as the addon reports it. */
-function peerOf({ nodeId, host, port, state, lastSeenMs, capabilities }) {
+function peerOf({ nodeId, host, port, state, lastSeenMs, inSync, capabilities }) {
   const peer = new Peer(nodeId, host, port);
   peer.state = state;
   peer.lastSeenMs = lastSeenMs ?? undefined;
+  peer.inSync = inSync === true;
   peer.capabilities = capabilities ?? [];
   return peer;
 }

@@ -2,6 +2,7 @@
 
 const { inspect } = require('node:util');
 const { ErrorCode, SoftadastraError, errorOf, invalidArgument } = require('./error.js');
+const { WriteOutcome } = require('./write-info.js');
 
 class Result {
   // `undefined` means ok; otherwise a failure as data, or the SoftadastraError that was made of it.
@@ -26,6 +27,12 @@ class Result {
     return new Result(new SoftadastraError(ErrorCode.Unknown, message, { cause: error }), undefined);
   }
 
+  // What a write came to is made when it is first looked at.
+  #read() {
+    if (this.#value instanceof WriteOutcome) this.#value = this.#value.info();
+    return this.#value;
+  }
+
   isOk() {
     return this.#failure === undefined;
   }
@@ -35,7 +42,7 @@ class Result {
   }
 
   value() {
-    if (this.#failure === undefined) return this.#value;
+    if (this.#failure === undefined) return this.#read();
     const error = this.error();
     throw new SoftadastraError(
       ErrorCode.InvalidState,
@@ -55,12 +62,12 @@ class Result {
   }
 
   unwrap() {
-    if (this.#failure === undefined) return this.#value;
+    if (this.#failure === undefined) return this.#read();
     throw this.error();
   }
 
   valueOr(fallback) {
-    return this.#failure === undefined ? this.#value : fallback;
+    return this.#failure === undefined ? this.#read() : fallback;
   }
 
   map(change) {
@@ -68,12 +75,12 @@ class Result {
     if (typeof change !== 'function') {
       return new Result(invalidArgument('invalid_function', 'change must be a function', 'change'));
     }
-    return Result.ok(change(this.#value));
+    return Result.ok(change(this.#read()));
   }
 
   [inspect.custom](_depth, options) {
     return this.#failure === undefined
-      ? `Result.ok(${inspect(this.#value, options)})`
+      ? `Result.ok(${inspect(this.#read(), options)})`
       : `Result.err(${this.error().code}: ${this.error().message})`;
   }
 }

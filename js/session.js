@@ -24,14 +24,18 @@ class Session {
       // The addon may report before open() has its answer, so what it reports to is filled in afterwards.
       // It holds on to both callbacks, which therefore may not hold the node or the Client.
       let commits;
+      let weakNode;
       const outcome = await addon.open(
-        { ...options, ackPolicy: `${options.ackPolicy}` },
+        { ...options, ...ackPolicyOf(options) },
         (highest, results, failures) => commits.settle(highest, results, failures),
-        (event) => events.handle(event, options.nodeId),
+        (event) => {
+          if (event.type === 'identity') commits?.renamed(weakNode.deref()?.origin());
+          events.handle(event, options.nodeId);
+        },
       );
       if (!outcome.ok) return { failure: outcome.error };
       const node = outcome.value;
-      const weakNode = new WeakRef(node);
+      weakNode = new WeakRef(node);
       const causes = {
         poisoned: () => weakNode.deref()?.refusal() ?? undefined,
         unreadable: () => weakNode.deref()?.readFailure() ?? undefined,
@@ -67,6 +71,12 @@ class Session {
       return Result.err(unexpected(cause));
     }
   }
+}
+
+/** The policy as the addon takes it. */
+function ackPolicyOf({ ackPolicy }) {
+  const { count, memory } = typeof ackPolicy === 'object' ? ackPolicy : { count: ackPolicy };
+  return { ackPolicy: `${count ?? 'any'}`, memoryWillDo: memory === true };
 }
 
 module.exports = { Session };

@@ -1,5 +1,9 @@
 'use strict';
 
+/** How far one peer is, as plain data. */
+const progressOf = (peer) =>
+  Object.freeze({ ...peer, lastSeenMs: peer.lastSeenMs ?? undefined, skewMs: peer.skewMs ?? undefined });
+
 class SyncResult {
   constructor(state) {
     this.outboxSize = state?.outboxSize ?? 0;
@@ -12,7 +16,7 @@ class SyncResult {
     this.lastAppliedRemoteVersion = state?.lastAppliedRemoteVersion ?? 0;
     this.conflictCount = state?.conflictCount ?? 0;
     this.conflictsSeen = state?.conflictsSeen ?? 0;
-    this.peers = state?.peers ?? [];
+    this.peers = (state?.peers ?? []).map(progressOf);
   }
 
   hasQueued() {

@@ -4,12 +4,15 @@ import {
   Client,
   ClientOptions,
   type Conflict,
+  type Delivered,
   type Entry,
   ErrorCode,
   Key,
   type NodeInfo,
+  type OutboxEntry,
   Peer,
   type PutInfo,
+  type RemoveInfo,
   Result,
   SoftadastraError,
   type SyncResult,
@@ -28,6 +31,9 @@ options.ackPolicy = 'all';
 options.conflictPolicy = 'lastWriteWins';
 // @ts-expect-error a misspelled option
 options.autoflush = true;
+options.ackPolicy = { count: 'all', memory: true };
+// @ts-expect-error memory is yes or no
+options.ackPolicy = { memory: 'yes' };
 // @ts-expect-error not a policy
 options.ackPolicy = 'most';
 // @ts-expect-error a path is text
@@ -53,6 +59,19 @@ same<ReturnType<typeof client.size>, number>();
 
 const written = await client.put(new Key('a'), new Uint8Array(1));
 same<ReturnType<typeof written.value>, PutInfo>();
+same<PutInfo['operation'], string>();
+same<RemoveInfo['operation'], string | undefined>();
+same<Awaited<ReturnType<typeof client.outbox>>, Result<OutboxEntry[]>>();
+same<OutboxEntry['state'], 'queued' | 'inFlight' | 'acknowledged' | 'failed'>();
+same<Awaited<ReturnType<typeof client.waitFor>>, Result<Delivered>>();
+same<SyncResult['peers'][number]['skewMs'], number | undefined>();
+await client.waitFor('all', { peer: 'node-b', signal: AbortSignal.timeout(5) });
+await client.waitFor(written.value().operation, { count: 'all' });
+await client.outbox({ state: 'failed', after: 5, limit: 10 });
+// @ts-expect-error no such state
+await client.outbox({ state: 'lost' });
+// @ts-expect-error how many is a number, or all
+await client.waitFor('all', { count: 'most' });
 same<PutInfo['status'], 'created' | 'updated' | 'unchanged'>();
 // @ts-expect-error a number is not a value
 await client.put('a', 5);

@@ -54,8 +54,8 @@ export async function diskAfterOverwriting(contender, { directory, count, overwr
   return bytes / (count * (KEY_BYTES + VALUE_BYTES));
 }
 
-// Pages that no other process has too: those that it wrote, and those of files that only it has mapped.
-function privateMegabytes() {
+/** @returns {number} megabytes in pages that no other process has: those it wrote, and of files only it has mapped */
+export function privateMegabytes() {
   if (process.platform !== 'linux') throw new Error('only Linux tells how much memory is private');
   const text = readFileSync('/proc/self/smaps_rollup', 'utf8');
   const kibibytes = ['Private_Clean', 'Private_Dirty'].map((name) => {

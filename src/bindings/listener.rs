@@ -11,6 +11,7 @@ use napi::{Env, sys};
 use super::channel::{Arguments, Channel};
 use super::failure::NativeFailure;
 use super::native_conflicts::NativeConflict;
+use super::reports::signed_number;
 use super::text::{key_of, value_of};
 use crate::node::conversation::PeerEvent;
 use crate::node::{Change, Conflict, Doubt, Failure, IdentityEvent, NodeEvents, Receipt};
@@ -188,6 +189,7 @@ unsafe fn event_value(env: sys::napi_env, event: Event) -> napi::Result<sys::nap
             object.set("host", peer.host)?;
             object.set("port", u32::from(peer.port))?;
             object.set("state", peer.state)?;
+            object.set("skewMs", peer.skew_ms.map(signed_number))?;
         }
         Event::Identity(identity) => {
             object.set("type", "identity")?;

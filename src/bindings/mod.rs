@@ -26,6 +26,7 @@ mod listener;
 mod native_backup;
 mod native_conflicts;
 mod native_node;
+mod native_outbox;
 mod native_scan;
 mod native_store;
 mod options;

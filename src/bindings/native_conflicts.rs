@@ -8,7 +8,7 @@ use super::failure::Outcome;
 use super::native_node::NativeNode;
 use super::reports::number;
 use super::text::value_of;
-use crate::node::{Conflict, ConflictPolicy, Failure, Operation, Version};
+use crate::node::{Conflict, ConflictPolicy, Dot, Failure, Operation, Version};
 
 /// A value: text where it is ASCII, else a copy in a `Buffer`.
 pub struct Content {
@@ -44,6 +44,7 @@ pub struct NativeConflict {
 pub struct NativePut {
     pub status: u32,
     pub version: f64,
+    pub operation: String,
 }
 
 impl From<Version> for NativeVersion {
@@ -134,7 +135,12 @@ impl NativeNode {
         };
         self.run(env, |node| async move {
             let receipt = node.resolve(operation?).await?;
+            let dot = Dot {
+                origin: node.origin(),
+                sequence: receipt.sequence,
+            };
             Ok(NativePut {
+                operation: dot.to_string(),
                 status: u32::from(receipt.status as u8),
                 version: number(receipt.version),
             })

@@ -166,7 +166,7 @@ impl NativeNode {
         env: &'env Env,
     ) -> Result<PromiseRaw<'env, Outcome<NativeSyncState>>> {
         self.run(env, |node| async move {
-            let report = node.sync_report()?;
+            let (report, peers) = (node.sync_report()?, node.progress()?);
             Ok(NativeSyncState {
                 outbox_size: number(report.counts.total()),
                 queued_count: number(report.counts.queued),
@@ -178,17 +178,7 @@ impl NativeNode {
                 last_applied_remote_version: number(report.last_applied_remote),
                 conflict_count: number(node.conflict_count()?),
                 conflicts_seen: number(node.conflicts_seen()),
-                peers: report
-                    .peers
-                    .into_iter()
-                    .map(|peer| NativePeerProgress {
-                        node_id: peer.node_id,
-                        durable: peer.durable,
-                        in_sync: peer.in_sync,
-                        sent_sequence: number(peer.sent.own),
-                        acknowledged_sequence: number(peer.acknowledged.own),
-                    })
-                    .collect(),
+                peers: peers.into_iter().map(NativePeerProgress::from).collect(),
             })
         })
     }

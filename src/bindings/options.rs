@@ -35,6 +35,7 @@ pub(super) struct NativeOptions {
     pub ack_policy: String,
     /// `lastWriteWins`, `keepLocal`, `keepRemote` or `manual`.
     pub conflict_policy: String,
+    pub memory_will_do: bool,
     pub sync_interval_ms: f64,
     pub max_value_bytes: Option<f64>,
     pub cache_bytes: f64,
@@ -101,6 +102,7 @@ impl NativeOptions {
             ack_timeout_ms: whole("ack timeout", self.ack_timeout_ms)?,
             ack_policy,
             conflict_policy: policy_of(&self.conflict_policy)?,
+            memory_will_do: self.memory_will_do,
             sync_interval_ms: whole("sync interval", self.sync_interval_ms)?,
             max_value_bytes: match self.max_value_bytes {
                 Some(bytes) => size("max value bytes", bytes)?,

@@ -2,7 +2,7 @@
 
 use napi_derive::napi;
 
-use crate::node::PeerView;
+use crate::node::{PeerRow, PeerView};
 
 /// The state of replication.
 #[napi(object)]
@@ -20,14 +20,21 @@ pub struct NativeSyncState {
     pub peers: Vec<NativePeerProgress>,
 }
 
-/// How far one connected peer is.
+/// How far one peer is.
 #[napi(object)]
 pub struct NativePeerProgress {
     pub node_id: String,
+    pub state: String,
+    pub connected: bool,
     pub durable: bool,
     pub in_sync: bool,
-    pub sent_sequence: f64,
-    pub acknowledged_sequence: f64,
+    pub sent: f64,
+    pub acknowledged: f64,
+    pub lag_entries: f64,
+    pub lag_bytes_estimate: f64,
+    pub last_seen_ms: Option<f64>,
+    pub skew_ms: Option<f64>,
+    pub parked: f64,
 }
 
 /// What a tick did.
@@ -48,6 +55,7 @@ pub struct NativePeer {
     pub port: u32,
     pub state: String,
     pub last_seen_ms: Option<f64>,
+    pub in_sync: bool,
     pub capabilities: Vec<String>,
 }
 
@@ -72,6 +80,34 @@ pub(super) fn number(value: u64) -> f64 {
     value as f64
 }
 
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "milliseconds between two clocks stay far below 2^53"
+)]
+pub(super) fn signed_number(value: i64) -> f64 {
+    value as f64
+}
+
+impl From<PeerRow> for NativePeerProgress {
+    fn from(row: PeerRow) -> Self {
+        let status = row.status.as_ref();
+        Self {
+            node_id: row.node_id,
+            state: row.state.to_owned(),
+            connected: status.is_some_and(|status| status.connected),
+            durable: status.is_some_and(|status| status.durable),
+            in_sync: status.is_some_and(|status| status.in_sync),
+            sent: status.map_or(0.0, |status| number(status.sent.own)),
+            acknowledged: status.map_or(0.0, |status| number(status.acknowledged.own)),
+            lag_entries: number(row.lag.entries),
+            lag_bytes_estimate: number(row.lag.bytes_estimate),
+            last_seen_ms: row.last_seen.map(|seen| number(seen.0)),
+            skew_ms: row.skew_ms.map(signed_number),
+            parked: status.map_or(0.0, |status| number(status.refused)),
+        }
+    }
+}
+
 impl From<PeerView> for NativePeer {
     fn from(peer: PeerView) -> Self {
         Self {
@@ -80,6 +116,7 @@ impl From<PeerView> for NativePeer {
             port: u32::from(peer.port),
             state: peer.state.to_owned(),
             last_seen_ms: peer.last_seen.map(|seen| number(seen.0)),
+            in_sync: peer.in_sync,
             capabilities: peer
                 .capabilities
                 .into_iter()

@@ -31,6 +31,8 @@ pub struct PeerEvent {
     pub port: u16,
     /// What it is now.
     pub state: &'static str,
+    /// How many milliseconds its clock is ahead of this node's, negative when it is behind; `None`: not measured.
+    pub skew_ms: Option<i64>,
 }
 
 /// A new connection, as the driver tells it.
@@ -56,6 +58,8 @@ pub(super) struct Conversation {
     pub(super) remote: (String, u16),
     pub(super) peer: Option<Acquaintance>,
     pub(super) settled: bool,
+    /// That its clock is off was told.
+    pub(super) skew_told: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -102,6 +106,7 @@ pub(super) fn peer_event(
         host,
         port,
         state,
+        skew_ms: conversation.skew_ms(),
     }
 }
 

@@ -54,6 +54,7 @@ impl Machine {
             };
             let event = peer_event(&conversation, &peer.node_id, state);
             self.outputs.push_back(Output::Peer(event));
+            self.remember(&conversation, state, now);
         }
     }
 

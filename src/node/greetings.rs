@@ -13,6 +13,10 @@ use super::conversation::{
 use super::directory::TargetId;
 use super::machine::{Machine, Output};
 
+/// From how many milliseconds on a peer's clock counts as far off: far above what networks and ordinary clocks
+/// make of it.
+const CLOCK_SKEW_TOLD_MS: u64 = 60_000;
+
 impl Machine {
     pub(super) fn greeted(&mut self, id: ConversationId, hello: &Hello, now: Now, map: &EntryMap) {
         let greeting = &hello.greeting;
@@ -40,6 +44,24 @@ impl Machine {
         self.outputs.push_back(Output::Greeted(id));
         self.replica.connected(id, greeting, now, map);
         self.outputs.push_back(Output::Peer(event));
+    }
+
+    /// A peer's clock that is far off is told, once for each conversation. Nothing depends on it: it hurts only who
+    /// reads times.
+    pub(super) fn tell_skew(&mut self, id: ConversationId) {
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return;
+        };
+        let skew_ms = conversation.skew_ms().unwrap_or(0);
+        if conversation.skew_told || skew_ms.unsigned_abs() < CLOCK_SKEW_TOLD_MS {
+            return;
+        }
+        conversation.skew_told = true;
+        if let Some(node_id) = conversation.peer.as_ref().map(|peer| &peer.node_id) {
+            tracing::warn!(peer = %node_id, skew_ms, "the peer's clock and this node's are far apart");
+            let event = peer_event(conversation, node_id, "connected");
+            self.outputs.push_back(Output::Peer(event));
+        }
     }
 
     /// Somebody greets with this node's own origin: the node has called itself, or one of the two is a copy.

@@ -259,6 +259,7 @@ impl Node {
     pub async fn close(&self) -> Result<(), Failure> {
         self.drain().await;
         self.shared.is_ending.store(true, Ordering::Release);
+        self.end_waits();
         self.stop_transport().await;
         self.shared
             .drive(|machine, _, _| machine.replica.remember_all());
@@ -271,6 +272,12 @@ impl Node {
             Ok(Ok(closed)) => closed.map_err(Failure::from),
             Ok(Err(_)) | Err(_) => Err(Failure::internal("the committer ended abnormally")),
         }
+    }
+
+    /// Whoever waits for something waits in vain: under the machine's lock, so that nobody begins to behind this.
+    fn end_waits(&self) {
+        let _machine = self.shared.machine.lock();
+        self.shared.awaiting.end();
     }
 
     async fn drain(&self) {
@@ -301,7 +308,7 @@ impl Node {
         self.shared.queue.close();
         self.shared.alarm.ring();
         // Whoever opens a connection now has done so, or sees that the node ends.
-        drop(self.shared.machine.lock());
+        self.end_waits();
         for (_, connection) in self.shared.connections.lock().drain() {
             connection.close(false);
         }

@@ -7,7 +7,9 @@ use super::conversation::{
     Conversation, ConversationId, Opening, PeerEvent, Refusal, goodbye_kind,
 };
 use super::directory::{Directory, TargetId};
+use super::progress::LastMet;
 use crate::core::clock::{MonotonicMs, Now};
+use crate::core::identity::Origin;
 use crate::store::map::{EntryMap, Installed};
 use crate::store::operation::Request;
 use crate::sync::doubt::Doubt;
@@ -48,6 +50,8 @@ pub struct Machine {
     pub directory: Directory,
     pub(super) conversations: BTreeMap<ConversationId, Conversation>,
     node_info: Vec<u8>,
+    /// Peers that were connected since the node was opened, and are not any more.
+    pub(super) last_met: BTreeMap<Origin, LastMet>,
     /// Conversations that cannot go on, with kind and reason, to be dropped by whoever knows the time.
     pub(super) broken: Vec<(ConversationId, &'static str, &'static str)>,
     pub(super) outputs: VecDeque<Output>,
@@ -61,6 +65,7 @@ impl Machine {
             directory: Directory::new(node_id),
             conversations: BTreeMap::new(),
             node_info,
+            last_met: BTreeMap::new(),
             broken: Vec::new(),
             outputs: VecDeque::new(),
         }
@@ -112,6 +117,7 @@ impl Machine {
             remote,
             peer: None,
             settled: false,
+            skew_told: false,
         };
         self.conversations.insert(id, conversation);
     }
@@ -132,7 +138,7 @@ impl Machine {
             Ok(SessionEvent::Feed(feed)) => self.feed(id, feed, charged, now, map),
             Ok(SessionEvent::Reply(reply)) => self.outputs.push_back(Output::Send(id, reply)),
             Ok(SessionEvent::Greeted(hello)) => self.greeted(id, &hello, now, map),
-            Ok(SessionEvent::Nothing) => {}
+            Ok(SessionEvent::Nothing) => self.tell_skew(id),
             Ok(SessionEvent::Left(goodbye)) => {
                 if goodbye.reason == GoodbyeReason::Identity {
                     self.doubted_by(id, now);

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use parking_lot::{Mutex, RwLock};
 
 use super::alarm::Alarm;
+use super::awaiting::Awaiting;
 use super::checkpoints::{Checkpoints, Place};
 use super::committer;
 use super::events::{IdentityEvent, NodeEvents};
@@ -118,6 +119,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         is_ending: AtomicBool::new(false),
         transport: Mutex::new(None),
         waiters: Waiters::default(),
+        awaiting: Awaiting::default(),
         alarm: Arc::new(Alarm::default()),
         refusal: Mutex::new(None),
         is_refusing: AtomicBool::new(false),

@@ -52,6 +52,8 @@ pub struct Options {
     pub ack_policy: AckPolicy,
     /// What is done about writes of one key that did not know of each other.
     pub conflict_policy: ConflictPolicy,
+    /// Whether the acknowledgement of a peer without a log counts for a node that has one.
+    pub memory_will_do: bool,
     /// Above 0, own writes leave as they commit; 0: they wait for ticks. The number itself does not matter yet.
     pub sync_interval_ms: u64,
     /// Largest value, in bytes, written here or accepted from peers.
@@ -94,6 +96,7 @@ impl Options {
             ack_timeout_ms: 10_000,
             ack_policy: AckPolicy::Any,
             conflict_policy: ConflictPolicy::LastWriteWins,
+            memory_will_do: false,
             sync_interval_ms: 0,
             max_value_bytes: VALUE_BYTES_MAX,
             cache_bytes: CACHE_BYTES,
@@ -174,6 +177,7 @@ impl Options {
             retry_interval_ms: self.retry_interval_ms,
             ack_timeout_ms: self.ack_timeout_ms,
             ack_policy: self.ack_policy,
+            memory_will_do: self.memory_will_do,
             automatic: self.sync_interval_ms > 0,
             value_bytes_max: self.max_value_bytes as u64,
             durable: self.enable_wal,

@@ -19,6 +19,8 @@ pub struct PeerView {
     pub state: &'static str,
     /// When it was last heard of; `None`: never.
     pub last_seen: Option<WallMs>,
+    /// Whether both sides were shown to hold the same, with no change since.
+    pub in_sync: bool,
     /// What it can do, as it says itself; empty while it is not connected.
     pub capabilities: Vec<Capability>,
 }
@@ -43,6 +45,7 @@ pub(super) fn list(machine: &Machine, now: WallMs) -> Vec<PeerView> {
             } else {
                 target.state
             },
+            in_sync: acquaintance.is_some_and(|(id, ..)| machine.replica.is_in_sync(id)),
             last_seen: acquaintance.map(|_| now).or(target.last_seen),
             capabilities: acquaintance
                 .map(|(.., info)| capabilities(info))
@@ -56,6 +59,7 @@ pub(super) fn list(machine: &Machine, now: WallMs) -> Vec<PeerView> {
                 host: host.clone(),
                 port: *port,
                 state: "connected",
+                in_sync: machine.replica.is_in_sync(conversation),
                 last_seen: Some(now),
                 capabilities: capabilities(info),
             });

@@ -39,6 +39,7 @@ impl CommitThread {
         self.shared.map.write().set_author(ledger.origin);
         let map = self.shared.map.read();
         machine.renewed(ledger, now, &map);
+        self.shared.awaiting.end();
         self.shared.carry_out(&mut machine, now, &map);
         drop(map);
         drop(machine);

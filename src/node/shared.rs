@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::oneshot;
 
 use super::alarm::Alarm;
+use super::awaiting::Awaiting;
 use super::checkpoints::Checkpoints;
 use super::conversation::{ConversationId, Refusal};
 use super::events::NodeEvents;
@@ -52,6 +53,7 @@ pub(super) struct Shared {
     pub(super) is_ending: AtomicBool,
     pub(super) transport: Mutex<Option<TcpTransport>>,
     pub(super) waiters: Waiters,
+    pub(super) awaiting: Awaiting,
     pub(super) alarm: Arc<Alarm>,
     /// The first failure after which no write is accepted.
     pub(super) refusal: Mutex<Option<Failure>>,
@@ -117,6 +119,7 @@ impl Shared {
             self.events.failed(error.into());
         }
         self.alarm.set(machine.deadline(map));
+        self.awaiting.settle(machine.replica.take_ended_waits());
     }
 
     fn execute(self: &Arc<Self>, output: Output) {

@@ -1,5 +1,7 @@
 //! Writing: queued at once, answered when it is as durable as was promised.
 
+use std::sync::atomic::Ordering;
+
 use crate::core::limits::GROUP_BYTES_MAX;
 use crate::store::error::StoreError;
 use crate::store::operation::{Operation, Receipt, Request, Ticket};
@@ -7,6 +9,7 @@ use crate::store::operation::{Operation, Receipt, Request, Ticket};
 use super::failure::{ErrorCode, Failure};
 use super::handle::Node;
 use super::queue::NotQueued;
+use super::shared::Shared;
 
 impl Node {
     fn not_queued(why: NotQueued) -> Failure {
@@ -121,28 +124,45 @@ impl Node {
     /// # Errors
     /// If the log fails; then nothing more is accepted.
     pub async fn flush(&self) -> Result<(), Failure> {
+        self.shared.flush().await
+    }
+
+    /// As [`Shared::request_apart`].
+    pub(super) async fn request_apart(
+        &self,
+        bytes: usize,
+        request: impl FnOnce(Ticket) -> Request,
+    ) -> Result<Receipt, Failure> {
+        self.shared.request_apart(bytes, request).await
+    }
+}
+
+impl Shared {
+    /// As [`Node::flush`].
+    pub(super) async fn flush(&self) -> Result<(), Failure> {
         self.request_apart(0, |ticket| Request::Flush { ticket })
             .await
             .map(drop)
     }
 
     /// Asks the committer for something whose ticket is numbered apart from those of writes.
-    pub(super) async fn request_apart(
+    async fn request_apart(
         &self,
         bytes: usize,
         request: impl FnOnce(Ticket) -> Request,
     ) -> Result<Receipt, Failure> {
-        if let Some(refusal) = self.refusal() {
+        if self.is_refusing.load(Ordering::Acquire)
+            && let Some(refusal) = self.refusal.lock().clone()
+        {
             return Err(refusal);
         }
         let mut receiver = None;
-        self.shared
-            .queue
+        self.queue
             .submit_apart(bytes, |ticket| {
-                receiver = Some(self.shared.waiters.wait_for(ticket));
+                receiver = Some(self.waiters.wait_for(ticket));
                 request(ticket)
             })
-            .map_err(Self::not_queued)?;
+            .map_err(Node::not_queued)?;
         match receiver {
             Some(receiver) => receiver.await.map_err(|_| Failure::not_open())?,
             None => Err(Failure::internal("a request was queued without its waiter")),

@@ -223,6 +223,55 @@ impl EntryMap {
         Ok(last)
     }
 
+    /// A local sequence that no row of the outbox lies behind: that of the last one, unless that was replaced and lies
+    /// in the checkpoint.
+    pub fn last_own(&self) -> u64 {
+        self.last_of(OWN, &self.own)
+    }
+
+    /// The same for all other replicated entries.
+    pub fn last_relay(&self) -> u64 {
+        self.last_of(RELAY, &self.relay)
+    }
+
+    fn last_of(&self, lane: u8, members: &Lane) -> u64 {
+        let last = members.between(0, u64::MAX).next_back();
+        let beneath = self.base.iter().flat_map(|base| {
+            let feeds = self.feeds(lane).iter();
+            feeds.map(|feed| base.last(*feed))
+        });
+        beneath.chain(last.map(|(lseq, _)| lseq)).max().unwrap_or(0)
+    }
+
+    /// The local sequence of this node's write `sequence`, if no other has replaced it. Looks at some dozen rows,
+    /// however many there are: they are in the order in which they were written, but for what came home from others,
+    /// and a write among such may not be found.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    pub fn own_row_of(&self, sequence: u64) -> Result<Option<u64>, StoreError> {
+        let (mut low, mut high) = (0, self.last_own());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let mut found = None;
+            for held in self.own_after(middle).take(LOOKED_AT_MAX) {
+                let held = held?;
+                if held.entry.dot.sequence == sequence {
+                    return Ok(Some(held.lseq));
+                }
+                if held.via == 0 {
+                    found = Some((held.lseq, held.entry.dot.sequence));
+                    break;
+                }
+            }
+            match found {
+                Some((lseq, other)) if other < sequence && lseq <= high => low = lseq,
+                _ => high = middle,
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether the entry at a local sequence is a row of the outbox.
     ///
     /// # Errors

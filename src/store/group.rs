@@ -237,19 +237,18 @@ impl Group {
     ) -> Result<(), StoreError> {
         let begin = self.planned.len();
         let count = operations.len() as u64;
-        let mut first = None;
+        let mut last = 0;
         for operation in operations {
             let receipt =
                 self.write(operation, &Replaced::default(), map, ledger, (wall, common))?;
-            first = first.or((receipt.sequence > 0).then_some(receipt.sequence));
+            last = last.max(receipt.sequence);
         }
         self.join_from(begin);
-        let sequence = first.unwrap_or(0);
         self.receipts.push(Receipt {
             ticket,
             status: WriteStatus::Created,
             version: count,
-            sequence,
+            sequence: last,
         });
         Ok(())
     }

@@ -52,6 +52,10 @@ pub enum Beneath {
 pub struct Installed {
     /// The replaced entry's local sequence, if there was one and it is known.
     pub replaced: Option<u64>,
+    /// That entry's write.
+    pub replaced_dot: Option<Dot>,
+    /// The new entry's local sequence.
+    pub lseq: u64,
     /// The new entry's write.
     pub dot: Dot,
     /// The peer it came from; `None` if it was written here.
@@ -283,6 +287,8 @@ impl EntryMap {
         let via = from.map_or(0, |peer| self.via(peer));
         let mut installed = Installed {
             replaced: None,
+            replaced_dot: None,
+            lseq,
             dot: entry.dot,
             from,
             is_user: is_user(&entry),
@@ -298,6 +304,7 @@ impl EntryMap {
             self.totals.remove(&replaced.entry, self.author);
             self.lane_of(&replaced.entry).remove(replaced.lseq);
             installed.replaced = Some(replaced.lseq);
+            installed.replaced_dot = Some(replaced.entry.dot);
             self.views.keep_replaced(slot, replaced);
             return installed;
         }
@@ -306,6 +313,7 @@ impl EntryMap {
             Beneath::Unknown => self.unresolved.push(slot),
             Beneath::Row(row) => {
                 installed.replaced = Some(row.lseq);
+                installed.replaced_dot = Some(row.entry.dot);
                 self.shadow(&row);
                 self.views.keep_row(&row);
             }

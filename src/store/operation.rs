@@ -247,6 +247,6 @@ pub struct Receipt {
     pub status: WriteStatus,
     /// The key's version afterwards; for a batch, how many operations it had.
     pub version: u64,
-    /// The operation's sequence, 0 if there was none to do; for a batch, of its first.
+    /// The operation's sequence, 0 if there was none to do; for a batch, of its last.
     pub sequence: u64,
 }

@@ -37,6 +37,15 @@ pub(super) enum Course {
     Reconciled,
 }
 
+/// Why what was sent is sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RetryCause {
+    /// The peer did not acknowledge it in time.
+    Unanswered,
+    /// The peer could not store it.
+    Refused(u8),
+}
+
 /// The sending side: how far the peer is on this node's feed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sending {
@@ -70,6 +79,8 @@ pub(super) struct Sending {
     /// Nothing is sent before this moment.
     pub(super) paused_until: MonotonicMs,
     pub(super) attempts: u32,
+    /// Why the last attempt was one too many.
+    pub(super) retry_cause: Option<RetryCause>,
     /// The last END that was sent.
     pub(super) end: Option<End>,
 }

@@ -4,19 +4,25 @@
 pub mod dot_set;
 pub mod doubt;
 mod link;
+pub mod listing;
 pub mod message;
 pub mod options;
 pub mod outbox;
 mod parked;
+pub mod progress;
 mod prove;
 pub mod ranges;
 mod receive;
 mod reconcile;
+mod replacements;
 pub mod replica;
 pub mod report;
 mod send;
 mod send_large;
 mod timers;
+mod wait_queue;
+pub mod waiting;
+pub mod waits;
 
 pub use link::LinkId;
 pub use reconcile::Outcome;

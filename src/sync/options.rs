@@ -11,6 +11,17 @@ pub enum AckPolicy {
     Count(usize),
 }
 
+impl AckPolicy {
+    /// How many have to acknowledge where `registered` peers count.
+    pub(super) fn needed(self, registered: usize) -> usize {
+        match self {
+            Self::Any => 1,
+            Self::All => registered.max(1),
+            Self::Count(count) => count.max(1),
+        }
+    }
+}
+
 /// How a replica behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReplicaOptions {
@@ -24,6 +35,9 @@ pub struct ReplicaOptions {
     pub ack_timeout_ms: u64,
     /// Who has to acknowledge.
     pub ack_policy: AckPolicy,
+    /// Whether the acknowledgement of a peer counts that keeps things in its memory only. It always does for a node
+    /// that does so itself.
+    pub memory_will_do: bool,
     /// Whether own writes leave as they commit, without ticks.
     pub automatic: bool,
     /// Largest value accepted from a peer, in bytes.

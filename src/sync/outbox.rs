@@ -56,11 +56,16 @@ impl Outbox {
         }
     }
 
-    /// The counters: a row of the map counts as what the first mark at or above it says.
+    /// The counters: a row of the map counts as what the first mark at or above it says, and one that a peer refuses
+    /// as failed, unless it `is_held` by enough others.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
-    pub fn counts(&self, map: &EntryMap) -> Result<OutboxCounts, StoreError> {
+    pub fn counts(
+        &self,
+        map: &EntryMap,
+        is_held: impl Fn(u64) -> bool,
+    ) -> Result<OutboxCounts, StoreError> {
         let Marks {
             pruned,
             acknowledged,
@@ -76,6 +81,9 @@ impl Outbox {
             queued: map.own_rows(failed_to, u64::MAX)?,
         };
         for lseq in &self.parked {
+            if *lseq <= acknowledged && is_held(*lseq) {
+                continue;
+            }
             if *lseq <= acknowledged {
                 counts.failed += 1;
                 let is_pruned = *lseq <= pruned;

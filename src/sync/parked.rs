@@ -3,10 +3,12 @@
 
 use super::link::Link;
 use super::message::Lane;
+use super::outbox::OutboxCounts;
 use super::replica::Replica;
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::Origin;
-use crate::store::ledger::Parked;
+use crate::store::error::StoreError;
+use crate::store::ledger::{Parked, PeerRecord};
 use crate::store::map::{EntryMap, Held};
 use crate::store::record::PARKED_MAX;
 use crate::store::totals::is_row;
@@ -48,6 +50,40 @@ impl Replica {
         }
     }
 
+    /// Whether as many peers hold a row as have to, whoever else refuses it.
+    pub(super) fn is_held_by_enough(&self, lseq: u64) -> bool {
+        let counting = self.peers.values().filter(|peer| self.counts(peer));
+        let (mut holding, mut registered) = (0, 0);
+        for peer in counting {
+            registered += 1;
+            holding += usize::from(peer.acknowledged.own >= lseq && !is_listed(peer, lseq));
+        }
+        !self.is_forgotten(lseq) && holding >= self.options.ack_policy.needed(registered)
+    }
+
+    /// Whether a row was refused, and nobody remembers by whom.
+    fn is_forgotten(&self, lseq: u64) -> bool {
+        let is_refused = self.outbox.parked.contains(&lseq);
+        is_refused && !self.peers.values().any(|peer| is_listed(peer, lseq))
+    }
+
+    /// What a peer refuses, or may refuse as far as is remembered, in order.
+    pub(super) fn refused_by(&self, origin: Origin) -> Vec<u64> {
+        let listed = self.peers.get(&origin).map(|peer| peer.parked.iter());
+        let listed = listed.into_iter().flatten().map(|entry| entry.lseq);
+        let forgotten = self.outbox.parked.iter().copied();
+        let mut refused: Vec<u64> = listed
+            .chain(forgotten.filter(|lseq| self.is_forgotten(*lseq)))
+            .collect();
+        refused.sort_unstable();
+        refused
+    }
+
+    /// The rows of the outbox by state.
+    pub(super) fn counts_of(&self, map: &EntryMap) -> Result<OutboxCounts, StoreError> {
+        self.outbox.counts(map, |lseq| self.is_held_by_enough(lseq))
+    }
+
     /// What a peer has refused.
     pub(super) fn parked_by(&self, origin: Origin) -> Vec<Parked> {
         self.peers
@@ -73,6 +109,7 @@ impl Replica {
         let Some(record) = self.peers.get_mut(&origin) else {
             return;
         };
+        self.moved.insert(origin);
         for entry in std::mem::take(&mut record.parked) {
             self.unremembered.entry(origin).or_insert(now);
             let parked = |lseq| {
@@ -107,4 +144,9 @@ impl Replica {
             Lane::Relay
         }
     }
+}
+
+fn is_listed(peer: &PeerRecord, lseq: u64) -> bool {
+    let listed = peer.parked.binary_search_by_key(&lseq, |entry| entry.lseq);
+    listed.is_ok()
 }

@@ -2,7 +2,7 @@
 //! when both are durable (PROTOCOL rule 2).
 
 use super::doubt::DoubtReason;
-use super::link::{LargeSend, Link, LinkId, Rewound};
+use super::link::{LargeSend, Link, LinkId, RetryCause, Rewound};
 use super::message::{Ack, Batch, Cursor, Feed, Nack, Positions, RefusalCode, Stretch};
 use super::options::{BATCH_COST, WINDOW_COST};
 use super::reconcile::Reconciling;
@@ -66,6 +66,7 @@ impl Replica {
                 .push_back(Output::Close(id, Farewell::Breach(reason)));
         }
         self.send_all(now, map);
+        self.settle_waits(map);
     }
 
     /// Chunks of a large value were taken in before the value is whole.
@@ -281,6 +282,7 @@ impl Replica {
         if link.sending.acknowledged != before {
             link.has_progressed = true;
             link.sending.attempts = 0;
+            link.sending.retry_cause = None;
             link.sending.progress_at = now.monotonic;
             self.record_acknowledged(link, now);
         }
@@ -290,6 +292,7 @@ impl Replica {
     /// The peer wants the feed from its start.
     fn begin_anew(&mut self, link: &mut Link, now: Now) {
         link.take_back(Positions::default());
+        self.unsent(link.origin);
         let sending = &mut link.sending;
         sending.told_once = sending.told_once.furthest(sending.told_before);
         sending.told_before = Positions::default();
@@ -342,6 +345,7 @@ impl Replica {
             relay,
         };
         self.peers.entry(link.origin).or_default().acknowledged = acknowledged;
+        self.moved.insert(link.origin);
         self.unremembered
             .entry(link.origin)
             .or_insert(now.monotonic);
@@ -353,7 +357,7 @@ impl Replica {
         if is_retryable && link.sending.attempts >= self.options.max_retries {
             self.give_up(id, link);
         } else if is_retryable {
-            self.retry(link, now, map);
+            self.retry(link, RetryCause::Refused(nack.code as u8), now, map);
         } else {
             let refused = (nack.lane, nack.lseq);
             let is_refused = |large: &mut LargeSend| (large.lane, large.lseq) == refused;
@@ -404,7 +408,7 @@ pub(super) fn acknowledgement(link: &mut Link) -> Ack {
     Ack {
         cursor: Some(link.place()),
         credit: link.receiving.granted,
-        void: None,
+        void: link.void.take(),
         reconcile: false,
     }
 }

@@ -7,7 +7,7 @@
 //! What is sent when is in `send`, what arrives in `receive`, the comparison of ends in `prove`, timers in
 //! `timers`; what users see of it in `report`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::doubt::{Doubt, DoubtReason, Renewals};
 use super::link::{Link, LinkId};
@@ -15,6 +15,8 @@ use super::message::{Ack, Feed, Greeting, Positions, Stretch};
 use super::options::ReplicaOptions;
 use super::outbox::{Marks, Outbox};
 use super::receive::take_in;
+use super::replacements::Replacements;
+use super::waits::Waits;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::{Incarnation, Origin};
 use crate::store::error::StoreError;
@@ -84,6 +86,16 @@ pub struct Replica {
     /// The first time that what a peer should be sent could not be read, and whether it was taken to be told.
     pub(super) unreadable: Option<StoreError>,
     pub(super) is_unreadable_told: bool,
+    /// The last own sequence that was given before this opening.
+    pub(super) opened_sequence: u64,
+    /// The local sequence of the last own write since the opening.
+    pub(super) last_own_lseq: u64,
+    pub(super) replacements: Replacements,
+    pub(super) waits: Waits,
+    /// Peers whose acknowledgements have moved since waits were looked at.
+    pub(super) moved: BTreeSet<Origin>,
+    /// Peers that were given up, and the part of the own lane that each of them owed.
+    pub(super) given_up: BTreeMap<Origin, (u64, u64)>,
 }
 
 impl Replica {
@@ -140,6 +152,12 @@ impl Replica {
             outputs: VecDeque::new(),
             unreadable: None,
             is_unreadable_told: false,
+            opened_sequence: ledger.last_sequence,
+            last_own_lseq: 0,
+            replacements: Replacements::default(),
+            waits: Waits::default(),
+            moved: BTreeSet::new(),
+            given_up: BTreeMap::new(),
         };
         let acknowledged = replica.acknowledged_by_policy();
         replica.released = acknowledged;
@@ -169,6 +187,7 @@ impl Replica {
             renewals: self.renewals,
             total_retries: self.total_retries,
             outputs,
+            waits: self.waits.emptied(),
             ..Self::new(self.options, ledger, map)
         };
     }
@@ -236,6 +255,10 @@ impl Replica {
             now.monotonic,
         );
         let record = self.peers.entry(greeting.origin).or_default();
+        if record.node_id != greeting.node_id {
+            self.waits.met(greeting.origin, &greeting.node_id);
+        }
+        self.moved.insert(greeting.origin);
         if record.node_id != greeting.node_id || record.durable != greeting.durable {
             greeting.node_id.clone_into(&mut record.node_id);
             record.durable = greeting.durable;
@@ -244,12 +267,12 @@ impl Replica {
                 .or_insert(now.monotonic);
         }
         // A peer that returns gets what was given up, without anybody asking, and what it takes by now.
-        let marks = self.outbox.marks();
-        self.outbox.set_marks(Marks { failed: 0, ..marks });
+        self.forgive();
         let mut link = link;
         self.offer_again(&mut link, map);
         self.begin_with(id, &mut link, greeting, map);
         self.links.insert(id, link);
+        self.settle_waits(map);
     }
 
     /// Tells a peer that has greeted where to begin.
@@ -275,7 +298,7 @@ impl Replica {
         let ack = Ack {
             cursor: link.cursor(),
             credit: link.receiving.granted,
-            void: link.void,
+            void: link.void.take(),
             reconcile,
         };
         self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
@@ -285,6 +308,7 @@ impl Replica {
     pub fn disconnected(&mut self, id: LinkId, map: &EntryMap) {
         if let Some(link) = self.links.remove(&id) {
             self.remember(link.origin);
+            self.unsent(link.origin);
             // What was offered again and not shown to be there has failed as before.
             for entry in self.parked_by(link.origin) {
                 self.park_row(entry.lseq, map);
@@ -302,14 +326,17 @@ impl Replica {
         now: Now,
     ) {
         let mut received = false;
+        let (reaches, counting) = self.reaches();
         for change in changes {
             if let Some(replaced) = change.replaced {
+                self.follow(replaced, change, &reaches, &counting);
                 self.outbox.forget(replaced);
                 self.forget_parked(replaced);
             }
             match change.from {
                 None if change.dot.origin == self.origin => {
                     self.last_sequence = self.last_sequence.max(change.dot.sequence);
+                    self.last_own_lseq = change.lseq;
                 }
                 from => {
                     received = true;
@@ -358,20 +385,14 @@ impl Replica {
 
     /// How far enough peers have acknowledged the own lane.
     pub(super) fn acknowledged_by_policy(&self) -> u64 {
-        use super::options::AckPolicy;
-        let counts = |peer: &&PeerRecord| peer.durable || !self.options.durable;
         let mut reached: Vec<u64> = self
             .peers
             .values()
-            .filter(counts)
+            .filter(|peer| self.counts(peer))
             .map(|peer| peer.acknowledged.own)
             .collect();
         reached.sort_unstable_by(|a, b| b.cmp(a));
-        let needed = match self.options.ack_policy {
-            AckPolicy::Any => 1,
-            AckPolicy::All => reached.len().max(1),
-            AckPolicy::Count(count) => count.max(1),
-        };
+        let needed = self.options.ack_policy.needed(reached.len());
         reached.get(needed - 1).copied().unwrap_or(0)
     }
 

@@ -72,7 +72,7 @@ impl Replica {
         self.expire(now, map);
         let retried = std::mem::take(&mut self.retried);
         let pruned = if prune { self.prune(map)? } else { 0 };
-        let queued = self.outbox.counts(map)?.queued;
+        let queued = self.counts_of(map)?.queued;
         let batch = queued.min(self.options.batch_size as u64);
         if !self.links.is_empty() {
             let behind = self.released.max(self.outbox.marks().sent);
@@ -103,7 +103,7 @@ impl Replica {
     }
 
     fn prune_to(&mut self, lseq: u64, map: &EntryMap) -> Result<u64, StoreError> {
-        let before = self.outbox.counts(map)?.acknowledged;
+        let before = self.counts_of(map)?.acknowledged;
         let marks = self.outbox.marks();
         if lseq > marks.pruned {
             self.outbox.set_marks(Marks {
@@ -113,7 +113,7 @@ impl Replica {
             self.outputs
                 .push_back(Output::Commit(Request::Pruned { lseq }));
         }
-        Ok(before - self.outbox.counts(map)?.acknowledged)
+        Ok(before - self.counts_of(map)?.acknowledged)
     }
 
     /// Keeps acknowledged rows within their bound when nobody prunes them.
@@ -123,8 +123,7 @@ impl Replica {
             return Ok(());
         }
         let surplus = self
-            .outbox
-            .counts(map)?
+            .counts_of(map)?
             .acknowledged
             .saturating_sub(ACKNOWLEDGED_ROWS_MAX);
         if surplus > ACKNOWLEDGED_ROWS_MAX / 8 {
@@ -137,15 +136,21 @@ impl Replica {
         Ok(())
     }
 
+    /// Nothing counts as given up any more.
+    pub(super) fn forgive(&mut self) {
+        let marks = self.outbox.marks();
+        self.outbox.set_marks(Marks { failed: 0, ..marks });
+        self.given_up.clear();
+    }
+
     /// What failed is queued again: given up peers are tried anew, refused entries are offered once more to the
     /// peers that are connected (others get them when they return). Returns how many rows had failed.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
     pub fn retry_failed(&mut self, now: Now, map: &EntryMap) -> Result<u64, StoreError> {
-        let failed = self.outbox.counts(map)?.failed;
-        let marks = self.outbox.marks();
-        self.outbox.set_marks(Marks { failed: 0, ..marks });
+        let failed = self.counts_of(map)?.failed;
+        self.forgive();
         let ids: Vec<LinkId> = self.links.keys().copied().collect();
         for id in ids {
             if let Some(mut link) = self.links.remove(&id) {
@@ -155,6 +160,7 @@ impl Replica {
         }
         for link in self.links.values_mut() {
             link.sending.attempts = 0;
+            link.sending.retry_cause = None;
             link.sending.paused_until = crate::core::clock::MonotonicMs(0);
         }
         self.send_all(now, map);
@@ -167,7 +173,7 @@ impl Replica {
     /// If the checkpoint cannot be read where it has to be.
     pub fn report(&self, map: &EntryMap) -> Result<SyncReport, StoreError> {
         Ok(SyncReport {
-            counts: self.outbox.counts(map)?,
+            counts: self.counts_of(map)?,
             total_retries: self.total_retries,
             last_submitted: self.last_sequence,
             last_applied_remote: self.last_applied_remote,
@@ -179,7 +185,7 @@ impl Replica {
         })
     }
 
-    fn progress(&self, link: &Link) -> PeerProgress {
+    pub(super) fn progress(&self, link: &Link) -> PeerProgress {
         PeerProgress {
             origin: link.origin,
             node_id: link.node_id.clone(),
@@ -188,6 +194,12 @@ impl Replica {
             sent: link.sending.told,
             acknowledged: link.sending.acknowledged,
         }
+    }
+
+    /// Whether a link's peer was shown to hold the same, with no change since.
+    pub fn is_in_sync(&self, id: LinkId) -> bool {
+        let link = self.links.get(&id);
+        link.is_some_and(|link| self.progress(link).in_sync)
     }
 
     /// Whether a link is ready to send: its peer has told where to begin.

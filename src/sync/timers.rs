@@ -1,7 +1,7 @@
 //! Time: acknowledgements that do not come, hints and relays that are due, ends that can be compared, and
 //! views that should reach the disk (PROTOCOL rule 6).
 
-use super::link::{Link, LinkId};
+use super::link::{Link, LinkId, RetryCause};
 use super::options::{REMEMBER_DELAY_MS, RETRY_DELAY_MS_MAX};
 use super::replica::{Farewell, Output, Replica};
 use crate::core::checksum::hash128;
@@ -39,6 +39,7 @@ impl Replica {
         for peer in peers {
             self.remember(peer);
         }
+        self.settle_waits(map);
     }
 
     /// When [`Self::on_time`] has something to do next, if nothing else happens.
@@ -89,7 +90,7 @@ impl Replica {
             if late && link.sending.attempts >= self.options.max_retries {
                 self.give_up(id, &link);
             } else if late {
-                self.retry(&mut link, now, map);
+                self.retry(&mut link, RetryCause::Unanswered, now, map);
             }
             self.links.insert(id, link);
         }
@@ -97,7 +98,7 @@ impl Replica {
     }
 
     /// What was sent and not acknowledged is sent again after a delay.
-    pub(super) fn retry(&mut self, link: &mut Link, now: Now, map: &EntryMap) {
+    pub(super) fn retry(&mut self, link: &mut Link, cause: RetryCause, now: Now, map: &EntryMap) {
         let (from, to) = (link.sending.acknowledged.own, link.sending.told.own);
         // Only counted for users: where it cannot be counted, it is sent again all the same.
         let taken_back = map.own_rows(from, to).unwrap_or(0);
@@ -105,7 +106,9 @@ impl Replica {
         self.total_retries += taken_back;
         link.sending.attempts += 1;
         self.begin_reconciliation_anew(link);
+        link.sending.retry_cause = Some(cause);
         link.take_back(link.sending.acknowledged);
+        self.unsent(link.origin);
         link.sending.progress_at = now.monotonic;
         let doubled = self.options.retry_interval_ms << (link.sending.attempts - 1).min(16);
         let delay = doubled.min(RETRY_DELAY_MS_MAX.max(self.options.retry_interval_ms));
@@ -117,6 +120,8 @@ impl Replica {
     pub(super) fn give_up(&mut self, id: LinkId, link: &Link) {
         let marks = self.outbox.marks();
         let failed = marks.failed.max(link.sending.told.own);
+        let owed = (link.sending.acknowledged.own, link.sending.told.own);
+        self.given_up.insert(link.origin, owed);
         self.outbox
             .set_marks(super::outbox::Marks { failed, ..marks });
         self.outputs

@@ -62,6 +62,10 @@ impl Liveness {
         self.heard = self.heard.max(now);
     }
 
+    pub(super) fn heard(&self) -> MonotonicMs {
+        self.heard
+    }
+
     pub(super) fn is_idle(&self, now: MonotonicMs) -> bool {
         now >= self.heard.after(self.idle_ms)
     }

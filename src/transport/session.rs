@@ -139,9 +139,15 @@ pub enum SilenceReason {
 
 #[derive(Debug)]
 enum Phase {
-    AwaitingHello { until: MonotonicMs },
-    Greeted { protocol: u16, liveness: Liveness },
-    Left,
+    AwaitingHello {
+        until: MonotonicMs,
+    },
+    Greeted {
+        protocol: u16,
+        liveness: Liveness,
+    },
+    /// What is known of the peer's clock and of when it was heard stays.
+    Left(Option<Liveness>),
 }
 
 /// The state of one conversation.
@@ -196,15 +202,25 @@ impl Session {
     pub fn protocol(&self) -> Option<u16> {
         match &self.phase {
             Phase::Greeted { protocol, .. } => Some(*protocol),
-            Phase::AwaitingHello { .. } | Phase::Left => None,
+            Phase::AwaitingHello { .. } | Phase::Left(_) => None,
         }
     }
 
     /// How far the peer's clock is ahead, as far as known.
     pub fn clock_sample(&self) -> Option<ClockSample> {
         match &self.phase {
-            Phase::Greeted { liveness, .. } => liveness.clock_sample(),
-            Phase::AwaitingHello { .. } | Phase::Left => None,
+            Phase::Greeted { liveness, .. } | Phase::Left(Some(liveness)) => {
+                liveness.clock_sample()
+            }
+            Phase::AwaitingHello { .. } | Phase::Left(None) => None,
+        }
+    }
+
+    /// When the peer was last heard, once greeted.
+    pub fn heard(&self) -> Option<MonotonicMs> {
+        match &self.phase {
+            Phase::Greeted { liveness, .. } | Phase::Left(Some(liveness)) => Some(liveness.heard()),
+            Phase::AwaitingHello { .. } | Phase::Left(None) => None,
         }
     }
 
@@ -212,9 +228,12 @@ impl Session {
     pub fn on_message(&mut self, message: Message, now: Now) -> Result<SessionEvent, SessionError> {
         self.on_bytes(now);
         let liveness = match (&mut self.phase, message) {
-            (Phase::Left, _) => return Err(SessionError::AfterGoodbye),
+            (Phase::Left(_), _) => return Err(SessionError::AfterGoodbye),
             (_, Message::Goodbye(goodbye)) => {
-                self.phase = Phase::Left;
+                let left = Phase::Left(None);
+                if let Phase::Greeted { liveness, .. } = std::mem::replace(&mut self.phase, left) {
+                    self.phase = Phase::Left(Some(liveness));
+                }
                 return Ok(SessionEvent::Left(goodbye));
             }
             (Phase::AwaitingHello { .. }, Message::Hello(hello)) => return self.greet(hello, now),
@@ -250,7 +269,7 @@ impl Session {
             Phase::AwaitingHello { until } if now.monotonic >= *until => {
                 TimeVerdict::Close(SilenceReason::HelloTimeout)
             }
-            Phase::AwaitingHello { .. } | Phase::Left => TimeVerdict::Nothing,
+            Phase::AwaitingHello { .. } | Phase::Left(_) => TimeVerdict::Nothing,
             Phase::Greeted { liveness, .. } if liveness.is_idle(now.monotonic) => {
                 TimeVerdict::Close(SilenceReason::Idle)
             }
@@ -267,7 +286,7 @@ impl Session {
         match &self.phase {
             Phase::AwaitingHello { until } => Some(*until),
             Phase::Greeted { liveness, .. } => Some(liveness.deadline()),
-            Phase::Left => None,
+            Phase::Left(_) => None,
         }
     }
 

@@ -1,6 +1,19 @@
 //! Who becomes connected to whom, and what callers are told.
 
 use super::pipes::{Pipes, name};
+use crate::node::conversation::ConversationId;
+
+impl Pipes {
+    /// Whether two conversations are the two ends of one pipe.
+    pub(super) fn are_ends_of_one(
+        &self,
+        a: (usize, ConversationId),
+        b: (usize, ConversationId),
+    ) -> bool {
+        let (first, second) = (self.place_of(a.0, a.1), self.place_of(b.0, b.1));
+        first.is_some() && first.map(|(pipe, _)| pipe) == second.map(|(pipe, _)| pipe)
+    }
+}
 
 #[test]
 fn two_nodes_meet_and_hold_the_same() {

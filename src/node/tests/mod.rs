@@ -2,8 +2,10 @@
 
 mod identity;
 mod meeting;
+mod outcomes;
 mod parting;
 mod pipes;
 mod queueing;
 mod reconciling;
 mod renewing;
+mod skew;

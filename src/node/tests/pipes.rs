@@ -46,6 +46,7 @@ pub(super) struct Member {
     pub(super) events: Vec<PeerEvent>,
     pub(super) doubts: Vec<Doubt>,
     pub(super) opens: u8,
+    pub(super) skew_ms: i64,
 }
 
 pub(super) struct Pipes {
@@ -98,6 +99,7 @@ pub(super) fn member(node: usize, origin: u8, opens: u8) -> Member {
         events: Vec::new(),
         doubts: Vec::new(),
         opens,
+        skew_ms: 0,
     }
 }
 
@@ -118,10 +120,11 @@ impl Pipes {
         }
     }
 
-    pub(super) fn now(&self) -> Now {
+    pub(super) fn now(&self, node: usize) -> Now {
+        let wall = 1_700_000_000_000 + self.at;
         Now {
             monotonic: MonotonicMs(self.at),
-            wall: WallMs(1_700_000_000_000 + self.at),
+            wall: WallMs(wall.saturating_add_signed(self.members[node].skew_ms)),
         }
     }
 
@@ -178,7 +181,7 @@ impl Pipes {
     }
 
     pub(super) fn drive(&mut self, node: usize, input: impl FnOnce(&mut Machine, Now, &EntryMap)) {
-        let now = self.now();
+        let now = self.now(node);
         let member = &mut self.members[node];
         input(&mut member.machine, now, &member.map);
         self.carry_out(node);
@@ -191,7 +194,7 @@ impl Pipes {
                 some = true;
                 self.execute(node, output);
             }
-            let now = self.now();
+            let now = self.now(node);
             let member = &mut self.members[node];
             member.machine.end_broken(now, &member.map);
             if !some {
@@ -230,7 +233,7 @@ impl Pipes {
     }
 
     pub(super) fn commit(&mut self, node: usize, request: Request) {
-        let now = self.now();
+        let now = self.now(node);
         let member = &mut self.members[node];
         let committed = member
             .committer
@@ -256,7 +259,11 @@ impl Pipes {
     }
 
     pub(super) fn put(&mut self, node: usize, key: &str) {
-        let operation = Operation::put(key.as_bytes(), b"value", true).unwrap();
+        self.put_value(node, key, "value");
+    }
+
+    pub(super) fn put_value(&mut self, node: usize, key: &str, value: &str) {
+        let operation = Operation::put(key.as_bytes(), value.as_bytes(), true).unwrap();
         let request = Request::Write {
             ticket: 1,
             operation,
@@ -265,7 +272,7 @@ impl Pipes {
         self.carry_out(node);
     }
 
-    fn place_of(&self, node: usize, id: ConversationId) -> Option<(usize, usize)> {
+    pub(super) fn place_of(&self, node: usize, id: ConversationId) -> Option<(usize, usize)> {
         self.lines.iter().enumerate().find_map(|(at, ends)| {
             let side = ends
                 .iter()
@@ -386,29 +393,5 @@ impl Pipes {
     pub(super) fn conversations(&self, node: usize) -> Vec<ConversationId> {
         let machine = &self.members[node].machine;
         machine.acquaintances().map(|(id, ..)| id).collect()
-    }
-
-    /// Whether two conversations are the two ends of one pipe.
-    pub(super) fn are_ends_of_one(
-        &self,
-        a: (usize, ConversationId),
-        b: (usize, ConversationId),
-    ) -> bool {
-        let (first, second) = (self.place_of(a.0, a.1), self.place_of(b.0, b.1));
-        first.is_some() && first.map(|(pipe, _)| pipe) == second.map(|(pipe, _)| pipe)
-    }
-
-    pub(super) fn outcome(&self, node: usize, id: ConversationId) -> Option<&Result<(), Refusal>> {
-        let mut settled = self.members[node].settled.iter();
-        settled
-            .find(|(other, _)| *other == id)
-            .map(|(_, outcome)| outcome)
-    }
-
-    pub(super) fn refusal(&self, node: usize, id: ConversationId) -> &Refusal {
-        self.outcome(node, id)
-            .expect("it is settled")
-            .as_ref()
-            .expect_err("it is refused")
     }
 }

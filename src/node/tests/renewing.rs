@@ -8,7 +8,7 @@ use crate::sync::doubt::Doubt;
 impl Pipes {
     /// A node takes another identity, as its committer does between two groups.
     pub(super) fn renew(&mut self, node: usize, doubt: Doubt) {
-        let now = self.now();
+        let now = self.now(node);
         self.renewals += 1;
         let byte = 100 + self.renewals;
         let member = &mut self.members[node];
@@ -41,7 +41,7 @@ impl Pipes {
             let mut twin = member(node, self.members[node].machine.replica.origin().0[0], 1);
             let mut ledger = twin.committer.ledger().clone();
             ledger.begin_stretch(Incarnation([0xf0 + open; 16]));
-            twin.machine.renewed(&ledger, self.now(), &twin.map);
+            twin.machine.renewed(&ledger, self.now(node), &twin.map);
             self.members[node] = twin;
         }
     }

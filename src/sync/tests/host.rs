@@ -68,6 +68,7 @@ pub(super) fn options() -> ReplicaOptions {
         retry_interval_ms: 5_000,
         ack_timeout_ms: 10_000,
         ack_policy: AckPolicy::Any,
+        memory_will_do: false,
         automatic: true,
         value_bytes_max: 64 << 20,
         durable: true,

@@ -1,0 +1,258 @@
+//! Waiting until own writes are durable on others: which place in the feed a write has, and who may end a wait.
+
+use std::collections::BTreeMap;
+
+use super::message::{Lane, Positions};
+use super::replacements::Successor;
+use super::replica::Replica;
+use super::wait_queue::{Reach, Replacement, Target};
+use super::waits::{Held, Holders, WaitId, Waits};
+use crate::core::identity::{Dot, Origin};
+use crate::store::error::StoreError;
+use crate::store::ledger::PeerRecord;
+use crate::store::map::{EntryMap, Installed};
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// One write of this node.
+    Operation(Dot),
+    /// All writes of this node so far.
+    All,
+}
+
+/// What came of the wish to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// It will be told by [`Replica::take_ended_waits`].
+    Begun(WaitId),
+    /// This node has made no such write, or it was replaced so long ago that nothing is known of it.
+    Unknown,
+}
+
+/// Where a write is, and what took its place.
+struct Whereabouts {
+    target: Target,
+    is_replaced: bool,
+    successor: Option<Dot>,
+}
+
+impl Replica {
+    /// Whether a peer's acknowledgement counts.
+    pub(super) fn counts(&self, peer: &PeerRecord) -> bool {
+        peer.durable || !self.options.durable || self.options.memory_will_do
+    }
+
+    fn counting(&self) -> Vec<Origin> {
+        let counting = self.peers.iter().filter(|(_, peer)| self.counts(peer));
+        counting.map(|(origin, _)| *origin).collect()
+    }
+
+    /// Waits until something is durable on others; it may be already. All must be resolved in the map.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be.
+    pub fn wait_for(
+        &mut self,
+        subject: Subject,
+        holders: Holders,
+        map: &EntryMap,
+    ) -> Result<Waiting, StoreError> {
+        let whereabouts = match subject {
+            Subject::Operation(dot) => self.whereabouts(dot, map)?,
+            Subject::All => Some(Whereabouts {
+                target: Target::AllUpTo(map.last_own(), 0),
+                is_replaced: false,
+                successor: None,
+            }),
+        };
+        let Some(Whereabouts {
+            target,
+            is_replaced,
+            successor,
+        }) = whereabouts
+        else {
+            return Ok(Waiting::Unknown);
+        };
+        let source = match target {
+            // Whoever it came from holds it.
+            Target::Relay(lseq) => map.at(lseq)?.and_then(|held| map.source_of(held.via)),
+            Target::Own(_) | Target::AllUpTo(..) => None,
+        };
+        let concerned = self.peers.iter().filter(|(_, peer)| match &holders {
+            Holders::Peer(label) => peer.node_id == *label,
+            Holders::Count(_) | Holders::All => true,
+        });
+        let mut places = Vec::new();
+        for (peer, record) in concerned {
+            let acknowledged = record.acknowledged.own;
+            let place = match target {
+                // Nothing lies behind: what the last place held was replaced.
+                Target::AllUpTo(own, relay) if map.own_rows(acknowledged, u64::MAX)? == 0 => {
+                    Target::AllUpTo(own.min(acknowledged), relay)
+                }
+                other => other,
+            };
+            places.push((*peer, place));
+        }
+        let id = self.waits.begin(holders, target, is_replaced, successor);
+        if target == Target::AllUpTo(0, 0) {
+            self.waits.end_at_once(id);
+        }
+        let counting = self.counting();
+        for (peer, place) in places {
+            self.waits.enqueue(id, peer, place, successor);
+            if source == Some(peer) && counting.contains(&peer) {
+                self.waits.is_held(id, peer, successor, &counting);
+            }
+            self.moved.insert(peer);
+        }
+        self.settle_waits(map);
+        Ok(Waiting::Begun(id))
+    }
+
+    /// Nobody waits for it any more.
+    pub fn cancel_wait(&mut self, id: WaitId) {
+        self.waits.cancel(id);
+    }
+
+    /// The waits that have ended well since this was last asked.
+    pub fn take_ended_waits(&mut self) -> Vec<(WaitId, Held)> {
+        self.waits.take_ended()
+    }
+
+    fn whereabouts(&self, dot: Dot, map: &EntryMap) -> Result<Option<Whereabouts>, StoreError> {
+        if dot.origin != self.origin || dot.sequence == 0 || dot.sequence > self.last_sequence {
+            return Ok(None);
+        }
+        let newest = self.replacements.newest(dot.sequence, self.origin);
+        if let Some(Successor { dot, lseq }) = newest
+            && map.at(lseq)?.is_some_and(|held| held.entry.dot == dot)
+        {
+            return Ok(Some(Whereabouts {
+                target: if dot.origin == self.origin {
+                    Target::Own(lseq)
+                } else {
+                    Target::Relay(lseq)
+                },
+                is_replaced: true,
+                successor: Some(dot),
+            }));
+        }
+        if newest.is_none()
+            && let Some(lseq) = map.own_row_of(dot.sequence)?
+        {
+            return Ok(Some(Whereabouts {
+                target: Target::Own(lseq),
+                is_replaced: false,
+                successor: None,
+            }));
+        }
+        // It was replaced, and by what is not known any more: its successor is among all that there is. A write of an
+        // earlier opening that is not there may also have been lost with the power.
+        let is_replaced = newest.is_some() || dot.sequence > self.opened_sequence;
+        Ok(is_replaced.then(|| Whereabouts {
+            target: Target::AllUpTo(map.last_own(), map.last_relay()),
+            is_replaced: true,
+            successor: None,
+        }))
+    }
+
+    pub(super) fn acknowledged_by(&self, peer: Origin) -> Positions {
+        self.peers
+            .get(&peer)
+            .map(|record| Positions {
+                own: record.acknowledged.own,
+                relay: record.acknowledged.relay,
+            })
+            .unwrap_or_default()
+    }
+
+    fn reach(&self, peer: Origin, told: Positions, is_own: impl Fn(u64) -> bool) -> Reach {
+        let acknowledged = self.acknowledged_by(peer);
+        let told = told.furthest(acknowledged);
+        let refused = self.refused_by(peer).into_iter();
+        let (refused, refused_relay) = refused.partition(|lseq| is_own(*lseq));
+        Reach {
+            acknowledged,
+            told,
+            refused,
+            refused_relay,
+        }
+    }
+
+    /// A write was replaced: who waits for it waits for its successor from now on.
+    /// `reaches` and `counting` as from [`Self::reaches`].
+    pub(super) fn follow(
+        &mut self,
+        replaced: u64,
+        change: &Installed,
+        reaches: &BTreeMap<Origin, Reach>,
+        counting: &[Origin],
+    ) {
+        if let Some(dot) = change.replaced_dot
+            && dot.origin == self.origin
+        {
+            let successor = Successor {
+                dot: change.dot,
+                lseq: change.lseq,
+            };
+            self.replacements.note(dot.sequence, successor);
+        }
+        let by = Replacement {
+            dot: change.dot,
+            lseq: change.lseq,
+            is_own: change.dot.origin == self.origin,
+            from: change.from,
+        };
+        if !self.waits.is_empty() {
+            self.waits.replaced(replaced, &by, reaches, counting);
+        }
+    }
+
+    /// How far all peers are and which of them count, for who waits; nothing if nobody does.
+    pub(super) fn reaches(&self) -> (BTreeMap<Origin, Reach>, Vec<Origin>) {
+        if self.waits.is_empty() {
+            return Default::default();
+        }
+        let mut reaches: BTreeMap<Origin, Reach> = self
+            .peers
+            .keys()
+            .map(|peer| (*peer, self.reach(*peer, Positions::default(), |_| true)))
+            .collect();
+        for link in self.links.values() {
+            if let Some(reach) = reaches.get_mut(&link.origin) {
+                reach.told = reach.told.furthest(link.sending.told);
+            }
+        }
+        (reaches, self.counting())
+    }
+
+    /// What a peer was sent and did not acknowledge is taken back.
+    pub(super) fn unsent(&mut self, peer: Origin) {
+        self.waits.take_back(peer, self.last_own_lseq);
+    }
+
+    /// Ends the waits of peers that have moved.
+    pub(super) fn settle_waits(&mut self, map: &EntryMap) {
+        if self.moved.is_empty() {
+            return;
+        }
+        let moved = std::mem::take(&mut self.moved);
+        if self.waits.is_empty() {
+            return;
+        }
+        let counting = self.counting();
+        let mut waits: Waits = std::mem::take(&mut self.waits);
+        for peer in moved.into_iter().filter(|peer| counting.contains(peer)) {
+            let is_own = |lseq| {
+                let held = map.at(lseq).ok().flatten();
+                held.is_some_and(|held| self.lane_of(&held) == Lane::Own)
+            };
+            let link = self.links.values().find(|link| link.origin == peer);
+            let told = link.map(|link| link.sending.told).unwrap_or_default();
+            waits.advance(peer, &self.reach(peer, told, is_own), &counting);
+        }
+        self.waits = waits;
+    }
+}
