@@ -23,6 +23,13 @@ pub(super) struct Pending {
     pub(super) settled: AtomicU64,
 }
 
+impl Pending {
+    /// Whether JavaScript waits for one ticket and no other.
+    pub(super) fn is_one(&self) -> bool {
+        self.issued.load(Ordering::Relaxed) == self.settled.load(Ordering::Relaxed) + 1
+    }
+}
+
 /// One commit, as JavaScript is told of it.
 pub(super) struct Settled {
     highest: u64,
@@ -39,6 +46,11 @@ pub(super) struct Settled {
 )]
 fn number(value: u64) -> f64 {
     value as f64
+}
+
+/// What was done, as one number.
+pub(super) fn done_of(receipt: &Receipt) -> f64 {
+    number(receipt.version) * 4.0 + f64::from(receipt.status as u8)
 }
 
 /// Numbers for each ticket: what was done, and the operation's sequence.
@@ -66,7 +78,7 @@ impl Arguments for Settled {
             else {
                 continue;
             };
-            *done = number(receipt.version) * 4.0 + f64::from(receipt.status as u8);
+            *done = done_of(receipt);
             *sequence = number(receipt.sequence);
         }
         // SAFETY: `env` is the environment of the call; buffers are as long as is said.
