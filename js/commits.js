@@ -64,7 +64,7 @@ class Commits {
       this.#unwoken = 0;
       // A lone write is committed here, once whatever else this turn of the event loop brings has been seen to. The
       // loop goes round in between, so nobody who awaits one write after another keeps it from others.
-      if (hot.wake()) setImmediate(commit);
+      if (hot.wake() === 1) setImmediate(commit);
     };
   }
 

@@ -367,7 +367,7 @@ unsafe extern "C" fn size(env: sys::napi_env, info: sys::napi_callback_info) -> 
     }
 }
 
-/// Gives `true` if the caller should come back with `commit` at the end of its turn of the event loop.
+/// Gives 1 if the caller should come back with `commit` at the end of its turn of the event loop.
 unsafe extern "C" fn wake(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {
@@ -376,9 +376,7 @@ unsafe extern "C" fn wake(env: sys::napi_env, info: sys::napi_callback_info) -> 
             if !is_lone {
                 hot.node.wake();
             }
-            let mut value = ptr::null_mut();
-            sys::napi_get_boolean(env, is_lone, &raw mut value);
-            Ok(value)
+            Ok(number(env, u64::from(is_lone)))
         })
     }
 }
@@ -389,18 +387,14 @@ unsafe extern "C" fn commit(env: sys::napi_env, info: sys::napi_callback_info) -
     unsafe {
         call(env, info, |hot, []| {
             hot.check()?;
-            if !hot.pending.is_one() {
+            let is_one = hot.pending.is_one();
+            let Some(receipt) = is_one.then(|| hot.node.commit_lone()).flatten() else {
                 hot.node.wake();
                 return Ok(ptr::null_mut());
-            }
-            let Some(receipt) = hot.node.commit_lone() else {
-                return Ok(ptr::null_mut());
             };
-            hot.pending.settled.store(receipt.ticket, Ordering::Relaxed);
+            hot.pending.settle(receipt.ticket);
             hot.commits.release(env);
-            let mut value = ptr::null_mut();
-            sys::napi_create_double(env, done_of(&receipt), &raw mut value);
-            Ok(value)
+            Ok(number(env, done_of(&receipt)))
         })
     }
 }
