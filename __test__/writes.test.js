@@ -13,6 +13,39 @@ test('a write is created, updated, unchanged, and counts its versions', async (t
   assert.equal(client.size(), 1);
 });
 
+test('who awaits one write after another does not keep the event loop from others', async (t) => {
+  const client = await openClient(t, loggedOptions(t));
+  let isOver = false;
+  setTimeout(() => {
+    isOver = true;
+  }, 100);
+  let version = 0;
+  while (!isOver) {
+    version += 1;
+    assert.equal(ok(await client.put('a', `${version}`)).version, version);
+  }
+});
+
+test('lone writes and bursts are committed in the order of calls', async (t) => {
+  const client = await openClient(t, loggedOptions(t));
+  let version = 0;
+  for (let round = 0; round < 200; round += 1) {
+    version += 1;
+    assert.equal(ok(await client.put('a', 'alone')).version, version);
+    const burst = await Promise.all([client.put('a', '1'), client.put('a', '2'), client.put('a', '3')]);
+    assert.deepEqual(
+      burst.map((result) => ok(result).version),
+      [version + 1, version + 2, version + 3],
+    );
+    version += 3;
+    const first = client.put('a', 'first');
+    const second = new Promise((resolve) => setImmediate(() => resolve(client.put('a', 'second'))));
+    assert.deepEqual([ok(await first).version, ok(await second).version], [version + 1, version + 2]);
+    version += 2;
+  }
+  assert.equal(`${ok(await client.get('a'))}`, 'second');
+});
+
 test('removing says whether there was a value', async (t) => {
   const client = await openClient(t);
   ok(await client.put('a', '1'));

@@ -1,5 +1,6 @@
 'use strict';
 
+const { setImmediate } = require('node:timers');
 const { types } = require('node:util');
 const { Result } = require('./result.js');
 const { ErrorCode, failure } = require('./error.js');
@@ -51,9 +52,15 @@ class Commits {
     this.#origin = node.origin();
     this.#node = new WeakRef(node);
     this.#refusal = refusal;
+    const commit = () => {
+      const done = hot.commit();
+      if (done >= 0) this.settle(this.#next, [done], null);
+    };
     this.#wake = () => {
       this.#unwoken = 0;
-      hot.wake();
+      // A lone write is committed here, once whatever else this turn of the event loop brings has been seen to. The
+      // loop goes round in between, so nobody who awaits one write after another keeps it from others.
+      if (hot.wake() === 1) setImmediate(commit);
     };
   }
 

@@ -14,7 +14,7 @@ use napi::sys;
 use parking_lot::Mutex;
 
 use super::channel::Channel;
-use super::listener::{Event, Pending, Settled};
+use super::listener::{Event, Pending, Settled, done_of};
 use super::refused::Refused;
 use super::text::{value_of, with_stored_key, with_text};
 use super::write_arguments::put_operation;
@@ -70,7 +70,7 @@ impl Hot {
         let mut object = ptr::null_mut();
         // SAFETY: the out-pointer is valid.
         unsafe { sys::napi_create_object(env, &raw mut object) };
-        let callbacks: [(&std::ffi::CStr, Callback); 7] = [
+        let callbacks: [(&std::ffi::CStr, Callback); 8] = [
             (c"put", put),
             (c"remove", remove),
             (c"batch", batch),
@@ -78,6 +78,7 @@ impl Hot {
             (c"contains", contains),
             (c"size", size),
             (c"wake", wake),
+            (c"commit", commit),
         ];
         for (name, callback) in callbacks {
             let data = Arc::into_raw(Arc::clone(self)).cast::<c_void>().cast_mut();
@@ -366,12 +367,34 @@ unsafe extern "C" fn size(env: sys::napi_env, info: sys::napi_callback_info) -> 
     }
 }
 
+/// Gives 1 if the caller should come back with `commit` at the end of its turn of the event loop.
 unsafe extern "C" fn wake(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {
         call(env, info, |hot, []| {
-            hot.node.wake();
-            Ok(ptr::null_mut())
+            let is_lone = hot.pending.is_one() && hot.node.is_lone();
+            if !is_lone {
+                hot.node.wake();
+            }
+            Ok(number(env, u64::from(is_lone)))
+        })
+    }
+}
+
+/// Commits the only write that waits here and now, and gives what was done; nothing if the committer takes it.
+unsafe extern "C" fn commit(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+    // SAFETY: Node-API calls this with a live call, whose values are used in it only.
+    unsafe {
+        call(env, info, |hot, []| {
+            hot.check()?;
+            let is_one = hot.pending.is_one();
+            let Some(receipt) = is_one.then(|| hot.node.commit_lone()).flatten() else {
+                hot.node.wake();
+                return Ok(ptr::null_mut());
+            };
+            hot.pending.settle(receipt.ticket);
+            hot.commits.release(env);
+            Ok(number(env, done_of(&receipt)))
         })
     }
 }

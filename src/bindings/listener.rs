@@ -25,6 +25,18 @@ pub(super) struct Pending {
     pub(super) settled: AtomicU64,
 }
 
+impl Pending {
+    /// JavaScript has heard of everything up to this ticket. Returns up to where it had before.
+    pub(super) fn settle(&self, ticket: u64) -> u64 {
+        self.settled.swap(ticket, Ordering::Relaxed)
+    }
+
+    /// Whether JavaScript waits for one ticket and no other.
+    pub(super) fn is_one(&self) -> bool {
+        self.issued.load(Ordering::Relaxed) == self.settled.load(Ordering::Relaxed) + 1
+    }
+}
+
 /// One commit, as JavaScript is told of it.
 pub(super) struct Settled {
     highest: u64,
@@ -43,12 +55,18 @@ fn number(value: u64) -> f64 {
     value as f64
 }
 
+/// What was done, as one number.
+pub(super) fn done_of(receipt: &Receipt) -> u64 {
+    let status = u64::from(receipt.status as u8);
+    receipt.version.saturating_mul(4).saturating_add(status)
+}
+
 /// Numbers for each ticket: what was done, and the operation's sequence.
 const NUMBERS_A_TICKET: usize = 2;
 
 impl Arguments for Settled {
     unsafe fn arguments(self, env: sys::napi_env) -> Vec<sys::napi_value> {
-        let before = self.pending.settled.swap(self.highest, Ordering::Relaxed);
+        let before = self.pending.settle(self.highest);
         if self.pending.issued.load(Ordering::Relaxed) <= self.highest
             && let Some(channel) = self.channel.upgrade()
         {
@@ -68,7 +86,7 @@ impl Arguments for Settled {
             else {
                 continue;
             };
-            *done = number(receipt.version) * 4.0 + f64::from(receipt.status as u8);
+            *done = number(done_of(receipt));
             *sequence = number(receipt.sequence);
         }
         // SAFETY: `env` is the environment of the call; buffers are as long as is said.

@@ -3,7 +3,7 @@
 
 use super::checkpoint_thread::{Leftovers, Running, Stage};
 use super::checkpoints::{answer_all, is_due, is_due_at_close};
-use super::committer::CommitThread;
+use super::committer::CommitDriver;
 use super::copies::Copy;
 use super::failure::Failure;
 use crate::core::entropy::random_bytes;
@@ -22,7 +22,7 @@ const SETTLED_BETWEEN_GROUPS: usize = 8;
 /// Keys that may be left to be put in order while the log is sealed.
 const LEFT_TO_THE_SEAL: usize = 4096;
 
-impl CommitThread {
+impl CommitDriver {
     /// Looks whether a checkpoint has ended or is due.
     pub(super) fn look_after_checkpoints(&mut self) {
         self.take_over(false);
@@ -38,7 +38,7 @@ impl CommitThread {
         }
     }
 
-    fn is_checkpoint_due(&self) -> bool {
+    pub(super) fn is_checkpoint_due(&self) -> bool {
         let log_bytes = self.committer.log_bytes();
         // Where the last one failed, the next is worth trying once as much has come again.
         if self.place.is_none() || log_bytes < self.not_before_log_bytes {

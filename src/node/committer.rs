@@ -1,31 +1,24 @@
-//! The thread that commits: takes what waits, writes and syncs it as one group, installs it, and tells
-//! everybody once.
+//! Commits: takes what waits, writes and syncs it as one group, installs it, and tells everybody once. Whoever holds
+//! it commits: the thread that is there for it, or who writes, for himself.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::checkpoint_thread::Running;
-use super::checkpoints::{Place, refuse_all};
+use super::checkpoints::Place;
+use super::commit_thread::{outcome_unknown, panic_text, tell_failures};
 use super::events::Change;
-use super::failure::{ErrorCode, Failure};
-use super::queue::{Crowding, Work};
+use super::failure::Failure;
 use super::shared::Shared;
 use crate::core::clock::MonotonicMs;
 use crate::store::commit::{Committed, Committer, Refused, install_some};
 use crate::store::entry::{EntryFlags, Namespace};
 use crate::store::error::StoreError;
 use crate::store::map::Installed;
-use crate::store::operation::{NOT_A_WRITE, Request, Ticket};
+use crate::store::operation::{NOT_A_WRITE, Receipt, Request, Ticket};
 use crate::wal::lock::LockGuard;
-
-/// How long the committer stays awake after a commit, in microseconds: about how long JavaScript takes to hear
-/// of it and to write again.
-const LINGER_US: u64 = 120;
-
-/// After how many commits it is tried again to stay awake where others wanted the processor.
-const RESTS: u32 = 256;
 
 /// How long the log may stand without a mark that its last group is durable.
 const WATERMARK_AFTER: Duration = Duration::from_millis(50);
@@ -40,11 +33,14 @@ const BACKGROUND_SYNC_AFTER_MS: u64 = 1_000;
 /// The same while a peer waits for it: nothing is shipped before it is durable.
 const PEER_SYNC_AFTER_MS: u64 = 5;
 
-/// The committing thread of one node.
-pub(super) struct CommitThread {
+/// The largest write, in bytes, for which its writer may wait.
+const LONE_BYTES_MAX: usize = 16 << 10;
+
+/// What commits for one node.
+pub(super) struct CommitDriver {
     pub(super) shared: Arc<Shared>,
     pub(super) committer: Committer,
-    /// Nobody may open the log before the thread has let go of it.
+    /// Nobody may open the log before the node has let go of it.
     pub(super) lock: Option<LockGuard>,
     /// Where checkpoints go; `None` without a log.
     pub(super) place: Option<Arc<Place>>,
@@ -54,122 +50,107 @@ pub(super) struct CommitThread {
     pub(super) not_before_log_bytes: u64,
     /// Since when something is accepted that is not durable.
     behind_since: Option<MonotonicMs>,
-    /// Commits after which it does not stay awake.
-    rests: u32,
+    /// The log tells that all of it is durable.
+    is_marked: bool,
+    /// A group was committed since the thread began to wait.
+    has_committed: bool,
     /// Who waits for the group that is being committed.
-    under_way: Vec<Ticket>,
+    pub(super) under_way: Vec<Ticket>,
+    /// How somebody who committed for himself panicked: nothing may be committed any more.
+    pub(super) panicked: Option<String>,
 }
 
-/// Starts the thread. It ends, and gives the outcome of closing the log, once the queue is closed and empty.
-/// The lock is its own: nobody may open the log before it has let go of it, whoever waits for that or does not.
-pub(super) fn start(
-    shared: &Arc<Shared>,
-    committer: Committer,
-    lock: Option<LockGuard>,
-    place: Option<Place>,
-) -> std::io::Result<JoinHandle<Result<(), StoreError>>> {
-    let thread = CommitThread {
-        shared: Arc::clone(shared),
-        committer,
-        lock,
-        place: place.map(Arc::new),
-        running: None,
-        not_before_log_bytes: 0,
-        behind_since: None,
-        rests: 0,
-        under_way: Vec::new(),
-    };
-    std::thread::Builder::new()
-        .name("softadastra-commit".into())
-        .spawn(move || thread.run())
-}
-
-impl CommitThread {
-    fn run(mut self) -> Result<(), StoreError> {
-        let shared = Arc::clone(&self.shared);
-        let outcome =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run_until_closed()));
-        let Err(panic) = outcome else {
-            shared.checkpoints.end();
-            let Self {
-                committer, lock, ..
-            } = self;
-            let closed = committer.close();
-            drop(lock);
-            return closed;
-        };
-        let text = panic
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "unknown".to_owned());
-        let failure = Failure::new(
-            ErrorCode::Internal,
-            "panicked",
-            format!(
-                "the committer failed and no more writes are accepted until the client is opened again: {text}"
-            ),
-        );
-        // Nobody can tell any more whether the group that was under way is on disk.
-        let unknown = outcome_unknown(failure.clone());
-        let under_way = self
-            .under_way
-            .drain(..)
-            .map(|ticket| (ticket, unknown.clone()));
-        tell_failures(&shared, under_way.collect());
-        refuse_the_rest(&shared, &failure);
-        shared
-            .checkpoints
-            .is_abandoned
-            .store(true, Ordering::Release);
-        if let Some(running) = self.running.take() {
-            // It still writes beside the log: the lock is let go behind it.
-            running.has_news(&shared, true);
-            running.tell(&Err(failure));
-        }
-        shared.checkpoints.end();
-        Err(StoreError::Panicked(text))
-    }
-
-    fn run_until_closed(&mut self) {
-        let mut marked = true;
-        loop {
-            let work = self.shared.queue.next(self.patience(marked));
-            match work {
-                Work::Group(requests) => {
-                    marked = false;
-                    self.group(requests);
-                    self.shared.settle_order(UNSETTLED_MAX);
-                    self.linger();
-                }
-                Work::Woken => {}
-                Work::Idle if self.committer.is_behind() => {}
-                Work::Idle => {
-                    self.shared.settle_order_while_idle();
-                    marked = true;
-                    if let Err(error) = self.committer.watermark() {
-                        self.broken(error.into());
-                    }
-                }
-                Work::Closed => return self.close_checkpoints(),
-            }
-            self.sync_if_due();
-            self.renew_if_in_doubt();
-            self.look_after_checkpoints();
+impl CommitDriver {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        committer: Committer,
+        lock: Option<LockGuard>,
+        place: Option<Place>,
+    ) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            committer,
+            lock,
+            place: place.map(Arc::new),
+            running: None,
+            not_before_log_bytes: 0,
+            behind_since: None,
+            is_marked: true,
+            has_committed: false,
+            under_way: Vec::new(),
+            panicked: None,
         }
     }
 
-    /// Stays awake for a moment. Where others want the processor it would only use up what the system is ready to
-    /// give this thread, and the next commit would wait for its turn: there it sleeps.
-    fn linger(&mut self) {
-        if self.rests > 0 {
-            self.rests -= 1;
-        } else if self.shared.queue.linger(&self.shared.clock, LINGER_US) == Crowding::Crowded {
-            self.rests = RESTS;
+    /// Ends the log cleanly, and lets go of it.
+    pub(super) fn close(self) -> Result<(), StoreError> {
+        let Self {
+            committer, lock, ..
+        } = self;
+        let closed = committer.close();
+        drop(lock);
+        closed
+    }
+
+    /// Commits the only thing that waits, a small write, if that is quick and nothing else is to be done; gives its
+    /// receipt, of which nobody else is told. Never called by the thread: it looks after the log.
+    pub(super) fn commit_lone(&mut self) -> Option<Receipt> {
+        let options = &self.shared.options;
+        let is_welcome = self.panicked.is_none()
+            // Otherwise the thread syncs after a while.
+            && (options.auto_flush || !options.enable_wal)
+            && self.running.is_none()
+            && self.committer.poisoned().is_none()
+            // Somebody drives the machine: who writes must not wait for him too.
+            && self.shared.machine.try_lock().is_some();
+        if !is_welcome {
+            return None;
+        }
+        let bytes = LONE_BYTES_MAX.min(self.committer.room_bytes());
+        let request = self.shared.queue.take_lone(bytes)?;
+        let was_marked = self.is_marked;
+        let mut receipt = None;
+        let commit = AssertUnwindSafe(|| {
+            self.group(vec![request], |receipts| receipt = receipts.last().copied());
+        });
+        if let Err(panic) = std::panic::catch_unwind(commit) {
+            self.panicked = Some(panic_text(&*panic));
+        }
+        // The thread looks after the log from time to time, once it knows that something is there.
+        if was_marked || self.panicked.is_some() || self.wants_care() {
+            self.shared.queue.wake();
+        }
+        receipt
+    }
+
+    /// Whether there is something to do that should not be left for a quiet moment.
+    fn wants_care(&self) -> bool {
+        self.is_checkpoint_due() || self.shared.map.read().unsettled() > UNSETTLED_MAX
+    }
+
+    /// Looks after what grows with every group.
+    pub(super) fn look_after(&mut self) {
+        self.shared.settle_order(UNSETTLED_MAX);
+        self.sync_if_due();
+        self.renew_if_in_doubt();
+        self.look_after_checkpoints();
+    }
+
+    /// Nothing came for a while.
+    pub(super) fn idle(&mut self) {
+        if self.has_committed || self.committer.is_behind() {
+            return;
+        }
+        self.shared.settle_order_while_idle();
+        self.is_marked = true;
+        if let Err(error) = self.committer.watermark() {
+            self.broken(error.into());
         }
     }
 
-    fn patience(&self, marked: bool) -> Option<Duration> {
+    /// How long the thread may wait now.
+    pub(super) fn patience(&mut self) -> Option<Duration> {
+        self.has_committed = false;
         if self.committer.poisoned().is_some() {
             None
         } else if let Some(since) = self.behind_since {
@@ -178,7 +159,7 @@ impl CommitThread {
                 self.sync_delay_ms().saturating_sub(waited_ms),
             ))
         } else {
-            (!marked).then_some(WATERMARK_AFTER)
+            (!self.is_marked).then_some(WATERMARK_AFTER)
         }
     }
 
@@ -205,41 +186,59 @@ impl CommitThread {
         }
     }
 
-    /// Commits a group, and what had no place in it as the next one.
-    fn group(&mut self, mut requests: Vec<Request>) {
+    /// Commits some requests, and what had no place in the group as the next one. Those who wait through a channel are
+    /// told with `tell`.
+    pub(super) fn group(&mut self, mut requests: Vec<Request>, mut tell: impl FnMut(&[Receipt])) {
         while !requests.is_empty() {
-            let wall = self.shared.clock.wall();
-            self.under_way
-                .extend(requests.iter().filter_map(Request::ticket));
-            let plan = self.committer.plan(requests, &self.shared.map.read(), wall);
-            let began_us = self.shared.clock.elapsed_us();
-            requests = match self.committer.write(plan) {
-                Ok(mut committed) => {
-                    let rest = std::mem::take(&mut committed.rest);
-                    self.count(&committed, began_us);
-                    self.install(committed);
-                    rest
-                }
-                Err(refused) => {
-                    self.refused(*refused);
-                    Vec::new()
-                }
-            };
-            self.under_way.clear();
+            requests = self.one_group(requests, &mut tell);
         }
+        self.shared
+            .quick_syncs
+            .ended(self.shared.clock.elapsed_us());
     }
 
-    fn count(&self, committed: &Committed, began_us: u64) {
+    fn one_group(
+        &mut self,
+        requests: Vec<Request>,
+        tell: &mut impl FnMut(&[Receipt]),
+    ) -> Vec<Request> {
+        let wall = self.shared.clock.wall();
+        self.is_marked = false;
+        self.has_committed = true;
+        self.under_way
+            .extend(requests.iter().filter_map(Request::ticket));
+        let is_small_write = requests.len() == 1 && requests.iter().all(is_small_write);
+        let plan = self.committer.plan(requests, &self.shared.map.read(), wall);
+        let began_us = self.shared.clock.elapsed_us();
+        let room_bytes = self.committer.room_bytes();
+        let outcome = self.committer.write(plan);
+        let mut rest = Vec::new();
+        match outcome {
+            Ok(mut committed) => {
+                rest = std::mem::take(&mut committed.rest);
+                let took_us = self.shared.clock.elapsed_us().saturating_sub(began_us);
+                self.count(&committed, took_us);
+                if is_small_write && self.committer.room_bytes() <= room_bytes {
+                    self.shared.quick_syncs.took(took_us);
+                }
+                self.install(committed, tell);
+            }
+            Err(refused) => self.refused(*refused),
+        }
+        self.under_way.clear();
+        rest
+    }
+
+    fn count(&self, committed: &Committed, took_us: u64) {
         let is_durable =
             self.shared.options.enable_wal && committed.durable_lseq == committed.last_lseq;
-        let took_us = self.shared.clock.elapsed_us().saturating_sub(began_us);
         let entries = committed.entries().count() as u64;
         self.shared
             .figures
             .committed(entries, is_durable.then_some(took_us));
     }
 
-    fn install(&mut self, mut committed: Committed) {
+    fn install(&mut self, mut committed: Committed, tell: &mut impl FnMut(&[Receipt])) {
         let shared = &self.shared;
         let now = shared.clock.now();
         let changes = if shared.wants_changes.load(Ordering::Relaxed) {
@@ -261,11 +260,7 @@ impl CommitThread {
         committed
             .receipts
             .retain(|receipt| receipt.ticket < NOT_A_WRITE);
-        if let Some(last) = committed.receipts.last() {
-            shared
-                .events
-                .committed(last.ticket, &committed.receipts, &[]);
-        }
+        tell(&committed.receipts);
         if !changes.is_empty() {
             shared.events.changed(changes);
         }
@@ -352,40 +347,6 @@ impl CommitThread {
     }
 }
 
-/// Tells everybody who waits that it came to nothing.
-fn tell_failures(shared: &Shared, mut failures: Vec<(Ticket, Failure)>) {
-    shared.waiters.settle(&[], &failures);
-    failures.retain(|(ticket, _)| *ticket < NOT_A_WRITE);
-    if let Some((highest, _)) = failures.last() {
-        shared.events.committed(*highest, &[], &failures);
-    }
-}
-
-/// What was under way when the log failed may be on disk or not: only the next open can tell.
-fn outcome_unknown(failure: Failure) -> Failure {
-    let message = format!(
-        "{}; whether this write is on disk is unknown until the log is opened again, earlier writes are safe",
-        failure.message
-    );
-    Failure { message, ..failure }
-}
-
-/// The committer is gone: everything that waits or comes fails with the same cause, reads go on.
-fn refuse_the_rest(shared: &Arc<Shared>, failure: &Failure) {
-    shared.refuse_writes(failure);
-    shared.events.failed(failure.clone());
-    loop {
-        match shared.queue.next(None) {
-            Work::Group(requests) => {
-                let failures: Vec<(Ticket, Failure)> = requests
-                    .iter()
-                    .filter_map(Request::ticket)
-                    .map(|ticket| (ticket, failure.clone()))
-                    .collect();
-                tell_failures(shared, failures);
-            }
-            Work::Idle | Work::Woken => refuse_all(shared, failure),
-            Work::Closed => return,
-        }
-    }
+fn is_small_write(request: &Request) -> bool {
+    matches!(request, Request::Write { .. }) && request.bytes() <= LONE_BYTES_MAX
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::checkpoints::{LastCheckpoint, Place};
+use super::commit_thread::Seat;
 use super::events::NodeEvents;
 use super::failure::{ErrorCode, Failure};
 use super::network;
@@ -27,9 +28,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 const DRAIN_STEP: Duration = Duration::from_millis(2);
 
 /// An open node. Dropping it ends it without the courtesies of [`Node::close`]; what was acknowledged is safe.
-#[derive(Debug)]
 pub struct Node {
     pub(super) shared: Arc<Shared>,
+    pub(super) seat: Seat,
     pub(super) commit_thread: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
     pub(super) listener: tokio::sync::Mutex<Option<Listener>>,
     pub(super) bound_port: Mutex<Option<u16>>,
@@ -319,6 +320,14 @@ impl Node {
         if let Ok(mut listener) = self.listener.try_lock() {
             *listener = None;
         }
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node")
+            .field("shared", &self.shared)
+            .finish_non_exhaustive()
     }
 }
 

@@ -9,7 +9,8 @@ use parking_lot::{Mutex, RwLock};
 use super::alarm::Alarm;
 use super::awaiting::Awaiting;
 use super::checkpoints::{Checkpoints, Place};
-use super::committer;
+use super::commit_thread;
+use super::committer::CommitDriver;
 use super::events::{IdentityEvent, NodeEvents};
 use super::failure::Failure;
 use super::figures::Figures;
@@ -17,6 +18,7 @@ use super::handle::{Node, describe};
 use super::machine::Machine;
 use super::options::Options;
 use super::queue::Queue;
+use super::quick_syncs::QuickSyncs;
 use super::recovery_report::RecoveryReport;
 use super::shared::Shared;
 use super::waiters::Waiters;
@@ -110,6 +112,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         machine: Mutex::new(machine),
         map: RwLock::new(map),
         queue: Queue::default(),
+        quick_syncs: QuickSyncs::new(),
         figures: Figures::default(),
         checkpoints: Checkpoints::default(),
         events,
@@ -129,13 +132,16 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         wants_conflicts: AtomicBool::new(false),
         is_automatic: AtomicBool::new(is_automatic),
     });
-    let thread = committer::start(&shared, committer, lock, place.clone()).map_err(|error| {
+    let driver = CommitDriver::new(&shared, committer, lock, place.clone());
+    let seat = Arc::new(Mutex::new(Some(driver)));
+    let thread = commit_thread::start(&shared, &seat).map_err(|error| {
         Failure::internal("failed to start the committer")
             .because(error.to_string())
             .retryable()
     })?;
     Ok(Node {
         shared,
+        seat,
         commit_thread: Mutex::new(Some(thread)),
         listener: tokio::sync::Mutex::new(None),
         bound_port: Mutex::new(None),

@@ -178,34 +178,67 @@ impl Queue {
         self.awake.load(Ordering::Acquire)
     }
 
-    /// Waits for work, at most for `patience`.
+    /// Waits for work, at most for `patience`, and then takes it.
     pub fn next(&self, patience: Option<Duration>) -> Work {
+        if self.wait(patience) {
+            self.take()
+        } else {
+            Work::Idle
+        }
+    }
+
+    /// Waits until there is something to look at, at most for `patience`; says whether there is.
+    pub fn wait(&self, patience: Option<Duration>) -> bool {
         let mut waiting = self.waiting.lock();
         loop {
-            if self.awake.load(Ordering::Acquire) {
-                if !waiting.requests.is_empty() {
-                    let group = take_group(&mut waiting);
-                    let is_drained = waiting.requests.is_empty() && !waiting.closing;
-                    self.awake.store(!is_drained, Ordering::Release);
-                    return Work::Group(group);
-                }
-                if waiting.closing {
-                    return Work::Closed;
-                }
-                self.awake.store(false, Ordering::Release);
-                return Work::Woken;
+            if self.is_awake() {
+                return true;
             }
             match patience {
                 None => self.changed.wait(&mut waiting),
                 Some(patience) => {
-                    if self.changed.wait_for(&mut waiting, patience).timed_out()
-                        && !self.awake.load(Ordering::Acquire)
-                    {
-                        return Work::Idle;
+                    if self.changed.wait_for(&mut waiting, patience).timed_out() {
+                        return self.is_awake();
                     }
                 }
             }
         }
+    }
+
+    /// Takes what waits, as much as fits one group.
+    pub fn take(&self) -> Work {
+        let mut waiting = self.waiting.lock();
+        if !waiting.requests.is_empty() {
+            let group = take_group(&mut waiting);
+            let is_drained = waiting.requests.is_empty() && !waiting.closing;
+            self.awake.store(!is_drained, Ordering::Release);
+            return Work::Group(group);
+        }
+        if waiting.closing {
+            return Work::Closed;
+        }
+        self.awake.store(false, Ordering::Release);
+        Work::Woken
+    }
+
+    /// Whether one thing waits and nobody was woken for it.
+    pub fn is_lone(&self) -> bool {
+        !self.is_awake() && self.waiting.lock().requests.len() == 1
+    }
+
+    /// Takes a write of at most so many bytes, if that is all that waits and nobody was woken for it.
+    pub fn take_lone(&self, bytes_max: usize) -> Option<Request> {
+        let mut waiting = self.waiting.lock();
+        let is_lone = waiting.requests.len() == 1 && !waiting.closing && !self.is_awake();
+        let is_small = |request: &Request| {
+            matches!(request, Request::Write { .. }) && request.bytes() <= bytes_max
+        };
+        if !is_lone || !waiting.requests.front().is_some_and(is_small) {
+            return None;
+        }
+        let request = waiting.requests.pop_front()?;
+        waiting.bytes = waiting.bytes.saturating_sub(request.bytes());
+        Some(request)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The committer's part in a new identity: between two groups, the node goes on as another author.
 
-use super::committer::CommitThread;
+use super::committer::CommitDriver;
 use super::events::IdentityEvent;
 use super::open::seeds;
 use crate::store::error::StoreError;
@@ -8,7 +8,7 @@ use crate::store::recovery::Seeds;
 use crate::wal::error::WalError;
 use crate::wal::lease;
 
-impl CommitThread {
+impl CommitDriver {
     /// Takes another identity if that is asked for.
     pub(super) fn renew_if_in_doubt(&mut self) {
         // A checkpoint is written for the author that it began with.

@@ -1,7 +1,7 @@
 //! The node's heart, shared by the threads that drive it: the machine behind one lock, the map behind
 //! another, and what carries out the machine's outputs.
 //!
-//! Locks are taken in this order: machine, map, then any of the small ones. Installing entries takes the
+//! Locks are taken in this order: the committer's seat, machine, map, then any of the small ones. Installing entries takes the
 //! machine's lock too, so whoever holds it sees map and counters agree.
 
 use std::collections::HashMap;
@@ -21,6 +21,7 @@ use super::figures::Figures;
 use super::machine::{Machine, Output};
 use super::options::Options;
 use super::queue::Queue;
+use super::quick_syncs::QuickSyncs;
 use super::waiters::Waiters;
 use crate::core::clock::{Now, SystemClock};
 use crate::store::error::StoreError;
@@ -40,6 +41,7 @@ pub(super) struct Shared {
     pub(super) machine: Mutex<Machine>,
     pub(super) map: RwLock<EntryMap>,
     pub(super) queue: Queue,
+    pub(super) quick_syncs: QuickSyncs,
     pub(super) figures: Figures,
     pub(super) checkpoints: Checkpoints,
     pub(super) events: Arc<dyn NodeEvents>,

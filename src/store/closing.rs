@@ -114,6 +114,11 @@ impl Committer {
         sealed.last().map(|part| part.last_frame)
     }
 
+    /// How many bytes can be appended before the log has to grow; without a log, any number.
+    pub fn room_bytes(&self) -> usize {
+        self.log.as_ref().map_or(usize::MAX, Log::room_bytes)
+    }
+
     /// How many bytes the log takes, sealed parts included.
     pub fn log_bytes(&self) -> u64 {
         self.log.as_ref().map_or(0, Log::log_bytes)

@@ -179,6 +179,11 @@ impl Log {
         self.allocated
     }
 
+    /// How many bytes can be appended before the file has to grow.
+    pub fn room_bytes(&self) -> usize {
+        usize::try_from(self.allocated - self.used).unwrap_or(usize::MAX)
+    }
+
     /// The header of the file.
     pub fn header(&self) -> &FileHeader {
         &self.header

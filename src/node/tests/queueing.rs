@@ -136,3 +136,40 @@ fn closing_takes_nothing_more_and_gives_out_what_waits() {
     assert!(matches!(queue.next(None), Work::Closed));
     assert!(matches!(queue.next(None), Work::Closed));
 }
+
+#[test]
+fn only_a_small_write_that_waits_alone_can_be_taken_by_its_writer() {
+    let queue = Queue::default();
+    let taken = |queue: &Queue| queue.take_lone(1_000).and_then(|taken| taken.ticket());
+    assert_eq!(taken(&queue), None);
+    submit(&queue, 1).unwrap();
+    assert!(queue.is_lone());
+    assert_eq!(taken(&queue), Some(1));
+    assert!(!queue.is_lone());
+
+    submit(&queue, 1).unwrap();
+    submit(&queue, 1).unwrap();
+    assert_eq!(taken(&queue), None, "two wait");
+    queue.wake();
+    assert!(matches!(queue.next(None), Work::Group(group) if tickets(&group) == [2, 3]));
+
+    submit(&queue, 2_000).unwrap();
+    assert_eq!(taken(&queue), None, "it is large");
+    queue.wake();
+    assert!(matches!(queue.next(None), Work::Group(_)));
+
+    submit(&queue, 1).unwrap();
+    queue.wake();
+    assert_eq!(taken(&queue), None, "the committer is on its way");
+    assert!(matches!(queue.next(None), Work::Group(_)));
+
+    queue
+        .submit_apart(0, |ticket| Request::Flush { ticket })
+        .unwrap();
+    assert_eq!(taken(&queue), None, "a flush is the committer's");
+    assert!(matches!(queue.next(None), Work::Group(_)));
+
+    submit(&queue, 1).unwrap();
+    queue.close();
+    assert_eq!(taken(&queue), None, "it closes");
+}
