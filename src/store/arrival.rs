@@ -41,6 +41,13 @@ impl Group {
         terms: &Terms<'_>,
     ) -> Result<Option<Received>, StoreError> {
         let begin = self.planned.len();
+        for entry in &received.entries {
+            if entry.dot.origin == ledger.origin {
+                // What this node wrote and forgot (its disk went back in time) comes home: the sequence is taken,
+                // also when the write itself was overtaken, and before a write of this group could take it.
+                ledger.last_sequence = ledger.last_sequence.max(entry.dot.sequence);
+            }
+        }
         let mut entries = received.entries.into_iter();
         let mut left = None;
         while let Some(entry) = entries.next() {
@@ -103,11 +110,7 @@ impl Group {
                 }
             }
         };
-        if entry.dot.origin == ledger.origin {
-            // What this node wrote and forgot (its disk went back in time) comes home: the sequence is taken,
-            // also when the write itself was overtaken.
-            ledger.last_sequence = ledger.last_sequence.max(entry.dot.sequence);
-        } else if !meeting.is_known {
+        if entry.dot.origin != ledger.origin && !meeting.is_known {
             ledger.last_applied_remote = ledger.last_applied_remote.max(entry.dot.sequence);
         }
         if let Some(overruled) = meeting.overruled {
@@ -172,8 +175,8 @@ impl Group {
 
     /// A loser is told of once, whichever way it comes again.
     fn tell(&mut self, loser: Entry, terms: &Terms<'_>) {
-        let is_told = |told: &Entry| told.dot == loser.dot;
-        if !terms.told.contains(loser.dot) && !self.losers.iter().any(is_told) {
+        if !terms.told.contains(loser.dot) && self.told.insert(loser.dot) {
+            self.bytes += bytes_of(&loser);
             self.losers.push(loser);
         }
     }
@@ -189,14 +192,7 @@ fn asserted(
     if !terms.policy.asserts(ledger.origin, winner, loser) {
         return None;
     }
-    // One of the two may be what this node wrote and forgot.
-    let own = [winner.dot, loser.dot]
-        .into_iter()
-        .filter(|dot| dot.origin == ledger.origin);
-    let known = own
-        .map(|dot| dot.sequence)
-        .fold(ledger.last_sequence, u64::max);
-    ledger.last_sequence = known + 1;
+    ledger.last_sequence += 1;
     let dot = Dot {
         origin: ledger.origin,
         sequence: ledger.last_sequence,

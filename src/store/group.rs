@@ -2,6 +2,8 @@
 //! same group. Pure: the map is only read, time is an argument, and nothing has happened until the plan was
 //! written.
 
+use std::collections::BTreeSet;
+
 use hashbrown::HashTable;
 
 use super::conflict::ConflictPolicy;
@@ -44,8 +46,10 @@ pub struct Group {
     pub cursors: Vec<(Origin, FeedPosition)>,
     /// Writes that came to nothing against a concurrent one and were not told of lately.
     pub losers: Vec<Entry>,
-    /// Bytes of keys and values of what is planned.
+    /// Bytes of keys and values of what is planned and what is to be told.
     pub(super) bytes: usize,
+    /// Their dots.
+    pub(super) told: BTreeSet<Dot>,
     newest: HashTable<usize>,
 }
 
