@@ -195,16 +195,6 @@ fn load_ahead(bytes: &[u8], at: usize, lines: usize) {
     }
 }
 
-/// The place of a body that is elsewhere.
-fn extent(mut reader: ByteReader<'_>) -> Option<Extent> {
-    let extent = Extent {
-        offset: reader.u64().ok()?,
-        bytes: reader.u32().ok()?,
-        checksum: reader.u32().ok()?,
-    };
-    reader.is_empty().then_some(extent)
-}
-
 /// A block whose checksum held.
 #[derive(Clone, Copy)]
 pub(super) struct DataBlock<'a> {
@@ -268,10 +258,9 @@ impl<'a> DataBlock<'a> {
             reader.u128().ok()?
         };
         let end = start.checked_add(u16::try_from(bytes.len()).ok()?)?;
-        let body = if shape & SHAPE_EXTENT == 0 {
-            BodyPlace::Inline(end - u16::try_from(reader.remaining()).ok()?..end)
-        } else {
-            BodyPlace::Extent(extent(reader)?)
+        let body = match self.body(index)? {
+            Ok(body) => BodyPlace::Inline(end - u16::try_from(body.len()).ok()?..end),
+            Err(extent) => BodyPlace::Extent(extent),
         };
         let lane = match shape >> SHAPE_LANE_SHIFT & SHAPE_LANE {
             0 => None,
@@ -279,9 +268,6 @@ impl<'a> DataBlock<'a> {
             2 => Some(1),
             _ => return None,
         };
-        if shape & SHAPE_UNUSED != 0 {
-            return None;
-        }
         Some(RowRef {
             block: Arc::clone(self.block),
             prefix: self.prefix_start..self.prefix_start + u16::try_from(self.prefix.len()).ok()?,
@@ -308,7 +294,7 @@ impl<'a> DataBlock<'a> {
         } else if shape & SHAPE_EXTENT == 0 {
             Some(Ok(tail))
         } else {
-            extent(ByteReader::new(tail)).map(Err)
+            Extent::decode(tail).map(Err)
         }
     }
 

@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
+use crate::core::bytes::ByteReader;
+
 /// A row to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row<'a> {
@@ -47,6 +49,19 @@ pub(super) struct Extent {
     pub(super) offset: u64,
     pub(super) bytes: u32,
     pub(super) checksum: u32,
+}
+
+impl Extent {
+    /// Reads what a row holds in place of its body; `None` if it is not as long as it has to be.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = ByteReader::new(bytes);
+        let extent = Self {
+            offset: reader.u64().ok()?,
+            bytes: reader.u32().ok()?,
+            checksum: reader.u32().ok()?,
+        };
+        reader.is_empty().then_some(extent)
+    }
 }
 
 impl RowRef {

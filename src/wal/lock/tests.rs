@@ -1,0 +1,116 @@
+//! Who holds a log, and who is told.
+
+use super::*;
+
+fn refused(path: &Path) -> Option<u32> {
+    match LockGuard::acquire(path) {
+        Err(WalError::InUse { pid, .. }) => pid,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_log_is_held_once_and_again_after_it_was_let_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.wal");
+    let guard = LockGuard::acquire(&path).unwrap();
+    assert_eq!(refused(&path), Some(std::process::id()));
+    drop(guard);
+    assert!(folder.path().join("a.wal.lock").exists());
+    LockGuard::acquire(&path).unwrap();
+}
+
+#[test]
+fn who_only_reads_holds_nodes_off_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.wal");
+    std::fs::write(&path, "log").unwrap();
+    let reader = LockGuard::observe(&path).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(refused(&path), Some(std::process::id()));
+    drop(reader);
+    let node = LockGuard::acquire(&path).unwrap();
+    let before = std::fs::read(folder.path().join("a.wal.lock")).unwrap();
+    assert!(LockGuard::observe(&path).is_err());
+    drop(node);
+    let reader = LockGuard::observe(&path).unwrap();
+    assert_eq!(refused(&path), Some(std::process::id()));
+    let after = std::fs::read(folder.path().join("a.wal.lock")).unwrap();
+    assert_eq!(before, after);
+    drop(reader);
+    LockGuard::acquire(&path).unwrap();
+}
+
+#[test]
+fn another_name_of_the_same_log_is_held_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, link) = (folder.path().join("a.wal"), folder.path().join("b.wal"));
+    let guard = LockGuard::acquire(&path).unwrap();
+    std::fs::write(&path, "log").unwrap();
+    guard.claim_log().unwrap();
+    guard.claim_log().unwrap();
+    std::fs::hard_link(&path, &link).unwrap();
+    assert_eq!(refused(&link), Some(std::process::id()));
+    drop(guard);
+    let other = LockGuard::acquire(&link).unwrap();
+    assert_eq!(refused(&path), Some(std::process::id()));
+    drop(other);
+    LockGuard::acquire(&path).unwrap();
+}
+
+#[test]
+fn a_sealed_log_is_held_until_it_is_let_go_and_the_new_one_is_held_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let guard = LockGuard::acquire(&at("a.wal")).unwrap();
+    std::fs::write(at("a.wal"), "log").unwrap();
+    guard.claim_log().unwrap();
+    std::fs::hard_link(at("a.wal"), at("old.wal")).unwrap();
+    std::fs::rename(at("a.wal"), at("a.wal.sealed.1")).unwrap();
+    std::fs::write(at("a.wal"), "next").unwrap();
+    guard.claim_log().unwrap();
+    std::fs::hard_link(at("a.wal"), at("new.wal")).unwrap();
+    assert_eq!(refused(&at("old.wal")), Some(std::process::id()));
+    std::fs::remove_file(at("a.wal.sealed.1")).unwrap();
+    let released = guard.release_sealed().unwrap();
+    #[cfg(unix)]
+    assert_eq!(refused(&at("old.wal")), None);
+    drop(released);
+    drop(LockGuard::acquire(&at("old.wal")).unwrap());
+    assert_eq!(refused(&at("new.wal")), Some(std::process::id()));
+    assert_eq!(refused(&at("a.wal")), Some(std::process::id()));
+}
+
+#[test]
+fn another_spelling_of_the_same_lock_file_is_held_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let _guard = LockGuard::acquire(&folder.path().join("a.wal")).unwrap();
+    let spelled = folder.path().join(".").join("a.wal");
+    assert_eq!(refused(&spelled), Some(std::process::id()));
+}
+
+#[test]
+fn the_number_of_a_process_replaces_a_longer_text_wholly() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.wal");
+    let pid = pid_path(&with_suffix(&path, LOCK_SUFFIX));
+    std::fs::write(&pid, "123456789012345\n").unwrap();
+    let guard = LockGuard::acquire(&path).unwrap();
+    assert_eq!(read_pid(&pid), Some(std::process::id()));
+    drop(guard);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_lock_of_another_process_is_told_with_its_pid() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.wal");
+    // What another process looks like from here: a lock that is not in the list of this one.
+    let lock = with_suffix(&path, LOCK_SUFFIX);
+    std::fs::write(&lock, "4242\n").unwrap();
+    let holder = OpenOptions::new().write(true).open(&lock).unwrap();
+    holder.lock().unwrap();
+    assert_eq!(refused(&path), Some(4242));
+    drop(holder);
+    LockGuard::acquire(&path).unwrap();
+}
