@@ -34,8 +34,10 @@ fn put(node: &Node, key: &str, value: &str) -> Ticket {
 }
 
 fn wait_for(node: &Node, key: &str, value: &str) {
+    // As it is stored: behind the namespace of users' keys.
+    let stored = [&[0], key.as_bytes()].concat();
     while node
-        .read(key.as_bytes(), |held, _| held == value.as_bytes())
+        .read(&stored, |held, _| held == value.as_bytes())
         .unwrap()
         != Some(true)
     {
