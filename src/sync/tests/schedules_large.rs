@@ -238,7 +238,7 @@ fn over_a_checkpoint(node: u8, value: &str) -> (MemoryStorage, Replica, EntryMap
 fn a_value_out_of_the_checkpoint_is_read_once() {
     let value = text(9_000_000, 1);
     let (disk, mut replica, map) = over_a_checkpoint(1, &value);
-    let (_, mut peer, peers_map) = over_a_checkpoint(2, "small");
+    let (_, peer, peers_map) = over_a_checkpoint(2, "small");
     let now = Now {
         monotonic: MonotonicMs(1),
         wall: WallMs(1_700_000_000_000),
