@@ -1,6 +1,6 @@
 //! Values that travel in chunks.
 
-use super::host::{Host, options};
+use super::host::options;
 use super::stage::{MOMENT_MS, stage};
 use super::world::World;
 use crate::core::clock::{MonotonicMs, Now, WallMs};
@@ -190,14 +190,14 @@ fn refused_on_arrival_it_is_parked_and_what_follows_comes() {
 }
 
 /// A replica whose map is a checkpoint with one large value, and the disk that it is on.
-fn over_a_checkpoint(value: &str) -> (MemoryStorage, Replica, EntryMap) {
+fn over_a_checkpoint(node: u8, value: &str) -> (MemoryStorage, Replica, EntryMap) {
     let disk = MemoryStorage::new();
     let seeds = Seeds {
         salt: 1,
         file_id: [1; 16],
-        origin: Origin([1; 16]),
+        origin: Origin([node; 16]),
         lease: [1; 16],
-        incarnation: Incarnation([1; 16]),
+        incarnation: Incarnation([node; 16]),
     };
     let opened = open(
         &disk,
@@ -237,13 +237,13 @@ fn over_a_checkpoint(value: &str) -> (MemoryStorage, Replica, EntryMap) {
 #[test]
 fn a_value_out_of_the_checkpoint_is_read_once() {
     let value = text(9_000_000, 1);
-    let (disk, mut replica, map) = over_a_checkpoint(&value);
-    let peer = Host::new("node-1", options(), Durability::Synced);
+    let (disk, mut replica, map) = over_a_checkpoint(1, &value);
+    let (_, peer, peers_map) = over_a_checkpoint(2, "small");
     let now = Now {
         monotonic: MonotonicMs(1),
         wall: WallMs(1_700_000_000_000),
     };
-    let greeting = peer.up().replica.greeting(now, &peer.up().map);
+    let greeting = peer.greeting(now, &peers_map);
     let mut credit = 4 << 20;
     let mut sent = Vec::new();
     replica.connected(7, &greeting, now, &map);
