@@ -243,7 +243,9 @@ fn a_value_out_of_the_checkpoint_is_read_once() {
         monotonic: MonotonicMs(1),
         wall: WallMs(1_700_000_000_000),
     };
-    let greeting = peer.greeting(now, &peers_map);
+    let mut greeting = peer.greeting(now, &peers_map);
+    // It gets the feed from its start.
+    greeting.reconciles = false;
     let mut credit = 4 << 20;
     let mut sent = Vec::new();
     replica.connected(7, &greeting, now, &map);
