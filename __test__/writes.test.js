@@ -20,9 +20,14 @@ test('who awaits one write after another does not keep the event loop from other
     isOver = true;
   }, 100);
   let version = 0;
+  let last = 0;
   while (!isOver) {
     version += 1;
-    assert.equal(ok(await client.put('a', `${version}`)).version, version);
+    const written = ok(await client.put('a', `${version}`));
+    const sequence = Number(written.operation.split('-').at(-1));
+    assert.equal(written.version, version);
+    assert.ok(sequence > last, `${written.operation} after ${last}`);
+    last = sequence;
   }
 });
 

@@ -53,8 +53,8 @@ class Commits {
     this.#node = new WeakRef(node);
     this.#refusal = refusal;
     const commit = () => {
-      const done = hot.commit();
-      if (done >= 0) this.settle(this.#next, [done], null);
+      const results = hot.commit();
+      if (Array.isArray(results)) this.settle(this.#next, results, null);
     };
     this.#wake = () => {
       this.#unwoken = 0;

@@ -14,7 +14,7 @@ use napi::sys;
 use parking_lot::Mutex;
 
 use super::channel::Channel;
-use super::listener::{Event, Pending, Settled, done_of};
+use super::listener::{Event, Pending, Settled, numbers_of};
 use super::refused::Refused;
 use super::text::{value_of, with_stored_key, with_text};
 use super::write_arguments::put_operation;
@@ -394,7 +394,7 @@ unsafe extern "C" fn commit(env: sys::napi_env, info: sys::napi_callback_info) -
             };
             hot.pending.settle(receipt.ticket);
             hot.commits.release(env);
-            Ok(number(env, done_of(&receipt)))
+            Ok(numbers_of(env, &receipt))
         })
     }
 }

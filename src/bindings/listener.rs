@@ -55,8 +55,26 @@ fn number(value: u64) -> f64 {
     value as f64
 }
 
+/// What [`Settled`] tells of a ticket, of one that nobody else is told of.
+///
+/// # Safety
+/// `env` belongs to the call that is under way.
+pub(super) unsafe fn numbers_of(env: sys::napi_env, receipt: &Receipt) -> sys::napi_value {
+    let mut array = ptr::null_mut();
+    // SAFETY: `env` is the environment of the call, as the caller promises.
+    unsafe {
+        sys::napi_create_array_with_length(env, NUMBERS_A_TICKET, &raw mut array);
+        for (place, told) in (0..).zip([done_of(receipt), receipt.sequence]) {
+            let mut value = ptr::null_mut();
+            sys::napi_create_double(env, number(told), &raw mut value);
+            sys::napi_set_element(env, array, place, value);
+        }
+    }
+    array
+}
+
 /// What was done, as one number.
-pub(super) fn done_of(receipt: &Receipt) -> u64 {
+fn done_of(receipt: &Receipt) -> u64 {
     let status = u64::from(receipt.status as u8);
     receipt.version.saturating_mul(4).saturating_add(status)
 }

@@ -50,6 +50,12 @@ impl QuickSyncs {
         self.owed.store(owed, Ordering::Relaxed);
     }
 
+    /// The thread tells something that has to be heard before what is written next: for a while it commits.
+    pub(super) fn rest(&self) {
+        let owed = self.owed.load(Ordering::Relaxed);
+        self.owed.store(owed.max(QUICK_IN_A_ROW), Ordering::Relaxed);
+    }
+
     /// A group is over, and told.
     pub(super) fn ended(&self, now_us: u64) {
         self.ended_us.store(now_us, Ordering::Relaxed);
@@ -102,6 +108,19 @@ mod tests {
             syncs.took(0);
         }
         assert!(!syncs.are_awaited(0), "a slow one counts for longer");
+    }
+
+    #[test]
+    fn nobody_waits_for_a_while_after_what_has_to_be_heard_first() {
+        let syncs = QuickSyncs::new();
+        for _ in 0..2 {
+            for _ in 0..QUICK_IN_A_ROW {
+                assert!(!syncs.are_awaited(0));
+                syncs.took(0);
+            }
+            assert!(syncs.are_awaited(0));
+            syncs.rest();
+        }
     }
 
     #[test]

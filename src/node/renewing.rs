@@ -44,6 +44,7 @@ impl CommitDriver {
         drop(map);
         drop(machine);
         *self.shared.renewed.lock() = Some(doubt.clone());
+        self.shared.quick_syncs.rest();
         self.shared.events.identity(IdentityEvent::Renewed(doubt));
     }
 
