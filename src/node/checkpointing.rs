@@ -156,12 +156,12 @@ impl CommitDriver {
         let Some(running) = self.running.take_if(has_news) else {
             return;
         };
-        let outcome = Running::outcome(&self.shared).and_then(|stage| match stage {
-            Stage::Copied => Ok(true),
-            Stage::Placed(base, rebase) => Ok(!self.adopt(&base, *rebase, &running)),
+        let outcome = Running::outcome(&self.shared).map(|stage| match stage {
+            Stage::Copied => true,
+            Stage::Placed(base, rebase) => !self.adopt(&base, *rebase, &running),
             Stage::Removed(removal, removed) => {
                 self.removed(&removal, removed);
-                Ok(true)
+                true
             }
         });
         match outcome {

@@ -28,9 +28,9 @@ impl Released {
     pub fn give_back(self) {
         for file in &self.files {
             let file = file.as_file();
-            let bytes = file.metadata().map_or(0, |found| found.len());
+            let length = file.metadata().map_or(0, |found| found.len());
             let bites = if is_nameless(file) {
-                bytes / GIVEN_BACK_AT_ONCE
+                length / GIVEN_BACK_AT_ONCE
             } else {
                 0
             };

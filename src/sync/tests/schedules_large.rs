@@ -214,8 +214,8 @@ fn over_a_checkpoint(node: u8, value: &str) -> (MemoryStorage, Replica, EntryMap
         operation: Operation::put(b"key", value.as_bytes(), true).unwrap(),
     };
     let wall = WallMs(1_700_000_000_000);
-    let mut committed = committer.commit(vec![request], &map, wall).unwrap();
-    while !install_some(&mut committed, &mut map).is_empty() {}
+    let mut group = committer.commit(vec![request], &map, wall).unwrap();
+    while !install_some(&mut group, &mut map).is_empty() {}
     map.settle_some();
     committer.seal(&disk, 2).unwrap();
     let cut = committer.cut(committer.sealed_frame().unwrap(), &mut map);
