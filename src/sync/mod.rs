@@ -1,10 +1,12 @@
 //! What must travel and what arrived. Pure: no clock, no socket, no thread; it neither knows addresses nor
 //! bytes on a wire.
 
+mod cursor;
 pub mod dot_set;
 pub mod doubt;
 mod link;
 pub mod listing;
+mod meeting;
 pub mod message;
 pub mod options;
 pub mod outbox;

@@ -3,7 +3,7 @@
 
 use super::doubt::DoubtReason;
 use super::link::{LargeSend, Link, LinkId, RetryCause, Rewound};
-use super::message::{Ack, Batch, Cursor, Feed, Nack, Positions, RefusalCode, Stretch};
+use super::message::{Ack, Batch, Feed, Nack, Positions, RefusalCode};
 use super::options::{BATCH_COST, WINDOW_COST};
 use super::reconcile::Reconciling;
 use super::replica::{Farewell, Output, Replica};
@@ -11,7 +11,7 @@ use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::Namespace;
-use crate::store::ledger::{CHAIN_LENGTH_MAX, FeedPosition};
+use crate::store::ledger::FeedPosition;
 use crate::store::map::EntryMap;
 use crate::store::operation::{Received, Request};
 
@@ -312,29 +312,6 @@ impl Replica {
         } else {
             Positions::default()
         }
-    }
-
-    /// Whether a cursor on this node's feed is good: its stretch is known and had come that far.
-    fn has_reached(&self, cursor: &Cursor) -> bool {
-        let Some(place) = self
-            .chain
-            .iter()
-            .position(|stretch| stretch.incarnation == cursor.incarnation)
-        else {
-            return false;
-        };
-        let reached = self
-            .chain
-            .get(place + 1)
-            .map_or(self.last_lseq, |next| next.began_after);
-        cursor.positions.own.max(cursor.positions.relay) <= reached
-    }
-
-    /// Whether a peer was where this node's feed is not any more because the disk has forgotten it. A stretch that
-    /// is not known may also be an old one that was dropped.
-    fn has_forgotten(&self, void: Cursor) -> bool {
-        let is_known = |stretch: &Stretch| stretch.incarnation == void.incarnation;
-        self.chain.len() < CHAIN_LENGTH_MAX || self.chain.iter().any(is_known)
     }
 
     fn record_acknowledged(&mut self, link: &Link, now: Now) {

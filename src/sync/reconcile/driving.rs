@@ -21,6 +21,16 @@ pub struct Outcome {
     pub received: u64,
 }
 
+impl Outcome {
+    pub(super) fn count_sent(&mut self, act: &Act) {
+        self.sent += match act {
+            Act::Send(entries, _) => entries.len() as u64,
+            Act::Large(_) => 1,
+            Act::Nothing | Act::Say(_) => 0,
+        };
+    }
+}
+
 impl Link {
     /// Whether the feed waits: what a reconciliation covers need not be sent, and what follows must not pass over it.
     pub(in crate::sync) fn is_reconciling(&self) -> bool {

@@ -11,15 +11,14 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use super::driving::Outcome;
+use super::gathering::{Gathered, fetch};
 use super::reply::Reply;
 use super::view::{View, end_of};
-use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::{Entry, Summary};
 use crate::store::error::StoreError;
 use crate::store::range_sums::REPLICATED_END;
+use crate::store::totals::is_user;
 use crate::sync::message::{Claim, Listed, Part, Positions, Ranges};
-use crate::sync::options::BATCH_COST;
-use crate::sync::send::entry_cost;
 
 /// Into how many ranges an unequal one is split at the most: more take fewer turns, and tell more sums of ranges that are
 /// equal. A million entries are at lists after three splits.
@@ -47,15 +46,6 @@ pub(super) enum Act {
     Say(Ranges),
 }
 
-/// Entries that were gathered for the peer.
-#[derive(Default)]
-struct Gathered {
-    entries: Vec<Entry>,
-    cost: u64,
-    too_large: Vec<u64>,
-    large: Option<u64>,
-}
-
 /// One reconciliation.
 #[derive(Debug, Clone)]
 #[allow(
@@ -79,6 +69,12 @@ pub(in crate::sync) struct Exchange {
     is_interrupted: bool,
     /// What the peer holds greater of the part that is being answered.
     wants: Vec<Vec<u8>>,
+    /// Keys of which the peer holds less, but something that was not known when the entry here was written: both sides
+    /// have to meet the other's. So the peer's is asked for first, and the one from here follows in the next turn.
+    owed: Vec<Vec<u8>>,
+    /// Those of them that are due in this turn, and whether some went out.
+    due: Vec<Vec<u8>>,
+    has_paid: bool,
     reply: Reply,
     has_said_nothing: bool,
     has_heard_nothing: bool,
@@ -97,6 +93,9 @@ impl Exchange {
             lower: Vec::new(),
             is_interrupted: false,
             wants: Vec::new(),
+            owed: Vec::new(),
+            due: Vec::new(),
+            has_paid: false,
             reply: Reply::default(),
             has_said_nothing: false,
             has_heard_nothing: false,
@@ -136,7 +135,7 @@ impl Exchange {
 
     /// Whether all that was sent is durable at the peer.
     pub(super) fn has_heard_nothing(&self) -> bool {
-        self.has_heard_nothing
+        self.has_heard_nothing && self.due.is_empty() && !self.has_paid
     }
 
     /// Whether nothing is open on either side.
@@ -159,6 +158,7 @@ impl Exchange {
         self.is_my_turn = !(self.has_heard_nothing && self.has_said_nothing);
         self.incoming = ranges.parts.into();
         self.lower.clear();
+        self.due = std::mem::take(&mut self.owed);
         Ok(())
     }
 
@@ -167,6 +167,11 @@ impl Exchange {
     pub(super) fn advance(&mut self, view: &View<'_>, is_settled: bool) -> Result<Act, StoreError> {
         if !self.is_my_turn {
             return Ok(Act::Nothing);
+        }
+        if let Some(act) = fetch(view, &mut self.due)? {
+            self.has_paid = true;
+            self.outcome.count_sent(&act);
+            return Ok(act);
         }
         while let Some(part) = self.incoming.front_mut() {
             if self.reply.is_full() && !self.is_interrupted {
@@ -207,10 +212,7 @@ impl Exchange {
                 }
             };
             if let Some(act) = act {
-                if let Act::Send(entries, _) = &act {
-                    self.outcome.sent += entries.len() as u64;
-                }
-                self.outcome.sent += u64::from(matches!(act, Act::Large(_)));
+                self.outcome.count_sent(&act);
                 return Ok(act);
             }
             if !self.wants.is_empty() {
@@ -219,6 +221,13 @@ impl Exchange {
             }
             self.incoming.pop_front();
             self.lower = to;
+        }
+        if std::mem::take(&mut self.has_paid) {
+            // That the peer had nothing to say was before this: it has to say so again.
+            self.has_heard_nothing = false;
+            if self.reply.is_empty() {
+                self.reply.say(&[], &REPLICATED_END, Claim::Settled);
+            }
         }
         if self.reply.is_empty() && !is_settled {
             return Ok(Act::Nothing);
@@ -281,7 +290,7 @@ impl Exchange {
     ) -> Result<Option<Act>, StoreError> {
         let mut gathered = Gathered::default();
         let (mut at, mut resume) = (0, None);
-        let wants = &mut self.wants;
+        let (wants, owed) = (&mut self.wants, &mut self.owed);
         view.walk(&self.lower, to, |held| {
             let key = held.entry.key();
             while let Some(theirs) = listed.get(at).filter(|theirs| &theirs.key[..] < key) {
@@ -290,7 +299,13 @@ impl Exchange {
             }
             let theirs = listed.get(at).filter(|theirs| theirs.key == key);
             let order = theirs.map_or(Ordering::Less, |theirs| theirs.order(&held.entry));
-            if order.is_lt() && view.may_travel(&held) {
+            let is_concurrent = |theirs: &Listed| {
+                order.is_lt() && is_user(&held.entry) && !held.entry.has_seen(theirs.dot)
+            };
+            if theirs.is_some_and(is_concurrent) {
+                wants.push(key.to_vec());
+                owed.extend(view.may_travel(&held).then(|| key.to_vec()));
+            } else if order.is_lt() && view.may_travel(&held) {
                 let fits = gathered.add(&held.entry, held.lseq, view.value_bytes_max);
                 if !fits {
                     resume = Some(key.to_vec());
@@ -323,53 +338,5 @@ impl Exchange {
         self.is_interrupted = true;
         to.clone_into(&mut self.lower);
         Ok(Some(gathered.into_act()))
-    }
-}
-
-/// Gathers the entries that the peer asked for. `None` once there are no more.
-fn fetch(view: &View<'_>, keys: &mut Vec<Vec<u8>>) -> Result<Option<Act>, StoreError> {
-    let mut gathered = Gathered::default();
-    let mut at = 0;
-    while let Some(key) = keys.get(at).filter(|_| !gathered.is_full()) {
-        if let Some(held) = view.get(key)?.filter(|held| view.may_travel(held))
-            && !gathered.add(&held.entry, held.lseq, view.value_bytes_max)
-        {
-            break;
-        }
-        at += 1;
-    }
-    keys.drain(..at);
-    Ok((!gathered.is_empty()).then(|| gathered.into_act()))
-}
-
-impl Gathered {
-    /// Adds an entry, unless its value goes in chunks and others have to go before it.
-    fn add(&mut self, entry: &Entry, lseq: u64, value_bytes_max: u64) -> bool {
-        if entry.value_length() as u64 > value_bytes_max {
-            self.too_large.push(lseq);
-        } else if entry.value_length() <= CHUNK_BYTES_MAX {
-            self.cost += entry_cost(entry);
-            self.entries.push(entry.clone());
-        } else if self.is_empty() {
-            self.large = Some(lseq);
-        } else {
-            return false;
-        }
-        true
-    }
-
-    fn is_full(&self) -> bool {
-        self.large.is_some() || self.cost >= BATCH_COST || self.too_large.len() >= 1024
-    }
-
-    fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.too_large.is_empty() && self.large.is_none()
-    }
-
-    fn into_act(self) -> Act {
-        match self.large {
-            Some(lseq) => Act::Large(lseq),
-            None => Act::Send(self.entries, self.too_large),
-        }
     }
 }

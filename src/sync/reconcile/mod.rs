@@ -4,6 +4,7 @@
 
 mod driving;
 mod exchange;
+mod gathering;
 mod reply;
 mod view;
 

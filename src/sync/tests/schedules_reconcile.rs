@@ -37,8 +37,14 @@ pub(super) fn write_apart(world: &mut World, count: usize) {
 
 pub(super) fn meet(world: &mut World) {
     world.forget_what_was_said();
+    let renewals = world.renewals.len();
     world.connect(0, 1, 5);
     world.run_for(MOMENT_MS);
+    if world.renewals.len() > renewals {
+        // Who has taken another identity is met anew.
+        world.connect(0, 1, 5);
+        world.run_for(MOMENT_MS);
+    }
 }
 
 /// Checks the two that met.

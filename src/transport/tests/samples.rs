@@ -191,13 +191,8 @@ fn any_ack() -> impl Strategy<Value = Ack> {
             positions,
         })
     };
-    let parts = (
-        option::of(cursor()),
-        any::<u64>(),
-        option::of(cursor()),
-        any::<bool>(),
-    );
-    parts.prop_map(|(cursor, credit, void, reconcile)| Ack {
+    let cursors = (option::of(cursor()), option::of(cursor()));
+    (cursors, any::<u64>(), any::<bool>()).prop_map(|((cursor, void), credit, reconcile)| Ack {
         cursor,
         credit,
         void,

@@ -1,0 +1,66 @@
+//! Entries that are gathered for a peer, about as many as one message holds.
+
+use super::exchange::Act;
+use super::view::View;
+use crate::core::limits::CHUNK_BYTES_MAX;
+use crate::store::entry::Entry;
+use crate::store::error::StoreError;
+use crate::sync::options::BATCH_COST;
+use crate::sync::send::entry_cost;
+
+/// Entries that were gathered for the peer.
+#[derive(Default)]
+pub(super) struct Gathered {
+    entries: Vec<Entry>,
+    cost: u64,
+    too_large: Vec<u64>,
+    large: Option<u64>,
+}
+
+/// Gathers the entries that the peer asked for. `None` once there are no more.
+pub(super) fn fetch(view: &View<'_>, keys: &mut Vec<Vec<u8>>) -> Result<Option<Act>, StoreError> {
+    let mut gathered = Gathered::default();
+    let mut at = 0;
+    while let Some(key) = keys.get(at).filter(|_| !gathered.is_full()) {
+        if let Some(held) = view.get(key)?.filter(|held| view.may_travel(held))
+            && !gathered.add(&held.entry, held.lseq, view.value_bytes_max)
+        {
+            break;
+        }
+        at += 1;
+    }
+    keys.drain(..at);
+    Ok((!gathered.is_empty()).then(|| gathered.into_act()))
+}
+
+impl Gathered {
+    /// Adds an entry, unless its value goes in chunks and others have to go before it.
+    pub(super) fn add(&mut self, entry: &Entry, lseq: u64, value_bytes_max: u64) -> bool {
+        if entry.value_length() as u64 > value_bytes_max {
+            self.too_large.push(lseq);
+        } else if entry.value_length() <= CHUNK_BYTES_MAX {
+            self.cost += entry_cost(entry);
+            self.entries.push(entry.clone());
+        } else if self.is_empty() {
+            self.large = Some(lseq);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.large.is_some() || self.cost >= BATCH_COST || self.too_large.len() >= 1024
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.too_large.is_empty() && self.large.is_none()
+    }
+
+    pub(super) fn into_act(self) -> Act {
+        match self.large {
+            Some(lseq) => Act::Large(lseq),
+            None => Act::Send(self.entries, self.too_large),
+        }
+    }
+}
