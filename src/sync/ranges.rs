@@ -64,6 +64,8 @@ pub struct Listed {
     pub dot: Dot,
     /// The upper half of the hash of its value; `None` for a tombstone.
     pub value_hash: Option<u64>,
+    /// Its version vector but for its own dot; usually nothing.
+    pub vector: Vec<Dot>,
 }
 
 impl Listed {
@@ -74,7 +76,18 @@ impl Listed {
             stamp: entry.stamp,
             dot: entry.dot,
             value_hash: value_hash(entry),
+            vector: entry.vector().to_vec(),
         }
+    }
+
+    /// Whether neither it nor `entry`, of the same key, was written with the other known.
+    pub fn is_concurrent_with(&self, entry: &Entry) -> bool {
+        let seen = self.vector.iter().chain([&self.dot]);
+        let has_seen = |dot: Dot| {
+            let mut of_author = seen.clone().filter(|seen| seen.origin == dot.origin);
+            of_author.any(|seen| seen.sequence >= dot.sequence)
+        };
+        !has_seen(entry.dot) && !entry.has_seen(self.dot)
     }
 
     /// How the listed entry compares to one of the same key, in the one total order.

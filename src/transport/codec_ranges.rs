@@ -5,14 +5,11 @@ use super::dictionary::{Context, Dictionary, put_origins, read_origins, unzigzag
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Origin};
-use crate::core::limits::KEY_BYTES_MAX;
+use crate::core::limits::{STORED_KEY_BYTES_MAX, VECTOR_ORIGINS_MAX};
 use crate::core::stamp::{STAMP_MS_END, Stamp};
 use crate::store::entry::Namespace;
 use crate::sync::message::{Claim, Listed, Part, Ranges};
 use crate::sync::ranges::{LISTED_MAX, PARTS_MAX, RANGES_KEY_BYTES_MAX};
-
-/// Longest stored key: the namespace byte and the user's key.
-const STORED_KEY_BYTES_MAX: usize = KEY_BYTES_MAX + 1;
 
 /// What the first byte of a part says.
 mod claim {
@@ -30,7 +27,9 @@ mod shape {
     pub(super) const TOMBSTONE: u8 = 1;
     /// The author is that of the entry before (at the start: the first of the dictionary).
     pub(super) const SAME_ORIGIN: u8 = 1 << 1;
-    pub(super) const UNKNOWN: u8 = !(TOMBSTONE | SAME_ORIGIN);
+    /// A version vector is at its end.
+    pub(super) const VECTOR: u8 = 1 << 2;
+    pub(super) const UNKNOWN: u8 = !(TOMBSTONE | SAME_ORIGIN | VECTOR);
 }
 
 /// Appends a key behind another.
@@ -76,7 +75,9 @@ pub(super) fn put_ranges(out: &mut Vec<u8>, ranges: &Ranges) -> Result<(), Encod
         let count = match &part.claim {
             Claim::List(listed) => {
                 for listed in listed {
-                    dictionary.place(listed.dot.origin);
+                    for dot in listed.vector.iter().chain([&listed.dot]) {
+                        dictionary.place(dot.origin);
+                    }
                 }
                 listed.len()
             }
@@ -164,6 +165,11 @@ fn put_listed(
     } else {
         0
     };
+    bits |= if listed.vector.is_empty() {
+        0
+    } else {
+        shape::VECTOR
+    };
     out.push(bits);
     put_key(out, before, &listed.key);
     if author != context.author {
@@ -178,6 +184,13 @@ fn put_listed(
     out.put_varint(listed.stamp.0 & u64::from(u16::MAX));
     if let Some(hash) = listed.value_hash {
         out.extend_from_slice(&hash.to_le_bytes());
+    }
+    if !listed.vector.is_empty() {
+        out.put_length(listed.vector.len());
+        for dot in &listed.vector {
+            out.put_length(dictionary.place(dot.origin));
+            out.put_varint(dot.sequence);
+        }
     }
 }
 
@@ -292,10 +305,23 @@ fn read_listed(
     } else {
         None
     };
+    let mut vector = Vec::new();
+    if bits & shape::VECTOR != 0 {
+        let count = reader.length(VECTOR_ORIGINS_MAX, "a version vector")?;
+        for _ in 0..count {
+            let place = reader.length(origins.len(), "the place of an origin")?;
+            let origin = *origins
+                .get(place)
+                .ok_or(DecodeError::Malformed("the place of an origin"))?;
+            let sequence = reader.varint()?;
+            vector.push(Dot { origin, sequence });
+        }
+    }
     Ok(Listed {
         key,
         stamp: Stamp(Stamp::at(WallMs(wall_ms)).0 | u64::from(counter)),
         dot: Dot { origin, sequence },
         value_hash,
+        vector,
     })
 }

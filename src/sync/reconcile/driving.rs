@@ -208,7 +208,8 @@ impl Replica {
                 map,
                 sums: &self.sums,
                 author: self.origin,
-                limit: gate.eligible,
+                // What it covers is sent, also if own writes are to wait for ticks since it began.
+                limit: gate.eligible.furthest(exchange.start),
                 value_bytes_max: link.value_bytes_max,
             };
             let is_settled = link.receiving.commits == 0;

@@ -69,8 +69,8 @@ pub(in crate::sync) struct Exchange {
     is_interrupted: bool,
     /// What the peer holds greater of the part that is being answered.
     wants: Vec<Vec<u8>>,
-    /// Keys of which the peer holds less, but something that was not known when the entry here was written: both sides
-    /// have to meet the other's. So the peer's is asked for first, and the one from here follows in the next turn.
+    /// Keys of which the peer holds a lesser entry that was written apart: both sides have to meet the other's. So the
+    /// peer's is asked for first, and the one from here follows in the next turn.
     owed: Vec<Vec<u8>>,
     /// Those of them that are due in this turn, and whether some went out.
     due: Vec<Vec<u8>>,
@@ -299,13 +299,12 @@ impl Exchange {
             }
             let theirs = listed.get(at).filter(|theirs| theirs.key == key);
             let order = theirs.map_or(Ordering::Less, |theirs| theirs.order(&held.entry));
-            let is_concurrent = |theirs: &Listed| {
-                order.is_lt() && is_user(&held.entry) && !held.entry.has_seen(theirs.dot)
-            };
-            if theirs.is_some_and(is_concurrent) {
+            let is_concurrent = is_user(&held.entry)
+                && theirs.is_some_and(|theirs| theirs.is_concurrent_with(&held.entry));
+            if is_concurrent && order.is_lt() {
                 wants.push(key.to_vec());
                 owed.extend(view.may_travel(&held).then(|| key.to_vec()));
-            } else if order.is_lt() && view.may_travel(&held) {
+            } else if (is_concurrent || order.is_lt()) && view.may_travel(&held) {
                 let fits = gathered.add(&held.entry, held.lseq, view.value_bytes_max);
                 if !fits {
                     resume = Some(key.to_vec());

@@ -35,7 +35,9 @@ impl Reply {
         self.bytes += match &claim {
             Claim::Settled | Claim::Sum(_) | Claim::All => 0,
             Claim::List(list) => {
-                let bytes = list.iter().map(|listed| listed.key.len() + PART_BYTES);
+                let bytes = list
+                    .iter()
+                    .map(|listed| listed.key.len() + (1 + listed.vector.len()) * PART_BYTES);
                 bytes.sum()
             }
             Claim::These(keys) => keys.iter().map(|key| key.len() + 2).sum(),

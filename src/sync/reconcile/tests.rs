@@ -12,7 +12,7 @@ use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::map::EntryMap;
 use crate::store::range_sums::RangeSums;
-use crate::sync::message::{Claim, Part, Positions, Ranges};
+use crate::sync::message::{Claim, Listed, Part, Positions, Ranges};
 
 const ALL: Positions = Positions {
     own: u64::MAX,
@@ -143,8 +143,13 @@ fn check(sides: &mut [Side; 2]) -> (u64, usize, usize) {
     let greater = |mine: &BTreeMap<Vec<u8>, Entry>, theirs: &BTreeMap<Vec<u8>, Entry>| {
         let is_due = |key: &&Vec<u8>| {
             let theirs = theirs.get(*key);
-            let order = |mine: &Entry| theirs.is_none_or(|theirs| mine.order(theirs).is_gt());
-            mine.get(*key).is_some_and(order)
+            let is_due = |mine: &Entry| {
+                theirs.is_none_or(|theirs| {
+                    let apart = Listed::of(theirs).is_concurrent_with(mine);
+                    mine.order(theirs).is_gt() || apart && mine != theirs
+                })
+            };
+            mine.get(*key).is_some_and(is_due)
         };
         keys.iter().filter(is_due).cloned().collect::<Vec<_>>()
     };
@@ -155,7 +160,7 @@ fn check(sides: &mut [Side; 2]) -> (u64, usize, usize) {
         side.sent.sort();
         assert_eq!(
             side.sent, due,
-            "exactly what the other lacks or holds smaller"
+            "exactly what the other lacks, holds smaller or wrote apart"
         );
     }
     cost
@@ -281,6 +286,18 @@ fn who_speaks_out_of_turn_or_without_end_is_told_so() {
     assert_eq!(refused, "a reconciliation without an end");
 }
 
+/// The same write, with another known.
+fn over(entry: &Entry, seen: Dot) -> Entry {
+    let extra = Extra {
+        vector: vec![seen],
+        extension: Vec::new(),
+    };
+    let payload = [entry.key(), entry.value().unwrap()].concat();
+    let (length, flags) = (entry.key().len(), entry.flags);
+    let (dot, stamp, version) = (entry.dot, entry.stamp, entry.version);
+    Entry::new(payload.into(), length, flags, dot, stamp, version, extra).unwrap()
+}
+
 #[test]
 fn what_is_held_back_is_neither_listed_nor_sent_nor_asked_for() {
     let mut sides = [Side::new(1), Side::new(2)];
@@ -291,10 +308,14 @@ fn what_is_held_back_is_neither_listed_nor_sent_nor_asked_for() {
     }
     // Newer here, and not to be told yet.
     let from = sides[0].last;
+    let shared = Dot {
+        origin: Origin([9; 16]),
+        sequence: 1,
+    };
     for key in [7, 50, 200] {
-        sides[0].put(entry(key, 5, 1, b"secret"));
+        sides[0].put(over(&entry(key, 5, 1, b"secret"), shared));
     }
-    sides[1].put(entry(60, 2, 2, b"news"));
+    sides[1].put(over(&entry(60, 2, 2, b"news"), shared));
     let mut exchange = Exchange::opening(1, ALL, sides[0].map.summary().count);
     let mut answering = None;
     let (mut said, mut asked) = (Vec::new(), Vec::new());

@@ -6,6 +6,7 @@ mod entries;
 mod frames;
 mod recorder;
 mod samples;
+mod samples_ranges;
 mod session;
 mod tcp;
 mod tcp_hostile;

@@ -8,12 +8,14 @@ use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::{STAMP_MS_END, Stamp};
 use crate::store::entry::{Entry, EntryFlags, Extra, Summary};
 use crate::sync::message::{
-    Ack, Batch, Chunk, Claim, Cursor, DotRange, End, Feed, Greeting, Have, Lane, Large, Listed,
-    Nack, Part, Positions, Ranges, RefusalCode, Stretch,
+    Ack, Batch, Chunk, Cursor, DotRange, End, Feed, Greeting, Have, Lane, Large, Nack, Positions,
+    RefusalCode, Stretch,
 };
 use crate::transport::message::{
     Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN,
 };
+
+use super::samples_ranges::any_ranges;
 
 /// A plain HELLO.
 pub(super) fn hello(node_id: &str, instance: u64) -> Hello {
@@ -64,18 +66,18 @@ pub(super) fn entry(key: &[u8], value: &[u8], origin: u8, sequence: u64, wall_ms
 }
 
 /// Few origins, so that entries share them.
-fn any_origin() -> impl Strategy<Value = Origin> {
+pub(super) fn any_origin() -> impl Strategy<Value = Origin> {
     prop_oneof![
         (0_u8..4).prop_map(|byte| Origin([byte; 16])),
         any::<[u8; 16]>().prop_map(Origin),
     ]
 }
 
-fn any_sequence() -> impl Strategy<Value = u64> {
+pub(super) fn any_sequence() -> impl Strategy<Value = u64> {
     prop_oneof![1_u64..2000, 1..=u64::MAX]
 }
 
-fn any_stamp() -> impl Strategy<Value = Stamp> {
+pub(super) fn any_stamp() -> impl Strategy<Value = Stamp> {
     let wall_ms = prop_oneof![1_700_000_000_000_u64..1_700_000_100_000, 0..STAMP_MS_END];
     (wall_ms, any::<u16>()).prop_map(|(wall_ms, counter)| Stamp(wall_ms << 16 | u64::from(counter)))
 }
@@ -88,7 +90,7 @@ fn any_positions() -> impl Strategy<Value = Positions> {
     (any::<u64>(), any::<u64>()).prop_map(|(own, relay)| Positions { own, relay })
 }
 
-fn any_summary() -> impl Strategy<Value = Summary> {
+pub(super) fn any_summary() -> impl Strategy<Value = Summary> {
     (any::<u64>(), any::<u128>()).prop_map(|(count, fingerprint)| Summary { count, fingerprint })
 }
 
@@ -223,69 +225,6 @@ fn any_have() -> impl Strategy<Value = Have> {
             last: a.max(b),
         });
     vec(range, 0..30).prop_map(|ranges| Have { ranges })
-}
-
-fn any_key() -> impl Strategy<Value = Vec<u8>> {
-    (0_u8..3, vec(0_u8..4, 1..8)).prop_map(|(namespace, key)| [vec![namespace], key].concat())
-}
-
-fn any_listed(key: Vec<u8>) -> impl Strategy<Value = Listed> {
-    (
-        any_stamp(),
-        any_origin(),
-        any_sequence(),
-        option::of(any::<u64>()),
-    )
-        .prop_map(move |(stamp, origin, sequence, value_hash)| Listed {
-            key: key.clone(),
-            stamp,
-            dot: Dot { origin, sequence },
-            value_hash,
-        })
-}
-
-/// A claim about the keys that lie before `to`, of which some are given.
-fn any_claim(keys: Vec<Vec<u8>>) -> impl Strategy<Value = Claim> {
-    let listed: Vec<_> = keys.iter().cloned().map(any_listed).collect();
-    prop_oneof![
-        Just(Claim::Settled),
-        any_summary().prop_map(Claim::Sum),
-        listed.prop_map(Claim::List),
-        Just(Claim::All),
-        Just(Claim::These(keys)),
-    ]
-}
-
-fn any_ranges() -> impl Strategy<Value = Ranges> {
-    let bounds = proptest::collection::btree_set(any_key(), 0..40);
-    let parts = (bounds, any::<bool>()).prop_flat_map(|(keys, to_the_end)| {
-        let keys: Vec<Vec<u8>> = keys.into_iter().collect();
-        // Every fourth key ends a part that lists those before it.
-        let groups: Vec<&[Vec<u8>]> = keys.chunks(4).collect();
-        let count = groups.len();
-        let parts: Vec<_> = groups
-            .into_iter()
-            .enumerate()
-            .map(|(place, group)| {
-                let (to, inner) = group.split_last().unwrap();
-                let to = if to_the_end && place + 1 == count {
-                    Vec::new()
-                } else {
-                    to.clone()
-                };
-                any_claim(inner.to_vec()).prop_map(move |claim| Part {
-                    to: to.clone(),
-                    claim,
-                })
-            })
-            .collect();
-        parts
-    });
-    (any::<u64>(), 1_u64.., parts).prop_map(|(exchange, step, parts)| Ranges {
-        exchange,
-        step,
-        parts,
-    })
 }
 
 fn any_feed() -> impl Strategy<Value = Feed> {
