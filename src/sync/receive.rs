@@ -323,6 +323,8 @@ impl Replica {
         };
         self.peers.entry(link.origin).or_default().acknowledged = acknowledged;
         self.moved.insert(link.origin);
+        // What one of them has was released once, and the others get it without another tick.
+        self.released = self.released.max(own);
         self.unremembered
             .entry(link.origin)
             .or_insert(now.monotonic);

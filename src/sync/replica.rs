@@ -159,7 +159,9 @@ impl Replica {
             given_up: BTreeMap::new(),
         };
         let acknowledged = replica.acknowledged_by_policy();
-        replica.released = acknowledged;
+        // As in `record_acknowledged`.
+        let anywhere = replica.peers.values().map(|peer| peer.acknowledged.own);
+        replica.released = anywhere.max().unwrap_or(0);
         let marks = Marks {
             pruned: ledger.pruned,
             acknowledged,

@@ -1,6 +1,6 @@
 //! Ticks: what they release and count, and what they do not hold up.
 
-use super::host::options;
+use super::host::{Stop, options};
 use super::stage::{keys_sent, manual, stage};
 use crate::sync::options::ReplicaOptions;
 use crate::sync::outbox::OutboxCounts;
@@ -39,6 +39,24 @@ fn an_empty_outbox_ticks_in_vain() {
     world.line();
     assert_eq!(world.tick(0, true).batch, 0);
     assert_eq!(world.counts(0), queued(0));
+}
+
+#[test]
+fn what_one_peer_has_the_next_one_gets_without_another_tick() {
+    let mut world = stage(&[manual(), manual(), manual()]);
+    world.connect(0, 1, 5);
+    world.run_for(1_000);
+    world.put(0, "key", "value");
+    world.run_for(100);
+    world.tick(0, false);
+    world.run_for(100);
+    // Before it is on disk that the peer has it.
+    world.stop(0, Stop::Killed);
+    world.open(0);
+    world.connect(0, 1, 5);
+    world.connect(0, 2, 5);
+    world.run_for(2_000);
+    assert_eq!(world.get(2, "key").as_deref(), Some("value"));
 }
 
 #[test]
