@@ -7,4 +7,5 @@ pub mod clock;
 pub mod entropy;
 pub mod identity;
 pub mod limits;
+pub(crate) mod rules;
 pub mod stamp;

@@ -11,6 +11,7 @@ use super::operation::Received;
 use crate::core::checksum::key_hash;
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::GROUP_BYTES_MAX;
+use crate::core::rules::{Rule, is_broken};
 
 /// What a received entry and the one that is held are to each other.
 struct Meeting {
@@ -87,7 +88,9 @@ impl Group {
                 assertion: None,
             },
             Some(current) => {
-                let is_known = entry.order(current).is_le();
+                let is_tie = entry.stamp == current.stamp && is_broken(Rule::LocalTieBreak);
+                let is_known = entry.order(current).is_le() && !is_broken(Rule::OrderByArrival);
+                let is_known = is_known || is_tie;
                 let (winner, loser) = if is_known {
                     (current, &entry)
                 } else {

@@ -12,6 +12,7 @@ use super::recent_dots::RecentDots;
 use super::record::{OriginDictionary, Record, encode, encode_entry};
 use crate::core::clock::WallMs;
 use crate::core::identity::Origin;
+use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::HybridClock;
 use crate::wal::frame_buffer::FrameBuffer;
 use crate::wal::log::Log;
@@ -222,7 +223,7 @@ impl Committer {
                     Ok(())
                 }
                 Request::Received(received) => {
-                    plan.must_sync = true;
+                    plan.must_sync |= !is_broken(Rule::AcknowledgeBeforeSync);
                     let owed = (received.token, received.peer, received.position);
                     let planned = plan.group.receive(received, map, &mut self.ledger, &terms);
                     planned.map(|left| match left {
@@ -322,13 +323,23 @@ impl Committer {
             ..
         } = plan;
         let mut must_sync = plan.must_sync;
+        if is_broken(Rule::CursorInAnotherFrame) {
+            let early = group.cursors.iter().map(|(peer, position)| Record::Cursor {
+                peer: *peer,
+                position: *position,
+            });
+            early.for_each(|cursor| encode(self.buffer.body(), &mut self.origins, &cursor));
+            log.append(&mut self.buffer)?;
+        }
         self.buffer.clear();
         let body = self.buffer.body();
         for record in &self.opening {
             encode(body, &mut self.origins, record);
         }
         let ledger = &mut self.ledger;
-        if self.durability == Durability::Written && ledger.last_sequence > ledger.reserved_sequence
+        if self.durability == Durability::Written
+            && ledger.last_sequence > ledger.reserved_sequence
+            && !is_broken(Rule::SequencesUnreserved)
         {
             // Before a sequence is told that the power may take, the jump over it has to be durable.
             ledger.reserved_sequence = ledger.last_sequence + RESERVED_SEQUENCES;

@@ -16,6 +16,7 @@ use super::recent_dots::RecentDots;
 use crate::core::checksum::key_hash;
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Origin};
+use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::Stamp;
 
 /// An entry to install.
@@ -167,7 +168,12 @@ impl Group {
         let beneath = self.beneath(operation.key(), hash, map)?;
         let current = self.current(operation.key(), hash, map, &beneath);
         let live = current.filter(|entry| !entry.is_tombstone());
-        let version = current.map_or(0, |entry| entry.version);
+        let counted = if is_broken(Rule::VersionBeginsAnew) {
+            live
+        } else {
+            current
+        };
+        let version = counted.map_or(0, |entry| entry.version);
         if operation.is_removal() && live.is_none() {
             return Ok(Receipt {
                 ticket: 0,
@@ -184,6 +190,7 @@ impl Group {
             Some(_) => WriteStatus::Updated,
         };
         let latest = current.map(|entry| entry.stamp).max(replaced.stamp);
+        let latest = latest.filter(|_| !is_broken(Rule::StampNotBumped));
         let stamp = ledger.clock.stamp(wall, latest);
         let vector = match current {
             current if !replaced.dots.is_empty() => {

@@ -12,6 +12,7 @@ use super::map::EntryMap;
 use super::record::{OriginDictionary, Record, decode};
 use crate::core::bytes::DecodeError;
 use crate::core::identity::{Incarnation, Origin};
+use crate::core::rules::{Rule, unless};
 use crate::wal::checkpoint::{Checkpoint, CheckpointError, Verified};
 use crate::wal::error::WalError;
 use crate::wal::lease;
@@ -320,7 +321,7 @@ pub fn open(
     let mut records = Vec::new();
     let is_new = ledger.origin == Origin::default();
     let leased = lease::read(storage, name).map_err(lease_failed)?;
-    let is_copy = !is_new && leased != Some(ledger.lease);
+    let is_copy = !is_new && unless(Rule::CopyUnnoticed, leased != Some(ledger.lease), false);
     if is_new || is_copy {
         lease::write(storage, name, seeds.lease).map_err(lease_failed)?;
         ledger.take_identity(seeds.origin, seeds.lease);
@@ -340,9 +341,10 @@ pub fn open(
             fresh_chain: is_new || is_copy,
         });
     }
-    ledger.begin_stretch(seeds.incarnation);
+    let incarnation = next_stretch(&ledger, seeds);
+    ledger.begin_stretch(incarnation);
     records.push(Record::Stretch {
-        incarnation: seeds.incarnation,
+        incarnation,
         began_after: ledger.last_lseq,
     });
     records.push(Record::Reserve {
@@ -363,6 +365,13 @@ pub fn open(
         map,
         report,
     })
+}
+
+/// The stretch that an opening begins.
+fn next_stretch(ledger: &Ledger, seeds: &Seeds) -> Incarnation {
+    let last = ledger.chain.last().map(|link| link.incarnation);
+    let last = last.unwrap_or(seeds.incarnation);
+    unless(Rule::StretchWithoutOpening, seeds.incarnation, last)
 }
 
 /// A store without a log: nothing outlives the process.

@@ -2,11 +2,15 @@
 
 use super::message::{Cursor, Stretch};
 use super::replica::Replica;
+use crate::core::rules::{Rule, is_broken};
 use crate::store::ledger::CHAIN_LENGTH_MAX;
 
 impl Replica {
     /// Whether a cursor on this node's feed is good: its stretch is known and had come that far.
     pub(super) fn has_reached(&self, cursor: &Cursor) -> bool {
+        if is_broken(Rule::CursorWithoutIncarnation) {
+            return cursor.positions.own.max(cursor.positions.relay) <= self.last_lseq;
+        }
         let Some(place) = self
             .chain
             .iter()

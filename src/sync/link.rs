@@ -8,6 +8,7 @@ use super::options::WINDOW_COST;
 use super::reconcile::{Outcome, Reconciling};
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
+use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::{Entry, Summary};
 use crate::store::ledger::FeedPosition;
 
@@ -210,7 +211,7 @@ impl Link {
             outcome: None,
             sending: Sending {
                 // A peer whose disk went back in time wants home what it wrote and forgot.
-                skip_echo: held.is_none() || good.is_some(),
+                skip_echo: held.is_none() || good.is_some() || is_broken(Rule::EchoNeverSent),
                 progress_at: now,
                 ..Sending::default()
             },
@@ -286,6 +287,9 @@ impl Link {
 
 /// Whether a peer's feed, as it greets, still has the stretch that a cursor belongs to, up to there.
 fn is_reached(greeting: &Greeting, held: &FeedPosition) -> bool {
+    if is_broken(Rule::CursorWithoutIncarnation) {
+        return held.own.max(held.relay) <= greeting.last_lseq;
+    }
     let Some(place) = greeting
         .chain
         .iter()

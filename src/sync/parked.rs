@@ -7,6 +7,7 @@ use super::outbox::OutboxCounts;
 use super::replica::Replica;
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::Origin;
+use crate::core::rules::{Rule, is_broken};
 use crate::store::error::StoreError;
 use crate::store::ledger::{Parked, PeerRecord};
 use crate::store::map::{EntryMap, Held};
@@ -24,7 +25,7 @@ impl Replica {
         map: &EntryMap,
         now: MonotonicMs,
     ) {
-        if matches!(map.at(lseq), Ok(None)) {
+        if matches!(map.at(lseq), Ok(None)) || is_broken(Rule::RefusalUnlisted) {
             // Replaced meanwhile.
             return;
         }

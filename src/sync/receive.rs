@@ -10,6 +10,7 @@ use super::replica::{Farewell, Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::limits::CHUNK_BYTES_MAX;
+use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::Namespace;
 use crate::store::ledger::FeedPosition;
 use crate::store::map::EntryMap;
@@ -230,6 +231,8 @@ impl Replica {
     ) -> Result<(), &'static str> {
         // No peer of this version grants more, and one that did would have the whole feed wait in memory.
         let grant = ack.credit.min(link.sending.spent + WINDOW_COST);
+        let is_boundless = is_broken(Rule::CreditIgnored);
+        let grant = if is_boundless { u64::MAX } else { grant };
         link.sending.credit = link.sending.credit.max(grant);
         if ack.reconcile {
             self.expect_reconciliation(link);
@@ -296,15 +299,17 @@ impl Replica {
         let sending = &mut link.sending;
         sending.told_once = sending.told_once.furthest(sending.told_before);
         sending.told_before = Positions::default();
-        link.sending.peer_has.clear();
-        link.sending.skip_echo = false;
+        if !is_broken(Rule::HintTakenAsProof) {
+            link.sending.peer_has.clear();
+        }
+        link.sending.skip_echo = is_broken(Rule::EchoNeverSent);
         self.record_acknowledged(link, now);
     }
 
     /// Where to begin with a peer that has no good cursor: at the end if it holds the same, else at the start.
     fn start_of_unknown(&self, link: &Link, map: &EntryMap) -> Positions {
         let is_same = link.greeting_summary == map.summary() && self.durable_lseq == self.last_lseq;
-        if is_same {
+        if is_same || is_broken(Rule::UnknownPeerAtEnd) {
             Positions {
                 own: self.last_lseq,
                 relay: self.last_lseq,
@@ -335,6 +340,8 @@ impl Replica {
         let is_retryable = nack.retryable || nack.lseq == 0;
         if is_retryable && link.sending.attempts >= self.options.max_retries {
             self.give_up(id, link);
+        } else if is_retryable && is_broken(Rule::RetryNotDone) {
+            link.sending.progress_at = MonotonicMs(u64::MAX / 2);
         } else if is_retryable {
             self.retry(link, RetryCause::Refused(nack.code as u8), now, map);
         } else {

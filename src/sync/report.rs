@@ -7,6 +7,7 @@ use super::outbox::{Marks, OutboxCounts};
 use super::replica::{Output, Replica};
 use crate::core::clock::Now;
 use crate::core::identity::Origin;
+use crate::core::rules::{Rule, is_broken};
 use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 use crate::store::operation::Request;
@@ -99,7 +100,16 @@ impl Replica {
 
     /// Takes acknowledged rows out of the outbox. Only the view changes, nobody's data.
     fn prune(&mut self, map: &EntryMap) -> Result<u64, StoreError> {
-        self.prune_to(self.outbox.marks().acknowledged, map)
+        let marks = self.outbox.marks();
+        let is_bold = is_broken(Rule::PruneUnacknowledged);
+        self.prune_to(
+            if is_bold {
+                marks.sent
+            } else {
+                marks.acknowledged
+            },
+            map,
+        )
     }
 
     fn prune_to(&mut self, lseq: u64, map: &EntryMap) -> Result<u64, StoreError> {

@@ -9,6 +9,7 @@ use super::options::BATCH_COST;
 use super::replica::{Farewell, Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::limits::CHUNK_BYTES_MAX;
+use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
 use crate::store::map::{EntryMap, Held};
@@ -78,17 +79,20 @@ impl Replica {
             .relay_marks
             .front()
             .map_or(u64::MAX, |(begin, _)| *begin);
-        let reach = self.durable_lseq.min(self.shadowed_from - 1);
-        let released = if self.options.automatic {
+        let durable_lseq = unless(Rule::SendBeforeSync, self.durable_lseq, self.last_lseq);
+        let reach = durable_lseq.min(self.shadowed_from - 1);
+        let released = if self.options.automatic || is_broken(Rule::SentWithoutTick) {
             u64::MAX
         } else {
             self.released
         };
         let own = released.min(reach);
+        let relay = unless(Rule::RelayNotDone, waiting_after.min(reach), 0);
+        let relay = unless(Rule::RelayWithoutDelay, relay, reach);
         Gate {
             limit: Positions {
                 own,
-                relay: waiting_after.min(reach),
+                relay: unless(Rule::RelayWaitsForTick, relay, relay.min(own)),
             },
             eligible: Positions {
                 own: released.min(self.durable_lseq),
@@ -146,7 +150,8 @@ impl Replica {
     ) -> ControlFlow<()> {
         let limit = gate.limit.get(lane);
         let from = link.sending.sent.get(lane);
-        if from >= limit || link.sending.spent >= link.sending.credit {
+        let is_held_up = is_broken(Rule::RefusalBlocks) && !self.parked_by(link.origin).is_empty();
+        if from >= limit || link.sending.spent >= link.sending.credit || is_held_up {
             return ControlFlow::Break(());
         }
         let peer = map.via_of(link.origin);
@@ -165,9 +170,13 @@ impl Replica {
                 return ControlFlow::Break(());
             }
             let echo = link.sending.skip_echo && peer.is_some_and(|peer| peer == held.via);
+            let echo = echo && !is_broken(Rule::EchoSent);
             // Hints are about writes of users: a kept loser has the dot of one.
             let is_there = is_user(&held.entry) && link.sending.peer_has.contains(held.entry.dot);
-            if echo || is_there {
+            if echo || is_there && !is_broken(Rule::HintIgnored) {
+                return ControlFlow::Continue(());
+            }
+            if held.entry.is_tombstone() && is_broken(Rule::RemovalsNotSent) {
                 return ControlFlow::Continue(());
             }
             if held.entry.value_length() as u64 > link.value_bytes_max {

@@ -8,6 +8,7 @@ use super::replica::Replica;
 use super::wait_queue::{Reach, Replacement, Target};
 use super::waits::{Held, Holders, WaitId, Waits};
 use crate::core::identity::{Dot, Origin};
+use crate::core::rules::{Rule, unless};
 use crate::store::error::StoreError;
 use crate::store::ledger::PeerRecord;
 use crate::store::map::{EntryMap, Installed};
@@ -40,7 +41,8 @@ struct Whereabouts {
 impl Replica {
     /// Whether a peer's acknowledgement counts.
     pub(super) fn counts(&self, peer: &PeerRecord) -> bool {
-        peer.durable || !self.options.durable || self.options.memory_will_do
+        let memory_will_do = unless(Rule::MemoryCounts, self.options.memory_will_do, true);
+        peer.durable || !self.options.durable || memory_will_do
     }
 
     fn counting(&self) -> Vec<Origin> {
