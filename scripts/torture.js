@@ -50,15 +50,16 @@ async function rustTests() {
 }
 
 const module = 'store::tests::torture::';
+const simulation = 'node::simulation::';
 
 /** A proof in Rust; `seeds` in all, so many at once. */
-const rust = (name, filter, unit, seeds, slice) => ({
+const rust = (name, filter, unit, seeds, slice, within = module) => ({
   name,
   unit,
   seeds,
   slice,
   run: (program, seed, count) =>
-    run(program, [`${module}${filter}`, '--nocapture'], {
+    run(program, [`${within}${filter}`, '--nocapture'], {
       TORTURE_SEED: `${seed}`,
       TORTURE_COUNT: `${count}`,
     }),
@@ -89,6 +90,8 @@ const proofs = [
   rust('bits', 'damage::every_flipped_bit', 'bits', 266, 38),
   rust('cuts', 'damage::a_file_that_is_cut', 'cuts', 1_600, 80),
   rust('bursts', 'bursts', 'bursts', 1_000_000, 50_000),
+  rust('simulation', 'proof::whatever_happens', 'runs', 500_000, 5_000, simulation),
+  rust('rules', 'rules', 'runs', 1, 1, simulation),
   javascript('kill', 'kill-checkpoints.test.js', 'kills', 5_000, 100),
   javascript('ending', 'ending.test.js', 'endings of each kind', 1_000, 25),
 ].filter(({ name }) => values.only === undefined || name === values.only);

@@ -32,10 +32,6 @@ pub(crate) enum Rule {
     CursorInAnotherFrame,
     /// Ends are not compared.
     ProofSkipped,
-    /// What a hint names is left out of a repair too.
-    HintTakenAsProof,
-    /// What came from a peer is never sent back to it, though its disk went back in time.
-    EchoNeverSent,
     /// What came from a peer is sent back to it.
     EchoSent,
     /// Whoever has no good cursor gets nothing of what there is.

@@ -71,3 +71,7 @@ pub use crate::wal::readable::LostRange;
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+#[path = "../../tests/simulation/mod.rs"]
+mod simulation;

@@ -36,4 +36,4 @@ pub mod verify;
 pub mod view;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -11,7 +11,7 @@ mod prefixes;
 mod range_sums;
 mod salvage;
 mod sealing;
-mod torture;
+pub(crate) mod torture;
 mod verify;
 mod views;
 

@@ -211,7 +211,7 @@ impl Link {
             outcome: None,
             sending: Sending {
                 // A peer whose disk went back in time wants home what it wrote and forgot.
-                skip_echo: held.is_none() || good.is_some() || is_broken(Rule::EchoNeverSent),
+                skip_echo: held.is_none() || good.is_some(),
                 progress_at: now,
                 ..Sending::default()
             },

@@ -31,4 +31,4 @@ pub use reconcile::Outcome;
 pub use send::chunk_cost;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

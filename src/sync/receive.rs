@@ -299,10 +299,8 @@ impl Replica {
         let sending = &mut link.sending;
         sending.told_once = sending.told_once.furthest(sending.told_before);
         sending.told_before = Positions::default();
-        if !is_broken(Rule::HintTakenAsProof) {
-            link.sending.peer_has.clear();
-        }
-        link.sending.skip_echo = is_broken(Rule::EchoNeverSent);
+        link.sending.peer_has.clear();
+        link.sending.skip_echo = false;
         self.record_acknowledged(link, now);
     }
 

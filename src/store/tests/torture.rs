@@ -11,15 +11,15 @@ mod damage;
 mod faults;
 mod golden;
 mod life;
-mod making;
+pub(crate) mod making;
 mod saboteur;
 mod seeded_bugs;
-mod state;
+pub(crate) mod state;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What went wrong, and where.
-type Told<T> = Result<T, String>;
+pub(crate) type Told<T> = Result<T, String>;
 
 /// Deterministic numbers.
 pub(super) struct Dice(u64);
@@ -54,13 +54,23 @@ impl Dice {
     }
 }
 
-fn number(name: &str) -> Option<u64> {
+pub(crate) fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
 /// Goes through the seeds of a proof on two threads; adds up what it gives for each. `count` is how many there are
 /// when nobody asks for more. The first failure ends it, with the command that repeats it.
 fn each_seed(proof: &str, count: u64, prove: impl Fn(u64) -> Told<u64> + Sync) -> u64 {
+    each_seed_of("store::tests::torture", proof, count, prove)
+}
+
+/// The same for a proof in another module.
+pub(crate) fn each_seed_of(
+    module: &str,
+    proof: &str,
+    count: u64,
+    prove: impl Fn(u64) -> Told<u64> + Sync,
+) -> u64 {
     let first = number("TORTURE_SEED").unwrap_or(0);
     let scaled = count * number("TORTURE_SCALE").unwrap_or(1);
     let end = first + number("TORTURE_COUNT").unwrap_or(scaled);
@@ -84,7 +94,7 @@ fn each_seed(proof: &str, count: u64, prove: impl Fn(u64) -> Told<u64> + Sync) -
             has_failed.store(true, Ordering::Relaxed);
             panic!(
                 "{proof}, seed {seed}: {told}\nagain: TORTURE_SEED={seed} TORTURE_COUNT=1 \
-                 cargo test --no-default-features --lib store::tests::torture::{proof}"
+                 cargo test --no-default-features --lib {module}::{proof}"
             );
         }
     };

@@ -1,12 +1,9 @@
 //! What must hold at all times (PROTOCOL section 7), looked at from outside.
 
-use super::host::Running;
 use super::world::World;
 use crate::store::conflict::loser_of;
 use crate::store::entry::Entry;
 use crate::sync::message::{Feed, Lane};
-use crate::sync::outbox::{Marks, OutboxCounts};
-use crate::sync::replica::Replica;
 
 impl World {
     /// After everything that a host does.
@@ -15,7 +12,7 @@ impl World {
         let replica = &running.replica;
         assert_eq!(
             replica.counts_of(&running.map).unwrap(),
-            recount(replica, running),
+            replica.recount(&running.map),
             "the counters of {host} are not a recount"
         );
         assert!(replica.durable_lseq <= running.committer.ledger().last_lseq);
@@ -163,32 +160,4 @@ impl World {
             }
         }
     }
-}
-
-/// The counters of the outbox, row by row.
-fn recount(replica: &Replica, running: &Running) -> OutboxCounts {
-    let Marks {
-        pruned,
-        acknowledged,
-        sent,
-        failed,
-    } = replica.outbox.marks();
-    let mut counts = OutboxCounts::default();
-    for held in running.map.own_after(0) {
-        let lseq = held.unwrap().lseq;
-        if replica.outbox.parked.contains(&lseq)
-            && !(lseq <= acknowledged && replica.is_held_by_enough(lseq))
-        {
-            counts.failed += 1;
-        } else if lseq <= acknowledged {
-            counts.acknowledged += u64::from(lseq > pruned);
-        } else if lseq <= sent {
-            counts.in_flight += 1;
-        } else if lseq <= failed {
-            counts.failed += 1;
-        } else {
-            counts.queued += 1;
-        }
-    }
-    counts
 }

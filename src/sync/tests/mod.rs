@@ -3,8 +3,9 @@
 
 mod check;
 mod clockwork;
-mod dice;
+pub(crate) mod dice;
 mod host;
+mod inspect;
 mod schedules_conflict;
 mod schedules_cursor;
 mod schedules_large;

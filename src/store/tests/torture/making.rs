@@ -13,7 +13,7 @@ use crate::store::ledger::Ledger;
 use crate::store::map::EntryMap;
 use crate::store::operation::{Receipt, Request};
 use crate::store::rebase::Rebase;
-use crate::store::recovery::{OpenReport, open, put_in_place};
+use crate::store::recovery::{OpenReport, Opened, open, put_in_place};
 use crate::store::view::ViewId;
 use crate::wal::log::Log;
 use crate::wal::storage::Storage;
@@ -61,10 +61,10 @@ pub(super) struct Reach {
 }
 
 /// An open store.
-pub(super) struct Node<'s> {
-    pub(super) storage: &'s dyn Storage,
-    pub(super) committer: Committer,
-    pub(super) map: EntryMap,
+pub(crate) struct Node<'s> {
+    pub(crate) storage: &'s dyn Storage,
+    pub(crate) committer: Committer,
+    pub(crate) map: EntryMap,
     pub(super) report: OpenReport,
     pub(super) making: Making<'s>,
     mistake: Option<Mistake>,
@@ -91,15 +91,40 @@ impl<'s> Node<'s> {
         )?;
         assert!(!opened.report.copy_noticed, "it was taken for a copy");
         Ok(Self {
+            mistake,
+            salt: u64::from(round) << 32,
+            ..Self::over(storage, opened)
+        })
+    }
+
+    /// A store that was opened by somebody else.
+    pub(crate) fn over(storage: &'s dyn Storage, opened: Opened) -> Self {
+        Self {
             storage,
             ledger_at_open: opened.committer.ledger().clone(),
             committer: opened.committer,
             map: opened.map,
             report: opened.report,
             making: Making::Nothing,
-            mistake,
-            salt: u64::from(round) << 32,
-        })
+            mistake: None,
+            salt: 0,
+        }
+    }
+
+    /// As if the process had gone on with the disk that was found, in the stretch that it was opened with now.
+    pub(crate) fn forget_the_opening(&mut self) {
+        let chain = &mut self.committer.ledger.chain;
+        let is_known = |place: usize| chain.get(place).map(|link| link.incarnation);
+        let last = chain.len() - 1;
+        if last > 0 && is_known(last - 1) == is_known(last) {
+            chain.pop();
+            self.committer.opening.clear();
+        }
+    }
+
+    /// Whether a power cut would take nothing; so it is without a log too.
+    pub(crate) fn is_synced_or_none(&self) -> bool {
+        self.committer.log.is_none() || self.is_synced()
     }
 
     pub(super) fn log(&self) -> &Log {
@@ -107,11 +132,11 @@ impl<'s> Node<'s> {
     }
 
     /// Whether the log takes nothing more.
-    pub(super) fn is_poisoned(&self) -> bool {
+    pub(crate) fn is_poisoned(&self) -> bool {
         self.committer.poisoned().is_some()
     }
 
-    pub(super) fn is_synced(&self) -> bool {
+    pub(crate) fn is_synced(&self) -> bool {
         self.log().synced_frame() == self.log().appended_frame()
     }
 
@@ -126,7 +151,7 @@ impl<'s> Node<'s> {
     }
 
     /// Which entries a group would make, with their places; and the ledger afterwards.
-    pub(super) fn foresee(
+    pub(crate) fn foresee(
         &self,
         requests: Vec<Request>,
         wall: WallMs,
@@ -150,7 +175,7 @@ impl<'s> Node<'s> {
     }
 
     /// The next step of a checkpoint; begins one if there is none. An error ends the one under way, and not the node.
-    pub(super) fn advance(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn advance(&mut self) -> Result<(), StoreError> {
         match std::mem::take(&mut self.making) {
             Making::Nothing => self.begin(),
             Making::Taken(cut) => self.seal(Some(cut)),
@@ -184,7 +209,7 @@ impl<'s> Node<'s> {
         }
     }
 
-    pub(super) fn is_making(&self) -> bool {
+    pub(crate) fn is_making(&self) -> bool {
         !matches!(self.making, Making::Nothing)
     }
 

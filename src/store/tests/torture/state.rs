@@ -9,7 +9,7 @@ use crate::store::ledger::{FeedPosition, Ledger, PeerRecord};
 use crate::store::map::EntryMap;
 
 /// An entry with its place in the feed and the peer it came from.
-pub(super) type Placed = (Entry, u64, Option<Origin>);
+pub(crate) type Placed = (Entry, u64, Option<Origin>);
 
 /// Entries by key with their place in the feed and where they came from, and what is remembered besides.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

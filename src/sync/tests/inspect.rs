@@ -1,0 +1,79 @@
+//! What proofs outside of this layer may see of a replica.
+
+use crate::core::identity::Origin;
+use crate::store::ledger::FeedPosition;
+use crate::store::map::EntryMap;
+use crate::sync::LinkId;
+use crate::sync::message::Positions;
+use crate::sync::outbox::{Marks, OutboxCounts};
+use crate::sync::replica::Replica;
+
+impl Replica {
+    /// The counters of the outbox, row by row.
+    pub(crate) fn recount(&self, map: &EntryMap) -> OutboxCounts {
+        let Marks {
+            pruned,
+            acknowledged,
+            sent,
+            failed,
+        } = self.outbox.marks();
+        let mut counts = OutboxCounts::default();
+        for held in map.own_after(0) {
+            let lseq = held.unwrap().lseq;
+            if self.outbox.parked.contains(&lseq)
+                && !(lseq <= acknowledged && self.is_held_by_enough(lseq))
+            {
+                counts.failed += 1;
+            } else if lseq <= acknowledged {
+                counts.acknowledged += u64::from(lseq > pruned);
+            } else if lseq <= sent {
+                counts.in_flight += 1;
+            } else if lseq <= failed {
+                counts.failed += 1;
+            } else {
+                counts.queued += 1;
+            }
+        }
+        counts
+    }
+
+    /// The counters of the outbox.
+    pub(crate) fn rows(&self, map: &EntryMap) -> OutboxCounts {
+        self.counts_of(map).unwrap()
+    }
+
+    /// The marks of the outbox.
+    pub(crate) fn marks(&self) -> Marks {
+        self.outbox.marks()
+    }
+
+    /// What it takes for durable.
+    pub(crate) fn durable(&self) -> u64 {
+        self.durable_lseq
+    }
+
+    /// Its links, the origin of the peer of each, and how far that has acknowledged.
+    pub(crate) fn acknowledged_links(&self) -> Vec<(LinkId, Origin, Positions)> {
+        let seen = |(id, link): (&LinkId, &super::super::link::Link)| {
+            (*id, link.origin, link.sending.acknowledged)
+        };
+        self.links.iter().map(seen).collect()
+    }
+
+    /// What is on record of how far a peer has acknowledged.
+    pub(crate) fn recorded_of(&self, peer: Origin) -> Option<FeedPosition> {
+        self.peers.get(&peer).map(|record| record.acknowledged)
+    }
+
+    /// How far any peer is on record to have acknowledged its own writes.
+    pub(crate) fn recorded_anywhere(&self) -> u64 {
+        let own = self.peers.values().map(|record| record.acknowledged.own);
+        own.max().unwrap_or(0)
+    }
+
+    /// Whether a peer has refused the entry at a local sequence.
+    pub(crate) fn is_parked(&self, peer: Origin, lseq: u64) -> bool {
+        let record = self.peers.get(&peer);
+        record.is_some_and(|record| record.parked.iter().any(|entry| entry.lseq == lseq))
+    }
+}

@@ -1,0 +1,147 @@
+//! All faults end, and programs do what programs do: they call their peers and tick.
+
+use std::collections::BTreeSet;
+
+use super::schedule::{Schedule, Stop};
+use super::world::World;
+
+/// How long the calm lasts at the most: time for a repair, one more a minute later, and the next.
+const CALM_MS: u64 = 900_000;
+
+/// How long it lasts where states cannot become equal, because not everybody takes every value.
+const LIMITED_CALM_MS: u64 = 240_000;
+
+/// How long all is to be well before it is believed.
+const STEADY_MS: u64 = 3_000;
+
+/// How long it takes until a connection that nobody is at any more is given up.
+const IDLE_MS: u64 = 75_000;
+
+/// How long nothing may be said once all is well.
+const QUIET_MS: u64 = 300_000;
+
+impl World<'_> {
+    /// Runs a schedule: its faults, and the calm behind them.
+    pub(super) fn run(&mut self, schedule: &Schedule) {
+        for (a, b) in self.edges.clone() {
+            self.call(a, b, false);
+        }
+        for step in &schedule.steps {
+            self.perform(step);
+            self.run_for(step.pause_ms);
+            self.check_readable();
+        }
+        self.end_faults();
+        self.calm();
+        self.check_convergence();
+        self.run_for(IDLE_MS);
+        let said = self.feed_messages;
+        self.run_for(QUIET_MS);
+        assert_eq!(self.feed_messages, said, "10: they go on talking");
+        self.check_convergence();
+    }
+
+    fn end_faults(&mut self) {
+        self.trace.say(|| "-- calm".to_owned());
+        self.blocked.clear();
+        self.delays.clear();
+        for line in self.lines.values_mut() {
+            for end in &mut line.ends {
+                end.damage = None;
+            }
+        }
+        for node in 0..self.nodes.len() {
+            self.nodes[node].disk.heal();
+            self.nodes[node].disk.set_capacity_bytes(None);
+            self.nodes[node].stalled_until = 0;
+            self.nodes[node].crash = None;
+            let running = self.nodes[node].running.as_ref();
+            if running.is_some_and(|running| running.store.is_poisoned()) {
+                self.stop(node, Stop::Killed, 0);
+            }
+            self.nodes[node].is_hurt = false;
+            self.open(node);
+        }
+        self.join_survivors();
+    }
+
+    /// Whoever is left is connected, also where the node between is lost.
+    fn join_survivors(&mut self) {
+        let is_left = |node: &usize| !self.nodes[*node].is_lost;
+        let left: Vec<usize> = (0..self.nodes.len()).filter(is_left).collect();
+        self.edges = {
+            let edges = self.edges.iter().copied();
+            edges.filter(|(a, b)| is_left(a) && is_left(b)).collect()
+        };
+        let mut reached: BTreeSet<usize> = left.iter().take(1).copied().collect();
+        while reached.len() < left.len() {
+            let next = self.edges.iter().find_map(|(a, b)| {
+                match (reached.contains(a), reached.contains(b)) {
+                    (true, false) => Some(*b),
+                    (false, true) => Some(*a),
+                    _ => None,
+                }
+            });
+            if let Some(next) = next {
+                reached.insert(next);
+                continue;
+            }
+            let apart = left
+                .iter()
+                .find(|node| !reached.contains(node))
+                .copied()
+                .unwrap();
+            self.edges.push((left[0].min(apart), left[0].max(apart)));
+        }
+    }
+
+    fn calm(&mut self) {
+        let most = if self.excuses.limited {
+            LIMITED_CALM_MS
+        } else {
+            CALM_MS
+        };
+        let until = self.at + most;
+        let mut steady_ms = 0;
+        while self.at < until && steady_ms < STEADY_MS {
+            for (a, b) in self.edges.clone() {
+                self.call(a, b, false);
+            }
+            for node in 0..self.nodes.len() {
+                let running = self.nodes[node].running.as_ref();
+                let is_behind = running.is_some_and(|running| {
+                    let counts = running.machine.replica.rows(&running.store.map);
+                    counts.queued > 0
+                });
+                if is_behind {
+                    // Whoever has nothing to send need not tick, and passes on what came all the same.
+                    self.tick(node, false);
+                }
+            }
+            self.run_for(1_000);
+            self.check_readable();
+            let is_well = !self.excuses.limited && self.is_well();
+            steady_ms = if is_well { steady_ms + 1_000 } else { 0 };
+        }
+    }
+
+    /// Whether everybody knows that all is well.
+    fn is_well(&self) -> bool {
+        let mut edges = self.edges.iter();
+        edges.all(|(a, b)| {
+            let known = [(*a, *b), (*b, *a)].map(|(node, other)| {
+                let running = self.nodes[node].up();
+                let report = running.machine.replica.report(&running.store.map).unwrap();
+                let origin = self.nodes[other].up().machine.replica.origin();
+                let has_work = report.counts.queued + report.counts.in_flight > 0;
+                let mut peers = report.peers.iter();
+                !has_work && peers.any(|peer| peer.origin == origin && peer.in_sync)
+            });
+            known == [true, true]
+        }) && self
+            .nodes
+            .iter()
+            .filter(|node| !node.is_lost)
+            .all(|node| node.running.is_some())
+    }
+}

@@ -1,0 +1,313 @@
+//! What must hold at all times, looked at from outside. The numbers are those of PROTOCOL section 7.
+
+use super::world::World;
+use crate::core::identity::Origin;
+use crate::store::commit::Committed;
+use crate::store::entry::Entry;
+use crate::store::ledger::FeedPosition;
+use crate::store::map::EntryMap;
+use crate::sync::message::Lane;
+
+impl World<'_> {
+    /// A store was opened. `goes_on`: as if it had never been closed.
+    pub(super) fn check_opened(&mut self, node: usize, goes_on: bool) {
+        let opened = self.nodes[node].up();
+        let (map, ledger) = (&opened.store.map, opened.store.committer.ledger());
+        for (key, durable) in &self.nodes[node].witness {
+            let found = map.entry(key).unwrap();
+            assert!(
+                found
+                    .as_ref()
+                    .is_some_and(|found| found.order(durable).is_ge()),
+                "1: {node} lost what was acknowledged: {durable:?}, found {found:?}"
+            );
+        }
+        let origin = ledger.origin;
+        for (other, peer) in self.nodes.iter().enumerate() {
+            let Some(peer) = peer.running.as_ref().filter(|_| other != node) else {
+                continue;
+            };
+            let said = peer.machine.replica.recorded_of(origin).unwrap_or_default();
+            let held = ledger.cursors.get(&peer.machine.replica.origin());
+            let held = held.copied().unwrap_or_default();
+            let is_same = held.incarnation == said.incarnation;
+            assert!(
+                self.excuses.went_back
+                    || self
+                        .overlapped
+                        .contains(&(node.min(other), node.max(other)))
+                    || !self.nodes[node].plan.options.durable
+                    || said == FeedPosition::default()
+                    || (!is_same && peer.store.committer.ledger().is_reached(&held))
+                    || (said.own <= held.own && said.relay <= held.relay),
+                "3: {other} takes {said:?} for acknowledged by {node}, which holds {held:?}"
+            );
+        }
+        if self.nodes[node].plan.options.durable {
+            for (peer, held) in &ledger.cursors {
+                let most = self.held.entry(*peer).or_default();
+                *most = held.own.max(*most);
+            }
+        }
+        let incarnation = ledger.incarnation();
+        let last = ledger.last_lseq;
+        let chain = &ledger.chain;
+        let begins_anew = chain
+            .iter()
+            .filter(|link| link.incarnation == incarnation)
+            .count();
+        assert_eq!(
+            begins_anew, 1,
+            "5: {node} goes on in the stretch of an earlier opening"
+        );
+        let rows: Vec<(u64, Entry)> = all_rows(map)
+            .map(|(_, lseq, entry)| (lseq, entry))
+            .collect();
+        assert!(
+            goes_on || !self.feeds.contains_key(&incarnation),
+            "5: {node} opens with a stretch that there was"
+        );
+        let feed = self.feeds.entry(incarnation).or_default();
+        for (lseq, entry) in &rows {
+            assert!(
+                *lseq <= last,
+                "5: {node} has an entry at {lseq} behind {last}"
+            );
+            feed.entry(*lseq)
+                .or_default()
+                .insert((entry.dot, entry.stamp.0));
+        }
+        for (_, entry) in rows {
+            self.check_is_written(node, &entry);
+            if self.nodes[node].plan.options.durable {
+                self.nodes[node].remember(entry);
+            }
+        }
+        self.check_totals(node);
+        for holder in 0..self.nodes.len() {
+            self.check_holdings(holder);
+        }
+    }
+
+    fn check_is_written(&self, node: usize, entry: &Entry) {
+        let known = self.written.get(&entry.dot);
+        assert!(
+            known.is_some_and(|known| known.contains(entry)),
+            "{node} has what nobody wrote: {entry:?}, of that number are {known:?}"
+        );
+    }
+
+    /// 6: what is counted is a recount.
+    pub(super) fn check_totals(&self, node: usize) {
+        let map = &self.nodes[node].up().store.map;
+        if map.unresolved() == 0 && !self.nodes[node].is_hurt {
+            let recounted = map.recount().unwrap();
+            assert_eq!(
+                map.totals(),
+                recounted,
+                "6: the totals of {node} are no recount"
+            );
+        }
+    }
+
+    /// A group is written, and not installed yet.
+    pub(super) fn check_committed(&mut self, node: usize, committed: &Committed) {
+        let running = self.nodes[node].up();
+        let (map, ledger) = (&running.store.map, running.store.committer.ledger());
+        let origin = ledger.origin;
+        let incarnation = ledger.incarnation();
+        let is_unsynced = self.nodes[node].plan.options.durable && !running.store.is_synced();
+        let entries: Vec<(Entry, Option<Origin>)> = committed
+            .entries()
+            .map(|(entry, from)| (entry.clone(), from))
+            .collect();
+        let first = committed.last_lseq + 1 - entries.len() as u64;
+        let mut newest: std::collections::BTreeMap<Vec<u8>, Entry> =
+            std::collections::BTreeMap::new();
+        for (entry, from) in &entries {
+            let before = newest.get(entry.key()).cloned();
+            let before = before.or_else(|| {
+                map.entry(entry.key())
+                    .ok()
+                    .flatten()
+                    .map(std::borrow::Cow::into_owned)
+            });
+            if let Some(before) = before {
+                assert!(
+                    entry.order(&before).is_gt(),
+                    "6: {node} replaces {before:?} with {entry:?}, which is not greater"
+                );
+                assert!(
+                    from.is_some() || entry.version == before.version + 1,
+                    "the version of a key does not count on at {node}: {before:?} and {entry:?}"
+                );
+            }
+            newest.insert(entry.key().to_vec(), entry.clone());
+        }
+        let others: Vec<u64> = running.machine.acquaintances().map(|(id, ..)| id).collect();
+        for (place, (entry, from)) in entries.into_iter().enumerate() {
+            let lseq = first + place as u64;
+            let named = self
+                .feeds
+                .entry(incarnation)
+                .or_default()
+                .entry(lseq)
+                .or_default();
+            assert!(
+                named.is_empty() || self.excuses.went_back_unnoticed,
+                "5: place {lseq} of one stretch names {named:?} and {entry:?}"
+            );
+            named.insert((entry.dot, entry.stamp.0));
+            if from.is_none() {
+                assert_eq!(entry.dot.origin, origin);
+                let told = self.told.insert(entry.dot, entry.clone());
+                assert!(
+                    told.is_none() || self.excuses.went_back,
+                    "1: {node} gave a number twice: {told:?} and {entry:?}"
+                );
+                self.written
+                    .entry(entry.dot)
+                    .or_default()
+                    .push(entry.clone());
+            } else {
+                self.check_is_written(node, &entry);
+                let came = &mut self.nodes[node].up_mut().came;
+                came.insert(entry.dot, (self.at, others.clone()));
+            }
+            self.nodes[node].up_mut().volatile.push((lseq, entry));
+        }
+        let is_durable = self.nodes[node].plan.options.durable;
+        let running = self.nodes[node].up_mut();
+        for (_, peer, position) in &committed.acknowledge {
+            if is_unsynced {
+                running.volatile_cursors.push((*peer, *position));
+            }
+            if is_durable {
+                let held = self.held.entry(*peer).or_default();
+                *held = position.own.max(*held);
+            }
+        }
+    }
+
+    /// After everything that a node does.
+    pub(super) fn check_node(&self, node: usize) {
+        let running = self.nodes[node].up();
+        let (replica, map) = (&running.machine.replica, &running.store.map);
+        if map.unresolved() == 0 && !self.nodes[node].is_hurt {
+            let recounted = replica.recount(map);
+            assert_eq!(
+                replica.rows(map),
+                recounted,
+                "7: the counters of {node} are no recount"
+            );
+        }
+        let ledger = running.store.committer.ledger();
+        assert!(replica.durable() <= ledger.last_lseq);
+        let marks = replica.marks();
+        let held = self.held.get(&replica.origin()).copied().unwrap_or(0);
+        assert!(
+            marks.acknowledged <= held || !self.nodes[node].plan.options.durable,
+            "7: {node} counts rows up to {} as acknowledged, but no log ever held more than {held}",
+            marks.acknowledged
+        );
+        for (id, peer, said) in replica.acknowledged_links() {
+            self.check_acknowledged(node, id, peer, (said.own, said.relay));
+        }
+    }
+
+    fn check_acknowledged(&self, node: usize, id: u64, peer: Origin, said: (u64, u64)) {
+        let Some((line, side)) = self.ends.get(&id) else {
+            return;
+        };
+        let place = self.lines[line].ends[1 - side].node;
+        if self
+            .overlapped
+            .contains(&(node.min(place), node.max(place)))
+        {
+            return;
+        }
+        let other = &self.nodes[place];
+        let Some(other) = other.running.as_ref() else {
+            return;
+        };
+        if other.machine.replica.origin() != peer || self.excuses.went_back {
+            return;
+        }
+        let cursors = &other.store.committer.ledger().cursors;
+        let cursor = cursors.get(&self.nodes[node].up().machine.replica.origin());
+        let (own, relay) = cursor.map_or((0, 0), |cursor| (cursor.own, cursor.relay));
+        assert!(
+            said.0 <= own && said.1 <= relay,
+            "3: {node} thinks that its peer on {id} holds {said:?}, but it holds {cursor:?}"
+        );
+    }
+
+    /// 2: a node holds everything up to its cursors, at the least. Not so where a disk went back in time: what was
+    /// replaced when a cursor passed it may be back, and a hint may name a number that was given again. Only the
+    /// comparison of states notices that, as it does wrong hints.
+    pub(super) fn check_holdings(&self, node: usize) {
+        if self.excuses.went_back || self.excuses.lied || self.nodes[node].is_hurt {
+            return;
+        }
+        let Some(holder) = &self.nodes[node].running else {
+            return;
+        };
+        let ledger = holder.store.committer.ledger();
+        for (other, peer) in self.nodes.iter().enumerate() {
+            let is_hurt = peer.is_hurt;
+            let Some(peer) = peer.running.as_ref().filter(|_| other != node && !is_hurt) else {
+                continue;
+            };
+            let Some(cursor) = ledger.cursors.get(&peer.machine.replica.origin()) else {
+                continue;
+            };
+            if !peer.store.committer.ledger().is_reached(cursor) {
+                continue;
+            }
+            for (lane, lseq, entry) in all_rows(&peer.store.map) {
+                let reached = match lane {
+                    Lane::Own => cursor.own,
+                    Lane::Relay => cursor.relay,
+                };
+                let limit = self.nodes[node].plan.options.value_bytes_max;
+                let is_refused = entry.value_length() as u64 > limit
+                    || peer.machine.replica.is_parked(ledger.origin, lseq);
+                if lseq > reached || is_refused {
+                    continue;
+                }
+                let mine = holder.store.map.entry(entry.key()).unwrap();
+                assert!(
+                    mine.as_ref().is_some_and(|mine| mine.order(&entry).is_ge()),
+                    "2: the cursor of {node} on {other} is {cursor:?}, but it lacks {entry:?} at {lseq}: it has {mine:?}"
+                );
+            }
+        }
+    }
+
+    /// 9: whatever became of its delivery, what was accepted can be read.
+    pub(super) fn check_readable(&self) {
+        for (place, node) in self.nodes.iter().enumerate() {
+            let Some(running) = node.running.as_ref().filter(|_| !node.is_hurt) else {
+                continue;
+            };
+            let volatile = running.volatile.iter().map(|(_, entry)| entry);
+            for entry in node.witness.values().chain(volatile) {
+                let found = running.store.map.entry(entry.key()).unwrap();
+                assert!(
+                    found
+                        .as_ref()
+                        .is_some_and(|found| found.order(entry).is_ge()),
+                    "9: {place} had accepted {entry:?}, and has {found:?}"
+                );
+            }
+        }
+    }
+}
+
+/// All rows of both lanes, with their places.
+pub(super) fn all_rows(map: &EntryMap) -> impl Iterator<Item = (Lane, u64, Entry)> {
+    let own = map.own_after(0).map(|held| (Lane::Own, held.unwrap()));
+    let relay = map.relay_after(0).map(|held| (Lane::Relay, held.unwrap()));
+    own.chain(relay)
+        .map(|(lane, held)| (lane, held.lseq, held.entry.clone()))
+}

@@ -1,0 +1,199 @@
+//! What `node::committer` and `node::checkpointing` do: groups, syncs, quiet moments, checkpoints.
+
+use super::world::World;
+use crate::store::commit::{Committed, install_some};
+use crate::store::operation::{Request, group_length};
+
+/// How long an accepted write may lie unsynced with `autoFlush` off.
+const SYNC_AFTER_MS: u64 = 1_000;
+
+/// The same while a peer waits for it.
+const PEER_SYNC_AFTER_MS: u64 = 5;
+
+/// How long the log may stand without a mark that its last group is durable.
+const IDLE_AFTER_MS: u64 = 50;
+
+/// Pages of a checkpoint are that far apart at the most.
+const PAGE_MS: u64 = 12;
+
+impl World<'_> {
+    pub(super) fn request(&mut self, node: usize, request: Request) {
+        let wait = self.nodes[node].plan.commit_ms + 1;
+        let at = self.at + self.dice.below(wait);
+        let Some(running) = &mut self.nodes[node].running else {
+            return;
+        };
+        if running.store.is_poisoned() && request.ticket().is_some() {
+            // Refused before it is queued.
+            return;
+        }
+        running.queue.push_back(request);
+        running.commit_at.get_or_insert(at);
+    }
+
+    /// Commits what fits one group, now.
+    pub(super) fn commit(&mut self, node: usize) {
+        let now = self.now(node);
+        let again = self.at + self.dice.below(self.nodes[node].plan.commit_ms + 1);
+        let (is_hurt, crash) = (self.nodes[node].is_hurt, self.nodes[node].crash.take());
+        let running = self.nodes[node].up_mut();
+        let count = group_length(running.queue.iter()).min(running.queue.len());
+        let group: Vec<Request> = running.queue.drain(..count).collect();
+        running.commit_at = (!running.queue.is_empty()).then_some(again);
+        if is_hurt || crash.is_some() {
+            // It may be found on the disk although nobody was told.
+            self.foresee(node, &group);
+        }
+        if crash.is_some() {
+            self.nodes[node].disk.record_crash_points(true);
+        }
+        let store = &mut self.nodes[node].up_mut().store;
+        let plan = store.committer.plan(group, &store.map, now.wall);
+        let outcome = store.committer.write(plan);
+        if let Some(seed) = crash {
+            return self.crash_in_commit(node, seed);
+        }
+        match outcome {
+            Ok(mut committed) => {
+                let rest = std::mem::take(&mut committed.rest);
+                self.install(node, committed);
+                if !rest.is_empty() {
+                    let running = self.nodes[node].up_mut();
+                    let queued = std::mem::take(&mut running.queue);
+                    running.queue = rest.into_iter().chain(queued).collect();
+                    running.commit_at = Some(again);
+                }
+            }
+            Err(refused) => {
+                self.trace
+                    .say(|| format!("{node} could not commit: {}", refused.error));
+                assert!(is_hurt, "{node} could not commit: {}", refused.error);
+                let machine = &mut self.nodes[node].up_mut().machine;
+                for token in refused.tokens {
+                    machine.replica.received_in_vain(token);
+                }
+            }
+        }
+        self.carry_out(node);
+        self.check_holdings(node);
+    }
+
+    fn foresee(&mut self, node: usize, group: &[Request]) {
+        let wall = self.now(node).wall;
+        let running = self.nodes[node].up();
+        let planned = running.store.foresee(group.to_vec(), wall);
+        for (entry, ..) in planned.map(|(planned, _)| planned).unwrap_or_default() {
+            self.written.entry(entry.dot).or_default().push(entry);
+        }
+    }
+
+    fn install(&mut self, node: usize, mut committed: Committed) {
+        let now = self.now(node);
+        self.check_committed(node, &committed);
+        let replica = &self.nodes[node].up().machine.replica;
+        let has_peers = !replica.acknowledged_links().is_empty();
+        let sync_after = if replica.is_automatic() && has_peers {
+            PEER_SYNC_AFTER_MS
+        } else {
+            SYNC_AFTER_MS
+        };
+        let sync_at = self.at + sync_after;
+        let idle_at = self.at + IDLE_AFTER_MS;
+        let running = self.nodes[node].up_mut();
+        let mut installed = Vec::new();
+        loop {
+            let some = install_some(&mut committed, &mut running.store.map);
+            if some.is_empty() {
+                break;
+            }
+            installed.extend(some);
+        }
+        let (last, durable) = (committed.last_lseq, committed.durable_lseq);
+        running.machine.committed(&installed, last, durable, now);
+        self.nodes[node].settle(durable);
+        let running = self.nodes[node].up_mut();
+        for (token, peer, position) in &committed.acknowledge {
+            let replica = &mut running.machine.replica;
+            replica.received_durably(*token, *peer, *position, now);
+        }
+        for token in &committed.refused {
+            running.machine.replica.received_in_vain(*token);
+        }
+        running.machine.replica.send_all(now, &running.store.map);
+        if running.store.committer.is_behind() {
+            running.sync_at.get_or_insert(sync_at);
+        }
+        running.idle_at = Some(idle_at);
+        self.trace
+            .note(&[last.to_le_bytes(), durable.to_le_bytes()].concat());
+        self.trace
+            .say(|| format!("{node} committed to {last}, durable to {durable}"));
+    }
+
+    pub(super) fn sync(&mut self, node: usize) {
+        let now = self.now(node);
+        let is_hurt = self.nodes[node].is_hurt;
+        let running = self.nodes[node].up_mut();
+        running.sync_at = None;
+        match running.store.committer.sync() {
+            Ok(durable) => {
+                running.machine.committed(&[], durable, durable, now);
+                running.machine.replica.send_all(now, &running.store.map);
+                self.trace.say(|| format!("{node} synced to {durable}"));
+                self.nodes[node].settle(durable);
+                self.carry_out(node);
+            }
+            Err(error) => assert!(is_hurt, "{node} cannot sync: {error}"),
+        }
+    }
+
+    /// Nothing was written for a while.
+    pub(super) fn idle(&mut self, node: usize) {
+        let is_hurt = self.nodes[node].is_hurt;
+        let running = self.nodes[node].up_mut();
+        running.idle_at = None;
+        let store = &mut running.store;
+        while store.map.unsettled() > 0 {
+            store.map.settle_some();
+        }
+        while store.map.unresolved() > 0 && store.map.resolve_some().is_ok() {}
+        if !store.committer.is_behind() {
+            let marked = store.committer.watermark();
+            assert!(
+                marked.is_ok() || is_hurt,
+                "{node} cannot mark its log: {marked:?}"
+            );
+        }
+        self.check_totals(node);
+    }
+
+    /// The next step of a checkpoint; begins one if there is none.
+    pub(super) fn advance_checkpoint(&mut self, node: usize) {
+        let is_hurt = self.nodes[node].is_hurt;
+        let running = self.nodes[node].up_mut();
+        running.checkpoint_at = None;
+        if running.store.is_poisoned() {
+            return;
+        }
+        if !running.store.is_making() && running.store.committer.is_behind() {
+            // The seal would make it durable too, but nobody would tell those who wait to send it.
+            self.sync(node);
+        }
+        let again = self.at + 1 + self.dice.below(PAGE_MS);
+        let running = self.nodes[node].up_mut();
+        let advanced = running.store.advance();
+        self.trace
+            .say(|| format!("{node} goes on with a checkpoint: {advanced:?}"));
+        if let Err(error) = advanced {
+            assert!(is_hurt, "{node} cannot make a checkpoint: {error}");
+            return;
+        }
+        let running = self.nodes[node].up_mut();
+        if running.store.is_making() {
+            running.checkpoint_at = Some(again);
+        } else {
+            self.check_totals(node);
+        }
+        self.carry_out(node);
+    }
+}

@@ -1,0 +1,148 @@
+//! What `transport::tcp` does with bytes that have come: frames, messages, large values, and the end of a connection.
+
+use super::stream::{End, LineId, Packet, State, is_refused};
+use super::world::World;
+use crate::node::conversation::ConversationId;
+use crate::sync::message::Feed;
+use crate::transport::assembly::Assembled;
+use crate::transport::codec::{decode, encode};
+use crate::transport::message::{Goodbye, GoodbyeReason, Message};
+use crate::transport::session::Role;
+
+impl World<'_> {
+    pub(super) fn arrive(&mut self, line: LineId, side: usize) {
+        let [end, other] = {
+            let ends = &mut self.lines.get_mut(&line).unwrap().ends;
+            let (first, second) = ends.split_at_mut(1);
+            if side == 0 {
+                [&mut first[0], &mut second[0]]
+            } else {
+                [&mut second[0], &mut first[0]]
+            }
+        };
+        let (node, id, to) = (end.node, end.id, other.node);
+        let Some(packet) = end.pop() else { return };
+        match packet {
+            Packet::Call => {
+                end.state = State::Open;
+                self.opened(node, id, Role::Accepted, None, to);
+            }
+            Packet::Closed(reason) => self.lost(node, id, reason),
+            Packet::Damaged(bytes) if !is_refused(&bytes) => {
+                self.trace
+                    .say(|| format!("{node} on {id}: the channel finds a damaged frame"));
+                self.fail(id, "a damaged record");
+            }
+            Packet::Bytes(bytes) | Packet::Damaged(bytes) => {
+                if end.state == State::Open {
+                    end.decoder.push(&bytes);
+                    self.drive(node, |machine, now, _| machine.heard(id, now));
+                    self.deliver_frames(node, id);
+                }
+            }
+        }
+    }
+
+    fn lost(&mut self, node: usize, id: ConversationId, reason: &str) {
+        let (line, _) = self.ends[&id];
+        if let Some(end) = self.end_mut(id)
+            && matches!(end.state, State::Open | State::Failed)
+        {
+            end.shut();
+            self.trace.say(|| format!("{node} on {id}: lost, {reason}"));
+            self.drive(node, |machine, now, map| {
+                machine.closed(id, reason, now, map);
+            });
+        } else if let Some(end) = self.end_mut(id) {
+            end.shut();
+        }
+        self.clear_line(line);
+    }
+
+    fn deliver_frames(&mut self, node: usize, id: ConversationId) {
+        loop {
+            let Some(end) = self.end_mut(id).filter(|end| end.state == State::Open) else {
+                return;
+            };
+            let was_greeted = end.is_greeted;
+            let decoded = match end.decoder.next_frame() {
+                Ok(None) => return,
+                Ok(Some(frame)) => {
+                    decode(frame.kind, frame.payload).map_err(|error| error.to_string())
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            match decoded {
+                Ok(None) => {}
+                Ok(Some(Message::Feed(part @ (Feed::Large(_) | Feed::Chunk(_)))))
+                    if was_greeted =>
+                {
+                    self.assemble(node, id, part);
+                }
+                Ok(Some(message)) => self.deliver(node, id, message, false),
+                Err(error) => self.violated(id, &error),
+            }
+            let is_accepted = |end: &mut End| end.is_greeted || end.state != State::Open;
+            if self.end_mut(id).is_some_and(|end| !is_accepted(end)) {
+                // Nothing is read behind HELLO before it is accepted.
+                return;
+            }
+        }
+    }
+
+    fn assemble(&mut self, node: usize, id: ConversationId, part: Feed) {
+        let cost = part.cost();
+        let end = self.end_mut(id).unwrap();
+        let outcome = match part {
+            Feed::Large(large) => end.assembler.on_large(large),
+            Feed::Chunk(chunk) => end.assembler.on_chunk(&chunk),
+            other => panic!("{other:?} is no part"),
+        };
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => return self.violated(id, &error.to_string()),
+        };
+        self.drive(node, |machine, now, _| {
+            machine.heard(id, now);
+            machine.charged(id, cost);
+        });
+        match outcome {
+            Assembled::Nothing => {}
+            Assembled::Complete(batch) => {
+                self.deliver(node, id, Message::Feed(Feed::Batch(batch)), true);
+            }
+            Assembled::Refused {
+                lane,
+                lseq_to,
+                code,
+            } => {
+                self.drive(node, |machine, _, _| {
+                    machine.refused(id, lane, lseq_to, code);
+                });
+            }
+        }
+    }
+
+    fn deliver(&mut self, node: usize, id: ConversationId, message: Message, charged: bool) {
+        self.see_arrival(id, &message);
+        self.drive(node, |machine, now, map| {
+            machine.received(id, message, charged, now, map);
+        });
+        self.check_taken_up(node, id);
+    }
+
+    /// The peer has broken a rule of the wire: it is told, and the connection ends.
+    fn violated(&mut self, id: ConversationId, error: &str) {
+        assert!(
+            self.excuses.damaged,
+            "honest nodes accuse each other: {error}"
+        );
+        if self.end_mut(id).is_some_and(|end| end.is_greeted) {
+            let goodbye = Goodbye::new(GoodbyeReason::Malformed, error, None);
+            let mut frame = Vec::new();
+            encode(&Message::Goodbye(goodbye), &mut frame).unwrap();
+            self.transmit(id, frame);
+        }
+        self.fail(id, "a broken rule");
+    }
+}

@@ -1,0 +1,313 @@
+//! From a seed to a schedule. Each seed has only some kinds of faults, so that what some of them excuse is checked
+//! without excuse where they do not occur.
+
+use super::schedule::{Action, GOES_BACK_UNNOTICED, NodePlan, Schedule, Step, Stop, Write};
+use crate::node::options::Options;
+use crate::store::commit::Durability;
+use crate::sync::options::{AckPolicy, ReplicaOptions};
+use crate::sync::tests::dice::Dice;
+
+const DAY_MS: u64 = 86_400_000;
+
+/// Values that a node with a limit does not take are longer than this.
+const SMALL_LIMIT_BYTES: u64 = 40;
+
+/// Which kinds of faults a run has.
+#[allow(clippy::struct_excessive_bools, reason = "they are drawn one by one")]
+pub(super) struct Weather {
+    pub(super) has_crashes: bool,
+    pub(super) has_disk_faults: bool,
+    pub(super) has_partitions: bool,
+    pub(super) has_corruption: bool,
+    pub(super) has_lies: bool,
+    pub(super) goes_back: bool,
+    pub(super) has_copies: bool,
+    pub(super) loses_disks: bool,
+    pub(super) has_clock_jumps: bool,
+    pub(super) has_limits: bool,
+    pub(super) has_large_values: bool,
+    pub(super) has_checkpoints: bool,
+    /// Nobody waits for a sync, and few keys are written often.
+    pub(super) is_unsynced: bool,
+}
+
+impl Weather {
+    fn draw(dice: &mut Dice) -> Self {
+        Self {
+            has_crashes: !dice.one_in(4),
+            has_disk_faults: dice.one_in(3),
+            has_partitions: dice.one_in(2),
+            has_corruption: dice.one_in(4),
+            has_lies: dice.one_in(6),
+            goes_back: dice.one_in(4),
+            has_copies: dice.one_in(7),
+            loses_disks: dice.one_in(7),
+            has_clock_jumps: dice.one_in(3),
+            has_limits: dice.one_in(9),
+            has_large_values: dice.one_in(12),
+            has_checkpoints: dice.one_in(2),
+            is_unsynced: dice.one_in(6),
+        }
+    }
+
+    /// Whether every identity that is met stays: only then can all of them acknowledge.
+    fn keeps_identities(&self) -> bool {
+        !(self.goes_back || self.has_copies || self.loses_disks || self.has_limits)
+    }
+}
+
+fn options(dice: &mut Dice, weather: &Weather) -> ReplicaOptions {
+    let value_bytes_max = if weather.has_limits && dice.one_in(2) {
+        SMALL_LIMIT_BYTES
+    } else {
+        64 << 20
+    };
+    ReplicaOptions {
+        automatic: !dice.one_in(3),
+        batch_size: if dice.one_in(3) { 3 } else { 1024 },
+        durable: !dice.one_in(8),
+        value_bytes_max,
+        // What else the options come to hold is drawn here: policies, prefixes.
+        ..Options::local("").replica()
+    }
+}
+
+fn nodes(dice: &mut Dice, weather: &Weather) -> Vec<NodePlan> {
+    let count = [2, 2, 2, 3, 3, 3, 3, 4, 4, 5, 6, 7][dice.index(12)];
+    let commit_ms = [0, 5, 200][dice.index(3)];
+    let written_in = if weather.is_unsynced { 1 } else { 4 };
+    let skew_ms = [0, 2, 4_000][dice.index(3)];
+    let mut nodes: Vec<NodePlan> = (0..count)
+        .map(|_| NodePlan {
+            options: options(dice, weather),
+            durability: if dice.one_in(written_in) {
+                Durability::Written
+            } else {
+                Durability::Synced
+            },
+            skew_ms: i64::try_from(dice.below(skew_ms + 1)).unwrap(),
+            commit_ms,
+        })
+        .collect();
+    let all_durable = nodes.iter().all(|node| node.options.durable);
+    if weather.keeps_identities() && all_durable && dice.one_in(3) {
+        let policy = [AckPolicy::All, AckPolicy::Count(2)][dice.index(2)];
+        for node in &mut nodes {
+            node.options.ack_policy = policy;
+        }
+    }
+    nodes
+}
+
+fn edges(dice: &mut Dice, count: usize) -> Vec<(usize, usize)> {
+    let all = |keep: &dyn Fn(usize, usize) -> bool| {
+        (0..count)
+            .flat_map(|a| (a + 1..count).map(move |b| (a, b)))
+            .filter(|(a, b)| keep(*a, *b))
+            .collect()
+    };
+    match dice.below(4) {
+        0 => all(&|a, b| b == a + 1),
+        1 => all(&|a, _| a == 0),
+        2 => all(&|a, b| b == a + 1 || (a, b + 1) == (0, count)),
+        _ => all(&|_, _| true),
+    }
+}
+
+struct Drawing<'a> {
+    dice: &'a mut Dice,
+    weather: Weather,
+    nodes: usize,
+    edges: Vec<(usize, usize)>,
+    keys: u64,
+}
+
+impl Drawing<'_> {
+    fn node(&mut self) -> usize {
+        self.dice.index(self.nodes)
+    }
+
+    fn edge(&mut self) -> (usize, usize) {
+        let (a, b) = self.edges[self.dice.index(self.edges.len())];
+        if self.dice.one_in(2) { (a, b) } else { (b, a) }
+    }
+
+    fn write(&mut self) -> Write {
+        let value_bytes = match self.dice.below(24) {
+            0..6 => None,
+            6 if self.weather.has_large_values => Some(1_300_000 + self.dice.index(900_000)),
+            7 if self.weather.has_large_values => Some(262_000 + self.dice.index(400)),
+            8..12 if self.weather.has_limits => Some(60),
+            12 => Some(0),
+            13..15 if self.weather.has_disk_faults => Some(40_000),
+            _ => Some(8),
+        };
+        Write {
+            key: self.dice.below(self.keys),
+            value_bytes,
+        }
+    }
+
+    fn action(&mut self) -> Action {
+        match self.dice.below(100) {
+            0..36 => {
+                let node = self.node();
+                if self.dice.one_in(6) {
+                    let count = 1 + self.dice.below(5);
+                    Action::Batch(node, (0..count).map(|_| self.write()).collect())
+                } else {
+                    Action::Write(node, self.write())
+                }
+            }
+            36..46 => {
+                let (a, b) = self.edge();
+                Action::Call(a, b, self.dice.one_in(4))
+            }
+            46..56 => Action::Tick(self.node(), self.dice.one_in(3)),
+            56..62 => Action::Start(self.node()),
+            62 => Action::SetAutomatic(self.node(), self.dice.one_in(2)),
+            63 => Action::RetryFailed(self.node()),
+            64 => {
+                let (a, b) = self.edge();
+                Action::Delay(a, b, [0, 1, 20, 200, 900][self.dice.index(5)])
+            }
+            65..72 => self.network_fault(),
+            72..81 => self.crash(),
+            81..85 if self.weather.has_checkpoints => Action::Checkpoint(self.node()),
+            85..87 if self.weather.has_clock_jumps => self.clock(),
+            87..91 if self.weather.has_disk_faults => self.disk_fault(),
+            91..96 if self.weather.goes_back => self.going_back(),
+            96..98 if self.weather.has_copies => {
+                let from = self.node();
+                let to = self.node();
+                if from == to {
+                    Action::Keep(from)
+                } else {
+                    Action::Clone(from, to)
+                }
+            }
+            98 if self.weather.loses_disks => Action::Lose(self.node(), self.dice.one_in(2)),
+            _ => {
+                let node = self.node();
+                Action::Write(node, self.write())
+            }
+        }
+    }
+
+    fn network_fault(&mut self) -> Action {
+        let (a, b) = self.edge();
+        match self.dice.below(8) {
+            0 | 1 if self.weather.has_partitions => {
+                let ms = [50, 700, 4_000, 20_000, 90_000][self.dice.index(5)];
+                Action::Block(a, b, ms)
+            }
+            2 if self.weather.has_partitions => {
+                let (times, period) = (2 + self.dice.below(5), 30 + self.dice.below(3_000));
+                Action::Flap(a, b, times, period)
+            }
+            3 | 4 if self.weather.has_corruption => Action::Corrupt(a, b),
+            4 | 5 if self.weather.has_lies => Action::Lie(a, b),
+            6 => {
+                let node = self.node();
+                Action::Stall(
+                    node,
+                    [500, 4_000, 11_000, 40_000, 70_000][self.dice.index(5)],
+                )
+            }
+            _ => Action::Cut(a, b),
+        }
+    }
+
+    fn crash(&mut self) -> Action {
+        let node = self.node();
+        if !self.weather.has_crashes {
+            return Action::Stop(node, Stop::Cleanly);
+        }
+        match self.dice.below(6) {
+            0 => Action::Stop(node, Stop::Cleanly),
+            1 => Action::Stop(node, Stop::Killed),
+            2 | 3 => Action::Stop(node, Stop::PowerCut),
+            _ => Action::CrashInCommit(node),
+        }
+    }
+
+    fn disk_fault(&mut self) -> Action {
+        let node = self.node();
+        match self.dice.below(5) {
+            0 | 1 => Action::FullDisk(node),
+            2 => Action::FailingDisk(node),
+            _ => Action::HealDisk(node),
+        }
+    }
+
+    fn going_back(&mut self) -> Action {
+        let node = self.node();
+        match self.dice.below(6) {
+            0 => Action::Restore(node),
+            1 => Action::RollBack(node),
+            2 if GOES_BACK_UNNOTICED => Action::GoBack(node),
+            _ => Action::Keep(node),
+        }
+    }
+
+    fn clock(&mut self) -> Action {
+        let node = self.node();
+        let ms = match self.dice.below(3) {
+            0 => DAY_MS,
+            1 => self.dice.below(DAY_MS),
+            _ => self.dice.below(20_000),
+        };
+        let ms = i64::try_from(ms).unwrap();
+        Action::Clock(node, if self.dice.one_in(2) { ms } else { -ms })
+    }
+
+    fn pause(&mut self) -> u64 {
+        match self.dice.below(20) {
+            0..12 => self.dice.below(20),
+            12..18 => self.dice.below(600),
+            18 => self.dice.below(12_000),
+            _ => [0, 1_000, 70_000][self.dice.index(3)],
+        }
+    }
+}
+
+/// The schedule of a seed.
+pub(super) fn draw(seed: u64) -> Schedule {
+    draw_in(seed, |_| {})
+}
+
+/// The schedule of a seed with some kinds of faults made certain.
+pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
+    let mut dice = Dice::new(seed);
+    let mut weather = Weather::draw(&mut dice);
+    force(&mut weather);
+    if weather.has_limits {
+        // What is refused keeps ends from being compared, and so what only a comparison notices goes unnoticed.
+        (weather.has_lies, weather.goes_back, weather.has_copies) = (false, false, false);
+    }
+    let nodes = nodes(&mut dice, &weather);
+    let edges = edges(&mut dice, nodes.len());
+    let keys = 1 + dice.below(if weather.is_unsynced { 4 } else { 16 });
+    let count = 20 + dice.index(100);
+    let mut drawing = Drawing {
+        dice: &mut dice,
+        weather,
+        nodes: nodes.len(),
+        edges: edges.clone(),
+        keys,
+    };
+    let steps = (0..count)
+        .map(|number| Step {
+            number,
+            action: drawing.action(),
+            seed: drawing.dice.next(),
+            pause_ms: drawing.pause(),
+        })
+        .collect();
+    Schedule {
+        seed,
+        nodes,
+        edges,
+        steps,
+    }
+}

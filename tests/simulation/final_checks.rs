@@ -1,0 +1,142 @@
+//! What must be so when all faults have ended and everything had its time. The numbers are those of PROTOCOL section 7.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use super::checks::all_rows;
+use super::node::Running;
+use super::world::World;
+use crate::store::entry::Entry;
+use crate::sync::message::Lane;
+use crate::sync::options::AckPolicy;
+
+impl World<'_> {
+    pub(super) fn check_convergence(&self) {
+        let up = || {
+            let nodes = self.nodes.iter().enumerate();
+            nodes.filter_map(|(place, node)| Some((place, node.running.as_ref()?)))
+        };
+        // What every key must hold at the least: the greatest entry of which a log that was spared, or a memory that
+        // lives, has told that it is there.
+        let mut greatest: BTreeMap<Vec<u8>, Entry> = BTreeMap::new();
+        for node in self.nodes.iter().filter(|node| !node.is_lost) {
+            for (key, entry) in &node.witness {
+                let known = greatest.get(key);
+                if known.is_none_or(|known| entry.order(known).is_gt()) {
+                    greatest.insert(key.clone(), entry.clone());
+                }
+            }
+        }
+        for (place, running) in up() {
+            let map = &running.store.map;
+            let mut held: BTreeMap<Vec<u8>, Entry> = BTreeMap::new();
+            for entry in map.range_from(Bound::Unbounded) {
+                let entry = entry.unwrap().into_owned();
+                let known = self.written.get(&entry.dot);
+                assert!(
+                    known.is_some_and(|known| known.contains(&entry)),
+                    "{place} has what nobody wrote: {entry:?}"
+                );
+                held.insert(entry.key().to_vec(), entry);
+            }
+            for (key, entry) in &greatest {
+                if self.is_taken_by_all(entry) {
+                    assert_eq!(
+                        held.get(key),
+                        Some(entry),
+                        "10: {place} differs from what was acknowledged"
+                    );
+                }
+            }
+            let more = held.keys().find(|key| !greatest.contains_key(*key));
+            assert!(more.is_none(), "10: {place} alone has {more:?}");
+            if map.unresolved() == 0 {
+                let recounted = map.recount().unwrap();
+                assert_eq!(
+                    map.totals(),
+                    recounted,
+                    "6: the totals of {place} are no recount"
+                );
+            }
+            self.check_outbox(place, running);
+        }
+        if !self.excuses.limited {
+            let summaries: Vec<_> = up()
+                .map(|(_, running)| running.store.map.summary())
+                .collect();
+            assert!(
+                summaries.iter().all(|summary| *summary == summaries[0]),
+                "10: fingerprints differ: {summaries:?}"
+            );
+            self.check_known();
+        }
+    }
+
+    fn is_taken_by_all(&self, entry: &Entry) -> bool {
+        let length = entry.value_length() as u64;
+        let mut nodes = self.nodes.iter().filter(|node| !node.is_lost);
+        nodes.all(|node| length <= node.plan.options.value_bytes_max)
+    }
+
+    /// Everybody knows that it is in sync with everybody it is connected to.
+    fn check_known(&self) {
+        for (a, b) in &self.edges {
+            for (node, other) in [(a, b), (b, a)] {
+                let running = self.nodes[*node].up();
+                let report = running.machine.replica.report(&running.store.map).unwrap();
+                let origin = self.nodes[*other].up().machine.replica.origin();
+                let known = report.peers.iter().find(|peer| peer.origin == origin);
+                assert!(
+                    known.is_some_and(|peer| peer.in_sync),
+                    "10: {node} does not know that it is in sync with {other}: {known:?}"
+                );
+            }
+        }
+    }
+
+    /// 7: nothing waits where there is somebody to acknowledge it; 6 (rule): what was refused is on a list.
+    fn check_outbox(&self, place: usize, running: &Running<'_>) {
+        let replica = &running.machine.replica;
+        let report = replica.report(&running.store.map).unwrap();
+        let (mut refused, mut listed) = (0, 0);
+        for (lane, lseq, entry) in all_rows(&running.store.map) {
+            let limits = self.nodes.iter().filter_map(|node| {
+                let peer = node.running.as_ref()?;
+                let origin = peer.machine.replica.origin();
+                let is_peer = report.peers.iter().any(|other| other.origin == origin);
+                let held = peer.store.map.entry(entry.key()).unwrap();
+                let is_there = held.is_some_and(|held| held.order(&entry).is_ge());
+                let is_too_large = node.plan.options.value_bytes_max < entry.value_length() as u64;
+                (is_peer && is_too_large && !is_there).then_some(origin)
+            });
+            for peer in limits.filter(|_| lane == Lane::Own) {
+                refused += 1;
+                listed += u64::from(replica.is_parked(peer, lseq));
+            }
+        }
+        // Which ones is only written down a while later: a crash may forget some as long as others are there.
+        assert!(
+            (refused == 0 || listed > 0) && (self.excuses.limited || report.counts.failed == 0),
+            "rule 6: {listed} of {refused} writes that somebody does not take are listed at {place}: {:?}",
+            report.counts
+        );
+        let options = self.nodes[place].plan.options;
+        let counting = report
+            .peers
+            .iter()
+            .filter(|peer| peer.durable || !options.durable);
+        let needed = match options.ack_policy {
+            AckPolicy::All if self.excuses.renewed => usize::MAX,
+            AckPolicy::Any | AckPolicy::All => 1,
+            AckPolicy::Count(count) => count,
+        };
+        if counting.count() >= needed {
+            assert_eq!(
+                (report.counts.queued, report.counts.in_flight),
+                (0, 0),
+                "7: {place} has work left: {:?}",
+                report.counts
+            );
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Openings and stops, and what may have become of a disk in between.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::node::{LOG, Node, Running};
+use super::schedule::Stop;
+use super::stream::{Packet, State};
+use super::world::World;
+use crate::core::identity::{Incarnation, Origin};
+use crate::node::machine::Machine;
+use crate::store::recovery::{self, Seeds};
+use crate::store::tests::torture::making::Node as Store;
+use crate::sync::replica::Replica;
+use crate::wal::lease;
+use crate::wal::storage::Storage;
+use crate::wal::storage_memory::MemoryStorage;
+
+/// What is kept in memory of a checkpoint; every other node reads each block anew.
+const CACHE_BYTES: usize = 1 << 16;
+
+impl<'d> World<'d> {
+    fn seeds(&mut self) -> Seeds {
+        let dice = &mut self.dice;
+        Seeds {
+            salt: dice.next(),
+            file_id: dice.bytes(),
+            origin: Origin(dice.bytes()),
+            lease: dice.bytes(),
+            incarnation: Incarnation(dice.bytes()),
+        }
+    }
+
+    pub(super) fn open(&mut self, node: usize) {
+        if self.nodes[node].running.is_none() && !self.nodes[node].is_lost {
+            self.open_in(node, None);
+        }
+    }
+
+    /// Opens it; if a stretch is given, as if the process had gone on in that.
+    fn open_in(&mut self, node: usize, stretch: Option<Incarnation>) {
+        let mut seeds = self.seeds();
+        seeds.incarnation = stretch.unwrap_or(seeds.incarnation);
+        let Node {
+            name, plan, disk, ..
+        } = &self.nodes[node];
+        let disk: &'d MemoryStorage = disk;
+        let opened = if plan.options.durable {
+            let cache_bytes = (node % 2) * CACHE_BYTES;
+            recovery::open(disk, LOG, name, plan.durability, cache_bytes, &seeds)
+                .unwrap_or_else(|error| panic!("{node} does not open: {error}"))
+        } else {
+            recovery::in_memory(name, &seeds)
+        };
+        let report = opened.report.clone();
+        let mut store = Store::over(disk, opened);
+        if stretch.is_some() {
+            store.forget_the_opening();
+        }
+        let replica = Replica::new(plan.options, store.committer.ledger(), &store.map);
+        let ticked = if plan.options.automatic {
+            u64::MAX
+        } else {
+            replica.recorded_anywhere()
+        };
+        let machine = Machine::new(replica, name, Vec::new());
+        let running = Running {
+            store,
+            machine,
+            queue: VecDeque::new(),
+            commit_at: None,
+            sync_at: None,
+            idle_at: Some(self.at + 1),
+            checkpoint_at: None,
+            timer_at: None,
+            calls: BTreeMap::new(),
+            doubt: None,
+            volatile: Vec::new(),
+            volatile_cursors: Vec::new(),
+            came: BTreeMap::new(),
+            ticked,
+        };
+        self.nodes[node].running = Some(running);
+        let origin = self.nodes[node].up().machine.replica.origin();
+        self.trace.note(&origin.0);
+        self.trace
+            .say(|| format!("{node} opens as {origin}, {report:?}"));
+        self.check_opened(node, stretch.is_some());
+        self.carry_out(node);
+    }
+
+    /// Takes another identity if that is asked for, as `node::renewing` does.
+    pub(super) fn renew_if_in_doubt(&mut self, node: usize) {
+        let running = self.nodes[node].up_mut();
+        if running.store.is_making() || running.store.is_poisoned() {
+            return;
+        }
+        let Some(doubt) = running.doubt.take() else {
+            return;
+        };
+        let seeds = self.seeds();
+        let now = self.now(node);
+        let (disk, is_hurt) = (self.nodes[node].disk, self.nodes[node].is_hurt);
+        let is_durable = self.nodes[node].plan.options.durable;
+        let written = !is_durable || lease::write(disk, LOG, seeds.lease).is_ok();
+        let running = self.nodes[node].up_mut();
+        let renewed = written && running.store.committer.renew(&seeds).is_ok();
+        assert!(renewed || is_hurt, "{node} cannot take another identity");
+        if !renewed {
+            return;
+        }
+        let ledger = running.store.committer.ledger();
+        running.store.map.set_author(ledger.origin);
+        let last_lseq = ledger.last_lseq;
+        running.machine.renewed(ledger, now, &running.store.map);
+        self.excuses.renewed = true;
+        self.trace.note(&seeds.origin.0);
+        self.trace
+            .say(|| format!("{node} goes on as {}: {doubt:?}", seeds.origin));
+        self.nodes[node].settle(last_lseq);
+        let rows = super::checks::all_rows(&self.nodes[node].up().store.map);
+        let rows: Vec<_> = rows.map(|(_, lseq, entry)| (lseq, entry)).collect();
+        let feed = self.feeds.entry(seeds.incarnation).or_default();
+        for (lseq, entry) in rows {
+            feed.entry(lseq)
+                .or_default()
+                .insert((entry.dot, entry.stamp.0));
+        }
+        self.carry_out(node);
+    }
+
+    pub(super) fn stop(&mut self, node: usize, how: Stop, seed: u64) {
+        if self.nodes[node].running.is_none() {
+            return;
+        }
+        self.trace.say(|| format!("{node} stops: {how:?}"));
+        if how == Stop::Cleanly {
+            self.finish(node);
+            if self.nodes[node].running.is_none() {
+                // The power went meanwhile.
+                return;
+            }
+        }
+        self.leave_lines(node, how);
+        let mut running = self.nodes[node].running.take().unwrap();
+        let is_durable = self.nodes[node].plan.options.durable;
+        let is_kept = match how {
+            Stop::Cleanly => {
+                // A disk that was to fail next does so now: then this was no clean stop.
+                let closed = running.store.committer.close();
+                let is_hurt = self.nodes[node].is_hurt;
+                assert!(
+                    closed.is_ok() || is_hurt,
+                    "{node} does not close: {closed:?}"
+                );
+                closed.is_ok()
+            }
+            Stop::Killed => !running.store.is_poisoned(),
+            Stop::PowerCut => false,
+        };
+        if is_kept {
+            for (_, entry) in std::mem::take(&mut running.volatile) {
+                self.nodes[node].remember(entry);
+            }
+        }
+        let image = self.nodes[node].disk.image();
+        let disk = match how {
+            Stop::PowerCut => image.power_cut(seed),
+            Stop::Cleanly | Stop::Killed => image.process_killed(),
+        };
+        self.replace_disk(node, disk);
+        if !is_durable {
+            self.nodes[node].witness.clear();
+        }
+    }
+
+    /// Leaves its peers, and commits what waits.
+    fn finish(&mut self, node: usize) {
+        self.drive(node, Machine::leave_all);
+        self.drive(node, |machine, _, _| machine.replica.remember_all());
+        while self.nodes[node].up().commit_at.is_some() {
+            self.commit(node);
+            if self.nodes[node].running.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// What becomes of its connections: those of a killed process are reset, and from one without power nothing
+    /// comes.
+    fn leave_lines(&mut self, node: usize, how: Stop) {
+        let lines: Vec<u64> = self.lines.keys().copied().collect();
+        for line in lines {
+            for side in 0..2 {
+                let silent = how == Stop::PowerCut && self.dice.one_in(2);
+                let at = self.at + self.dice.below(200);
+                let ends = &mut self.lines.get_mut(&line).unwrap().ends;
+                if ends[side].node != node || ends[side].state == State::Shut {
+                    continue;
+                }
+                ends[side].shut();
+                if !silent {
+                    ends[1 - side].push(at, Packet::Closed("the node is gone"));
+                }
+            }
+            self.clear_line(line);
+        }
+        self.dials.retain(|dial| dial.node != node);
+    }
+
+    fn replace_disk(&mut self, node: usize, disk: MemoryStorage) {
+        let disk = self.shelve(disk);
+        let node = &mut self.nodes[node];
+        node.disk = disk;
+        (node.is_hurt, node.crash) = (false, None);
+    }
+
+    /// The power goes at some call of the commit that was just made; nobody has heard of it.
+    pub(super) fn crash_in_commit(&mut self, node: usize, seed: u64) {
+        let disk = self.nodes[node].disk;
+        let points = disk.take_crash_points();
+        disk.record_crash_points(false);
+        let place = usize::try_from(seed % points.len() as u64).unwrap();
+        self.trace
+            .say(|| format!("{node} loses power at call {place} of {}", points.len()));
+        self.leave_lines(node, Stop::PowerCut);
+        self.nodes[node].running = None;
+        if self.nodes[node].plan.options.durable {
+            let cut = points[place].image.power_cut(seed);
+            self.replace_disk(node, cut);
+        } else {
+            self.nodes[node].witness.clear();
+        }
+    }
+
+    /// Keeps the disk of a node as it is now.
+    pub(super) fn keep(&mut self, node: usize) {
+        let kept = &mut self.nodes[node];
+        if let Some(running) = &kept.running
+            && kept.plan.options.durable
+            && !kept.is_hurt
+        {
+            let stretch = running.machine.replica.incarnation();
+            kept.kept = Some((kept.disk.image(), stretch));
+            self.trace.say(|| format!("{node} is backed up"));
+        }
+    }
+
+    /// Opens a node from what was kept of it. `has_lease`: as it was, not as a backup.
+    pub(super) fn go_back(&mut self, node: usize, has_lease: bool, goes_on: bool, seed: u64) {
+        let Some((image, stretch)) = self.nodes[node].kept.take() else {
+            return;
+        };
+        self.stop(node, Stop::PowerCut, seed);
+        let disk = if goes_on {
+            image.process_killed()
+        } else {
+            image.power_cut(seed)
+        };
+        self.replace_disk(node, disk);
+        self.nodes[node].witness.clear();
+        self.excuses.went_back |= has_lease;
+        self.excuses.went_back_unnoticed |= goes_on;
+        if !has_lease {
+            self.lose_lease(node);
+        }
+        self.trace.say(|| format!("{node} is taken back in time"));
+        self.open_in(node, goes_on.then_some(stretch));
+    }
+
+    fn lose_lease(&mut self, node: usize) {
+        let disk = self.nodes[node].disk;
+        let lease = format!("{LOG}.lease");
+        if disk.list().unwrap().contains(&lease) {
+            disk.remove(&lease).unwrap();
+            disk.sync_directory().unwrap();
+        }
+    }
+
+    /// The second node gets a copy of the first's folder, and opens it.
+    pub(super) fn copy_folder(&mut self, from: usize, to: usize, has_lease: bool, seed: u64) {
+        let are_durable = [from, to].map(|node| self.nodes[node].plan.options.durable);
+        if are_durable != [true, true] || self.nodes[from].is_hurt || self.nodes[to].is_lost {
+            return;
+        }
+        let image = self.nodes[from].disk.image();
+        self.stop(to, Stop::PowerCut, seed);
+        self.replace_disk(to, image.process_killed());
+        self.nodes[to].witness.clear();
+        self.nodes[to].kept = None;
+        if !has_lease {
+            self.lose_lease(to);
+        }
+        self.trace.say(|| format!("{to} gets a copy of {from}"));
+        self.open(to);
+    }
+
+    /// The disk of a node is gone.
+    pub(super) fn lose(&mut self, node: usize, comes_back: bool, seed: u64) {
+        let left = self.nodes.iter().filter(|node| !node.is_lost).count();
+        if left <= 2 && !comes_back {
+            return;
+        }
+        self.stop(node, Stop::PowerCut, seed);
+        self.replace_disk(node, MemoryStorage::new());
+        self.nodes[node].witness.clear();
+        self.nodes[node].kept = None;
+        self.nodes[node].is_lost = !comes_back;
+        self.trace.say(|| format!("{node} has lost its disk"));
+    }
+}

@@ -1,0 +1,43 @@
+//! Whole nodes in a simulated world, everything from one seed: the machine, the committer, recovery and checkpoints as
+//! they are, over disks in memory, a virtual clock and a network that carries bytes. First faults come, and what must
+//! always hold is checked all along (`checks`, `wire`; the numbers in what they say are those of PROTOCOL section 7,
+//! and of its rules); then the faults stop, and everything has to be well (`calm`).
+//!
+//! It is compiled into the crate's unit tests, because it drives parts that only the crate sees, and breaks rules of
+//! the protocol on purpose (`rules`), which production code has no switch for.
+//!
+//! # What is real and what is not
+//! Real: `node::machine` with sessions, replica and directory; `transport`'s frames, codec and assembler; `store`'s
+//! committer, recovery and checkpoints; `wal` over `storage_memory`, with its fault model.
+//! Not real: threads and sockets. `commits` does what `node::committer` does, `network` and `stream` what
+//! `node::network` and `transport::tcp` do.
+//!
+//! # Faults
+//! A connection delivers its bytes in order, in pieces, late, or not at all once it is lost; each end learns of a loss
+//! on its own, or never. Two connections of the same nodes may overlap. A way between two nodes may be blocked in one
+//! direction. A damaged frame reaches the decoder; one that would pass for another message is noticed by the channel,
+//! which loses the connection: a frame has no checksum of its own. Peers may hint at what they do not have. Nodes
+//! crash between any two calls of their disk and at any other time, and disks fail, fill up, go back in time with or
+//! without a new opening, are copied, and are lost.
+//!
+//! # Environment
+//! `TORTURE_SEED` and `TORTURE_COUNT` as for the torture of the store. A failure prints what repeats it.
+
+mod calm;
+mod checks;
+mod commits;
+mod delivery;
+mod drawing;
+mod faults;
+mod final_checks;
+mod lifetimes;
+mod network;
+mod node;
+mod proof;
+mod rules;
+mod schedule;
+mod shrinking;
+mod stream;
+mod trace;
+mod wire;
+mod world;

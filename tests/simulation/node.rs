@@ -1,0 +1,97 @@
+//! A node without its threads: a disk, an open store, a machine, and what of its work must not be lost.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::schedule::NodePlan;
+use crate::core::identity::{Dot, Incarnation, Origin};
+use crate::node::conversation::ConversationId;
+use crate::node::directory::TargetId;
+use crate::node::machine::Machine;
+use crate::store::entry::Entry;
+use crate::store::ledger::FeedPosition;
+use crate::store::operation::Request;
+use crate::store::tests::torture::making::Node as Store;
+use crate::sync::doubt::Doubt;
+use crate::wal::storage_memory::{DiskImage, MemoryStorage};
+
+/// What the log is called.
+pub(super) const LOG: &str = "a.wal";
+
+pub(super) struct Node<'d> {
+    pub(super) name: String,
+    pub(super) plan: NodePlan,
+    pub(super) disk: &'d MemoryStorage,
+    pub(super) running: Option<Running<'d>>,
+    /// The greatest entry of each key that was durable here: no fault may take it back.
+    pub(super) witness: BTreeMap<Vec<u8>, Entry>,
+    /// It does not come back.
+    pub(super) is_lost: bool,
+    /// Its disk as it was once, and the stretch that its feed was in.
+    pub(super) kept: Option<(DiskImage, Incarnation)>,
+    pub(super) skew_ms: i64,
+    pub(super) stalled_until: u64,
+    /// The power is cut at some call of the next commit.
+    pub(super) crash: Option<u64>,
+    /// Its disk fails or is full, or may have while it was up.
+    pub(super) is_hurt: bool,
+}
+
+/// What a node has while it runs.
+pub(super) struct Running<'d> {
+    pub(super) store: Store<'d>,
+    pub(super) machine: Machine,
+    pub(super) queue: VecDeque<Request>,
+    pub(super) commit_at: Option<u64>,
+    pub(super) sync_at: Option<u64>,
+    pub(super) idle_at: Option<u64>,
+    pub(super) checkpoint_at: Option<u64>,
+    /// When the machine wants to be asked.
+    pub(super) timer_at: Option<u64>,
+    /// Calls that somebody waits for, and until when.
+    pub(super) calls: BTreeMap<ConversationId, (u64, TargetId)>,
+    /// Why it is to take another identity.
+    pub(super) doubt: Option<Doubt>,
+    /// Accepted, and not durable yet.
+    pub(super) volatile: Vec<(u64, Entry)>,
+    /// Recorded, and not durable yet.
+    pub(super) volatile_cursors: Vec<(Origin, FeedPosition)>,
+    /// When each entry came from a peer, and on which connections others were connected then.
+    pub(super) came: BTreeMap<Dot, (u64, Vec<ConversationId>)>,
+    /// The last local sequence when it was last ticked; all of them where it sends by itself.
+    pub(super) ticked: u64,
+}
+
+impl<'d> Node<'d> {
+    pub(super) fn up(&self) -> &Running<'d> {
+        self.running.as_ref().expect("the node runs")
+    }
+
+    pub(super) fn up_mut(&mut self) -> &mut Running<'d> {
+        self.running.as_mut().expect("the node runs")
+    }
+
+    /// An entry is durable: it joins what must not be lost.
+    pub(super) fn remember(&mut self, entry: Entry) {
+        let known = self.witness.get(entry.key());
+        if known.is_none_or(|known| entry.order(known).is_gt()) {
+            self.witness.insert(entry.key().to_vec(), entry);
+        }
+    }
+
+    /// Everything up to there is durable.
+    pub(super) fn settle(&mut self, durable_lseq: u64) {
+        let Some(running) = &mut self.running else {
+            return;
+        };
+        let (durable, volatile): (Vec<_>, Vec<_>) = std::mem::take(&mut running.volatile)
+            .into_iter()
+            .partition(|(lseq, _)| *lseq <= durable_lseq);
+        running.volatile = volatile;
+        if running.store.is_synced_or_none() {
+            running.volatile_cursors.clear();
+        }
+        for (_, entry) in durable {
+            self.remember(entry);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Runs of many seeds, and what a failure says.
+
+use std::cell::{Cell, OnceCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
+
+use super::drawing::draw;
+use super::schedule::Schedule;
+use super::shrinking::shrink;
+use super::world::World;
+use crate::core::rules::{Rule, break_rule};
+use crate::store::tests::torture::{each_seed_of, number};
+
+/// Runs in the usual tests. `npm run torture -- --only simulation` has many more.
+const SEEDS: u64 = 2_000;
+
+thread_local! {
+    /// Panics of this thread are told by whoever catches them.
+    static IS_QUIET: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps panics that are caught from being printed.
+fn quietly<T>(act: impl FnOnce() -> T) -> T {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !IS_QUIET.get() {
+                before(info);
+            }
+        }));
+    });
+    let before = IS_QUIET.replace(true);
+    let outcome = act();
+    IS_QUIET.set(before);
+    outcome
+}
+
+/// Runs a schedule; gives a number that is the same for all that happened, or what went wrong.
+pub(super) fn outcome(
+    schedule: &Schedule,
+    broken: Option<Rule>,
+    is_loud: bool,
+) -> Result<u128, String> {
+    // Each stop takes a new one, and so may a step.
+    let disks: Vec<OnceCell<_>> = (0..3 * (schedule.steps.len() + schedule.nodes.len()) + 8)
+        .map(|_| OnceCell::new())
+        .collect();
+    break_rule(broken);
+    let run = || {
+        let mut world = World::new(schedule, &disks, is_loud);
+        world.run(schedule);
+        world.trace.digest()
+    };
+    let caught = quietly(|| catch_unwind(AssertUnwindSafe(run)));
+    break_rule(None);
+    caught.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        text.unwrap_or_else(|| "it panicked".to_owned())
+    })
+}
+
+/// Runs a seed. A failure tells the shortest schedule that was found, and how to repeat it.
+fn prove(seed: u64) -> Result<u64, String> {
+    let schedule = draw(seed);
+    let Err(told) = outcome(&schedule, None, false) else {
+        return Ok(1);
+    };
+    let (short, last) = shrink(&schedule, told.clone(), |schedule| {
+        let other = outcome(schedule, None, false).err();
+        other.filter(|other| sort_of(other) == sort_of(&told))
+    });
+    let steps: Vec<String> = short
+        .steps
+        .iter()
+        .map(|step| step.number.to_string())
+        .collect();
+    Err(format!(
+        "{told}\n\nThe shortest schedule found says: {last}\n{}\n\nto see it: SIMULATION_SEED={seed} \
+         SIMULATION_NODES={} SIMULATION_STEPS={} cargo test --no-default-features --lib \
+         simulation::proof::replayed -- --nocapture\n",
+        short.shown(),
+        short.nodes.len(),
+        steps.join(","),
+    ))
+}
+
+/// What two failures of one sort have in common: how they begin, but for numbers.
+fn sort_of(told: &str) -> String {
+    let words = told.chars().filter(|letter| !letter.is_ascii_digit());
+    words.take(24).collect()
+}
+
+#[test]
+fn whatever_happens_nodes_end_up_equal() {
+    let runs = each_seed_of("node::simulation", "proof::whatever_happens", SEEDS, prove);
+    assert!(runs >= 1);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for seed in 0..40 {
+        let schedule = draw(seed);
+        let [first, second] = [0, 1].map(|_| outcome(&schedule, None, false));
+        assert_eq!(first, second, "seed {seed}");
+    }
+    let others: std::collections::BTreeSet<_> = (0..40)
+        .map(|seed| outcome(&draw(seed), None, false).ok())
+        .collect();
+    assert_eq!(others.len(), 40, "different seeds give the same run");
+}
+
+/// Shows the run of `SIMULATION_SEED`; of its first `SIMULATION_NODES` nodes and of the steps `SIMULATION_STEPS`, if
+/// they are given.
+#[test]
+fn replayed() {
+    let Some(seed) = number("SIMULATION_SEED") else {
+        return;
+    };
+    let schedule = draw(seed);
+    let nodes = number("SIMULATION_NODES").and_then(|nodes| usize::try_from(nodes).ok());
+    let steps: Option<Vec<usize>> = std::env::var("SIMULATION_STEPS").ok().map(|steps| {
+        let steps = steps.split(',').filter_map(|step| step.trim().parse().ok());
+        steps.collect()
+    });
+    let schedule = schedule.with(nodes.unwrap_or(schedule.nodes.len()), |step| {
+        steps
+            .as_ref()
+            .is_none_or(|steps| steps.contains(&step.number))
+    });
+    println!("{}", schedule.shown());
+    let outcome = outcome(&schedule, None, true);
+    assert!(outcome.is_ok(), "{}", outcome.unwrap_err());
+}

@@ -1,0 +1,209 @@
+//! What happens in one run, as values: drawn from the seed before anything runs, so that parts of it can be left out.
+
+use crate::store::commit::Durability;
+use crate::sync::options::ReplicaOptions;
+
+/// Whether a folder may be copied with its lease, so that two nodes run under one origin until they meet. Off until
+/// meeting it mints a new origin: today such nodes only refuse each other.
+pub(super) const HAS_LIVE_CLONES: bool = false;
+
+/// Whether a node may be taken for a copy of itself. It is, where it greeted and stopped before its first write: the
+/// stretch that it told was not on disk, so what opens next does not know it, and whoever still has the connection of
+/// the former sees two nodes with one identity.
+pub(super) const SUSPECTS_THE_INNOCENT: bool = true;
+
+/// Whether a disk may go back in time under a running feed. Off until an unequal end that comes while a repair is not
+/// yet due again is compared once it is: today the two nodes may stay different until something changes.
+pub(super) const GOES_BACK_UNNOTICED: bool = false;
+
+/// One node.
+#[derive(Debug, Clone)]
+pub(super) struct NodePlan {
+    pub(super) options: ReplicaOptions,
+    pub(super) durability: Durability,
+    /// How far its wall clock is off at first.
+    pub(super) skew_ms: i64,
+    /// Longest time that a commit waits.
+    pub(super) commit_ms: u64,
+}
+
+/// A run.
+#[derive(Debug, Clone)]
+pub(super) struct Schedule {
+    pub(super) seed: u64,
+    pub(super) nodes: Vec<NodePlan>,
+    /// Pairs that want to be connected.
+    pub(super) edges: Vec<(usize, usize)>,
+    pub(super) steps: Vec<Step>,
+}
+
+/// One step.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    /// Its place among all that were drawn.
+    pub(super) number: usize,
+    pub(super) action: Action,
+    /// Decides what the action leaves open.
+    pub(super) seed: u64,
+    /// What passes behind it.
+    pub(super) pause_ms: u64,
+}
+
+/// How a node stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    Cleanly,
+    Killed,
+    PowerCut,
+}
+
+/// A write; no length: a removal.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Write {
+    pub(super) key: u64,
+    pub(super) value_bytes: Option<usize>,
+}
+
+/// What is done or goes wrong.
+#[derive(Debug, Clone)]
+pub(super) enum Action {
+    Write(usize, Write),
+    Batch(usize, Vec<Write>),
+    Tick(usize, bool),
+    SetAutomatic(usize, bool),
+    RetryFailed(usize),
+    /// Calls; also if they are connected.
+    Call(usize, usize, bool),
+    Cut(usize, usize),
+    /// Nothing passes in that direction for so long.
+    Block(usize, usize, u64),
+    /// Nothing passes in either direction, again and again: how often, and for how long.
+    Flap(usize, usize, u64, u64),
+    Delay(usize, usize, u64),
+    /// It reads nothing for so long.
+    Stall(usize, u64),
+    Corrupt(usize, usize),
+    Lie(usize, usize),
+    Stop(usize, Stop),
+    Start(usize),
+    CrashInCommit(usize),
+    FullDisk(usize),
+    FailingDisk(usize),
+    HealDisk(usize),
+    Checkpoint(usize),
+    /// Its disk is kept as it is.
+    Keep(usize),
+    /// It is opened from what was kept, as a backup that has no lease.
+    Restore(usize),
+    /// It is opened from what was kept, lease and all.
+    RollBack(usize),
+    /// It goes on from what was kept as if nothing had happened.
+    GoBack(usize),
+    /// The second gets a copy of the first's folder.
+    Clone(usize, usize),
+    /// Its disk is gone; whether it comes back with an empty one.
+    Lose(usize, bool),
+    Clock(usize, i64),
+}
+
+impl Action {
+    /// What it is called; all of one kind can be left out at once.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Write(..) => "write",
+            Self::Batch(..) => "batch",
+            Self::Tick(..) => "tick",
+            Self::SetAutomatic(..) => "automatic",
+            Self::RetryFailed(..) => "retry",
+            Self::Call(..) => "call",
+            Self::Cut(..) => "cut",
+            Self::Block(..) => "block",
+            Self::Flap(..) => "flap",
+            Self::Delay(..) => "delay",
+            Self::Stall(..) => "stall",
+            Self::Corrupt(..) => "corrupt",
+            Self::Lie(..) => "lie",
+            Self::Stop(..) => "stop",
+            Self::Start(..) => "start",
+            Self::CrashInCommit(..) => "crash",
+            Self::FullDisk(..) => "full",
+            Self::FailingDisk(..) => "failing",
+            Self::HealDisk(..) => "heal",
+            Self::Checkpoint(..) => "checkpoint",
+            Self::Keep(..) => "keep",
+            Self::Restore(..) => "restore",
+            Self::RollBack(..) => "rollback",
+            Self::GoBack(..) => "goback",
+            Self::Clone(..) => "clone",
+            Self::Lose(..) => "lose",
+            Self::Clock(..) => "clock",
+        }
+    }
+
+    /// The greatest node that it is about.
+    pub(super) fn last_node(&self) -> usize {
+        match self {
+            Self::Call(a, b, _)
+            | Self::Cut(a, b)
+            | Self::Block(a, b, _)
+            | Self::Flap(a, b, ..)
+            | Self::Delay(a, b, _)
+            | Self::Corrupt(a, b)
+            | Self::Lie(a, b)
+            | Self::Clone(a, b) => *a.max(b),
+            Self::Write(node, _)
+            | Self::Batch(node, _)
+            | Self::Tick(node, _)
+            | Self::SetAutomatic(node, _)
+            | Self::RetryFailed(node)
+            | Self::Stall(node, _)
+            | Self::Stop(node, _)
+            | Self::Start(node)
+            | Self::CrashInCommit(node)
+            | Self::FullDisk(node)
+            | Self::FailingDisk(node)
+            | Self::HealDisk(node)
+            | Self::Checkpoint(node)
+            | Self::Keep(node)
+            | Self::Restore(node)
+            | Self::RollBack(node)
+            | Self::GoBack(node)
+            | Self::Lose(node, _)
+            | Self::Clock(node, _) => *node,
+        }
+    }
+}
+
+impl Schedule {
+    /// The schedule with these steps only, for the first nodes.
+    pub(super) fn with(&self, nodes: usize, keeps: impl Fn(&Step) -> bool) -> Self {
+        let fits = |step: &&Step| step.action.last_node() < nodes && keeps(step);
+        Self {
+            seed: self.seed,
+            nodes: self.nodes.iter().take(nodes).cloned().collect(),
+            edges: {
+                let edges = self.edges.iter().copied();
+                edges.filter(|(a, b)| *a < nodes && *b < nodes).collect()
+            },
+            steps: self.steps.iter().filter(fits).cloned().collect(),
+        }
+    }
+
+    /// The schedule in lines.
+    pub(super) fn shown(&self) -> String {
+        let mut lines = vec![format!("edges {:?}", self.edges)];
+        for (place, node) in self.nodes.iter().enumerate() {
+            lines.push(format!(
+                "node {place}: {:?}, {} ms off, {:?}",
+                node.durability, node.skew_ms, node.options
+            ));
+        }
+        for step in &self.steps {
+            lines.push(format!(
+                "{:>4} {:?}, then {} ms",
+                step.number, step.action, step.pause_ms
+            ));
+        }
+        lines.join("\n")
+    }
+}

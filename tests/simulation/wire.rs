@@ -1,0 +1,278 @@
+//! What must hold of everything that is said. The numbers are those of the rules in PROTOCOL section 5, but for what is
+//! called an invariant.
+
+use super::stream::State;
+use super::world::World;
+use crate::core::identity::Incarnation;
+use crate::node::conversation::ConversationId;
+use crate::store::entry::Entry;
+use crate::sync::message::{Ack, Batch, Feed, Lane};
+use crate::sync::options::{BATCH_COST, HAVE_INTERVAL_MS};
+use crate::transport::message::{GoodbyeReason, Message};
+
+/// What may be sent beyond credit: the message that uses it up.
+const OVERDRAFT_COST: u64 = 2 * BATCH_COST + (1 << 20);
+
+impl World<'_> {
+    /// A node is about to say something.
+    pub(super) fn check_sent(&mut self, node: usize, id: ConversationId, message: &Message) {
+        match message {
+            Message::Feed(feed) => self.check_feed(node, id, feed),
+            Message::Goodbye(goodbye) => {
+                let accuses = matches!(
+                    goodbye.reason,
+                    GoodbyeReason::Malformed
+                        | GoodbyeReason::Protocol
+                        | GoodbyeReason::WrongNode
+                        | GoodbyeReason::SelfConnection
+                        | GoodbyeReason::Identity
+                );
+                let is_excused = self.excuses.damaged
+                    || (goodbye.reason == GoodbyeReason::Identity
+                        && super::schedule::SUSPECTS_THE_INNOCENT);
+                assert!(
+                    !accuses || is_excused,
+                    "honest nodes accuse each other: {node} on {id}: {goodbye:?}"
+                );
+                let is_unreadable = goodbye.text.contains("cannot be read");
+                assert!(
+                    !is_unreadable || self.excuses.hurt,
+                    "{node} cannot read its store"
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn check_feed(&mut self, node: usize, id: ConversationId, feed: &Feed) {
+        let entries: &[Entry] = match feed {
+            Feed::Batch(batch) => &batch.entries,
+            Feed::Large(large) => std::slice::from_ref(&large.entry),
+            Feed::Ack(ack) => {
+                self.check_acknowledgement(node, id, ack);
+                return self.see_first_cursor(node, id, ack);
+            }
+            _ => &[],
+        };
+        let at = self.at;
+        // What was refused before is offered out of its order.
+        let is_again = matches!(feed, Feed::Batch(batch) if batch.from == batch.to)
+            || matches!(feed, Feed::Large(large) if large.from == large.to);
+        let running = self.nodes[node].up();
+        let (line, side) = *self
+            .ends
+            .get(&id)
+            .unwrap_or_else(|| panic!("{node} speaks on {id}"));
+        let end = &self.lines[&line].ends[side];
+        let links = running.machine.replica.acknowledged_links();
+        let peer = links
+            .into_iter()
+            .find_map(|(other, origin, _)| (other == id).then_some(origin));
+        for entry in entries {
+            let is_volatile = running
+                .volatile
+                .iter()
+                .any(|(_, other)| other.dot == entry.dot);
+            assert!(
+                !is_volatile,
+                "invariant 4: {node} ships what is not durable: {entry:?}"
+            );
+            let seen = &end.seen;
+            assert!(
+                !seen.is_hinted(entry.dot) || seen.is_begun_anew || is_again,
+                "5: {node} sends {entry:?} on {id} although it was told that it is there"
+            );
+            let from = (!self.excuses.hurt)
+                .then(|| source(&running.store.map, entry))
+                .flatten();
+            let is_echo = from.is_some() && from == peer;
+            assert!(
+                !is_echo || seen.is_begun_anew || seen.is_echo_due != Some(false) || is_again,
+                "5: {node} sends {entry:?} back to where it came from"
+            );
+        }
+        if let Feed::Batch(Batch {
+            lane, to, entries, ..
+        }) = feed
+            && !entries.is_empty()
+            && !is_again
+        {
+            self.check_lane(node, id, *lane, *to, entries, at);
+        }
+        let cost = feed.cost();
+        let end = self.end_mut(id).unwrap();
+        if end.state == State::Open {
+            end.seen.spent += cost;
+            let (spent, granted) = (end.seen.spent, end.seen.granted);
+            assert!(
+                cost == 0 || spent <= granted + OVERDRAFT_COST,
+                "1: {node} sends {spent} on {id} where {granted} was granted"
+            );
+        }
+    }
+
+    fn check_lane(
+        &self,
+        node: usize,
+        id: ConversationId,
+        lane: Lane,
+        to: u64,
+        entries: &[Entry],
+        at: u64,
+    ) {
+        let running = self.nodes[node].up();
+        if lane == Lane::Own {
+            assert!(
+                to <= running
+                    .ticked
+                    .max(running.machine.replica.recorded_anywhere()),
+                "8: {node} sends its writes up to {to}, but it was ticked at {}",
+                running.ticked
+            );
+            return;
+        }
+        for entry in entries {
+            let Some((came_at, others)) = running.came.get(&entry.dot) else {
+                continue;
+            };
+            let is_hasty =
+                others.len() > 1 && others.contains(&id) && at < came_at + 2 * HAVE_INTERVAL_MS;
+            assert!(
+                !is_hasty || self.excuses.went_back || self.excuses.lied || self.excuses.hurt,
+                "5: {node} passes on {entry:?}, which came at {came_at}"
+            );
+        }
+    }
+
+    fn see_first_cursor(&mut self, node: usize, id: ConversationId, ack: &Ack) {
+        let (line, side) = self.ends[&id];
+        let running = self.nodes[node].up();
+        let cursors = &running.store.committer.ledger().cursors;
+        let links = running.machine.replica.acknowledged_links();
+        let mut links = links.iter().filter(|(other, ..)| *other == id);
+        let is_known = links.any(|(_, origin, _)| cursors.contains_key(origin));
+        let seen = &mut self.lines.get_mut(&line).unwrap().ends[side].seen;
+        seen.is_echo_due
+            .get_or_insert(is_known && ack.cursor.is_none());
+    }
+
+    /// Invariant 3: what is acknowledged is durable.
+    fn check_acknowledgement(&self, node: usize, id: ConversationId, ack: &Ack) {
+        let Some(cursor) = ack.cursor else { return };
+        let (line, side) = self.ends[&id];
+        let peer = &self.nodes[self.lines[&line].ends[1 - side].node];
+        let Some(peer) = &peer.running else { return };
+        let origin = peer.machine.replica.origin();
+        for (of, position) in &self.nodes[node].up().volatile_cursors {
+            let is_told = *of == origin
+                && position.incarnation == cursor.incarnation
+                && (position.own, position.relay) == (cursor.positions.own, cursor.positions.relay);
+            assert!(
+                !is_told,
+                "invariant 3: {node} acknowledges {cursor:?} before it is synced"
+            );
+        }
+    }
+
+    /// Something has come to an end and is about to be handed to its machine.
+    pub(super) fn see_arrival(&mut self, id: ConversationId, message: &Message) {
+        let Some(end) = self.end_mut(id) else { return };
+        match message {
+            Message::Feed(Feed::Have(have)) => end.seen.hints.extend(&have.ranges),
+            Message::Feed(Feed::Ack(ack)) => {
+                end.seen.granted = end.seen.granted.max(ack.credit);
+                if end.seen.first_cursor.is_none() {
+                    end.seen.first_cursor = Some(ack.cursor);
+                } else if ack.cursor.is_none() {
+                    end.seen.is_begun_anew = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Rule of section 2: whoever goes on from a peer's cursor has that place in a feed that the peer saw.
+    pub(super) fn check_taken_up(&self, node: usize, id: ConversationId) {
+        let Some(running) = &self.nodes[node].running else {
+            return;
+        };
+        let Some((line, side)) = self.ends.get(&id) else {
+            return;
+        };
+        let seen = &self.lines[line].ends[*side].seen;
+        let Some(Some(cursor)) = seen.first_cursor else {
+            return;
+        };
+        let replica = &running.machine.replica;
+        let mut links = replica.acknowledged_links().into_iter();
+        let Some((.., positions)) = links.find(|(other, ..)| *other == id) else {
+            return;
+        };
+        let is_taken_up = positions == cursor.positions && !seen.is_begun_anew;
+        let is_excused = self.excuses.hurt || self.excuses.went_back_unnoticed;
+        if is_excused || !is_taken_up || cursor.incarnation == replica.incarnation() {
+            return;
+        }
+        self.check_was_seen(
+            node,
+            id,
+            cursor.incarnation,
+            (positions.own, positions.relay),
+        );
+    }
+
+    fn check_was_seen(&self, node: usize, id: u64, stretch: Incarnation, reached: (u64, u64)) {
+        let Some(feed) = self.feeds.get(&stretch) else {
+            panic!("2: {node} goes on from a stretch on {id} that never was");
+        };
+        for (lane, lseq, entry) in super::checks::all_rows(&self.nodes[node].up().store.map) {
+            let to = match lane {
+                Lane::Own => reached.0,
+                Lane::Relay => reached.1,
+            };
+            let is_named = feed
+                .get(&lseq)
+                .is_some_and(|names| names.contains(&(entry.dot, entry.stamp.0)));
+            assert!(
+                lseq > to || is_named,
+                "2: {node} takes up a cursor on {id} that is of another feed: {entry:?} at {lseq} was not in it"
+            );
+        }
+    }
+}
+
+/// The peer that an entry came from.
+fn source(
+    map: &crate::store::map::EntryMap,
+    entry: &Entry,
+) -> Option<crate::core::identity::Origin> {
+    let mut rows = map.relay_after(0).map(Result::unwrap);
+    let held = rows.find(|held| held.entry == *entry)?;
+    map.source_of(held.via)
+}
+
+pub(super) fn shown(message: &Message) -> String {
+    let entries = |batch: &Batch| {
+        let entries = batch.entries.iter();
+        let entries: Vec<String> = entries
+            .map(|entry| {
+                let key = String::from_utf8_lossy(&entry.key()[1..]).into_owned();
+                format!("{key}@{}", entry.dot.sequence)
+            })
+            .collect();
+        entries.join(" ")
+    };
+    match message {
+        Message::Feed(Feed::Batch(batch)) => format!(
+            "{:?} ({}, {}] {}",
+            batch.lane,
+            batch.from,
+            batch.to,
+            entries(batch)
+        ),
+        Message::Feed(Feed::Large(large)) => format!("large ({}, {}]", large.from, large.to),
+        Message::Feed(Feed::Chunk(chunk)) => format!("a chunk of {}", chunk.bytes.len()),
+        Message::Hello(hello) => format!("hello, {:?}", hello.greeting),
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,245 @@
+//! The world: its nodes, what is between them, and the running of time.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::node::Node;
+use super::schedule::Schedule;
+use super::stream::{Line, LineId};
+use super::trace::Trace;
+use crate::core::clock::{MonotonicMs, Now, WallMs};
+use crate::core::identity::{Dot, Incarnation, Origin};
+use crate::node::conversation::ConversationId;
+use crate::node::directory::TargetId;
+use crate::store::entry::Entry;
+use crate::sync::tests::dice::Dice;
+use crate::wal::storage_memory::MemoryStorage;
+
+/// Most events in one run: it would never come to rest.
+const EVENTS_MAX: u64 = 400_000;
+
+/// Wall clocks begin here.
+const EPOCH_MS: i64 = 1_700_000_000_000;
+
+/// A call that is under way.
+pub(super) struct Dial {
+    pub(super) at: u64,
+    pub(super) node: usize,
+    pub(super) to: usize,
+    pub(super) target: TargetId,
+    /// Somebody waits for it.
+    pub(super) is_awaited: bool,
+}
+
+/// What a run has had, and what that excuses.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each excuses something else")]
+pub(super) struct Excuses {
+    /// Some disk went back in time or was lost.
+    pub(super) went_back: bool,
+    /// Some disk went back in time under a running feed.
+    pub(super) went_back_unnoticed: bool,
+    /// Hints were wrong.
+    pub(super) lied: bool,
+    /// Frames were damaged.
+    pub(super) damaged: bool,
+    /// Disks failed.
+    pub(super) hurt: bool,
+    /// Some node has taken another identity, and the former acknowledges nothing any more.
+    pub(super) renewed: bool,
+    /// Some node takes smaller values than others.
+    pub(super) limited: bool,
+}
+
+pub(super) struct World<'d> {
+    disks: &'d [OnceCell<MemoryStorage>],
+    next_disk: usize,
+    pub(super) dice: Dice,
+    pub(super) trace: Trace,
+    pub(super) at: u64,
+    pub(super) nodes: Vec<Node<'d>>,
+    pub(super) lines: BTreeMap<LineId, Line>,
+    /// The place of each conversation's end.
+    pub(super) ends: BTreeMap<ConversationId, (LineId, usize)>,
+    pub(super) last_id: u64,
+    pub(super) dials: Vec<Dial>,
+    pub(super) edges: Vec<(usize, usize)>,
+    /// How long bytes take between two nodes, the lower one first.
+    pub(super) delays: BTreeMap<(usize, usize), u64>,
+    /// Until when nothing passes from one to another.
+    pub(super) blocked: BTreeMap<(usize, usize), Vec<(u64, u64)>>,
+    /// Every entry that a node made or tried to make.
+    pub(super) written: BTreeMap<Dot, Vec<Entry>>,
+    /// Those that somebody was told of.
+    pub(super) told: BTreeMap<Dot, Entry>,
+    /// What each place of each stretch of a feed named.
+    pub(super) feeds: BTreeMap<Incarnation, BTreeMap<u64, BTreeSet<Entry2>>>,
+    /// How far nodes with a log ever held each author's own lane.
+    pub(super) held: BTreeMap<Origin, u64>,
+    pub(super) excuses: Excuses,
+    /// Pairs that were connected twice at once: what came on the older connection may be recorded behind what came on
+    /// the newer, and take a cursor back.
+    pub(super) overlapped: BTreeSet<(usize, usize)>,
+    /// What replicas said to each other.
+    pub(super) feed_messages: u64,
+    events: u64,
+}
+
+/// An entry's dot and stamp: what tells it from all others.
+pub(super) type Entry2 = (Dot, u64);
+
+enum Event {
+    Arrival(LineId, usize),
+    Dial(usize),
+    Commit(usize),
+    Sync(usize),
+    Idle(usize),
+    Checkpoint(usize),
+    Timer(usize),
+    CallTimeout(usize, ConversationId),
+}
+
+impl<'d> World<'d> {
+    pub(super) fn new(
+        schedule: &Schedule,
+        disks: &'d [OnceCell<MemoryStorage>],
+        is_loud: bool,
+    ) -> Self {
+        let limits = |node: &super::schedule::NodePlan| node.options.value_bytes_max;
+        let mut world = Self {
+            disks,
+            next_disk: 0,
+            dice: Dice::new(schedule.seed ^ 0x0077_6f72_6c64),
+            trace: Trace::default(),
+            at: 0,
+            nodes: Vec::new(),
+            lines: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            last_id: 0,
+            dials: Vec::new(),
+            edges: schedule.edges.clone(),
+            delays: BTreeMap::new(),
+            blocked: BTreeMap::new(),
+            written: BTreeMap::new(),
+            told: BTreeMap::new(),
+            feeds: BTreeMap::new(),
+            held: BTreeMap::new(),
+            excuses: Excuses {
+                limited: schedule.nodes.iter().map(limits).min()
+                    != schedule.nodes.iter().map(limits).max(),
+                ..Excuses::default()
+            },
+            overlapped: BTreeSet::new(),
+            feed_messages: 0,
+            events: 0,
+        };
+        world.trace.is_loud = is_loud;
+        for (place, plan) in schedule.nodes.iter().enumerate() {
+            let disk = world.shelve(MemoryStorage::new());
+            world.nodes.push(Node {
+                name: format!("node-{place}"),
+                plan: plan.clone(),
+                disk,
+                running: None,
+                witness: BTreeMap::new(),
+                is_lost: false,
+                kept: None,
+                skew_ms: plan.skew_ms,
+                stalled_until: 0,
+                crash: None,
+                is_hurt: false,
+            });
+            world.open(place);
+        }
+        world
+    }
+
+    /// Puts a disk where a checkpoint under way may borrow it.
+    pub(super) fn shelve(&mut self, disk: MemoryStorage) -> &'d MemoryStorage {
+        self.next_disk += 1;
+        self.disks[self.next_disk - 1].get_or_init(|| disk)
+    }
+
+    pub(super) fn now(&self, node: usize) -> Now {
+        let wall = EPOCH_MS + i64::try_from(self.at).unwrap() + self.nodes[node].skew_ms;
+        Now {
+            monotonic: MonotonicMs(self.at + 1),
+            wall: WallMs(u64::try_from(wall).unwrap_or(0)),
+        }
+    }
+
+    /// The next event, unless it lies behind `until`.
+    fn next(&self, until: u64) -> Option<(u64, Event)> {
+        let mut next: Option<(u64, Event)> = None;
+        let mut offer = |at: Option<u64>, event: Event| {
+            if let Some(at) = at.map(|at| at.max(self.at))
+                && at <= until
+                && next.as_ref().is_none_or(|(best, _)| at < *best)
+            {
+                next = Some((at, event));
+            }
+        };
+        for (id, line) in &self.lines {
+            for side in 0..2 {
+                offer(self.due(line, side), Event::Arrival(*id, side));
+            }
+        }
+        for (place, dial) in self.dials.iter().enumerate() {
+            offer(Some(dial.at), Event::Dial(place));
+        }
+        for (place, node) in self.nodes.iter().enumerate() {
+            let Some(running) = &node.running else {
+                continue;
+            };
+            offer(running.commit_at, Event::Commit(place));
+            offer(running.sync_at, Event::Sync(place));
+            offer(running.idle_at, Event::Idle(place));
+            offer(running.checkpoint_at, Event::Checkpoint(place));
+            offer(running.timer_at, Event::Timer(place));
+            for (id, (until, _)) in &running.calls {
+                offer(Some(*until), Event::CallTimeout(place, *id));
+            }
+        }
+        next
+    }
+
+    /// Lets everything happen that happens within a time.
+    pub(super) fn run_for(&mut self, ms: u64) {
+        let until = self.at + ms;
+        while let Some((at, event)) = self.next(until) {
+            self.set_time(at);
+            self.events += 1;
+            assert!(self.events < EVENTS_MAX, "they do not come to rest");
+            match event {
+                Event::Arrival(line, side) => self.arrive(line, side),
+                Event::Dial(place) => {
+                    let dial = self.dials.remove(place);
+                    self.dialled(&dial);
+                }
+                Event::Commit(node) => self.commit(node),
+                Event::Sync(node) => self.sync(node),
+                Event::Idle(node) => self.idle(node),
+                Event::Checkpoint(node) => self.advance_checkpoint(node),
+                Event::Timer(node) => self.on_time(node),
+                Event::CallTimeout(node, id) => self.call_timed_out(node, id),
+            }
+        }
+        self.set_time(until);
+    }
+
+    fn set_time(&mut self, at: u64) {
+        self.at = at;
+        self.trace.set_time(at);
+    }
+
+    fn on_time(&mut self, node: usize) {
+        let now = self.now(node);
+        self.drive(node, crate::node::machine::Machine::on_time);
+        let next = self.nodes[node].running.as_ref();
+        let next = next.and_then(|running| running.timer_at);
+        assert!(
+            next.is_none_or(|next| next + 1 > now.monotonic.0),
+            "{node} would spin: it was asked at {now:?} and wants to be asked at {next:?}"
+        );
+    }
+}
