@@ -100,7 +100,7 @@ function frozenOptions(options, changes) {
   const copy = Object.create(ClientOptions.prototype);
   for (const name of OPTION_NAMES) copy[name] = options[name];
   if (Array.isArray(copy.allowedPeers)) copy.allowedPeers = Object.freeze([...copy.allowedPeers]);
-  if (typeof copy.ackPolicy === 'object' && copy.ackPolicy !== null)
+  if (typeof copy.ackPolicy === 'object' && copy.ackPolicy !== null && !Array.isArray(copy.ackPolicy))
     copy.ackPolicy = Object.freeze({ ...copy.ackPolicy });
   return Object.freeze(Object.assign(copy, changes));
 }
