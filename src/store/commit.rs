@@ -6,7 +6,7 @@ use super::entry::{Entry, EntryFlags};
 use super::error::StoreError;
 use super::group::{Group, Planned, Terms};
 use super::ledger::{FeedPosition, Ledger, PeerRecord};
-use super::map::{EntryMap, Installed};
+use super::map::EntryMap;
 use super::operation::{Receipt, Request, Ticket, WriteStatus};
 use super::recent_dots::RecentDots;
 use super::record::{OriginDictionary, Record, encode, encode_entry};
@@ -21,9 +21,6 @@ use crate::wal::log::Log;
 /// (`autoFlush = false`): large enough that the sync it takes is rare, small against 2^64.
 const RESERVED_SEQUENCES: u64 = 1 << 16;
 
-/// Entries that are installed under one write lock. Readers wait at most for that many.
-const INSTALLED_AT_ONCE: usize = 64;
-
 /// When a write counts as accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
@@ -36,7 +33,7 @@ pub enum Durability {
 /// A group that is in the log, or that needs none, and waits to be installed.
 #[derive(Debug, Default)]
 pub struct Committed {
-    planned: std::vec::IntoIter<Planned>,
+    pub(super) planned: std::vec::IntoIter<Planned>,
     /// What to tell who waits, in the order of the requests.
     pub receipts: Vec<Receipt>,
     /// Acknowledgements that peers are owed: the asker's token, the peer, and where its feed is held up to.
@@ -388,24 +385,4 @@ impl Committer {
         }
         Ok(())
     }
-}
-
-/// The next piece of a committed group, to be installed under one lock: whole requests, about
-/// [`INSTALLED_AT_ONCE`] entries. Returns what the installs changed; empty when all is installed.
-pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Installed> {
-    let mut changes = Vec::new();
-    for planned in committed.planned.by_ref() {
-        let is_joined = planned.joined;
-        changes.push(map.install_hashed(
-            planned.entry,
-            planned.hash,
-            planned.lseq,
-            planned.from,
-            planned.beneath,
-        ));
-        if changes.len() >= INSTALLED_AT_ONCE && !is_joined {
-            break;
-        }
-    }
-    changes
 }

@@ -13,6 +13,7 @@ pub mod entry;
 pub mod error;
 pub mod feed;
 pub mod group;
+pub mod install;
 mod key_index;
 mod lane;
 pub mod ledger;

@@ -19,9 +19,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::commit::{Committer, Durability, install_some};
+use super::commit::{Committer, Durability};
 use super::entry::{Entry, EntryFlags, Extra};
 use super::error::StoreError;
+use super::install::install_some;
 use super::ledger::FeedPosition;
 use super::map::EntryMap;
 use super::operation::{Operation, Receipt, Received, Request, WriteStatus};

@@ -1,7 +1,8 @@
 //! What `node::committer` and `node::checkpointing` do: groups, syncs, quiet moments, checkpoints.
 
 use super::world::World;
-use crate::store::commit::{Committed, install_some};
+use crate::store::commit::Committed;
+use crate::store::install::install_some;
 use crate::store::operation::{Request, group_length};
 
 /// How long an accepted write may lie unsynced with `autoFlush` off.

@@ -141,7 +141,7 @@ proptest! {
                 Ok(mut committed) => {
                     prop_assert!(!poisoned, "a poisoned log takes nothing");
                     accepted.extend(committed.entries().map(|(entry, _)| entry.clone()));
-                    while !crate::store::commit::install_some(&mut committed, &mut map).is_empty() {}
+                    while !crate::store::install::install_some(&mut committed, &mut map).is_empty() {}
                 }
                 Err(refused) => prop_assert_eq!(refused.tickets, vec![ticket]),
             }
