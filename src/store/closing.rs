@@ -1,9 +1,15 @@
 //! The committer between and after groups: syncs, marks, seals, and the end of the log.
 
-use super::commit::Committer;
+use super::commit::{Committed, Committer, Refused};
 use super::error::StoreError;
+use super::ledger::FeedPosition;
+use super::map::EntryMap;
+use super::operation::Request;
 use super::record::{OriginDictionary, Record, encode};
 use super::recovery::Seeds;
+use crate::core::clock::WallMs;
+use crate::core::identity::Origin;
+use crate::core::rules::{Rule, is_broken};
 use crate::wal::format::FileHeader;
 use crate::wal::log::Log;
 use crate::wal::removal::Removal;
@@ -11,6 +17,36 @@ use crate::wal::sealed::SealedLog;
 use crate::wal::storage::Storage;
 
 impl Committer {
+    /// Plans and writes one group, for who has the map to himself.
+    pub fn commit(
+        &mut self,
+        requests: Vec<Request>,
+        map: &EntryMap,
+        wall: WallMs,
+    ) -> Result<Committed, Box<Refused>> {
+        let plan = self.plan(requests, map, wall);
+        self.write(plan)
+    }
+
+    /// Nothing, but where cursors are to be in another frame than what they cover.
+    pub(super) fn append_early(
+        &mut self,
+        cursors: &[(Origin, FeedPosition)],
+    ) -> Result<(), StoreError> {
+        if let Some(log) = &mut self.log
+            && is_broken(Rule::CursorInAnotherFrame)
+        {
+            self.buffer.clear();
+            for (peer, position) in cursors {
+                let (peer, position) = (*peer, *position);
+                let cursor = Record::Cursor { peer, position };
+                encode(self.buffer.body(), &mut self.origins, &cursor);
+            }
+            log.append(&mut self.buffer)?;
+        }
+        Ok(())
+    }
+
     /// Makes everything durable that was accepted before.
     pub fn sync(&mut self) -> Result<u64, StoreError> {
         if let Some(log) = &mut self.log {

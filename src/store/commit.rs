@@ -161,17 +161,6 @@ impl Committer {
         self.durable_lseq < self.ledger.last_lseq
     }
 
-    /// Plans and writes one group, for who has the map to himself.
-    pub fn commit(
-        &mut self,
-        requests: Vec<Request>,
-        map: &EntryMap,
-        wall: WallMs,
-    ) -> Result<Committed, Box<Refused>> {
-        let plan = self.plan(requests, map, wall);
-        self.write(plan)
-    }
-
     /// Plans one group: nothing is written yet, and the map need not be held any longer.
     pub fn plan(&mut self, requests: Vec<Request>, map: &EntryMap, wall: WallMs) -> Plan {
         let common = if self.log.is_some() {
@@ -309,6 +298,7 @@ impl Committer {
     }
 
     fn write_frame(&mut self, plan: &Plan) -> Result<(), StoreError> {
+        self.append_early(&plan.group.cursors)?;
         let Some(log) = &mut self.log else {
             self.durable_lseq = self.ledger.last_lseq;
             return Ok(());
@@ -320,14 +310,6 @@ impl Committer {
             ..
         } = plan;
         let mut must_sync = plan.must_sync;
-        if is_broken(Rule::CursorInAnotherFrame) {
-            let early = group.cursors.iter().map(|(peer, position)| Record::Cursor {
-                peer: *peer,
-                position: *position,
-            });
-            early.for_each(|cursor| encode(self.buffer.body(), &mut self.origins, &cursor));
-            log.append(&mut self.buffer)?;
-        }
         self.buffer.clear();
         let body = self.buffer.body();
         for record in &self.opening {
