@@ -78,9 +78,15 @@ impl Replica {
                 .receiving
                 .end
                 .is_some_and(|end| is_settled(link, &mine, &end));
-            (is_news(link, &mine) || can_compare).then(|| {
+            let is_news = is_news(link, &mine);
+            (is_news || can_compare).then(|| {
                 let quiet = link.active_at.after(PROVE_DELAY_MS);
-                quiet.max(sending.paused_until)
+                let quiet = quiet.max(sending.paused_until);
+                if !is_news && link.proof.unequal.0 >= UNEQUAL_ENDS {
+                    quiet.max(link.proof.repair_after)
+                } else {
+                    quiet
+                }
             })
         };
         self.links.values().filter_map(due).min()
@@ -155,6 +161,9 @@ impl Replica {
                 reconcile: false,
             };
             self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
+        } else {
+            // Too soon after the last repair. If nothing else comes in between, this is looked at again then.
+            link.receiving.end = Some(theirs);
         }
     }
 }

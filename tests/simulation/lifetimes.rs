@@ -55,6 +55,10 @@ impl<'d> World<'d> {
         let mut store = Store::over(disk, opened);
         if stretch.is_some() {
             store.forget_the_opening();
+        } else if plan.options.durable {
+            // Before it meets anybody, the stretch that it will tell has to be on disk.
+            let told = store.committer.write_records(&[]);
+            assert!(told.is_ok() || self.nodes[node].is_hurt, "{told:?}");
         }
         let replica = Replica::new(plan.options, store.committer.ledger(), &store.map);
         let ticked = if plan.options.automatic {

@@ -7,11 +7,6 @@ use crate::sync::options::ReplicaOptions;
 /// meeting it mints a new origin: today such nodes only refuse each other.
 pub(super) const HAS_LIVE_CLONES: bool = false;
 
-/// Whether a node may be taken for a copy of itself. It is, where it greeted and stopped before its first write: the
-/// stretch that it told was not on disk, so what opens next does not know it, and whoever still has the connection of
-/// the former sees two nodes with one identity.
-pub(super) const SUSPECTS_THE_INNOCENT: bool = true;
-
 /// Whether a disk may go back in time under a running feed. Off until an unequal end that comes while a repair is not
 /// yet due again is compared once it is: today the two nodes may stay different until something changes.
 pub(super) const GOES_BACK_UNNOTICED: bool = false;

@@ -28,8 +28,7 @@ impl World<'_> {
                         | GoodbyeReason::Identity
                 );
                 let is_excused = self.excuses.damaged
-                    || (goodbye.reason == GoodbyeReason::Identity
-                        && super::schedule::SUSPECTS_THE_INNOCENT);
+                    || (goodbye.reason == GoodbyeReason::Identity && self.excuses.hurt);
                 assert!(
                     !accuses || is_excused,
                     "honest nodes accuse each other: {node} on {id}: {goodbye:?}"
