@@ -4,12 +4,11 @@ use crate::store::commit::Durability;
 use crate::sync::options::ReplicaOptions;
 
 /// Whether a folder may be copied with its lease, so that two nodes run under one origin until they meet. Off until
-/// meeting it mints a new origin: today such nodes only refuse each other.
+/// the checks by dot allow for it: until then both give out the same numbers, as they must.
 pub(super) const HAS_LIVE_CLONES: bool = false;
 
-/// Whether a disk may go back in time under a running feed. Off until an unequal end that comes while a repair is not
-/// yet due again is compared once it is: today the two nodes may stay different until something changes.
-pub(super) const GOES_BACK_UNNOTICED: bool = false;
+/// Whether a disk may go back in time under a running feed.
+pub(super) const GOES_BACK_UNNOTICED: bool = true;
 
 /// One node.
 #[derive(Debug, Clone)]

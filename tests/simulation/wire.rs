@@ -28,7 +28,10 @@ impl World<'_> {
                         | GoodbyeReason::Identity
                 );
                 let is_excused = self.excuses.damaged
-                    || (goodbye.reason == GoodbyeReason::Identity && self.excuses.hurt);
+                    // A disk that went back has parted from what its former life told, whose connection may still
+                    // seem to live.
+                    || (goodbye.reason == GoodbyeReason::Identity
+                        && (self.excuses.hurt || self.excuses.went_back));
                 assert!(
                     !accuses || is_excused,
                     "honest nodes accuse each other: {node} on {id}: {goodbye:?}"
