@@ -354,15 +354,23 @@ impl Committer {
         if let Some(lseq) = pruned {
             encode(body, &mut self.origins, &Record::Pruned { lseq: *lseq });
         }
-        if !self.buffer.is_empty() {
-            log.append(&mut self.buffer)?;
-            self.opening.clear();
-        }
         // A frame that only remembers hints about peers is carried by the next sync.
         let only_hints =
             group.planned.is_empty() && group.cursors.is_empty() && group.receipts.is_empty();
-        if must_sync && !only_hints {
-            log.sync()?;
+        let syncs = must_sync && !only_hints;
+        if self.buffer.is_empty() {
+            if syncs {
+                log.sync()?;
+            }
+        } else {
+            if syncs {
+                log.append_synced(&mut self.buffer)?;
+            } else {
+                log.append(&mut self.buffer)?;
+            }
+            self.opening.clear();
+        }
+        if syncs {
             self.durable_lseq = self.ledger.last_lseq;
         }
         Ok(())

@@ -9,27 +9,11 @@ use super::scan::Scan;
 use super::sealed::SealedLog;
 use super::storage::StorageFile;
 
+mod room;
 mod seal;
+mod through;
 
-/// Least number of bytes written ahead: some hundreds of small groups for the price of one longer sync.
-const AHEAD_BYTES_MIN: u64 = 64 << 10;
-
-/// Most bytes written ahead: more would stall the commit that has to write them.
-const AHEAD_BYTES_MAX: u64 = 16 << 20;
-
-/// The log is grown by this part of it, so that a small one stays small; or of what was sealed before it, so
-/// that a new file does not go through all the small steps again.
-const AHEAD_PART: u64 = 8;
-
-/// The end of the file is kept at a multiple of this, the usual block of a file system.
-const BLOCK_BYTES: u64 = 4 << 10;
-
-/// From this size on a frame that does not fit is written straight behind the end of the file. Writing zeros
-/// first saves the sync of a length, about 40 µs; measured, from 64 KiB on it costs more to write twice.
-const DIRECT_FRAME_BYTES: usize = 64 << 10;
-
-/// What is written when the file grows.
-static ZEROS: [u8; 256 << 10] = [0; 256 << 10];
+use through::Tail;
 
 /// An open log. One thread appends and syncs; callers see to it that nothing else has the file open.
 pub struct Log {
@@ -48,6 +32,8 @@ pub struct Log {
     synced: u64,
     /// The highest frame that the file itself tells to be synced.
     told_synced: u64,
+    /// Up to where the file is durable.
+    synced_bytes: u64,
     last_group: u64,
     /// The last frame is the mark of a clean close, and the file ends with it.
     settled: bool,
@@ -55,6 +41,7 @@ pub struct Log {
     /// commit fills the rest of it with zeros and takes them back.
     ahead_bytes_max: u64,
     marker: FrameBuffer,
+    tail: Tail,
     poison: Option<WalError>,
     /// In order; each goes on in the next, the last in this file.
     sealed: Vec<SealedLog>,
@@ -82,10 +69,12 @@ impl Log {
             appended: found.last_frame,
             synced: found.last_frame,
             told_synced: found.known_synced,
+            synced_bytes: found.end,
             last_group: found.last_group,
             settled: found.is_settled(),
-            ahead_bytes_max: AHEAD_BYTES_MAX,
+            ahead_bytes_max: room::AHEAD_BYTES_MAX,
             marker: FrameBuffer::new(),
+            tail: Tail::default(),
             poison: None,
             sealed,
             previous_bytes: 0,
@@ -101,8 +90,20 @@ impl Log {
     /// more until it is opened again.
     pub fn append(&mut self, buffer: &mut FrameBuffer) -> Result<u64, WalError> {
         self.check()?;
-        let number = self.write_frame(FrameKind::Group, buffer)?;
+        let number = self.write_frame(FrameKind::Group, buffer, false)?;
         self.last_group = number;
+        Ok(number)
+    }
+
+    /// [`append`](Self::append) and [`sync`](Self::sync), in one call of the disk where that is possible.
+    ///
+    /// # Errors
+    /// As both.
+    pub fn append_synced(&mut self, buffer: &mut FrameBuffer) -> Result<u64, WalError> {
+        self.check()?;
+        let number = self.write_frame(FrameKind::Group, buffer, true)?;
+        self.last_group = number;
+        self.sync()?;
         Ok(number)
     }
 
@@ -215,6 +216,7 @@ impl Log {
         })?;
         self.length_changed = false;
         self.synced = self.appended;
+        self.synced_bytes = self.used;
         Ok(())
     }
 
@@ -222,7 +224,7 @@ impl Log {
     fn mark(&mut self, kind: FrameKind) -> Result<(), WalError> {
         let mut marker = std::mem::take(&mut self.marker);
         marker.clear();
-        let outcome = self.write_frame(kind, &mut marker);
+        let outcome = self.write_frame(kind, &mut marker, false);
         self.marker = marker;
         outcome.map(|_| ())
     }
@@ -237,7 +239,13 @@ impl Log {
         self.mark(FrameKind::Close)
     }
 
-    fn write_frame(&mut self, kind: FrameKind, buffer: &mut FrameBuffer) -> Result<u64, WalError> {
+    /// Writes a frame behind the last, with `synced` so that it is durable, if one call of the disk can do both.
+    fn write_frame(
+        &mut self,
+        kind: FrameKind,
+        buffer: &mut FrameBuffer,
+        synced: bool,
+    ) -> Result<u64, WalError> {
         let body = buffer.body_bytes();
         let too_large = || WalError::BodyTooLarge {
             bytes: body,
@@ -255,100 +263,25 @@ impl Log {
         };
         let frame = buffer.seal(&header, self.header.salt, self.used);
         let end = self.used + frame.len() as u64;
-        if let Err(error) = self.place(frame, end) {
+        let placed = match synced.then(|| self.write_through(frame, end)) {
+            Some(Ok(true)) => Ok(true),
+            Some(Err(error)) => Err(error),
+            Some(Ok(false)) | None => self.place(frame, end).map(|()| false),
+        };
+        if placed.is_err() {
             buffer.truncate(body);
-            return Err(error);
         }
+        let is_durable = placed?;
         buffer.clear();
         self.used = end;
         self.appended = header.number;
+        if is_durable {
+            self.synced = self.appended;
+            self.synced_bytes = end;
+        }
         self.told_synced = header.known_synced;
         self.settled = false;
         Ok(header.number)
-    }
-
-    /// Writes a whole frame at `used`, making room for it where there is none.
-    fn place(&mut self, frame: &[u8], end: u64) -> Result<(), WalError> {
-        if end > self.allocated {
-            // Without a sync per group there is no length to save the sync of.
-            if frame.len() >= DIRECT_FRAME_BYTES || self.last_group > self.synced {
-                return self.write_past_end(frame, end);
-            }
-            self.grow(end)?;
-        }
-        self.write(self.used, frame)
-    }
-
-    /// Writes zeros ahead, and makes them and the length durable before a frame goes there.
-    fn grow(&mut self, end: u64) -> Result<(), WalError> {
-        let ahead = (self.used.max(self.previous_bytes) / AHEAD_PART)
-            .clamp(AHEAD_BYTES_MIN, AHEAD_BYTES_MAX)
-            .min(self.ahead_bytes_max);
-        match self.write_zeros((end + ahead).next_multiple_of(BLOCK_BYTES)) {
-            Ok(()) => {
-                self.ahead_bytes_max = AHEAD_BYTES_MAX.min(self.ahead_bytes_max * 2 + BLOCK_BYTES);
-            }
-            Err(error) if error.is_full() && self.poison.is_none() => {
-                self.ahead_bytes_max = ahead / 4;
-                self.write_zeros(end)?;
-            }
-            Err(error) => return Err(error),
-        }
-        self.flush()
-    }
-
-    fn write_zeros(&mut self, end: u64) -> Result<(), WalError> {
-        let mut at = self.allocated;
-        while at < end {
-            let count = usize::try_from(end - at).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
-            let chunk = ZEROS.get(..count).unwrap_or_default();
-            self.write_new(at, chunk)?;
-            at += count as u64;
-        }
-        self.allocated = end;
-        self.length_changed = true;
-        Ok(())
-    }
-
-    /// Writes a frame part of which lies behind the end of the file: that part first, because it is the one
-    /// that may find no room, and what is before it is zeros until it has succeeded.
-    fn write_past_end(&mut self, frame: &[u8], end: u64) -> Result<(), WalError> {
-        let room = usize::try_from(self.allocated - self.used).unwrap_or(frame.len());
-        let (head, tail) = frame.split_at_checked(room).unwrap_or((frame, &[]));
-        self.write_new(self.allocated, tail)?;
-        self.allocated = end;
-        self.length_changed = true;
-        self.write(self.used, head)
-    }
-
-    /// Writes behind the end of the file. If there is no room, what was written of it is taken back, durably,
-    /// so that a crash on a full disk leaves no unfinished end that there is no room to keep aside; the log is
-    /// then as it was.
-    fn write_new(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WalError> {
-        let Err(error) = self.file.write_at(offset, bytes) else {
-            return Ok(());
-        };
-        let error = self.append_error(offset, error);
-        if !error.is_full() {
-            return Err(self.poison(error));
-        }
-        self.length_changed = true;
-        if let Err(cut) = self.file.set_len(self.allocated) {
-            let error = self.append_error(offset, cut);
-            return Err(self.poison(error));
-        }
-        self.flush()?;
-        Err(error)
-    }
-
-    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WalError> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        self.file.write_at(offset, bytes).map_err(|error| {
-            let error = self.append_error(offset, error);
-            self.poison(error)
-        })
     }
 
     fn append_error(&self, offset: u64, error: std::io::Error) -> WalError {

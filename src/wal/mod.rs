@@ -34,6 +34,7 @@ pub mod sealed;
 pub mod storage;
 pub mod storage_file;
 pub mod storage_memory;
+mod storage_through;
 
 #[cfg(test)]
 mod tests;

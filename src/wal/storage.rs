@@ -2,6 +2,10 @@
 
 use std::io;
 
+/// What is written at once past the page cache, and where that may begin: a multiple of this, which is the largest
+/// sector of disks that are in use.
+pub const THROUGH_BYTES: usize = 4 << 10;
+
 /// A directory of files. Names are file names in it, never paths.
 ///
 /// What survives a power cut: the bytes of a file as its own `sync_data` and `sync_all` say, and which names
@@ -52,6 +56,18 @@ pub trait StorageFile: Send + Sync {
     /// may have been written. Once it returns, a killed process loses none of it; a power cut may lose any
     /// part, in any order, sector by sector.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Whether [`write_through`](Self::write_through) can be expected to do something.
+    fn writes_through(&self) -> bool {
+        false
+    }
+
+    /// Writes all of `bytes` at `offset`, both multiples of [`THROUGH_BYTES`] and within the length that the file durably
+    /// has. Once it returns `true`, these bytes survive a power cut; it says nothing of any others. `false`: the file
+    /// cannot do that, and nothing was written. A failure is one of [`write_at`](Self::write_at).
+    fn write_through(&self, _offset: u64, _bytes: &[u8]) -> io::Result<bool> {
+        Ok(false)
+    }
 
     /// Once it returns, every byte written before it within the length that the file durably has survives a
     /// power cut. A length that changed since the last `sync_all` may not.

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::storage::{Storage, StorageFile};
+use super::storage_through::Through;
 
 /// A directory of the file system.
 #[derive(Debug, Clone)]
@@ -63,7 +64,7 @@ impl Storage for FileStorage {
         if !file.metadata()?.is_file() {
             return Err(not_regular());
         }
-        Ok(Some(Box::new(DiskFile(file))))
+        Ok(Some(Box::new(DiskFile::new(file))))
     }
 
     fn create(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
@@ -72,7 +73,7 @@ impl Storage for FileStorage {
         options.read(true).write(true).create_new(true);
         owner_only(&mut options);
         let file = options.open(self.directory.join(name))?;
-        Ok(Box::new(DiskFile(file)))
+        Ok(Box::new(DiskFile::new(file)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -151,16 +152,28 @@ pub(super) fn sync_directory(_directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-struct DiskFile(File);
+struct DiskFile {
+    file: File,
+    through: Through,
+}
+
+impl DiskFile {
+    fn new(file: File) -> Self {
+        Self {
+            file,
+            through: Through::default(),
+        }
+    }
+}
 
 impl StorageFile for DiskFile {
     fn len(&self) -> io::Result<u64> {
-        self.0.metadata().map(|metadata| metadata.len())
+        self.file.metadata().map(|metadata| metadata.len())
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            match positioned_read(&self.0, offset, buffer) {
+            match positioned_read(&self.file, offset, buffer) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 outcome => return outcome,
             }
@@ -168,33 +181,46 @@ impl StorageFile for DiskFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut at = offset;
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            match positioned_write(&self.0, at, rest) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(count) => {
-                    at += count as u64;
-                    rest = rest.get(count..).unwrap_or_default();
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        write_all_at(&self.file, offset, bytes)
+    }
+
+    fn writes_through(&self) -> bool {
+        self.through.is_possible(&self.file)
+    }
+
+    fn write_through(&self, offset: u64, bytes: &[u8]) -> io::Result<bool> {
+        self.through.write(&self.file, offset, bytes)
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn sync_all(&self) -> io::Result<()> {
-        self.0.sync_all()
+        self.file.sync_all()
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
-        self.0.set_len(bytes)
+        self.file.set_len(bytes)
     }
+}
+
+/// Writes all of `bytes` at `offset`.
+pub(super) fn write_all_at(file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    let mut at = offset;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match positioned_write(file, at, rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                at += count as u64;
+                rest = rest.get(count..).unwrap_or_default();
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(unix)]
@@ -248,6 +274,36 @@ mod tests {
             storage.shown("b"),
             Path::new("data").join("b").to_string_lossy()
         );
+    }
+
+    #[test]
+    fn what_is_written_through_is_read_back_beside_what_was_not() {
+        use crate::wal::storage::THROUGH_BYTES;
+        // Not the system's folder for passing files: that may be in memory.
+        let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let storage = FileStorage::new(folder.path(), "");
+        let file = storage.create("a").unwrap();
+        file.write_at(0, &[1; 3 * THROUGH_BYTES]).unwrap();
+        file.sync_all().unwrap();
+        let is_possible = file.writes_through();
+        for fill in 2..5 {
+            let bytes = vec![fill; THROUGH_BYTES];
+            assert_eq!(
+                file.write_through(THROUGH_BYTES as u64, &bytes).unwrap(),
+                is_possible
+            );
+            file.write_at(7, &[fill]).unwrap();
+            let mut read = [0; 3 * THROUGH_BYTES];
+            assert_eq!(file.read_at(0, &mut read).unwrap(), read.len());
+            assert_eq!(read[7], fill);
+            let second = if is_possible { fill } else { 1 };
+            assert!(
+                read[THROUGH_BYTES..2 * THROUGH_BYTES]
+                    .iter()
+                    .all(|byte| *byte == second)
+            );
+            assert!(read[2 * THROUGH_BYTES..].iter().all(|byte| *byte == 1));
+        }
     }
 
     #[test]

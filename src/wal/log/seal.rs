@@ -9,7 +9,8 @@ use super::super::leftovers::remove_sealing;
 use super::super::removal::Removal;
 use super::super::sealed::{SealedLog, sealed_name, sealing_name};
 use super::super::storage::{Storage, StorageFile};
-use super::{AHEAD_BYTES_MIN, BLOCK_BYTES, Log, ZEROS};
+use super::Log;
+use super::room::{AHEAD_BYTES_MIN, BLOCK_BYTES, ZEROS};
 
 impl Log {
     /// Ends the file that is appended to, under its sealed name, and goes on in a new one with the next number.
@@ -164,6 +165,8 @@ impl Log {
         self.previous_bytes = self.used;
         self.header = header;
         self.used = FILE_HEADER_BYTES as u64;
+        self.synced_bytes = self.used;
+        self.forget_tail();
         self.allocated = allocated;
         self.length_changed = false;
         self.told_synced = self.appended;

@@ -60,6 +60,7 @@ struct Shared {
     faults: BTreeMap<u64, Fault>,
     fails_from: Option<(u64, io::ErrorKind)>,
     capacity_bytes: Option<u64>,
+    no_write_through: bool,
     recording: bool,
     crash_points: Vec<CrashPoint>,
 }
@@ -113,6 +114,11 @@ impl MemoryStorage {
     /// more room writes what fits and fails with "storage full".
     pub fn set_capacity_bytes(&self, capacity_bytes: Option<u64>) {
         self.shared.lock().capacity_bytes = capacity_bytes;
+    }
+
+    /// Whether files of the disk can be written and made durable in one call; they can unless told otherwise.
+    pub fn set_write_through(&self, is_possible: bool) {
+        self.shared.lock().no_write_through = !is_possible;
     }
 
     /// Whether to keep an image of the disk before each call that changes it, for
@@ -285,6 +291,36 @@ impl StorageFile for MemoryFile {
         let written = bytes.get(..count.min(bytes.len())).unwrap_or_default();
         shared.disk.node_mut(self.id)?.write(offset, written);
         failure.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    fn writes_through(&self) -> bool {
+        !self.storage.shared.lock().no_write_through
+    }
+
+    fn write_through(&self, offset: u64, bytes: &[u8]) -> io::Result<bool> {
+        let mut shared = self.storage.shared.lock();
+        if shared.no_write_through {
+            return Ok(false);
+        }
+        let fault = shared.begin(true);
+        let (count, failure) = match fault {
+            Some(Fault::Fail(error)) => (0, Some(error)),
+            Some(Fault::Short { bytes, error }) => (bytes, Some(error)),
+            None => (bytes.len(), None),
+        };
+        let written = bytes.get(..count.min(bytes.len())).unwrap_or_default();
+        shared.disk.node_mut(self.id)?.write(offset, written);
+        if let Some(error) = failure {
+            return Err(error.into());
+        }
+        if shared.recording {
+            // The power may also go in the middle of it, when it has not returned yet.
+            shared.calls -= 1;
+            shared.keep_crash_point();
+            shared.calls += 1;
+        }
+        shared.disk.node_mut(self.id)?.written_through();
+        Ok(true)
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -12,7 +12,15 @@ const SECTOR: u64 = SECTOR_BYTES as u64;
 
 #[derive(Clone)]
 enum Pending {
-    Write { offset: u64, bytes: Arc<[u8]> },
+    Write {
+        offset: u64,
+        bytes: Arc<[u8]>,
+    },
+    /// A write that is durable, unlike what was written before it.
+    Through {
+        offset: u64,
+        bytes: Arc<[u8]>,
+    },
     SetLen(u64),
 }
 
@@ -66,6 +74,17 @@ impl Node {
         });
     }
 
+    /// The last write has become durable.
+    pub(super) fn written_through(&mut self) {
+        if let Some(Pending::Write { offset, bytes }) = self.pending.pop() {
+            let (start, end) = sectors(offset, bytes.len());
+            let within = self.durable.len();
+            self.durable.take_over(&self.seen, start, end.min(within));
+            // Still in its place behind earlier writes, which may reach the disk later.
+            self.pending.push(Pending::Through { offset, bytes });
+        }
+    }
+
     pub(super) fn set_len(&mut self, len: u64) {
         self.seen.set_len(len);
         self.pending.push(Pending::SetLen(len));
@@ -82,7 +101,7 @@ impl Node {
         }
         let within = self.durable.len();
         for pending in &self.pending {
-            if let Pending::Write { offset, bytes } = pending {
+            if let Pending::Write { offset, bytes } | Pending::Through { offset, bytes } = pending {
                 let (start, end) = sectors(*offset, bytes.len());
                 self.durable.take_over(&self.seen, start, end.min(within));
             }
@@ -124,6 +143,11 @@ impl Node {
                     if choices.happens(habit) {
                         left.set_len(*len);
                     }
+                }
+                Pending::Through { offset, bytes } => {
+                    seen.write(*offset, bytes);
+                    let (at, end) = sectors(*offset, bytes.len());
+                    left.take_over(&seen, at, end.min(left.len()));
                 }
                 Pending::Write { offset, bytes } => {
                     seen.write(*offset, bytes);
@@ -189,6 +213,29 @@ mod tests {
             .map(|bytes| (bytes[0], bytes[512]))
             .collect();
         assert_eq!(states.len(), 4);
+    }
+
+    #[test]
+    fn what_was_written_through_stays_and_what_was_written_before_may_not() {
+        let mut node = Node::durable(&[0; 1024]);
+        node.write(0, &[1]);
+        node.write(512, &[2]);
+        node.write(512, &[3]);
+        node.written_through();
+        let states: std::collections::BTreeSet<_> = outcomes(&node)
+            .into_iter()
+            .map(|bytes| (bytes[0], bytes[512]))
+            .collect();
+        assert_eq!(states, [(0, 3), (1, 3)].into());
+        let mut failed = node.clone();
+        failed.forget_pending();
+        let left = outcomes(&failed);
+        assert!(
+            left.iter().all(|bytes| bytes[512] == 3),
+            "whatever sync fails"
+        );
+        node.sync(false);
+        assert_eq!(outcomes(&node).len(), 1);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::io::ErrorKind;
 
 use super::super::storage_memory::{CrashPoint, Fault, MemoryStorage};
-use super::{Bodies, append, body, open};
+use super::{Bodies, append, append_synced, body, open};
 
 /// Deterministic numbers below a bound.
 pub(super) struct Dice(pub(super) u64);
@@ -75,7 +75,13 @@ fn history(seed: u64) -> History {
                 };
                 storage.fail_call(storage.calls() + 1 + dice.below(3), fault);
             }
-            let mut outcome = append(&mut log, begun.last().unwrap()).map(|_| ());
+            let in_one = synced_each && dice.below(2) == 0;
+            let body = begun.last().unwrap();
+            let mut outcome = if in_one {
+                append_synced(&mut log, body).map(|_| ())
+            } else {
+                append(&mut log, body).map(|_| ())
+            };
             if outcome.is_ok() && (synced_each || dice.below(4) == 0) {
                 outcome = log.sync();
                 if outcome.is_ok() {

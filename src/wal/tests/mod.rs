@@ -59,6 +59,12 @@ fn append(log: &mut Log, body: &[u8]) -> Result<u64, WalError> {
     log.append(&mut buffer)
 }
 
+fn append_synced(log: &mut Log, body: &[u8]) -> Result<u64, WalError> {
+    let mut buffer = FrameBuffer::new();
+    buffer.body().extend_from_slice(body);
+    log.append_synced(&mut buffer)
+}
+
 /// A body that no other number has.
 fn body(number: usize, bytes: usize) -> Vec<u8> {
     let text = format!("{number}/{bytes};");

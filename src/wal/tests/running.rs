@@ -8,7 +8,7 @@ use super::super::frame_buffer::FrameBuffer;
 use super::super::log::Log;
 use super::super::storage_file::FileStorage;
 use super::super::storage_memory::MemoryStorage;
-use super::{NAME, append, body, bytes, open, synced_log};
+use super::{NAME, append, append_synced, body, bytes, open, synced_log};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
@@ -21,7 +21,12 @@ proptest! {
         prop_assert!(recovery.created && recovery.clean_close);
         let mut expected = Vec::new();
         for (group, then) in groups {
-            append(&mut log, &group).unwrap();
+            if then == 4 {
+                let number = append_synced(&mut log, &group).unwrap();
+                prop_assert_eq!(log.synced_frame(), number);
+            } else {
+                append(&mut log, &group).unwrap();
+            }
             expected.push(group);
             match then {
                 0 => log.sync().unwrap(),
@@ -50,13 +55,18 @@ proptest! {
 
 #[test]
 fn a_real_file_holds_small_and_large_groups() {
-    let folder = tempfile::tempdir().unwrap();
+    // Not the system's folder for passing files: that may be in memory.
+    let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
     let storage = FileStorage::new(folder.path(), "data");
     let sizes = [0, 1, 100, 70_000, 5, 3 << 20, 65_000, 9, 300_000, 1 << 20];
     let expected: Vec<_> = sizes.iter().enumerate().map(|(n, s)| body(n, *s)).collect();
     for synced in [true, false] {
         let (mut log, _, _) = open(&storage).unwrap();
-        for group in &expected {
+        for (number, group) in expected.iter().enumerate() {
+            if synced && number % 3 > 0 {
+                append_synced(&mut log, group).unwrap();
+                continue;
+            }
             append(&mut log, group).unwrap();
             if synced {
                 log.sync().unwrap();
@@ -157,4 +167,24 @@ fn a_body_over_the_limit_is_refused_and_the_log_goes_on() {
     assert!(buffer.is_empty());
     log.close().unwrap();
     assert_eq!(open(&storage).unwrap().2[0].len(), FRAME_BODY_BYTES_MAX);
+}
+
+/// What is written in one call covers the mark before it, wherever that lies, and nothing is lost with the power.
+#[test]
+fn a_frame_written_through_makes_what_was_before_it_durable_too() {
+    let storage = MemoryStorage::new();
+    let (mut log, _, _) = open(&storage).unwrap();
+    let mut expected = Vec::new();
+    for number in 0..300 {
+        expected.push(body(number, 60 + number * 7 % 130));
+        append_synced(&mut log, &expected[number]).unwrap();
+        if number % 3 == 0 {
+            log.watermark().unwrap();
+        }
+        let cut = storage.image().power_cut(number as u64);
+        assert_eq!(open(&cut).unwrap().2, expected, "{number}");
+    }
+    let calls = storage.calls();
+    append_synced(&mut log, b"one").unwrap();
+    assert_eq!(storage.calls(), calls + 1, "written and synced in one call");
 }

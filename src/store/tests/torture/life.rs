@@ -82,6 +82,7 @@ pub(super) fn live(seed: u64, wrong: &Wrong) -> Told<(Life, MemoryStorage)> {
         Durability::Synced
     };
     let disk = MemoryStorage::new();
+    disk.set_write_through(seed.is_multiple_of(2));
     for (call, fault) in &wrong.faults {
         disk.fail_call(*call, *fault);
     }

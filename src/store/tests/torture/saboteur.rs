@@ -166,6 +166,20 @@ impl StorageFile for SabotagedFile {
         self.file.write_at(offset, bytes)
     }
 
+    fn writes_through(&self) -> bool {
+        self.file.writes_through()
+    }
+
+    fn write_through(&self, offset: u64, bytes: &[u8]) -> io::Result<bool> {
+        if self.is_left_out(&[Call::Write]) {
+            return Ok(true);
+        }
+        if self.is_left_out(&[Call::Sync]) {
+            return self.file.write_at(offset, bytes).map(|()| true);
+        }
+        self.file.write_through(offset, bytes)
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         if self.is_left_out(&[Call::Sync]) {
             return Ok(());
