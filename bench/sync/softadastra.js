@@ -12,6 +12,8 @@ export const durability =
   'autoFlush on both: nothing is sent, shown or acknowledged before it is fdatasynced';
 
 const FILL_WIDTH = 1000;
+/** Keys and values made at a time, so that the memory of a process does not tell how many it wrote. */
+const FILL_MADE_AT_ONCE = 20_000;
 const HOLDS_CHECK_INTERVAL_MS = 1;
 const IN_SYNC_CHECK_INTERVAL_MS = 10;
 /** Above 0, writes leave as they commit; the interval only paces retries. */
@@ -34,9 +36,12 @@ export async function createNode({ name, directory, onSeen }) {
     if (result.isErr()) throw result.error();
   };
   const fillSome = async (indexes, generation) => {
-    const keys = indexes.map((index) => keyAt(index));
-    const values = indexes.map((index) => valueAt(index, generation));
-    await inWaves(keys, values, FILL_WIDTH, (key, value) => client.put(key, value), check);
+    for (let from = 0; from < indexes.length; from += FILL_MADE_AT_ONCE) {
+      const some = indexes.slice(from, from + FILL_MADE_AT_ONCE);
+      const keys = some.map((index) => keyAt(index));
+      const values = some.map((index) => valueAt(index, generation));
+      await inWaves(keys, values, FILL_WIDTH, (key, value) => client.put(key, value), check);
+    }
   };
   const fill = (count, generation) => fillSome([...Array(count).keys()], generation);
   const holds = async (count) => {
