@@ -1,11 +1,14 @@
 // A fresh process for one contender in one row of one round: told what to do over IPC, answers once, and ends.
 
+import * as fingerprint from './store/fingerprint.js';
 import * as footprint from './store/footprint.js';
 import * as store from './store/measure.js';
 import * as opening from './store/opening.js';
 import * as underLoad from './store/under-load.js';
 import * as absentPeer from './sync/absent-peer.js';
+import * as apart from './sync/apart.js';
 import * as catchUp from './sync/catch-up.js';
+import * as meeting from './sync/meeting.js';
 import * as mesh from './sync/mesh.js';
 import * as oneWrite from './sync/one-write.js';
 import * as overwritten from './sync/overwritten.js';
@@ -24,9 +27,19 @@ const measurements = {
   'disk-after-overwriting': footprint.diskAfterOverwriting,
   'puts-during-checkpoint': underLoad.putsDuringCheckpoint,
   'stall-during-checkpoint': underLoad.stallDuringCheckpoint,
+  'build-fingerprint': fingerprint.build,
+  'fingerprint-share': fingerprint.share,
   'catch-up': catchUp.measure,
+  'fill-sender': catchUp.fill,
+  'catch-up-rate': catchUp.rate,
+  apart: apart.measure,
   'one-write': oneWrite.measure,
-  mesh: mesh.measure,
+  'mesh-bytes': mesh.bytes,
+  'mesh-time': mesh.time,
+  'fill-pair': meeting.fillPair,
+  'fill-through-third': meeting.fillThroughThird,
+  meeting: meeting.bytes,
+  'meeting-kilobytes': meeting.kilobytes,
   overwritten: overwritten.measure,
   peers: peers.measure,
   'absent-peer': absentPeer.measure,

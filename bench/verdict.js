@@ -1,5 +1,6 @@
 // From figures to what was asked: is the product where it should be?
 
+import { labelOf } from './row-run.js';
 import { PRODUCT } from './rows.js';
 
 /**
@@ -22,18 +23,19 @@ export function bestOf(row, results, name) {
 export function verdicts(row, results) {
   const own = bestOf(row, results, PRODUCT);
   if (!own) return [];
-  if (row.limit !== undefined) {
-    const text = `${own.median.toFixed(2)} ${row.unit}`;
-    return [{ text, wanted: `at most ${row.limit} ${row.unit}`, reached: own.median <= row.limit }];
-  }
-  return row.against.flatMap(({ name, ratio, atMost }) => {
+  const limit = {
+    text: `${own.median.toFixed(2)} ${row.unit}`,
+    wanted: `at most ${row.limit} ${row.unit}`,
+    reached: own.median <= row.limit,
+  };
+  const against = row.against.flatMap(({ name, ratio, atMost }) => {
     const peer = bestOf(row, results, name);
     if (!peer) return [];
     if (atMost !== undefined) {
       const times = own.median / peer.median;
       return [
         {
-          text: `${times.toFixed(2)} × ${name}`,
+          text: `${times.toFixed(2)} × ${labelOf(peer)}`,
           wanted: `at most ${atMost} × ${name}`,
           reached: times <= atMost,
         },
@@ -41,6 +43,7 @@ export function verdicts(row, results) {
     }
     const reached = row.better === 'higher' ? own.median / peer.median : peer.median / own.median;
     const wanted = ratio === 1 ? `ahead of ${name}` : `${ratio} × ${name}`;
-    return [{ text: `${reached.toFixed(2)} × ${name}`, wanted, reached: reached >= ratio }];
+    return [{ text: `${reached.toFixed(2)} × ${labelOf(peer)}`, wanted, reached: reached >= ratio }];
   });
+  return row.limit === undefined ? against : [limit, ...against];
 }

@@ -1,9 +1,12 @@
 // Installs, builds, and runs everything: lints, Rust tests, package checks, JavaScript tests; or only the
 // groups that are named. What fails does not stop the rest; the last line counts all of them.
+//
+// The addon is linked by one processor for minutes, so that goes on beside the lints and the building of the Rust
+// tests, which have a folder of their own. While tests run nothing is built.
 import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
-import { build } from './build.js';
 import { install } from './install.js';
 import { root } from './sources.js';
 
@@ -12,6 +15,9 @@ const tests = readdirSync(path.join(root, '__test__'))
   .filter((name) => name.endsWith('.test.js'))
   .map((name) => path.join('__test__', name));
 const hasNextest = spawnSync('cargo', ['nextest', '--version'], { shell, stdio: 'ignore' }).status === 0;
+
+/** Files at once: on two processors Node would take one, and the tests wait for a disk and for each other mostly. */
+const testsAtOnce = Math.max(2, availableParallelism() - 1);
 
 const sum = (output, pattern) =>
   [...output.matchAll(pattern)].reduce((all, [, count]) => all + Number(count), 0);
@@ -22,30 +28,24 @@ const check = (group, name, command) => ({ group, name, command });
 /** A step that counts its own tests. */
 const suite = (group, name, passed, failed, command) => ({ group, name, passed, failed, command });
 
+/** The only step that goes on beside others, see {@link takeAll}. */
+const building = check('addon', 'building the addon', [process.execPath, 'scripts/build.js']);
+
 const dist = 'dist/softadastra-sdk-0.1.0.tgz';
 const npx = (...command) => ['npx', '--no-install', ...command];
 
-const rustFlags = ['--no-default-features', '--no-fail-fast'];
-const rust = hasNextest
-  ? suite(
-      'rust',
-      'Rust tests',
-      /^ *Summary .* (\d+) passed/gm,
-      /^ *Summary .* (\d+) (?:failed|timed out)/gm,
-      ['cargo', 'nextest', 'run', ...rustFlags],
-    )
-  : suite('rust', 'Rust tests', /^test result: .* (\d+) passed/gm, /^test result: .* (\d+) failed/gm, [
-      'cargo',
-      'test',
-      ...rustFlags,
-    ]);
+const cargoTest = ['cargo', ...(hasNextest ? ['nextest', 'run'] : ['test']), '--no-default-features'];
+const [rustPassed, rustFailed] = hasNextest
+  ? [/^ *Summary .* (\d+) passed/gm, /^ *Summary .* (\d+) (?:failed|timed out)/gm]
+  : [/^test result: .* (\d+) passed/gm, /^test result: .* (\d+) failed/gm];
 
 const steps = [
   check('lints', 'formatting and lints of JavaScript', npx('biome', 'check', '--error-on-warnings')),
   check('lints', 'types', npx('tsc', '-p', '__test__/types')),
   check('lints', 'formatting of Rust', ['cargo', 'fmt', '--check']),
   check('lints', 'lints of Rust', ['cargo', 'clippy', '--all-targets', '--quiet', '--', '-D', 'warnings']),
-  rust,
+  check('rust', 'building the Rust tests', [...cargoTest, '--no-run']),
+  suite('rust', 'Rust tests', rustPassed, rustFailed, [...cargoTest, '--no-fail-fast']),
   check('package', 'packaging', [process.execPath, 'scripts/package.js']),
   check('package', 'the package for package managers', npx('publint', '--strict', dist)),
   check('package', 'the package for TypeScript', npx('attw', dist)),
@@ -53,6 +53,7 @@ const steps = [
     process.execPath,
     '--test',
     '--test-timeout=120000',
+    `--test-concurrency=${testsAtOnce}`,
     ...tests,
   ]),
 ];
@@ -81,17 +82,32 @@ async function take({ name, passed, failed, command: [program, ...parameters] })
   return { passed: sum(output, passed), failed: code === 0 ? failures : Math.max(failures, 1) };
 }
 
-install();
-build();
 const counts = { passed: 0, failed: 0 };
 const failedSteps = [];
-const groups = process.argv.slice(2);
-for (const step of steps.filter(({ group }) => groups.length === 0 || groups.includes(group))) {
-  const { passed, failed } = await take(step);
+async function count(step, taken) {
+  const { passed, failed } = await taken;
   counts.passed += passed;
   counts.failed += failed;
   if (failed > 0) failedSteps.push(step.name);
 }
+
+/** Takes the steps one after another, and the addon beside those before the first tests. */
+async function takeAll(chosen) {
+  const needsAddon = chosen.some(({ group }) => group === 'package' || group === 'javascript');
+  let built = needsAddon ? take(building) : undefined;
+  for (const step of chosen) {
+    const runsTests = step.passed !== undefined || step.group === 'package';
+    if (built !== undefined && runsTests) {
+      await count(building, built);
+      built = undefined;
+    }
+    await count(step, take(step));
+  }
+}
+
+install();
+const groups = process.argv.slice(2);
+await takeAll(steps.filter(({ group }) => groups.length === 0 || groups.includes(group)));
 for (const name of failedSteps) console.log(`\nfailed: ${name}`);
 console.log(`\n${counts.passed} passed, ${counts.failed} failed`);
 process.exitCode = failedSteps.length === 0 ? 0 : 1;

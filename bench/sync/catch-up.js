@@ -1,5 +1,6 @@
 // A node that holds everything meets one that holds nothing.
 
+import { join } from 'node:path';
 import { freshDirectory } from '../work-directory.js';
 import { startNode } from './node-handle.js';
 
@@ -10,11 +11,57 @@ import { startNode } from './node-handle.js';
  */
 export async function measure(module, { directory, count, shape }) {
   const contender = module.replace('sync/', '');
-  const start = (name) =>
-    startNode({ module: contender, name, shape, directory: freshDirectory(directory, name) });
-  const sender = await start('node-a');
-  const receiver = await start('node-b');
+  const sender = await startNode({
+    module: contender,
+    name: 'node-a',
+    shape,
+    directory: freshDirectory(directory, 'node-a'),
+  });
   await sender.call('fill', { count, generation: 0 });
+  return catchUp(contender, sender, { directory, count, shape });
+}
+
+/**
+ * Fills the node that others catch up with, once for all rounds.
+ *
+ * @param {string} module a contender of this folder
+ * @param {{ directory: string, count: number }} settings
+ */
+export async function fill(module, { directory, count }) {
+  const contender = module.replace('sync/', '');
+  const node = await startNode({
+    module: contender,
+    name: 'node-a',
+    directory: freshDirectory(directory, 'node-a'),
+  });
+  await node.call('fill', { count, generation: 0 });
+  await node.call('compact');
+  await node.stop();
+}
+
+/**
+ * @param {string} module a contender of this folder
+ * @param {{ directory: string, count: number, shape?: string }} settings the directory was filled by {@link fill}
+ * @returns {Promise<number>} keys in a second, over the same time as in {@link measure}
+ */
+export async function rate(module, { directory, count, shape }) {
+  const contender = module.replace('sync/', '');
+  const sender = await startNode({
+    module: contender,
+    name: 'node-a',
+    shape,
+    directory: join(directory, 'node-a'),
+  });
+  return count / ((await catchUp(contender, sender, { directory, count, shape })) / 1e3);
+}
+
+async function catchUp(module, sender, { directory, count, shape }) {
+  const receiver = await startNode({
+    module,
+    name: 'node-b',
+    shape,
+    directory: freshDirectory(directory, 'node-b'),
+  });
   const held = receiver.call('holds', { count });
   const { startNs } = await sender.call('connect', { port: receiver.port, name: 'node-b' });
   const { doneNs } = await held;

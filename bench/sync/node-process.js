@@ -5,8 +5,15 @@
 //   port                      where others connect to
 //   fill(count, generation)   writes keys 0 .. count-1, durable when it resolves
 //   fillLive(count)           the same, single writes with 1,000 under way, while connected
+//   fillSome(indexes, generation)
+//                             the same as fill for some keys
 //   connect(port, name)       dials another node
 //   holds(count)              resolves once so many keys are durable and visible here
+//   holdsNewest(count, indexes, generation)
+//                             the same, and also the newest of what two nodes wrote for these keys: the one of that
+//                             generation
+//   inSync()                  resolves once the node knows of every connected peer that both hold the same
+//   compact()                 moves what it holds to where it stays
 //   write(index)              one write; resolves when it is durable here, with true if that answer also proves
 //                             that it is durable and visible on the other node
 //   value(index)              the value held for a key
@@ -26,6 +33,10 @@ const MEMORY_SETTLES_MS = 1000;
 
 let node;
 
+/** Every `step`th index from `from` on, below `to`. */
+const indexesOf = ({ from, to, step = 1 }) =>
+  Array.from({ length: Math.max(Math.ceil((to - from) / step), 0) }, (_, at) => from + at * step);
+
 const methods = {
   async create({ module, watched, ...settings }) {
     const { createNode } = await import(`./${module}.js`);
@@ -38,15 +49,21 @@ const methods = {
   },
   fill: ({ count, generation }) => node.fill(count, generation),
   fillLive: ({ count }) => node.fillLive(count),
+  fillSome: ({ some, generation }) => node.fillSome(indexesOf(some), generation),
   connect: ({ port, name }) => node.connect(port, name),
   holds: ({ count }) => node.holds(count),
+  holdsNewest: ({ count, some, generation }) => node.holdsNewest(count, indexesOf(some), generation),
+  inSync: () => node.inSync(),
+  compact: () => node.compact(),
   write: ({ index }) => node.write(index),
-  async verify({ count, generation }) {
+  /** Every key has the value of that generation, and those of `newer` that of the next. */
+  async verify({ count, generation, newer }) {
     const found = await node.count();
     if (found !== count) throw new Error(`${count} keys expected, ${found} held`);
+    const written = new Set(newer && indexesOf(newer));
     for (let index = 0; index < count; index++) {
       const value = await node.value(index);
-      if (value !== valueAt(index, generation))
+      if (value !== valueAt(index, written.has(index) ? generation + 1 : generation))
         throw new Error(`the value of ${keyAt(index)} is wrong: ${value}`);
     }
   },

@@ -12,7 +12,10 @@ export const durability =
   'autoFlush on both: nothing is sent, shown or acknowledged before it is fdatasynced';
 
 const FILL_WIDTH = 1000;
+/** Keys and values made at a time, so that the memory of a process does not tell how many it wrote. */
+const FILL_MADE_AT_ONCE = 20_000;
 const HOLDS_CHECK_INTERVAL_MS = 1;
+const IN_SYNC_CHECK_INTERVAL_MS = 10;
 /** Above 0, writes leave as they commit; the interval only paces retries. */
 const SYNC_INTERVAL_MS = 100;
 
@@ -32,27 +35,49 @@ export async function createNode({ name, directory, onSeen }) {
   const check = (result) => {
     if (result.isErr()) throw result.error();
   };
-  const fill = async (count, generation) => {
-    const keys = Array.from({ length: count }, (_, index) => keyAt(index));
-    const values = Array.from({ length: count }, (_, index) => valueAt(index, generation));
-    await inWaves(keys, values, FILL_WIDTH, (key, value) => client.put(key, value), check);
+  const fillSome = async (indexes, generation) => {
+    for (let from = 0; from < indexes.length; from += FILL_MADE_AT_ONCE) {
+      const some = indexes.slice(from, from + FILL_MADE_AT_ONCE);
+      const keys = some.map((index) => keyAt(index));
+      const values = some.map((index) => valueAt(index, generation));
+      await inWaves(keys, values, FILL_WIDTH, (key, value) => client.put(key, value), check);
+    }
   };
+  const fill = (count, generation) => fillSome([...Array(count).keys()], generation);
+  const holds = async (count) => {
+    while (client.size() < count) await sleep(HOLDS_CHECK_INTERVAL_MS);
+  };
+  const value = async (index) => (await client.get(keyAt(index))).value().toString();
   return {
     port,
     fill,
+    fillSome,
     fillLive: (count) => fill(count, 0),
     async connect(peerPort, peerName) {
       check(await client.connect(new Peer(peerName, HOST, peerPort)));
     },
-    async holds(count) {
-      while (client.size() < count) await sleep(HOLDS_CHECK_INTERVAL_MS);
+    holds,
+    async holdsNewest(count, indexes, generation) {
+      await holds(count);
+      for (const index of indexes) {
+        const wanted = valueAt(index, generation);
+        while ((await value(index)) !== wanted) await sleep(HOLDS_CHECK_INTERVAL_MS);
+      }
     },
+    async inSync() {
+      const isInSync = async () => {
+        const connected = (await client.syncStateInfo()).value().peers.filter((peer) => peer.connected);
+        return connected.length > 0 && connected.every((peer) => peer.inSync);
+      };
+      while (!(await isInSync())) await sleep(IN_SYNC_CHECK_INTERVAL_MS);
+    },
+    compact: async () => check(await client.compact()),
     async write(index) {
       check(await client.put(keyAt(index), valueAt(index)));
       return false;
     },
     count: async () => client.size(),
-    value: async (index) => (await client.get(keyAt(index))).value().toString(),
+    value,
     close: async () => check(await client.close()),
   };
 }

@@ -18,6 +18,8 @@ const STATE_VECTOR = 1;
 const UPDATE = 2;
 const DOCUMENT = 'bench';
 const FILL_TRANSACTION_KEYS = 1000;
+/** Ids of clients are random numbers of 32 bits; these are as long. */
+const CLIENT_IDS_FROM = 2 ** 31;
 
 class SyncedLevel extends Level {
   put(key, value, options, callback) {
@@ -26,10 +28,15 @@ class SyncedLevel extends Level {
   }
 }
 
-/** @param {{ directory: string, onSeen?: (index: number) => void }} settings */
-export async function createNode({ directory, onSeen }) {
+/**
+ * @param {{ name: string, directory: string, shape?: 'single' | 'transaction', onSeen?: (index: number) => void }}
+ *   settings `shape`: live writes one by one, as programs make them, or 1,000 in a transaction, which is one update
+ */
+export async function createNode({ name, directory, shape = 'single', onSeen }) {
   const persistence = new LeveldbPersistence(join(directory, 'level'), { Level: SyncedLevel });
   const document = new Y.Doc();
+  // Of two writes of one key that of the greater id stays: here that of the later name, so that it is known which.
+  document.clientID = CLIENT_IDS_FROM + name.charCodeAt(name.length - 1);
   const map = document.getMap('entries');
   const watch = new CountWatch();
   const sockets = new Set();
@@ -71,19 +78,26 @@ export async function createNode({ directory, onSeen }) {
     return introduction;
   };
 
+  const fillSome = async (indexes, generation) => {
+    for (let from = 0; from < indexes.length; from += FILL_TRANSACTION_KEYS) {
+      document.transact(() => {
+        const some = indexes.slice(from, from + FILL_TRANSACTION_KEYS);
+        for (const index of some) map.set(keyAt(index), valueAt(index, generation));
+      });
+      await stored;
+    }
+  };
+
   const server = await listen(attach);
   return {
     port: server.address().port,
-    async fill(count, generation) {
-      for (let from = 0; from < count; from += FILL_TRANSACTION_KEYS) {
-        document.transact(() => {
-          const to = Math.min(from + FILL_TRANSACTION_KEYS, count);
-          for (let index = from; index < to; index++) map.set(keyAt(index), valueAt(index, generation));
-        });
-        await stored;
-      }
-    },
+    fill: (count, generation) => fillSome([...Array(count).keys()], generation),
+    fillSome,
     async fillLive(count) {
+      if (shape === 'transaction') {
+        await fillSome([...Array(count).keys()], 0);
+        return;
+      }
       for (let index = 0; index < count; index++) {
         map.set(keyAt(index), valueAt(index));
         if (index % 1000 === 999) await stored;
@@ -95,6 +109,7 @@ export async function createNode({ directory, onSeen }) {
       await attach(await dial(port));
     },
     holds: (count) => watch.holds(count),
+    holdsNewest: (count) => watch.holds(count), // all that was missing comes as one update
     async write(index) {
       map.set(keyAt(index), valueAt(index));
       await stored;

@@ -9,8 +9,8 @@ use super::storage::{StorageFile, read_full};
 /// How much is read at once: large enough that calls do not count, small enough for any machine.
 pub(super) const READ_BYTES: usize = 256 << 10;
 
-/// Reads whole frames one behind the other. Its buffer grows beyond [`READ_BYTES`] only for a frame whose
-/// header held and that ends within the file.
+/// Reads whole frames one behind the other. Its buffer is no larger than what is left of the file, and grows beyond
+/// [`READ_BYTES`] only for a frame whose header held and that ends within the file.
 pub(super) struct FrameReader<'a> {
     file: &'a dyn StorageFile,
     salt: u64,
@@ -38,7 +38,7 @@ impl<'a> FrameReader<'a> {
             salt,
             end,
             offset,
-            buffer: vec![0; READ_BYTES],
+            buffer: vec![0; read_at_once(offset, end)],
             start: 0,
             filled: 0,
         }
@@ -116,6 +116,11 @@ impl<'a> FrameReader<'a> {
     }
 }
 
+/// How many bytes to read at once where there are only so many.
+fn read_at_once(from: u64, end: u64) -> usize {
+    usize::try_from(end.saturating_sub(from)).map_or(READ_BYTES, |left| left.min(READ_BYTES))
+}
+
 /// Looks through everything from `from`, a multiple of the alignment of frames, to the end of the file.
 pub(super) fn look_ahead(
     file: &dyn StorageFile,
@@ -124,7 +129,7 @@ pub(super) fn look_ahead(
     end: u64,
 ) -> io::Result<Rest> {
     let mut rest = Rest::default();
-    let mut buffer = vec![0; READ_BYTES];
+    let mut buffer = vec![0; read_at_once(from, end)];
     let mut at = from;
     while at < end {
         let left = end - at;

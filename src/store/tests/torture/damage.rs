@@ -14,6 +14,9 @@ use crate::store::recovery::open;
 use crate::wal::storage::Storage;
 use crate::wal::storage_memory::{DiskImage, MemoryStorage};
 
+/// How much of the zeros behind the last group is kept where all bits before them are flipped.
+const ZEROS_KEPT: usize = 4 << 10;
+
 /// The files of a store, and what they tell.
 pub(super) struct Folder {
     pub(super) image: DiskImage,
@@ -180,6 +183,10 @@ fn every_flipped_bit_of_64_kib_of_log_is_told_or_costs_only_the_last_group() {
     let folder = Folder::of_a_log(64 << 10, 3_000);
     let (file, last) = (folder.file(NAME), folder.ends.len() - 2);
     let used = folder.ends[folder.ends.len() - 1];
+    // The zeros that a log writes ahead are read by every opening, and are not what is damaged here.
+    let mut cut = file.clone();
+    cut.truncate(used + ZEROS_KEPT);
+    let image = folder.with(NAME, &cut).image();
     // A seed is a stretch of 256 bytes.
     let chunks = (used as u64).div_ceil(256);
     let bits = each_seed("damage::every_flipped_bit", chunks, |chunk| {
@@ -187,7 +194,7 @@ fn every_flipped_bit_of_64_kib_of_log_is_told_or_costs_only_the_last_group() {
         let end = used.min(start + 256);
         for (at, byte) in file.iter().enumerate().take(end).skip(start) {
             for bit in 0..8 {
-                let disk = folder.image.process_killed();
+                let disk = image.process_killed();
                 let log = disk.open(NAME).unwrap().unwrap();
                 log.write_at(at as u64, &[byte ^ (1 << bit)]).unwrap();
                 let told = folder.judge(&disk, NAME, &(at..at + 1));
