@@ -13,7 +13,7 @@ use super::failure::{ErrorCode, Failure};
 use super::queue::{Crowding, Work};
 use super::shared::Shared;
 use crate::store::error::StoreError;
-use crate::store::operation::{NOT_A_WRITE, Request, Ticket};
+use crate::store::operation::{NOT_A_WRITE, Receipt, Request, Ticket};
 
 /// How long the thread stays awake after a commit, in microseconds: about how long JavaScript takes to hear
 /// of it and to write again.
@@ -94,13 +94,25 @@ fn take_turn(shared: &Shared, driver: &mut CommitDriver, has_work: bool) -> Turn
     } else {
         Work::Idle
     };
+    let mut tell = |receipts: &[Receipt]| {
+        if let Some(last) = receipts.last() {
+            shared.events.committed(last.ticket, receipts, &[]);
+        }
+    };
     let turn = match work {
         Work::Group(requests) => {
-            driver.group(requests, |receipts| {
-                if let Some(last) = receipts.last() {
-                    shared.events.committed(last.ticket, receipts, &[]);
-                }
-            });
+            driver.group(requests, &mut tell);
+            if driver.is_last_in_flight() {
+                driver.land(&mut tell);
+            }
+            if driver.in_flight.is_some() {
+                // The log is looked after when nothing is in flight.
+                return Turn::Committed;
+            }
+            Turn::Committed
+        }
+        _ if driver.in_flight.is_some() => {
+            driver.land(&mut tell);
             Turn::Committed
         }
         Work::Woken => Turn::Looked,

@@ -11,7 +11,9 @@ use super::checkpoints::Place;
 use super::commit_thread::{outcome_unknown, panic_text, tell_failures};
 use super::events::Change;
 use super::failure::Failure;
+use super::overlap::InFlight;
 use super::shared::Shared;
+use super::sync_thread::SyncThread;
 use crate::core::clock::MonotonicMs;
 use crate::store::commit::{Committed, Committer, Refused};
 use crate::store::entry::{EntryFlags, Namespace};
@@ -55,8 +57,13 @@ pub(super) struct CommitDriver {
     is_marked: bool,
     /// A group was committed since the thread began to wait.
     has_committed: bool,
-    /// Who waits for the group that is being committed.
+    /// Who waits for the groups that are being committed.
     pub(super) under_way: Vec<Ticket>,
+    /// The group that the disk is being waited for.
+    pub(super) in_flight: Option<InFlight>,
+    /// How many there were without a moment in which none was.
+    pub(super) overlapped: u32,
+    pub(super) sync_thread: SyncThread,
     /// How somebody who committed for himself panicked: nothing may be committed any more.
     pub(super) panicked: Option<String>,
 }
@@ -79,6 +86,9 @@ impl CommitDriver {
             is_marked: true,
             has_committed: false,
             under_way: Vec::new(),
+            in_flight: None,
+            overlapped: 0,
+            sync_thread: SyncThread::default(),
             panicked: None,
         }
     }
@@ -98,6 +108,7 @@ impl CommitDriver {
     pub(super) fn commit_lone(&mut self) -> Option<Receipt> {
         let options = &self.shared.options;
         let is_welcome = self.panicked.is_none()
+            && self.in_flight.is_none()
             // Otherwise the thread syncs after a while.
             && (options.auto_flush || !options.enable_wal)
             && self.running.is_none()
@@ -209,7 +220,20 @@ impl CommitDriver {
         self.under_way
             .extend(requests.iter().filter_map(Request::ticket));
         let is_small_write = requests.len() == 1 && requests.iter().all(is_small_write);
-        let plan = self.committer.plan(requests, &self.shared.map.read(), wall);
+        let before = self.in_flight.as_ref().map(|flight| &flight.appended);
+        let plan = self
+            .committer
+            .plan_after(before, requests, &self.shared.map.read(), wall);
+        let Some((plan, landed)) = self.land_before(plan) else {
+            return Vec::new();
+        };
+        if self.may_overlap(&plan) {
+            return self.overlap(plan, landed, tell);
+        }
+        self.overlapped = 0;
+        if let Some(landed) = landed {
+            self.install(landed, tell);
+        }
         let began_us = self.shared.clock.elapsed_us();
         let room_bytes = self.committer.room_bytes();
         let outcome = self.committer.write(plan);
@@ -230,7 +254,7 @@ impl CommitDriver {
         rest
     }
 
-    fn count(&self, committed: &Committed, took_us: u64) {
+    pub(super) fn count(&self, committed: &Committed, took_us: u64) {
         let is_durable =
             self.shared.options.enable_wal && committed.durable_lseq == committed.last_lseq;
         let entries = committed.entries().count() as u64;
@@ -239,7 +263,7 @@ impl CommitDriver {
             .committed(entries, is_durable.then_some(took_us));
     }
 
-    fn install(&mut self, mut committed: Committed, tell: &mut impl FnMut(&[Receipt])) {
+    pub(super) fn install(&mut self, mut committed: Committed, tell: &mut impl FnMut(&[Receipt])) {
         let shared = &self.shared;
         let now = shared.clock.now();
         let changes = if shared.wants_changes.load(Ordering::Relaxed) {
@@ -295,7 +319,13 @@ impl CommitDriver {
             .collect()
     }
 
-    fn refused(&mut self, refused: Refused) {
+    pub(super) fn refused(&mut self, refused: Refused) {
+        let is_unknown = self.committer.poisoned().is_some();
+        self.tell_refused(refused, is_unknown);
+    }
+
+    /// Tells of a group that was not written, or of which that `is_unknown`.
+    pub(super) fn tell_refused(&mut self, refused: Refused, is_unknown: bool) {
         let Refused {
             error,
             tickets,
@@ -307,7 +337,7 @@ impl CommitDriver {
         if self.committer.poisoned().is_some() {
             self.shared.refuse_writes(&failure);
         }
-        let failure = if self.committer.poisoned().is_some() {
+        let failure = if is_unknown {
             outcome_unknown(failure)
         } else {
             failure

@@ -1,12 +1,12 @@
 //! Planning what came from peers: what is greater than what is held comes into its place, and what was written
 //! without knowing of each other is dealt with as the policy says. Pure, like all of a group.
 
+use super::basis::Basis;
 use super::conflict::{ConflictPolicy, assertion, is_conflict, kept, loser_of};
 use super::entry::Entry;
 use super::error::StoreError;
 use super::group::{Group, Terms};
 use super::ledger::{FeedPosition, Ledger};
-use super::map::EntryMap;
 use super::operation::Received;
 use crate::core::checksum::key_hash;
 use crate::core::identity::{Dot, Origin};
@@ -37,7 +37,7 @@ impl Group {
     pub(super) fn receive(
         &mut self,
         received: Received,
-        map: &EntryMap,
+        basis: Basis<'_>,
         ledger: &mut Ledger,
         terms: &Terms<'_>,
     ) -> Result<Option<Received>, StoreError> {
@@ -52,7 +52,7 @@ impl Group {
         let mut entries = received.entries.into_iter();
         let mut left = None;
         while let Some(entry) = entries.next() {
-            if let Some(entry) = self.arrive(entry, received.peer, map, ledger, terms)? {
+            if let Some(entry) = self.arrive(entry, received.peer, basis, ledger, terms)? {
                 left = Some(Received {
                     entries: std::iter::once(entry).chain(entries).collect(),
                     ..received
@@ -73,13 +73,13 @@ impl Group {
         &mut self,
         entry: Entry,
         peer: Origin,
-        map: &EntryMap,
+        basis: Basis<'_>,
         ledger: &mut Ledger,
         terms: &Terms<'_>,
     ) -> Result<Option<Entry>, StoreError> {
         let hash = key_hash(entry.key());
-        let beneath = self.beneath(entry.key(), hash, map)?;
-        let current = self.current(entry.key(), hash, map, &beneath);
+        let beneath = self.beneath(entry.key(), hash, basis)?;
+        let current = self.current(entry.key(), hash, basis, &beneath);
         let has_room = |bytes| self.planned.is_empty() || self.bytes + bytes <= GROUP_BYTES_MAX;
         let meeting = match current {
             None => Meeting {
@@ -119,18 +119,18 @@ impl Group {
         if let Some(overruled) = meeting.overruled {
             if terms.policy == ConflictPolicy::Manual {
                 let bytes_before = self.bytes;
-                self.keep(&overruled, map, ledger)?;
+                self.keep(&overruled, basis, ledger)?;
                 let is_too_large = self.bytes + bytes_of(&entry) > GROUP_BYTES_MAX;
                 if self.bytes > bytes_before && is_too_large && !meeting.is_known {
                     // One frame cannot hold two of the largest values: the loser first, and then it is known.
                     return Ok(Some(entry));
                 }
             }
-            self.tell(overruled, terms);
+            self.tell(overruled, basis, terms);
         } else if !meeting.is_known
             && let Some(loser) = loser_of(&entry)
         {
-            self.hear_of(loser, map, terms)?;
+            self.hear_of(loser, basis, terms)?;
         }
         if let Some(assertion) = meeting.assertion {
             // It stands for both: what it replaces need not be installed before.
@@ -145,15 +145,15 @@ impl Group {
     fn keep(
         &mut self,
         loser: &Entry,
-        map: &EntryMap,
+        basis: Basis<'_>,
         ledger: &mut Ledger,
     ) -> Result<(), StoreError> {
         let Some(kept) = kept(loser) else {
             return Ok(());
         };
         let hash = key_hash(kept.key());
-        let beneath = self.beneath(kept.key(), hash, map)?;
-        let held = self.current(kept.key(), hash, map, &beneath);
+        let beneath = self.beneath(kept.key(), hash, basis)?;
+        let held = self.current(kept.key(), hash, basis, &beneath);
         if held.is_none_or(|held| kept.order(held).is_gt()) {
             self.push(kept, hash, beneath, ledger, None);
         }
@@ -164,21 +164,22 @@ impl Group {
     fn hear_of(
         &mut self,
         loser: Entry,
-        map: &EntryMap,
+        basis: Basis<'_>,
         terms: &Terms<'_>,
     ) -> Result<(), StoreError> {
         let hash = key_hash(loser.key());
-        let beneath = self.beneath(loser.key(), hash, map)?;
-        let current = self.current(loser.key(), hash, map, &beneath);
+        let beneath = self.beneath(loser.key(), hash, basis)?;
+        let current = self.current(loser.key(), hash, basis, &beneath);
         if current.is_some_and(|current| is_conflict(current, &loser)) {
-            self.tell(loser, terms);
+            self.tell(loser, basis, terms);
         }
         Ok(())
     }
 
     /// A loser is told of once, whichever way it comes again.
-    fn tell(&mut self, loser: Entry, terms: &Terms<'_>) {
-        if !terms.told.contains(loser.dot) && self.told.insert(loser.dot) {
+    fn tell(&mut self, loser: Entry, basis: Basis<'_>, terms: &Terms<'_>) {
+        let is_told = terms.told.contains(loser.dot) || basis.tells(loser.dot);
+        if !is_told && self.told.insert(loser.dot) {
             self.bytes += bytes_of(&loser);
             self.losers.push(loser);
         }

@@ -1,6 +1,8 @@
 //! The one way in which state changes: plan a group, append it to the log as one frame, make it durable,
 //! then install it. Whoever drives this owns the thread and the clock.
 
+use super::appended::Appended;
+use super::basis::Basis;
 use super::conflict::ConflictPolicy;
 use super::entry::{Entry, EntryFlags};
 use super::error::StoreError;
@@ -16,6 +18,7 @@ use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::HybridClock;
 use crate::wal::frame_buffer::FrameBuffer;
 use crate::wal::log::Log;
+use crate::wal::log::syncing::SyncJob;
 
 /// Operation sequences that are reserved at once where acknowledged writes may be lost with the power
 /// (`autoFlush = false`): large enough that the sync it takes is rare, small against 2^64.
@@ -64,24 +67,24 @@ pub struct Refused {
 /// What a group will be once it is written.
 #[derive(Debug, Default)]
 pub struct Plan {
-    group: Group,
-    before: Counters,
+    pub(super) group: Group,
+    pub(super) before: Counters,
     must_sync: bool,
-    tickets: Vec<Ticket>,
-    tokens: Vec<u64>,
-    refused: Vec<u64>,
-    acknowledge: Vec<(u64, Origin, FeedPosition)>,
-    peers: Vec<(Origin, PeerRecord)>,
-    pruned: Option<u64>,
+    pub(super) tickets: Vec<Ticket>,
+    pub(super) tokens: Vec<u64>,
+    pub(super) refused: Vec<u64>,
+    pub(super) acknowledge: Vec<(u64, Origin, FeedPosition)>,
+    pub(super) peers: Vec<(Origin, PeerRecord)>,
+    pub(super) pruned: Option<u64>,
     /// What has no place in the group.
-    rest: Vec<Request>,
+    pub(super) rest: Vec<Request>,
     /// Why it cannot be written.
-    failure: Option<StoreError>,
+    pub(super) failure: Option<StoreError>,
 }
 
 /// What planning counts up, to be taken back if the plan cannot be written.
 #[derive(Debug, Clone, Copy, Default)]
-struct Counters {
+pub(super) struct Counters {
     last_sequence: u64,
     reserved_sequence: u64,
     last_lseq: u64,
@@ -100,7 +103,7 @@ pub struct Committer {
     durability: Durability,
     policy: ConflictPolicy,
     /// The losers that were told of lately.
-    told: RecentDots,
+    pub(super) told: RecentDots,
     pub(super) durable_lseq: u64,
     /// What this opening has to tell the log, with the first frame that there is a reason for.
     pub(super) opening: Vec<Record>,
@@ -163,6 +166,18 @@ impl Committer {
 
     /// Plans one group: nothing is written yet, and the map need not be held any longer.
     pub fn plan(&mut self, requests: Vec<Request>, map: &EntryMap, wall: WallMs) -> Plan {
+        self.plan_after(None, requests, map, wall)
+    }
+
+    /// The same where the group before it, `before`, waits to be durable and is not in the map yet.
+    pub fn plan_after(
+        &mut self,
+        before: Option<&Appended>,
+        requests: Vec<Request>,
+        map: &EntryMap,
+        wall: WallMs,
+    ) -> Plan {
+        let basis = Basis::new(map, before.map(|before| &before.plan.group));
         let common = if self.log.is_some() {
             EntryFlags::default()
         } else {
@@ -194,24 +209,28 @@ impl Committer {
             let planned = match request {
                 Request::Write { ticket, operation } => {
                     plan.group
-                        .write_one(ticket, operation, map, &mut self.ledger, wall, common)
+                        .write_one(ticket, operation, basis, &mut self.ledger, wall, common)
                 }
                 Request::Batch { ticket, operations } => {
                     plan.group
-                        .write_all(ticket, operations, map, &mut self.ledger, wall, common)
+                        .write_all(ticket, operations, basis, &mut self.ledger, wall, common)
                 }
                 Request::Resolve(resolution) => {
                     plan.group
-                        .resolve(resolution, map, &mut self.ledger, &terms)
+                        .resolve(resolution, basis, &mut self.ledger, &terms)
                 }
-                Request::Received(received) if !plan.group.follows(&received, &self.ledger) => {
+                Request::Received(received)
+                    if !plan.group.follows(&received, basis, &self.ledger) =>
+                {
                     plan.refused.push(received.token);
                     Ok(())
                 }
                 Request::Received(received) => {
                     plan.must_sync |= !is_broken(Rule::AcknowledgeBeforeSync);
                     let owed = (received.token, received.peer, received.position);
-                    let planned = plan.group.receive(received, map, &mut self.ledger, &terms);
+                    let planned = plan
+                        .group
+                        .receive(received, basis, &mut self.ledger, &terms);
                     planned.map(|left| match left {
                         Some(left) => plan.rest.push(Request::Received(left)),
                         None => plan.acknowledge.push(owed),
@@ -243,38 +262,10 @@ impl Committer {
 
     /// Writes a planned group. Returns once it is as durable as was promised; nothing is visible yet. The plan
     /// must be the last one that was made.
-    pub fn write(&mut self, mut plan: Plan) -> Result<Committed, Box<Refused>> {
-        let written = match plan.failure.take() {
-            Some(failure) => Err(failure),
-            None => self.write_frame(&plan),
-        };
-        if let Err(error) = written {
-            self.restore(plan.before);
-            let Plan {
-                tickets, tokens, ..
-            } = plan;
-            return Err(Box::new(Refused {
-                error,
-                tickets,
-                tokens,
-            }));
-        }
-        for loser in &plan.group.losers {
-            self.told.insert(loser.dot);
-        }
-        self.ledger.cursors.extend(plan.group.cursors);
-        self.ledger.peers.extend(plan.peers);
-        self.ledger.pruned = plan.pruned.unwrap_or(self.ledger.pruned);
-        Ok(Committed {
-            planned: plan.group.planned.into_iter(),
-            receipts: plan.group.receipts,
-            acknowledge: plan.acknowledge,
-            refused: plan.refused,
-            last_lseq: self.ledger.last_lseq,
-            durable_lseq: self.durable_lseq,
-            losers: plan.group.losers,
-            rest: plan.rest,
-        })
+    pub fn write(&mut self, plan: Plan) -> Result<Committed, Box<Refused>> {
+        let mut appended = self.append(plan, true)?;
+        let outcome = appended.job.take().map_or(Ok(()), SyncJob::run);
+        self.complete(appended, outcome)
     }
 
     fn counters(&self) -> Counters {
@@ -288,7 +279,7 @@ impl Committer {
         }
     }
 
-    fn restore(&mut self, before: Counters) {
+    pub(super) fn restore(&mut self, before: Counters) {
         self.ledger.last_sequence = before.last_sequence;
         self.ledger.reserved_sequence = before.reserved_sequence;
         self.ledger.last_lseq = before.last_lseq;
@@ -297,11 +288,15 @@ impl Committer {
         self.origins.forget_from(before.origins);
     }
 
-    fn write_frame(&mut self, plan: &Plan) -> Result<(), StoreError> {
+    /// Appends the frame of a plan. Says whether all is to be durable, and gives the sync that it still takes.
+    pub(super) fn write_frame(
+        &mut self,
+        plan: &Plan,
+        at_once: bool,
+    ) -> Result<(bool, Option<SyncJob>), StoreError> {
         self.append_early(&plan.group.cursors)?;
         let Some(log) = &mut self.log else {
-            self.durable_lseq = self.ledger.last_lseq;
-            return Ok(());
+            return Ok((true, None));
         };
         let Plan {
             group,
@@ -358,21 +353,15 @@ impl Committer {
         let only_hints =
             group.planned.is_empty() && group.cursors.is_empty() && group.receipts.is_empty();
         let syncs = must_sync && !only_hints;
-        if self.buffer.is_empty() {
-            if syncs {
-                log.sync()?;
-            }
-        } else {
-            if syncs {
+        if !self.buffer.is_empty() {
+            if syncs && at_once {
                 log.append_synced(&mut self.buffer)?;
             } else {
                 log.append(&mut self.buffer)?;
             }
             self.opening.clear();
         }
-        if syncs {
-            self.durable_lseq = self.ledger.last_lseq;
-        }
-        Ok(())
+        let job = if syncs { log.begin_sync()? } else { None };
+        Ok((syncs, job))
     }
 }

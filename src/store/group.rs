@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 
 use hashbrown::HashTable;
 
+use super::basis::Basis;
 use super::conflict::ConflictPolicy;
 use super::entry::{Entry, EntryFlags, Extra, vector_over};
 use super::error::StoreError;
 use super::ledger::{FeedPosition, Ledger};
-use super::map::{Beneath, EntryMap};
+use super::map::Beneath;
 use super::operation::{Operation, Receipt, Received, Ticket, WriteStatus};
 use super::recent_dots::RecentDots;
 use crate::core::checksum::key_hash;
@@ -79,7 +80,7 @@ pub(super) struct Replaced {
 }
 
 impl Group {
-    fn newest_of(&self, key: &[u8], hash: u64) -> Option<&Entry> {
+    pub(super) fn newest_of(&self, key: &[u8], hash: u64) -> Option<&Entry> {
         let entry = |at: usize| self.planned.get(at).map(|planned| &planned.entry);
         self.newest
             .find(hash, |at| {
@@ -128,12 +129,12 @@ impl Group {
         &self,
         key: &[u8],
         hash: u64,
-        map: &EntryMap,
+        basis: Basis<'_>,
     ) -> Result<Beneath, StoreError> {
-        let Some(base) = map.base() else {
+        let Some(base) = basis.base() else {
             return Ok(Beneath::Nothing);
         };
-        if self.newest_of(key, hash).is_some() || map.changed_entry(key, hash).is_some() {
+        if self.newest_of(key, hash).is_some() || basis.changed_entry(key, hash).is_some() {
             return Ok(Beneath::Nothing);
         }
         let found = base.entry(key)?;
@@ -145,14 +146,14 @@ impl Group {
         &'a self,
         key: &[u8],
         hash: u64,
-        map: &'a EntryMap,
+        basis: Basis<'a>,
         beneath: &'a Beneath,
     ) -> Option<&'a Entry> {
         if let Beneath::Row(row) = beneath {
             return Some(&row.entry);
         }
         self.newest_of(key, hash)
-            .or_else(|| map.changed_entry(key, hash))
+            .or_else(|| basis.changed_entry(key, hash))
     }
 
     /// Plans a write of this node. Returns its receipt, `ticket` 0.
@@ -160,13 +161,13 @@ impl Group {
         &mut self,
         operation: Operation,
         replaced: &Replaced,
-        map: &EntryMap,
+        basis: Basis<'_>,
         ledger: &mut Ledger,
         (wall, common): (WallMs, EntryFlags),
     ) -> Result<Receipt, StoreError> {
         let hash = key_hash(operation.key());
-        let beneath = self.beneath(operation.key(), hash, map)?;
-        let current = self.current(operation.key(), hash, map, &beneath);
+        let beneath = self.beneath(operation.key(), hash, basis)?;
+        let current = self.current(operation.key(), hash, basis, &beneath);
         let live = current.filter(|entry| !entry.is_tombstone());
         let counted = if is_broken(Rule::VersionBeginsAnew) {
             live
@@ -237,11 +238,11 @@ impl Group {
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be; the whole group is of no use then.
-    pub fn write_all(
+    pub(super) fn write_all(
         &mut self,
         ticket: Ticket,
         operations: Vec<Operation>,
-        map: &EntryMap,
+        basis: Basis<'_>,
         ledger: &mut Ledger,
         wall: WallMs,
         common: EntryFlags,
@@ -250,8 +251,13 @@ impl Group {
         let count = operations.len() as u64;
         let mut last = 0;
         for operation in operations {
-            let receipt =
-                self.write(operation, &Replaced::default(), map, ledger, (wall, common))?;
+            let receipt = self.write(
+                operation,
+                &Replaced::default(),
+                basis,
+                ledger,
+                (wall, common),
+            )?;
             last = last.max(receipt.sequence);
         }
         self.join_from(begin);
@@ -268,23 +274,29 @@ impl Group {
     ///
     /// # Errors
     /// As for [`Self::write_all`].
-    pub fn write_one(
+    pub(super) fn write_one(
         &mut self,
         ticket: Ticket,
         operation: Operation,
-        map: &EntryMap,
+        basis: Basis<'_>,
         ledger: &mut Ledger,
         wall: WallMs,
         common: EntryFlags,
     ) -> Result<(), StoreError> {
-        let receipt = self.write(operation, &Replaced::default(), map, ledger, (wall, common))?;
+        let receipt = self.write(
+            operation,
+            &Replaced::default(),
+            basis,
+            ledger,
+            (wall, common),
+        )?;
         self.receipts.push(Receipt { ticket, ..receipt });
         Ok(())
     }
 
     /// Whether something from a peer goes on where its feed is held, also by this group: what came before it
     /// may have been refused.
-    pub fn follows(&self, received: &Received, ledger: &Ledger) -> bool {
+    pub(super) fn follows(&self, received: &Received, basis: Basis<'_>, ledger: &Ledger) -> bool {
         if received.from == FeedPosition::default() {
             return true;
         }
@@ -293,6 +305,7 @@ impl Group {
             .filter(|(peer, _)| *peer == received.peer)
             .map(|(_, position)| position)
             .next()
+            .or_else(|| basis.cursor(received.peer))
             .or_else(|| ledger.cursors.get(&received.peer));
         held.is_some_and(|held| {
             held.incarnation == received.from.incarnation

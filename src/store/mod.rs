@@ -1,7 +1,9 @@
 //! The current local state: entries, their order, and how they become durable. Never the network.
 
+pub mod appended;
 mod arrival;
 pub mod base;
+mod basis;
 mod beneath;
 mod changes_view;
 pub mod checkpoint;

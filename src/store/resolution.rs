@@ -1,12 +1,13 @@
 //! Planning the end of a conflict: a value that knows all versions, and the removal of the losers that were kept,
 //! seen together or not at all. Pure, like all of a group.
 
+use super::basis::Basis;
 use super::conflict::{kept_key, user_key_of};
 use super::entry::{Entry, EntryFlags, Extra, vector_over};
 use super::error::StoreError;
 use super::group::{Group, Replaced, Terms};
 use super::ledger::Ledger;
-use super::map::{Beneath, EntryMap};
+use super::map::Beneath;
 use super::operation::{Receipt, Resolution};
 use crate::core::checksum::key_hash;
 use crate::core::identity::Dot;
@@ -31,7 +32,7 @@ impl Group {
     pub(super) fn resolve(
         &mut self,
         resolution: Resolution,
-        map: &EntryMap,
+        basis: Basis<'_>,
         ledger: &mut Ledger,
         terms: &Terms<'_>,
     ) -> Result<(), StoreError> {
@@ -46,8 +47,8 @@ impl Group {
         for loser in losers {
             let key = kept_key(user_key, loser);
             let hash = key_hash(&key);
-            let beneath = self.beneath(&key, hash, map)?;
-            let held = self.current(&key, hash, map, &beneath);
+            let beneath = self.beneath(&key, hash, basis)?;
+            let held = self.current(&key, hash, basis, &beneath);
             let held = held.filter(|held| user_key_of(held).is_some());
             let Some((seen, stamp, version)) =
                 held.map(|held| (held.vector().to_vec(), held.stamp, held.version))
@@ -72,7 +73,7 @@ impl Group {
         let receipt = self.write(
             operation,
             &replaced,
-            map,
+            basis,
             ledger,
             (terms.wall, terms.common),
         )?;

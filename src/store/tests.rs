@@ -6,6 +6,7 @@ mod conflict_histories;
 mod conflicts;
 mod full_disk;
 mod order;
+mod overlapping;
 mod poisoned;
 mod prefixes;
 mod range_sums;

@@ -1,5 +1,7 @@
 //! The open log: append, sync, and what the disk may do in between.
 
+use std::sync::Arc;
+
 use super::error::WalError;
 use super::format::{
     FILE_HEADER_BYTES, FRAME_BODY_BYTES_MAX, FileHeader, FrameHeader, FrameKind, frame_bytes,
@@ -11,6 +13,7 @@ use super::storage::StorageFile;
 
 mod room;
 mod seal;
+pub mod syncing;
 mod through;
 
 use through::Tail;
@@ -20,7 +23,7 @@ pub struct Log {
     name: String,
     /// How users know the file.
     shown: String,
-    file: Box<dyn StorageFile>,
+    file: Arc<dyn StorageFile>,
     header: FileHeader,
     /// Where the next frame goes.
     used: u64,
@@ -61,7 +64,7 @@ impl Log {
         Self {
             name,
             shown,
-            file,
+            file: file.into(),
             header: found.header,
             used: found.end,
             allocated,
@@ -201,23 +204,6 @@ impl Log {
     fn poison(&mut self, error: WalError) -> WalError {
         self.poison.get_or_insert_with(|| error.clone());
         error
-    }
-
-    fn flush(&mut self) -> Result<(), WalError> {
-        // Before the length is durable, the bytes behind the durable length are not either.
-        let synced = if self.length_changed {
-            self.file.sync_all()
-        } else {
-            self.file.sync_data()
-        };
-        synced.map_err(|error| {
-            let error = self.flush_error(error);
-            self.poison(error)
-        })?;
-        self.length_changed = false;
-        self.synced = self.appended;
-        self.synced_bytes = self.used;
-        Ok(())
     }
 
     /// Appends an empty frame.

@@ -153,7 +153,7 @@ impl Log {
         header: FileHeader,
         allocated: u64,
     ) -> SealedLog {
-        let old = std::mem::replace(&mut self.file, file);
+        let old = std::mem::replace(&mut self.file, file.into());
         // Best effort, and not synced: zeros behind the last frame mean nothing, they only take room.
         let is_cut = self.allocated == self.used || old.set_len(self.used).is_ok();
         let sealed = SealedLog {

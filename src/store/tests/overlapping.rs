@@ -1,0 +1,170 @@
+//! Groups that are planned before the one before them is installed: as if each had waited for the other, whatever the
+//! disk does.
+
+use proptest::prelude::*;
+
+use super::{Model, check, model_write, operation, reopen};
+use crate::core::clock::WallMs;
+use crate::store::appended::Appended;
+use crate::store::commit::{Committed, Committer, Durability, Refused};
+use crate::store::install::install_some;
+use crate::store::map::EntryMap;
+use crate::store::operation::{Receipt, Request};
+use crate::wal::log::syncing::SyncJob;
+use crate::wal::storage_memory::{Fault, MemoryStorage};
+
+type Writes = Vec<(u8, Option<u8>)>;
+
+/// What became of a run.
+#[derive(Default)]
+struct Told {
+    receipts: Vec<Receipt>,
+    refused: Vec<u64>,
+    /// How many tickets were accepted by which call of the disk.
+    promises: Vec<(u64, usize)>,
+}
+
+impl Told {
+    fn install(&mut self, mut committed: Committed, map: &mut EntryMap, disk: &MemoryStorage) {
+        while !install_some(&mut committed, map).is_empty() {}
+        self.receipts.extend(committed.receipts);
+        self.promises.push((disk.calls(), self.receipts.len()));
+    }
+
+    fn refuse(&mut self, refused: &Refused) {
+        self.refused.extend(&refused.tickets);
+    }
+}
+
+fn sync(appended: &mut Appended) -> std::io::Result<()> {
+    appended.job.take().map_or(Ok(()), SyncJob::run)
+}
+
+/// Commits each group while the one before it is synced, as the committer's thread does.
+fn overlapped(
+    groups: Vec<Vec<Request>>,
+    committer: &mut Committer,
+    map: &mut EntryMap,
+    disk: &MemoryStorage,
+) -> Told {
+    let mut told = Told::default();
+    let mut flight: Option<Appended> = None;
+    for group in groups {
+        let plan = committer.plan_after(flight.as_ref(), group, map, WallMs(9));
+        let mut landed = None;
+        if let Some(mut before) = flight.take() {
+            let outcome = sync(&mut before);
+            if outcome.is_err() {
+                let later = committer.take_back(plan, crate::store::error::StoreError::Stopped);
+                told.refuse(&committer.complete(before, outcome).unwrap_err());
+                told.refuse(&later);
+                continue;
+            }
+            landed = Some(committer.complete(before, outcome).unwrap());
+        }
+        let appended = committer.append(plan, false);
+        if let Some(landed) = landed {
+            told.install(landed, map, disk);
+        }
+        match appended {
+            Ok(appended) => flight = Some(appended),
+            Err(refused) => told.refuse(&refused),
+        }
+    }
+    if let Some(mut last) = flight {
+        let outcome = sync(&mut last);
+        match committer.complete(last, outcome) {
+            Ok(landed) => told.install(landed, map, disk),
+            Err(refused) => told.refuse(&refused),
+        }
+    }
+    told
+}
+
+fn requests(groups: &[Writes]) -> Vec<Vec<Request>> {
+    let mut ticket = 0;
+    let mut request = |(key, value): &(u8, Option<u8>)| {
+        ticket += 1;
+        let operation = operation(*key, *value);
+        Request::Write { ticket, operation }
+    };
+    let groups = groups.iter();
+    groups
+        .map(|group| group.iter().map(&mut request).collect())
+        .collect()
+}
+
+fn groups() -> impl Strategy<Value = Vec<Writes>> {
+    let write = (0_u8..5, proptest::option::weighted(0.7, 0_u8..4));
+    proptest::collection::vec(proptest::collection::vec(write, 1..5), 1..10)
+}
+
+/// What the first so many writes come to.
+fn model(groups: &[Writes], count: usize) -> Model {
+    let mut model = Model::new();
+    for (key, value) in groups.iter().flatten().take(count) {
+        model_write(&mut model, *key, *value);
+    }
+    model
+}
+
+proptest! {
+    #[test]
+    fn groups_that_overlap_are_as_groups_that_wait(groups in groups()) {
+        let disk = MemoryStorage::new();
+        let (mut committer, mut map) = reopen(&disk, Durability::Synced, 0);
+        disk.record_crash_points(true);
+        let told = overlapped(requests(&groups), &mut committer, &mut map, &disk);
+        let mut all = Model::new();
+        for (receipt, (key, value)) in told.receipts.iter().zip(groups.iter().flatten()) {
+            let wanted = model_write(&mut all, *key, *value);
+            prop_assert_eq!((receipt.status, receipt.version), wanted);
+        }
+        prop_assert_eq!(told.receipts.len(), groups.iter().flatten().count());
+        prop_assert_eq!(map.totals(), map.recount().unwrap());
+        check(&mut map, &all);
+        drop(committer);
+        for (number, point) in disk.take_crash_points().into_iter().enumerate() {
+            let promises = told.promises.iter().rev();
+            let promised = promises.filter(|(calls, _)| *calls <= point.calls).map(|promise| promise.1).next();
+            let (_, left) = reopen(&point.image.power_cut(number as u64), Durability::Synced, 1);
+            let is_prefix = (promised.unwrap_or(0)..=told.receipts.len()).any(|count| {
+                let model = model(&groups, count);
+                let live = model.values().filter(|(value, _)| value.is_some()).count();
+                left.len() == live && model.iter().all(|(key, (value, version))| {
+                    let held = left.entry(&[0, b'k', *key]).unwrap();
+                    let held = held.map(|held| (held.value().map(|value| value[0]), held.version));
+                    held == (*version > 0).then_some((*value, *version))
+                })
+            });
+            prop_assert!(is_prefix, "cut before call {}: {:?} promised", point.calls, promised);
+            prop_assert_eq!(left.totals(), left.recount().unwrap());
+        }
+    }
+
+    #[test]
+    fn whatever_call_fails_what_was_refused_is_not_shown_and_what_was_accepted_stays(
+        groups in groups(),
+        call in 1_u64..30,
+        short in 0_usize..200,
+        seed: u64,
+    ) {
+        let disk = MemoryStorage::new();
+        let (mut committer, mut map) = reopen(&disk, Durability::Synced, 0);
+        let fault = Fault::Short { bytes: short, error: std::io::ErrorKind::Other };
+        disk.fail_call(disk.calls() + call, fault);
+        let told = overlapped(requests(&groups), &mut committer, &mut map, &disk);
+        let accepted = told.receipts.len();
+        prop_assert_eq!(accepted + told.refused.len(), groups.iter().flatten().count());
+        prop_assert!(told.refused.is_empty() || committer.poisoned().is_some());
+        prop_assert_eq!(map.totals(), map.recount().unwrap());
+        check(&mut map, &model(&groups, accepted));
+        drop(committer);
+        disk.heal();
+        let (_, left) = reopen(&disk.image().power_cut(seed), Durability::Synced, 1);
+        for (key, (_, version)) in model(&groups, accepted) {
+            let held = left.entry(&[0, b'k', key]).unwrap();
+            prop_assert!(version == 0 || held.is_some_and(|held| held.version >= version), "{key} is lost");
+        }
+    }
+}
