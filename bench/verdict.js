@@ -28,21 +28,23 @@ export function verdicts(row, results) {
     wanted: `at most ${row.limit} ${row.unit}`,
     reached: own.median <= row.limit,
   };
-  const against = row.against.flatMap(({ name, ratio, atMost }) => {
-    const peer = bestOf(row, results, name);
+  const against = row.against.flatMap(({ name, shape, ratio, atMost }) => {
+    const those = shape === undefined ? results : results.filter((result) => result.shape === shape);
+    const peer = bestOf(row, those, name);
     if (!peer) return [];
+    const whom = shape === undefined ? name : labelOf(peer);
     if (atMost !== undefined) {
       const times = own.median / peer.median;
       return [
         {
           text: `${times.toFixed(2)} × ${labelOf(peer)}`,
-          wanted: `at most ${atMost} × ${name}`,
+          wanted: `at most ${atMost} × ${whom}`,
           reached: times <= atMost,
         },
       ];
     }
     const reached = row.better === 'higher' ? own.median / peer.median : peer.median / own.median;
-    const wanted = ratio === 1 ? `ahead of ${name}` : `${ratio} × ${name}`;
+    const wanted = ratio === 1 ? `ahead of ${whom}` : `${ratio} × ${whom}`;
     return [{ text: `${reached.toFixed(2)} × ${labelOf(peer)}`, wanted, reached: reached >= ratio }];
   });
   return row.limit === undefined ? against : [limit, ...against];
