@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::comparison::Comparing;
 use super::dot_set::DotSet;
 use super::message::{Cursor, End, Greeting, Lane, Positions};
 use super::options::WINDOW_COST;
@@ -162,8 +163,10 @@ pub(super) struct Link {
     pub(super) covered: Option<Positions>,
     /// How many were opened from here.
     pub(super) exchanges: u64,
-    /// What the last one came to.
+    /// What the last one came to, until somebody was told.
     pub(super) outcome: Option<Outcome>,
+    /// Who wants to be told.
+    pub(super) comparing: Comparing,
     pub(super) sending: Sending,
     pub(super) receiving: Receiving,
     pub(super) proof: Proof,
@@ -209,6 +212,7 @@ impl Link {
             covered: None,
             exchanges: 0,
             outcome: None,
+            comparing: Comparing::default(),
             sending: Sending {
                 // A peer whose disk went back in time wants home what it wrote and forgot.
                 skip_echo: held.is_none() || good.is_some(),

@@ -83,7 +83,8 @@ impl Replica {
 
     /// A peer is gone. What it was sent and did not acknowledge counts as queued again.
     pub fn disconnected(&mut self, id: LinkId, map: &EntryMap) {
-        if let Some(link) = self.links.remove(&id) {
+        if let Some(mut link) = self.links.remove(&id) {
+            self.abandon_comparisons(&mut link);
             self.remember(link.origin);
             self.unsent(link.origin);
             // What was offered again and not shown to be there has failed as before.

@@ -1,6 +1,7 @@
 //! What must travel and what arrived. Pure: no clock, no socket, no thread; it neither knows addresses nor
 //! bytes on a wire.
 
+pub mod comparison;
 mod cursor;
 pub mod dot_set;
 pub mod doubt;
@@ -27,7 +28,7 @@ pub mod waiting;
 pub mod waits;
 
 pub use link::LinkId;
-pub use reconcile::Outcome;
+pub use reconcile::{DIFFERING_KEYS_MAX, Outcome};
 pub use send::chunk_cost;
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! Entries that a peer refused for good: on record until they are replaced, or until the peer is shown to hold
 //! the same as this node.
 
-use super::link::Link;
-use super::message::Lane;
+use super::link::{LargeSend, Link, LinkId, RetryCause};
+use super::message::{Lane, Nack};
 use super::outbox::OutboxCounts;
 use super::replica::Replica;
-use crate::core::clock::MonotonicMs;
+use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
 use crate::store::error::StoreError;
@@ -15,7 +15,39 @@ use crate::store::record::PARKED_MAX;
 use crate::store::totals::is_row;
 
 impl Replica {
-    /// A peer refused an entry. Of more than are remembered the oldest are forgotten: they count as refused
+    /// A peer refused an entry, for now or for good.
+    pub(super) fn refusal(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        nack: Nack,
+        now: Now,
+        map: &EntryMap,
+    ) {
+        // A large entry of a reconciliation has no place to be named by. It has to come all the same.
+        let is_retryable = nack.retryable || nack.lseq == 0;
+        if is_retryable && link.sending.attempts >= self.options.max_retries {
+            self.give_up(id, link);
+        } else if is_retryable && is_broken(Rule::RetryNotDone) {
+            link.sending.progress_at = MonotonicMs(u64::MAX / 2);
+        } else if is_retryable {
+            self.retry(link, RetryCause::Refused(nack.code as u8), now, map);
+        } else {
+            let refused = (nack.lane, nack.lseq);
+            let is_refused = |large: &mut LargeSend| (large.lane, large.lseq) == refused;
+            if let Some(large) = link.sending.large.take_if(is_refused) {
+                // Refused before all of it was sent: the feed goes on behind it, and so will the cursor.
+                link.sending.large_abandoned = true;
+                for place in [&mut link.sending.sent, &mut link.sending.told] {
+                    let place = place.get_mut(large.lane);
+                    *place = large.lseq.max(*place);
+                }
+            }
+            self.park(link.origin, nack.lseq, nack.code as u8, map, now.monotonic);
+        }
+    }
+
+    /// A peer refused an entry for good. Of more than are remembered the oldest are forgotten: they count as refused
     /// until the next open, and are not offered again by themselves.
     pub(super) fn park(
         &mut self,

@@ -113,7 +113,9 @@ impl Replica {
                 self.push_feed(id, &mut link, Feed::Chunk(Chunk { bytes: Vec::new() }));
             }
             self.send_large(id, &mut link, map);
+            self.begin_comparison(id, &mut link, gate);
             self.reconcile(id, &mut link, gate, map);
+            self.end_comparison(&mut link);
             if !link.is_reconciling() {
                 self.send_again(id, &mut link, map);
             }
@@ -148,7 +150,7 @@ impl Replica {
         gate: Gate,
         map: &EntryMap,
     ) -> ControlFlow<()> {
-        let limit = gate.limit.get(lane);
+        let limit = link.comparing.limit(gate.limit).get(lane);
         let from = link.sending.sent.get(lane);
         let is_held_up = is_broken(Rule::RefusalBlocks) && !self.parked_by(link.origin).is_empty();
         if from >= limit || link.sending.spent >= link.sending.credit || is_held_up {
