@@ -46,6 +46,8 @@ pub struct PeerRecord {
     pub node_id: String,
     /// Whether what it acknowledges is durable there.
     pub durable: bool,
+    /// A peer of the same label came in its place under another identity: it counts for nothing any more.
+    pub is_superseded: bool,
     /// How far it has acknowledged this node's feed, as it was last told: a cache, for what users see.
     pub acknowledged: FeedPosition,
     /// What it refused for good.

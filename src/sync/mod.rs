@@ -9,6 +9,7 @@ mod link;
 pub mod listing;
 mod meeting;
 pub mod message;
+mod namesake;
 pub mod options;
 pub mod outbox;
 mod parked;

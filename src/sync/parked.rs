@@ -139,12 +139,19 @@ impl Replica {
 
     /// A peer was shown to hold the same as this node: whatever it refused before is there.
     pub(super) fn forget_all_parked(&mut self, origin: Origin, now: MonotonicMs) {
+        if self.drop_parked(origin) {
+            self.unremembered.entry(origin).or_insert(now);
+        }
+    }
+
+    /// What a peer refused is of no account any more. Says whether it had refused anything.
+    pub(super) fn drop_parked(&mut self, origin: Origin) -> bool {
         let Some(record) = self.peers.get_mut(&origin) else {
-            return;
+            return false;
         };
         self.moved.insert(origin);
-        for entry in std::mem::take(&mut record.parked) {
-            self.unremembered.entry(origin).or_insert(now);
+        let dropped = std::mem::take(&mut record.parked);
+        for entry in &dropped {
             let parked = |lseq| {
                 let peers = &mut self.peers.values();
                 peers.any(|peer| peer.parked.iter().any(|other| other.lseq == lseq))
@@ -153,6 +160,7 @@ impl Replica {
                 self.outbox.unpark(entry.lseq);
             }
         }
+        !dropped.is_empty()
     }
 
     /// Has what a peer refused offered to it once more, but for what it cannot take by its own word. On record

@@ -12,6 +12,7 @@ mod schedules_cursor;
 mod schedules_large;
 mod schedules_liar;
 mod schedules_listing;
+mod schedules_namesake;
 mod schedules_parked;
 mod schedules_proof;
 mod schedules_reconcile;
