@@ -19,7 +19,7 @@ impl Replica {
         for other in before {
             // Two that are connected are two nodes, whatever they are called.
             if !self.is_connected(other) {
-                self.supersede(other);
+                self.supersede(other, origin);
             }
         }
     }
@@ -29,9 +29,10 @@ impl Replica {
         let Some(record) = self.peers.get(&origin) else {
             return;
         };
-        let is_namesake = |other: &&super::link::Link| other.node_id == record.node_id;
-        if self.links.values().any(|link| is_namesake(&link)) {
-            self.supersede(origin);
+        let mut others = self.links.values();
+        let newer = others.find(|link| link.node_id == record.node_id);
+        if let Some(newer) = newer.map(|link| link.origin) {
+            self.supersede(origin, newer);
         }
     }
 
@@ -39,7 +40,9 @@ impl Replica {
         self.links.values().any(|link| link.origin == origin)
     }
 
-    fn supersede(&mut self, origin: Origin) {
+    /// `newer` took the place of `origin`: on record first, so that there is always one of the two that counts.
+    fn supersede(&mut self, origin: Origin, newer: Origin) {
+        self.remember(newer);
         self.drop_parked(origin);
         if let Some(record) = self.peers.get_mut(&origin) {
             record.is_superseded = true;

