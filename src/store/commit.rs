@@ -358,9 +358,11 @@ impl Committer {
             log.append(&mut self.buffer)?;
             self.opening.clear();
         }
-        // A frame that only remembers hints about peers is carried by the next sync.
-        let only_hints =
-            group.planned.is_empty() && group.cursors.is_empty() && group.receipts.is_empty();
+        // A frame that only remembers hints about peers is carried by the next sync, unless somebody waits for it.
+        let only_hints = group.planned.is_empty()
+            && group.cursors.is_empty()
+            && group.receipts.is_empty()
+            && plan.acknowledge.is_empty();
         if must_sync && !only_hints {
             log.sync()?;
             self.durable_lseq = self.ledger.last_lseq;

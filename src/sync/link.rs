@@ -74,6 +74,11 @@ pub(super) struct Sending {
     pub(super) large: Option<LargeSend>,
     /// A large entry was left in the middle, and the peer has to be told.
     pub(super) large_abandoned: bool,
+    /// Commits that have to end before anything is sent behind entries that were left out: the list of those has to be
+    /// durable first.
+    pub(super) recording: u32,
+    /// Up to where entries that are left out are listed.
+    pub(super) listed: Positions,
     /// Entries to offer again, out of their order.
     pub(super) again: Vec<u64>,
     /// The last sign of progress while something was owed.
@@ -137,6 +142,8 @@ impl Rewound {
 pub(super) struct Proof {
     /// The state that was shown to be equal, by this node's last local sequence then.
     pub(super) equal_at: Option<u64>,
+    /// The states that were reconciled last: should they be the same after it, another one would change nothing either.
+    pub(super) repaired: Option<(Summary, Summary)>,
     /// How often in a row the ends were unequal, and at which state.
     pub(super) unequal: (u32, Summary, Summary),
     /// How often the feed was asked for anew.
@@ -259,6 +266,12 @@ impl Link {
             own: positions.own,
             relay: positions.relay,
         }
+    }
+
+    /// What was handed to the committer is durable, or is not to be.
+    pub(super) fn commit_ended(&mut self) {
+        self.receiving.commits = self.receiving.commits.saturating_sub(1);
+        self.sending.recording = self.sending.recording.saturating_sub(1);
     }
 
     /// The feed goes back to `to`: what was told beyond it is told again.

@@ -146,8 +146,8 @@ pub struct End {
     pub positions: Positions,
     /// The sender's state at that point.
     pub summary: Summary,
-    /// Whether nothing is held back: neither writes that wait for a tick, nor relays that wait for a hint, nor
-    /// parked entries. Only then do summaries prove anything.
+    /// Whether nothing is held back: neither writes that wait for a tick, nor relays that wait for a hint. Only then do
+    /// summaries prove anything. A peer that cannot reconcile is told so only where it has refused nothing.
     pub complete: bool,
 }
 

@@ -4,13 +4,14 @@
 use super::link::{LargeSend, Link, LinkId, RetryCause};
 use super::message::{Lane, Nack};
 use super::outbox::OutboxCounts;
-use super::replica::Replica;
+use super::replica::{Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
 use crate::store::error::StoreError;
-use crate::store::ledger::{Parked, PeerRecord};
+use crate::store::ledger::{FeedPosition, Parked, PeerRecord};
 use crate::store::map::{EntryMap, Held};
+use crate::store::operation::{Received, Request};
 use crate::store::record::PARKED_MAX;
 use crate::store::totals::is_row;
 
@@ -43,12 +44,31 @@ impl Replica {
                     *place = large.lseq.max(*place);
                 }
             }
-            self.park(link.origin, nack.lseq, nack.code as u8, map, now.monotonic);
+            if self.park(link.origin, nack.lseq, nack.code as u8, map, now.monotonic) {
+                self.record_refusals(id, link);
+            }
         }
     }
 
+    /// Has the list of what a peer refuses made durable. Nothing is sent until it is: the peer's cursor would pass over what
+    /// is left out, and after a power cut nobody would know that it is not there.
+    pub(super) fn record_refusals(&mut self, id: LinkId, link: &mut Link) {
+        self.remember(link.origin);
+        link.receiving.commits += 1;
+        link.sending.recording = link.receiving.commits;
+        // Takes in nothing, and is synced.
+        self.outputs
+            .push_back(Output::Commit(Request::Received(Received {
+                peer: link.origin,
+                token: id,
+                from: FeedPosition::default(),
+                position: FeedPosition::default(),
+                entries: Vec::new(),
+            })));
+    }
+
     /// A peer refused an entry for good. Of more than are remembered the oldest are forgotten: they count as refused
-    /// until the next open, and are not offered again by themselves.
+    /// until the next open, and are not offered again by themselves. Says whether it is news.
     pub(super) fn park(
         &mut self,
         origin: Origin,
@@ -56,13 +76,14 @@ impl Replica {
         code: u8,
         map: &EntryMap,
         now: MonotonicMs,
-    ) {
+    ) -> bool {
         if matches!(map.at(lseq), Ok(None)) || is_broken(Rule::RefusalUnlisted) {
             // Replaced meanwhile.
-            return;
+            return false;
         }
         let parked = &mut self.peers.entry(origin).or_default().parked;
-        match parked.binary_search_by_key(&lseq, |entry| entry.lseq) {
+        let place = parked.binary_search_by_key(&lseq, |entry| entry.lseq);
+        match place {
             Ok(place) => parked
                 .iter_mut()
                 .skip(place)
@@ -74,6 +95,7 @@ impl Replica {
         parked.drain(..surplus);
         self.park_row(lseq, map);
         self.unremembered.entry(origin).or_insert(now);
+        place.is_err()
     }
 
     /// Counts an entry as refused, if it counts at all.

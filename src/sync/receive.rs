@@ -166,7 +166,7 @@ impl Replica {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        link.receiving.commits = link.receiving.commits.saturating_sub(1);
+        link.commit_ended();
         if moves {
             let held = Positions {
                 own: position.own,
@@ -195,7 +195,13 @@ impl Replica {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        link.receiving.commits = link.receiving.commits.saturating_sub(1);
+        if link.sending.recording > 0 {
+            // Nothing can be made durable: the list of what the peer refuses is tried again like all that is remembered.
+            self.unremembered
+                .entry(link.origin)
+                .or_insert(MonotonicMs(0));
+        }
+        link.commit_ended();
         link.receiving.pending = link.receiving.held;
         let recorded = link.receiving.recorded;
         let is_current = recorded.incarnation == link.incarnation;

@@ -153,12 +153,13 @@ impl Replica {
         let limit = link.comparing.limit(gate.limit).get(lane);
         let from = link.sending.sent.get(lane);
         let is_held_up = is_broken(Rule::RefusalBlocks) && !self.parked_by(link.origin).is_empty();
+        let is_held_up = is_held_up || link.sending.recording > 0;
         if from >= limit || link.sending.spent >= link.sending.credit || is_held_up {
             return ControlFlow::Break(());
         }
         let peer = map.via_of(link.origin);
         let (mut to, mut cost, mut entries, mut large) = (limit, 0, Vec::new(), None);
-        let mut parked = Vec::new();
+        let (mut parked, listed) = (Vec::new(), link.sending.listed.get(lane));
         let mut unreadable = None;
         let mut choose = |held: Result<Cow<'_, Held>, StoreError>| {
             let held = match held {
@@ -182,7 +183,9 @@ impl Replica {
                 return ControlFlow::Continue(());
             }
             if held.entry.value_length() as u64 > link.value_bytes_max {
-                parked.push(held.lseq);
+                if held.lseq > listed {
+                    parked.push(held.lseq);
+                }
                 return ControlFlow::Continue(());
             }
             if held.entry.value_length() > CHUNK_BYTES_MAX {
@@ -215,14 +218,18 @@ impl Replica {
             self.unreadable(id, &error);
             return ControlFlow::Break(());
         }
-        for lseq in parked {
-            self.park(
-                link.origin,
-                lseq,
-                RefusalCode::ValueTooLarge as u8,
-                map,
-                gate.now,
-            );
+        if let Some(last) = parked.last() {
+            *link.sending.listed.get_mut(lane) = *last;
+            let code = RefusalCode::ValueTooLarge as u8;
+            let mut is_news = false;
+            for lseq in parked {
+                is_news |= self.park(link.origin, lseq, code, map, gate.now);
+            }
+            if is_news {
+                // This is gone over again once they are on record.
+                self.record_refusals(id, link);
+                return ControlFlow::Break(());
+            }
         }
         if let Some(lseq) = large {
             self.begin_large(id, link, (lane, lseq), Course::InOrder, map);

@@ -125,6 +125,7 @@ impl Replica {
             self.shadowed_from > start.own.max(start.relay)
         };
         if matches!(link.reconciling, Reconciling::Idle)
+            && link.sending.recording == 0
             && let Some(start) = link.covered.filter(lasts)
         {
             link.covered = None;
@@ -191,9 +192,13 @@ impl Replica {
                             exchange.outcome.count_refused(&held.entry);
                         }
                     }
+                    let code = RefusalCode::ValueTooLarge as u8;
+                    let mut is_news = false;
                     for lseq in too_large {
-                        let code = RefusalCode::ValueTooLarge as u8;
-                        self.park(link.origin, lseq, code, map, gate.now);
+                        is_news |= self.park(link.origin, lseq, code, map, gate.now);
+                    }
+                    if is_news {
+                        self.record_refusals(id, link);
                     }
                     self.send_reconciled(id, link, entries, gate);
                 }
