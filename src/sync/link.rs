@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::comparison::Comparing;
+use super::cursor::is_good;
 use super::dot_set::DotSet;
 use super::message::{Cursor, End, Greeting, Lane, Positions};
 use super::options::WINDOW_COST;
 use super::reconcile::{Outcome, Reconciling};
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
-use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::{Entry, Summary};
 use crate::store::ledger::FeedPosition;
 
@@ -193,7 +193,7 @@ impl Link {
             .last()
             .map(|stretch| stretch.incarnation)
             .unwrap_or_default();
-        let good = held.filter(|held| is_reached(greeting, held));
+        let good = held.filter(|held| is_good(&greeting.chain, greeting.last_lseq, held));
         let positions = good
             .map(|held| Positions {
                 own: held.own,
@@ -300,23 +300,4 @@ impl Link {
         } = &self.sending;
         told.own > acknowledged.own || told.relay > acknowledged.relay
     }
-}
-
-/// Whether a peer's feed, as it greets, still has the stretch that a cursor belongs to, up to there.
-fn is_reached(greeting: &Greeting, held: &FeedPosition) -> bool {
-    if is_broken(Rule::CursorWithoutIncarnation) {
-        return held.own.max(held.relay) <= greeting.last_lseq;
-    }
-    let Some(place) = greeting
-        .chain
-        .iter()
-        .position(|stretch| stretch.incarnation == held.incarnation)
-    else {
-        return false;
-    };
-    let reached = greeting
-        .chain
-        .get(place + 1)
-        .map_or(greeting.last_lseq, |next| next.began_after);
-    held.own.max(held.relay) <= reached
 }

@@ -257,7 +257,7 @@ impl Replica {
             }
             let known = ack
                 .cursor
-                .filter(|cursor| self.has_reached(cursor))
+                .filter(|cursor| self.has_reached(*cursor))
                 .map(|cursor| cursor.positions);
             link.sending.told = known.unwrap_or_default();
             link.sending.acknowledged = link.sending.told;

@@ -106,14 +106,6 @@ pub struct Replica {
 impl Replica {
     /// The replica of a node as its ledger and map show it.
     pub fn new(options: ReplicaOptions, ledger: &Ledger, map: &EntryMap) -> Self {
-        let chain = ledger
-            .chain
-            .iter()
-            .map(|link| Stretch {
-                incarnation: link.incarnation,
-                began_after: link.began_after,
-            })
-            .collect();
         let mut peers = ledger.peers.clone();
         for record in peers.values_mut() {
             if !ledger.is_reached(&record.acknowledged) {
@@ -134,7 +126,7 @@ impl Replica {
             options,
             node_id: ledger.node_id.clone(),
             origin: ledger.origin,
-            chain,
+            chain: ledger.chain.clone(),
             links: BTreeMap::new(),
             cursors: ledger.cursors.clone(),
             peers,
