@@ -2,7 +2,7 @@
 //! the same as this node.
 
 use super::link::{LargeSend, Link, LinkId, RetryCause};
-use super::message::{Lane, Nack};
+use super::message::{Lane, Nack, RefusalCode};
 use super::outbox::OutboxCounts;
 use super::replica::{Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
@@ -48,6 +48,26 @@ impl Replica {
                 self.record_refusals(id, link);
             }
         }
+    }
+
+    /// Entries are larger than a peer takes. Says whether that is news, which goes on record before anything else is sent.
+    pub(super) fn park_too_large(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        too_large: &[u64],
+        map: &EntryMap,
+        now: MonotonicMs,
+    ) -> bool {
+        let code = RefusalCode::ValueTooLarge as u8;
+        let mut is_news = false;
+        for lseq in too_large {
+            is_news |= self.park(link.origin, *lseq, code, map, now);
+        }
+        if is_news {
+            self.record_refusals(id, link);
+        }
+        is_news
     }
 
     /// Has the list of what a peer refuses made durable. Nothing is sent until it is: the peer's cursor would pass over what

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use super::link::{Course, Link, LinkId};
-use super::message::{Batch, Chunk, Feed, Have, Lane, Positions, RefusalCode};
+use super::message::{Batch, Chunk, Feed, Have, Lane, Positions};
 use super::options::BATCH_COST;
 use super::replica::{Farewell, Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
@@ -220,14 +220,8 @@ impl Replica {
         }
         if let Some(last) = parked.last() {
             *link.sending.listed.get_mut(lane) = *last;
-            let code = RefusalCode::ValueTooLarge as u8;
-            let mut is_news = false;
-            for lseq in parked {
-                is_news |= self.park(link.origin, lseq, code, map, gate.now);
-            }
-            if is_news {
+            if self.park_too_large(id, link, &parked, map, gate.now) {
                 // This is gone over again once they are on record.
-                self.record_refusals(id, link);
                 return ControlFlow::Break(());
             }
         }

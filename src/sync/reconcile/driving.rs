@@ -8,7 +8,7 @@ use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 use crate::store::range_sums::ADDED_AT_ONCE;
 use crate::sync::link::{Course, Link, LinkId};
-use crate::sync::message::{Ack, Batch, Feed, Lane, Ranges, RefusalCode};
+use crate::sync::message::{Ack, Batch, Feed, Lane, Ranges};
 use crate::sync::replica::{Output, Replica};
 use crate::sync::send::Gate;
 
@@ -192,14 +192,7 @@ impl Replica {
                             exchange.outcome.count_refused(&held.entry);
                         }
                     }
-                    let code = RefusalCode::ValueTooLarge as u8;
-                    let mut is_news = false;
-                    for lseq in too_large {
-                        is_news |= self.park(link.origin, lseq, code, map, gate.now);
-                    }
-                    if is_news {
-                        self.record_refusals(id, link);
-                    }
+                    self.park_too_large(id, link, &too_large, map, gate.now);
                     self.send_reconciled(id, link, entries, gate);
                 }
                 Act::Large(lseq) => {
