@@ -46,6 +46,7 @@ const asynchronous = {
   connect: [{ nodeId: 'b', host: '127.0.0.1', port: 1 }],
   disconnect: [{ nodeId: 'b', host: '127.0.0.1', port: 1 }],
   peers: [],
+  verify: ['b', { signal: AbortSignal.abort() }],
   startDiscovery: [],
   stopDiscovery: [],
   recovery: [],
@@ -115,6 +116,7 @@ const answersWhenOpen = {
   startTransport: ['transport_error'],
   startDiscovery: ['discovery_error'],
   waitFor: ['invalid_argument', 'invalid_state'],
+  verify: ['invalid_argument', 'invalid_state', 'not_found'],
 };
 
 async function everyAnswer(client, check) {
@@ -123,7 +125,7 @@ async function everyAnswer(client, check) {
     for (const first of nonsense) {
       check(name, [first], await client[name](first));
       for (const second of nonsense)
-        if (name === 'put' || name === 'resolve' || name === 'waitFor')
+        if (name === 'put' || name === 'resolve' || name === 'waitFor' || name === 'verify')
           check(name, [first, second], await client[name](first, second));
     }
   }

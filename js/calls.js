@@ -151,6 +151,22 @@ function readPeer(given) {
   });
 }
 
+/** `verify(peer, { signal })`: a Peer, or the node id of one. */
+function readVerifyArguments(peer, given) {
+  return guarded('options', () => {
+    const nodeId = typeof peer === 'object' && peer !== null ? peer.nodeId : peer;
+    if (typeof nodeId !== 'string' || nodeId === '' || !nodeId.isWellFormed()) {
+      const message = 'invalid peer: peer must be a Peer, or the node id of one';
+      return { failure: invalidArgument('invalid_peer', message, 'peer') };
+    }
+    const failure = checkNames(given, ['signal'], 'options');
+    if (failure !== undefined) return { failure };
+    const signal = given?.signal;
+    if (signal === undefined || isSignal(signal)) return { nodeId, signal };
+    return { failure: invalidArgument('invalid_signal', 'signal must be an AbortSignal', 'signal') };
+  });
+}
+
 /** `batch([{ put: key, value }, { remove: key }])`, as keys and, beside them, contents or `null` to remove. */
 function readBatch(given) {
   return guarded('operations', () => {
@@ -194,6 +210,7 @@ module.exports = {
   readOutboxOptions,
   readPeer,
   readTickOptions,
+  readVerifyArguments,
   readWaitArguments,
   readWatchArguments,
 };

@@ -9,11 +9,13 @@ const {
   readOutboxOptions,
   readPeer,
   readTickOptions,
+  readVerifyArguments,
   readWaitArguments,
   readWatchArguments,
 } = require('./calls.js');
 const { frozenOptions } = require('./client-options.js');
 const { runBackup } = require('./backup.js');
+const { comparisonOf, runComparison } = require('./comparison.js');
 const { Entries } = require('./entries.js');
 const { conflictOf, putOf } = require('./conflict.js');
 const { ErrorCode, failure, notOpen, unexpected } = require('./error.js');
@@ -189,21 +191,17 @@ class Client {
   }
 
   tick(options) {
-    if (this.#session === undefined) return settled(notOpen());
-    const { prune, failure: wrong } = readTickOptions(options);
-    if (wrong !== undefined) return settled(wrong);
-    return this.#ask(
-      (node) => node.tick(prune),
+    return this.#askWith(
+      () => readTickOptions(options),
+      (node, { prune }) => node.tick(prune),
       (tick) => new TickResult(tick),
     );
   }
 
   conflicts(options) {
-    if (this.#session === undefined) return settled(notOpen());
-    const { prefix, failure: wrong } = readConflictsOptions(options);
-    if (wrong !== undefined) return settled(wrong);
-    return this.#ask(
-      (node) => node.conflicts(prefix),
+    return this.#askWith(
+      () => readConflictsOptions(options),
+      (node, { prefix }) => node.conflicts(prefix),
       (conflicts) => conflicts.map(conflictOf),
     );
   }
@@ -231,19 +229,15 @@ class Client {
   }
 
   outbox(options) {
-    if (this.#session === undefined) return settled(notOpen());
-    const { failure: wrong, state, after, limit } = readOutboxOptions(options);
-    if (wrong !== undefined) return settled(wrong);
-    return this.#ask(
-      (node) => node.outbox(state, after, limit),
+    return this.#askWith(
+      () => readOutboxOptions(options),
+      (node, { state, after, limit }) => node.outbox(state, after, limit),
       (entries) => entries.map((entry) => new OutboxEntry(entry)),
     );
   }
 
   waitFor(operation, options) {
-    if (this.#session === undefined) return settled(notOpen());
-    const { failure: wrong, ...read } = readWaitArguments(operation, options);
-    return wrong === undefined ? this.#ask((node) => runWait(node, read), deliveredOf) : settled(wrong);
+    return this.#askWith(() => readWaitArguments(operation, options), runWait, deliveredOf);
   }
 
   compact() {
@@ -251,9 +245,7 @@ class Client {
   }
 
   backup(walPath, options) {
-    if (this.#session === undefined) return settled(notOpen());
-    const { failure: wrong, ...read } = readBackupArguments(walPath, options);
-    return wrong === undefined ? this.#ask((node) => runBackup(node, read)) : settled(wrong);
+    return this.#askWith(() => readBackupArguments(walPath, options), runBackup);
   }
 
   startSync(intervalMs) {
@@ -283,11 +275,17 @@ class Client {
   }
 
   connect(peer) {
-    return this.#askPeer(peer, (node, { nodeId, host, port }) => node.connect(nodeId, host, port));
+    return this.#askWith(
+      () => readPeer(peer),
+      (node, { nodeId, host, port }) => node.connect(nodeId, host, port),
+    );
   }
 
   disconnect(peer) {
-    return this.#askPeer(peer, (node, { nodeId, host, port }) => node.disconnect(nodeId, host, port));
+    return this.#askWith(
+      () => readPeer(peer),
+      (node, { nodeId, host, port }) => node.disconnect(nodeId, host, port),
+    );
   }
 
   peers() {
@@ -295,6 +293,10 @@ class Client {
       (node) => node.peers(),
       (peers) => peers.map(peerOf),
     );
+  }
+
+  verify(peer, options) {
+    return this.#askWith(() => readVerifyArguments(peer, options), runComparison, comparisonOf);
   }
 
   startDiscovery() {
@@ -348,10 +350,11 @@ class Client {
     return this.#session === undefined ? settled(notOpen()) : this.#session.ask(question, convert);
   }
 
-  #askPeer(peer, question) {
+  /** Asks with the arguments that `read` gives, which is not called on a client that is not open. */
+  #askWith(read, question, convert) {
     if (this.#session === undefined) return settled(notOpen());
-    const { failure: wrong, ...read } = readPeer(peer);
-    return wrong === undefined ? this.#ask((node) => question(node, read)) : settled(wrong);
+    const { failure: wrong, ...given } = read();
+    return wrong === undefined ? this.#ask((node) => question(node, given), convert) : settled(wrong);
   }
 
   #tellInterest() {

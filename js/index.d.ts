@@ -449,6 +449,32 @@ export interface WaitOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** What {@link Client.verify} takes. */
+export interface VerifyOptions {
+  /** Ends the wait: the result is then an error of kind `aborted`. What has begun goes on. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What {@link Client.verify} found when it compared this node with a peer, and what became of it. */
+export interface Comparison {
+  /** Whether both held the same: every key at the same write, removed keys included. */
+  readonly equal: boolean;
+  /** Entries that this node held, those of removed keys and of kept conflicts included. */
+  readonly compared: number;
+  /** Entries that the peer lacked or held older, and has now. */
+  readonly sent: number;
+  /** Entries that this node lacked or held older, and has now. */
+  readonly received: number;
+  /** Entries that the peer lacks and may not have yet: writes of this node that wait for a tick or for the disk. */
+  readonly heldBack: number;
+  /** Entries that the peer lacks and will not take: their values are larger than its `maxValueBytes`. */
+  readonly refused: number;
+  /** Keys of what differed, in order: at most 100. */
+  readonly keys: readonly string[];
+  /** Whether there were more. */
+  readonly moreKeys: boolean;
+}
+
 /** What {@link Client.waitFor} waited for is there. */
 export interface Delivered {
   /** The node ids of the peers that hold it. */
@@ -753,7 +779,7 @@ export interface Problem {
   readonly whatToDo: string | null;
 }
 
-/** What {@link verify} found. */
+/** What the function {@link verify} found in the files of a log. Not what {@link Client.verify} gives. */
 export interface Verification {
   /** The log, as it was given. */
   readonly path: string;
@@ -810,6 +836,8 @@ export interface Salvage {
  * Reads a log and its checkpoint from end to end and tells everything that is wrong with them. Changes nothing and
  * makes no file, so it works on a backup that cannot be written to. No client may have the log open, and none can
  * open it meanwhile. An error if nothing is there or it cannot be looked at; damage is no error but in the report.
+ *
+ * It looks at files of one node. Whether two nodes hold the same is asked with {@link Client.verify}.
  */
 export declare function verify(walPath: string): Promise<Result<Verification>>;
 
@@ -1031,6 +1059,20 @@ export declare class Client {
   disconnect(peer: Peer | { nodeId: string; host: string; port: number }): Promise<Result<void>>;
   /** The peers that are configured, connected or discovered, each with its state. None is ok. */
   peers(): Promise<Result<Peer[]>>;
+  /**
+   * Compares everything that this node and a connected peer hold, now and whatever is known of it, by ranges of keys, and
+   * tells what differed. What may travel is exchanged at once, both ways, and is durable on both sides (where they keep a
+   * log) when this resolves; so of a second call nothing is left but `heldBack` and `refused`. `inSync` of {@link peers} and
+   * {@link syncStateInfo} needs no call: it says the same from the fingerprints that nodes tell each other. A call waits
+   * until what is on its way to the peer has arrived; what is written on either side while it runs may count as different.
+   * It sends some kilobytes, also where much is held, unless much differs.
+   *
+   * `not_found` for a peer that was never met; a `transport_error` for one that is not connected (kind
+   * `peer_not_connected`) or goes away meanwhile (`connection_lost`); a `sync_error` of kind `peer_too_old` for one whose
+   * version cannot compare. An abort gives an error of kind `aborted`, closing the client one of kind
+   * `closed_while_waiting`. Nothing to do with the function {@link verify}, which looks for damage in the files of a log.
+   */
+  verify(peer: string | Peer | { nodeId: string }, options?: VerifyOptions): Promise<Result<Comparison>>;
 
   /** Announces this node and listens for others. In this version it answers `discovery_error`. */
   startDiscovery(): Promise<Result<void>>;

@@ -93,6 +93,7 @@ const proofs = [
   rust('simulation', 'proof::whatever_happens', 'runs', 500_000, 5_000, simulation),
   rust('rules', 'rules', 'runs', 1, 1, simulation),
   javascript('kill', 'kill-checkpoints.test.js', 'kills', 5_000, 100),
+  javascript('processes', 'five-processes.test.js', 'runs of 20 s', 10_000, 1),
   javascript('ending', 'ending.test.js', 'endings of each kind', 1_000, 25),
 ].filter(({ name }) => values.only === undefined || name === values.only);
 if (proofs.length === 0) throw new Error(`there is no proof ${values.only}`);

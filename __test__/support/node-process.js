@@ -1,4 +1,5 @@
 // A process with one client in it, which does what it is told over the channel to its parent.
+import { createHash } from 'node:crypto';
 import { Client } from '@softadastra/sdk';
 
 const plain = (value) => {
@@ -30,6 +31,16 @@ const commands = {
     return client.open();
   },
   reopen: () => client.open(),
+  /** All keys, each with the head of its text and what tells the whole of it. */
+  contents: async () => {
+    const contents = [];
+    for await (const { key, value } of client.entries()) {
+      const text = value.toString();
+      const hash = createHash('sha1').update(text).digest('hex');
+      contents.push([key, text.slice(0, text.indexOf(' ')), hash]);
+    }
+    return contents;
+  },
   /** Bytes as latin1 text, because that is what the channel carries. */
   putBytes: (key, bytes) => client.put(key, Buffer.from(bytes, 'latin1')),
 };

@@ -15,11 +15,12 @@ export class NodeProcess {
   #waiting = new Map();
 
   /** Starts the process, opens the client and listens; the port stays the same over restarts. */
-  static async start(t, nodeId, walPath, port = 0) {
+  static async start(t, nodeId, walPath, port = 0, changes = {}) {
     const node = new NodeProcess();
     node.#options = Object.assign(ClientOptions.persistent(nodeId, walPath), {
       enableTransport: true,
       transportPort: port,
+      ...changes,
     });
     t.after(() => node.kill());
     await node.launch();
@@ -42,6 +43,11 @@ export class NodeProcess {
     await this.call('open', { ...this.#options });
     await this.call('startTransport');
     this.#options.transportPort = (await this.call('options')).transportPort;
+  }
+
+  /** Whether the process runs. */
+  isRunning() {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   /** What the call gives; fails the test if it gives an error. */

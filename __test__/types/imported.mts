@@ -3,6 +3,7 @@ import {
   type Change,
   Client,
   ClientOptions,
+  type Comparison,
   type Conflict,
   type Delivered,
   type Entry,
@@ -98,6 +99,11 @@ await client.tick({ prune: true });
 // @ts-expect-error misspelled
 await client.tick({ prun: true });
 await client.connect(Peer.local('b', 4042));
+same<Awaited<ReturnType<typeof client.verify>>, Result<Comparison>>();
+await client.verify('b', { signal: AbortSignal.timeout(5) });
+await client.verify(Peer.local('b', 4042));
+// @ts-expect-error a peer is needed
+await client.verify();
 await client.connect({ nodeId: 'b', host: '127.0.0.1', port: 4042 });
 
 for await (const entry of client.entries({ prefix: 'a', after: 'a/1', limit: 5 }))

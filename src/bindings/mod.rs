@@ -24,6 +24,7 @@ mod failure;
 mod hot;
 mod listener;
 mod native_backup;
+mod native_comparison;
 mod native_conflicts;
 mod native_node;
 mod native_outbox;

@@ -12,17 +12,35 @@ use super::handle::Node;
 use super::shared::Shared;
 use crate::core::identity::Dot;
 use crate::sync::waiting::{Subject, Waiting};
-use crate::sync::waits::{Held, Holders, WaitId};
+use crate::sync::waits::{Holders, WaitId};
 
-/// Calls that wait, by the name that replication gave them.
-#[derive(Debug, Default)]
-pub(super) struct Awaiting {
-    waiting: Mutex<HashMap<WaitId, oneshot::Sender<Held>>>,
+/// Calls that wait for something of replication, by the name that it gave them.
+#[derive(Debug)]
+pub(super) struct Awaiting<T> {
+    waiting: Mutex<HashMap<u64, oneshot::Sender<T>>>,
 }
 
-impl Awaiting {
+impl<T> Default for Awaiting<T> {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::default(),
+        }
+    }
+}
+
+impl<T> Awaiting<T> {
+    /// A call waits from now on.
+    pub(super) fn expect(&self, id: u64, sender: oneshot::Sender<T>) {
+        self.waiting.lock().insert(id, sender);
+    }
+
+    /// A call waits no more.
+    pub(super) fn forget(&self, id: u64) {
+        self.waiting.lock().remove(&id);
+    }
+
     /// Tells those whose wait has ended.
-    pub(super) fn settle(&self, ended: Vec<(WaitId, Held)>) {
+    pub(super) fn settle(&self, ended: Vec<(u64, T)>) {
         if ended.is_empty() {
             return;
         }
@@ -67,7 +85,7 @@ struct Begun<'a>(&'a Arc<Shared>, WaitId);
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
         let Self(shared, id) = self;
-        shared.awaiting.waiting.lock().remove(id);
+        shared.awaiting.forget(*id);
         shared.machine.lock().replica.cancel_wait(*id);
     }
 }
@@ -138,7 +156,7 @@ impl Wait {
             match machine.replica.wait_for(self.subject, holders, map)? {
                 Waiting::Begun(id) => {
                     // Before what is known already is told.
-                    shared.awaiting.waiting.lock().insert(id, sender);
+                    shared.awaiting.expect(id, sender);
                     Ok(Begun(shared, id))
                 }
                 Waiting::Unknown => Err(unknown(self.subject)),

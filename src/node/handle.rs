@@ -279,6 +279,7 @@ impl Node {
     fn end_waits(&self) {
         let _machine = self.shared.machine.lock();
         self.shared.awaiting.end();
+        self.shared.comparing.end();
     }
 
     async fn drain(&self) {

@@ -123,6 +123,7 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         transport: Mutex::new(None),
         waiters: Waiters::default(),
         awaiting: Awaiting::default(),
+        comparing: Awaiting::default(),
         alarm: Arc::new(Alarm::default()),
         refusal: Mutex::new(None),
         is_refusing: AtomicBool::new(false),

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::alarm::Alarm;
 use super::awaiting::Awaiting;
 use super::checkpoints::Checkpoints;
+use super::comparing::Compared;
 use super::conversation::{ConversationId, Refusal};
 use super::events::NodeEvents;
 use super::failure::Failure;
@@ -28,6 +29,7 @@ use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 use crate::store::view::ViewId;
 use crate::sync::doubt::Doubt;
+use crate::sync::waits::Held;
 use crate::transport::codec;
 use crate::transport::tcp::{Connection, TcpTransport};
 
@@ -55,7 +57,8 @@ pub(super) struct Shared {
     pub(super) is_ending: AtomicBool,
     pub(super) transport: Mutex<Option<TcpTransport>>,
     pub(super) waiters: Waiters,
-    pub(super) awaiting: Awaiting,
+    pub(super) awaiting: Awaiting<Held>,
+    pub(super) comparing: Awaiting<Compared>,
     pub(super) alarm: Arc<Alarm>,
     /// The first failure after which no write is accepted.
     pub(super) refusal: Mutex<Option<Failure>>,
@@ -122,6 +125,7 @@ impl Shared {
         }
         self.alarm.set(machine.deadline(map));
         self.awaiting.settle(machine.replica.take_ended_waits());
+        self.comparing.settle(machine.replica.take_compared());
     }
 
     fn execute(self: &Arc<Self>, output: Output) {

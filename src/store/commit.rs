@@ -349,9 +349,11 @@ impl Committer {
         if let Some(lseq) = pruned {
             encode(body, &mut self.origins, &Record::Pruned { lseq: *lseq });
         }
-        // A frame that only remembers hints about peers is carried by the next sync.
-        let only_hints =
-            group.planned.is_empty() && group.cursors.is_empty() && group.receipts.is_empty();
+        // A frame that only remembers hints about peers is carried by the next sync, unless somebody waits for it.
+        let only_hints = group.planned.is_empty()
+            && group.cursors.is_empty()
+            && group.receipts.is_empty()
+            && plan.acknowledge.is_empty();
         let syncs = must_sync && !only_hints;
         if !self.buffer.is_empty() {
             if syncs && at_once {

@@ -10,13 +10,24 @@ use crate::core::stamp::{HybridClock, Stamp};
 /// copy of the feed anew, which costs bytes and loses nothing.
 pub const CHAIN_LENGTH_MAX: usize = 64;
 
-/// One stretch of this node's own feed.
+/// One stretch of a feed: the incarnation and the local sequence at which it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChainLink {
+pub struct Stretch {
     /// Made at one open.
     pub incarnation: Incarnation,
-    /// The highest local sequence given before it.
+    /// The highest local sequence given before it: everything above belongs to it or a later one.
     pub began_after: u64,
+}
+
+/// Whether a place in a feed is good: its stretch is in the feed's chain, and had come that far before the next one began.
+/// `last_lseq` is where the feed ends.
+pub fn is_reached(chain: &[Stretch], last_lseq: u64, place: &FeedPosition) -> bool {
+    let is_of = |stretch: &Stretch| stretch.incarnation == place.incarnation;
+    let Some(at) = chain.iter().position(is_of) else {
+        return false;
+    };
+    let reached = chain.get(at + 1).map_or(last_lseq, |next| next.began_after);
+    place.own.max(place.relay) <= reached
 }
 
 /// A place in a peer's feed: the incarnation and a position in each lane.
@@ -46,6 +57,8 @@ pub struct PeerRecord {
     pub node_id: String,
     /// Whether what it acknowledges is durable there.
     pub durable: bool,
+    /// A peer of the same label came in its place under another identity: it counts for nothing any more.
+    pub is_superseded: bool,
     /// How far it has acknowledged this node's feed, as it was last told: a cache, for what users see.
     pub acknowledged: FeedPosition,
     /// What it refused for good.
@@ -62,7 +75,7 @@ pub struct Ledger {
     /// What the lease file beside the log must say; another or none means that the folder is a copy.
     pub lease: [u8; 16],
     /// The stretches of the feed, oldest first.
-    pub chain: Vec<ChainLink>,
+    pub chain: Vec<Stretch>,
     /// The last operation sequence that was given.
     pub last_sequence: u64,
     /// No operation sequence up to this one may be given again after an unclean stop.
@@ -84,21 +97,9 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Whether a peer's cursor on this node's feed is good: its incarnation is in the chain, and had reached
-    /// those positions before the next one began.
+    /// Whether a peer's cursor on this node's feed is good.
     pub fn is_reached(&self, cursor: &FeedPosition) -> bool {
-        let Some(place) = self
-            .chain
-            .iter()
-            .position(|link| link.incarnation == cursor.incarnation)
-        else {
-            return false;
-        };
-        let reached = self
-            .chain
-            .get(place + 1)
-            .map_or(self.last_lseq, |next| next.began_after);
-        cursor.own.max(cursor.relay) <= reached
+        is_reached(&self.chain, self.last_lseq, cursor)
     }
 
     /// Writes as another author from now on, under a feed that nobody knows yet.
@@ -109,7 +110,7 @@ impl Ledger {
 
     /// Begins a stretch of the feed.
     pub fn begin_stretch(&mut self, incarnation: Incarnation) {
-        self.chain.push(ChainLink {
+        self.chain.push(Stretch {
             incarnation,
             began_after: self.last_lseq,
         });

@@ -145,7 +145,8 @@ pub enum Request {
     Resolve(Resolution),
     /// Entries from a peer.
     Received(Received),
-    /// What is known of a peer changed. A cache: nobody waits, nothing is synced for it.
+    /// What is known of a peer changed. Nothing is synced for it: who has to know that it is durable asks for something
+    /// else behind it that is.
     Peer {
         /// The peer.
         peer: Origin,

@@ -19,6 +19,12 @@ pub const MAY_BE_IGNORED: u8 = 0x80;
 /// the oldest are offered to it again.
 pub const PARKED_MAX: usize = 4096;
 
+/// What is said of a peer: what it acknowledges is durable there.
+const DURABLE: u8 = 1;
+
+/// And: another one came in its place.
+const SUPERSEDED: u8 = 1 << 1;
+
 /// The registry of record kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -216,7 +222,8 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
             record: known,
         } => record(body, RecordKind::Peer, |payload| {
             payload.extend_from_slice(&peer.0);
-            payload.push(u8::from(known.durable));
+            let superseded = if known.is_superseded { SUPERSEDED } else { 0 };
+            payload.push(u8::from(known.durable) | superseded);
             payload.put_prefixed(known.node_id.as_bytes());
             put_position(payload, &known.acknowledged);
             let parked = known.parked.len().min(PARKED_MAX);
@@ -304,7 +311,7 @@ pub fn decode(
 
 fn decode_peer(payload: &mut ByteReader<'_>) -> Result<Record, DecodeError> {
     let peer = Origin(payload.array()?);
-    let durable = payload.u8()? != 0;
+    let state = payload.u8()?;
     let node_id = payload.text(LABEL_BYTES_MAX, "node id")?.to_owned();
     let acknowledged = position(payload)?;
     let count = payload.length(PARKED_MAX, "parked entries")?;
@@ -320,7 +327,8 @@ fn decode_peer(payload: &mut ByteReader<'_>) -> Result<Record, DecodeError> {
         peer,
         record: PeerRecord {
             node_id,
-            durable,
+            durable: state & DURABLE != 0,
+            is_superseded: state & SUPERSEDED != 0,
             acknowledged,
             parked,
         },

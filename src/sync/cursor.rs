@@ -1,28 +1,22 @@
-//! Which places in this node's feed its peers may be at.
+//! Which places in a feed are good, this node's own or a peer's.
 
 use super::message::{Cursor, Stretch};
 use super::replica::Replica;
 use crate::core::rules::{Rule, is_broken};
-use crate::store::ledger::CHAIN_LENGTH_MAX;
+use crate::store::ledger::{CHAIN_LENGTH_MAX, FeedPosition, is_reached};
+
+/// Whether a place in the feed that has this chain and ends there is good.
+pub(super) fn is_good(chain: &[Stretch], last_lseq: u64, place: &FeedPosition) -> bool {
+    if is_broken(Rule::CursorWithoutIncarnation) {
+        return place.own.max(place.relay) <= last_lseq;
+    }
+    is_reached(chain, last_lseq, place)
+}
 
 impl Replica {
-    /// Whether a cursor on this node's feed is good: its stretch is known and had come that far.
-    pub(super) fn has_reached(&self, cursor: &Cursor) -> bool {
-        if is_broken(Rule::CursorWithoutIncarnation) {
-            return cursor.positions.own.max(cursor.positions.relay) <= self.last_lseq;
-        }
-        let Some(place) = self
-            .chain
-            .iter()
-            .position(|stretch| stretch.incarnation == cursor.incarnation)
-        else {
-            return false;
-        };
-        let reached = self
-            .chain
-            .get(place + 1)
-            .map_or(self.last_lseq, |next| next.began_after);
-        cursor.positions.own.max(cursor.positions.relay) <= reached
+    /// Whether a cursor on this node's feed is good.
+    pub(super) fn has_reached(&self, cursor: Cursor) -> bool {
+        is_good(&self.chain, self.last_lseq, &cursor.into())
     }
 
     /// Whether a peer was where this node's feed is not any more because the disk has forgotten it. A stretch that

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use super::comparison::Comparing;
+use super::cursor::is_good;
 use super::dot_set::DotSet;
 use super::message::{Cursor, End, Greeting, Lane, Positions};
 use super::options::WINDOW_COST;
 use super::reconcile::{Outcome, Reconciling};
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
-use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::{Entry, Summary};
 use crate::store::ledger::FeedPosition;
 
@@ -73,6 +74,11 @@ pub(super) struct Sending {
     pub(super) large: Option<LargeSend>,
     /// A large entry was left in the middle, and the peer has to be told.
     pub(super) large_abandoned: bool,
+    /// Commits that have to end before anything is sent behind entries that were left out: the list of those has to be
+    /// durable first.
+    pub(super) recording: u32,
+    /// Up to where entries that are left out are listed.
+    pub(super) listed: Positions,
     /// Entries to offer again, out of their order.
     pub(super) again: Vec<u64>,
     /// The last sign of progress while something was owed.
@@ -136,6 +142,8 @@ impl Rewound {
 pub(super) struct Proof {
     /// The state that was shown to be equal, by this node's last local sequence then.
     pub(super) equal_at: Option<u64>,
+    /// The states that were reconciled last: should they be the same after it, another one would change nothing either.
+    pub(super) repaired: Option<(Summary, Summary)>,
     /// How often in a row the ends were unequal, and at which state.
     pub(super) unequal: (u32, Summary, Summary),
     /// How often the feed was asked for anew.
@@ -162,8 +170,10 @@ pub(super) struct Link {
     pub(super) covered: Option<Positions>,
     /// How many were opened from here.
     pub(super) exchanges: u64,
-    /// What the last one came to.
+    /// What the last one came to, until somebody was told.
     pub(super) outcome: Option<Outcome>,
+    /// Who wants to be told.
+    pub(super) comparing: Comparing,
     pub(super) sending: Sending,
     pub(super) receiving: Receiving,
     pub(super) proof: Proof,
@@ -183,7 +193,7 @@ impl Link {
             .last()
             .map(|stretch| stretch.incarnation)
             .unwrap_or_default();
-        let good = held.filter(|held| is_reached(greeting, held));
+        let good = held.filter(|held| is_good(&greeting.chain, greeting.last_lseq, held));
         let positions = good
             .map(|held| Positions {
                 own: held.own,
@@ -209,6 +219,7 @@ impl Link {
             covered: None,
             exchanges: 0,
             outcome: None,
+            comparing: Comparing::default(),
             sending: Sending {
                 // A peer whose disk went back in time wants home what it wrote and forgot.
                 skip_echo: held.is_none() || good.is_some(),
@@ -257,6 +268,12 @@ impl Link {
         }
     }
 
+    /// What was handed to the committer is durable, or is not to be.
+    pub(super) fn commit_ended(&mut self) {
+        self.receiving.commits = self.receiving.commits.saturating_sub(1);
+        self.sending.recording = self.sending.recording.saturating_sub(1);
+    }
+
     /// The feed goes back to `to`: what was told beyond it is told again.
     pub(super) fn take_back(&mut self, to: Positions) {
         let sending = &mut self.sending;
@@ -283,23 +300,4 @@ impl Link {
         } = &self.sending;
         told.own > acknowledged.own || told.relay > acknowledged.relay
     }
-}
-
-/// Whether a peer's feed, as it greets, still has the stretch that a cursor belongs to, up to there.
-fn is_reached(greeting: &Greeting, held: &FeedPosition) -> bool {
-    if is_broken(Rule::CursorWithoutIncarnation) {
-        return held.own.max(held.relay) <= greeting.last_lseq;
-    }
-    let Some(place) = greeting
-        .chain
-        .iter()
-        .position(|stretch| stretch.incarnation == held.incarnation)
-    else {
-        return false;
-    };
-    let reached = greeting
-        .chain
-        .get(place + 1)
-        .map_or(greeting.last_lseq, |next| next.began_after);
-    held.own.max(held.relay) <= reached
 }

@@ -43,6 +43,7 @@ impl Replica {
                 .entry(greeting.origin)
                 .or_insert(now.monotonic);
         }
+        self.supersede_namesakes(greeting.origin);
         // A peer that returns gets what was given up, without anybody asking, and what it takes by now.
         self.forgive();
         let mut link = link;
@@ -83,8 +84,10 @@ impl Replica {
 
     /// A peer is gone. What it was sent and did not acknowledge counts as queued again.
     pub fn disconnected(&mut self, id: LinkId, map: &EntryMap) {
-        if let Some(link) = self.links.remove(&id) {
+        if let Some(mut link) = self.links.remove(&id) {
+            self.abandon_comparisons(&mut link);
             self.remember(link.origin);
+            self.supersede_gone(link.origin);
             self.unsent(link.origin);
             // What was offered again and not shown to be there has failed as before.
             for entry in self.parked_by(link.origin) {

@@ -4,6 +4,8 @@
 pub use super::ranges::{Claim, Listed, Part, Ranges};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::store::entry::{Entry, Summary};
+use crate::store::ledger::FeedPosition;
+pub use crate::store::ledger::Stretch;
 
 /// The two lanes of a feed. A node's own writes may wait for a tick, and what it relays may wait for a hint
 /// that the peer has it already; with one cursor over both, either would hold up the other.
@@ -68,13 +70,14 @@ pub struct Cursor {
     pub positions: Positions,
 }
 
-/// One stretch of a feed: the incarnation and the local sequence at which it began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stretch {
-    /// Made at one open.
-    pub incarnation: Incarnation,
-    /// The highest local sequence given before it: everything above belongs to it or a later one.
-    pub began_after: u64,
+impl From<Cursor> for FeedPosition {
+    fn from(cursor: Cursor) -> Self {
+        Self {
+            incarnation: cursor.incarnation,
+            own: cursor.positions.own,
+            relay: cursor.positions.relay,
+        }
+    }
 }
 
 /// Who a replica is and what it holds: the replica's half of HELLO.
@@ -146,8 +149,8 @@ pub struct End {
     pub positions: Positions,
     /// The sender's state at that point.
     pub summary: Summary,
-    /// Whether nothing is held back: neither writes that wait for a tick, nor relays that wait for a hint, nor
-    /// parked entries. Only then do summaries prove anything.
+    /// Whether nothing is held back: neither writes that wait for a tick, nor relays that wait for a hint. Only then do
+    /// summaries prove anything. A peer that cannot reconcile is told so only where it has refused nothing.
     pub complete: bool,
 }
 

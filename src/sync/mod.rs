@@ -1,6 +1,7 @@
 //! What must travel and what arrived. Pure: no clock, no socket, no thread; it neither knows addresses nor
 //! bytes on a wire.
 
+pub mod comparison;
 mod cursor;
 pub mod dot_set;
 pub mod doubt;
@@ -8,6 +9,7 @@ mod link;
 pub mod listing;
 mod meeting;
 pub mod message;
+mod namesake;
 pub mod options;
 pub mod outbox;
 mod parked;
@@ -27,7 +29,7 @@ pub mod waiting;
 pub mod waits;
 
 pub use link::LinkId;
-pub use reconcile::Outcome;
+pub use reconcile::{DIFFERING_KEYS_MAX, Outcome};
 pub use send::chunk_cost;
 
 #[cfg(test)]

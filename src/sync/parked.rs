@@ -1,22 +1,94 @@
 //! Entries that a peer refused for good: on record until they are replaced, or until the peer is shown to hold
 //! the same as this node.
 
-use super::link::Link;
-use super::message::Lane;
+use super::link::{LargeSend, Link, LinkId, RetryCause};
+use super::message::{Lane, Nack, RefusalCode};
 use super::outbox::OutboxCounts;
-use super::replica::Replica;
-use crate::core::clock::MonotonicMs;
+use super::replica::{Output, Replica};
+use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
 use crate::store::error::StoreError;
-use crate::store::ledger::{Parked, PeerRecord};
+use crate::store::ledger::{FeedPosition, Parked, PeerRecord};
 use crate::store::map::{EntryMap, Held};
+use crate::store::operation::{Received, Request};
 use crate::store::record::PARKED_MAX;
 use crate::store::totals::is_row;
 
 impl Replica {
-    /// A peer refused an entry. Of more than are remembered the oldest are forgotten: they count as refused
-    /// until the next open, and are not offered again by themselves.
+    /// A peer refused an entry, for now or for good.
+    pub(super) fn refusal(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        nack: Nack,
+        now: Now,
+        map: &EntryMap,
+    ) {
+        // A large entry of a reconciliation has no place to be named by. It has to come all the same.
+        let is_retryable = nack.retryable || nack.lseq == 0;
+        if is_retryable && link.sending.attempts >= self.options.max_retries {
+            self.give_up(id, link);
+        } else if is_retryable && is_broken(Rule::RetryNotDone) {
+            link.sending.progress_at = MonotonicMs(u64::MAX / 2);
+        } else if is_retryable {
+            self.retry(link, RetryCause::Refused(nack.code as u8), now, map);
+        } else {
+            let refused = (nack.lane, nack.lseq);
+            let is_refused = |large: &mut LargeSend| (large.lane, large.lseq) == refused;
+            if let Some(large) = link.sending.large.take_if(is_refused) {
+                // Refused before all of it was sent: the feed goes on behind it, and so will the cursor.
+                link.sending.large_abandoned = true;
+                for place in [&mut link.sending.sent, &mut link.sending.told] {
+                    let place = place.get_mut(large.lane);
+                    *place = large.lseq.max(*place);
+                }
+            }
+            if self.park(link.origin, nack.lseq, nack.code as u8, map, now.monotonic) {
+                self.record_refusals(id, link);
+            }
+        }
+    }
+
+    /// Entries are larger than a peer takes. Says whether that is news, which goes on record before anything else is sent.
+    pub(super) fn park_too_large(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        too_large: &[u64],
+        map: &EntryMap,
+        now: MonotonicMs,
+    ) -> bool {
+        let code = RefusalCode::ValueTooLarge as u8;
+        let mut is_news = false;
+        for lseq in too_large {
+            is_news |= self.park(link.origin, *lseq, code, map, now);
+        }
+        if is_news {
+            self.record_refusals(id, link);
+        }
+        is_news
+    }
+
+    /// Has the list of what a peer refuses made durable. Nothing is sent until it is: the peer's cursor would pass over what
+    /// is left out, and after a power cut nobody would know that it is not there.
+    pub(super) fn record_refusals(&mut self, id: LinkId, link: &mut Link) {
+        self.remember(link.origin);
+        link.receiving.commits += 1;
+        link.sending.recording = link.receiving.commits;
+        // Takes in nothing, and is synced.
+        self.outputs
+            .push_back(Output::Commit(Request::Received(Received {
+                peer: link.origin,
+                token: id,
+                from: FeedPosition::default(),
+                position: FeedPosition::default(),
+                entries: Vec::new(),
+            })));
+    }
+
+    /// A peer refused an entry for good. Of more than are remembered the oldest are forgotten: they count as refused
+    /// until the next open, and are not offered again by themselves. Says whether it is news.
     pub(super) fn park(
         &mut self,
         origin: Origin,
@@ -24,13 +96,14 @@ impl Replica {
         code: u8,
         map: &EntryMap,
         now: MonotonicMs,
-    ) {
+    ) -> bool {
         if matches!(map.at(lseq), Ok(None)) || is_broken(Rule::RefusalUnlisted) {
             // Replaced meanwhile.
-            return;
+            return false;
         }
         let parked = &mut self.peers.entry(origin).or_default().parked;
-        match parked.binary_search_by_key(&lseq, |entry| entry.lseq) {
+        let place = parked.binary_search_by_key(&lseq, |entry| entry.lseq);
+        match place {
             Ok(place) => parked
                 .iter_mut()
                 .skip(place)
@@ -42,6 +115,7 @@ impl Replica {
         parked.drain(..surplus);
         self.park_row(lseq, map);
         self.unremembered.entry(origin).or_insert(now);
+        place.is_err()
     }
 
     /// Counts an entry as refused, if it counts at all.
@@ -107,12 +181,19 @@ impl Replica {
 
     /// A peer was shown to hold the same as this node: whatever it refused before is there.
     pub(super) fn forget_all_parked(&mut self, origin: Origin, now: MonotonicMs) {
+        if self.drop_parked(origin) {
+            self.unremembered.entry(origin).or_insert(now);
+        }
+    }
+
+    /// What a peer refused is of no account any more. Says whether it had refused anything.
+    pub(super) fn drop_parked(&mut self, origin: Origin) -> bool {
         let Some(record) = self.peers.get_mut(&origin) else {
-            return;
+            return false;
         };
         self.moved.insert(origin);
-        for entry in std::mem::take(&mut record.parked) {
-            self.unremembered.entry(origin).or_insert(now);
+        let dropped = std::mem::take(&mut record.parked);
+        for entry in &dropped {
             let parked = |lseq| {
                 let peers = &mut self.peers.values();
                 peers.any(|peer| peer.parked.iter().any(|other| other.lseq == lseq))
@@ -121,6 +202,7 @@ impl Replica {
                 self.outbox.unpark(entry.lseq);
             }
         }
+        !dropped.is_empty()
     }
 
     /// Has what a peer refused offered to it once more, but for what it cannot take by its own word. On record

@@ -41,7 +41,7 @@ pub struct Lag {
 }
 
 impl Replica {
-    /// How far all peers are that were ever met. All must be resolved in the map.
+    /// How far all peers are that were ever met, but for those whose place another one took. All must be resolved in the map.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
@@ -49,7 +49,8 @@ impl Replica {
         // Most peers are equally far: they are counted once.
         let mut lags: BTreeMap<u64, Lag> = BTreeMap::new();
         let mut status = Vec::with_capacity(self.peers.len());
-        for (origin, record) in &self.peers {
+        let peers = self.peers.iter();
+        for (origin, record) in peers.filter(|(_, record)| !record.is_superseded) {
             let link = self.links.values().find(|link| link.origin == *origin);
             let shown = link.map(|link| self.progress(link));
             let acknowledged = self.acknowledged_by(*origin);

@@ -21,12 +21,11 @@ impl Replica {
     fn end_of(&self, link: &Link, map: &EntryMap) -> End {
         let sent = link.sending.sent;
         let behind = map.has_own_after(sent.own) || map.has_relay_after(sent.relay);
-        let parked = self
-            .peers
-            .get(&link.origin)
-            .is_some_and(|peer| !peer.parked.is_empty());
-        let complete =
-            !behind && !parked && link.sending.large.is_none() && link.sending.again.is_empty();
+        let peer = self.peers.get(&link.origin);
+        // Whoever can compare ranges finds that nothing else differs. Others would send everything again and again.
+        let is_short = !link.reconciles && peer.is_some_and(|peer| !peer.parked.is_empty());
+        let is_under_way = link.sending.large.is_some() || !link.sending.again.is_empty();
+        let complete = !behind && !is_short && !is_under_way;
         End {
             positions: sent,
             summary: map.summary(),
@@ -71,7 +70,8 @@ impl Replica {
     pub(super) fn prove_deadline(&self, map: &EntryMap) -> Option<MonotonicMs> {
         let due = |link: &Link| {
             let sending = &link.sending;
-            let is_busy = link.is_owed() || link.is_reconciling() || sending.large.is_some();
+            let is_sending = sending.large.is_some() || sending.recording > 0;
+            let is_busy = link.is_owed() || link.is_reconciling() || is_sending;
             let can_be_quiet = sending.started && !is_busy;
             let mine = can_be_quiet.then(|| self.end_of(link, map))?;
             let can_compare = link
@@ -141,12 +141,15 @@ impl Replica {
             // Have both ends told once more, with nothing in between.
             link.sending.end = None;
             link.active_at = now.monotonic.after(COMPARE_AGAIN_MS - PROVE_DELAY_MS);
+        } else if link.proof.repaired == Some((mine.summary, theirs.summary)) {
+            // A repair changed nothing: all that differs is what one side does not take, and it is listed.
         } else if now.monotonic >= link.proof.repair_after {
             link.proof.unequal.0 = 0;
             let delay = REPAIR_DELAY_MS << link.proof.repairs.min(6);
             link.proof.repair_after = now.monotonic.after(delay.min(REPAIR_DELAY_MS_MAX));
             link.proof.repairs += 1;
             if link.reconciles {
+                link.proof.repaired = Some((mine.summary, theirs.summary));
                 tracing::info!(peer = %link.node_id, "states differ with nothing under way: reconciling");
                 self.ask_to_reconcile(id, link);
                 return;
@@ -179,6 +182,7 @@ fn is_quiet(link: &Link, now: MonotonicMs) -> bool {
         && !link.is_owed()
         && !link.is_reconciling()
         && link.sending.large.is_none()
+        && link.sending.recording == 0
         && now >= link.active_at.after(PROVE_DELAY_MS)
         && now >= link.sending.paused_until
 }

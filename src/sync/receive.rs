@@ -2,7 +2,7 @@
 //! when both are durable (PROTOCOL rule 2).
 
 use super::doubt::DoubtReason;
-use super::link::{LargeSend, Link, LinkId, RetryCause, Rewound};
+use super::link::{Link, LinkId, Rewound};
 use super::message::{Ack, Batch, Feed, Nack, Positions, RefusalCode};
 use super::options::{BATCH_COST, WINDOW_COST};
 use super::reconcile::Reconciling;
@@ -41,7 +41,7 @@ impl Replica {
                 if link.is_reconciling() {
                     link.sending.progress_at = now.monotonic;
                 }
-                self.batch(id, &mut link, batch)
+                self.batch(id, &mut link, batch, map)
             }
             Feed::Ack(ack) => self.acknowledged(&mut link, ack, now, map),
             Feed::End(end) => {
@@ -105,7 +105,13 @@ impl Replica {
         self.outputs.push_back(Output::Commit(request));
     }
 
-    fn batch(&mut self, id: LinkId, link: &mut Link, batch: Batch) -> Result<(), &'static str> {
+    fn batch(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        batch: Batch,
+        map: &EntryMap,
+    ) -> Result<(), &'static str> {
         let has_gap = batch.from > link.receiving.pending.get(batch.lane);
         let rewound = link.receiving.rewound.get_mut(batch.lane);
         let is_reconciled = batch.to == 0;
@@ -132,9 +138,7 @@ impl Replica {
         link.proof.equal_at = None;
         link.receiving.end = None;
         let request = if is_reconciled {
-            if let Reconciling::Active(exchange) = &mut link.reconciling {
-                exchange.count_received(batch.entries.len());
-            }
+            link.count_reconciled(&batch.entries, map);
             link.receiving.commits += 1;
             Request::Received(Received {
                 peer: link.origin,
@@ -162,7 +166,7 @@ impl Replica {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        link.receiving.commits = link.receiving.commits.saturating_sub(1);
+        link.commit_ended();
         if moves {
             let held = Positions {
                 own: position.own,
@@ -191,7 +195,13 @@ impl Replica {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        link.receiving.commits = link.receiving.commits.saturating_sub(1);
+        if link.sending.recording > 0 {
+            // Nothing can be made durable: the list of what the peer refuses is tried again like all that is remembered.
+            self.unremembered
+                .entry(link.origin)
+                .or_insert(MonotonicMs(0));
+        }
+        link.commit_ended();
         link.receiving.pending = link.receiving.held;
         let recorded = link.receiving.recorded;
         let is_current = recorded.incarnation == link.incarnation;
@@ -202,7 +212,7 @@ impl Replica {
         };
         let was_reconciling = matches!(link.reconciling, Reconciling::Active(_));
         if was_reconciling {
-            link.reconciling = Reconciling::Failed;
+            link.set_reconciling(Reconciling::Failed);
             // At once: whoever knows the time has it begin anew later.
             self.reconcile_due = Some(MonotonicMs(1));
         }
@@ -247,7 +257,7 @@ impl Replica {
             }
             let known = ack
                 .cursor
-                .filter(|cursor| self.has_reached(cursor))
+                .filter(|cursor| self.has_reached(*cursor))
                 .map(|cursor| cursor.positions);
             link.sending.told = known.unwrap_or_default();
             link.sending.acknowledged = link.sending.told;
@@ -331,30 +341,6 @@ impl Replica {
         self.unremembered
             .entry(link.origin)
             .or_insert(now.monotonic);
-    }
-
-    fn refusal(&mut self, id: LinkId, link: &mut Link, nack: Nack, now: Now, map: &EntryMap) {
-        // A large entry of a reconciliation has no place to be named by. It has to come all the same.
-        let is_retryable = nack.retryable || nack.lseq == 0;
-        if is_retryable && link.sending.attempts >= self.options.max_retries {
-            self.give_up(id, link);
-        } else if is_retryable && is_broken(Rule::RetryNotDone) {
-            link.sending.progress_at = MonotonicMs(u64::MAX / 2);
-        } else if is_retryable {
-            self.retry(link, RetryCause::Refused(nack.code as u8), now, map);
-        } else {
-            let refused = (nack.lane, nack.lseq);
-            let is_refused = |large: &mut LargeSend| (large.lane, large.lseq) == refused;
-            if let Some(large) = link.sending.large.take_if(is_refused) {
-                // Refused before all of it was sent: the feed goes on behind it, and so will the cursor.
-                link.sending.large_abandoned = true;
-                for place in [&mut link.sending.sent, &mut link.sending.told] {
-                    let place = place.get_mut(large.lane);
-                    *place = large.lseq.max(*place);
-                }
-            }
-            self.park(link.origin, nack.lseq, nack.code as u8, map, now.monotonic);
-        }
     }
 }
 

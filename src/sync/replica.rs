@@ -9,11 +9,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::comparison::{ComparisonId, Incomparable};
 use super::doubt::{Doubt, DoubtReason, Renewals};
 use super::link::{Link, LinkId};
 use super::message::{Feed, Stretch};
 use super::options::ReplicaOptions;
 use super::outbox::{Marks, Outbox};
+use super::reconcile::Outcome;
 use super::replacements::Replacements;
 use super::waits::Waits;
 use crate::core::clock::{MonotonicMs, Now};
@@ -93,6 +95,10 @@ pub struct Replica {
     pub(super) waits: Waits,
     /// Peers whose acknowledgements have moved since waits were looked at.
     pub(super) moved: BTreeSet<Origin>,
+    /// The last comparison that was asked for.
+    pub(super) last_comparison: ComparisonId,
+    /// Those that have ended and are to be told of.
+    pub(super) compared: Vec<(ComparisonId, Result<Outcome, Incomparable>)>,
     /// Peers that were given up, and the part of the own lane that each of them owed.
     pub(super) given_up: BTreeMap<Origin, (u64, u64)>,
 }
@@ -100,14 +106,6 @@ pub struct Replica {
 impl Replica {
     /// The replica of a node as its ledger and map show it.
     pub fn new(options: ReplicaOptions, ledger: &Ledger, map: &EntryMap) -> Self {
-        let chain = ledger
-            .chain
-            .iter()
-            .map(|link| Stretch {
-                incarnation: link.incarnation,
-                began_after: link.began_after,
-            })
-            .collect();
         let mut peers = ledger.peers.clone();
         for record in peers.values_mut() {
             if !ledger.is_reached(&record.acknowledged) {
@@ -128,7 +126,7 @@ impl Replica {
             options,
             node_id: ledger.node_id.clone(),
             origin: ledger.origin,
-            chain,
+            chain: ledger.chain.clone(),
             links: BTreeMap::new(),
             cursors: ledger.cursors.clone(),
             peers,
@@ -156,6 +154,8 @@ impl Replica {
             replacements: Replacements::default(),
             waits: Waits::default(),
             moved: BTreeSet::new(),
+            last_comparison: 0,
+            compared: Vec::new(),
             given_up: BTreeMap::new(),
         };
         let acknowledged = replica.acknowledged_by_policy();
@@ -189,6 +189,8 @@ impl Replica {
             total_retries: self.total_retries,
             outputs,
             waits: self.waits.emptied(),
+            last_comparison: self.last_comparison,
+            compared: std::mem::take(&mut self.compared),
             ..Self::new(self.options, ledger, map)
         };
     }

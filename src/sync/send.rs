@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use super::link::{Course, Link, LinkId};
-use super::message::{Batch, Chunk, Feed, Have, Lane, Positions, RefusalCode};
+use super::message::{Batch, Chunk, Feed, Have, Lane, Positions};
 use super::options::BATCH_COST;
 use super::replica::{Farewell, Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
@@ -113,7 +113,9 @@ impl Replica {
                 self.push_feed(id, &mut link, Feed::Chunk(Chunk { bytes: Vec::new() }));
             }
             self.send_large(id, &mut link, map);
+            self.begin_comparison(id, &mut link, gate);
             self.reconcile(id, &mut link, gate, map);
+            self.end_comparison(&mut link);
             if !link.is_reconciling() {
                 self.send_again(id, &mut link, map);
             }
@@ -148,15 +150,16 @@ impl Replica {
         gate: Gate,
         map: &EntryMap,
     ) -> ControlFlow<()> {
-        let limit = gate.limit.get(lane);
+        let limit = link.comparing.limit(gate.limit).get(lane);
         let from = link.sending.sent.get(lane);
         let is_held_up = is_broken(Rule::RefusalBlocks) && !self.parked_by(link.origin).is_empty();
+        let is_held_up = is_held_up || link.sending.recording > 0;
         if from >= limit || link.sending.spent >= link.sending.credit || is_held_up {
             return ControlFlow::Break(());
         }
         let peer = map.via_of(link.origin);
         let (mut to, mut cost, mut entries, mut large) = (limit, 0, Vec::new(), None);
-        let mut parked = Vec::new();
+        let (mut parked, listed) = (Vec::new(), link.sending.listed.get(lane));
         let mut unreadable = None;
         let mut choose = |held: Result<Cow<'_, Held>, StoreError>| {
             let held = match held {
@@ -180,7 +183,9 @@ impl Replica {
                 return ControlFlow::Continue(());
             }
             if held.entry.value_length() as u64 > link.value_bytes_max {
-                parked.push(held.lseq);
+                if held.lseq > listed {
+                    parked.push(held.lseq);
+                }
                 return ControlFlow::Continue(());
             }
             if held.entry.value_length() > CHUNK_BYTES_MAX {
@@ -213,14 +218,12 @@ impl Replica {
             self.unreadable(id, &error);
             return ControlFlow::Break(());
         }
-        for lseq in parked {
-            self.park(
-                link.origin,
-                lseq,
-                RefusalCode::ValueTooLarge as u8,
-                map,
-                gate.now,
-            );
+        if let Some(last) = parked.last() {
+            *link.sending.listed.get_mut(lane) = *last;
+            if self.park_too_large(id, link, &parked, map, gate.now) {
+                // This is gone over again once they are on record.
+                return ControlFlow::Break(());
+            }
         }
         if let Some(lseq) = large {
             self.begin_large(id, link, (lane, lseq), Course::InOrder, map);

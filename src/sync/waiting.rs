@@ -42,7 +42,8 @@ impl Replica {
     /// Whether a peer's acknowledgement counts.
     pub(super) fn counts(&self, peer: &PeerRecord) -> bool {
         let memory_will_do = unless(Rule::MemoryCounts, self.options.memory_will_do, true);
-        peer.durable || !self.options.durable || memory_will_do
+        let is_safe = peer.durable || !self.options.durable || memory_will_do;
+        is_safe && !peer.is_superseded
     }
 
     fn counting(&self) -> Vec<Origin> {

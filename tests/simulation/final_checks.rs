@@ -114,9 +114,8 @@ impl World<'_> {
                 listed += u64::from(replica.is_parked(peer, lseq));
             }
         }
-        // Which ones is only written down a while later: a crash may forget some as long as others are there.
         assert!(
-            (refused == 0 || listed > 0) && (self.excuses.limited || report.counts.failed == 0),
+            refused == listed && (self.excuses.limited || report.counts.failed == 0),
             "rule 6: {listed} of {refused} writes that somebody does not take are listed at {place}: {:?}",
             report.counts
         );

@@ -11,7 +11,7 @@ use crate::node::machine::{Machine, Output};
 use crate::node::options::Options;
 use crate::store::commit::Committer;
 use crate::store::install::install_some;
-use crate::store::ledger::ChainLink;
+use crate::store::ledger::Stretch;
 use crate::store::map::EntryMap;
 use crate::store::operation::{Operation, Request};
 use crate::store::recovery::{Opened, Seeds, in_memory};
@@ -85,7 +85,7 @@ pub(super) fn member(node: usize, origin: u8, opens: u8) -> Member {
         ..Options::local(name(node)).replica()
     };
     let mut ledger = committer.ledger().clone();
-    let earlier = (1..opens).map(|open| ChainLink {
+    let earlier = (1..opens).map(|open| Stretch {
         incarnation: seeds(origin, origin ^ (open << 4)).incarnation,
         began_after: 0,
     });

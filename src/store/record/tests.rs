@@ -86,17 +86,25 @@ fn records() -> impl Strategy<Value = Record> {
             began_after
         }),
         (origins(), positions()).prop_map(|(peer, position)| Record::Cursor { peer, position }),
-        (origins(), any::<bool>(), "\\PC{0,20}", positions(), parked).prop_map(
-            |(peer, durable, node_id, acknowledged, parked)| Record::Peer {
-                peer,
-                record: PeerRecord {
-                    node_id,
-                    durable,
-                    acknowledged,
-                    parked
-                },
-            }
-        ),
+        (
+            origins(),
+            any::<(bool, bool)>(),
+            "\\PC{0,20}",
+            positions(),
+            parked
+        )
+            .prop_map(
+                |(peer, (durable, is_superseded), node_id, acknowledged, parked)| Record::Peer {
+                    peer,
+                    record: PeerRecord {
+                        node_id,
+                        durable,
+                        is_superseded,
+                        acknowledged,
+                        parked
+                    },
+                }
+            ),
         (any::<u64>(), any::<u64>()).prop_map(|(sequence, clock)| Record::Reserve {
             sequence,
             clock: Stamp(clock)

@@ -8,30 +8,18 @@ use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 use crate::store::range_sums::ADDED_AT_ONCE;
 use crate::sync::link::{Course, Link, LinkId};
-use crate::sync::message::{Ack, Batch, Feed, Lane, Ranges, RefusalCode};
+use crate::sync::message::{Ack, Batch, Feed, Lane, Ranges};
 use crate::sync::replica::{Output, Replica};
 use crate::sync::send::Gate;
 
-/// How many entries travelled in a reconciliation. None at all: both sides held the same, but for what is held back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Outcome {
-    /// To the peer.
-    pub sent: u64,
-    /// From the peer.
-    pub received: u64,
-}
-
-impl Outcome {
-    pub(super) fn count_sent(&mut self, act: &Act) {
-        self.sent += match act {
-            Act::Send(entries, _) => entries.len() as u64,
-            Act::Large(_) => 1,
-            Act::Nothing | Act::Say(_) => 0,
-        };
-    }
-}
-
 impl Link {
+    /// Another stage of a reconciliation. What an attempt moved that ends by it is not forgotten.
+    pub(in crate::sync) fn set_reconciling(&mut self, next: Reconciling) {
+        if let Reconciling::Active(exchange) = std::mem::replace(&mut self.reconciling, next) {
+            self.comparing.set_aside(&exchange.outcome);
+        }
+    }
+
     /// Whether the feed waits: what a reconciliation covers need not be sent, and what follows must not pass over it.
     pub(in crate::sync) fn is_reconciling(&self) -> bool {
         !matches!(self.reconciling, Reconciling::Idle) || self.covered.is_some()
@@ -81,31 +69,10 @@ impl Replica {
         }
     }
 
-    /// Compares everything with a connected peer, whatever is known, and sends what differs. `false` if the peer is too old
-    /// for that, or not ready. What came of it is asked for with [`Self::take_outcome`].
-    pub fn verify(&mut self, id: LinkId, now: Now, map: &EntryMap) -> bool {
-        let Some(mut link) = self.links.remove(&id) else {
-            return false;
-        };
-        let can = link.reconciles && link.sending.started;
-        if can {
-            link.outcome = None;
-            self.ask_to_reconcile(id, &mut link);
-        }
-        self.links.insert(id, link);
-        self.send_all(now, map);
-        can
-    }
-
-    /// What the last reconciliation with a peer came to, once.
-    pub fn take_outcome(&mut self, id: LinkId) -> Option<Outcome> {
-        self.links.get_mut(&id)?.outcome.take()
-    }
-
     /// What is under way came to nothing: it begins anew, once the link is not paused.
     pub(in crate::sync) fn begin_reconciliation_anew(&self, link: &mut Link) {
         if !matches!(link.reconciling, Reconciling::Idle) {
-            link.reconciling = self.not_begun(link);
+            link.set_reconciling(self.not_begun(link));
         }
     }
 
@@ -126,7 +93,7 @@ impl Replica {
             }
             let gate = self.gate(now.monotonic);
             let exchange = Exchange::answering(ranges, gate.start, map.summary().count);
-            link.reconciling = Reconciling::Active(Box::new(exchange));
+            link.set_reconciling(Reconciling::Active(Box::new(exchange)));
             return Ok(());
         }
         let Reconciling::Active(exchange) = &mut link.reconciling else {
@@ -158,6 +125,7 @@ impl Replica {
             self.shadowed_from > start.own.max(start.relay)
         };
         if matches!(link.reconciling, Reconciling::Idle)
+            && link.sending.recording == 0
             && let Some(start) = link.covered.filter(lasts)
         {
             link.covered = None;
@@ -216,13 +184,21 @@ impl Replica {
             match exchange.advance(&view, is_settled)? {
                 Act::Nothing => break,
                 Act::Send(entries, too_large) => {
-                    for lseq in too_large {
-                        let code = RefusalCode::ValueTooLarge as u8;
-                        self.park(link.origin, lseq, code, map, gate.now);
+                    for entry in &entries {
+                        exchange.outcome.count_sent(entry);
                     }
+                    for lseq in &too_large {
+                        if let Some(held) = map.at(*lseq)? {
+                            exchange.outcome.count_refused(&held.entry);
+                        }
+                    }
+                    self.park_too_large(id, link, &too_large, map, gate.now);
                     self.send_reconciled(id, link, entries, gate);
                 }
                 Act::Large(lseq) => {
+                    if let Some(held) = map.at(lseq)? {
+                        exchange.outcome.count_sent(&held.entry);
+                    }
                     self.begin_large(id, link, (Lane::Relay, lseq), Course::Reconciled, map);
                 }
                 Act::Say(ranges) => {
@@ -266,7 +242,7 @@ fn look_at_end(link: &mut Link) {
         link.covered = Some(exchange.start);
     }
     if exchange.is_over() {
-        let outcome = exchange.outcome;
+        let outcome = exchange.outcome.clone();
         tracing::info!(peer = %link.node_id, sent = outcome.sent, received = outcome.received, "reconciled");
         link.reconciling = Reconciling::Idle;
         link.outcome = Some(outcome);

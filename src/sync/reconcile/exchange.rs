@@ -10,8 +10,8 @@ use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
-use super::driving::Outcome;
 use super::gathering::{Gathered, fetch};
+use super::outcome::Outcome;
 use super::reply::Reply;
 use super::view::{View, end_of};
 use crate::store::entry::{Entry, Summary};
@@ -46,6 +46,13 @@ pub(super) enum Act {
     Say(Ranges),
 }
 
+impl Act {
+    /// Whether something stays here that the peer lacks.
+    fn has_withheld(&self) -> bool {
+        matches!(self, Self::Send(_, too_large) if !too_large.is_empty())
+    }
+}
+
 /// One reconciliation.
 #[derive(Debug, Clone)]
 #[allow(
@@ -61,6 +68,8 @@ pub(in crate::sync) struct Exchange {
     pub(super) outcome: Outcome,
     /// Entries here when it began.
     count: u64,
+    /// Entries that came.
+    received: u64,
     step: u64,
     is_my_turn: bool,
     /// What is to be answered yet; the first of it begins at `lower`, and was begun there before it was interrupted.
@@ -75,6 +84,8 @@ pub(in crate::sync) struct Exchange {
     /// Those of them that are due in this turn, and whether some went out.
     due: Vec<Vec<u8>>,
     has_paid: bool,
+    /// Something that the peer lacks may not be sent to it.
+    has_withheld: bool,
     reply: Reply,
     has_said_nothing: bool,
     has_heard_nothing: bool,
@@ -85,8 +96,12 @@ impl Exchange {
         Self {
             number,
             start,
-            outcome: Outcome::default(),
+            outcome: Outcome {
+                compared: count,
+                ..Outcome::default()
+            },
             count,
+            received: 0,
             step,
             is_my_turn: true,
             incoming: incoming.into(),
@@ -96,6 +111,7 @@ impl Exchange {
             owed: Vec::new(),
             due: Vec::new(),
             has_paid: false,
+            has_withheld: false,
             reply: Reply::default(),
             has_said_nothing: false,
             has_heard_nothing: false,
@@ -123,9 +139,16 @@ impl Exchange {
         exchange
     }
 
-    /// So many entries came from the peer.
-    pub(in crate::sync) fn count_received(&mut self, entries: usize) {
-        self.outcome.received += entries as u64;
+    /// Entries came from the peer; `is_news` says which of them were not held here in that state or a later one.
+    pub(in crate::sync) fn count_received(
+        &mut self,
+        entries: &[Entry],
+        is_news: impl Fn(&Entry) -> bool,
+    ) {
+        self.received += entries.len() as u64;
+        for entry in entries.iter().filter(|entry| is_news(entry)) {
+            self.outcome.count_received(entry);
+        }
     }
 
     /// Whether it is this side's turn.
@@ -149,12 +172,13 @@ impl Exchange {
             return Err("a reconciliation out of turn");
         }
         // All that can be different was listed at least once, and what was received may have to be again.
-        let entries = self.count.saturating_add(self.outcome.received);
+        let entries = self.count.saturating_add(self.received);
         if ranges.step > STEPS_MIN.saturating_add(entries / LISTED) {
             return Err("a reconciliation without an end");
         }
         self.step = ranges.step;
         self.has_heard_nothing = ranges.parts.is_empty();
+        self.outcome.is_unequal |= !self.has_heard_nothing;
         self.is_my_turn = !(self.has_heard_nothing && self.has_said_nothing);
         self.incoming = ranges.parts.into();
         self.lower.clear();
@@ -170,7 +194,6 @@ impl Exchange {
         }
         if let Some(act) = fetch(view, &mut self.due)? {
             self.has_paid = true;
-            self.outcome.count_sent(&act);
             return Ok(act);
         }
         while let Some(part) = self.incoming.front_mut() {
@@ -212,7 +235,7 @@ impl Exchange {
                 }
             };
             if let Some(act) = act {
-                self.outcome.count_sent(&act);
+                self.has_withheld |= act.has_withheld();
                 return Ok(act);
             }
             if !self.wants.is_empty() {
@@ -229,6 +252,10 @@ impl Exchange {
                 self.reply.say(&[], &REPLICATED_END, Claim::Settled);
             }
         }
+        if std::mem::take(&mut self.has_withheld) && self.reply.is_empty() {
+            // By silence the peer would take both sides for equal.
+            self.reply.say(&[], &REPLICATED_END, Claim::Settled);
+        }
         if self.reply.is_empty() && !is_settled {
             return Ok(Act::Nothing);
         }
@@ -236,6 +263,8 @@ impl Exchange {
         self.is_my_turn = false;
         let parts = self.reply.take();
         self.has_said_nothing = parts.is_empty();
+        // Who opens claims that everything differs; only an answer knows.
+        self.outcome.is_unequal |= self.step > 1 && !self.has_said_nothing;
         Ok(Act::Say(Ranges {
             exchange: self.number,
             step: self.step,
@@ -258,12 +287,23 @@ impl Exchange {
             self.reply.say(&self.lower, to, Claim::All);
         } else if mine.count <= LISTED {
             let mut listed = Vec::new();
+            let mut held_back = Vec::new();
             view.walk(&self.lower, to, |held| {
                 if view.may_travel(&held) {
                     listed.push(Listed::of(&held.entry));
+                } else {
+                    held_back.push(held.into_owned());
                 }
                 ControlFlow::Continue(())
             })?;
+            if self.step == 0 && !held_back.is_empty() {
+                // By a list without them the peer would take both sides for equal.
+                self.reply.say(&self.lower, to, Claim::Sum(mine));
+                return Ok(());
+            }
+            for held in held_back {
+                self.outcome.count_held_back(&held.entry);
+            }
             self.reply.say(&self.lower, to, Claim::List(listed));
         } else if theirs.count <= LISTED {
             // Theirs is the shorter list.
@@ -291,6 +331,7 @@ impl Exchange {
         let mut gathered = Gathered::default();
         let (mut at, mut resume) = (0, None);
         let (wants, owed) = (&mut self.wants, &mut self.owed);
+        let (outcome, has_withheld) = (&mut self.outcome, &mut self.has_withheld);
         view.walk(&self.lower, to, |held| {
             let key = held.entry.key();
             while let Some(theirs) = listed.get(at).filter(|theirs| &theirs.key[..] < key) {
@@ -301,6 +342,10 @@ impl Exchange {
             let order = theirs.map_or(Ordering::Less, |theirs| theirs.order(&held.entry));
             let is_concurrent = is_user(&held.entry)
                 && theirs.is_some_and(|theirs| theirs.is_concurrent_with(&held.entry));
+            if (is_concurrent || order.is_lt()) && !view.may_travel(&held) {
+                *has_withheld = true;
+                outcome.count_held_back(&held.entry);
+            }
             if is_concurrent && order.is_lt() {
                 wants.push(key.to_vec());
                 owed.extend(view.may_travel(&held).then(|| key.to_vec()));

@@ -5,14 +5,15 @@
 mod driving;
 mod exchange;
 mod gathering;
+mod outcome;
 mod reply;
 mod view;
 
 #[cfg(test)]
 mod tests;
 
-pub use driving::Outcome;
 pub(super) use exchange::Exchange;
+pub use outcome::{DIFFERING_KEYS_MAX, Outcome};
 
 /// How far a link is with it.
 #[derive(Debug, Clone, Default)]

@@ -117,9 +117,9 @@ fn reconcile(sides: &mut [Side; 2]) -> (u64, usize, usize) {
     let mut side = 1;
     loop {
         let (next, entries) = sides[side].turn(&mut exchanges[side]);
+        exchanges[1 - side].count_received(&entries, |_| true);
         for entry in entries {
             sides[1 - side].put(entry);
-            exchanges[1 - side].count_received(1);
         }
         said = next.expect("who is asked answers");
         parts += said.parts.len();

@@ -3,6 +3,8 @@
 use super::host::{Stop, options};
 use super::stage::stage;
 use super::world::World;
+use crate::store::operation::Request;
+use crate::sync::message::{DotRange, Feed, Have};
 use crate::sync::options::ReplicaOptions;
 
 const LIMIT: u64 = 1_000;
@@ -43,11 +45,16 @@ fn a_value_over_the_peers_limit_is_listed_as_failed_and_blocks_nothing() {
     assert_eq!(world.get(1, "behind").as_deref(), Some("2"));
     assert_eq!(world.get(1, "large"), None);
     assert_eq!(counts(&world), (2, 1, 0));
-    // It stays so, and costs nothing.
+    // It stays so, and once it is known that nothing else differs it costs nothing.
+    world.run_for(120_000);
     world.forget_what_was_said();
     world.run_for(3_600_000);
     assert_eq!(world.messages, 0);
     assert_eq!(counts(&world), (2, 1, 0));
+    assert!(!world.peer(0, 1).in_sync && !world.peer(1, 0).in_sync);
+    let running = world.hosts[0].up();
+    let status = running.replica.peer_status(&running.map).unwrap();
+    assert_eq!(status[0].refused, 1);
 }
 
 #[test]
@@ -57,6 +64,9 @@ fn it_stays_listed_over_a_restart_and_a_reconnect() {
         world.stop(0, Stop::PowerCut);
         world.open(0);
         assert_eq!(world.counts(0).failed, 1);
+        // As a node does before it meets anybody: peers are told a stretch that is durable.
+        world.request(0, Request::Flush { ticket: 1 });
+        world.run_for(10);
         world.line();
         assert_eq!(counts(&world), (2, 1, 0));
     }
@@ -141,4 +151,76 @@ fn more_refusals_than_are_remembered_do_not_take_for_ever() {
     world.run_for(3_000);
     assert_eq!(world.get(1, "last").as_deref(), Some("small"));
     assert_eq!(world.counts(0).failed, count as u64);
+}
+
+#[test]
+fn a_refusal_is_on_record_before_the_peer_can_pass_over_it() {
+    // Another one is on record already, or none is.
+    for earlier in [false, true] {
+        for moment in 0..40 {
+            let mut world = stage(&[options(), small()]);
+            world.line();
+            if earlier {
+                world.put(0, "earlier", &"x".repeat(5_000));
+                world.run_for(3_000);
+            }
+            world.put(0, "large", &"x".repeat(5_000));
+            world.put(0, "behind", "2");
+            world.run_for(moment);
+            world.stop(0, Stop::PowerCut);
+            world.open(0);
+            let is_there = world.get(0, "large").is_some();
+            // Long enough to be sent all, too short for a comparison to find what was forgotten.
+            world.connect(0, 1, 1);
+            world.run_for(60);
+            let failed = u64::from(is_there) + u64::from(earlier);
+            assert_eq!(world.counts(0).failed, failed, "{earlier} {moment}");
+        }
+    }
+}
+
+#[test]
+fn a_first_meeting_has_refusals_on_record_before_its_cursor() {
+    for moment in 0..80 {
+        let mut world = stage(&[options(), small()]);
+        world.put_many(0, "shared", 40);
+        world.put_many(1, "other", 40);
+        world.put(0, "large", &"x".repeat(5_000));
+        world.run_for(1_000);
+        world.connect(0, 1, 5);
+        world.run_for(moment);
+        world.stop(0, Stop::PowerCut);
+        world.open(0);
+        let acknowledged = world.counts(0).acknowledged;
+        world.connect(0, 1, 1);
+        world.run_for(60);
+        assert_eq!(world.counts(0).failed, 1, "{moment} {acknowledged}");
+    }
+}
+
+#[test]
+fn a_refusal_does_not_keep_other_differences_from_being_found() {
+    let mut world = with_parked();
+    world.run_for(120_000);
+    world.checks_holdings = false;
+    let origin = world.hosts[0].up().replica.origin();
+    let range = DotRange {
+        origin,
+        first: 1,
+        last: 100,
+    };
+    let have = Feed::Have(Have {
+        ranges: vec![range],
+    });
+    let link = world.link(0, 1);
+    world.hand_in(0, link, have, false);
+    world.put(0, "hidden", "value");
+    // A repair was made before: the next one waits.
+    world.run_for(240_000);
+    assert_eq!(world.get(1, "hidden").as_deref(), Some("value"));
+    assert_eq!(counts(&world), (3, 1, 0));
+    world.run_for(600_000);
+    world.forget_what_was_said();
+    world.run_for(3_600_000);
+    assert_eq!(world.messages, 0);
 }

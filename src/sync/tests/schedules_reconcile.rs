@@ -293,27 +293,6 @@ fn a_node_without_a_log_reconciles_too() {
 }
 
 #[test]
-fn whoever_asks_gets_a_comparison() {
-    for host in [0, 1] {
-        let mut world = apart(options(), 300);
-        meet(&mut world);
-        check_pair(&world);
-        world.forget_what_was_said();
-        let link = world.link(host, 1 - host);
-        let now = world.now(host);
-        let running = world.hosts[host].up_mut();
-        assert!(running.replica.verify(link, now, &running.map));
-        world.drain(host);
-        world.run_for(MOMENT_MS);
-        let outcome = world.hosts[host].up_mut().replica.take_outcome(link);
-        let outcome = outcome.expect("it is over");
-        assert_eq!((outcome.sent, outcome.received), (0, 0));
-        assert!(world.messages <= 12, "{}", world.messages);
-        check_pair(&world);
-    }
-}
-
-#[test]
 fn a_peer_that_lost_its_disk_needs_no_list() {
     let mut world = stage(&[options(), options()]);
     world.line();

@@ -38,6 +38,7 @@ fn groups() -> Vec<Vec<Request>> {
     let record = PeerRecord {
         node_id: "the peer".to_owned(),
         durable: true,
+        is_superseded: false,
         acknowledged: POSITION,
         parked: Vec::new(),
     };

@@ -1,0 +1,53 @@
+//! Peers that came in the place of others: a restored or copied node has its label still, and an identity of its own.
+//! What the one before acknowledged is no sign of what is there now, and nobody will acknowledge for it again.
+
+use super::replica::Replica;
+use crate::core::identity::Origin;
+
+impl Replica {
+    /// A peer has greeted: whoever had its label and is not connected is gone for good.
+    pub(super) fn supersede_namesakes(&mut self, origin: Origin) {
+        let Some(record) = self.peers.get_mut(&origin) else {
+            return;
+        };
+        record.is_superseded = false;
+        let node_id = record.node_id.clone();
+        let before = self.peers.iter().filter(|(other, record)| {
+            **other != origin && record.node_id == node_id && !record.is_superseded
+        });
+        let before: Vec<Origin> = before.map(|(other, _)| *other).collect();
+        for other in before {
+            // Two that are connected are two nodes, whatever they are called.
+            if !self.is_connected(other) {
+                self.supersede(other, origin);
+            }
+        }
+    }
+
+    /// A peer is gone: was it the one whose place was taken while its connection seemed to hold yet?
+    pub(super) fn supersede_gone(&mut self, origin: Origin) {
+        let Some(record) = self.peers.get(&origin) else {
+            return;
+        };
+        let mut others = self.links.values();
+        let newer = others.find(|link| link.node_id == record.node_id);
+        if let Some(newer) = newer.map(|link| link.origin) {
+            self.supersede(origin, newer);
+        }
+    }
+
+    fn is_connected(&self, origin: Origin) -> bool {
+        self.links.values().any(|link| link.origin == origin)
+    }
+
+    /// `newer` took the place of `origin`: on record first, so that there is always one of the two that counts.
+    fn supersede(&mut self, origin: Origin, newer: Origin) {
+        self.remember(newer);
+        self.drop_parked(origin);
+        if let Some(record) = self.peers.get_mut(&origin) {
+            record.is_superseded = true;
+        }
+        self.given_up.remove(&origin);
+        self.remember(origin);
+    }
+}
