@@ -98,9 +98,9 @@ pub struct Committer {
     pub(super) origins: OriginDictionary,
     pub(super) buffer: FrameBuffer,
     durability: Durability,
-    policy: ConflictPolicy,
+    pub(super) policy: ConflictPolicy,
     /// The losers that were told of lately.
-    told: RecentDots,
+    pub(super) told: RecentDots,
     pub(super) durable_lseq: u64,
     /// What this opening has to tell the log, with the first frame that there is a reason for.
     pub(super) opening: Vec<Record>,

@@ -21,6 +21,7 @@ impl Replica {
         let reached = self
             .chain
             .get(place + 1)
+            .filter(|_| !is_broken(Rule::StretchWithoutEnd))
             .map_or(self.last_lseq, |next| next.began_after);
         cursor.positions.own.max(cursor.positions.relay) <= reached
     }

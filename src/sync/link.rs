@@ -300,6 +300,7 @@ fn is_reached(greeting: &Greeting, held: &FeedPosition) -> bool {
     let reached = greeting
         .chain
         .get(place + 1)
+        .filter(|_| !is_broken(Rule::StretchWithoutEnd))
         .map_or(greeting.last_lseq, |next| next.began_after);
     held.own.max(held.relay) <= reached
 }

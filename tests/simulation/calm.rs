@@ -32,8 +32,11 @@ impl World<'_> {
             self.check_readable();
         }
         self.end_faults();
+        let twins = self.twins();
+        let since = self.at;
         self.calm();
         self.check_convergence();
+        self.check_identities(&twins, since);
         self.run_for(IDLE_MS);
         let said = self.feed_messages;
         self.run_for(QUIET_MS);

@@ -4,6 +4,7 @@
 use super::schedule::{Action, GOES_BACK_UNNOTICED, NodePlan, Schedule, Step, Stop, Write};
 use crate::node::options::Options;
 use crate::store::commit::Durability;
+use crate::store::conflict::ConflictPolicy::{self, KeepLocal, KeepRemote, LastWriteWins, Manual};
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 use crate::sync::tests::dice::Dice;
 
@@ -11,6 +12,16 @@ const DAY_MS: u64 = 86_400_000;
 
 /// Values that a node with a limit does not take are longer than this.
 const SMALL_LIMIT_BYTES: u64 = 40;
+
+/// Policies that the nodes of a run may have: each draws one of them.
+const POLICIES: [&[ConflictPolicy]; 6] = [
+    &[LastWriteWins],
+    &[LastWriteWins],
+    &[Manual],
+    &[Manual],
+    &[KeepLocal, KeepRemote],
+    &[LastWriteWins, KeepLocal, KeepRemote, Manual],
+];
 
 /// Which kinds of faults a run has.
 #[allow(clippy::struct_excessive_bools, reason = "they are drawn one by one")]
@@ -29,6 +40,9 @@ pub(super) struct Weather {
     pub(super) has_checkpoints: bool,
     /// Nobody waits for a sync, and few keys are written often.
     pub(super) is_unsynced: bool,
+    pub(super) policies: &'static [ConflictPolicy],
+    /// No two writes have the same content, removals included: then no conflict passes for agreement.
+    pub(super) is_unambiguous: bool,
 }
 
 impl Weather {
@@ -47,6 +61,8 @@ impl Weather {
             has_large_values: dice.one_in(12),
             has_checkpoints: dice.one_in(2),
             is_unsynced: dice.one_in(6),
+            policies: POLICIES[dice.index(POLICIES.len())],
+            is_unambiguous: dice.one_in(5),
         }
     }
 
@@ -67,7 +83,7 @@ fn options(dice: &mut Dice, weather: &Weather) -> ReplicaOptions {
         batch_size: if dice.one_in(3) { 3 } else { 1024 },
         durable: !dice.one_in(8),
         value_bytes_max,
-        // What else the options come to hold is drawn here: policies, prefixes.
+        // What else the options come to hold is drawn here: prefixes.
         ..Options::local("").replica()
     }
 }
@@ -85,6 +101,7 @@ fn nodes(dice: &mut Dice, weather: &Weather) -> Vec<NodePlan> {
             } else {
                 Durability::Synced
             },
+            policy: weather.policies[dice.index(weather.policies.len())],
             skew_ms: i64::try_from(dice.below(skew_ms + 1)).unwrap(),
             commit_ms,
         })
@@ -134,6 +151,7 @@ impl Drawing<'_> {
 
     fn write(&mut self) -> Write {
         let value_bytes = match self.dice.below(24) {
+            0..6 | 12 if self.weather.is_unambiguous => Some(8),
             0..6 => None,
             6 if self.weather.has_large_values => Some(1_300_000 + self.dice.index(900_000)),
             7 if self.weather.has_large_values => Some(262_000 + self.dice.index(400)),
@@ -150,6 +168,10 @@ impl Drawing<'_> {
 
     fn action(&mut self) -> Action {
         match self.dice.below(100) {
+            0..5 if self.weather.policies.contains(&Manual) => {
+                let node = self.node();
+                Action::Resolve(node, self.write())
+            }
             0..36 => {
                 let node = self.node();
                 if self.dice.one_in(6) {
@@ -289,6 +311,7 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
     let edges = edges(&mut dice, nodes.len());
     let keys = 1 + dice.below(if weather.is_unsynced { 4 } else { 16 });
     let count = 20 + dice.index(100);
+    let is_unambiguous = weather.is_unambiguous;
     let mut drawing = Drawing {
         dice: &mut dice,
         weather,
@@ -307,6 +330,7 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
     Schedule {
         seed,
         nodes,
+        is_unambiguous,
         edges,
         steps,
     }

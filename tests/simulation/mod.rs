@@ -26,6 +26,7 @@
 mod calm;
 mod checks;
 mod commits;
+mod conflicts;
 mod delivery;
 mod drawing;
 mod faults;

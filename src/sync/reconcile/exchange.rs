@@ -14,6 +14,7 @@ use super::driving::Outcome;
 use super::gathering::{Gathered, fetch};
 use super::reply::Reply;
 use super::view::{View, end_of};
+use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::{Entry, Summary};
 use crate::store::error::StoreError;
 use crate::store::range_sums::REPLICATED_END;
@@ -229,7 +230,7 @@ impl Exchange {
                 self.reply.say(&[], &REPLICATED_END, Claim::Settled);
             }
         }
-        if self.reply.is_empty() && !is_settled {
+        if self.reply.is_empty() && !is_settled && !is_broken(Rule::SilentBeforeSync) {
             return Ok(Act::Nothing);
         }
         self.step += 1;
@@ -251,7 +252,8 @@ impl Exchange {
         to: &[u8],
     ) -> Result<(), StoreError> {
         let mine = view.sum(&self.lower, to)?;
-        if mine == theirs {
+        let is_as_many = mine.count == theirs.count && is_broken(Rule::RangeEqualByCount);
+        if mine == theirs || is_as_many {
             return Ok(());
         }
         if mine.count == 0 {
@@ -300,7 +302,8 @@ impl Exchange {
             let theirs = listed.get(at).filter(|theirs| theirs.key == key);
             let order = theirs.map_or(Ordering::Less, |theirs| theirs.order(&held.entry));
             let is_concurrent = is_user(&held.entry)
-                && theirs.is_some_and(|theirs| theirs.is_concurrent_with(&held.entry));
+                && theirs.is_some_and(|theirs| theirs.is_concurrent_with(&held.entry))
+                && !is_broken(Rule::LesserNotExchanged);
             if is_concurrent && order.is_lt() {
                 wants.push(key.to_vec());
                 owed.extend(view.may_travel(&held).then(|| key.to_vec()));
