@@ -39,8 +39,8 @@ impl ConflictPolicy {
             Self::LastWriteWins | Self::Manual => return false,
         };
         let is_own = own.dot.origin == author || is_broken(Rule::AssertionByOthers);
-        let is_asserted = own.flags.contains(EntryFlags::ASSERTED);
-        is_own && !(is_asserted && !is_broken(Rule::AssertionRepeated))
+        let is_first = !own.flags.contains(EntryFlags::ASSERTED);
+        is_own && (is_first || is_broken(Rule::AssertionRepeated))
     }
 }
 

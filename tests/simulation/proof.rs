@@ -67,17 +67,17 @@ fn prove(seed: u64) -> Result<u64, String> {
     let schedule = draw(seed);
     match outcome(&schedule, None, false) {
         Ok(_) => Ok(1),
-        Err(told) => Err(shortened(&schedule, told, "")),
+        Err(told) => Err(shortened(&schedule, &told, "")),
     }
 }
 
 /// What a failure says, with the shortest schedule that was found, and how to repeat it. `weather` is the variable that
 /// makes some certain, with a space behind it.
-pub(super) fn shortened(schedule: &Schedule, told: String, weather: &str) -> String {
+pub(super) fn shortened(schedule: &Schedule, told: &str, weather: &str) -> String {
     let seed = schedule.seed;
-    let (short, last) = shrink(schedule, told.clone(), |schedule| {
+    let (short, last) = shrink(schedule, told.to_owned(), |schedule| {
         let other = outcome(schedule, None, false).err();
-        other.filter(|other| sort_of(other) == sort_of(&told))
+        other.filter(|other| sort_of(other) == sort_of(told))
     });
     let steps: Vec<String> = short
         .steps

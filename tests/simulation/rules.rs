@@ -136,7 +136,7 @@ fn find(rule: Rule, force: Force) -> Result<(u64, String), String> {
                 Ok(_) => Ok((seed, told)),
                 Err(told) => {
                     let weather = format!("SIMULATION_WEATHER={rule:?} ");
-                    let told = shortened(&schedule, told, &weather);
+                    let told = shortened(&schedule, &told, &weather);
                     Err(format!("seed {seed} fails by itself: {told}"))
                 }
             };
