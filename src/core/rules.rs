@@ -82,8 +82,6 @@ pub(crate) enum Rule {
     ForgottenUnheeded,
     /// A node that meets its own identity keeps it.
     TwinUnheeded,
-    /// A node that knows two others by one identity tells them nothing.
-    TwinsUntold,
     /// A node that is told that it has a twin keeps its identity.
     TwinNewsIgnored,
     /// A node that takes another identity writes as the same author.

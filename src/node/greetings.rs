@@ -145,7 +145,7 @@ impl Machine {
             })
         };
         let twin = self.conversations.iter().find(|(_, other)| is_twin(other));
-        let Some((twin, _)) = twin.filter(|_| !is_broken(Rule::TwinsUntold)) else {
+        let Some((twin, _)) = twin else {
             return false;
         };
         let refusal = Refusal {

@@ -346,7 +346,7 @@ impl World<'_> {
         {
             return;
         }
-        let vouched: BTreeSet<Dot> = left()
+        let vouched: BTreeSet<Name> = left()
             .flat_map(|node| node.vouched.iter().copied())
             .collect();
         let map = &left().next().unwrap().up().store.map;
@@ -354,8 +354,11 @@ impl World<'_> {
             .map(|(.., entry)| entry)
             .collect();
         let kept = losers_among(all.iter());
-        for dot in vouched {
-            let write = &self.written[&dot][0];
+        for name in vouched {
+            let write = self.written[&name.0]
+                .iter()
+                .find(|write| name_of(write) == name);
+            let write = write.unwrap();
             let mut versions: Vec<&Entry> = kept.get(write.key()).into_iter().flatten().collect();
             versions.extend(all.iter().filter(|held| held.key() == write.key()));
             assert!(

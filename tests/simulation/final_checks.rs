@@ -71,8 +71,9 @@ impl World<'_> {
         self.check_assertions();
     }
 
-    /// Pairs of nodes that have one identity, and that meet or have a neighbour in common: nobody else can know.
-    pub(super) fn twins(&self) -> Vec<(usize, usize)> {
+    /// Pairs of nodes that have one identity, and that meet or have a neighbour in common: nobody else can know. With
+    /// each, whether only the two can tell each other.
+    pub(super) fn twins(&self) -> Vec<(usize, usize, bool)> {
         let origin = |node: usize| {
             let running = self.nodes[node].running.as_ref();
             running.map(|running| running.machine.replica.origin())
@@ -80,24 +81,32 @@ impl World<'_> {
         let is_edge = |a: usize, b: usize| self.edges.contains(&(a.min(b), a.max(b)));
         let nodes = 0..self.nodes.len();
         let pairs = nodes.clone().flat_map(|b| (0..b).map(move |a| (a, b)));
-        let are_twins = |(a, b): &(usize, usize)| {
-            let is_between = |node: usize| is_edge(*a, node) && is_edge(node, *b);
-            let is_same = origin(*a).is_some() && origin(*a) == origin(*b);
-            is_same && (is_edge(*a, *b) || nodes.clone().any(is_between))
-        };
-        pairs.filter(are_twins).collect()
+        let twins = pairs.filter_map(|(a, b)| {
+            let is_between = |node: usize| is_edge(a, node) && is_edge(node, b);
+            let has_others = nodes.clone().any(is_between);
+            let is_same = origin(a).is_some() && origin(a) == origin(b);
+            let meets = is_edge(a, b) || has_others;
+            (is_same && meets).then_some((a, b, !has_others))
+        });
+        twins.collect()
     }
 
-    /// Section 2: twins were told, all of them, and no two nodes have one identity.
-    pub(super) fn check_identities(&self, twins: &[(usize, usize)], since: u64) {
+    /// Section 2: no two nodes have one identity. Of twins both are told when they meet; where others know both, these
+    /// may find that one of them has forgotten what the other wrote, and that one is told first.
+    pub(super) fn check_identities(&self, twins: &[(usize, usize, bool)], since: u64) {
         let left = self.twins();
         assert!(left.is_empty(), "2: {left:?} still have one identity");
-        for twin in twins.iter().flat_map(|(a, b)| [*a, *b]) {
-            let told = self.nodes[twin].up().doubted_at;
-            assert!(
-                told.is_some_and(|told| told >= since),
-                "2: {twin} was not told that it has a twin: {told:?}, {since}"
-            );
+        for (a, b, is_theirs) in twins {
+            let told = [a, b].map(|node| {
+                let told = self.nodes[*node].up().doubted_at;
+                told.is_some_and(|told| told >= since)
+            });
+            let is_well = if *is_theirs {
+                told == [true; 2]
+            } else {
+                told.contains(&true)
+            };
+            assert!(is_well, "2: of the twins {a} and {b} were told: {told:?}");
         }
     }
 

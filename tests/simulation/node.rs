@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::conflicts::Name;
+use super::conflicts::{Name, name_of};
 use super::schedule::NodePlan;
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::node::conversation::ConversationId;
@@ -27,7 +27,7 @@ pub(super) struct Node<'d> {
     /// The greatest entry of each key that was durable here: no fault may take it back.
     pub(super) witness: BTreeMap<Vec<u8>, Entry>,
     /// Users' writes that were durable here, and that no fault has taken.
-    pub(super) vouched: BTreeSet<Dot>,
+    pub(super) vouched: BTreeSet<Name>,
     /// It does not come back.
     pub(super) is_lost: bool,
     /// Its disk as it was once, and the stretch that its feed was in.
@@ -82,7 +82,7 @@ impl<'d> Node<'d> {
     /// An entry is durable: it joins what must not be lost.
     pub(super) fn remember(&mut self, entry: Entry) {
         if is_user(&entry) {
-            self.vouched.insert(entry.dot);
+            self.vouched.insert(name_of(&entry));
         }
         let known = self.witness.get(entry.key());
         if known.is_none_or(|known| entry.order(known).is_gt()) {
