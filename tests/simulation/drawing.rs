@@ -1,7 +1,7 @@
 //! From a seed to a schedule. Each seed has only some kinds of faults, so that what some of them excuse is checked
 //! without excuse where they do not occur.
 
-use super::schedule::{Action, GOES_BACK_UNNOTICED, NodePlan, Schedule, Step, Stop, Write};
+use super::schedule::{Action, NodePlan, Schedule, Step, Stop, Write};
 use crate::node::options::Options;
 use crate::store::commit::Durability;
 use crate::store::conflict::ConflictPolicy::{self, KeepLocal, KeepRemote, LastWriteWins, Manual};
@@ -32,6 +32,8 @@ pub(super) struct Weather {
     pub(super) has_corruption: bool,
     pub(super) has_lies: bool,
     pub(super) goes_back: bool,
+    /// Also under a running feed, which excuses whoever takes up a cursor then.
+    pub(super) goes_back_unnoticed: bool,
     pub(super) has_copies: bool,
     pub(super) loses_disks: bool,
     pub(super) has_clock_jumps: bool,
@@ -54,6 +56,7 @@ impl Weather {
             has_corruption: dice.one_in(4),
             has_lies: dice.one_in(6),
             goes_back: dice.one_in(4),
+            goes_back_unnoticed: dice.one_in(2),
             has_copies: dice.one_in(7),
             loses_disks: dice.one_in(7),
             has_clock_jumps: dice.one_in(3),
@@ -267,7 +270,8 @@ impl Drawing<'_> {
         match self.dice.below(6) {
             0 => Action::Restore(node),
             1 => Action::RollBack(node),
-            2 if GOES_BACK_UNNOTICED => Action::GoBack(node),
+            2 if self.weather.goes_back_unnoticed => Action::GoBack(node),
+            2 => Action::RollBack(node),
             _ => Action::Keep(node),
         }
     }

@@ -4,9 +4,6 @@ use crate::store::commit::Durability;
 use crate::store::conflict::ConflictPolicy;
 use crate::sync::options::ReplicaOptions;
 
-/// Whether a disk may go back in time under a running feed.
-pub(super) const GOES_BACK_UNNOTICED: bool = true;
-
 /// One node.
 #[derive(Debug, Clone)]
 pub(super) struct NodePlan {
