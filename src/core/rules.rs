@@ -72,8 +72,6 @@ pub(crate) enum Rule {
     RangeEqualByCount,
     /// Of two concurrent writes a reconciliation exchanges only the greater.
     LesserNotExchanged,
-    /// Whoever has nothing to say in a reconciliation does not wait until what came is synced.
-    SilentBeforeSync,
     /// A reconciliation covers the feed to where that is when it ends.
     CoveredToEnd,
     /// A reconciliation leaves out what waits to be passed on, and covers it.

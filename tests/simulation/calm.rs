@@ -24,7 +24,9 @@ impl World<'_> {
     /// Runs a schedule: its faults, and the calm behind them.
     pub(super) fn run(&mut self, schedule: &Schedule) {
         for (a, b) in self.edges.clone() {
-            self.call(a, b, false);
+            if !schedule.begins_apart {
+                self.call(a, b, false);
+            }
         }
         for step in &schedule.steps {
             self.perform(step);

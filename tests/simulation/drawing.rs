@@ -45,6 +45,9 @@ pub(super) struct Weather {
     pub(super) policies: &'static [ConflictPolicy],
     /// No two writes have the same content, removals included: then no conflict passes for agreement.
     pub(super) is_unambiguous: bool,
+    pub(super) begins_apart: bool,
+    /// So many that a reconciliation has to split them.
+    pub(super) has_many_keys: bool,
 }
 
 impl Weather {
@@ -66,6 +69,8 @@ impl Weather {
             is_unsynced: dice.one_in(6),
             policies: POLICIES[dice.index(POLICIES.len())],
             is_unambiguous: dice.one_in(5),
+            begins_apart: dice.one_in(4),
+            has_many_keys: dice.one_in(10),
         }
     }
 
@@ -178,7 +183,8 @@ impl Drawing<'_> {
             0..36 => {
                 let node = self.node();
                 if self.dice.one_in(6) {
-                    let count = 1 + self.dice.below(5);
+                    let most = if self.weather.has_many_keys { 60 } else { 5 };
+                    let count = 1 + self.dice.below(most);
                     Action::Batch(node, (0..count).map(|_| self.write()).collect())
                 } else {
                     Action::Write(node, self.write())
@@ -313,9 +319,11 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
     }
     let nodes = nodes(&mut dice, &weather);
     let edges = edges(&mut dice, nodes.len());
-    let keys = 1 + dice.below(if weather.is_unsynced { 4 } else { 16 });
+    let few = if weather.is_unsynced { 4 } else { 16 };
+    let keys = 1 + dice.below(few);
+    let keys = if weather.has_many_keys { 300 } else { keys };
     let count = 20 + dice.index(100);
-    let is_unambiguous = weather.is_unambiguous;
+    let (is_unambiguous, begins_apart) = (weather.is_unambiguous, weather.begins_apart);
     let mut drawing = Drawing {
         dice: &mut dice,
         weather,
@@ -335,6 +343,7 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
         seed,
         nodes,
         is_unambiguous,
+        begins_apart,
         edges,
         steps,
     }

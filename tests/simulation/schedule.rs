@@ -23,6 +23,8 @@ pub(super) struct Schedule {
     pub(super) nodes: Vec<NodePlan>,
     /// No two writes have the same content, removals included.
     pub(super) is_unambiguous: bool,
+    /// Nobody is connected at first, so that nodes meet with something on both sides.
+    pub(super) begins_apart: bool,
     /// Pairs that want to be connected.
     pub(super) edges: Vec<(usize, usize)>,
     pub(super) steps: Vec<Step>,
@@ -176,6 +178,7 @@ impl Schedule {
         Self {
             seed: self.seed,
             is_unambiguous: self.is_unambiguous,
+            begins_apart: self.begins_apart,
             nodes: self.nodes.iter().take(nodes).cloned().collect(),
             edges: {
                 let edges = self.edges.iter().copied();

@@ -230,7 +230,7 @@ impl Exchange {
                 self.reply.say(&[], &REPLICATED_END, Claim::Settled);
             }
         }
-        if self.reply.is_empty() && !is_settled && !is_broken(Rule::SilentBeforeSync) {
+        if self.reply.is_empty() && !is_settled {
             return Ok(Act::Nothing);
         }
         self.step += 1;
