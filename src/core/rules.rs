@@ -56,6 +56,54 @@ pub(crate) enum Rule {
     SentWithoutTick,
     /// What was received waits for a tick before it is passed on.
     RelayWaitsForTick,
+    /// The feed is told to end behind what was not sent.
+    EndTooFar,
+    /// Whoever was granted something gets no more.
+    CreditNotRenewed,
+    /// A place in a stretch of the feed is good however far that stretch had come.
+    StretchWithoutEnd,
+    /// A hint shows that a peer holds the same.
+    HintProves,
+    /// That states differ has no consequences.
+    UnequalIgnored,
+    /// An entry that a peer refuses counts as acknowledged by it.
+    RefusalCounts,
+    /// Ranges with the same number of entries are equal.
+    RangeEqualByCount,
+    /// Of two concurrent writes a reconciliation exchanges only the greater.
+    LesserNotExchanged,
+    /// A reconciliation covers the feed to where that is when it ends.
+    CoveredToEnd,
+    /// A reconciliation leaves out what waits to be passed on, and covers it.
+    WaitingNotReconciled,
+    /// A node whose disk has forgotten what a peer saw of its feed goes on under its identity.
+    ForgottenUnheeded,
+    /// A node that meets its own identity keeps it.
+    TwinUnheeded,
+    /// A node that is told that it has a twin keeps its identity.
+    TwinNewsIgnored,
+    /// A node that takes another identity writes as the same author.
+    RenewedInName,
+    /// Where losers are to be kept, they are not.
+    LoserNotKept,
+    /// A loser is kept with the time at which it was.
+    KeptWithOwnStamp,
+    /// A loser is kept as a write of who keeps it.
+    KeptUnderOwnDot,
+    /// Losers are told to nobody.
+    LoserUntold,
+    /// A loser is told of whenever it comes.
+    LoserToldAgain,
+    /// A write that a policy makes is like any other.
+    AssertionUnflagged,
+    /// A policy also speaks where others wrote both.
+    AssertionByOthers,
+    /// A policy also speaks against what a policy made.
+    AssertionRepeated,
+    /// A write that settles a conflict does not know its versions.
+    ResolvedBlindly,
+    /// Losers stay kept when their conflict is settled.
+    ResolvedCopiesLeft,
 }
 
 /// Whether a rule is broken in this thread.

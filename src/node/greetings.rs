@@ -1,6 +1,7 @@
 //! Meeting: who greets, whether it is this node itself, and which of two connections to one peer lives.
 
 use crate::core::clock::Now;
+use crate::core::rules::{Rule, is_broken};
 use crate::store::ledger::Ledger;
 use crate::store::map::EntryMap;
 use crate::sync::doubt::DoubtReason;
@@ -83,7 +84,7 @@ impl Machine {
             ("identity", GoodbyeReason::Identity, text)
         };
         let is_copy = other_end.is_none();
-        if is_copy {
+        if is_copy && !is_broken(Rule::TwinUnheeded) {
             let reason = DoubtReason::Shared;
             self.replica
                 .doubt(reason, &hello.greeting.node_id, now.monotonic);

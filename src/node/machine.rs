@@ -10,6 +10,7 @@ use super::directory::{Directory, TargetId};
 use super::progress::LastMet;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
+use crate::core::rules::{Rule, is_broken};
 use crate::store::map::{EntryMap, Installed};
 use crate::store::operation::Request;
 use crate::sync::doubt::Doubt;
@@ -140,7 +141,8 @@ impl Machine {
             Ok(SessionEvent::Greeted(hello)) => self.greeted(id, &hello, now, map),
             Ok(SessionEvent::Nothing) => self.tell_skew(id),
             Ok(SessionEvent::Left(goodbye)) => {
-                if goodbye.reason == GoodbyeReason::Identity {
+                let is_doubted = goodbye.reason == GoodbyeReason::Identity;
+                if is_doubted && !is_broken(Rule::TwinNewsIgnored) {
                     self.doubted_by(id, now);
                 }
                 let refusal = Refusal {

@@ -11,7 +11,7 @@ use super::operation::Received;
 use crate::core::checksum::key_hash;
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::GROUP_BYTES_MAX;
-use crate::core::rules::{Rule, is_broken};
+use crate::core::rules::{Rule, is_broken, unless};
 
 /// What a received entry and the one that is held are to each other.
 struct Meeting {
@@ -117,7 +117,7 @@ impl Group {
             ledger.last_applied_remote = ledger.last_applied_remote.max(entry.dot.sequence);
         }
         if let Some(overruled) = meeting.overruled {
-            if terms.policy == ConflictPolicy::Manual {
+            if terms.policy == ConflictPolicy::Manual && !is_broken(Rule::LoserNotKept) {
                 let bytes_before = self.bytes;
                 self.keep(&overruled, basis, ledger)?;
                 let is_too_large = self.bytes + bytes_of(&entry) > GROUP_BYTES_MAX;
@@ -148,9 +148,12 @@ impl Group {
         basis: Basis<'_>,
         ledger: &mut Ledger,
     ) -> Result<(), StoreError> {
-        let Some(kept) = kept(loser) else {
+        let Some(mut kept) = kept(loser) else {
             return Ok(());
         };
+        let own_stamp = ledger.clock.high_water();
+        kept.stamp = unless(Rule::KeptWithOwnStamp, kept.stamp, own_stamp);
+        kept.dot.origin = unless(Rule::KeptUnderOwnDot, kept.dot.origin, ledger.origin);
         let hash = key_hash(kept.key());
         let beneath = self.beneath(kept.key(), hash, basis)?;
         let held = self.current(kept.key(), hash, basis, &beneath);
@@ -179,7 +182,8 @@ impl Group {
     /// A loser is told of once, whichever way it comes again.
     fn tell(&mut self, loser: Entry, basis: Basis<'_>, terms: &Terms<'_>) {
         let is_told = terms.told.contains(loser.dot) || basis.tells(loser.dot);
-        if !is_told && self.told.insert(loser.dot) {
+        let is_told = is_told && !is_broken(Rule::LoserToldAgain);
+        if !is_told && self.told.insert(loser.dot) && !is_broken(Rule::LoserUntold) {
             self.bytes += bytes_of(&loser);
             self.losers.push(loser);
         }

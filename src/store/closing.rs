@@ -9,7 +9,7 @@ use super::record::{OriginDictionary, Record, encode};
 use super::recovery::Seeds;
 use crate::core::clock::WallMs;
 use crate::core::identity::Origin;
-use crate::core::rules::{Rule, is_broken};
+use crate::core::rules::{Rule, is_broken, unless};
 use crate::wal::format::FileHeader;
 use crate::wal::log::Log;
 use crate::wal::removal::Removal;
@@ -106,7 +106,8 @@ impl Committer {
     /// If the log fails: nothing is accepted any more then.
     pub fn renew(&mut self, seeds: &Seeds) -> Result<(), StoreError> {
         let ledger = &mut self.ledger;
-        ledger.take_identity(seeds.origin, seeds.lease);
+        let origin = unless(Rule::RenewedInName, seeds.origin, ledger.origin);
+        ledger.take_identity(origin, seeds.lease);
         ledger.begin_stretch(seeds.incarnation);
         let records = [
             Record::Identity {

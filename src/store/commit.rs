@@ -101,7 +101,7 @@ pub struct Committer {
     pub(super) origins: OriginDictionary,
     pub(super) buffer: FrameBuffer,
     durability: Durability,
-    policy: ConflictPolicy,
+    pub(super) policy: ConflictPolicy,
     /// The losers that were told of lately.
     pub(super) told: RecentDots,
     pub(super) durable_lseq: u64,

@@ -5,6 +5,7 @@ use super::entry::{Entry, EntryFlags, Extra, Namespace, vector_over};
 use super::totals::is_user;
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::DOT_BYTES;
+use crate::core::rules::{Rule, is_broken, unless};
 use crate::core::stamp::Stamp;
 
 /// What a node does about concurrent writes of one key. Nodes may differ in it, and converge all the same.
@@ -37,7 +38,9 @@ impl ConflictPolicy {
             Self::KeepRemote => winner,
             Self::LastWriteWins | Self::Manual => return false,
         };
-        own.dot.origin == author && !own.flags.contains(EntryFlags::ASSERTED)
+        let is_own = own.dot.origin == author || is_broken(Rule::AssertionByOthers);
+        let is_first = !own.flags.contains(EntryFlags::ASSERTED);
+        is_own && (is_first || is_broken(Rule::AssertionRepeated))
     }
 }
 
@@ -56,10 +59,11 @@ pub(super) fn assertion(
     };
     let content = EntryFlags(loser.flags.0 & !EntryFlags::EPHEMERAL.0);
     let payload = [loser.key(), loser.value().unwrap_or_default()].concat();
+    let made = unless(Rule::AssertionUnflagged, EntryFlags::ASSERTED, flags);
     Entry::new(
         payload.into(),
         loser.key().len(),
-        content.with(flags).with(EntryFlags::ASSERTED),
+        content.with(flags).with(made),
         dot,
         stamp,
         winner.version.max(loser.version).saturating_add(1),

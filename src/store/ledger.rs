@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::core::identity::{Incarnation, Origin};
+use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::{HybridClock, Stamp};
 
 /// Most stretches that are kept and told. A peer that was away for longer than this many opens starts its
@@ -26,7 +27,10 @@ pub fn is_reached(chain: &[Stretch], last_lseq: u64, place: &FeedPosition) -> bo
     let Some(at) = chain.iter().position(is_of) else {
         return false;
     };
-    let reached = chain.get(at + 1).map_or(last_lseq, |next| next.began_after);
+    let next = chain
+        .get(at + 1)
+        .filter(|_| !is_broken(Rule::StretchWithoutEnd));
+    let reached = next.map_or(last_lseq, |next| next.began_after);
     place.own.max(place.relay) <= reached
 }
 

@@ -8,7 +8,7 @@ use crate::core::identity::Dot;
 const RECENT_MAX: usize = 4096;
 
 /// The writes that came up last.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct RecentDots {
     known: BTreeSet<Dot>,
     order: VecDeque<Dot>,

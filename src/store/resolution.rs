@@ -11,6 +11,7 @@ use super::map::Beneath;
 use super::operation::{Receipt, Resolution};
 use crate::core::checksum::key_hash;
 use crate::core::identity::Dot;
+use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::Stamp;
 
 /// A kept loser that is to be removed.
@@ -70,6 +71,11 @@ impl Group {
             seen: all.iter().flat_map(|kept| &kept.seen).copied().collect(),
             stamp: all.iter().map(|kept| kept.stamp).max(),
         };
+        let replaced = if is_broken(Rule::ResolvedBlindly) {
+            Replaced::default()
+        } else {
+            replaced
+        };
         let receipt = self.write(
             operation,
             &replaced,
@@ -77,7 +83,10 @@ impl Group {
             ledger,
             (terms.wall, terms.common),
         )?;
-        for kept in all {
+        for kept in all
+            .into_iter()
+            .filter(|_| !is_broken(Rule::ResolvedCopiesLeft))
+        {
             self.remove_kept(kept, ledger, terms);
         }
         self.join_from(begin);

@@ -131,7 +131,8 @@ impl Replica {
         let (mut holding, mut registered) = (0, 0);
         for peer in counting {
             registered += 1;
-            holding += usize::from(peer.acknowledged.own >= lseq && !is_listed(peer, lseq));
+            let is_refused = is_listed(peer, lseq) && !is_broken(Rule::RefusalCounts);
+            holding += usize::from(peer.acknowledged.own >= lseq && !is_refused);
         }
         !self.is_forgotten(lseq) && holding >= self.options.ack_policy.needed(registered)
     }

@@ -7,7 +7,7 @@ use super::options::{PROVE_DELAY_MS, REPAIR_DELAY_MS, REPAIR_DELAY_MS_MAX};
 use super::receive::take_in;
 use super::replica::{Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
-use crate::core::rules::{Rule, is_broken};
+use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::map::EntryMap;
 
 /// Unequal ends in a row before the feed is asked for anew: one may be a matter of timing.
@@ -26,8 +26,12 @@ impl Replica {
         let is_short = !link.reconciles && peer.is_some_and(|peer| !peer.parked.is_empty());
         let is_under_way = link.sending.large.is_some() || !link.sending.again.is_empty();
         let complete = !behind && !is_short && !is_under_way;
+        let last = Positions {
+            own: self.last_lseq,
+            relay: self.last_lseq,
+        };
         End {
-            positions: sent,
+            positions: unless(Rule::EndTooFar, sent, last),
             summary: map.summary(),
             complete,
         }
@@ -118,7 +122,8 @@ impl Replica {
             return;
         };
         let mine = self.end_of(link, map);
-        if theirs.summary == mine.summary || is_broken(Rule::ProofSkipped) {
+        let is_hinted = is_broken(Rule::HintProves) && !link.sending.peer_has.is_empty();
+        if theirs.summary == mine.summary || is_broken(Rule::ProofSkipped) || is_hinted {
             link.receiving.end = None;
             link.has_progressed = true;
             if link.sending.again.is_empty() {
@@ -130,7 +135,7 @@ impl Replica {
             };
             return;
         }
-        if !is_settled(link, &mine, &theirs) {
+        if !is_settled(link, &mine, &theirs) || is_broken(Rule::UnequalIgnored) {
             return;
         }
         link.receiving.end = None;

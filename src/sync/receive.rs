@@ -10,7 +10,7 @@ use super::replica::{Farewell, Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::limits::CHUNK_BYTES_MAX;
-use crate::core::rules::{Rule, is_broken};
+use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::entry::Namespace;
 use crate::store::ledger::FeedPosition;
 use crate::store::map::EntryMap;
@@ -252,7 +252,8 @@ impl Replica {
         }
         if !link.sending.started {
             link.sending.started = true;
-            if ack.void.is_some_and(|void| self.has_forgotten(void)) {
+            let is_forgotten = ack.void.is_some_and(|void| self.has_forgotten(void));
+            if is_forgotten && !is_broken(Rule::ForgottenUnheeded) {
                 self.doubt(DoubtReason::WentBack, &link.node_id, now.monotonic);
             }
             let known = ack
@@ -374,7 +375,8 @@ pub(super) fn take_in(
 
 /// How far the peer's feed is held, and how much more it may send.
 pub(super) fn acknowledgement(link: &mut Link) -> Ack {
-    link.receiving.granted = link.receiving.consumed + WINDOW_COST;
+    let grant = link.receiving.consumed + WINDOW_COST;
+    link.receiving.granted = unless(Rule::CreditNotRenewed, grant, link.receiving.granted);
     Ack {
         cursor: Some(link.place()),
         credit: link.receiving.granted,

@@ -24,7 +24,9 @@ impl World<'_> {
     /// Runs a schedule: its faults, and the calm behind them.
     pub(super) fn run(&mut self, schedule: &Schedule) {
         for (a, b) in self.edges.clone() {
-            self.call(a, b, false);
+            if !schedule.begins_apart {
+                self.call(a, b, false);
+            }
         }
         for step in &schedule.steps {
             self.perform(step);
@@ -32,8 +34,11 @@ impl World<'_> {
             self.check_readable();
         }
         self.end_faults();
+        let twins = self.twins();
+        let since = self.at;
         self.calm();
         self.check_convergence();
+        self.check_identities(&twins, since);
         self.run_for(IDLE_MS);
         let said = self.feed_messages;
         self.run_for(QUIET_MS);

@@ -1,8 +1,10 @@
 //! What must hold at all times, looked at from outside. The numbers are those of PROTOCOL section 7.
 
+use super::conflicts::{is_made_of_others, name_of};
 use super::world::World;
 use crate::core::identity::Origin;
 use crate::store::commit::Committed;
+use crate::store::conflict::loser_of;
 use crate::store::entry::Entry;
 use crate::store::ledger::FeedPosition;
 use crate::store::map::EntryMap;
@@ -32,7 +34,7 @@ impl World<'_> {
             let held = held.copied().unwrap_or_default();
             let is_same = held.incarnation == said.incarnation;
             assert!(
-                self.excuses.went_back
+                self.excuses.repeats_numbers()
                     || self
                         .overlapped
                         .contains(&(node.min(other), node.max(other)))
@@ -73,9 +75,7 @@ impl World<'_> {
                 *lseq <= last,
                 "5: {node} has an entry at {lseq} behind {last}"
             );
-            feed.entry(*lseq)
-                .or_default()
-                .insert((entry.dot, entry.stamp.0));
+            feed.entry(*lseq).or_default().insert(name_of(entry));
         }
         for (_, entry) in rows {
             self.check_is_written(node, &entry);
@@ -89,10 +89,13 @@ impl World<'_> {
         }
     }
 
-    fn check_is_written(&self, node: usize, entry: &Entry) {
+    /// Somebody wrote it, or wrote what it keeps.
+    pub(super) fn check_is_written(&self, node: usize, entry: &Entry) {
         let known = self.written.get(&entry.dot);
+        let loser = loser_of(entry);
+        let write = loser.as_ref().unwrap_or(entry);
         assert!(
-            known.is_some_and(|known| known.contains(entry)),
+            known.is_some_and(|known| known.contains(write)),
             "{node} has what nobody wrote: {entry:?}, of that number are {known:?}"
         );
     }
@@ -137,8 +140,10 @@ impl World<'_> {
                     entry.order(&before).is_gt(),
                     "6: {node} replaces {before:?} with {entry:?}, which is not greater"
                 );
+                let is_next = entry.version == before.version + 1
+                    || entry.version > before.version && is_made_of_others(entry);
                 assert!(
-                    from.is_some() || entry.version == before.version + 1,
+                    from.is_some() || is_next,
                     "the version of a key does not count on at {node}: {before:?} and {entry:?}"
                 );
             }
@@ -157,12 +162,15 @@ impl World<'_> {
                 named.is_empty() || self.excuses.went_back_unnoticed,
                 "5: place {lseq} of one stretch names {named:?} and {entry:?}"
             );
-            named.insert((entry.dot, entry.stamp.0));
-            if from.is_none() {
+            named.insert(name_of(&entry));
+            let is_kept_here = from.is_none() && loser_of(&entry).is_some();
+            if is_kept_here {
+                self.check_is_written(node, &entry);
+            } else if from.is_none() {
                 assert_eq!(entry.dot.origin, origin);
                 let told = self.told.insert(entry.dot, entry.clone());
                 assert!(
-                    told.is_none() || self.excuses.went_back,
+                    told.is_none() || self.excuses.repeats_numbers(),
                     "1: {node} gave a number twice: {told:?} and {entry:?}"
                 );
                 self.written
@@ -172,7 +180,7 @@ impl World<'_> {
             } else {
                 self.check_is_written(node, &entry);
                 let came = &mut self.nodes[node].up_mut().came;
-                came.insert(entry.dot, (self.at, others.clone()));
+                came.insert(name_of(&entry), (self.at, others.clone()));
             }
             self.nodes[node].up_mut().volatile.push((lseq, entry));
         }
@@ -230,7 +238,7 @@ impl World<'_> {
         let Some(other) = other.running.as_ref() else {
             return;
         };
-        if other.machine.replica.origin() != peer || self.excuses.went_back {
+        if other.machine.replica.origin() != peer || self.excuses.repeats_numbers() {
             return;
         }
         let cursors = &other.store.committer.ledger().cursors;
@@ -242,11 +250,11 @@ impl World<'_> {
         );
     }
 
-    /// 2: a node holds everything up to its cursors, at the least. Not so where a disk went back in time: what was
-    /// replaced when a cursor passed it may be back, and a hint may name a number that was given again. Only the
-    /// comparison of states notices that, as it does wrong hints.
+    /// 2: a node holds everything up to its cursors, at the least. Not so where a disk went back in time or has a twin:
+    /// what was replaced when a cursor passed it may be back, a hint may name a number that was given again, and a
+    /// cursor be one on the twin's feed. Only the comparison of states notices that, as it does wrong hints.
     pub(super) fn check_holdings(&self, node: usize) {
-        if self.excuses.went_back || self.excuses.lied || self.nodes[node].is_hurt {
+        if self.excuses.repeats_numbers() || self.excuses.lied || self.nodes[node].is_hurt {
             return;
         }
         let Some(holder) = &self.nodes[node].running else {

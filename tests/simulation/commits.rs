@@ -2,6 +2,7 @@
 
 use super::world::World;
 use crate::store::commit::Committed;
+use crate::store::conflict::loser_of;
 use crate::store::install::install_some;
 use crate::store::operation::{Request, group_length};
 
@@ -48,6 +49,7 @@ impl World<'_> {
         if crash.is_some() {
             self.nodes[node].disk.record_crash_points(true);
         }
+        let asked = group.clone();
         let store = &mut self.nodes[node].up_mut().store;
         let plan = store.committer.plan(group, &store.map, now.wall);
         let outcome = store.committer.write(plan);
@@ -57,7 +59,7 @@ impl World<'_> {
         match outcome {
             Ok(mut committed) => {
                 let rest = std::mem::take(&mut committed.rest);
-                self.install(node, committed);
+                self.install(node, &asked, committed);
                 if !rest.is_empty() {
                     let running = self.nodes[node].up_mut();
                     let queued = std::mem::take(&mut running.queue);
@@ -85,14 +87,17 @@ impl World<'_> {
         // The call that is to fail may be one that reads the checkpoint here, and then not in the commit.
         let foresee = || running.store.foresee(group.to_vec(), wall);
         let planned = foresee().or_else(foresee);
-        for (entry, ..) in planned.map(|(planned, _)| planned).unwrap_or_default() {
-            self.written.entry(entry.dot).or_default().push(entry);
+        for (entry, _, from) in planned.map(|(planned, _)| planned).unwrap_or_default() {
+            if from.is_none() && loser_of(&entry).is_none() {
+                self.written.entry(entry.dot).or_default().push(entry);
+            }
         }
     }
 
-    fn install(&mut self, node: usize, mut committed: Committed) {
+    fn install(&mut self, node: usize, asked: &[Request], mut committed: Committed) {
         let now = self.now(node);
         self.check_committed(node, &committed);
+        self.check_conflicts(node, asked, &committed);
         let replica = &self.nodes[node].up().machine.replica;
         let has_peers = !replica.acknowledged_links().is_empty();
         let sync_after = if replica.is_automatic() && has_peers {

@@ -125,9 +125,16 @@ impl World<'_> {
 
     fn deliver(&mut self, node: usize, id: ConversationId, message: Message, charged: bool) {
         self.see_arrival(id, &message);
+        let replica = self.nodes[node].running.as_ref();
+        let links = replica.map(|running| running.machine.replica.acknowledged_links());
+        let is_linked = links.is_some_and(|links| links.iter().any(|(other, ..)| *other == id));
+        let is_void = matches!(&message, Message::Feed(Feed::Ack(ack)) if ack.void.is_some());
         self.drive(node, |machine, now, map| {
             machine.received(id, message, charged, now, map);
         });
+        if is_linked && is_void {
+            self.check_doubted(node, id);
+        }
         self.check_taken_up(node, id);
     }
 

@@ -1,9 +1,10 @@
 //! From a seed to a schedule. Each seed has only some kinds of faults, so that what some of them excuse is checked
 //! without excuse where they do not occur.
 
-use super::schedule::{Action, GOES_BACK_UNNOTICED, NodePlan, Schedule, Step, Stop, Write};
+use super::schedule::{Action, NodePlan, Schedule, Step, Stop, Write};
 use crate::node::options::Options;
 use crate::store::commit::Durability;
+use crate::store::conflict::ConflictPolicy::{self, KeepLocal, KeepRemote, LastWriteWins, Manual};
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 use crate::sync::tests::dice::Dice;
 
@@ -11,6 +12,16 @@ const DAY_MS: u64 = 86_400_000;
 
 /// Values that a node with a limit does not take are longer than this.
 const SMALL_LIMIT_BYTES: u64 = 40;
+
+/// Policies that the nodes of a run may have: each draws one of them.
+const POLICIES: [&[ConflictPolicy]; 6] = [
+    &[LastWriteWins],
+    &[LastWriteWins],
+    &[Manual],
+    &[Manual],
+    &[KeepLocal, KeepRemote],
+    &[LastWriteWins, KeepLocal, KeepRemote, Manual],
+];
 
 /// Which kinds of faults a run has.
 #[allow(clippy::struct_excessive_bools, reason = "they are drawn one by one")]
@@ -21,6 +32,8 @@ pub(super) struct Weather {
     pub(super) has_corruption: bool,
     pub(super) has_lies: bool,
     pub(super) goes_back: bool,
+    /// Also under a running feed, which excuses whoever takes up a cursor then.
+    pub(super) goes_back_unnoticed: bool,
     pub(super) has_copies: bool,
     pub(super) loses_disks: bool,
     pub(super) has_clock_jumps: bool,
@@ -29,6 +42,12 @@ pub(super) struct Weather {
     pub(super) has_checkpoints: bool,
     /// Nobody waits for a sync, and few keys are written often.
     pub(super) is_unsynced: bool,
+    pub(super) policies: &'static [ConflictPolicy],
+    /// No two writes have the same content, removals included: then no conflict passes for agreement.
+    pub(super) is_unambiguous: bool,
+    pub(super) begins_apart: bool,
+    /// So many that a reconciliation has to split them.
+    pub(super) has_many_keys: bool,
 }
 
 impl Weather {
@@ -40,6 +59,7 @@ impl Weather {
             has_corruption: dice.one_in(4),
             has_lies: dice.one_in(6),
             goes_back: dice.one_in(4),
+            goes_back_unnoticed: dice.one_in(2),
             has_copies: dice.one_in(7),
             loses_disks: dice.one_in(7),
             has_clock_jumps: dice.one_in(3),
@@ -47,6 +67,10 @@ impl Weather {
             has_large_values: dice.one_in(12),
             has_checkpoints: dice.one_in(2),
             is_unsynced: dice.one_in(6),
+            policies: POLICIES[dice.index(POLICIES.len())],
+            is_unambiguous: dice.one_in(5),
+            begins_apart: dice.one_in(4),
+            has_many_keys: dice.one_in(10),
         }
     }
 
@@ -67,7 +91,7 @@ fn options(dice: &mut Dice, weather: &Weather) -> ReplicaOptions {
         batch_size: if dice.one_in(3) { 3 } else { 1024 },
         durable: !dice.one_in(8),
         value_bytes_max,
-        // What else the options come to hold is drawn here: policies, prefixes.
+        // What else the options come to hold is drawn here: prefixes.
         ..Options::local("").replica()
     }
 }
@@ -85,6 +109,7 @@ fn nodes(dice: &mut Dice, weather: &Weather) -> Vec<NodePlan> {
             } else {
                 Durability::Synced
             },
+            policy: weather.policies[dice.index(weather.policies.len())],
             skew_ms: i64::try_from(dice.below(skew_ms + 1)).unwrap(),
             commit_ms,
         })
@@ -134,6 +159,7 @@ impl Drawing<'_> {
 
     fn write(&mut self) -> Write {
         let value_bytes = match self.dice.below(24) {
+            0..6 | 12 if self.weather.is_unambiguous => Some(8),
             0..6 => None,
             6 if self.weather.has_large_values => Some(1_300_000 + self.dice.index(900_000)),
             7 if self.weather.has_large_values => Some(262_000 + self.dice.index(400)),
@@ -150,10 +176,15 @@ impl Drawing<'_> {
 
     fn action(&mut self) -> Action {
         match self.dice.below(100) {
+            0..5 if self.weather.policies.contains(&Manual) => {
+                let node = self.node();
+                Action::Resolve(node, self.write())
+            }
             0..36 => {
                 let node = self.node();
                 if self.dice.one_in(6) {
-                    let count = 1 + self.dice.below(5);
+                    let most = if self.weather.has_many_keys { 60 } else { 5 };
+                    let count = 1 + self.dice.below(most);
                     Action::Batch(node, (0..count).map(|_| self.write()).collect())
                 } else {
                     Action::Write(node, self.write())
@@ -244,8 +275,8 @@ impl Drawing<'_> {
         let node = self.node();
         match self.dice.below(6) {
             0 => Action::Restore(node),
-            1 => Action::RollBack(node),
-            2 if GOES_BACK_UNNOTICED => Action::GoBack(node),
+            2 if self.weather.goes_back_unnoticed => Action::GoBack(node),
+            1 | 2 => Action::RollBack(node),
             _ => Action::Keep(node),
         }
     }
@@ -287,8 +318,11 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
     }
     let nodes = nodes(&mut dice, &weather);
     let edges = edges(&mut dice, nodes.len());
-    let keys = 1 + dice.below(if weather.is_unsynced { 4 } else { 16 });
+    let few = if weather.is_unsynced { 4 } else { 16 };
+    let keys = 1 + dice.below(few);
+    let keys = if weather.has_many_keys { 300 } else { keys };
     let count = 20 + dice.index(100);
+    let (is_unambiguous, begins_apart) = (weather.is_unambiguous, weather.begins_apart);
     let mut drawing = Drawing {
         dice: &mut dice,
         weather,
@@ -307,6 +341,8 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
     Schedule {
         seed,
         nodes,
+        is_unambiguous,
+        begins_apart,
         edges,
         steps,
     }

@@ -1,6 +1,6 @@
 //! Carries out the steps of a schedule.
 
-use super::schedule::{Action, HAS_LIVE_CLONES, Step, Write};
+use super::schedule::{Action, Step, Write};
 use super::stream::{Packet, State};
 use super::world::World;
 use crate::core::identity::Origin;
@@ -39,6 +39,10 @@ impl World<'_> {
                         operations,
                     },
                 );
+            }
+            Action::Resolve(node, write) => {
+                let operation = self.operation(*node, *write, step.number, 0);
+                self.resolve(*node, operation);
             }
             Action::Tick(node, prune) => self.tick(*node, *prune),
             Action::SetAutomatic(node, automatic) => self.set_automatic(*node, *automatic),
@@ -97,8 +101,7 @@ impl World<'_> {
             Action::RollBack(node) => self.go_back(*node, true, false, seed),
             Action::GoBack(node) => self.go_back(*node, true, true, seed),
             Action::Clone(from, to) => {
-                let has_lease = HAS_LIVE_CLONES && seed.is_multiple_of(2);
-                self.copy_folder(*from, *to, has_lease, seed);
+                self.copy_folder(*from, *to, seed.is_multiple_of(2), seed);
             }
             Action::Lose(node, comes_back) => self.lose(*node, *comes_back, seed),
             Action::Clock(node, ms) => self.nodes[*node].skew_ms += ms,

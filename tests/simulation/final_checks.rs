@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::checks::all_rows;
-use super::node::Running;
-use super::world::World;
+use super::node::{Node, Running};
+use super::world::{Excuses, World};
 use crate::store::entry::Entry;
 use crate::sync::message::Lane;
 use crate::sync::options::AckPolicy;
@@ -32,11 +32,7 @@ impl World<'_> {
             let mut held: BTreeMap<Vec<u8>, Entry> = BTreeMap::new();
             for entry in map.range_from(Bound::Unbounded) {
                 let entry = entry.unwrap().into_owned();
-                let known = self.written.get(&entry.dot);
-                assert!(
-                    known.is_some_and(|known| known.contains(&entry)),
-                    "{place} has what nobody wrote: {entry:?}"
-                );
+                self.check_is_written(place, &entry);
                 held.insert(entry.key().to_vec(), entry);
             }
             for (key, entry) in &greatest {
@@ -59,6 +55,7 @@ impl World<'_> {
                 );
             }
             self.check_outbox(place, running);
+            self.check_open_conflicts(place, &held);
         }
         if !self.excuses.limited {
             let summaries: Vec<_> = up()
@@ -69,6 +66,47 @@ impl World<'_> {
                 "10: fingerprints differ: {summaries:?}"
             );
             self.check_known();
+            self.check_nothing_overruled();
+        }
+        self.check_assertions();
+    }
+
+    /// Pairs of nodes that have one identity, and that meet or have a neighbour in common: nobody else can know. With
+    /// each, whether only the two can tell each other.
+    pub(super) fn twins(&self) -> Vec<(usize, usize, bool)> {
+        let origin = |node: usize| {
+            let running = self.nodes[node].running.as_ref();
+            running.map(|running| running.machine.replica.origin())
+        };
+        let is_edge = |a: usize, b: usize| self.edges.contains(&(a.min(b), a.max(b)));
+        let nodes = 0..self.nodes.len();
+        let pairs = nodes.clone().flat_map(|b| (0..b).map(move |a| (a, b)));
+        let twins = pairs.filter_map(|(a, b)| {
+            let is_between = |node: usize| is_edge(a, node) && is_edge(node, b);
+            let has_others = nodes.clone().any(is_between);
+            let is_same = origin(a).is_some() && origin(a) == origin(b);
+            let meets = is_edge(a, b) || has_others;
+            (is_same && meets).then_some((a, b, !has_others))
+        });
+        twins.collect()
+    }
+
+    /// Section 2: no two nodes have one identity. Of twins both are told when they meet; where others know both, these
+    /// may find that one of them has forgotten what the other wrote, and that one is told first.
+    pub(super) fn check_identities(&self, twins: &[(usize, usize, bool)], since: u64) {
+        let left = self.twins();
+        assert!(left.is_empty(), "2: {left:?} still have one identity");
+        for (a, b, is_theirs) in twins {
+            let told = [a, b].map(|node| {
+                let told = self.nodes[*node].up().doubted_at;
+                told.is_some_and(|told| told >= since)
+            });
+            let is_well = if *is_theirs {
+                told == [true; 2]
+            } else {
+                told.contains(&true)
+            };
+            assert!(is_well, "2: of the twins {a} and {b} were told: {told:?}");
         }
     }
 
@@ -119,6 +157,23 @@ impl World<'_> {
             "rule 6: {listed} of {refused} writes that somebody does not take are listed at {place}: {:?}",
             report.counts
         );
+        let is_plain = |node: &Node| node.plan.options.durable && !node.is_lost;
+        let Excuses {
+            lost,
+            renewed,
+            hurt,
+            ..
+        } = self.excuses;
+        if !(lost || renewed || hurt) && self.nodes.iter().all(is_plain) {
+            let held = all_rows(&running.store.map).filter(|(lane, _, entry)| {
+                *lane == Lane::Own && self.is_held_elsewhere(place, entry)
+            });
+            assert!(
+                report.counts.acknowledged <= held.count() as u64,
+                "rule 7: {place} counts as acknowledged what nobody else holds: {:?}",
+                report.counts
+            );
+        }
         let options = self.nodes[place].plan.options;
         let counting = report
             .peers
@@ -137,5 +192,13 @@ impl World<'_> {
                 report.counts
             );
         }
+    }
+    fn is_held_elsewhere(&self, place: usize, entry: &Entry) -> bool {
+        let mut nodes = self.nodes.iter().enumerate();
+        nodes.any(|(other, node)| {
+            let held = node.running.as_ref().filter(|_| other != place);
+            let held = held.and_then(|node| node.store.map.entry(entry.key()).unwrap());
+            held.is_some_and(|held| held.order(entry).is_ge())
+        })
     }
 }

@@ -1,7 +1,8 @@
 //! Openings and stops, and what may have become of a disk in between.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::conflicts::name_of;
 use super::node::{LOG, Node, Running};
 use super::schedule::Stop;
 use super::stream::{Packet, State};
@@ -53,6 +54,7 @@ impl<'d> World<'d> {
         };
         let report = opened.report.clone();
         let mut store = Store::over(disk, opened);
+        store.committer.set_conflict_policy(plan.policy);
         if stretch.is_some() {
             store.forget_the_opening();
         } else if plan.options.durable {
@@ -78,9 +80,12 @@ impl<'d> World<'d> {
             timer_at: None,
             calls: BTreeMap::new(),
             doubt: None,
+            doubted_at: None,
             volatile: Vec::new(),
             volatile_cursors: Vec::new(),
             came: BTreeMap::new(),
+            losers: BTreeSet::new(),
+            losers_told: 0,
             ticked,
         };
         self.nodes[node].running = Some(running);
@@ -125,9 +130,7 @@ impl<'d> World<'d> {
         let rows: Vec<_> = rows.map(|(_, lseq, entry)| (lseq, entry)).collect();
         let feed = self.feeds.entry(seeds.incarnation).or_default();
         for (lseq, entry) in rows {
-            feed.entry(lseq)
-                .or_default()
-                .insert((entry.dot, entry.stamp.0));
+            feed.entry(lseq).or_default().insert(name_of(&entry));
         }
         self.carry_out(node);
     }
@@ -173,7 +176,7 @@ impl<'d> World<'d> {
         };
         self.replace_disk(node, disk);
         if !is_durable {
-            self.nodes[node].witness.clear();
+            self.nodes[node].forget();
         }
     }
 
@@ -232,7 +235,7 @@ impl<'d> World<'d> {
             let cut = points[place].image.power_cut(seed);
             self.replace_disk(node, cut);
         } else {
-            self.nodes[node].witness.clear();
+            self.nodes[node].forget();
         }
     }
 
@@ -261,7 +264,7 @@ impl<'d> World<'d> {
             image.power_cut(seed)
         };
         self.replace_disk(node, disk);
-        self.nodes[node].witness.clear();
+        self.nodes[node].forget();
         self.excuses.went_back |= has_lease;
         self.excuses.went_back_unnoticed |= goes_on;
         if !has_lease {
@@ -289,8 +292,9 @@ impl<'d> World<'d> {
         let image = self.nodes[from].disk.image();
         self.stop(to, Stop::PowerCut, seed);
         self.replace_disk(to, image.process_killed());
-        self.nodes[to].witness.clear();
+        self.nodes[to].forget();
         self.nodes[to].kept = None;
+        self.excuses.had_twins |= has_lease;
         if !has_lease {
             self.lose_lease(to);
         }
@@ -304,9 +308,10 @@ impl<'d> World<'d> {
         if left <= 2 && !comes_back {
             return;
         }
+        self.excuses.lost = true;
         self.stop(node, Stop::PowerCut, seed);
         self.replace_disk(node, MemoryStorage::new());
-        self.nodes[node].witness.clear();
+        self.nodes[node].forget();
         self.nodes[node].kept = None;
         self.nodes[node].is_lost = !comes_back;
         self.trace.say(|| format!("{node} has lost its disk"));

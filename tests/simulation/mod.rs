@@ -16,9 +16,12 @@
 //! A connection delivers its bytes in order, in pieces, late, or not at all once it is lost; each end learns of a loss
 //! on its own, or never. Two connections of the same nodes may overlap. A way between two nodes may be blocked in one
 //! direction. A damaged frame reaches the decoder; one that would pass for another message is noticed by the channel,
-//! which loses the connection: a frame has no checksum of its own. Peers may hint at what they do not have. Nodes
-//! crash between any two calls of their disk and at any other time, and disks fail, fill up, go back in time with or
-//! without a new opening, are copied, and are lost.
+//! which loses the connection: a frame has no checksum of its own. Nothing comes twice or out of order within one
+//! connection; entries do where a feed is taken back, where connections overlap, and where several peers have them.
+//! Peers may hint at what they do not have. Nodes crash between any two calls of their disk and at any other time, and
+//! disks fail, fill up, go back in time with or without a new opening, are copied, also while the original runs on, and
+//! are lost. Nodes differ in what they do about concurrent writes, keep a log or none, send by themselves or in ticks,
+//! and take smaller values than others. Scopes (prefixes) are not drawn yet: `drawing::options` is where they are to be.
 //!
 //! # Environment
 //! `TORTURE_SEED` and `TORTURE_COUNT` as for the torture of the store. A failure prints what repeats it.
@@ -26,6 +29,7 @@
 mod calm;
 mod checks;
 mod commits;
+mod conflicts;
 mod delivery;
 mod drawing;
 mod faults;

@@ -74,7 +74,11 @@ impl World<'_> {
                     .say(|| format!("{node}: call {id} came to {outcome:?}"));
                 self.nodes[node].up_mut().calls.remove(&id);
             }
-            Output::Renew(doubt) => self.nodes[node].up_mut().doubt = Some(doubt),
+            Output::Renew(doubt) => {
+                let at = self.at;
+                let running = self.nodes[node].up_mut();
+                (running.doubt, running.doubted_at) = (Some(doubt), Some(at));
+            }
             Output::Peer(event) => {
                 self.trace
                     .say(|| format!("{node}: {} is {}", event.node_id, event.state));

@@ -1,7 +1,8 @@
 //! A node without its threads: a disk, an open store, a machine, and what of its work must not be lost.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::conflicts::{Name, name_of};
 use super::schedule::NodePlan;
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::node::conversation::ConversationId;
@@ -11,6 +12,7 @@ use crate::store::entry::Entry;
 use crate::store::ledger::FeedPosition;
 use crate::store::operation::Request;
 use crate::store::tests::torture::making::Node as Store;
+use crate::store::totals::is_user;
 use crate::sync::doubt::Doubt;
 use crate::wal::storage_memory::{DiskImage, MemoryStorage};
 
@@ -24,6 +26,8 @@ pub(super) struct Node<'d> {
     pub(super) running: Option<Running<'d>>,
     /// The greatest entry of each key that was durable here: no fault may take it back.
     pub(super) witness: BTreeMap<Vec<u8>, Entry>,
+    /// Users' writes that were durable here, and that no fault has taken.
+    pub(super) vouched: BTreeSet<Name>,
     /// It does not come back.
     pub(super) is_lost: bool,
     /// Its disk as it was once, and the stretch that its feed was in.
@@ -51,12 +55,17 @@ pub(super) struct Running<'d> {
     pub(super) calls: BTreeMap<ConversationId, (u64, TargetId)>,
     /// Why it is to take another identity.
     pub(super) doubt: Option<Doubt>,
+    /// When it last was to take another identity.
+    pub(super) doubted_at: Option<u64>,
     /// Accepted, and not durable yet.
     pub(super) volatile: Vec<(u64, Entry)>,
     /// Recorded, and not durable yet.
     pub(super) volatile_cursors: Vec<(Origin, FeedPosition)>,
     /// When each entry came from a peer, and on which connections others were connected then.
-    pub(super) came: BTreeMap<Dot, (u64, Vec<ConversationId>)>,
+    pub(super) came: BTreeMap<Name, (u64, Vec<ConversationId>)>,
+    /// Losers of conflicts that were told of, and how often any was.
+    pub(super) losers: BTreeSet<Dot>,
+    pub(super) losers_told: u64,
     /// The last local sequence when it was last ticked; all of them where it sends by itself.
     pub(super) ticked: u64,
 }
@@ -72,10 +81,19 @@ impl<'d> Node<'d> {
 
     /// An entry is durable: it joins what must not be lost.
     pub(super) fn remember(&mut self, entry: Entry) {
+        if is_user(&entry) {
+            self.vouched.insert(name_of(&entry));
+        }
         let known = self.witness.get(entry.key());
         if known.is_none_or(|known| entry.order(known).is_gt()) {
             self.witness.insert(entry.key().to_vec(), entry);
         }
+    }
+
+    /// Nothing that was durable here has to be any more.
+    pub(super) fn forget(&mut self) {
+        self.witness.clear();
+        self.vouched.clear();
     }
 
     /// Everything up to there is durable.

@@ -4,7 +4,8 @@ use std::cell::{Cell, OnceCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
-use super::drawing::draw;
+use super::drawing::{draw, draw_in};
+use super::rules::rule_of;
 use super::schedule::Schedule;
 use super::shrinking::shrink;
 use super::world::World;
@@ -64,26 +65,33 @@ pub(super) fn outcome(
 /// Runs a seed. A failure tells the shortest schedule that was found, and how to repeat it.
 fn prove(seed: u64) -> Result<u64, String> {
     let schedule = draw(seed);
-    let Err(told) = outcome(&schedule, None, false) else {
-        return Ok(1);
-    };
-    let (short, last) = shrink(&schedule, told.clone(), |schedule| {
+    match outcome(&schedule, None, false) {
+        Ok(_) => Ok(1),
+        Err(told) => Err(shortened(&schedule, &told, "")),
+    }
+}
+
+/// What a failure says, with the shortest schedule that was found, and how to repeat it. `weather` is the variable that
+/// makes some certain, with a space behind it.
+pub(super) fn shortened(schedule: &Schedule, told: &str, weather: &str) -> String {
+    let seed = schedule.seed;
+    let (short, last) = shrink(schedule, told.to_owned(), |schedule| {
         let other = outcome(schedule, None, false).err();
-        other.filter(|other| sort_of(other) == sort_of(&told))
+        other.filter(|other| sort_of(other) == sort_of(told))
     });
     let steps: Vec<String> = short
         .steps
         .iter()
         .map(|step| step.number.to_string())
         .collect();
-    Err(format!(
-        "{told}\n\nThe shortest schedule found says: {last}\n{}\n\nto see it: SIMULATION_SEED={seed} \
+    format!(
+        "{told}\n\nThe shortest schedule found says: {last}\n{}\n\nto see it: {weather}SIMULATION_SEED={seed} \
          SIMULATION_NODES={} SIMULATION_STEPS={} cargo test --no-default-features --lib \
          simulation::proof::replayed -- --nocapture\n",
         short.shown(),
         short.nodes.len(),
         steps.join(","),
-    ))
+    )
 }
 
 /// What two failures of one sort have in common: how they begin, but for numbers.
@@ -111,14 +119,16 @@ fn the_same_seed_gives_the_same_run() {
     assert_eq!(others.len(), 40, "different seeds give the same run");
 }
 
-/// Shows the run of `SIMULATION_SEED`; of its first `SIMULATION_NODES` nodes and of the steps `SIMULATION_STEPS`, if
-/// they are given.
+/// Shows the run of `SIMULATION_SEED`; of its first `SIMULATION_NODES` nodes and of the steps `SIMULATION_STEPS`, in the
+/// weather of the rule `SIMULATION_WEATHER`, and with the rule `SIMULATION_BROKEN` broken, if they are given.
 #[test]
 fn replayed() {
     let Some(seed) = number("SIMULATION_SEED") else {
         return;
     };
-    let schedule = draw(seed);
+    let named = |variable| std::env::var(variable).ok().map(|name| rule_of(&name));
+    let force = named("SIMULATION_WEATHER").map(|(_, force)| force);
+    let schedule = force.map_or_else(|| draw(seed), |force| draw_in(seed, force));
     let nodes = number("SIMULATION_NODES").and_then(|nodes| usize::try_from(nodes).ok());
     let steps: Option<Vec<usize>> = std::env::var("SIMULATION_STEPS").ok().map(|steps| {
         let steps = steps.split(',').filter_map(|step| step.trim().parse().ok());
@@ -130,6 +140,7 @@ fn replayed() {
             .is_none_or(|steps| steps.contains(&step.number))
     });
     println!("{}", schedule.shown());
-    let outcome = outcome(&schedule, None, true);
+    let broken = named("SIMULATION_BROKEN").map(|(rule, _)| rule);
+    let outcome = outcome(&schedule, broken, true);
     assert!(outcome.is_ok(), "{}", outcome.unwrap_err());
 }

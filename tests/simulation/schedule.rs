@@ -1,20 +1,15 @@
 //! What happens in one run, as values: drawn from the seed before anything runs, so that parts of it can be left out.
 
 use crate::store::commit::Durability;
+use crate::store::conflict::ConflictPolicy;
 use crate::sync::options::ReplicaOptions;
-
-/// Whether a folder may be copied with its lease, so that two nodes run under one origin until they meet. Off until
-/// the checks by dot allow for it: until then both give out the same numbers, as they must.
-pub(super) const HAS_LIVE_CLONES: bool = false;
-
-/// Whether a disk may go back in time under a running feed.
-pub(super) const GOES_BACK_UNNOTICED: bool = true;
 
 /// One node.
 #[derive(Debug, Clone)]
 pub(super) struct NodePlan {
     pub(super) options: ReplicaOptions,
     pub(super) durability: Durability,
+    pub(super) policy: ConflictPolicy,
     /// How far its wall clock is off at first.
     pub(super) skew_ms: i64,
     /// Longest time that a commit waits.
@@ -26,6 +21,10 @@ pub(super) struct NodePlan {
 pub(super) struct Schedule {
     pub(super) seed: u64,
     pub(super) nodes: Vec<NodePlan>,
+    /// No two writes have the same content, removals included.
+    pub(super) is_unambiguous: bool,
+    /// Nobody is connected at first, so that nodes meet with something on both sides.
+    pub(super) begins_apart: bool,
     /// Pairs that want to be connected.
     pub(super) edges: Vec<(usize, usize)>,
     pub(super) steps: Vec<Step>,
@@ -63,6 +62,8 @@ pub(super) struct Write {
 pub(super) enum Action {
     Write(usize, Write),
     Batch(usize, Vec<Write>),
+    /// Settles the conflict of a key, if there is one.
+    Resolve(usize, Write),
     Tick(usize, bool),
     SetAutomatic(usize, bool),
     RetryFailed(usize),
@@ -106,6 +107,7 @@ impl Action {
         match self {
             Self::Write(..) => "write",
             Self::Batch(..) => "batch",
+            Self::Resolve(..) => "resolve",
             Self::Tick(..) => "tick",
             Self::SetAutomatic(..) => "automatic",
             Self::RetryFailed(..) => "retry",
@@ -147,6 +149,7 @@ impl Action {
             | Self::Clone(a, b) => *a.max(b),
             Self::Write(node, _)
             | Self::Batch(node, _)
+            | Self::Resolve(node, _)
             | Self::Tick(node, _)
             | Self::SetAutomatic(node, _)
             | Self::RetryFailed(node)
@@ -174,6 +177,8 @@ impl Schedule {
         let fits = |step: &&Step| step.action.last_node() < nodes && keeps(step);
         Self {
             seed: self.seed,
+            is_unambiguous: self.is_unambiguous,
+            begins_apart: self.begins_apart,
             nodes: self.nodes.iter().take(nodes).cloned().collect(),
             edges: {
                 let edges = self.edges.iter().copied();
@@ -188,8 +193,8 @@ impl Schedule {
         let mut lines = vec![format!("edges {:?}", self.edges)];
         for (place, node) in self.nodes.iter().enumerate() {
             lines.push(format!(
-                "node {place}: {:?}, {} ms off, {:?}",
-                node.durability, node.skew_ms, node.options
+                "node {place}: {:?}, {:?}, {} ms off, {:?}",
+                node.durability, node.policy, node.skew_ms, node.options
             ));
         }
         for step in &self.steps {

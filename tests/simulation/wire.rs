@@ -1,11 +1,14 @@
 //! What must hold of everything that is said. The numbers are those of the rules in PROTOCOL section 5, but for what is
 //! called an invariant.
 
+use super::conflicts::name_of;
+use super::node::Running;
 use super::stream::State;
 use super::world::World;
 use crate::core::identity::Incarnation;
 use crate::node::conversation::ConversationId;
 use crate::store::entry::Entry;
+use crate::store::totals::is_user;
 use crate::sync::message::{Ack, Batch, Feed, Lane};
 use crate::sync::options::{BATCH_COST, HAVE_INTERVAL_MS};
 use crate::transport::message::{GoodbyeReason, Message};
@@ -31,7 +34,7 @@ impl World<'_> {
                     // A disk that went back has parted from what its former life told, whose connection may still
                     // seem to live.
                     || (goodbye.reason == GoodbyeReason::Identity
-                        && (self.excuses.hurt || self.excuses.went_back));
+                        && (self.excuses.hurt || self.excuses.repeats_numbers()));
                 assert!(
                     !accuses || is_excused,
                     "honest nodes accuse each other: {node} on {id}: {goodbye:?}"
@@ -74,14 +77,14 @@ impl World<'_> {
             let is_volatile = running
                 .volatile
                 .iter()
-                .any(|(_, other)| other.dot == entry.dot);
+                .any(|(_, other)| name_of(other) == name_of(entry));
             assert!(
                 !is_volatile,
                 "invariant 4: {node} ships what is not durable: {entry:?}"
             );
             let seen = &end.seen;
             assert!(
-                !seen.is_hinted(entry.dot) || seen.is_begun_anew || is_again,
+                !is_user(entry) || !seen.is_hinted(entry.dot) || seen.is_begun_anew || is_again,
                 "5: {node} sends {entry:?} on {id} although it was told that it is there"
             );
             let from = (!self.excuses.hurt)
@@ -134,13 +137,16 @@ impl World<'_> {
             return;
         }
         for entry in entries {
-            let Some((came_at, others)) = running.came.get(&entry.dot) else {
+            let Some((came_at, others)) = running.came.get(&name_of(entry)) else {
                 continue;
             };
             let is_hasty =
                 others.len() > 1 && others.contains(&id) && at < came_at + 2 * HAVE_INTERVAL_MS;
             assert!(
-                !is_hasty || self.excuses.went_back || self.excuses.lied || self.excuses.hurt,
+                !is_hasty
+                    || self.excuses.repeats_numbers()
+                    || self.excuses.lied
+                    || self.excuses.hurt,
                 "5: {node} passes on {entry:?}, which came at {came_at}"
             );
         }
@@ -174,6 +180,16 @@ impl World<'_> {
                 "invariant 3: {node} acknowledges {cursor:?} before it is synced"
             );
         }
+    }
+
+    /// Rule of section 2: whoever learns that its disk has forgotten what a peer saw takes another identity, but for a
+    /// while after it did.
+    pub(super) fn check_doubted(&self, node: usize, id: ConversationId) {
+        let is_doubted = |running: &Running| running.doubted_at.is_some();
+        assert!(
+            self.nodes[node].running.as_ref().is_none_or(is_doubted),
+            "2: {node} was told on {id} that its disk went back, and keeps its identity"
+        );
     }
 
     /// Something has come to an end and is about to be handed to its machine.
@@ -234,7 +250,7 @@ impl World<'_> {
             };
             let is_named = feed
                 .get(&lseq)
-                .is_some_and(|names| names.contains(&(entry.dot, entry.stamp.0)));
+                .is_some_and(|names| names.contains(&name_of(&entry)));
             assert!(
                 lseq > to || is_named,
                 "2: {node} takes up a cursor on {id} that is of another feed: {entry:?} at {lseq} was not in it"

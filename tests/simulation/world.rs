@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::conflicts::Name;
 use super::node::Node;
 use super::schedule::Schedule;
 use super::stream::{Line, LineId};
@@ -39,6 +40,10 @@ pub(super) struct Excuses {
     pub(super) went_back: bool,
     /// Some disk went back in time under a running feed.
     pub(super) went_back_unnoticed: bool,
+    /// Two nodes ran under one identity.
+    pub(super) had_twins: bool,
+    /// Some disk is gone.
+    pub(super) lost: bool,
     /// Hints were wrong.
     pub(super) lied: bool,
     /// Frames were damaged.
@@ -49,6 +54,13 @@ pub(super) struct Excuses {
     pub(super) renewed: bool,
     /// Some node takes smaller values than others.
     pub(super) limited: bool,
+}
+
+impl Excuses {
+    /// Whether a number may have been given twice, so that it does not tell which write is meant.
+    pub(super) fn repeats_numbers(&self) -> bool {
+        self.went_back || self.had_twins
+    }
 }
 
 pub(super) struct World<'d> {
@@ -73,10 +85,14 @@ pub(super) struct World<'d> {
     /// Those that somebody was told of.
     pub(super) told: BTreeMap<Dot, Entry>,
     /// What each place of each stretch of a feed named.
-    pub(super) feeds: BTreeMap<Incarnation, BTreeMap<u64, BTreeSet<Entry2>>>,
+    pub(super) feeds: BTreeMap<Incarnation, BTreeMap<u64, BTreeSet<Name>>>,
     /// How far nodes with a log ever held each author's own lane.
     pub(super) held: BTreeMap<Origin, u64>,
     pub(super) excuses: Excuses,
+    /// No two writes have the same content.
+    pub(super) is_unambiguous: bool,
+    /// Stored keys of which a conflict was settled.
+    pub(super) settled: BTreeSet<Vec<u8>>,
     /// Pairs that were connected twice at once: what came on the older connection may be recorded behind what came on
     /// the newer, and take a cursor back.
     pub(super) overlapped: BTreeSet<(usize, usize)>,
@@ -84,9 +100,6 @@ pub(super) struct World<'d> {
     pub(super) feed_messages: u64,
     events: u64,
 }
-
-/// An entry's dot and stamp: what tells it from all others.
-pub(super) type Entry2 = (Dot, u64);
 
 enum Event {
     Arrival(LineId, usize),
@@ -129,6 +142,8 @@ impl<'d> World<'d> {
                     != schedule.nodes.iter().map(limits).max(),
                 ..Excuses::default()
             },
+            is_unambiguous: schedule.is_unambiguous,
+            settled: BTreeSet::new(),
             overlapped: BTreeSet::new(),
             feed_messages: 0,
             events: 0,
@@ -142,6 +157,7 @@ impl<'d> World<'d> {
                 disk,
                 running: None,
                 witness: BTreeMap::new(),
+                vouched: BTreeSet::new(),
                 is_lost: false,
                 kept: None,
                 skew_ms: plan.skew_ms,

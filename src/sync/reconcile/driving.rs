@@ -4,6 +4,7 @@ use super::Reconciling;
 use super::exchange::{Act, Exchange};
 use super::view::View;
 use crate::core::clock::Now;
+use crate::core::rules::{Rule, unless};
 use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 use crate::store::range_sums::ADDED_AT_ONCE;
@@ -129,6 +130,7 @@ impl Replica {
             && let Some(start) = link.covered.filter(lasts)
         {
             link.covered = None;
+            let start = unless(Rule::CoveredToEnd, start, gate.start);
             link.sending.sent = link.sending.sent.furthest(start);
             link.active_at = gate.now;
             self.tell_end(id, link, gate.now, map);
@@ -172,12 +174,13 @@ impl Replica {
             let Reconciling::Active(exchange) = &mut link.reconciling else {
                 break;
             };
+            let limit = gate.eligible.furthest(exchange.start);
             let view = View {
                 map,
                 sums: &self.sums,
                 author: self.origin,
                 // What it covers is sent, also if own writes are to wait for ticks since it began.
-                limit: gate.eligible.furthest(exchange.start),
+                limit: unless(Rule::WaitingNotReconciled, limit, gate.limit),
                 value_bytes_max: link.value_bytes_max,
             };
             let is_settled = link.receiving.commits == 0;

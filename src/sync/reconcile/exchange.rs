@@ -14,6 +14,7 @@ use super::gathering::{Gathered, fetch};
 use super::outcome::Outcome;
 use super::reply::Reply;
 use super::view::{View, end_of};
+use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::{Entry, Summary};
 use crate::store::error::StoreError;
 use crate::store::range_sums::REPLICATED_END;
@@ -280,7 +281,8 @@ impl Exchange {
         to: &[u8],
     ) -> Result<(), StoreError> {
         let mine = view.sum(&self.lower, to)?;
-        if mine == theirs {
+        let is_as_many = mine.count == theirs.count && is_broken(Rule::RangeEqualByCount);
+        if mine == theirs || is_as_many {
             return Ok(());
         }
         if mine.count == 0 {
@@ -341,7 +343,8 @@ impl Exchange {
             let theirs = listed.get(at).filter(|theirs| theirs.key == key);
             let order = theirs.map_or(Ordering::Less, |theirs| theirs.order(&held.entry));
             let is_concurrent = is_user(&held.entry)
-                && theirs.is_some_and(|theirs| theirs.is_concurrent_with(&held.entry));
+                && theirs.is_some_and(|theirs| theirs.is_concurrent_with(&held.entry))
+                && !is_broken(Rule::LesserNotExchanged);
             if (is_concurrent || order.is_lt()) && !view.may_travel(&held) {
                 *has_withheld = true;
                 outcome.count_held_back(&held.entry);

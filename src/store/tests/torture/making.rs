@@ -162,6 +162,8 @@ impl<'s> Node<'s> {
         let origins = crate::store::origin_dictionary::OriginDictionary::default();
         // Without a log it only plans.
         let mut twin = Committer::new(None, before, origins, Durability::Synced);
+        twin.policy = self.committer.policy;
+        twin.told = self.committer.told.clone();
         let committed = twin.commit(requests, &self.map, wall).ok()?;
         let ephemeral = crate::store::entry::EntryFlags::EPHEMERAL;
         let planned = committed

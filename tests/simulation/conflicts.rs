@@ -1,0 +1,391 @@
+//! Writes that did not know of each other: what may become of them under each policy, looked at from outside
+//! (PROTOCOL section 3).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::node::{Node, Running};
+use super::world::World;
+use crate::core::identity::{Dot, Origin};
+use crate::store::commit::Committed;
+use crate::store::conflict::{ConflictPolicy, kept_key, loser_of};
+use crate::store::entry::{Entry, EntryFlags, Namespace};
+use crate::store::error::StoreError;
+use crate::store::map::EntryMap;
+use crate::store::operation::{Operation, Request, Resolution};
+use crate::store::totals::is_user;
+
+/// What tells an entry from all others: its dot and stamp, and whether it is kept as a loser.
+pub(super) type Name = (Dot, u64, bool);
+
+pub(super) fn name_of(entry: &Entry) -> Name {
+    (entry.dot, entry.stamp.0, !is_user(entry))
+}
+
+/// Whether an entry of this node stands for entries of which it needs to hold none.
+pub(super) fn is_made_of_others(entry: &Entry) -> bool {
+    !is_user(entry) || entry.flags.contains(EntryFlags::ASSERTED)
+}
+
+/// Whether neither knew of the other, and somebody loses something.
+fn is_conflict(a: &Entry, b: &Entry) -> bool {
+    is_user(a) && !a.has_seen(b.dot) && !b.has_seen(a.dot) && a.value() != b.value()
+}
+
+/// Losers by the stored key that they were written to.
+type Losers = BTreeMap<Vec<u8>, Vec<Entry>>;
+
+fn losers_among<'e>(entries: impl Iterator<Item = &'e Entry>) -> Losers {
+    let mut losers = Losers::new();
+    for loser in entries.filter_map(loser_of) {
+        losers.entry(loser.key().to_vec()).or_default().push(loser);
+    }
+    losers
+}
+
+/// What is kept of a user's key, page by page as `node::conflicts` looks at it.
+fn kept_of(map: &EntryMap, key: &[u8]) -> Result<Vec<Entry>, StoreError> {
+    let (mut kept, mut after) = (Vec::new(), None);
+    loop {
+        let page = map.kept_page(key, true, after.as_deref(), loser_of)?;
+        kept.extend(page.losers);
+        after = page.next;
+        if after.is_none() {
+            return Ok(kept);
+        }
+    }
+}
+
+/// A group as its checks see it.
+struct Look<'g> {
+    running: &'g Running<'g>,
+    asked: &'g [Request],
+    committed: &'g Committed,
+    policy: ConflictPolicy,
+    author: Origin,
+}
+
+impl Look<'_> {
+    fn before(&self, key: &[u8]) -> Option<Entry> {
+        let held = self.running.store.map.entry(key).ok().flatten();
+        held.map(std::borrow::Cow::into_owned)
+    }
+
+    /// What came from peers and was looked at.
+    fn came(&self) -> impl Iterator<Item = &Entry> {
+        let rest = self.committed.rest.first().and_then(Request::token);
+        let left = move |token| self.committed.refused.contains(&token) || rest == Some(token);
+        self.asked
+            .iter()
+            .filter_map(move |request| match request {
+                Request::Received(received) if !left(received.token) => Some(&received.entries),
+                _ => None,
+            })
+            .flatten()
+    }
+
+    /// All that a key has had in this group: what was held, what came, and what is held now.
+    fn versions(&self, key: &[u8]) -> Vec<Entry> {
+        let received = self.asked.iter().filter_map(|request| match request {
+            Request::Received(received) => Some(&received.entries),
+            _ => None,
+        });
+        let planned = self.committed.entries().map(|(entry, _)| entry);
+        let all = received.flatten().chain(planned);
+        let all = all.filter(|entry| entry.key() == key).cloned();
+        self.before(key).into_iter().chain(all).collect()
+    }
+
+    fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.asked.iter().flat_map(|request| match request {
+            Request::Write { operation, .. } => std::slice::from_ref(operation),
+            Request::Batch { operations, .. } => operations,
+            Request::Resolve(resolution) => std::slice::from_ref(&resolution.operation),
+            _ => &[],
+        })
+    }
+
+    fn resolutions(&self) -> impl Iterator<Item = &Resolution> {
+        self.asked.iter().filter_map(|request| match request {
+            Request::Resolve(resolution) => Some(resolution),
+            _ => None,
+        })
+    }
+
+    /// A write of this node that nobody asked for is one that its policy makes, and says so.
+    fn check_own(&self, entry: &Entry) {
+        if entry.flags.contains(EntryFlags::ASSERTED) {
+            return self.check_asserted(entry);
+        }
+        let is_asked = self.operations().any(|operation| {
+            operation.key() == entry.key() && operation.value() == entry.value().unwrap_or_default()
+        });
+        let is_resolved = self.resolutions().any(|resolution| {
+            let user_key = &resolution.operation.key()[1..];
+            let mut losers = resolution.losers.iter();
+            entry.is_tombstone() && losers.any(|loser| kept_key(user_key, *loser) == entry.key())
+        });
+        assert!(
+            is_asked || is_resolved,
+            "nobody asked for {entry:?} of this node, and no policy says that it made it"
+        );
+    }
+
+    /// *keepLocal* and *keepRemote* write once more what would lose, only where this node wrote one of the two, and
+    /// that only once.
+    fn check_asserted(&self, entry: &Entry) {
+        let versions = self.versions(entry.key());
+        let is_due = |winner: &Entry, loser: &Entry| {
+            let own = match self.policy {
+                ConflictPolicy::KeepLocal => loser,
+                ConflictPolicy::KeepRemote => winner,
+                ConflictPolicy::LastWriteWins | ConflictPolicy::Manual => return false,
+            };
+            winner.order(loser).is_gt()
+                && is_conflict(winner, loser)
+                && entry.has_seen(winner.dot)
+                && entry.has_seen(loser.dot)
+                && entry.value() == loser.value()
+                && own.dot.origin == self.author
+                && !own.flags.contains(EntryFlags::ASSERTED)
+        };
+        let mut pairs = versions
+            .iter()
+            .flat_map(|winner| versions.iter().map(move |loser| (winner, loser)));
+        assert!(
+            pairs.any(|(winner, loser)| is_due(winner, loser)),
+            "{:?} has no reason to write {entry:?}: there is {versions:?}",
+            self.policy
+        );
+    }
+
+    /// A write that settles a conflict knows all versions, and their copies go with it.
+    fn check_resolution(&self, resolution: &Resolution) {
+        let operation = &resolution.operation;
+        let planned = || self.committed.entries().map(|(entry, _)| entry);
+        let made = planned().find(|entry| {
+            entry.dot.origin == self.author
+                && entry.key() == operation.key()
+                && entry.value().unwrap_or_default() == operation.value()
+        });
+        // A removal of what there is not is none.
+        let Some(made) = made else { return };
+        for loser in &resolution.losers {
+            let key = kept_key(&operation.key()[1..], *loser);
+            let Some(held) = self.before(&key).as_ref().and_then(loser_of) else {
+                continue;
+            };
+            assert!(
+                made.follows(&held),
+                "{made:?} settles a conflict without knowing {held:?}"
+            );
+            let is_gone = planned().any(|entry| entry.key() == key && entry.is_tombstone());
+            assert!(is_gone, "{made:?} settles a conflict and leaves {held:?}");
+        }
+    }
+}
+
+impl World<'_> {
+    /// A group is written, and not installed yet: conflicts that it met are dealt with as the policy says, and told
+    /// once.
+    pub(super) fn check_conflicts(
+        &mut self,
+        node: usize,
+        asked: &[Request],
+        committed: &Committed,
+    ) {
+        let running = self.nodes[node].up();
+        let look = Look {
+            running,
+            asked,
+            committed,
+            policy: self.nodes[node].plan.policy,
+            author: running.store.committer.ledger().origin,
+        };
+        let mut told = running.losers.clone();
+        for loser in &committed.losers {
+            let is_new = told.insert(loser.dot);
+            assert!(
+                is_new || self.excuses.repeats_numbers(),
+                "{node} tells of {loser:?} twice"
+            );
+            self.check_is_written(node, loser);
+            let versions = look.versions(loser.key());
+            let is_due = versions.iter().any(|other| is_conflict(other, loser));
+            assert!(is_due, "{node} tells of {loser:?}, which is no conflict");
+        }
+        let must_be_told = |loser: &Entry| {
+            assert!(
+                told.contains(&loser.dot) || self.nodes[node].is_hurt,
+                "{node} does not tell that {loser:?} is lost"
+            );
+        };
+        for (entry, from) in committed.entries() {
+            let loser = loser_of(entry);
+            match (from, &loser) {
+                (None, Some(loser)) => {
+                    assert_eq!(
+                        look.policy,
+                        ConflictPolicy::Manual,
+                        "{node} keeps {loser:?}"
+                    );
+                    must_be_told(loser);
+                }
+                (None, None) => look.check_own(entry),
+                (Some(_), _) => {}
+            }
+            if from.is_none() && entry.key()[0] == Namespace::Conflict as u8 {
+                assert!(
+                    loser.is_some() || entry.is_tombstone(),
+                    "{node} keeps a loser as another write: {entry:?}"
+                );
+            }
+        }
+        for entry in look.came().filter(|entry| is_user(entry)) {
+            let Some(before) = look.before(entry.key()) else {
+                continue;
+            };
+            let is_made = |other: &Entry| {
+                other.flags.contains(EntryFlags::ASSERTED) && other.dot.origin == look.author
+            };
+            let mut versions = look.versions(entry.key()).into_iter();
+            let has_met_others =
+                versions.any(|other| other != before && other != *entry && !is_made(&other));
+            if has_met_others || !is_conflict(&before, entry) {
+                // Which of them met is not seen from here.
+                continue;
+            }
+            let is_overruled = look
+                .committed
+                .entries()
+                .any(|(other, _)| other.key() == entry.key() && is_made(other));
+            let winner_is_new = entry.order(&before).is_gt();
+            must_be_told(if winner_is_new == is_overruled {
+                entry
+            } else {
+                &before
+            });
+        }
+        let mut settled = Vec::new();
+        for resolution in look.resolutions() {
+            look.check_resolution(resolution);
+            settled.push(resolution.operation.key().to_vec());
+        }
+        self.settled.extend(settled);
+        let running = self.nodes[node].up_mut();
+        running.losers = told;
+        running.losers_told += committed.losers.len() as u64;
+    }
+
+    /// A program settles the conflict of a key, if it sees one.
+    pub(super) fn resolve(&mut self, node: usize, operation: Operation) {
+        let Some(running) = &self.nodes[node].running else {
+            return;
+        };
+        let map = &running.store.map;
+        let key = &operation.key()[1..];
+        let Ok(kept) = kept_of(map, key) else {
+            assert!(self.nodes[node].is_hurt, "{node} cannot read what it kept");
+            return;
+        };
+        let losers = kept.iter().map(|loser| loser.dot).collect();
+        if matches!(map.open_conflict(kept), Ok(Some(_))) {
+            let resolution = Resolution {
+                ticket: 1,
+                operation,
+                losers,
+            };
+            self.request(node, Request::Resolve(resolution));
+        }
+    }
+
+    /// What is shown as conflicts is what a look at every entry gives.
+    pub(super) fn check_open_conflicts(&self, place: usize, held: &BTreeMap<Vec<u8>, Entry>) {
+        let map = &self.nodes[place].up().store.map;
+        let kept = losers_among(held.values());
+        assert!(
+            kept.is_empty() || map.has_kept().unwrap(),
+            "{place} does not know that it keeps losers"
+        );
+        for (key, losers) in kept {
+            let shown = kept_of(map, &key[1..]).unwrap();
+            let shown = map.open_conflict(shown).unwrap();
+            let shown = shown.map(|shown| shown.losers).unwrap_or_default();
+            let shown: BTreeSet<Dot> = shown.iter().map(|loser| loser.dot).collect();
+            let Some(current) = held.get(&key) else {
+                assert!(shown.is_empty());
+                continue;
+            };
+            let open: Vec<&Entry> = losers
+                .iter()
+                .filter(|loser| loser.is_concurrent_with(current))
+                .collect();
+            let is_known = |loser: &Entry| {
+                let mut others = open.iter().filter(|other| other.dot != loser.dot);
+                others.any(|other| other.order(loser).is_gt() && other.follows(loser))
+            };
+            let recounted = open.iter().filter(|loser| !is_known(loser));
+            let recounted: BTreeSet<Dot> = recounted.map(|loser| loser.dot).collect();
+            assert_eq!(shown, recounted, "the conflicts of {place} are no recount");
+        }
+        let running = self.nodes[place].up();
+        assert!(
+            running.losers_told == running.losers.len() as u64 || self.excuses.repeats_numbers(),
+            "{place} counts {} losers, and has told of {}",
+            running.losers_told,
+            running.losers.len()
+        );
+    }
+
+    /// Where every node keeps losers, what some log held is there, or somebody replaced it knowingly.
+    pub(super) fn check_nothing_overruled(&self) {
+        if !self.is_unambiguous || self.excuses.repeats_numbers() {
+            return;
+        }
+        let left = || self.nodes.iter().filter(|node| !node.is_lost);
+        if self
+            .nodes
+            .iter()
+            .any(|node| node.plan.policy != ConflictPolicy::Manual)
+        {
+            return;
+        }
+        let vouched: BTreeSet<Name> = left()
+            .flat_map(|node| node.vouched.iter().copied())
+            .collect();
+        // What settles a conflict may wait for a tick, and go with the memory or the disk of who wrote it, while the
+        // removal of the copies, which does not wait, is everywhere.
+        let is_durable = |node: &Node| node.plan.options.durable;
+        let is_forgetful = self.excuses.lost || !self.nodes.iter().all(is_durable);
+        let map = &left().next().unwrap().up().store.map;
+        let all: Vec<Entry> = super::checks::all_rows(map)
+            .map(|(.., entry)| entry)
+            .collect();
+        let kept = losers_among(all.iter());
+        for name in vouched {
+            let write = self.written[&name.0]
+                .iter()
+                .find(|write| name_of(write) == name);
+            let write = write.unwrap();
+            if self.settled.contains(write.key()) && is_forgetful {
+                continue;
+            }
+            let mut versions: Vec<&Entry> = kept.get(write.key()).into_iter().flatten().collect();
+            versions.extend(all.iter().filter(|held| held.key() == write.key()));
+            assert!(
+                versions.iter().any(|held| held.follows(write)),
+                "{write:?} was overruled, and nobody kept it: there is {versions:?}"
+            );
+        }
+    }
+
+    /// No more is written by policies than by programs.
+    pub(super) fn check_assertions(&self) {
+        let is_asserted = |entry: &&Entry| entry.flags.contains(EntryFlags::ASSERTED);
+        let users = || self.told.values().filter(|entry| is_user(entry));
+        let (all, asserted) = (users().count(), users().filter(is_asserted).count());
+        assert!(
+            2 * asserted <= all || self.excuses.repeats_numbers(),
+            "of {all} writes {asserted} were made by policies"
+        );
+    }
+}
