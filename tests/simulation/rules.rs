@@ -27,7 +27,8 @@ fn asserting(weather: &mut Weather) {
 }
 
 /// The rules that can be broken, and the weather in which that shows. Not among them yet: those of scopes;
-/// `LesserNotExchanged`, which these runs have not been seen to find; and that no cursor passes over what the power may bring back, for which these runs have no good weather.
+/// `LesserNotExchanged`, which these runs have not been seen to find; and that no cursor passes over what the power may
+/// bring back, for which these runs have no good weather.
 const RULES: [(Rule, Force); 49] = [
     (Rule::CursorWithoutIncarnation, rolled_back),
     (Rule::StretchWithoutOpening, |_| {}),
