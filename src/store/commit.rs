@@ -10,6 +10,7 @@ use super::map::EntryMap;
 use super::operation::{Receipt, Request, Ticket, WriteStatus};
 use super::recent_dots::RecentDots;
 use super::record::{OriginDictionary, Record, encode, encode_entry};
+use super::scope::Scope;
 use crate::core::clock::WallMs;
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
@@ -37,7 +38,7 @@ pub struct Committed {
     /// What to tell who waits, in the order of the requests.
     pub receipts: Vec<Receipt>,
     /// Acknowledgements that peers are owed: the asker's token, the peer, and where its feed is held up to.
-    pub acknowledge: Vec<(u64, Origin, FeedPosition)>,
+    pub acknowledge: Vec<(u64, Origin, FeedPosition, Scope)>,
     /// Tokens of the peers whose entries were left out, because what comes before them was refused earlier.
     pub refused: Vec<u64>,
     /// The last local sequence of the group.
@@ -70,7 +71,7 @@ pub struct Plan {
     tickets: Vec<Ticket>,
     tokens: Vec<u64>,
     refused: Vec<u64>,
-    acknowledge: Vec<(u64, Origin, FeedPosition)>,
+    acknowledge: Vec<(u64, Origin, FeedPosition, Scope)>,
     peers: Vec<(Origin, PeerRecord)>,
     pruned: Option<u64>,
     /// What has no place in the group.
@@ -210,7 +211,8 @@ impl Committer {
                 }
                 Request::Received(received) => {
                     plan.must_sync |= !is_broken(Rule::AcknowledgeBeforeSync);
-                    let owed = (received.token, received.peer, received.position);
+                    let scope = received.scope.clone();
+                    let owed = (received.token, received.peer, received.position, scope);
                     let planned = plan.group.receive(received, map, &mut self.ledger, &terms);
                     planned.map(|left| match left {
                         Some(left) => plan.rest.push(Request::Received(left)),
@@ -262,7 +264,9 @@ impl Committer {
         for loser in &plan.group.losers {
             self.told.insert(loser.dot);
         }
-        self.ledger.cursors.extend(plan.group.cursors);
+        for (peer, position, scope) in plan.group.cursors {
+            self.ledger.hold(peer, position, scope);
+        }
         self.ledger.peers.extend(plan.peers);
         self.ledger.pruned = plan.pruned.unwrap_or(self.ledger.pruned);
         Ok(Committed {
@@ -337,10 +341,11 @@ impl Committer {
             }
             encode_entry(body, &mut self.origins, &planned.entry, planned.lseq);
         }
-        for (peer, position) in &group.cursors {
+        for (peer, position, scope) in &group.cursors {
             let cursor = Record::Cursor {
                 peer: *peer,
                 position: *position,
+                scope: scope.clone(),
             };
             encode(body, &mut self.origins, &cursor);
         }

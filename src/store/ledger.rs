@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::scope::Scope;
 use crate::core::identity::{Incarnation, Origin};
 use crate::core::stamp::{HybridClock, Stamp};
 
@@ -50,6 +51,8 @@ pub struct PeerRecord {
     pub acknowledged: FeedPosition,
     /// What it refused for good.
     pub parked: Vec<Parked>,
+    /// What the last connection with it carried, and what those positions are about.
+    pub scope: Scope,
 }
 
 /// What must be remembered besides entries.
@@ -73,6 +76,8 @@ pub struct Ledger {
     pub clock: HybridClock,
     /// How far this node holds each peer's feed: the truth, written with the entries themselves.
     pub cursors: BTreeMap<Origin, FeedPosition>,
+    /// What they are about, where that is not all keys.
+    pub scopes: BTreeMap<Origin, Scope>,
     /// What is known of each peer.
     pub peers: BTreeMap<Origin, PeerRecord>,
     /// Acknowledged rows up to this local sequence were pruned from the outbox.
@@ -99,6 +104,26 @@ impl Ledger {
             .get(place + 1)
             .map_or(self.last_lseq, |next| next.began_after);
         cursor.own.max(cursor.relay) <= reached
+    }
+
+    /// A peer's feed is held up to there, as far as it is about `scope`.
+    pub fn hold(&mut self, peer: Origin, position: FeedPosition, scope: Scope) {
+        self.cursors.insert(peer, position);
+        if scope.is_all() {
+            self.scopes.remove(&peer);
+        } else {
+            self.scopes.insert(peer, scope);
+        }
+    }
+
+    /// Not all keys are exchanged with a peer.
+    pub fn exchange(&mut self, peer: Origin, scope: Scope) {
+        self.peers.entry(peer).or_default().scope = scope;
+    }
+
+    /// What the cursor of a peer is about.
+    pub fn scope_of(&self, peer: Origin) -> Scope {
+        self.scopes.get(&peer).cloned().unwrap_or_default()
     }
 
     /// Writes as another author from now on, under a feed that nobody knows yet.

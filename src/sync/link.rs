@@ -11,6 +11,7 @@ use crate::core::identity::{Incarnation, Origin};
 use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::{Entry, Summary};
 use crate::store::ledger::FeedPosition;
+use crate::store::scope::Scope;
 
 /// Names a connection to a greeted peer; given by the driver, never again in one process.
 pub type LinkId = u64;
@@ -154,7 +155,13 @@ pub(super) struct Link {
     pub(super) void: Option<Cursor>,
     pub(super) durable: bool,
     pub(super) value_bytes_max: u64,
+    /// What the connection carries: what both sides want.
+    pub(super) scope: Scope,
+    /// Both sides want the same, so that what each told of its state can be compared.
+    pub(super) is_same_scope: bool,
     pub(super) greeting_summary: Summary,
+    /// What the state here summed up to in that scope, and the whole of it then.
+    pub(super) summed_up: Option<(Summary, Summary)>,
     /// Whether the peer can reconcile.
     pub(super) reconciles: bool,
     pub(super) reconciling: Reconciling,
@@ -176,15 +183,26 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// A link to a peer that has greeted, whose feed is held up to `held`.
-    pub(super) fn new(greeting: &Greeting, held: Option<FeedPosition>, now: MonotonicMs) -> Self {
+    /// A link to a peer that has greeted, whose feed is held up to `held`, as far as that is about what `scope` says
+    /// beside it. `wanted`: what this node sends and receives.
+    pub(super) fn new(
+        greeting: &Greeting,
+        held: Option<(FeedPosition, Scope)>,
+        wanted: &Scope,
+        now: MonotonicMs,
+    ) -> Self {
+        let scope = wanted.intersection(&greeting.scope);
+        let is_covered = held.as_ref().is_some_and(|(_, held)| held.covers(&scope));
+        let held = held.map(|(position, _)| position);
         let incarnation = greeting
             .chain
             .last()
             .map(|stretch| stretch.incarnation)
             .unwrap_or_default();
         let good = held.filter(|held| is_reached(greeting, held));
-        let positions = good
+        // What was not carried before is looked for anew. That a wider feed is held means that this part of it is.
+        let begun = good.filter(|_| is_covered);
+        let positions = begun
             .map(|held| Positions {
                 own: held.own,
                 relay: held.relay,
@@ -203,7 +221,10 @@ impl Link {
             }),
             durable: greeting.durable,
             value_bytes_max: greeting.value_bytes_max,
+            is_same_scope: *wanted == greeting.scope,
+            scope,
             greeting_summary: greeting.summary,
+            summed_up: None,
             reconciles: greeting.reconciles,
             reconciling: Reconciling::Idle,
             covered: None,
@@ -218,7 +239,7 @@ impl Link {
             receiving: Receiving {
                 held: positions,
                 pending: positions,
-                recorded: good.unwrap_or_default(),
+                recorded: begun.unwrap_or_default(),
                 granted: WINDOW_COST,
                 ..Receiving::default()
             },

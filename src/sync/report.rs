@@ -70,7 +70,9 @@ impl Replica {
         now: Now,
         map: &EntryMap,
     ) -> Result<TickReport, StoreError> {
+        self.sort_out(now.monotonic, map);
         self.expire(now, map);
+        self.settle_tally(map)?;
         let retried = std::mem::take(&mut self.retried);
         let pruned = if prune { self.prune(map)? } else { 0 };
         let queued = self.counts_of(map)?.queued;
@@ -132,6 +134,7 @@ impl Replica {
             // Rows would be counted twice. There is time.
             return Ok(());
         }
+        self.settle_tally(map)?;
         let surplus = self
             .counts_of(map)?
             .acknowledged

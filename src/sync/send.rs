@@ -63,6 +63,7 @@ pub(super) struct Gate {
 impl Replica {
     /// Sends to every peer what may be sent now.
     pub fn send_all(&mut self, now: Now, map: &EntryMap) {
+        self.sort_out(now.monotonic, map);
         let gate = self.gate(now.monotonic);
         let ids: Vec<LinkId> = self.links.keys().copied().collect();
         for id in ids {
@@ -151,7 +152,8 @@ impl Replica {
         let limit = gate.limit.get(lane);
         let from = link.sending.sent.get(lane);
         let is_held_up = is_broken(Rule::RefusalBlocks) && !self.parked_by(link.origin).is_empty();
-        if from >= limit || link.sending.spent >= link.sending.credit || is_held_up {
+        let is_idle = link.scope.is_nothing();
+        if is_idle || from >= limit || link.sending.spent >= link.sending.credit || is_held_up {
             return ControlFlow::Break(());
         }
         let peer = map.via_of(link.origin);
@@ -168,6 +170,9 @@ impl Replica {
             };
             if held.lseq > limit {
                 return ControlFlow::Break(());
+            }
+            if !link.scope.contains(held.entry.key()) {
+                return ControlFlow::Continue(());
             }
             let echo = link.sending.skip_echo && peer.is_some_and(|peer| peer == held.via);
             let echo = echo && !is_broken(Rule::EchoSent);
@@ -234,7 +239,11 @@ impl Replica {
         }
         *link.sending.sent.get_mut(lane) = to;
         if entries.is_empty() {
-            // Only passed over: the peer learns of it with the next END.
+            // Only passed over: the peer learns of it with the next END. That waits until all is quiet, or every write
+            // that is not for the peer would cost it one.
+            if !link.scope.is_all() {
+                link.active_at = gate.now;
+            }
             return ControlFlow::Continue(());
         }
         link.active_at = gate.now;

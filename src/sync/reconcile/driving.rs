@@ -2,7 +2,7 @@
 
 use super::Reconciling;
 use super::exchange::{Act, Exchange};
-use super::view::View;
+use super::view::{ScopedRanges, View};
 use crate::core::clock::Now;
 use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
@@ -163,6 +163,7 @@ impl Replica {
             link.covered = None;
             link.sending.sent = link.sending.sent.furthest(start);
             link.active_at = gate.now;
+            self.sum_up(id, link, map);
             self.tell_end(id, link, gate.now, map);
         }
     }
@@ -200,6 +201,7 @@ impl Replica {
             let exchange = Exchange::opening(link.exchanges, gate.start, count);
             link.reconciling = Reconciling::Active(Box::new(exchange));
         }
+        let scope = ScopedRanges::new(&link.scope);
         while link.sending.large.is_none() && link.sending.spent < link.sending.credit {
             let Reconciling::Active(exchange) = &mut link.reconciling else {
                 break;
@@ -207,6 +209,7 @@ impl Replica {
             let view = View {
                 map,
                 sums: &self.sums,
+                scope: &scope,
                 author: self.origin,
                 // What it covers is sent, also if own writes are to wait for ticks since it began.
                 limit: gate.eligible.furthest(exchange.start),
