@@ -283,7 +283,9 @@ class Client {
   }
 
   connect(peer) {
-    return this.#askPeer(peer, (node, { nodeId, host, port }) => node.connect(nodeId, host, port));
+    return this.#askPeer(peer, (node, { nodeId, host, port, prefixes }) =>
+      node.connect(nodeId, host, port, prefixes),
+    );
   }
 
   disconnect(peer) {
