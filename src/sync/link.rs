@@ -137,6 +137,8 @@ impl Rewound {
 pub(super) struct Proof {
     /// The state that was shown to be equal, by this node's last local sequence then.
     pub(super) equal_at: Option<u64>,
+    /// What it summed up to then.
+    pub(super) equal: Summary,
     /// How often in a row the ends were unequal, and at which state.
     pub(super) unequal: (u32, Summary, Summary),
     /// How often the feed was asked for anew.

@@ -140,6 +140,7 @@ impl Replica {
             }
             link.proof = Proof {
                 equal_at: Some(self.last_lseq),
+                equal: mine.summary,
                 ..Proof::default()
             };
             return;

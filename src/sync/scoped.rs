@@ -63,7 +63,13 @@ impl Replica {
         }
         let scope = link.scope.clone();
         match self.sum_of(&scope, map) {
-            Ok(Some(part)) => link.summed_up = Some((map.summary(), part)),
+            Ok(Some(part)) => {
+                link.summed_up = Some((map.summary(), part));
+                // What has changed since is outside: the peer has nothing to say of it, and it is as equal as it was.
+                if link.proof.equal_at.is_some() && link.proof.equal == part {
+                    link.proof.equal_at = Some(self.last_lseq);
+                }
+            }
             // Others get their turn in between.
             Ok(None) => self.reconcile_due = self.reconcile_due.or(Some(MonotonicMs(1))),
             Err(error) => self.unreadable(id, &error),
