@@ -87,6 +87,7 @@ impl Node {
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
     pub fn sync_report(&self) -> Result<SyncReport, Failure> {
+        self.shared.count_rows()?;
         let report = self
             .shared
             .drive_resolved(|machine, _, map| machine.replica.report(map))?;
@@ -104,6 +105,7 @@ impl Node {
         {
             self.flush().await?;
         }
+        self.shared.count_rows()?;
         let report = self
             .shared
             .drive_resolved(|machine, now, map| machine.replica.tick(prune, now, map))?;

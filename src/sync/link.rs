@@ -159,9 +159,8 @@ pub(super) struct Link {
     pub(super) value_bytes_max: u64,
     /// What the connection carries: what both sides want.
     pub(super) scope: Scope,
-    /// Both sides want the same, so that what each told of its state can be compared.
-    pub(super) is_same_scope: bool,
-    pub(super) greeting_summary: Summary,
+    /// What the peer told of its state, if both sides want the same: otherwise it is about something else.
+    pub(super) greeting_summary: Option<Summary>,
     /// What the state here summed up to in that scope, and the whole of it then.
     pub(super) summed_up: Option<(Summary, Summary)>,
     /// Whether the peer can reconcile.
@@ -223,9 +222,8 @@ impl Link {
             }),
             durable: greeting.durable,
             value_bytes_max: greeting.value_bytes_max,
-            is_same_scope: *wanted == greeting.scope,
             scope,
-            greeting_summary: greeting.summary,
+            greeting_summary: (*wanted == greeting.scope).then_some(greeting.summary),
             summed_up: None,
             reconciles: greeting.reconciles,
             reconciling: Reconciling::Idle,

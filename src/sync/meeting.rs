@@ -5,7 +5,7 @@ use super::message::{Ack, Feed, Greeting, Positions};
 use super::receive::take_in;
 use super::replica::{Output, Replica};
 use super::scoped::state_of;
-use crate::core::clock::Now;
+use crate::core::clock::{MonotonicMs, Now};
 use crate::core::rules::{Rule, is_broken};
 use crate::store::ledger::FeedPosition;
 use crate::store::map::EntryMap;
@@ -79,17 +79,24 @@ impl Replica {
         // A peer that returns gets what was given up, without anybody asking, and what it takes by now.
         self.forgive();
         self.offer_again(&mut link, map);
-        self.begin_with(id, &mut link, greeting, map);
+        self.begin_with(id, &mut link, greeting, now.monotonic, map);
         self.links.insert(id, link);
         self.settle_waits(map);
     }
 
     /// Tells a peer that has greeted where to begin.
-    fn begin_with(&mut self, id: LinkId, link: &mut Link, greeting: &Greeting, map: &EntryMap) {
-        self.sum_up(id, link, map);
+    fn begin_with(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        greeting: &Greeting,
+        now: MonotonicMs,
+        map: &EntryMap,
+    ) {
+        self.sum_up(id, link, now, map);
         let (mine, theirs) = (state_of(link, map), greeting.summary);
         let has_cursor = link.cursor().is_some();
-        let is_equal = link.is_same_scope && mine == Some(theirs);
+        let is_equal = mine.is_some() && mine == link.greeting_summary;
         let is_nobody_empty = theirs.count > 0 && mine.is_some_and(|mine| mine.count > 0);
         // What the peer tells is about what it wants, so nothing follows from it for what both do.
         let is_worth_it = if link.scope.is_all() {
@@ -123,7 +130,8 @@ impl Replica {
 
     /// Where to begin with a peer that has no good cursor: at the end if it holds the same, else at the start.
     pub(super) fn start_of_unknown(&self, link: &Link, map: &EntryMap) -> Positions {
-        let is_same = link.is_same_scope && state_of(link, map) == Some(link.greeting_summary);
+        let state = state_of(link, map);
+        let is_same = state.is_some() && state == link.greeting_summary;
         let is_same = is_same && self.durable_lseq == self.last_lseq;
         if is_same || is_broken(Rule::UnknownPeerAtEnd) {
             Positions {

@@ -44,7 +44,7 @@ impl Replica {
                 continue;
             };
             if is_quiet(&link, now.monotonic) {
-                self.sum_up(id, &mut link, map);
+                self.sum_up(id, &mut link, now.monotonic, map);
                 self.compare(id, &mut link, now, map);
                 self.tell_end(id, &mut link, now.monotonic, map);
             }
@@ -118,7 +118,7 @@ impl Replica {
             let request = take_in(id, link, Vec::new());
             self.outputs.push_back(Output::Commit(request));
         }
-        self.sum_up(id, link, map);
+        self.sum_up(id, link, now.monotonic, map);
         self.compare(id, link, now, map);
     }
 

@@ -57,7 +57,7 @@ impl Replica {
     }
 
     /// Sums up what a link carries, as far as that can be done at once: the rest soon.
-    pub(super) fn sum_up(&mut self, id: LinkId, link: &mut Link, map: &EntryMap) {
+    pub(super) fn sum_up(&mut self, id: LinkId, link: &mut Link, now: MonotonicMs, map: &EntryMap) {
         if state_of(link, map).is_some() || link.scope.is_nothing() {
             return;
         }
@@ -71,7 +71,7 @@ impl Replica {
                 }
             }
             // Others get their turn in between.
-            Ok(None) => self.reconcile_due = self.reconcile_due.or(Some(MonotonicMs(1))),
+            Ok(None) => self.reconcile_due = self.reconcile_due.or(Some(now.after(1))),
             Err(error) => self.unreadable(id, &error),
         }
     }

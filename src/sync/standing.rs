@@ -13,6 +13,9 @@ use crate::core::identity::Origin;
 use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 
+/// Rows that are counted in one go at the most: others wait for as long.
+const COUNTED_AT_ONCE: usize = 8192;
+
 /// The marks of all rows.
 pub(super) struct Standing {
     zones: Option<Arc<Zones>>,
@@ -103,17 +106,21 @@ impl Replica {
         let Some(mut tally) = self.tally.clone() else {
             return Ok(None);
         };
-        tally.settle(&standing.marks, map)?;
+        tally.settle(&standing.marks, usize::MAX, map)?;
         Ok(Some(tally))
     }
 
-    /// Notes what rows are counted by now, so that they are not counted again.
+    /// Counts some rows of the outbox where peers take only a part of the keys, and notes it, so that no row is looked at
+    /// again. Returns whether all are counted: then asking for counts costs nothing. All must be resolved in the map.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
-    pub(super) fn settle_tally(&mut self, map: &EntryMap) -> Result<(), StoreError> {
-        self.tally = self.settled(&self.standing(), map)?;
-        Ok(())
+    pub fn count_some(&mut self, map: &EntryMap) -> Result<bool, StoreError> {
+        let standing = self.standing();
+        match &mut self.tally {
+            Some(tally) => tally.settle(&standing.marks, COUNTED_AT_ONCE, map),
+            None => Ok(true),
+        }
     }
 
     /// The rows of the outbox by state.

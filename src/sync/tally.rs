@@ -91,11 +91,16 @@ impl Tally {
         }
     }
 
-    /// Takes the counts to the marks of each class.
+    /// Takes the counts to the marks of each class, or as far as about `limit` rows lead there. Returns whether all are.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
-    pub(super) fn settle(&mut self, marks: &[Marks], map: &EntryMap) -> Result<(), StoreError> {
+    pub(super) fn settle(
+        &mut self,
+        marks: &[Marks],
+        limit: usize,
+        map: &EntryMap,
+    ) -> Result<bool, StoreError> {
         let last = map.last_own();
         let places = marks.iter().map(|marks| places_of(*marks, last));
         let places: Vec<[u64; PLACES]> = places.collect();
@@ -109,12 +114,18 @@ impl Tally {
                 }
             }
         }
+        let (mut looked_at, mut reached) = (0, u64::MAX);
         if from < to {
             for held in map.own_after(from) {
                 let held = held?;
                 if held.lseq > to {
                     break;
                 }
+                if looked_at >= limit {
+                    reached = held.lseq - 1;
+                    break;
+                }
+                looked_at += 1;
                 let class = self.zones.class_of(held.entry.key());
                 let (Some(class), Some(places)) = (settled.get_mut(class), places.get(class))
                 else {
@@ -128,11 +139,11 @@ impl Tally {
         }
         for (class, places) in settled.iter_mut().zip(&places) {
             for (counted, place) in class.counted.iter_mut().zip(places) {
-                counted.at = *place;
+                counted.at = counted.at.max(reached.min(*place));
             }
         }
         self.classes = settled;
-        Ok(())
+        Ok(reached == u64::MAX)
     }
 
     /// All rows by state, as far as marks say it.

@@ -27,7 +27,7 @@ impl Replica {
         if self.links.values().any(Link::is_reconciling) {
             self.send_all(now, map);
         }
-        if let Err(error) = self.bound_rows(map) {
+        if let Err(error) = self.bound_rows(now.monotonic, map) {
             tracing::error!(%error, "rows of the outbox cannot be counted");
         }
         let due = |since: &MonotonicMs| since.after(REMEMBER_DELAY_MS) <= now.monotonic;

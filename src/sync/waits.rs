@@ -170,18 +170,21 @@ impl Waits {
             (Holders::Peer(wanted), Subject::Key(key)) => wanted == label && !scope.contains(key),
             _ => false,
         };
-        let in_vain = self.open.extract_if(.., |_, wait| is_in_vain(wait));
-        let ended = in_vain.map(|(id, wait)| {
-            let held = Held {
-                peers: Vec::new(),
-                is_replaced: wait.is_replaced,
-                successor: wait.successor,
-                is_outside: true,
-            };
-            (id, held)
+        let ended = &mut self.ended;
+        let before = ended.len();
+        self.open.retain(|id, wait| {
+            let is_in_vain = is_in_vain(wait);
+            if is_in_vain {
+                let held = Held {
+                    peers: Vec::new(),
+                    is_replaced: wait.is_replaced,
+                    successor: wait.successor,
+                    is_outside: true,
+                };
+                ended.push((*id, held));
+            }
+            !is_in_vain
         });
-        let before = self.ended.len();
-        self.ended.extend(ended);
         self.stale += self.ended.len() - before;
         self.sweep();
     }

@@ -1,6 +1,6 @@
 //! Which keys which registered peers take, where some take only a part: keys that the same peers take are one class.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::core::identity::Origin;
 use crate::store::entry::Namespace;
@@ -13,7 +13,7 @@ pub(super) type ClassId = usize;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Zones {
     /// The key at which each zone begins, in order, and the class of its keys.
-    zones: Vec<(Vec<u8>, ClassId)>,
+    begins: Vec<(Vec<u8>, ClassId)>,
     /// The peers that take the keys of each class and not all keys.
     takers: Vec<Vec<Origin>>,
     /// The peers that take all keys.
@@ -40,28 +40,28 @@ impl Zones {
             }
         }
         let mut classes: BTreeMap<Vec<Origin>, ClassId> = BTreeMap::new();
-        let mut takers: BTreeMap<Origin, ()> = BTreeMap::new();
+        let mut takers: BTreeSet<Origin> = BTreeSet::new();
         for (begin, changes) in edges {
             // What ends there before what begins: a peer may have two ranges side by side.
             for (peer, _) in changes.iter().filter(|(_, enters)| !enters) {
                 takers.remove(peer);
             }
             let entering = changes.iter().filter(|(_, enters)| *enters);
-            takers.extend(entering.map(|(peer, _)| (*peer, ())));
-            let takers: Vec<Origin> = takers.keys().copied().collect();
+            takers.extend(entering.map(|(peer, _)| *peer));
+            let takers: Vec<Origin> = takers.iter().copied().collect();
             let next = classes.len();
             let class = *classes.entry(takers.clone()).or_insert(next);
             if class == next {
                 zones.takers.push(takers);
             }
-            zones.zones.push((begin, class));
+            zones.begins.push((begin, class));
         }
-        (!zones.zones.is_empty()).then_some(zones)
+        (!zones.begins.is_empty()).then_some(zones)
     }
 
     /// Whether keys are parted alike, whoever takes them.
     pub(super) fn are_parted_like(&self, other: &Self) -> bool {
-        self.zones == other.zones
+        self.begins == other.begins
     }
 
     /// How many classes there are.
@@ -71,8 +71,8 @@ impl Zones {
 
     /// The class of a stored key of a user.
     pub(super) fn class_of(&self, key: &[u8]) -> ClassId {
-        let behind = self.zones.partition_point(|(begin, _)| &begin[..] <= key);
-        let zone = behind.checked_sub(1).and_then(|at| self.zones.get(at));
+        let behind = self.begins.partition_point(|(begin, _)| &begin[..] <= key);
+        let zone = behind.checked_sub(1).and_then(|at| self.begins.get(at));
         zone.map_or(0, |(_, class)| *class)
     }
 

@@ -163,7 +163,7 @@ impl Replica {
             link.covered = None;
             link.sending.sent = link.sending.sent.furthest(start);
             link.active_at = gate.now;
-            self.sum_up(id, link, map);
+            self.sum_up(id, link, gate.now, map);
             self.tell_end(id, link, gate.now, map);
         }
     }
