@@ -46,7 +46,7 @@ pub enum RecordKind {
     /// The store was saved from a damaged one.
     Salvaged = 138,
     /// What the last connection with a peer carried, if that was not all keys.
-    PeerScope = 139,
+    Scope = 139,
 }
 
 /// A record, read.
@@ -214,7 +214,7 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
             // No prefixes: all keys. A cursor of nothing is not kept.
             put_scope(payload, scope);
         }),
-        Record::PeerScope { peer, scope } => record(body, RecordKind::PeerScope, |payload| {
+        Record::PeerScope { peer, scope } => record(body, RecordKind::Scope, |payload| {
             payload.extend_from_slice(&peer.0);
             put_scope(payload, scope);
         }),

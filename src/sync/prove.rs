@@ -84,7 +84,8 @@ impl Replica {
                 .after(PROVE_DELAY_MS)
                 .max(sending.paused_until);
             let Some(mine) = self.end_of(link, map) else {
-                return Some(quiet);
+                // Where summing up takes several steps, the next one is due then.
+                return Some(self.reconcile_due.map_or(quiet, |due| due.max(quiet)));
             };
             let can_compare = link
                 .receiving
