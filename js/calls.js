@@ -12,6 +12,7 @@ const {
 const { invalidArgument } = require('./error.js');
 const { textOf } = require('./key.js');
 const { checkPeer } = require('./peer.js');
+const { frozenPrefixes } = require('./prefixes.js');
 const { contentOf } = require('./value.js');
 
 const PEERS_MAX = 2 ** 31 - 1;
@@ -147,7 +148,8 @@ function readPeer(given) {
   return guarded('peer', () => {
     if (typeof given !== 'object' || given === null) return { failure: checkPeer(given) };
     const { nodeId, host, port } = given;
-    return { failure: checkPeer({ nodeId, host, port }), nodeId, host, port };
+    const prefixes = frozenPrefixes(given.prefixes);
+    return { failure: checkPeer({ nodeId, host, port, prefixes }), nodeId, host, port, prefixes };
   });
 }
 

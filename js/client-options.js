@@ -1,6 +1,7 @@
 'use strict';
 
 const { isLoopback } = require('./peer.js');
+const { frozenPrefixes } = require('./prefixes.js');
 
 const DISCOVERY_PORT = 9400;
 const LOCALHOST = '127.0.0.1';
@@ -47,6 +48,7 @@ class ClientOptions {
     this.networkKey = undefined;
     this.allowInsecure = false;
     this.allowedPeers = undefined;
+    this.prefixes = undefined;
 
     this.conflictPolicy = 'lastWriteWins';
     this.ackPolicy = 'any';
@@ -99,6 +101,7 @@ const OPTION_NAMES = Object.freeze(Object.keys(new ClientOptions()));
 function frozenOptions(options, changes) {
   const copy = Object.create(ClientOptions.prototype);
   for (const name of OPTION_NAMES) copy[name] = options[name];
+  copy.prefixes = frozenPrefixes(copy.prefixes);
   if (Array.isArray(copy.allowedPeers)) copy.allowedPeers = Object.freeze([...copy.allowedPeers]);
   if (typeof copy.ackPolicy === 'object' && copy.ackPolicy !== null && !Array.isArray(copy.ackPolicy))
     copy.ackPolicy = Object.freeze({ ...copy.ackPolicy });

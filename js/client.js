@@ -277,7 +277,7 @@ class Client {
   connect(peer) {
     return this.#askWith(
       () => readPeer(peer),
-      (node, { nodeId, host, port }) => node.connect(nodeId, host, port),
+      (node, { nodeId, host, port, prefixes }) => node.connect(nodeId, host, port, prefixes),
     );
   }
 

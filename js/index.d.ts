@@ -283,12 +283,20 @@ export declare class ClientOptions {
   allowInsecure: boolean;
   /** Which peers may connect. Not in this version. */
   allowedPeers: undefined;
+  /**
+   * Which keys are exchanged with peers at all: those that begin with one of these. Default: all, as with the empty
+   * string among them. A connection carries the keys that both sides want; what it does not carry stays where it is, and
+   * nothing is ever removed by being absent. From 1 to 64 of them, each at most 1024 bytes long, and 8 KiB together.
+   * {@link Client.options} gives a frozen copy.
+   */
+  prefixes: readonly string[] | undefined;
 
   /** What happens on a conflict. Default `"lastWriteWins"`. */
   conflictPolicy: ConflictPolicy;
   /**
    * How many peers have to make a write durable before it counts as acknowledged: `"any"` (one),
-   * `"all"` that this node knows, or a number. As an object it may say besides that memory will do: then the
+   * `"all"` that this node knows, or a number. Only peers count that take the key; what none of them takes stays queued.
+   * As an object it may say besides that memory will do: then the
    * acknowledgement of a peer without a log counts too. For a node that has no log itself it always does.
    */
   ackPolicy: AckCount | AckPolicy;
@@ -309,9 +317,18 @@ export declare class ClientOptions {
 /** What a peer is to this node at the moment. */
 export type PeerState = 'available' | 'connected' | 'stale' | 'expired' | 'faulted' | 'unknown';
 
-/** Another node and where it listens. Where a Peer is taken, any object with its first three fields will do. */
+/** What a {@link Peer} takes besides its address. */
+export interface PeerOptions {
+  /** See {@link Peer.prefixes}. */
+  prefixes?: readonly string[] | undefined;
+}
+
+/**
+ * Another node and where it listens. Where a Peer is taken, any object with its first three fields will do; it may have
+ * `prefixes` as well.
+ */
 export declare class Peer {
-  constructor(nodeId: string, host: string, port: number);
+  constructor(nodeId: string, host: string, port: number, options?: PeerOptions);
   /** A peer on this machine. */
   static local(nodeId: string, port: number): Peer;
   /** The node id that has to answer there; another one is refused. */
@@ -320,11 +337,18 @@ export declare class Peer {
   host: string;
   /** The TCP port, from 1. */
   port: number;
+  /**
+   * The keys that are sent to it and received from it: those that begin with one of these. Without it, or with the empty
+   * string among them, all that {@link ClientOptions.prefixes} lets through. It holds for connections that
+   * {@link Client.connect} makes, and for those that replace one that was lost; a call with other prefixes than those of
+   * the connection makes a new one. A frozen copy of what was given.
+   */
+  prefixes: readonly string[] | undefined;
   /** As {@link Client.peers} found it; `"unknown"` on a peer that you made. */
   state: PeerState;
   /** When it was last heard of, in milliseconds since 1970; `undefined` if never. */
   lastSeenMs: number | undefined;
-  /** Whether both were shown to hold the same data, by equal fingerprints, and nothing has changed since. */
+  /** Whether both were shown to hold the same of what is exchanged, and nothing has changed since. */
   inSync: boolean;
   /** What it says it can do. */
   capabilities: string[];
@@ -369,13 +393,24 @@ export interface PeerProgress {
   readonly connected: boolean;
   /** Whether what it acknowledges is on its disk. A node without a log acknowledges what is in its memory. */
   readonly durable: boolean;
-  /** Whether both were shown to hold the same data, by equal fingerprints, and nothing has changed since. */
+  /**
+   * Whether both were shown to hold the same of what is exchanged, by equal fingerprints, and nothing has changed since.
+   * Where they have no prefix in common nothing is compared, and it is `false`.
+   */
   readonly inSync: boolean;
+  /**
+   * The prefixes of the keys that the connection carries, or the last one did: what both sides want. `undefined`: all
+   * keys. Empty: the two have none in common, and nothing is exchanged.
+   */
+  readonly prefixes: readonly string[] | undefined;
   /** How far in this node's feed its own writes were sent to it; compare {@link OutboxEntry.position}. */
   readonly sent: number;
   /** How far it has acknowledged them. */
   readonly acknowledged: number;
-  /** How many writes of this node it has not acknowledged: exact, and counted without looking at each. */
+  /**
+   * How many writes of this node it has not acknowledged: exact, and counted without looking at each. Where it takes only
+   * some keys, writes to others count until the connection has passed over them, so it is at most so many.
+   */
   readonly lagEntries: number;
   /** About how many bytes of keys and values these are: as many entries of the average size of all that is held. */
   readonly lagBytesEstimate: number;
@@ -1031,7 +1066,8 @@ export declare class Client {
    *
    * An abort gives an error of kind `aborted`, closing the client one of kind `closed_while_waiting`, and a new identity
    * (see the `identity` event) one of kind `identity_renewed`. A write that
-   * this node has not made is `not_found`, and so is one that was replaced before the client was opened. Like a
+   * this node has not made is `not_found`, one that the peer does not take (see {@link ClientOptions.prefixes}) gives an
+   * error of kind `outside_prefixes`, and so is one that was replaced before the client was opened. Like a
    * pending write, a pending wait keeps the process alive.
    */
   waitFor(operation: string, options?: WaitOptions): Promise<Result<Delivered>>;

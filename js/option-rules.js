@@ -3,6 +3,7 @@
 const { invalidArgument, reasonOf } = require('./error.js');
 const { ClientOptions, OPTION_NAMES, frozenOptions } = require('./client-options.js');
 const { PORT_MAX } = require('./peer.js');
+const { wrongPrefixes } = require('./prefixes.js');
 const { nearest } = require('./spelling.js');
 
 /** Labels travel in every handshake, so the engine keeps them short. */
@@ -111,6 +112,7 @@ const RULES = Object.freeze({
   networkKey,
   allowInsecure: flag,
   allowedPeers,
+  prefixes: wrongPrefixes,
   conflictPolicy,
   ackPolicy,
   requireAck: flag,

@@ -1,6 +1,7 @@
 'use strict';
 
 const { invalidArgument } = require('./error.js');
+const { frozenPrefixes, wrongPrefixes } = require('./prefixes.js');
 
 const PORT_MAX = 65535;
 
@@ -10,10 +11,11 @@ function isLoopback(host) {
 }
 
 class Peer {
-  constructor(nodeId, host, port) {
+  constructor(nodeId, host, port, options) {
     this.nodeId = nodeId;
     this.host = host;
     this.port = port;
+    this.prefixes = frozenPrefixes(options?.prefixes);
     this.state = 'unknown';
     this.lastSeenMs = undefined;
     this.inSync = false;
@@ -34,8 +36,8 @@ class Peer {
 }
 
 /** A Peer as the addon reports it. */
-function peerOf({ nodeId, host, port, state, lastSeenMs, inSync, capabilities }) {
-  const peer = new Peer(nodeId, host, port);
+function peerOf({ nodeId, host, port, prefixes, state, lastSeenMs, inSync, capabilities }) {
+  const peer = new Peer(nodeId, host, port, { prefixes });
   peer.state = state;
   peer.lastSeenMs = lastSeenMs ?? undefined;
   peer.inSync = inSync === true;
@@ -47,7 +49,7 @@ function peerOf({ nodeId, host, port, state, lastSeenMs, inSync, capabilities })
 function checkPeer(peer) {
   const refuse = (reason) => invalidArgument('invalid_peer', `invalid peer: ${reason}`, 'peer');
   if (typeof peer !== 'object' || peer === null) return refuse('peer must be a Peer');
-  const { nodeId, host, port } = peer;
+  const { nodeId, host, port, prefixes } = peer;
   if (typeof nodeId !== 'string' || nodeId === '') return refuse('nodeId must be a non-empty string');
   if (typeof host !== 'string' || host === '') return refuse('host must be a non-empty string');
   if (!nodeId.isWellFormed() || !host.isWellFormed())
@@ -55,7 +57,8 @@ function checkPeer(peer) {
   if (!Number.isInteger(port) || port < 1 || port > PORT_MAX) {
     return refuse(`port must be a whole number from 1 to ${PORT_MAX}`);
   }
-  return undefined;
+  const wrong = wrongPrefixes(prefixes);
+  return wrong === undefined ? undefined : refuse(`prefixes ${wrong}`);
 }
 
 module.exports = { PORT_MAX, Peer, checkPeer, isLoopback, peerOf };

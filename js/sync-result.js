@@ -1,8 +1,15 @@
 'use strict';
 
+const { frozenPrefixes } = require('./prefixes.js');
+
 /** How far one peer is, as plain data. */
 const progressOf = (peer) =>
-  Object.freeze({ ...peer, lastSeenMs: peer.lastSeenMs ?? undefined, skewMs: peer.skewMs ?? undefined });
+  Object.freeze({
+    ...peer,
+    lastSeenMs: peer.lastSeenMs ?? undefined,
+    skewMs: peer.skewMs ?? undefined,
+    prefixes: frozenPrefixes(peer.prefixes),
+  });
 
 class SyncResult {
   constructor(state) {

@@ -14,7 +14,7 @@ use super::failure::{NativeFailure, Outcome};
 use super::hot::Hot;
 use super::listener::{Listener, Opening, Pending};
 use super::native_scan::NativeScan;
-use super::options::NativeOptions;
+use super::options::{NativeOptions, scope_of};
 use super::reports::{
     NativeNodeInfo, NativePeer, NativePeerProgress, NativeSyncState, NativeTick, number,
 };
@@ -221,9 +221,11 @@ impl NativeNode {
         node_id: String,
         host: String,
         port: u16,
+        prefixes: Option<Vec<String>>,
     ) -> Result<PromiseRaw<'env, Outcome<()>>> {
+        let scope = scope_of(prefixes);
         self.run(env, move |node| async move {
-            node.connect(&node_id, &host, port).await
+            node.connect_within(&node_id, &host, port, scope).await
         })
     }
 

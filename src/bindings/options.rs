@@ -4,6 +4,7 @@ use napi_derive::napi;
 
 use super::native_conflicts::policy_of;
 use crate::node::{AckPolicy, Failure, Options};
+use crate::store::scope::Scope;
 
 /// Options as JavaScript gives them: plain values, all of them.
 #[napi(object)]
@@ -40,6 +41,15 @@ pub(super) struct NativeOptions {
     pub max_value_bytes: Option<f64>,
     pub cache_bytes: f64,
     pub checkpoint_log_bytes: f64,
+    /// None: all keys.
+    pub prefixes: Option<Vec<String>>,
+}
+
+/// What is exchanged, as prefixes say it.
+pub(super) fn scope_of(prefixes: Option<Vec<String>>) -> Scope {
+    prefixes.map_or(Scope::ALL, |prefixes| {
+        Scope::of(prefixes.into_iter().map(String::into_bytes))
+    })
 }
 
 fn port(name: &str, value: u32) -> Result<u16, Failure> {
@@ -110,6 +120,7 @@ impl NativeOptions {
             },
             cache_bytes: size("cache bytes", self.cache_bytes)?,
             checkpoint_log_bytes: whole("checkpoint log bytes", self.checkpoint_log_bytes)?,
+            scope: scope_of(self.prefixes),
             ..defaults
         })
     }

@@ -3,6 +3,7 @@
 use napi_derive::napi;
 
 use crate::node::{PeerRow, PeerView};
+use crate::store::scope::Scope;
 
 /// The state of replication.
 #[napi(object)]
@@ -35,6 +36,7 @@ pub struct NativePeerProgress {
     pub last_seen_ms: Option<f64>,
     pub skew_ms: Option<f64>,
     pub parked: f64,
+    pub prefixes: Option<Vec<String>>,
 }
 
 /// What a tick did.
@@ -57,6 +59,7 @@ pub struct NativePeer {
     pub last_seen_ms: Option<f64>,
     pub in_sync: bool,
     pub capabilities: Vec<String>,
+    pub prefixes: Option<Vec<String>>,
 }
 
 /// The description of a node.
@@ -88,6 +91,13 @@ pub(super) fn signed_number(value: i64) -> f64 {
     value as f64
 }
 
+/// The prefixes of what is exchanged; none at all: everything. A peer may name others than text.
+fn prefixes_of(scope: &Scope) -> Option<Vec<String>> {
+    let text = |prefix: &[u8]| String::from_utf8_lossy(prefix).into_owned();
+    let prefixes = scope.prefixes()?.iter();
+    Some(prefixes.map(|prefix| text(prefix)).collect())
+}
+
 impl From<PeerRow> for NativePeerProgress {
     fn from(row: PeerRow) -> Self {
         let status = row.status.as_ref();
@@ -104,6 +114,7 @@ impl From<PeerRow> for NativePeerProgress {
             last_seen_ms: row.last_seen.map(|seen| number(seen.0)),
             skew_ms: row.skew_ms.map(signed_number),
             parked: status.map_or(0.0, |status| number(status.refused)),
+            prefixes: status.and_then(|status| prefixes_of(&status.scope)),
         }
     }
 }
@@ -117,6 +128,7 @@ impl From<PeerView> for NativePeer {
             state: peer.state.to_owned(),
             last_seen_ms: peer.last_seen.map(|seen| number(seen.0)),
             in_sync: peer.in_sync,
+            prefixes: prefixes_of(&peer.scope),
             capabilities: peer
                 .capabilities
                 .into_iter()

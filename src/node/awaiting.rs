@@ -160,6 +160,7 @@ impl Wait {
                     Ok(Begun(shared, id))
                 }
                 Waiting::Unknown => Err(unknown(self.subject)),
+                Waiting::Outside => Err(outside()),
             }
         })?;
         let held = receiver.await;
@@ -171,6 +172,9 @@ impl Wait {
                 renewed()
             }
         })?;
+        if held.is_outside {
+            return Err(outside());
+        }
         let machine = shared.machine.lock();
         Ok(Delivered {
             peers: held
@@ -182,6 +186,14 @@ impl Wait {
             successor: held.successor,
         })
     }
+}
+
+fn outside() -> Failure {
+    Failure::new(
+        ErrorCode::InvalidState,
+        "outside_prefixes",
+        "what is waited for is outside of the prefixes that are exchanged with the peer",
+    )
 }
 
 fn unknown(subject: Subject) -> Failure {

@@ -291,10 +291,10 @@ impl CommitDriver {
         }
         shared.tell_conflicts(&committed.losers, &machine);
         let map = shared.map.read();
-        for (token, peer, position) in &committed.acknowledge {
+        for (token, peer, position, scope) in &committed.acknowledge {
             machine
                 .replica
-                .received_durably(*token, *peer, *position, now);
+                .received_durably(*token, *peer, *position, scope, now);
         }
         for token in &committed.refused {
             machine.replica.received_in_vain(*token);

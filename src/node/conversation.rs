@@ -2,6 +2,7 @@
 
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
+use crate::store::scope::Scope;
 use crate::sync::message::Stretch;
 use crate::transport::message::GoodbyeReason;
 use crate::transport::session::{Role, Session};
@@ -56,6 +57,8 @@ pub(super) struct Conversation {
     pub(super) role: Role,
     pub(super) target: Option<TargetId>,
     pub(super) remote: (String, u16),
+    /// What this node sends and receives on it, as it has told.
+    pub(super) wanted: Scope,
     pub(super) peer: Option<Acquaintance>,
     pub(super) settled: bool,
     /// That its clock is off was told.

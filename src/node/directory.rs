@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::core::clock::{MonotonicMs, WallMs};
+use crate::store::scope::Scope;
 use crate::transport::backoff::Backoff;
 
 /// How long a peer is left alone that cannot be sent what the disk here does not give, in milliseconds.
@@ -25,6 +26,8 @@ pub struct Target {
     pub state: &'static str,
     /// When it was last heard of by greeting; `None`: never.
     pub last_seen: Option<WallMs>,
+    /// What is sent to it and received from it, when it is called from here.
+    pub scope: Scope,
     conversation: Option<u64>,
     wanted: bool,
     call_at: Option<MonotonicMs>,
@@ -61,6 +64,7 @@ impl Directory {
             port,
             state: "available",
             last_seen: None,
+            scope: Scope::ALL,
             conversation: None,
             wanted: false,
             call_at: None,
@@ -94,6 +98,13 @@ impl Directory {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (TargetId, &Target)> {
         self.targets.iter().map(|(id, target)| (*id, target))
+    }
+
+    /// What is exchanged with a target from the next call on.
+    pub fn exchange(&mut self, target: TargetId, scope: Scope) {
+        if let Some(target) = self.targets.get_mut(&target) {
+            target.scope = scope;
+        }
     }
 
     /// A target has greeted.

@@ -2,6 +2,7 @@
 
 use crate::core::clock::Now;
 use crate::store::map::EntryMap;
+use crate::store::scope::Scope;
 use crate::sync::replica::Farewell;
 use crate::transport::message::{Goodbye, GoodbyeReason, Message};
 
@@ -157,6 +158,21 @@ impl Machine {
                 map,
             );
         }
+    }
+
+    /// Whether the node of that id is connected to exchange what is wanted. A connection that carries something else is
+    /// left.
+    pub fn is_met(&mut self, node_id: &str, wanted: &Scope, now: Now, map: &EntryMap) -> bool {
+        let Some(id) = self.conversation_with(node_id) else {
+            return false;
+        };
+        let conversation = self.conversations.get(&id);
+        if conversation.is_some_and(|conversation| conversation.wanted == *wanted) {
+            return true;
+        }
+        let text = "the node's user connects with other prefixes";
+        self.leave(id, GoodbyeReason::Disconnected, text, now, map);
+        false
     }
 
     fn leave(

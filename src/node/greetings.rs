@@ -42,8 +42,9 @@ impl Machine {
             self.directory.connected(target, id, now.wall);
         }
         let event = peer_event(conversation, &greeting.node_id, "connected");
+        let wanted = conversation.wanted.clone();
         self.outputs.push_back(Output::Greeted(id));
-        self.replica.connected(id, greeting, now, map);
+        self.replica.connected(id, greeting, &wanted, now, map);
         self.outputs.push_back(Output::Peer(event));
     }
 

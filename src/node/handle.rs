@@ -18,6 +18,7 @@ use super::recovery_report::RecoveryReport;
 use super::shared::Shared;
 use crate::metadata::{Capability, NodeInfo, hostname, os_name};
 use crate::store::error::StoreError;
+use crate::store::scope::Scope;
 use crate::sync::report::{SyncReport, TickReport};
 use crate::transport::tcp::Listener;
 
@@ -86,6 +87,7 @@ impl Node {
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
     pub fn sync_report(&self) -> Result<SyncReport, Failure> {
+        self.shared.count_rows()?;
         let report = self
             .shared
             .drive_resolved(|machine, _, map| machine.replica.report(map))?;
@@ -103,6 +105,7 @@ impl Node {
         {
             self.flush().await?;
         }
+        self.shared.count_rows()?;
         let report = self
             .shared
             .drive_resolved(|machine, now, map| machine.replica.tick(prune, now, map))?;
@@ -211,15 +214,29 @@ impl Node {
         *self.bound_port.lock()
     }
 
-    /// Connects to a peer, and keeps calling it from then on when the connection is lost. Ok at once when it is
-    /// connected already.
+    /// Connects to a peer as [`Self::connect_within`] does, to exchange all that this node exchanges at all.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn connect(&self, node_id: &str, host: &str, port: u16) -> Result<(), Failure> {
+        self.connect_within(node_id, host, port, Scope::ALL).await
+    }
+
+    /// Connects to a peer, to exchange what is in `scope` with it, and keeps calling it from then on when the connection
+    /// is lost. Ok at once when it is connected already; a connection that carries something else is made anew.
     ///
     /// # Errors
     /// If nobody answers, or another node than was meant. Local data is untouched.
-    pub async fn connect(&self, node_id: &str, host: &str, port: u16) -> Result<(), Failure> {
+    pub async fn connect_within(
+        &self,
+        node_id: &str,
+        host: &str,
+        port: u16,
+        scope: Scope,
+    ) -> Result<(), Failure> {
         self.check_transport()?;
         self.be_ready_for_peers().await?;
-        network::connect(&self.shared, node_id, host, port).await
+        network::connect(&self.shared, node_id, host, port, scope).await
     }
 
     /// Leaves a peer, and does not call it again by itself. Ok when it is not known.

@@ -13,6 +13,7 @@ use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
 use crate::store::map::{EntryMap, Installed};
 use crate::store::operation::Request;
+use crate::store::scope::Scope;
 use crate::sync::doubt::Doubt;
 use crate::sync::message::{Feed, Lane, RefusalCode};
 use crate::sync::replica::{self, Replica};
@@ -49,6 +50,8 @@ pub struct Machine {
     pub replica: Replica,
     /// The peers that are known by address.
     pub directory: Directory,
+    /// What this node sends and receives on any connection.
+    pub scope: Scope,
     pub(super) conversations: BTreeMap<ConversationId, Conversation>,
     node_info: Vec<u8>,
     /// Peers that were connected since the node was opened, and are not any more.
@@ -64,6 +67,7 @@ impl Machine {
         Self {
             replica,
             directory: Directory::new(node_id),
+            scope: Scope::ALL,
             conversations: BTreeMap::new(),
             node_info,
             last_met: BTreeMap::new(),
@@ -92,10 +96,15 @@ impl Machine {
         let expected = opening
             .target
             .and_then(|target| self.directory.node_id(target));
+        let target = opening.target.and_then(|target| self.directory.get(target));
+        let wanted = match target {
+            Some(target) => self.scope.intersection(&target.scope),
+            None => self.scope.clone(),
+        };
         let hello = Hello {
             protocol_min: PROTOCOL_MIN,
             protocol_max: PROTOCOL_MAX,
-            greeting: self.replica.greeting(now, map),
+            greeting: self.replica.greeting(&wanted, now, map),
             expected_node_id: expected.map(str::to_owned),
             instance: opening.instance,
             keepalive_ms: KEEPALIVE_MS,
@@ -116,6 +125,7 @@ impl Machine {
             role,
             target,
             remote,
+            wanted,
             peer: None,
             settled: false,
             skew_told: false,

@@ -12,6 +12,7 @@ use super::failure::{ErrorCode, Failure};
 use super::runtime;
 use super::shared::{Settling, Shared};
 use crate::core::entropy::random_bytes;
+use crate::store::scope::Scope;
 use crate::sync::message::{Lane, RefusalCode};
 use crate::transport::address::{HostPort, Protection};
 use crate::transport::close::CloseReason;
@@ -155,6 +156,7 @@ pub(super) async fn connect(
     node_id: &str,
     host: &str,
     port: u16,
+    scope: Scope,
 ) -> Result<(), Failure> {
     if node_id.is_empty() || host.is_empty() || port == 0 {
         return Err(Failure::new(
@@ -164,17 +166,28 @@ pub(super) async fn connect(
         ));
     }
     HostPort::new(host, port)?.check(protection(shared))?;
+    let wanted = shared.options.scope.intersection(&scope);
+    if !wanted.can_be_told() {
+        return Err(Failure::new(
+            ErrorCode::InvalidArgument,
+            "invalid_peer",
+            "invalid peer: prefixes of the peer and of this client are too many together",
+        ));
+    }
     let (sender, mut receiver) = oneshot::channel();
-    let (target, purpose) = {
-        let mut machine = shared.machine.lock();
+    let registered = shared.drive(|machine, now, map| {
         if shared.is_ending.load(Ordering::Acquire) {
             return Err(Failure::not_open());
         }
         let target = machine.directory.target(node_id, host, port);
-        if machine.conversation_with(node_id).is_some() {
-            return Ok(());
+        machine.directory.exchange(target, scope);
+        if machine.is_met(node_id, &wanted, now, map) {
+            return Ok(None);
         }
-        (target, register(shared, target, Some(sender)))
+        Ok(Some((target, register(shared, target, Some(sender)))))
+    })?;
+    let Some((target, purpose)) = registered else {
+        return Ok(());
     };
     let settled = async {
         tokio::select! {

@@ -104,7 +104,8 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
     let clock = SystemClock::new();
     let info = describe(&options, clock.wall());
     let replica = Replica::new(options.replica(), committer.ledger(), &map);
-    let machine = Machine::new(replica, &options.node_id, info.encode());
+    let mut machine = Machine::new(replica, &options.node_id, info.encode());
+    machine.scope = options.scope.clone();
     let is_automatic = options.sync_interval_ms > 0;
     let shared = Arc::new(Shared {
         options,

@@ -1,8 +1,9 @@
 //! What a node is opened with. Read once, at the open; `validate` is the only place that judges it.
 
 use super::failure::Failure;
-use crate::core::limits::{LABEL_BYTES_MAX, VALUE_BYTES_MAX};
+use crate::core::limits::{KEY_BYTES_MAX, LABEL_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::store::conflict::ConflictPolicy;
+use crate::store::scope::{PREFIXES_BYTES_MAX, PREFIXES_MAX, Scope};
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 
 /// What a node is opened with.
@@ -58,6 +59,8 @@ pub struct Options {
     pub sync_interval_ms: u64,
     /// Largest value, in bytes, written here or accepted from peers.
     pub max_value_bytes: usize,
+    /// What is exchanged with peers.
+    pub scope: Scope,
     /// How much of the checkpoint is kept in memory at most, in bytes, once it was read.
     pub cache_bytes: usize,
     /// How long the log may be, in bytes, before a checkpoint is made of it; with much data, half as long as that.
@@ -99,6 +102,7 @@ impl Options {
             memory_will_do: false,
             sync_interval_ms: 0,
             max_value_bytes: VALUE_BYTES_MAX,
+            scope: Scope::ALL,
             cache_bytes: CACHE_BYTES,
             checkpoint_log_bytes: CHECKPOINT_LOG_BYTES,
         }
@@ -164,6 +168,12 @@ impl Options {
         if self.max_value_bytes == 0 || self.max_value_bytes > VALUE_BYTES_MAX {
             return Err(Failure::configuration(format_args!(
                 "max value bytes must be between 1 and {VALUE_BYTES_MAX}"
+            )));
+        }
+        if !self.scope.can_be_told() || self.scope.is_nothing() {
+            return Err(Failure::configuration(format_args!(
+                "prefixes must be 1 to {PREFIXES_MAX}, each at most {KEY_BYTES_MAX} bytes long, and \
+                 {PREFIXES_BYTES_MAX} bytes together"
             )));
         }
         Ok(())

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::machine::Machine;
 use crate::core::clock::WallMs;
 use crate::metadata::{Capability, decode_label};
+use crate::store::scope::Scope;
 
 /// A peer as users see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,9 @@ pub struct PeerView {
     pub last_seen: Option<WallMs>,
     /// Whether both sides were shown to hold the same, with no change since.
     pub in_sync: bool,
+    /// What it is called for; of one that came by itself: everything. How much of that is exchanged, its own wishes say
+    /// too.
+    pub scope: Scope,
     /// What it can do, as it says itself; empty while it is not connected.
     pub capabilities: Vec<Capability>,
 }
@@ -47,6 +51,7 @@ pub(super) fn list(machine: &Machine, now: WallMs) -> Vec<PeerView> {
             },
             in_sync: acquaintance.is_some_and(|(id, ..)| machine.replica.is_in_sync(id)),
             last_seen: acquaintance.map(|_| now).or(target.last_seen),
+            scope: target.scope.clone(),
             capabilities: acquaintance
                 .map(|(.., info)| capabilities(info))
                 .unwrap_or_default(),
@@ -61,6 +66,7 @@ pub(super) fn list(machine: &Machine, now: WallMs) -> Vec<PeerView> {
                 state: "connected",
                 in_sync: machine.replica.is_in_sync(conversation),
                 last_seen: Some(now),
+                scope: Scope::ALL,
                 capabilities: capabilities(info),
             });
         }

@@ -99,7 +99,9 @@ impl Committer {
         for loser in &plan.group.losers {
             self.told.insert(loser.dot);
         }
-        self.ledger.cursors.extend(plan.group.cursors);
+        for (peer, position, scope) in plan.group.cursors {
+            self.ledger.hold(peer, position, scope);
+        }
         self.ledger.peers.extend(plan.peers);
         self.ledger.pruned = plan.pruned.unwrap_or(self.ledger.pruned);
         Ok(Committed {

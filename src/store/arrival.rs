@@ -42,6 +42,7 @@ impl Group {
         terms: &Terms<'_>,
     ) -> Result<Option<Received>, StoreError> {
         let begin = self.planned.len();
+        let scope = received.scope.clone();
         for entry in &received.entries {
             if entry.dot.origin == ledger.origin {
                 // What this node wrote and forgot (its disk went back in time) comes home: the sequence is taken,
@@ -62,8 +63,8 @@ impl Group {
         }
         self.join_from(begin);
         let moves = received.position != FeedPosition::default();
-        if left.is_none() && moves {
-            self.cursors.push((received.peer, received.position));
+        if left.is_none() && moves && !scope.is_nothing() {
+            self.cursors.push((received.peer, received.position, scope));
         }
         Ok(left)
     }

@@ -7,6 +7,7 @@ use super::entry::Entry;
 use super::group::Group;
 use super::ledger::FeedPosition;
 use super::map::EntryMap;
+use super::scope::Scope;
 use crate::core::identity::{Dot, Origin};
 
 /// See the module.
@@ -33,11 +34,11 @@ impl<'a> Basis<'a> {
             .or_else(|| self.map.changed_entry(key, hash))
     }
 
-    /// Where the group before says that a peer's feed is held, if it does.
-    pub(super) fn cursor(&self, peer: Origin) -> Option<&'a FeedPosition> {
+    /// Where the group before says that a peer's feed is held, and about which keys, if it does.
+    pub(super) fn cursor(&self, peer: Origin) -> Option<(FeedPosition, Scope)> {
         let cursors = &self.before?.cursors;
-        let found = cursors.iter().rev().find(|(held, _)| *held == peer);
-        found.map(|(_, position)| position)
+        let found = cursors.iter().rev().find(|(held, ..)| *held == peer);
+        found.map(|(_, position, scope)| (*position, scope.clone()))
     }
 
     /// Whether the group before tells of a loser.

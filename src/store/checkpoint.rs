@@ -306,6 +306,7 @@ fn records_of(ledger: &Ledger) -> Vec<Record> {
             .map(|(peer, position)| Record::Cursor {
                 peer: *peer,
                 position: *position,
+                scope: ledger.scope_of(*peer),
             }),
     );
     records.extend(ledger.peers.iter().map(|(peer, record)| Record::Peer {

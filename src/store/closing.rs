@@ -7,6 +7,7 @@ use super::map::EntryMap;
 use super::operation::Request;
 use super::record::{OriginDictionary, Record, encode};
 use super::recovery::Seeds;
+use super::scope::Scope;
 use crate::core::clock::WallMs;
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken, unless};
@@ -31,15 +32,19 @@ impl Committer {
     /// Nothing, but where cursors are to be in another frame than what they cover.
     pub(super) fn append_early(
         &mut self,
-        cursors: &[(Origin, FeedPosition)],
+        cursors: &[(Origin, FeedPosition, Scope)],
     ) -> Result<(), StoreError> {
         if let Some(log) = &mut self.log
             && is_broken(Rule::CursorInAnotherFrame)
         {
             self.buffer.clear();
-            for (peer, position) in cursors {
-                let (peer, position) = (*peer, *position);
-                let cursor = Record::Cursor { peer, position };
+            for (peer, position, scope) in cursors {
+                let (peer, position, scope) = (*peer, *position, scope.clone());
+                let cursor = Record::Cursor {
+                    peer,
+                    position,
+                    scope,
+                };
                 encode(self.buffer.body(), &mut self.origins, &cursor);
             }
             log.append(&mut self.buffer)?;

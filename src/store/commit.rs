@@ -12,6 +12,7 @@ use super::map::EntryMap;
 use super::operation::{Receipt, Request, Ticket, WriteStatus};
 use super::recent_dots::RecentDots;
 use super::record::{OriginDictionary, Record, encode, encode_entry};
+use super::scope::Scope;
 use crate::core::clock::WallMs;
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
@@ -40,7 +41,7 @@ pub struct Committed {
     /// What to tell who waits, in the order of the requests.
     pub receipts: Vec<Receipt>,
     /// Acknowledgements that peers are owed: the asker's token, the peer, and where its feed is held up to.
-    pub acknowledge: Vec<(u64, Origin, FeedPosition)>,
+    pub acknowledge: Vec<(u64, Origin, FeedPosition, Scope)>,
     /// Tokens of the peers whose entries were left out, because what comes before them was refused earlier.
     pub refused: Vec<u64>,
     /// The last local sequence of the group.
@@ -73,7 +74,7 @@ pub struct Plan {
     pub(super) tickets: Vec<Ticket>,
     pub(super) tokens: Vec<u64>,
     pub(super) refused: Vec<u64>,
-    pub(super) acknowledge: Vec<(u64, Origin, FeedPosition)>,
+    pub(super) acknowledge: Vec<(u64, Origin, FeedPosition, Scope)>,
     pub(super) peers: Vec<(Origin, PeerRecord)>,
     pub(super) pruned: Option<u64>,
     /// What has no place in the group.
@@ -227,7 +228,8 @@ impl Committer {
                 }
                 Request::Received(received) => {
                     plan.must_sync |= !is_broken(Rule::AcknowledgeBeforeSync);
-                    let owed = (received.token, received.peer, received.position);
+                    let scope = received.scope.clone();
+                    let owed = (received.token, received.peer, received.position, scope);
                     let planned = plan
                         .group
                         .receive(received, basis, &mut self.ledger, &terms);
@@ -332,10 +334,11 @@ impl Committer {
             }
             encode_entry(body, &mut self.origins, &planned.entry, planned.lseq);
         }
-        for (peer, position) in &group.cursors {
+        for (peer, position, scope) in &group.cursors {
             let cursor = Record::Cursor {
                 peer: *peer,
                 position: *position,
+                scope: scope.clone(),
             };
             encode(body, &mut self.origins, &cursor);
         }

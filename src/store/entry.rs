@@ -295,6 +295,15 @@ impl Summary {
         self.fingerprint = self.fingerprint.wrapping_add(entry.fingerprint());
     }
 
+    /// With those of another set in, of which none is in this one.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            count: self.count.wrapping_add(other.count),
+            fingerprint: self.fingerprint.wrapping_add(other.fingerprint),
+        }
+    }
+
     /// With `entry` out, which was in.
     pub fn remove(&mut self, entry: &Entry) {
         self.count -= 1;

@@ -14,6 +14,7 @@ use super::ledger::{FeedPosition, Ledger};
 use super::map::Beneath;
 use super::operation::{Operation, Receipt, Received, Ticket, WriteStatus};
 use super::recent_dots::RecentDots;
+use super::scope::Scope;
 use crate::core::checksum::key_hash;
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Origin};
@@ -45,7 +46,7 @@ pub struct Group {
     /// What to tell who waits, in the order of the requests.
     pub receipts: Vec<Receipt>,
     /// How far peers' feeds are held once this is durable.
-    pub cursors: Vec<(Origin, FeedPosition)>,
+    pub cursors: Vec<(Origin, FeedPosition, Scope)>,
     /// Writes that came to nothing against a concurrent one and were not told of lately.
     pub losers: Vec<Entry>,
     /// Bytes of keys and values of what is planned and what is to be told.
@@ -302,13 +303,17 @@ impl Group {
         }
         let planned = self.cursors.iter().rev();
         let held = planned
-            .filter(|(peer, _)| *peer == received.peer)
-            .map(|(_, position)| position)
+            .filter(|(peer, ..)| *peer == received.peer)
+            .map(|(_, position, scope)| (*position, scope.clone()))
             .next()
             .or_else(|| basis.cursor(received.peer))
-            .or_else(|| ledger.cursors.get(&received.peer));
-        held.is_some_and(|held| {
-            held.incarnation == received.from.incarnation
+            .or_else(|| {
+                let position = ledger.cursors.get(&received.peer)?;
+                Some((*position, ledger.scope_of(received.peer)))
+            });
+        held.is_some_and(|(held, scope)| {
+            scope.covers(&received.scope)
+                && held.incarnation == received.from.incarnation
                 && held.own >= received.from.own
                 && held.relay >= received.from.relay
         })

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::scope::Scope;
 use crate::core::identity::{Incarnation, Origin};
 use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::{HybridClock, Stamp};
@@ -67,6 +68,8 @@ pub struct PeerRecord {
     pub acknowledged: FeedPosition,
     /// What it refused for good.
     pub parked: Vec<Parked>,
+    /// What the last connection with it carried, and what those positions are about.
+    pub scope: Scope,
 }
 
 /// What must be remembered besides entries.
@@ -90,6 +93,8 @@ pub struct Ledger {
     pub clock: HybridClock,
     /// How far this node holds each peer's feed: the truth, written with the entries themselves.
     pub cursors: BTreeMap<Origin, FeedPosition>,
+    /// What they are about, where that is not all keys.
+    pub scopes: BTreeMap<Origin, Scope>,
     /// What is known of each peer.
     pub peers: BTreeMap<Origin, PeerRecord>,
     /// Acknowledged rows up to this local sequence were pruned from the outbox.
@@ -104,6 +109,26 @@ impl Ledger {
     /// Whether a peer's cursor on this node's feed is good.
     pub fn is_reached(&self, cursor: &FeedPosition) -> bool {
         is_reached(&self.chain, self.last_lseq, cursor)
+    }
+
+    /// A peer's feed is held up to there, as far as it is about `scope`.
+    pub fn hold(&mut self, peer: Origin, position: FeedPosition, scope: Scope) {
+        self.cursors.insert(peer, position);
+        if scope.is_all() {
+            self.scopes.remove(&peer);
+        } else {
+            self.scopes.insert(peer, scope);
+        }
+    }
+
+    /// Not all keys are exchanged with a peer.
+    pub fn exchange(&mut self, peer: Origin, scope: Scope) {
+        self.peers.entry(peer).or_default().scope = scope;
+    }
+
+    /// What the cursor of a peer is about.
+    pub fn scope_of(&self, peer: Origin) -> Scope {
+        self.scopes.get(&peer).cloned().unwrap_or_default()
     }
 
     /// Writes as another author from now on, under a feed that nobody knows yet.

@@ -3,6 +3,7 @@
 use super::entry::{Entry, EntryFlags, Namespace};
 use super::error::StoreError;
 use super::ledger::{FeedPosition, PeerRecord};
+use super::scope::Scope;
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::{GROUP_BYTES_TARGET, KEY_BYTES_MAX};
 
@@ -109,6 +110,8 @@ pub struct Received {
     /// Where its feed is held up to once this is durable; the default: where it was, whatever that is. So come the
     /// entries of a reconciliation.
     pub position: FeedPosition,
+    /// What those positions are about.
+    pub scope: Scope,
     /// The entries.
     pub entries: Vec<Entry>,
 }

@@ -4,7 +4,9 @@
 pub use super::origin_dictionary::OriginDictionary;
 
 use super::entry::{Entry, EntryFlags, Extra};
-use super::ledger::{FeedPosition, Parked, PeerRecord};
+use super::ledger::{FeedPosition, PeerRecord};
+use super::peer_record::{decode_peer, position, prefixes, put_peer, put_position, put_scope};
+use super::scope::Scope;
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::limits::{
@@ -18,12 +20,6 @@ pub const MAY_BE_IGNORED: u8 = 0x80;
 /// Most parked entries that are remembered for one peer. A peer that refuses more is told of nothing new:
 /// the oldest are offered to it again.
 pub const PARKED_MAX: usize = 4096;
-
-/// What is said of a peer: what it acknowledges is durable there.
-const DURABLE: u8 = 1;
-
-/// And: another one came in its place.
-const SUPERSEDED: u8 = 1 << 1;
 
 /// The registry of record kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +45,8 @@ pub enum RecordKind {
     Source = 9,
     /// The store was saved from a damaged one.
     Salvaged = 138,
+    /// What the last connection with a peer carried, if that was not all keys.
+    Scope = 139,
 }
 
 /// A record, read.
@@ -91,6 +89,15 @@ pub enum Record {
         peer: Origin,
         /// Where.
         position: FeedPosition,
+        /// What it is about.
+        scope: Scope,
+    },
+    /// What the record before this one, of the same peer, is about; all keys where none follows.
+    PeerScope {
+        /// The peer.
+        peer: Origin,
+        /// What it is about.
+        scope: Scope,
     },
     /// What is known of a peer.
     Peer {
@@ -127,20 +134,6 @@ pub(super) fn record(body: &mut Vec<u8>, kind: RecordKind, write: impl FnOnce(&m
     if let Some(place) = body.get_mut(at..at + 4) {
         place.copy_from_slice(&length.to_le_bytes());
     }
-}
-
-fn put_position(payload: &mut Vec<u8>, position: &FeedPosition) {
-    payload.extend_from_slice(&position.incarnation.0);
-    payload.put_varint(position.own);
-    payload.put_varint(position.relay);
-}
-
-fn position(reader: &mut ByteReader<'_>) -> Result<FeedPosition, DecodeError> {
-    Ok(FeedPosition {
-        incarnation: Incarnation(reader.array()?),
-        own: reader.varint()?,
-        relay: reader.varint()?,
-    })
 }
 
 pub(super) const HAS_VECTOR: u8 = 1;
@@ -211,28 +204,30 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
             payload.extend_from_slice(&incarnation.0);
             payload.put_varint(*began_after);
         }),
-        Record::Cursor { peer, position } => record(body, RecordKind::Cursor, |payload| {
+        Record::Cursor {
+            peer,
+            position,
+            scope,
+        } => record(body, RecordKind::Cursor, |payload| {
             payload.extend_from_slice(&peer.0);
             put_position(payload, position);
-            // The scope that the cursor belongs to: no prefixes, all keys.
-            payload.put_length(0);
+            // No prefixes: all keys. A cursor of nothing is not kept.
+            put_scope(payload, scope);
+        }),
+        Record::PeerScope { peer, scope } => record(body, RecordKind::Scope, |payload| {
+            payload.extend_from_slice(&peer.0);
+            put_scope(payload, scope);
         }),
         Record::Peer {
             peer,
             record: known,
-        } => record(body, RecordKind::Peer, |payload| {
-            payload.extend_from_slice(&peer.0);
-            let superseded = if known.is_superseded { SUPERSEDED } else { 0 };
-            payload.push(u8::from(known.durable) | superseded);
-            payload.put_prefixed(known.node_id.as_bytes());
-            put_position(payload, &known.acknowledged);
-            let parked = known.parked.len().min(PARKED_MAX);
-            payload.put_length(parked);
-            for entry in known.parked.iter().rev().take(parked) {
-                payload.put_varint(entry.lseq);
-                payload.push(entry.code);
+        } => {
+            put_peer(body, peer, known);
+            if !known.scope.is_all() {
+                let (peer, scope) = (*peer, known.scope.clone());
+                encode(body, origins, &Record::PeerScope { peer, scope });
             }
-        }),
+        }
         Record::Reserve { sequence, clock } => record(body, RecordKind::Reserve, |payload| {
             payload.put_varint(*sequence);
             payload.extend_from_slice(&clock.0.to_le_bytes());
@@ -275,11 +270,17 @@ pub fn decode(
             4 => {
                 let peer = Origin(payload.array()?);
                 let position = position(&mut payload)?;
-                // A cursor of another scope says nothing about all keys.
-                if payload.varint()? != 0 {
-                    continue;
+                let prefixes = prefixes(&mut payload)?;
+                let is_all = prefixes.is_empty();
+                Record::Cursor {
+                    peer,
+                    position,
+                    scope: if is_all {
+                        Scope::ALL
+                    } else {
+                        Scope::of(prefixes)
+                    },
                 }
-                Record::Cursor { peer, position }
             }
             5 => decode_peer(&mut payload)?,
             6 => Record::Reserve {
@@ -300,6 +301,10 @@ pub fn decode(
             138 => Record::Salvaged {
                 lost: payload.varint()?,
             },
+            139 => Record::PeerScope {
+                peer: Origin(payload.array()?),
+                scope: Scope::of(prefixes(&mut payload)?),
+            },
             kind if kind & MAY_BE_IGNORED != 0 => continue,
             _ => return Err(DecodeError::Malformed("record kind")),
         };
@@ -307,32 +312,6 @@ pub fn decode(
         visit(what);
     }
     Ok(())
-}
-
-fn decode_peer(payload: &mut ByteReader<'_>) -> Result<Record, DecodeError> {
-    let peer = Origin(payload.array()?);
-    let state = payload.u8()?;
-    let node_id = payload.text(LABEL_BYTES_MAX, "node id")?.to_owned();
-    let acknowledged = position(payload)?;
-    let count = payload.length(PARKED_MAX, "parked entries")?;
-    let mut parked = Vec::new();
-    for _ in 0..count {
-        parked.push(Parked {
-            lseq: payload.varint()?,
-            code: payload.u8()?,
-        });
-    }
-    parked.reverse();
-    Ok(Record::Peer {
-        peer,
-        record: PeerRecord {
-            node_id,
-            durable: state & DURABLE != 0,
-            is_superseded: state & SUPERSEDED != 0,
-            acknowledged,
-            parked,
-        },
-    })
 }
 
 fn decode_entry(

@@ -153,9 +153,12 @@ impl Replay {
                 let from = from.filter(|_| entry.dot.origin != ledger.origin);
                 self.map.install(entry, lseq, from);
             }
-            Record::Cursor { peer, position } => {
-                ledger.cursors.insert(peer, position);
-            }
+            Record::Cursor {
+                peer,
+                position,
+                scope,
+            } => ledger.hold(peer, position, scope),
+            Record::PeerScope { peer, scope } => ledger.exchange(peer, scope),
             Record::Peer { peer, record } => {
                 ledger.peers.insert(peer, record);
             }

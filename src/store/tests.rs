@@ -250,6 +250,7 @@ proptest! {
                     token: 1,
                     from: FeedPosition::default(),
                     position: FeedPosition::default(),
+scope: crate::store::scope::Scope::ALL,
                     entries: vec![entry],
                 };
                 commit(&mut committer, &mut map, vec![Request::Received(received)]);

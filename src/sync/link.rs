@@ -12,6 +12,7 @@ use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
 use crate::store::entry::{Entry, Summary};
 use crate::store::ledger::FeedPosition;
+use crate::store::scope::Scope;
 
 /// Names a connection to a greeted peer; given by the driver, never again in one process.
 pub type LinkId = u64;
@@ -144,6 +145,8 @@ pub(super) struct Proof {
     pub(super) equal_at: Option<u64>,
     /// The states that were reconciled last: should they be the same after it, another one would change nothing either.
     pub(super) repaired: Option<(Summary, Summary)>,
+    /// What it summed up to then.
+    pub(super) equal: Summary,
     /// How often in a row the ends were unequal, and at which state.
     pub(super) unequal: (u32, Summary, Summary),
     /// How often the feed was asked for anew.
@@ -162,7 +165,12 @@ pub(super) struct Link {
     pub(super) void: Option<Cursor>,
     pub(super) durable: bool,
     pub(super) value_bytes_max: u64,
-    pub(super) greeting_summary: Summary,
+    /// What the connection carries: what both sides want.
+    pub(super) scope: Scope,
+    /// What the peer told of its state, if both sides want the same: otherwise it is about something else.
+    pub(super) greeting_summary: Option<Summary>,
+    /// What the state here summed up to in that scope, and the whole of it then.
+    pub(super) summed_up: Option<(Summary, Summary)>,
     /// Whether the peer can reconcile.
     pub(super) reconciles: bool,
     pub(super) reconciling: Reconciling,
@@ -186,15 +194,26 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// A link to a peer that has greeted, whose feed is held up to `held`.
-    pub(super) fn new(greeting: &Greeting, held: Option<FeedPosition>, now: MonotonicMs) -> Self {
+    /// A link to a peer that has greeted, whose feed is held up to `held`, as far as that is about what `scope` says
+    /// beside it. `wanted`: what this node sends and receives.
+    pub(super) fn new(
+        greeting: &Greeting,
+        held: Option<(FeedPosition, Scope)>,
+        wanted: &Scope,
+        now: MonotonicMs,
+    ) -> Self {
+        let scope = wanted.intersection(&greeting.scope);
+        let is_covered = held.as_ref().is_some_and(|(_, held)| held.covers(&scope));
+        let held = held.map(|(position, _)| position);
         let incarnation = greeting
             .chain
             .last()
             .map(|stretch| stretch.incarnation)
             .unwrap_or_default();
         let good = held.filter(|held| is_good(&greeting.chain, greeting.last_lseq, held));
-        let positions = good
+        // What was not carried before is looked for anew. That a wider feed is held means that this part of it is.
+        let begun = good.filter(|_| is_covered);
+        let positions = begun
             .map(|held| Positions {
                 own: held.own,
                 relay: held.relay,
@@ -213,7 +232,9 @@ impl Link {
             }),
             durable: greeting.durable,
             value_bytes_max: greeting.value_bytes_max,
-            greeting_summary: greeting.summary,
+            scope,
+            greeting_summary: (*wanted == greeting.scope).then_some(greeting.summary),
+            summed_up: None,
             reconciles: greeting.reconciles,
             reconciling: Reconciling::Idle,
             covered: None,
@@ -229,7 +250,7 @@ impl Link {
             receiving: Receiving {
                 held: positions,
                 pending: positions,
-                recorded: good.unwrap_or_default(),
+                recorded: begun.unwrap_or_default(),
                 granted: WINDOW_COST,
                 ..Receiving::default()
             },

@@ -98,15 +98,18 @@ pub struct OutboxRow {
 }
 
 impl Replica {
-    fn row_state(&self, lseq: u64) -> Option<RowState> {
+    /// What has become of a row, as its marks say.
+    pub(super) fn row_state(&self, held: &Held, marks: &Marks) -> Option<RowState> {
         let Marks {
             pruned,
             acknowledged,
             sent,
             failed,
-        } = self.outbox.marks();
+        } = *marks;
+        let lseq = held.lseq;
+        let key = self.tally.is_some().then(|| held.entry.key());
         let is_refused = self.outbox.parked.contains(&lseq);
-        if is_refused && !(lseq <= acknowledged && self.is_held_by_enough(lseq)) {
+        if is_refused && !(lseq <= acknowledged && self.is_held_by_enough(lseq, key)) {
             Some(RowState::Failed)
         } else if lseq <= acknowledged {
             (lseq > pruned).then_some(RowState::Acknowledged)
@@ -120,7 +123,8 @@ impl Replica {
     }
 
     /// At most `limit` rows behind the place `after`, in feed order: all, or those in one state. What it costs is
-    /// bounded by `limit` and by what peers refuse.
+    /// bounded by `limit` and by what peers refuse; where some take only a part of the keys, also by how far those lie
+    /// apart that take different keys.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
@@ -132,23 +136,23 @@ impl Replica {
         now: MonotonicMs,
         map: &EntryMap,
     ) -> Result<Vec<OutboxRow>, StoreError> {
-        let Marks {
-            pruned,
-            acknowledged,
-            sent,
-            failed,
-        } = self.outbox.marks();
-        let in_flight_to = sent.max(acknowledged);
-        let failed_to = failed.max(in_flight_to);
+        let standing = self.standing();
+        // Where there are several marks of a kind, what is in between is looked at.
+        let shown = standing.bounds(|marks| marks.pruned.min(marks.acknowledged));
+        let pruned = standing.bounds(|marks| marks.pruned);
+        let acknowledged = standing.bounds(|marks| marks.acknowledged);
+        let in_flight = standing.bounds(|marks| marks.sent.max(marks.acknowledged));
+        let failed = standing.bounds(|marks| marks.failed.max(marks.sent).max(marks.acknowledged));
         let (from, to) = match wanted {
-            None => (pruned, u64::MAX),
-            Some(RowState::Acknowledged) => (pruned, acknowledged),
-            Some(RowState::InFlight) => (acknowledged, in_flight_to),
-            Some(RowState::Failed) => (in_flight_to, failed_to),
-            Some(RowState::Queued) => (failed_to, u64::MAX),
+            None if self.tally.is_some() => (shown.0, u64::MAX),
+            None => (pruned.0, u64::MAX),
+            Some(RowState::Acknowledged) => (pruned.0, acknowledged.1),
+            Some(RowState::InFlight) => (acknowledged.0, in_flight.1),
+            Some(RowState::Failed) => (in_flight.0, failed.1),
+            Some(RowState::Queued) => (failed.0, u64::MAX),
         };
-        let is_wanted = |lseq: u64| {
-            let state = self.row_state(lseq);
+        let is_wanted = |held: &Held| {
+            let state = self.row_state(held, &standing.of(held.entry.key()));
             state.filter(|state| wanted.is_none_or(|wanted| wanted == *state))
         };
         let mut rows = Vec::new();
@@ -157,8 +161,8 @@ impl Replica {
             if rows.len() >= limit {
                 break;
             }
-            if let Some(state) = is_wanted(*lseq)
-                && let Some(held) = map.at(*lseq)?
+            if let Some(held) = map.at(*lseq)?
+                && let Some(state) = is_wanted(&held)
             {
                 rows.push(self.row(&held, state, now));
             }
@@ -169,7 +173,7 @@ impl Replica {
                 break;
             }
             let held = held?;
-            if let Some(state) = is_wanted(held.lseq)
+            if let Some(state) = is_wanted(&held)
                 && !self.outbox.parked.contains(&held.lseq)
             {
                 others += 1;
@@ -201,9 +205,11 @@ impl Replica {
                 .ok()
                 .and_then(|place| peer.parked.get(place))
                 .map(|entry| Trouble::Refused(entry.code));
+            let is_taken = peer.scope.contains(held.entry.key());
             let given_up = self
                 .given_up
                 .get(origin)
+                .filter(|_| is_taken)
                 .filter(|(from, to)| *from < lseq && lseq <= *to)
                 .map(|_| Trouble::Unanswered);
             if given_up.is_some() {
@@ -212,7 +218,7 @@ impl Replica {
             let retried = self
                 .links
                 .values()
-                .find(|link| link.origin == *origin)
+                .find(|link| link.origin == *origin && is_taken)
                 .and_then(|link| row.add_attempts(link, now));
             if let Some(trouble) = refused.or(given_up).or(retried) {
                 row.troubles.push(PeerTrouble {

@@ -4,19 +4,25 @@ use super::link::{Link, LinkId};
 use super::message::{Ack, Feed, Greeting, Positions};
 use super::receive::take_in;
 use super::replica::{Output, Replica};
-use crate::core::clock::Now;
+use super::scoped::state_of;
+use crate::core::clock::{MonotonicMs, Now};
+use crate::core::rules::{Rule, is_broken};
+use crate::store::ledger::FeedPosition;
 use crate::store::map::EntryMap;
+use crate::store::scope::Scope;
 
 impl Replica {
-    /// What to say to a peer that connects.
-    pub fn greeting(&self, now: Now, map: &EntryMap) -> Greeting {
+    /// What to say to a peer that connects, with which `wanted` is to be exchanged.
+    pub fn greeting(&mut self, wanted: &Scope, now: Now, map: &EntryMap) -> Greeting {
+        // Where it cannot be known at once it is not told: the two reconcile then.
+        let summary = self.sum_of(wanted, map).unwrap_or_default();
         Greeting {
             node_id: self.node_id.clone(),
             origin: self.origin,
             chain: self.chain.clone(),
             durable: self.options.durable,
-            prefixes: Vec::new(),
-            summary: map.summary(),
+            scope: wanted.clone(),
+            summary: summary.unwrap_or_default(),
             last_lseq: self.last_lseq,
             value_bytes_max: self.options.value_bytes_max,
             wall_ms: now.wall.0,
@@ -24,16 +30,37 @@ impl Replica {
         }
     }
 
-    /// A peer has greeted. The driver has made sure that it is the only link to that origin.
-    pub fn connected(&mut self, id: LinkId, greeting: &Greeting, now: Now, map: &EntryMap) {
-        let link = Link::new(
-            greeting,
-            self.cursors.get(&greeting.origin).copied(),
-            now.monotonic,
-        );
+    /// A peer has greeted, and was told that `wanted` is to be exchanged. The driver has made sure that it is the only
+    /// link to that origin.
+    pub fn connected(
+        &mut self,
+        id: LinkId,
+        greeting: &Greeting,
+        wanted: &Scope,
+        now: Now,
+        map: &EntryMap,
+    ) {
+        let held = self.cursors.get(&greeting.origin).cloned();
+        let mut link = Link::new(greeting, held, wanted, now.monotonic);
+        if link.scope.is_nothing() {
+            tracing::warn!(peer = %link.node_id, "no key is within the prefixes of both sides: nothing is exchanged");
+        }
+        let is_new = !self.peers.contains_key(&greeting.origin);
         let record = self.peers.entry(greeting.origin).or_default();
-        if record.node_id != greeting.node_id {
+        let is_rescoped = record.scope != link.scope;
+        if is_rescoped || record.node_id != greeting.node_id {
             self.waits.met(greeting.origin, &greeting.node_id);
+            self.waits.is_outside(&greeting.node_id, &link.scope);
+        }
+        if is_rescoped {
+            if !record.scope.covers(&link.scope) {
+                // That is about what was exchanged before. How far it is now the peer tells soon.
+                record.acknowledged = FeedPosition::default();
+            }
+            record.scope = link.scope.clone();
+            self.unremembered
+                .entry(greeting.origin)
+                .or_insert(now.monotonic);
         }
         self.moved.insert(greeting.origin);
         if record.node_id != greeting.node_id || record.durable != greeting.durable {
@@ -44,22 +71,42 @@ impl Replica {
                 .or_insert(now.monotonic);
         }
         self.supersede_namesakes(greeting.origin);
+        if is_rescoped {
+            self.forget_parked_outside(greeting.origin, map);
+        }
+        if is_new || is_rescoped {
+            self.part_rows();
+        }
         // A peer that returns gets what was given up, without anybody asking, and what it takes by now.
         self.forgive();
-        let mut link = link;
         self.offer_again(&mut link, map);
-        self.begin_with(id, &mut link, greeting, map);
+        self.begin_with(id, &mut link, greeting, now.monotonic, map);
         self.links.insert(id, link);
         self.settle_waits(map);
     }
 
     /// Tells a peer that has greeted where to begin.
-    fn begin_with(&mut self, id: LinkId, link: &mut Link, greeting: &Greeting, map: &EntryMap) {
-        let (mine, theirs) = (map.summary(), greeting.summary);
+    fn begin_with(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        greeting: &Greeting,
+        now: MonotonicMs,
+        map: &EntryMap,
+    ) {
+        self.sum_up(id, link, now, map);
+        let (mine, theirs) = (state_of(link, map), greeting.summary);
         let has_cursor = link.cursor().is_some();
-        let is_nobody_empty = mine.count > 0 && theirs.count > 0;
+        let is_equal = mine.is_some() && mine == link.greeting_summary;
+        let is_nobody_empty = theirs.count > 0 && mine.is_some_and(|mine| mine.count > 0);
+        // What the peer tells is about what it wants, so nothing follows from it for what both do.
+        let is_worth_it = if link.scope.is_all() {
+            is_nobody_empty
+        } else {
+            !link.scope.is_nothing()
+        };
         let is_durable = self.durable_lseq == self.last_lseq;
-        if !has_cursor && mine == theirs && is_nobody_empty && is_durable {
+        if !has_cursor && is_equal && is_nobody_empty && is_durable {
             // All of its feed is held. It is told so once that is on record.
             link.receiving.pending = Positions {
                 own: greeting.last_lseq,
@@ -69,7 +116,7 @@ impl Replica {
             self.outputs.push_back(Output::Commit(request));
             return;
         }
-        let reconcile = !has_cursor && mine != theirs && is_nobody_empty && link.reconciles;
+        let reconcile = !has_cursor && !is_equal && is_worth_it && link.reconciles;
         if reconcile {
             self.expect_reconciliation(link);
         }
@@ -80,6 +127,21 @@ impl Replica {
             reconcile,
         };
         self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
+    }
+
+    /// Where to begin with a peer that has no good cursor: at the end if it holds the same, else at the start.
+    pub(super) fn start_of_unknown(&self, link: &Link, map: &EntryMap) -> Positions {
+        let state = state_of(link, map);
+        let is_same = state.is_some() && state == link.greeting_summary;
+        let is_same = is_same && self.durable_lseq == self.last_lseq;
+        if is_same || is_broken(Rule::UnknownPeerAtEnd) {
+            Positions {
+                own: self.last_lseq,
+                relay: self.last_lseq,
+            }
+        } else {
+            Positions::default()
+        }
     }
 
     /// A peer is gone. What it was sent and did not acknowledge counts as queued again.

@@ -6,6 +6,7 @@ use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::store::entry::{Entry, Summary};
 use crate::store::ledger::FeedPosition;
 pub use crate::store::ledger::Stretch;
+use crate::store::scope::Scope;
 
 /// The two lanes of a feed. A node's own writes may wait for a tick, and what it relays may wait for a hint
 /// that the peer has it already; with one cursor over both, either would hold up the other.
@@ -91,9 +92,9 @@ pub struct Greeting {
     pub chain: Vec<Stretch>,
     /// Whether what it acknowledges is durable there.
     pub durable: bool,
-    /// Prefixes of keys it sends and receives; empty means all.
-    pub prefixes: Vec<Vec<u8>>,
-    /// Count and fingerprint of its state in that scope.
+    /// What it sends and receives on this connection, as far as the peer does too.
+    pub scope: Scope,
+    /// Count and fingerprint of its state in that scope; both 0 where that is not summed up yet.
     pub summary: Summary,
     /// The last local sequence it gave.
     pub last_lseq: u64,

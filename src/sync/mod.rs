@@ -21,12 +21,16 @@ mod reconcile;
 mod replacements;
 pub mod replica;
 pub mod report;
+mod scoped;
 mod send;
 mod send_large;
+mod standing;
+mod tally;
 mod timers;
 mod wait_queue;
 pub mod waiting;
 pub mod waits;
+mod zones;
 
 pub use link::LinkId;
 pub use reconcile::{DIFFERING_KEYS_MAX, Outcome};

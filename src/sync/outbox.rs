@@ -25,6 +25,27 @@ impl OutboxCounts {
     pub fn total(self) -> u64 {
         self.queued + self.in_flight + self.acknowledged + self.failed
     }
+
+    /// A row was counted as its marks say, and counts as failed, since a peer refuses it: unless it is held by enough
+    /// others.
+    pub(super) fn refuse(&mut self, marks: &Marks, lseq: u64, is_held: impl FnOnce() -> bool) {
+        let in_flight_to = marks.sent.max(marks.acknowledged);
+        let failed_to = marks.failed.max(in_flight_to);
+        if lseq <= marks.acknowledged {
+            if is_held() {
+                return;
+            }
+            self.failed += 1;
+            let is_pruned = lseq <= marks.pruned;
+            self.acknowledged = self.acknowledged.saturating_sub(u64::from(!is_pruned));
+        } else if lseq <= in_flight_to {
+            self.failed += 1;
+            self.in_flight = self.in_flight.saturating_sub(1);
+        } else if lseq > failed_to {
+            self.failed += 1;
+            self.queued = self.queued.saturating_sub(1);
+        }
+    }
 }
 
 /// The marks that decide what a row counts as; each is the highest local sequence it reaches.
@@ -81,20 +102,7 @@ impl Outbox {
             queued: map.own_rows(failed_to, u64::MAX)?,
         };
         for lseq in &self.parked {
-            if *lseq <= acknowledged && is_held(*lseq) {
-                continue;
-            }
-            if *lseq <= acknowledged {
-                counts.failed += 1;
-                let is_pruned = *lseq <= pruned;
-                counts.acknowledged = counts.acknowledged.saturating_sub(u64::from(!is_pruned));
-            } else if *lseq <= in_flight_to {
-                counts.failed += 1;
-                counts.in_flight = counts.in_flight.saturating_sub(1);
-            } else if *lseq > failed_to {
-                counts.failed += 1;
-                counts.queued = counts.queued.saturating_sub(1);
-            }
+            counts.refuse(&self.marks, *lseq, || is_held(*lseq));
         }
         Ok(counts)
     }

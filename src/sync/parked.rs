@@ -3,12 +3,10 @@
 
 use super::link::{LargeSend, Link, LinkId, RetryCause};
 use super::message::{Lane, Nack, RefusalCode};
-use super::outbox::OutboxCounts;
 use super::replica::{Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
-use crate::store::error::StoreError;
 use crate::store::ledger::{FeedPosition, Parked, PeerRecord};
 use crate::store::map::{EntryMap, Held};
 use crate::store::operation::{Received, Request};
@@ -83,6 +81,7 @@ impl Replica {
                 token: id,
                 from: FeedPosition::default(),
                 position: FeedPosition::default(),
+                scope: link.scope.clone(),
                 entries: Vec::new(),
             })));
     }
@@ -125,9 +124,12 @@ impl Replica {
         }
     }
 
-    /// Whether as many peers hold a row as have to, whoever else refuses it.
-    pub(super) fn is_held_by_enough(&self, lseq: u64) -> bool {
-        let counting = self.peers.values().filter(|peer| self.counts(peer));
+    /// Whether as many peers hold a row as have to, whoever else refuses it. With its stored key, where peers take a part
+    /// of the keys: the others have nothing to do with it.
+    pub(super) fn is_held_by_enough(&self, lseq: u64, key: Option<&[u8]>) -> bool {
+        let takes = |peer: &PeerRecord| key.is_none_or(|key| peer.scope.contains(key));
+        let counting = self.peers.values();
+        let counting = counting.filter(|peer| self.counts(peer) && takes(peer));
         let (mut holding, mut registered) = (0, 0);
         for peer in counting {
             registered += 1;
@@ -153,11 +155,6 @@ impl Replica {
             .collect();
         refused.sort_unstable();
         refused
-    }
-
-    /// The rows of the outbox by state.
-    pub(super) fn counts_of(&self, map: &EntryMap) -> Result<OutboxCounts, StoreError> {
-        self.outbox.counts(map, |lseq| self.is_held_by_enough(lseq))
     }
 
     /// What a peer has refused.
@@ -210,11 +207,38 @@ impl Replica {
     /// it stays until the peer is shown to have it.
     pub(super) fn offer_again(&mut self, link: &mut Link, map: &EntryMap) {
         for entry in self.parked_by(link.origin) {
-            let fits = |held: &Held| held.entry.value_length() as u64 <= link.value_bytes_max;
+            let fits = |held: &Held| {
+                held.entry.value_length() as u64 <= link.value_bytes_max
+                    && link.scope.contains(held.entry.key())
+            };
             let is_new = !link.sending.again.contains(&entry.lseq);
             let held = map.at(entry.lseq).ok().flatten();
             if is_new && held.is_some_and(|held| fits(&held)) {
                 link.sending.again.push(entry.lseq);
+                self.outbox.unpark(entry.lseq);
+            }
+        }
+    }
+
+    /// A peer takes other keys from now on: what it refused and does not take any more it does not refuse.
+    pub(super) fn forget_parked_outside(&mut self, origin: Origin, map: &EntryMap) {
+        let Some(record) = self.peers.get_mut(&origin) else {
+            return;
+        };
+        let scope = record.scope.clone();
+        let parked = std::mem::take(&mut record.parked);
+        let is_taken = |entry: &Parked| {
+            // What cannot be looked up now is looked up when it is offered again.
+            let held = map.at(entry.lseq);
+            held.map_or(true, |held| {
+                held.is_some_and(|held| scope.contains(held.entry.key()))
+            })
+        };
+        let (taken, outside) = parked.into_iter().partition(is_taken);
+        record.parked = taken;
+        let outside: Vec<Parked> = outside;
+        for entry in outside {
+            if !self.peers.values().any(|peer| is_listed(peer, entry.lseq)) {
                 self.outbox.unpark(entry.lseq);
             }
         }

@@ -7,6 +7,7 @@ use super::replica::Replica;
 use crate::core::identity::Origin;
 use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
+use crate::store::scope::Scope;
 
 /// How far one peer is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +30,12 @@ pub struct PeerStatus {
     pub lag: Lag,
     /// Entries that it refused for good.
     pub refused: u64,
+    /// What is exchanged with it, and what all of this is about.
+    pub scope: Scope,
 }
 
-/// Own writes that a peer has not acknowledged.
+/// Own writes that a peer has not acknowledged. Where it takes a part of the keys, those behind what it has acknowledged
+/// are counted with the others: they are passed over as soon as all is quiet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lag {
     /// How many.
@@ -55,6 +59,7 @@ impl Replica {
             let shown = link.map(|link| self.progress(link));
             let acknowledged = self.acknowledged_by(*origin);
             let lag = match lags.get(&acknowledged.own) {
+                _ if record.scope.is_nothing() => Lag::default(),
                 Some(lag) => *lag,
                 None => *lags
                     .entry(acknowledged.own)
@@ -70,6 +75,7 @@ impl Replica {
                 acknowledged,
                 lag,
                 refused: record.parked.len() as u64,
+                scope: record.scope.clone(),
             });
         }
         Ok(status)

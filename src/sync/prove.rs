@@ -6,6 +6,7 @@ use super::message::{Ack, End, Feed, Positions};
 use super::options::{PROVE_DELAY_MS, REPAIR_DELAY_MS, REPAIR_DELAY_MS_MAX};
 use super::receive::take_in;
 use super::replica::{Output, Replica};
+use super::scoped::state_of;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::map::EntryMap;
@@ -17,8 +18,9 @@ const UNEQUAL_ENDS: u32 = 2;
 const COMPARE_AGAIN_MS: u64 = 4 * PROVE_DELAY_MS;
 
 impl Replica {
-    /// Where this node's feed ends for a link, and whether nothing is held back from it.
-    fn end_of(&self, link: &Link, map: &EntryMap) -> End {
+    /// Where this node's feed ends for a link, and whether nothing is held back from it; `None` while the state is not
+    /// summed up.
+    fn end_of(&self, link: &Link, map: &EntryMap) -> Option<End> {
         let sent = link.sending.sent;
         let behind = map.has_own_after(sent.own) || map.has_relay_after(sent.relay);
         let peer = self.peers.get(&link.origin);
@@ -30,11 +32,11 @@ impl Replica {
             own: self.last_lseq,
             relay: self.last_lseq,
         };
-        End {
+        Some(End {
             positions: unless(Rule::EndTooFar, sent, last),
-            summary: map.summary(),
+            summary: state_of(link, map)?,
             complete,
-        }
+        })
     }
 
     /// Tells each peer that is quiet where the feed ends, once per state.
@@ -45,6 +47,7 @@ impl Replica {
                 continue;
             };
             if is_quiet(&link, now.monotonic) {
+                self.sum_up(id, &mut link, now.monotonic, map);
                 self.compare(id, &mut link, now, map);
                 self.tell_end(id, &mut link, now.monotonic, map);
             }
@@ -61,7 +64,7 @@ impl Replica {
         map: &EntryMap,
     ) {
         let end = self.end_of(link, map);
-        if is_news(link, &end) {
+        if let Some(end) = end.filter(|end| is_news(link, end)) {
             link.sending.end = Some(end);
             link.sending.told = end.positions;
             // Nothing was owed before: if this is, it is from now on.
@@ -77,15 +80,23 @@ impl Replica {
             let is_sending = sending.large.is_some() || sending.recording > 0;
             let is_busy = link.is_owed() || link.is_reconciling() || is_sending;
             let can_be_quiet = sending.started && !is_busy;
-            let mine = can_be_quiet.then(|| self.end_of(link, map))?;
+            if !can_be_quiet || link.scope.is_nothing() {
+                return None;
+            }
+            let quiet = link
+                .active_at
+                .after(PROVE_DELAY_MS)
+                .max(sending.paused_until);
+            let Some(mine) = self.end_of(link, map) else {
+                // Where summing up takes several steps, the next one is due then.
+                return Some(self.reconcile_due.map_or(quiet, |due| due.max(quiet)));
+            };
             let can_compare = link
                 .receiving
                 .end
                 .is_some_and(|end| is_settled(link, &mine, &end));
             let is_news = is_news(link, &mine);
             (is_news || can_compare).then(|| {
-                let quiet = link.active_at.after(PROVE_DELAY_MS);
-                let quiet = quiet.max(sending.paused_until);
                 if !is_news && link.proof.unequal.0 >= UNEQUAL_ENDS {
                     quiet.max(link.proof.repair_after)
                 } else {
@@ -112,6 +123,7 @@ impl Replica {
             let request = take_in(id, link, Vec::new());
             self.outputs.push_back(Output::Commit(request));
         }
+        self.sum_up(id, link, now.monotonic, map);
         self.compare(id, link, now, map);
     }
 
@@ -121,7 +133,10 @@ impl Replica {
         let Some(theirs) = link.receiving.end else {
             return;
         };
-        let mine = self.end_of(link, map);
+        let Some(mine) = self.end_of(link, map) else {
+            // As soon as it is summed up.
+            return;
+        };
         let is_hinted = is_broken(Rule::HintProves) && !link.sending.peer_has.is_empty();
         if theirs.summary == mine.summary || is_broken(Rule::ProofSkipped) || is_hinted {
             link.receiving.end = None;
@@ -131,6 +146,7 @@ impl Replica {
             }
             link.proof = Proof {
                 equal_at: Some(self.last_lseq),
+                equal: mine.summary,
                 ..Proof::default()
             };
             return;
@@ -184,6 +200,7 @@ fn is_settled(link: &Link, mine: &End, theirs: &End) -> bool {
 
 fn is_quiet(link: &Link, now: MonotonicMs) -> bool {
     link.sending.started
+        && !link.scope.is_nothing()
         && !link.is_owed()
         && !link.is_reconciling()
         && link.sending.large.is_none()

@@ -7,14 +7,16 @@ use super::message::{Ack, Batch, Feed, Nack, Positions, RefusalCode};
 use super::options::{BATCH_COST, WINDOW_COST};
 use super::reconcile::Reconciling;
 use super::replica::{Farewell, Output, Replica};
+use super::scoped::leave_out_strays;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::core::rules::{Rule, is_broken, unless};
-use crate::store::entry::Namespace;
+use crate::store::entry::{Entry, Namespace};
 use crate::store::ledger::FeedPosition;
 use crate::store::map::EntryMap;
 use crate::store::operation::{Received, Request};
+use crate::store::scope::Scope;
 
 /// Sequences beyond this are malformed: no node writes that often, and counting on from there must not end.
 const SEQUENCE_MAX: u64 = 1 << 62;
@@ -36,6 +38,11 @@ impl Replica {
         }
         let verdict = match feed {
             _ if is_overdrawn(&link) => Err(OVERDRAWN),
+            Feed::Batch(_) | Feed::End(_) | Feed::Ranges(_) if link.scope.is_nothing() => {
+                let grant = due_grant(&mut link).map(|ack| Output::Send(id, Feed::Ack(ack)));
+                self.outputs.extend(grant);
+                Ok(())
+            }
             Feed::Batch(batch) => {
                 link.active_at = now.monotonic;
                 if link.is_reconciling() {
@@ -88,7 +95,7 @@ impl Replica {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        if *link.receiving.rewound.get_mut(lane) {
+        if *link.receiving.rewound.get_mut(lane) || link.scope.is_nothing() {
             // It comes again, behind what could not be stored.
             return;
         }
@@ -109,7 +116,7 @@ impl Replica {
         &mut self,
         id: LinkId,
         link: &mut Link,
-        batch: Batch,
+        mut batch: Batch,
         map: &EntryMap,
     ) -> Result<(), &'static str> {
         let has_gap = batch.from > link.receiving.pending.get(batch.lane);
@@ -135,6 +142,7 @@ impl Replica {
                 return Err("a value over the limit that was told");
             }
         }
+        leave_out_strays(link, &mut batch);
         link.proof.equal_at = None;
         link.receiving.end = None;
         let request = if is_reconciled {
@@ -145,6 +153,7 @@ impl Replica {
                 token: id,
                 from: FeedPosition::default(),
                 position: FeedPosition::default(),
+                scope: link.scope.clone(),
                 entries: batch.entries,
             })
         } else {
@@ -156,12 +165,19 @@ impl Replica {
         Ok(())
     }
 
-    /// What was received is durable, with the cursor at `position`, or where it was if that is the default: the peer gets
-    /// its acknowledgement.
-    pub fn received_durably(&mut self, id: LinkId, peer: Origin, position: FeedPosition, now: Now) {
+    /// What was received is durable, with the cursor at `position`, which is about `scope`, or where it was if that is the
+    /// default: the peer gets its acknowledgement.
+    pub fn received_durably(
+        &mut self,
+        id: LinkId,
+        peer: Origin,
+        position: FeedPosition,
+        scope: &Scope,
+        now: Now,
+    ) {
         let moves = position != FeedPosition::default();
         if moves {
-            self.cursors.insert(peer, position);
+            self.cursors.insert(peer, (position, scope.clone()));
         }
         let Some(link) = self.links.get_mut(&id) else {
             return;
@@ -315,19 +331,6 @@ impl Replica {
         self.record_acknowledged(link, now);
     }
 
-    /// Where to begin with a peer that has no good cursor: at the end if it holds the same, else at the start.
-    fn start_of_unknown(&self, link: &Link, map: &EntryMap) -> Positions {
-        let is_same = link.greeting_summary == map.summary() && self.durable_lseq == self.last_lseq;
-        if is_same || is_broken(Rule::UnknownPeerAtEnd) {
-            Positions {
-                own: self.last_lseq,
-                relay: self.last_lseq,
-            }
-        } else {
-            Positions::default()
-        }
-    }
-
     fn record_acknowledged(&mut self, link: &Link, now: Now) {
         let Positions { own, relay } = link.sending.acknowledged;
         let acknowledged = FeedPosition {
@@ -357,11 +360,7 @@ fn is_overdrawn(link: &Link) -> bool {
 }
 
 /// What moves the cursor to what is pending, with the entries that it takes.
-pub(super) fn take_in(
-    id: LinkId,
-    link: &mut Link,
-    entries: Vec<crate::store::entry::Entry>,
-) -> Request {
+pub(super) fn take_in(id: LinkId, link: &mut Link, entries: Vec<Entry>) -> Request {
     link.receiving.commits += 1;
     let position = link.position(link.receiving.pending);
     Request::Received(Received {
@@ -369,6 +368,7 @@ pub(super) fn take_in(
         token: id,
         from: std::mem::replace(&mut link.receiving.handed, position),
         position,
+        scope: link.scope.clone(),
         entries,
     })
 }

@@ -17,6 +17,7 @@ use super::options::ReplicaOptions;
 use super::outbox::{Marks, Outbox};
 use super::reconcile::Outcome;
 use super::replacements::Replacements;
+use super::tally::Tally;
 use super::waits::Waits;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::{Incarnation, Origin};
@@ -25,6 +26,7 @@ use crate::store::ledger::{FeedPosition, Ledger, PeerRecord};
 use crate::store::map::{EntryMap, Installed};
 use crate::store::operation::Request;
 use crate::store::range_sums::RangeSums;
+use crate::store::scope::Scope;
 
 /// What a replica wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +60,8 @@ pub struct Replica {
     pub(super) origin: Origin,
     pub(super) chain: Vec<Stretch>,
     pub(super) links: BTreeMap<LinkId, Link>,
-    pub(super) cursors: BTreeMap<Origin, FeedPosition>,
+    /// How far each peer's feed is held, and what that is about.
+    pub(super) cursors: BTreeMap<Origin, (FeedPosition, Scope)>,
     pub(super) peers: BTreeMap<Origin, PeerRecord>,
     /// Peers whose record is newer than what is on disk, and since when.
     pub(super) unremembered: BTreeMap<Origin, MonotonicMs>,
@@ -101,6 +104,10 @@ pub struct Replica {
     pub(super) compared: Vec<(ComparisonId, Result<Outcome, Incomparable>)>,
     /// Peers that were given up, and the part of the own lane that each of them owed.
     pub(super) given_up: BTreeMap<Origin, (u64, u64)>,
+    /// The rows of the outbox, where some peers take only a part of the keys.
+    pub(super) tally: Option<Tally>,
+    /// What was installed and is to be looked at by its keys, for the same reason.
+    pub(super) unsorted: Vec<Installed>,
 }
 
 impl Replica {
@@ -128,7 +135,11 @@ impl Replica {
             origin: ledger.origin,
             chain: ledger.chain.clone(),
             links: BTreeMap::new(),
-            cursors: ledger.cursors.clone(),
+            cursors: ledger
+                .cursors
+                .iter()
+                .map(|(peer, position)| (*peer, (*position, ledger.scope_of(*peer))))
+                .collect(),
             peers,
             unremembered: BTreeMap::new(),
             outbox: Outbox::default(),
@@ -157,8 +168,11 @@ impl Replica {
             last_comparison: 0,
             compared: Vec::new(),
             given_up: BTreeMap::new(),
+            tally: None,
+            unsorted: Vec::new(),
         };
-        let acknowledged = replica.acknowledged_by_policy();
+        replica.part_rows();
+        let acknowledged = replica.acknowledged_mark();
         // As in `record_acknowledged`.
         let anywhere = replica.peers.values().map(|peer| peer.acknowledged.own);
         replica.released = anywhere.max().unwrap_or(0);
@@ -265,6 +279,9 @@ impl Replica {
                 }
             }
         }
+        if self.tally.is_some() {
+            self.unsorted.extend_from_slice(changes);
+        }
         if received && self.links.len() > 1 {
             self.relay_marks.push_back((
                 self.last_lseq,
@@ -292,11 +309,37 @@ impl Replica {
             return;
         }
         for link in self.links.values_mut() {
-            if Some(link.origin) != from && link.origin != dot.origin {
+            // Who takes a part of the keys is told once the key is looked at.
+            if link.scope.is_all() && Some(link.origin) != from && link.origin != dot.origin {
                 link.tell.insert_dot(dot);
                 self.have_due
                     .get_or_insert(now.after(super::options::HAVE_INTERVAL_MS));
             }
+        }
+    }
+
+    /// The same for those who take only a part of the keys.
+    pub(super) fn tell_partial(&mut self, key: &[u8], change: &Installed, now: MonotonicMs) {
+        if self.links.len() < 2 {
+            return;
+        }
+        let (from, dot) = (change.from, change.dot);
+        for link in self.links.values_mut() {
+            let is_partial = !link.scope.is_all() && link.scope.contains(key);
+            if is_partial && Some(link.origin) != from && link.origin != dot.origin {
+                link.tell.insert_dot(dot);
+                self.have_due
+                    .get_or_insert(now.after(super::options::HAVE_INTERVAL_MS));
+            }
+        }
+    }
+
+    /// The furthest row that may be acknowledged.
+    fn acknowledged_mark(&self) -> u64 {
+        if self.tally.is_some() {
+            self.acknowledged_anywhere()
+        } else {
+            self.acknowledged_by_policy()
         }
     }
 
@@ -315,7 +358,7 @@ impl Replica {
 
     /// Takes the marks of the outbox to where links and records say they are.
     pub(super) fn move_marks(&mut self) {
-        let acknowledged = self.acknowledged_by_policy();
+        let acknowledged = self.acknowledged_mark();
         let sent = self
             .links
             .values()

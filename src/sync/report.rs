@@ -5,7 +5,7 @@ use super::message::Positions;
 use super::options::ACKNOWLEDGED_ROWS_MAX;
 use super::outbox::{Marks, OutboxCounts};
 use super::replica::{Output, Replica};
-use crate::core::clock::Now;
+use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
 use crate::store::error::StoreError;
@@ -70,6 +70,7 @@ impl Replica {
         now: Now,
         map: &EntryMap,
     ) -> Result<TickReport, StoreError> {
+        self.sort_out(now.monotonic, map);
         self.expire(now, map);
         let retried = std::mem::take(&mut self.retried);
         let pruned = if prune { self.prune(map)? } else { 0 };
@@ -127,9 +128,21 @@ impl Replica {
     }
 
     /// Keeps acknowledged rows within their bound when nobody prunes them.
-    pub(super) fn bound_rows(&mut self, map: &EntryMap) -> Result<(), StoreError> {
+    pub(super) fn bound_rows(
+        &mut self,
+        now: MonotonicMs,
+        map: &EntryMap,
+    ) -> Result<(), StoreError> {
         if map.unresolved() > 0 {
             // Rows would be counted twice. There is time.
+            return Ok(());
+        }
+        if !self.count_some(map)? {
+            // Others get their turn in between.
+            self.reconcile_due = self.reconcile_due.or(Some(now.after(1)));
+            return Ok(());
+        }
+        if map.totals().own <= ACKNOWLEDGED_ROWS_MAX {
             return Ok(());
         }
         let surplus = self
@@ -171,7 +184,7 @@ impl Replica {
         for link in self.links.values_mut() {
             link.sending.attempts = 0;
             link.sending.retry_cause = None;
-            link.sending.paused_until = crate::core::clock::MonotonicMs(0);
+            link.sending.paused_until = MonotonicMs(0);
         }
         self.send_all(now, map);
         Ok(failed)

@@ -12,7 +12,7 @@ use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
-use crate::store::map::{EntryMap, Held};
+use crate::store::map::{EntryMap, Held, Via};
 use crate::store::totals::is_user;
 
 /// What an entry costs besides its key and value: about what it takes in memory while it waits.
@@ -43,6 +43,17 @@ impl Feed {
     }
 }
 
+/// Whether an entry is passed over: it is not for the peer, or the peer has it.
+fn is_left_out(link: &Link, held: &Held, peer: Option<Via>) -> bool {
+    let echo = link.sending.skip_echo && peer.is_some_and(|peer| peer == held.via);
+    let echo = echo && !is_broken(Rule::EchoSent);
+    // Hints are about writes of users: a kept loser has the dot of one.
+    let is_there = is_user(&held.entry) && link.sending.peer_has.contains(held.entry.dot);
+    let is_there = is_there && !is_broken(Rule::HintIgnored);
+    let is_forgotten = held.entry.is_tombstone() && is_broken(Rule::RemovalsNotSent);
+    !link.scope.contains(held.entry.key()) || echo || is_there || is_forgotten
+}
+
 /// What a chunk of that many bytes takes from the receiver's credit.
 pub fn chunk_cost(bytes: usize) -> u64 {
     bytes as u64 + ENTRY_COST
@@ -63,6 +74,7 @@ pub(super) struct Gate {
 impl Replica {
     /// Sends to every peer what may be sent now.
     pub fn send_all(&mut self, now: Now, map: &EntryMap) {
+        self.sort_out(now.monotonic, map);
         let gate = self.gate(now.monotonic);
         let ids: Vec<LinkId> = self.links.keys().copied().collect();
         for id in ids {
@@ -153,7 +165,7 @@ impl Replica {
         let limit = link.comparing.limit(gate.limit).get(lane);
         let from = link.sending.sent.get(lane);
         let is_held_up = is_broken(Rule::RefusalBlocks) && !self.parked_by(link.origin).is_empty();
-        let is_held_up = is_held_up || link.sending.recording > 0;
+        let is_held_up = is_held_up || link.scope.is_nothing() || link.sending.recording > 0;
         if from >= limit || link.sending.spent >= link.sending.credit || is_held_up {
             return ControlFlow::Break(());
         }
@@ -172,14 +184,7 @@ impl Replica {
             if held.lseq > limit {
                 return ControlFlow::Break(());
             }
-            let echo = link.sending.skip_echo && peer.is_some_and(|peer| peer == held.via);
-            let echo = echo && !is_broken(Rule::EchoSent);
-            // Hints are about writes of users: a kept loser has the dot of one.
-            let is_there = is_user(&held.entry) && link.sending.peer_has.contains(held.entry.dot);
-            if echo || is_there && !is_broken(Rule::HintIgnored) {
-                return ControlFlow::Continue(());
-            }
-            if held.entry.is_tombstone() && is_broken(Rule::RemovalsNotSent) {
+            if is_left_out(link, &held, peer) {
                 return ControlFlow::Continue(());
             }
             if held.entry.value_length() as u64 > link.value_bytes_max {
@@ -237,7 +242,13 @@ impl Replica {
         }
         *link.sending.sent.get_mut(lane) = to;
         if entries.is_empty() {
-            // Only passed over: the peer learns of it with the next END.
+            // Only passed over: the peer learns of it with the next END. That waits until all is quiet, or every write
+            // that is not for the peer would cost it one.
+            link.active_at = if link.scope.is_all() {
+                link.active_at
+            } else {
+                gate.now
+            };
             return ControlFlow::Continue(());
         }
         link.active_at = gate.now;

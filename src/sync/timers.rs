@@ -6,6 +6,7 @@ use super::options::{REMEMBER_DELAY_MS, RETRY_DELAY_MS_MAX};
 use super::replica::{Farewell, Output, Replica};
 use crate::core::checksum::hash128;
 use crate::core::clock::{MonotonicMs, Now};
+use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 
 /// The jitter of a retry is at most one part in this many of its delay.
@@ -26,7 +27,7 @@ impl Replica {
         if self.links.values().any(Link::is_reconciling) {
             self.send_all(now, map);
         }
-        if let Err(error) = self.bound_rows(map) {
+        if let Err(error) = self.bound_rows(now.monotonic, map) {
             tracing::error!(%error, "rows of the outbox cannot be counted");
         }
         let due = |since: &MonotonicMs| since.after(REMEMBER_DELAY_MS) <= now.monotonic;
@@ -99,9 +100,8 @@ impl Replica {
 
     /// What was sent and not acknowledged is sent again after a delay.
     pub(super) fn retry(&mut self, link: &mut Link, cause: RetryCause, now: Now, map: &EntryMap) {
-        let (from, to) = (link.sending.acknowledged.own, link.sending.told.own);
         // Only counted for users: where it cannot be counted, it is sent again all the same.
-        let taken_back = map.own_rows(from, to).unwrap_or(0);
+        let taken_back = taken_back(link, map).unwrap_or(0);
         self.retried += taken_back;
         self.total_retries += taken_back;
         link.sending.attempts += 1;
@@ -127,6 +127,23 @@ impl Replica {
         self.outputs
             .push_back(Output::Close(id, Farewell::Unanswered));
     }
+}
+
+/// How many rows are sent again: only those that the peer takes.
+fn taken_back(link: &Link, map: &EntryMap) -> Result<u64, StoreError> {
+    let (from, to) = (link.sending.acknowledged.own, link.sending.told.own);
+    if link.scope.is_all() {
+        return map.own_rows(from, to);
+    }
+    let mut count = 0;
+    for held in map.own_after(from) {
+        let held = held?;
+        if held.lseq > to {
+            break;
+        }
+        count += u64::from(link.scope.contains(held.entry.key()));
+    }
+    Ok(count)
 }
 
 /// A deterministic part of a delay, so that many nodes do not retry in step: a function of the peer, the

@@ -6,7 +6,7 @@ use super::message::{Lane, Positions};
 use super::replacements::Successor;
 use super::replica::Replica;
 use super::wait_queue::{Reach, Replacement, Target};
-use super::waits::{Held, Holders, WaitId, Waits};
+use super::waits::{self, Counting, Held, Holders, WaitId, Waits};
 use crate::core::identity::{Dot, Origin};
 use crate::core::rules::{Rule, unless};
 use crate::store::error::StoreError;
@@ -29,6 +29,8 @@ pub enum Waiting {
     Begun(WaitId),
     /// This node has made no such write, or it was replaced so long ago that nothing is known of it.
     Unknown,
+    /// The peers that are to hold it do not take its key.
+    Outside,
 }
 
 /// Where a write is, and what took its place.
@@ -46,9 +48,54 @@ impl Replica {
         is_safe && !peer.is_superseded
     }
 
-    fn counting(&self) -> Vec<Origin> {
+    fn counting(&self) -> Counting {
         let counting = self.peers.iter().filter(|(_, peer)| self.counts(peer));
-        counting.map(|(origin, _)| *origin).collect()
+        counting
+            .map(|(origin, peer)| (*origin, peer.scope.clone()))
+            .collect()
+    }
+
+    /// What is waited for, as far as it matters to peers that take a part of the keys; `None` if those that are to hold
+    /// it do not take it.
+    fn taken(
+        &self,
+        target: Target,
+        holders: &Holders,
+        map: &EntryMap,
+    ) -> Result<Option<waits::Subject>, StoreError> {
+        let is_wanted = |peer: &PeerRecord| match holders {
+            Holders::Peer(label) => peer.node_id == *label,
+            Holders::Count(_) | Holders::All => true,
+        };
+        let counting = self.counting();
+        let wanted = self.peers.iter().filter(|(_, peer)| is_wanted(peer));
+        let wanted: Vec<_> = wanted
+            .filter(|(origin, _)| counting.contains_key(origin))
+            .collect();
+        if let Target::Own(lseq) | Target::Relay(lseq) = target {
+            let Some(held) = map.at(lseq)? else {
+                return Ok(Some(waits::Subject::Any(Vec::new())));
+            };
+            let key = held.entry.key().to_vec();
+            let is_one = matches!(holders, Holders::Peer(_));
+            let is_taken = wanted.iter().any(|(_, peer)| peer.scope.contains(&key));
+            let is_in_vain = is_one && !wanted.is_empty() && !is_taken;
+            return Ok((!is_in_vain).then_some(waits::Subject::Key(key)));
+        }
+        let mut takers = Vec::new();
+        for (origin, _) in &wanted {
+            if self.rows_outside(**origin, map)? == 0 {
+                takers.push(**origin);
+            }
+        }
+        let is_for_all = *holders == Holders::All;
+        let is_taken = if is_for_all {
+            self.rows_of_nobody(map)? == 0
+        } else {
+            !takers.is_empty()
+        };
+        let is_in_vain = !wanted.is_empty() && !is_taken;
+        Ok((!is_in_vain).then_some(waits::Subject::Any(takers)))
     }
 
     /// Waits until something is durable on others; it may be already. All must be resolved in the map.
@@ -77,6 +124,9 @@ impl Replica {
         else {
             return Ok(Waiting::Unknown);
         };
+        let Some(taken) = self.taken(target, &holders, map)? else {
+            return Ok(Waiting::Outside);
+        };
         let source = match target {
             // Whoever it came from holds it.
             Target::Relay(lseq) => map.at(lseq)?.and_then(|held| map.source_of(held.via)),
@@ -98,14 +148,16 @@ impl Replica {
             };
             places.push((*peer, place));
         }
-        let id = self.waits.begin(holders, target, is_replaced, successor);
+        let id = self
+            .waits
+            .begin(holders, target, taken, is_replaced, successor);
         if target == Target::AllUpTo(0, 0) {
             self.waits.end_at_once(id);
         }
         let counting = self.counting();
         for (peer, place) in places {
             self.waits.enqueue(id, peer, place, successor);
-            if source == Some(peer) && counting.contains(&peer) {
+            if source == Some(peer) && counting.contains_key(&peer) {
                 self.waits.is_held(id, peer, successor, &counting);
             }
             self.moved.insert(peer);
@@ -191,7 +243,7 @@ impl Replica {
         replaced: u64,
         change: &Installed,
         reaches: &BTreeMap<Origin, Reach>,
-        counting: &[Origin],
+        counting: &Counting,
     ) {
         if let Some(dot) = change.replaced_dot
             && dot.origin == self.origin
@@ -214,7 +266,7 @@ impl Replica {
     }
 
     /// How far all peers are and which of them count, for who waits; nothing if nobody does.
-    pub(super) fn reaches(&self) -> (BTreeMap<Origin, Reach>, Vec<Origin>) {
+    pub(super) fn reaches(&self) -> (BTreeMap<Origin, Reach>, Counting) {
         if self.waits.is_empty() {
             return Default::default();
         }
@@ -247,7 +299,7 @@ impl Replica {
         }
         let counting = self.counting();
         let mut waits: Waits = std::mem::take(&mut self.waits);
-        for peer in moved.into_iter().filter(|peer| counting.contains(peer)) {
+        for peer in moved.into_iter().filter(|peer| counting.contains_key(peer)) {
             let is_own = |lseq| {
                 let held = map.at(lseq).ok().flatten();
                 held.is_some_and(|held| self.lane_of(&held) == Lane::Own)

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::wait_queue::{Place, Queue, Reach, Replacement, Target};
 use crate::core::identity::{Dot, Origin};
+use crate::store::scope::Scope;
 
 /// Names a wait, never again in one process.
 pub type WaitId = u64;
@@ -29,14 +30,41 @@ pub struct Held {
     pub is_replaced: bool,
     /// That successor, where it is known.
     pub successor: Option<Dot>,
+    /// It did not end well after all: the peer that was to hold it does not take its key.
+    pub is_outside: bool,
+}
+
+/// The peers whose acknowledgement counts, and what each of them takes.
+pub(super) type Counting = BTreeMap<Origin, Scope>;
+
+/// What is waited for, as far as it matters to peers that take only a part of the keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// A write to this stored key.
+    Key(Vec<u8>),
+    /// Writes to any keys, all of which these peers take.
+    Any(Vec<Origin>),
 }
 
 #[derive(Debug)]
 struct Wait {
     holders: Holders,
+    subject: Subject,
     held_by: Vec<Origin>,
     is_replaced: bool,
     successor: Option<Dot>,
+}
+
+impl Wait {
+    /// Whether a peer takes what is waited for.
+    fn is_taken(&self, peer: Origin, scope: &Scope) -> bool {
+        match (&self.subject, &self.holders) {
+            (Subject::Key(key), _) => scope.contains(key),
+            (Subject::Any(takers), Holders::Count(_)) => scope.is_all() || takers.contains(&peer),
+            // Of each of them all that it takes is asked for.
+            (Subject::Any(_), Holders::Peer(_) | Holders::All) => true,
+        }
+    }
 }
 
 /// All waits.
@@ -67,12 +95,14 @@ impl Waits {
         &mut self,
         holders: Holders,
         target: Target,
+        subject: Subject,
         is_replaced: bool,
         successor: Option<Dot>,
     ) -> WaitId {
         self.last += 1;
         let wait = Wait {
             holders,
+            subject,
             held_by: Vec::new(),
             is_replaced,
             successor: None,
@@ -134,8 +164,33 @@ impl Waits {
         }
     }
 
+    /// The peer with that label takes what is in `scope` from now on: whoever waits for it with another key waits in vain.
+    pub(super) fn is_outside(&mut self, label: &str, scope: &Scope) {
+        let is_in_vain = |wait: &Wait| match (&wait.holders, &wait.subject) {
+            (Holders::Peer(wanted), Subject::Key(key)) => wanted == label && !scope.contains(key),
+            _ => false,
+        };
+        let ended = &mut self.ended;
+        let before = ended.len();
+        self.open.retain(|id, wait| {
+            let is_in_vain = is_in_vain(wait);
+            if is_in_vain {
+                let held = Held {
+                    peers: Vec::new(),
+                    is_replaced: wait.is_replaced,
+                    successor: wait.successor,
+                    is_outside: true,
+                };
+                ended.push((*id, held));
+            }
+            !is_in_vain
+        });
+        self.stale += self.ended.len() - before;
+        self.sweep();
+    }
+
     /// A peer is that far. `counting`: the peers whose acknowledgement counts.
-    pub(super) fn advance(&mut self, peer: Origin, reach: &Reach, counting: &[Origin]) {
+    pub(super) fn advance(&mut self, peer: Origin, reach: &Reach, counting: &Counting) {
         let Some(queue) = self.queues.get_mut(&peer) else {
             return;
         };
@@ -149,7 +204,7 @@ impl Waits {
         id: WaitId,
         peer: Origin,
         successor: Option<Dot>,
-        counting: &[Origin],
+        counting: &Counting,
     ) {
         let place = Place {
             id,
@@ -159,11 +214,17 @@ impl Waits {
         self.hold(peer, vec![place], counting);
     }
 
-    fn hold(&mut self, peer: Origin, places: Vec<Place>, counting: &[Origin]) {
+    fn hold(&mut self, peer: Origin, places: Vec<Place>, counting: &Counting) {
         for place in places {
             let Some(wait) = self.open.get_mut(&place.id) else {
                 continue;
             };
+            if !counting
+                .get(&peer)
+                .is_some_and(|scope| wait.is_taken(peer, scope))
+            {
+                continue;
+            }
             if !wait.held_by.contains(&peer) {
                 wait.held_by.push(peer);
             }
@@ -172,7 +233,10 @@ impl Waits {
             let is_enough = match wait.holders {
                 Holders::Peer(_) => true,
                 Holders::Count(count) => wait.held_by.len() >= count.max(1),
-                Holders::All => counting.iter().all(|peer| wait.held_by.contains(peer)),
+                Holders::All => counting
+                    .iter()
+                    .filter(|(peer, scope)| wait.is_taken(**peer, scope))
+                    .all(|(peer, _)| wait.held_by.contains(peer)),
             };
             if is_enough && let Some(wait) = self.open.remove(&place.id) {
                 self.stale += wait.held_by.len().max(1);
@@ -180,6 +244,7 @@ impl Waits {
                     peers: wait.held_by,
                     is_replaced: wait.is_replaced,
                     successor: wait.successor,
+                    is_outside: false,
                 };
                 self.ended.push((place.id, held));
             }
@@ -193,14 +258,14 @@ impl Waits {
         lseq: u64,
         by: &Replacement,
         reaches: &BTreeMap<Origin, Reach>,
-        counting: &[Origin],
+        counting: &Counting,
     ) {
         self.strangers.replaced(lseq, by, None, &Reach::default());
         let unknown = Reach::default();
         let mut holding = Vec::new();
         for (peer, queue) in &mut self.queues {
             let reach = reaches.get(peer).unwrap_or(&unknown);
-            let counted = counting.contains(peer).then_some(*peer);
+            let counted = counting.contains_key(peer).then_some(*peer);
             let held = queue.replaced(lseq, by, counted, reach);
             if !held.is_empty() {
                 holding.push((*peer, held));
@@ -225,6 +290,7 @@ impl Waits {
                 peers: Vec::new(),
                 is_replaced: false,
                 successor: None,
+                is_outside: false,
             };
             self.ended.push((id, held));
             self.sweep();

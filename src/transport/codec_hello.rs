@@ -8,17 +8,12 @@ use super::message::{Hello, NODE_INFO_BYTES_MAX, PROTOCOL_MAX, PROTOCOL_MIN};
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::identity::{Incarnation, Origin};
 use crate::core::limits::{KEY_BYTES_MAX, LABEL_BYTES_MAX};
+use crate::store::scope::{PREFIXES_BYTES_MAX, PREFIXES_MAX, Scope};
 use crate::sync::message::{Greeting, Stretch};
 
 /// Most stretches of a feed in HELLO: a cursor older than so many opens is void, which costs a reconciliation
 /// and nothing else.
 pub const CHAIN_STRETCHES_MAX: usize = 64;
-
-/// Most prefixes of a scope.
-pub const PREFIXES_MAX: usize = 64;
-
-/// Most bytes of all prefixes together: HELLO has to fit what a stranger may send.
-pub const PREFIXES_BYTES_MAX: usize = 8 << 10;
 
 /// What a node can do beyond what its protocol demands, one bit each.
 mod capability {
@@ -28,7 +23,6 @@ mod capability {
 
 fn check(hello: &Hello) -> Result<(), EncodeError> {
     let greeting = &hello.greeting;
-    let prefix_bytes: usize = greeting.prefixes.iter().map(Vec::len).sum();
     let expected = hello.expected_node_id.as_deref();
     let id_is_sound = |id: &str| !id.is_empty() && id.len() <= LABEL_BYTES_MAX;
     if !id_is_sound(&greeting.node_id) || !expected.is_none_or(id_is_sound) {
@@ -37,11 +31,7 @@ fn check(hello: &Hello) -> Result<(), EncodeError> {
     if greeting.chain.is_empty() || greeting.chain.len() > CHAIN_STRETCHES_MAX {
         return Err(EncodeError::Limit("the chain of stretches"));
     }
-    let too_long = |prefix: &Vec<u8>| prefix.len() > KEY_BYTES_MAX;
-    if greeting.prefixes.len() > PREFIXES_MAX
-        || prefix_bytes > PREFIXES_BYTES_MAX
-        || greeting.prefixes.iter().any(too_long)
-    {
+    if !greeting.scope.can_be_told() {
         return Err(EncodeError::Limit("the prefixes"));
     }
     if hello.node_info.len() > NODE_INFO_BYTES_MAX {
@@ -76,10 +66,11 @@ pub(super) fn put_hello(out: &mut Vec<u8>, hello: &Hello) -> Result<(), EncodeEr
         }
     });
     put_flag(out, 5, Unknown::Refuse, greeting.durable);
-    if !greeting.prefixes.is_empty() {
+    // Without the field it is all keys, and without prefixes in it nothing.
+    if let Some(prefixes) = greeting.scope.prefixes() {
         put_field(out, 6, Unknown::Refuse, |value| {
-            value.put_length(greeting.prefixes.len());
-            for prefix in &greeting.prefixes {
+            value.put_length(prefixes.len());
+            for prefix in prefixes {
                 value.put_prefixed(prefix);
             }
         });
@@ -123,7 +114,7 @@ struct Parts {
     origin: Option<Origin>,
     chain: Option<Vec<Stretch>>,
     durable: Option<bool>,
-    prefixes: Vec<Vec<u8>>,
+    scope: Scope,
     summary: Option<crate::store::entry::Summary>,
     last_lseq: Option<u64>,
     value_bytes_max: Option<u64>,
@@ -146,7 +137,7 @@ pub(super) fn read_hello(payload: &[u8]) -> Result<Hello, DecodeError> {
             3 => parts.origin = Some(Origin(field.parse(ByteReader::array)?)),
             4 => parts.chain = Some(field.parse(read_chain)?),
             5 => parts.durable = Some(field.flag()?),
-            6 => parts.prefixes = field.parse(read_prefixes)?,
+            6 => parts.scope = Scope::of(field.parse(read_prefixes)?),
             7 => parts.summary = Some(field.parse(read_summary)?),
             8 => parts.last_lseq = Some(field.number_value()?),
             9 => parts.value_bytes_max = Some(field.number_value()?),
@@ -180,7 +171,7 @@ fn assemble(parts: Parts) -> Result<Hello, DecodeError> {
             origin: required(parts.origin, "an origin")?,
             chain: required(parts.chain, "the chain of stretches")?,
             durable: required(parts.durable, "durability")?,
-            prefixes: parts.prefixes,
+            scope: parts.scope,
             summary: required(parts.summary, "a summary")?,
             last_lseq: required(parts.last_lseq, "the last sequence")?,
             value_bytes_max: required(parts.value_bytes_max, "the value limit")?,

@@ -186,7 +186,7 @@ impl World<'_> {
         }
         let is_durable = self.nodes[node].plan.options.durable;
         let running = self.nodes[node].up_mut();
-        for (_, peer, position) in &committed.acknowledge {
+        for (_, peer, position, _) in &committed.acknowledge {
             if is_unsynced {
                 running.volatile_cursors.push((*peer, *position));
             }

@@ -120,9 +120,9 @@ impl World<'_> {
         running.machine.committed(&installed, last, durable, now);
         self.nodes[node].settle(durable);
         let running = self.nodes[node].up_mut();
-        for (token, peer, position) in &committed.acknowledge {
+        for (token, peer, position, scope) in &committed.acknowledge {
             let replica = &mut running.machine.replica;
-            replica.received_durably(*token, *peer, *position, now);
+            replica.received_durably(*token, *peer, *position, scope, now);
         }
         for token in &committed.refused {
             running.machine.replica.received_in_vain(*token);

@@ -9,4 +9,5 @@ mod pipes;
 mod queueing;
 mod reconciling;
 mod renewing;
+mod scopes;
 mod skew;

@@ -261,6 +261,7 @@ fn what_is_told_of_conversations_that_are_over_is_passed_over() {
             id,
             Origin([2; 16]),
             crate::store::ledger::FeedPosition::default(),
+            &crate::store::scope::Scope::ALL,
             now,
         );
         machine.replica.received_in_vain(id);

@@ -251,10 +251,10 @@ impl Pipes {
         let (last, durable) = (committed.last_lseq, committed.durable_lseq);
         let machine = &mut member.machine;
         machine.committed(&installed, last, durable, now);
-        for (token, peer, position) in &committed.acknowledge {
+        for (token, peer, position, scope) in &committed.acknowledge {
             machine
                 .replica
-                .received_durably(*token, *peer, *position, now);
+                .received_durably(*token, *peer, *position, scope, now);
         }
         machine.replica.send_all(now, &member.map);
     }

@@ -56,6 +56,7 @@ fn apart() -> Pipes {
                 token: 0,
                 from: FeedPosition::default(),
                 position: FeedPosition::default(),
+                scope: crate::store::scope::Scope::ALL,
                 entries,
             };
             net.commit(node, Request::Received(received));

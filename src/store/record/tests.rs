@@ -1,5 +1,6 @@
 use super::*;
 use crate::store::entry::Namespace;
+use crate::store::ledger::Parked;
 use proptest::prelude::*;
 
 fn origins() -> impl Strategy<Value = Origin> {
@@ -54,6 +55,18 @@ fn entries() -> impl Strategy<Value = Entry> {
         )
 }
 
+fn some_scopes() -> impl Strategy<Value = Scope> {
+    let prefix = proptest::collection::vec(any::<u8>(), 1..9);
+    proptest::collection::vec(prefix, 0..5).prop_map(Scope::of)
+}
+
+fn scopes() -> impl Strategy<Value = Scope> {
+    let some = some_scopes().prop_filter("a cursor of nothing is not kept", |scope| {
+        !scope.is_nothing()
+    });
+    proptest::option::of(some).prop_map(Option::unwrap_or_default)
+}
+
 fn positions() -> impl Strategy<Value = FeedPosition> {
     (any::<[u8; 16]>(), any::<u64>(), any::<u64>()).prop_map(|(incarnation, own, relay)| {
         FeedPosition {
@@ -85,7 +98,12 @@ fn records() -> impl Strategy<Value = Record> {
             incarnation: Incarnation(incarnation),
             began_after
         }),
-        (origins(), positions()).prop_map(|(peer, position)| Record::Cursor { peer, position }),
+        (origins(), positions(), scopes()).prop_map(|(peer, position, scope)| Record::Cursor {
+            peer,
+            position,
+            scope
+        }),
+        (origins(), some_scopes()).prop_map(|(peer, scope)| Record::PeerScope { peer, scope }),
         (
             origins(),
             any::<(bool, bool)>(),
@@ -101,7 +119,8 @@ fn records() -> impl Strategy<Value = Record> {
                         durable,
                         is_superseded,
                         acknowledged,
-                        parked
+                        parked,
+                        scope: Scope::ALL
                     },
                 }
             ),
@@ -140,6 +159,32 @@ proptest! {
         body[at] ^= bits;
         let _ = decode(&body, &mut OriginDictionary::default(), |_| {});
     }
+}
+
+#[test]
+fn the_scope_of_a_peer_follows_its_record() {
+    let peer = Origin([1; 16]);
+    let scope = Scope::of([b"team/7/".to_vec()]);
+    let known = |scope| PeerRecord {
+        node_id: "b".to_owned(),
+        scope,
+        ..PeerRecord::default()
+    };
+    let mut body = Vec::new();
+    let record = known(scope.clone());
+    let written = Record::Peer { peer, record };
+    encode(&mut body, &mut OriginDictionary::default(), &written);
+    let mut read = Vec::new();
+    let origins = &mut OriginDictionary::default();
+    decode(&body, origins, |record| read.push(record)).unwrap();
+    let record = known(Scope::ALL);
+    assert_eq!(
+        read,
+        [
+            Record::Peer { peer, record },
+            Record::PeerScope { peer, scope }
+        ]
+    );
 }
 
 #[test]

@@ -149,6 +149,7 @@ impl Life {
                     token: 1,
                     from: FeedPosition::default(),
                     position,
+                    scope: crate::store::scope::Scope::ALL,
                     entries: vec![entry],
                 }));
                 assert_eq!(self.committer.ledger().cursors.get(&peer), Some(&position));

@@ -135,6 +135,7 @@ impl Writer {
             token: 1,
             from: FeedPosition::default(),
             position: FeedPosition::default(),
+            scope: crate::store::scope::Scope::ALL,
             entries,
         })]);
     }

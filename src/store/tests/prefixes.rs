@@ -54,6 +54,7 @@ fn request(number: u64, kind: u8) -> Request {
                     own: number,
                     relay: 0,
                 },
+                scope: crate::store::scope::Scope::ALL,
                 entries: vec![entry.unwrap()],
             })
         }

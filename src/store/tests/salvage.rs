@@ -191,6 +191,7 @@ fn write_history(committer: &mut Committer, map: &mut EntryMap) {
             token: 1,
             from: position(0),
             position: position(0),
+            scope: crate::store::scope::Scope::ALL,
             entries: vec![entry.unwrap()],
         };
         let operation = if step % 3 == 0 {

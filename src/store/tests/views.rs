@@ -105,6 +105,7 @@ proptest! {
                         token: 1,
                         from: FeedPosition::default(),
                         position: FeedPosition::default(),
+scope: crate::store::scope::Scope::ALL,
                         entries: vec![received(key, value, number)],
                     };
                     commit(&mut committer, &mut map, vec![Request::Received(received)]);

@@ -2,7 +2,7 @@
 
 use super::Reconciling;
 use super::exchange::{Act, Exchange};
-use super::view::View;
+use super::view::{ScopedRanges, View};
 use crate::core::clock::Now;
 use crate::core::rules::{Rule, unless};
 use crate::store::error::StoreError;
@@ -10,7 +10,9 @@ use crate::store::map::EntryMap;
 use crate::store::range_sums::ADDED_AT_ONCE;
 use crate::sync::link::{Course, Link, LinkId};
 use crate::sync::message::{Ack, Batch, Feed, Lane, Ranges};
+
 use crate::sync::replica::{Output, Replica};
+use crate::sync::scoped::state_of;
 use crate::sync::send::Gate;
 
 impl Link {
@@ -93,7 +95,7 @@ impl Replica {
                 return Err("a reconciliation that was opened from the wrong side");
             }
             let gate = self.gate(now.monotonic);
-            let exchange = Exchange::answering(ranges, gate.start, map.summary().count);
+            let exchange = Exchange::answering(ranges, gate.start, count_in(link, map));
             link.set_reconciling(Reconciling::Active(Box::new(exchange)));
             return Ok(());
         }
@@ -133,6 +135,7 @@ impl Replica {
             let start = unless(Rule::CoveredToEnd, start, gate.start);
             link.sending.sent = link.sending.sent.furthest(start);
             link.active_at = gate.now;
+            self.sum_up(id, link, gate.now, map);
             self.tell_end(id, link, gate.now, map);
         }
     }
@@ -166,10 +169,11 @@ impl Replica {
                 return Ok(());
             }
             link.exchanges += 1;
-            let count = map.summary().count;
+            let count = count_in(link, map);
             let exchange = Exchange::opening(link.exchanges, gate.start, count);
             link.reconciling = Reconciling::Active(Box::new(exchange));
         }
+        let scope = ScopedRanges::new(&link.scope);
         while link.sending.large.is_none() && link.sending.spent < link.sending.credit {
             let Reconciling::Active(exchange) = &mut link.reconciling else {
                 break;
@@ -178,6 +182,7 @@ impl Replica {
             let view = View {
                 map,
                 sums: &self.sums,
+                scope: &scope,
                 author: self.origin,
                 // What it covers is sent, also if own writes are to wait for ticks since it began.
                 limit: unless(Rule::WaitingNotReconciled, limit, gate.limit),
@@ -250,4 +255,9 @@ fn look_at_end(link: &mut Link) {
         link.reconciling = Reconciling::Idle;
         link.outcome = Some(outcome);
     }
+}
+
+/// How many entries are held here of what a link carries; of all where that has to be counted anew.
+fn count_in(link: &Link, map: &EntryMap) -> u64 {
+    state_of(link, map).map_or(map.summary().count, |state| state.count)
 }

@@ -6,12 +6,13 @@ use std::ops::Bound;
 use proptest::prelude::*;
 
 use super::exchange::{Act, Exchange};
-use super::view::View;
+use super::view::{ScopedRanges, View};
 use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::map::EntryMap;
 use crate::store::range_sums::RangeSums;
+use crate::store::scope::Scope;
 use crate::sync::message::{Claim, Listed, Part, Positions, Ranges};
 
 const ALL: Positions = Positions {
@@ -23,6 +24,7 @@ const ALL: Positions = Positions {
 struct Side {
     map: EntryMap,
     sums: RangeSums,
+    scope: Scope,
     last: u64,
     sent: Vec<Vec<u8>>,
 }
@@ -56,6 +58,7 @@ impl Side {
         Self {
             map: EntryMap::new(Origin([origin; 16])),
             sums: RangeSums::default(),
+            scope: Scope::ALL,
             last: 0,
             sent: Vec::new(),
         }
@@ -83,6 +86,7 @@ impl Side {
             let view = View {
                 map: &self.map,
                 sums: &self.sums,
+                scope: &ScopedRanges::new(&self.scope),
                 author: Origin([0; 16]),
                 limit: ALL,
                 value_bytes_max: u64::MAX,
@@ -328,6 +332,7 @@ fn what_is_held_back_is_neither_listed_nor_sent_nor_asked_for() {
         let view = View {
             map: &sides[0].map,
             sums: &sides[0].sums,
+            scope: &ScopedRanges::new(&Scope::ALL),
             author: Origin([1; 16]),
             limit,
             value_bytes_max: u64::MAX,

@@ -79,6 +79,7 @@ impl World {
             let Some(cursor) = holder.committer.ledger().cursors.get(&origin) else {
                 continue;
             };
+            let scope = holder.committer.ledger().scope_of(origin);
             if !peer.committer.ledger().is_reached(cursor) {
                 continue;
             }
@@ -98,7 +99,7 @@ impl World {
                 };
                 let limit = self.hosts[host].options.value_bytes_max;
                 let is_parked = is_parked(held.lseq) || held.entry.value_length() as u64 > limit;
-                if held.lseq > reached || is_parked {
+                if held.lseq > reached || is_parked || !scope.contains(held.entry.key()) {
                     continue;
                 }
                 let mine = holder.map.entry(held.entry.key()).unwrap();
@@ -158,6 +159,41 @@ impl World {
                     report.counts
                 );
             }
+        }
+    }
+
+    /// The same where connections carry only a part: what each carries is equal on both sides.
+    pub(super) fn check_scoped_convergence(&self) {
+        for wire in &self.wires {
+            let [a, b] = [0, 1].map(|side| &wire.ends[side]);
+            let scope = a.wanted.intersection(&b.wanted);
+            let state = |host: usize| -> Vec<Entry> {
+                let map = &self.hosts[host].up().map;
+                let all = map.range_from(std::ops::Bound::Unbounded);
+                all.map(|entry| entry.unwrap().into_owned())
+                    .filter(|entry| scope.contains(entry.key()))
+                    .collect()
+            };
+            assert_eq!(
+                state(a.host),
+                state(b.host),
+                "{} and {} differ in {scope:?}",
+                a.host,
+                b.host
+            );
+            for (host, other) in [(a.host, b.host), (b.host, a.host)] {
+                let is_in_sync = self.peer(host, other).in_sync;
+                assert!(
+                    is_in_sync || scope.is_nothing(),
+                    "{host} is not in sync with {other}"
+                );
+            }
+        }
+        for (place, host) in self.hosts.iter().enumerate() {
+            let running = host.up();
+            assert_eq!(running.map.totals(), running.map.recount().unwrap());
+            let counts = running.report().counts;
+            assert_eq!(counts.failed, 0, "{place}: {counts:?}");
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::store::entry::Entry;
 use crate::store::map::EntryMap;
 use crate::store::operation::Request;
 use crate::store::recovery::{self, Opened, Seeds};
+use crate::store::scope::Scope;
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 use crate::sync::replica::Replica;
 use crate::sync::report::SyncReport;
@@ -46,6 +47,8 @@ pub(super) struct Host {
     pub(super) policy: ConflictPolicy,
     /// The losers that it was told of since it was opened.
     pub(super) losers: Vec<Entry>,
+    /// What it exchanges.
+    pub(super) scope: Scope,
 }
 
 /// What a host has while it runs.
@@ -99,6 +102,7 @@ impl Host {
             skew_ms: 0,
             policy: ConflictPolicy::default(),
             losers: Vec::new(),
+            scope: Scope::ALL,
         }
     }
 

@@ -4,6 +4,7 @@ use crate::core::identity::Origin;
 use crate::store::ledger::FeedPosition;
 use crate::store::map::EntryMap;
 use crate::sync::LinkId;
+use crate::sync::listing::RowState;
 use crate::sync::message::Positions;
 use crate::sync::outbox::{Marks, OutboxCounts};
 use crate::sync::replica::Replica;
@@ -11,27 +12,16 @@ use crate::sync::replica::Replica;
 impl Replica {
     /// The counters of the outbox, row by row.
     pub(crate) fn recount(&self, map: &EntryMap) -> OutboxCounts {
-        let Marks {
-            pruned,
-            acknowledged,
-            sent,
-            failed,
-        } = self.outbox.marks();
+        let standing = self.standing();
         let mut counts = OutboxCounts::default();
         for held in map.own_after(0) {
-            let lseq = held.unwrap().lseq;
-            if self.outbox.parked.contains(&lseq)
-                && !(lseq <= acknowledged && self.is_held_by_enough(lseq))
-            {
-                counts.failed += 1;
-            } else if lseq <= acknowledged {
-                counts.acknowledged += u64::from(lseq > pruned);
-            } else if lseq <= sent {
-                counts.in_flight += 1;
-            } else if lseq <= failed {
-                counts.failed += 1;
-            } else {
-                counts.queued += 1;
+            let held = held.unwrap();
+            match self.row_state(&held, &standing.of(held.entry.key())) {
+                Some(RowState::Queued) => counts.queued += 1,
+                Some(RowState::InFlight) => counts.in_flight += 1,
+                Some(RowState::Acknowledged) => counts.acknowledged += 1,
+                Some(RowState::Failed) => counts.failed += 1,
+                None => {}
             }
         }
         counts

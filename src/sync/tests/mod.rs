@@ -18,6 +18,8 @@ mod schedules_proof;
 mod schedules_reconcile;
 mod schedules_reconcile_peers;
 mod schedules_retry;
+mod schedules_scope;
+mod schedules_scope_rows;
 mod schedules_tick;
 mod schedules_waits;
 mod stage;

@@ -13,6 +13,7 @@ use crate::store::map::EntryMap;
 use crate::store::operation::{Operation, Request};
 use crate::store::rebase::Rebase;
 use crate::store::recovery::{Seeds, open, put_in_place};
+use crate::store::scope::Scope;
 use crate::sync::message::{Ack, Cursor, Feed, Lane, Positions, RefusalCode};
 use crate::sync::replica::{Output, Replica};
 use crate::wal::storage::Storage;
@@ -239,17 +240,17 @@ fn over_a_checkpoint(node: u8, value: &str) -> (MemoryStorage, Replica, EntryMap
 fn a_value_out_of_the_checkpoint_is_read_once() {
     let value = text(9_000_000, 1);
     let (disk, mut replica, map) = over_a_checkpoint(1, &value);
-    let (_, peer, peers_map) = over_a_checkpoint(2, "small");
+    let (_, mut peer, peers_map) = over_a_checkpoint(2, "small");
     let now = Now {
         monotonic: MonotonicMs(1),
         wall: WallMs(1_700_000_000_000),
     };
-    let mut greeting = peer.greeting(now, &peers_map);
+    let mut greeting = peer.greeting(&Scope::ALL, now, &peers_map);
     // It gets the feed from its start.
     greeting.reconciles = false;
     let mut credit = 4 << 20;
     let mut sent = Vec::new();
-    replica.connected(7, &greeting, now, &map);
+    replica.connected(7, &greeting, &Scope::ALL, now, &map);
     while sent.len() < value.len() {
         let cursor = Cursor {
             incarnation: Incarnation([1; 16]),

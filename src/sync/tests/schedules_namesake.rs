@@ -4,6 +4,7 @@ use super::host::{Stop, options};
 use super::stage::{MOMENT_MS, stage};
 use super::world::World;
 use crate::core::identity::Origin;
+use crate::store::scope::Scope;
 use crate::sync::doubt::{Doubt, DoubtReason};
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 
@@ -67,15 +68,15 @@ fn a_peer_whose_old_connection_seems_to_hold_takes_its_place_once_it_is_gone() {
     world.run_for(MOMENT_MS);
     let now = world.now(0);
     let mut greeting = {
-        let running = world.hosts[1].up();
-        running.replica.greeting(now, &running.map)
+        let running = world.hosts[1].up_mut();
+        running.replica.greeting(&Scope::ALL, now, &running.map)
     };
     greeting.origin = Origin([9; 16]);
     let running = world.hosts[0].up_mut();
     let link = 1_000;
     running
         .replica
-        .connected(link, &greeting, now, &running.map);
+        .connected(link, &greeting, &Scope::ALL, now, &running.map);
     let is_superseded = |world: &World| {
         let replica = &world.hosts[0].up().replica;
         let origin = world.hosts[1].up().replica.origin();

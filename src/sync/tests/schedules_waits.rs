@@ -26,13 +26,13 @@ impl World {
     }
 
     /// Writes, and gives the write's name.
-    fn put_named(&mut self, host: usize, key: &str, value: &str) -> Dot {
+    pub(super) fn put_named(&mut self, host: usize, key: &str, value: &str) -> Dot {
         self.put(host, key, value);
         self.run_for(self.commit_ms + 1);
         self.last_dot(host)
     }
 
-    fn wait(&mut self, host: usize, subject: Subject, holders: Holders) -> WaitId {
+    pub(super) fn wait(&mut self, host: usize, subject: Subject, holders: Holders) -> WaitId {
         let running = self.hosts[host].up_mut();
         match running
             .replica
@@ -40,11 +40,11 @@ impl World {
             .unwrap()
         {
             Waiting::Begun(id) => id,
-            Waiting::Unknown => panic!("{subject:?} is not known"),
+            other => panic!("{subject:?}: {other:?}"),
         }
     }
 
-    fn ended(&mut self, host: usize) -> Vec<(WaitId, Held)> {
+    pub(super) fn ended(&mut self, host: usize) -> Vec<(WaitId, Held)> {
         self.hosts[host].up_mut().replica.take_ended_waits()
     }
 
@@ -62,7 +62,7 @@ impl World {
     }
 }
 
-fn on(label: &str) -> Holders {
+pub(super) fn on(label: &str) -> Holders {
     Holders::Peer(label.to_owned())
 }
 

@@ -1,10 +1,12 @@
 //! What the named schedules share: small worlds, and words for what is asked of them.
 
+use super::dice::Dice;
 use super::host::{Host, options};
 use super::world::World;
 use crate::store::commit::Durability;
 use crate::store::conflict::loser_of;
 use crate::store::operation::{Operation, Request, Resolution};
+use crate::store::scope::Scope;
 use crate::sync::LinkId;
 use crate::sync::doubt::Doubt;
 use crate::sync::message::Feed;
@@ -20,6 +22,20 @@ pub(super) fn manual() -> ReplicaOptions {
         automatic: false,
         ..options()
     }
+}
+
+/// Some of the keys of a storm, among which there are always those that begin with `key-1`.
+pub(super) fn some_keys(dice: &mut Dice) -> Scope {
+    if dice.one_in(4) {
+        return Scope::ALL;
+    }
+    let some = (0..10).filter(|_| dice.one_in(3));
+    let some: Vec<String> = some.map(|digit| format!("key-{digit}")).collect();
+    Scope::of(
+        some.into_iter()
+            .chain(["key-1".to_owned()])
+            .map(String::into_bytes),
+    )
 }
 
 /// Hosts with these options, all connected or in a line.

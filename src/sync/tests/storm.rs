@@ -8,10 +8,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::dice::Dice;
 use super::host::{Host, Stop, options};
+use super::stage::some_keys;
 use super::world::{GAVE_UP, World};
 use crate::store::commit::Durability;
 use crate::store::conflict::ConflictPolicy;
 use crate::store::operation::{Operation, Request};
+use crate::store::scope::Scope;
 use crate::sync::options::ReplicaOptions;
 use crate::wal::storage_memory::Fault;
 
@@ -32,6 +34,8 @@ struct Storm {
     writes: u64,
     may_roll_back: bool,
     has_large_values: bool,
+    /// Hosts exchange parts of the data, other ones each time that they connect.
+    is_scoped: bool,
 }
 
 fn hosts(dice: &mut Dice) -> Vec<Host> {
@@ -87,6 +91,16 @@ impl Storm {
         let has_large_values = dice.one_in(8);
         let mut world = World::new(dice.next(), hosts);
         world.commit_ms = [0, 5, 200][dice.index(3)];
+        // From dice of its own: the other storms stay as they were.
+        let mut dice = Dice::new(seed ^ 0x5c09e);
+        let is_scoped = dice.one_in(4);
+        for host in &mut world.hosts {
+            host.scope = if is_scoped {
+                some_keys(&mut dice)
+            } else {
+                Scope::ALL
+            };
+        }
         Self {
             world,
             edges,
@@ -94,6 +108,7 @@ impl Storm {
             writes: 0,
             may_roll_back,
             has_large_values,
+            is_scoped,
         }
     }
 
@@ -151,6 +166,10 @@ impl Storm {
 
     fn connect_one(&mut self) {
         let (a, b) = self.edges[self.world.dice.index(self.edges.len())];
+        if self.is_scoped && self.world.dice.one_in(4) {
+            self.world.hosts[a].scope = some_keys(&mut self.world.dice);
+            self.world.cut(a, b);
+        }
         let delay = [0, 1, 20, 200, 900][self.world.dice.index(5)];
         self.world.connect(a, b, delay);
     }
@@ -307,7 +326,11 @@ impl Storm {
             self.something();
         }
         self.calm();
-        self.world.check_convergence();
+        if self.is_scoped {
+            self.world.check_scoped_convergence();
+        } else {
+            self.world.check_convergence();
+        }
         let expected = |reason: &&str| *reason == GAVE_UP;
         assert!(
             self.world.closes.iter().all(expected),

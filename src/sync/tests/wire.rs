@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::{Entry, Extra};
+use crate::store::scope::Scope;
 use crate::sync::LinkId;
 use crate::sync::message::{Batch, Chunk, Feed, Greeting, Large};
 
@@ -17,6 +18,8 @@ pub(super) enum Packet {
 pub(super) struct End {
     pub(super) host: usize,
     pub(super) link: LinkId,
+    /// What the host wants of the connection.
+    pub(super) wanted: Scope,
     pub(super) arriving: VecDeque<(u64, Packet)>,
     /// Nothing arrives before this moment.
     pub(super) stalled_until: u64,
@@ -27,10 +30,11 @@ pub(super) struct End {
 }
 
 impl End {
-    pub(super) fn new(host: usize, link: LinkId) -> Self {
+    pub(super) fn new(host: usize, link: LinkId, wanted: Scope) -> Self {
         Self {
             host,
             link,
+            wanted,
             arriving: VecDeque::new(),
             stalled_until: 0,
             greeted: false,

@@ -126,11 +126,14 @@ impl World {
         self.say(|| format!("{a} and {b} connect, delay {delay}"));
         let mut ends = [a, b].map(|host| {
             self.last_link += 1;
-            End::new(host, self.last_link)
+            End::new(host, self.last_link, self.hosts[host].scope.clone())
         });
         for (from, to) in [(a, 1), (b, 0)] {
-            let running = self.hosts[from].up();
-            let mut greeting = running.replica.greeting(self.now(from), &running.map);
+            let now = self.now(from);
+            let host = &mut self.hosts[from];
+            let running = host.running.as_mut().unwrap();
+            let replica = &mut running.replica;
+            let mut greeting = replica.greeting(&host.scope, now, &running.map);
             greeting.reconciles = !self.is_old;
             ends[to].push(self.at + delay, Packet::Greeting(Box::new(greeting)));
         }
@@ -222,10 +225,10 @@ impl World {
                 }
                 let (last, durable) = (committed.last_lseq, committed.durable_lseq);
                 running.replica.committed(&installed, last, durable, now);
-                for (token, peer, position) in &committed.acknowledge {
+                for (token, peer, position, scope) in &committed.acknowledge {
                     running
                         .replica
-                        .received_durably(*token, *peer, *position, now);
+                        .received_durably(*token, *peer, *position, scope, now);
                 }
                 for token in &committed.refused {
                     running.replica.received_in_vain(*token);
@@ -359,11 +362,12 @@ impl World {
         match packet {
             Packet::Greeting(greeting) => {
                 end.greeted = true;
+                let wanted = end.wanted.clone();
                 let now = self.now(host);
                 let running = self.hosts[host].up_mut();
                 running
                     .replica
-                    .connected(link, &greeting, now, &running.map);
+                    .connected(link, &greeting, &wanted, now, &running.map);
             }
             Packet::Feed(feed) => {
                 if matches!(feed, Feed::Large(_) | Feed::Chunk(_)) {

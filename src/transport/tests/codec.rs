@@ -6,6 +6,7 @@ use super::samples::{any_message, hello};
 use crate::core::bytes::{ByteWriter, DecodeError};
 use crate::core::identity::Origin;
 use crate::core::limits::CHUNK_BYTES_MAX;
+use crate::store::scope::Scope;
 use crate::sync::message::{Chunk, DotRange, Feed, Have, Stretch};
 use crate::transport::codec::{EncodeError, decode, encode};
 use crate::transport::codec_have::HAVE_RANGES_MAX;
@@ -128,11 +129,11 @@ fn what_a_receiver_would_refuse_is_not_sent() {
     let mut no_chain = hello("a", 1);
     no_chain.greeting.chain = Vec::<Stretch>::new();
     let mut many_prefixes = hello("a", 1);
-    many_prefixes.greeting.prefixes = vec![Vec::new(); 65];
+    many_prefixes.greeting.scope = Scope::of((0..65).map(|byte| vec![byte]));
     let mut long_prefix = hello("a", 1);
-    long_prefix.greeting.prefixes = vec![vec![1; 1025]];
+    long_prefix.greeting.scope = Scope::of([vec![1; 1025]]);
     let mut heavy_prefixes = hello("a", 1);
-    heavy_prefixes.greeting.prefixes = vec![vec![1; 1024]; 9];
+    heavy_prefixes.greeting.scope = Scope::of((0..9).map(|byte| vec![byte; 1024]));
     let mut large_info = hello("a", 1);
     large_info.node_info = vec![1; 4097];
     let unnamed = hello("", 1);
@@ -187,7 +188,7 @@ fn the_largest_hello_fits_what_a_stranger_may_send() {
         };
         64
     ];
-    largest.greeting.prefixes = vec![vec![1; 128]; 64];
+    largest.greeting.scope = Scope::of((0..64).map(|byte| vec![byte; 128]));
     largest.expected_node_id = Some("y".repeat(255));
     largest.node_info = vec![1; 4096];
     let message = Message::Hello(Box::new(largest));

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::{STAMP_MS_END, Stamp};
 use crate::store::entry::{Entry, EntryFlags, Extra, Summary};
+use crate::store::scope::Scope;
 use crate::sync::message::{
     Ack, Batch, Chunk, Cursor, DotRange, End, Feed, Greeting, Have, Lane, Large, Nack, Positions,
     RefusalCode, Stretch,
@@ -30,7 +31,7 @@ pub(super) fn hello(node_id: &str, instance: u64) -> Hello {
                 began_after: 0,
             }],
             durable: true,
-            prefixes: Vec::new(),
+            scope: Scope::ALL,
             summary: Summary::default(),
             last_lseq: 0,
             value_bytes_max: 64 << 20,
@@ -258,7 +259,7 @@ fn any_greeting() -> impl Strategy<Value = Greeting> {
         any_origin(),
         vec(stretch, 1..64),
         any::<bool>(),
-        vec(vec(any::<u8>(), 0..20), 0..5),
+        option::of(vec(vec(any::<u8>(), 1..20), 0..5)),
         any_summary(),
         any::<u64>(),
         any::<u64>(),
@@ -281,7 +282,7 @@ fn any_greeting() -> impl Strategy<Value = Greeting> {
                     origin,
                     chain,
                     durable,
-                    prefixes,
+                    scope: prefixes.map_or(Scope::ALL, Scope::of),
                     summary,
                     last_lseq,
                     value_bytes_max,

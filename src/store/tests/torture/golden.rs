@@ -41,12 +41,14 @@ fn groups() -> Vec<Vec<Request>> {
         is_superseded: false,
         acknowledged: POSITION,
         parked: Vec::new(),
+        scope: crate::store::scope::Scope::ALL,
     };
     let received = Received {
         peer: PEER,
         token: 1,
         from: FeedPosition::default(),
         position: POSITION,
+        scope: crate::store::scope::Scope::ALL,
         entries: vec![received(7, Some(3), 70)],
     };
     vec![

@@ -367,6 +367,7 @@ impl Life {
                 own: self.number,
                 relay: 0,
             },
+            scope: crate::store::scope::Scope::ALL,
             entries: vec![received(key, (value > 0).then_some(value), self.number)],
         })
     }

@@ -1,0 +1,131 @@
+// Clients that exchange a part of the data.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Client, ClientOptions, Peer } from '@softadastra/sdk';
+import { openClient, openListening, peerFor } from './support/clients.js';
+import { ok, refused } from './support/results.js';
+import { until } from './support/until.js';
+
+const automatic = { syncIntervalMs: 1 };
+
+const towards = (client, prefixes) => {
+  const { nodeId, host, port } = peerFor(client);
+  return new Peer(nodeId, host, port, { prefixes });
+};
+
+const has = (client, key) =>
+  until(async () => (await client.get(key)).isOk(), `${client.options().nodeId} has ${key}`);
+
+const lacks = async (client, key) => assert.equal((await client.get(key)).isErr(), true, key);
+
+const rowOf = async (client, nodeId) =>
+  ok(await client.syncStateInfo()).peers.find((peer) => peer.nodeId === nodeId);
+
+const inSync = (client, nodeId) =>
+  until(async () => (await rowOf(client, nodeId)).inSync, `${nodeId} is in sync`);
+
+test('a peer gets the part that it asks for, and the rest when it asks for more', async (t) => {
+  const hub = await openListening(t, 'hub', automatic);
+  const phone = await openListening(t, 'phone', automatic);
+  for (const team of [7, 8]) ok(await hub.put(`team/${team}/hub`, 'of the hub'));
+  ok(await phone.put('team/8/phone', 'of the phone'));
+
+  ok(await phone.connect(towards(hub, ['team/7/'])));
+  ok(await phone.put('team/7/phone', 'of the phone'));
+  await has(phone, 'team/7/hub');
+  await has(hub, 'team/7/phone');
+  await inSync(phone, 'hub');
+  await lacks(phone, 'team/8/hub');
+  await lacks(hub, 'team/8/phone');
+  assert.deepEqual((await rowOf(phone, 'hub')).prefixes, ['team/7/']);
+  assert.deepEqual((await rowOf(hub, 'phone')).prefixes, ['team/7/']);
+  assert.deepEqual(ok(await phone.peers())[0].prefixes, ['team/7/']);
+  assert.equal(ok(await hub.peers())[0].prefixes, undefined);
+  const state = ok(await phone.syncStateInfo());
+  assert.deepEqual([state.queuedCount, state.acknowledgedCount, state.failedCount], [1, 1, 0]);
+
+  // With other prefixes, a call makes another connection.
+  ok(await phone.connect(towards(hub, ['team/7/', 'team/8/'])));
+  await has(phone, 'team/8/hub');
+  await has(hub, 'team/8/phone');
+  await inSync(phone, 'hub');
+  await until(async () => ok(await phone.syncStateInfo()).acknowledgedCount === 2, 'all is acknowledged');
+  ok(await phone.connect(peerFor(hub)));
+  await until(async () => (await rowOf(phone, 'hub')).prefixes === undefined, 'all is exchanged');
+});
+
+test('both sides have a say, and a key that a peer does not take is not waited for', async (t) => {
+  const hub = await openListening(t, 'hub', { ...automatic, prefixes: ['team/'] });
+  const phone = await openClient(
+    t,
+    Object.assign(ClientOptions.memoryOnly('phone'), {
+      ...automatic,
+      enableTransport: true,
+      prefixes: ['team/7/', 'draft/'],
+    }),
+  );
+  ok(await phone.connect(peerFor(hub)));
+  const inside = ok(await phone.put('team/7/a', '1'));
+  const outside = ok(await phone.put('draft/a', '1'));
+  ok(await phone.waitFor(inside.operation, { peer: 'hub' }));
+  const outsider = refused(await phone.waitFor(outside.operation, { peer: 'hub' }), 'invalid_state');
+  assert.equal(outsider.kind, 'outside_prefixes');
+  await lacks(hub, 'draft/a');
+  const queued = ok(await phone.outbox({ state: 'queued' }));
+  assert.deepEqual(
+    queued.map(({ key }) => key),
+    ['draft/a'],
+  );
+});
+
+test('without a common prefix nothing is exchanged, and nothing said to be in sync', async (t) => {
+  const a = await openListening(t, 'node-a', { ...automatic, prefixes: ['a/'] });
+  const b = await openListening(t, 'node-b', { ...automatic, prefixes: ['b/'] });
+  ok(await a.put('a/1', '1'));
+  ok(await a.connect(peerFor(b)));
+  const row = await rowOf(a, 'node-b');
+  assert.deepEqual([row.connected, row.inSync, row.prefixes], [true, false, []]);
+  await lacks(b, 'a/1');
+});
+
+test('prefixes are copied, frozen, and read back', async (t) => {
+  const given = ['a/', 'b/'];
+  const options = Object.assign(ClientOptions.memoryOnly('a'), { prefixes: given });
+  const client = await openClient(t, options);
+  const peer = new Peer('b', '127.0.0.1', 1, { prefixes: given });
+  given.push('c/');
+  for (const { prefixes } of [client.options(), peer]) {
+    assert.ok(Object.isFrozen(prefixes));
+  }
+  assert.deepEqual(client.options().prefixes, ['a/', 'b/']);
+  assert.deepEqual(peer.prefixes, ['a/', 'b/']);
+  assert.equal(new ClientOptions().prefixes, undefined);
+  assert.equal(new Peer('b', '127.0.0.1', 1).prefixes, undefined);
+  assert.ok(new Peer('b', '127.0.0.1', 1, { prefixes: [''] }).isValid());
+});
+
+test('prefixes that say nothing clear are refused by name', async (t) => {
+  const client = await openClient(t);
+  const many = Array.from({ length: 65 }, (_, n) => `${n}/`);
+  const heavy = Array.from({ length: 9 }, (_, n) => `${n}`.padEnd(1000, '.'));
+  const wrong = [
+    ['a/', /must be an array of strings/],
+    [[], /must name at least one prefix; leave them out for all keys/],
+    [[1], /must be an array of strings/],
+    [['\ud800'], /must be valid Unicode text/],
+    [many, /must be at most 64/],
+    [['x'.repeat(1025)], /must be at most 1024 bytes long each/],
+    [heavy, /must be at most 8192 bytes long together/],
+    [{}, /must be an array of strings/],
+  ];
+  for (const [prefixes, message] of wrong) {
+    const peer = new Peer('b', '127.0.0.1', 1, { prefixes });
+    assert.equal(peer.isValid(), false);
+    const ofPeer = refused(await client.connect(peer), 'invalid_argument', message);
+    assert.deepEqual([ofPeer.kind, ofPeer.context], ['invalid_peer', 'peer']);
+    assert.match(ofPeer.message, /^invalid peer: prefixes /);
+    const other = new Client({ nodeId: 'c', prefixes });
+    const ofOptions = refused(await other.open(), 'invalid_argument', message);
+    assert.match(ofOptions.message, /^invalid configuration: prefixes /);
+  }
+});

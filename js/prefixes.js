@@ -1,0 +1,28 @@
+'use strict';
+
+/** What the engine holds of prefixes, which travel in every greeting. */
+const PREFIXES_MAX = 64;
+const PREFIX_BYTES_MAX = 1024;
+const PREFIXES_BYTES_MAX = 8 * 1024;
+
+/** Why these cannot say which keys are exchanged, or `undefined` if they can; none at all stands for all keys. */
+function wrongPrefixes(given) {
+  if (given === undefined || given === null) return undefined;
+  if (!Array.isArray(given)) return 'must be an array of strings';
+  if (given.length === 0) return 'must name at least one prefix; leave them out for all keys';
+  if (given.length > PREFIXES_MAX) return `must be at most ${PREFIXES_MAX}`;
+  let bytes = 0;
+  for (const prefix of given) {
+    if (typeof prefix !== 'string') return 'must be an array of strings';
+    if (!prefix.isWellFormed()) return 'must be valid Unicode text';
+    const length = Buffer.byteLength(prefix);
+    if (length > PREFIX_BYTES_MAX) return `must be at most ${PREFIX_BYTES_MAX} bytes long each`;
+    bytes += length;
+  }
+  return bytes > PREFIXES_BYTES_MAX ? `must be at most ${PREFIXES_BYTES_MAX} bytes long together` : undefined;
+}
+
+/** A copy that nothing can change; what is no array stays what it is, so that it can be told. */
+const frozenPrefixes = (given) => (Array.isArray(given) ? Object.freeze([...given]) : (given ?? undefined));
+
+module.exports = { frozenPrefixes, wrongPrefixes };

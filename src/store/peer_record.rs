@@ -1,0 +1,92 @@
+//! What a log remembers of peers, as bytes: the parts of records that tell where somebody is in a feed, what that is
+//! about, and what is known of a peer.
+
+use super::ledger::{FeedPosition, Parked, PeerRecord};
+use super::record::{PARKED_MAX, Record, RecordKind, record};
+use super::scope::{PREFIXES_MAX, Scope};
+use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
+use crate::core::identity::{Incarnation, Origin};
+use crate::core::limits::{KEY_BYTES_MAX, LABEL_BYTES_MAX};
+
+/// Most prefixes of what a connection carries: each is one that a side named.
+const SCOPE_PREFIXES_MAX: usize = 2 * PREFIXES_MAX;
+
+/// What is said of a peer: what it acknowledges is durable there.
+const DURABLE: u8 = 1;
+
+/// And: another one came in its place.
+const SUPERSEDED: u8 = 1 << 1;
+
+pub(super) fn put_position(payload: &mut Vec<u8>, position: &FeedPosition) {
+    payload.extend_from_slice(&position.incarnation.0);
+    payload.put_varint(position.own);
+    payload.put_varint(position.relay);
+}
+
+pub(super) fn position(reader: &mut ByteReader<'_>) -> Result<FeedPosition, DecodeError> {
+    Ok(FeedPosition {
+        incarnation: Incarnation(reader.array()?),
+        own: reader.varint()?,
+        relay: reader.varint()?,
+    })
+}
+
+pub(super) fn put_scope(payload: &mut Vec<u8>, scope: &Scope) {
+    let prefixes = scope.prefixes().unwrap_or_default();
+    payload.put_length(prefixes.len());
+    for prefix in prefixes {
+        payload.put_prefixed(prefix);
+    }
+}
+
+/// The prefixes of a scope.
+pub(super) fn prefixes(reader: &mut ByteReader<'_>) -> Result<Vec<Vec<u8>>, DecodeError> {
+    let count = reader.length(SCOPE_PREFIXES_MAX, "prefixes")?;
+    let prefix = |_| Ok(reader.prefixed(KEY_BYTES_MAX, "prefix")?.to_vec());
+    (0..count).map(prefix).collect()
+}
+
+/// Appends the record of a peer.
+pub(super) fn put_peer(body: &mut Vec<u8>, peer: &Origin, known: &PeerRecord) {
+    record(body, RecordKind::Peer, |payload| {
+        payload.extend_from_slice(&peer.0);
+        let superseded = if known.is_superseded { SUPERSEDED } else { 0 };
+        payload.push(u8::from(known.durable) | superseded);
+        payload.put_prefixed(known.node_id.as_bytes());
+        put_position(payload, &known.acknowledged);
+        let parked = known.parked.len().min(PARKED_MAX);
+        payload.put_length(parked);
+        for entry in known.parked.iter().rev().take(parked) {
+            payload.put_varint(entry.lseq);
+            payload.push(entry.code);
+        }
+    });
+}
+
+/// Reads it.
+pub(super) fn decode_peer(payload: &mut ByteReader<'_>) -> Result<Record, DecodeError> {
+    let peer = Origin(payload.array()?);
+    let state = payload.u8()?;
+    let node_id = payload.text(LABEL_BYTES_MAX, "node id")?.to_owned();
+    let acknowledged = position(payload)?;
+    let count = payload.length(PARKED_MAX, "parked entries")?;
+    let mut parked = Vec::new();
+    for _ in 0..count {
+        parked.push(Parked {
+            lseq: payload.varint()?,
+            code: payload.u8()?,
+        });
+    }
+    parked.reverse();
+    Ok(Record::Peer {
+        peer,
+        record: PeerRecord {
+            node_id,
+            durable: state & DURABLE != 0,
+            is_superseded: state & SUPERSEDED != 0,
+            acknowledged,
+            parked,
+            scope: Scope::ALL,
+        },
+    })
+}
