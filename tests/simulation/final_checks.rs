@@ -72,7 +72,7 @@ impl World<'_> {
     }
 
     /// Pairs of nodes that have one identity, and that meet or have a neighbour in common: nobody else can know. With
-    /// each, whether only the two can tell each other.
+    /// each, whether only the two have it and only they can tell each other.
     pub(super) fn twins(&self) -> Vec<(usize, usize, bool)> {
         let origin = |node: usize| {
             let running = self.nodes[node].running.as_ref();
@@ -85,8 +85,14 @@ impl World<'_> {
             let is_between = |node: usize| is_edge(a, node) && is_edge(node, b);
             let has_others = nodes.clone().any(is_between);
             let is_same = origin(a).is_some() && origin(a) == origin(b);
+            // A third of them may have been told before, with one of these.
+            let has_third = nodes
+                .clone()
+                .filter(|node| origin(*node) == origin(a))
+                .count()
+                > 2;
             let meets = is_edge(a, b) || has_others;
-            (is_same && meets).then_some((a, b, !has_others))
+            (is_same && meets).then_some((a, b, !has_others && !has_third))
         });
         twins.collect()
     }

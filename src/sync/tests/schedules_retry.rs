@@ -4,7 +4,6 @@ use super::host::options;
 use super::stage::{keys_sent, manual, stage};
 use super::world::{GAVE_UP, World};
 use crate::sync::message::Feed;
-use crate::wal::storage_memory::Fault;
 
 /// Two nodes, of which the second hears nothing until then.
 fn deaf_until(until: u64) -> World {
@@ -159,7 +158,7 @@ fn a_broken_disk_of_the_peer_is_asked_seldom_and_in_the_end_given_up() {
     let mut world = stage(&[options(), options()]);
     world.line();
     let storage = world.hosts[1].storage.clone();
-    storage.fail_call(storage.calls() + 1, Fault::Fail(std::io::ErrorKind::Other));
+    storage.fail_from(storage.calls() + 1, std::io::ErrorKind::Other);
     world.forget_what_was_said();
     world.put(0, "key", "value");
     world.run_for(600_000);
