@@ -30,6 +30,7 @@ mod timers;
 mod wait_queue;
 pub mod waiting;
 pub mod waits;
+mod withheld;
 mod zones;
 
 pub use link::LinkId;

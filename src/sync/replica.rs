@@ -19,6 +19,7 @@ use super::reconcile::Outcome;
 use super::replacements::Replacements;
 use super::tally::Tally;
 use super::waits::Waits;
+use super::withheld::Withheld;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::{Incarnation, Origin};
 use crate::store::error::StoreError;
@@ -68,11 +69,11 @@ pub struct Replica {
     pub(super) outbox: Outbox,
     pub(super) last_lseq: u64,
     pub(super) durable_lseq: u64,
-    /// The lowest local sequence that something replaced which is not durable yet: with the power it would be
-    /// back, so no peer's cursor may pass over it.
+    /// The lowest local sequence that something replaced which is not durable yet: no peer's cursor may pass over it.
     pub(super) shadowed_from: u64,
     /// Own writes up to here were released by a tick.
     pub(super) released: u64,
+    pub(super) withheld: Withheld,
     /// Entries received behind the first may be relayed from the second on.
     pub(super) relay_marks: VecDeque<(u64, MonotonicMs)>,
     pub(super) have_due: Option<MonotonicMs>,
@@ -147,6 +148,7 @@ impl Replica {
             durable_lseq: ledger.last_lseq,
             shadowed_from: u64::MAX,
             released: 0,
+            withheld: Withheld::default(),
             relay_marks: VecDeque::new(),
             have_due: None,
             retried: 0,
@@ -259,6 +261,7 @@ impl Replica {
         let mut received = false;
         let (reaches, counting) = self.reaches();
         for change in changes {
+            self.withhold(change);
             if let Some(replaced) = change.replaced {
                 self.follow(replaced, change, &reaches, &counting);
                 self.outbox.forget(replaced);

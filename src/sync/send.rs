@@ -75,7 +75,7 @@ impl Replica {
     /// Sends to every peer what may be sent now.
     pub fn send_all(&mut self, now: Now, map: &EntryMap) {
         self.sort_out(now.monotonic, map);
-        let gate = self.gate(now.monotonic);
+        let gate = self.gate(now.monotonic, map);
         let ids: Vec<LinkId> = self.links.keys().copied().collect();
         for id in ids {
             self.send_to(id, gate, map);
@@ -83,7 +83,7 @@ impl Replica {
         self.move_marks();
     }
 
-    pub(super) fn gate(&mut self, now: MonotonicMs) -> Gate {
+    pub(super) fn gate(&mut self, now: MonotonicMs, map: &EntryMap) -> Gate {
         while self.relay_marks.front().is_some_and(|(_, due)| *due <= now) {
             self.relay_marks.pop_front();
         }
@@ -99,6 +99,8 @@ impl Replica {
             self.released
         };
         let own = released.min(reach);
+        let unwithheld = self.unwithheld(map);
+        let reach = reach.min(unwithheld);
         let relay = unless(Rule::RelayNotDone, waiting_after.min(reach), 0);
         let relay = unless(Rule::RelayWithoutDelay, relay, reach);
         Gate {
@@ -108,7 +110,7 @@ impl Replica {
             },
             eligible: Positions {
                 own: released.min(self.durable_lseq),
-                relay: self.durable_lseq,
+                relay: self.durable_lseq.min(unwithheld),
             },
             start: Positions { own, relay: reach },
             now,

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::node::{Node, Running};
+use super::node::Running;
 use super::world::World;
 use crate::core::identity::{Dot, Origin};
 use crate::store::commit::Committed;
@@ -265,12 +265,9 @@ impl World<'_> {
                 &before
             });
         }
-        let mut settled = Vec::new();
         for resolution in look.resolutions() {
             look.check_resolution(resolution);
-            settled.push(resolution.operation.key().to_vec());
         }
-        self.settled.extend(settled);
         let running = self.nodes[node].up_mut();
         running.losers = told;
         running.losers_told += committed.losers.len() as u64;
@@ -352,10 +349,6 @@ impl World<'_> {
         let vouched: BTreeSet<Name> = left()
             .flat_map(|node| node.vouched.iter().copied())
             .collect();
-        // What settles a conflict may wait for a tick, and go with the memory or the disk of who wrote it, while the
-        // removal of the copies, which does not wait, is everywhere.
-        let is_durable = |node: &Node| node.plan.options.durable;
-        let is_forgetful = self.excuses.lost || !self.nodes.iter().all(is_durable);
         let map = &left().next().unwrap().up().store.map;
         let all: Vec<Entry> = super::checks::all_rows(map)
             .map(|(.., entry)| entry)
@@ -366,9 +359,6 @@ impl World<'_> {
                 .iter()
                 .find(|write| name_of(write) == name);
             let write = write.unwrap();
-            if self.settled.contains(write.key()) && is_forgetful {
-                continue;
-            }
             let mut versions: Vec<&Entry> = kept.get(write.key()).into_iter().flatten().collect();
             versions.extend(all.iter().filter(|held| held.key() == write.key()));
             assert!(

@@ -91,8 +91,6 @@ pub(super) struct World<'d> {
     pub(super) excuses: Excuses,
     /// No two writes have the same content.
     pub(super) is_unambiguous: bool,
-    /// Stored keys of which a conflict was settled.
-    pub(super) settled: BTreeSet<Vec<u8>>,
     /// Pairs that were connected twice at once: what came on the older connection may be recorded behind what came on
     /// the newer, and take a cursor back.
     pub(super) overlapped: BTreeSet<(usize, usize)>,
@@ -143,7 +141,6 @@ impl<'d> World<'d> {
                 ..Excuses::default()
             },
             is_unambiguous: schedule.is_unambiguous,
-            settled: BTreeSet::new(),
             overlapped: BTreeSet::new(),
             feed_messages: 0,
             events: 0,

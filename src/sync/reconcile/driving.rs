@@ -94,7 +94,7 @@ impl Replica {
             if self.opens(link) {
                 return Err("a reconciliation that was opened from the wrong side");
             }
-            let gate = self.gate(now.monotonic);
+            let gate = self.gate(now.monotonic, map);
             let exchange = Exchange::answering(ranges, gate.start, count_in(link, map));
             link.set_reconciling(Reconciling::Active(Box::new(exchange)));
             return Ok(());

@@ -1,0 +1,53 @@
+//! What settles a conflict leaves in one go, where own writes wait for ticks.
+
+use super::host::{Host, Stop};
+use super::stage::{MOMENT_MS, manual};
+use super::world::World;
+use crate::store::commit::Durability;
+use crate::store::conflict::ConflictPolicy::Manual;
+
+fn open_conflicts(world: &World, host: usize) -> usize {
+    world.hosts[host].up().conflicts().len()
+}
+
+#[test]
+fn losers_stay_with_all_until_what_settles_them_leaves_with_a_tick() {
+    let hosts = (0..3).map(|place| {
+        let mut host = Host::new(&format!("node-{place}"), manual(), Durability::Synced);
+        host.policy = Manual;
+        host
+    });
+    let mut world = World::new(7, hosts.collect());
+    for host in 0..3 {
+        world.put(host, "doc", &format!("of {host}"));
+        world.run_for(MOMENT_MS);
+    }
+    world.mesh();
+    for host in 0..3 {
+        world.tick(host, false);
+    }
+    world.run_for(60_000);
+    assert_eq!([0, 1, 2].map(|host| open_conflicts(&world, host)), [1; 3]);
+    world.put(0, "other", "before");
+    world.resolve(0, b"doc", b"settled");
+    world.run_for(60_000);
+    assert_eq!(
+        [0, 1, 2].map(|host| open_conflicts(&world, host)),
+        [0, 1, 1]
+    );
+    // It is as before after another opening, and where everything is compared.
+    world.stop(0, Stop::PowerCut);
+    world.open(0);
+    world.mesh();
+    world.run_for(600_000);
+    assert_eq!(
+        [0, 1, 2].map(|host| open_conflicts(&world, host)),
+        [0, 1, 1]
+    );
+    world.tick(0, false);
+    world.run_for(60_000);
+    assert_eq!([0, 1, 2].map(|host| open_conflicts(&world, host)), [0; 3]);
+    assert_eq!(world.get(2, "doc"), Some("settled".to_owned()));
+    world.run_for(7_200_000);
+    world.check_convergence();
+}
