@@ -339,9 +339,9 @@ export declare class Peer {
   port: number;
   /**
    * The keys that are sent to it and received from it: those that begin with one of these. Without it, or with the empty
-   * string among them, all that {@link ClientOptions.prefixes} lets through. It holds for connections that
-   * {@link Client.connect} makes, and for those that replace one that was lost; a call with other prefixes than those of
-   * the connection makes a new one. A frozen copy of what was given.
+   * string among them, all that {@link ClientOptions.prefixes} lets through. Given to {@link Client.connect},
+   * it holds for all connections with that node from then on, whichever side calls, until the client is closed; a call
+   * with other prefixes than those of the connection makes a new one. A frozen copy of what was given.
    */
   prefixes: readonly string[] | undefined;
   /** As {@link Client.peers} found it; `"unknown"` on a peer that you made. */

@@ -157,6 +157,10 @@ fn give_up(shared: &Arc<Shared>, mut driver: Option<CommitDriver>, text: &str) {
             "the committer failed and no more writes are accepted until the client is opened again: {text}"
         ),
     );
+    if let Some(driver) = driver.as_mut().filter(|driver| driver.in_flight.is_some()) {
+        // The lock is let go behind it. What it comes to, only the next opening can tell.
+        let _ = driver.sync_thread.wait();
+    }
     let under_way = driver
         .as_mut()
         .map(|driver| std::mem::take(&mut driver.under_way));

@@ -59,6 +59,8 @@ pub(super) struct Conversation {
     pub(super) remote: (String, u16),
     /// What this node sends and receives on it, as it has told.
     pub(super) wanted: Scope,
+    /// This side has said who it is.
+    pub(super) has_greeted: bool,
     pub(super) peer: Option<Acquaintance>,
     pub(super) settled: bool,
     /// That its clock is off was told.

@@ -95,6 +95,13 @@ impl Directory {
         self.get(target).map(|target| target.node_id.as_str())
     }
 
+    /// What is exchanged with a node, as its newest address says; `None`: none is known.
+    pub fn scope_of(&self, node_id: &str) -> Option<&Scope> {
+        let mut newest_first = self.targets.values().rev();
+        let named = newest_first.find(|target| target.node_id == node_id)?;
+        Some(&named.scope)
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (TargetId, &Target)> {
         self.targets.iter().map(|(id, target)| (*id, target))

@@ -171,7 +171,12 @@ impl Machine {
             return true;
         }
         let text = "the node's user connects with other prefixes";
-        self.leave(id, GoodbyeReason::Disconnected, text, now, map);
+        let target = conversation.and_then(|conversation| conversation.target);
+        // The peer may come back by itself. Should this node's call fail, it calls again.
+        self.leave(id, GoodbyeReason::Replaced, text, now, map);
+        if let Some(target) = target {
+            self.directory.keep_calling(target);
+        }
         false
     }
 

@@ -19,6 +19,30 @@ use super::machine::{Machine, Output};
 const CLOCK_SKEW_TOLD_MS: u64 = 60_000;
 
 impl Machine {
+    /// Says who this is, if that was not said yet: what is exchanged is what is wanted of the node that calls.
+    pub(super) fn greet_back(
+        &mut self,
+        id: ConversationId,
+        node_id: Option<&str>,
+        now: Now,
+        map: &EntryMap,
+    ) {
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return;
+        };
+        if std::mem::replace(&mut conversation.has_greeted, true) {
+            return;
+        }
+        let named = node_id.and_then(|node_id| self.directory.scope_of(node_id));
+        if let Some(named) = named {
+            conversation.wanted = self.scope.intersection(named);
+            let greeting = self.replica.greeting(&conversation.wanted, now, map);
+            conversation.session.greet_with(greeting);
+        }
+        self.outputs
+            .push_back(Output::Send(id, conversation.session.opening()));
+    }
+
     pub(super) fn greeted(&mut self, id: ConversationId, hello: &Hello, now: Now, map: &EntryMap) {
         let greeting = &hello.greeting;
         if greeting.origin == self.replica.origin() {

@@ -20,7 +20,9 @@ use crate::sync::replica::{self, Replica};
 use crate::transport::message::{
     Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN,
 };
-use crate::transport::session::{KEEPALIVE_MS, Session, SessionEvent, SilenceReason, TimeVerdict};
+use crate::transport::session::{
+    KEEPALIVE_MS, Role, Session, SessionEvent, SilenceReason, TimeVerdict,
+};
 
 /// What the machine wants done, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,8 +113,12 @@ impl Machine {
             node_info: self.node_info.clone(),
         };
         let session = Session::new(opening.role, hello, now);
-        self.outputs
-            .push_back(Output::Send(opening.id, session.opening()));
+        // Who is called waits: what is exchanged may depend on who calls.
+        let has_greeted = opening.role == Role::Dialled;
+        if has_greeted {
+            self.outputs
+                .push_back(Output::Send(opening.id, session.opening()));
+        }
         let Opening {
             id,
             role,
@@ -126,6 +132,7 @@ impl Machine {
             target,
             remote,
             wanted,
+            has_greeted,
             peer: None,
             settled: false,
             skew_told: false,
@@ -148,7 +155,10 @@ impl Machine {
         match conversation.session.on_message(message, now) {
             Ok(SessionEvent::Feed(feed)) => self.feed(id, feed, charged, now, map),
             Ok(SessionEvent::Reply(reply)) => self.outputs.push_back(Output::Send(id, reply)),
-            Ok(SessionEvent::Greeted(hello)) => self.greeted(id, &hello, now, map),
+            Ok(SessionEvent::Greeted(hello)) => {
+                self.greet_back(id, Some(&hello.greeting.node_id), now, map);
+                self.greeted(id, &hello, now, map);
+            }
             Ok(SessionEvent::Nothing) => self.tell_skew(id),
             Ok(SessionEvent::Left(goodbye)) => {
                 let is_doubted = goodbye.reason == GoodbyeReason::Identity;
@@ -173,6 +183,7 @@ impl Machine {
                     kind: goodbye_kind(error.goodbye().reason),
                     text: error.to_string(),
                 };
+                self.greet_back(id, None, now, map);
                 self.outputs
                     .push_back(Output::Send(id, Message::Goodbye(error.goodbye())));
                 self.drop_conversation(id, &refusal, false, now, map);

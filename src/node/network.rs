@@ -174,6 +174,13 @@ pub(super) async fn connect(
             "invalid peer: prefixes of the peer and of this client are too many together",
         ));
     }
+    if wanted.is_nothing() {
+        return Err(Failure::new(
+            ErrorCode::InvalidArgument,
+            "invalid_peer",
+            "invalid peer: no prefix of the peer has to do with those of this client",
+        ));
+    }
     let (sender, mut receiver) = oneshot::channel();
     let registered = shared.drive(|machine, now, map| {
         if shared.is_ending.load(Ordering::Acquire) {

@@ -1,6 +1,8 @@
 //! A group between the log and the map: it is in the file, and waits to be durable. The next one may be planned
 //! meanwhile, and the one before be installed.
 
+use std::collections::BTreeSet;
+
 use super::commit::{Committed, Committer, Plan, Refused};
 use super::error::StoreError;
 use super::operation::{Request, Ticket};
@@ -32,7 +34,13 @@ impl Appended {
 
     /// What was asked for and had no place in the group: to be planned next, before anything else.
     pub fn take_rest(&mut self) -> Vec<Request> {
-        std::mem::take(&mut self.plan.rest)
+        let rest = std::mem::take(&mut self.plan.rest);
+        // They are told of with the group that they come into.
+        let tickets: BTreeSet<Ticket> = rest.iter().filter_map(Request::ticket).collect();
+        let tokens: BTreeSet<u64> = rest.iter().filter_map(Request::token).collect();
+        self.plan.tickets.retain(|ticket| !tickets.contains(ticket));
+        self.plan.tokens.retain(|token| !tokens.contains(token));
+        rest
     }
 }
 

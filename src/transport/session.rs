@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::liveness::{ClockSample, Liveness};
 use super::message::{Goodbye, GoodbyeReason, Hello, Message};
 use crate::core::clock::{MonotonicMs, Now};
-use crate::sync::message::Feed;
+use crate::sync::message::{Feed, Greeting};
 
 /// Longest that a peer may take to say HELLO, in milliseconds.
 pub const HELLO_TIMEOUT_MS: u64 = 5_000;
@@ -181,6 +181,11 @@ impl Session {
             settings,
             phase: Phase::AwaitingHello { until },
         }
+    }
+
+    /// This side says that of itself, which it has not said yet.
+    pub fn greet_with(&mut self, greeting: Greeting) {
+        self.hello.greeting = greeting;
     }
 
     /// What this side sends first, at once: both sides do, and neither waits for the other.

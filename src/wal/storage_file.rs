@@ -229,7 +229,7 @@ fn positioned_read(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<us
 }
 
 #[cfg(unix)]
-fn positioned_write(file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+pub(super) fn positioned_write(file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
     std::os::unix::fs::FileExt::write_at(file, bytes, offset)
 }
 
@@ -239,7 +239,7 @@ fn positioned_read(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<us
 }
 
 #[cfg(windows)]
-fn positioned_write(file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+pub(super) fn positioned_write(file: &File, offset: u64, bytes: &[u8]) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_write(file, bytes, offset)
 }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use super::storage::THROUGH_BYTES;
+use super::storage_file::{positioned_write, write_all_at};
 
 /// The way past the page cache to one file; found out when it is first asked for.
 #[derive(Debug, Default)]
@@ -48,30 +49,61 @@ impl Through {
             return Ok(false);
         };
         aligned.copy_from_slice(bytes);
-        match super::storage_file::write_all_at(&way.file, offset, aligned) {
-            // A disk with larger sectors says so before it writes anything.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+        match positioned_write(&way.file, offset, aligned) {
+            // A disk with larger sectors, or a driver that cannot, says so before it writes anything.
+            Err(error) if is_refusal(error.kind()) => {
                 way.is_refused.store(true, Ordering::Relaxed);
                 Ok(false)
             }
-            outcome => outcome.map(|()| true),
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            begun => {
+                let count = begun.unwrap_or(0);
+                let rest = aligned.get(count..).unwrap_or_default();
+                write_all_at(&way.file, offset + count as u64, rest)?;
+                Ok(true)
+            }
         }
     }
 }
+
+fn is_refusal(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+    )
+}
+
+/// File systems that keep their word when a file is opened so: ext2 to ext4, XFS, Btrfs and F2FS. Others, above all those
+/// that a program or another machine serves, may take the flags and never pass a sync on.
+#[cfg(target_os = "linux")]
+const KEEPING_THEIR_WORD: [i64; 4] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010];
 
 /// Opens a file once more, by its descriptor: its name may have changed.
 #[cfg(target_os = "linux")]
 fn open(file: &File) -> Option<Way> {
     use std::os::fd::AsRawFd;
-    use std::os::unix::fs::OpenOptionsExt;
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+    let system = rustix::fs::fstatfs(file).ok()?;
+    let is_known = |known: &i64| u64::try_from(*known).ok() == u64::try_from(system.f_type).ok();
+    if !KEEPING_THEIR_WORD.iter().any(is_known) {
+        return None;
+    }
     let same = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let flags = rustix::fs::OFlags::DIRECT | rustix::fs::OFlags::DSYNC;
     let mut options = std::fs::OpenOptions::new();
     options.write(true);
-    options.custom_flags(libc::O_DIRECT | libc::O_DSYNC);
-    // A file system in memory refuses.
-    let file = options.open(same).ok()?;
+    options.custom_flags(i32::try_from(flags.bits()).ok()?);
+    let again = options.open(same).ok()?;
+    let place = |file: &File| {
+        let found = file.metadata().ok()?;
+        Some((found.dev(), found.ino()))
+    };
+    // Whole blocks are written there: never into another file.
+    if place(file).is_none() || place(file) != place(&again) {
+        return None;
+    }
     Some(Way {
-        file,
+        file: again,
         aligned: Mutex::default(),
         is_refused: AtomicBool::new(false),
     })

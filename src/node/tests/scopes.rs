@@ -49,3 +49,25 @@ fn a_call_carries_what_the_node_the_address_and_the_peer_want() {
         assert!(net.has(1, "c") && !net.has(1, "a"));
     }
 }
+
+#[test]
+fn what_is_wanted_of_a_peer_holds_whoever_calls() {
+    for seed in 0..20 {
+        let mut net = Pipes::new(seed, &[1, 2]);
+        net.put(0, "a");
+        net.put(0, "b");
+        net.put(1, "a1");
+        net.put(1, "b1");
+        net.call(0, 1, scope(&["a"]));
+        assert!(net.has(1, "a") && !net.has(1, "b") && net.has(0, "a1") && !net.has(0, "b1"));
+        // The peer calls in turn: whichever connection lives, it carries no more.
+        let target = net.target(1, &name(0), 0);
+        net.dial_target(1, target, 0);
+        net.settle();
+        net.wait(20_000);
+        assert!(net.has(1, "a") && !net.has(1, "b") && !net.has(0, "b1"));
+        net.call(0, 1, Scope::ALL);
+        net.wait(20_000);
+        assert!(net.has(1, "b") && net.has(0, "b1"));
+    }
+}

@@ -77,6 +77,10 @@ impl Log {
             self.tail.begin_at(from);
             return true;
         }
+        if self.used > self.synced_bytes {
+            // What is read now could be what a failed write has left on the disk: only a sync finds out.
+            return false;
+        }
         let count = usize::try_from(self.used - from).unwrap_or(usize::MAX);
         self.tail.from = from;
         self.tail.bytes.resize(count, 0);
