@@ -53,7 +53,8 @@ impl Replica {
             self.waits.is_outside(&greeting.node_id, &link.scope);
         }
         if is_rescoped {
-            if !record.scope.covers(&link.scope) {
+            let is_kept = is_broken(Rule::NarrowAcknowledgementKept);
+            if !record.scope.covers(&link.scope) && !is_kept {
                 // That is about what was exchanged before. How far it is now the peer tells soon.
                 record.acknowledged = FeedPosition::default();
             }
@@ -74,7 +75,7 @@ impl Replica {
         if is_rescoped {
             self.forget_parked_outside(greeting.origin, map);
         }
-        if is_new || is_rescoped {
+        if is_new || (is_rescoped && !is_broken(Rule::RowsPartedOnce)) {
             self.part_rows();
         }
         // A peer that returns gets what was given up, without anybody asking, and what it takes by now.

@@ -5,6 +5,7 @@ use std::ops::Bound;
 
 use super::checks::all_rows;
 use super::node::{Node, Running};
+use super::stream::State;
 use super::world::{Excuses, World};
 use crate::store::entry::Entry;
 use crate::sync::message::Lane;
@@ -95,7 +96,14 @@ impl World<'_> {
                 .count()
                 > 2;
             let meets = is_edge(a, b) || has_others;
-            (is_same && meets).then_some((a, b, !has_others && !has_third))
+            // What one still hears of the other's former life makes it give way, and the other does not learn of it.
+            let has_remains = self.lines.values().any(|line| {
+                let ends = line.ends.each_ref().map(|end| end.node);
+                let is_left = line.ends.iter().any(|end| end.state == State::Shut);
+                is_left && [[a, b], [b, a]].contains(&ends)
+            });
+            let is_theirs = !has_others && !has_third && !has_remains;
+            (is_same && meets).then_some((a, b, is_theirs))
         });
         twins.collect()
     }
