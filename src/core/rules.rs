@@ -112,8 +112,6 @@ pub(crate) enum Rule {
     WholeCompared,
     /// Whoever takes a part of the keys acknowledges all.
     RowsOutsideCount,
-    /// What a peer acknowledged of fewer keys counts for more of them.
-    NarrowAcknowledgementKept,
     /// Rows are not parted anew where a peer takes other keys.
     RowsPartedOnce,
 }

@@ -53,8 +53,7 @@ impl Replica {
             self.waits.is_outside(&greeting.node_id, &link.scope);
         }
         if is_rescoped {
-            let is_kept = is_broken(Rule::NarrowAcknowledgementKept);
-            if !record.scope.covers(&link.scope) && !is_kept {
+            if !record.scope.covers(&link.scope) {
                 // That is about what was exchanged before. How far it is now the peer tells soon.
                 record.acknowledged = FeedPosition::default();
             }
