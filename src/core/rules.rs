@@ -104,6 +104,16 @@ pub(crate) enum Rule {
     ResolvedBlindly,
     /// Losers stay kept when their conflict is settled.
     ResolvedCopiesLeft,
+    /// A connection carries all keys, whatever both sides want of it.
+    ScopeIgnored,
+    /// A cursor on a part of a feed is taken up for more of it.
+    NarrowCursorTaken,
+    /// States are compared as a whole, whatever a connection carries of them.
+    WholeCompared,
+    /// Whoever takes a part of the keys acknowledges all.
+    RowsOutsideCount,
+    /// Rows are not parted anew where a peer takes other keys.
+    RowsPartedOnce,
 }
 
 /// Whether a rule is broken in this thread.

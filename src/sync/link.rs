@@ -10,6 +10,7 @@ use super::options::WINDOW_COST;
 use super::reconcile::{Outcome, Reconciling};
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
+use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::{Entry, Summary};
 use crate::store::ledger::FeedPosition;
 use crate::store::scope::Scope;
@@ -204,6 +205,7 @@ impl Link {
     ) -> Self {
         let scope = wanted.intersection(&greeting.scope);
         let is_covered = held.as_ref().is_some_and(|(_, held)| held.covers(&scope));
+        let is_covered = is_covered || is_broken(Rule::NarrowCursorTaken);
         let held = held.map(|(position, _)| position);
         let incarnation = greeting
             .chain

@@ -74,7 +74,7 @@ impl Replica {
         if is_rescoped {
             self.forget_parked_outside(greeting.origin, map);
         }
-        if is_new || is_rescoped {
+        if is_new || (is_rescoped && !is_broken(Rule::RowsPartedOnce)) {
             self.part_rows();
         }
         // A peer that returns gets what was given up, without anybody asking, and what it takes by now.

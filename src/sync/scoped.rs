@@ -4,6 +4,7 @@ use super::link::{Link, LinkId};
 use super::message::Batch;
 use super::replica::Replica;
 use crate::core::clock::MonotonicMs;
+use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::{Entry, Summary};
 use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
@@ -13,7 +14,7 @@ use crate::store::scope::Scope;
 /// What the state here sums up to in what a link carries; `None` while that has to be summed up anew.
 pub(super) fn state_of(link: &Link, map: &EntryMap) -> Option<Summary> {
     let whole = map.summary();
-    if link.scope.is_all() {
+    if link.scope.is_all() || is_broken(Rule::WholeCompared) {
         return Some(whole);
     }
     let (at, part) = link.summed_up?;
@@ -23,7 +24,7 @@ pub(super) fn state_of(link: &Link, map: &EntryMap) -> Option<Summary> {
 /// Leaves out what the connection does not carry: a peer that sends it breaks its word, and gets nowhere with it. Its
 /// feed goes on, since an older version sends all of it and knows nothing of scopes.
 pub(super) fn leave_out_strays(link: &Link, batch: &mut Batch) {
-    if link.scope.is_all() {
+    if link.scope.is_all() || is_broken(Rule::ScopeIgnored) {
         return;
     }
     let count = batch.entries.len();

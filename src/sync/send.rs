@@ -51,7 +51,8 @@ fn is_left_out(link: &Link, held: &Held, peer: Option<Via>) -> bool {
     let is_there = is_user(&held.entry) && link.sending.peer_has.contains(held.entry.dot);
     let is_there = is_there && !is_broken(Rule::HintIgnored);
     let is_forgotten = held.entry.is_tombstone() && is_broken(Rule::RemovalsNotSent);
-    !link.scope.contains(held.entry.key()) || echo || is_there || is_forgotten
+    let is_outside = !link.scope.contains(held.entry.key()) && !is_broken(Rule::ScopeIgnored);
+    is_outside || echo || is_there || is_forgotten
 }
 
 /// What a chunk of that many bytes takes from the receiver's credit.

@@ -10,6 +10,7 @@ use super::tally::Tally;
 use super::zones::{ClassId, Zones};
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::Origin;
+use crate::core::rules::{Rule, is_broken};
 use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 
@@ -79,7 +80,11 @@ impl Replica {
             ..Marks::default()
         };
         let mut reached = Vec::new();
-        for peer in zones.takers(class) {
+        let everybody = self
+            .peers
+            .keys()
+            .filter(|_| is_broken(Rule::RowsOutsideCount));
+        for peer in zones.takers(class).chain(everybody.copied()) {
             let record = self.peers.get(&peer);
             if let Some(record) = record.filter(|record| self.counts(record)) {
                 reached.push(record.acknowledged.own);

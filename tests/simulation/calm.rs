@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::schedule::{Schedule, Stop};
 use super::world::World;
+use crate::sync::report::PeerProgress;
 
 /// How long the calm lasts at the most: time for a repair, one more a minute later, and the next.
 const CALM_MS: u64 = 900_000;
@@ -138,9 +139,14 @@ impl World<'_> {
                 let running = self.nodes[node].up();
                 let report = running.machine.replica.report(&running.store.map).unwrap();
                 let origin = self.nodes[other].up().machine.replica.origin();
-                let has_work = report.counts.queued + report.counts.in_flight > 0;
+                let work = report.counts.queued + report.counts.in_flight;
+                let has_work = work > self.rows_of_nobody(node);
                 let mut peers = report.peers.iter();
-                !has_work && peers.any(|peer| peer.origin == origin && peer.in_sync)
+                let is_met = |peer: &PeerProgress| {
+                    peer.origin == origin
+                        && (peer.in_sync || self.carried(node, other).is_nothing())
+                };
+                !has_work && peers.any(is_met)
             });
             known == [true, true]
         }) && self

@@ -32,6 +32,11 @@ impl World<'_> {
             let said = peer.machine.replica.recorded_of(origin).unwrap_or_default();
             let held = ledger.cursors.get(&peer.machine.replica.origin());
             let held = held.copied().unwrap_or_default();
+            if self.has_prefixes {
+                // A cursor may have begun anew, for more keys than were acknowledged before.
+                self.check_is_held(other, node);
+                continue;
+            }
             let is_same = held.incarnation == said.incarnation;
             assert!(
                 self.excuses.repeats_numbers()
@@ -179,6 +184,10 @@ impl World<'_> {
                     .push(entry.clone());
             } else {
                 self.check_is_written(node, &entry);
+                assert!(
+                    self.nodes[node].up().machine.scope.contains(entry.key()),
+                    "rule 9: {node} takes in {entry:?}, which is not within its prefixes"
+                );
                 let came = &mut self.nodes[node].up_mut().came;
                 came.insert(name_of(&entry), (self.at, others.clone()));
             }
@@ -272,6 +281,7 @@ impl World<'_> {
             if !peer.store.committer.ledger().is_reached(cursor) {
                 continue;
             }
+            let scope = ledger.scope_of(peer.machine.replica.origin());
             for (lane, lseq, entry) in all_rows(&peer.store.map) {
                 let reached = match lane {
                     Lane::Own => cursor.own,
@@ -280,7 +290,7 @@ impl World<'_> {
                 let limit = self.nodes[node].plan.options.value_bytes_max;
                 let is_refused = entry.value_length() as u64 > limit
                     || peer.machine.replica.is_parked(ledger.origin, lseq);
-                if lseq > reached || is_refused {
+                if lseq > reached || is_refused || !scope.contains(entry.key()) {
                     continue;
                 }
                 let mine = holder.store.map.entry(entry.key()).unwrap();

@@ -346,25 +346,21 @@ impl World<'_> {
         {
             return;
         }
-        let vouched: BTreeSet<Name> = left()
-            .flat_map(|node| node.vouched.iter().copied())
-            .collect();
-        let map = &left().next().unwrap().up().store.map;
-        let all: Vec<Entry> = super::checks::all_rows(map)
-            .map(|(.., entry)| entry)
-            .collect();
-        let kept = losers_among(all.iter());
-        for name in vouched {
-            let write = self.written[&name.0]
-                .iter()
-                .find(|write| name_of(write) == name);
-            let write = write.unwrap();
-            let mut versions: Vec<&Entry> = kept.get(write.key()).into_iter().flatten().collect();
-            versions.extend(all.iter().filter(|held| held.key() == write.key()));
-            assert!(
-                versions.iter().any(|held| held.follows(write)),
-                "{write:?} was overruled, and nobody kept it: there is {versions:?}"
-            );
+        for node in left() {
+            let rows = super::checks::all_rows(&node.up().store.map);
+            let all: Vec<Entry> = rows.map(|(.., entry)| entry).collect();
+            let kept = losers_among(all.iter());
+            for name in &node.vouched {
+                let mut writes = self.written[&name.0].iter();
+                let write = writes.find(|write| name_of(write) == *name).unwrap();
+                let versions = kept.get(write.key()).into_iter().flatten();
+                let mut versions =
+                    versions.chain(all.iter().filter(|held| held.key() == write.key()));
+                assert!(
+                    versions.any(|held| held.follows(write)),
+                    "{write:?} was overruled, and nobody kept it"
+                );
+            }
         }
     }
 

@@ -1,10 +1,12 @@
 //! From a seed to a schedule. Each seed has only some kinds of faults, so that what some of them excuse is checked
 //! without excuse where they do not occur.
 
+use super::prefixes::some_keys;
 use super::schedule::{Action, NodePlan, Schedule, Step, Stop, Write};
 use crate::node::options::Options;
 use crate::store::commit::Durability;
 use crate::store::conflict::ConflictPolicy::{self, KeepLocal, KeepRemote, LastWriteWins, Manual};
+use crate::store::scope::Scope;
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 use crate::sync::tests::dice::Dice;
 
@@ -48,6 +50,8 @@ pub(super) struct Weather {
     pub(super) begins_apart: bool,
     /// So many that a reconciliation has to split them.
     pub(super) has_many_keys: bool,
+    /// Nodes exchange parts of the keys.
+    pub(super) has_prefixes: bool,
 }
 
 impl Weather {
@@ -71,6 +75,7 @@ impl Weather {
             is_unambiguous: dice.one_in(5),
             begins_apart: dice.one_in(4),
             has_many_keys: dice.one_in(10),
+            has_prefixes: false,
         }
     }
 
@@ -91,7 +96,6 @@ fn options(dice: &mut Dice, weather: &Weather) -> ReplicaOptions {
         batch_size: if dice.one_in(3) { 3 } else { 1024 },
         durable: !dice.one_in(8),
         value_bytes_max,
-        // What else the options come to hold is drawn here: prefixes.
         ..Options::local("").replica()
     }
 }
@@ -110,6 +114,7 @@ fn nodes(dice: &mut Dice, weather: &Weather) -> Vec<NodePlan> {
                 Durability::Synced
             },
             policy: weather.policies[dice.index(weather.policies.len())],
+            scope: Scope::ALL,
             skew_ms: i64::try_from(dice.below(skew_ms + 1)).unwrap(),
             commit_ms,
         })
@@ -304,7 +309,16 @@ impl Drawing<'_> {
 
 /// The schedule of a seed.
 pub(super) fn draw(seed: u64) -> Schedule {
-    draw_in(seed, |_| {})
+    // From dice of their own: all else stays as it was.
+    if parting_dice(seed).one_in(5) {
+        draw_in(seed, |weather| weather.has_prefixes = true)
+    } else {
+        draw_in(seed, |_| {})
+    }
+}
+
+fn parting_dice(seed: u64) -> Dice {
+    Dice::new(seed ^ 0x5c09e)
 }
 
 /// The schedule of a seed with some kinds of faults made certain.
@@ -316,11 +330,16 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
         // What is refused keeps ends from being compared, and so what only a comparison notices goes unnoticed.
         (weather.has_lies, weather.goes_back, weather.has_copies) = (false, false, false);
     }
-    let nodes = nodes(&mut dice, &weather);
+    let mut nodes = nodes(&mut dice, &weather);
     let edges = edges(&mut dice, nodes.len());
     let few = if weather.is_unsynced { 4 } else { 16 };
     let keys = 1 + dice.below(few);
     let keys = if weather.has_many_keys { 300 } else { keys };
+    let mut parting = Dice::new(parting_dice(seed).next());
+    let has_prefixes = weather.has_prefixes;
+    for node in nodes.iter_mut().filter(|_| has_prefixes) {
+        node.scope = some_keys(&mut parting, keys);
+    }
     let count = 20 + dice.index(100);
     let (is_unambiguous, begins_apart) = (weather.is_unambiguous, weather.begins_apart);
     let mut drawing = Drawing {
@@ -331,11 +350,18 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
         keys,
     };
     let steps = (0..count)
-        .map(|number| Step {
-            number,
-            action: drawing.action(),
-            seed: drawing.dice.next(),
-            pause_ms: drawing.pause(),
+        .map(|number| {
+            let mut action = drawing.action();
+            if has_prefixes && parting.one_in(14) {
+                let node = parting.index(drawing.nodes);
+                action = Action::Rescope(node, some_keys(&mut parting, keys));
+            }
+            Step {
+                number,
+                action,
+                seed: drawing.dice.next(),
+                pause_ms: drawing.pause(),
+            }
         })
         .collect();
     Schedule {

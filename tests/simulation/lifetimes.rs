@@ -68,7 +68,8 @@ impl<'d> World<'d> {
         } else {
             replica.recorded_anywhere()
         };
-        let machine = Machine::new(replica, name, Vec::new());
+        let mut machine = Machine::new(replica, name, Vec::new());
+        machine.scope = plan.scope.clone();
         let running = Running {
             store,
             machine,

@@ -206,6 +206,11 @@ impl World<'_> {
             remote: remote(to),
             instance: self.dice.next(),
         };
+        let wanted = self.nodes[node].running.as_ref();
+        let wanted = wanted.map(|running| running.machine.scope.clone());
+        if let Some(end) = self.end_mut(id) {
+            end.seen.wanted = wanted;
+        }
         self.drive(node, |machine, now, map| machine.opened(opening, now, map));
     }
 

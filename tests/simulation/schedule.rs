@@ -2,6 +2,7 @@
 
 use crate::store::commit::Durability;
 use crate::store::conflict::ConflictPolicy;
+use crate::store::scope::Scope;
 use crate::sync::options::ReplicaOptions;
 
 /// One node.
@@ -10,6 +11,8 @@ pub(super) struct NodePlan {
     pub(super) options: ReplicaOptions,
     pub(super) durability: Durability,
     pub(super) policy: ConflictPolicy,
+    /// What it exchanges.
+    pub(super) scope: Scope,
     /// How far its wall clock is off at first.
     pub(super) skew_ms: i64,
     /// Longest time that a commit waits.
@@ -99,6 +102,8 @@ pub(super) enum Action {
     /// Its disk is gone; whether it comes back with an empty one.
     Lose(usize, bool),
     Clock(usize, i64),
+    /// It opens anew, and exchanges something else from then on.
+    Rescope(usize, Scope),
 }
 
 impl Action {
@@ -133,6 +138,7 @@ impl Action {
             Self::Clone(..) => "clone",
             Self::Lose(..) => "lose",
             Self::Clock(..) => "clock",
+            Self::Rescope(..) => "rescope",
         }
     }
 
@@ -166,12 +172,19 @@ impl Action {
             | Self::RollBack(node)
             | Self::GoBack(node)
             | Self::Lose(node, _)
-            | Self::Clock(node, _) => *node,
+            | Self::Clock(node, _)
+            | Self::Rescope(node, _) => *node,
         }
     }
 }
 
 impl Schedule {
+    /// Whether some connection may carry only a part of the keys.
+    pub(super) fn has_prefixes(&self) -> bool {
+        let is_change = |step: &Step| matches!(step.action, Action::Rescope(..));
+        !self.nodes.iter().all(|node| node.scope.is_all()) || self.steps.iter().any(is_change)
+    }
+
     /// The schedule with these steps only, for the first nodes.
     pub(super) fn with(&self, nodes: usize, keeps: impl Fn(&Step) -> bool) -> Self {
         let fits = |step: &&Step| step.action.last_node() < nodes && keeps(step);
@@ -193,8 +206,8 @@ impl Schedule {
         let mut lines = vec![format!("edges {:?}", self.edges)];
         for (place, node) in self.nodes.iter().enumerate() {
             lines.push(format!(
-                "node {place}: {:?}, {:?}, {} ms off, {:?}",
-                node.durability, node.policy, node.skew_ms, node.options
+                "node {place}: {:?}, {:?}, prefixes {:?}, {} ms off, {:?}",
+                node.durability, node.policy, node.scope, node.skew_ms, node.options
             ));
         }
         for step in &self.steps {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::core::identity::Dot;
 use crate::node::conversation::ConversationId;
+use crate::store::scope::Scope;
 use crate::sync::message::{Cursor, DotRange};
 use crate::transport::assembly::{Assembler, SPOOL_BUDGET_BYTES, SpoolBudget};
 use crate::transport::codec::decode;
@@ -63,6 +64,8 @@ pub(super) struct Seen {
     pub(super) is_echo_due: Option<bool>,
     /// The peer has asked for the feed from its start once more.
     pub(super) is_begun_anew: bool,
+    /// What it wants of the connection; `None` until it has told.
+    pub(super) wanted: Option<Scope>,
     /// The cost that it has sent, and may send.
     pub(super) spent: u64,
     pub(super) granted: u64,

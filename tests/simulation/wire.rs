@@ -73,6 +73,7 @@ impl World<'_> {
         let peer = links
             .into_iter()
             .find_map(|(other, origin, _)| (other == id).then_some(origin));
+        self.check_is_carried(node, id, entries);
         for entry in entries {
             let is_volatile = running
                 .volatile

@@ -91,6 +91,8 @@ pub(super) struct World<'d> {
     pub(super) excuses: Excuses,
     /// No two writes have the same content.
     pub(super) is_unambiguous: bool,
+    /// Some connection may carry only a part of the keys.
+    pub(super) has_prefixes: bool,
     /// Pairs that were connected twice at once: what came on the older connection may be recorded behind what came on
     /// the newer, and take a cursor back.
     pub(super) overlapped: BTreeSet<(usize, usize)>,
@@ -141,6 +143,7 @@ impl<'d> World<'d> {
                 ..Excuses::default()
             },
             is_unambiguous: schedule.is_unambiguous,
+            has_prefixes: schedule.has_prefixes(),
             overlapped: BTreeSet::new(),
             feed_messages: 0,
             events: 0,

@@ -3,6 +3,7 @@
 use crate::core::identity::Origin;
 use crate::store::ledger::FeedPosition;
 use crate::store::map::EntryMap;
+use crate::store::scope::Scope;
 use crate::sync::LinkId;
 use crate::sync::listing::RowState;
 use crate::sync::message::Positions;
@@ -53,6 +54,12 @@ impl Replica {
     /// What is on record of how far a peer has acknowledged.
     pub(crate) fn recorded_of(&self, peer: Origin) -> Option<FeedPosition> {
         self.peers.get(&peer).map(|record| record.acknowledged)
+    }
+
+    /// The same, and what that is about.
+    pub(crate) fn recorded_in(&self, peer: Origin) -> Option<(FeedPosition, &Scope)> {
+        let record = self.peers.get(&peer)?;
+        Some((record.acknowledged, &record.scope))
     }
 
     /// How far any peer is on record to have acknowledged its own writes.
