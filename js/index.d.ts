@@ -1105,7 +1105,8 @@ export declare class Client {
    *
    * `not_found` for a peer that was never met; a `transport_error` for one that is not connected (kind
    * `peer_not_connected`) or goes away meanwhile (`connection_lost`); a `sync_error` of kind `peer_too_old` for one whose
-   * version cannot compare. An abort gives an error of kind `aborted`, closing the client one of kind
+   * version cannot compare; an `invalid_state` of kind `outside_prefixes` where no key is within the prefixes of both sides.
+   * Only what the connection carries is compared (see {@link ClientOptions.prefixes}). An abort gives an error of kind `aborted`, closing the client one of kind
    * `closed_while_waiting`. Nothing to do with the function {@link verify}, which looks for damage in the files of a log.
    */
   verify(peer: string | Peer | { nodeId: string }, options?: VerifyOptions): Promise<Result<Comparison>>;

@@ -61,7 +61,8 @@ impl Comparison {
     /// what has begun.
     ///
     /// # Errors
-    /// If the peer is not known, not connected, goes away meanwhile or is too old; if the node closes, or it is cancelled.
+    /// If the peer is not known, not connected, goes away meanwhile, is too old or has no prefix in common; if the node
+    /// closes, or it is cancelled.
     pub async fn finished(&self) -> Result<Outcome, Failure> {
         tokio::select! {
             biased;
@@ -109,6 +110,11 @@ impl Comparison {
                 ErrorCode::Sync,
                 "peer_too_old",
                 "the peer's version cannot compare what two nodes hold",
+            ),
+            Incomparable::Outside => Failure::new(
+                ErrorCode::InvalidState,
+                "outside_prefixes",
+                "no key is within the prefixes of both sides: nothing is exchanged with the peer, so there is nothing to compare",
             ),
         };
         failure.about(self.node_id.clone())

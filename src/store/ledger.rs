@@ -121,9 +121,10 @@ impl Ledger {
         }
     }
 
-    /// Not all keys are exchanged with a peer.
-    pub fn exchange(&mut self, peer: Origin, scope: Scope) {
-        self.peers.entry(peer).or_default().scope = scope;
+    /// Not all keys are exchanged with a peer, and of those it has acknowledged so much.
+    pub fn exchange(&mut self, peer: Origin, about: (FeedPosition, Scope)) {
+        let record = self.peers.entry(peer).or_default();
+        (record.acknowledged, record.scope) = about;
     }
 
     /// What the cursor of a peer is about.

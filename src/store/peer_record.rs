@@ -53,7 +53,10 @@ pub(super) fn put_peer(body: &mut Vec<u8>, peer: &Origin, known: &PeerRecord) {
         let superseded = if known.is_superseded { SUPERSEDED } else { 0 };
         payload.push(u8::from(known.durable) | superseded);
         payload.put_prefixed(known.node_id.as_bytes());
-        put_position(payload, &known.acknowledged);
+        // Whoever passes over the record of what it is about would take it for a place in the feed of all keys.
+        let is_about_all = known.scope.is_all();
+        let acknowledged = is_about_all.then_some(known.acknowledged);
+        put_position(payload, &acknowledged.unwrap_or_default());
         let parked = known.parked.len().min(PARKED_MAX);
         payload.put_length(parked);
         for entry in known.parked.iter().rev().take(parked) {

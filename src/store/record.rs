@@ -92,12 +92,13 @@ pub enum Record {
         /// What it is about.
         scope: Scope,
     },
-    /// What the record before this one, of the same peer, is about; all keys where none follows.
+    /// What the record before this one, of the same peer, is about, and what it acknowledged of that; all keys where none
+    /// follows.
     PeerScope {
         /// The peer.
         peer: Origin,
-        /// What it is about.
-        scope: Scope,
+        /// How far it has acknowledged this node's feed, and what that is about.
+        about: (FeedPosition, Scope),
     },
     /// What is known of a peer.
     Peer {
@@ -214,9 +215,10 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
             // No prefixes: all keys. A cursor of nothing is not kept.
             put_scope(payload, scope);
         }),
-        Record::PeerScope { peer, scope } => record(body, RecordKind::Scope, |payload| {
+        Record::PeerScope { peer, about } => record(body, RecordKind::Scope, |payload| {
             payload.extend_from_slice(&peer.0);
-            put_scope(payload, scope);
+            put_position(payload, &about.0);
+            put_scope(payload, &about.1);
         }),
         Record::Peer {
             peer,
@@ -224,8 +226,8 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
         } => {
             put_peer(body, peer, known);
             if !known.scope.is_all() {
-                let (peer, scope) = (*peer, known.scope.clone());
-                encode(body, origins, &Record::PeerScope { peer, scope });
+                let (peer, about) = (*peer, (known.acknowledged, known.scope.clone()));
+                encode(body, origins, &Record::PeerScope { peer, about });
             }
         }
         Record::Reserve { sequence, clock } => record(body, RecordKind::Reserve, |payload| {
@@ -303,7 +305,7 @@ pub fn decode(
             },
             139 => Record::PeerScope {
                 peer: Origin(payload.array()?),
-                scope: Scope::of(prefixes(&mut payload)?),
+                about: (position(&mut payload)?, Scope::of(prefixes(&mut payload)?)),
             },
             kind if kind & MAY_BE_IGNORED != 0 => continue,
             _ => return Err(DecodeError::Malformed("record kind")),

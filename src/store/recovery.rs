@@ -158,7 +158,7 @@ impl Replay {
                 position,
                 scope,
             } => ledger.hold(peer, position, scope),
-            Record::PeerScope { peer, scope } => ledger.exchange(peer, scope),
+            Record::PeerScope { peer, about } => ledger.exchange(peer, about),
             Record::Peer { peer, record } => {
                 ledger.peers.insert(peer, record);
             }

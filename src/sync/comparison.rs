@@ -19,6 +19,8 @@ pub enum Incomparable {
     Gone,
     /// The peer's version cannot compare.
     TooOld,
+    /// No key is within the prefixes of both sides.
+    Outside,
 }
 
 /// Comparisons that were asked for on a link.
@@ -81,11 +83,15 @@ impl Replica {
     /// where one is under way already. What it comes to is told by [`Self::take_compared`].
     ///
     /// # Errors
-    /// If there is no such peer, or it is too old for that.
+    /// If there is no such peer, it is too old for that, or nothing is exchanged with it.
     pub fn compare_with(&mut self, id: LinkId) -> Result<ComparisonId, Incomparable> {
         let link = self.links.get_mut(&id).ok_or(Incomparable::Gone)?;
         if !link.reconciles {
             return Err(Incomparable::TooOld);
+        }
+        if link.scope.is_nothing() {
+            // Neither side would answer the other.
+            return Err(Incomparable::Outside);
         }
         self.last_comparison += 1;
         if link.comparing.waiting.is_empty() {

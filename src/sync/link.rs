@@ -92,6 +92,8 @@ pub(super) struct Sending {
     pub(super) retry_cause: Option<RetryCause>,
     /// The last END that was sent.
     pub(super) end: Option<End>,
+    /// When an entry was first passed over since then that was not for the peer.
+    pub(super) passed_over_at: Option<MonotonicMs>,
 }
 
 /// The receiving side: how far this node is on the peer's feed.

@@ -48,12 +48,24 @@ impl Replica {
         let is_new = !self.peers.contains_key(&greeting.origin);
         let record = self.peers.entry(greeting.origin).or_default();
         let is_rescoped = record.scope != link.scope;
+        let is_wider = !record.scope.covers(&link.scope);
         if is_rescoped || record.node_id != greeting.node_id {
+            if is_wider {
+                self.waits.takes_more(greeting.origin);
+            }
             self.waits.met(greeting.origin, &greeting.node_id);
-            self.waits.is_outside(&greeting.node_id, &link.scope);
+        }
+        let is_other = record.node_id != greeting.node_id || record.durable != greeting.durable;
+        let concerns_waits = if is_new {
+            self.tally.is_some()
+        } else {
+            is_other
+        };
+        if is_rescoped || concerns_waits {
+            self.waits.look_again();
         }
         if is_rescoped {
-            if !record.scope.covers(&link.scope) {
+            if is_wider {
                 // That is about what was exchanged before. How far it is now the peer tells soon.
                 record.acknowledged = FeedPosition::default();
             }
@@ -63,7 +75,7 @@ impl Replica {
                 .or_insert(now.monotonic);
         }
         self.moved.insert(greeting.origin);
-        if record.node_id != greeting.node_id || record.durable != greeting.durable {
+        if is_other {
             greeting.node_id.clone_into(&mut record.node_id);
             record.durable = greeting.durable;
             self.unremembered
@@ -157,6 +169,7 @@ impl Replica {
                 self.park_row(entry.lseq, map);
             }
             self.move_marks();
+            self.settle_waits(map);
         }
     }
 }

@@ -49,5 +49,6 @@ impl Replica {
         }
         self.given_up.remove(&origin);
         self.remember(origin);
+        self.waits.look_again();
     }
 }

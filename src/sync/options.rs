@@ -59,6 +59,10 @@ pub const RELAY_DELAY_MS: u64 = 150;
 /// How long a connection must be quiet before its ends are compared.
 pub const PROVE_DELAY_MS: u64 = 100;
 
+/// How long entries may be passed over that are not for a peer before it is told of the end all the same: it would wait for
+/// ever where there is such a write every now and then, and an END for each of them would cost more than they are worth.
+pub const PASSED_OVER_MS: u64 = 1_000;
+
 /// How long to wait before a feed is asked for anew after a repair, so that an entry that a peer keeps
 /// refusing cannot make two nodes loop; doubles up to [`REPAIR_DELAY_MS_MAX`].
 pub const REPAIR_DELAY_MS: u64 = 60_000;

@@ -66,6 +66,7 @@ impl Replica {
         let end = self.end_of(link, map);
         if let Some(end) = end.filter(|end| is_news(link, end)) {
             link.sending.end = Some(end);
+            link.sending.passed_over_at = None;
             link.sending.told = end.positions;
             // Nothing was owed before: if this is, it is from now on.
             link.sending.progress_at = now;

@@ -65,7 +65,7 @@ impl Replica {
                     .for_each(|range| link.sending.peer_has.insert(range));
                 Ok(())
             }
-            Feed::Ranges(ranges) => self.heard_ranges(&mut link, ranges, now, map),
+            Feed::Ranges(ranges) => self.heard_ranges(id, &mut link, ranges, now, map),
             Feed::Large(_) | Feed::Chunk(_) => Err("a chunk outside of a large value"),
         };
         self.links.insert(id, link);

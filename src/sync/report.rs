@@ -74,7 +74,9 @@ impl Replica {
         self.expire(now, map);
         let retried = std::mem::take(&mut self.retried);
         let pruned = if prune { self.prune(map)? } else { 0 };
+        // What nobody takes stays queued, and no tick has anything to do with it.
         let queued = self.counts_of(map)?.queued;
+        let queued = queued.saturating_sub(self.rows_untaken(map)?);
         let batch = queued.min(self.options.batch_size as u64);
         if !self.links.is_empty() {
             let behind = self.released.max(self.outbox.marks().sent);

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use super::link::{Course, Link, LinkId};
 use super::message::{Batch, Chunk, Feed, Have, Lane, Positions};
-use super::options::BATCH_COST;
+use super::options::{BATCH_COST, PASSED_OVER_MS};
 use super::replica::{Farewell, Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::limits::CHUNK_BYTES_MAX;
@@ -246,12 +246,11 @@ impl Replica {
         *link.sending.sent.get_mut(lane) = to;
         if entries.is_empty() {
             // Only passed over: the peer learns of it with the next END. That waits until all is quiet, or every write
-            // that is not for the peer would cost it one.
-            link.active_at = if link.scope.is_all() {
-                link.active_at
-            } else {
-                gate.now
-            };
+            // that is not for the peer would cost it one; but not for ever.
+            let since = *link.sending.passed_over_at.get_or_insert(gate.now);
+            if !link.scope.is_all() && gate.now < since.after(PASSED_OVER_MS) {
+                link.active_at = link.active_at.max(gate.now);
+            }
             return ControlFlow::Continue(());
         }
         link.active_at = gate.now;

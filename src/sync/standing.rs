@@ -107,7 +107,11 @@ impl Replica {
         reached.max().unwrap_or(0)
     }
 
-    fn settled(&self, standing: &Standing, map: &EntryMap) -> Result<Option<Tally>, StoreError> {
+    pub(super) fn settled(
+        &self,
+        standing: &Standing,
+        map: &EntryMap,
+    ) -> Result<Option<Tally>, StoreError> {
         let Some(mut tally) = self.tally.clone() else {
             return Ok(None);
         };
@@ -157,6 +161,19 @@ impl Replica {
         let zones = &tally.zones;
         let is_outside = |class: &ClassId| !zones.takers(*class).any(|taker| taker == peer);
         let classes = (0..zones.len()).filter(is_outside);
+        Ok(classes.map(|class| tally.rows(class)).sum())
+    }
+
+    /// How many rows no peer takes at all, where there are peers. All must be resolved in the map.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be.
+    pub(super) fn rows_untaken(&self, map: &EntryMap) -> Result<u64, StoreError> {
+        let Some(tally) = self.settled(&self.standing(), map)? else {
+            return Ok(0);
+        };
+        let is_untaken = |class: &ClassId| tally.zones.takers(*class).next().is_none();
+        let classes = (0..tally.zones.len()).filter(is_untaken);
         Ok(classes.map(|class| tally.rows(class)).sum())
     }
 

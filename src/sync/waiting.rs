@@ -48,7 +48,7 @@ impl Replica {
         is_safe && !peer.is_superseded
     }
 
-    fn counting(&self) -> Counting {
+    pub(super) fn counting(&self) -> Counting {
         let counting = self.peers.iter().filter(|(_, peer)| self.counts(peer));
         counting
             .map(|(origin, peer)| (*origin, peer.scope.clone()))
@@ -74,7 +74,7 @@ impl Replica {
             .collect();
         if let Target::Own(lseq) | Target::Relay(lseq) = target {
             let Some(held) = map.at(lseq)? else {
-                return Ok(Some(waits::Subject::Any(Vec::new())));
+                return Ok(Some(waits::Subject::Any(Counting::new())));
             };
             let key = held.entry.key().to_vec();
             let is_one = matches!(holders, Holders::Peer(_));
@@ -82,10 +82,10 @@ impl Replica {
             let is_in_vain = is_one && !wanted.is_empty() && !is_taken;
             return Ok((!is_in_vain).then_some(waits::Subject::Key(key)));
         }
-        let mut takers = Vec::new();
-        for (origin, _) in &wanted {
+        let mut takers = Counting::new();
+        for (origin, peer) in &wanted {
             if self.rows_outside(**origin, map)? == 0 {
-                takers.push(**origin);
+                takers.insert(**origin, peer.scope.clone());
             }
         }
         let is_for_all = *holders == Holders::All;
@@ -290,6 +290,12 @@ impl Replica {
 
     /// Ends the waits of peers that have moved.
     pub(super) fn settle_waits(&mut self, map: &EntryMap) {
+        if let Err(error) = self.look_again_at_waits(map) {
+            // Until that is known nobody is told anything.
+            tracing::error!(%error, "who takes what is waited for cannot be read");
+            self.waits.look_again();
+            return;
+        }
         if self.moved.is_empty() {
             return;
         }

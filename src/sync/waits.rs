@@ -7,6 +7,8 @@ use super::wait_queue::{Place, Queue, Reach, Replacement, Target};
 use crate::core::identity::{Dot, Origin};
 use crate::store::scope::Scope;
 
+pub(super) mod again;
+
 /// Names a wait, never again in one process.
 pub type WaitId = u64;
 
@@ -30,7 +32,7 @@ pub struct Held {
     pub is_replaced: bool,
     /// That successor, where it is known.
     pub successor: Option<Dot>,
-    /// It did not end well after all: the peer that was to hold it does not take its key.
+    /// It did not end well after all: of what is waited for there is some that who was to hold it does not take.
     pub is_outside: bool,
 }
 
@@ -42,8 +44,8 @@ pub(super) type Counting = BTreeMap<Origin, Scope>;
 pub(super) enum Subject {
     /// A write to this stored key.
     Key(Vec<u8>),
-    /// Writes to any keys, all of which these peers take.
-    Any(Vec<Origin>),
+    /// Writes to any keys, all of which these peers take as long as they take what they took when that was looked at.
+    Any(Counting),
 }
 
 #[derive(Debug)]
@@ -53,6 +55,8 @@ struct Wait {
     held_by: Vec<Origin>,
     is_replaced: bool,
     successor: Option<Dot>,
+    /// There is some of it that nobody takes whose acknowledgement counts.
+    is_short: bool,
 }
 
 impl Wait {
@@ -60,9 +64,38 @@ impl Wait {
     fn is_taken(&self, peer: Origin, scope: &Scope) -> bool {
         match (&self.subject, &self.holders) {
             (Subject::Key(key), _) => scope.contains(key),
-            (Subject::Any(takers), Holders::Count(_)) => scope.is_all() || takers.contains(&peer),
             // Of each of them all that it takes is asked for.
-            (Subject::Any(_), Holders::Peer(_) | Holders::All) => true,
+            (Subject::Any(_), Holders::All) => !scope.is_nothing(),
+            (Subject::Any(takers), Holders::Peer(_) | Holders::Count(_)) => {
+                let looked_at = takers.get(&peer);
+                scope.is_all() || looked_at.is_some_and(|then| scope.covers(then))
+            }
+        }
+    }
+
+    /// Whether those who hold it are enough. `counting`: the peers whose acknowledgement counts.
+    fn is_enough(&self, counting: &Counting) -> bool {
+        match self.holders {
+            Holders::Peer(_) => !self.held_by.is_empty(),
+            Holders::Count(count) => self.held_by.len() >= count.max(1),
+            Holders::All => {
+                let needed = counting.iter();
+                let mut needed = needed
+                    .filter(|(peer, scope)| self.is_taken(**peer, scope))
+                    .map(|(peer, _)| self.held_by.contains(peer))
+                    .peekable();
+                needed.peek().is_some() && needed.all(|holds| holds)
+            }
+        }
+    }
+
+    /// How it ends where nothing more is to come.
+    fn ending(self) -> Held {
+        Held {
+            peers: self.held_by,
+            is_replaced: self.is_replaced,
+            successor: self.successor,
+            is_outside: self.is_short,
         }
     }
 }
@@ -79,6 +112,8 @@ pub(super) struct Waits {
     /// Places in queues, at the most, of waits that have ended.
     stale: usize,
     placed: usize,
+    /// Who takes what, or whose acknowledgement counts, has changed: see [`again`].
+    is_due: bool,
 }
 
 /// Places of ended waits that are left where they are before all queues are gone through.
@@ -106,6 +141,7 @@ impl Waits {
             held_by: Vec::new(),
             is_replaced,
             successor: None,
+            is_short: false,
         };
         self.open.insert(self.last, wait);
         self.strangers.insert(target, self.last, successor);
@@ -164,31 +200,6 @@ impl Waits {
         }
     }
 
-    /// The peer with that label takes what is in `scope` from now on: whoever waits for it with another key waits in vain.
-    pub(super) fn is_outside(&mut self, label: &str, scope: &Scope) {
-        let is_in_vain = |wait: &Wait| match (&wait.holders, &wait.subject) {
-            (Holders::Peer(wanted), Subject::Key(key)) => wanted == label && !scope.contains(key),
-            _ => false,
-        };
-        let ended = &mut self.ended;
-        let before = ended.len();
-        self.open.retain(|id, wait| {
-            let is_in_vain = is_in_vain(wait);
-            if is_in_vain {
-                let held = Held {
-                    peers: Vec::new(),
-                    is_replaced: wait.is_replaced,
-                    successor: wait.successor,
-                    is_outside: true,
-                };
-                ended.push((*id, held));
-            }
-            !is_in_vain
-        });
-        self.stale += self.ended.len() - before;
-        self.sweep();
-    }
-
     /// A peer is that far. `counting`: the peers whose acknowledgement counts.
     pub(super) fn advance(&mut self, peer: Origin, reach: &Reach, counting: &Counting) {
         let Some(queue) = self.queues.get_mut(&peer) else {
@@ -230,23 +241,11 @@ impl Waits {
             }
             wait.is_replaced |= place.successor.is_some();
             wait.successor = place.successor.or(wait.successor);
-            let is_enough = match wait.holders {
-                Holders::Peer(_) => true,
-                Holders::Count(count) => wait.held_by.len() >= count.max(1),
-                Holders::All => counting
-                    .iter()
-                    .filter(|(peer, scope)| wait.is_taken(**peer, scope))
-                    .all(|(peer, _)| wait.held_by.contains(peer)),
-            };
-            if is_enough && let Some(wait) = self.open.remove(&place.id) {
+            if wait.is_enough(counting)
+                && let Some(wait) = self.open.remove(&place.id)
+            {
                 self.stale += wait.held_by.len().max(1);
-                let held = Held {
-                    peers: wait.held_by,
-                    is_replaced: wait.is_replaced,
-                    successor: wait.successor,
-                    is_outside: false,
-                };
-                self.ended.push((place.id, held));
+                self.ended.push((place.id, wait.ending()));
             }
         }
         self.sweep();

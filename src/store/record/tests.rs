@@ -103,7 +103,8 @@ fn records() -> impl Strategy<Value = Record> {
             position,
             scope
         }),
-        (origins(), some_scopes()).prop_map(|(peer, scope)| Record::PeerScope { peer, scope }),
+        (origins(), (positions(), some_scopes()))
+            .prop_map(|(peer, about)| Record::PeerScope { peer, about }),
         (
             origins(),
             any::<(bool, bool)>(),
@@ -165,24 +166,32 @@ proptest! {
 fn the_scope_of_a_peer_follows_its_record() {
     let peer = Origin([1; 16]);
     let scope = Scope::of([b"team/7/".to_vec()]);
-    let known = |scope| PeerRecord {
+    let acknowledged = FeedPosition {
+        incarnation: Incarnation([2; 16]),
+        own: 7,
+        relay: 8,
+    };
+    let known = |scope, acknowledged| PeerRecord {
         node_id: "b".to_owned(),
         scope,
+        acknowledged,
         ..PeerRecord::default()
     };
     let mut body = Vec::new();
-    let record = known(scope.clone());
+    let record = known(scope.clone(), acknowledged);
     let written = Record::Peer { peer, record };
     encode(&mut body, &mut OriginDictionary::default(), &written);
     let mut read = Vec::new();
     let origins = &mut OriginDictionary::default();
     decode(&body, origins, |record| read.push(record)).unwrap();
-    let record = known(Scope::ALL);
+    // Alone, as older versions read it, it promises nothing.
+    let record = known(Scope::ALL, FeedPosition::default());
+    let about = (acknowledged, scope);
     assert_eq!(
         read,
         [
             Record::Peer { peer, record },
-            Record::PeerScope { peer, scope }
+            Record::PeerScope { peer, about }
         ]
     );
 }

@@ -82,6 +82,7 @@ impl Replica {
     /// The peer's turn in a reconciliation is over.
     pub(in crate::sync) fn heard_ranges(
         &mut self,
+        id: LinkId,
         link: &mut Link,
         ranges: Ranges,
         now: Now,
@@ -95,6 +96,7 @@ impl Replica {
                 return Err("a reconciliation that was opened from the wrong side");
             }
             let gate = self.gate(now.monotonic, map);
+            self.sum_up(id, link, now.monotonic, map);
             let exchange = Exchange::answering(ranges, gate.start, count_in(link, map));
             link.set_reconciling(Reconciling::Active(Box::new(exchange)));
             return Ok(());
@@ -169,6 +171,7 @@ impl Replica {
                 return Ok(());
             }
             link.exchanges += 1;
+            self.sum_up(id, link, gate.now, map);
             let count = count_in(link, map);
             let exchange = Exchange::opening(link.exchanges, gate.start, count);
             link.reconciling = Reconciling::Active(Box::new(exchange));
@@ -257,7 +260,9 @@ fn look_at_end(link: &mut Link) {
     }
 }
 
-/// How many entries are held here of what a link carries; of all where that has to be counted anew.
+/// How many entries are held here of what a link carries; where too much has changed to sum it up at once, how many there
+/// were the last time, or of all.
 fn count_in(link: &Link, map: &EntryMap) -> u64 {
-    state_of(link, map).map_or(map.summary().count, |state| state.count)
+    let state = state_of(link, map).or(link.summed_up.map(|(_, part)| part));
+    state.map_or(map.summary().count, |state| state.count)
 }

@@ -20,6 +20,7 @@ mod schedules_reconcile_peers;
 mod schedules_retry;
 mod schedules_scope;
 mod schedules_scope_rows;
+mod schedules_scope_waits;
 mod schedules_settled;
 mod schedules_tick;
 mod schedules_waits;

@@ -11,7 +11,11 @@ use crate::sync::{DIFFERING_KEYS_MAX, Outcome};
 
 type Compared = Result<Outcome, Incomparable>;
 
-fn ask(world: &mut World, host: usize, other: usize) -> Result<ComparisonId, Incomparable> {
+pub(super) fn ask(
+    world: &mut World,
+    host: usize,
+    other: usize,
+) -> Result<ComparisonId, Incomparable> {
     let link = world.link(host, other);
     let now = world.now(host);
     let running = world.hosts[host].up_mut();
@@ -26,7 +30,7 @@ fn told(world: &mut World, host: usize) -> Vec<(ComparisonId, Compared)> {
 }
 
 /// What a host is told that asks now.
-fn compare(world: &mut World, host: usize, other: usize) -> Outcome {
+pub(super) fn compare(world: &mut World, host: usize, other: usize) -> Outcome {
     let id = ask(world, host, other).unwrap();
     world.run_for(MOMENT_MS);
     let mut told = told(world, host);
