@@ -104,18 +104,21 @@ impl EntryMap {
         let Some(current) = self.entry(first.key())? else {
             return Ok(None);
         };
-        let mut losers: Vec<Entry> = Vec::new();
         let open = kept
             .into_iter()
             .filter(|one| one.is_concurrent_with(&current));
         let mut open: Vec<Entry> = open.collect();
         open.sort_by(|a, b| b.order(a));
-        for loser in open {
-            // What knows of it is later, and so came before it.
-            if !losers.iter().any(|later| later.follows(&loser)) {
-                losers.push(loser);
-            }
-        }
+        let is_known = |at: usize, loser: &Entry| {
+            // What knows of it is later, and so came before it; also if that is known to another one itself.
+            let later = open.get(..at).unwrap_or_default();
+            later.iter().any(|later| later.follows(loser))
+        };
+        let losers = open.iter().enumerate();
+        let losers: Vec<Entry> = losers
+            .filter(|(at, loser)| !is_known(*at, loser))
+            .map(|(_, loser)| loser.clone())
+            .collect();
         let current = current.into_owned();
         Ok((!losers.is_empty()).then_some(OpenConflict { current, losers }))
     }
