@@ -85,7 +85,16 @@ test('without a common prefix nothing is exchanged, and nothing said to be in sy
   ok(await a.connect(peerFor(b)));
   const row = await rowOf(a, 'node-b');
   assert.deepEqual([row.connected, row.inSync, row.prefixes], [true, false, []]);
+  const compared = refused(await a.verify('node-b'), 'invalid_state', /no key is within the prefixes/);
+  assert.equal(compared.kind, 'outside_prefixes');
   await lacks(b, 'a/1');
+});
+
+test('prefixes of a peer that leave nothing of the own ones are refused', async (t) => {
+  const a = await openListening(t, 'node-a', { ...automatic, prefixes: ['a/'] });
+  const b = await openListening(t, 'node-b', automatic);
+  const error = refused(await a.connect(towards(b, ['b/'])), 'invalid_argument', /no prefix of the peer/);
+  assert.equal(error.kind, 'invalid_peer');
 });
 
 test('prefixes are copied, frozen, and read back', async (t) => {

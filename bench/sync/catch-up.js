@@ -11,12 +11,7 @@ import { startNode } from './node-handle.js';
  */
 export async function measure(module, { directory, count, shape }) {
   const contender = module.replace('sync/', '');
-  const sender = await startNode({
-    module: contender,
-    name: 'node-a',
-    shape,
-    directory: freshDirectory(directory, 'node-a'),
-  });
+  const sender = await startSender(contender, freshDirectory(directory, 'node-a'), shape);
   await sender.call('fill', { count, generation: 0 });
   return catchUp(contender, sender, { directory, count, shape });
 }
@@ -29,11 +24,7 @@ export async function measure(module, { directory, count, shape }) {
  */
 export async function fill(module, { directory, count }) {
   const contender = module.replace('sync/', '');
-  const node = await startNode({
-    module: contender,
-    name: 'node-a',
-    directory: freshDirectory(directory, 'node-a'),
-  });
+  const node = await startSender(contender, freshDirectory(directory, 'node-a'));
   await node.call('fill', { count, generation: 0 });
   await node.call('compact');
   await node.stop();
@@ -46,14 +37,11 @@ export async function fill(module, { directory, count }) {
  */
 export async function rate(module, { directory, count, shape }) {
   const contender = module.replace('sync/', '');
-  const sender = await startNode({
-    module: contender,
-    name: 'node-a',
-    shape,
-    directory: join(directory, 'node-a'),
-  });
+  const sender = await startSender(contender, join(directory, 'node-a'), shape);
   return count / ((await catchUp(contender, sender, { directory, count, shape })) / 1e3);
 }
+
+const startSender = (module, directory, shape) => startNode({ module, name: 'node-a', shape, directory });
 
 async function catchUp(module, sender, { directory, count, shape }) {
   const receiver = await startNode({

@@ -25,6 +25,7 @@ impl CommitDriver {
     /// Whether a planned group should be waited for elsewhere: it is large, and something comes after it.
     pub(super) fn may_overlap(&self, plan: &Plan) -> bool {
         plan.bytes() >= OVERLAP_BYTES_MIN
+            && plan.is_synced()
             && self.overlapped < OVERLAPPED_MAX
             && self.shared.options.enable_wal
             && self.shared.queue.is_awake()

@@ -24,6 +24,11 @@ impl Plan {
     pub fn bytes(&self) -> usize {
         self.group.bytes
     }
+
+    /// Whether it is to be durable before it is installed.
+    pub fn is_synced(&self) -> bool {
+        self.must_sync
+    }
 }
 
 impl Appended {

@@ -70,7 +70,7 @@ pub struct Refused {
 pub struct Plan {
     pub(super) group: Group,
     pub(super) before: Counters,
-    must_sync: bool,
+    pub(super) must_sync: bool,
     pub(super) tickets: Vec<Ticket>,
     pub(super) tokens: Vec<u64>,
     pub(super) refused: Vec<u64>,

@@ -90,7 +90,6 @@ impl Replica {
             self.part_rows();
         }
         // A peer that returns gets what was given up, without anybody asking, and what it takes by now.
-        self.recall_withheld(map);
         self.forgive();
         self.offer_again(&mut link, map);
         self.begin_with(id, &mut link, greeting, now.monotonic, map);

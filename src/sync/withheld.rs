@@ -7,13 +7,14 @@ use std::ops::Bound;
 
 use super::replica::Replica;
 use crate::store::entry::Namespace;
+use crate::store::error::StoreError;
 use crate::store::map::{EntryMap, Installed};
 
 /// Local sequences of entries that this node wrote and that are no rows, as far as rows before them may wait for a tick.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Withheld {
     lseqs: BTreeSet<u64>,
-    /// What was written before this process opened the log was looked up.
+    /// What was there before was looked up.
     is_complete: bool,
 }
 
@@ -26,42 +27,50 @@ impl Replica {
         }
     }
 
-    /// Looks up, once, what was written before this process opened the log. A checkpoint that cannot be read is found out
-    /// by who sends from it.
-    pub(super) fn recall_withheld(&mut self, map: &EntryMap) {
-        if self.options.automatic || std::mem::replace(&mut self.withheld.is_complete, true) {
-            return;
+    /// Looks up, once, what was written before this process opened the log, or while own writes did not wait.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    fn recall_withheld(&mut self, map: &EntryMap) -> Result<(), StoreError> {
+        if self.withheld.is_complete {
+            return Ok(());
         }
         let kept = Namespace::Conflict as u8;
         for entry in map.range_from(Bound::Included(&[kept])) {
-            let Some(entry) = entry
-                .ok()
-                .filter(|entry| entry.key().first() == Some(&kept))
-            else {
+            let entry = entry?;
+            if entry.key().first() != Some(&kept) {
                 break;
-            };
+            }
             if entry.dot.origin != self.origin {
                 continue;
             }
-            if let Ok(Some(held)) = map.held_entry(entry.key())
-                && held.lseq > self.released
-            {
-                self.withheld.lseqs.insert(held.lseq);
+            let lseq = map.held_entry(entry.key())?.map_or(0, |held| held.lseq);
+            if lseq > self.released {
+                self.withheld.lseqs.insert(lseq);
             }
         }
+        self.withheld.is_complete = true;
+        Ok(())
     }
 
     /// Up to where nothing goes ahead of own rows that wait for a tick.
     pub(super) fn unwithheld(&mut self, map: &EntryMap) -> u64 {
         if self.options.automatic {
-            self.withheld.lseqs.clear();
+            self.withheld = Withheld::default();
+            return u64::MAX;
+        }
+        if self.links.is_empty() {
+            return u64::MAX;
+        }
+        if let Err(error) = self.recall_withheld(map) {
+            // Nothing is passed on before that can be read.
+            tracing::error!(%error, "what has to wait for own writes cannot be read");
+            return 0;
         }
         while let Some(first) = self.withheld.lseqs.first().copied() {
-            let waits = first > self.released
-                && map
-                    .own_rows(self.released, first)
-                    .is_ok_and(|rows| rows > 0);
-            if waits {
+            // Where the rows before it cannot be counted, it waits.
+            let rows = map.own_rows(self.released, first);
+            if first > self.released && rows.map_or(true, |rows| rows > 0) {
                 return first - 1;
             }
             self.withheld.lseqs.pop_first();

@@ -18,6 +18,10 @@ pub(super) struct Through {
 }
 
 #[derive(Debug)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "there is no such way elsewhere")
+)]
 struct Way {
     /// The same file, opened so.
     file: File,

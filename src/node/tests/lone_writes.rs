@@ -116,3 +116,39 @@ fn each_write_is_told_once_and_kept_whoever_commits_it() {
     let recovered = node.stats().unwrap();
     assert_eq!(recovered.keys, EACH as u64 + 1);
 }
+
+#[test]
+fn large_groups_that_follow_on_one_another_are_told_in_order_and_kept() {
+    const COUNT: u64 = 400;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log").to_string_lossy().into_owned();
+    let told = Arc::new(Told::default());
+    let node = Node::open(
+        Options::persistent("a", path.clone()),
+        Arc::clone(&told) as _,
+    )
+    .unwrap();
+    // Some twenty groups wait at once, so one is planned while another is made durable; keys come again in later ones.
+    for number in 1..=COUNT {
+        let value = format!("{number}-{}", "x".repeat(50_000));
+        put(&node, &format!("key{}", number % 70), &value);
+    }
+    node.wake();
+    while (told.0.lock().len() as u64) < COUNT {
+        std::thread::yield_now();
+    }
+    let receipts = told.0.lock().clone();
+    assert!(receipts.iter().map(|receipt| receipt.ticket).eq(1..=COUNT));
+    for receipt in &receipts {
+        assert_eq!(receipt.version, (receipt.ticket - 1) / 70 + 1);
+    }
+    drop(node);
+    let node = Node::open(Options::persistent("a", path), Arc::new(Told::default())).unwrap();
+    for number in COUNT - 69..=COUNT {
+        let value = node
+            .get(format!("key{}", number % 70).as_bytes())
+            .unwrap()
+            .unwrap();
+        assert!(value.starts_with(format!("{number}-").as_bytes()));
+    }
+}

@@ -3,13 +3,18 @@
 
 use proptest::prelude::*;
 
+use super::conflicts::Writer;
 use super::{Model, check, model_write, operation, reopen};
 use crate::core::clock::WallMs;
 use crate::store::appended::Appended;
 use crate::store::commit::{Committed, Committer, Durability, Refused};
+use crate::store::conflict::ConflictPolicy;
+use crate::store::error::StoreError;
 use crate::store::install::install_some;
+use crate::store::ledger::FeedPosition;
 use crate::store::map::EntryMap;
-use crate::store::operation::{Receipt, Request};
+use crate::store::operation::{Operation, Receipt, Received, Request};
+use crate::store::scope::Scope;
 use crate::wal::log::syncing::SyncJob;
 use crate::wal::storage_memory::{Fault, MemoryStorage};
 
@@ -55,7 +60,7 @@ fn overlapped(
         if let Some(mut before) = flight.take() {
             let outcome = sync(&mut before);
             if outcome.is_err() {
-                let later = committer.take_back(plan, crate::store::error::StoreError::Stopped);
+                let later = committer.take_back(plan, StoreError::Stopped);
                 told.refuse(&committer.complete(before, outcome).unwrap_err());
                 told.refuse(&later);
                 continue;
@@ -167,4 +172,59 @@ proptest! {
             prop_assert!(version == 0 || held.is_some_and(|held| held.version >= version), "{key} is lost");
         }
     }
+}
+
+/// What had no place in a group is told of with the one that it comes into, and only then.
+#[test]
+fn what_is_left_over_does_not_share_the_fate_of_its_group() {
+    let disk = MemoryStorage::new();
+    let (mut committer, mut map) = reopen(&disk, Durability::Synced, 0);
+    committer.set_conflict_policy(ConflictPolicy::Manual);
+    let mut peer = Writer::new(7, ConflictPolicy::Manual);
+    for number in 0..40_u64 {
+        let (key, value) = (format!("key-{number}"), vec![1; 300_000]);
+        let operation = Operation::put(key.as_bytes(), &value, false).unwrap();
+        super::commit(
+            &mut committer,
+            &mut map,
+            vec![Request::Write {
+                ticket: 1,
+                operation,
+            }],
+        );
+        peer.put(key.as_bytes(), &vec![2; 300_000]);
+    }
+    let received = |token| {
+        Request::Received(Received {
+            peer: peer.committer.ledger().origin,
+            token,
+            from: FeedPosition::default(),
+            position: FeedPosition::default(),
+            scope: Scope::ALL,
+            entries: peer.all_own(),
+        })
+    };
+    let write = |ticket| Request::Write {
+        ticket,
+        operation: operation(1, Some(1)),
+    };
+    let group = vec![write(5), received(6), write(7)];
+    let plan = committer.plan(group, &map, WallMs(9));
+    let mut appended = committer.append(plan, false).unwrap();
+    let rest = appended.take_rest();
+    assert_eq!(
+        rest.iter().map(Request::ticket).collect::<Vec<_>>(),
+        [None, Some(7)]
+    );
+    assert_eq!(appended.tickets(), [5]);
+    let later = committer.plan_after(Some(&appended), rest, &map, WallMs(9));
+    let later = committer.take_back(later, StoreError::Stopped);
+    assert_eq!(
+        (&later.tickets[..], &later.tokens[..]),
+        (&[7][..], &[6][..])
+    );
+    drop(appended.job.take());
+    let failed = Err(std::io::ErrorKind::Other.into());
+    let refused = committer.complete(appended, failed).unwrap_err();
+    assert_eq!((&refused.tickets[..], refused.tokens.len()), (&[5][..], 0));
 }

@@ -7,7 +7,7 @@ use super::super::format::{FILE_HEADER_BYTES, FRAME_BODY_BYTES_MAX, frame_bytes}
 use super::super::frame_buffer::FrameBuffer;
 use super::super::log::Log;
 use super::super::storage_file::FileStorage;
-use super::super::storage_memory::MemoryStorage;
+use super::super::storage_memory::{Fault, MemoryStorage};
 use super::{NAME, append, append_synced, body, bytes, open, synced_log};
 
 proptest! {
@@ -187,4 +187,13 @@ fn a_frame_written_through_makes_what_was_before_it_durable_too() {
     let calls = storage.calls();
     append_synced(&mut log, b"one").unwrap();
     assert_eq!(storage.calls(), calls + 1, "written and synced in one call");
+    // What is not synced is never read back into a block: the disk may have lost it.
+    log.watermark().unwrap();
+    let calls = storage.calls();
+    storage.fail_call(calls + 1, Fault::Fail(std::io::ErrorKind::Other));
+    assert!(
+        append_synced(&mut log, b"two").is_err(),
+        "the first call is the write"
+    );
+    assert!(log.poisoned().is_some());
 }
