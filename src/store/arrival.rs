@@ -79,8 +79,8 @@ impl Group {
         terms: &Terms<'_>,
     ) -> Result<Option<Entry>, StoreError> {
         let hash = key_hash(entry.key());
-        let beneath = self.beneath(entry.key(), hash, basis)?;
-        let current = self.current(entry.key(), hash, basis, &beneath);
+        let found = self.find(entry.key(), hash, basis)?;
+        let current = found.entry();
         let has_room = |bytes| self.planned.is_empty() || self.bytes + bytes <= GROUP_BYTES_MAX;
         let meeting = match current {
             None => Meeting {
@@ -114,6 +114,7 @@ impl Group {
                 }
             }
         };
+        let beneath = found.into_beneath();
         if entry.dot.origin != ledger.origin && !meeting.is_known {
             ledger.last_applied_remote = ledger.last_applied_remote.max(entry.dot.sequence);
         }
@@ -156,9 +157,9 @@ impl Group {
         kept.stamp = unless(Rule::KeptWithOwnStamp, kept.stamp, own_stamp);
         kept.dot.origin = unless(Rule::KeptUnderOwnDot, kept.dot.origin, ledger.origin);
         let hash = key_hash(kept.key());
-        let beneath = self.beneath(kept.key(), hash, basis)?;
-        let held = self.current(kept.key(), hash, basis, &beneath);
-        if held.is_none_or(|held| kept.order(held).is_gt()) {
+        let found = self.find(kept.key(), hash, basis)?;
+        if found.entry().is_none_or(|held| kept.order(held).is_gt()) {
+            let beneath = found.into_beneath();
             self.push(kept, hash, beneath, ledger, None);
         }
         Ok(())
@@ -172,8 +173,8 @@ impl Group {
         terms: &Terms<'_>,
     ) -> Result<(), StoreError> {
         let hash = key_hash(loser.key());
-        let beneath = self.beneath(loser.key(), hash, basis)?;
-        let current = self.current(loser.key(), hash, basis, &beneath);
+        let found = self.find(loser.key(), hash, basis)?;
+        let current = found.entry();
         if current.is_some_and(|current| is_conflict(current, &loser)) {
             self.tell(loser, basis, terms);
         }

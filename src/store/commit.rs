@@ -189,7 +189,8 @@ impl Committer {
             ..Plan::default()
         };
         plan.must_sync = self.durability == Durability::Synced;
-        plan.group.planned.reserve(requests.len());
+        plan.group
+            .reserve(requests.iter().map(Request::entries).sum());
         plan.group.receipts.reserve(requests.len());
         let terms = Terms {
             wall,

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use hashbrown::HashTable;
 
+use super::base::BaseEntry;
 use super::basis::Basis;
 use super::conflict::ConflictPolicy;
 use super::entry::{Entry, EntryFlags, Extra, vector_over};
@@ -80,7 +81,43 @@ pub(super) struct Replaced {
     pub(super) stamp: Option<Stamp>,
 }
 
+/// What is held of a key when a write of it is planned.
+pub(super) enum Found<'a> {
+    /// This; it has changed since the checkpoint.
+    Changed(&'a Entry),
+    /// This, in the checkpoint.
+    Beneath(Box<BaseEntry>),
+    /// Nothing.
+    Nothing,
+}
+
+impl Found<'_> {
+    /// The newest entry.
+    pub(super) fn entry(&self) -> Option<&Entry> {
+        match self {
+            Self::Changed(entry) => Some(entry),
+            Self::Beneath(row) => Some(&row.entry),
+            Self::Nothing => None,
+        }
+    }
+
+    /// What the install need not look up again.
+    pub(super) fn into_beneath(self) -> Beneath {
+        match self {
+            Self::Changed(_) => Beneath::Unknown,
+            Self::Beneath(row) => Beneath::Row(row),
+            Self::Nothing => Beneath::Nothing,
+        }
+    }
+}
+
 impl Group {
+    /// Makes room for so many entries.
+    pub(super) fn reserve(&mut self, entries: usize) {
+        self.planned.reserve(entries);
+        self.newest.reserve(entries, |_| 0);
+    }
+
     pub(super) fn newest_of(&self, key: &[u8], hash: u64) -> Option<&Entry> {
         let entry = |at: usize| self.planned.get(at).map(|planned| &planned.entry);
         self.newest
@@ -107,7 +144,11 @@ impl Group {
                 .get(*at)
                 .map_or(&[][..], |planned| planned.entry.key())
         };
-        match self.newest.find_mut(hash, |at| key_at(at) == entry.key()) {
+        let place = match &beneath {
+            Beneath::Unknown => self.newest.find_mut(hash, |at| key_at(at) == entry.key()),
+            Beneath::Nothing | Beneath::Row(_) => None,
+        };
+        match place {
             Some(place) => *place = at,
             None => {
                 self.newest.insert_unique(hash, at, |at| {
@@ -125,36 +166,25 @@ impl Group {
         });
     }
 
-    /// What the checkpoint holds of a key that neither this group nor anything since has changed.
-    pub(super) fn beneath(
-        &self,
-        key: &[u8],
-        hash: u64,
-        basis: Basis<'_>,
-    ) -> Result<Beneath, StoreError> {
-        let Some(base) = basis.base() else {
-            return Ok(Beneath::Nothing);
-        };
-        if self.newest_of(key, hash).is_some() || basis.changed_entry(key, hash).is_some() {
-            return Ok(Beneath::Nothing);
-        }
-        let found = base.entry(key)?;
-        Ok(found.map_or(Beneath::Nothing, |row| Beneath::Row(Box::new(row))))
-    }
-
-    /// The newest entry of a key.
-    pub(super) fn current<'a>(
+    /// What is held of a key: in this group, in what has changed since the checkpoint, or in the checkpoint.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there; the whole group is of no use then.
+    pub(super) fn find<'a>(
         &'a self,
         key: &[u8],
         hash: u64,
         basis: Basis<'a>,
-        beneath: &'a Beneath,
-    ) -> Option<&'a Entry> {
-        if let Beneath::Row(row) = beneath {
-            return Some(&row.entry);
+    ) -> Result<Found<'a>, StoreError> {
+        let changed = self.newest_of(key, hash);
+        if let Some(entry) = changed.or_else(|| basis.changed_entry(key, hash)) {
+            return Ok(Found::Changed(entry));
         }
-        self.newest_of(key, hash)
-            .or_else(|| basis.changed_entry(key, hash))
+        let row = match basis.base() {
+            Some(base) => base.entry(key)?,
+            None => None,
+        };
+        Ok(row.map_or(Found::Nothing, |row| Found::Beneath(Box::new(row))))
     }
 
     /// Plans a write of this node. Returns its receipt, `ticket` 0.
@@ -167,8 +197,8 @@ impl Group {
         (wall, common): (WallMs, EntryFlags),
     ) -> Result<Receipt, StoreError> {
         let hash = key_hash(operation.key());
-        let beneath = self.beneath(operation.key(), hash, basis)?;
-        let current = self.current(operation.key(), hash, basis, &beneath);
+        let found = self.find(operation.key(), hash, basis)?;
+        let current = found.entry();
         let live = current.filter(|entry| !entry.is_tombstone());
         let counted = if is_broken(Rule::VersionBeginsAnew) {
             live
@@ -225,7 +255,7 @@ impl Group {
             version,
             extra,
         ) {
-            self.push(entry, hash, beneath, ledger, None);
+            self.push(entry, hash, found.into_beneath(), ledger, None);
         }
         Ok(Receipt {
             ticket: 0,

@@ -9,7 +9,8 @@ const INSTALLED_AT_ONCE: usize = 64;
 /// The next piece of a committed group, to be installed under one lock: whole requests, about
 /// [`INSTALLED_AT_ONCE`] entries. Returns what the installs changed; empty when all is installed.
 pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Installed> {
-    let mut changes = Vec::new();
+    let left = committed.planned.len();
+    let mut changes = Vec::with_capacity(left.min(INSTALLED_AT_ONCE));
     for planned in committed.planned.by_ref() {
         let is_joined = planned.joined;
         changes.push(map.install_hashed(

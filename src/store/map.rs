@@ -35,15 +35,15 @@ pub struct Held {
     pub via: Via,
 }
 
-/// What the checkpoint holds of a key that is about to be installed.
+/// What is known of a key that is about to be installed: it is not looked up twice.
 #[derive(Debug, Clone, Default)]
 pub enum Beneath {
-    /// Nothing.
-    #[default]
+    /// It is held by nobody, neither the checkpoint nor what has changed since.
     Nothing,
-    /// This row.
+    /// The checkpoint holds this row, and it has not changed since.
     Row(Box<BaseEntry>),
-    /// It was not looked up; see [`EntryMap::resolve_some`].
+    /// It has changed since the checkpoint, or was not looked up; see [`EntryMap::resolve_some`].
+    #[default]
     Unknown,
 }
 
@@ -267,15 +267,10 @@ impl EntryMap {
     /// one, and that `lseq` is the highest ever given.
     pub fn install(&mut self, entry: Entry, lseq: u64, from: Option<Origin>) -> Installed {
         let hash = key_hash(entry.key());
-        let beneath = if self.base.is_some() {
-            Beneath::Unknown
-        } else {
-            Beneath::Nothing
-        };
-        self.install_hashed(entry, hash, lseq, from, beneath)
+        self.install_hashed(entry, hash, lseq, from, Beneath::Unknown)
     }
 
-    /// As [`Self::install`], for who has the key's hash already, and knows what the checkpoint holds.
+    /// As [`Self::install`], for who has the key's hash already, and has looked it up.
     pub fn install_hashed(
         &mut self,
         entry: Entry,
@@ -294,7 +289,11 @@ impl EntryMap {
             is_user: is_user(&entry),
         };
         self.totals.add(&entry, self.author);
-        let found = self.slot_of(entry.key(), hash);
+        let found = match &beneath {
+            Beneath::Unknown => self.slot_of(entry.key(), hash),
+            Beneath::Nothing | Beneath::Row(_) => None,
+        };
+        debug_assert_eq!(found, self.slot_of(entry.key(), hash));
         let slot = found.unwrap_or_else(|| self.slots.next());
         self.lane_of(&entry).push(lseq, slot);
         if let Some(slot) = found
@@ -309,8 +308,8 @@ impl EntryMap {
             return installed;
         }
         match beneath {
-            Beneath::Nothing => self.views.keep_absent(entry.key()),
-            Beneath::Unknown => self.unresolved.push(slot),
+            Beneath::Unknown if self.base.is_some() => self.unresolved.push(slot),
+            Beneath::Nothing | Beneath::Unknown => self.views.keep_absent(entry.key()),
             Beneath::Row(row) => {
                 installed.replaced = Some(row.lseq);
                 installed.replaced_dot = Some(row.entry.dot);

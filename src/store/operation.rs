@@ -193,6 +193,17 @@ impl Request {
         }
     }
 
+    /// How many entries it makes at the most, but for losers that are kept.
+    pub fn entries(&self) -> usize {
+        match self {
+            Self::Write { .. } => 1,
+            Self::Resolve(resolution) => 1 + resolution.losers.len(),
+            Self::Batch { operations, .. } => operations.len(),
+            Self::Received(received) => received.entries.len(),
+            Self::Peer { .. } | Self::Pruned { .. } | Self::Flush { .. } => 0,
+        }
+    }
+
     /// About how many bytes it takes in a group.
     pub fn bytes(&self) -> usize {
         match self {

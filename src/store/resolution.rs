@@ -48,14 +48,18 @@ impl Group {
         for loser in losers {
             let key = kept_key(user_key, loser);
             let hash = key_hash(&key);
-            let beneath = self.beneath(&key, hash, basis)?;
-            let held = self.current(&key, hash, basis, &beneath);
+            let found = self.find(&key, hash, basis)?;
+            let held = found.entry();
             let held = held.filter(|held| user_key_of(held).is_some());
             let Some((seen, stamp, version)) =
                 held.map(|held| (held.vector().to_vec(), held.stamp, held.version))
             else {
                 continue;
             };
+            if all.iter().any(|kept: &Kept| kept.key == key) {
+                continue;
+            }
+            let beneath = found.into_beneath();
             all.push(Kept {
                 key,
                 hash,
