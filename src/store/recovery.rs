@@ -63,9 +63,15 @@ pub struct Opened {
 
 /// The state that records tell, one by one.
 #[derive(Debug, Default)]
-struct Replay {
+struct State {
     ledger: Ledger,
     map: EntryMap,
+}
+
+/// The state that a checkpoint and the frames behind it tell.
+#[derive(Debug, Default)]
+struct Replay {
+    state: State,
     origins: OriginDictionary,
     /// The number of the first frame of the file that the origins are numbered in.
     first_in_file: u64,
@@ -87,39 +93,35 @@ impl Replay {
         let mut sources = Vec::new();
         decode(&file.meta()?, &mut origins, |record| match record {
             Record::Source { peer } => sources.extend(peer),
-            record => replay.record(record, None),
+            record => replay.state.record(record, None),
         })
         .map_err(|reason| StoreError::Row {
             path: file.file().to_owned(),
             reason,
         })?;
-        let ledger = &mut replay.ledger;
+        let ledger = &mut replay.state.ledger;
         ledger.last_lseq = notes.last_lseq;
         ledger.last_sequence = notes.last_sequence;
         ledger.last_applied_remote = notes.last_applied_remote;
         ledger.reserved_sequence = notes.reserved_sequence;
         let base = Base::new(file, origins, ledger.origin, sources, notes.totals);
-        replay.map = EntryMap::over(base);
+        replay.state.map = EntryMap::over(base);
         Ok(replay)
     }
 
     fn frame(&mut self, frame: &RecoveredFrame<'_>) -> Result<(), DecodeError> {
         self.enter_file(frame.first_in_file);
-        let mut records = Vec::new();
-        decode(frame.body, &mut self.origins, |record| records.push(record))?;
-        if frame.is_covered {
-            return Ok(());
-        }
-        let mut from = None;
-        for record in records {
-            match record {
-                Record::Source { peer } => from = peer,
-                record => self.record(record, from),
-            }
-        }
-        Ok(())
+        let (state, mut from) = (&mut self.state, None);
+        decode(frame.body, &mut self.origins, |record| match record {
+            // Only the origins were to be learned.
+            _ if frame.is_covered => {}
+            Record::Source { peer } => from = peer,
+            record => state.record(record, from),
+        })
     }
+}
 
+impl State {
     fn record(&mut self, record: Record, from: Option<Origin>) {
         let ledger = &mut self.ledger;
         match record {
@@ -248,7 +250,7 @@ pub fn put_in_place(
     let (file, notes) = opened.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
     let replay = Replay::over(file, &notes)?;
     let missing = || failed(std::io::ErrorKind::NotFound.into());
-    Ok(replay.map.base().cloned().ok_or_else(missing)?)
+    Ok(replay.state.map.base().cloned().ok_or_else(missing)?)
 }
 
 /// Opens the store whose log is `name` in `storage`, for a node labelled `node_id`; up to `cache_bytes` of its
@@ -295,7 +297,7 @@ pub fn open(
             })
         },
     )?;
-    if let Some(base) = replay.map.base()
+    if let Some(base) = replay.state.map.base()
         && made_of != Some(log.header().file_id)
     {
         let path = base.file().file().to_owned();
@@ -304,12 +306,11 @@ pub fn open(
     remove_passing(storage, name);
     // Also if no group is in it yet.
     replay.enter_file(log.header().first_frame);
-    let Replay {
+    let Replay { state, origins, .. } = replay;
+    let State {
         mut ledger,
         mut map,
-        origins,
-        ..
-    } = replay;
+    } = state;
     // After a clean close this is the last one given, also where the entry that had it was lost before.
     ledger.last_sequence = ledger.last_sequence.max(ledger.reserved_sequence);
     let lease_failed = |error: std::io::Error| WalError::Open {
