@@ -25,6 +25,7 @@ export async function measure(module, { directory, count, shared, shape }) {
     await node.call('fillSome', { some: { from: at * count, to: (at + 1) * count }, generation: 0 });
     await node.call('fillSome', { some: both, generation: at });
   }
+  for (const node of nodes) await node.call('warm', { some: both });
   const held = nodes.map((node) =>
     node.call('holdsNewest', { count: both.to, some: both, generation: NAMES.length - 1 }),
   );

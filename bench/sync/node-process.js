@@ -12,6 +12,8 @@
 //   holdsNewest(count, indexes, generation)
 //                             the same, and also the newest of what two nodes wrote for these keys: the one of that
 //                             generation
+//   warm(indexes)             may be left out: looks at these keys once, so that holdsNewest does not do so for the
+//                             first time while the clock runs
 //   inSync()                  resolves once the node knows of every connected peer that both hold the same
 //   compact()                 moves what it holds to where it stays
 //   write(index)              one write; resolves when it is durable here, with true if that answer also proves
@@ -53,6 +55,7 @@ const methods = {
   connect: ({ port, name }) => node.connect(port, name),
   holds: ({ count }) => node.holds(count),
   holdsNewest: ({ count, some, generation }) => node.holdsNewest(count, indexesOf(some), generation),
+  warm: ({ some }) => node.warm?.(indexesOf(some)),
   inSync: () => node.inSync(),
   compact: () => node.compact(),
   write: ({ index }) => node.write(index),

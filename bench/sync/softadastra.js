@@ -15,6 +15,8 @@ const FILL_WIDTH = 1000;
 /** Keys and values made at a time, so that the memory of a process does not tell how many it wrote. */
 const FILL_MADE_AT_ONCE = 20_000;
 const HOLDS_CHECK_INTERVAL_MS = 1;
+/** Looks at all keys after which one takes as long as it does from then on. */
+const WARMING_LOOKS = 20;
 const IN_SYNC_CHECK_INTERVAL_MS = 10;
 /** Above 0, writes leave as they commit; the interval only paces retries. */
 const SYNC_INTERVAL_MS = 100;
@@ -48,6 +50,13 @@ export async function createNode({ name, directory, onSeen }) {
     while (client.size() < count) await sleep(HOLDS_CHECK_INTERVAL_MS);
   };
   const value = async (index) => (await client.get(keyAt(index))).value().toString();
+  /** How many of these keys have, from the first on, the value that is wanted. */
+  const countSame = async (keys, wanted) => {
+    for (const [at, key] of keys.entries()) {
+      if ((await client.get(key)).value().toString() !== wanted[at]) return at;
+    }
+    return keys.length;
+  };
   return {
     port,
     fill,
@@ -57,12 +66,18 @@ export async function createNode({ name, directory, onSeen }) {
       check(await client.connect(new Peer(peerName, HOST, peerPort)));
     },
     holds,
+    async warm(indexes) {
+      const keys = indexes.map(keyAt);
+      const values = await Promise.all(indexes.map(value));
+      for (let looks = 0; looks < WARMING_LOOKS; looks++) await countSame(keys, values);
+    },
     async holdsNewest(count, indexes, generation) {
+      const keys = indexes.map(keyAt);
+      const wanted = indexes.map((index) => valueAt(index, generation));
       await holds(count);
-      for (const index of indexes) {
-        const wanted = valueAt(index, generation);
-        while ((await value(index)) !== wanted) await sleep(HOLDS_CHECK_INTERVAL_MS);
-      }
+      // What comes last is looked for first.
+      while ((await value(indexes.at(-1))) !== wanted.at(-1)) await sleep(HOLDS_CHECK_INTERVAL_MS);
+      while ((await countSame(keys, wanted)) < keys.length) await sleep(HOLDS_CHECK_INTERVAL_MS);
     },
     async inSync() {
       const isInSync = async () => {
