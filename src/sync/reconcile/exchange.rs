@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
-use super::gathering::{Gathered, fetch};
+use super::gathering::Gathered;
 use super::outcome::Outcome;
 use super::reply::Reply;
 use super::view::{View, end_of};
@@ -193,11 +193,15 @@ impl Exchange {
         if !self.is_my_turn {
             return Ok(Act::Nothing);
         }
-        if let Some(act) = fetch(view, &mut self.due)? {
-            self.has_paid = true;
-            return Ok(act);
-        }
-        while let Some(part) = self.incoming.front_mut() {
+        // What goes out in this turn goes together, whichever part of the message it answers.
+        let mut gathered = Gathered::default();
+        gathered.fetch(view, &mut self.due)?;
+        self.has_paid |= !gathered.is_empty();
+        let mut is_through = self.due.is_empty();
+        while is_through && !gathered.is_full() {
+            let Some(part) = self.incoming.front_mut() else {
+                break;
+            };
             if self.reply.is_full() && !self.is_interrupted {
                 let rest = view.sum(&self.lower, &REPLICATED_END)?;
                 self.reply
@@ -206,8 +210,8 @@ impl Exchange {
                 break;
             }
             let to = end_of(&part.to).to_vec();
-            let act = match &mut part.claim {
-                Claim::Settled => None,
+            is_through = match &mut part.claim {
+                Claim::Settled => true,
                 Claim::Sum(theirs) if theirs.count == 0 => {
                     // They have nothing there, so everything is for them.
                     part.claim = Claim::All;
@@ -216,28 +220,25 @@ impl Exchange {
                 Claim::Sum(theirs) => {
                     let theirs = *theirs;
                     self.answer_sum(view, theirs, &to)?;
-                    None
+                    true
                 }
                 Claim::List(listed) => {
                     let mut listed = std::mem::take(listed);
-                    let act = self.gather(view, &mut listed, &to)?;
+                    let is_through = self.gather(view, &mut listed, &to, &mut gathered)?;
                     if let Some(part) = self.incoming.front_mut() {
                         part.claim = Claim::List(listed);
                     }
-                    act
+                    is_through
                 }
-                Claim::All => self.gather(view, &mut Vec::new(), &to)?,
+                Claim::All => self.gather(view, &mut Vec::new(), &to, &mut gathered)?,
                 Claim::These(keys) => {
-                    let mut keys = std::mem::take(keys);
-                    let act = fetch(view, &mut keys)?;
-                    self.is_interrupted = act.is_some();
-                    part.claim = Claim::These(keys);
-                    act
+                    gathered.fetch(view, keys)?;
+                    keys.is_empty()
                 }
             };
-            if let Some(act) = act {
-                self.has_withheld |= act.has_withheld();
-                return Ok(act);
+            self.is_interrupted = !is_through;
+            if !is_through {
+                break;
             }
             if !self.wants.is_empty() {
                 let keys = std::mem::take(&mut self.wants);
@@ -245,6 +246,11 @@ impl Exchange {
             }
             self.incoming.pop_front();
             self.lower = to;
+        }
+        if !gathered.is_empty() {
+            let act = gathered.into_act();
+            self.has_withheld |= act.has_withheld();
+            return Ok(act);
         }
         if std::mem::take(&mut self.has_paid) {
             // That the peer had nothing to say was before this: it has to say so again.
@@ -323,14 +329,14 @@ impl Exchange {
     }
 
     /// Goes through a range of which the peer has listed what it holds: gathers what it lacks or holds smaller, and notes
-    /// what it holds greater. `None` once the range is through.
+    /// what it holds greater. Says whether the range is through: if not, there is no place for more of it.
     fn gather(
         &mut self,
         view: &View<'_>,
         listed: &mut Vec<Listed>,
         to: &[u8],
-    ) -> Result<Option<Act>, StoreError> {
-        let mut gathered = Gathered::default();
+        gathered: &mut Gathered,
+    ) -> Result<bool, StoreError> {
         let (mut at, mut resume) = (0, None);
         let (wants, owed) = (&mut self.wants, &mut self.owed);
         let (outcome, has_withheld) = (&mut self.outcome, &mut self.has_withheld);
@@ -372,18 +378,11 @@ impl Exchange {
         })?;
         let rest = listed.split_off(at.min(listed.len()));
         *listed = rest;
-        self.is_interrupted = resume.is_some();
         if let Some(resume) = resume {
             self.lower = resume;
-            return Ok(Some(gathered.into_act()));
+            return Ok(false);
         }
         wants.extend(listed.drain(..).map(|theirs| theirs.key));
-        if gathered.is_empty() {
-            return Ok(None);
-        }
-        // What is left of it is nothing, and takes another look to end it.
-        self.is_interrupted = true;
-        to.clone_into(&mut self.lower);
-        Ok(Some(gathered.into_act()))
+        Ok(true)
     }
 }

@@ -17,23 +17,26 @@ pub(super) struct Gathered {
     large: Option<u64>,
 }
 
-/// Gathers the entries that the peer asked for. `None` once there are no more.
-pub(super) fn fetch(view: &View<'_>, keys: &mut Vec<Vec<u8>>) -> Result<Option<Act>, StoreError> {
-    let mut gathered = Gathered::default();
-    let mut at = 0;
-    while let Some(key) = keys.get(at).filter(|_| !gathered.is_full()) {
-        if let Some(held) = view.get(key)?.filter(|held| view.may_travel(held))
-            && !gathered.add(&held.entry, held.lseq, view.value_bytes_max)
-        {
-            break;
-        }
-        at += 1;
-    }
-    keys.drain(..at);
-    Ok((!gathered.is_empty()).then(|| gathered.into_act()))
-}
-
 impl Gathered {
+    /// Gathers the entries of some keys. Those that are left over have no place any more.
+    pub(super) fn fetch(
+        &mut self,
+        view: &View<'_>,
+        keys: &mut Vec<Vec<u8>>,
+    ) -> Result<(), StoreError> {
+        let mut at = 0;
+        while let Some(key) = keys.get(at).filter(|_| !self.is_full()) {
+            if let Some(held) = view.get(key)?.filter(|held| view.may_travel(held))
+                && !self.add(&held.entry, held.lseq, view.value_bytes_max)
+            {
+                break;
+            }
+            at += 1;
+        }
+        keys.drain(..at);
+        Ok(())
+    }
+
     /// Adds an entry, unless its value goes in chunks and others have to go before it.
     pub(super) fn add(&mut self, entry: &Entry, lseq: u64, value_bytes_max: u64) -> bool {
         if entry.value_length() as u64 > value_bytes_max {

@@ -1,5 +1,7 @@
 //! Two exchanges with each other over random maps: equal maps at the end, and only the difference travels.
 
+mod together;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
@@ -27,6 +29,7 @@ struct Side {
     scope: Scope,
     last: u64,
     sent: Vec<Vec<u8>>,
+    messages: usize,
 }
 
 fn entry(key: u32, version: u64, origin: u8, value: &[u8]) -> Entry {
@@ -61,6 +64,7 @@ impl Side {
             scope: Scope::ALL,
             last: 0,
             sent: Vec::new(),
+            messages: 0,
         }
     }
 
@@ -95,6 +99,7 @@ impl Side {
                 Act::Nothing => return (None, entries),
                 Act::Say(ranges) => return (Some(ranges), entries),
                 Act::Send(some, _) => {
+                    self.messages += 1;
                     self.sent
                         .extend(some.iter().map(|entry| entry.key().to_vec()));
                     entries.extend(some);

@@ -1,0 +1,19 @@
+//! How many messages it takes to send what the other side lacks.
+
+use super::{Side, check, entry};
+
+#[test]
+fn what_goes_out_goes_together() {
+    let mut sides = [Side::new(1), Side::new(2)];
+    for key in 0..6000 {
+        let side = usize::from(key % 2 == 1);
+        let origin = if key % 2 == 1 { 2 } else { 1 };
+        sides[side].put(entry(key, 1, origin, b"value"));
+    }
+    let (steps, ..) = check(&mut sides);
+    for side in &sides {
+        // Each of them fills some two messages, and there is one that is not full for each turn.
+        let messages = side.messages as u64;
+        assert!(messages <= 3 + steps / 2, "{messages} in {steps} turns");
+    }
+}
