@@ -19,7 +19,6 @@ use crate::store::commit::{Committed, Committer, Refused};
 use crate::store::entry::{EntryFlags, Namespace};
 use crate::store::error::StoreError;
 use crate::store::install::install_some;
-use crate::store::map::Installed;
 use crate::store::operation::{NOT_A_WRITE, Receipt, Request, Ticket};
 use crate::wal::lock::LockGuard;
 
@@ -272,15 +271,15 @@ impl CommitDriver {
             Vec::new()
         };
         let mut machine = shared.machine.lock();
-        let mut installed: Vec<Installed> = Vec::new();
+        let replica = &mut machine.replica;
         loop {
             let some = install_some(&mut committed, &mut shared.map.write());
             if some.is_empty() {
                 break;
             }
-            installed.extend(some);
+            replica.installed(&some, now);
         }
-        machine.committed(&installed, committed.last_lseq, committed.durable_lseq, now);
+        replica.committed(committed.last_lseq, committed.durable_lseq);
         shared.waiters.settle(&committed.receipts, &[]);
         committed
             .receipts
@@ -299,7 +298,7 @@ impl CommitDriver {
         for token in &committed.refused {
             machine.replica.received_in_vain(*token);
         }
-        machine.replica.send_all(now, &map);
+        machine.replica.send_some(now, &map);
         shared.carry_out(&mut machine, now, &map);
     }
 
@@ -364,8 +363,8 @@ impl CommitDriver {
             Ok(durable_lseq) => {
                 self.shared.figures.synced(took_us);
                 self.shared.drive(|machine, now, map| {
-                    machine.committed(&[], durable_lseq, durable_lseq, now);
-                    machine.replica.send_all(now, map);
+                    machine.replica.committed(durable_lseq, durable_lseq);
+                    machine.replica.send_some(now, map);
                 });
             }
             Err(error) => self.broken(error.into()),

@@ -35,7 +35,7 @@ impl Drop for Begun<'_> {
         // The feed may have waited for it to begin.
         shared.drive(|machine, now, map| {
             machine.replica.cancel_comparison(*id);
-            machine.replica.send_all(now, map);
+            machine.replica.send_some(now, map);
         });
     }
 }
@@ -89,7 +89,7 @@ impl Comparison {
             let id = asked.map_err(|why| self.incomparable(why))?;
             // Before what is known already is told.
             shared.comparing.expect(id, sender);
-            machine.replica.send_all(now, map);
+            machine.replica.send_some(now, map);
             Ok(Begun(shared, id))
         })?;
         let compared = receiver.await;

@@ -11,7 +11,7 @@ use super::progress::LastMet;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
-use crate::store::map::{EntryMap, Installed};
+use crate::store::map::EntryMap;
 use crate::store::operation::Request;
 use crate::store::scope::Scope;
 use crate::sync::doubt::Doubt;
@@ -220,18 +220,6 @@ impl Machine {
         if let Some(conversation) = self.conversations.get_mut(&id) {
             conversation.session.on_bytes(now);
         }
-    }
-
-    /// A group was made durable and installed.
-    pub fn committed(
-        &mut self,
-        changes: &[Installed],
-        last_lseq: u64,
-        durable_lseq: u64,
-        now: Now,
-    ) {
-        self.replica
-            .committed(changes, last_lseq, durable_lseq, now);
     }
 
     /// Parts of a large value came.

@@ -118,14 +118,16 @@ impl Shared {
 
     /// Carries out the machine's outputs and arms the alarm.
     pub(super) fn carry_out(self: &Arc<Self>, machine: &mut Machine, now: Now, map: &EntryMap) {
+        // One for all messages: growing another for each costs as much as filling it.
+        let mut frame = Vec::new();
         loop {
             let mut some = false;
             while let Some(output) = machine.poll() {
                 some = true;
-                self.execute(output);
+                self.execute(output, &mut frame);
             }
             machine.end_broken(now, map);
-            if !some {
+            if !some && !machine.replica.send_more(now, map) {
                 break;
             }
         }
@@ -137,16 +139,16 @@ impl Shared {
         self.comparing.settle(machine.replica.take_compared());
     }
 
-    fn execute(self: &Arc<Self>, output: Output) {
+    fn execute(self: &Arc<Self>, output: Output, frame: &mut Vec<u8>) {
         match output {
             Output::Send(id, message) => {
                 let connection = self.connections.lock().get(&id).cloned();
-                let mut frame = Vec::new();
-                match codec::encode(&message, &mut frame) {
+                frame.clear();
+                match codec::encode(&message, frame) {
                     Ok(_) => {
                         if let Some(connection) = connection {
                             // A full or closed connection ends by itself, and is told as closed.
-                            let _ = connection.send(&frame);
+                            let _ = connection.send(frame);
                         }
                     }
                     Err(error) => {

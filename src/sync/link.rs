@@ -74,6 +74,8 @@ pub(super) struct Sending {
     /// What came from the peer itself may be left out.
     pub(super) skip_echo: bool,
     pub(super) large: Option<LargeSend>,
+    /// More may be ready to be sent than was put into messages at once.
+    pub(super) has_more: bool,
     /// A large entry was left in the middle, and the peer has to be told.
     pub(super) large_abandoned: bool,
     /// Commits that have to end before anything is sent behind entries that were left out: the list of those has to be

@@ -73,7 +73,7 @@ impl Replica {
             self.outputs
                 .push_back(Output::Close(id, Farewell::Breach(reason)));
         }
-        self.send_all(now, map);
+        self.send_some(now, map);
         self.settle_waits(map);
     }
 

@@ -188,7 +188,7 @@ impl Replica {
             link.sending.retry_cause = None;
             link.sending.paused_until = MonotonicMs(0);
         }
-        self.send_all(now, map);
+        self.send_some(now, map);
         Ok(failed)
     }
 

@@ -73,8 +73,14 @@ pub(super) struct Gate {
 }
 
 impl Replica {
-    /// Sends to every peer what may be sent now.
+    /// Sends to every peer all that may be sent now.
     pub fn send_all(&mut self, now: Now, map: &EntryMap) {
+        self.send_some(now, map);
+        while self.send_more(now, map) {}
+    }
+
+    /// Begins to send to every peer what may be sent now: a message of entries each. The rest is for [`Self::send_more`].
+    pub fn send_some(&mut self, now: Now, map: &EntryMap) {
         self.sort_out(now.monotonic, map);
         let gate = self.gate(now.monotonic, map);
         let ids: Vec<LinkId> = self.links.keys().copied().collect();
@@ -82,6 +88,17 @@ impl Replica {
             self.send_to(id, gate, map);
         }
         self.move_marks();
+    }
+
+    /// Goes on with what was begun, another message of entries for each peer. To be called whenever all outputs are
+    /// carried out, until it says that there was nothing: so each message is on its way before the next one is made, and
+    /// no more than one for each peer is in memory.
+    pub fn send_more(&mut self, now: Now, map: &EntryMap) -> bool {
+        let has_more = self.links.values().any(|link| link.sending.has_more);
+        if has_more {
+            self.send_some(now, map);
+        }
+        has_more
     }
 
     pub(super) fn gate(&mut self, now: MonotonicMs, map: &EntryMap) -> Gate {
@@ -122,6 +139,7 @@ impl Replica {
         let Some(mut link) = self.links.remove(&id) else {
             return;
         };
+        link.sending.has_more = false;
         if link.sending.started && link.sending.paused_until <= gate.now {
             let was_owed = link.is_owed();
             if std::mem::take(&mut link.sending.large_abandoned) {
@@ -134,14 +152,13 @@ impl Replica {
             if !link.is_reconciling() {
                 self.send_again(id, &mut link, map);
             }
-            for lane in [Lane::Own, Lane::Relay] {
-                while link.sending.large.is_none()
+            link.sending.has_more |= [Lane::Own, Lane::Relay].into_iter().any(|lane| {
+                link.sending.large.is_none()
                     && !link.is_reconciling()
                     && self
                         .send_batch(id, &mut link, lane, gate, map)
                         .is_continue()
-                {}
-            }
+            });
             if !was_owed && link.is_owed() {
                 link.sending.progress_at = gate.now;
             }

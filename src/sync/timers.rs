@@ -22,10 +22,10 @@ impl Replica {
         if self.have_due.is_some_and(|due| due <= now.monotonic) {
             self.send_hints();
         }
-        self.send_all(now, map);
+        self.send_some(now, map);
         self.prove_all(now, map);
         if self.links.values().any(Link::is_reconciling) {
-            self.send_all(now, map);
+            self.send_some(now, map);
         }
         if let Err(error) = self.bound_rows(now.monotonic, map) {
             tracing::error!(%error, "rows of the outbox cannot be counted");

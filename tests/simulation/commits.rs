@@ -108,16 +108,15 @@ impl World<'_> {
         let sync_at = self.at + sync_after;
         let idle_at = self.at + IDLE_AFTER_MS;
         let running = self.nodes[node].up_mut();
-        let mut installed = Vec::new();
         loop {
             let some = install_some(&mut committed, &mut running.store.map);
             if some.is_empty() {
                 break;
             }
-            installed.extend(some);
+            running.machine.replica.installed(&some, now);
         }
         let (last, durable) = (committed.last_lseq, committed.durable_lseq);
-        running.machine.committed(&installed, last, durable, now);
+        running.machine.replica.committed(last, durable);
         self.nodes[node].settle(durable);
         let running = self.nodes[node].up_mut();
         for (token, peer, position, scope) in &committed.acknowledge {
@@ -127,7 +126,7 @@ impl World<'_> {
         for token in &committed.refused {
             running.machine.replica.received_in_vain(*token);
         }
-        running.machine.replica.send_all(now, &running.store.map);
+        running.machine.replica.send_some(now, &running.store.map);
         if running.store.committer.is_behind() {
             running.sync_at.get_or_insert(sync_at);
         }
@@ -145,8 +144,8 @@ impl World<'_> {
         running.sync_at = None;
         match running.store.committer.sync() {
             Ok(durable) => {
-                running.machine.committed(&[], durable, durable, now);
-                running.machine.replica.send_all(now, &running.store.map);
+                running.machine.replica.committed(durable, durable);
+                running.machine.replica.send_some(now, &running.store.map);
                 self.trace.say(|| format!("{node} synced to {durable}"));
                 self.nodes[node].settle(durable);
                 self.carry_out(node);

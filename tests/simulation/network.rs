@@ -46,7 +46,7 @@ impl World<'_> {
             }
             let running = self.nodes[node].up_mut();
             running.machine.end_broken(now, &running.store.map);
-            if !some {
+            if !some && !running.machine.replica.send_more(now, &running.store.map) {
                 break;
             }
         }

@@ -156,18 +156,19 @@ impl Replica {
                 return Ok(());
             }
             Reconciling::Active(exchange) if exchange.is_my_turn() => {}
-            Reconciling::Due => {}
+            // Who is to answer adds up while the other does.
+            Reconciling::Due | Reconciling::Awaited => {}
             _ => return Ok(()),
         }
         if !self.sums.refresh(map, ADDED_AT_ONCE)? {
             // Others get their turn in between.
-            self.reconcile_due = Some(gate.now.after(1));
+            self.reconcile_due = Some(gate.now);
             return Ok(());
         }
         if matches!(link.reconciling, Reconciling::Due) {
             self.sums.forget_if_wrong(map)?;
             if !self.sums.refresh(map, ADDED_AT_ONCE)? {
-                self.reconcile_due = Some(gate.now.after(1));
+                self.reconcile_due = Some(gate.now);
                 return Ok(());
             }
             link.exchanges += 1;
@@ -205,6 +206,8 @@ impl Replica {
                     }
                     self.park_too_large(id, link, &too_large, map, gate.now);
                     self.send_reconciled(id, link, entries, gate);
+                    link.sending.has_more = true;
+                    break;
                 }
                 Act::Large(lseq) => {
                     if let Some(held) = map.at(lseq)? {

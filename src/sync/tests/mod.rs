@@ -14,6 +14,7 @@ mod schedules_liar;
 mod schedules_listing;
 mod schedules_namesake;
 mod schedules_parked;
+mod schedules_pieces;
 mod schedules_proof;
 mod schedules_reconcile;
 mod schedules_reconcile_peers;

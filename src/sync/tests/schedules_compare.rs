@@ -20,7 +20,7 @@ pub(super) fn ask(
     let now = world.now(host);
     let running = world.hosts[host].up_mut();
     let asked = running.replica.compare_with(link);
-    running.replica.send_all(now, &running.map);
+    running.replica.send_some(now, &running.map);
     world.drain(host);
     asked
 }

@@ -215,16 +215,15 @@ impl World {
                     self.note(host, first + place as u64, entry);
                 }
                 let running = self.hosts[host].up_mut();
-                let mut installed = Vec::new();
                 loop {
                     let some = install_some(&mut committed, &mut running.map);
                     if some.is_empty() {
                         break;
                     }
-                    installed.extend(some);
+                    running.replica.installed(&some, now);
                 }
                 let (last, durable) = (committed.last_lseq, committed.durable_lseq);
-                running.replica.committed(&installed, last, durable, now);
+                running.replica.committed(last, durable);
                 for (token, peer, position, scope) in &committed.acknowledge {
                     running
                         .replica
@@ -233,7 +232,7 @@ impl World {
                 for token in &committed.refused {
                     running.replica.received_in_vain(*token);
                 }
-                running.replica.send_all(now, &running.map);
+                running.replica.send_some(now, &running.map);
                 if !committed.rest.is_empty() {
                     let queued = std::mem::take(&mut running.queue);
                     running.queue = committed.rest.drain(..).chain(queued).collect();
@@ -291,8 +290,8 @@ impl World {
         };
         self.say(|| format!("{host} synced to {durable}"));
         let running = self.hosts[host].up_mut();
-        running.replica.committed(&[], durable, durable, now);
-        running.replica.send_all(now, &running.map);
+        running.replica.committed(durable, durable);
+        running.replica.send_some(now, &running.map);
         self.hosts[host].settle(durable);
         self.drain(host);
     }
@@ -301,7 +300,15 @@ impl World {
     pub(super) fn drain(&mut self, host: usize) {
         let mut ended = Vec::new();
         let mut in_doubt = None;
-        while let Some(output) = self.hosts[host].up_mut().replica.poll() {
+        let now = self.now(host);
+        loop {
+            let running = self.hosts[host].up_mut();
+            let Some(output) = running.replica.poll() else {
+                if running.replica.send_more(now, &running.map) {
+                    continue;
+                }
+                break;
+            };
             match output {
                 Output::Send(link, feed) => self.send(host, link, feed),
                 Output::Commit(request) => self.request(host, request),
