@@ -903,13 +903,14 @@ export type IdentityEvent =
   /** The log was last opened under another node id. */
   | { readonly kind: 'renamed'; readonly from: string }
   /**
-   * The peer `nodeId` has the identity of this node, or knows of another that has: somewhere a copy of this node's
-   * files is open too. Each of the two goes on as a new author, and connects again by itself.
+   * The peer `nodeId` has the identity of this node, knows of another that has, or passes on what another wrote under
+   * it: somewhere a copy of this node's files is open too. Each of the two that sees so goes on as a new author, and
+   * connects again by itself.
    */
   | { readonly kind: 'shared'; readonly nodeId: string }
   /**
-   * The peer `nodeId` has seen more from this node than its files know of: they went back to an earlier state. The
-   * node goes on as a new author; what it lost comes back from its peers, and what it wrote since is kept.
+   * The peer `nodeId` has seen more from this node than its files know of: they went back to an earlier state, or
+   * somebody wrote with a copy of them before they were opened. The node goes on as a new author; what it lost comes back from its peers, and what it wrote since is kept.
    */
   | { readonly kind: 'went_back'; readonly nodeId: string };
 

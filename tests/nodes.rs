@@ -237,3 +237,53 @@ async fn rows_of_the_outbox_are_counted_once_while_checkpoints_come_under_the_ma
     drop(node);
     asking.await.unwrap();
 }
+
+/// Copies a log with all that lies beside it, as whoever clones a machine does.
+fn copy_log(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for file in std::fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_copies_of_a_node_that_never_meet_are_both_told_and_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let [original, copied] = ["original", "copied"].map(|name| folder.path().join(name));
+    std::fs::create_dir(&original).unwrap();
+    let first = open(&original, "a").await;
+    put(&first, "before", b"1").await;
+    first.close().await.unwrap();
+    copy_log(&original, &copied);
+    let (a, b) = (open(&original, "a").await, open(&copied, "a").await);
+    let near_a = open(folder.path(), "near-a").await;
+    let near_b = open(folder.path(), "near-b").await;
+    put(&a, "of-a", b"2").await;
+    put(&b, "of-b", b"3").await;
+    connect(&a, &near_a).await;
+    connect(&b, &near_b).await;
+    connect(&near_a, &near_b).await;
+    until("both told", || {
+        let told = [&a, &b].map(|node| node.recovery().renewed);
+        told.iter().all(Option::is_some)
+    })
+    .await;
+    let told = a.recovery().renewed.unwrap();
+    assert_eq!(told.node_id, "near-a");
+    until("everything everywhere", || {
+        [&a, &b, &near_a, &near_b].iter().all(|node| {
+            let held = [b"of-a", b"of-b"].map(|key| node.get(key).unwrap());
+            held == [Some(b"2".to_vec()), Some(b"3".to_vec())]
+        })
+    })
+    .await;
+    put(&a, "later", b"4").await;
+    until("what is written afterwards", || {
+        b.get(b"later").unwrap().as_deref() == Some(b"4")
+    })
+    .await;
+    for node in [a, b, near_a, near_b] {
+        node.close().await.unwrap();
+    }
+}

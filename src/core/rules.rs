@@ -82,6 +82,8 @@ pub(crate) enum Rule {
     TwinUnheeded,
     /// A node that is told that it has a twin keeps its identity.
     TwinNewsIgnored,
+    /// A node that is brought what it never wrote, under its own identity, keeps that.
+    TwinWritesUnheeded,
     /// A node that takes another identity writes as the same author.
     RenewedInName,
     /// Where losers are to be kept, they are not.

@@ -23,7 +23,7 @@ impl CommitDriver {
             if self.committer.poisoned().is_some() {
                 self.broken(failure);
             } else {
-                // Nothing has changed. The next meeting asks again.
+                // Nothing has changed. It is asked for again after a while.
                 self.shared.events.failed(failure);
             }
             return;
@@ -39,6 +39,8 @@ impl CommitDriver {
         self.shared.map.write().set_author(ledger.origin);
         let map = self.shared.map.read();
         machine.renewed(ledger, now, &map);
+        // It may have been asked for once more meanwhile.
+        self.shared.doubt.lock().take();
         self.shared.awaiting.end();
         self.shared.carry_out(&mut machine, now, &map);
         drop(map);

@@ -105,13 +105,17 @@ fn stored_user_key(kept: &Entry) -> Option<Vec<u8>> {
 
 /// The user's key of a kept loser; `None` for any other entry.
 pub(super) fn user_key_of(kept: &Entry) -> Option<&[u8]> {
-    let (namespace, rest) = kept.key().split_first()?;
+    kept_user_key(kept.key(), kept.dot)
+}
+
+/// The user's key in the stored key of an entry that was written as `dot`, if that is a kept loser.
+pub fn kept_user_key(stored: &[u8], dot: Dot) -> Option<&[u8]> {
+    let (namespace, rest) = stored.split_first()?;
     if *namespace != Namespace::Conflict as u8 {
         return None;
     }
-    let (key, dot) = rest.split_last_chunk::<DOT_BYTES>()?;
-    let is_itself =
-        dot.starts_with(&kept.dot.origin.0) && dot.ends_with(&kept.dot.sequence.to_be_bytes());
+    let (key, name) = rest.split_last_chunk::<DOT_BYTES>()?;
+    let is_itself = name.starts_with(&dot.origin.0) && name.ends_with(&dot.sequence.to_be_bytes());
     (is_itself && !key.is_empty()).then_some(key)
 }
 

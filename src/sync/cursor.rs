@@ -20,9 +20,11 @@ impl Replica {
     }
 
     /// Whether a peer was where this node's feed is not any more because the disk has forgotten it. A stretch that
-    /// is not known may also be an old one that was dropped.
+    /// is not known may also be an old one that was dropped; and a place that lay beyond the end of the feed when this
+    /// node greeted may have been reached since, and acknowledged on another connection.
     pub(super) fn has_forgotten(&self, void: Cursor) -> bool {
         let is_known = |stretch: &Stretch| stretch.incarnation == void.incarnation;
-        self.chain.len() < CHAIN_LENGTH_MAX || self.chain.iter().any(is_known)
+        let may_be_lost = self.chain.len() < CHAIN_LENGTH_MAX || self.chain.iter().any(is_known);
+        may_be_lost && !self.has_reached(void)
     }
 }

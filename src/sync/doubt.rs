@@ -1,7 +1,8 @@
 //! When a node can no longer be sure that its identity is its own: somebody else has it too, or its own disk went
 //! back in time. Then it has to write as a new author (PROTOCOL section 2). Pure.
 
-use crate::core::clock::MonotonicMs;
+use super::replica::{Output, Replica};
+use crate::core::clock::{MonotonicMs, WallMs};
 
 /// How long to wait before another identity is taken after one was: whoever claims an identity that is not his
 /// must not be able to make a node start over again and again. Doubles up to [`RENEWAL_DELAY_MS_MAX`].
@@ -13,9 +14,10 @@ pub const RENEWAL_DELAY_MS_MAX: u64 = 3_600_000;
 /// Why a node doubts its identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DoubtReason {
-    /// A peer has the same identity: one of the two is a copy of the other's files, and both are running.
+    /// Somebody else has the same identity: a peer, or who wrote what a peer passes on. One of the two is a copy of the
+    /// other's files, and both are running.
     Shared,
-    /// A peer knows more of this node's feed than there is: the files went back to an earlier state.
+    /// A peer knows more of what this node wrote than the node itself: its files went back to an earlier state.
     WentBack,
 }
 
@@ -38,23 +40,74 @@ pub struct Doubt {
     pub node_id: String,
 }
 
-/// How often the identity was renewed, and when it may be again.
-#[derive(Debug, Clone, Copy, Default)]
+/// What doubt there is, how often the identity was renewed, and when it may be again.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Renewals {
     count: u32,
     not_before: MonotonicMs,
+    /// The first that has come up under the present identity.
+    doubt: Option<Doubt>,
+    /// When somebody was first met under the present identity since the opening.
+    met_since: Option<WallMs>,
 }
 
 impl Renewals {
-    /// Whether a renewal may begin now; if so, it is taken to have begun.
-    pub(super) fn begin(&mut self, now: MonotonicMs) -> bool {
-        if now < self.not_before {
-            return false;
-        }
+    /// There is doubt. It stays until it is mended, because what raised it may never come again.
+    fn raise(&mut self, doubt: Doubt) {
+        self.doubt.get_or_insert(doubt);
+    }
+
+    /// What a renewal is due for; it is taken to have begun. If nothing comes of it, it is due once more, later.
+    fn begin(&mut self, now: MonotonicMs) -> Option<Doubt> {
+        let doubt = self.doubt.as_ref().filter(|_| now >= self.not_before)?;
         let delay_ms = RENEWAL_DELAY_MS << self.count.min(6);
         self.not_before = now.after(delay_ms.min(RENEWAL_DELAY_MS_MAX));
         self.count += 1;
-        true
+        Some(doubt.clone())
+    }
+
+    /// When a renewal is due.
+    pub(super) fn due(&self) -> Option<MonotonicMs> {
+        self.doubt.as_ref().map(|_| self.not_before)
+    }
+
+    /// The same under a new identity, which nobody has doubted.
+    pub(super) fn mended(&self) -> Self {
+        Self {
+            count: self.count,
+            not_before: self.not_before,
+            ..Self::default()
+        }
+    }
+
+    /// Somebody is met.
+    pub(super) fn met(&mut self, wall: WallMs) {
+        self.met_since.get_or_insert(wall);
+    }
+
+    /// Whether somebody had been met at that time: this life had begun, whatever was written in an earlier one.
+    pub(super) fn had_met(&self, at: WallMs) -> bool {
+        self.met_since.is_some_and(|since| since < at)
+    }
+}
+
+impl Replica {
+    /// This node may not be who it takes itself for. It goes on as it is for a while where its identity was renewed a
+    /// short while ago.
+    pub fn doubt(&mut self, reason: DoubtReason, node_id: &str, now: MonotonicMs) {
+        let node_id = node_id.to_owned();
+        self.renewals.raise(Doubt { reason, node_id });
+        self.renew_if_due(now);
+    }
+
+    /// Whether it may not be, and has not taken another identity yet.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.renewals.doubt.is_some()
+    }
+
+    pub(super) fn renew_if_due(&mut self, now: MonotonicMs) {
+        let due = self.renewals.begin(now);
+        self.outputs.extend(due.map(Output::Renew));
     }
 }
 
@@ -62,16 +115,51 @@ impl Renewals {
 mod tests {
     use super::*;
 
+    fn some_doubt(node_id: &str) -> Doubt {
+        Doubt {
+            reason: DoubtReason::Shared,
+            node_id: node_id.to_owned(),
+        }
+    }
+
     #[test]
     fn who_claims_an_identity_for_ever_renews_it_once_an_hour_in_the_end() {
         let mut renewals = Renewals::default();
-        let begun: Vec<u64> = (0..=50_000_000_u64)
-            .step_by(1_000)
-            .filter(|ms| renewals.begin(MonotonicMs(*ms)))
-            .collect();
+        let mut begun = Vec::new();
+        for ms in (0..=50_000_000_u64).step_by(1_000) {
+            renewals.raise(some_doubt("a"));
+            if renewals.begin(MonotonicMs(ms)).is_some() {
+                begun.push(ms);
+                renewals = renewals.mended();
+            }
+        }
         let waits: Vec<u64> = begun.windows(2).map(|two| two[1] - two[0]).collect();
         assert_eq!(waits[0], RENEWAL_DELAY_MS);
         assert!(waits.is_sorted());
         assert!(waits.ends_with(&[RENEWAL_DELAY_MS_MAX; 8]));
+    }
+
+    #[test]
+    fn what_raised_doubt_once_is_mended_once_and_not_forgotten_before() {
+        let mut renewals = Renewals::default();
+        assert_eq!(renewals.begin(MonotonicMs(1)), None);
+        renewals.raise(some_doubt("a"));
+        renewals.raise(some_doubt("b"));
+        assert_eq!(renewals.begin(MonotonicMs(2)), Some(some_doubt("a")));
+        // The disk has failed: it is due once more.
+        let due = MonotonicMs(2 + RENEWAL_DELAY_MS);
+        assert_eq!(renewals.due(), Some(due));
+        assert_eq!(renewals.begin(MonotonicMs(3)), None);
+        assert_eq!(renewals.begin(due), Some(some_doubt("a")));
+        let mut renewals = renewals.mended();
+        assert_eq!(renewals.due(), None);
+        assert_eq!(renewals.begin(MonotonicMs(u64::MAX / 2)), None);
+        // The new identity is doubted too soon.
+        let mended_at = due;
+        renewals.raise(some_doubt("c"));
+        assert_eq!(renewals.begin(mended_at), None);
+        let due = renewals.due().unwrap();
+        assert_eq!(due, mended_at.after(2 * RENEWAL_DELAY_MS));
+        assert_eq!(renewals.begin(due), Some(some_doubt("c")));
     }
 }

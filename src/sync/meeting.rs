@@ -40,6 +40,7 @@ impl Replica {
         now: Now,
         map: &EntryMap,
     ) {
+        self.renewals.met(now.wall);
         let held = self.cursors.get(&greeting.origin).cloned();
         let mut link = Link::new(greeting, held, wanted, now.monotonic);
         if link.scope.is_nothing() {

@@ -5,6 +5,7 @@ pub mod comparison;
 mod cursor;
 pub mod dot_set;
 pub mod doubt;
+mod evidence;
 mod installed;
 mod link;
 pub mod listing;

@@ -48,7 +48,7 @@ impl Replica {
                 if link.is_reconciling() {
                     link.sending.progress_at = now.monotonic;
                 }
-                self.batch(id, &mut link, batch, map)
+                self.batch(id, &mut link, batch, now, map)
             }
             Feed::Ack(ack) => self.acknowledged(&mut link, ack, now, map),
             Feed::End(end) => {
@@ -117,6 +117,7 @@ impl Replica {
         id: LinkId,
         link: &mut Link,
         mut batch: Batch,
+        now: Now,
         map: &EntryMap,
     ) -> Result<(), &'static str> {
         let has_gap = batch.from > link.receiving.pending.get(batch.lane);
@@ -143,6 +144,7 @@ impl Replica {
             }
         }
         leave_out_strays(link, &mut batch);
+        self.heed_entries(link, &batch.entries, now, map);
         link.proof.equal_at = None;
         link.receiving.end = None;
         let request = if is_reconciled {

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::comparison::{ComparisonId, Incomparable};
-use super::doubt::{Doubt, DoubtReason, Renewals};
+use super::doubt::{Doubt, Renewals};
 use super::link::{Link, LinkId};
 use super::message::{Feed, Stretch};
 use super::options::ReplicaOptions;
@@ -188,20 +188,11 @@ impl Replica {
         replica
     }
 
-    /// This node may not be who it takes itself for. It goes on as it is where that was mended a short while ago.
-    pub fn doubt(&mut self, reason: DoubtReason, node_id: &str, now: MonotonicMs) {
-        if self.renewals.begin(now) {
-            let node_id = node_id.to_owned();
-            self.outputs
-                .push_back(Output::Renew(Doubt { reason, node_id }));
-        }
-    }
-
     /// The node has another identity, as its ledger and map show it. All links must be gone.
     pub fn renewed(&mut self, ledger: &Ledger, map: &EntryMap) {
         let outputs = std::mem::take(&mut self.outputs);
         *self = Self {
-            renewals: self.renewals,
+            renewals: self.renewals.mended(),
             total_retries: self.total_retries,
             outputs,
             waits: self.waits.emptied(),

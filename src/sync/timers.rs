@@ -15,6 +15,7 @@ const JITTER_PART: u64 = 8;
 impl Replica {
     /// Does what is due, and sends what may be sent.
     pub fn on_time(&mut self, now: Now, map: &EntryMap) {
+        self.renew_if_due(now.monotonic);
         self.expire(now, map);
         if self.reconcile_due.is_some_and(|due| due <= now.monotonic) {
             self.reconcile_due = None;
@@ -67,6 +68,7 @@ impl Replica {
             links,
             self.have_due,
             self.reconcile_due,
+            self.renewals.due(),
             relay,
             remember,
             self.prove_deadline(map),

@@ -12,6 +12,9 @@ const CALM_MS: u64 = 900_000;
 /// How long it lasts where states cannot become equal, because not everybody takes every value.
 const LIMITED_CALM_MS: u64 = 240_000;
 
+/// How long it takes to go on once somebody has taken another identity.
+const RENEWED_MS: u64 = 60_000;
+
 /// How long all is to be well before it is believed.
 const STEADY_MS: u64 = 3_000;
 
@@ -107,7 +110,7 @@ impl World<'_> {
         } else {
             CALM_MS
         };
-        let until = self.at + most;
+        let (mut until, at_last) = (self.at + most, self.at + CALM_MS);
         let mut steady_ms = 0;
         while self.at < until && steady_ms < STEADY_MS {
             for (a, b) in self.edges.clone() {
@@ -126,9 +129,19 @@ impl World<'_> {
             }
             self.run_for(1_000);
             self.check_readable();
-            let is_well = !self.excuses.limited && self.is_well();
+            let is_in_doubt = self.is_somebody_in_doubt();
+            if is_in_doubt {
+                until = until.max(at_last.min(self.at + RENEWED_MS));
+            }
+            let is_well = !self.excuses.limited && !is_in_doubt && self.is_well();
             steady_ms = if is_well { steady_ms + 1_000 } else { 0 };
         }
+    }
+
+    /// Whether somebody will take another identity, once it may.
+    fn is_somebody_in_doubt(&self) -> bool {
+        let mut running = self.nodes.iter().filter_map(|node| node.running.as_ref());
+        running.any(|running| running.machine.replica.is_in_doubt())
     }
 
     /// Whether everybody knows that all is well.

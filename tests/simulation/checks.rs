@@ -188,6 +188,9 @@ impl World<'_> {
                     self.nodes[node].up().machine.scope.contains(entry.key()),
                     "rule 9: {node} takes in {entry:?}, which is not within its prefixes"
                 );
+                if entry.dot.origin == origin && loser_of(&entry).is_none() {
+                    self.nodes[node].up_mut().disowned = Some(origin);
+                }
                 let came = &mut self.nodes[node].up_mut().came;
                 came.insert(name_of(&entry), (self.at, others.clone()));
             }

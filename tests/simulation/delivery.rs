@@ -128,7 +128,16 @@ impl World<'_> {
         let replica = self.nodes[node].running.as_ref();
         let links = replica.map(|running| running.machine.replica.acknowledged_links());
         let is_linked = links.is_some_and(|links| links.iter().any(|(other, ..)| *other == id));
-        let is_void = matches!(&message, Message::Feed(Feed::Ack(ack)) if ack.void.is_some());
+        let void = match &message {
+            Message::Feed(Feed::Ack(ack)) => ack.void,
+            _ => None,
+        };
+        let ledger = self.nodes[node].running.as_ref();
+        let ledger = ledger.map(|running| running.store.committer.ledger());
+        let is_void = void.is_some_and(|void| {
+            // A place that this node's feed has reached since it greeted is not lost.
+            ledger.is_some_and(|ledger| !ledger.is_reached(&void.into()))
+        });
         self.drive(node, |machine, now, map| {
             machine.received(id, message, charged, now, map);
         });

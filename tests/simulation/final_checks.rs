@@ -113,6 +113,17 @@ impl World<'_> {
     pub(super) fn check_identities(&self, twins: &[(usize, usize, bool)], since: u64) {
         let left = self.twins();
         assert!(left.is_empty(), "2: {left:?} still have one identity");
+        for (place, node) in self.nodes.iter().enumerate() {
+            let Some(running) = &node.running else {
+                continue;
+            };
+            // Whoever wrote it is a copy of this node, or the node was that itself once; whether the two ever met or not.
+            let origin = running.machine.replica.origin();
+            assert!(
+                running.disowned != Some(origin),
+                "2: {place} was brought what it never wrote as {origin}, and was not told"
+            );
+        }
         for (a, b, is_theirs) in twins {
             let told = [a, b].map(|node| self.nodes[*node].up().doubted_at);
             // Who was told of another copy lately is not told again at once: the other one gives way then.

@@ -82,6 +82,7 @@ impl<'d> World<'d> {
             calls: BTreeMap::new(),
             doubt: None,
             doubted_at: None,
+            disowned: None,
             volatile: Vec::new(),
             volatile_cursors: Vec::new(),
             came: BTreeMap::new(),
@@ -273,6 +274,14 @@ impl<'d> World<'d> {
         }
         self.trace.say(|| format!("{node} is taken back in time"));
         self.open_in(node, goes_on.then_some(stretch));
+        self.repeat(node);
+    }
+
+    /// Its identity may have been somebody's before.
+    fn repeat(&mut self, node: usize) {
+        if let Some(running) = &self.nodes[node].running {
+            self.repeated.insert(running.machine.replica.origin());
+        }
     }
 
     fn lose_lease(&mut self, node: usize) {
@@ -301,6 +310,7 @@ impl<'d> World<'d> {
         }
         self.trace.say(|| format!("{to} gets a copy of {from}"));
         self.open(to);
+        self.repeat(to);
     }
 
     /// The disk of a node is gone.

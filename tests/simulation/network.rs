@@ -76,6 +76,12 @@ impl World<'_> {
             }
             Output::Renew(doubt) => {
                 let at = self.at;
+                let running = self.nodes[node].up();
+                let origin = running.machine.replica.origin();
+                assert!(
+                    self.repeated.contains(&origin),
+                    "2: {node} doubts that it is {origin}, which nobody else ever was: {doubt:?}"
+                );
                 let running = self.nodes[node].up_mut();
                 (running.doubt, running.doubted_at) = (Some(doubt), Some(at));
             }

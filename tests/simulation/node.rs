@@ -57,6 +57,8 @@ pub(super) struct Running<'d> {
     pub(super) doubt: Option<Doubt>,
     /// When it last was to take another identity.
     pub(super) doubted_at: Option<u64>,
+    /// The identity under which it was brought a write that it has not made, or not any more.
+    pub(super) disowned: Option<Origin>,
     /// Accepted, and not durable yet.
     pub(super) volatile: Vec<(u64, Entry)>,
     /// Recorded, and not durable yet.

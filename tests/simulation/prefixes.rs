@@ -124,10 +124,14 @@ impl World<'_> {
             .filter(|peer| peer.durable || !is_durable)
             .map(|peer| peer.origin)
             .collect();
+        // A copy of a peer that nobody can know to be one is none of them.
+        let is_met = |other: usize| self.edges.contains(&(node.min(other), node.max(other)));
         let scopes: Vec<Scope> = self
             .nodes
             .iter()
-            .filter_map(|other| {
+            .enumerate()
+            .filter(|(place, _)| is_met(*place))
+            .filter_map(|(_, other)| {
                 let origin = other.running.as_ref()?.machine.replica.origin();
                 counting.contains(&origin).then(|| other.plan.scope.clone())
             })

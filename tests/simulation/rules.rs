@@ -34,7 +34,7 @@ fn parted(weather: &mut Weather) {
 /// The rules that can be broken, and the weather in which that shows. Not among them yet:
 /// `LesserNotExchanged`, which these runs have not been seen to find; and that no cursor passes over what the power may
 /// bring back, for which these runs have no good weather.
-const RULES: [(Rule, Force); 54] = [
+const RULES: [(Rule, Force); 55] = [
     (Rule::CursorWithoutIncarnation, rolled_back),
     (Rule::StretchWithoutOpening, |_| {}),
     (Rule::CopyUnnoticed, |weather| {
@@ -107,6 +107,9 @@ const RULES: [(Rule, Force); 54] = [
         weather.has_copies = true;
     }),
     (Rule::TwinNewsIgnored, |weather| {
+        weather.has_copies = true;
+    }),
+    (Rule::TwinWritesUnheeded, |weather| {
         weather.has_copies = true;
     }),
     (Rule::RenewedInName, |weather| {

@@ -161,8 +161,9 @@ impl World<'_> {
         let mut links = links.iter().filter(|(other, ..)| *other == id);
         let is_known = links.any(|(_, origin, _)| cursors.contains_key(origin));
         let seen = &mut self.lines.get_mut(&line).unwrap().ends[side].seen;
-        seen.is_echo_due
-            .get_or_insert(is_known && ack.cursor.is_none());
+        // Also where a cursor was void, and the states turned out to be equal.
+        let is_void = ack.cursor.is_none() || ack.void.is_some();
+        seen.is_echo_due.get_or_insert(is_known && is_void);
     }
 
     /// Invariant 3: what is acknowledged is durable.

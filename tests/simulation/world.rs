@@ -88,6 +88,8 @@ pub(super) struct World<'d> {
     pub(super) feeds: BTreeMap<Incarnation, BTreeMap<u64, BTreeSet<Name>>>,
     /// How far nodes with a log ever held each author's own lane.
     pub(super) held: BTreeMap<Origin, u64>,
+    /// Identities that were taken up where they had been before: from a copy, or by a disk that went back in time.
+    pub(super) repeated: BTreeSet<Origin>,
     pub(super) excuses: Excuses,
     /// No two writes have the same content.
     pub(super) is_unambiguous: bool,
@@ -137,6 +139,7 @@ impl<'d> World<'d> {
             told: BTreeMap::new(),
             feeds: BTreeMap::new(),
             held: BTreeMap::new(),
+            repeated: BTreeSet::new(),
             excuses: Excuses {
                 limited: schedule.nodes.iter().map(limits).min()
                     != schedule.nodes.iter().map(limits).max(),

@@ -66,6 +66,38 @@ fn copies_that_only_meet_a_third_are_told_by_it() {
 }
 
 #[test]
+fn copies_that_only_others_connect_are_both_told_by_what_those_pass_on() {
+    for seed in 0..20 {
+        let mut net = Pipes::new(seed, &[1, 1, 2, 3]);
+        net.part_twins([0, 1]);
+        net.put(0, "of-the-first");
+        net.put(1, "of-the-second");
+        net.dial(0, 2);
+        net.dial(1, 3);
+        net.settle();
+        assert!(net.members.iter().all(|member| member.doubts.is_empty()));
+        net.dial(2, 3);
+        for _ in 0..3 {
+            net.settle();
+            net.wait(1_000);
+            net.call_again();
+        }
+        let [first, second] = [0, 1].map(|node| reasons(&net, node));
+        assert_eq!((first.len(), first[0].1), (1, "node-2"), "seed {seed}");
+        assert_eq!((second.len(), second[0].1), (1, "node-3"), "seed {seed}");
+        for node in 0..4 {
+            assert!(net.has(node, "of-the-first") && net.has(node, "of-the-second"));
+        }
+        assert!(hold_the_same(&net));
+        net.put(0, "later");
+        net.wait(3 * RENEWAL_DELAY_MS);
+        assert!(net.has(1, "later"));
+        let doubts = net.members.iter().map(|member| member.doubts.len());
+        assert_eq!(doubts.sum::<usize>(), 2, "nobody is told twice");
+    }
+}
+
+#[test]
 fn a_restart_is_no_copy() {
     let mut net = Pipes::new(7, &[1, 2]);
     net.dial(1, 0);

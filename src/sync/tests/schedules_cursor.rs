@@ -3,7 +3,8 @@
 use super::host::{Stop, options};
 use super::stage::{MOMENT_MS, keys_sent, manual, stage};
 use crate::sync::doubt::DoubtReason;
-use crate::sync::message::Feed;
+use crate::sync::message::{Cursor, Feed, Positions};
+use crate::sync::replica::Output;
 
 #[test]
 fn a_reconnect_with_nothing_new_costs_next_to_nothing() {
@@ -180,4 +181,41 @@ fn a_cursor_beyond_the_stretch_that_it_names_is_void() {
     world.tick(0, false);
     world.run_for(3_000);
     world.check_convergence();
+}
+
+#[test]
+fn what_was_acknowledged_on_another_connection_since_the_greeting_is_not_lost() {
+    let mut world = stage(&[options(), options()]);
+    world.line();
+    world.put(0, "first", "1");
+    world.run_for(MOMENT_MS);
+    // Greets, and writes before that arrives.
+    let (scope, now) = (world.hosts[0].scope.clone(), world.now(0));
+    let running = world.hosts[0].up_mut();
+    let greeting = running.replica.greeting(&scope, now, &running.map);
+    world.put(0, "second", "2");
+    world.run_for(MOMENT_MS);
+    world.cut(0, 1);
+    let now = world.now(1);
+    let running = world.hosts[1].up_mut();
+    running
+        .replica
+        .connected(99, &greeting, &scope, now, &running.map);
+    let mut void = None;
+    while let Some(output) = running.replica.poll() {
+        if let Output::Send(99, Feed::Ack(ack)) = output {
+            void = void.or(ack.void);
+        }
+    }
+    running.replica.disconnected(99, &running.map);
+    let void = void.expect("as far as the peer can see it has forgotten");
+    assert!(!world.hosts[0].up().replica.has_forgotten(void));
+    let beyond = Cursor {
+        positions: Positions {
+            own: void.positions.own + 1,
+            ..void.positions
+        },
+        ..void
+    };
+    assert!(world.hosts[0].up().replica.has_forgotten(beyond));
 }

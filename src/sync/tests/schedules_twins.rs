@@ -1,0 +1,236 @@
+//! Copies of one folder that never meet: what others pass on between them shows each that it is not alone.
+
+use super::host::{Stop, options};
+use super::stage::{MOMENT_MS, keys_sent, manual, stage};
+use super::world::World;
+use crate::sync::doubt::{DoubtReason, RENEWAL_DELAY_MS};
+
+/// Longer than it takes until all have what all have.
+const A_WHILE_MS: u64 = 20_000;
+
+impl World {
+    /// A host goes on from a copy of what another one has on its disk, lease and all.
+    fn copy(&mut self, from: usize, to: usize) {
+        self.stop(to, Stop::Cleanly);
+        self.hosts[to].storage = self.hosts[from].storage.image().process_killed();
+        self.hosts[to].witness.clear();
+        for twin in [from, to] {
+            // Numbers are given twice by right.
+            self.hosts[twin].rolled_back = true;
+        }
+        self.open(to);
+        let [origin, twin] = [from, to].map(|host| self.hosts[host].up().replica.origin());
+        assert_eq!(origin, twin);
+    }
+
+    fn reasons(&self, host: usize) -> Vec<DoubtReason> {
+        let renewals = self.renewals.iter();
+        let of_host = renewals.filter(|(other, _)| *other == host);
+        of_host.map(|(_, reason)| *reason).collect()
+    }
+
+    fn has_everywhere(&self, key: &str, value: &str) -> bool {
+        (0..self.hosts.len()).all(|host| self.get(host, key).as_deref() == Some(value))
+    }
+}
+
+/// The first and the last of four are copies, with something of before on both; between them are two others.
+fn apart() -> World {
+    let mut world = stage(&[options(); 4]);
+    world.put(0, "before", "1");
+    world.run_for(MOMENT_MS);
+    world.copy(0, 3);
+    // Clocks go on, so that it can be told what was written since.
+    world.run_for(MOMENT_MS);
+    world
+}
+
+/// They are connected, and again once somebody has taken another identity, until nobody does.
+fn settle(world: &mut World) {
+    world.line();
+    world.run_for(A_WHILE_MS);
+    world.line();
+    world.run_for(A_WHILE_MS);
+    world.check_convergence();
+    let origins = world.hosts.iter().map(|host| host.up().replica.origin());
+    let origins: std::collections::BTreeSet<_> = origins.collect();
+    assert_eq!(origins.len(), world.hosts.len());
+}
+
+#[test]
+fn copies_that_both_write_are_both_told_by_what_others_pass_on() {
+    for is_connected_before in [false, true] {
+        let mut world = apart();
+        if is_connected_before {
+            world.line();
+        }
+        world.put(0, "of-the-first", "1");
+        world.put(3, "of-the-last", "2");
+        world.put(0, "of-both", "3");
+        world.run_for(MOMENT_MS);
+        world.put(3, "of-both", "4");
+        settle(&mut world);
+        for twin in [0, 3] {
+            assert_eq!(world.reasons(twin).len(), 1, "{:?}", world.renewals);
+        }
+        assert_eq!(world.renewals.len(), 2);
+        assert!(world.has_everywhere("of-the-first", "1"));
+        assert!(world.has_everywhere("of-the-last", "2"));
+        assert!(world.has_everywhere("of-both", "4"));
+        world.put(0, "later", "5");
+        world.put(3, "later-too", "6");
+        world.run_for(A_WHILE_MS);
+        assert!(world.has_everywhere("later", "5") && world.has_everywhere("later-too", "6"));
+        assert_eq!(world.renewals.len(), 2, "nobody is told twice");
+        world.check_convergence();
+    }
+}
+
+#[test]
+fn what_is_written_while_others_are_connected_is_told_to_be_of_a_copy() {
+    let mut world = apart();
+    world.line();
+    world.put(0, "of-the-first", "1");
+    world.put(3, "of-the-last", "2");
+    settle(&mut world);
+    assert_eq!(world.reasons(0), [DoubtReason::Shared]);
+    assert_eq!(world.reasons(3), [DoubtReason::Shared]);
+}
+
+#[test]
+fn of_a_copy_that_writes_nothing_nobody_can_know() {
+    let mut world = apart();
+    world.line();
+    world.put(3, "of-the-last", "1");
+    world.run_for(A_WHILE_MS);
+    world.line();
+    world.run_for(A_WHILE_MS);
+    assert_eq!(world.renewals, [(0, DoubtReason::Shared)]);
+    assert!(world.has_everywhere("of-the-last", "1"));
+    settle(&mut world);
+    assert_eq!(world.renewals.len(), 1);
+}
+
+#[test]
+fn whoever_wrote_over_a_copys_write_tells_of_it_as_well() {
+    let mut world = apart();
+    // The last one's write is gone when the first is reached, and what replaced it knew of it.
+    world.put(3, "key", "1");
+    world.connect(2, 3, 5);
+    world.run_for(A_WHILE_MS);
+    world.put(2, "key", "2");
+    world.run_for(MOMENT_MS);
+    world.line();
+    world.run_for(A_WHILE_MS);
+    assert_eq!(world.renewals, [(0, DoubtReason::WentBack)]);
+    settle(&mut world);
+    assert!(world.has_everywhere("key", "2"));
+}
+
+#[test]
+fn what_others_only_list_tells_of_a_copy_as_well() {
+    let mut world = apart();
+    world.put(2, "other", "1");
+    for value in ["1", "2"] {
+        world.put(3, "key", value);
+        world.run_for(MOMENT_MS);
+    }
+    world.connect(2, 3, 5);
+    world.connect(1, 2, 5);
+    world.run_for(A_WHILE_MS);
+    world.cut(1, 2);
+    // The greater of the two is here, so that the lesser is not sent.
+    world.put(0, "key", "3");
+    world.run_for(MOMENT_MS);
+    world.forget_what_was_said();
+    // This one has never met the copy.
+    world.connect(0, 1, 5);
+    world.run_for(MOMENT_MS);
+    let said = world.said(1, 0);
+    assert!(!keys_sent(&said).contains(&"key".to_owned()));
+    assert_eq!(world.reasons(0).len(), 1, "{said:?}");
+}
+
+#[test]
+fn lost_writes_that_come_home_through_others_tell_that_the_disk_went_back() {
+    let mut world = stage(&[options(); 3]);
+    world.put(0, "kept", "1");
+    world.run_for(MOMENT_MS);
+    world.hosts[0].image = Some(world.hosts[0].storage.image());
+    world.line();
+    world.put(0, "lost", "2");
+    world.run_for(A_WHILE_MS);
+    world.stop(0, Stop::Killed);
+    let mut dice = super::dice::Dice::new(1);
+    world.hosts[0].roll_back(&mut dice);
+    world.run_for(MOMENT_MS);
+    world.open(0);
+    // Of its feed this one has never seen anything.
+    world.connect(0, 2, 5);
+    world.run_for(MOMENT_MS);
+    assert_eq!(world.renewals, [(0, DoubtReason::WentBack)]);
+    world.mesh();
+    world.run_for(A_WHILE_MS);
+    assert!(world.has_everywhere("lost", "2"));
+    // The one that knew more of its feed has nothing to add to that.
+    assert_eq!(world.renewals.len(), 1);
+    world.check_convergence();
+}
+
+#[test]
+fn what_shows_a_copy_too_soon_after_another_is_not_forgotten() {
+    let mut world = apart();
+    world.line();
+    world.put(3, "first", "1");
+    world.run_for(MOMENT_MS);
+    assert_eq!(world.reasons(0).len(), 1);
+    // Its new identity is copied at once. A copy that was just opened is told at once.
+    world.copy(0, 3);
+    world.line();
+    world.put(0, "second", "2");
+    world.put(3, "third", "3");
+    world.run_for(A_WHILE_MS);
+    assert_eq!(world.reasons(0).len(), 1);
+    assert!(world.has_everywhere("third", "3"), "it hinders nothing");
+    world.run_for(RENEWAL_DELAY_MS);
+    assert_eq!(world.reasons(0), [DoubtReason::Shared; 2]);
+    settle(&mut world);
+    world.run_for(3 * RENEWAL_DELAY_MS);
+    assert_eq!(world.reasons(0).len(), 2);
+    assert_eq!(world.reasons(3).len(), 1);
+    assert!(world.has_everywhere("second", "2") && world.has_everywhere("third", "3"));
+}
+
+#[test]
+fn own_writes_that_come_back_by_whatever_way_are_no_copys() {
+    for options_of_first in [options(), manual()] {
+        let mut world = stage(&[options_of_first, options(), options(), options()]);
+        world.mesh();
+        world.put_many(0, "a", 40);
+        world.run_for(MOMENT_MS);
+        world.tick(0, false);
+        for host in 1..4 {
+            world.put_many(host, "a", 20 + host);
+            world.run_for(100);
+        }
+        world.run_for(A_WHILE_MS);
+        for how in [Stop::Killed, Stop::PowerCut, Stop::Cleanly] {
+            world.put_many(0, "b", 10);
+            world.run_for(50);
+            world.stop(0, how);
+            world.open(0);
+            world.put_many(0, "b", 3);
+            world.mesh();
+        }
+        // A new one compares all that it has with all that they have.
+        world.stop(3, Stop::Killed);
+        world.hosts[3].storage = crate::wal::storage_memory::MemoryStorage::new();
+        world.hosts[3].witness.clear();
+        world.open(3);
+        world.put(3, "a-00001", "again");
+        world.mesh();
+        world.tick(0, false);
+        world.run_for(A_WHILE_MS);
+        assert_eq!(world.renewals, []);
+    }
+}
