@@ -44,6 +44,11 @@ pub(super) fn seeds() -> Result<Seeds, StoreError> {
     })
 }
 
+fn beside(work: Box<dyn FnOnce() + Send>) -> bool {
+    let thread = std::thread::Builder::new().name("softadastra-open".into());
+    thread.spawn(work).is_ok()
+}
+
 fn recover(
     options: &Options,
     durability: Durability,
@@ -61,13 +66,14 @@ fn recover(
         return Err(StoreError::MissingLog { path, companion });
     }
     let lock = LockGuard::acquire(&place.path())?;
-    let opened = recovery::open(
+    let opened = recovery::open_beside(
         &storage,
         &place.name,
         &options.node_id,
         durability,
         options.cache_bytes,
         &seeds,
+        Some(&beside),
     )?;
     lock.claim_log()?;
     let place = Place {

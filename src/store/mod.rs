@@ -31,6 +31,7 @@ pub mod rebase;
 mod recent_dots;
 pub mod record;
 pub mod recovery;
+pub mod replay;
 mod resolution;
 mod row;
 pub mod salvage;

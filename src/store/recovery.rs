@@ -9,7 +9,8 @@ use super::commit::{Committer, Durability};
 use super::error::StoreError;
 use super::ledger::Ledger;
 use super::map::EntryMap;
-use super::record::{OriginDictionary, Record, decode};
+use super::record::{OriginDictionary, Record};
+use super::replay::{Beside, Replay, State};
 use crate::core::bytes::DecodeError;
 use crate::core::identity::{Incarnation, Origin};
 use crate::core::rules::{Rule, unless};
@@ -18,7 +19,6 @@ use crate::wal::error::WalError;
 use crate::wal::lease;
 use crate::wal::log::Log;
 use crate::wal::recovery::Recovery;
-use crate::wal::scan::RecoveredFrame;
 use crate::wal::sealed::SealedFiles;
 use crate::wal::storage::Storage;
 
@@ -59,120 +59,6 @@ pub struct Opened {
     pub map: EntryMap,
     /// What was found.
     pub report: OpenReport,
-}
-
-/// The state that records tell, one by one.
-#[derive(Debug, Default)]
-struct State {
-    ledger: Ledger,
-    map: EntryMap,
-}
-
-/// The state that a checkpoint and the frames behind it tell.
-#[derive(Debug, Default)]
-struct Replay {
-    state: State,
-    origins: OriginDictionary,
-    /// The number of the first frame of the file that the origins are numbered in.
-    first_in_file: u64,
-}
-
-impl Replay {
-    /// Each file of the log numbers its origins anew, so that it can be read without those before it.
-    fn enter_file(&mut self, first_in_file: u64) {
-        if self.first_in_file != first_in_file {
-            self.first_in_file = first_in_file;
-            self.origins = OriginDictionary::default();
-        }
-    }
-
-    /// The state that a checkpoint tells.
-    fn over(file: Checkpoint, notes: &Notes) -> Result<Self, StoreError> {
-        let mut replay = Self::default();
-        let mut origins = OriginDictionary::default();
-        let mut sources = Vec::new();
-        decode(&file.meta()?, &mut origins, |record| match record {
-            Record::Source { peer } => sources.extend(peer),
-            record => replay.state.record(record, None),
-        })
-        .map_err(|reason| StoreError::Row {
-            path: file.file().to_owned(),
-            reason,
-        })?;
-        let ledger = &mut replay.state.ledger;
-        ledger.last_lseq = notes.last_lseq;
-        ledger.last_sequence = notes.last_sequence;
-        ledger.last_applied_remote = notes.last_applied_remote;
-        ledger.reserved_sequence = notes.reserved_sequence;
-        let base = Base::new(file, origins, ledger.origin, sources, notes.totals);
-        replay.state.map = EntryMap::over(base);
-        Ok(replay)
-    }
-
-    fn frame(&mut self, frame: &RecoveredFrame<'_>) -> Result<(), DecodeError> {
-        self.enter_file(frame.first_in_file);
-        let (state, mut from) = (&mut self.state, None);
-        decode(frame.body, &mut self.origins, |record| match record {
-            // Only the origins were to be learned.
-            _ if frame.is_covered => {}
-            Record::Source { peer } => from = peer,
-            record => state.record(record, from),
-        })
-    }
-}
-
-impl State {
-    fn record(&mut self, record: Record, from: Option<Origin>) {
-        let ledger = &mut self.ledger;
-        match record {
-            Record::Identity {
-                origin,
-                lease,
-                node_id,
-                fresh_chain,
-            } => {
-                (ledger.origin, ledger.lease, ledger.node_id) = (origin, lease, node_id);
-                self.map.set_author(origin);
-                if fresh_chain {
-                    ledger.chain.clear();
-                }
-            }
-            Record::Stretch {
-                incarnation,
-                began_after,
-            } => {
-                ledger.last_lseq = ledger.last_lseq.max(began_after);
-                ledger.begin_stretch(incarnation);
-            }
-            Record::Entry { entry, lseq } => {
-                if entry.dot.origin == ledger.origin {
-                    ledger.last_sequence = ledger.last_sequence.max(entry.dot.sequence);
-                } else {
-                    ledger.last_applied_remote = ledger.last_applied_remote.max(entry.dot.sequence);
-                }
-                ledger.last_lseq = ledger.last_lseq.max(lseq);
-                // What this node wrote may lie in one frame with what came from a peer.
-                let from = from.filter(|_| entry.dot.origin != ledger.origin);
-                self.map.install(entry, lseq, from);
-            }
-            Record::Cursor {
-                peer,
-                position,
-                scope,
-            } => ledger.hold(peer, position, scope),
-            Record::PeerScope { peer, about } => ledger.exchange(peer, about),
-            Record::Peer { peer, record } => {
-                ledger.peers.insert(peer, record);
-            }
-            Record::Reserve { sequence, clock } => {
-                ledger.reserved_sequence = sequence;
-                ledger.raise_clock(clock);
-            }
-            Record::Source { .. } => {}
-            Record::Salvaged { lost } => ledger.salvaged = Some(lost),
-            Record::Pruned { lseq } => ledger.pruned = ledger.pruned.max(lseq),
-        }
-    }
 }
 
 /// A file that only a log can have left beside it, for a log that is not there itself.
@@ -248,9 +134,9 @@ pub fn put_in_place(
     storage.sync_directory().map_err(failed)?;
     let opened = open_checkpoint(storage, name, cache_bytes)?;
     let (file, notes) = opened.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
-    let replay = Replay::over(file, &notes)?;
+    let state = State::over(file, &notes)?;
     let missing = || failed(std::io::ErrorKind::NotFound.into());
-    Ok(replay.state.map.base().cloned().ok_or_else(missing)?)
+    Ok(state.map.base().cloned().ok_or_else(missing)?)
 }
 
 /// Opens the store whose log is `name` in `storage`, for a node labelled `node_id`; up to `cache_bytes` of its
@@ -267,6 +153,22 @@ pub fn open(
     cache_bytes: usize,
     seeds: &Seeds,
 ) -> Result<Opened, StoreError> {
+    open_beside(storage, name, node_id, durability, cache_bytes, seeds, None)
+}
+
+/// The same for who has another thread to give: behind a large log, part of the work is done beside the caller.
+///
+/// # Errors
+/// As [`open`], and if what is done there fails.
+pub fn open_beside(
+    storage: &dyn Storage,
+    name: &str,
+    node_id: &str,
+    durability: Durability,
+    cache_bytes: usize,
+    seeds: &Seeds,
+    beside: Option<Beside<'_>>,
+) -> Result<Opened, StoreError> {
     let checkpoint = open_checkpoint(storage, name, cache_bytes)?;
     let covers_frame = checkpoint
         .as_ref()
@@ -279,10 +181,7 @@ pub fn open(
         let path = file.file().to_owned();
         return Err(StoreError::OtherCheckpoint { path });
     }
-    let mut replay = match checkpoint {
-        Some((file, notes)) => Replay::over(file, &notes)?,
-        None => Replay::default(),
-    };
+    let mut replay = Replay::over(checkpoint, beside)?;
     let (log, recovery) = Log::open(
         storage,
         name,
@@ -297,20 +196,20 @@ pub fn open(
             })
         },
     )?;
-    if let Some(base) = replay.state.map.base()
+    // Also if no group is in it yet.
+    replay.enter_file(log.header().first_frame);
+    let (state, origins) = replay.finish()?;
+    let State {
+        mut ledger,
+        mut map,
+    } = state;
+    if let Some(base) = map.base()
         && made_of != Some(log.header().file_id)
     {
         let path = base.file().file().to_owned();
         return Err(StoreError::OtherCheckpoint { path });
     }
     remove_passing(storage, name);
-    // Also if no group is in it yet.
-    replay.enter_file(log.header().first_frame);
-    let Replay { state, origins, .. } = replay;
-    let State {
-        mut ledger,
-        mut map,
-    } = state;
     // After a clean close this is the last one given, also where the entry that had it was lost before.
     ledger.last_sequence = ledger.last_sequence.max(ledger.reserved_sequence);
     let lease_failed = |error: std::io::Error| WalError::Open {

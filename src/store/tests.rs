@@ -10,6 +10,7 @@ mod overlapping;
 mod poisoned;
 mod prefixes;
 mod range_sums;
+mod replaying;
 mod salvage;
 mod sealing;
 pub(crate) mod torture;

@@ -303,12 +303,11 @@ impl World {
         let now = self.now(host);
         loop {
             let running = self.hosts[host].up_mut();
-            let Some(output) = running.replica.poll() else {
-                if running.replica.send_more(now, &running.map) {
-                    continue;
-                }
-                break;
-            };
+            let output = running.replica.poll();
+            if output.is_none() && running.replica.send_more(now, &running.map) {
+                continue;
+            }
+            let Some(output) = output else { break };
             match output {
                 Output::Send(link, feed) => self.send(host, link, feed),
                 Output::Commit(request) => self.request(host, request),

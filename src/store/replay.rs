@@ -1,0 +1,262 @@
+//! What records tell, one by one: the state of a checkpoint, and that of the frames behind it.
+//!
+//! Decoding a record and putting its entry into the map take about as long, so behind a large log another thread does the
+//! second, if whoever opens it has one to give.
+
+use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+
+use super::base::Base;
+use super::checkpoint::Notes;
+use super::error::StoreError;
+use super::ledger::Ledger;
+use super::map::EntryMap;
+use super::record::{OriginDictionary, Record, decode};
+use crate::core::bytes::DecodeError;
+use crate::core::identity::Origin;
+use crate::wal::checkpoint::Checkpoint;
+use crate::wal::scan::RecoveredFrame;
+
+/// Carries out some work beside the caller; says whether it is.
+pub type Beside<'a> = &'a dyn Fn(Box<dyn FnOnce() + Send>) -> bool;
+
+/// Bytes of frames after which another thread is asked for: it is worth its start, some tens of microseconds, many times.
+const BESIDE_BYTES_MIN: usize = 1 << 20;
+
+/// Frames that may wait to be put into the map: enough that neither side waits for the other's large one, and few
+/// megabytes.
+const FRAMES_WAITING_MAX: usize = 4;
+
+/// The state that records tell.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) ledger: Ledger,
+    pub(super) map: EntryMap,
+}
+
+/// Who puts records into the state.
+enum Installer {
+    /// Who decodes them.
+    Here(Box<State>),
+    /// Another thread, which gives the state back when nothing comes any more.
+    Beside {
+        frames: SyncSender<Vec<Record>>,
+        state: Receiver<State>,
+    },
+}
+
+/// The state that a checkpoint and the frames behind it tell.
+pub(super) struct Replay<'b> {
+    installer: Installer,
+    beside: Option<Beside<'b>>,
+    origins: OriginDictionary,
+    /// The number of the first frame of the file that the origins are numbered in.
+    first_in_file: u64,
+    /// Bytes of the frames so far.
+    bytes: usize,
+}
+
+impl<'b> Replay<'b> {
+    /// Behind a checkpoint, or from nothing.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read.
+    pub(super) fn over(
+        checkpoint: Option<(Checkpoint, Notes)>,
+        beside: Option<Beside<'b>>,
+    ) -> Result<Self, StoreError> {
+        let state = match checkpoint {
+            Some((file, notes)) => State::over(file, &notes)?,
+            None => State::default(),
+        };
+        Ok(Self {
+            installer: Installer::Here(Box::new(state)),
+            beside,
+            origins: OriginDictionary::default(),
+            first_in_file: 0,
+            bytes: 0,
+        })
+    }
+
+    /// Each file of the log numbers its origins anew, so that it can be read without those before it.
+    pub(super) fn enter_file(&mut self, first_in_file: u64) {
+        if self.first_in_file != first_in_file {
+            self.first_in_file = first_in_file;
+            self.origins = OriginDictionary::default();
+        }
+    }
+
+    /// A frame follows.
+    ///
+    /// # Errors
+    /// If it does not decode. What was done so far is of no use then.
+    pub(super) fn frame(&mut self, frame: &RecoveredFrame<'_>) -> Result<(), DecodeError> {
+        self.enter_file(frame.first_in_file);
+        if frame.is_covered {
+            // Only the origins are to be learned.
+            return decode(frame.body, &mut self.origins, |_| {});
+        }
+        self.bytes += frame.body.len();
+        if self.bytes >= BESIDE_BYTES_MIN
+            && let Some(beside) = self.beside.take()
+        {
+            self.go_beside(beside);
+        }
+        match &mut self.installer {
+            Installer::Here(state) => {
+                let mut from = None;
+                decode(frame.body, &mut self.origins, |record| {
+                    state.take(record, &mut from);
+                })
+            }
+            Installer::Beside { frames, .. } => {
+                let mut records = Vec::new();
+                decode(frame.body, &mut self.origins, |record| records.push(record))?;
+                // Where nobody is left to take it, `finish` says so.
+                let _ = frames.send(records);
+                Ok(())
+            }
+        }
+    }
+
+    fn go_beside(&mut self, beside: Beside<'_>) {
+        let Installer::Here(state) = &mut self.installer else {
+            return;
+        };
+        let (frames, coming) = sync_channel::<Vec<Record>>(FRAMES_WAITING_MAX);
+        let (given, taken) = channel::<State>();
+        let (back, whole) = channel();
+        let work = move || {
+            let Ok(mut state) = taken.recv() else {
+                return;
+            };
+            for records in coming {
+                let mut from = None;
+                for record in records {
+                    state.take(record, &mut from);
+                }
+            }
+            // Nobody waits for it any more if the log turned out to be damaged.
+            let _ = back.send(state);
+        };
+        if !beside(Box::new(work)) {
+            return;
+        }
+        let begun = std::mem::take(&mut **state);
+        if let Err(refused) = given.send(begun) {
+            **state = refused.0;
+            return;
+        }
+        self.installer = Installer::Beside {
+            frames,
+            state: whole,
+        };
+    }
+
+    /// The whole state, and the origins of the last file.
+    ///
+    /// # Errors
+    /// If whoever put records into it has failed.
+    pub(super) fn finish(self) -> Result<(State, OriginDictionary), StoreError> {
+        let state = match self.installer {
+            Installer::Here(state) => *state,
+            Installer::Beside { frames, state } => {
+                drop(frames);
+                let gone = |_| {
+                    StoreError::Panicked(
+                        "what fills the map failed while the log was read".to_owned(),
+                    )
+                };
+                state.recv().map_err(gone)?
+            }
+        };
+        Ok((state, self.origins))
+    }
+}
+
+impl State {
+    /// The state that a checkpoint tells.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) fn over(file: Checkpoint, notes: &Notes) -> Result<Self, StoreError> {
+        let mut state = Self::default();
+        let mut origins = OriginDictionary::default();
+        let mut sources = Vec::new();
+        decode(&file.meta()?, &mut origins, |record| match record {
+            Record::Source { peer } => sources.extend(peer),
+            record => state.record(record, None),
+        })
+        .map_err(|reason| StoreError::Row {
+            path: file.file().to_owned(),
+            reason,
+        })?;
+        let ledger = &mut state.ledger;
+        ledger.last_lseq = notes.last_lseq;
+        ledger.last_sequence = notes.last_sequence;
+        ledger.last_applied_remote = notes.last_applied_remote;
+        ledger.reserved_sequence = notes.reserved_sequence;
+        let base = Base::new(file, origins, ledger.origin, sources, notes.totals);
+        state.map = EntryMap::over(base);
+        Ok(state)
+    }
+
+    /// Takes the next record of a frame, in which what follows came `from` somebody.
+    fn take(&mut self, record: Record, from: &mut Option<Origin>) {
+        match record {
+            Record::Source { peer } => *from = peer,
+            record => self.record(record, *from),
+        }
+    }
+
+    fn record(&mut self, record: Record, from: Option<Origin>) {
+        let ledger = &mut self.ledger;
+        match record {
+            Record::Identity {
+                origin,
+                lease,
+                node_id,
+                fresh_chain,
+            } => {
+                (ledger.origin, ledger.lease, ledger.node_id) = (origin, lease, node_id);
+                self.map.set_author(origin);
+                if fresh_chain {
+                    ledger.chain.clear();
+                }
+            }
+            Record::Stretch {
+                incarnation,
+                began_after,
+            } => {
+                ledger.last_lseq = ledger.last_lseq.max(began_after);
+                ledger.begin_stretch(incarnation);
+            }
+            Record::Entry { entry, lseq } => {
+                if entry.dot.origin == ledger.origin {
+                    ledger.last_sequence = ledger.last_sequence.max(entry.dot.sequence);
+                } else {
+                    ledger.last_applied_remote = ledger.last_applied_remote.max(entry.dot.sequence);
+                }
+                ledger.last_lseq = ledger.last_lseq.max(lseq);
+                // What this node wrote may lie in one frame with what came from a peer.
+                let from = from.filter(|_| entry.dot.origin != ledger.origin);
+                self.map.install(entry, lseq, from);
+            }
+            Record::Cursor {
+                peer,
+                position,
+                scope,
+            } => ledger.hold(peer, position, scope),
+            Record::PeerScope { peer, about } => ledger.exchange(peer, about),
+            Record::Peer { peer, record } => {
+                ledger.peers.insert(peer, record);
+            }
+            Record::Reserve { sequence, clock } => {
+                ledger.reserved_sequence = sequence;
+                ledger.raise_clock(clock);
+            }
+            Record::Source { .. } => {}
+            Record::Salvaged { lost } => ledger.salvaged = Some(lost),
+            Record::Pruned { lseq } => ledger.pruned = ledger.pruned.max(lseq),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! A large log is read back with the help of another thread, to the same state as without.
+
+use std::sync::mpsc::channel;
+
+use super::{NAME, WALL, commit, seeds};
+use crate::core::identity::{Dot, Incarnation, Origin};
+use crate::core::stamp::Stamp;
+use crate::store::commit::Durability;
+use crate::store::entry::{Entry, EntryFlags, Extra};
+use crate::store::ledger::FeedPosition;
+use crate::store::operation::{Operation, Received, Request};
+use crate::store::recovery::{Opened, open, open_beside};
+use crate::store::replay::Beside;
+use crate::store::scope::Scope;
+use crate::wal::storage_memory::MemoryStorage;
+
+const PEER: Origin = Origin([7; 16]);
+
+fn opened(disk: &MemoryStorage, beside: Option<Beside<'_>>) -> Opened {
+    let opened = open_beside(disk, NAME, "node", Durability::Synced, 0, &seeds(2), beside);
+    opened.unwrap()
+}
+
+fn received(number: u64) -> Request {
+    let key = format!("\0peer-{number}");
+    let payload = [key.as_bytes(), &[b'v'; 3000]].concat();
+    let dot = Dot {
+        origin: PEER,
+        sequence: number,
+    };
+    let stamp = Stamp::at(WALL);
+    let (flags, extra) = (EntryFlags::default(), Extra::default());
+    let entry = Entry::new(payload.into(), key.len(), flags, dot, stamp, 1, extra).unwrap();
+    Request::Received(Received {
+        peer: PEER,
+        token: 1,
+        from: FeedPosition::default(),
+        position: FeedPosition {
+            incarnation: Incarnation([7; 16]),
+            own: number,
+            relay: 0,
+        },
+        scope: Scope::ALL,
+        entries: vec![entry],
+    })
+}
+
+/// A log of some megabytes: keys written more than once and removed, entries of a peer, its cursor.
+fn large_log() -> MemoryStorage {
+    let disk = MemoryStorage::new();
+    let opened = open(&disk, NAME, "node", Durability::Synced, 0, &seeds(1)).unwrap();
+    let (mut committer, mut map) = (opened.committer, opened.map);
+    for group in 0..300_u64 {
+        let key = format!("key-{}", group % 120);
+        let write = if group % 7 == 6 {
+            Operation::remove(key.as_bytes())
+        } else {
+            Operation::put(key.as_bytes(), &vec![b'w'; 7000], false)
+        };
+        let write = Request::Write {
+            ticket: group + 1,
+            operation: write.unwrap(),
+        };
+        commit(&mut committer, &mut map, vec![write, received(group + 1)]);
+    }
+    disk
+}
+
+fn same(one: &Opened, other: &Opened) {
+    let all = |opened: &Opened| -> Vec<_> {
+        let rows = opened.map.range_from(std::ops::Bound::Unbounded);
+        let rows = rows.map(|entry| entry.unwrap().into_owned());
+        let held = |entry: &Entry| {
+            let held = opened.map.held_entry(entry.key()).unwrap().unwrap();
+            (held.lseq, opened.map.source_of(held.via))
+        };
+        rows.map(|entry| (held(&entry), entry)).collect()
+    };
+    assert_eq!(all(one), all(other));
+    assert_eq!(one.map.totals(), other.map.totals());
+    let told = |opened: &Opened| format!("{:?}", opened.committer.ledger());
+    assert_eq!(told(one), told(other));
+}
+
+#[test]
+fn a_large_log_is_read_back_alike_with_another_thread_and_without() {
+    let disk = large_log();
+    let alone = opened(&disk, None);
+    let (began, has_begun) = channel();
+    let helped = opened(
+        &disk,
+        Some(&|work| {
+            began.send(()).unwrap();
+            std::thread::spawn(work);
+            true
+        }),
+    );
+    assert_eq!(has_begun.try_iter().count(), 1, "once");
+    same(&alone, &helped);
+    assert!(alone.map.len() > 300);
+}
+
+#[test]
+fn where_no_thread_can_be_had_the_log_is_read_without() {
+    let disk = large_log();
+    same(&opened(&disk, None), &opened(&disk, Some(&|_| false)));
+}
+
+#[test]
+fn what_the_other_thread_leaves_undone_is_no_opening() {
+    let disk = large_log();
+    let lost = |work: Box<dyn FnOnce() + Send>| {
+        std::thread::spawn(move || drop(work));
+        true
+    };
+    let outcome = open_beside(
+        &disk,
+        NAME,
+        "node",
+        Durability::Synced,
+        0,
+        &seeds(2),
+        Some(&lost),
+    );
+    // It is gone before it has begun, or with what it was given.
+    match outcome {
+        Ok(opened) => same(&opened, &super::replaying::opened(&disk, None)),
+        Err(error) => assert!(error.to_string().contains("while the log was read")),
+    }
+    let small = MemoryStorage::new();
+    let asked = |_: Box<dyn FnOnce() + Send>| panic!("a small log needs nobody");
+    drop(opened(&small, Some(&asked)));
+}
