@@ -1,9 +1,12 @@
 // Two nodes that wrote apart meet: each has keys of its own, and some keys both wrote.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { freshDirectory } from '../work-directory.js';
 import { startNode } from './node-handle.js';
 
 const NAMES = ['node-a', 'node-b'];
+/** What a node does by itself after it was filled is done by then, whoever it is. */
+const REST_MS = 250;
 
 /**
  * @param {string} module a contender of this folder
@@ -25,7 +28,9 @@ export async function measure(module, { directory, count, shared, shape }) {
     await node.call('fillSome', { some: { from: at * count, to: (at + 1) * count }, generation: 0 });
     await node.call('fillSome', { some: both, generation: at });
   }
-  for (const node of nodes) await node.call('warm', { some: both });
+  for (const [at, node] of nodes.entries())
+    await node.call('warm', { some: { from: at * count, to: at * count + shared } });
+  await sleep(REST_MS);
   const held = nodes.map((node) =>
     node.call('holdsNewest', { count: both.to, some: both, generation: NAMES.length - 1 }),
   );

@@ -300,6 +300,8 @@ impl CommitDriver {
         }
         machine.replica.send_some(now, &map);
         shared.carry_out(&mut machine, now, &map);
+        drop(map);
+        shared.send_rest(machine);
     }
 
     /// What watchers are told: for each key the last entry of the group.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::sync::oneshot;
 
 use super::alarm::Alarm;
@@ -84,7 +84,20 @@ impl Shared {
         let map = self.map.read();
         let result = input(&mut machine, now, &map);
         self.carry_out(&mut machine, now, &map);
+        drop(map);
+        self.send_rest(machine);
         result
+    }
+
+    /// Sends what was only begun, message by message. Whoever else waits for the machine, to commit above all, gets it
+    /// in between.
+    pub(super) fn send_rest(self: &Arc<Self>, mut machine: MutexGuard<'_, Machine>) {
+        while machine.replica.has_more() {
+            MutexGuard::bump(&mut machine);
+            let (now, map) = (self.clock.now(), self.map.read());
+            machine.replica.send_more(now, &map);
+            self.carry_out(&mut machine, now, &map);
+        }
     }
 
     /// The same once all of the map is resolved: rows of the outbox are counted right then. A checkpoint that comes
@@ -127,7 +140,7 @@ impl Shared {
                 self.execute(output, &mut frame);
             }
             machine.end_broken(now, map);
-            if !some && !machine.replica.send_more(now, map) {
+            if !some {
                 break;
             }
         }

@@ -182,7 +182,7 @@ pub fn open_beside(
         return Err(StoreError::OtherCheckpoint { path });
     }
     let mut replay = Replay::over(checkpoint, beside)?;
-    let (log, recovery) = Log::open(
+    let read = Log::open(
         storage,
         name,
         seeds.salt,
@@ -195,7 +195,15 @@ pub fn open_beside(
                 reason,
             })
         },
-    )?;
+    );
+    let (log, recovery) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            // What is done beside ends with the opening. Why it failed is known.
+            let _ = replay.finish();
+            return Err(error);
+        }
+    };
     // Also if no group is in it yet.
     replay.enter_file(log.header().first_frame);
     let (state, origins) = replay.finish()?;

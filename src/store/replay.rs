@@ -3,7 +3,7 @@
 //! Decoding a record and putting its entry into the map take about as long, so behind a large log another thread does the
 //! second, if whoever opens it has one to give.
 
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::base::Base;
 use super::checkpoint::Notes;
@@ -22,9 +22,9 @@ pub type Beside<'a> = &'a dyn Fn(Box<dyn FnOnce() + Send>) -> bool;
 /// Bytes of frames after which another thread is asked for: it is worth its start, some tens of microseconds, many times.
 const BESIDE_BYTES_MIN: usize = 1 << 20;
 
-/// Frames that may wait to be put into the map: enough that neither side waits for the other's large one, and few
-/// megabytes.
-const FRAMES_WAITING_MAX: usize = 4;
+/// Bytes of frames that may wait to be put into the map: as many as a large group, so that neither side waits for the
+/// other's, and little beside what a process has. One frame may be larger, then it waits alone.
+const WAITING_BYTES_MAX: usize = 8 << 20;
 
 /// The state that records tell.
 #[derive(Debug, Default)]
@@ -39,7 +39,11 @@ enum Installer {
     Here(Box<State>),
     /// Another thread, which gives the state back when nothing comes any more.
     Beside {
-        frames: SyncSender<Vec<Record>>,
+        frames: Sender<(usize, Vec<Record>)>,
+        /// The bytes of each frame that was put into it.
+        done: Receiver<usize>,
+        /// Bytes of those that were not yet.
+        waiting: usize,
         state: Receiver<State>,
     },
 }
@@ -108,11 +112,21 @@ impl<'b> Replay<'b> {
                     state.take(record, &mut from);
                 })
             }
-            Installer::Beside { frames, .. } => {
+            Installer::Beside {
+                frames,
+                done,
+                waiting,
+                ..
+            } => {
+                let bytes = frame.body.len();
+                while *waiting > 0 && *waiting + bytes > WAITING_BYTES_MAX {
+                    // Where nobody is left to take it, `finish` says so.
+                    *waiting = done.recv().map_or(0, |done| *waiting - done);
+                }
                 let mut records = Vec::new();
                 decode(frame.body, &mut self.origins, |record| records.push(record))?;
-                // Where nobody is left to take it, `finish` says so.
-                let _ = frames.send(records);
+                *waiting += bytes;
+                let _ = frames.send((bytes, records));
                 Ok(())
             }
         }
@@ -122,18 +136,21 @@ impl<'b> Replay<'b> {
         let Installer::Here(state) = &mut self.installer else {
             return;
         };
-        let (frames, coming) = sync_channel::<Vec<Record>>(FRAMES_WAITING_MAX);
+        let (frames, coming) = channel::<(usize, Vec<Record>)>();
+        let (told, done) = channel();
         let (given, taken) = channel::<State>();
         let (back, whole) = channel();
         let work = move || {
             let Ok(mut state) = taken.recv() else {
                 return;
             };
-            for records in coming {
+            for (bytes, records) in coming {
                 let mut from = None;
                 for record in records {
                     state.take(record, &mut from);
                 }
+                // Whoever has read all of the log does not ask any more.
+                let _ = told.send(bytes);
             }
             // Nobody waits for it any more if the log turned out to be damaged.
             let _ = back.send(state);
@@ -148,6 +165,8 @@ impl<'b> Replay<'b> {
         }
         self.installer = Installer::Beside {
             frames,
+            done,
+            waiting: 0,
             state: whole,
         };
     }
@@ -159,7 +178,7 @@ impl<'b> Replay<'b> {
     pub(super) fn finish(self) -> Result<(State, OriginDictionary), StoreError> {
         let state = match self.installer {
             Installer::Here(state) => *state,
-            Installer::Beside { frames, state } => {
+            Installer::Beside { frames, state, .. } => {
                 drop(frames);
                 let gone = |_| {
                     StoreError::Panicked(

@@ -10,11 +10,12 @@ impl Replica {
     /// A piece of a group was installed. [`Self::committed`] follows behind the last one, and nothing else before it.
     pub fn installed(&mut self, changes: &[Installed], now: Now) {
         let mut received = false;
-        let (reaches, counting) = self.reaches();
+        let mut known = None;
         for change in changes {
             self.withhold(change);
             if let Some(replaced) = change.replaced {
-                self.follow(replaced, change, &reaches, &counting);
+                let (reaches, counting) = known.get_or_insert_with(|| self.reaches());
+                self.follow(replaced, change, reaches, counting);
                 self.outbox.forget(replaced);
                 self.forget_parked(replaced);
                 self.shadowed_from = self.shadowed_from.min(replaced);

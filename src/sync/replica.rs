@@ -1,8 +1,9 @@
 //! The replica: one node's side of replication with all its peers, as a pure machine.
 //!
-//! Inputs are the methods `connected`, `disconnected`, `received`, `charged`, `committed`, `refused`, `tick`
-//! and `on_time`; each takes the time and, where it may send, the map to send from. After each, drain
-//! [`Replica::poll`] until it gives `None`, and come back at [`Replica::deadline`].
+//! Inputs are the methods `connected`, `disconnected`, `received`, `charged`, `installed` and behind it `committed`,
+//! `refused`, `tick` and `on_time`; each takes the time and, where it may send, the map to send from. After each, drain
+//! [`Replica::poll`] until it gives `None`, call [`Replica::send_more`] and drain again until there is no more, and come
+//! back at [`Replica::deadline`].
 //!
 //! What is sent when is in `send`, what arrives in `receive`, the comparison of ends in `prove`, timers in
 //! `timers`; what users see of it in `report`.

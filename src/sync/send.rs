@@ -90,11 +90,16 @@ impl Replica {
         self.move_marks();
     }
 
+    /// Whether [`Self::send_more`] may have something to do.
+    pub fn has_more(&self) -> bool {
+        self.links.values().any(|link| link.sending.has_more)
+    }
+
     /// Goes on with what was begun, another message of entries for each peer. To be called whenever all outputs are
     /// carried out, until it says that there was nothing: so each message is on its way before the next one is made, and
     /// no more than one for each peer is in memory.
     pub fn send_more(&mut self, now: Now, map: &EntryMap) -> bool {
-        let has_more = self.links.values().any(|link| link.sending.has_more);
+        let has_more = self.has_more();
         if has_more {
             self.send_some(now, map);
         }
@@ -152,13 +157,17 @@ impl Replica {
             if !link.is_reconciling() {
                 self.send_again(id, &mut link, map);
             }
-            link.sending.has_more |= [Lane::Own, Lane::Relay].into_iter().any(|lane| {
-                link.sending.large.is_none()
+            let said = self.outputs.len();
+            for lane in [Lane::Own, Lane::Relay] {
+                while self.outputs.len() == said
+                    && link.sending.large.is_none()
                     && !link.is_reconciling()
                     && self
                         .send_batch(id, &mut link, lane, gate, map)
                         .is_continue()
-            });
+                {}
+            }
+            link.sending.has_more |= self.outputs.len() > said;
             if !was_owed && link.is_owed() {
                 link.sending.progress_at = gate.now;
             }

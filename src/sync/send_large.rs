@@ -96,9 +96,9 @@ impl Replica {
         self.send_large(id, link, map);
     }
 
-    /// Goes on with a large value as far as credit reaches.
+    /// Goes on with a large value by one chunk, if credit reaches for it.
     pub(super) fn send_large(&mut self, id: LinkId, link: &mut Link, map: &EntryMap) {
-        while link.sending.spent < link.sending.credit
+        if link.sending.spent < link.sending.credit
             && let Some(mut large) = link.sending.large.take()
         {
             let read = match (map.is_at(large.lseq), large.read.take()) {
@@ -138,6 +138,8 @@ impl Replica {
             });
             self.sent_entries += u64::from(is_last);
             self.push_feed(id, link, Feed::Chunk(Chunk { bytes }));
+            let has_credit = link.sending.spent < link.sending.credit;
+            link.sending.has_more |= !is_last && has_credit;
         }
     }
 

@@ -161,6 +161,10 @@ impl Replica {
             Reconciling::Due | Reconciling::Awaited => {}
             _ => return Ok(()),
         }
+        if self.reconcile_due.is_some_and(|due| due <= gate.now) {
+            // Some was added up just now, for this link or another one.
+            return Ok(());
+        }
         if !self.sums.refresh(map, ADDED_AT_ONCE)? {
             // Others get their turn in between.
             self.reconcile_due = Some(gate.now);
