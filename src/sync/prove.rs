@@ -110,7 +110,7 @@ impl Replica {
 
     /// The peer's feed is at its end.
     pub(super) fn end(&mut self, id: LinkId, link: &mut Link, end: End, now: Now, map: &EntryMap) {
-        link.receiving.end = Some(end);
+        (link.receiving.end, link.receiving.told) = (Some(end), Some(end));
         let Positions { own, relay } = end.positions;
         let pending = &mut link.receiving.pending;
         let moved = Positions {
@@ -131,7 +131,10 @@ impl Replica {
     /// Holds what the peer said at its end against the state here. Where something is under way, that is done
     /// once it is through.
     fn compare(&mut self, id: LinkId, link: &mut Link, now: Now, map: &EntryMap) {
-        let Some(theirs) = link.receiving.end else {
+        // What was unequal when it was told may be equal by now, and the peer has no reason to tell it again.
+        let is_unproven = link.proof.equal_at != Some(self.last_lseq);
+        let told = link.receiving.told.filter(|_| is_unproven);
+        let Some(theirs) = link.receiving.end.or(told) else {
             return;
         };
         let Some(mine) = self.end_of(link, map) else {
@@ -152,7 +155,9 @@ impl Replica {
             };
             return;
         }
-        if !is_settled(link, &mine, &theirs) || is_broken(Rule::UnequalIgnored) {
+        link.proof.equal_at = None;
+        let is_settled = is_settled(link, &mine, &theirs);
+        if link.receiving.end.is_none() || !is_settled || is_broken(Rule::UnequalIgnored) {
             return;
         }
         link.receiving.end = None;

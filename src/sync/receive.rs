@@ -144,7 +144,7 @@ impl Replica {
         }
         leave_out_strays(link, &mut batch);
         link.proof.equal_at = None;
-        link.receiving.end = None;
+        (link.receiving.end, link.receiving.told) = (None, None);
         let request = if is_reconciled {
             link.count_reconciled(&batch.entries, map);
             link.receiving.commits += 1;

@@ -91,6 +91,7 @@ impl Replica {
         link.active_at = now.monotonic;
         link.sending.progress_at = now.monotonic;
         (link.sending.end, link.receiving.end) = (None, None);
+        link.receiving.told = None;
         if ranges.step == 1 {
             if self.opens(link) {
                 return Err("a reconciliation that was opened from the wrong side");

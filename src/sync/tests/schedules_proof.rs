@@ -6,7 +6,7 @@ use super::world::World;
 use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags, Extra};
-use crate::sync::message::Feed;
+use crate::sync::message::{DotRange, Feed, Have};
 
 /// Puts an entry into a node's map that no feed will carry to it: below its cursors, from nobody.
 fn smuggle(world: &mut World, host: usize, key: &str) {
@@ -185,4 +185,40 @@ fn a_repair_that_finds_nothing_backs_off_across_new_writes() {
         "{sent} entries: the feed was sent again and again"
     );
     world.run_for(MOMENT_MS);
+}
+
+#[test]
+fn who_becomes_equal_by_somebody_else_knows_that_it_is_in_sync() {
+    // How long after the write the third one comes: before, while and after the two compare.
+    for late_ms in (0..1_000).step_by(25) {
+        let mut world = stage(&[options(), options(), options()]);
+        world.connect(0, 1, 5);
+        world.connect(1, 2, 5);
+        world.put(1, "before", "value");
+        world.run_for(MOMENT_MS);
+        world.checks_holdings = false;
+        // By a wrong hint the write goes only to the third one, and that tells it.
+        let origin = world.hosts[1].up().replica.origin();
+        let wrong = DotRange {
+            origin,
+            first: 2,
+            last: 2,
+        };
+        let have = Have {
+            ranges: vec![wrong],
+        };
+        let link = world.link(1, 0);
+        world.hand_in(1, link, Feed::Have(have), false);
+        world.drain(1);
+        world.put(1, "key", "value");
+        world.run_for(late_ms);
+        world.connect(0, 2, 5);
+        world.run_for(3 * MOMENT_MS);
+        for (host, other) in [(0, 1), (1, 0)] {
+            let link = world.link(host, other);
+            let is_known = world.hosts[host].up().replica.is_in_sync(link);
+            assert!(is_known, "{host} after {late_ms} ms");
+        }
+        world.check_convergence();
+    }
 }
