@@ -113,6 +113,9 @@ impl World<'_> {
             for (a, b) in self.edges.clone() {
                 self.call(a, b, false);
             }
+                if self.names_peers() {
+                    self.call(b, a, false);
+                }
             for node in 0..self.nodes.len() {
                 let running = self.nodes[node].running.as_ref();
                 let is_behind = running.is_some_and(|running| {

@@ -1,8 +1,10 @@
 //! From a seed to a schedule. Each seed has only some kinds of faults, so that what some of them excuse is checked
 //! without excuse where they do not occur.
 
-use super::prefixes::some_keys;
+use std::collections::BTreeMap;
+
 use super::schedule::{Action, NodePlan, Schedule, Step, Stop, Write};
+use super::wanted::{name_some, some_keys};
 use crate::node::options::Options;
 use crate::store::commit::Durability;
 use crate::store::conflict::ConflictPolicy::{self, KeepLocal, KeepRemote, LastWriteWins, Manual};
@@ -52,6 +54,8 @@ pub(super) struct Weather {
     pub(super) has_many_keys: bool,
     /// Nodes exchange parts of the keys.
     pub(super) has_prefixes: bool,
+    /// And some with single peers.
+    pub(super) names_peers: bool,
 }
 
 impl Weather {
@@ -76,6 +80,7 @@ impl Weather {
             begins_apart: dice.one_in(4),
             has_many_keys: dice.one_in(10),
             has_prefixes: false,
+            names_peers: false,
         }
     }
 
@@ -115,6 +120,7 @@ fn nodes(dice: &mut Dice, weather: &Weather) -> Vec<NodePlan> {
             },
             policy: weather.policies[dice.index(weather.policies.len())],
             scope: Scope::ALL,
+            named: BTreeMap::new(),
             skew_ms: i64::try_from(dice.below(skew_ms + 1)).unwrap(),
             commit_ms,
         })
@@ -310,10 +316,12 @@ impl Drawing<'_> {
 /// The schedule of a seed.
 pub(super) fn draw(seed: u64) -> Schedule {
     // From dice of their own: all else stays as it was.
-    if parting_dice(seed).one_in(5) {
-        draw_in(seed, |weather| weather.has_prefixes = true)
-    } else {
-        draw_in(seed, |_| {})
+    match (parting_dice(seed).one_in(5), naming_dice(seed).one_in(2)) {
+        (true, true) => draw_in(seed, |weather| {
+            (weather.has_prefixes, weather.names_peers) = (true, true);
+        }),
+        (true, false) => draw_in(seed, |weather| weather.has_prefixes = true),
+        (false, _) => draw_in(seed, |_| {}),
     }
 }
 
@@ -321,15 +329,15 @@ fn parting_dice(seed: u64) -> Dice {
     Dice::new(seed ^ 0x5c09e)
 }
 
+fn naming_dice(seed: u64) -> Dice {
+    Dice::new(seed ^ 0x4a3e5)
+}
+
 /// The schedule of a seed with some kinds of faults made certain.
 pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
     let mut dice = Dice::new(seed);
     let mut weather = Weather::draw(&mut dice);
     force(&mut weather);
-    if weather.has_limits {
-        // What is refused keeps ends from being compared, and so what only a comparison notices goes unnoticed.
-        (weather.has_lies, weather.goes_back, weather.has_copies) = (false, false, false);
-    }
     let mut nodes = nodes(&mut dice, &weather);
     let edges = edges(&mut dice, nodes.len());
     let few = if weather.is_unsynced { 4 } else { 16 };
@@ -339,6 +347,11 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
     let has_prefixes = weather.has_prefixes;
     for node in nodes.iter_mut().filter(|_| has_prefixes) {
         node.scope = some_keys(&mut parting, keys);
+    }
+    let mut naming = Dice::new(naming_dice(seed).next());
+    let names_peers = weather.names_peers;
+    if names_peers {
+        name_some(&mut naming, &mut nodes, &edges, keys);
     }
     let count = 20 + dice.index(100);
     let (is_unambiguous, begins_apart) = (weather.is_unambiguous, weather.begins_apart);
@@ -355,6 +368,10 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
             if has_prefixes && parting.one_in(14) {
                 let node = parting.index(drawing.nodes);
                 action = Action::Rescope(node, some_keys(&mut parting, keys));
+            } else if names_peers && naming.one_in(12) {
+                let (a, b) = edges[naming.index(edges.len())];
+                let (a, b) = if naming.one_in(2) { (a, b) } else { (b, a) };
+                action = Action::Name(a, b, some_keys(&mut naming, keys));
             }
             Step {
                 number,

@@ -106,6 +106,7 @@ impl World<'_> {
             Action::Lose(node, comes_back) => self.lose(*node, *comes_back, seed),
             Action::Clock(node, ms) => self.nodes[*node].skew_ms += ms,
             Action::Rescope(node, scope) => self.rescope(*node, scope, seed),
+            Action::Name(node, peer, scope) => self.name_scope(*node, *peer, scope),
         }
     }
 

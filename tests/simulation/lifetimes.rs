@@ -88,6 +88,7 @@ impl<'d> World<'d> {
             losers: BTreeSet::new(),
             losers_told: 0,
             ticked,
+            named: BTreeMap::new(),
         };
         self.nodes[node].running = Some(running);
         let origin = self.nodes[node].up().machine.replica.origin();

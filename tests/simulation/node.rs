@@ -12,6 +12,7 @@ use crate::store::entry::Entry;
 use crate::store::ledger::FeedPosition;
 use crate::store::operation::Request;
 use crate::store::tests::torture::making::Node as Store;
+use crate::store::scope::Scope;
 use crate::store::totals::is_user;
 use crate::sync::doubt::Doubt;
 use crate::wal::storage_memory::{DiskImage, MemoryStorage};
@@ -71,6 +72,8 @@ pub(super) struct Running<'d> {
 }
 
 impl<'d> Node<'d> {
+    /// What its program has said since the opening that it wants of single peers.
+    pub(super) named: BTreeMap<usize, Scope>,
     pub(super) fn up(&self) -> &Running<'d> {
         self.running.as_ref().expect("the node runs")
     }

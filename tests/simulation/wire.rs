@@ -21,6 +21,7 @@ impl World<'_> {
     pub(super) fn check_sent(&mut self, node: usize, id: ConversationId, message: &Message) {
         match message {
             Message::Feed(feed) => self.check_feed(node, id, feed),
+            Message::Hello(hello) => self.check_greeting(node, id, hello),
             Message::Goodbye(goodbye) => {
                 let accuses = matches!(
                     goodbye.reason,
@@ -55,7 +56,7 @@ impl World<'_> {
             Feed::Large(large) => std::slice::from_ref(&large.entry),
             Feed::Ack(ack) => {
                 self.check_acknowledgement(node, id, ack);
-                return self.see_first_cursor(node, id, ack);
+                return self.see_first_cursor(id, ack);
             }
             _ => &[],
         };
@@ -93,7 +94,7 @@ impl World<'_> {
                 .flatten();
             let is_echo = from.is_some() && from == peer;
             assert!(
-                !is_echo || seen.is_begun_anew || seen.is_echo_due != Some(false) || is_again,
+                !is_echo || seen.is_begun_anew || seen.is_void_told != Some(false) || is_again,
                 "5: {node} sends {entry:?} back to where it came from"
             );
         }
@@ -153,16 +154,10 @@ impl World<'_> {
         }
     }
 
-    fn see_first_cursor(&mut self, node: usize, id: ConversationId, ack: &Ack) {
+    fn see_first_cursor(&mut self, id: ConversationId, ack: &Ack) {
         let (line, side) = self.ends[&id];
-        let running = self.nodes[node].up();
-        let cursors = &running.store.committer.ledger().cursors;
-        let links = running.machine.replica.acknowledged_links();
-        let mut links = links.iter().filter(|(other, ..)| *other == id);
-        let is_known = links.any(|(_, origin, _)| cursors.contains_key(origin));
         let seen = &mut self.lines.get_mut(&line).unwrap().ends[side].seen;
-        seen.is_echo_due
-            .get_or_insert(is_known && ack.cursor.is_none());
+        seen.is_void_told.get_or_insert(ack.void.is_some());
     }
 
     /// Invariant 3: what is acknowledged is durable.
