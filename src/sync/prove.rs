@@ -164,7 +164,7 @@ impl Replica {
         let again = (link.proof.unequal.1, link.proof.unequal.2) == (mine.summary, theirs.summary);
         let count = if again { link.proof.unequal.0 + 1 } else { 1 };
         link.proof.unequal = (count, mine.summary, theirs.summary);
-        if count < UNEQUAL_ENDS {
+        if count < unless(Rule::UnequalOnce, UNEQUAL_ENDS, 1) {
             // Have both ends told once more, with nothing in between.
             link.sending.end = None;
             link.active_at = now.monotonic.after(COMPARE_AGAIN_MS - PROVE_DELAY_MS);
@@ -173,7 +173,8 @@ impl Replica {
         } else if now.monotonic >= link.proof.repair_after {
             link.proof.unequal.0 = 0;
             let delay = REPAIR_DELAY_MS << link.proof.repairs.min(6);
-            link.proof.repair_after = now.monotonic.after(delay.min(REPAIR_DELAY_MS_MAX));
+            let delay = unless(Rule::RepairWithoutDelay, delay.min(REPAIR_DELAY_MS_MAX), 0);
+            link.proof.repair_after = now.monotonic.after(delay);
             link.proof.repairs += 1;
             if link.reconciles {
                 link.proof.repaired = Some((mine.summary, theirs.summary));

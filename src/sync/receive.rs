@@ -276,6 +276,7 @@ impl Replica {
                 .cursor
                 .filter(|cursor| self.has_reached(*cursor))
                 .map(|cursor| cursor.positions);
+            let known = unless(Rule::SenderRemembers, known, self.on_record(link));
             link.sending.told = known.unwrap_or_default();
             link.sending.acknowledged = link.sending.told;
             link.sending.sent = if link.is_reconciling() {
@@ -317,6 +318,12 @@ impl Replica {
             self.record_acknowledged(link, now);
         }
         Ok(())
+    }
+
+    /// How far a peer is on record to hold this node's feed.
+    fn on_record(&self, link: &Link) -> Option<Positions> {
+        let FeedPosition { own, relay, .. } = self.peers.get(&link.origin)?.acknowledged;
+        Some(Positions { own, relay })
     }
 
     /// The peer wants the feed from its start.

@@ -33,6 +33,7 @@ impl World<'_> {
             self.perform(step);
             self.run_for(step.pause_ms);
             self.check_readable();
+            self.check_answered();
         }
         self.end_faults();
         let twins = self.twins();
@@ -112,10 +113,10 @@ impl World<'_> {
         while self.at < until && steady_ms < STEADY_MS {
             for (a, b) in self.edges.clone() {
                 self.call(a, b, false);
-            }
                 if self.names_peers() {
                     self.call(b, a, false);
                 }
+            }
             for node in 0..self.nodes.len() {
                 let running = self.nodes[node].running.as_ref();
                 let is_behind = running.is_some_and(|running| {

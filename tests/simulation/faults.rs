@@ -141,6 +141,8 @@ impl World<'_> {
             .max(running.store.committer.ledger().last_lseq);
         let before = running.store.map.summary();
         let pruned = running.machine.replica.marks().pruned;
+        let replica = &running.machine.replica;
+        let released = replica.released().max(replica.marks().sent);
         let report = self.drive(node, |machine, now, map| {
             machine.replica.tick(prune, now, map)
         });
@@ -161,6 +163,7 @@ impl World<'_> {
                 marks.pruned == pruned || marks.pruned <= marks.acknowledged,
                 "8: {node} prunes what is not acknowledged: {marks:?}"
             );
+            self.check_released(node, released);
         }
     }
 

@@ -296,6 +296,8 @@ impl<'d> World<'d> {
         self.replace_disk(to, image.process_killed());
         self.nodes[to].forget();
         self.nodes[to].kept = None;
+        let latest = self.nodes[from].latest_wall;
+        self.nodes[to].latest_wall = latest.max(self.nodes[to].latest_wall);
         self.excuses.had_twins |= has_lease;
         if !has_lease {
             self.lose_lease(to);

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::lists::Owed;
+use super::repairs::Waiting;
 use crate::core::identity::Dot;
 use crate::node::conversation::ConversationId;
 use crate::store::scope::Scope;
@@ -70,6 +72,8 @@ pub(super) struct Seen {
     /// The cost that it has sent, and may send.
     pub(super) spent: u64,
     pub(super) granted: u64,
+    pub(super) owed: Owed,
+    pub(super) waiting: Waiting,
 }
 
 impl Seen {

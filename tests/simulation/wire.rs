@@ -56,7 +56,12 @@ impl World<'_> {
             Feed::Large(large) => std::slice::from_ref(&large.entry),
             Feed::Ack(ack) => {
                 self.check_acknowledgement(node, id, ack);
+                self.check_asked(node, id, ack);
                 return self.see_first_cursor(id, ack);
+            }
+            Feed::Ranges(ranges) => {
+                self.check_lists(node, id, ranges);
+                &[]
             }
             _ => &[],
         };
@@ -108,6 +113,8 @@ impl World<'_> {
         }
         let cost = feed.cost();
         let end = self.end_mut(id).unwrap();
+        entries.iter().for_each(|entry| end.seen.owed.sent(entry));
+        end.seen.waiting.said(feed, at);
         if end.state == State::Open {
             end.seen.spent += cost;
             let (spent, granted) = (end.seen.spent, end.seen.granted);
@@ -191,7 +198,11 @@ impl World<'_> {
     /// Something has come to an end and is about to be handed to its machine.
     pub(super) fn see_arrival(&mut self, id: ConversationId, message: &Message) {
         let Some(end) = self.end_mut(id) else { return };
+        if let Message::Feed(feed) = message {
+            end.seen.waiting.heard(feed);
+        }
         match message {
+            Message::Feed(Feed::Ranges(ranges)) => self.see_lists(id, ranges),
             Message::Feed(Feed::Have(have)) => end.seen.hints.extend(&have.ranges),
             Message::Feed(Feed::Ack(ack)) => {
                 end.seen.granted = end.seen.granted.max(ack.credit);

@@ -86,8 +86,8 @@ pub(super) struct World<'d> {
     pub(super) told: BTreeMap<Dot, Entry>,
     /// What each place of each stretch of a feed named.
     pub(super) feeds: BTreeMap<Incarnation, BTreeMap<u64, BTreeSet<Name>>>,
-    /// How far nodes with a log ever held each author's own lane.
-    pub(super) held: BTreeMap<Origin, u64>,
+    /// How far each node with a log ever held each author's own lane.
+    pub(super) held: BTreeMap<Origin, BTreeMap<usize, u64>>,
     pub(super) excuses: Excuses,
     /// No two writes have the same content.
     pub(super) is_unambiguous: bool,
@@ -161,6 +161,7 @@ impl<'d> World<'d> {
                 is_lost: false,
                 kept: None,
                 skew_ms: plan.skew_ms,
+                latest_wall: WallMs(0),
                 stalled_until: 0,
                 crash: None,
                 is_hurt: false,

@@ -4,7 +4,7 @@ use super::Reconciling;
 use super::exchange::{Act, Exchange};
 use super::view::{ScopedRanges, View};
 use crate::core::clock::Now;
-use crate::core::rules::{Rule, unless};
+use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 use crate::store::range_sums::ADDED_AT_ONCE;
@@ -130,7 +130,8 @@ impl Replica {
         let lasts = |start: &super::super::message::Positions| {
             self.shadowed_from > start.own.max(start.relay)
         };
-        if matches!(link.reconciling, Reconciling::Idle)
+        let is_over = matches!(link.reconciling, Reconciling::Idle);
+        if (is_over || is_broken(Rule::CoveredEarly))
             && link.sending.recording == 0
             && let Some(start) = link.covered.filter(lasts)
         {
@@ -250,7 +251,7 @@ fn look_at_end(link: &mut Link) {
     let Reconciling::Active(exchange) = &link.reconciling else {
         return;
     };
-    if exchange.has_heard_nothing() {
+    if exchange.has_heard_nothing() || is_broken(Rule::CoveredEarly) {
         link.covered = Some(exchange.start);
     }
     if exchange.is_over() {

@@ -1,0 +1,94 @@
+//! What follows from silence and from states that differ (PROTOCOL rules 5.3 and 5.6), as far as a connection shows it: who
+//! is not answered sends again, and who asks for a reconciliation has a reason.
+
+use super::stream::State;
+use super::world::World;
+use crate::node::conversation::ConversationId;
+use crate::store::entry::Summary;
+use crate::sync::message::{Ack, Feed};
+
+/// How long a peer may owe an acknowledgement, and the longest delay behind that before all is sent again.
+const ANSWER_MS: u64 = 10_000 + 30_000 + 30_000 / 8;
+
+/// Between two repairs of one connection.
+const REPAIR_MS: u64 = 60_000;
+
+/// What was said that asks for an answer.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// Since when it has sent entries that the peer says nothing of.
+    since: Option<u64>,
+    /// The state that the peer told last at its end, and how often in a row.
+    end: (Summary, u32),
+    /// When it last asked for a reconciliation, unless its node told the same state since.
+    asked_at: Option<u64>,
+}
+
+impl Waiting {
+    /// Its node says something.
+    pub(super) fn said(&mut self, feed: &Feed, at: u64) {
+        match feed {
+            Feed::Batch(batch) if batch.to > 0 => self.since = Some(at),
+            Feed::Large(large) if large.to > 0 => self.since = Some(at),
+            Feed::Chunk(_) => self.since = self.since.map(|_| at),
+            Feed::End(end) => {
+                self.since = None;
+                // What was repaired is over: whatever differs next is something else.
+                self.asked_at = self.asked_at.filter(|_| end.summary != self.end.0);
+            }
+            Feed::Ranges(_) => self.since = None,
+            _ => {}
+        }
+    }
+
+    /// Its node hears something.
+    pub(super) fn heard(&mut self, feed: &Feed) {
+        match feed {
+            Feed::Ack(_) | Feed::Nack(_) | Feed::Ranges(_) => self.since = None,
+            Feed::End(end) if end.summary == self.end.0 => self.end.1 += 1,
+            Feed::End(end) => self.end = (end.summary, 1),
+            _ => {}
+        }
+    }
+}
+
+impl World<'_> {
+    /// 6: whoever is not answered sends again after a while.
+    pub(super) fn check_answered(&self) {
+        let ends = self.lines.values().flat_map(|line| &line.ends);
+        for end in ends.filter(|end| end.state == State::Open) {
+            let Some(since) = end.seen.waiting.since else {
+                continue;
+            };
+            let node = &self.nodes[end.node];
+            let may_send = end.seen.spent < end.seen.granted && !node.is_hurt;
+            assert!(
+                !may_send || node.running.is_none() || self.at <= since + ANSWER_MS + 1_000,
+                "6: {} has sent on {} at {since}, is not answered, and does not send again",
+                end.node,
+                end.id
+            );
+        }
+    }
+
+    /// 3: a node asks for a reconciliation that has met the peer before, and does so on this connection.
+    pub(super) fn check_asked(&mut self, node: usize, id: ConversationId, ack: &Ack) {
+        let at = self.at;
+        let Some(end) = self.end_mut(id) else { return };
+        let is_first = end.seen.is_void_told.is_none();
+        if is_first || !ack.reconcile {
+            return;
+        }
+        let waiting = &mut end.seen.waiting;
+        let told = waiting.end.1;
+        assert!(
+            told >= 2,
+            "3: {node} wants to reconcile on {id}, where it was told {told} times of a state that differs"
+        );
+        let before = waiting.asked_at.replace(at);
+        assert!(
+            before.is_none_or(|before| at >= before + REPAIR_MS),
+            "3: {node} wants to reconcile on {id}, and wanted so at {before:?}"
+        );
+    }
+}
