@@ -56,6 +56,8 @@ pub(crate) enum Rule {
     RetryNotDone,
     /// Whoever is not answered waits.
     RetryNever,
+    /// Whoever is not answered in time sends again at once.
+    RetryAtOnce,
     /// An entry that a peer refuses holds up what is behind it.
     RefusalBlocks,
     /// An entry that a peer refuses is on no list.
@@ -86,6 +88,8 @@ pub(crate) enum Rule {
     RefusalCounts,
     /// Ranges with the same number of entries are equal.
     RangeEqualByCount,
+    /// A reconciliation sends what the peer lacks, and not what it holds smaller.
+    SmallerNotSent,
     /// Of two concurrent writes a reconciliation exchanges only the greater.
     LesserNotExchanged,
     /// A reconciliation covers the feed to where that is when it ends.

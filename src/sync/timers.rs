@@ -6,7 +6,7 @@ use super::options::{REMEMBER_DELAY_MS, RETRY_DELAY_MS_MAX};
 use super::replica::{Farewell, Output, Replica};
 use crate::core::checksum::hash128;
 use crate::core::clock::{MonotonicMs, Now};
-use crate::core::rules::{Rule, is_broken};
+use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 
@@ -114,7 +114,8 @@ impl Replica {
         let doubled = self.options.retry_interval_ms << (link.sending.attempts - 1).min(16);
         let delay = doubled.min(RETRY_DELAY_MS_MAX.max(self.options.retry_interval_ms));
         let jitter = jitter(link, delay);
-        link.sending.paused_until = now.monotonic.after(delay + jitter);
+        let pause = unless(Rule::RetryAtOnce, delay + jitter, 0);
+        link.sending.paused_until = now.monotonic.after(pause);
     }
 
     /// The peer does not answer: its rows count as failed until it returns, and the connection ends.

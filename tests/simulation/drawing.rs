@@ -1,13 +1,14 @@
 //! From a seed to a schedule. Each seed has only some kinds of faults, so that what some of them excuse is checked
 //! without excuse where they do not occur.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::schedule::{Action, NodePlan, Schedule, Step, Stop, Write};
 use super::wanted::{name_some, some_keys};
+use super::weather::Weather;
 use crate::node::options::Options;
 use crate::store::commit::Durability;
-use crate::store::conflict::ConflictPolicy::{self, KeepLocal, KeepRemote, LastWriteWins, Manual};
+use crate::store::conflict::ConflictPolicy::Manual;
 use crate::store::scope::Scope;
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 use crate::sync::tests::dice::Dice;
@@ -16,79 +17,6 @@ const DAY_MS: u64 = 86_400_000;
 
 /// Values that a node with a limit does not take are longer than this.
 const SMALL_LIMIT_BYTES: u64 = 40;
-
-/// Policies that the nodes of a run may have: each draws one of them.
-const POLICIES: [&[ConflictPolicy]; 6] = [
-    &[LastWriteWins],
-    &[LastWriteWins],
-    &[Manual],
-    &[Manual],
-    &[KeepLocal, KeepRemote],
-    &[LastWriteWins, KeepLocal, KeepRemote, Manual],
-];
-
-/// Which kinds of faults a run has.
-#[allow(clippy::struct_excessive_bools, reason = "they are drawn one by one")]
-pub(super) struct Weather {
-    pub(super) has_crashes: bool,
-    pub(super) has_disk_faults: bool,
-    pub(super) has_partitions: bool,
-    pub(super) has_corruption: bool,
-    pub(super) has_lies: bool,
-    pub(super) goes_back: bool,
-    /// Also under a running feed, which excuses whoever takes up a cursor then.
-    pub(super) goes_back_unnoticed: bool,
-    pub(super) has_copies: bool,
-    pub(super) loses_disks: bool,
-    pub(super) has_clock_jumps: bool,
-    pub(super) has_limits: bool,
-    pub(super) has_large_values: bool,
-    pub(super) has_checkpoints: bool,
-    /// Nobody waits for a sync, and few keys are written often.
-    pub(super) is_unsynced: bool,
-    pub(super) policies: &'static [ConflictPolicy],
-    /// No two writes have the same content, removals included: then no conflict passes for agreement.
-    pub(super) is_unambiguous: bool,
-    pub(super) begins_apart: bool,
-    /// So many that a reconciliation has to split them.
-    pub(super) has_many_keys: bool,
-    /// Nodes exchange parts of the keys.
-    pub(super) has_prefixes: bool,
-    /// And some with single peers.
-    pub(super) names_peers: bool,
-}
-
-impl Weather {
-    fn draw(dice: &mut Dice) -> Self {
-        Self {
-            has_crashes: !dice.one_in(4),
-            has_disk_faults: dice.one_in(3),
-            has_partitions: dice.one_in(2),
-            has_corruption: dice.one_in(4),
-            has_lies: dice.one_in(6),
-            goes_back: dice.one_in(4),
-            goes_back_unnoticed: dice.one_in(2),
-            has_copies: dice.one_in(7),
-            loses_disks: dice.one_in(7),
-            has_clock_jumps: dice.one_in(3),
-            has_limits: dice.one_in(9),
-            has_large_values: dice.one_in(12),
-            has_checkpoints: dice.one_in(2),
-            is_unsynced: dice.one_in(6),
-            policies: POLICIES[dice.index(POLICIES.len())],
-            is_unambiguous: dice.one_in(5),
-            begins_apart: dice.one_in(4),
-            has_many_keys: dice.one_in(10),
-            has_prefixes: false,
-            names_peers: false,
-        }
-    }
-
-    /// Whether every identity that is met stays: only then can all of them acknowledge.
-    fn keeps_identities(&self) -> bool {
-        !(self.goes_back || self.has_copies || self.loses_disks || self.has_limits)
-    }
-}
 
 fn options(dice: &mut Dice, weather: &Weather) -> ReplicaOptions {
     let value_bytes_max = if weather.has_limits && dice.one_in(2) {
@@ -156,6 +84,7 @@ struct Drawing<'a> {
     nodes: usize,
     edges: Vec<(usize, usize)>,
     keys: u64,
+    ahead: VecDeque<(Action, u64)>,
 }
 
 impl Drawing<'_> {
@@ -303,6 +232,30 @@ impl Drawing<'_> {
         Action::Clock(node, if self.dice.one_in(2) { ms } else { -ms })
     }
 
+    /// What is next of something that takes several steps, with what passes behind it.
+    fn planned(&mut self) -> Option<(Action, u64)> {
+        if self.ahead.is_empty() && self.weather.loses_overwrites && self.dice.one_in(6) {
+            self.ahead = self.lost_overwrite().into();
+        }
+        self.ahead.pop_front()
+    }
+
+    /// A write that waits for a tick is durable, is overwritten, and comes back with the power, after peers were told of
+    /// what is durable.
+    fn lost_overwrite(&mut self) -> [(Action, u64); 7] {
+        let (node, peer) = self.edge();
+        let write = self.write();
+        [
+            (Action::SetAutomatic(node, false), 0),
+            (Action::Call(node, peer, false), 300),
+            (Action::Write(node, write), 1_500),
+            (Action::Write(node, write), 250),
+            (Action::Tick(node, false), 250),
+            (Action::Stop(node, Stop::PowerCut), 50),
+            (Action::Start(node), 300),
+        ]
+    }
+
     fn pause(&mut self) -> u64 {
         match self.dice.below(20) {
             0..12 => self.dice.below(20),
@@ -361,6 +314,7 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
         nodes: nodes.len(),
         edges: edges.clone(),
         keys,
+        ahead: VecDeque::new(),
     };
     let steps = (0..count)
         .map(|number| {
@@ -373,11 +327,16 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
                 let (a, b) = if naming.one_in(2) { (a, b) } else { (b, a) };
                 action = Action::Name(a, b, some_keys(&mut naming, keys));
             }
+            let drawn = (action, drawing.dice.next(), drawing.pause());
+            let (mut action, seed, mut pause_ms) = drawn;
+            if let Some(planned) = drawing.planned() {
+                (action, pause_ms) = planned;
+            }
             Step {
                 number,
                 action,
-                seed: drawing.dice.next(),
-                pause_ms: drawing.pause(),
+                seed,
+                pause_ms,
             }
         })
         .collect();

@@ -47,6 +47,7 @@ impl World<'_> {
             Action::Tick(node, prune) => self.tick(*node, *prune),
             Action::SetAutomatic(node, automatic) => self.set_automatic(*node, *automatic),
             Action::RetryFailed(node) => {
+                self.wants_again(*node);
                 let retried = self.drive(*node, |machine, now, map| {
                     machine.replica.retry_failed(now, map)
                 });

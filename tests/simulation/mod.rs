@@ -49,5 +49,6 @@ mod shrinking;
 mod stream;
 mod trace;
 mod wanted;
+mod weather;
 mod wire;
 mod world;

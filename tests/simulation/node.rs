@@ -35,7 +35,7 @@ pub(super) struct Node<'d> {
     /// Its disk as it was once, and the stretch that its feed was in.
     pub(super) kept: Option<(DiskImage, Incarnation)>,
     pub(super) skew_ms: i64,
-    /// The latest that its clock said as it wrote.
+    /// The latest that its clock said in a commit.
     pub(super) latest_wall: WallMs,
     pub(super) stalled_until: u64,
     /// The power is cut at some call of the next commit.

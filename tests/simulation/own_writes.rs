@@ -12,11 +12,10 @@ use crate::store::totals::is_user;
 
 impl World<'_> {
     /// A node has made an entry in the place of another one.
-    pub(super) fn check_own_write(&mut self, node: usize, entry: &Entry, before: Option<&Entry>) {
+    pub(super) fn check_own_write(&self, node: usize, entry: &Entry, before: Option<&Entry>) {
         let now = self.now(node).wall;
-        let most = &mut self.nodes[node].latest_wall;
-        *most = now.max(*most);
-        let most = Stamp::at(WallMs(most.0 + 1));
+        let latest = self.nodes[node].latest_wall;
+        let most = Stamp::at(WallMs(latest.0 + 1));
         if !is_user(entry) || entry.flags.contains(EntryFlags::ASSERTED) {
             return;
         }

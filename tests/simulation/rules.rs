@@ -1,7 +1,8 @@
 //! Every rule broken in turn: some run must find each, and without it the same runs must be well.
 
-use super::drawing::{Weather, draw_in};
+use super::drawing::draw_in;
 use super::proof::{outcome, shortened};
+use super::weather::Weather;
 use crate::core::rules::Rule;
 use crate::store::conflict::ConflictPolicy::{KeepLocal, KeepRemote, Manual};
 
@@ -32,7 +33,7 @@ fn parted(weather: &mut Weather) {
 }
 
 /// The rules that can be broken, and the weather in which that shows.
-const RULES: [(Rule, Force); 70] = [
+const RULES: [(Rule, Force); 72] = [
     (Rule::CursorWithoutIncarnation, rolled_back),
     (Rule::StretchWithoutOpening, |_| {}),
     (Rule::CopyUnnoticed, |weather| {
@@ -83,6 +84,9 @@ const RULES: [(Rule, Force); 70] = [
     (Rule::RetryNever, |weather| {
         weather.has_partitions = true;
     }),
+    (Rule::RetryAtOnce, |weather| {
+        weather.has_partitions = true;
+    }),
     (Rule::RefusalBlocks, |weather| {
         weather.has_limits = true;
     }),
@@ -117,7 +121,10 @@ const RULES: [(Rule, Force); 70] = [
         (weather.begins_apart, weather.has_many_keys) = (true, true);
     }),
     (Rule::ShadowPassed, |weather| {
-        (weather.is_unsynced, weather.has_crashes) = (true, true);
+        (weather.is_unsynced, weather.loses_overwrites) = (true, true);
+    }),
+    (Rule::SmallerNotSent, |weather| {
+        weather.begins_apart = true;
     }),
     (Rule::LesserNotExchanged, |weather| {
         weather.begins_apart = true;

@@ -197,9 +197,10 @@ impl World<'_> {
 
     /// Something has come to an end and is about to be handed to its machine.
     pub(super) fn see_arrival(&mut self, id: ConversationId, message: &Message) {
+        let at = self.at;
         let Some(end) = self.end_mut(id) else { return };
         if let Message::Feed(feed) = message {
-            end.seen.waiting.heard(feed);
+            end.seen.waiting.heard(feed, at);
         }
         match message {
             Message::Feed(Feed::Ranges(ranges)) => self.see_lists(id, ranges),
