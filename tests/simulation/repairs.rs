@@ -31,7 +31,9 @@ pub(super) struct Waiting {
     is_wanted_again: bool,
     /// The state that the peer told last at its end, and how often in a row.
     end: (Summary, u32),
-    /// When it last asked for a reconciliation, unless its node told the same state since.
+    /// The state that its node told last.
+    own_end: Option<Summary>,
+    /// When it last asked for a reconciliation, unless both told the same state since.
     asked_at: Option<u64>,
 }
 
@@ -50,13 +52,18 @@ impl Waiting {
                 self.since = None;
                 // That moves a cursor, and is to be answered like what was sent.
                 self.sent_at.get_or_insert(at);
-                // What was repaired is over: whatever differs next is something else.
-                self.asked_at = self.asked_at.filter(|_| end.summary != self.end.0);
+                self.own_end = Some(end.summary);
+                self.end_repair();
             }
             Feed::Ranges(_) => self.begin_anew(),
             Feed::Ack(ack) if ack.reconcile => self.begin_anew(),
             _ => {}
         }
+    }
+
+    /// What was repaired is over once both told the same: whatever differs next is something else.
+    fn end_repair(&mut self) {
+        self.asked_at = self.asked_at.filter(|_| self.own_end != Some(self.end.0));
     }
 
     /// What was sent before does not count any more.
@@ -95,8 +102,15 @@ impl Waiting {
             Feed::Ack(ack) if ack.cursor.is_none() || ack.reconcile => self.begin_anew(),
             Feed::Ranges(_) => self.begin_anew(),
             Feed::Ack(_) | Feed::Nack(_) => self.since = None,
-            Feed::End(end) if end.summary == self.end.0 => self.end.1 += 1,
-            Feed::End(end) => self.end = (end.summary, 1),
+            Feed::End(end) => {
+                let before = if end.summary == self.end.0 {
+                    self.end.1
+                } else {
+                    0
+                };
+                self.end = (end.summary, before + 1);
+                self.end_repair();
+            }
             _ => {}
         }
     }

@@ -113,7 +113,9 @@ impl World<'_> {
         }
         let cost = feed.cost();
         let end = self.end_mut(id).unwrap();
-        entries.iter().for_each(|entry| end.seen.owed.sent(entry));
+        for entry in entries {
+            end.seen.owed.sent(entry);
+        }
         end.seen.waiting.said(feed, at);
         if end.state == State::Open {
             end.seen.spent += cost;
