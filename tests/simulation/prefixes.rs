@@ -82,8 +82,11 @@ impl World<'_> {
             .filter(|peer| peer.durable || !is_durable)
             .map(|peer| peer.origin)
             .collect();
+        // Whom it only knows by a copy that it met is nobody that it exchanges anything with.
+        let is_near = |place: usize| self.edges.contains(&(node.min(place), node.max(place)));
         let others = self.nodes.iter().enumerate();
         let scopes: Vec<_> = others
+            .filter(|(place, _)| is_near(*place))
             .filter_map(|(place, other)| {
                 let origin = other.running.as_ref()?.machine.replica.origin();
                 let counts = counting.contains(&origin);
