@@ -18,6 +18,10 @@ pub(crate) enum Rule {
     LocalTieBreak,
     /// A write is stamped by the clock alone.
     StampNotBumped,
+    /// A clock follows the stamps of what its node overwrites.
+    ClockDragged,
+    /// A write knows what it replaces, and not what that knew.
+    VectorForgotten,
     /// The version of a key begins anew behind a removal.
     VersionBeginsAnew,
     /// Removals are not sent.
@@ -30,8 +34,14 @@ pub(crate) enum Rule {
     AcknowledgeBeforeSync,
     /// The cursor is in another frame than the entries.
     CursorInAnotherFrame,
+    /// Whoever sends goes on from what it has on record, whatever it is told.
+    SenderRemembers,
     /// Ends are not compared.
     ProofSkipped,
+    /// Ends that are unequal once are reason enough to reconcile.
+    UnequalOnce,
+    /// Whoever reconciled a moment ago may do so again.
+    RepairWithoutDelay,
     /// What came from a peer is sent back to it.
     EchoSent,
     /// Whoever has no good cursor gets nothing of what there is.
@@ -44,16 +54,24 @@ pub(crate) enum Rule {
     RelayNotDone,
     /// What a peer could not store is not sent again.
     RetryNotDone,
+    /// Whoever is not answered waits.
+    RetryNever,
+    /// Whoever is not answered in time sends again at once.
+    RetryAtOnce,
     /// An entry that a peer refuses holds up what is behind it.
     RefusalBlocks,
     /// An entry that a peer refuses is on no list.
     RefusalUnlisted,
     /// A peer without a log counts like one that has one.
     MemoryCounts,
+    /// One acknowledgement is enough, however many are asked for.
+    PolicyIgnored,
     /// What was sent and not acknowledged is pruned too.
     PruneUnacknowledged,
     /// Own writes leave without a tick.
     SentWithoutTick,
+    /// A tick releases all there is.
+    BatchSizeIgnored,
     /// What was received waits for a tick before it is passed on.
     RelayWaitsForTick,
     /// The feed is told to end behind what was not sent.
@@ -70,10 +88,16 @@ pub(crate) enum Rule {
     RefusalCounts,
     /// Ranges with the same number of entries are equal.
     RangeEqualByCount,
+    /// A reconciliation sends what the peer lacks, and not what it holds smaller.
+    SmallerNotSent,
     /// Of two concurrent writes a reconciliation exchanges only the greater.
     LesserNotExchanged,
     /// A reconciliation covers the feed to where that is when it ends.
     CoveredToEnd,
+    /// A reconciliation covers the feed before it has ended.
+    CoveredEarly,
+    /// A cursor passes over what was replaced, also while the power may bring that back.
+    ShadowPassed,
     /// A reconciliation leaves out what waits to be passed on, and covers it.
     WaitingNotReconciled,
     /// A node whose disk has forgotten what a peer saw of its feed goes on under its identity.
@@ -92,10 +116,18 @@ pub(crate) enum Rule {
     KeptWithOwnStamp,
     /// A loser is kept as a write of who keeps it.
     KeptUnderOwnDot,
+    /// Losers of one key are kept in one place.
+    KeptInOnePlace,
+    /// What is kept is not sent.
+    KeptNotSent,
+    /// What the value knows of is shown as a conflict too.
+    KnownLoserShown,
     /// Losers are told to nobody.
     LoserUntold,
     /// A loser is told of whenever it comes.
     LoserToldAgain,
+    /// A policy does not speak.
+    AssertionNotMade,
     /// A write that a policy makes is like any other.
     AssertionUnflagged,
     /// A policy also speaks where others wrote both.
@@ -108,6 +140,8 @@ pub(crate) enum Rule {
     ResolvedCopiesLeft,
     /// A connection carries all keys, whatever both sides want of it.
     ScopeIgnored,
+    /// A connection that is called for a part of the keys carries whatever the node exchanges.
+    PeerScopeIgnored,
     /// A cursor on a part of a feed is taken up for more of it.
     NarrowCursorTaken,
     /// States are compared as a whole, whatever a connection carries of them.

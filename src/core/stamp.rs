@@ -2,6 +2,7 @@
 //! node: a peer that is dated ahead wins only the keys that it wrote (PROTOCOL section 3).
 
 use super::clock::WallMs;
+use super::rules::{Rule, unless};
 
 /// Bits of the counter below the milliseconds.
 const COUNTER_BITS: u32 = 16;
@@ -57,7 +58,9 @@ impl HybridClock {
     /// does not follow the entry.
     pub fn stamp(&mut self, wall: WallMs, replaced: Option<Stamp>) -> Stamp {
         self.last = Stamp::at(wall).max(self.last.next());
-        replaced.map_or(self.last, |stamp| self.last.max(stamp.next()))
+        let given = replaced.map_or(self.last, |stamp| self.last.max(stamp.next()));
+        self.last = unless(Rule::ClockDragged, self.last, given);
+        given
     }
 }
 

@@ -100,8 +100,10 @@ impl Machine {
             .and_then(|target| self.directory.node_id(target));
         let target = opening.target.and_then(|target| self.directory.get(target));
         let wanted = match target {
-            Some(target) => self.scope.intersection(&target.scope),
-            None => self.scope.clone(),
+            Some(target) if !is_broken(Rule::PeerScopeIgnored) => {
+                self.scope.intersection(&target.scope)
+            }
+            _ => self.scope.clone(),
         };
         let hello = Hello {
             protocol_min: PROTOCOL_MIN,

@@ -38,6 +38,9 @@ impl ConflictPolicy {
             Self::KeepRemote => winner,
             Self::LastWriteWins | Self::Manual => return false,
         };
+        if is_broken(Rule::AssertionNotMade) {
+            return false;
+        }
         let is_own = own.dot.origin == author || is_broken(Rule::AssertionByOthers);
         let is_first = !own.flags.contains(EntryFlags::ASSERTED);
         is_own && (is_first || is_broken(Rule::AssertionRepeated))
@@ -83,7 +86,8 @@ pub fn kept_key(key: &[u8], dot: Dot) -> Vec<u8> {
 
 /// A loser as it is kept: the same write under the key that names it, so that whoever keeps it keeps the same.
 pub(super) fn kept(loser: &Entry) -> Option<Entry> {
-    let key = kept_key(loser.key().get(1..)?, loser.dot);
+    let dot = unless(Rule::KeptInOnePlace, loser.dot, Dot::default());
+    let key = kept_key(loser.key().get(1..)?, dot);
     under_key(loser, &key, loser.value().unwrap_or_default())
 }
 

@@ -6,6 +6,7 @@ use super::conflict::user_key_of;
 use super::entry::{Entry, Namespace};
 use super::error::StoreError;
 use super::map::EntryMap;
+use crate::core::rules::{Rule, is_broken};
 
 /// A page that holds this many bytes is full: its values are copied while writers wait.
 const PAGE_BYTES: usize = 1 << 20;
@@ -106,7 +107,7 @@ impl EntryMap {
         };
         let open = kept
             .into_iter()
-            .filter(|one| one.is_concurrent_with(&current));
+            .filter(|one| one.is_concurrent_with(&current) || is_broken(Rule::KnownLoserShown));
         let mut open: Vec<Entry> = open.collect();
         open.sort_by(|a, b| b.order(a));
         let is_known = |at: usize, loser: &Entry| {

@@ -8,6 +8,7 @@ use crate::core::identity::{Dot, Origin};
 use crate::core::limits::{
     EXTENSION_BYTES_MAX, KEY_BYTES_MAX, STORED_KEY_BYTES_MAX, VECTOR_ORIGINS_MAX,
 };
+use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::Stamp;
 
 /// What a key is for: the byte before it. Part of the order, so each namespace is one run of keys.
@@ -261,7 +262,9 @@ pub(super) fn vector_over(
     replaced: &[Dot],
     seen: impl IntoIterator<Item = Dot>,
 ) -> Vec<Dot> {
-    let mut vector: Vec<Dot> = seen.into_iter().chain(replaced.iter().copied()).collect();
+    let seen = seen.into_iter();
+    let seen = seen.filter(|_| !is_broken(Rule::VectorForgotten));
+    let mut vector: Vec<Dot> = seen.chain(replaced.iter().copied()).collect();
     vector.retain(|dot| dot.origin != author);
     vector.sort_unstable_by(|a, b| (a.origin, b.sequence).cmp(&(b.origin, a.sequence)));
     vector.dedup_by_key(|dot| dot.origin);

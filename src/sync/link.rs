@@ -120,6 +120,8 @@ pub(super) struct Receiving {
     pub(super) commits: u32,
     /// What the peer last said at its end, until it could be held against the state here.
     pub(super) end: Option<End>,
+    /// What it said there last, as long as it has sent nothing since.
+    pub(super) told: Option<End>,
 }
 
 /// The lanes in which the peer has to go back.

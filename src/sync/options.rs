@@ -1,5 +1,7 @@
 //! How a replica behaves. The defaults are the contract's.
 
+use crate::core::rules::{Rule, unless};
+
 /// How many peers must have acknowledged a write before it counts as acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AckPolicy {
@@ -17,7 +19,7 @@ impl AckPolicy {
         match self {
             Self::Any => 1,
             Self::All => registered.max(1),
-            Self::Count(count) => count.max(1),
+            Self::Count(count) => unless(Rule::PolicyIgnored, count.max(1), 1),
         }
     }
 }

@@ -110,7 +110,7 @@ impl Replica {
 
     /// The peer's feed is at its end.
     pub(super) fn end(&mut self, id: LinkId, link: &mut Link, end: End, now: Now, map: &EntryMap) {
-        link.receiving.end = Some(end);
+        (link.receiving.end, link.receiving.told) = (Some(end), Some(end));
         let Positions { own, relay } = end.positions;
         let pending = &mut link.receiving.pending;
         let moved = Positions {
@@ -131,7 +131,10 @@ impl Replica {
     /// Holds what the peer said at its end against the state here. Where something is under way, that is done
     /// once it is through.
     fn compare(&mut self, id: LinkId, link: &mut Link, now: Now, map: &EntryMap) {
-        let Some(theirs) = link.receiving.end else {
+        // What was unequal when it was told may be equal by now, and the peer has no reason to tell it again.
+        let is_unproven = link.proof.equal_at != Some(self.last_lseq);
+        let told = link.receiving.told.filter(|_| is_unproven);
+        let Some(theirs) = link.receiving.end.or(told) else {
             return;
         };
         let Some(mine) = self.end_of(link, map) else {
@@ -152,14 +155,16 @@ impl Replica {
             };
             return;
         }
-        if !is_settled(link, &mine, &theirs) || is_broken(Rule::UnequalIgnored) {
+        link.proof.equal_at = None;
+        let is_settled = is_settled(link, &mine, &theirs);
+        if link.receiving.end.is_none() || !is_settled || is_broken(Rule::UnequalIgnored) {
             return;
         }
         link.receiving.end = None;
         let again = (link.proof.unequal.1, link.proof.unequal.2) == (mine.summary, theirs.summary);
         let count = if again { link.proof.unequal.0 + 1 } else { 1 };
         link.proof.unequal = (count, mine.summary, theirs.summary);
-        if count < UNEQUAL_ENDS {
+        if count < unless(Rule::UnequalOnce, UNEQUAL_ENDS, 1) {
             // Have both ends told once more, with nothing in between.
             link.sending.end = None;
             link.active_at = now.monotonic.after(COMPARE_AGAIN_MS - PROVE_DELAY_MS);
@@ -168,7 +173,8 @@ impl Replica {
         } else if now.monotonic >= link.proof.repair_after {
             link.proof.unequal.0 = 0;
             let delay = REPAIR_DELAY_MS << link.proof.repairs.min(6);
-            link.proof.repair_after = now.monotonic.after(delay.min(REPAIR_DELAY_MS_MAX));
+            let delay = unless(Rule::RepairWithoutDelay, delay.min(REPAIR_DELAY_MS_MAX), 0);
+            link.proof.repair_after = now.monotonic.after(delay);
             link.proof.repairs += 1;
             if link.reconciles {
                 link.proof.repaired = Some((mine.summary, theirs.summary));

@@ -146,7 +146,7 @@ impl Replica {
         leave_out_strays(link, &mut batch);
         self.heed_entries(link, &batch.entries, now, map);
         link.proof.equal_at = None;
-        link.receiving.end = None;
+        (link.receiving.end, link.receiving.told) = (None, None);
         let request = if is_reconciled {
             link.count_reconciled(&batch.entries, map);
             link.receiving.commits += 1;
@@ -278,6 +278,7 @@ impl Replica {
                 .cursor
                 .filter(|cursor| self.has_reached(*cursor))
                 .map(|cursor| cursor.positions);
+            let known = unless(Rule::SenderRemembers, known, self.on_record(link));
             link.sending.told = known.unwrap_or_default();
             link.sending.acknowledged = link.sending.told;
             link.sending.sent = if link.is_reconciling() {
@@ -319,6 +320,12 @@ impl Replica {
             self.record_acknowledged(link, now);
         }
         Ok(())
+    }
+
+    /// How far a peer is on record to hold this node's feed.
+    fn on_record(&self, link: &Link) -> Option<Positions> {
+        let FeedPosition { own, relay, .. } = self.peers.get(&link.origin)?.acknowledged;
+        Some(Positions { own, relay })
     }
 
     /// The peer wants the feed from its start.

@@ -10,7 +10,7 @@ use super::replica::{Farewell, Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::core::rules::{Rule, is_broken, unless};
-use crate::store::entry::Entry;
+use crate::store::entry::{Entry, Namespace};
 use crate::store::error::StoreError;
 use crate::store::map::{EntryMap, Held, Via};
 use crate::store::totals::is_user;
@@ -51,6 +51,8 @@ fn is_left_out(link: &Link, held: &Held, peer: Option<Via>) -> bool {
     let is_there = is_user(&held.entry) && link.sending.peer_has.contains(held.entry.dot);
     let is_there = is_there && !is_broken(Rule::HintIgnored);
     let is_forgotten = held.entry.is_tombstone() && is_broken(Rule::RemovalsNotSent);
+    let is_kept = held.entry.key().first() == Some(&(Namespace::Conflict as u8));
+    let is_forgotten = is_forgotten || (is_kept && is_broken(Rule::KeptNotSent));
     let is_outside = !link.scope.contains(held.entry.key()) && !is_broken(Rule::ScopeIgnored);
     is_outside || echo || is_there || is_forgotten
 }
@@ -115,7 +117,8 @@ impl Replica {
             .front()
             .map_or(u64::MAX, |(begin, _)| *begin);
         let durable_lseq = unless(Rule::SendBeforeSync, self.durable_lseq, self.last_lseq);
-        let reach = durable_lseq.min(self.shadowed_from - 1);
+        let shadowed_from = unless(Rule::ShadowPassed, self.shadowed_from, u64::MAX);
+        let reach = durable_lseq.min(shadowed_from - 1);
         let released = if self.options.automatic || is_broken(Rule::SentWithoutTick) {
             u64::MAX
         } else {

@@ -6,6 +6,7 @@ use super::options::{REMEMBER_DELAY_MS, RETRY_DELAY_MS_MAX};
 use super::replica::{Farewell, Output, Replica};
 use crate::core::checksum::hash128;
 use crate::core::clock::{MonotonicMs, Now};
+use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 
@@ -49,7 +50,7 @@ impl Replica {
         let acknowledgement = |link: &Link| {
             let paused =
                 (link.sending.paused_until > MonotonicMs(0)).then_some(link.sending.paused_until);
-            let owed = (link.is_owed() || link.owes_turn())
+            let owed = is_awaited(link)
                 .then(|| link.sending.progress_at.after(self.options.ack_timeout_ms));
             paused.into_iter().chain(owed).min()
         };
@@ -88,7 +89,7 @@ impl Replica {
             if link.sending.paused_until <= now.monotonic {
                 link.sending.paused_until = MonotonicMs(0);
             }
-            let late = (link.is_owed() || link.owes_turn())
+            let late = is_awaited(&link)
                 && link.sending.progress_at.after(self.options.ack_timeout_ms) <= now.monotonic;
             if late && link.sending.attempts >= self.options.max_retries {
                 self.give_up(id, &link);
@@ -115,7 +116,8 @@ impl Replica {
         let doubled = self.options.retry_interval_ms << (link.sending.attempts - 1).min(16);
         let delay = doubled.min(RETRY_DELAY_MS_MAX.max(self.options.retry_interval_ms));
         let jitter = jitter(link, delay);
-        link.sending.paused_until = now.monotonic.after(delay + jitter);
+        let pause = unless(Rule::RetryAtOnce, delay + jitter, 0);
+        link.sending.paused_until = now.monotonic.after(pause);
     }
 
     /// The peer does not answer: its rows count as failed until it returns, and the connection ends.
@@ -129,6 +131,11 @@ impl Replica {
         self.outputs
             .push_back(Output::Close(id, Farewell::Unanswered));
     }
+}
+
+/// Whether a peer is to answer within a time.
+fn is_awaited(link: &Link) -> bool {
+    (link.is_owed() || link.owes_turn()) && !is_broken(Rule::RetryNever)
 }
 
 /// How many rows are sent again: only those that the peer takes.

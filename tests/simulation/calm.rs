@@ -36,6 +36,7 @@ impl World<'_> {
             self.perform(step);
             self.run_for(step.pause_ms);
             self.check_readable();
+            self.check_answered();
         }
         self.end_faults();
         let twins = self.twins();
@@ -115,6 +116,9 @@ impl World<'_> {
         while self.at < until && steady_ms < STEADY_MS {
             for (a, b) in self.edges.clone() {
                 self.call(a, b, false);
+                if self.names_peers() {
+                    self.call(b, a, false);
+                }
             }
             for node in 0..self.nodes.len() {
                 let running = self.nodes[node].running.as_ref();

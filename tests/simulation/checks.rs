@@ -9,6 +9,7 @@ use crate::store::entry::Entry;
 use crate::store::ledger::FeedPosition;
 use crate::store::map::EntryMap;
 use crate::sync::message::Lane;
+use crate::sync::options::AckPolicy;
 
 impl World<'_> {
     /// A store was opened. `goes_on`: as if it had never been closed.
@@ -53,6 +54,7 @@ impl World<'_> {
         if self.nodes[node].plan.options.durable {
             for (peer, held) in &ledger.cursors {
                 let most = self.held.entry(*peer).or_default();
+                let most = most.entry(node).or_default();
                 *most = held.own.max(*most);
             }
         }
@@ -132,6 +134,7 @@ impl World<'_> {
         let first = committed.last_lseq + 1 - entries.len() as u64;
         let mut newest: std::collections::BTreeMap<Vec<u8>, Entry> =
             std::collections::BTreeMap::new();
+        let mut own: Vec<(Entry, Option<Entry>)> = Vec::new();
         for (entry, from) in &entries {
             let before = newest.get(entry.key()).cloned();
             let before = before.or_else(|| {
@@ -140,6 +143,9 @@ impl World<'_> {
                     .flatten()
                     .map(std::borrow::Cow::into_owned)
             });
+            if from.is_none() {
+                own.push((entry.clone(), before.clone()));
+            }
             if let Some(before) = before {
                 assert!(
                     entry.order(&before).is_gt(),
@@ -155,6 +161,9 @@ impl World<'_> {
             newest.insert(entry.key().to_vec(), entry.clone());
         }
         let others: Vec<u64> = running.machine.acquaintances().map(|(id, ..)| id).collect();
+        for (entry, before) in own {
+            self.check_own_write(node, &entry, before.as_ref());
+        }
         for (place, (entry, from)) in entries.into_iter().enumerate() {
             let lseq = first + place as u64;
             let named = self
@@ -204,6 +213,7 @@ impl World<'_> {
             }
             if is_durable {
                 let held = self.held.entry(*peer).or_default();
+                let held = held.entry(node).or_default();
                 *held = position.own.max(*held);
             }
         }
@@ -224,10 +234,22 @@ impl World<'_> {
         let ledger = running.store.committer.ledger();
         assert!(replica.durable() <= ledger.last_lseq);
         let marks = replica.marks();
-        let held = self.held.get(&replica.origin()).copied().unwrap_or(0);
+        let mut held: Vec<u64> = self
+            .held
+            .get(&replica.origin())
+            .into_iter()
+            .flatten()
+            .map(|(_, held)| *held)
+            .collect();
+        held.sort_unstable_by(|a, b| b.cmp(a));
+        let needed = match self.nodes[node].plan.options.ack_policy {
+            AckPolicy::Count(needed) if !self.has_prefixes => needed,
+            _ => 1,
+        };
+        let most = held.get(needed - 1).copied().unwrap_or(0);
         assert!(
-            marks.acknowledged <= held || !self.nodes[node].plan.options.durable,
-            "7: {node} counts rows up to {} as acknowledged, but no log ever held more than {held}",
+            marks.acknowledged <= most || !self.nodes[node].plan.options.durable,
+            "7: {node} counts rows up to {} as acknowledged, but not {needed} logs ever held more than {most}: {held:?}",
             marks.acknowledged
         );
         for (id, peer, said) in replica.acknowledged_links() {

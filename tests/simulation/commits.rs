@@ -36,6 +36,8 @@ impl World<'_> {
     /// Commits what fits one group, now.
     pub(super) fn commit(&mut self, node: usize) {
         let now = self.now(node);
+        let latest = &mut self.nodes[node].latest_wall;
+        *latest = now.wall.max(*latest);
         let again = self.at + self.dice.below(self.nodes[node].plan.commit_ms + 1);
         let (is_hurt, crash) = (self.nodes[node].is_hurt, self.nodes[node].crash.take());
         let running = self.nodes[node].up_mut();

@@ -43,7 +43,7 @@ fn losers_among<'e>(entries: impl Iterator<Item = &'e Entry>) -> Losers {
 }
 
 /// What is kept of a user's key, page by page as `node::conflicts` looks at it.
-fn kept_of(map: &EntryMap, key: &[u8]) -> Result<Vec<Entry>, StoreError> {
+pub(super) fn kept_of(map: &EntryMap, key: &[u8]) -> Result<Vec<Entry>, StoreError> {
     let (mut kept, mut after) = (Vec::new(), None);
     loop {
         let page = map.kept_page(key, true, after.as_deref(), loser_of)?;
@@ -135,18 +135,12 @@ impl Look<'_> {
     fn check_asserted(&self, entry: &Entry) {
         let versions = self.versions(entry.key());
         let is_due = |winner: &Entry, loser: &Entry| {
-            let own = match self.policy {
-                ConflictPolicy::KeepLocal => loser,
-                ConflictPolicy::KeepRemote => winner,
-                ConflictPolicy::LastWriteWins | ConflictPolicy::Manual => return false,
-            };
             winner.order(loser).is_gt()
                 && is_conflict(winner, loser)
                 && entry.has_seen(winner.dot)
                 && entry.has_seen(loser.dot)
                 && entry.value() == loser.value()
-                && own.dot.origin == self.author
-                && !own.flags.contains(EntryFlags::ASSERTED)
+                && self.speaks(winner, loser)
         };
         let mut pairs = versions
             .iter()
@@ -156,6 +150,16 @@ impl Look<'_> {
             "{:?} has no reason to write {entry:?}: there is {versions:?}",
             self.policy
         );
+    }
+
+    /// Whether this node's policy has it write a loser once more.
+    fn speaks(&self, winner: &Entry, loser: &Entry) -> bool {
+        let own = match self.policy {
+            ConflictPolicy::KeepLocal => loser,
+            ConflictPolicy::KeepRemote => winner,
+            ConflictPolicy::LastWriteWins | ConflictPolicy::Manual => return false,
+        };
+        own.dot.origin == self.author && !own.flags.contains(EntryFlags::ASSERTED)
     }
 
     /// A write that settles a conflict knows all versions, and their copies go with it.
@@ -259,6 +263,15 @@ impl World<'_> {
                 .entries()
                 .any(|(other, _)| other.key() == entry.key() && is_made(other));
             let winner_is_new = entry.order(&before).is_gt();
+            let (winner, loser) = if winner_is_new {
+                (entry, &before)
+            } else {
+                (&before, entry)
+            };
+            assert!(
+                is_overruled || !look.speaks(winner, loser),
+                "{node} does not say {loser:?} once more, which would lose against {winner:?}"
+            );
             must_be_told(if winner_is_new == is_overruled {
                 entry
             } else {

@@ -1,11 +1,14 @@
 //! From a seed to a schedule. Each seed has only some kinds of faults, so that what some of them excuse is checked
 //! without excuse where they do not occur.
 
-use super::prefixes::some_keys;
+use std::collections::{BTreeMap, VecDeque};
+
 use super::schedule::{Action, NodePlan, Schedule, Step, Stop, Write};
+use super::wanted::{name_some, some_keys};
+use super::weather::Weather;
 use crate::node::options::Options;
 use crate::store::commit::Durability;
-use crate::store::conflict::ConflictPolicy::{self, KeepLocal, KeepRemote, LastWriteWins, Manual};
+use crate::store::conflict::ConflictPolicy::Manual;
 use crate::store::scope::Scope;
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 use crate::sync::tests::dice::Dice;
@@ -14,76 +17,6 @@ const DAY_MS: u64 = 86_400_000;
 
 /// Values that a node with a limit does not take are longer than this.
 const SMALL_LIMIT_BYTES: u64 = 40;
-
-/// Policies that the nodes of a run may have: each draws one of them.
-const POLICIES: [&[ConflictPolicy]; 6] = [
-    &[LastWriteWins],
-    &[LastWriteWins],
-    &[Manual],
-    &[Manual],
-    &[KeepLocal, KeepRemote],
-    &[LastWriteWins, KeepLocal, KeepRemote, Manual],
-];
-
-/// Which kinds of faults a run has.
-#[allow(clippy::struct_excessive_bools, reason = "they are drawn one by one")]
-pub(super) struct Weather {
-    pub(super) has_crashes: bool,
-    pub(super) has_disk_faults: bool,
-    pub(super) has_partitions: bool,
-    pub(super) has_corruption: bool,
-    pub(super) has_lies: bool,
-    pub(super) goes_back: bool,
-    /// Also under a running feed, which excuses whoever takes up a cursor then.
-    pub(super) goes_back_unnoticed: bool,
-    pub(super) has_copies: bool,
-    pub(super) loses_disks: bool,
-    pub(super) has_clock_jumps: bool,
-    pub(super) has_limits: bool,
-    pub(super) has_large_values: bool,
-    pub(super) has_checkpoints: bool,
-    /// Nobody waits for a sync, and few keys are written often.
-    pub(super) is_unsynced: bool,
-    pub(super) policies: &'static [ConflictPolicy],
-    /// No two writes have the same content, removals included: then no conflict passes for agreement.
-    pub(super) is_unambiguous: bool,
-    pub(super) begins_apart: bool,
-    /// So many that a reconciliation has to split them.
-    pub(super) has_many_keys: bool,
-    /// Nodes exchange parts of the keys.
-    pub(super) has_prefixes: bool,
-}
-
-impl Weather {
-    fn draw(dice: &mut Dice) -> Self {
-        Self {
-            has_crashes: !dice.one_in(4),
-            has_disk_faults: dice.one_in(3),
-            has_partitions: dice.one_in(2),
-            has_corruption: dice.one_in(4),
-            has_lies: dice.one_in(6),
-            goes_back: dice.one_in(4),
-            goes_back_unnoticed: dice.one_in(2),
-            has_copies: dice.one_in(7),
-            loses_disks: dice.one_in(7),
-            has_clock_jumps: dice.one_in(3),
-            has_limits: dice.one_in(9),
-            has_large_values: dice.one_in(12),
-            has_checkpoints: dice.one_in(2),
-            is_unsynced: dice.one_in(6),
-            policies: POLICIES[dice.index(POLICIES.len())],
-            is_unambiguous: dice.one_in(5),
-            begins_apart: dice.one_in(4),
-            has_many_keys: dice.one_in(10),
-            has_prefixes: false,
-        }
-    }
-
-    /// Whether every identity that is met stays: only then can all of them acknowledge.
-    fn keeps_identities(&self) -> bool {
-        !(self.goes_back || self.has_copies || self.loses_disks || self.has_limits)
-    }
-}
 
 fn options(dice: &mut Dice, weather: &Weather) -> ReplicaOptions {
     let value_bytes_max = if weather.has_limits && dice.one_in(2) {
@@ -115,6 +48,7 @@ fn nodes(dice: &mut Dice, weather: &Weather) -> Vec<NodePlan> {
             },
             policy: weather.policies[dice.index(weather.policies.len())],
             scope: Scope::ALL,
+            named: BTreeMap::new(),
             skew_ms: i64::try_from(dice.below(skew_ms + 1)).unwrap(),
             commit_ms,
         })
@@ -150,6 +84,7 @@ struct Drawing<'a> {
     nodes: usize,
     edges: Vec<(usize, usize)>,
     keys: u64,
+    ahead: VecDeque<(Action, u64)>,
 }
 
 impl Drawing<'_> {
@@ -297,6 +232,30 @@ impl Drawing<'_> {
         Action::Clock(node, if self.dice.one_in(2) { ms } else { -ms })
     }
 
+    /// What is next of something that takes several steps, with what passes behind it.
+    fn planned(&mut self) -> Option<(Action, u64)> {
+        if self.ahead.is_empty() && self.weather.loses_overwrites && self.dice.one_in(6) {
+            self.ahead = self.lost_overwrite().into();
+        }
+        self.ahead.pop_front()
+    }
+
+    /// A write that waits for a tick is durable, is overwritten, and comes back with the power, after peers were told of
+    /// what is durable.
+    fn lost_overwrite(&mut self) -> [(Action, u64); 7] {
+        let (node, peer) = self.edge();
+        let write = self.write();
+        [
+            (Action::SetAutomatic(node, false), 0),
+            (Action::Call(node, peer, false), 300),
+            (Action::Write(node, write), 1_500),
+            (Action::Write(node, write), 250),
+            (Action::Tick(node, false), 250),
+            (Action::Stop(node, Stop::PowerCut), 50),
+            (Action::Start(node), 300),
+        ]
+    }
+
     fn pause(&mut self) -> u64 {
         match self.dice.below(20) {
             0..12 => self.dice.below(20),
@@ -310,10 +269,12 @@ impl Drawing<'_> {
 /// The schedule of a seed.
 pub(super) fn draw(seed: u64) -> Schedule {
     // From dice of their own: all else stays as it was.
-    if parting_dice(seed).one_in(5) {
-        draw_in(seed, |weather| weather.has_prefixes = true)
-    } else {
-        draw_in(seed, |_| {})
+    match (parting_dice(seed).one_in(5), naming_dice(seed).one_in(2)) {
+        (true, true) => draw_in(seed, |weather| {
+            (weather.has_prefixes, weather.names_peers) = (true, true);
+        }),
+        (true, false) => draw_in(seed, |weather| weather.has_prefixes = true),
+        (false, _) => draw_in(seed, |_| {}),
     }
 }
 
@@ -321,15 +282,15 @@ fn parting_dice(seed: u64) -> Dice {
     Dice::new(seed ^ 0x5c09e)
 }
 
+fn naming_dice(seed: u64) -> Dice {
+    Dice::new(seed ^ 0x4a3e5)
+}
+
 /// The schedule of a seed with some kinds of faults made certain.
 pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
     let mut dice = Dice::new(seed);
     let mut weather = Weather::draw(&mut dice);
     force(&mut weather);
-    if weather.has_limits {
-        // What is refused keeps ends from being compared, and so what only a comparison notices goes unnoticed.
-        (weather.has_lies, weather.goes_back, weather.has_copies) = (false, false, false);
-    }
     let mut nodes = nodes(&mut dice, &weather);
     let edges = edges(&mut dice, nodes.len());
     let few = if weather.is_unsynced { 4 } else { 16 };
@@ -340,6 +301,11 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
     for node in nodes.iter_mut().filter(|_| has_prefixes) {
         node.scope = some_keys(&mut parting, keys);
     }
+    let mut naming = Dice::new(naming_dice(seed).next());
+    let names_peers = weather.names_peers;
+    if names_peers {
+        name_some(&mut naming, &mut nodes, &edges, keys);
+    }
     let count = 20 + dice.index(100);
     let (is_unambiguous, begins_apart) = (weather.is_unambiguous, weather.begins_apart);
     let mut drawing = Drawing {
@@ -348,6 +314,7 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
         nodes: nodes.len(),
         edges: edges.clone(),
         keys,
+        ahead: VecDeque::new(),
     };
     let steps = (0..count)
         .map(|number| {
@@ -355,12 +322,21 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
             if has_prefixes && parting.one_in(14) {
                 let node = parting.index(drawing.nodes);
                 action = Action::Rescope(node, some_keys(&mut parting, keys));
+            } else if names_peers && naming.one_in(12) {
+                let (a, b) = edges[naming.index(edges.len())];
+                let (a, b) = if naming.one_in(2) { (a, b) } else { (b, a) };
+                action = Action::Name(a, b, some_keys(&mut naming, keys));
+            }
+            let drawn = (action, drawing.dice.next(), drawing.pause());
+            let (mut action, seed, mut pause_ms) = drawn;
+            if let Some(planned) = drawing.planned() {
+                (action, pause_ms) = planned;
             }
             Step {
                 number,
                 action,
-                seed: drawing.dice.next(),
-                pause_ms: drawing.pause(),
+                seed,
+                pause_ms,
             }
         })
         .collect();

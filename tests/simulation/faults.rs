@@ -47,6 +47,7 @@ impl World<'_> {
             Action::Tick(node, prune) => self.tick(*node, *prune),
             Action::SetAutomatic(node, automatic) => self.set_automatic(*node, *automatic),
             Action::RetryFailed(node) => {
+                self.wants_again(*node);
                 let retried = self.drive(*node, |machine, now, map| {
                     machine.replica.retry_failed(now, map)
                 });
@@ -106,6 +107,7 @@ impl World<'_> {
             Action::Lose(node, comes_back) => self.lose(*node, *comes_back, seed),
             Action::Clock(node, ms) => self.nodes[*node].skew_ms += ms,
             Action::Rescope(node, scope) => self.rescope(*node, scope, seed),
+            Action::Name(node, peer, scope) => self.name_scope(*node, *peer, scope),
         }
     }
 
@@ -140,6 +142,8 @@ impl World<'_> {
             .max(running.store.committer.ledger().last_lseq);
         let before = running.store.map.summary();
         let pruned = running.machine.replica.marks().pruned;
+        let replica = &running.machine.replica;
+        let released = replica.released().max(replica.marks().sent);
         let report = self.drive(node, |machine, now, map| {
             machine.replica.tick(prune, now, map)
         });
@@ -160,6 +164,7 @@ impl World<'_> {
                 marks.pruned == pruned || marks.pruned <= marks.acknowledged,
                 "8: {node} prunes what is not acknowledged: {marks:?}"
             );
+            self.check_released(node, released);
         }
     }
 

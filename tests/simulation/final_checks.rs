@@ -162,15 +162,15 @@ impl World<'_> {
         let report = replica.report(&running.store.map).unwrap();
         let (mut refused, mut listed) = (0, 0);
         for (lane, lseq, entry) in all_rows(&running.store.map) {
-            let limits = self.nodes.iter().filter_map(|node| {
+            let others = self.nodes.iter().enumerate();
+            let limits = others.filter_map(|(other, node)| {
                 let peer = node.running.as_ref()?;
                 let origin = peer.machine.replica.origin();
                 let is_peer = report.peers.iter().any(|other| other.origin == origin);
                 let held = peer.store.map.entry(entry.key()).unwrap();
                 let is_there = held.is_some_and(|held| held.order(&entry).is_ge());
                 let is_too_large = node.plan.options.value_bytes_max < entry.value_length() as u64;
-                let is_carried = peer.machine.scope.contains(entry.key());
-                let is_carried = is_carried && running.machine.scope.contains(entry.key());
+                let is_carried = self.carried(place, other).contains(entry.key());
                 (is_peer && is_carried && is_too_large && !is_there).then_some(origin)
             });
             for peer in limits.filter(|_| lane == Lane::Own) {

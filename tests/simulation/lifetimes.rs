@@ -89,6 +89,7 @@ impl<'d> World<'d> {
             losers: BTreeSet::new(),
             losers_told: 0,
             ticked,
+            named: BTreeMap::new(),
         };
         self.nodes[node].running = Some(running);
         let origin = self.nodes[node].up().machine.replica.origin();
@@ -304,6 +305,8 @@ impl<'d> World<'d> {
         self.replace_disk(to, image.process_killed());
         self.nodes[to].forget();
         self.nodes[to].kept = None;
+        let latest = self.nodes[from].latest_wall;
+        self.nodes[to].latest_wall = latest.max(self.nodes[to].latest_wall);
         self.excuses.had_twins |= has_lease;
         if !has_lease {
             self.lose_lease(to);

@@ -21,8 +21,8 @@
 //! Peers may hint at what they do not have. Nodes crash between any two calls of their disk and at any other time, and
 //! disks fail, fill up, go back in time with or without a new opening, are copied, also while the original runs on, and
 //! are lost. Nodes differ in what they do about concurrent writes, keep a log or none, send by themselves or in ticks,
-//! and take smaller values than others. In some runs they want only keys with some prefixes, and other ones after a
-//! restart (`prefixes`).
+//! and take smaller values than others. In some runs they want only keys with some prefixes, of everybody or
+//! of a single peer, and other ones after a restart or another call (`wanted`, `prefixes`).
 //!
 //! # Environment
 //! `TORTURE_SEED` and `TORTURE_COUNT` as for the torture of the store. A failure prints what repeats it.
@@ -36,14 +36,19 @@ mod drawing;
 mod faults;
 mod final_checks;
 mod lifetimes;
+mod lists;
 mod network;
 mod node;
+mod own_writes;
 mod prefixes;
 mod proof;
+mod repairs;
 mod rules;
 mod schedule;
 mod shrinking;
 mod stream;
 mod trace;
+mod wanted;
+mod weather;
 mod wire;
 mod world;

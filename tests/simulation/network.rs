@@ -125,15 +125,28 @@ impl World<'_> {
 
     /// A program calls a peer, as `connect` does.
     pub(super) fn call(&mut self, node: usize, to: usize, again: bool) {
-        let name = self.nodes[to].name.clone();
-        let (host, port) = remote(to);
-        let Some(running) = &mut self.nodes[node].running else {
+        if self.nodes[node].running.is_none() {
             return;
+        }
+        let target = self.target(node, to);
+        let is_met = if self.has_prefixes {
+            self.is_met(node, to)
+        } else {
+            let name = &self.nodes[to].name;
+            let machine = &self.nodes[node].up().machine;
+            machine.conversation_with(name).is_some()
         };
-        let target = running.machine.directory.target(&name, &host, port);
-        if again || running.machine.conversation_with(&name).is_none() {
+        if again || !is_met {
             self.dial(node, target, true);
         }
+    }
+
+    /// What one node knows another one by.
+    pub(super) fn target(&mut self, node: usize, to: usize) -> TargetId {
+        let name = self.nodes[to].name.clone();
+        let (host, port) = remote(to);
+        let directory = &mut self.nodes[node].up_mut().machine.directory;
+        directory.target(&name, &host, port)
     }
 
     fn dial(&mut self, node: usize, target: TargetId, is_awaited: bool) {
@@ -212,11 +225,6 @@ impl World<'_> {
             remote: remote(to),
             instance: self.dice.next(),
         };
-        let wanted = self.nodes[node].running.as_ref();
-        let wanted = wanted.map(|running| running.machine.scope.clone());
-        if let Some(end) = self.end_mut(id) {
-            end.seen.wanted = wanted;
-        }
         self.drive(node, |machine, now, map| machine.opened(opening, now, map));
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::conflicts::{Name, name_of};
 use super::schedule::NodePlan;
+use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::node::conversation::ConversationId;
 use crate::node::directory::TargetId;
@@ -11,6 +12,7 @@ use crate::node::machine::Machine;
 use crate::store::entry::Entry;
 use crate::store::ledger::FeedPosition;
 use crate::store::operation::Request;
+use crate::store::scope::Scope;
 use crate::store::tests::torture::making::Node as Store;
 use crate::store::totals::is_user;
 use crate::sync::doubt::Doubt;
@@ -33,6 +35,8 @@ pub(super) struct Node<'d> {
     /// Its disk as it was once, and the stretch that its feed was in.
     pub(super) kept: Option<(DiskImage, Incarnation)>,
     pub(super) skew_ms: i64,
+    /// The latest that its clock said in a commit.
+    pub(super) latest_wall: WallMs,
     pub(super) stalled_until: u64,
     /// The power is cut at some call of the next commit.
     pub(super) crash: Option<u64>,
@@ -70,6 +74,8 @@ pub(super) struct Running<'d> {
     pub(super) losers_told: u64,
     /// The last local sequence when it was last ticked; all of them where it sends by itself.
     pub(super) ticked: u64,
+    /// What its program has said since the opening that it wants of single peers.
+    pub(super) named: BTreeMap<usize, Scope>,
 }
 
 impl<'d> Node<'d> {

@@ -1,58 +1,16 @@
-//! Nodes that exchange a part of the keys (PROTOCOL rule 5.9): what they want, and what must hold where connections carry
-//! only some keys. What is there in the end is looked at key by key: nodes between which connections carry it agree.
+//! Nodes that exchange a part of the keys (PROTOCOL rule 5.9): what must hold where connections carry only some. What is
+//! there in the end is looked at key by key: nodes between which connections carry it agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use super::checks::all_rows;
-use super::schedule::Stop;
 use super::world::World;
 use crate::node::conversation::ConversationId;
 use crate::store::entry::Entry;
-use crate::store::scope::Scope;
 use crate::sync::message::Lane;
-use crate::sync::tests::dice::Dice;
-
-/// Prefixes of some of the keys that a run writes, or all keys.
-pub(super) fn some_keys(dice: &mut Dice, keys: u64) -> Scope {
-    if dice.one_in(4) {
-        return Scope::ALL;
-    }
-    let prefixes = (0..=dice.below(4)).map(|_| {
-        let mut prefix = format!("key-{}", dice.below(keys));
-        match dice.below(4) {
-            // All that begin with the same digit, and now and then all that are written.
-            0 => prefix.truncate(5),
-            1 if dice.one_in(6) => prefix.truncate(2),
-            _ => {}
-        }
-        prefix.into_bytes()
-    });
-    Scope::of(prefixes)
-}
 
 impl World<'_> {
-    /// A node opens anew, and wants other keys.
-    pub(super) fn rescope(&mut self, node: usize, scope: &Scope, seed: u64) {
-        let how = match seed % 3 {
-            0 => Stop::Cleanly,
-            1 => Stop::Killed,
-            _ => Stop::PowerCut,
-        };
-        let was_up = self.nodes[node].running.is_some();
-        self.stop(node, how, seed);
-        self.nodes[node].plan.scope = scope.clone();
-        if was_up {
-            self.open(node);
-        }
-    }
-
-    /// What two nodes exchange.
-    pub(super) fn carried(&self, a: usize, b: usize) -> Scope {
-        let [a, b] = [a, b].map(|node| &self.nodes[node].plan.scope);
-        a.intersection(b)
-    }
-
     /// Rule 9: whatever is sent is wanted by both ends.
     pub(super) fn check_is_carried(&self, node: usize, id: ConversationId, entries: &[Entry]) {
         let (line, _) = self.ends[&id];
@@ -124,21 +82,20 @@ impl World<'_> {
             .filter(|peer| peer.durable || !is_durable)
             .map(|peer| peer.origin)
             .collect();
-        // A copy of a peer that nobody can know to be one is none of them.
-        let is_met = |other: usize| self.edges.contains(&(node.min(other), node.max(other)));
-        let scopes: Vec<Scope> = self
-            .nodes
-            .iter()
-            .enumerate()
-            .filter(|(place, _)| is_met(*place))
-            .filter_map(|(_, other)| {
+        // Whom it only knows by a copy that it met is nobody that it exchanges anything with.
+        let is_near = |place: usize| self.edges.contains(&(node.min(place), node.max(place)));
+        let others = self.nodes.iter().enumerate();
+        let scopes: Vec<_> = others
+            .filter(|(place, _)| is_near(*place))
+            .filter_map(|(place, other)| {
                 let origin = other.running.as_ref()?.machine.replica.origin();
-                counting.contains(&origin).then(|| other.plan.scope.clone())
+                let counts = counting.contains(&origin);
+                counts.then(|| self.carried(node, place))
             })
             .collect();
         let is_nobodys = |key: &[u8]| {
-            let takers = scopes.iter().filter(|scope| scope.contains(key)).count();
-            takers < needed || !self.nodes[node].plan.scope.contains(key)
+            let takers = scopes.iter().filter(|scope| scope.contains(key));
+            takers.count() < needed
         };
         let rows = map.own_after(0).map(Result::unwrap);
         rows.filter(|held| is_nobodys(held.entry.key())).count() as u64
@@ -148,10 +105,7 @@ impl World<'_> {
     fn groups_of(&self, key: &[u8]) -> Vec<usize> {
         let mut groups: Vec<usize> = (0..self.nodes.len()).collect();
         for (a, b) in &self.edges {
-            if [a, b]
-                .iter()
-                .all(|node| self.nodes[**node].plan.scope.contains(key))
-            {
+            if self.carried(*a, *b).contains(key) {
                 let (from, to) = (groups[*a].max(groups[*b]), groups[*a].min(groups[*b]));
                 for group in &mut groups {
                     *group = if *group == from { to } else { *group };

@@ -1,7 +1,8 @@
 //! Every rule broken in turn: some run must find each, and without it the same runs must be well.
 
-use super::drawing::{Weather, draw_in};
+use super::drawing::draw_in;
 use super::proof::{outcome, shortened};
+use super::weather::Weather;
 use crate::core::rules::Rule;
 use crate::store::conflict::ConflictPolicy::{KeepLocal, KeepRemote, Manual};
 
@@ -31,10 +32,8 @@ fn parted(weather: &mut Weather) {
     weather.has_prefixes = true;
 }
 
-/// The rules that can be broken, and the weather in which that shows. Not among them yet:
-/// `LesserNotExchanged`, which these runs have not been seen to find; and that no cursor passes over what the power may
-/// bring back, for which these runs have no good weather.
-const RULES: [(Rule, Force); 55] = [
+/// The rules that can be broken, and the weather in which that shows.
+const RULES: [(Rule, Force); 73] = [
     (Rule::CursorWithoutIncarnation, rolled_back),
     (Rule::StretchWithoutOpening, |_| {}),
     (Rule::CopyUnnoticed, |weather| {
@@ -46,6 +45,10 @@ const RULES: [(Rule, Force); 55] = [
     (Rule::OrderByArrival, |_| {}),
     (Rule::LocalTieBreak, |_| {}),
     (Rule::StampNotBumped, |_| {}),
+    (Rule::ClockDragged, |weather| {
+        weather.has_clock_jumps = true;
+    }),
+    (Rule::VectorForgotten, |_| {}),
     (Rule::VersionBeginsAnew, |_| {}),
     (Rule::RemovalsNotSent, |_| {}),
     (Rule::SendBeforeSync, |weather| {
@@ -60,7 +63,14 @@ const RULES: [(Rule, Force); 55] = [
     (Rule::CursorInAnotherFrame, |weather| {
         weather.has_crashes = true;
     }),
+    (Rule::SenderRemembers, rolled_back),
     (Rule::ProofSkipped, |weather| {
+        weather.has_lies = true;
+    }),
+    (Rule::UnequalOnce, |weather| {
+        weather.has_lies = true;
+    }),
+    (Rule::RepairWithoutDelay, |weather| {
         weather.has_lies = true;
     }),
     (Rule::EchoSent, |_| {}),
@@ -71,6 +81,12 @@ const RULES: [(Rule, Force); 55] = [
     (Rule::RetryNotDone, |weather| {
         weather.has_disk_faults = true;
     }),
+    (Rule::RetryNever, |weather| {
+        weather.has_partitions = true;
+    }),
+    (Rule::RetryAtOnce, |weather| {
+        weather.has_partitions = true;
+    }),
     (Rule::RefusalBlocks, |weather| {
         weather.has_limits = true;
     }),
@@ -78,8 +94,10 @@ const RULES: [(Rule, Force); 55] = [
         weather.has_limits = true;
     }),
     (Rule::MemoryCounts, |_| {}),
+    (Rule::PolicyIgnored, |_| {}),
     (Rule::PruneUnacknowledged, |_| {}),
     (Rule::SentWithoutTick, |_| {}),
+    (Rule::BatchSizeIgnored, |_| {}),
     (Rule::RelayWaitsForTick, |_| {}),
     (Rule::EndTooFar, |_| {}),
     (Rule::CreditNotRenewed, |weather| {
@@ -99,6 +117,18 @@ const RULES: [(Rule, Force); 55] = [
         (weather.begins_apart, weather.has_many_keys) = (true, true);
     }),
     (Rule::CoveredToEnd, |_| {}),
+    (Rule::CoveredEarly, |weather| {
+        (weather.begins_apart, weather.has_many_keys) = (true, true);
+    }),
+    (Rule::ShadowPassed, |weather| {
+        (weather.is_unsynced, weather.loses_overwrites) = (true, true);
+    }),
+    (Rule::SmallerNotSent, |weather| {
+        weather.begins_apart = true;
+    }),
+    (Rule::LesserNotExchanged, |weather| {
+        weather.begins_apart = true;
+    }),
     (Rule::WaitingNotReconciled, |_| {}),
     (Rule::ForgottenUnheeded, |weather| {
         weather.goes_back = true;
@@ -118,14 +148,21 @@ const RULES: [(Rule, Force); 55] = [
     (Rule::LoserNotKept, manual),
     (Rule::KeptWithOwnStamp, manual),
     (Rule::KeptUnderOwnDot, manual),
+    (Rule::KeptInOnePlace, manual),
+    (Rule::KeptNotSent, manual),
+    (Rule::KnownLoserShown, manual),
     (Rule::LoserUntold, |_| {}),
     (Rule::LoserToldAgain, |_| {}),
+    (Rule::AssertionNotMade, asserting),
     (Rule::AssertionUnflagged, asserting),
     (Rule::AssertionByOthers, asserting),
     (Rule::AssertionRepeated, asserting),
     (Rule::ResolvedBlindly, manual),
     (Rule::ResolvedCopiesLeft, manual),
     (Rule::ScopeIgnored, parted),
+    (Rule::PeerScopeIgnored, |weather| {
+        (weather.has_prefixes, weather.names_peers) = (true, true);
+    }),
     (Rule::NarrowCursorTaken, parted),
     (Rule::WholeCompared, parted),
     (Rule::RowsOutsideCount, parted),

@@ -1,5 +1,7 @@
 //! What happens in one run, as values: drawn from the seed before anything runs, so that parts of it can be left out.
 
+use std::collections::BTreeMap;
+
 use crate::store::commit::Durability;
 use crate::store::conflict::ConflictPolicy;
 use crate::store::scope::Scope;
@@ -13,6 +15,8 @@ pub(super) struct NodePlan {
     pub(super) policy: ConflictPolicy,
     /// What it exchanges.
     pub(super) scope: Scope,
+    /// What of that it exchanges with some of the others.
+    pub(super) named: BTreeMap<usize, Scope>,
     /// How far its wall clock is off at first.
     pub(super) skew_ms: i64,
     /// Longest time that a commit waits.
@@ -104,6 +108,8 @@ pub(super) enum Action {
     Clock(usize, i64),
     /// It opens anew, and exchanges something else from then on.
     Rescope(usize, Scope),
+    /// It connects to the second one to exchange something else with that from then on.
+    Name(usize, usize, Scope),
 }
 
 impl Action {
@@ -139,6 +145,7 @@ impl Action {
             Self::Lose(..) => "lose",
             Self::Clock(..) => "clock",
             Self::Rescope(..) => "rescope",
+            Self::Name(..) => "name",
         }
     }
 
@@ -152,6 +159,7 @@ impl Action {
             | Self::Delay(a, b, _)
             | Self::Corrupt(a, b)
             | Self::Lie(a, b)
+            | Self::Name(a, b, _)
             | Self::Clone(a, b) => *a.max(b),
             Self::Write(node, _)
             | Self::Batch(node, _)
@@ -181,8 +189,9 @@ impl Action {
 impl Schedule {
     /// Whether some connection may carry only a part of the keys.
     pub(super) fn has_prefixes(&self) -> bool {
-        let is_change = |step: &Step| matches!(step.action, Action::Rescope(..));
-        !self.nodes.iter().all(|node| node.scope.is_all()) || self.steps.iter().any(is_change)
+        let is_change = |step: &Step| matches!(step.action, Action::Rescope(..) | Action::Name(..));
+        let has_all = |node: &NodePlan| node.scope.is_all() && node.named.is_empty();
+        !self.nodes.iter().all(has_all) || self.steps.iter().any(is_change)
     }
 
     /// The schedule with these steps only, for the first nodes.
@@ -206,8 +215,8 @@ impl Schedule {
         let mut lines = vec![format!("edges {:?}", self.edges)];
         for (place, node) in self.nodes.iter().enumerate() {
             lines.push(format!(
-                "node {place}: {:?}, {:?}, prefixes {:?}, {} ms off, {:?}",
-                node.durability, node.policy, node.scope, node.skew_ms, node.options
+                "node {place}: {:?}, {:?}, prefixes {:?}, of single peers {:?}, {} ms off, {:?}",
+                node.durability, node.policy, node.scope, node.named, node.skew_ms, node.options
             ));
         }
         for step in &self.steps {

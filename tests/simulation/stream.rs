@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::lists::Owed;
+use super::repairs::Waiting;
 use crate::core::identity::Dot;
 use crate::node::conversation::ConversationId;
 use crate::store::scope::Scope;
@@ -60,8 +62,9 @@ pub(super) struct Seen {
         reason = "that it told none is not that it told nothing"
     )]
     pub(super) first_cursor: Option<Option<Cursor>>,
-    /// It had held the peer's feed, and did not say so: then the peer may have forgotten what it wrote.
-    pub(super) is_echo_due: Option<bool>,
+    /// Whether it told with its first cursor that the place is void where it was on the peer's feed; `None` until then. The
+    /// peer may have forgotten what it wrote then, or have the identity of who wrote it.
+    pub(super) is_void_told: Option<bool>,
     /// The peer has asked for the feed from its start once more.
     pub(super) is_begun_anew: bool,
     /// What it wants of the connection; `None` until it has told.
@@ -69,6 +72,8 @@ pub(super) struct Seen {
     /// The cost that it has sent, and may send.
     pub(super) spent: u64,
     pub(super) granted: u64,
+    pub(super) owed: Owed,
+    pub(super) waiting: Waiting,
 }
 
 impl Seen {

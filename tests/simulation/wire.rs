@@ -21,6 +21,7 @@ impl World<'_> {
     pub(super) fn check_sent(&mut self, node: usize, id: ConversationId, message: &Message) {
         match message {
             Message::Feed(feed) => self.check_feed(node, id, feed),
+            Message::Hello(hello) => self.check_greeting(node, id, hello),
             Message::Goodbye(goodbye) => {
                 let accuses = matches!(
                     goodbye.reason,
@@ -55,7 +56,12 @@ impl World<'_> {
             Feed::Large(large) => std::slice::from_ref(&large.entry),
             Feed::Ack(ack) => {
                 self.check_acknowledgement(node, id, ack);
-                return self.see_first_cursor(node, id, ack);
+                self.check_asked(node, id, ack);
+                return self.see_first_cursor(id, ack);
+            }
+            Feed::Ranges(ranges) => {
+                self.check_lists(node, id, ranges);
+                &[]
             }
             _ => &[],
         };
@@ -93,7 +99,7 @@ impl World<'_> {
                 .flatten();
             let is_echo = from.is_some() && from == peer;
             assert!(
-                !is_echo || seen.is_begun_anew || seen.is_echo_due != Some(false) || is_again,
+                !is_echo || seen.is_begun_anew || seen.is_void_told != Some(false) || is_again,
                 "5: {node} sends {entry:?} back to where it came from"
             );
         }
@@ -107,6 +113,10 @@ impl World<'_> {
         }
         let cost = feed.cost();
         let end = self.end_mut(id).unwrap();
+        for entry in entries {
+            end.seen.owed.sent(entry);
+        }
+        end.seen.waiting.said(feed, at);
         if end.state == State::Open {
             end.seen.spent += cost;
             let (spent, granted) = (end.seen.spent, end.seen.granted);
@@ -153,17 +163,10 @@ impl World<'_> {
         }
     }
 
-    fn see_first_cursor(&mut self, node: usize, id: ConversationId, ack: &Ack) {
+    fn see_first_cursor(&mut self, id: ConversationId, ack: &Ack) {
         let (line, side) = self.ends[&id];
-        let running = self.nodes[node].up();
-        let cursors = &running.store.committer.ledger().cursors;
-        let links = running.machine.replica.acknowledged_links();
-        let mut links = links.iter().filter(|(other, ..)| *other == id);
-        let is_known = links.any(|(_, origin, _)| cursors.contains_key(origin));
         let seen = &mut self.lines.get_mut(&line).unwrap().ends[side].seen;
-        // Also where a cursor was void, and the states turned out to be equal.
-        let is_void = ack.cursor.is_none() || ack.void.is_some();
-        seen.is_echo_due.get_or_insert(is_known && is_void);
+        seen.is_void_told.get_or_insert(ack.void.is_some());
     }
 
     /// Invariant 3: what is acknowledged is durable.
@@ -196,8 +199,13 @@ impl World<'_> {
 
     /// Something has come to an end and is about to be handed to its machine.
     pub(super) fn see_arrival(&mut self, id: ConversationId, message: &Message) {
+        let at = self.at;
         let Some(end) = self.end_mut(id) else { return };
+        if let Message::Feed(feed) = message {
+            end.seen.waiting.heard(feed, at);
+        }
         match message {
+            Message::Feed(Feed::Ranges(ranges)) => self.see_lists(id, ranges),
             Message::Feed(Feed::Have(have)) => end.seen.hints.extend(&have.ranges),
             Message::Feed(Feed::Ack(ack)) => {
                 end.seen.granted = end.seen.granted.max(ack.credit);

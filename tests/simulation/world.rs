@@ -86,8 +86,8 @@ pub(super) struct World<'d> {
     pub(super) told: BTreeMap<Dot, Entry>,
     /// What each place of each stretch of a feed named.
     pub(super) feeds: BTreeMap<Incarnation, BTreeMap<u64, BTreeSet<Name>>>,
-    /// How far nodes with a log ever held each author's own lane.
-    pub(super) held: BTreeMap<Origin, u64>,
+    /// How far each node with a log ever held each author's own lane.
+    pub(super) held: BTreeMap<Origin, BTreeMap<usize, u64>>,
     /// Identities that were taken up where they had been before: from a copy, or by a disk that went back in time.
     pub(super) repeated: BTreeSet<Origin>,
     pub(super) excuses: Excuses,
@@ -164,6 +164,7 @@ impl<'d> World<'d> {
                 is_lost: false,
                 kept: None,
                 skew_ms: plan.skew_ms,
+                latest_wall: WallMs(0),
                 stalled_until: 0,
                 crash: None,
                 is_hurt: false,

@@ -4,7 +4,7 @@ use super::Reconciling;
 use super::exchange::{Act, Exchange};
 use super::view::{ScopedRanges, View};
 use crate::core::clock::Now;
-use crate::core::rules::{Rule, unless};
+use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 use crate::store::range_sums::ADDED_AT_ONCE;
@@ -92,6 +92,7 @@ impl Replica {
         link.sending.progress_at = now.monotonic;
         (link.sending.end, link.receiving.end) = (None, None);
         self.heed_lists(link, &ranges, now, map);
+        link.receiving.told = None;
         if ranges.step == 1 {
             if self.opens(link) {
                 return Err("a reconciliation that was opened from the wrong side");
@@ -130,7 +131,8 @@ impl Replica {
         let lasts = |start: &super::super::message::Positions| {
             self.shadowed_from > start.own.max(start.relay)
         };
-        if matches!(link.reconciling, Reconciling::Idle)
+        let is_over = matches!(link.reconciling, Reconciling::Idle);
+        if (is_over || is_broken(Rule::CoveredEarly))
             && link.sending.recording == 0
             && let Some(start) = link.covered.filter(lasts)
         {
@@ -257,7 +259,7 @@ fn look_at_end(link: &mut Link) {
     let Reconciling::Active(exchange) = &link.reconciling else {
         return;
     };
-    if exchange.has_heard_nothing() {
+    if exchange.has_heard_nothing() || is_broken(Rule::CoveredEarly) {
         link.covered = Some(exchange.start);
     }
     if exchange.is_over() {

@@ -348,6 +348,13 @@ impl Exchange {
             }
             let theirs = listed.get(at).filter(|theirs| theirs.key == key);
             let order = theirs.map_or(Ordering::Less, |theirs| theirs.order(&held.entry));
+            let is_passed_over = theirs.is_some() && order.is_lt();
+            let is_passed_over = is_passed_over && is_broken(Rule::SmallerNotSent);
+            let order = if is_passed_over {
+                Ordering::Equal
+            } else {
+                order
+            };
             let is_concurrent = is_user(&held.entry)
                 && theirs.is_some_and(|theirs| theirs.is_concurrent_with(&held.entry))
                 && !is_broken(Rule::LesserNotExchanged);

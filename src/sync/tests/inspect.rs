@@ -38,6 +38,11 @@ impl Replica {
         self.outbox.marks()
     }
 
+    /// Up to where ticks have released own writes.
+    pub(crate) fn released(&self) -> u64 {
+        self.released
+    }
+
     /// What it takes for durable.
     pub(crate) fn durable(&self) -> u64 {
         self.durable_lseq

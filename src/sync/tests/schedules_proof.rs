@@ -6,7 +6,7 @@ use super::world::World;
 use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags, Extra};
-use crate::sync::message::Feed;
+use crate::sync::message::{DotRange, Feed, Have};
 
 /// Puts an entry into a node's map that no feed will carry to it: below its cursors, from nobody.
 fn smuggle(world: &mut World, host: usize, key: &str) {
@@ -185,4 +185,42 @@ fn a_repair_that_finds_nothing_backs_off_across_new_writes() {
         "{sent} entries: the feed was sent again and again"
     );
     world.run_for(MOMENT_MS);
+}
+
+#[test]
+fn who_becomes_equal_by_somebody_else_knows_that_it_is_in_sync() {
+    let mut world = stage(&[options(), options(), options()]);
+    world.connect(0, 1, 5);
+    world.connect(1, 2, 5);
+    world.put(1, "before", "value");
+    world.run_for(MOMENT_MS);
+    world.checks_holdings = false;
+    // By a wrong hint the next write goes only to the third one.
+    let origin = world.hosts[1].up().replica.origin();
+    let wrong = DotRange {
+        origin,
+        first: 2,
+        last: 2,
+    };
+    let have = Have {
+        ranges: vec![wrong],
+    };
+    let back = world.link(1, 0);
+    world.hand_in(1, back, Feed::Have(have), false);
+    world.drain(1);
+    world.put(1, "key", "value");
+    world.run_for(50);
+    // Its end is told once more, and found to be unequal for the first time: it was not settled before.
+    let link = world.link(0, 1);
+    let end = world.hosts[1].up().replica.links[&back].sending.end;
+    world.hand_in(0, link, Feed::End(end.unwrap()), false);
+    world.drain(0);
+    world.connect(0, 2, 5);
+    world.run_for(3 * MOMENT_MS);
+    // Whoever told it has no news since, and does not tell it again.
+    for (host, link) in [(0, link), (1, back)] {
+        let is_known = world.hosts[host].up().replica.is_in_sync(link);
+        assert!(is_known, "{host} does not know that it is in sync");
+    }
+    world.check_convergence();
 }

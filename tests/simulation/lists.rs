@@ -1,0 +1,109 @@
+//! What is owed of a list in a reconciliation (PROTOCOL rule 5.4): where two entries were written apart, both sides meet
+//! the other's, or only one of them would know that there was a conflict.
+
+use super::conflicts::name_of;
+use super::world::World;
+use crate::node::conversation::ConversationId;
+use crate::store::entry::Entry;
+use crate::store::totals::is_user;
+use crate::sync::message::{Claim, Ranges};
+
+/// What a node that was told lists has to do until its turn is over.
+#[derive(Default)]
+pub(super) struct Owed {
+    exchange: u64,
+    step: u64,
+    /// Held, and less than what was listed: they go to the peer.
+    lesser: Vec<Entry>,
+    /// Held, and greater: the peer's are asked for.
+    greater: Vec<Entry>,
+}
+
+impl Owed {
+    /// Something was sent.
+    pub(super) fn sent(&mut self, entry: &Entry) {
+        self.lesser.retain(|owed| name_of(owed) != name_of(entry));
+    }
+}
+
+/// Whether a range that a message leaves for later holds a key.
+fn is_left(ranges: &Ranges, key: &[u8]) -> bool {
+    let mut parts = ranges.parts.iter();
+    let part = parts.find(|part| part.to.is_empty() || &part.to[..] > key);
+    part.is_some_and(|part| matches!(part.claim, Claim::Sum(_)))
+}
+
+impl World<'_> {
+    /// Lists are about to be handed to a machine.
+    pub(super) fn see_lists(&mut self, id: ConversationId, ranges: &Ranges) {
+        let Some(end) = self.end_mut(id) else { return };
+        let node = end.node;
+        let Some(running) = &self.nodes[node].running else {
+            return;
+        };
+        let mut owed = Owed {
+            exchange: ranges.exchange,
+            step: ranges.step,
+            ..Owed::default()
+        };
+        // What waits for a tick or the disk is held back, and sent later.
+        let may_travel = running.ticked == u64::MAX && running.volatile.is_empty();
+        let lists = ranges.parts.iter().filter_map(|part| match &part.claim {
+            Claim::List(listed) => Some(listed),
+            _ => None,
+        });
+        for listed in lists.flatten() {
+            let Ok(Some(held)) = running.store.map.entry(&listed.key) else {
+                continue;
+            };
+            if !is_user(&held) || !listed.is_concurrent_with(&held) {
+                continue;
+            }
+            let held = held.into_owned();
+            if listed.order(&held).is_lt() {
+                owed.greater.push(held);
+            } else if may_travel {
+                owed.lesser.push(held);
+            }
+        }
+        if let Some(end) = self.end_mut(id) {
+            end.seen.owed = owed;
+        }
+    }
+
+    /// A turn in a reconciliation ends.
+    pub(super) fn check_lists(&mut self, node: usize, id: ConversationId, ranges: &Ranges) {
+        let (line, side) = self.ends[&id];
+        let ends = &mut self.lines.get_mut(&line).unwrap().ends;
+        let peer = ends[1 - side].node;
+        let owed = std::mem::take(&mut ends[side].seen.owed);
+        let is_answer = (owed.exchange, owed.step + 1) == (ranges.exchange, ranges.step);
+        if !is_answer || self.nodes[node].is_hurt {
+            return;
+        }
+        let map = &self.nodes[node].up().store.map;
+        let limit = self.nodes[peer].plan.options.value_bytes_max;
+        let is_due = |entry: &Entry| {
+            let held = map.entry(entry.key()).ok().flatten();
+            held.is_some_and(|held| *held == *entry) && !is_left(ranges, entry.key())
+        };
+        let kept = owed.lesser.iter().find(|entry| is_due(entry));
+        let kept = kept.filter(|entry| entry.value_length() as u64 <= limit);
+        assert!(
+            kept.is_none(),
+            "4: {node} does not show {kept:?} on {id} to whom it was written apart from"
+        );
+        let is_asked = |key: &[u8]| {
+            ranges.parts.iter().any(|part| match &part.claim {
+                Claim::These(keys) => keys.iter().any(|asked| asked == key),
+                _ => false,
+            })
+        };
+        let mut greater = owed.greater.iter();
+        let unasked = greater.find(|entry| is_due(entry) && !is_asked(entry.key()));
+        assert!(
+            unasked.is_none(),
+            "4: {node} does not ask on {id} for what was written apart from {unasked:?}"
+        );
+    }
+}

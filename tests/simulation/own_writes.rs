@@ -1,0 +1,62 @@
+//! What a node writes itself: what it knows, how it is stamped, and how much of it a tick releases (PROTOCOL sections 3 and
+//! 5.8).
+
+use super::conflicts::kept_of;
+use super::world::World;
+use crate::core::clock::WallMs;
+use crate::core::identity::Dot;
+use crate::core::limits::VECTOR_ORIGINS_MAX;
+use crate::core::stamp::Stamp;
+use crate::store::entry::{Entry, EntryFlags};
+use crate::store::totals::is_user;
+
+impl World<'_> {
+    /// A node has made an entry in the place of another one.
+    pub(super) fn check_own_write(&self, node: usize, entry: &Entry, before: Option<&Entry>) {
+        let now = self.now(node).wall;
+        let latest = self.nodes[node].latest_wall;
+        let most = Stamp::at(WallMs(latest.0 + 1));
+        if !is_user(entry) || entry.flags.contains(EntryFlags::ASSERTED) {
+            return;
+        }
+        let seen = before.map(Entry::vector).unwrap_or_default();
+        let seen = before
+            .iter()
+            .map(|before| before.dot)
+            .chain(seen.iter().copied());
+        // Its own it counts on from, unless its disk has gone back behind one.
+        let is_before = |dot: Dot| dot.origin == entry.dot.origin && self.excuses.repeats_numbers();
+        let mut forgotten = seen.filter(|dot| !entry.has_seen(*dot) && !is_before(*dot));
+        let forgotten = forgotten.next();
+        let is_full = entry.vector().len() >= VECTOR_ORIGINS_MAX;
+        assert!(
+            forgotten.is_none() || is_full,
+            "{node} writes {entry:?} over {before:?} and does not know of {forgotten:?}"
+        );
+        let map = &self.nodes[node].up().store.map;
+        let settled = kept_of(map, &entry.key()[1..]).unwrap_or_default();
+        let mut replaced = before.into_iter().chain(&settled);
+        assert!(
+            entry.stamp < most || replaced.any(|other| entry.stamp == other.stamp.next()),
+            "the clock of {node} says {now:?} and said {most:?} at the most, but it writes {entry:?} over {before:?}"
+        );
+    }
+
+    /// 8: a tick has released no more than a batch. Before it as much was released, or on its way.
+    pub(super) fn check_released(&self, node: usize, before: u64) {
+        let running = self.nodes[node].up();
+        let counts_otherwise = self.has_prefixes || self.excuses.limited;
+        let is_automatic = running.machine.replica.is_automatic();
+        if counts_otherwise || is_automatic || self.nodes[node].is_hurt {
+            // Rows of nobody, and those that were refused, are no part of a batch; where all leave at once there is none.
+            return;
+        }
+        let released = running.machine.replica.released();
+        let rows = running.store.map.own_rows(before, released).unwrap();
+        let most = self.nodes[node].plan.options.batch_size;
+        assert!(
+            released <= before || rows <= most as u64,
+            "8: a tick of {node} releases {rows} writes, and may {most}"
+        );
+    }
+}

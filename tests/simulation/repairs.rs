@@ -1,0 +1,166 @@
+//! What follows from silence and from states that differ (PROTOCOL rules 5.3 and 5.6), as far as a connection shows it: who
+//! is not answered sends again, and who asks for a reconciliation has a reason.
+
+use super::stream::State;
+use super::world::World;
+use crate::node::conversation::ConversationId;
+use crate::store::entry::Summary;
+use crate::sync::message::{Ack, Feed, Lane, Positions};
+
+/// How long a peer may owe an acknowledgement, and the longest delay behind that before all is sent again.
+const ANSWER_MS: u64 = 10_000 + 30_000 + 30_000 / 8;
+
+/// The shortest delay before all is sent again, and with how long was waited for an answer.
+const DELAY_MS: u64 = 5_000;
+const AGAIN_MS: u64 = 10_000 + DELAY_MS;
+
+/// Between two repairs of one connection.
+const REPAIR_MS: u64 = 60_000;
+
+/// What was said that asks for an answer.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// Since when it has sent entries that the peer says nothing of.
+    since: Option<u64>,
+    /// How far it has sent since nothing was begun anew, and since when.
+    furthest: Positions,
+    sent_at: Option<u64>,
+    /// When the peer last said that it could not store something.
+    refused_at: Option<u64>,
+    /// A program asked for another attempt.
+    is_wanted_again: bool,
+    /// The state that the peer told last at its end, and how often in a row.
+    end: (Summary, u32),
+    /// The state that its node told last.
+    own_end: Option<Summary>,
+    /// When it last asked for a reconciliation, unless both told the same state since.
+    asked_at: Option<u64>,
+}
+
+impl Waiting {
+    /// Its node says something.
+    pub(super) fn said(&mut self, feed: &Feed, at: u64) {
+        match feed {
+            Feed::Batch(batch) if batch.to > 0 => self.sent(batch.lane, (batch.from, batch.to), at),
+            Feed::Large(large) if large.to > 0 => self.sent(large.lane, (large.from, large.to), at),
+            Feed::Chunk(chunk) if chunk.bytes.is_empty() => {
+                // It was replaced in the middle: what was sent up to there goes on from there.
+                self.begin_anew();
+            }
+            Feed::Chunk(_) => self.since = self.since.map(|_| at),
+            Feed::End(end) => {
+                self.since = None;
+                // That moves a cursor, and is to be answered like what was sent.
+                self.sent_at.get_or_insert(at);
+                self.own_end = Some(end.summary);
+                self.end_repair();
+            }
+            Feed::Ranges(_) => self.begin_anew(),
+            Feed::Ack(ack) if ack.reconcile => self.begin_anew(),
+            _ => {}
+        }
+    }
+
+    /// What was repaired is over once both told the same: whatever differs next is something else.
+    fn end_repair(&mut self) {
+        self.asked_at = self.asked_at.filter(|_| self.own_end != Some(self.end.0));
+    }
+
+    /// What was sent before does not count any more.
+    fn begin_anew(&mut self) {
+        (self.since, self.sent_at, self.refused_at) = (None, None, None);
+        self.furthest = Positions::default();
+    }
+
+    /// 6: what was sent is sent again a while after nothing was heard of it, or after the peer could not store it.
+    fn sent(&mut self, lane: Lane, (from, to): (u64, u64), at: u64) {
+        let is_again = from < self.furthest.get(lane) && from != to;
+        let is_late = |since: Option<u64>, ms| since.is_some_and(|since| at >= since + ms);
+        assert!(
+            !is_again
+                || self.is_wanted_again
+                || is_late(self.sent_at, AGAIN_MS)
+                || is_late(self.refused_at, DELAY_MS),
+            "6: what was sent at {:?} and refused at {:?} is sent again",
+            self.sent_at,
+            self.refused_at
+        );
+        if is_again {
+            // Both lanes have gone back.
+            (self.furthest, self.sent_at) = (Positions::default(), None);
+        }
+        let furthest = self.furthest.get_mut(lane);
+        *furthest = to.max(*furthest);
+        self.sent_at.get_or_insert(at);
+        self.since = Some(at);
+    }
+
+    /// Its node hears something.
+    pub(super) fn heard(&mut self, feed: &Feed, at: u64) {
+        match feed {
+            Feed::Nack(nack) if nack.retryable => self.refused_at = Some(at),
+            Feed::Ack(ack) if ack.cursor.is_none() || ack.reconcile => self.begin_anew(),
+            Feed::Ranges(_) => self.begin_anew(),
+            Feed::Ack(_) | Feed::Nack(_) => self.since = None,
+            Feed::End(end) => {
+                let before = if end.summary == self.end.0 {
+                    self.end.1
+                } else {
+                    0
+                };
+                self.end = (end.summary, before + 1);
+                self.end_repair();
+            }
+            _ => {}
+        }
+    }
+}
+
+impl World<'_> {
+    /// A program wants what failed to be tried anew, at once.
+    pub(super) fn wants_again(&mut self, node: usize) {
+        let ends = self.lines.values_mut().flat_map(|line| &mut line.ends);
+        for end in ends.filter(|end| end.node == node) {
+            end.seen.waiting.is_wanted_again = true;
+        }
+    }
+
+    /// 6: whoever is not answered sends again after a while.
+    pub(super) fn check_answered(&self) {
+        let ends = self.lines.values().flat_map(|line| &line.ends);
+        for end in ends.filter(|end| end.state == State::Open) {
+            let Some(since) = end.seen.waiting.since else {
+                continue;
+            };
+            let node = &self.nodes[end.node];
+            let may_send = end.seen.spent < end.seen.granted && !node.is_hurt;
+            assert!(
+                !may_send || node.running.is_none() || self.at <= since + ANSWER_MS + 1_000,
+                "6: {} has sent on {} at {since}, is not answered, and does not send again",
+                end.node,
+                end.id
+            );
+        }
+    }
+
+    /// 3: a node asks for a reconciliation that has met the peer before, and does so on this connection.
+    pub(super) fn check_asked(&mut self, node: usize, id: ConversationId, ack: &Ack) {
+        let at = self.at;
+        let Some(end) = self.end_mut(id) else { return };
+        let is_first = end.seen.is_void_told.is_none();
+        if is_first || !ack.reconcile {
+            return;
+        }
+        let waiting = &mut end.seen.waiting;
+        let told = waiting.end.1;
+        assert!(
+            told >= 2,
+            "3: {node} wants to reconcile on {id}, where it was told {told} times of a state that differs"
+        );
+        let before = waiting.asked_at.replace(at);
+        assert!(
+            before.is_none_or(|before| at >= before + REPAIR_MS),
+            "3: {node} wants to reconcile on {id}, and wanted so at {before:?}"
+        );
+    }
+}
