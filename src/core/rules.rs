@@ -106,6 +106,8 @@ pub(crate) enum Rule {
     TwinUnheeded,
     /// A node that is told that it has a twin keeps its identity.
     TwinNewsIgnored,
+    /// A node that greets with an earlier stretch than is connected is taken for one that has restarted.
+    OlderTwinUnheeded,
     /// A node that is brought what it never wrote, under its own identity, keeps that.
     TwinWritesUnheeded,
     /// A node that takes another identity writes as the same author.

@@ -85,11 +85,20 @@ impl Acquaintance {
     /// Whether `chain` is another history than this one's, though both were told under one identity: neither goes
     /// on where the other is.
     pub(super) fn has_forked_from(&self, chain: &[Stretch]) -> bool {
-        let holds = |chain: &[Stretch], last: Incarnation| {
-            chain.iter().any(|stretch| stretch.incarnation == last)
-        };
         !holds(chain, self.incarnation()) && !holds(&self.chain, current(chain))
     }
+
+    /// Whether this history goes on where `chain` ends: a node that says so has been opened since, or its files were
+    /// copied and the copy was.
+    pub(super) fn goes_beyond(&self, chain: &[Stretch]) -> bool {
+        holds(&self.chain, current(chain)) && !holds(chain, self.incarnation())
+    }
+}
+
+fn holds(chain: &[Stretch], incarnation: Incarnation) -> bool {
+    chain
+        .iter()
+        .any(|stretch| stretch.incarnation == incarnation)
 }
 
 /// The stretch that a chain ends in.

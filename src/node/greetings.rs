@@ -6,7 +6,7 @@ use crate::store::ledger::Ledger;
 use crate::store::map::EntryMap;
 use crate::sync::doubt::DoubtReason;
 use crate::transport::message::{Goodbye, GoodbyeReason, Hello, Message};
-use crate::transport::ties::{Rival, Survivor, survivor};
+use crate::transport::ties::{MEETING_MS, Rival, Survivor, survivor};
 
 use super::conversation::{
     Acquaintance, Conversation, ConversationId, Refusal, current, peer_event,
@@ -155,7 +155,8 @@ impl Machine {
     }
 
     /// Two nodes greet with one identity and histories that have parted: they are copies of each other's files, and
-    /// both are told. Says whether it is so. A node that has only restarted goes on where it was.
+    /// both are told. Says whether it is so. A node that has only restarted goes on where it was; but whoever greets
+    /// with what was before that, and not in words that were on their way meanwhile, has gone on too.
     fn parted_twins(
         &mut self,
         id: ConversationId,
@@ -166,7 +167,11 @@ impl Machine {
         let greeting = &hello.greeting;
         let is_twin = |other: &Conversation| {
             other.peer.as_ref().is_some_and(|peer| {
-                peer.origin == greeting.origin && peer.has_forked_from(&greeting.chain)
+                let is_late = now.monotonic.since(peer.since) <= MEETING_MS;
+                let has_gone_on = !is_late && peer.goes_beyond(&greeting.chain);
+                let has_gone_on = has_gone_on && !is_broken(Rule::OlderTwinUnheeded);
+                let has_parted = peer.has_forked_from(&greeting.chain);
+                peer.origin == greeting.origin && (has_parted || has_gone_on)
             })
         };
         let twin = self.conversations.iter().find(|(_, other)| is_twin(other));
@@ -212,6 +217,17 @@ impl Machine {
         self.replica.renewed(ledger, map);
     }
 
+    /// Whether there is another connection to the peer of this one.
+    pub(super) fn has_another(&self, id: ConversationId) -> bool {
+        let origin_of = |conversation: &Conversation| Some(conversation.peer.as_ref()?.origin);
+        let origin = self.conversations.get(&id).and_then(origin_of);
+        let others = self.conversations.iter().filter(|(other, _)| **other != id);
+        // One that has not said who it is may be the one.
+        others.into_iter().any(|(_, other)| {
+            origin.is_none() || origin_of(other).is_none_or(|other| Some(other) == origin)
+        })
+    }
+
     /// Settles which connection to a peer lives; false if it is not this one.
     fn wins_tie(&mut self, id: ConversationId, hello: &Hello, now: Now, map: &EntryMap) -> bool {
         let origin = hello.greeting.origin;
@@ -220,7 +236,9 @@ impl Machine {
                 .peer
                 .as_ref()
                 .filter(|peer| peer.origin == origin)?;
-            Some((*other, conversation.role, peer.incarnation(), peer.since))
+            let is_outdated = peer.goes_beyond(&hello.greeting.chain);
+            let since = (!is_outdated).then_some(peer.since);
+            Some((*other, conversation.role, peer.incarnation(), since))
         });
         let Some((other, role, peer_incarnation, since)) = rival else {
             return true;
@@ -240,8 +258,11 @@ impl Machine {
             role: newer_role,
             peer_incarnation: current(&hello.greeting.chain),
         };
-        let age_ms = now.monotonic.since(since);
-        let verdict = survivor(self.replica.origin(), origin, older, newer, age_ms);
+        // What comes behind what it went before was under way for long.
+        let verdict = since.map_or(Survivor::Older, |since| {
+            let age_ms = now.monotonic.since(since);
+            survivor(self.replica.origin(), origin, older, newer, age_ms)
+        });
         let (loser, winner) = match verdict {
             Survivor::Older => (id, other),
             Survivor::Newer => (other, id),

@@ -171,13 +171,15 @@ impl Machine {
                     kind: goodbye_kind(goodbye.reason),
                     text: goodbye.text,
                 };
-                let wanted = matches!(
-                    goodbye.reason,
+                let wanted = match goodbye.reason {
                     GoodbyeReason::Closing
-                        | GoodbyeReason::Idle
-                        | GoodbyeReason::Busy
-                        | GoodbyeReason::Identity
-                );
+                    | GoodbyeReason::Idle
+                    | GoodbyeReason::Busy
+                    | GoodbyeReason::Identity => true,
+                    // By a connection of which this node knows nothing: whose it is turns out when it calls again.
+                    GoodbyeReason::Replaced => !self.has_another(id),
+                    _ => false,
+                };
                 self.drop_conversation(id, &refusal, wanted, now, map);
             }
             Err(error) => {

@@ -33,7 +33,7 @@ fn parted(weather: &mut Weather) {
 }
 
 /// The rules that can be broken, and the weather in which that shows.
-const RULES: [(Rule, Force); 73] = [
+const RULES: [(Rule, Force); 74] = [
     (Rule::CursorWithoutIncarnation, rolled_back),
     (Rule::StretchWithoutOpening, |_| {}),
     (Rule::CopyUnnoticed, |weather| {
@@ -137,6 +137,9 @@ const RULES: [(Rule, Force); 73] = [
         weather.has_copies = true;
     }),
     (Rule::TwinNewsIgnored, |weather| {
+        weather.has_copies = true;
+    }),
+    (Rule::OlderTwinUnheeded, |weather| {
         weather.has_copies = true;
     }),
     (Rule::TwinWritesUnheeded, |weather| {

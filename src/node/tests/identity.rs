@@ -1,6 +1,6 @@
 //! Nodes that have one identity, and what becomes of them.
 
-use super::pipes::{Pipes, name};
+use super::pipes::{Pipes, member, name};
 use crate::sync::doubt::{DoubtReason, RENEWAL_DELAY_MS};
 
 fn reasons(net: &Pipes, node: usize) -> Vec<(DoubtReason, &str)> {
@@ -95,6 +95,47 @@ fn copies_that_only_others_connect_are_both_told_by_what_those_pass_on() {
         let doubts = net.members.iter().map(|member| member.doubts.len());
         assert_eq!(doubts.sum::<usize>(), 2, "nobody is told twice");
     }
+}
+
+#[test]
+fn a_copy_that_was_opened_later_is_no_restart() {
+    for seed in 0..20 {
+        let mut net = Pipes::new(seed, &[1, 1, 2]);
+        // The second has the files of the first as they were when that was open, and has gone on from there.
+        net.members[1] = member(1, 1, 2);
+        net.dial(0, 2);
+        net.settle();
+        net.dial(1, 2);
+        net.settle();
+        assert!(net.members.iter().all(|member| member.doubts.is_empty()));
+        for _ in 0..10 {
+            net.call_again();
+        }
+        for node in [0, 1] {
+            assert_eq!(reasons(&net, node), [(DoubtReason::Shared, "node-2")]);
+        }
+        assert_eq!(net.conversations(2).len(), 2, "seed {seed}");
+        net.put(0, "of-the-first");
+        net.put(1, "of-the-second");
+        net.wait(2_000);
+        assert!(hold_the_same(&net));
+    }
+}
+
+#[test]
+fn what_a_node_said_before_it_restarted_replaces_nothing_when_it_comes_late() {
+    let mut net = Pipes::new(3, &[1, 2, 1]);
+    net.members[2] = member(2, 1, 1);
+    net.members[0] = member(0, 1, 2);
+    net.dial(0, 1);
+    net.settle();
+    // The third stands for what is left of the first one's earlier life.
+    net.dial(2, 1);
+    net.settle();
+    assert!(net.members.iter().all(|member| member.doubts.is_empty()));
+    net.put(0, "later");
+    net.settle();
+    assert!(net.has(1, "later"), "the connection lives on");
 }
 
 #[test]
