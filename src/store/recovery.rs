@@ -207,10 +207,7 @@ pub fn open_beside(
     // Also if no group is in it yet.
     replay.enter_file(log.header().first_frame);
     let (state, origins) = replay.finish()?;
-    let State {
-        mut ledger,
-        mut map,
-    } = state;
+    let (mut ledger, mut map) = (state.ledger, state.map);
     if let Some(base) = map.base()
         && made_of != Some(log.header().file_id)
     {

@@ -51,6 +51,10 @@ pub(super) enum RetryCause {
 }
 
 /// The sending side: how far the peer is on this node's feed.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says something else of what may be sent"
+)]
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sending {
     /// The peer has told its cursor, and what to send from is known.

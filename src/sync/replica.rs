@@ -176,8 +176,9 @@ impl Replica {
         };
         replica.part_rows();
         let acknowledged = replica.acknowledged_mark();
-        // As in `record_acknowledged`.
+        // As in `record_acknowledged`. What one of them refused was released once as well.
         let anywhere = replica.peers.values().map(|peer| peer.acknowledged.own);
+        let anywhere = anywhere.chain(parked.iter().copied());
         replica.released = anywhere.max().unwrap_or(0);
         let marks = Marks {
             pruned: ledger.pruned,

@@ -166,20 +166,25 @@ impl Look<'_> {
     fn check_resolution(&self, resolution: &Resolution) {
         let operation = &resolution.operation;
         let planned = || self.committed.entries().map(|(entry, _)| entry);
-        let made = planned().find(|entry| {
+        // The same may have been written in the same group, by who knew of no conflict.
+        let made = planned().filter(|entry| {
             entry.dot.origin == self.author
                 && entry.key() == operation.key()
+                && entry.is_tombstone() == operation.is_removal()
                 && entry.value().unwrap_or_default() == operation.value()
         });
+        let made: Vec<&Entry> = made.collect();
         // A removal of what there is not is none.
-        let Some(made) = made else { return };
+        if made.is_empty() {
+            return;
+        }
         for loser in &resolution.losers {
             let key = kept_key(&operation.key()[1..], *loser);
             let Some(held) = self.before(&key).as_ref().and_then(loser_of) else {
                 continue;
             };
             assert!(
-                made.follows(&held),
+                made.iter().any(|made| made.follows(&held)),
                 "{made:?} settles a conflict without knowing {held:?}"
             );
             let is_gone = planned().any(|entry| entry.key() == key && entry.is_tombstone());

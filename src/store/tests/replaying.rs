@@ -1,6 +1,7 @@
 //! A large log is read back with the help of another thread, to the same state as without.
 
 use std::sync::mpsc::channel;
+use std::thread::Builder;
 
 use super::{NAME, WALL, commit, seeds};
 use crate::core::identity::{Dot, Incarnation, Origin};
@@ -91,7 +92,7 @@ fn a_large_log_is_read_back_alike_with_another_thread_and_without() {
         &disk,
         Some(&|work| {
             began.send(()).unwrap();
-            std::thread::spawn(work);
+            Builder::new().spawn(work).unwrap();
             true
         }),
     );
@@ -110,7 +111,7 @@ fn where_no_thread_can_be_had_the_log_is_read_without() {
 fn what_the_other_thread_leaves_undone_is_no_opening() {
     let disk = large_log();
     let lost = |work: Box<dyn FnOnce() + Send>| {
-        std::thread::spawn(move || drop(work));
+        Builder::new().spawn(move || drop(work)).unwrap();
         true
     };
     let outcome = open_beside(

@@ -1,7 +1,7 @@
 //! Entries that a peer refuses for good: listed, and in nobody's way.
 
 use super::host::{Stop, options};
-use super::stage::stage;
+use super::stage::{manual, stage};
 use super::world::World;
 use crate::store::operation::Request;
 use crate::sync::message::{DotRange, Feed, Have};
@@ -70,6 +70,25 @@ fn it_stays_listed_over_a_restart_and_a_reconnect() {
         world.line();
         assert_eq!(counts(&world), (2, 1, 0));
     }
+}
+
+#[test]
+fn what_one_peer_refused_others_get_without_another_tick() {
+    let mut world = stage(&[manual(), small(), options()]);
+    world.connect(0, 1, 5);
+    world.run_for(1_000);
+    world.put(0, "large", &"x".repeat(5_000));
+    world.run_for(1_000);
+    world.tick(0, false);
+    world.run_for(1_000);
+    assert_eq!(counts(&world), (0, 1, 0));
+    world.stop(0, Stop::Cleanly);
+    world.open(0);
+    world.connect(0, 2, 5);
+    world.run_for(3_000);
+    // Nothing was queued that a program would have ticked for.
+    assert!(world.get(2, "large").is_some());
+    assert_eq!(counts(&world), (1, 0, 0));
 }
 
 #[test]
