@@ -174,8 +174,9 @@ impl Look<'_> {
                 && entry.value().unwrap_or_default() == operation.value()
         });
         let made: Vec<&Entry> = made.collect();
-        // A removal of what there is not is none.
-        if made.is_empty() {
+        let same = self.operations().filter(|other| *other == operation);
+        // A removal of what there is not is none, also where another one of this group came before.
+        if made.len() < same.count() {
             return;
         }
         for loser in &resolution.losers {
