@@ -79,8 +79,8 @@ pub enum StoreError {
     /// The node was dropped before this was done.
     #[error("the node was closed before the checkpoint was done")]
     Stopped,
-    /// The committer failed inside.
-    #[error("the committer failed: {0}")]
+    /// A thread of the store failed inside.
+    #[error("a thread of the store failed: {0}")]
     Panicked(String),
     /// The system gave no randomness for the node's identity.
     #[error("failed to make an identity: {0}")]

@@ -85,6 +85,31 @@ fn each_peer_is_sent_one_message_of_entries_at_a_time_until_all_is_sent() {
 }
 
 #[test]
+fn large_values_go_out_chunk_by_chunk_to_each_peer_in_turn() {
+    let mut world = stage(&[options(); 3]);
+    world.put_named(0, "large", &value(1).repeat(1_500));
+    greeted(&mut world, 4 << 20);
+    let now = world.now(0);
+    let (mut chunks, mut had_more) = (0, true);
+    while had_more {
+        let replica = &mut world.hosts[0].up_mut().replica;
+        let mut some = Vec::new();
+        while let Some(output) = replica.poll() {
+            if let Output::Send(link, Feed::Chunk(_)) = output {
+                some.push(link);
+            }
+        }
+        // What began with one greeting may go on with the other's.
+        let most = if chunks == 0 { 3 } else { 2 };
+        assert!(some.len() <= most, "{some:?}");
+        chunks += some.len();
+        let running = world.hosts[0].up_mut();
+        had_more = running.replica.send_more(now, &running.map);
+    }
+    assert!(chunks >= 2 * 11, "{chunks}");
+}
+
+#[test]
 fn who_has_no_credit_is_sent_no_more_and_holds_nobody_up() {
     let mut world = stage(&[options(); 3]);
     greeted(&mut world, 200 << 10);
