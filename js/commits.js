@@ -15,6 +15,9 @@ const WAKE_EVERY = 2048;
 /** How long to wait for room that was taken by others than our own writes, of which no commit tells us. */
 const ROOM_RETRY_MS = 5;
 
+/** For how long writes that are awaited one after another may keep the event loop from going round. */
+const TURN_EVERY_MS = 1;
+
 let taken;
 const take = (resolve) => {
   taken = resolve;
@@ -52,15 +55,22 @@ class Commits {
     this.#origin = node.origin();
     this.#node = new WeakRef(node);
     this.#refusal = refusal;
+    let turnedMs = Number.NEGATIVE_INFINITY;
     const commit = () => {
       const results = hot.commit();
       if (Array.isArray(results)) this.settle(this.#next, results, null);
     };
+    const turned = () => {
+      turnedMs = performance.now();
+      commit();
+    };
     this.#wake = () => {
       this.#unwoken = 0;
-      // A lone write is committed here, once whatever else this turn of the event loop brings has been seen to. The
-      // loop goes round in between, so nobody who awaits one write after another keeps it from others.
-      if (hot.wake() === 1) setImmediate(commit);
+      // A lone write is committed here, once whatever else was ready to go on has been seen to. The event loop goes
+      // round from time to time, so nobody who awaits one write after another keeps it from others.
+      if (hot.wake() !== 1) return;
+      if (performance.now() - turnedMs < TURN_EVERY_MS) commit();
+      else setImmediate(turned);
     };
   }
 
