@@ -152,8 +152,14 @@ impl BlockCache {
     fn place(&self, number: BlockNumber) -> Option<(usize, u32)> {
         let (neighbours, place) = (number / NEIGHBOURS, number % NEIGHBOURS);
         let count = self.sets_max as u64;
-        let mark = neighbours / count * NEIGHBOURS + place + 1;
-        let at = usize::try_from(neighbours % count).ok()?;
+        // Most caches have room for their whole file: then nothing has to be divided.
+        let (round, at) = if neighbours < count {
+            (0, neighbours)
+        } else {
+            (neighbours / count, neighbours % count)
+        };
+        let mark = round * NEIGHBOURS + place + 1;
+        let at = usize::try_from(at).ok()?;
         Some((at, u32::try_from(mark).ok()?))
     }
 }

@@ -1,6 +1,6 @@
-//! Every eighth separator of a node of the index, close together: they tell which few children of the node a key
-//! can be in, so that the search in the node looks at one line of the processor's cache, and those children can be
-//! made ready meanwhile.
+//! Every eighth separator of a node of the index, close together, and the separators between them, a line of the
+//! processor's cache for each eight: they tell which child of the node a key is in without a look at the node, and
+//! which few it can be in a moment earlier, so that those can be made ready meanwhile.
 
 use std::ops::Range;
 
@@ -9,41 +9,98 @@ use super::index_node::{IndexNode, head_of};
 /// How many children lie between two fences: as many heads as a cache line holds.
 const SPACING: usize = 8;
 
-/// The child of the first fence. The heads before it fill up a line with what precedes them: 32 bytes of the node,
-/// and the two counters that precede a shared block in memory.
+/// The child of the first fence. In the node, the heads before it fill up a line with what precedes them: 32 bytes of
+/// the node, and the two counters that precede a shared block in memory.
 const FIRST: usize = 2;
+
+/// How many heads are missing in the first line, so that each other line begins with a fence.
+const MISSING: usize = SPACING - FIRST;
+
+/// The heads of the children between two fences.
+#[repr(C, align(64))]
+struct Line([u64; SPACING]);
 
 /// The fences of one node.
 pub(super) struct Fences {
     prefix: Box<[u8]>,
     heads: Box<[u64]>,
+    /// Empty if only the fences are kept.
+    lines: Box<[Line]>,
     first_number: u32,
+    children: usize,
+}
+
+/// Which few children a key can be in.
+pub(super) struct Window {
+    wanted: u64,
+    passed: usize,
+}
+
+impl Window {
+    /// Those children. There may be fewer of them than that.
+    #[inline]
+    pub(super) fn children(&self) -> Range<usize> {
+        let end = FIRST + self.passed * SPACING;
+        end.saturating_sub(SPACING)..end
+    }
 }
 
 impl Fences {
-    pub(super) fn of(node: &IndexNode<'_>) -> Self {
+    /// The fences of a node; with what lies between them if `is_whole`, which is eight times as much.
+    pub(super) fn of(node: &IndexNode<'_>, is_whole: bool) -> Self {
         let heads = node.heads().skip(FIRST).step_by(SPACING);
+        let missing = std::iter::repeat_n(0, MISSING);
+        let mut between = missing.chain(node.heads()).peekable();
+        let mut lines = Vec::new();
+        while is_whole && between.peek().is_some() {
+            lines.push(Line(std::array::from_fn(|_| {
+                between.next().unwrap_or(u64::MAX)
+            })));
+        }
         Self {
             prefix: node.prefix().into(),
             heads: heads.collect(),
+            lines: lines.into(),
             first_number: node.number(0).unwrap_or(u32::MAX),
+            children: node.len(),
         }
     }
 
     /// The children that a key can be in; `None` if the fences cannot tell.
     #[inline]
-    pub(super) fn window(&self, key: &[u8]) -> Option<Range<usize>> {
-        let head = head_of(key.strip_prefix(&*self.prefix)?);
-        let passed = self.heads.partition_point(|fence| *fence < head);
-        let end = FIRST + passed * SPACING;
-        Some(end.saturating_sub(SPACING)..end)
+    pub(super) fn window(&self, key: &[u8]) -> Option<Window> {
+        let wanted = head_of(key.strip_prefix(&*self.prefix)?);
+        let passed = self.heads.partition_point(|fence| *fence < wanted);
+        Some(Window { wanted, passed })
+    }
+
+    /// The child of a window that the key is in; `None` if only the node tells: because what lies between the fences
+    /// is not kept, or because the beginnings of separators do not decide.
+    #[inline]
+    pub(super) fn child(&self, window: &Window) -> Option<usize> {
+        let Line(line) = self.lines.get(window.passed)?;
+        let below = line.iter().filter(|head| **head < window.wanted).count();
+        // The first child whose separator is above the key. The first of all has none; its head is 0.
+        let above = (window.passed * SPACING + below).saturating_sub(MISSING);
+        let next = match line.get(below) {
+            Some(head) => Some(head),
+            None => self.heads.get(window.passed),
+        };
+        let decides = above > 0 && next.is_none_or(|head| *head != window.wanted);
+        decides.then(|| above.min(self.children) - 1)
     }
 
     /// The numbers of the children in a window, among all that are as deep as they are.
     #[inline]
-    pub(super) fn numbers(&self, window: &Range<usize>) -> Option<Range<u32>> {
-        let number = |index| self.first_number.checked_add(u32::try_from(index).ok()?);
-        Some(number(window.start)?..number(window.end)?)
+    pub(super) fn numbers(&self, window: &Window) -> Option<Range<u32>> {
+        let Range { start, end } = window.children();
+        Some(self.number(start)?..self.number(end)?)
+    }
+
+    /// The number of a child, among all that are as deep as it.
+    #[inline]
+    pub(super) fn number(&self, child: usize) -> Option<u32> {
+        self.first_number.checked_add(u32::try_from(child).ok()?)
     }
 }
 
@@ -77,13 +134,20 @@ mod tests {
             let mut block = builder.finish(number, 0, 0);
             block.extend([0; 4]);
             let node = IndexNode::parse(&block).unwrap();
-            let fences = Fences::of(&node);
+            let fences = Fences::of(&node, true);
+            let sparse = Fences::of(&node, false);
             for key in keys.iter().chain(&separators) {
                 let Some(window) = fences.window(key) else { continue };
-                let found = node.search_in(key, window.clone()).unwrap();
-                prop_assert_eq!(Some(found), node.search(key));
+                let expected = node.search(key).unwrap();
+                prop_assert_eq!(node.search_in(key, window.children()), Some(expected));
+                // The node has to be asked only if a separator begins as the key does.
+                let begins_alike = node.heads().any(|head| head == window.wanted);
+                let found = fences.child(&window);
+                prop_assert!(found == Some(expected) || (found.is_none() && begins_alike));
+                prop_assert!(sparse.child(&sparse.window(key).unwrap()).is_none());
                 let numbers = fences.numbers(&window).unwrap();
-                prop_assert_eq!(numbers.start as usize, number as usize + window.start);
+                prop_assert_eq!(numbers.start as usize, number as usize + window.children().start);
+                prop_assert_eq!(fences.number(3), Some(number + 3));
             }
         }
     }

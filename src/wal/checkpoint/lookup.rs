@@ -1,6 +1,6 @@
 //! From a key, or from a row's place in key order, to the row; and what a range sums up to.
 
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::sync::{Arc, OnceLock};
 
 use crate::core::checksum::key_hash;
@@ -14,6 +14,10 @@ use super::index_node::{Child, IndexNode};
 use super::open::{Checkpoint, Open};
 use super::row::RowRef;
 use super::source::{Keep, Place};
+
+/// Of how many blocks of rows the heads of the separators are kept in memory: 4 MiB for 2 GiB of rows. Of more, only
+/// every eighth is, and a key is looked for in the node.
+const HEADS_MAX: u32 = 512 << 10;
 
 /// A block of rows, and what is before it.
 pub(super) struct Located {
@@ -61,37 +65,21 @@ impl Checkpoint {
         hash: u64,
         read: impl FnOnce(DataBlock<'_>, usize) -> Option<R>,
     ) -> Result<Option<R>, CheckpointError> {
-        let Some(top) = self.open.top()? else {
+        let (open, source) = (&*self.open, &self.open.source);
+        let Some(top) = &open.top_fences else {
+            // There is no row; or the top contradicts itself, which is an error.
+            open.top()?;
             return Ok(None);
         };
-        let (open, source) = (&*self.open, &self.open.source);
-        let node_at = open.search(&top, key, open.footer.top_offset)?;
+        let node_at = match top.window(key).and_then(|window| top.child(&window)) {
+            Some(node_at) => node_at,
+            None => open.search(&open.parsed_top()?, key, open.footer.top_offset)?,
+        };
+        let (number, index) = open.child_with(key, node_at)?;
         // Where a block is in the file is read only for one that is not in the cache: it is far from what tells
         // which one it is, and reading it would be a part of the time.
-        let node_place = || open.node_place(&top, node_at).map(|(_, place)| place);
-        let fences = open.fences.get(node_at);
-        let window = fences.and_then(OnceLock::get).and_then(|fences| {
-            let window = fences.window(key)?;
-            source.cache.approach(fences.numbers(&window)?);
-            Some(window)
-        });
-        let node_number = open.node_number(&top, node_at)?;
-        let child = source.look(node_number, Keep::Cached, node_place, |node| {
-            let node = IndexNode::parse(node)?;
-            let index = match window {
-                Some(window) => node.search_in(key, window)?,
-                None => node.search(key)?,
-            };
-            if let Some(fences) = fences {
-                fences.get_or_init(|| Fences::of(&node));
-            }
-            Some((node.number(index)?, index))
-        })?;
-        let Some((number, index)) = child else {
-            return Err(source.damaged_at(node_place()?));
-        };
         let data_place = || {
-            let (node, place) = open.node(&top, node_at, Keep::Cached)?;
+            let (node, place) = open.node(&open.parsed_top()?, node_at, Keep::Cached)?;
             let (_, place) = open.data_place(&open.parse_node(&node, place)?, index)?;
             Ok(place)
         };
@@ -137,10 +125,65 @@ impl Open {
         if self.footer.rows == 0 {
             return Ok(None);
         }
-        let offset = self.footer.top_offset;
-        let top = IndexNode::parse(&self.top);
-        top.map(Some)
-            .ok_or_else(|| self.source.damaged(offset, what::TOP))
+        self.parsed_top().map(Some)
+    }
+
+    /// The top of the index, where there must be one.
+    fn parsed_top(&self) -> Result<IndexNode<'_>, CheckpointError> {
+        IndexNode::parse(&self.top)
+            .ok_or_else(|| self.source.damaged(self.footer.top_offset, what::TOP))
+    }
+
+    /// The number of the block of rows that a key is in, if anywhere, and which child of that node it is.
+    #[inline]
+    fn child_with(&self, key: &[u8], node_at: usize) -> Result<(u32, usize), CheckpointError> {
+        let fences = self.fences.get(node_at).and_then(OnceLock::get);
+        let window = fences.and_then(|fences| {
+            let window = fences.window(key)?;
+            self.source.cache.approach(fences.numbers(&window)?);
+            Some((fences, window))
+        });
+        let child = window.as_ref().and_then(|(fences, window)| {
+            let index = fences.child(window)?;
+            Some((fences.number(index)?, index))
+        });
+        if let Some(child) = child {
+            return Ok(child);
+        }
+        let window = window.map(|(_, window)| window.children());
+        self.child_in_node(key, node_at, window)
+    }
+
+    /// The same for what only the node tells, where somebody knows perhaps which few children it can be.
+    fn child_in_node(
+        &self,
+        key: &[u8],
+        node_at: usize,
+        window: Option<Range<usize>>,
+    ) -> Result<(u32, usize), CheckpointError> {
+        let top = self.parsed_top()?;
+        let place = || self.node_place(&top, node_at).map(|(_, place)| place);
+        let number = self.node_number(&top, node_at)?;
+        let child = self.source.look(number, Keep::Cached, place, |node| {
+            let node = IndexNode::parse(node)?;
+            let index = match window {
+                Some(window) => node.search_in(key, window)?,
+                None => node.search(key)?,
+            };
+            if let Some(fences) = self.fences.get(node_at) {
+                fences.get_or_init(|| Fences::of(&node, self.keeps_heads()));
+            }
+            Some((node.number(index)?, index))
+        })?;
+        match child {
+            Some(child) => Ok(child),
+            None => Err(self.source.damaged_at(place()?)),
+        }
+    }
+
+    /// Whether what lies between the fences is kept too.
+    fn keeps_heads(&self) -> bool {
+        self.footer.data_blocks <= HEADS_MAX
     }
 
     /// Which child of a node at that offset a key is in.

@@ -31,6 +31,8 @@ pub(super) struct Open {
     pub(super) footer: Footer,
     /// The top of the index; empty if there is no row.
     pub(super) top: Arc<[u8]>,
+    /// Of the top, unless there is no row.
+    pub(super) top_fences: Option<Fences>,
     /// Of each node below the top, once somebody looked for a key in it.
     pub(super) fences: Box<[OnceLock<Fences>]>,
 }
@@ -76,9 +78,11 @@ impl Checkpoint {
         } else {
             source.load(place)?
         };
-        let nodes = IndexNode::parse(&top).map_or(0, |top| top.len());
+        let node = IndexNode::parse(&top);
+        let nodes = node.as_ref().map_or(0, IndexNode::len);
         let open = Open {
             source,
+            top_fences: node.map(|node| Fences::of(&node, true)),
             fences: std::iter::repeat_with(OnceLock::new).take(nodes).collect(),
             footer,
             top,
