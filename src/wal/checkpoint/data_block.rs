@@ -2,168 +2,29 @@
 //! other, finds a key with one look at them and one at the row.
 
 use std::cmp::Ordering;
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::core::bytes::ByteReader;
 use crate::core::checksum::{key_hash, key_tag};
 
-use super::format::{CHECKSUM_BYTES, DATA_BLOCK_BYTES};
-use super::row::{BodyPlace, Extent, Row, RowRef, cmp_parts};
+use super::format::CHECKSUM_BYTES;
+use super::row::{BodyPlace, Extent, RowRef, cmp_parts};
 
 /// How long what precedes the tags is, in bytes.
-const HEAD_BYTES: usize = 13;
+pub(super) const HEAD_BYTES: usize = 13;
 
 /// What a row takes besides its key, its number, its sum and its body, in bytes: tag, start and shape.
-const ROW_BYTES: usize = 5;
+pub(super) const ROW_BYTES: usize = 5;
 
 /// How long the place of a body elsewhere is, in bytes.
-const EXTENT_BYTES: usize = 16;
+pub(super) const EXTENT_BYTES: usize = 16;
 
 const SHAPE_SUFFIX: u16 = 0x07ff;
-const SHAPE_LANE_SHIFT: u32 = 11;
+pub(super) const SHAPE_LANE_SHIFT: u32 = 11;
 const SHAPE_LANE: u16 = 3;
-const SHAPE_EXTENT: u16 = 0x2000;
-const SHAPE_SUM: u16 = 0x4000;
+pub(super) const SHAPE_EXTENT: u16 = 0x2000;
+pub(super) const SHAPE_SUM: u16 = 0x4000;
 const SHAPE_UNUSED: u16 = 0x8000;
-
-/// A row that waits for its block to be complete.
-struct Pending {
-    key: Range<usize>,
-    lane: Option<u8>,
-    lseq: u64,
-    sum: u128,
-    /// Of the body, or of the place where it is.
-    tail: Range<usize>,
-    elsewhere: bool,
-}
-
-/// Collects the rows of one block.
-#[derive(Default)]
-pub(super) struct DataBlockBuilder {
-    rows: Vec<Pending>,
-    /// Keys, bodies and places, one behind the other.
-    bytes: Vec<u8>,
-    prefix_bytes: usize,
-    key_bytes: usize,
-    sums: usize,
-    lseq_min: u64,
-    lseq_max: u64,
-}
-
-impl DataBlockBuilder {
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    fn first_key(&self) -> &[u8] {
-        let key = self.rows.first().map(|row| row.key.clone());
-        key.and_then(|key| self.bytes.get(key)).unwrap_or_default()
-    }
-
-    /// Whether the row still fits. One row alone always does.
-    pub(super) fn fits(&self, row: &Row<'_>, inline: bool) -> bool {
-        if self.is_empty() {
-            return true;
-        }
-        let rows = self.rows.len() + 1;
-        let prefix = common_prefix(self.first_key(), row.key).min(self.prefix_bytes);
-        let width = width_of(self.lseq_max.max(row.lseq) - self.lseq_min.min(row.lseq));
-        let tails =
-            self.bytes.len() - self.key_bytes + if inline { row.body.len() } else { EXTENT_BYTES };
-        let keys = self.key_bytes + row.key.len() - (rows - 1) * prefix;
-        let sums = (self.sums + usize::from(row.sum != 0)) * 16;
-        HEAD_BYTES + rows * (ROW_BYTES + width) + keys + sums + tails + CHECKSUM_BYTES
-            <= DATA_BLOCK_BYTES
-    }
-
-    /// Adds a row, whose body is the row's own unless it is elsewhere.
-    pub(super) fn push(&mut self, row: &Row<'_>, elsewhere: Option<Extent>) {
-        if self.is_empty() {
-            self.prefix_bytes = row.key.len();
-            self.lseq_min = row.lseq;
-            self.lseq_max = row.lseq;
-        } else {
-            let prefix = common_prefix(self.first_key(), row.key);
-            self.prefix_bytes = prefix.min(self.prefix_bytes);
-        }
-        self.lseq_min = self.lseq_min.min(row.lseq);
-        self.lseq_max = self.lseq_max.max(row.lseq);
-        self.key_bytes += row.key.len();
-        self.sums += usize::from(row.sum != 0);
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(row.key);
-        let middle = self.bytes.len();
-        match elsewhere {
-            None => self.bytes.extend_from_slice(row.body),
-            Some(extent) => {
-                self.bytes.extend_from_slice(&extent.offset.to_le_bytes());
-                self.bytes.extend_from_slice(&extent.bytes.to_le_bytes());
-                self.bytes.extend_from_slice(&extent.checksum.to_le_bytes());
-            }
-        }
-        self.rows.push(Pending {
-            key: start..middle,
-            lane: row.lane,
-            lseq: row.lseq,
-            sum: row.sum,
-            tail: middle..self.bytes.len(),
-            elsewhere: elsewhere.is_some(),
-        });
-    }
-
-    /// The bytes of the block without its checksum; the builder is empty afterwards.
-    pub(super) fn finish(&mut self) -> Vec<u8> {
-        let at = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
-        let width = width_of(self.lseq_max - self.lseq_min);
-        let prefix = self.first_key().get(..self.prefix_bytes);
-        let prefix = prefix.unwrap_or_default();
-        let mut block = Vec::with_capacity(DATA_BLOCK_BYTES);
-        block.extend_from_slice(&narrow(self.rows.len()).to_le_bytes());
-        block.extend_from_slice(&narrow(prefix.len()).to_le_bytes());
-        block.push(u8::try_from(width).unwrap_or(8));
-        block.extend_from_slice(&self.lseq_min.to_le_bytes());
-        block.extend(self.rows.iter().map(|row| key_tag(key_hash(at(&row.key)))));
-        let starts = block.len();
-        block.resize(starts + self.rows.len() * 2, 0);
-        block.extend_from_slice(prefix);
-        for (index, row) in self.rows.iter().enumerate() {
-            let start = narrow(block.len()).to_le_bytes();
-            if let Some(place) = block.get_mut(starts + index * 2..starts + index * 2 + 2) {
-                place.copy_from_slice(&start);
-            }
-            let suffix = at(&row.key).get(prefix.len()..).unwrap_or_default();
-            let lane = row.lane.map_or(0, |lane| u16::from(lane) + 1);
-            let shape = narrow(suffix.len())
-                | lane << SHAPE_LANE_SHIFT
-                | if row.elsewhere { SHAPE_EXTENT } else { 0 }
-                | if row.sum == 0 { 0 } else { SHAPE_SUM };
-            block.extend_from_slice(&shape.to_le_bytes());
-            block.extend_from_slice(suffix);
-            let delta = (row.lseq - self.lseq_min).to_le_bytes();
-            block.extend_from_slice(delta.get(..width).unwrap_or_default());
-            if row.sum != 0 {
-                block.extend_from_slice(&row.sum.to_le_bytes());
-            }
-            block.extend_from_slice(at(&row.tail));
-        }
-        self.rows.clear();
-        self.bytes.clear();
-        self.key_bytes = 0;
-        self.sums = 0;
-        block
-    }
-}
-
-/// Nothing in a block is longer than the block.
-fn narrow(value: usize) -> u16 {
-    u16::try_from(value).unwrap_or(u16::MAX)
-}
-
-/// How many bytes the largest difference of numbers in a block takes.
-fn width_of(difference: u64) -> usize {
-    8 - difference.leading_zeros() as usize / 8
-}
 
 /// How many bytes two keys have in common at their beginning.
 pub(super) fn common_prefix(first: &[u8], second: &[u8]) -> usize {
@@ -198,7 +59,6 @@ fn load_ahead(bytes: &[u8], at: usize, lines: usize) {
 /// A block whose checksum held.
 #[derive(Clone, Copy)]
 pub(super) struct DataBlock<'a> {
-    block: &'a Arc<[u8]>,
     payload: &'a [u8],
     tags: &'a [u8],
     starts: &'a [[u8; 2]],
@@ -211,7 +71,7 @@ pub(super) struct DataBlock<'a> {
 impl<'a> DataBlock<'a> {
     /// Reads what precedes the rows; `None` if it contradicts itself.
     #[inline]
-    pub(super) fn parse(block: &'a Arc<[u8]>) -> Option<Self> {
+    pub(super) fn parse(block: &'a [u8]) -> Option<Self> {
         let (payload, _) = block.split_last_chunk::<CHECKSUM_BYTES>()?;
         load_ahead(payload, 0, 2);
         let mut reader = ByteReader::new(payload);
@@ -225,7 +85,6 @@ impl<'a> DataBlock<'a> {
         let prefix = reader.take(prefix_bytes).ok()?;
         let fine = rows > 0 && width <= 8 && u16::try_from(payload.len()).is_ok();
         fine.then_some(Self {
-            block,
             payload,
             tags,
             starts,
@@ -240,10 +99,29 @@ impl<'a> DataBlock<'a> {
         self.tags.len()
     }
 
-    /// The row with that place in the block; `None` if its bytes contradict themselves.
-    #[inline]
-    pub(super) fn row(&self, index: usize) -> Option<RowRef> {
-        let (start, bytes) = self.bytes_of(index)?;
+    /// The row with that place in the block; `None` if its bytes contradict themselves. It gets a share of the block,
+    /// which is the one that was read here.
+    pub(super) fn row(&self, index: usize, share: &Arc<[u8]>) -> Option<RowRef> {
+        let (start, _) = self.bytes_of(index)?;
+        self.row_in(index, Arc::clone(share), self.prefix_start, start)
+    }
+
+    /// The same row, with a copy of its bytes instead of a share.
+    pub(super) fn row_apart(&self, index: usize) -> Option<RowRef> {
+        let (_, bytes) = self.bytes_of(index)?;
+        let start = u16::try_from(self.prefix.len()).ok()?;
+        self.row_in(index, [self.prefix, bytes].concat().into(), 0, start)
+    }
+
+    /// The row, which begins at `start` in those bytes, and its prefix at `prefix_start`.
+    fn row_in(
+        &self,
+        index: usize,
+        block: Arc<[u8]>,
+        prefix_start: u16,
+        start: u16,
+    ) -> Option<RowRef> {
+        let (_, bytes) = self.bytes_of(index)?;
         let mut reader = ByteReader::new(bytes);
         let shape = reader.u16().ok()?;
         let suffix_bytes = shape & SHAPE_SUFFIX;
@@ -269,8 +147,8 @@ impl<'a> DataBlock<'a> {
             _ => return None,
         };
         Some(RowRef {
-            block: Arc::clone(self.block),
-            prefix: self.prefix_start..self.prefix_start + u16::try_from(self.prefix.len()).ok()?,
+            block,
+            prefix: prefix_start..prefix_start + u16::try_from(self.prefix.len()).ok()?,
             suffix: start + 2..start + 2 + suffix_bytes,
             lane,
             lseq: self.lseq_min.checked_add(u64::from_le_bytes(delta))?,
@@ -386,7 +264,7 @@ mod tests {
             if let Some(view) = DataBlock::parse(&block) {
                 let _ = (view.find(&key, key_hash(&key)), view.rows_before(&key, true));
                 for index in 0..=view.rows() {
-                    if let Some(row) = view.row(index) {
+                    for row in [view.row(index, &block), view.row_apart(index)].into_iter().flatten() {
                         let _ = (row.key(), row.body_bytes(), row.inline_body());
                     }
                 }

@@ -112,14 +112,14 @@ impl Feed {
             .ok_or_else(|| open.source.damaged(place.offset, place.what))
     }
 
-    /// The number of one of its blocks, those of its index last, among all blocks of the file.
+    /// The number of one of its blocks, those of its index last, behind all nodes of the index and feeds before.
     fn block_number(&self, index: u64) -> BlockNumber {
         let open = &*self.checkpoint.open;
         let before = open.footer.feeds.iter().take(usize::from(self.lane));
         let before = before.fold(u64::from(open.footer.index_nodes), |number, feed| {
             number + u64::from(feed.blocks()) + u64::from(feed.index_blocks())
         });
-        open.number_behind_rows(before + index)
+        BlockNumber::Other(before + index)
     }
 
     /// A block of the feed: where rows are in key order.
@@ -169,7 +169,7 @@ impl Feed {
         };
         let row = located.and_then(|located| {
             let within = wanted.checked_sub(located.rows_before)?;
-            let row = DataBlock::parse(&located.block)?.row(within as usize)?;
+            let row = DataBlock::parse(&located.block)?.row(within as usize, &located.block)?;
             (row.lane == Some(self.lane)).then_some((row, located))
         });
         row.ok_or_else(|| {

@@ -22,13 +22,9 @@ pub const LANES: usize = 2;
 /// How long the checksum behind every block is, in bytes.
 pub(super) const CHECKSUM_BYTES: usize = 4;
 
-/// Longest data block, in bytes with its checksum: what a disk reads at once.
+/// Longest data block, in bytes with its checksum: what a disk reads at once, and a page of memory. The largest row
+/// alone takes less, because a longer body lies elsewhere.
 pub(super) const DATA_BLOCK_BYTES_MAX: usize = 4 << 10;
-
-/// Longest data block that is written, in bytes with its checksum: with the two counters that precede a shared
-/// block in memory it takes one page, so that whoever looks for a row in it meets one page and no room is lost. The
-/// largest row alone takes less, because a longer body lies elsewhere.
-pub(super) const DATA_BLOCK_BYTES: usize = DATA_BLOCK_BYTES_MAX - 16;
 
 /// Longest index node but the top one, in bytes with its checksum: the index of about a megabyte of rows, so
 /// that the top stays small.

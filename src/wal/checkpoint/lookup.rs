@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::core::checksum::key_hash;
 
-use super::block_cache::{BlockNumber, apart};
+use super::block_cache::BlockNumber;
 use super::data_block::{Contradiction, DataBlock};
 use super::error::CheckpointError;
 use super::fences::Fences;
@@ -29,9 +29,9 @@ pub(super) struct Located {
 }
 
 impl Checkpoint {
-    /// The row with that key. Takes no memory if the blocks that it needs, two at most, are in the cache.
+    /// The row with that key. Takes memory for no more than the row if the block that it needs is in the cache.
     pub fn find(&self, key: &[u8]) -> Result<Option<RowRef>, CheckpointError> {
-        self.look_up(key, key_hash(key), |block, index| block.row(index))
+        self.look_up(key, key_hash(key), |block, index| block.row_apart(index))
     }
 
     /// Reads the body of the row with that key where it lies, without taking a share of its block. `hash` is the
@@ -83,12 +83,17 @@ impl Checkpoint {
             let (_, place) = open.data_place(&open.parse_node(&node, place)?, index)?;
             Ok(place)
         };
-        let found = source.look(number.into(), Keep::Cached, data_place, |block| {
-            let block = DataBlock::parse(block).ok_or(Contradiction)?;
-            let found = block.find(key, hash)?;
-            let read = found.map(|index| read(block, index).ok_or(Contradiction));
-            read.transpose()
-        })?;
+        let found = source.look(
+            BlockNumber::Rows(number),
+            Keep::Cached,
+            data_place,
+            |block| {
+                let block = DataBlock::parse(block).ok_or(Contradiction)?;
+                let found = block.find(key, hash)?;
+                let read = found.map(|index| read(block, index).ok_or(Contradiction));
+                read.transpose()
+            },
+        )?;
         match found {
             Ok(found) => Ok(found),
             Err(Contradiction) => Err(source.damaged_at(data_place()?)),
@@ -140,7 +145,7 @@ impl Open {
         let fences = self.fences.get(node_at).and_then(OnceLock::get);
         let window = fences.and_then(|fences| {
             let window = fences.window(key)?;
-            self.source.cache.approach(fences.numbers(&window)?);
+            self.source.cache.approach(&fences.numbers(&window)?);
             Some((fences, window))
         });
         let child = window.as_ref().and_then(|(fences, window)| {
@@ -209,12 +214,12 @@ impl Open {
         Ok((self.source.block(number, keep, place)?, place))
     }
 
-    /// The number and place of a node below the top. Nodes are counted behind the blocks of rows.
+    /// The number and place of a node below the top. Nodes are counted before the blocks of feeds.
     pub(super) fn node_place(
         &self,
         top: &IndexNode<'_>,
         index: usize,
-    ) -> Result<(u64, Place), CheckpointError> {
+    ) -> Result<(BlockNumber, Place), CheckpointError> {
         let (_, child) = self.child(top, index)?;
         let place = Place {
             offset: child.offset,
@@ -228,15 +233,14 @@ impl Open {
     }
 
     #[inline]
-    fn node_number(&self, top: &IndexNode<'_>, index: usize) -> Result<u64, CheckpointError> {
+    fn node_number(
+        &self,
+        top: &IndexNode<'_>,
+        index: usize,
+    ) -> Result<BlockNumber, CheckpointError> {
         let damaged = || self.source.damaged(self.footer.top_offset, what::INDEX);
         let number = top.number(index).ok_or_else(damaged)?;
-        Ok(self.number_behind_rows(number.into()))
-    }
-
-    /// The number of the block that has so many others between itself and the blocks of rows.
-    pub(super) fn number_behind_rows(&self, others: u64) -> BlockNumber {
-        apart(self.footer.data_blocks.into(), others)
+        Ok(BlockNumber::Other(number.into()))
     }
 
     fn child(&self, node: &IndexNode<'_>, index: usize) -> Result<(u32, Child), CheckpointError> {
@@ -261,6 +265,7 @@ impl Open {
         keep: Keep,
     ) -> Result<(Arc<[u8]>, Place), CheckpointError> {
         let (number, place) = self.data_place(node, index)?;
+        let number = BlockNumber::Rows(number);
         Ok((self.source.block(number, keep, place)?, place))
     }
 
@@ -269,9 +274,9 @@ impl Open {
         &self,
         node: &IndexNode<'_>,
         index: usize,
-    ) -> Result<(u64, Place), CheckpointError> {
+    ) -> Result<(u32, Place), CheckpointError> {
         let (number, child) = self.child(node, index)?;
-        Ok((number.into(), self.data_block(child.offset, child.bytes)?))
+        Ok((number, self.data_block(child.offset, child.bytes)?))
     }
 
     /// A block of rows at a place that a node tells.
@@ -339,7 +344,7 @@ impl Open {
             let rows = view.rows_before(key, inclusive)?;
             let mut sum = located.sum_before;
             for index in 0..rows {
-                sum = sum.wrapping_add(view.row(index)?.sum);
+                sum = sum.wrapping_add(view.row(index, &located.block)?.sum);
             }
             let rows = located.rows_before.checked_add(u32::try_from(rows).ok()?)?;
             Some((rows, sum))

@@ -10,7 +10,9 @@
 //! with a signal, and a read ends in an error.
 
 mod block_cache;
+mod block_memory;
 mod data_block;
+mod data_block_builder;
 mod error;
 mod feed;
 mod feed_block;
@@ -26,6 +28,8 @@ mod open;
 mod range;
 mod readable;
 mod row;
+mod row_blocks;
+mod shared_blocks;
 mod sink;
 mod source;
 mod split;

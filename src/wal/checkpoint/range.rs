@@ -3,6 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::block_cache::BlockNumber;
 use super::data_block::DataBlock;
 use super::error::CheckpointError;
 use super::format::what;
@@ -101,7 +102,7 @@ impl RangeCursor {
             let view = DataBlock::parse(&self.block).ok_or_else(|| damaged(self.block_place))?;
             if self.row < view.rows() {
                 let row = view
-                    .row(self.row)
+                    .row(self.row, &self.block)
                     .ok_or_else(|| damaged(self.block_place))?;
                 self.row += 1;
                 return Ok(Some(row));
@@ -155,7 +156,7 @@ impl Ahead {
         let (number, place) = open.data_place(node, index)?;
         // What is in memory already need not be read, as long as nothing was.
         if self.last_bytes == 0
-            && let Ok(block) = open.source.cache.look(number, Arc::clone)
+            && let Some(block) = open.source.cache.share(BlockNumber::Rows(number))
         {
             return Ok((block, place));
         }

@@ -57,7 +57,7 @@ impl Checkpoint {
         let damaged = || self.open.source.damaged(place.offset, place.what);
         let view = DataBlock::parse(&block).ok_or_else(damaged)?;
         for within in 0..view.rows() {
-            let row = view.row(within).ok_or_else(damaged)?;
+            let row = view.row(within, &block).ok_or_else(damaged)?;
             match self.body(&row) {
                 Ok(body) => visit(&row, &body),
                 Err(error) => lost(error),

@@ -21,7 +21,7 @@ pub struct Row<'a> {
     pub body: &'a [u8],
 }
 
-/// A row that was read: a share of its block, which stays in memory as long as this does. Made and cloned
+/// A row that was read: a share of its block, which stays in memory as long as this does, or a copy of its own. Cloned
 /// without taking memory.
 #[derive(Clone)]
 pub struct RowRef {

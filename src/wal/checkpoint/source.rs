@@ -113,7 +113,10 @@ impl Source {
         keep: Keep,
         place: Place,
     ) -> Result<Arc<[u8]>, CheckpointError> {
-        self.look(number, keep, || Ok(place), Arc::clone)
+        match self.cache.share(number) {
+            Some(block) => Ok(block),
+            None => self.miss(number, keep, place),
+        }
     }
 
     /// What `look` finds in a block of that number, in the cache or else from the disk.
@@ -123,7 +126,7 @@ impl Source {
         number: BlockNumber,
         keep: Keep,
         place: impl FnOnce() -> Result<Place, CheckpointError>,
-        look: impl FnOnce(&Arc<[u8]>) -> T,
+        look: impl FnOnce(&[u8]) -> T,
     ) -> Result<T, CheckpointError> {
         match self.cache.look(number, look) {
             Ok(found) => Ok(found),

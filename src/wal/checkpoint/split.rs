@@ -27,7 +27,8 @@ impl Open {
             return Ok(None);
         };
         let index = row.saturating_sub(located.rows_before) as usize;
-        let found = DataBlock::parse(&located.block).and_then(|view| view.row(index));
+        let found =
+            DataBlock::parse(&located.block).and_then(|view| view.row(index, &located.block));
         let place = located.place;
         found
             .map(|row| Some(row.key()))

@@ -180,17 +180,13 @@ impl<'a> Walk<'a> {
             .child(index)
             .map(|child| (child.rows_before, child.sum_before))
             == Some((self.rows, self.sum));
-        self.expect(
-            fits && number == u64::from(self.blocks),
-            place.offset,
-            place.what,
-        )?;
+        self.expect(fits && number == self.blocks, place.offset, place.what)?;
         self.stands_between(node, index, place)?;
         let damaged = || self.source().damaged(place.offset, place.what);
         let view = DataBlock::parse(&block).ok_or_else(damaged)?;
         for within in 0..view.rows() {
             let source = self.source();
-            let row = view.row(within);
+            let row = view.row(within, &block);
             let row = row.ok_or_else(|| source.damaged(place.offset, place.what))?;
             let key = row.key();
             let holds = key > self.last_key && view.tag_holds(within, &key);

@@ -3,7 +3,7 @@
 use crate::core::entropy::random_bytes;
 use crate::wal::storage::Storage;
 
-use super::data_block::DataBlockBuilder;
+use super::data_block_builder::DataBlockBuilder;
 use super::error::CheckpointError;
 use super::feed_sorter::{FeedItem, FeedSorter, SORT_ROWS_MAX, create_anew};
 use super::feed_writer::FeedWriter;
