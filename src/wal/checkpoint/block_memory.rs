@@ -21,24 +21,39 @@ pub(super) struct BlockMemory {
 }
 
 impl BlockMemory {
-    /// Room for so many blocks, if the system gives any. `in_large_pages` asks for those, which only Linux is asked
-    /// for: elsewhere they need a right that programs rarely have.
-    pub(super) fn new(slots: usize, in_large_pages: bool) -> Option<Self> {
-        let bytes = slots.checked_mul(SLOT_BYTES)?;
-        if !in_large_pages {
-            let map = MmapMut::map_anon(bytes).ok()?;
-            return Some(Self { map, start: 0 });
-        }
+    /// Room for so many blocks, if the system gives any.
+    pub(super) fn new(slots: usize) -> Option<Self> {
+        let map = MmapMut::map_anon(slots.checked_mul(SLOT_BYTES)?).ok()?;
+        Some(Self { map, start: 0 })
+    }
+
+    /// The same blocks in large pages, which only Linux is asked for: elsewhere they need a right that programs rarely
+    /// have. As they are where the system has no more memory.
+    pub(super) fn in_large_pages(self) -> Self {
+        let bytes = self.map.len() - self.start;
         // What is too much at both ends is never written to.
-        let map = MmapMut::map_anon(bytes.checked_add(LARGE_PAGE_BYTES)?).ok()?;
+        let map = if cfg!(target_os = "linux") {
+            MmapMut::map_anon(bytes + LARGE_PAGE_BYTES).ok()
+        } else {
+            None
+        };
+        let Some(mut map) = map else {
+            return self;
+        };
         let start = map.as_ptr().align_offset(LARGE_PAGE_BYTES);
-        let start = if start < LARGE_PAGE_BYTES { start } else { 0 };
         #[cfg(target_os = "linux")]
         if let Err(error) = map.advise_range(memmap2::Advice::HugePage, start, bytes) {
-            // A system without them works too.
             tracing::debug!(%error, "no large pages for blocks");
+            return self;
         }
-        Some(Self { map, start })
+        let (Some(from), Some(to)) = (
+            self.map.get(self.start..),
+            map.get_mut(start..start + bytes),
+        ) else {
+            return self;
+        };
+        to.copy_from_slice(from);
+        Self { map, start }
     }
 
     /// The room of a block.
@@ -59,25 +74,28 @@ impl BlockMemory {
 mod tests {
     use super::*;
 
-    #[test]
-    fn each_block_has_room_of_its_own() {
-        for in_large_pages in [false, true] {
-            let mut memory = BlockMemory::new(512, in_large_pages).unwrap();
-            for slot in 0..512 {
-                let text = format!("block {slot}");
-                let room = memory.slot_mut(slot).unwrap();
-                assert!(room.iter().all(|byte| *byte == 0));
-                room[..text.len()].copy_from_slice(text.as_bytes());
-                room[SLOT_BYTES - 1] = 1;
-            }
-            for slot in 0..512 {
-                let room = memory.slot(slot).unwrap();
-                assert!(room.starts_with(format!("block {slot}\0").as_bytes()));
-                assert_eq!(room[SLOT_BYTES - 1], 1);
-                assert_eq!(room.as_ptr().align_offset(64), 0);
-            }
-            assert!(memory.slot(1024).is_none());
+    fn fill(memory: &mut BlockMemory, slots: std::ops::Range<usize>) {
+        for slot in slots {
+            let text = format!("block {slot}.");
+            let room = memory.slot_mut(slot).unwrap();
+            room[..text.len()].copy_from_slice(text.as_bytes());
+            room[SLOT_BYTES - 1] = 1;
         }
-        assert!(BlockMemory::new(usize::MAX, true).is_none());
+    }
+
+    #[test]
+    fn each_block_has_room_of_its_own_and_moves_with_the_others() {
+        let mut memory = BlockMemory::new(504).unwrap();
+        fill(&mut memory, 0..252);
+        let mut memory = memory.in_large_pages();
+        fill(&mut memory, 252..504);
+        for slot in 0..504 {
+            let room = memory.slot(slot).unwrap();
+            assert!(room.starts_with(format!("block {slot}.").as_bytes()));
+            assert_eq!(room[SLOT_BYTES - 1], 1);
+            assert_eq!(room.as_ptr().align_offset(64), 0);
+        }
+        assert!(memory.slot(1024).is_none());
+        assert!(BlockMemory::new(usize::MAX).is_none());
     }
 }

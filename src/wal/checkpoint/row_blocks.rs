@@ -25,9 +25,12 @@ const SET_BYTES: usize = WAYS * SLOT_BYTES;
 /// Sets that are made at once: their blocks fill a large page.
 const PIECE_SETS: usize = LARGE_PAGE_BYTES / SET_BYTES;
 
-/// From how many bytes of blocks on large pages are asked for: the processor knows by heart where as much is, and one
-/// of them is not too much for who reads a single row.
+/// For how many bytes of blocks large pages are worth it: the processor knows by heart where less is.
 const LARGE_PAGES_FROM_BYTES: usize = 16 << 20;
+
+/// With how many blocks a piece moves to a large page, which takes as much memory as all of them: half. So nobody pays
+/// for more than twice what he reads.
+const LARGE_PAGES_FROM_BLOCKS: usize = PIECE_SETS * WAYS / 2;
 
 /// The kept blocks of one file.
 pub(super) struct RowBlocks {
@@ -37,10 +40,16 @@ pub(super) struct RowBlocks {
     sets_max: usize,
 }
 
-/// Some sets, and the memory of their blocks; without, nothing is kept. Who has the lock to write changes the sets too.
+/// Some sets, and their blocks. Who has the lock to write changes the sets too.
 struct Piece {
-    memory: RwLock<Option<BlockMemory>>,
+    kept: RwLock<Kept>,
     sets: [Set; PIECE_SETS],
+}
+
+struct Kept {
+    /// None if the system gave none: then nothing is kept.
+    memory: Option<BlockMemory>,
+    blocks: usize,
 }
 
 #[derive(Default)]
@@ -76,8 +85,8 @@ impl RowBlocks {
         let Some((piece, at, mark)) = self.find(number) else {
             return Err(look);
         };
-        let memory = piece.memory.read();
-        let Some((way, block)) = piece.find(memory.as_ref(), at, mark) else {
+        let kept = piece.kept.read();
+        let Some((way, block)) = piece.find(&kept, at, mark) else {
             return Err(look);
         };
         let found = look(block);
@@ -114,16 +123,27 @@ impl RowBlocks {
         };
         let piece = piece.get_or_init(|| self.piece(at / PIECE_SETS));
         let at = at % PIECE_SETS;
-        let mut memory = piece.memory.write();
+        let mut kept = piece.kept.write();
         // Another thread may have been faster.
-        if piece.find(memory.as_ref(), at, mark).is_some() {
+        if piece.find(&kept, at, mark).is_some() {
             return;
         }
-        let (Some(memory), Some(set)) = (memory.as_mut(), piece.sets.get(at)) else {
+        let Some(set) = piece.sets.get(at) else {
             return;
         };
-        let way = set.make_room();
-        let room = memory.slot_mut(at * WAYS + way);
+        let (way, was_free) = set.make_room();
+        if was_free {
+            kept.blocks += 1;
+            if kept.blocks == LARGE_PAGES_FROM_BLOCKS
+                && self.sets_max * SET_BYTES >= LARGE_PAGES_FROM_BYTES
+            {
+                kept.memory = kept.memory.take().map(BlockMemory::in_large_pages);
+            }
+        }
+        let room = kept
+            .memory
+            .as_mut()
+            .and_then(|memory| memory.slot_mut(at * WAYS + way));
         if let Some(room) = room.and_then(|room| room.get_mut(..block.len())) {
             room.copy_from_slice(block);
             set.name(way, mark, length);
@@ -132,9 +152,11 @@ impl RowBlocks {
 
     fn piece(&self, number: usize) -> Box<Piece> {
         let sets = PIECE_SETS.min(self.sets_max.saturating_sub(number * PIECE_SETS));
-        let in_large_pages = self.sets_max * SET_BYTES >= LARGE_PAGES_FROM_BYTES;
         Box::new(Piece {
-            memory: RwLock::new(BlockMemory::new(sets * WAYS, in_large_pages)),
+            kept: RwLock::new(Kept {
+                memory: BlockMemory::new(sets * WAYS),
+                blocks: 0,
+            }),
             sets: std::array::from_fn(|_| Set::default()),
         })
     }
@@ -191,34 +213,33 @@ impl RowBlocks {
 
 impl Piece {
     #[inline]
-    fn find<'a>(
-        &self,
-        memory: Option<&'a BlockMemory>,
-        at: usize,
-        mark: u32,
-    ) -> Option<(usize, &'a [u8])> {
+    fn find<'a>(&self, kept: &'a Kept, at: usize, mark: u32) -> Option<(usize, &'a [u8])> {
         let set = self.sets.get(at)?;
         let mut marks = set.marks.iter();
         let way = marks.position(|found| found.load(Ordering::Relaxed) == mark)?;
         let length = set.lengths.get(way)?.load(Ordering::Relaxed);
-        let block = memory?.slot(at * WAYS + way)?.get(..length.into())?;
+        let block = kept
+            .memory
+            .as_ref()?
+            .slot(at * WAYS + way)?
+            .get(..length.into())?;
         Some((way, block))
     }
 }
 
 impl Set {
-    /// A place for one more block: whoever was there is gone.
-    fn make_room(&self) -> usize {
+    /// A place for one more block, and whether it was free: whoever was there is gone.
+    fn make_room(&self) -> (usize, bool) {
         let is_free = |mark: &AtomicU32| mark.load(Ordering::Relaxed) == 0;
         if let Some(way) = self.marks.iter().position(is_free) {
-            return way;
+            return (way, true);
         }
         // Once round at most: on its way the hand takes the bits of all that were used.
         loop {
             let way = usize::from(self.hand.fetch_add(1, Ordering::Relaxed)) % WAYS;
             if self.used.fetch_and(!(1 << way), Ordering::Relaxed) & 1 << way == 0 {
                 self.name(way, 0, 0);
-                return way;
+                return (way, false);
             }
         }
     }
