@@ -164,7 +164,7 @@ impl<'d> World<'d> {
                 disk,
                 running: None,
                 witness: BTreeMap::new(),
-                vouched: BTreeSet::new(),
+                vouched: BTreeMap::new(),
                 is_lost: false,
                 kept: None,
                 skew_ms: plan.skew_ms,
