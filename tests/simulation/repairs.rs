@@ -116,8 +116,8 @@ impl Waiting {
         self.since = Some(at);
     }
 
-    /// Its node hears something.
-    pub(super) fn heard(&mut self, feed: &Feed, at: u64) {
+    /// Its node hears something, and holds a state that it may not have told yet.
+    pub(super) fn heard(&mut self, feed: &Feed, held: Option<Summary>, at: u64) {
         match feed {
             Feed::Nack(nack) if nack.retryable => {
                 self.refused_at = Some(at);
@@ -136,6 +136,8 @@ impl Waiting {
                 };
                 self.end = (end.summary, before + 1);
                 self.end_repair();
+                // Of what is equal when it is told the other side need not hear.
+                self.asked_at = self.asked_at.filter(|_| held != Some(end.summary));
             }
             _ => {}
         }
