@@ -114,13 +114,21 @@ pub(super) fn user_key_of(kept: &Entry) -> Option<&[u8]> {
 
 /// The user's key in the stored key of an entry that was written as `dot`, if that is a kept loser.
 pub fn kept_user_key(stored: &[u8], dot: Dot) -> Option<&[u8]> {
-    let (namespace, rest) = stored.split_first()?;
-    if *namespace != Namespace::Conflict as u8 {
-        return None;
-    }
-    let (key, name) = rest.split_last_chunk::<DOT_BYTES>()?;
+    let (key, name) = parts_of_kept(stored)?;
     let is_itself = name.starts_with(&dot.origin.0) && name.ends_with(&dot.sequence.to_be_bytes());
-    (is_itself && !key.is_empty()).then_some(key)
+    is_itself.then_some(key)
+}
+
+/// The user's key in the stored key of a kept loser, or of what is left of one once its conflict was resolved.
+pub fn user_key_in(stored: &[u8]) -> Option<&[u8]> {
+    parts_of_kept(stored).map(|(key, _)| key)
+}
+
+fn parts_of_kept(stored: &[u8]) -> Option<(&[u8], &[u8; DOT_BYTES])> {
+    let (namespace, rest) = stored.split_first()?;
+    let (key, name) = rest.split_last_chunk::<DOT_BYTES>()?;
+    let is_kept = *namespace == Namespace::Conflict as u8 && !key.is_empty();
+    is_kept.then_some((key, name))
 }
 
 /// The same write under another stored key.

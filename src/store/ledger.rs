@@ -135,7 +135,15 @@ impl Ledger {
     /// Writes as another author from now on, under a feed that nobody knows yet.
     pub fn take_identity(&mut self, origin: Origin, lease: [u8; 16]) {
         (self.origin, self.lease) = (origin, lease);
+        self.begin_anew();
+    }
+
+    /// Forgets which feed was told of, and how far those of peers are held. Their cursors passed what was refused in the
+    /// former name. Peers list that under it, so that in a new name they would take such entries for acknowledged.
+    pub fn begin_anew(&mut self) {
         self.chain.clear();
+        self.cursors.clear();
+        self.scopes.clear();
     }
 
     /// Begins a stretch of the feed.

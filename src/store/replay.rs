@@ -239,7 +239,7 @@ impl State {
                 (ledger.origin, ledger.lease, ledger.node_id) = (origin, lease, node_id);
                 self.map.set_author(origin);
                 if fresh_chain {
-                    ledger.chain.clear();
+                    ledger.begin_anew();
                 }
             }
             Record::Stretch {

@@ -12,7 +12,7 @@ use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::map::EntryMap;
 
 /// Unequal ends in a row before the feed is asked for anew: one may be a matter of timing.
-const UNEQUAL_ENDS: u32 = 2;
+pub(super) const UNEQUAL_ENDS: u32 = 2;
 
 /// How long after the first unequal end both sides compare again.
 const COMPARE_AGAIN_MS: u64 = 4 * PROVE_DELAY_MS;

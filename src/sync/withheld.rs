@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::replica::Replica;
+use crate::store::conflict::user_key_in;
 use crate::store::entry::Namespace;
 use crate::store::error::StoreError;
-use crate::store::map::{EntryMap, Installed};
+use crate::store::map::{EntryMap, Held, Installed};
 
 /// Local sequences of entries that this node wrote and that are no rows, as far as rows before them may wait for a tick.
 #[derive(Debug, Clone, Default)]
@@ -68,13 +69,30 @@ impl Replica {
             return 0;
         }
         while let Some(first) = self.withheld.lseqs.first().copied() {
-            // Where the rows before it cannot be counted, it waits.
-            let rows = map.own_rows(self.released, first);
-            if first > self.released && rows.map_or(true, |rows| rows > 0) {
+            // Where the rows that it waits for cannot be read, it waits.
+            if self.follows_unreleased(first, map).unwrap_or(true) {
                 return first - 1;
             }
             self.withheld.lseqs.pop_first();
         }
         u64::MAX
+    }
+
+    /// Whether something that the entry at a place must not go ahead of waits for a tick.
+    fn follows_unreleased(&self, lseq: u64, map: &EntryMap) -> Result<bool, StoreError> {
+        if map.own_rows(self.released, lseq)? > 0 {
+            return Ok(true);
+        }
+        // Where what settled a conflict was replaced before it left, its row has moved behind this.
+        let Some(kept) = map.at(lseq)? else {
+            return Ok(false);
+        };
+        let Some(user_key) = user_key_in(kept.entry.key()) else {
+            return Ok(false);
+        };
+        let row = map.held_entry(&[&[Namespace::User as u8], user_key].concat())?;
+        let is_unreleased =
+            |row: &Held| row.entry.dot.origin == self.origin && row.lseq > self.released;
+        Ok(row.is_some_and(|row| is_unreleased(&row)))
     }
 }

@@ -12,6 +12,13 @@ const CALM_MS: u64 = 900_000;
 /// How long it lasts where states cannot become equal, because not everybody takes every value.
 const LIMITED_CALM_MS: u64 = 240_000;
 
+/// How long it lasts at the most where they are still to look for the reason why they differ: the waits between repairs
+/// double, and what one repair brings may have neighbours compare again.
+const REPAIRS_MS: u64 = 7_200_000;
+
+/// How long nobody may have to look for a reason any more before that is believed.
+const SETTLED_MS: u64 = 10_000;
+
 /// How long it takes to go on once somebody has taken another identity.
 const RENEWED_MS: u64 = 60_000;
 
@@ -48,6 +55,7 @@ impl World<'_> {
         let said = self.feed_messages;
         self.run_for(QUIET_MS);
         assert_eq!(self.feed_messages, said, "10: they go on talking");
+        assert!(!self.has_repairs_ahead(), "10: they will go on talking");
         self.check_convergence();
     }
 
@@ -112,6 +120,7 @@ impl World<'_> {
             CALM_MS
         };
         let (mut until, at_last) = (self.at + most, self.at + CALM_MS);
+        let latest = self.at + REPAIRS_MS;
         let mut steady_ms = 0;
         while self.at < until && steady_ms < STEADY_MS {
             for (a, b) in self.edges.clone() {
@@ -137,6 +146,10 @@ impl World<'_> {
             if is_in_doubt {
                 until = until.max(at_last.min(self.at + RENEWED_MS));
             }
+            if self.excuses.limited && self.has_repairs_ahead() {
+                assert!(self.at < latest, "10: they go on looking for what differs");
+                until = until.max(self.at + SETTLED_MS);
+            }
             let is_well = !self.excuses.limited && !is_in_doubt && self.is_well();
             steady_ms = if is_well { steady_ms + 1_000 } else { 0 };
         }
@@ -146,6 +159,12 @@ impl World<'_> {
     fn is_somebody_in_doubt(&self) -> bool {
         let mut running = self.nodes.iter().filter_map(|node| node.running.as_ref());
         running.any(|running| running.machine.replica.is_in_doubt())
+    }
+
+    /// Whether somebody is to repair what differs, as soon as enough time has passed since the last repair.
+    fn has_repairs_ahead(&self) -> bool {
+        let mut running = self.nodes.iter().filter_map(|node| node.running.as_ref());
+        running.any(|running| running.machine.replica.has_repairs_ahead())
     }
 
     /// Whether everybody knows that all is well.

@@ -369,9 +369,7 @@ impl World<'_> {
             let rows = super::checks::all_rows(&node.up().store.map);
             let all: Vec<Entry> = rows.map(|(.., entry)| entry).collect();
             let kept = losers_among(all.iter());
-            for name in &node.vouched {
-                let mut writes = self.written[&name.0].iter();
-                let write = writes.find(|write| name_of(write) == *name).unwrap();
+            for write in node.vouched.values() {
                 let versions = kept.get(write.key()).into_iter().flatten();
                 let mut versions =
                     versions.chain(all.iter().filter(|held| held.key() == write.key()));

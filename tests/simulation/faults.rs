@@ -137,6 +137,9 @@ impl World<'_> {
         let Some(running) = &mut self.nodes[node].running else {
             return;
         };
+        // As `node::shared` does before rows are counted.
+        let map = &mut running.store.map;
+        while map.unresolved() > 0 && map.resolve_some().is_ok() {}
         running.ticked = running
             .ticked
             .max(running.store.committer.ledger().last_lseq);

@@ -9,6 +9,8 @@ use super::stream::{Packet, State};
 use super::world::World;
 use crate::core::identity::{Incarnation, Origin};
 use crate::node::machine::Machine;
+use crate::store::conflict::loser_of;
+use crate::store::entry::Entry;
 use crate::store::recovery::{self, Seeds};
 use crate::store::tests::torture::making::Node as Store;
 use crate::sync::replica::Replica;
@@ -97,6 +99,7 @@ impl<'d> World<'d> {
         self.trace
             .say(|| format!("{node} opens as {origin}, {report:?}"));
         self.check_opened(node, stretch.is_some());
+        self.look_for_carried_off(node);
         self.carry_out(node);
     }
 
@@ -278,6 +281,20 @@ impl<'d> World<'d> {
         self.repeat(node);
     }
 
+    /// A copy may hold what this node wrote and the power took from it. Whoever shows it that shows a write in its name that
+    /// it has not made, as far as it can know: a copy that went on in its name has made such writes too.
+    fn look_for_carried_off(&mut self, node: usize) {
+        let running = self.nodes[node].up();
+        let (origin, map) = (running.machine.replica.origin(), &running.store.map);
+        let is_gone = |entry: &&Entry| {
+            let held = map.entry(entry.key()).ok().flatten();
+            entry.dot.origin == origin && held.is_none_or(|held| entry.order(&held).is_gt())
+        };
+        if self.carried_off.iter().any(|entry| is_gone(&entry)) {
+            self.repeated.insert(origin);
+        }
+    }
+
     /// Its identity may have been somebody's before.
     fn repeat(&mut self, node: usize) {
         if let Some(running) = &self.nodes[node].running {
@@ -301,6 +318,13 @@ impl<'d> World<'d> {
             return;
         }
         let image = self.nodes[from].disk.image();
+        if let Some(running) = &self.nodes[from].running {
+            let origin = running.machine.replica.origin();
+            let volatile = running.volatile.iter().map(|(_, entry)| entry);
+            let own = volatile.filter(|entry| entry.dot.origin == origin);
+            let writes = own.filter(|entry| loser_of(entry).is_none());
+            self.carried_off.extend(writes.cloned());
+        }
         self.stop(to, Stop::PowerCut, seed);
         self.replace_disk(to, image.process_killed());
         self.nodes[to].forget();

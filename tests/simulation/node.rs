@@ -28,8 +28,8 @@ pub(super) struct Node<'d> {
     pub(super) running: Option<Running<'d>>,
     /// The greatest entry of each key that was durable here: no fault may take it back.
     pub(super) witness: BTreeMap<Vec<u8>, Entry>,
-    /// Users' writes that were durable here, and that no fault has taken.
-    pub(super) vouched: BTreeSet<Name>,
+    /// Users' writes that were durable here, and that no fault has taken. A write that failed may have the name of one.
+    pub(super) vouched: BTreeMap<Name, Entry>,
     /// It does not come back.
     pub(super) is_lost: bool,
     /// Its disk as it was once, and the stretch that its feed was in.
@@ -90,7 +90,7 @@ impl<'d> Node<'d> {
     /// An entry is durable: it joins what must not be lost.
     pub(super) fn remember(&mut self, entry: Entry) {
         if is_user(&entry) {
-            self.vouched.insert(name_of(&entry));
+            self.vouched.insert(name_of(&entry), entry.clone());
         }
         let known = self.witness.get(entry.key());
         if known.is_none_or(|known| entry.order(known).is_gt()) {

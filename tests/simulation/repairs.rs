@@ -25,6 +25,12 @@ pub(super) struct Waiting {
     /// How far it has sent since nothing was begun anew, and since when.
     furthest: Positions,
     sent_at: Option<u64>,
+    /// The furthest end that it told since then.
+    told: Positions,
+    /// When something was first sent since the peer was last heard of it, or since all was begun anew.
+    unheard_since: Option<u64>,
+    /// When something was first sent so long after that that all must have been begun anew with it at the latest.
+    next_sent_at: Option<u64>,
     /// When the peer last said that it could not store something.
     refused_at: Option<u64>,
     /// A program asked for another attempt.
@@ -52,6 +58,10 @@ impl Waiting {
                 self.since = None;
                 // That moves a cursor, and is to be answered like what was sent.
                 self.sent_at.get_or_insert(at);
+                if self.told.furthest(end.positions) != self.told {
+                    self.told = self.told.furthest(end.positions);
+                    self.wants_answer(at);
+                }
                 self.own_end = Some(end.summary);
                 self.end_repair();
             }
@@ -69,7 +79,16 @@ impl Waiting {
     /// What was sent before does not count any more.
     fn begin_anew(&mut self) {
         (self.since, self.sent_at, self.refused_at) = (None, None, None);
-        self.furthest = Positions::default();
+        (self.unheard_since, self.next_sent_at) = (None, None);
+        (self.furthest, self.told) = Default::default();
+    }
+
+    /// Its node says something that the peer is to answer.
+    fn wants_answer(&mut self, at: u64) {
+        let unheard_since = *self.unheard_since.get_or_insert(at);
+        if at >= unheard_since + AGAIN_MS {
+            self.next_sent_at.get_or_insert(at);
+        }
     }
 
     /// 6: what was sent is sent again a while after nothing was heard of it, or after the peer could not store it.
@@ -85,9 +104,11 @@ impl Waiting {
             self.sent_at,
             self.refused_at
         );
+        self.wants_answer(at);
         if is_again {
-            // Both lanes have gone back.
-            (self.furthest, self.sent_at) = (Positions::default(), None);
+            // Both lanes have gone back, and the other one may have gone on first, with something new.
+            (self.furthest, self.sent_at) = (Positions::default(), self.next_sent_at.take());
+            self.unheard_since = self.sent_at.or(Some(at));
         }
         let furthest = self.furthest.get_mut(lane);
         *furthest = to.max(*furthest);
@@ -95,13 +116,18 @@ impl Waiting {
         self.since = Some(at);
     }
 
-    /// Its node hears something.
-    pub(super) fn heard(&mut self, feed: &Feed, at: u64) {
+    /// Its node hears something, and holds a state that it may not have told yet.
+    pub(super) fn heard(&mut self, feed: &Feed, held: Option<Summary>, at: u64) {
         match feed {
-            Feed::Nack(nack) if nack.retryable => self.refused_at = Some(at),
+            Feed::Nack(nack) if nack.retryable => {
+                self.refused_at = Some(at);
+                (self.unheard_since, self.next_sent_at) = (None, None);
+            }
             Feed::Ack(ack) if ack.cursor.is_none() || ack.reconcile => self.begin_anew(),
             Feed::Ranges(_) => self.begin_anew(),
-            Feed::Ack(_) | Feed::Nack(_) => self.since = None,
+            Feed::Ack(_) | Feed::Nack(_) => {
+                (self.since, self.unheard_since, self.next_sent_at) = (None, None, None);
+            }
             Feed::End(end) => {
                 let before = if end.summary == self.end.0 {
                     self.end.1
@@ -110,6 +136,8 @@ impl Waiting {
                 };
                 self.end = (end.summary, before + 1);
                 self.end_repair();
+                // Of what is equal when it is told the other side need not hear.
+                self.asked_at = self.asked_at.filter(|_| held != Some(end.summary));
             }
             _ => {}
         }

@@ -7,7 +7,7 @@ use super::stream::State;
 use super::world::World;
 use crate::core::identity::Incarnation;
 use crate::node::conversation::ConversationId;
-use crate::store::entry::Entry;
+use crate::store::entry::{Entry, Summary};
 use crate::store::totals::is_user;
 use crate::sync::message::{Ack, Batch, Feed, Lane};
 use crate::sync::options::{BATCH_COST, HAVE_INTERVAL_MS};
@@ -197,12 +197,21 @@ impl World<'_> {
         );
     }
 
+    /// What the node at an end holds, where all of it is exchanged.
+    fn whole_state_at(&self, id: ConversationId) -> Option<Summary> {
+        let (line, side) = self.ends.get(&id)?;
+        let node = &self.nodes[self.lines.get(line)?.ends[*side].node];
+        let running = node.running.as_ref().filter(|_| !self.has_prefixes)?;
+        Some(running.store.map.summary())
+    }
+
     /// Something has come to an end and is about to be handed to its machine.
     pub(super) fn see_arrival(&mut self, id: ConversationId, message: &Message) {
         let at = self.at;
+        let held = self.whole_state_at(id);
         let Some(end) = self.end_mut(id) else { return };
         if let Message::Feed(feed) = message {
-            end.seen.waiting.heard(feed, at);
+            end.seen.waiting.heard(feed, held, at);
         }
         match message {
             Message::Feed(Feed::Ranges(ranges)) => self.see_lists(id, ranges),

@@ -88,8 +88,11 @@ pub(super) struct World<'d> {
     pub(super) feeds: BTreeMap<Incarnation, BTreeMap<u64, BTreeSet<Name>>>,
     /// How far each node with a log ever held each author's own lane.
     pub(super) held: BTreeMap<Origin, BTreeMap<usize, u64>>,
-    /// Identities that were taken up where they had been before: from a copy, or by a disk that went back in time.
+    /// Identities that were taken up where they had been before: from a copy, by a disk that went back in time, or by one
+    /// that has lost what a copy of it had already.
     pub(super) repeated: BTreeSet<Origin>,
+    /// Own writes that were in a copy of a folder and not durable there yet.
+    pub(super) carried_off: Vec<Entry>,
     pub(super) excuses: Excuses,
     /// No two writes have the same content.
     pub(super) is_unambiguous: bool,
@@ -140,6 +143,7 @@ impl<'d> World<'d> {
             feeds: BTreeMap::new(),
             held: BTreeMap::new(),
             repeated: BTreeSet::new(),
+            carried_off: Vec::new(),
             excuses: Excuses {
                 limited: schedule.nodes.iter().map(limits).min()
                     != schedule.nodes.iter().map(limits).max(),
@@ -160,7 +164,7 @@ impl<'d> World<'d> {
                 disk,
                 running: None,
                 witness: BTreeMap::new(),
-                vouched: BTreeSet::new(),
+                vouched: BTreeMap::new(),
                 is_lost: false,
                 kept: None,
                 skew_ms: plan.skew_ms,

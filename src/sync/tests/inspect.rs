@@ -73,6 +73,15 @@ impl Replica {
         own.max().unwrap_or(0)
     }
 
+    /// Whether states are known to differ, and the reason is looked for once enough time has passed since the last repair.
+    pub(crate) fn has_repairs_ahead(&self) -> bool {
+        let is_due = |link: &super::super::link::Link| {
+            let is_unequal = link.proof.unequal.0 >= super::super::prove::UNEQUAL_ENDS;
+            is_unequal && link.receiving.end.is_some()
+        };
+        self.links.values().any(is_due)
+    }
+
     /// Whether a peer has refused the entry at a local sequence.
     pub(crate) fn is_parked(&self, peer: Origin, lseq: u64) -> bool {
         let record = self.peers.get(&peer);

@@ -243,3 +243,33 @@ fn a_refusal_does_not_keep_other_differences_from_being_found() {
     world.run_for(3_600_000);
     assert_eq!(world.messages, 0);
 }
+
+#[test]
+fn what_a_copied_folder_has_refused_never_counts_as_acknowledged_by_the_copy() {
+    for is_larger in [false, true] {
+        let limit = if is_larger { options() } else { small() };
+        let mut world = stage(&[options(), small(), limit]);
+        world.connect(0, 1, 5);
+        world.put(0, "before", "1");
+        world.put(0, "large", &"x".repeat(5_000));
+        world.run_for(3_000);
+        assert_eq!(counts(&world), (1, 1, 0));
+        world.stop(1, Stop::Cleanly);
+        world.stop(2, Stop::Cleanly);
+        world.hosts[2].storage = world.hosts[1].storage.image().process_killed();
+        world.hosts[2].lose_lease();
+        world.hosts[2].witness.clear();
+        world.open(2);
+        assert!(world.hosts[2].up().copy_noticed);
+        world.connect(0, 2, 5);
+        for _ in 0..3_000 {
+            world.run_for(1);
+            let is_there = world.get(2, "large").is_some();
+            let acknowledged = world.counts(0).acknowledged;
+            assert!(acknowledged <= 1 + u64::from(is_there), "{is_larger}");
+        }
+        assert_eq!(world.get(2, "large").is_some(), is_larger);
+        let failed = u64::from(!is_larger);
+        assert_eq!(counts(&world), (2 - failed, failed, 0));
+    }
+}

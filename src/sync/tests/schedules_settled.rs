@@ -10,8 +10,8 @@ fn open_conflicts(world: &World, host: usize) -> usize {
     world.hosts[host].up().conflicts().len()
 }
 
-#[test]
-fn losers_stay_with_all_until_what_settles_them_leaves_with_a_tick() {
+/// Three hosts of which each wrote `doc`, and all know it.
+fn in_conflict() -> World {
     let hosts = (0..3).map(|place| {
         let mut host = Host::new(&format!("node-{place}"), manual(), Durability::Synced);
         host.policy = Manual;
@@ -28,6 +28,12 @@ fn losers_stay_with_all_until_what_settles_them_leaves_with_a_tick() {
     }
     world.run_for(60_000);
     assert_eq!([0, 1, 2].map(|host| open_conflicts(&world, host)), [1; 3]);
+    world
+}
+
+#[test]
+fn losers_stay_with_all_until_what_settles_them_leaves_with_a_tick() {
+    let mut world = in_conflict();
     world.put(0, "other", "before");
     world.resolve(0, b"doc", b"settled");
     world.run_for(60_000);
@@ -48,6 +54,25 @@ fn losers_stay_with_all_until_what_settles_them_leaves_with_a_tick() {
     world.run_for(60_000);
     assert_eq!([0, 1, 2].map(|host| open_conflicts(&world, host)), [0; 3]);
     assert_eq!(world.get(2, "doc"), Some("settled".to_owned()));
+    world.run_for(7_200_000);
+    world.check_convergence();
+}
+
+#[test]
+fn they_stay_also_where_what_settles_them_was_replaced_before_it_left() {
+    let mut world = in_conflict();
+    world.resolve(0, b"doc", b"settled");
+    world.run_for(MOMENT_MS);
+    world.put(0, "doc", "and changed");
+    world.run_for(60_000);
+    assert_eq!(
+        [0, 1, 2].map(|host| open_conflicts(&world, host)),
+        [0, 1, 1]
+    );
+    world.tick(0, false);
+    world.run_for(60_000);
+    assert_eq!([0, 1, 2].map(|host| open_conflicts(&world, host)), [0; 3]);
+    assert_eq!(world.get(2, "doc"), Some("and changed".to_owned()));
     world.run_for(7_200_000);
     world.check_convergence();
 }
