@@ -188,7 +188,7 @@ impl EntryMap {
     }
 
     /// Whether a key has changed since the checkpoint.
-    pub(super) fn has_changed(&self, key: &[u8]) -> bool {
+    pub fn has_changed(&self, key: &[u8]) -> bool {
         !self.by_hash.is_empty() && self.slot_of(key, key_hash(key)).is_some()
     }
 

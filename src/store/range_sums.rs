@@ -122,6 +122,13 @@ impl RangeSums {
         Ok(true)
     }
 
+    /// Whether it knows all keys that the map held when it was last refreshed: then they may be walked through, with what
+    /// is held of them now. Keys that are new since may be passed over.
+    pub fn is_over(&self, map: &EntryMap) -> bool {
+        let base = map.base().map_or_else(Weak::new, Arc::downgrade);
+        Weak::ptr_eq(&base, &self.base)
+    }
+
     /// Forgets everything if it does not add up to what the map counts.
     ///
     /// # Errors

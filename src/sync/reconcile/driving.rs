@@ -3,7 +3,7 @@
 use super::Reconciling;
 use super::exchange::{Act, Exchange};
 use super::view::{ScopedRanges, View};
-use crate::core::clock::Now;
+use crate::core::clock::{MonotonicMs, Now};
 use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
@@ -158,24 +158,23 @@ impl Replica {
                 link.sending.paused_until = gate.now.after(self.options.retry_interval_ms);
                 return Ok(());
             }
-            Reconciling::Active(exchange) if exchange.is_my_turn() => {}
+            Reconciling::Active(exchange) if exchange.is_my_turn() || exchange.is_trailing() => {}
             // Who is to answer adds up while the other does.
             Reconciling::Due | Reconciling::Awaited => {}
             _ => return Ok(()),
         }
-        if self.reconcile_due.is_some_and(|due| due <= gate.now) {
-            // Some was added up just now, for this link or another one.
-            return Ok(());
-        }
-        if !self.sums.refresh(map, ADDED_AT_ONCE)? {
-            // Others get their turn in between.
-            self.reconcile_due = Some(gate.now);
+        let looks_at_sums = match &link.reconciling {
+            Reconciling::Active(exchange) => {
+                exchange.looks_at_sums() || exchange.is_trailing() && !self.sums.is_over(map)
+            }
+            _ => true,
+        };
+        if looks_at_sums && !self.are_added_up(gate.now, map)? {
             return Ok(());
         }
         if matches!(link.reconciling, Reconciling::Due) {
             self.sums.forget_if_wrong(map)?;
-            if !self.sums.refresh(map, ADDED_AT_ONCE)? {
-                self.reconcile_due = Some(gate.now);
+            if !self.are_added_up(gate.now, map)? {
                 return Ok(());
             }
             link.exchanges += 1;
@@ -230,6 +229,20 @@ impl Replica {
             }
         }
         Ok(())
+    }
+
+    /// Whether sums of ranges may be asked for; adds up some of them otherwise.
+    fn are_added_up(&mut self, now: MonotonicMs, map: &EntryMap) -> Result<bool, StoreError> {
+        if self.reconcile_due.is_some_and(|due| due <= now) {
+            // Some was added up just now, for this link or another one.
+            return Ok(false);
+        }
+        let are_added_up = self.sums.refresh(map, ADDED_AT_ONCE)?;
+        if !are_added_up {
+            // Others get their turn in between.
+            self.reconcile_due = Some(now);
+        }
+        Ok(are_added_up)
     }
 
     fn send_reconciled(

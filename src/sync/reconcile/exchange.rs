@@ -1,35 +1,24 @@
 //! One reconciliation, as one side sees it. The sides take turns. A turn answers the parts of the peer's message in key
-//! order: what is equal is settled, what is unequal is split or, if it is little, listed; what the peer lacks or holds
-//! smaller goes out before the answer does, and the answer asks for what is lacking here. An answer has a limit: what is
-//! behind it is summed up as one part, to be looked at again. So neither side keeps more than one message.
+//! order: what is equal is settled, what is unequal is split or, if it is little, listed; what the peer holds smaller goes
+//! out before the answer does, and the answer asks for what is lacking here. What the peer has nothing of follows behind the
+//! answer, so that both sides send at once. An answer has a limit: what is behind it is summed up as one part, to be looked
+//! at again. So neither side keeps more than one message, and the ranges that follow.
 //!
 //! Who has nothing to say any more, and has made durable all that it was sent, says nothing; that is answered alike, and
-//! then it is over. Whoever hears nothing knows that all it sent is durable at the peer.
+//! then it is over. Whoever hears nothing knows that all it sent before it spoke last is durable at the peer.
 
-use std::cmp::Ordering;
 use std::collections::VecDeque;
-use std::ops::ControlFlow;
 
+use super::answering::LISTED;
 use super::gathering::Gathered;
 use super::outcome::Outcome;
 use super::reply::Reply;
+use super::trailing::Trailing;
 use super::view::{View, end_of};
-use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::{Entry, Summary};
 use crate::store::error::StoreError;
 use crate::store::range_sums::REPLICATED_END;
-use crate::store::totals::is_user;
-use crate::sync::message::{Claim, Listed, Part, Positions, Ranges};
-
-/// Into how many ranges an unequal one is split at the most: more take fewer turns, and tell more sums of ranges that are
-/// equal. A million entries are at lists after three splits.
-const SPLIT_INTO_MAX: u64 = 32;
-
-/// Entries of a range that is not worth another split.
-const SPLIT_DOWN_TO: u64 = 16;
-
-/// Entries of a range that are listed rather than split: about as many bytes as the sums of a split.
-const LISTED: u64 = 32;
+use crate::sync::message::{Claim, Part, Positions, Ranges};
 
 /// Turns that are granted before it counts how much there was to do.
 const STEPS_MIN: u64 = 64;
@@ -71,23 +60,26 @@ pub(in crate::sync) struct Exchange {
     count: u64,
     /// Entries that came.
     received: u64,
-    step: u64,
+    pub(super) step: u64,
     is_my_turn: bool,
     /// What is to be answered yet; the first of it begins at `lower`, and was begun there before it was interrupted.
-    incoming: VecDeque<Part>,
-    lower: Vec<u8>,
+    pub(super) incoming: VecDeque<Part>,
+    pub(super) lower: Vec<u8>,
     is_interrupted: bool,
     /// What the peer holds greater of the part that is being answered.
-    wants: Vec<Vec<u8>>,
+    pub(super) wants: Vec<Vec<u8>>,
     /// Keys of which the peer holds a lesser entry that was written apart: both sides have to meet the other's. So the
     /// peer's is asked for first, and the one from here follows in the next turn.
-    owed: Vec<Vec<u8>>,
-    /// Those of them that are due in this turn, and whether some went out.
+    pub(super) owed: Vec<Vec<u8>>,
+    /// Those of them that are due in this turn.
     due: Vec<Vec<u8>>,
-    has_paid: bool,
+    /// What follows behind the answer.
+    trailing: Trailing,
+    /// Entries went out since this side spoke last: what the peer says may have been said before they came.
+    has_sent: bool,
     /// Something that the peer lacks may not be sent to it.
-    has_withheld: bool,
-    reply: Reply,
+    pub(super) has_withheld: bool,
+    pub(super) reply: Reply,
     has_said_nothing: bool,
     has_heard_nothing: bool,
 }
@@ -111,7 +103,8 @@ impl Exchange {
             wants: Vec::new(),
             owed: Vec::new(),
             due: Vec::new(),
-            has_paid: false,
+            trailing: Trailing::default(),
+            has_sent: false,
             has_withheld: false,
             reply: Reply::default(),
             has_said_nothing: false,
@@ -157,9 +150,21 @@ impl Exchange {
         self.is_my_turn
     }
 
+    /// Whether there is something to send, whoever's turn it is.
+    pub(super) fn is_trailing(&self) -> bool {
+        !self.trailing.is_empty()
+    }
+
+    /// Whether what changed has to be taken in, and added up, before it is advanced.
+    pub(super) fn looks_at_sums(&self) -> bool {
+        let is_looked_at = |part: &Part| !matches!(part.claim, Claim::Settled | Claim::These(_));
+        self.is_my_turn && self.incoming.iter().any(is_looked_at)
+    }
+
     /// Whether all that was sent is durable at the peer.
     pub(super) fn has_heard_nothing(&self) -> bool {
-        self.has_heard_nothing && self.due.is_empty() && !self.has_paid
+        let is_all_sent = self.due.is_empty() && self.trailing.is_empty();
+        self.has_heard_nothing && is_all_sent && !self.has_sent
     }
 
     /// Whether nothing is open on either side.
@@ -190,13 +195,15 @@ impl Exchange {
     /// Goes on with this side's turn up to the next thing that has to be done. `is_settled` says that all that came from
     /// the peer is durable here.
     pub(super) fn advance(&mut self, view: &View<'_>, is_settled: bool) -> Result<Act, StoreError> {
-        if !self.is_my_turn {
-            return Ok(Act::Nothing);
-        }
         // What goes out in this turn goes together, whichever part of the message it answers.
         let mut gathered = Gathered::default();
+        if !self.is_my_turn || self.trailing.is_full() {
+            self.trail(view, &mut gathered)?;
+            if !gathered.is_empty() || !self.is_my_turn {
+                return Ok(self.send(gathered));
+            }
+        }
         gathered.fetch(view, &mut self.due)?;
-        self.has_paid |= !gathered.is_empty();
         let mut is_through = self.due.is_empty();
         while is_through && !gathered.is_full() {
             let Some(part) = self.incoming.front_mut() else {
@@ -212,10 +219,10 @@ impl Exchange {
             let to = end_of(&part.to).to_vec();
             is_through = match &mut part.claim {
                 Claim::Settled => true,
-                Claim::Sum(theirs) if theirs.count == 0 => {
-                    // They have nothing there, so everything is for them.
-                    part.claim = Claim::All;
-                    continue;
+                // They have nothing there, so everything is for them.
+                Claim::All | Claim::Sum(Summary { count: 0, .. }) => {
+                    self.trailing.add(&self.lower, &to);
+                    true
                 }
                 Claim::Sum(theirs) => {
                     let theirs = *theirs;
@@ -230,7 +237,6 @@ impl Exchange {
                     }
                     is_through
                 }
-                Claim::All => self.gather(view, &mut Vec::new(), &to, &mut gathered)?,
                 Claim::These(keys) => {
                     gathered.fetch(view, keys)?;
                     keys.is_empty()
@@ -247,12 +253,14 @@ impl Exchange {
             self.incoming.pop_front();
             self.lower = to;
         }
-        if !gathered.is_empty() {
-            let act = gathered.into_act();
-            self.has_withheld |= act.has_withheld();
-            return Ok(act);
+        if self.reply.is_empty() && self.incoming.is_empty() && self.due.is_empty() {
+            // There is no answer for the peer to wait for.
+            self.trail(view, &mut gathered)?;
         }
-        if std::mem::take(&mut self.has_paid) {
+        if !gathered.is_empty() {
+            return Ok(self.send(gathered));
+        }
+        if std::mem::take(&mut self.has_sent) && self.has_heard_nothing {
             // That the peer had nothing to say was before this: it has to say so again.
             self.has_heard_nothing = false;
             if self.reply.is_empty() {
@@ -279,117 +287,19 @@ impl Exchange {
         }))
     }
 
-    /// What to say of a range of which the peer told the sum.
-    fn answer_sum(
-        &mut self,
-        view: &View<'_>,
-        theirs: Summary,
-        to: &[u8],
-    ) -> Result<(), StoreError> {
-        let mine = view.sum(&self.lower, to)?;
-        let is_as_many = mine.count == theirs.count && is_broken(Rule::RangeEqualByCount);
-        if mine == theirs || is_as_many {
-            return Ok(());
-        }
-        if mine.count == 0 {
-            self.reply.say(&self.lower, to, Claim::All);
-        } else if mine.count <= LISTED {
-            let mut listed = Vec::new();
-            let mut held_back = Vec::new();
-            view.walk(&self.lower, to, |held| {
-                if view.may_travel(&held) {
-                    listed.push(Listed::of(&held.entry));
-                } else {
-                    held_back.push(held.into_owned());
-                }
-                ControlFlow::Continue(())
-            })?;
-            if self.step == 0 && !held_back.is_empty() {
-                // By a list without them the peer would take both sides for equal.
-                self.reply.say(&self.lower, to, Claim::Sum(mine));
-                return Ok(());
-            }
-            for held in held_back {
-                self.outcome.count_held_back(&held.entry);
-            }
-            self.reply.say(&self.lower, to, Claim::List(listed));
-        } else if theirs.count <= LISTED {
-            // Theirs is the shorter list.
-            self.reply.say(&self.lower, to, Claim::Sum(mine));
-        } else {
-            let mut from = std::mem::take(&mut self.lower);
-            let pieces = (mine.count / SPLIT_DOWN_TO).clamp(2, SPLIT_INTO_MAX);
-            let pieces = usize::try_from(pieces).unwrap_or(2);
-            for (end, sum) in view.split(&from, to, pieces)? {
-                self.reply.say(&from, &end, Claim::Sum(sum));
-                from = end;
-            }
-        }
+    fn trail(&mut self, view: &View<'_>, gathered: &mut Gathered) -> Result<(), StoreError> {
+        let has_withheld = self.trailing.gather(view, gathered, &mut self.outcome)?;
+        self.has_withheld |= has_withheld;
         Ok(())
     }
 
-    /// Goes through a range of which the peer has listed what it holds: gathers what it lacks or holds smaller, and notes
-    /// what it holds greater. Says whether the range is through: if not, there is no place for more of it.
-    fn gather(
-        &mut self,
-        view: &View<'_>,
-        listed: &mut Vec<Listed>,
-        to: &[u8],
-        gathered: &mut Gathered,
-    ) -> Result<bool, StoreError> {
-        let (mut at, mut resume) = (0, None);
-        let (wants, owed) = (&mut self.wants, &mut self.owed);
-        let (outcome, has_withheld) = (&mut self.outcome, &mut self.has_withheld);
-        view.walk(&self.lower, to, |held| {
-            let key = held.entry.key();
-            while let Some(theirs) = listed.get(at).filter(|theirs| &theirs.key[..] < key) {
-                wants.push(theirs.key.clone());
-                at += 1;
-            }
-            let theirs = listed.get(at).filter(|theirs| theirs.key == key);
-            let order = theirs.map_or(Ordering::Less, |theirs| theirs.order(&held.entry));
-            let is_passed_over = theirs.is_some() && order.is_lt();
-            let is_passed_over = is_passed_over && is_broken(Rule::SmallerNotSent);
-            let order = if is_passed_over {
-                Ordering::Equal
-            } else {
-                order
-            };
-            let is_concurrent = is_user(&held.entry)
-                && theirs.is_some_and(|theirs| theirs.is_concurrent_with(&held.entry))
-                && !is_broken(Rule::LesserNotExchanged);
-            if (is_concurrent || order.is_lt()) && !view.may_travel(&held) {
-                *has_withheld = true;
-                outcome.count_held_back(&held.entry);
-            }
-            if is_concurrent && order.is_lt() {
-                wants.push(key.to_vec());
-                owed.extend(view.may_travel(&held).then(|| key.to_vec()));
-            } else if (is_concurrent || order.is_lt()) && view.may_travel(&held) {
-                let fits = gathered.add(&held.entry, held.lseq, view.value_bytes_max);
-                if !fits {
-                    resume = Some(key.to_vec());
-                    return ControlFlow::Break(());
-                }
-            }
-            at += usize::from(theirs.is_some());
-            if order.is_gt() {
-                wants.push(key.to_vec());
-            }
-            if gathered.is_full() {
-                // The next key there is.
-                resume = Some([key, &[0]].concat());
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        })?;
-        let rest = listed.split_off(at.min(listed.len()));
-        *listed = rest;
-        if let Some(resume) = resume {
-            self.lower = resume;
-            return Ok(false);
+    fn send(&mut self, gathered: Gathered) -> Act {
+        if gathered.is_empty() {
+            return Act::Nothing;
         }
-        wants.extend(listed.drain(..).map(|theirs| theirs.key));
-        Ok(true)
+        self.has_sent = true;
+        let act = gathered.into_act();
+        self.has_withheld |= act.has_withheld();
+        act
     }
 }

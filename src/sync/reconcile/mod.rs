@@ -2,11 +2,13 @@
 //! one go. `exchange` is the conversation as a machine of its own, `view` what it looks at, `driving` what a replica does
 //! with it.
 
+mod answering;
 mod driving;
 mod exchange;
 mod gathering;
 mod outcome;
 mod reply;
+mod trailing;
 mod view;
 
 #[cfg(test)]

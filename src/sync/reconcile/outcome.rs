@@ -66,8 +66,8 @@ impl Outcome {
         };
         if self.keys.len() < DIFFERING_KEYS_MAX {
             self.keys.insert(key.to_vec());
-        } else {
-            self.has_more_keys |= !self.keys.contains(key);
+        } else if !self.has_more_keys {
+            self.has_more_keys = !self.keys.contains(key);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Two exchanges with each other over random maps: equal maps at the end, and only the difference travels.
 
 mod together;
+mod trailing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -82,10 +83,10 @@ impl Side {
         entries.map(|entry| (entry.key().to_vec(), entry)).collect()
     }
 
-    /// Takes a turn; gives what is said at its end, and the entries that go out before.
+    /// Takes a turn; gives what is said at its end, and the entries that go out before and behind.
     fn turn(&mut self, exchange: &mut Exchange) -> (Option<Ranges>, Vec<Entry>) {
         while !self.sums.refresh(&self.map, 100).unwrap() {}
-        let mut entries = Vec::new();
+        let (mut said, mut entries) = (None, Vec::new());
         loop {
             let view = View {
                 map: &self.map,
@@ -96,8 +97,8 @@ impl Side {
                 value_bytes_max: u64::MAX,
             };
             match exchange.advance(&view, true).unwrap() {
-                Act::Nothing => return (None, entries),
-                Act::Say(ranges) => return (Some(ranges), entries),
+                Act::Nothing => return (said, entries),
+                Act::Say(ranges) => said = Some(ranges),
                 Act::Send(some, _) => {
                     self.messages += 1;
                     self.sent

@@ -1,0 +1,139 @@
+//! Answering what the peer says of ranges: what is said of a sum, and what a list asks for.
+
+use std::cmp::Ordering;
+use std::ops::ControlFlow;
+
+use super::exchange::Exchange;
+use super::gathering::Gathered;
+use super::view::View;
+use crate::core::rules::{Rule, is_broken};
+use crate::store::entry::Summary;
+use crate::store::error::StoreError;
+use crate::store::totals::is_user;
+use crate::sync::message::{Claim, Listed};
+
+/// Into how many ranges an unequal one is split at the most: more take fewer turns, and tell more sums of ranges that are
+/// equal. A million entries are at lists after three splits.
+const SPLIT_INTO_MAX: u64 = 32;
+
+/// Entries of a range that is not worth another split.
+const SPLIT_DOWN_TO: u64 = 16;
+
+/// Entries of a range that are listed rather than split: about as many bytes as the sums of a split.
+pub(super) const LISTED: u64 = 32;
+
+impl Exchange {
+    /// What to say of a range of which the peer told the sum.
+    pub(super) fn answer_sum(
+        &mut self,
+        view: &View<'_>,
+        theirs: Summary,
+        to: &[u8],
+    ) -> Result<(), StoreError> {
+        let mine = view.sum(&self.lower, to)?;
+        let is_as_many = mine.count == theirs.count && is_broken(Rule::RangeEqualByCount);
+        if mine == theirs || is_as_many {
+            return Ok(());
+        }
+        if mine.count == 0 {
+            self.reply.say(&self.lower, to, Claim::All);
+        } else if mine.count <= LISTED {
+            let mut listed = Vec::new();
+            let mut held_back = Vec::new();
+            view.walk(&self.lower, to, |held| {
+                if view.may_travel(&held) {
+                    listed.push(Listed::of(&held.entry));
+                } else {
+                    held_back.push(held.into_owned());
+                }
+                ControlFlow::Continue(())
+            })?;
+            if self.step == 0 && !held_back.is_empty() {
+                // By a list without them the peer would take both sides for equal.
+                self.reply.say(&self.lower, to, Claim::Sum(mine));
+                return Ok(());
+            }
+            for held in held_back {
+                self.outcome.count_held_back(&held.entry);
+            }
+            self.reply.say(&self.lower, to, Claim::List(listed));
+        } else if theirs.count <= LISTED {
+            // Theirs is the shorter list.
+            self.reply.say(&self.lower, to, Claim::Sum(mine));
+        } else {
+            let mut from = std::mem::take(&mut self.lower);
+            let pieces = (mine.count / SPLIT_DOWN_TO).clamp(2, SPLIT_INTO_MAX);
+            let pieces = usize::try_from(pieces).unwrap_or(2);
+            for (end, sum) in view.split(&from, to, pieces)? {
+                self.reply.say(&from, &end, Claim::Sum(sum));
+                from = end;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes through a range of which the peer has listed what it holds: gathers what it lacks or holds smaller, and notes
+    /// what it holds greater. Says whether the range is through: if not, there is no place for more of it.
+    pub(super) fn gather(
+        &mut self,
+        view: &View<'_>,
+        listed: &mut Vec<Listed>,
+        to: &[u8],
+        gathered: &mut Gathered,
+    ) -> Result<bool, StoreError> {
+        let (mut at, mut resume) = (0, None);
+        let (wants, owed) = (&mut self.wants, &mut self.owed);
+        let (outcome, has_withheld) = (&mut self.outcome, &mut self.has_withheld);
+        view.walk(&self.lower, to, |held| {
+            let key = held.entry.key();
+            while let Some(theirs) = listed.get(at).filter(|theirs| &theirs.key[..] < key) {
+                wants.push(theirs.key.clone());
+                at += 1;
+            }
+            let theirs = listed.get(at).filter(|theirs| theirs.key == key);
+            let order = theirs.map_or(Ordering::Less, |theirs| theirs.order(&held.entry));
+            let is_passed_over = theirs.is_some() && order.is_lt();
+            let is_passed_over = is_passed_over && is_broken(Rule::SmallerNotSent);
+            let order = if is_passed_over {
+                Ordering::Equal
+            } else {
+                order
+            };
+            let is_concurrent = is_user(&held.entry)
+                && theirs.is_some_and(|theirs| theirs.is_concurrent_with(&held.entry))
+                && !is_broken(Rule::LesserNotExchanged);
+            if (is_concurrent || order.is_lt()) && !view.may_travel(&held) {
+                *has_withheld = true;
+                outcome.count_held_back(&held.entry);
+            }
+            if is_concurrent && order.is_lt() {
+                wants.push(key.to_vec());
+                owed.extend(view.may_travel(&held).then(|| key.to_vec()));
+            } else if (is_concurrent || order.is_lt()) && view.may_travel(&held) {
+                let fits = gathered.add(&held.entry, held.lseq, view.value_bytes_max);
+                if !fits {
+                    resume = Some(key.to_vec());
+                    return ControlFlow::Break(());
+                }
+            }
+            at += usize::from(theirs.is_some());
+            if order.is_gt() {
+                wants.push(key.to_vec());
+            }
+            if gathered.is_full() {
+                // The next key there is.
+                resume = Some([key, &[0]].concat());
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        let rest = listed.split_off(at.min(listed.len()));
+        *listed = rest;
+        if let Some(resume) = resume {
+            self.lower = resume;
+            return Ok(false);
+        }
+        wants.extend(listed.drain(..).map(|theirs| theirs.key));
+        Ok(true)
+    }
+}
