@@ -166,9 +166,11 @@ impl Look<'_> {
     fn check_resolution(&self, resolution: &Resolution) {
         let operation = &resolution.operation;
         let planned = || self.committed.entries().map(|(entry, _)| entry);
-        // The same may have been written in the same group, by who knew of no conflict.
+        // The same may have been written in the same group, by who knew of no conflict. What a policy repeats is
+        // nobody's operation.
         let made = planned().filter(|entry| {
             entry.dot.origin == self.author
+                && !entry.flags.contains(EntryFlags::ASSERTED)
                 && entry.key() == operation.key()
                 && entry.is_tombstone() == operation.is_removal()
                 && entry.value().unwrap_or_default() == operation.value()

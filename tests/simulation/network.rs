@@ -53,6 +53,7 @@ impl World<'_> {
         let running = self.nodes[node].up_mut();
         let deadline = running.machine.deadline(&running.store.map);
         running.timer_at = deadline.map(|at| at.0.saturating_sub(1));
+        running.see_released();
         self.check_node(node);
         self.renew_if_in_doubt(node);
     }

@@ -72,10 +72,19 @@ pub(super) struct Running<'d> {
     /// Losers of conflicts that were told of, and how often any was.
     pub(super) losers: BTreeSet<Dot>,
     pub(super) losers_told: u64,
-    /// The last local sequence when it was last ticked; all of them where it sends by itself.
+    /// Up to where its writes may be sent: the last local sequence when it was last ticked, or what any peer has said to
+    /// hold since, whatever became of that peer; all of them where it sends by itself.
     pub(super) ticked: u64,
     /// What its program has said since the opening that it wants of single peers.
     pub(super) named: BTreeMap<usize, Scope>,
+}
+
+impl Running<'_> {
+    /// What a peer has said to hold is released for good, also if another connection of that peer knows nothing of it.
+    pub(super) fn see_released(&mut self) {
+        let recorded = self.machine.replica.recorded_anywhere();
+        self.ticked = self.ticked.max(recorded);
+    }
 }
 
 impl<'d> Node<'d> {
