@@ -68,7 +68,8 @@ impl<'d> World<'d> {
         let ticked = if plan.options.automatic {
             u64::MAX
         } else {
-            replica.recorded_anywhere()
+            let refused = replica.refused_anywhere(&store.map);
+            replica.recorded_anywhere().max(refused)
         };
         let mut machine = Machine::new(replica, name, Vec::new());
         machine.scope = plan.scope.clone();

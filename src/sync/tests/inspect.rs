@@ -73,6 +73,13 @@ impl Replica {
         own.max().unwrap_or(0)
     }
 
+    /// The last local sequence of an own row that any peer is on record to have refused: it was sent once.
+    pub(crate) fn refused_anywhere(&self, map: &EntryMap) -> u64 {
+        let refused = self.peers.values().flat_map(|record| &record.parked);
+        let own = refused.filter(|entry| map.is_own_row(entry.lseq).unwrap_or(false));
+        own.map(|entry| entry.lseq).max().unwrap_or(0)
+    }
+
     /// Whether states are known to differ, and the reason is looked for once enough time has passed since the last repair.
     pub(crate) fn has_repairs_ahead(&self) -> bool {
         let is_due = |link: &super::super::link::Link| {
