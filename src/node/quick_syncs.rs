@@ -14,8 +14,9 @@ const QUICK_IN_A_ROW: u32 = 4;
 /// A small group that took longer than that, in microseconds, was slow: an event loop that is held for so long is felt.
 const SLOW_US: u64 = 5_000;
 
-/// Quick groups in a row before anybody waits for one after one that was slow.
-const QUICK_AFTER_SLOW: u32 = 1_000;
+/// Quick groups before anybody waits for one after one that was slow. A disk that is always slow has none; one that is
+/// slow now and then has them again at once, and to hand over each of so many takes less than that one did.
+const QUICK_AFTER_SLOW: u32 = 32;
 
 /// Who writes that soon after a group, in microseconds, awaits one write after another. Who does not has other things
 /// to do while the disk works.
