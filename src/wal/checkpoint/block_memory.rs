@@ -41,6 +41,9 @@ impl BlockMemory {
             return self;
         };
         let start = map.as_ptr().align_offset(LARGE_PAGE_BYTES);
+        if start >= LARGE_PAGE_BYTES {
+            return self;
+        }
         #[cfg(target_os = "linux")]
         if let Err(error) = map.advise_range(memmap2::Advice::HugePage, start, bytes) {
             tracing::debug!(%error, "no large pages for blocks");
