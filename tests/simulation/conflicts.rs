@@ -178,7 +178,8 @@ impl Look<'_> {
         let made: Vec<&Entry> = made.collect();
         let same = self.operations().filter(|other| *other == operation);
         // A removal of what there is not is none, also where another one of this group came before.
-        if made.len() < same.count() {
+        let is_none = operation.is_removal() && made.len() < same.count();
+        if made.is_empty() || is_none {
             return;
         }
         for loser in &resolution.losers {

@@ -31,6 +31,16 @@ fn in_conflict() -> World {
     world
 }
 
+/// With a tick of the host that settled it, nobody has the conflict any more, and all have the value.
+fn check_that_a_tick_settles(world: &mut World, value: &str) {
+    world.tick(0, false);
+    world.run_for(60_000);
+    assert_eq!([0, 1, 2].map(|host| open_conflicts(world, host)), [0; 3]);
+    assert_eq!(world.get(2, "doc"), Some(value.to_owned()));
+    world.run_for(7_200_000);
+    world.check_convergence();
+}
+
 #[test]
 fn losers_stay_with_all_until_what_settles_them_leaves_with_a_tick() {
     let mut world = in_conflict();
@@ -50,12 +60,7 @@ fn losers_stay_with_all_until_what_settles_them_leaves_with_a_tick() {
         [0, 1, 2].map(|host| open_conflicts(&world, host)),
         [0, 1, 1]
     );
-    world.tick(0, false);
-    world.run_for(60_000);
-    assert_eq!([0, 1, 2].map(|host| open_conflicts(&world, host)), [0; 3]);
-    assert_eq!(world.get(2, "doc"), Some("settled".to_owned()));
-    world.run_for(7_200_000);
-    world.check_convergence();
+    check_that_a_tick_settles(&mut world, "settled");
 }
 
 #[test]
@@ -69,10 +74,5 @@ fn they_stay_also_where_what_settles_them_was_replaced_before_it_left() {
         [0, 1, 2].map(|host| open_conflicts(&world, host)),
         [0, 1, 1]
     );
-    world.tick(0, false);
-    world.run_for(60_000);
-    assert_eq!([0, 1, 2].map(|host| open_conflicts(&world, host)), [0; 3]);
-    assert_eq!(world.get(2, "doc"), Some("and changed".to_owned()));
-    world.run_for(7_200_000);
-    world.check_convergence();
+    check_that_a_tick_settles(&mut world, "and changed");
 }

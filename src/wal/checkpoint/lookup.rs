@@ -17,7 +17,7 @@ use super::source::{Keep, Place};
 
 /// Of how many blocks of rows the heads of the separators are kept in memory: 4 MiB for 2 GiB of rows. Of more, only
 /// every eighth is, and a key is looked for in the node.
-const HEADS_MAX: u32 = 512 << 10;
+pub(super) const HEADS_MAX: u32 = if cfg!(test) { 32 } else { 512 << 10 };
 
 /// A block of rows, and what is before it.
 pub(super) struct Located {

@@ -64,3 +64,23 @@ fn threads_that_share_a_tiny_cache_all_find_what_is_there() {
         assert!(checkpoint.open.source.cache.bytes() <= cache_bytes);
     }
 }
+
+#[test]
+fn keys_are_found_whether_their_nodes_tell_or_what_was_kept_of_them() {
+    for count in [900, 20_000] {
+        let rows = rows(count, 100);
+        let (storage, _) = write(&rows, 1_000_000);
+        let checkpoint = open(&storage, CACHE_BYTES).unwrap();
+        let keeps_all = checkpoint.open.footer.data_blocks <= super::super::lookup::HEADS_MAX;
+        assert_eq!(keeps_all, count == 900);
+        // The first time the node tells, and what is kept of it the second time.
+        for _ in 0..2 {
+            for row in &rows {
+                let found = checkpoint.find(&row.key).unwrap().unwrap();
+                assert_eq!(&OwnRow::read(&checkpoint, &found).unwrap(), row);
+                let beside = [&row.key[..], b"x"].concat();
+                assert!(checkpoint.find(&beside).unwrap().is_none());
+            }
+        }
+    }
+}

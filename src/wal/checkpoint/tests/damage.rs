@@ -172,3 +172,16 @@ proptest! {
         prop_assert!(overwritten == file || is_told(overwritten));
     }
 }
+
+#[test]
+fn a_top_that_contradicts_itself_is_an_error_and_no_empty_checkpoint() {
+    let rows = rows(900, 100);
+    let (storage, _) = write(&rows, 1_000_000);
+    let mut checkpoint = open(&storage, super::CACHE_BYTES).unwrap();
+    let open = std::sync::Arc::get_mut(&mut checkpoint.open).unwrap();
+    (open.top, open.top_fences) = (vec![0; 40].into(), None);
+    assert!(matches!(
+        checkpoint.find(&rows[0].key),
+        Err(CheckpointError::Damaged { .. })
+    ));
+}
