@@ -176,10 +176,10 @@ impl Look<'_> {
                 && entry.value().unwrap_or_default() == operation.value()
         });
         let made: Vec<&Entry> = made.collect();
-        let same = self.operations().filter(|other| *other == operation);
+        let alike = self.operations().filter(|other| *other == operation);
         // A removal of what there is not is none, also where another one of this group came before.
-        let is_none = operation.is_removal() && made.len() < same.count();
-        if made.is_empty() || is_none {
+        let does_nothing = operation.is_removal() && made.len() < alike.count();
+        if made.is_empty() || does_nothing {
             return;
         }
         for loser in &resolution.losers {
