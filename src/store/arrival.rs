@@ -50,12 +50,17 @@ impl Group {
                 ledger.last_sequence = ledger.last_sequence.max(entry.dot.sequence);
             }
         }
-        let mut entries = received.entries.into_iter();
+        let hash_of = |entry: &Entry| key_hash(entry.key());
+        let hashes: Vec<u64> = received.entries.iter().map(hash_of).collect();
+        basis.touch(&hashes);
+        let mut entries = received.entries.into_iter().zip(hashes);
         let mut left = None;
-        while let Some(entry) = entries.next() {
-            if let Some(entry) = self.arrive(entry, received.peer, basis, ledger, terms)? {
+        while let Some((entry, hash)) = entries.next() {
+            let arrived = self.arrive(entry, hash, received.peer, basis, ledger, terms)?;
+            if let Some(entry) = arrived {
+                let rest = entries.map(|(entry, _)| entry);
                 left = Some(Received {
-                    entries: std::iter::once(entry).chain(entries).collect(),
+                    entries: std::iter::once(entry).chain(rest).collect(),
                     ..received
                 });
                 break;
@@ -73,12 +78,12 @@ impl Group {
     fn arrive(
         &mut self,
         entry: Entry,
+        hash: u64,
         peer: Origin,
         basis: Basis<'_>,
         ledger: &mut Ledger,
         terms: &Terms<'_>,
     ) -> Result<Option<Entry>, StoreError> {
-        let hash = key_hash(entry.key());
         let found = self.find(entry.key(), hash, basis)?;
         let current = found.entry();
         let has_room = |bytes| self.planned.is_empty() || self.bytes + bytes <= GROUP_BYTES_MAX;

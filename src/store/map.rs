@@ -5,12 +5,11 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use hashbrown::HashTable;
-
 use super::base::{Base, BaseEntry};
 use super::changes_view::ChangesView;
 use super::entry::{Entry, EntryFlags, Namespace, Summary};
 use super::error::StoreError;
+use super::hash_index::HashIndex;
 use super::key_index::KeyIndex;
 use super::lane::Lane;
 use super::slots::Slots;
@@ -70,9 +69,7 @@ pub struct EntryMap {
     /// Who "own" is: the author whose entries form the lane of own writes.
     pub(super) author: Origin,
     pub(super) slots: Slots,
-    /// Slots by key. The short hash beside each spares a look at most entries that are not meant, and lets
-    /// the table grow without looking at any.
-    by_hash: HashTable<(u32, u32)>,
+    by_hash: HashIndex,
     pub(super) by_key: KeyIndex,
     pub(super) own: Lane,
     pub(super) relay: Lane,
@@ -177,14 +174,14 @@ impl EntryMap {
     }
 
     fn slot_of(&self, key: &[u8], hash: u64) -> Option<u32> {
-        let short = short_hash(hash);
-        let same = |found: &(u32, u32)| {
-            found.0 == short
-                && self
-                    .held(found.1)
-                    .is_some_and(|held| held.entry.key() == key)
-        };
-        self.by_hash.find(spread(short), same).map(|found| found.1)
+        self.by_hash.find(hash, |slot| {
+            self.held(slot).is_some_and(|held| held.entry.key() == key)
+        })
+    }
+
+    /// See [`HashIndex::touch`].
+    pub(super) fn touch(&self, hash: u64) -> u64 {
+        self.by_hash.touch(hash)
     }
 
     /// Whether a key has changed since the checkpoint.
@@ -321,9 +318,7 @@ impl EntryMap {
         self.kept_since += usize::from(is_kept);
         self.by_key.insert(slot);
         self.slots.push(Held { entry, lseq, via });
-        let short = short_hash(hash);
-        self.by_hash
-            .insert_unique(spread(short), (short, slot), |found| spread(found.0));
+        self.by_hash.insert(hash, slot);
         installed
     }
 
@@ -370,17 +365,4 @@ impl EntryMap {
         }
         Ok(totals)
     }
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "the lower half of a hash is a hash"
-)]
-fn short_hash(hash: u64) -> u32 {
-    hash as u32
-}
-
-/// A hash table looks at the lowest and the highest bits of a hash: both halves have to be good.
-fn spread(short: u32) -> u64 {
-    u64::from(short) << 32 | u64::from(short)
 }

@@ -15,6 +15,7 @@ pub mod entry;
 pub mod error;
 pub mod feed;
 pub mod group;
+mod hash_index;
 pub mod install;
 mod key_index;
 mod lane;
