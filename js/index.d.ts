@@ -250,7 +250,8 @@ export declare class ClientOptions {
   cacheBytes: number;
   /**
    * How long the log may grow, in bytes, before a checkpoint is made of it in the background; with more than
-   * twice as much data, half as long as the data. Default 64 MiB, at least 4096.
+   * twice as much data, half as long as the data. While many new keys come from a peer without a pause, as in a first
+   * sync, it may grow to four times as much. Default 64 MiB, at least 4096.
    */
   checkpointLogBytes: number;
 

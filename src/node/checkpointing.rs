@@ -2,7 +2,7 @@
 //! file over between two groups.
 
 use super::checkpoint_thread::{Leftovers, Running, Stage};
-use super::checkpoints::{answer_all, is_due, is_due_at_close};
+use super::checkpoints::{answer_all, is_due, is_due_at_close, is_pressing, may_seal, settled_to};
 use super::committer::CommitDriver;
 use super::copies::Copy;
 use super::failure::Failure;
@@ -15,12 +15,6 @@ use crate::wal::error::WalError;
 use crate::wal::format::FileHeader;
 use crate::wal::lock::LockGuard;
 use crate::wal::removal::Removal;
-
-/// How many pieces of keys are put in order between two groups: about two milliseconds.
-const SETTLED_BETWEEN_GROUPS: usize = 8;
-
-/// Keys that may be left to be put in order while the log is sealed.
-const LEFT_TO_THE_SEAL: usize = 4096;
 
 impl CommitDriver {
     /// Looks whether a checkpoint has ended or is due.
@@ -59,17 +53,20 @@ impl CommitDriver {
         }
     }
 
-    /// Puts keys in order for a while, and says whether all are: groups that wait come in between.
-    fn settle_before_checkpoint(&self) -> bool {
-        for _ in 0..SETTLED_BETWEEN_GROUPS {
-            let mut map = self.shared.map.write();
-            if map.unsettled() <= LEFT_TO_THE_SEAL {
-                return true;
-            }
-            map.settle_some();
+    /// Puts keys in order for a while, and says whether enough are: groups that wait come in between.
+    fn settle_before_checkpoint(&mut self) -> bool {
+        let log_bytes = self.committer.log_bytes();
+        let is_pressing = is_pressing(log_bytes, self.shared.options.checkpoint_log_bytes);
+        let unsettled = self.shared.map.read().unsettled();
+        let left = self.unsettled_left.unwrap_or(unsettled);
+        let left = settled_to(unsettled, left, is_pressing);
+        self.shared.settle_order(left);
+        let is_enough = may_seal(left, is_pressing);
+        self.unsettled_left = (!is_enough).then_some(left);
+        if !is_enough {
+            self.shared.queue.wake();
         }
-        self.shared.queue.wake();
-        false
+        is_enough
     }
 
     /// A copy goes by the same thread, so that no checkpoint comes in between.

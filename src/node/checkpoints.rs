@@ -26,6 +26,19 @@ const CLOSING_PART: u64 = 8;
 /// The same while the node runs: a checkpoint writes all live data once.
 const RUNNING_PART: u64 = 2;
 
+/// New keys that are put in order between two groups while a checkpoint is due: about two milliseconds.
+const SETTLED_BETWEEN_GROUPS: usize = 8192;
+
+/// New keys that may be left to be put in order while the log is sealed: a millisecond.
+const LEFT_TO_THE_SEAL: usize = 4096;
+
+/// The same where the checkpoint is pressing: some milliseconds.
+const LEFT_WHEN_PRESSING: usize = 1 << 15;
+
+/// How many times its limit the log may grow to while more new keys come between two groups than are put in order, as in
+/// a first sync: that ends sooner without a checkpoint beside it, and one of all that came costs less than several.
+const STRETCHED: u64 = 4;
+
 /// The last checkpoint of this open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastCheckpoint {
@@ -126,6 +139,32 @@ pub(super) fn is_due(log_bytes: u64, live_bytes: u64, log_bytes_max: u64) -> boo
     log_bytes > log_bytes_max.max(live_bytes / RUNNING_PART)
 }
 
+/// Whether a checkpoint that is due may not wait for a calmer moment.
+pub(super) fn is_pressing(log_bytes: u64, log_bytes_max: u64) -> bool {
+    log_bytes / STRETCHED > log_bytes_max
+}
+
+/// How many new keys are left out of order before the next group comes in, of so many, after `left` were before the last.
+/// A checkpoint that is pressing begins after some groups, however many keys come with each.
+pub(super) fn settled_to(unsettled: usize, left: usize, is_pressing: bool) -> usize {
+    let some = unsettled.saturating_sub(SETTLED_BETWEEN_GROUPS);
+    if is_pressing {
+        some.min(left / 4 * 3)
+    } else {
+        some
+    }
+}
+
+/// Whether the rest of the new keys may be put in order while the log is sealed.
+pub(super) fn may_seal(unsettled: usize, is_pressing: bool) -> bool {
+    let left = if is_pressing {
+        LEFT_WHEN_PRESSING
+    } else {
+        LEFT_TO_THE_SEAL
+    };
+    unsettled <= left
+}
+
 /// Whether it has for a node that closes.
 pub(super) fn is_due_at_close(log_bytes: u64, live_bytes: u64) -> bool {
     log_bytes > CLOSING_LOG_BYTES_MIN.max(live_bytes / CLOSING_PART)
@@ -149,6 +188,28 @@ pub(super) fn refuse_all(shared: &Shared, failure: &Failure) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Groups until a checkpoint begins while so many new keys come with each; `None` if it never does.
+    fn groups_until_sealed(new_keys: usize, is_pressing: bool) -> Option<usize> {
+        let mut unsettled = 1 << 19;
+        let mut left = unsettled;
+        (1..1000).find(|_| {
+            left = settled_to(unsettled, left, is_pressing);
+            unsettled = left + new_keys;
+            may_seal(left, is_pressing)
+        })
+    }
+
+    #[test]
+    fn a_checkpoint_waits_for_a_calmer_moment_and_not_for_ever() {
+        assert_eq!(groups_until_sealed(1_000, false), Some(73));
+        assert_eq!(groups_until_sealed(30_000, false), None);
+        for new_keys in [0, 1_000, 30_000, 1_000_000] {
+            assert_eq!(groups_until_sealed(new_keys, true), Some(10), "{new_keys}");
+        }
+        assert!(!is_pressing(4 * 100 + 3, 100));
+        assert!(is_pressing(4 * 101, 100));
+    }
 
     #[test]
     fn a_log_may_grow_with_the_data() {

@@ -26,8 +26,8 @@ use crate::wal::lock::LockGuard;
 const WATERMARK_AFTER: Duration = Duration::from_millis(50);
 
 /// New keys that may wait to be put in order until there is a quiet moment: a scan that comes before it has to
-/// do so itself, and must not take long.
-const UNSETTLED_MAX: usize = 1 << 17;
+/// do so itself, in short turns, which takes some tenths of a second for that many.
+const UNSETTLED_MAX: usize = 1 << 19;
 
 /// How long an accepted write may lie unsynced with `autoFlush` off.
 const BACKGROUND_SYNC_AFTER_MS: u64 = 1_000;
@@ -50,6 +50,8 @@ pub(super) struct CommitDriver {
     pub(super) running: Option<Running>,
     /// No checkpoint is begun by itself before the log is that long.
     pub(super) not_before_log_bytes: u64,
+    /// New keys that were left out of order while a checkpoint is due.
+    pub(super) unsettled_left: Option<usize>,
     /// Since when something is accepted that is not durable.
     behind_since: Option<MonotonicMs>,
     /// The log tells that all of it is durable.
@@ -81,6 +83,7 @@ impl CommitDriver {
             place: place.map(Arc::new),
             running: None,
             not_before_log_bytes: 0,
+            unsettled_left: None,
             behind_since: None,
             is_marked: true,
             has_committed: false,

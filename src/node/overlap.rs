@@ -15,6 +15,10 @@ const OVERLAP_BYTES_MIN: usize = 256 << 10;
 /// Groups in a row, after which the log is looked after: a checkpoint may be due.
 const OVERLAPPED_MAX: u32 = 8;
 
+/// New keys that are not in order, from which on that is done while the disk is waited for: so many a scan puts in order
+/// within some thirty milliseconds.
+const UNSETTLED_BEHIND: usize = 1 << 17;
+
 /// A group that the disk is being waited for.
 pub(super) struct InFlight {
     pub(super) appended: Appended,
@@ -75,6 +79,7 @@ impl CommitDriver {
         let Some(flight) = self.in_flight.take() else {
             return Some((next, None));
         };
+        self.settle_while_waiting();
         let outcome = self.sync_thread.wait();
         if outcome.is_ok() {
             let landed = self.landed(flight, outcome);
@@ -89,6 +94,13 @@ impl CommitDriver {
         self.tell_refused(next, false);
         self.under_way.clear();
         None
+    }
+
+    /// Puts keys in order while the disk has to be waited for: once too many are not, writers would wait for that.
+    fn settle_while_waiting(&mut self) {
+        while !self.sync_thread.is_done() && self.shared.map.read().unsettled() > UNSETTLED_BEHIND {
+            self.shared.map.write().settle_some();
+        }
     }
 
     /// Waits for the group in flight, if there is one, and installs it.

@@ -1,6 +1,6 @@
 //! A thread that waits for the disk, so that the committer can go on with what is next.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
 use crate::wal::log::syncing::{SyncJob, Synced};
 
@@ -14,7 +14,7 @@ struct Ends {
 #[derive(Default)]
 pub(super) struct SyncThread {
     ends: Option<Ends>,
-    /// The outcome of a sync that had to be carried out here.
+    /// The outcome, where it is known and nobody has waited for it yet.
     done: Option<Synced>,
 }
 
@@ -33,6 +33,18 @@ impl SyncThread {
             None => Some(job),
         };
         self.done = refused.map(SyncJob::run);
+    }
+
+    /// Whether there is nothing to wait for.
+    pub(super) fn is_done(&mut self) -> bool {
+        if let (None, Some(ends)) = (&self.done, &self.ends) {
+            match ends.outcomes.try_recv() {
+                Ok(outcome) => self.done = Some(outcome),
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Disconnected) => {}
+            }
+        }
+        true
     }
 
     /// Waits for the sync that was begun.
