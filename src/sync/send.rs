@@ -84,10 +84,14 @@ impl Replica {
     /// Begins to send to every peer what may be sent now: a message of entries each. The rest is for [`Self::send_more`].
     pub fn send_some(&mut self, now: Now, map: &EntryMap) {
         self.sort_out(now.monotonic, map);
-        let gate = self.gate(now.monotonic, map);
+        self.relay_what_is_due(now.monotonic);
         let ids: Vec<LinkId> = self.links.keys().copied().collect();
-        for id in ids {
-            self.send_to(id, gate, map);
+        if !ids.is_empty() {
+            // With nobody to send to it would only cost a look at what is withheld.
+            let gate = self.gate(now.monotonic, map);
+            for id in ids {
+                self.send_to(id, gate, map);
+            }
         }
         self.move_marks();
     }
@@ -108,10 +112,15 @@ impl Replica {
         has_more
     }
 
-    pub(super) fn gate(&mut self, now: MonotonicMs, map: &EntryMap) -> Gate {
+    fn relay_what_is_due(&mut self, now: MonotonicMs) {
         while self.relay_marks.front().is_some_and(|(_, due)| *due <= now) {
             self.relay_marks.pop_front();
         }
+    }
+
+    /// What may be sent now. The link that it is for may be taken out of the others while it is looked at.
+    pub(super) fn gate(&mut self, now: MonotonicMs, map: &EntryMap) -> Gate {
+        self.relay_what_is_due(now);
         let waiting_after = self
             .relay_marks
             .front()

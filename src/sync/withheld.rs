@@ -60,9 +60,6 @@ impl Replica {
             self.withheld = Withheld::default();
             return u64::MAX;
         }
-        if self.links.is_empty() {
-            return u64::MAX;
-        }
         if let Err(error) = self.recall_withheld(map) {
             // Nothing is passed on before that can be read.
             tracing::error!(%error, "what has to wait for own writes cannot be read");
