@@ -119,6 +119,11 @@ pub fn kept_user_key(stored: &[u8], dot: Dot) -> Option<&[u8]> {
     is_itself.then_some(key)
 }
 
+/// Whether an entry is what is left of a kept loser once its conflict was resolved.
+pub fn is_kept_removal(entry: &Entry) -> bool {
+    entry.is_tombstone() && user_key_in(entry.key()).is_some() && user_key_of(entry).is_none()
+}
+
 /// The user's key in the stored key of a kept loser, or of what is left of one once its conflict was resolved.
 pub fn user_key_in(stored: &[u8]) -> Option<&[u8]> {
     parts_of_kept(stored).map(|(key, _)| key)

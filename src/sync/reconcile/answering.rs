@@ -7,6 +7,7 @@ use super::exchange::Exchange;
 use super::gathering::Gathered;
 use super::view::View;
 use crate::core::rules::{Rule, is_broken};
+use crate::store::conflict::is_kept_removal;
 use crate::store::entry::Summary;
 use crate::store::error::StoreError;
 use crate::store::totals::is_user;
@@ -84,6 +85,7 @@ impl Exchange {
         let (mut at, mut resume) = (0, None);
         let (wants, owed) = (&mut self.wants, &mut self.owed);
         let (outcome, has_withheld) = (&mut self.outcome, &mut self.has_withheld);
+        let removals = &mut self.removals;
         view.walk(&self.lower, to, |held| {
             let key = held.entry.key();
             while let Some(theirs) = listed.get(at).filter(|theirs| &theirs.key[..] < key) {
@@ -109,6 +111,8 @@ impl Exchange {
             if is_concurrent && order.is_lt() {
                 wants.push(key.to_vec());
                 owed.extend(view.may_travel(&held).then(|| key.to_vec()));
+            } else if order.is_lt() && is_kept_removal(&held.entry) && view.may_travel(&held) {
+                removals.insert(key.to_vec());
             } else if (is_concurrent || order.is_lt()) && view.may_travel(&held) {
                 let fits = gathered.add(&held.entry, held.lseq, view.value_bytes_max);
                 if !fits {

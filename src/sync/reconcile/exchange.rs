@@ -7,7 +7,7 @@
 //! Who has nothing to say any more, and has made durable all that it was sent, says nothing; that is answered alike, and
 //! then it is over. Whoever hears nothing knows that all it sent before it spoke last is durable at the peer.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::answering::LISTED;
 use super::gathering::Gathered;
@@ -15,7 +15,8 @@ use super::outcome::Outcome;
 use super::reply::Reply;
 use super::trailing::Trailing;
 use super::view::{View, end_of};
-use crate::store::entry::{Entry, Summary};
+use crate::store::conflict::is_kept_removal;
+use crate::store::entry::{Entry, Namespace, Summary};
 use crate::store::error::StoreError;
 use crate::store::range_sums::REPLICATED_END;
 use crate::sync::message::{Claim, Part, Positions, Ranges};
@@ -75,6 +76,8 @@ pub(in crate::sync) struct Exchange {
     due: Vec<Vec<u8>>,
     /// What follows behind the answer.
     trailing: Trailing,
+    /// Keys of kept losers that were removed. The removal goes out last: what settled them must not come behind it.
+    pub(super) removals: BTreeSet<Vec<u8>>,
     /// Entries went out since this side spoke last: what the peer says may have been said before they came.
     has_sent: bool,
     /// Something that the peer lacks may not be sent to it.
@@ -104,6 +107,7 @@ impl Exchange {
             owed: Vec::new(),
             due: Vec::new(),
             trailing: Trailing::default(),
+            removals: BTreeSet::new(),
             has_sent: false,
             has_withheld: false,
             reply: Reply::default(),
@@ -163,7 +167,8 @@ impl Exchange {
 
     /// Whether all that was sent is durable at the peer.
     pub(super) fn has_heard_nothing(&self) -> bool {
-        let is_all_sent = self.due.is_empty() && self.trailing.is_empty();
+        let is_all_sent =
+            self.due.is_empty() && self.trailing.is_empty() && self.removals.is_empty();
         self.has_heard_nothing && is_all_sent && !self.has_sent
     }
 
@@ -238,6 +243,7 @@ impl Exchange {
                     is_through
                 }
                 Claim::These(keys) => {
+                    put_off(view, keys, &mut self.removals)?;
                     gathered.fetch(view, keys)?;
                     keys.is_empty()
                 }
@@ -256,6 +262,11 @@ impl Exchange {
         if self.reply.is_empty() && self.incoming.is_empty() && self.due.is_empty() {
             // There is no answer for the peer to wait for.
             self.trail(view, &mut gathered)?;
+            if self.trailing.is_empty() {
+                let mut keys = Vec::from_iter(std::mem::take(&mut self.removals));
+                gathered.fetch(view, &mut keys)?;
+                self.removals.extend(keys);
+            }
         }
         if !gathered.is_empty() {
             return Ok(self.send(gathered));
@@ -302,4 +313,23 @@ impl Exchange {
         self.has_withheld |= act.has_withheld();
         act
     }
+}
+
+/// Takes the keys of kept losers that were removed from those that the peer asks for.
+fn put_off(
+    view: &View<'_>,
+    keys: &mut Vec<Vec<u8>>,
+    removals: &mut BTreeSet<Vec<u8>>,
+) -> Result<(), StoreError> {
+    let is_kept = |key: &Vec<u8>| key.first() == Some(&(Namespace::Conflict as u8));
+    for key in keys.iter().filter(|key| is_kept(key)) {
+        if view
+            .get(key)?
+            .is_some_and(|held| is_kept_removal(&held.entry))
+        {
+            removals.insert(key.clone());
+        }
+    }
+    keys.retain(|key| !removals.contains(key));
+    Ok(())
 }
