@@ -126,7 +126,7 @@ impl Group {
         if let Some(overruled) = meeting.overruled {
             if terms.policy == ConflictPolicy::Manual && !is_broken(Rule::LoserNotKept) {
                 let bytes_before = self.bytes;
-                self.keep(&overruled, basis, ledger)?;
+                self.keep(&overruled, basis, ledger, terms)?;
                 let is_too_large = self.bytes + bytes_of(&entry) > GROUP_BYTES_MAX;
                 if self.bytes > bytes_before && is_too_large && !meeting.is_known {
                     // One frame cannot hold two of the largest values: the loser first, and then it is known.
@@ -154,6 +154,7 @@ impl Group {
         loser: &Entry,
         basis: Basis<'_>,
         ledger: &mut Ledger,
+        terms: &Terms<'_>,
     ) -> Result<(), StoreError> {
         let Some(mut kept) = kept(loser) else {
             return Ok(());
@@ -166,6 +167,7 @@ impl Group {
         if found.entry().is_none_or(|held| kept.order(held).is_gt()) {
             let beneath = found.into_beneath();
             self.push(kept, hash, beneath, ledger, None);
+            self.remove_once_more(loser, basis, ledger, terms)?;
         }
         Ok(())
     }

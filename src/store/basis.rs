@@ -1,9 +1,13 @@
 //! What a group is planned over: the state, and the group before it if that is written and not installed yet.
 
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::base::Base;
-use super::entry::Entry;
+use super::conflict::user_key_in;
+use super::entry::{Entry, Namespace};
+use super::error::StoreError;
 use super::group::Group;
 use super::ledger::FeedPosition;
 use super::map::EntryMap;
@@ -54,5 +58,42 @@ impl<'a> Basis<'a> {
     pub(super) fn tells(&self, loser: Dot) -> bool {
         self.before
             .is_some_and(|before| before.told.contains(&loser))
+    }
+
+    /// Whether a loser was ever kept here.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    pub(super) fn has_kept(&self) -> Result<bool, StoreError> {
+        let is_removed = self.before.is_some_and(|before| !before.removed.is_empty());
+        Ok(is_removed || self.map.has_kept()?)
+    }
+
+    /// Stored keys of losers of a user's key, also of those that were removed, with their places in the feed; `None` for
+    /// those that the group before removes.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    pub(super) fn kept_places(
+        &self,
+        user_key: &[u8],
+    ) -> Result<BTreeMap<Vec<u8>, Option<u64>>, StoreError> {
+        let mut places = BTreeMap::new();
+        let begin = [&[Namespace::Conflict as u8], user_key].concat();
+        for entry in self.map.range_from(Bound::Included(&begin)) {
+            let entry = entry?;
+            let key = entry.key();
+            if !key.starts_with(&begin) {
+                break;
+            }
+            if user_key_in(key) == Some(user_key) {
+                let lseq = self.map.held_entry(key)?.map(|held| held.lseq);
+                places.insert(key.to_vec(), lseq);
+            }
+        }
+        let before = self.before.into_iter();
+        let removed = before.flat_map(|before| before.removed_of(user_key));
+        places.extend(removed.map(|key| (key.clone(), None)));
+        Ok(places)
     }
 }

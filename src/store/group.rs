@@ -8,8 +8,8 @@ use hashbrown::HashTable;
 
 use super::base::BaseEntry;
 use super::basis::Basis;
-use super::conflict::ConflictPolicy;
-use super::entry::{Entry, EntryFlags, Extra, vector_over};
+use super::conflict::{ConflictPolicy, user_key_in};
+use super::entry::{Entry, EntryFlags, Extra, Namespace, vector_over};
 use super::error::StoreError;
 use super::ledger::{FeedPosition, Ledger};
 use super::map::Beneath;
@@ -54,6 +54,8 @@ pub struct Group {
     pub(super) bytes: usize,
     /// Their dots.
     pub(super) told: BTreeSet<Dot>,
+    /// Stored keys of kept losers that it removes.
+    pub(super) removed: BTreeSet<Vec<u8>>,
     newest: HashTable<usize>,
 }
 
@@ -356,5 +358,13 @@ impl Group {
                 planned.joined = true;
             }
         }
+    }
+
+    /// Stored keys of a user's key among those of the kept losers that it removes.
+    pub(super) fn removed_of(&self, user_key: &[u8]) -> impl Iterator<Item = &Vec<u8>> {
+        let begin = [&[Namespace::Conflict as u8], user_key].concat();
+        let from = self.removed.range(begin.clone()..);
+        from.take_while(move |key| key.starts_with(&begin))
+            .filter(move |key| user_key_in(key) == Some(user_key))
     }
 }

@@ -26,6 +26,7 @@ pub mod operation;
 pub mod order;
 mod ordered_key;
 pub mod origin_dictionary;
+mod overtaken;
 mod peer_record;
 pub mod range_sums;
 pub mod rebase;

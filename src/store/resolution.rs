@@ -15,14 +15,14 @@ use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::Stamp;
 
 /// A kept loser that is to be removed.
-struct Kept {
-    key: Vec<u8>,
-    hash: u64,
-    beneath: Beneath,
-    dot: Dot,
-    seen: Vec<Dot>,
-    stamp: Stamp,
-    version: u64,
+pub(super) struct Kept {
+    pub(super) key: Vec<u8>,
+    pub(super) hash: u64,
+    pub(super) beneath: Beneath,
+    pub(super) dot: Dot,
+    pub(super) seen: Vec<Dot>,
+    pub(super) stamp: Stamp,
+    pub(super) version: u64,
 }
 
 impl Group {
@@ -98,7 +98,7 @@ impl Group {
         Ok(())
     }
 
-    fn remove_kept(&mut self, kept: Kept, ledger: &mut Ledger, terms: &Terms<'_>) {
+    pub(super) fn remove_kept(&mut self, kept: Kept, ledger: &mut Ledger, terms: &Terms<'_>) {
         ledger.last_sequence += 1;
         let dot = Dot {
             origin: ledger.origin,
@@ -109,6 +109,7 @@ impl Group {
             extension: Vec::new(),
         };
         let key_length = kept.key.len();
+        self.removed.insert(kept.key.clone());
         let removal = Entry::new(
             kept.key.into(),
             key_length,

@@ -3,14 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::kept::{kept_of, losers_among};
 use super::node::Running;
 use super::world::World;
 use crate::core::identity::{Dot, Origin};
 use crate::store::commit::Committed;
-use crate::store::conflict::{ConflictPolicy, kept_key, loser_of};
+use crate::store::conflict::{ConflictPolicy, kept_key, loser_of, user_key_in};
 use crate::store::entry::{Entry, EntryFlags, Namespace};
-use crate::store::error::StoreError;
-use crate::store::map::EntryMap;
 use crate::store::operation::{Operation, Request, Resolution};
 use crate::store::totals::is_user;
 
@@ -29,30 +28,6 @@ pub(super) fn is_made_of_others(entry: &Entry) -> bool {
 /// Whether neither knew of the other, and somebody loses something.
 fn is_conflict(a: &Entry, b: &Entry) -> bool {
     is_user(a) && !a.has_seen(b.dot) && !b.has_seen(a.dot) && a.value() != b.value()
-}
-
-/// Losers by the stored key that they were written to.
-type Losers = BTreeMap<Vec<u8>, Vec<Entry>>;
-
-fn losers_among<'e>(entries: impl Iterator<Item = &'e Entry>) -> Losers {
-    let mut losers = Losers::new();
-    for loser in entries.filter_map(loser_of) {
-        losers.entry(loser.key().to_vec()).or_default().push(loser);
-    }
-    losers
-}
-
-/// What is kept of a user's key, page by page as `node::conflicts` looks at it.
-pub(super) fn kept_of(map: &EntryMap, key: &[u8]) -> Result<Vec<Entry>, StoreError> {
-    let (mut kept, mut after) = (Vec::new(), None);
-    loop {
-        let page = map.kept_page(key, true, after.as_deref(), loser_of)?;
-        kept.extend(page.losers);
-        after = page.next;
-        if after.is_none() {
-            return Ok(kept);
-        }
-    }
 }
 
 /// A group as its checks see it.
@@ -124,8 +99,19 @@ impl Look<'_> {
             let mut losers = resolution.losers.iter();
             entry.is_tombstone() && losers.any(|loser| kept_key(user_key, *loser) == entry.key())
         });
+        let is_made_again = || {
+            let before = self.before(entry.key());
+            let is_removed = before
+                .is_some_and(|before| before.is_tombstone() && before.dot.origin == self.author);
+            let mut kept = self.committed.entries().filter_map(|(other, from)| {
+                let loser = loser_of(other).filter(|_| from.is_none())?;
+                (loser.dot.origin == self.author).then_some(loser)
+            });
+            let of = |loser: &Entry| user_key_in(entry.key()) == loser.key().get(1..);
+            entry.is_tombstone() && is_removed && kept.any(|loser| of(&loser))
+        };
         assert!(
-            is_asked || is_resolved,
+            is_asked || is_resolved || is_made_again(),
             "nobody asked for {entry:?} of this node, and no policy says that it made it"
         );
     }

@@ -35,6 +35,7 @@ mod delivery;
 mod drawing;
 mod faults;
 mod final_checks;
+mod kept;
 mod lifetimes;
 mod lists;
 mod network;

@@ -1,7 +1,7 @@
 //! What a node writes itself: what it knows, how it is stamped, and how much of it a tick releases (PROTOCOL sections 3 and
 //! 5.8).
 
-use super::conflicts::kept_of;
+use super::kept::kept_of;
 use super::world::World;
 use crate::core::clock::WallMs;
 use crate::core::identity::Dot;

@@ -13,6 +13,7 @@ mod schedules_large;
 mod schedules_liar;
 mod schedules_listing;
 mod schedules_namesake;
+mod schedules_overtaken;
 mod schedules_parked;
 mod schedules_pieces;
 mod schedules_proof;
