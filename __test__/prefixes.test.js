@@ -78,6 +78,25 @@ test('both sides have a say, and a key that a peer does not take is not waited f
   );
 });
 
+test('who waits for so many peers is told when too few are left that take the key', async (t) => {
+  const a = await openListening(t, 'node-a', { syncIntervalMs: 0 });
+  const b = await openListening(t, 'node-b', automatic);
+  ok(await a.connect(peerFor(b)));
+  const { operation } = ok(await a.put('a/1', '1'));
+  const [one, two] = [
+    a.waitFor(operation),
+    a.waitFor(operation, { count: 2, signal: AbortSignal.timeout(2000) }),
+  ];
+  ok(await a.connect(towards(b, ['b/'])));
+  const error = refused(await one, 'invalid_state', /fewer than 1 of the peers .* It stays here/);
+  assert.equal(error.kind, 'too_few_peers');
+  // There were no two yet: others may come.
+  assert.equal(refused(await two, 'invalid_state').kind, 'aborted');
+  ok(await a.connect(peerFor(b)));
+  ok(await a.tick());
+  assert.deepEqual(ok(await a.waitFor(operation)).peers, ['node-b']);
+});
+
 test('without a common prefix nothing is exchanged, and nothing said to be in sync', async (t) => {
   const a = await openListening(t, 'node-a', { ...automatic, prefixes: ['a/'] });
   const b = await openListening(t, 'node-b', { ...automatic, prefixes: ['b/'] });

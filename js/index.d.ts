@@ -477,7 +477,7 @@ export interface WaitOptions {
   /** The node id of the peer that has to hold it. One that is not known yet may still come. */
   peer?: string | undefined;
   /**
-   * Or how many peers have to hold it: so many, or `"all"` that this node has ever met and whose acknowledgement
+   * Or how many peers have to hold it: so many, which may still come, or `"all"` that this node has ever met and whose acknowledgement
    * counts, at least one. Default 1.
    */
   count?: number | 'all' | undefined;
@@ -1068,9 +1068,10 @@ export declare class Client {
    *
    * An abort gives an error of kind `aborted`, closing the client one of kind `closed_while_waiting`, and a new identity
    * (see the `identity` event) one of kind `identity_renewed`. A write that
-   * this node has not made is `not_found`, one that the peer does not take (see {@link ClientOptions.prefixes}) gives an
-   * error of kind `outside_prefixes`, and so is one that was replaced before the client was opened. Like a
-   * pending write, a pending wait keeps the process alive.
+   * this node has not made is `not_found`, and so is one that was replaced before the client was opened. One that the peer
+   * does not take (see {@link ClientOptions.prefixes}) gives an error of kind `outside_prefixes`; one that `count` peers
+   * took, and too few take now, one of kind `too_few_peers`. What a peer has refused is waited for: {@link outbox} tells of
+   * it. Like a pending write, a pending wait keeps the process alive.
    */
   waitFor(operation: string, options?: WaitOptions): Promise<Result<Delivered>>;
   /**

@@ -173,7 +173,10 @@ impl Wait {
             }
         })?;
         if held.is_outside {
-            return Err(outside());
+            return Err(match self.holders {
+                Holders::Count(count) => too_few(count, held.peers.len()),
+                Holders::Peer(_) | Holders::All => outside(),
+            });
         }
         let machine = shared.machine.lock();
         Ok(Delivered {
@@ -193,6 +196,18 @@ fn outside() -> Failure {
         ErrorCode::InvalidState,
         "outside_prefixes",
         "what is waited for is outside of the prefixes that are exchanged with the peer",
+    )
+}
+
+fn too_few(count: usize, holding: usize) -> Failure {
+    Failure::new(
+        ErrorCode::InvalidState,
+        "too_few_peers",
+        format!(
+            "fewer than {count} of the peers known here are left that take what is waited for and keep it; \
+             {holding} hold it. It stays here and goes to each peer that takes it: connect one, \
+             or have one take its prefix again, and wait once more"
+        ),
     )
 }
 

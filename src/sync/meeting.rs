@@ -57,12 +57,7 @@ impl Replica {
             self.waits.met(greeting.origin, &greeting.node_id);
         }
         let is_other = record.node_id != greeting.node_id || record.durable != greeting.durable;
-        let concerns_waits = if is_new {
-            self.tally.is_some()
-        } else {
-            is_other
-        };
-        if is_rescoped || concerns_waits {
+        if is_rescoped || is_other {
             self.waits.look_again();
         }
         if is_rescoped {

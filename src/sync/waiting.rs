@@ -148,13 +148,13 @@ impl Replica {
             };
             places.push((*peer, place));
         }
+        let counting = self.counting();
         let id = self
             .waits
-            .begin(holders, target, taken, is_replaced, successor);
+            .begin(holders, target, taken, is_replaced, successor, &counting);
         if target == Target::AllUpTo(0, 0) {
             self.waits.end_at_once(id);
         }
-        let counting = self.counting();
         for (peer, place) in places {
             self.waits.enqueue(id, peer, place, successor);
             if source == Some(peer) && counting.contains_key(&peer) {

@@ -17,7 +17,8 @@ pub type WaitId = u64;
 pub enum Holders {
     /// The peer with this label; it may still have to come.
     Peer(String),
-    /// So many peers, at least one.
+    /// So many peers, at least one. They may still have to come; but once they were there, and are not any more, that is
+    /// told, because nothing else would tell it.
     Count(usize),
     /// Every registered peer whose acknowledgement counts, at least one.
     All,
@@ -32,7 +33,8 @@ pub struct Held {
     pub is_replaced: bool,
     /// That successor, where it is known.
     pub successor: Option<Dot>,
-    /// It did not end well after all: of what is waited for there is some that who was to hold it does not take.
+    /// It did not end well after all: of what is waited for there is some that who was to hold it does not take, or too
+    /// few are left that take it.
     pub is_outside: bool,
 }
 
@@ -57,6 +59,8 @@ struct Wait {
     successor: Option<Dot>,
     /// There is some of it that nobody takes whose acknowledgement counts.
     is_short: bool,
+    /// There were once as many peers as are waited for that take it. Before that they may still have to come.
+    was_possible: bool,
 }
 
 impl Wait {
@@ -87,6 +91,17 @@ impl Wait {
                 needed.peek().is_some() && needed.all(|holds| holds)
             }
         }
+    }
+
+    /// Whether as many peers as are waited for hold it or take it.
+    fn is_possible(&self, counting: &Counting) -> bool {
+        let Holders::Count(count) = self.holders else {
+            return true;
+        };
+        let others = counting
+            .iter()
+            .filter(|(peer, scope)| !self.held_by.contains(peer) && self.is_taken(**peer, scope));
+        self.held_by.len() + others.count() >= count.max(1)
     }
 
     /// How it ends where nothing more is to come.
@@ -133,16 +148,19 @@ impl Waits {
         subject: Subject,
         is_replaced: bool,
         successor: Option<Dot>,
+        counting: &Counting,
     ) -> WaitId {
         self.last += 1;
-        let wait = Wait {
+        let mut wait = Wait {
             holders,
             subject,
             held_by: Vec::new(),
             is_replaced,
             successor: None,
             is_short: false,
+            was_possible: false,
         };
+        wait.was_possible = wait.is_possible(counting);
         self.open.insert(self.last, wait);
         self.strangers.insert(target, self.last, successor);
         self.placed += 1;

@@ -94,11 +94,52 @@ fn a_taker_of_all_rows_is_none_once_it_takes_less() {
     world.put_named(0, "a/2/y", "value");
     world.wait(0, Subject::All, Holders::Count(1));
     rescope(&mut world, 1, &["a/1/"]);
-    assert_eq!(world.ended(0), []);
+    assert!(ending(&mut world).is_outside);
     meet(&mut world, 2);
+    world.wait(0, Subject::All, Holders::Count(1));
     let held = ending(&mut world);
     assert!(!held.is_outside);
     assert_eq!(held.peers, [world.hosts[2].up().replica.origin()]);
+}
+
+#[test]
+fn who_waits_for_so_many_is_told_once_so_many_were_there_and_are_no_more() {
+    let mut world = scoped(&[&[], &["b/"], &[], &[]]);
+    let write = world.put_named(0, "a/x", "value");
+    world.wait(0, Subject::Operation(write), Holders::Count(2));
+    // As long as there were not enough of them others may come.
+    meet(&mut world, 1);
+    meet(&mut world, 2);
+    assert_eq!(world.ended(0), []);
+    // Who holds it counts, whatever it takes from now on.
+    rescope(&mut world, 2, &["b/"]);
+    assert_eq!(world.ended(0), []);
+    // Another one could, but does not hear of it.
+    world.connect(0, 3, 500);
+    world.run_for(600);
+    assert_eq!(world.ended(0), []);
+    rescope(&mut world, 3, &["b/"]);
+    let held = ending(&mut world);
+    assert!(held.is_outside);
+    assert_eq!(held.peers, [world.hosts[2].up().replica.origin()]);
+}
+
+#[test]
+fn it_is_told_too_where_one_takes_the_place_of_a_peer_whose_acknowledgement_does_not_count() {
+    for is_durable in [true, false] {
+        let mut world = scoped(&[&[], &[]]);
+        meet(&mut world, 1);
+        world.cut(0, 1);
+        let write = world.put_named(0, "a/x", "value");
+        world.wait(0, Subject::Operation(write), Holders::Count(1));
+        greet(&mut world, 1, is_durable, &Scope::ALL);
+        let ended = world.ended(0);
+        let is_outside = ended.iter().map(|(_, held)| held.is_outside);
+        assert_eq!(
+            is_outside.collect::<Vec<_>>(),
+            vec![true; usize::from(!is_durable)]
+        );
+    }
 }
 
 #[test]

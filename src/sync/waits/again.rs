@@ -73,7 +73,12 @@ impl Waits {
                     let called = takers.called.get(&label[..]);
                     called.is_some_and(|peers| !peers.iter().any(would_do))
                 }
-                Holders::Count(_) | Holders::All => false,
+                Holders::Count(_) => {
+                    let is_possible = wait.is_possible(takers.counting);
+                    let was_possible = std::mem::replace(&mut wait.was_possible, is_possible);
+                    was_possible && !is_possible
+                }
+                Holders::All => false,
             };
             let is_over = is_in_vain
                 || wait.holders == Holders::All
