@@ -20,6 +20,10 @@ pub(crate) enum Rule {
     StampNotBumped,
     /// A clock follows the stamps of what its node overwrites.
     ClockDragged,
+    /// What a newer version has added to an entry is not sent on.
+    ExtensionNotSent,
+    /// What a newer version has added to an entry is not on disk.
+    ExtensionNotKept,
     /// A write knows what it replaces, and not what that knew.
     VectorForgotten,
     /// The version of a key begins anew behind a removal.

@@ -12,6 +12,7 @@ use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::limits::{
     EXTENSION_BYTES_MAX, LABEL_BYTES_MAX, STORED_KEY_BYTES_MAX, VECTOR_ORIGINS_MAX,
 };
+use crate::core::rules::{Rule, unless};
 use crate::core::stamp::Stamp;
 
 /// Set in a record's kind: a reader that does not know the kind may pass over it.
@@ -148,12 +149,13 @@ pub fn encode_entry(body: &mut Vec<u8>, origins: &mut OriginDictionary, entry: &
         .iter()
         .map(|dot| (origins.number(dot.origin, body), dot.sequence))
         .collect();
+    let extension = unless(Rule::ExtensionNotKept, entry.extension(), &[]);
     record(body, RecordKind::Entry, |payload| {
         payload.push(entry.flags.0);
         let vector_bit = if seen.is_empty() { 0 } else { HAS_VECTOR };
         payload.push(
             vector_bit
-                | if entry.extension().is_empty() {
+                | if extension.is_empty() {
                     0
                 } else {
                     HAS_EXTENSION
@@ -172,8 +174,8 @@ pub fn encode_entry(body: &mut Vec<u8>, origins: &mut OriginDictionary, entry: &
                 payload.put_varint(*sequence);
             }
         }
-        if !entry.extension().is_empty() {
-            payload.put_prefixed(entry.extension());
+        if !extension.is_empty() {
+            payload.put_prefixed(extension);
         }
         payload.extend_from_slice(entry.key());
         payload.extend_from_slice(entry.value().unwrap_or_default());

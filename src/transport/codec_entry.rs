@@ -9,6 +9,7 @@ use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::{EXTENSION_BYTES_MAX, STORED_KEY_BYTES_MAX, VECTOR_ORIGINS_MAX};
+use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::{STAMP_MS_END, Stamp};
 use crate::store::entry::{Entry, EntryFlags, Extra, Namespace};
 use crate::sync::message::{Batch, Lane, Large};
@@ -65,9 +66,10 @@ pub fn encoded_entry_bytes(entry: &Entry) -> usize {
 fn put_entry(out: &mut Vec<u8>, entry: &Entry, dictionary: &mut Dictionary, context: &mut Context) {
     let author = dictionary.place(entry.dot.origin);
     let mut bits = 0;
+    let has_extension = !entry.extension().is_empty() && !is_broken(Rule::ExtensionNotSent);
     for (bit, set) in [
         (shape::VECTOR, !entry.vector().is_empty()),
-        (shape::EXTENSION, !entry.extension().is_empty()),
+        (shape::EXTENSION, has_extension),
         (shape::SAME_ORIGIN, author == context.author),
         (shape::SAME_FLAGS, entry.flags == context.flags),
         (shape::FIRST_VERSION, entry.version == 1),

@@ -1,10 +1,12 @@
 //! What `node::committer` and `node::checkpointing` do: groups, syncs, quiet moments, checkpoints.
 
+use super::newer::extend;
 use super::world::World;
 use crate::store::commit::Committed;
 use crate::store::conflict::loser_of;
 use crate::store::install::install_some;
 use crate::store::operation::{Request, group_length};
+use crate::store::tests::torture::making::Node as Store;
 
 /// How long an accepted write may lie unsynced with `autoFlush` off.
 const SYNC_AFTER_MS: u64 = 1_000;
@@ -52,8 +54,13 @@ impl World<'_> {
             self.nodes[node].disk.record_crash_points(true);
         }
         let asked = group.clone();
+        let is_newer = self.nodes[node].plan.is_newer;
         let store = &mut self.nodes[node].up_mut().store;
-        let plan = store.committer.plan(group, &store.map, now.wall);
+        let mut plan = store.committer.plan(group, &store.map, now.wall);
+        if is_newer {
+            let (made, told) = Store::made_in(&mut plan);
+            extend(made, told);
+        }
         let outcome = store.committer.write(plan);
         if let Some(seed) = crash {
             return self.crash_in_commit(node, seed);
@@ -89,8 +96,13 @@ impl World<'_> {
         // The call that is to fail may be one that reads the checkpoint here, and then not in the commit.
         let foresee = || running.store.foresee(group.to_vec(), wall);
         let planned = foresee().or_else(foresee);
-        for (entry, _, from) in planned.map(|(planned, _)| planned).unwrap_or_default() {
-            if from.is_none() && loser_of(&entry).is_none() {
+        let mut planned = planned.map(|(planned, _)| planned).unwrap_or_default();
+        planned.retain(|(.., from)| from.is_none());
+        if self.nodes[node].plan.is_newer {
+            extend(planned.iter_mut().map(|(entry, ..)| entry), &mut []);
+        }
+        for (entry, ..) in planned {
+            if loser_of(&entry).is_none() {
                 self.written.entry(entry.dot).or_default().push(entry);
             }
         }

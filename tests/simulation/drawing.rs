@@ -49,6 +49,7 @@ fn nodes(dice: &mut Dice, weather: &Weather) -> Vec<NodePlan> {
             policy: weather.policies[dice.index(weather.policies.len())],
             scope: Scope::ALL,
             named: BTreeMap::new(),
+            is_newer: false,
             skew_ms: i64::try_from(dice.below(skew_ms + 1)).unwrap(),
             commit_ms,
         })
@@ -286,12 +287,21 @@ fn naming_dice(seed: u64) -> Dice {
     Dice::new(seed ^ 0x4a3e5)
 }
 
+fn aging_dice(seed: u64) -> Dice {
+    Dice::new(seed ^ 0xa6e5)
+}
+
 /// The schedule of a seed with some kinds of faults made certain.
 pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
     let mut dice = Dice::new(seed);
     let mut weather = Weather::draw(&mut dice);
+    let mut aging = aging_dice(seed);
+    weather.has_newer = aging.one_in(8);
     force(&mut weather);
     let mut nodes = nodes(&mut dice, &weather);
+    for node in nodes.iter_mut().filter(|_| weather.has_newer) {
+        node.is_newer = aging.one_in(2);
+    }
     let edges = edges(&mut dice, nodes.len());
     let few = if weather.is_unsynced { 4 } else { 16 };
     let keys = 1 + dice.below(few);

@@ -21,8 +21,9 @@
 //! Peers may hint at what they do not have. Nodes crash between any two calls of their disk and at any other time, and
 //! disks fail, fill up, go back in time with or without a new opening, are copied, also while the original runs on, and
 //! are lost. Nodes differ in what they do about concurrent writes, keep a log or none, send by themselves or in ticks,
-//! and take smaller values than others. In some runs they want only keys with some prefixes, of everybody or
-//! of a single peer, and other ones after a restart or another call (`wanted`, `prefixes`).
+//! and take smaller values than others. In some runs nodes of a version to come write what others do not know (`newer`).
+//! In some, nodes want only keys with some prefixes, of everybody or of a single peer, and other ones after a restart or
+//! another call (`wanted`, `prefixes`).
 //!
 //! # Environment
 //! `TORTURE_SEED` and `TORTURE_COUNT` as for the torture of the store. A failure prints what repeats it.
@@ -39,6 +40,7 @@ mod kept;
 mod lifetimes;
 mod lists;
 mod network;
+mod newer;
 mod node;
 mod own_writes;
 mod prefixes;

@@ -32,8 +32,13 @@ fn parted(weather: &mut Weather) {
     weather.has_prefixes = true;
 }
 
+/// Some nodes are of a newer version.
+fn newer(weather: &mut Weather) {
+    weather.has_newer = true;
+}
+
 /// The rules that can be broken, and the weather in which that shows.
-const RULES: [(Rule, Force); 74] = [
+const RULES: &[(Rule, Force)] = &[
     (Rule::CursorWithoutIncarnation, rolled_back),
     (Rule::StretchWithoutOpening, |_| {}),
     (Rule::CopyUnnoticed, |weather| {
@@ -48,6 +53,8 @@ const RULES: [(Rule, Force); 74] = [
     (Rule::ClockDragged, |weather| {
         weather.has_clock_jumps = true;
     }),
+    (Rule::ExtensionNotSent, newer),
+    (Rule::ExtensionNotKept, newer),
     (Rule::VectorForgotten, |_| {}),
     (Rule::VersionBeginsAnew, |_| {}),
     (Rule::RemovalsNotSent, |_| {}),

@@ -17,6 +17,8 @@ pub(super) struct NodePlan {
     pub(super) scope: Scope,
     /// What of that it exchanges with some of the others.
     pub(super) named: BTreeMap<usize, Scope>,
+    /// What it writes carries what only a newer version knows.
+    pub(super) is_newer: bool,
     /// How far its wall clock is off at first.
     pub(super) skew_ms: i64,
     /// Longest time that a commit waits.
@@ -214,8 +216,9 @@ impl Schedule {
     pub(super) fn shown(&self) -> String {
         let mut lines = vec![format!("edges {:?}", self.edges)];
         for (place, node) in self.nodes.iter().enumerate() {
+            let age = if node.is_newer { ", newer" } else { "" };
             lines.push(format!(
-                "node {place}: {:?}, {:?}, prefixes {:?}, of single peers {:?}, {} ms off, {:?}",
+                "node {place}{age}: {:?}, {:?}, prefixes {:?}, of single peers {:?}, {} ms off, {:?}",
                 node.durability, node.policy, node.scope, node.named, node.skew_ms, node.options
             ));
         }

@@ -7,7 +7,8 @@ use super::state::Placed;
 use crate::core::clock::WallMs;
 use crate::store::base::Base;
 use crate::store::checkpoint::{CHECKPOINT_SUFFIX, CheckpointJob, Cut, PASSING_SUFFIX};
-use crate::store::commit::{Committer, Durability, Refused};
+use crate::store::commit::{Committer, Durability, Plan, Refused};
+use crate::store::entry::Entry;
 use crate::store::error::StoreError;
 use crate::store::install::install_some;
 use crate::store::ledger::Ledger;
@@ -149,6 +150,14 @@ impl<'s> Node<'s> {
         let mut committed = self.committer.commit(requests, &self.map, wall)?;
         while !install_some(&mut committed, &mut self.map).is_empty() {}
         Ok(committed.receipts)
+    }
+
+    /// The entries of a planned group that are made here, and the losers that it tells of.
+    pub(crate) fn made_in(plan: &mut Plan) -> (impl Iterator<Item = &mut Entry>, &mut [Entry]) {
+        let planned = plan.group.planned.iter_mut();
+        let made = planned.filter(|planned| planned.from.is_none());
+        let made = made.map(|planned| &mut planned.entry);
+        (made, &mut plan.group.losers)
     }
 
     /// Which entries a group would make, with their places; and the ledger afterwards.
