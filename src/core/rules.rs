@@ -18,6 +18,8 @@ pub(crate) enum Rule {
     LocalTieBreak,
     /// A write is stamped by the clock alone.
     StampNotBumped,
+    /// A stamp may lie beyond the year 9999.
+    StampUnbounded,
     /// A clock follows the stamps of what its node overwrites.
     ClockDragged,
     /// What a newer version has added to an entry is not sent on.

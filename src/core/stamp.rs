@@ -2,7 +2,7 @@
 //! node: a peer that is dated ahead wins only the keys that it wrote (PROTOCOL section 3).
 
 use super::clock::WallMs;
-use super::rules::{Rule, unless};
+use super::rules::{Rule, is_broken, unless};
 
 /// Bits of the counter below the milliseconds.
 const COUNTER_BITS: u32 = 16;
@@ -28,7 +28,14 @@ impl Stamp {
 
     /// Whether any clock may have given it.
     pub fn is_well_formed(self) -> bool {
-        self.wall().0 < STAMP_MS_END
+        self.wall().0 < STAMP_MS_END || is_broken(Rule::StampUnbounded)
+    }
+
+    /// The stamp of that many milliseconds and that counter; `None` if no clock may have given it.
+    pub fn from_parts(wall_ms: u64, counter: u16) -> Option<Self> {
+        let is_in_reach = wall_ms >> (u64::BITS - COUNTER_BITS) == 0;
+        let stamp = Self(wall_ms << COUNTER_BITS | u64::from(counter));
+        (is_in_reach && stamp.is_well_formed()).then_some(stamp)
     }
 
     /// The next one.

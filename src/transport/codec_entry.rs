@@ -6,11 +6,10 @@ use std::borrow::Borrow;
 use super::codec::EncodeError;
 use super::dictionary::{Context, Dictionary, put_origins, read_origins, unzigzag, zigzag};
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
-use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::{EXTENSION_BYTES_MAX, STORED_KEY_BYTES_MAX, VECTOR_ORIGINS_MAX};
 use crate::core::rules::{Rule, is_broken};
-use crate::core::stamp::{STAMP_MS_END, Stamp};
+use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags, Extra, Namespace};
 use crate::sync::message::{Batch, Lane, Large};
 
@@ -189,11 +188,8 @@ fn read_dot(
 fn read_stamp(reader: &mut ByteReader<'_>, context: &mut Context) -> Result<Stamp, DecodeError> {
     let wall_ms = unzigzag(context.wall_ms, reader.varint()?);
     let counter = u16::try_from(reader.varint()?).map_err(|_| DecodeError::Malformed("a stamp"))?;
-    if wall_ms >= STAMP_MS_END {
-        return Err(DecodeError::Malformed("a stamp"));
-    }
     context.wall_ms = wall_ms;
-    Ok(Stamp(Stamp::at(WallMs(wall_ms)).0 | u64::from(counter)))
+    Stamp::from_parts(wall_ms, counter).ok_or(DecodeError::Malformed("a stamp"))
 }
 
 fn read_vector(

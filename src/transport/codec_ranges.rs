@@ -3,10 +3,9 @@
 use super::codec::{EncodeError, read_summary};
 use super::dictionary::{Context, Dictionary, put_origins, read_origins, unzigzag, zigzag};
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
-use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::{STORED_KEY_BYTES_MAX, VECTOR_ORIGINS_MAX};
-use crate::core::stamp::{STAMP_MS_END, Stamp};
+use crate::core::stamp::Stamp;
 use crate::store::entry::Namespace;
 use crate::sync::message::{Claim, Listed, Part, Ranges};
 use crate::sync::ranges::{LISTED_MAX, PARTS_MAX, RANGES_KEY_BYTES_MAX};
@@ -296,9 +295,10 @@ fn read_listed(
     context.told(author, sequence);
     let wall_ms = unzigzag(context.wall_ms, reader.varint()?);
     let counter = u16::try_from(reader.varint()?).map_err(|_| DecodeError::Malformed("a stamp"))?;
-    if wall_ms >= STAMP_MS_END || sequence == 0 {
+    let stamp = Stamp::from_parts(wall_ms, counter);
+    let Some(stamp) = stamp.filter(|_| sequence > 0) else {
         return Err(DecodeError::Malformed("a listed entry"));
-    }
+    };
     context.wall_ms = wall_ms;
     let value_hash = if bits & shape::TOMBSTONE == 0 {
         Some(reader.u64()?)
@@ -319,7 +319,7 @@ fn read_listed(
     }
     Ok(Listed {
         key,
-        stamp: Stamp(Stamp::at(WallMs(wall_ms)).0 | u64::from(counter)),
+        stamp,
         dot: Dot { origin, sequence },
         value_hash,
         vector,

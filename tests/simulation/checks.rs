@@ -3,6 +3,7 @@
 use super::conflicts::{is_made_of_others, name_of};
 use super::world::World;
 use crate::core::identity::Origin;
+use crate::core::stamp::STAMP_MS_END;
 use crate::store::commit::Committed;
 use crate::store::conflict::loser_of;
 use crate::store::entry::Entry;
@@ -179,6 +180,10 @@ impl World<'_> {
                 "5: place {lseq} of one stretch names {named:?} and {entry:?}"
             );
             named.insert(name_of(&entry));
+            assert!(
+                entry.stamp.wall().0 < STAMP_MS_END,
+                "{node} takes in what is dated beyond the year 9999: {entry:?}"
+            );
             let is_kept_here = from.is_none() && loser_of(&entry).is_some();
             if is_kept_here {
                 self.check_is_written(node, &entry);

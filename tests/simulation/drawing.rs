@@ -287,6 +287,10 @@ fn naming_dice(seed: u64) -> Dice {
     Dice::new(seed ^ 0x4a3e5)
 }
 
+fn forging_dice(seed: u64) -> Dice {
+    Dice::new(seed ^ 0xf06e5)
+}
+
 fn aging_dice(seed: u64) -> Dice {
     Dice::new(seed ^ 0xa6e5)
 }
@@ -297,7 +301,10 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
     let mut weather = Weather::draw(&mut dice);
     let mut aging = aging_dice(seed);
     weather.has_newer = aging.one_in(8);
+    let mut forging = forging_dice(seed);
+    weather.has_forgeries = forging.one_in(12);
     force(&mut weather);
+    let has_forgeries = weather.has_forgeries;
     let mut nodes = nodes(&mut dice, &weather);
     for node in nodes.iter_mut().filter(|_| weather.has_newer) {
         node.is_newer = aging.one_in(2);
@@ -336,6 +343,15 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
                 let (a, b) = edges[naming.index(edges.len())];
                 let (a, b) = if naming.one_in(2) { (a, b) } else { (b, a) };
                 action = Action::Name(a, b, some_keys(&mut naming, keys));
+            }
+            if has_forgeries && forging.one_in(16) {
+                let (a, b) = edges[forging.index(edges.len())];
+                let is_told_forth = forging.one_in(2);
+                action = if is_told_forth {
+                    Action::Forge(a, b)
+                } else {
+                    Action::Forge(b, a)
+                };
             }
             let drawn = (action, drawing.dice.next(), drawing.pause());
             let (mut action, seed, mut pause_ms) = drawn;

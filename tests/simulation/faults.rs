@@ -73,6 +73,7 @@ impl World<'_> {
             Action::Stall(node, ms) => self.nodes[*node].stalled_until = self.at + ms,
             Action::Corrupt(from, to) => self.corrupt(*from, *to, seed),
             Action::Lie(from, to) => self.lie(*from, *to, seed),
+            Action::Forge(from, to) => self.forge(*from, *to, seed),
             Action::Stop(node, how) => self.stop(*node, *how, seed),
             Action::Start(node) => self.open(*node),
             Action::CrashInCommit(node) => self.nodes[*node].crash = Some(seed),
@@ -216,7 +217,7 @@ impl World<'_> {
     }
 
     /// Ends of open connections on which `to` hears `from`, once it has greeted.
-    fn hearing(&self, from: usize, to: usize) -> Vec<(u64, usize)> {
+    pub(super) fn hearing(&self, from: usize, to: usize) -> Vec<(u64, usize)> {
         let sides = self.lines.iter().flat_map(|(line, both)| {
             (0..2).filter_map(move |side| {
                 let (end, other) = (&both.ends[side], &both.ends[1 - side]);

@@ -18,7 +18,7 @@
 //! direction. A damaged frame reaches the decoder; one that would pass for another message is noticed by the channel,
 //! which loses the connection: a frame has no checksum of its own. Nothing comes twice or out of order within one
 //! connection; entries do where a feed is taken back, where connections overlap, and where several peers have them.
-//! Peers may hint at what they do not have. Nodes crash between any two calls of their disk and at any other time, and
+//! Peers may hint at what they do not have, and say what no node makes (`forgeries`). Nodes crash between any two calls of their disk and at any other time, and
 //! disks fail, fill up, go back in time with or without a new opening, are copied, also while the original runs on, and
 //! are lost. Nodes differ in what they do about concurrent writes, keep a log or none, send by themselves or in ticks,
 //! and take smaller values than others. In some runs nodes of a version to come write what others do not know (`newer`).
@@ -36,6 +36,7 @@ mod delivery;
 mod drawing;
 mod faults;
 mod final_checks;
+mod forgeries;
 mod kept;
 mod lifetimes;
 mod lists;

@@ -53,6 +53,9 @@ const RULES: &[(Rule, Force)] = &[
     (Rule::ClockDragged, |weather| {
         weather.has_clock_jumps = true;
     }),
+    (Rule::StampUnbounded, |weather| {
+        weather.has_forgeries = true;
+    }),
     (Rule::ExtensionNotSent, newer),
     (Rule::ExtensionNotKept, newer),
     (Rule::VectorForgotten, |_| {}),

@@ -88,6 +88,8 @@ pub(super) enum Action {
     Stall(usize, u64),
     Corrupt(usize, usize),
     Lie(usize, usize),
+    /// The first says to the second what no node makes.
+    Forge(usize, usize),
     Stop(usize, Stop),
     Start(usize),
     CrashInCommit(usize),
@@ -132,6 +134,7 @@ impl Action {
             Self::Stall(..) => "stall",
             Self::Corrupt(..) => "corrupt",
             Self::Lie(..) => "lie",
+            Self::Forge(..) => "forge",
             Self::Stop(..) => "stop",
             Self::Start(..) => "start",
             Self::CrashInCommit(..) => "crash",
@@ -161,6 +164,7 @@ impl Action {
             | Self::Delay(a, b, _)
             | Self::Corrupt(a, b)
             | Self::Lie(a, b)
+            | Self::Forge(a, b)
             | Self::Name(a, b, _)
             | Self::Clone(a, b) => *a.max(b),
             Self::Write(node, _)

@@ -42,6 +42,8 @@ pub(super) struct Weather {
     pub(super) has_prefixes: bool,
     /// And some with single peers.
     pub(super) names_peers: bool,
+    /// Some say what no node makes.
+    pub(super) has_forgeries: bool,
     /// Some nodes are of a newer version.
     pub(super) has_newer: bool,
     /// Again and again the power takes an overwrite, and brings back what had waited for a tick.
@@ -71,6 +73,7 @@ impl Weather {
             has_many_keys: dice.one_in(10),
             has_prefixes: false,
             names_peers: false,
+            has_forgeries: false,
             has_newer: false,
             loses_overwrites: false,
         }
