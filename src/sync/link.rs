@@ -316,6 +316,13 @@ impl Link {
         self.sending.end = None;
     }
 
+    /// Whether all was taken back for another attempt, and nothing was sent since: whatever the peer refuses was part of
+    /// the one before.
+    pub(super) fn is_taken_back(&self, now: MonotonicMs) -> bool {
+        let is_waiting = self.sending.paused_until > now && self.sending.retry_cause.is_some();
+        is_waiting && !self.is_owed() && !self.owes_turn()
+    }
+
     /// Leaves a large entry in the middle.
     pub(super) fn abandon_large(&mut self) {
         if let Some(large) = self.sending.large.take() {

@@ -25,7 +25,10 @@ impl Replica {
     ) {
         // A large entry of a reconciliation has no place to be named by. It has to come all the same.
         let is_retryable = nack.retryable || nack.lseq == 0;
-        if is_retryable && link.sending.attempts >= self.options.max_retries {
+        let is_known = is_retryable && link.is_taken_back(now.monotonic);
+        if is_known {
+            // One attempt may be refused in several parts.
+        } else if is_retryable && link.sending.attempts >= self.options.max_retries {
             self.give_up(id, link);
         } else if is_retryable && is_broken(Rule::RetryNotDone) {
             link.sending.progress_at = MonotonicMs(u64::MAX / 2);

@@ -3,7 +3,7 @@
 use super::host::options;
 use super::stage::{keys_sent, manual, stage};
 use super::world::{GAVE_UP, World};
-use crate::sync::message::Feed;
+use crate::sync::message::{Feed, Lane, Nack, RefusalCode};
 
 /// Two nodes, of which the second hears nothing until then.
 fn deaf_until(until: u64) -> World {
@@ -96,6 +96,28 @@ fn acknowledgements_that_are_under_way_when_the_timer_ends_count_too() {
     assert!(world.closes.is_empty(), "{:?}", world.closes);
     assert_eq!(world.counts(0).acknowledged, 5);
     world.check_convergence();
+}
+
+#[test]
+fn what_is_refused_in_two_parts_was_one_attempt() {
+    let mut world = deaf_until(10_000_000);
+    world.run_for(1_000);
+    let link = world.link(0, 1);
+    for lane in [Lane::Own, Lane::Relay] {
+        let nack = Nack {
+            lane,
+            lseq: 0,
+            code: RefusalCode::StorageFailed,
+            retryable: true,
+        };
+        world.hand_in(0, link, Feed::Nack(nack), false);
+        world.drain(0);
+    }
+    let refused = world.at;
+    world.run_for(6_000);
+    let sent = batches_at(&mut world);
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    assert!((5_000..5_700).contains(&(sent[1] - refused)), "{sent:?}");
 }
 
 #[test]
