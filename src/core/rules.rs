@@ -20,6 +20,10 @@ pub(crate) enum Rule {
     StampNotBumped,
     /// A stamp may lie beyond the year 9999.
     StampUnbounded,
+    /// That the clock of a peer is far off is told to nobody.
+    SkewUntold,
+    /// How far the clock of a peer is off is not shown.
+    SkewNotShown,
     /// A clock follows the stamps of what its node overwrites.
     ClockDragged,
     /// What a newer version has added to an entry is not sent on.

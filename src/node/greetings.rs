@@ -83,6 +83,9 @@ impl Machine {
             return;
         }
         conversation.skew_told = true;
+        if is_broken(Rule::SkewUntold) {
+            return;
+        }
         if let Some(node_id) = conversation.peer.as_ref().map(|peer| &peer.node_id) {
             tracing::warn!(peer = %node_id, skew_ms, "the peer's clock and this node's are far apart");
             let event = peer_event(conversation, node_id, "connected");

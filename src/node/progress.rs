@@ -8,6 +8,7 @@ use super::handle::Node;
 use super::machine::Machine;
 use crate::core::clock::{Now, WallMs};
 use crate::core::identity::Origin;
+use crate::core::rules::{Rule, is_broken};
 use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 use crate::sync::listing::{OutboxRow, RowState};
@@ -140,7 +141,8 @@ impl Machine {
                     .or(last.and_then(|last| last.seen)),
                 skew_ms: conversation
                     .and_then(Conversation::skew_ms)
-                    .or(last.and_then(|last| last.skew_ms)),
+                    .or(last.and_then(|last| last.skew_ms))
+                    .filter(|_| !is_broken(Rule::SkewNotShown)),
                 status: Some(status),
             });
         }

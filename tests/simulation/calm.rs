@@ -57,6 +57,7 @@ impl World<'_> {
         assert_eq!(self.feed_messages, said, "10: they go on talking");
         assert!(!self.has_repairs_ahead(), "10: they will go on talking");
         self.check_convergence();
+        self.check_clocks();
     }
 
     fn end_faults(&mut self) {

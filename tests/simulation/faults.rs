@@ -106,7 +106,7 @@ impl World<'_> {
                 self.copy_folder(*from, *to, seed.is_multiple_of(2), seed);
             }
             Action::Lose(node, comes_back) => self.lose(*node, *comes_back, seed),
-            Action::Clock(node, ms) => self.nodes[*node].skew_ms += ms,
+            Action::Clock(node, ms) => self.set_clock(*node, *ms),
             Action::Rescope(node, scope) => self.rescope(*node, scope, seed),
             Action::Name(node, peer, scope) => self.name_scope(*node, *peer, scope),
         }

@@ -30,6 +30,7 @@
 
 mod calm;
 mod checks;
+mod clocks;
 mod commits;
 mod conflicts;
 mod delivery;

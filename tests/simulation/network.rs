@@ -89,6 +89,7 @@ impl World<'_> {
             Output::Peer(event) => {
                 self.trace
                     .say(|| format!("{node}: {} is {}", event.node_id, event.state));
+                self.see_peer_event(node, &event);
             }
         }
     }

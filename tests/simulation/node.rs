@@ -35,6 +35,8 @@ pub(super) struct Node<'d> {
     /// Its disk as it was once, and the stretch that its feed was in.
     pub(super) kept: Option<(DiskImage, Incarnation)>,
     pub(super) skew_ms: i64,
+    /// What that was before, and until when.
+    pub(super) skews: Vec<(u64, i64)>,
     /// The latest that its clock said in a commit.
     pub(super) latest_wall: WallMs,
     pub(super) stalled_until: u64,
@@ -69,6 +71,8 @@ pub(super) struct Running<'d> {
     pub(super) volatile_cursors: Vec<(Origin, FeedPosition)>,
     /// When each entry came from a peer, and on which connections others were connected then.
     pub(super) came: BTreeMap<Name, (u64, Vec<ConversationId>)>,
+    /// Peers whose clocks it has told to be far off.
+    pub(super) skews_told: BTreeSet<String>,
     /// Losers of conflicts that were told of, and how often any was.
     pub(super) losers: BTreeSet<Dot>,
     pub(super) losers_told: u64,

@@ -56,6 +56,10 @@ const RULES: &[(Rule, Force)] = &[
     (Rule::StampUnbounded, |weather| {
         weather.has_forgeries = true;
     }),
+    (Rule::SkewUntold, |weather| {
+        weather.has_clock_jumps = true;
+    }),
+    (Rule::SkewNotShown, |_| {}),
     (Rule::ExtensionNotSent, newer),
     (Rule::ExtensionNotKept, newer),
     (Rule::VectorForgotten, |_| {}),

@@ -168,6 +168,7 @@ impl<'d> World<'d> {
                 is_lost: false,
                 kept: None,
                 skew_ms: plan.skew_ms,
+                skews: Vec::new(),
                 latest_wall: WallMs(0),
                 stalled_until: 0,
                 crash: None,
