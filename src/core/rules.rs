@@ -68,6 +68,12 @@ pub(crate) enum Rule {
     RetryNever,
     /// Whoever is not answered in time sends again at once.
     RetryAtOnce,
+    /// The delay before what was not answered is sent again is always as long.
+    RetryWithoutDoubling,
+    /// Where nothing was sent, nobody answers in time either.
+    AttemptUnsent,
+    /// What nobody answers for after all attempts is not shown as failed.
+    FailureNotShown,
     /// An entry that a peer refuses holds up what is behind it.
     RefusalBlocks,
     /// An entry that a peer refuses is on no list.

@@ -113,7 +113,9 @@ impl Replica {
         link.take_back(link.sending.acknowledged);
         self.unsent(link.origin);
         link.sending.progress_at = now.monotonic;
-        let doubled = self.options.retry_interval_ms << (link.sending.attempts - 1).min(16);
+        let doublings = (link.sending.attempts - 1).min(16);
+        let doublings = unless(Rule::RetryWithoutDoubling, doublings, 0);
+        let doubled = self.options.retry_interval_ms << doublings;
         let delay = doubled.min(RETRY_DELAY_MS_MAX.max(self.options.retry_interval_ms));
         let jitter = jitter(link, delay);
         let pause = unless(Rule::RetryAtOnce, delay + jitter, 0);
@@ -124,6 +126,7 @@ impl Replica {
     pub(super) fn give_up(&mut self, id: LinkId, link: &Link) {
         let marks = self.outbox.marks();
         let failed = marks.failed.max(link.sending.told.own);
+        let failed = unless(Rule::FailureNotShown, failed, marks.failed);
         let owed = (link.sending.acknowledged.own, link.sending.told.own);
         self.given_up.insert(link.origin, owed);
         self.outbox
@@ -135,7 +138,8 @@ impl Replica {
 
 /// Whether a peer is to answer within a time.
 fn is_awaited(link: &Link) -> bool {
-    (link.is_owed() || link.owes_turn()) && !is_broken(Rule::RetryNever)
+    let is_owed = link.is_owed() || link.owes_turn() || is_broken(Rule::AttemptUnsent);
+    is_owed && !is_broken(Rule::RetryNever)
 }
 
 /// How many rows are sent again: only those that the peer takes.

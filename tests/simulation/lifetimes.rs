@@ -89,6 +89,7 @@ impl<'d> World<'d> {
             volatile: Vec::new(),
             volatile_cursors: Vec::new(),
             came: BTreeMap::new(),
+            given_up: None,
             skews_told: BTreeSet::new(),
             losers: BTreeSet::new(),
             losers_told: 0,

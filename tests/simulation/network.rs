@@ -54,6 +54,7 @@ impl World<'_> {
         let deadline = running.machine.deadline(&running.store.map);
         running.timer_at = deadline.map(|at| at.0.saturating_sub(1));
         running.see_released();
+        self.check_given_up(node);
         self.check_node(node);
         self.renew_if_in_doubt(node);
     }

@@ -71,6 +71,8 @@ pub(super) struct Running<'d> {
     pub(super) volatile_cursors: Vec<(Origin, FeedPosition)>,
     /// When each entry came from a peer, and on which connections others were connected then.
     pub(super) came: BTreeMap<Name, (u64, Vec<ConversationId>)>,
+    /// Up to where it had sent to a peer that it has just given up.
+    pub(super) given_up: Option<u64>,
     /// Peers whose clocks it has told to be far off.
     pub(super) skews_told: BTreeSet<String>,
     /// Losers of conflicts that were told of, and how often any was.

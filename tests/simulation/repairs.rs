@@ -10,8 +10,10 @@ use crate::sync::message::{Ack, Feed, Lane, Positions};
 /// How long a peer may owe an acknowledgement, and the longest delay behind that before all is sent again.
 const ANSWER_MS: u64 = 10_000 + 30_000 + 30_000 / 8;
 
-/// The shortest delay before all is sent again, and with how long was waited for an answer.
+/// The shortest delay before all is sent again, what it doubles to, and the shortest with how long was waited for an
+/// answer.
 const DELAY_MS: u64 = 5_000;
+const DELAY_MS_MAX: u64 = 30_000;
 const AGAIN_MS: u64 = 10_000 + DELAY_MS;
 
 /// Between two repairs of one connection.
@@ -33,6 +35,11 @@ pub(super) struct Waiting {
     next_sent_at: Option<u64>,
     /// When the peer last said that it could not store something.
     refused_at: Option<u64>,
+    /// How often all was begun anew since the peer was last heard of it.
+    unanswered: u32,
+    /// How often something was said that asks for an answer and may be another attempt, and when last.
+    attempts: u32,
+    attempted_at: u64,
     /// A program asked for another attempt.
     is_wanted_again: bool,
     /// The state that the peer told last at its end, and how often in a row.
@@ -46,6 +53,7 @@ pub(super) struct Waiting {
 impl Waiting {
     /// Its node says something.
     pub(super) fn said(&mut self, feed: &Feed, at: u64) {
+        self.count_attempt(feed, at);
         match feed {
             Feed::Batch(batch) if batch.to > 0 => self.sent(batch.lane, (batch.from, batch.to), at),
             Feed::Large(large) if large.to > 0 => self.sent(large.lane, (large.from, large.to), at),
@@ -71,6 +79,27 @@ impl Waiting {
         }
     }
 
+    /// Between two attempts nothing is said for a while.
+    fn count_attempt(&mut self, feed: &Feed, at: u64) {
+        if matches!(feed, Feed::Ack(_) | Feed::Nack(_) | Feed::Have(_)) {
+            return;
+        }
+        if self.attempts == 0 || at >= self.attempted_at + DELAY_MS {
+            self.attempts += 1;
+        }
+        self.attempted_at = at;
+    }
+
+    /// 6: its node gives up, which it may only after it has sent all once, and again that often.
+    pub(super) fn given_up(&self, retries_max: u32) -> u64 {
+        assert!(
+            self.attempts > retries_max,
+            "6: a node gives up on a peer after {} attempts",
+            self.attempts
+        );
+        self.furthest.own
+    }
+
     /// What was repaired is over once both told the same: whatever differs next is something else.
     fn end_repair(&mut self) {
         self.asked_at = self.asked_at.filter(|_| self.own_end != Some(self.end.0));
@@ -81,6 +110,7 @@ impl Waiting {
         (self.since, self.sent_at, self.refused_at) = (None, None, None);
         (self.unheard_since, self.next_sent_at) = (None, None);
         (self.furthest, self.told) = Default::default();
+        self.unanswered = 0;
     }
 
     /// Its node says something that the peer is to answer.
@@ -94,18 +124,21 @@ impl Waiting {
     /// 6: what was sent is sent again a while after nothing was heard of it, or after the peer could not store it.
     fn sent(&mut self, lane: Lane, (from, to): (u64, u64), at: u64) {
         let is_again = from < self.furthest.get(lane) && from != to;
+        let doubled = (DELAY_MS << self.unanswered.min(8)).min(DELAY_MS_MAX);
         let is_late = |since: Option<u64>, ms| since.is_some_and(|since| at >= since + ms);
         assert!(
             !is_again
                 || self.is_wanted_again
-                || is_late(self.sent_at, AGAIN_MS)
+                || is_late(self.sent_at, AGAIN_MS + doubled - DELAY_MS)
                 || is_late(self.refused_at, DELAY_MS),
-            "6: what was sent at {:?} and refused at {:?} is sent again",
+            "6: what was sent at {:?} and refused at {:?} is sent again, and was so {} times",
             self.sent_at,
-            self.refused_at
+            self.refused_at,
+            self.unanswered
         );
         self.wants_answer(at);
         if is_again {
+            self.unanswered += 1;
             // Both lanes have gone back, and the other one may have gone on first, with something new.
             (self.furthest, self.sent_at) = (Positions::default(), self.next_sent_at.take());
             self.unheard_since = self.sent_at.or(Some(at));
@@ -122,11 +155,13 @@ impl Waiting {
             Feed::Nack(nack) if nack.retryable => {
                 self.refused_at = Some(at);
                 (self.unheard_since, self.next_sent_at) = (None, None);
+                self.unanswered = 0;
             }
             Feed::Ack(ack) if ack.cursor.is_none() || ack.reconcile => self.begin_anew(),
             Feed::Ranges(_) => self.begin_anew(),
             Feed::Ack(_) | Feed::Nack(_) => {
                 (self.since, self.unheard_since, self.next_sent_at) = (None, None, None);
+                self.unanswered = 0;
             }
             Feed::End(end) => {
                 let before = if end.summary == self.end.0 {
@@ -151,6 +186,34 @@ impl World<'_> {
         for end in ends.filter(|end| end.node == node) {
             end.seen.waiting.is_wanted_again = true;
         }
+    }
+
+    /// A node leaves because the peer answers for nothing.
+    pub(super) fn see_giving_up(&mut self, node: usize, id: ConversationId) {
+        let retries_max = self.nodes[node].plan.options.max_retries;
+        if let Some(end) = self.end_mut(id) {
+            let reached = end.seen.waiting.given_up(retries_max);
+            self.nodes[node].up_mut().given_up = Some(reached);
+        }
+    }
+
+    /// 6: what it had sent to such a peer counts as failed, unless another one may answer for it.
+    pub(super) fn check_given_up(&mut self, node: usize) {
+        let Some(reached) = self.nodes[node].up_mut().given_up.take() else {
+            return;
+        };
+        let running = self.nodes[node].up();
+        let (replica, map) = (&running.machine.replica, &running.store.map);
+        let has_others = !replica.acknowledged_links().is_empty();
+        if has_others || self.has_prefixes || self.nodes[node].is_hurt || map.unresolved() > 0 {
+            return;
+        }
+        let rows = map.own_rows(replica.marks().acknowledged, reached).unwrap();
+        let counts = replica.rows(map);
+        assert!(
+            counts.failed >= rows,
+            "6: {node} has given up on a peer with {rows} writes up to {reached}, and shows {counts:?}"
+        );
     }
 
     /// 6: whoever is not answered sends again after a while.

@@ -101,6 +101,13 @@ const RULES: &[(Rule, Force)] = &[
     (Rule::RetryAtOnce, |weather| {
         weather.has_partitions = true;
     }),
+    (Rule::RetryWithoutDoubling, |weather| {
+        weather.has_partitions = true;
+    }),
+    (Rule::AttemptUnsent, |_| {}),
+    (Rule::FailureNotShown, |weather| {
+        weather.has_disk_faults = true;
+    }),
     (Rule::RefusalBlocks, |weather| {
         weather.has_limits = true;
     }),

@@ -40,6 +40,9 @@ impl World<'_> {
                     !accuses || is_excused,
                     "honest nodes accuse each other: {node} on {id}: {goodbye:?}"
                 );
+                if goodbye.text.contains("acknowledges nothing") {
+                    self.see_giving_up(node, id);
+                }
                 let is_unreadable = goodbye.text.contains("cannot be read");
                 assert!(
                     !is_unreadable || self.excuses.hurt,
