@@ -104,6 +104,8 @@ pub(crate) enum Rule {
     RefusalCounts,
     /// Ranges with the same number of entries are equal.
     RangeEqualByCount,
+    /// Unequal ranges are sent, however much of them is equal.
+    RangeSentWhole,
     /// A reconciliation sends what the peer lacks, and not what it holds smaller.
     SmallerNotSent,
     /// Of two concurrent writes a reconciliation exchanges only the greater.

@@ -35,6 +35,7 @@ mod commits;
 mod conflicts;
 mod delivery;
 mod drawing;
+mod exchanges;
 mod faults;
 mod final_checks;
 mod forgeries;

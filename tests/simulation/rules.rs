@@ -137,6 +137,9 @@ const RULES: &[(Rule, Force)] = &[
     (Rule::RangeEqualByCount, |weather| {
         (weather.begins_apart, weather.has_many_keys) = (true, true);
     }),
+    (Rule::RangeSentWhole, |weather| {
+        (weather.has_many_keys, weather.has_lies) = (true, true);
+    }),
     (Rule::CoveredToEnd, |_| {}),
     (Rule::CoveredEarly, |weather| {
         (weather.begins_apart, weather.has_many_keys) = (true, true);

@@ -54,6 +54,7 @@ impl World<'_> {
     }
 
     fn check_feed(&mut self, node: usize, id: ConversationId, feed: &Feed) {
+        self.see_exchange(id, feed);
         let entries: &[Entry] = match feed {
             Feed::Batch(batch) => &batch.entries,
             Feed::Large(large) => std::slice::from_ref(&large.entry),

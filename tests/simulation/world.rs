@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::conflicts::Name;
+use super::exchanges::Exchanged;
 use super::node::Node;
 use super::schedule::Schedule;
 use super::stream::{Line, LineId};
@@ -101,6 +102,8 @@ pub(super) struct World<'d> {
     /// Pairs that were connected twice at once: what came on the older connection may be recorded behind what came on
     /// the newer, and take a cursor back.
     pub(super) overlapped: BTreeSet<(usize, usize)>,
+    /// What the last reconciliation on each connection has cost.
+    pub(super) exchanges: BTreeMap<LineId, Exchanged>,
     /// What replicas said to each other.
     pub(super) feed_messages: u64,
     events: u64,
@@ -152,6 +155,7 @@ impl<'d> World<'d> {
             is_unambiguous: schedule.is_unambiguous,
             has_prefixes: schedule.has_prefixes(),
             overlapped: BTreeSet::new(),
+            exchanges: BTreeMap::new(),
             feed_messages: 0,
             events: 0,
         };

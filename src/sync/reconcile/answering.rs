@@ -61,6 +61,9 @@ impl Exchange {
         } else if theirs.count <= LISTED {
             // Theirs is the shorter list.
             self.reply.say(&self.lower, to, Claim::Sum(mine));
+        } else if is_broken(Rule::RangeSentWhole) {
+            self.trailing.add(&self.lower, to);
+            self.reply.say(&self.lower, to, Claim::All);
         } else {
             let mut from = std::mem::take(&mut self.lower);
             let pieces = (mine.count / SPLIT_DOWN_TO).clamp(2, SPLIT_INTO_MAX);

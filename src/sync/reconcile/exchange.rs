@@ -75,7 +75,7 @@ pub(in crate::sync) struct Exchange {
     /// Those of them that are due in this turn.
     due: Vec<Vec<u8>>,
     /// What follows behind the answer.
-    trailing: Trailing,
+    pub(super) trailing: Trailing,
     /// Keys of kept losers that were removed. The removal goes out last: what settled them must not come behind it.
     pub(super) removals: BTreeSet<Vec<u8>>,
     /// Entries went out since this side spoke last: what the peer says may have been said before they came.

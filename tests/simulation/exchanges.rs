@@ -1,0 +1,149 @@
+//! What a reconciliation costs (PROTOCOL rule 5.4): as much as differs, times the logarithm of what there is.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use super::stream::LineId;
+use super::world::World;
+use crate::node::conversation::ConversationId;
+use crate::store::entry::Entry;
+use crate::store::scope::Scope;
+use crate::sync::message::{Claim, Feed, Ranges};
+
+/// How often an entry that differs may be sent: both ways where it was written apart, and once more where that was
+/// begun anew.
+const SENT_MAX: u64 = 4;
+
+/// How many entries are listed for one that differs: the length of a list, and once more where it was begun anew.
+const LISTED_MAX: u64 = 64;
+
+/// How many sums of ranges are told for one that differs in each turn in which what differs is narrowed down.
+const SUMS_MAX: u64 = 64;
+
+/// Into how many parts a range is split at the least that is worth it, by the power of two.
+const SPLIT_BITS: u32 = 4;
+
+/// One reconciliation.
+#[derive(Default)]
+pub(super) struct Exchanged {
+    number: u64,
+    /// Keys that differed when it began, and how many there were.
+    differing: u64,
+    size: u64,
+    /// The last local sequences of both nodes then.
+    reached: u64,
+    sent: u64,
+    listed: u64,
+    sums: u64,
+}
+
+impl World<'_> {
+    /// Both nodes of a line, if they run.
+    fn both(&self, line: LineId) -> Option<[usize; 2]> {
+        let both = self.lines[&line].ends.each_ref().map(|end| end.node);
+        let is_well = |node: &usize| {
+            let node = &self.nodes[*node];
+            node.running.is_some() && !node.is_hurt
+        };
+        both.iter().all(is_well).then_some(both)
+    }
+
+    fn held(&self, node: usize, scope: &Scope) -> BTreeMap<Vec<u8>, Entry> {
+        let map = &self.nodes[node].up().store.map;
+        let entries = map.range_from(Bound::Unbounded).map(Result::unwrap);
+        let carried = entries.filter(|entry| scope.contains(entry.key()));
+        carried
+            .map(|entry| (entry.key().to_vec(), entry.into_owned()))
+            .collect()
+    }
+
+    fn last_lseqs(&self, both: [usize; 2]) -> u64 {
+        let last = |node: usize| self.nodes[node].up().store.committer.ledger().last_lseq;
+        both.into_iter().map(last).sum()
+    }
+
+    /// A node says something in a reconciliation.
+    pub(super) fn see_exchange(&mut self, id: ConversationId, feed: &Feed) {
+        let Some((line, _)) = self.ends.get(&id).copied() else {
+            return;
+        };
+        let Some(both) = self.both(line) else {
+            self.exchanges.remove(&line);
+            return;
+        };
+        match feed {
+            Feed::Ranges(ranges) if ranges.step == 1 => self.begin_exchange(line, both, ranges),
+            Feed::Ranges(ranges) => self.count_ranges(line, ranges),
+            Feed::Batch(batch) if batch.to == 0 => {
+                if let Some(exchanged) = self.exchanges.get_mut(&line) {
+                    exchanged.sent += batch.entries.len() as u64;
+                }
+            }
+            Feed::Large(large) if large.to == 0 => {
+                if let Some(exchanged) = self.exchanges.get_mut(&line) {
+                    exchanged.sent += 1;
+                }
+            }
+            _ => return,
+        }
+        self.check_exchange(line, both);
+    }
+
+    fn begin_exchange(&mut self, line: LineId, both: [usize; 2], ranges: &Ranges) {
+        let scope = self.carried(both[0], both[1]);
+        let [mine, theirs] = both.map(|node| self.held(node, &scope));
+        let is_different = |key: &&Vec<u8>| {
+            let (mine, theirs) = (mine.get(*key), theirs.get(*key));
+            !matches!((mine, theirs), (Some(mine), Some(theirs)) if mine.order(theirs).is_eq())
+        };
+        let keys: std::collections::BTreeSet<&Vec<u8>> = mine.keys().chain(theirs.keys()).collect();
+        let exchanged = Exchanged {
+            number: ranges.exchange,
+            differing: keys.iter().copied().filter(is_different).count() as u64,
+            size: keys.len() as u64,
+            reached: self.last_lseqs(both),
+            ..Exchanged::default()
+        };
+        self.exchanges.insert(line, exchanged);
+        self.count_ranges(line, ranges);
+    }
+
+    fn count_ranges(&mut self, line: LineId, ranges: &Ranges) {
+        let exchanged = self.exchanges.get_mut(&line);
+        let Some(exchanged) = exchanged.filter(|one| one.number == ranges.exchange) else {
+            return;
+        };
+        for part in &ranges.parts {
+            match &part.claim {
+                Claim::List(listed) => exchanged.listed += listed.len() as u64,
+                Claim::These(keys) => exchanged.listed += keys.len() as u64,
+                Claim::Sum(_) => exchanged.sums += 1,
+                Claim::Settled | Claim::All => {}
+            }
+        }
+    }
+
+    fn check_exchange(&self, line: LineId, both: [usize; 2]) {
+        let Some(exchanged) = self.exchanges.get(&line) else {
+            return;
+        };
+        let Exchanged {
+            differing,
+            size,
+            sent,
+            listed,
+            sums,
+            ..
+        } = *exchanged;
+        let changed = self.last_lseqs(both).saturating_sub(exchanged.reached);
+        let different = differing + changed + 2;
+        let turns = u64::from((size + changed + 2).ilog2() / SPLIT_BITS) + 2;
+        assert!(
+            sent <= SENT_MAX * different
+                && listed <= LISTED_MAX * different
+                && sums <= SUMS_MAX * different * turns,
+            "4: where {differing} of {size} keys differed, and {changed} were written since, {both:?} have sent {sent} \
+             entries, listed {listed} and told {sums} sums"
+        );
+    }
+}
