@@ -10,6 +10,8 @@ pub(crate) enum Rule {
     StretchWithoutOpening,
     /// A copied folder keeps the identity of the one that it was copied from.
     CopyUnnoticed,
+    /// An opening takes another identity and does not say so.
+    CopyUntold,
     /// No sequences are reserved where the power may take acknowledged ones.
     SequencesUnreserved,
     /// What arrives later wins.
@@ -142,6 +144,10 @@ pub(crate) enum Rule {
     KeptNotSent,
     /// What the value knows of is shown as a conflict too.
     KnownLoserShown,
+    /// What is kept counts as a key of a user.
+    KeptCounted,
+    /// What is kept is a row of the outbox.
+    KeptIsRow,
     /// Losers are told to nobody.
     LoserUntold,
     /// A loser is told of whenever it comes.

@@ -234,7 +234,7 @@ pub fn open_beside(
         lease::write(storage, name, seeds.lease).map_err(lease_failed)?;
         ledger.take_identity(seeds.origin, seeds.lease);
         map.set_author(seeds.origin);
-        report.copy_noticed = is_copy;
+        report.copy_noticed = unless(Rule::CopyUntold, is_copy, false);
     }
     let is_renamed = !is_new && ledger.node_id != node_id;
     if is_renamed {

@@ -2,6 +2,7 @@
 
 use super::entry::{Entry, Namespace, Summary};
 use crate::core::identity::Origin;
+use crate::core::rules::{Rule, is_broken};
 
 /// Numbers of a [`Totals`] as a checkpoint notes them.
 pub(super) const NOTED: usize = 5;
@@ -28,7 +29,7 @@ pub fn is_user(entry: &Entry) -> bool {
 
 /// Whether an entry counts in the outbox of `author`.
 pub fn is_row(entry: &Entry, author: Origin) -> bool {
-    entry.dot.origin == author && is_user(entry)
+    entry.dot.origin == author && (is_user(entry) || is_broken(Rule::KeptIsRow))
 }
 
 impl Totals {
@@ -39,7 +40,7 @@ impl Totals {
         }
         if let Some(value) = entry.value() {
             self.live_bytes += (entry.key().len() + value.len()) as u64;
-            self.live += u64::from(is_user(entry));
+            self.live += u64::from(is_user(entry) || is_broken(Rule::KeptCounted));
         } else {
             self.tombstones += 1;
         }
@@ -55,7 +56,8 @@ impl Totals {
             self.live_bytes = self
                 .live_bytes
                 .saturating_sub((entry.key().len() + value.len()) as u64);
-            self.live = self.live.saturating_sub(u64::from(is_user(entry)));
+            let is_counted = is_user(entry) || is_broken(Rule::KeptCounted);
+            self.live = self.live.saturating_sub(u64::from(is_counted));
         } else {
             self.tombstones = self.tombstones.saturating_sub(1);
         }

@@ -1,14 +1,17 @@
 //! What must hold at all times, looked at from outside. The numbers are those of PROTOCOL section 7.
 
+use std::ops::Bound;
+
 use super::conflicts::{is_made_of_others, name_of};
 use super::world::World;
 use crate::core::identity::Origin;
 use crate::core::stamp::STAMP_MS_END;
 use crate::store::commit::Committed;
 use crate::store::conflict::loser_of;
-use crate::store::entry::Entry;
+use crate::store::entry::{Entry, Namespace};
 use crate::store::ledger::FeedPosition;
 use crate::store::map::EntryMap;
+use crate::store::recovery::OpenReport;
 use crate::sync::message::Lane;
 use crate::sync::options::AckPolicy;
 
@@ -118,7 +121,39 @@ impl World<'_> {
                 recounted,
                 "6: the totals of {node} are no recount"
             );
+            self.check_user_keys(node);
         }
+    }
+
+    /// Section 3: only users' keys count, and are rows.
+    fn check_user_keys(&self, node: usize) {
+        let running = self.nodes[node].up();
+        let (map, origin) = (&running.store.map, running.machine.replica.origin());
+        let (mut live, mut own) = (0, 0);
+        for entry in map.range_from(Bound::Unbounded).map(Result::unwrap) {
+            if entry.key().first() == Some(&(Namespace::User as u8)) {
+                live += u64::from(!entry.is_tombstone());
+                own += u64::from(entry.dot.origin == origin);
+            }
+        }
+        let totals = map.totals();
+        assert_eq!(
+            (totals.live, totals.own),
+            (live, own),
+            "{node} counts other keys than those of users"
+        );
+    }
+
+    /// Section 2: an opening that takes another identity than there was in the folder says so.
+    pub(super) fn check_identity_told(&mut self, node: usize, report: &OpenReport) {
+        let origin = self.nodes[node].up().machine.replica.origin();
+        let is_new = self.origins.insert(origin);
+        // Whatever was written behind an identity.
+        let had_another = report.log.as_ref().is_some_and(|log| log.frames > 0);
+        assert!(
+            report.copy_noticed || !is_new || !had_another,
+            "2: {node} opens as {origin}, and says {report:?}"
+        );
     }
 
     /// A group is written, and not installed yet.

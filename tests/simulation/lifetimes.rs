@@ -102,6 +102,7 @@ impl<'d> World<'d> {
         self.trace
             .say(|| format!("{node} opens as {origin}, {report:?}"));
         self.check_opened(node, stretch.is_some());
+        self.check_identity_told(node, &report);
         self.look_for_carried_off(node);
         self.carry_out(node);
     }
@@ -131,6 +132,7 @@ impl<'d> World<'d> {
         let last_lseq = ledger.last_lseq;
         running.machine.renewed(ledger, now, &running.store.map);
         self.excuses.renewed = true;
+        self.origins.insert(seeds.origin);
         self.trace.note(&seeds.origin.0);
         self.trace
             .say(|| format!("{node} goes on as {}: {doubt:?}", seeds.origin));

@@ -44,6 +44,9 @@ const RULES: &[(Rule, Force)] = &[
     (Rule::CopyUnnoticed, |weather| {
         weather.has_copies = true;
     }),
+    (Rule::CopyUntold, |weather| {
+        weather.goes_back = true;
+    }),
     (Rule::SequencesUnreserved, |weather| {
         weather.is_unsynced = true;
     }),
@@ -178,6 +181,8 @@ const RULES: &[(Rule, Force)] = &[
     (Rule::KeptInOnePlace, manual),
     (Rule::KeptNotSent, manual),
     (Rule::KnownLoserShown, manual),
+    (Rule::KeptCounted, manual),
+    (Rule::KeptIsRow, manual),
     (Rule::LoserUntold, |_| {}),
     (Rule::LoserToldAgain, |_| {}),
     (Rule::AssertionNotMade, asserting),

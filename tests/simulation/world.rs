@@ -89,6 +89,8 @@ pub(super) struct World<'d> {
     pub(super) feeds: BTreeMap<Incarnation, BTreeMap<u64, BTreeSet<Name>>>,
     /// How far each node with a log ever held each author's own lane.
     pub(super) held: BTreeMap<Origin, BTreeMap<usize, u64>>,
+    /// All identities that there ever were.
+    pub(super) origins: BTreeSet<Origin>,
     /// Identities that were taken up where they had been before: from a copy, by a disk that went back in time, or by one
     /// that has lost what a copy of it had already.
     pub(super) repeated: BTreeSet<Origin>,
@@ -145,6 +147,7 @@ impl<'d> World<'d> {
             told: BTreeMap::new(),
             feeds: BTreeMap::new(),
             held: BTreeMap::new(),
+            origins: BTreeSet::new(),
             repeated: BTreeSet::new(),
             carried_off: Vec::new(),
             excuses: Excuses {
