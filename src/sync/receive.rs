@@ -193,6 +193,8 @@ impl Replica {
             link.has_progressed |= held != link.receiving.held;
             link.receiving.held = held;
             link.receiving.recorded = position;
+            // It may have been taken for lost, together with what was left out before it.
+            link.receiving.pending = link.receiving.pending.furthest(held);
         }
         link.active_at = now.monotonic;
         // One acknowledgement for all that one group made durable.
