@@ -82,11 +82,10 @@ impl World<'_> {
             let running = self.nodes[node].running.as_ref();
             running.map(|running| running.machine.replica.origin())
         };
-        let is_edge = |a: usize, b: usize| self.edges.contains(&(a.min(b), a.max(b)));
         let nodes = 0..self.nodes.len();
         let pairs = nodes.clone().flat_map(|b| (0..b).map(move |a| (a, b)));
         let twins = pairs.filter_map(|(a, b)| {
-            let is_between = |node: usize| is_edge(a, node) && is_edge(node, b);
+            let is_between = |node: usize| self.is_near(a, node) && self.is_near(node, b);
             let has_others = nodes.clone().any(is_between);
             let is_same = origin(a).is_some() && origin(a) == origin(b);
             // A third of them may have been told before, with one of these.
@@ -95,7 +94,7 @@ impl World<'_> {
                 .filter(|node| origin(*node) == origin(a))
                 .count()
                 > 2;
-            let meets = is_edge(a, b) || has_others;
+            let meets = self.is_near(a, b) || has_others;
             // What one still hears of the other's former life makes it give way, and the other does not learn of it.
             let has_remains = self.lines.values().any(|line| {
                 let ends = line.ends.each_ref().map(|end| end.node);
@@ -163,6 +162,7 @@ impl World<'_> {
         let (mut refused, mut listed) = (0, 0);
         for (lane, lseq, entry) in all_rows(&running.store.map) {
             let others = self.nodes.iter().enumerate();
+            let others = others.filter(|(other, _)| self.is_near(place, *other));
             let limits = others.filter_map(|(other, node)| {
                 let peer = node.running.as_ref()?;
                 let origin = peer.machine.replica.origin();

@@ -82,11 +82,9 @@ impl World<'_> {
             .filter(|peer| peer.durable || !is_durable)
             .map(|peer| peer.origin)
             .collect();
-        // Whom it only knows by a copy that it met is nobody that it exchanges anything with.
-        let is_near = |place: usize| self.edges.contains(&(node.min(place), node.max(place)));
         let others = self.nodes.iter().enumerate();
         let scopes: Vec<_> = others
-            .filter(|(place, _)| is_near(*place))
+            .filter(|(place, _)| self.is_near(node, *place))
             .filter_map(|(place, other)| {
                 let origin = other.running.as_ref()?.machine.replica.origin();
                 let counts = counting.contains(&origin);
@@ -99,6 +97,11 @@ impl World<'_> {
         };
         let rows = map.own_after(0).map(Result::unwrap);
         rows.filter(|held| is_nobodys(held.entry.key())).count() as u64
+    }
+
+    /// Whether two nodes exchange anything: whom one only knows by a copy that it met is nobody that it does that with.
+    pub(super) fn is_near(&self, node: usize, other: usize) -> bool {
+        self.edges.contains(&(node.min(other), node.max(other)))
     }
 
     /// The nodes between which connections carry a key, each with all that it reaches.
