@@ -51,7 +51,7 @@ impl World<'_> {
         self.calm();
         self.check_convergence();
         self.check_identities(&twins, since);
-        self.run_for(IDLE_MS);
+        self.run_for(self.put_off_until.saturating_sub(self.at) + IDLE_MS);
         let said = self.feed_messages;
         self.run_for(QUIET_MS);
         assert_eq!(self.feed_messages, said, "10: they go on talking");

@@ -5,7 +5,7 @@ use super::stream::{End, Line, LineId, Packet, State};
 use super::world::{Dial, World};
 use crate::core::clock::Now;
 use crate::node::conversation::{ConversationId, Opening};
-use crate::node::directory::TargetId;
+use crate::node::directory::{TargetId, UNREADABLE_MS};
 use crate::node::machine::{Machine, Output};
 use crate::store::map::EntryMap;
 use crate::transport::codec::encode;
@@ -17,6 +17,9 @@ const PORT: u16 = 4_000;
 
 /// How long a program waits for a call, as `node::network` does.
 const SETTLE_TIMEOUT_MS: u64 = 10_000;
+
+/// What a node says that cannot read what it is to send.
+const UNREADABLE: &str = "the store cannot be read here";
 
 fn remote(node: usize) -> (String, u16) {
     ("127.0.0.1".to_owned(), PORT + u16::try_from(node).unwrap())
@@ -249,6 +252,10 @@ impl World<'_> {
         self.trace
             .say(|| format!("{node} on {id} says {}", super::wire::shown(message)));
         self.feed_messages += u64::from(matches!(message, Message::Feed(_)));
+        if matches!(message, Message::Goodbye(goodbye) if goodbye.text == UNREADABLE) {
+            // It calls that peer again then, also if that has called meanwhile.
+            self.put_off_until = self.at + UNREADABLE_MS;
+        }
         self.transmit(id, frame);
     }
 

@@ -106,6 +106,8 @@ pub(super) struct World<'d> {
     pub(super) overlapped: BTreeSet<(usize, usize)>,
     /// What the last reconciliation on each connection has cost.
     pub(super) exchanges: BTreeMap<LineId, Exchanged>,
+    /// When the last one calls again of those that have left a peer alone because their own disk failed.
+    pub(super) put_off_until: u64,
     /// What replicas said to each other.
     pub(super) feed_messages: u64,
     events: u64,
@@ -159,6 +161,7 @@ impl<'d> World<'d> {
             has_prefixes: schedule.has_prefixes(),
             overlapped: BTreeSet::new(),
             exchanges: BTreeMap::new(),
+            put_off_until: 0,
             feed_messages: 0,
             events: 0,
         };
