@@ -90,6 +90,10 @@ impl World<'_> {
         }
         for (_, entry) in rows {
             self.check_is_written(node, &entry);
+            if entry.dot.origin == origin && loser_of(&entry).is_none() {
+                // It may have been written by a commit that failed.
+                self.told.entry(entry.dot).or_insert_with(|| entry.clone());
+            }
             if self.nodes[node].plan.options.durable {
                 self.nodes[node].remember(entry);
             }

@@ -83,7 +83,7 @@ pub(super) struct World<'d> {
     pub(super) blocked: BTreeMap<(usize, usize), Vec<(u64, u64)>>,
     /// Every entry that a node made or tried to make.
     pub(super) written: BTreeMap<Dot, Vec<Entry>>,
-    /// Those that somebody was told of.
+    /// Those that somebody was told of, or that were found in a log.
     pub(super) told: BTreeMap<Dot, Entry>,
     /// What each place of each stretch of a feed named.
     pub(super) feeds: BTreeMap<Incarnation, BTreeMap<u64, BTreeSet<Name>>>,
