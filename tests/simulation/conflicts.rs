@@ -281,28 +281,6 @@ impl World<'_> {
         running.losers_told += committed.losers.len() as u64;
     }
 
-    /// A program settles the conflict of a key, if it sees one.
-    pub(super) fn resolve(&mut self, node: usize, operation: Operation) {
-        let Some(running) = &self.nodes[node].running else {
-            return;
-        };
-        let map = &running.store.map;
-        let key = &operation.key()[1..];
-        let Ok(kept) = kept_of(map, key) else {
-            assert!(self.nodes[node].is_hurt, "{node} cannot read what it kept");
-            return;
-        };
-        let losers = kept.iter().map(|loser| loser.dot).collect();
-        if matches!(map.open_conflict(kept), Ok(Some(_))) {
-            let resolution = Resolution {
-                ticket: 1,
-                operation,
-                losers,
-            };
-            self.request(node, Request::Resolve(resolution));
-        }
-    }
-
     /// What is shown as conflicts is what a look at every entry gives.
     pub(super) fn check_open_conflicts(&self, place: usize, held: &BTreeMap<Vec<u8>, Entry>) {
         let map = &self.nodes[place].up().store.map;
@@ -368,16 +346,5 @@ impl World<'_> {
                 );
             }
         }
-    }
-
-    /// No more is written by policies than by programs.
-    pub(super) fn check_assertions(&self) {
-        let is_asserted = |entry: &&Entry| entry.flags.contains(EntryFlags::ASSERTED);
-        let users = || self.told.values().filter(|entry| is_user(entry));
-        let (all, asserted) = (users().count(), users().filter(is_asserted).count());
-        assert!(
-            2 * asserted <= all || self.excuses.repeats_numbers(),
-            "of {all} writes {asserted} were made by policies"
-        );
     }
 }

@@ -1,10 +1,11 @@
 //! Carries out the steps of a schedule.
 
+use super::conflicts::kept_of;
 use super::schedule::{Action, Step, Write};
 use super::stream::{Packet, State};
 use super::world::World;
 use crate::core::identity::Origin;
-use crate::store::operation::{Operation, Request};
+use crate::store::operation::{Operation, Request, Resolution};
 use crate::sync::message::{DotRange, Feed, Have};
 use crate::sync::tests::dice::Dice;
 use crate::transport::codec::encode;
@@ -121,6 +122,28 @@ impl World<'_> {
         let mut value = format!("{number}.{place}").into_bytes();
         value.resize(bytes.min(limit), b'.');
         Operation::put(key.as_bytes(), &value, false).unwrap()
+    }
+
+    /// A program settles the conflict of a key, if it sees one.
+    fn resolve(&mut self, node: usize, operation: Operation) {
+        let Some(running) = &self.nodes[node].running else {
+            return;
+        };
+        let map = &running.store.map;
+        let key = &operation.key()[1..];
+        let Ok(kept) = kept_of(map, key) else {
+            assert!(self.nodes[node].is_hurt, "{node} cannot read what it kept");
+            return;
+        };
+        let losers = kept.iter().map(|loser| loser.dot).collect();
+        if matches!(map.open_conflict(kept), Ok(Some(_))) {
+            let resolution = Resolution {
+                ticket: 1,
+                operation,
+                losers,
+            };
+            self.request(node, Request::Resolve(resolution));
+        }
     }
 
     /// Its disk may fail from now on; only where it runs, because an opening that fails is none.

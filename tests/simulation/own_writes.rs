@@ -59,4 +59,15 @@ impl World<'_> {
             "8: a tick of {node} releases {rows} writes, and may {most}"
         );
     }
+
+    /// No more is written by policies than by programs.
+    pub(super) fn check_assertions(&self) {
+        let is_asserted = |entry: &&Entry| entry.flags.contains(EntryFlags::ASSERTED);
+        let users = || self.told.values().filter(|entry| is_user(entry));
+        let (all, asserted) = (users().count(), users().filter(is_asserted).count());
+        assert!(
+            2 * asserted <= all || self.excuses.repeats_numbers(),
+            "of {all} writes {asserted} were made by policies"
+        );
+    }
 }
