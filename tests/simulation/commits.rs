@@ -66,8 +66,8 @@ impl World<'_> {
             return self.crash_in_commit(node, seed);
         }
         match outcome {
-            Ok(mut committed) => {
-                let rest = std::mem::take(&mut committed.rest);
+            Ok(committed) => {
+                let rest = committed.rest.clone();
                 self.install(node, &asked, committed);
                 if !rest.is_empty() {
                     let running = self.nodes[node].up_mut();

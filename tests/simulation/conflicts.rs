@@ -45,17 +45,27 @@ impl Look<'_> {
         held.map(std::borrow::Cow::into_owned)
     }
 
-    /// What came from peers and was looked at.
+    /// What came from peers and was looked at: not what was left out, nor what is left to the next group, to which all
+    /// belongs that was asked for behind it.
     fn came(&self) -> impl Iterator<Item = &Entry> {
-        let rest = self.committed.rest.first().and_then(Request::token);
-        let left = move |token| self.committed.refused.contains(&token) || rest == Some(token);
-        self.asked
-            .iter()
-            .filter_map(move |request| match request {
-                Request::Received(received) if !left(received.token) => Some(&received.entries),
-                _ => None,
-            })
-            .flatten()
+        let rest = &self.committed.rest;
+        let (whole, left) = (
+            self.asked.len() - rest.len(),
+            rest.first().map_or(0, Request::entries),
+        );
+        let requests = self.asked.iter().enumerate().take(whole + 1);
+        requests.flat_map(move |(place, request)| {
+            let entries = match request {
+                Request::Received(received)
+                    if !self.committed.refused.contains(&received.token) =>
+                {
+                    received.entries.as_slice()
+                }
+                _ => &[],
+            };
+            let left = if place == whole { left } else { 0 };
+            &entries[..entries.len().saturating_sub(left)]
+        })
     }
 
     /// All that a key has had in this group: what was held, what came, and what is held now.
