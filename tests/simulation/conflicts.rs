@@ -45,9 +45,9 @@ impl Look<'_> {
         held.map(std::borrow::Cow::into_owned)
     }
 
-    /// What came from peers and was looked at: not what was left out, nor what is left to the next group, to which all
-    /// belongs that was asked for behind it.
-    fn came(&self) -> impl Iterator<Item = &Entry> {
+    /// What came from peers and was looked at, each with the place of its request among those of the group: not what
+    /// was left out, nor what is left to the next group, to which all belongs that was asked for behind it.
+    fn came(&self) -> impl Iterator<Item = (usize, &Entry)> {
         let rest = &self.committed.rest;
         let (whole, left) = (
             self.asked.len() - rest.len(),
@@ -64,7 +64,8 @@ impl Look<'_> {
                 _ => &[],
             };
             let left = if place == whole { left } else { 0 };
-            &entries[..entries.len().saturating_sub(left)]
+            let seen = entries.len().saturating_sub(left);
+            entries[..seen].iter().map(move |entry| (place, entry))
         })
     }
 
@@ -89,9 +90,10 @@ impl Look<'_> {
         })
     }
 
-    fn resolutions(&self) -> impl Iterator<Item = &Resolution> {
-        self.asked.iter().filter_map(|request| match request {
-            Request::Resolve(resolution) => Some(resolution),
+    fn resolutions(&self) -> impl Iterator<Item = (usize, &Resolution)> {
+        let requests = self.asked.iter().enumerate();
+        requests.filter_map(|(place, request)| match request {
+            Request::Resolve(resolution) => Some((place, resolution)),
             _ => None,
         })
     }
@@ -104,7 +106,7 @@ impl Look<'_> {
         let is_asked = self.operations().any(|operation| {
             operation.key() == entry.key() && operation.value() == entry.value().unwrap_or_default()
         });
-        let is_resolved = self.resolutions().any(|resolution| {
+        let is_resolved = self.resolutions().any(|(_, resolution)| {
             let user_key = &resolution.operation.key()[1..];
             let mut losers = resolution.losers.iter();
             entry.is_tombstone() && losers.any(|loser| kept_key(user_key, *loser) == entry.key())
@@ -158,8 +160,8 @@ impl Look<'_> {
         own.dot.origin == self.author && !own.flags.contains(EntryFlags::ASSERTED)
     }
 
-    /// A write that settles a conflict knows all versions, and their copies go with it.
-    fn check_resolution(&self, resolution: &Resolution) {
+    /// A write that settles a conflict knows all versions, and their copies go with it. `place`: of its request.
+    fn check_resolution(&self, place: usize, resolution: &Resolution) {
         let operation = &resolution.operation;
         let planned = || self.committed.entries().map(|(entry, _)| entry);
         // The same may have been written in the same group, by who knew of no conflict. What a policy repeats is
@@ -180,14 +182,21 @@ impl Look<'_> {
         }
         for loser in &resolution.losers {
             let key = kept_key(&operation.key()[1..], *loser);
-            let Some(held) = self.before(&key).as_ref().and_then(loser_of) else {
+            let before = self.before(&key);
+            let Some((held, kept)) = before.and_then(|kept| Some((loser_of(&kept)?, kept))) else {
                 continue;
             };
+            let is_removal = |entry: &Entry| entry.key() == key && entry.is_tombstone();
+            let mut came = self.came().filter(|(at, _)| *at < place);
+            if came.any(|(_, entry)| is_removal(entry) && entry.order(&kept).is_gt()) {
+                // Somebody else has settled it before, with a write that knows of it.
+                continue;
+            }
             assert!(
                 made.iter().any(|made| made.follows(&held)),
                 "{made:?} settles a conflict without knowing {held:?}"
             );
-            let is_gone = planned().any(|entry| entry.key() == key && entry.is_tombstone());
+            let is_gone = planned().any(is_removal);
             assert!(is_gone, "{made:?} settles a conflict and leaves {held:?}");
         }
     }
@@ -249,7 +258,7 @@ impl World<'_> {
                 );
             }
         }
-        for entry in look.came().filter(|entry| is_user(entry)) {
+        for (_, entry) in look.came().filter(|(_, entry)| is_user(entry)) {
             let Some(before) = look.before(entry.key()) else {
                 continue;
             };
@@ -283,8 +292,8 @@ impl World<'_> {
                 &before
             });
         }
-        for resolution in look.resolutions() {
-            look.check_resolution(resolution);
+        for (place, resolution) in look.resolutions() {
+            look.check_resolution(place, resolution);
         }
         let running = self.nodes[node].up_mut();
         running.losers = told;
