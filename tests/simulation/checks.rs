@@ -11,7 +11,6 @@ use crate::store::conflict::loser_of;
 use crate::store::entry::{Entry, Namespace};
 use crate::store::ledger::FeedPosition;
 use crate::store::map::EntryMap;
-use crate::store::recovery::OpenReport;
 use crate::sync::message::Lane;
 use crate::sync::options::AckPolicy;
 
@@ -145,18 +144,6 @@ impl World<'_> {
             (totals.live, totals.own),
             (live, own),
             "{node} counts other keys than those of users"
-        );
-    }
-
-    /// Section 2: an opening that takes another identity than there was in the folder says so.
-    pub(super) fn check_identity_told(&mut self, node: usize, report: &OpenReport) {
-        let origin = self.nodes[node].up().machine.replica.origin();
-        let is_new = self.origins.insert(origin);
-        // Whatever was written behind an identity.
-        let had_another = report.log.as_ref().is_some_and(|log| log.frames > 0);
-        assert!(
-            report.copy_noticed || !is_new || !had_another,
-            "2: {node} opens as {origin}, and says {report:?}"
         );
     }
 

@@ -1,6 +1,6 @@
 //! Carries out the steps of a schedule.
 
-use super::conflicts::kept_of;
+use super::kept::kept_of;
 use super::schedule::{Action, Step, Write};
 use super::stream::{Packet, State};
 use super::world::World;

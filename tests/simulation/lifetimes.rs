@@ -11,7 +11,7 @@ use crate::core::identity::{Incarnation, Origin};
 use crate::node::machine::Machine;
 use crate::store::conflict::loser_of;
 use crate::store::entry::Entry;
-use crate::store::recovery::{self, Seeds};
+use crate::store::recovery::{self, OpenReport, Seeds};
 use crate::store::tests::torture::making::Node as Store;
 use crate::sync::replica::Replica;
 use crate::wal::lease;
@@ -343,6 +343,18 @@ impl<'d> World<'d> {
         self.trace.say(|| format!("{to} gets a copy of {from}"));
         self.open(to);
         self.repeat(to);
+    }
+
+    /// Section 2: an opening that takes another identity than there was in the folder says so.
+    fn check_identity_told(&mut self, node: usize, report: &OpenReport) {
+        let origin = self.nodes[node].up().machine.replica.origin();
+        let is_new = self.origins.insert(origin);
+        // Whatever was written behind an identity.
+        let had_another = report.log.as_ref().is_some_and(|log| log.frames > 0);
+        assert!(
+            report.copy_noticed || !is_new || !had_another,
+            "2: {node} opens as {origin}, and says {report:?}"
+        );
     }
 
     /// The disk of a node is gone.
