@@ -90,7 +90,13 @@ impl World<'_> {
     }
 
     fn begin_exchange(&mut self, line: LineId, both: [usize; 2], ranges: &Ranges) {
-        let scope = self.carried(both[0], both[1]);
+        let ends = self.lines[&line].ends.each_ref();
+        let [Some(one), Some(other)] = ends.map(|end| end.seen.wanted.as_ref()) else {
+            self.exchanges.remove(&line);
+            return;
+        };
+        // What was told when they met: what is wanted of the next connection may be something else already.
+        let scope = one.intersection(other);
         let [mine, theirs] = both.map(|node| self.held(node, &scope));
         let is_different = |key: &&Vec<u8>| {
             let (mine, theirs) = (mine.get(*key), theirs.get(*key));
