@@ -42,6 +42,7 @@ const measurements = {
   'meeting-kilobytes': meeting.kilobytes,
   overwritten: overwritten.measure,
   peers: peers.measure,
+  'build-absent-peer': absentPeer.build,
   'absent-peer': absentPeer.measure,
 };
 

@@ -1,44 +1,18 @@
 // What the fingerprint of all entries costs those who write. It is kept up to date by every write, so there is nothing
 // to compare with: a program of our own crate tells how long it takes, and it is held against the time of a put.
 
-import { execFileSync } from 'node:child_process';
-import { copyFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { buildProgram, numberOf } from '../rust-program.js';
 import { freshDirectory } from '../work-directory.js';
 import { putsInFlight } from './measure.js';
 
-const repository = fileURLToPath(new URL('../..', import.meta.url));
-const CARGO = [
-  'bench',
-  '--no-default-features',
-  '--bench',
-  'fingerprint',
-  '--no-run',
-  '--message-format=json',
-];
-const MESSAGES_BYTES_MAX = 64 << 20;
-
-const programOf = (directory) => join(directory, 'fingerprint');
+const PROGRAM = 'fingerprint';
 
 /**
- * Builds the program, as the addon is built.
- *
  * @param {object} _contender only the product takes part
  * @param {{ directory: string }} settings where the program goes
  */
 export async function build(_contender, { directory }) {
-  const options = {
-    cwd: repository,
-    encoding: 'utf8',
-    maxBuffer: MESSAGES_BYTES_MAX,
-    stdio: ['ignore', 'pipe', 'ignore'],
-  };
-  const lines = execFileSync('cargo', CARGO, options)
-    .split('\n')
-    .filter((line) => line.startsWith('{'));
-  const found = lines.map((line) => JSON.parse(line)).find(({ executable }) => executable);
-  copyFileSync(found.executable, programOf(directory));
+  buildProgram(PROGRAM, directory);
 }
 
 /**
@@ -51,7 +25,7 @@ export async function build(_contender, { directory }) {
 export async function share(contender, { directory, ...settings }) {
   const store = freshDirectory(directory, 'store');
   const perSecond = await putsInFlight(contender, { ...settings, directory: store, synced: true });
-  const nanoseconds = Number(execFileSync(programOf(directory), { encoding: 'utf8' }));
+  const nanoseconds = numberOf(PROGRAM, directory);
   const figure = (nanoseconds / 1e9) * perSecond * 100;
   return { figure, beside: { 'softadastra, an overwriting put': 2 * figure } };
 }

@@ -1,44 +1,30 @@
-// A peer was met once and stays away, while much is written: what does the node keep for it?
+// A peer was met once and stays away, while much is written: what does the node keep for it? Bytes that the allocator has
+// handed out tell it to the kilobyte; what a process has of the system differs by tens of megabytes from one to the next,
+// and a program of our own crate counts them.
 
+import { buildProgram, numberOf } from '../rust-program.js';
 import { freshDirectory } from '../work-directory.js';
-import { startNode } from './node-handle.js';
+
+const PROGRAM = 'absent_peer';
+const MEGABYTE = 1e6;
 
 /**
- * Processes of either kind, of which the smallest counts: what an allocator has not given back yet is no cost of a peer,
- * and differs by some ten megabytes from one process to the next.
+ * @param {string} _module only the product takes part
+ * @param {{ directory: string }} settings where the program goes
  */
-const ATTEMPTS = 3;
+export async function build(_module, { directory }) {
+  buildProgram(PROGRAM, directory);
+}
 
 /**
- * @param {string} module a contender of this folder
+ * @param {string} _module only the product takes part
  * @param {{ directory: string, count: number }} settings
  * @returns {Promise<{ figure: number, beside: Record<string, number> }>} megabytes that the node has for itself more
  *   than one that has never met anybody, after both have written the same; beside it, what the latter has
  */
-export async function measure(module, { directory, count }) {
-  const contender = module.replace('sync/', '');
-  const memoryOf = async (name, meets) => {
-    const start = (as) =>
-      startNode({ module: contender, name: as, directory: freshDirectory(directory, `${name}-${as}`) });
-    const node = await start('node-a');
-    if (meets) {
-      const peer = await start('node-b');
-      await node.call('fillLive', { count: 1 });
-      await node.call('connect', { port: peer.port, name: 'node-b' });
-      await peer.call('holds', { count: 1 });
-      await peer.stop();
-    }
-    await node.call('fillLive', { count });
-    // How much of the data is in memory depends on how long ago the last checkpoint was: so both make one now.
-    await node.call('compact');
-    const { value } = await node.call('memory');
-    await node.stop();
-    return value;
-  };
-  let [alone, withPeer] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    alone = Math.min(alone, await memoryOf(`alone-${attempt}`, false));
-    withPeer = Math.min(withPeer, await memoryOf(`met-${attempt}`, true));
-  }
-  return { figure: withPeer - alone, beside: { 'all memory without the peer': alone } };
+export async function measure(_module, { directory, count }) {
+  const megabytes = (mode) =>
+    numberOf(PROGRAM, directory, mode, `${count}`, freshDirectory(directory, mode)) / MEGABYTE;
+  const alone = megabytes('alone');
+  return { figure: megabytes('met') - alone, beside: { 'all memory without the peer': alone } };
 }

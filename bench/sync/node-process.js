@@ -23,15 +23,8 @@
 //   close()
 // and, if it was given `onSeen`, calls it when a write has become durable and visible here.
 
-import { setTimeout as sleep } from 'node:timers/promises';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { keyAt, valueAt } from '../dataset.js';
 import { nowNs } from '../monotonic-clock.js';
-import { privateMegabytes } from '../store/footprint.js';
-
-/** How long allocators and a checkpoint that still runs may take to give back what they do not need. */
-const MEMORY_SETTLES_MS = 1000;
 
 let node;
 
@@ -69,16 +62,6 @@ const methods = {
       if (value !== valueAt(index, written.has(index) ? generation + 1 : generation))
         throw new Error(`the value of ${keyAt(index)} is wrong: ${value}`);
     }
-  },
-  /** What is left once nobody needs it is no cost. */
-  async memory() {
-    setFlagsFromString('--expose-gc');
-    const collect = runInNewContext('gc');
-    for (let round = 0; round < 3; round++) {
-      collect();
-      await sleep(MEMORY_SETTLES_MS);
-    }
-    return privateMegabytes();
   },
   close: () => node?.close(),
 };

@@ -198,6 +198,8 @@ export const nodeRows = [
     title: 'memory for a peer that is away while 1M keys are written',
     unit: 'MB',
     better: 'lower',
+    prepare: 'build-absent-peer',
+    restored: true,
     measurement: 'absent-peer',
     settings: { count: 1_000_000 },
     quick: { count: 50_000 },
