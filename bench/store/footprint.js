@@ -55,7 +55,7 @@ export async function diskAfterOverwriting(contender, { directory, count, overwr
 }
 
 /** @returns {number} megabytes in pages that no other process has: those it wrote, and of files only it has mapped */
-export function privateMegabytes() {
+function privateMegabytes() {
   if (process.platform !== 'linux') throw new Error('only Linux tells how much memory is private');
   const text = readFileSync('/proc/self/smaps_rollup', 'utf8');
   const kibibytes = ['Private_Clean', 'Private_Dirty'].map((name) => {
