@@ -153,7 +153,10 @@ impl Waiting {
     pub(super) fn heard(&mut self, feed: &Feed, held: Option<Summary>, at: u64) {
         match feed {
             Feed::Nack(nack) if nack.retryable => {
-                self.refused_at = Some(at);
+                // What was sent before the first refusal came may be refused in several parts. Until something else is
+                // sent the delay goes on from the first.
+                let is_known = |refused: &u64| self.attempted_at <= *refused;
+                self.refused_at = self.refused_at.filter(is_known).or(Some(at));
                 (self.unheard_since, self.next_sent_at) = (None, None);
                 self.unanswered = 0;
             }
