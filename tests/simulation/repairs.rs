@@ -5,16 +5,18 @@ use super::stream::State;
 use super::world::World;
 use crate::node::conversation::ConversationId;
 use crate::store::entry::Summary;
-use crate::sync::message::{Ack, Feed, Lane, Positions};
+use crate::sync::message::{Ack, Cursor, Feed, Lane, Positions};
 
 /// How long a peer may owe an acknowledgement, and the longest delay behind that before all is sent again.
-const ANSWER_MS: u64 = 10_000 + 30_000 + 30_000 / 8;
+const OWED_MS: u64 = 10_000;
+const PAUSE_MS_MAX: u64 = DELAY_MS_MAX + DELAY_MS_MAX / 8;
+const ANSWER_MS: u64 = OWED_MS + PAUSE_MS_MAX;
 
 /// The shortest delay before all is sent again, what it doubles to, and the shortest with how long was waited for an
 /// answer.
 const DELAY_MS: u64 = 5_000;
 const DELAY_MS_MAX: u64 = 30_000;
-const AGAIN_MS: u64 = 10_000 + DELAY_MS;
+const AGAIN_MS: u64 = OWED_MS + DELAY_MS;
 
 /// Between two repairs of one connection.
 const REPAIR_MS: u64 = 60_000;
@@ -37,6 +39,9 @@ pub(super) struct Waiting {
     refused_at: Option<u64>,
     /// How often all was begun anew since the peer was last heard of it.
     unanswered: u32,
+    /// The peer may have been too late with what it answered for last: until then all may be begun anew once more for
+    /// what it did not answer for before that.
+    pending_until: Option<u64>,
     /// How often something was said that asks for an answer and may be another attempt, and when last.
     attempts: u32,
     attempted_at: u64,
@@ -110,7 +115,7 @@ impl Waiting {
         (self.since, self.sent_at, self.refused_at) = (None, None, None);
         (self.unheard_since, self.next_sent_at) = (None, None);
         (self.furthest, self.told) = Default::default();
-        self.unanswered = 0;
+        (self.unanswered, self.pending_until) = (0, None);
     }
 
     /// Its node says something that the peer is to answer.
@@ -138,7 +143,10 @@ impl Waiting {
         );
         self.wants_answer(at);
         if is_again {
-            self.unanswered += 1;
+            // After an answer that came within the delay, attempts are counted from there: the delay is waited for, and
+            // what is sent then is the first of the new count.
+            let was_pending = self.pending_until.take().is_some_and(|until| at <= until);
+            self.unanswered += u32::from(!was_pending);
             // Both lanes have gone back, and the other one may have gone on first, with something new.
             (self.furthest, self.sent_at) = (Positions::default(), self.next_sent_at.take());
             self.unheard_since = self.sent_at.or(Some(at));
@@ -147,6 +155,16 @@ impl Waiting {
         *furthest = to.max(*furthest);
         self.sent_at.get_or_insert(at);
         self.since = Some(at);
+    }
+
+    /// Its node hears how far the peer is, which may be less than it was to answer for by now.
+    fn see_late_answer(&mut self, feed: &Feed, at: u64) {
+        let Feed::Ack(ack) = feed else { return };
+        let told = self.furthest.furthest(self.told);
+        let holds_all = |cursor: Cursor| cursor.positions.furthest(told) == cursor.positions;
+        let is_late = self.sent_at.is_some_and(|sent| at >= sent + OWED_MS);
+        let is_pending = is_late && !ack.cursor.is_some_and(holds_all);
+        self.pending_until = is_pending.then_some(at + PAUSE_MS_MAX);
     }
 
     /// Its node hears something, and holds a state that it may not have told yet.
@@ -163,6 +181,7 @@ impl Waiting {
             Feed::Ack(ack) if ack.cursor.is_none() || ack.reconcile => self.begin_anew(),
             Feed::Ranges(_) => self.begin_anew(),
             Feed::Ack(_) | Feed::Nack(_) => {
+                self.see_late_answer(feed, at);
                 (self.since, self.unheard_since, self.next_sent_at) = (None, None, None);
                 self.unanswered = 0;
             }
