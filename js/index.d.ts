@@ -477,8 +477,8 @@ export interface WaitOptions {
   /** The node id of the peer that has to hold it. One that is not known yet may still come. */
   peer?: string | undefined;
   /**
-   * Or how many peers have to hold it: so many, which may still come, or `"all"` that this node has ever met and whose acknowledgement
-   * counts, at least one. Default 1.
+   * Or how many peers have to hold it: so many, which may still come, or `"all"` that this node has ever met and
+   * whose acknowledgement counts, at least one. Default 1.
    */
   count?: number | 'all' | undefined;
   /** Ends the wait: the result is then an error of kind `aborted`. */
