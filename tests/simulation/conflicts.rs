@@ -192,6 +192,14 @@ impl Look<'_> {
                 // Somebody else has settled it before, with a write that knows of it.
                 continue;
             }
+            let mut earlier = self.resolutions().filter(|(at, _)| *at < place);
+            if earlier.any(|(_, other)| {
+                let is_of_it = other.operation.key() == operation.key();
+                is_of_it && other.operation.is_removal() && other.losers.contains(loser)
+            }) {
+                // This node has settled it before by a removal, which was none if the key was removed already.
+                continue;
+            }
             assert!(
                 made.iter().any(|made| made.follows(&held)),
                 "{made:?} settles a conflict without knowing {held:?}"
