@@ -9,7 +9,8 @@ use std::time::Duration;
 use cap::Cap;
 use softadastra::node::{Failure, Node, Operation, Options, Silent};
 
-#[global_allocator]
+/// The addon brings an allocator of its own, so this counts only in a build without it.
+#[cfg_attr(not(feature = "node-api"), global_allocator)]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
 /// Puts under way at a time.
@@ -87,6 +88,12 @@ async fn measure(has_met: bool, count: usize, folder: &Path) -> Result<usize, Fa
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    if cfg!(feature = "node-api") {
+        return Err(
+            "nothing is counted with the addon's allocator: build with --no-default-features"
+                .into(),
+        );
+    }
     let [mode, count, folder] = words.as_slice() else {
         return Err("how: met or alone, a number of keys, a folder".into());
     };
