@@ -40,12 +40,9 @@ pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Instal
 /// Looks at what installing the next entries needs, which lies all over the memory, before any of it has to be waited for;
 /// see [`EntryMap::touch`].
 fn look_ahead(planned: &[Planned], map: &EntryMap) {
-    let seen = planned
-        .iter()
-        .take(INSTALLED_AT_ONCE)
-        .fold(0, |seen, planned| {
-            let key = planned.entry.key().first().copied().unwrap_or(0);
-            seen ^ map.touch(planned.hash) ^ planned.lseq ^ u64::from(key)
-        });
+    let seen = planned.iter().take(LOOKED_AHEAD).fold(0, |seen, planned| {
+        let key = planned.entry.key().first().copied().unwrap_or(0);
+        seen ^ map.touch(planned.hash) ^ planned.lseq ^ u64::from(key)
+    });
     std::hint::black_box(seen);
 }
