@@ -85,7 +85,7 @@ pub fn kept_key(key: &[u8], dot: Dot) -> Vec<u8> {
 }
 
 /// A loser as it is kept: the same write under the key that names it, so that whoever keeps it keeps the same.
-pub(super) fn kept(loser: &Entry) -> Option<Entry> {
+pub fn kept(loser: &Entry) -> Option<Entry> {
     let dot = unless(Rule::KeptInOnePlace, loser.dot, Dot::default());
     let key = kept_key(loser.key().get(1..)?, dot);
     under_key(loser, &key, loser.value().unwrap_or_default())

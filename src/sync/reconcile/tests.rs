@@ -1,5 +1,6 @@
 //! Two exchanges with each other over random maps: equal maps at the end, and only the difference travels.
 
+mod removals;
 mod together;
 mod trailing;
 

@@ -1,0 +1,60 @@
+//! What is left of kept losers goes out behind all else: the value that settled them may need more turns to be found, and
+//! a peer that has the one without the other holds neither.
+
+use super::{Side, entry, reconcile};
+use crate::core::identity::{Dot, Origin};
+use crate::core::stamp::Stamp;
+use crate::store::conflict::{kept, kept_key};
+use crate::store::entry::{Entry, EntryFlags, Extra};
+
+/// The key in conflict, in the middle of others that both sides hold.
+const KEY: u32 = 2_500;
+
+/// A loser of that key, kept by whoever saw it lose.
+fn loser() -> Entry {
+    entry(KEY, 1, 5, b"lost")
+}
+
+/// What is left of it once the conflict is settled.
+fn removal() -> Entry {
+    let loser = loser();
+    let key = kept_key(&loser.key()[1..], loser.dot);
+    let dot = Dot {
+        origin: Origin([1; 16]),
+        sequence: 10,
+    };
+    let (length, flags) = (key.len(), EntryFlags::TOMBSTONE);
+    let stamp = Stamp(10 << 16);
+    Entry::new(key.into(), length, flags, dot, stamp, 2, Extra::default()).unwrap()
+}
+
+#[test]
+fn what_settled_a_conflict_is_found_later_and_goes_out_first() {
+    for settled in [0, 1] {
+        // Who holds little at the end lists it at once, and then the other one sends, or asks for it; elsewhere both tell
+        // sums first.
+        for holds_little in [0, 1] {
+            let mut sides = [Side::new(1), Side::new(2)];
+            for key in 0..5_000 {
+                for (at, side) in sides.iter_mut().enumerate() {
+                    if at != holds_little || key < 4_850 {
+                        side.put(entry(key, 2, 9, b"shared"));
+                    }
+                }
+            }
+            sides[1 - settled].put(kept(&loser()).unwrap());
+            sides[settled].put(removal());
+            let settling = entry(KEY, 9, 1, b"settled");
+            sides[settled].put(settling.clone());
+            reconcile(&mut sides);
+            assert_eq!(sides[0].state(), sides[1].state());
+            let sent = &sides[settled].sent;
+            assert!(sent.iter().any(|key| key == settling.key()));
+            assert_eq!(
+                sent.last().unwrap(),
+                removal().key(),
+                "{settled}, {holds_little}"
+            );
+        }
+    }
+}
