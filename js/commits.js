@@ -30,7 +30,7 @@ const take = (resolve) => {
  */
 class Commits {
   #hot;
-  #origin;
+  #author;
   #refusal;
   #resolvers = new Array(CAPACITY);
   #kinds = new Uint8Array(CAPACITY);
@@ -52,7 +52,7 @@ class Commits {
   constructor(node, refusal) {
     const { hot } = node;
     this.#hot = hot;
-    this.#origin = node.origin();
+    this.#author = node.author();
     this.#node = new WeakRef(node);
     this.#refusal = refusal;
     let turnedMs = Number.NEGATIVE_INFINITY;
@@ -75,8 +75,8 @@ class Commits {
   }
 
   /** The node goes on as another author. */
-  renamed(origin) {
-    this.#origin = origin;
+  renamed(author) {
+    this.#author = author;
   }
 
   put(key, value) {
@@ -113,7 +113,7 @@ class Commits {
       const error = failed?.get(ticket);
       if (error !== undefined) resolve(Result.err(error));
       else
-        resolve(Result.ok(new WriteOutcome(this.#kinds[place], results[at], this.#origin, results[at + 1])));
+        resolve(Result.ok(new WriteOutcome(this.#kinds[place], results[at], this.#author, results[at + 1])));
     }
     this.#next = highest + 1;
     this.#admitWaiting();

@@ -29,7 +29,7 @@ class Session {
         { ...options, ...ackPolicyOf(options) },
         (highest, results, failures) => commits.settle(highest, results, failures),
         (event) => {
-          if (event.type === 'identity') commits?.renamed(weakNode.deref()?.origin());
+          if (event.type === 'identity') commits?.renamed(weakNode.deref()?.author());
           events.handle(event, options.nodeId);
         },
       );

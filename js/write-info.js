@@ -15,21 +15,21 @@ const STATUS_SPAN = 4;
 class WriteOutcome {
   #kind;
   #packed;
-  #origin;
+  #author;
   #sequence;
 
-  /** `packed`: what was done; `origin`: the author of the operation; `sequence`: 0 if there was nothing to do. */
-  constructor(kind, packed, origin, sequence) {
+  /** `packed`: what was done; `author`: the author of the operation; `sequence`: 0 if there was nothing to do. */
+  constructor(kind, packed, author, sequence) {
     this.#kind = kind;
     this.#packed = packed;
-    this.#origin = origin;
+    this.#author = author;
     this.#sequence = sequence;
   }
 
   /** `{ status, version }`, `{ removed }` or `{ count }`, each with `operation`, which is not listed. */
   info() {
     const info = this.#done();
-    const operation = this.#sequence === 0 ? undefined : `${this.#origin}-${this.#sequence}`;
+    const operation = this.#sequence === 0 ? undefined : `${this.#author}-${this.#sequence}`;
     return Object.defineProperty(info, 'operation', { value: operation });
   }
 

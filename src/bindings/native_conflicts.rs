@@ -136,7 +136,7 @@ impl NativeNode {
         self.run(env, |node| async move {
             let receipt = node.resolve(operation?).await?;
             let dot = Dot {
-                origin: node.origin(),
+                origin: node.author(),
                 sequence: receipt.sequence,
             };
             Ok(NativePut {

@@ -117,8 +117,8 @@ fn subject(operation: &str) -> std::result::Result<Subject, Failure> {
 impl NativeNode {
     /// The author of this node's operations, as their names begin.
     #[napi(catch_unwind)]
-    pub fn origin(&self) -> String {
-        self.hot.node.origin().to_string()
+    pub fn author(&self) -> String {
+        self.hot.node.author().to_string()
     }
 
     /// A wait for one peer, for so many, or without both for all.

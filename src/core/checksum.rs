@@ -42,6 +42,12 @@ pub fn hash128(bytes: &[u8]) -> u128 {
     xxh3_128(bytes)
 }
 
+/// A 64-bit hash of a value and the flags of its entry (XXH3 with the flags as its seed, which costs nothing for short
+/// values). Sent and summed up, so neither it nor the hash ever changes.
+pub fn content_hash(flags: u8, value: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(value, u64::from(flags))
+}
+
 /// [`hash128`] of two parts behind each other. Short ones are joined on the stack, because the streaming
 /// form of the hash costs several times as much before it reads anything.
 pub fn hash128_pair(first: &[u8], second: &[u8]) -> u128 {

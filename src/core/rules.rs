@@ -8,12 +8,16 @@ pub(crate) enum Rule {
     CursorWithoutIncarnation,
     /// An opening goes on in the stretch of the one before.
     StretchWithoutOpening,
+    /// An opening writes under the author of the one before.
+    AuthorKept,
+    /// Lineage records are not sent ahead.
+    LineageLate,
+    /// Whoever goes on from another node counts as having seen all of it.
+    LineageUnbounded,
     /// A copied folder keeps the identity of the one that it was copied from.
     CopyUnnoticed,
     /// An opening takes another identity and does not say so.
     CopyUntold,
-    /// No sequences are reserved where the power may take acknowledged ones.
-    SequencesUnreserved,
     /// What arrives later wins.
     OrderByArrival,
     /// Among equal stamps what is held wins.

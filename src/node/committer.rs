@@ -310,6 +310,8 @@ impl CommitDriver {
     /// What watchers are told: for each key the last entry of the group.
     fn changes(&self, committed: &Committed) -> Vec<Change> {
         let machine = self.shared.machine.lock();
+        let map = self.shared.map.read();
+        let label_of = |author| machine.replica.author_label(author, &map);
         committed
             .entries()
             .filter(|(entry, _)| entry.key().first() == Some(&(Namespace::User as u8)))
@@ -318,7 +320,7 @@ impl CommitDriver {
                 value: entry.value().map(<[u8]>::to_vec),
                 ascii: entry.flags.contains(EntryFlags::ASCII),
                 version: entry.version,
-                node_id: from.map(|origin| machine.replica.label_of(origin)),
+                node_id: from.map(|_| label_of(entry.dot.origin)),
             })
             .collect()
     }

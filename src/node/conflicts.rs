@@ -13,6 +13,7 @@ use crate::store::conflict::{bare_loser_of, loser_of};
 use crate::store::conflicts::OpenConflict;
 use crate::store::entry::{Entry, EntryFlags};
 use crate::store::error::StoreError;
+use crate::store::map::EntryMap;
 use crate::store::operation::{Operation, Receipt, Request, Resolution};
 
 /// Keys that a look at kept losers may find out of order: sorting them costs less than the look.
@@ -42,9 +43,9 @@ pub struct Conflict {
     pub versions: Vec<Version>,
 }
 
-fn version(entry: &Entry, is_current: bool, machine: &Machine) -> Version {
+fn version(entry: &Entry, is_current: bool, machine: &Machine, map: &EntryMap) -> Version {
     Version {
-        node_id: machine.replica.label_of(entry.dot.origin),
+        node_id: machine.replica.author_label(entry.dot.origin, map),
         value: entry.value().map(<[u8]>::to_vec),
         ascii: entry.flags.contains(EntryFlags::ASCII),
         at: entry.stamp.wall(),
@@ -52,9 +53,11 @@ fn version(entry: &Entry, is_current: bool, machine: &Machine) -> Version {
     }
 }
 
-fn conflict(current: &Entry, losers: &[Entry], machine: &Machine) -> Conflict {
-    let current_version = version(current, true, machine);
-    let others = losers.iter().map(|loser| version(loser, false, machine));
+fn conflict(current: &Entry, losers: &[Entry], machine: &Machine, map: &EntryMap) -> Conflict {
+    let current_version = version(current, true, machine, map);
+    let others = losers
+        .iter()
+        .map(|loser| version(loser, false, machine, map));
     Conflict {
         key: current.key().get(1..).unwrap_or_default().to_vec(),
         versions: std::iter::once(current_version).chain(others).collect(),
@@ -75,7 +78,10 @@ impl Shared {
         let told = losers
             .iter()
             .filter_map(|loser| match map.entry(loser.key()) {
-                Ok(current) => Some(conflict(&*current?, std::slice::from_ref(loser), machine)),
+                Ok(current) => {
+                    let losers = std::slice::from_ref(loser);
+                    Some(conflict(&*current?, losers, machine, &map))
+                }
                 Err(error) => {
                     tracing::error!(%error, "what a write lost against cannot be read");
                     None
@@ -132,9 +138,10 @@ impl Node {
         let kept = self.shared.kept(prefix, false, loser_of)?;
         let open = self.shared.open_conflicts(kept)?;
         let machine = self.shared.machine.lock();
+        let map = self.shared.map.read();
         Ok(open
             .iter()
-            .map(|open| conflict(&open.current, &open.losers, &machine))
+            .map(|open| conflict(&open.current, &open.losers, &machine, &map))
             .collect())
     }
 
@@ -147,7 +154,8 @@ impl Node {
         let open = self.shared.open_conflicts(kept)?;
         let open = open.first().ok_or_else(|| none_at(key))?;
         let machine = self.shared.machine.lock();
-        Ok(conflict(&open.current, &open.losers, &machine))
+        let map = self.shared.map.read();
+        Ok(conflict(&open.current, &open.losers, &machine, &map))
     }
 
     /// How many keys have an open conflict.

@@ -41,9 +41,9 @@ pub struct PeerRow {
 }
 
 impl Node {
-    /// The author of this node's writes.
-    pub fn origin(&self) -> Origin {
-        self.shared.machine.lock().replica.origin()
+    /// The author of what this node writes since it was opened.
+    pub fn author(&self) -> Origin {
+        self.shared.machine.lock().replica.author()
     }
 
     /// At most `limit` rows of the outbox behind the place `after`, in feed order: all, or those in one state.

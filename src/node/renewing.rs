@@ -36,7 +36,7 @@ impl CommitDriver {
         let ledger = self.committer.ledger();
         let now = self.shared.clock.now();
         let mut machine = self.shared.machine.lock();
-        self.shared.map.write().set_author(ledger.origin);
+        self.shared.map.write().know_authorship(ledger);
         let map = self.shared.map.read();
         machine.renewed(ledger, now, &map);
         // It may have been asked for once more meanwhile.

@@ -126,6 +126,7 @@ impl Committer {
             durable_lseq: self.durable_lseq,
             losers: plan.group.losers,
             rest: plan.rest,
+            lineage: plan.group.lineage,
         })
     }
 }

@@ -7,9 +7,10 @@ use super::entry::Entry;
 use super::error::StoreError;
 use super::group::{Group, Terms};
 use super::ledger::{FeedPosition, Ledger};
+use super::lineage::Lineage;
 use super::operation::Received;
 use crate::core::checksum::key_hash;
-use crate::core::identity::{Dot, Origin};
+use crate::core::identity::Origin;
 use crate::core::limits::GROUP_BYTES_MAX;
 use crate::core::rules::{Rule, is_broken, unless};
 
@@ -43,13 +44,6 @@ impl Group {
     ) -> Result<Option<Received>, StoreError> {
         let begin = self.planned.len();
         let scope = received.scope.clone();
-        for entry in &received.entries {
-            if entry.dot.origin == ledger.origin {
-                // What this node wrote and forgot (its disk went back in time) comes home: the sequence is taken,
-                // also when the write itself was overtaken, and before a write of this group could take it.
-                ledger.last_sequence = ledger.last_sequence.max(entry.dot.sequence);
-            }
-        }
         let hash_of = |entry: &Entry| key_hash(entry.key());
         let hashes: Vec<u64> = received.entries.iter().map(hash_of).collect();
         basis.touch(&hashes);
@@ -84,6 +78,8 @@ impl Group {
         ledger: &mut Ledger,
         terms: &Terms<'_>,
     ) -> Result<Option<Entry>, StoreError> {
+        // Also of a record that loses against that of a copy of its node.
+        self.learn_lineage(&entry, basis);
         let found = self.find(entry.key(), hash, basis)?;
         let current = found.entry();
         let has_room = |bytes| self.planned.is_empty() || self.bytes + bytes <= GROUP_BYTES_MAX;
@@ -102,12 +98,13 @@ impl Group {
                 } else {
                     (&entry, current)
                 };
-                let is_conflict = is_conflict(winner, loser);
+                let lineage = self.lineage_over(basis);
+                let is_conflict = is_conflict(winner, loser, lineage);
                 if is_conflict && !has_room(bytes_of(winner) + bytes_of(loser)) {
                     return Ok(Some(entry));
                 }
                 let assertion = if is_conflict {
-                    asserted(winner, loser, ledger, terms)
+                    asserted(winner, loser, ledger, lineage, terms)
                 } else {
                     None
                 };
@@ -120,7 +117,7 @@ impl Group {
             }
         };
         let beneath = found.into_beneath();
-        if entry.dot.origin != ledger.origin && !meeting.is_known {
+        if entry.dot.origin != ledger.authorship.current && !meeting.is_known {
             ledger.last_applied_remote = ledger.last_applied_remote.max(entry.dot.sequence);
         }
         if let Some(overruled) = meeting.overruled {
@@ -142,6 +139,7 @@ impl Group {
         if let Some(assertion) = meeting.assertion {
             // It stands for both: what it replaces need not be installed before.
             self.push(assertion, hash, beneath, ledger, None);
+            self.declare_author(basis, ledger, (terms.wall, terms.common))?;
         } else if !meeting.is_known {
             self.push(entry, hash, beneath, ledger, Some(peer));
         }
@@ -182,7 +180,8 @@ impl Group {
         let hash = key_hash(loser.key());
         let found = self.find(loser.key(), hash, basis)?;
         let current = found.entry();
-        if current.is_some_and(|current| is_conflict(current, &loser)) {
+        let lineage = self.lineage_over(basis);
+        if current.is_some_and(|current| is_conflict(current, &loser, lineage)) {
             self.tell(loser, basis, terms);
         }
         Ok(())
@@ -204,16 +203,14 @@ fn asserted(
     winner: &Entry,
     loser: &Entry,
     ledger: &mut Ledger,
+    lineage: &Lineage,
     terms: &Terms<'_>,
 ) -> Option<Entry> {
-    if !terms.policy.asserts(ledger.origin, winner, loser) {
+    let author = ledger.authorship.current;
+    if !terms.policy.asserts(author, winner, loser, lineage) {
         return None;
     }
-    ledger.last_sequence += 1;
-    let dot = Dot {
-        origin: ledger.origin,
-        sequence: ledger.last_sequence,
-    };
+    let dot = ledger.next_dot();
     let stamp = ledger.clock.stamp(terms.wall, Some(winner.stamp));
-    assertion(loser, winner, dot, stamp, terms.common)
+    assertion(loser, winner, (dot, stamp), lineage, terms.common)
 }

@@ -33,24 +33,21 @@ pub struct BaseEntry {
 pub struct Base {
     file: Checkpoint,
     origins: OriginDictionary,
-    author: Origin,
     sources: Vec<Origin>,
     totals: Totals,
 }
 
 impl Base {
-    /// A checkpoint that was written for the entries of `author`, with the origins that its rows name by number.
+    /// A checkpoint, with the origins that its rows name by number.
     pub fn new(
         file: Checkpoint,
         origins: OriginDictionary,
-        author: Origin,
         sources: Vec<Origin>,
         totals: Totals,
     ) -> Arc<Self> {
         Arc::new(Self {
             file,
             origins,
-            author,
             sources,
             totals,
         })
@@ -59,11 +56,6 @@ impl Base {
     /// The file.
     pub fn file(&self) -> &Checkpoint {
         &self.file
-    }
-
-    /// The author whose entries are in the feed of own ones.
-    pub(super) fn author(&self) -> Origin {
-        self.author
     }
 
     /// The peers that rows came from.

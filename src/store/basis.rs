@@ -10,6 +10,7 @@ use super::entry::{Entry, Namespace};
 use super::error::StoreError;
 use super::group::Group;
 use super::ledger::FeedPosition;
+use super::lineage::Lineage;
 use super::map::EntryMap;
 use super::scope::Scope;
 use crate::core::identity::{Dot, Origin};
@@ -29,6 +30,12 @@ impl<'a> Basis<'a> {
     /// The checkpoint.
     pub(super) fn base(&self) -> Option<&'a Arc<Base>> {
         self.map.base()
+    }
+
+    /// The lineage of authors.
+    pub(super) fn lineage(&self) -> &'a Lineage {
+        let before = self.before.and_then(|before| before.lineage.as_ref());
+        before.unwrap_or_else(|| self.map.lineage())
     }
 
     /// The newest entry of a key that has changed since the checkpoint.

@@ -11,12 +11,12 @@ const RESOLVED_AT_ONCE: usize = 256;
 impl EntryMap {
     /// A row of the checkpoint is not the newest of its key any more.
     pub(super) fn shadow(&mut self, row: &BaseEntry) {
-        self.totals.remove(&row.entry, self.author);
+        self.totals.remove(&row.entry, row.source.is_none());
         self.mark_shadowed(row);
     }
 
     fn mark_shadowed(&mut self, row: &BaseEntry) {
-        if is_row(&row.entry, self.author) {
+        if is_row(&row.entry, row.source.is_none()) {
             self.shadowed.insert(row.lseq);
         }
     }

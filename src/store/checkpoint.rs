@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::base::{Base, OWN, RELAY};
 use super::changes_view::changed_page;
+use super::closing::peers_of;
 use super::commit::Committer;
 use super::entry::Namespace;
 use super::error::StoreError;
@@ -14,7 +15,7 @@ use super::map::{EntryMap, Held};
 use super::origin_dictionary::OriginDictionary;
 use super::record::{Record, encode};
 use super::row;
-use super::totals::{NOTED, Totals, is_row};
+use super::totals::{NOTED, Totals};
 use super::view::ViewId;
 use crate::core::identity::Origin;
 use crate::wal::checkpoint::{Checkpoint, CheckpointWriter, RangeCursor, Row, RowRef};
@@ -53,8 +54,6 @@ pub struct Cut {
     pub view: ViewId,
     /// The checkpoint before.
     pub base: Option<Arc<Base>>,
-    /// The author whose entries are the node's own.
-    pub author: Origin,
     /// The peers that entries came from.
     pub sources: Vec<Origin>,
 }
@@ -92,7 +91,6 @@ impl Committer {
             totals: map.totals(),
             view: map.open_changes_view(self.ledger().last_lseq),
             base: map.base().cloned(),
-            author: map.author(),
             sources: map.sources().to_vec(),
         })
     }
@@ -153,7 +151,7 @@ impl<'s> CheckpointJob<'s> {
             let mut body = Vec::new();
             let source = map.source_of(held.via);
             row::encode(&mut body, meta, origins, &held.entry, source);
-            let (lane, sum) = place_of(held, cut.author);
+            let (lane, sum) = place_of(held);
             changes.push(Change {
                 key: held.entry.key().into(),
                 lane,
@@ -216,14 +214,9 @@ impl<'s> CheckpointJob<'s> {
     fn copy_row(&mut self) -> Result<(), StoreError> {
         if let (Some(row), Some(base)) = (&self.row, &self.cut.base) {
             let body = base.file().body(row)?;
-            let lane = match row.lane() {
-                // What another identity of this node wrote is relayed like anybody's.
-                Some(OWN) if base.author() != self.cut.author => Some(RELAY),
-                lane => lane,
-            };
             self.writer.push(&Row {
                 key: &row.key(),
-                lane,
+                lane: row.lane(),
                 lseq: row.lseq(),
                 sum: row.sum(),
                 body: &body,
@@ -276,11 +269,11 @@ fn low_half(id: u128) -> u64 {
 }
 
 /// The feed that an entry is in, and what it adds to the fingerprint.
-fn place_of(held: &Held, author: Origin) -> (Option<u8>, u128) {
+pub(super) fn place_of(held: &Held) -> (Option<u8>, u128) {
     let entry = &held.entry;
     if Namespace::of(entry.key()).is_none_or(|namespace| !namespace.is_replicated()) {
         (None, 0)
-    } else if is_row(entry, author) {
+    } else if held.is_row() {
         (Some(OWN), entry.fingerprint())
     } else {
         (Some(RELAY), entry.fingerprint())
@@ -295,6 +288,7 @@ fn records_of(ledger: &Ledger) -> Vec<Record> {
         node_id: ledger.node_id.clone(),
         fresh_chain: true,
     }];
+    records.push(Record::Author(ledger.authorship.clone()));
     records.extend(ledger.chain.iter().map(|link| Record::Stretch {
         incarnation: link.incarnation,
         began_after: link.began_after,
@@ -309,10 +303,7 @@ fn records_of(ledger: &Ledger) -> Vec<Record> {
                 scope: ledger.scope_of(*peer),
             }),
     );
-    records.extend(ledger.peers.iter().map(|(peer, record)| Record::Peer {
-        peer: *peer,
-        record: record.clone(),
-    }));
+    records.extend(peers_of(ledger));
     records.push(Record::Reserve {
         sequence: ledger.reserved_sequence,
         clock: ledger.clock.high_water(),

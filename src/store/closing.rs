@@ -2,7 +2,7 @@
 
 use super::commit::{Committed, Committer, Refused};
 use super::error::StoreError;
-use super::ledger::FeedPosition;
+use super::ledger::{FeedPosition, Ledger};
 use super::map::EntryMap;
 use super::operation::Request;
 use super::record::{OriginDictionary, Record, encode};
@@ -16,6 +16,15 @@ use crate::wal::log::Log;
 use crate::wal::removal::Removal;
 use crate::wal::sealed::SealedLog;
 use crate::wal::storage::Storage;
+
+/// Records of all peers of a ledger.
+pub(super) fn peers_of(ledger: &Ledger) -> impl Iterator<Item = Record> + '_ {
+    let peers = ledger.peers.iter();
+    peers.map(|(peer, record)| Record::Peer {
+        peer: *peer,
+        record: record.clone(),
+    })
+}
 
 impl Committer {
     /// Plans and writes one group, for who has the map to himself.
@@ -103,29 +112,30 @@ impl Committer {
         Ok(())
     }
 
-    /// Writes as another author from now on: what was written before keeps the old one, and is passed on like what
-    /// came from others. Returns once that is durable. The map has to be told with
-    /// [`super::map::EntryMap::set_author`]; no plan made before may be written after.
+    /// Takes another identity and writes as another author from now on: what was written before keeps the old one, and
+    /// stays work of this node until somebody has it. Returns once that is durable. The map has to be told with
+    /// [`super::map::EntryMap::know_authorship`]; no plan made before may be written after.
     ///
     /// # Errors
     /// If the log fails: nothing is accepted any more then.
     pub fn renew(&mut self, seeds: &Seeds) -> Result<(), StoreError> {
         let ledger = &mut self.ledger;
         let origin = unless(Rule::RenewedInName, seeds.origin, ledger.origin);
-        ledger.take_identity(origin, seeds.lease);
-        ledger.begin_stretch(seeds.incarnation);
-        let records = [
+        ledger.take_identity(origin, seeds.lease, seeds.incarnation);
+        let mut records = vec![
             Record::Identity {
                 origin: ledger.origin,
                 lease: ledger.lease,
                 node_id: ledger.node_id.clone(),
                 fresh_chain: true,
             },
+            Record::Author(ledger.authorship.clone()),
             Record::Stretch {
                 incarnation: seeds.incarnation,
                 began_after: ledger.last_lseq,
             },
         ];
+        records.extend(peers_of(ledger));
         self.write_records(&records)
     }
 

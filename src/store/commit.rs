@@ -8,6 +8,7 @@ use super::entry::{Entry, EntryFlags};
 use super::error::StoreError;
 use super::group::{Group, Planned, Terms};
 use super::ledger::{FeedPosition, Ledger, PeerRecord};
+use super::lineage::Lineage;
 use super::map::EntryMap;
 use super::operation::{Receipt, Request, Ticket, WriteStatus};
 use super::recent_dots::RecentDots;
@@ -52,6 +53,8 @@ pub struct Committed {
     pub losers: Vec<Entry>,
     /// What was asked for and had no place in the group: to be planned next, before anything else.
     pub rest: Vec<Request>,
+    /// The lineage of authors, if the group adds to it.
+    pub(super) lineage: Option<Lineage>,
 }
 
 /// A group that could not be written: nothing of it counts, local state is as before.
@@ -91,6 +94,7 @@ pub(super) struct Counters {
     last_lseq: u64,
     last_applied_remote: u64,
     clock: HybridClock,
+    authorship: (bool, bool),
     origins: usize,
 }
 
@@ -278,6 +282,10 @@ impl Committer {
             last_lseq: self.ledger.last_lseq,
             last_applied_remote: self.ledger.last_applied_remote,
             clock: self.ledger.clock,
+            authorship: {
+                let author = &self.ledger.authorship;
+                (author.has_written, author.is_declared)
+            },
             origins: self.origins.len(),
         }
     }
@@ -288,6 +296,8 @@ impl Committer {
         self.ledger.last_lseq = before.last_lseq;
         self.ledger.last_applied_remote = before.last_applied_remote;
         self.ledger.clock = before.clock;
+        let author = &mut self.ledger.authorship;
+        (author.has_written, author.is_declared) = before.authorship;
         self.origins.forget_from(before.origins);
     }
 
@@ -314,9 +324,7 @@ impl Committer {
             encode(body, &mut self.origins, record);
         }
         let ledger = &mut self.ledger;
-        if self.durability == Durability::Written
-            && ledger.last_sequence > ledger.reserved_sequence
-            && !is_broken(Rule::SequencesUnreserved)
+        if self.durability == Durability::Written && ledger.last_sequence > ledger.reserved_sequence
         {
             // Before a sequence is told that the power may take, the jump over it has to be durable.
             ledger.reserved_sequence = ledger.last_sequence + RESERVED_SEQUENCES;

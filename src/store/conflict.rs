@@ -2,6 +2,7 @@
 //! (PROTOCOL section 3). Pure, and the same on every node.
 
 use super::entry::{Entry, EntryFlags, Extra, Namespace, vector_over};
+use super::lineage::Lineage;
 use super::totals::is_user;
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::DOT_BYTES;
@@ -24,15 +25,21 @@ pub enum ConflictPolicy {
 
 /// Whether two entries are a conflict of users' writes. The same content written on both sides is none: whichever of
 /// them is forgotten, nobody loses anything, and there is nothing to decide.
-pub(super) fn is_conflict(a: &Entry, b: &Entry) -> bool {
-    is_user(a) && a.is_concurrent_with(b) && a.value() != b.value()
+pub(super) fn is_conflict(a: &Entry, b: &Entry, lineage: &Lineage) -> bool {
+    is_user(a) && a.is_concurrent_with(b, lineage) && a.value() != b.value()
 }
 
 impl ConflictPolicy {
-    /// Whether the node that writes as `author` writes the loser once more. Only who wrote one of the two may, and
-    /// only for a write that is no such repetition itself: so each write is repeated once at the most, and nodes of
-    /// opposite policies come to rest.
-    pub(super) fn asserts(self, author: Origin, winner: &Entry, loser: &Entry) -> bool {
+    /// Whether the node that writes as `author` writes the loser once more. Only who wrote one of the two may, now or under
+    /// an author that this one goes on from, and only for a write that is no such repetition itself: so each write is
+    /// repeated once at the most, and nodes of opposite policies come to rest.
+    pub(super) fn asserts(
+        self,
+        author: Origin,
+        winner: &Entry,
+        loser: &Entry,
+        lineage: &Lineage,
+    ) -> bool {
         let own = match self {
             Self::KeepLocal => loser,
             Self::KeepRemote => winner,
@@ -41,7 +48,7 @@ impl ConflictPolicy {
         if is_broken(Rule::AssertionNotMade) {
             return false;
         }
-        let is_own = own.dot.origin == author || is_broken(Rule::AssertionByOthers);
+        let is_own = lineage.is_own(author, own.dot) || is_broken(Rule::AssertionByOthers);
         let is_first = !own.flags.contains(EntryFlags::ASSERTED);
         is_own && (is_first || is_broken(Rule::AssertionRepeated))
     }
@@ -51,13 +58,13 @@ impl ConflictPolicy {
 pub(super) fn assertion(
     loser: &Entry,
     winner: &Entry,
-    dot: Dot,
-    stamp: Stamp,
+    (dot, stamp): (Dot, Stamp),
+    lineage: &Lineage,
     flags: EntryFlags,
 ) -> Option<Entry> {
     let seen = winner.vector().iter().chain(loser.vector()).copied();
     let extra = Extra {
-        vector: vector_over(dot.origin, &[winner.dot, loser.dot], seen),
+        vector: vector_over(dot.origin, &[winner.dot, loser.dot], seen, lineage),
         extension: loser.extension().to_vec(),
     };
     let content = EntryFlags(loser.flags.0 & !EntryFlags::EPHEMERAL.0);

@@ -105,15 +105,17 @@ impl EntryMap {
         let Some(current) = self.entry(first.key())? else {
             return Ok(None);
         };
-        let open = kept
-            .into_iter()
-            .filter(|one| one.is_concurrent_with(&current) || is_broken(Rule::KnownLoserShown));
+        let open = kept.into_iter().filter(|one| {
+            one.is_concurrent_with(&current, &self.lineage) || is_broken(Rule::KnownLoserShown)
+        });
         let mut open: Vec<Entry> = open.collect();
         open.sort_by(|a, b| b.order(a));
         let is_known = |at: usize, loser: &Entry| {
             // What knows of it is later, and so came before it; also if that is known to another one itself.
             let later = open.get(..at).unwrap_or_default();
-            later.iter().any(|later| later.follows(loser))
+            later
+                .iter()
+                .any(|later| later.follows(loser, &self.lineage))
         };
         let losers = open.iter().enumerate();
         let losers: Vec<Entry> = losers

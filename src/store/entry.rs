@@ -3,7 +3,8 @@
 
 use std::cmp::Ordering;
 
-use crate::core::checksum::{hash128, hash128_pair};
+use super::lineage::Lineage;
+use crate::core::checksum::{content_hash, hash128_pair};
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::{
     EXTENSION_BYTES_MAX, KEY_BYTES_MAX, STORED_KEY_BYTES_MAX, VECTOR_ORIGINS_MAX,
@@ -162,6 +163,13 @@ impl Entry {
         self.payload.len() - usize::from(self.key_length)
     }
 
+    /// Bytes of the value as far as a peer's limit for values is about them: 0 for what belongs to the network itself,
+    /// which is small and has to reach everybody.
+    pub fn limited_length(&self) -> usize {
+        let is_system = self.key().first() == Some(&(Namespace::System as u8));
+        if is_system { 0 } else { self.value_length() }
+    }
+
     /// Whether the key was removed.
     pub fn is_tombstone(&self) -> bool {
         self.flags.contains(EntryFlags::TOMBSTONE)
@@ -177,13 +185,22 @@ impl Entry {
         self.extra.as_deref().map_or(&[], |extra| &extra.extension)
     }
 
-    /// Whether this entry's author had seen `dot`, on this key.
-    pub fn has_seen(&self, dot: Dot) -> bool {
+    /// Whether this entry's author had seen the write `dot` of this key: its vector or its own dot tells so, or one of
+    /// those authors goes on from who made it.
+    pub fn has_seen(&self, dot: Dot, lineage: &Lineage) -> bool {
         if self.dot.origin == dot.origin {
             return self.dot.sequence >= dot.sequence;
         }
-        self.seen_of(dot.origin)
-            .is_some_and(|sequence| sequence >= dot.sequence)
+        if let Some(sequence) = self.seen_of(dot.origin)
+            && sequence >= dot.sequence
+        {
+            return true;
+        }
+        if lineage.is_unknown(dot.origin) {
+            return false;
+        }
+        let mut seen = self.vector().iter().chain(std::iter::once(&self.dot));
+        seen.any(|seen| lineage.has_seen(seen.origin, dot))
     }
 
     /// The newest write of another origin that the author had seen on this key.
@@ -199,54 +216,51 @@ impl Entry {
     /// Whether this entry was written with `other`, of the same key, known. A full vector may have forgotten an
     /// origin that it does not name: what it cannot tell counts as seen, if it is older, because nobody could ever
     /// settle a conflict with a write that no vector has room for.
-    pub fn follows(&self, other: &Self) -> bool {
-        self.has_seen(other.dot)
+    pub fn follows(&self, other: &Self, lineage: &Lineage) -> bool {
+        self.has_seen(other.dot, lineage)
             || self.vector().len() == VECTOR_ORIGINS_MAX
                 && self.stamp > other.stamp
                 && self.seen_of(other.dot.origin).is_none()
     }
 
-    /// Whether neither of two entries of one key was written with the other known. Two of one origin never are
-    /// concurrent: a node knows what it wrote itself.
-    pub fn is_concurrent_with(&self, other: &Self) -> bool {
-        !self.follows(other) && !other.follows(self)
+    /// Whether neither of two entries of one key was written with the other known. Two of one author never are
+    /// concurrent: who writes knows what he wrote himself in the same opening.
+    pub fn is_concurrent_with(&self, other: &Self, lineage: &Lineage) -> bool {
+        !self.follows(other, lineage) && !other.follows(self, lineage)
     }
 
     /// The version vector of a write by `author` that replaces this entry: everything seen here but what the
-    /// author's own dot will say.
-    pub fn vector_for_successor(&self, author: Origin) -> Vec<Dot> {
-        if self.extra.is_none() && self.dot.origin == author {
+    /// author's own dot and lineage will say.
+    pub fn vector_for_successor(&self, author: Origin, lineage: &Lineage) -> Vec<Dot> {
+        if self.extra.is_none() && lineage.is_own(author, self.dot) {
             return Vec::new();
         }
-        vector_over(author, &[self.dot], self.vector().iter().copied())
+        let seen = self.vector().iter().copied();
+        vector_over(author, &[self.dot], seen, lineage)
     }
 
     /// The one total order of entries for a key, the same on every node: stamp, origin, sequence, kind, and a
-    /// hash of the value, so that even two histories under one dot are ordered alike everywhere.
+    /// hash of the content, so that even two contents under one dot are ordered alike everywhere.
     pub fn order(&self, other: &Self) -> Ordering {
         (self.stamp, self.dot, self.is_tombstone())
             .cmp(&(other.stamp, other.dot, other.is_tombstone()))
-            .then_with(|| {
-                let (mine, theirs) = (
-                    self.value().unwrap_or_default(),
-                    other.value().unwrap_or_default(),
-                );
-                if mine == theirs {
-                    Ordering::Equal
-                } else {
-                    hash128(mine).cmp(&hash128(theirs))
-                }
-            })
+            .then_with(|| self.content_hash().cmp(&other.content_hash()))
     }
 
-    /// What this entry adds to the fingerprint: a hash of key, stamp, origin, sequence and kind.
+    /// A hash of what programs see of the entry: its flags and the bytes of its value; `None` for a tombstone.
+    pub fn content_hash(&self) -> Option<u64> {
+        self.value().map(|value| content_hash(self.flags.0, value))
+    }
+
+    /// What this entry adds to the fingerprint: a hash of key, stamp, origin, sequence, kind and content.
     pub fn fingerprint(&self) -> u128 {
         let mut fixed = [0_u8; FINGERPRINT_FIXED];
         let kind = [u8::from(self.is_tombstone())];
         let stamp = self.stamp.0.to_le_bytes();
         let sequence = self.dot.sequence.to_le_bytes();
+        let content = self.content_hash().unwrap_or(0).to_le_bytes();
         let mut rest = fixed.as_mut_slice();
-        for part in [&stamp[..], &self.dot.origin.0, &sequence, &kind] {
+        for part in [&stamp[..], &self.dot.origin.0, &sequence, &kind, &content] {
             let (head, tail) = rest.split_at_mut(part.len());
             head.copy_from_slice(part);
             rest = tail;
@@ -256,11 +270,13 @@ impl Entry {
 }
 
 /// The version vector of a write by `author` that replaces writes which must not be forgotten, and that knows what
-/// those had `seen`: the newest of each other origin, at most [`VECTOR_ORIGINS_MAX`] of them.
+/// those had `seen`: the newest of each other origin, at most [`VECTOR_ORIGINS_MAX`] of them, without those whose writes
+/// `author` has seen by its lineage.
 pub(super) fn vector_over(
     author: Origin,
     replaced: &[Dot],
     seen: impl IntoIterator<Item = Dot>,
+    lineage: &Lineage,
 ) -> Vec<Dot> {
     let seen = seen.into_iter();
     let seen = seen.filter(|_| !is_broken(Rule::VectorForgotten));
@@ -268,6 +284,7 @@ pub(super) fn vector_over(
     vector.retain(|dot| dot.origin != author);
     vector.sort_unstable_by(|a, b| (a.origin, b.sequence).cmp(&(b.origin, a.sequence)));
     vector.dedup_by_key(|dot| dot.origin);
+    vector.retain(|dot| !lineage.has_seen(author, *dot));
     let mut surplus = vector.len().saturating_sub(VECTOR_ORIGINS_MAX);
     vector.retain(|dot| {
         let may_go = surplus > 0 && !replaced.iter().any(|kept| kept.origin == dot.origin);
@@ -279,7 +296,7 @@ pub(super) fn vector_over(
 }
 
 /// Bytes of the fingerprint's input before the key.
-const FINGERPRINT_FIXED: usize = 8 + 16 + 8 + 1;
+const FINGERPRINT_FIXED: usize = 8 + 16 + 8 + 1 + 8;
 
 /// Count and fingerprint of a set of entries: the sum modulo 2^128 of what each adds. Equal summaries mean
 /// equal state.

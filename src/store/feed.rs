@@ -6,8 +6,7 @@ use super::base::{Base, OWN, RELAY};
 use super::error::StoreError;
 use super::lane::Lane;
 use super::map::{EntryMap, Held};
-use super::totals::is_row;
-use crate::wal::checkpoint::{FeedCursor, RowRef};
+use crate::wal::checkpoint::FeedCursor;
 
 /// Replaced rows that are passed over before it is taken for granted that one behind them is not.
 const LOOKED_AT_MAX: usize = 64;
@@ -16,46 +15,28 @@ const LOOKED_AT_MAX: usize = 64;
 pub struct FeedRows<'a> {
     map: &'a EntryMap,
     after: u64,
-    feeds: Vec<u8>,
-    cursors: Vec<(FeedCursor, Option<RowRef>)>,
+    feed: u8,
+    cursor: Option<FeedCursor>,
     has_begun: bool,
     later: Box<dyn Iterator<Item = &'a Held> + 'a>,
     has_failed: bool,
 }
 
 impl FeedRows<'_> {
-    fn begin(&mut self, base: &Base) -> Result<(), StoreError> {
-        for feed in std::mem::take(&mut self.feeds) {
-            if base.last(feed) > self.after {
-                let mut cursor = base.feed_after(feed, self.after)?;
-                let first = cursor.next()?;
-                self.cursors.push((cursor, first));
-            }
-        }
-        Ok(())
-    }
-
     fn next_of(&mut self, base: &Base) -> Result<Option<Held>, StoreError> {
-        if !std::mem::replace(&mut self.has_begun, true) {
-            self.begin(base)?;
+        if !std::mem::replace(&mut self.has_begun, true) && base.last(self.feed) > self.after {
+            self.cursor = Some(base.feed_after(self.feed, self.after)?);
         }
-        loop {
-            let number = |(_, row): &(FeedCursor, Option<RowRef>)| {
-                row.as_ref().map_or(u64::MAX, RowRef::lseq)
-            };
-            let first = self.cursors.iter_mut().min_by_key(|cursor| number(cursor));
-            let Some((cursor, row)) = first else {
-                return Ok(None);
-            };
-            let Some(found) = row.take() else {
-                return Ok(None);
-            };
-            *row = cursor.next()?;
-            let found = base.decode(&found)?;
+        let Some(cursor) = &mut self.cursor else {
+            return Ok(None);
+        };
+        while let Some(row) = cursor.next()? {
+            let found = base.decode(&row)?;
             if !self.map.has_changed(found.entry.key()) {
                 return Ok(Some(self.map.held_of(found)));
             }
         }
+        Ok(None)
     }
 }
 
@@ -81,18 +62,6 @@ impl<'a> Iterator for FeedRows<'a> {
 }
 
 impl EntryMap {
-    /// Which feeds of the checkpoint a lane begins with. After the node has taken another identity, all of the
-    /// checkpoint is somebody else's.
-    fn feeds(&self, lane: u8) -> &'static [u8] {
-        let is_same = |base: &std::sync::Arc<Base>| base.author() == self.author;
-        match (lane, self.base.as_ref().is_none_or(is_same)) {
-            (OWN, true) => &[OWN],
-            (OWN, false) => &[],
-            (_, true) => &[RELAY],
-            (_, false) => &[OWN, RELAY],
-        }
-    }
-
     fn rows_after<'a>(&'a self, lane: u8, members: &'a Lane, after: u64) -> FeedRows<'a> {
         let later = members
             .between(after, u64::MAX)
@@ -100,8 +69,8 @@ impl EntryMap {
         FeedRows {
             map: self,
             after,
-            feeds: self.feeds(lane).to_vec(),
-            cursors: Vec::new(),
+            feed: lane,
+            cursor: None,
             has_begun: false,
             later: Box::new(later),
             has_failed: false,
@@ -136,10 +105,7 @@ impl EntryMap {
         let Some(base) = &self.base else {
             return false;
         };
-        let feeds = self.feeds(lane).iter();
-        feeds
-            .filter(|feed| base.last(**feed) > after)
-            .any(|feed| self.is_any_current(base, *feed, after).unwrap_or(true))
+        base.last(lane) > after && self.is_any_current(base, lane, after).unwrap_or(true)
     }
 
     fn is_any_current(&self, base: &Base, feed: u8, after: u64) -> Result<bool, StoreError> {
@@ -201,11 +167,11 @@ impl EntryMap {
         }
         let later = self.own.count_up_to(to) - self.own.count_up_to(after);
         let beneath = match &self.base {
-            Some(base) if base.author() == self.author => {
+            Some(base) => {
                 let rows = base.rows_between(OWN, after, to)?;
                 rows - self.shadowed.range(after + 1..=to).count() as u64
             }
-            _ => 0,
+            None => 0,
         };
         Ok(later + beneath)
     }
@@ -236,16 +202,12 @@ impl EntryMap {
 
     fn last_of(&self, lane: u8, members: &Lane) -> u64 {
         let last = members.between(0, u64::MAX).next_back();
-        let beneath = self.base.iter().flat_map(|base| {
-            let feeds = self.feeds(lane).iter();
-            feeds.map(|feed| base.last(*feed))
-        });
-        beneath.chain(last.map(|(lseq, _)| lseq)).max().unwrap_or(0)
+        let beneath = self.base.as_ref().map_or(0, |base| base.last(lane));
+        last.map_or(0, |(lseq, _)| lseq).max(beneath)
     }
 
     /// The local sequence of this node's write `sequence`, if no other has replaced it. Looks at some dozen rows,
-    /// however many there are: they are in the order in which they were written, but for what came home from others,
-    /// and a write among such may not be found.
+    /// however many there are: they are in the order in which they were written.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -259,10 +221,8 @@ impl EntryMap {
                 if held.entry.dot.sequence == sequence {
                     return Ok(Some(held.lseq));
                 }
-                if held.via == 0 {
-                    found = Some((held.lseq, held.entry.dot.sequence));
-                    break;
-                }
+                found = Some((held.lseq, held.entry.dot.sequence));
+                break;
             }
             match found {
                 Some((lseq, other)) if other < sequence && lseq <= high => low = lseq,
@@ -278,6 +238,6 @@ impl EntryMap {
     /// If the checkpoint cannot be read there.
     pub fn is_own_row(&self, lseq: u64) -> Result<bool, StoreError> {
         let held = self.at(lseq)?;
-        Ok(held.is_some_and(|held| is_row(&held.entry, self.author)))
+        Ok(held.is_some_and(|held| held.is_row()))
     }
 }

@@ -12,6 +12,7 @@ use super::conflict::{ConflictPolicy, user_key_in};
 use super::entry::{Entry, EntryFlags, Extra, Namespace, vector_over};
 use super::error::StoreError;
 use super::ledger::{FeedPosition, Ledger};
+use super::lineage::{Lineage, LineageRecord};
 use super::map::Beneath;
 use super::operation::{Operation, Receipt, Received, Ticket, WriteStatus};
 use super::recent_dots::RecentDots;
@@ -56,6 +57,8 @@ pub struct Group {
     pub(super) told: BTreeSet<Dot>,
     /// Stored keys of kept losers that it removes.
     pub(super) removed: BTreeSet<Vec<u8>>,
+    /// The lineage of authors with what this group adds to it, if it adds something.
+    pub(super) lineage: Option<Lineage>,
     newest: HashTable<usize>,
 }
 
@@ -189,6 +192,55 @@ impl Group {
         Ok(row.map_or(Found::Nothing, |row| Found::Beneath(Box::new(row))))
     }
 
+    /// The lineage of authors as this group sees it.
+    pub(super) fn lineage_over<'a>(&'a self, basis: Basis<'a>) -> &'a Lineage {
+        self.lineage.as_ref().unwrap_or_else(|| basis.lineage())
+    }
+
+    /// Takes in what a planned entry tells of the lineage of authors.
+    pub(super) fn learn_lineage(&mut self, entry: &Entry, basis: Basis<'_>) {
+        let Some(record) = LineageRecord::of(entry) else {
+            return;
+        };
+        let mut lineage = self.lineage_over(basis).clone();
+        if lineage.add(&record) {
+            self.lineage = Some(lineage);
+        }
+    }
+
+    /// Puts on record whom the present author of this node goes on from, with what it writes for the first time.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be; the whole group is of no use then.
+    pub(super) fn declare_author(
+        &mut self,
+        basis: Basis<'_>,
+        ledger: &mut Ledger,
+        (wall, common): (WallMs, EntryFlags),
+    ) -> Result<(), StoreError> {
+        if !ledger.authorship.is_undeclared() {
+            return Ok(());
+        }
+        ledger.authorship.is_declared = true;
+        let record = ledger.authorship.record(ledger.origin, &ledger.node_id);
+        let (key, value) = (record.key(), record.value());
+        let hash = key_hash(&key);
+        let found = self.find(&key, hash, basis)?;
+        let current = found.entry();
+        let stamp = ledger.clock.stamp(wall, current.map(|entry| entry.stamp));
+        let version = current.map_or(0, |entry| entry.version).saturating_add(1);
+        let beneath = found.into_beneath();
+        let dot = ledger.next_dot();
+        let payload = [&key[..], &value].concat().into();
+        let extra = Extra::default();
+        let entry = Entry::new(payload, key.len(), common, dot, stamp, version, extra);
+        if let Some(entry) = entry {
+            self.learn_lineage(&entry, basis);
+            self.push(entry, hash, beneath, ledger, None);
+        }
+        Ok(())
+    }
+
     /// Plans a write of this node. Returns its receipt, `ticket` 0.
     pub(super) fn write(
         &mut self,
@@ -198,6 +250,7 @@ impl Group {
         ledger: &mut Ledger,
         (wall, common): (WallMs, EntryFlags),
     ) -> Result<Receipt, StoreError> {
+        self.declare_author(basis, ledger, (wall, common))?;
         let hash = key_hash(operation.key());
         let found = self.find(operation.key(), hash, basis)?;
         let current = found.entry();
@@ -226,22 +279,20 @@ impl Group {
         let latest = current.map(|entry| entry.stamp).max(replaced.stamp);
         let latest = latest.filter(|_| !is_broken(Rule::StampNotBumped));
         let stamp = ledger.clock.stamp(wall, latest);
+        let author = ledger.authorship.current;
+        let lineage = self.lineage_over(basis);
         let vector = match current {
             current if !replaced.dots.is_empty() => {
                 let dots = replaced.dots.iter().copied();
                 let dots: Vec<Dot> = dots.chain(current.map(|entry| entry.dot)).collect();
                 let seen = current.map(Entry::vector).unwrap_or_default();
                 let seen = seen.iter().chain(&replaced.seen).copied();
-                vector_over(ledger.origin, &dots, seen)
+                vector_over(author, &dots, seen, lineage)
             }
-            Some(entry) => entry.vector_for_successor(ledger.origin),
+            Some(entry) => entry.vector_for_successor(author, lineage),
             None => Vec::new(),
         };
-        ledger.last_sequence += 1;
-        let dot = Dot {
-            origin: ledger.origin,
-            sequence: ledger.last_sequence,
-        };
+        let dot = ledger.next_dot();
         let (payload, key_length, flags) = operation.into_parts();
         let extra = Extra {
             vector,

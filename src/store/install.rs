@@ -13,6 +13,9 @@ const LOOKED_AHEAD: usize = 32;
 /// The next piece of a committed group, to be installed under one lock: whole requests, about
 /// [`INSTALLED_AT_ONCE`] entries. Returns what the installs changed; empty when all is installed.
 pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Installed> {
+    if let Some(lineage) = committed.lineage.take() {
+        map.lineage = lineage;
+    }
     let left = committed.planned.len();
     let mut changes = Vec::with_capacity(left.min(INSTALLED_AT_ONCE));
     loop {

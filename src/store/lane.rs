@@ -160,6 +160,7 @@ impl Lane {
     }
 
     /// All members, in order.
+    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u32)> {
         self.between(0, u64::MAX)
     }

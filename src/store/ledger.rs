@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use super::lineage::Authorship;
 use super::scope::Scope;
-use crate::core::identity::{Incarnation, Origin};
+use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::{HybridClock, Stamp};
 
@@ -75,8 +76,10 @@ pub struct PeerRecord {
 /// What must be remembered besides entries.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
-    /// The author of this node's writes.
+    /// This node's identity, by which peers know its feed. The author of what it wrote in its first opening.
     pub origin: Origin,
+    /// The author of this node's writes since the opening, and those that it goes on from.
+    pub authorship: Authorship,
     /// The label the node was last opened with.
     pub node_id: String,
     /// What the lease file beside the log must say; another or none means that the folder is a copy.
@@ -132,10 +135,40 @@ impl Ledger {
         self.scopes.get(&peer).cloned().unwrap_or_default()
     }
 
-    /// Writes as another author from now on, under a feed that nobody knows yet.
-    pub fn take_identity(&mut self, origin: Origin, lease: [u8; 16]) {
+    /// Takes another identity, with a feed that nobody knows yet, and writes as its author from now on.
+    ///
+    /// Rows keep their local sequences, so peers that had acknowledged some still hold them: that is carried over to the
+    /// stretch `incarnation`, which begins now. What nobody has acknowledged stays work of this node.
+    pub fn take_identity(&mut self, origin: Origin, lease: [u8; 16], incarnation: Incarnation) {
+        let chain = std::mem::take(&mut self.chain);
+        for peer in self.peers.values_mut() {
+            let held = &mut peer.acknowledged;
+            if is_reached(&chain, self.last_lseq, held) {
+                held.incarnation = incarnation;
+            } else {
+                *held = FeedPosition::default();
+            }
+        }
         (self.origin, self.lease) = (origin, lease);
+        self.write_as(origin);
+        self.authorship.begin_identity();
         self.begin_anew();
+        self.begin_stretch(incarnation);
+    }
+
+    /// Writes as another author from now on, which goes on from the one before.
+    pub fn write_as(&mut self, author: Origin) {
+        self.authorship.go_on_as(author, self.last_sequence);
+    }
+
+    /// The name of the next write.
+    pub fn next_dot(&mut self) -> Dot {
+        self.last_sequence += 1;
+        self.authorship.has_written = true;
+        Dot {
+            origin: self.authorship.current,
+            sequence: self.last_sequence,
+        }
     }
 
     /// Forgets which feed was told of, and how far those of peers are held. Their cursors passed what was refused in the

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use super::base::{Base, BaseEntry};
@@ -12,6 +13,8 @@ use super::error::StoreError;
 use super::hash_index::HashIndex;
 use super::key_index::KeyIndex;
 use super::lane::Lane;
+use super::ledger::Ledger;
+use super::lineage::{KEY_PREFIX, Lineage, LineageRecord};
 use super::slots::Slots;
 use super::totals::{Totals, is_row, is_user};
 use super::view::{ClosedView, ViewId, Views};
@@ -61,13 +64,15 @@ pub struct Installed {
     pub from: Option<Origin>,
     /// Whether the key is one of a user.
     pub is_user: bool,
+    /// Whether the new entry is a row of the outbox.
+    pub is_row: bool,
+    /// Whether the replaced entry was one.
+    pub replaced_row: bool,
 }
 
 /// All entries of a node, tombstones included.
 #[derive(Debug, Default)]
 pub struct EntryMap {
-    /// Who "own" is: the author whose entries form the lane of own writes.
-    pub(super) author: Origin,
     pub(super) slots: Slots,
     by_hash: HashIndex,
     pub(super) by_key: KeyIndex,
@@ -87,21 +92,16 @@ pub struct EntryMap {
     pub(super) kept_since: usize,
     /// The totals count only once what those replaced.
     pub(super) totals_known: bool,
+    /// Which authors go on from which, as the lineage records in the map tell.
+    pub(super) lineage: Lineage,
+    /// The local sequences of those records.
+    pub(super) lineage_places: BTreeSet<u64>,
 }
 
 impl EntryMap {
-    /// An empty map of the node that writes as `author`.
-    pub fn new(author: Origin) -> Self {
-        Self {
-            author,
-            ..Self::default()
-        }
-    }
-
     /// A map in which nothing has changed since a checkpoint.
     pub fn over(base: Arc<Base>) -> Self {
         Self {
-            author: base.author(),
             totals: base.totals(),
             sources: base.sources().to_vec(),
             base: Some(base),
@@ -109,39 +109,9 @@ impl EntryMap {
         }
     }
 
-    /// The author whose entries are this node's own.
-    pub fn author(&self) -> Origin {
-        self.author
-    }
-
     /// The checkpoint under the map.
     pub fn base(&self) -> Option<&Arc<Base>> {
         self.base.as_ref()
-    }
-
-    /// The node writes as `author` from now on: what the old author wrote is relayed like anybody's.
-    pub fn set_author(&mut self, author: Origin) {
-        if author == self.author {
-            return;
-        }
-        self.author = author;
-        let mut all: Vec<(u64, u32)> = self.own.iter().chain(self.relay.iter()).collect();
-        all.sort_unstable();
-        let (mut own, mut relay) = (Lane::default(), Lane::default());
-        for (lseq, slot) in all {
-            let is_own = |held: &Held| is_row(&held.entry, author);
-            let lane = if self.held(slot).is_some_and(is_own) {
-                &mut own
-            } else {
-                &mut relay
-            };
-            lane.push(lseq, slot);
-        }
-        self.own = own;
-        self.relay = relay;
-        // An author that is new has written nothing that a checkpoint could hold.
-        self.totals.own = self.own.iter().count() as u64;
-        self.shadowed.clear();
     }
 
     /// The short name of a peer that entries come from.
@@ -250,10 +220,10 @@ impl EntryMap {
         self.totals.summary
     }
 
-    fn lane_of(&mut self, entry: &Entry) -> &mut Lane {
+    fn lane_of(&mut self, entry: &Entry, via: Via) -> &mut Lane {
         if Namespace::of(entry.key()).is_none_or(|namespace| !namespace.is_replicated()) {
             &mut self.local
-        } else if is_row(entry, self.author) {
+        } else if is_row(entry, via == 0) {
             &mut self.own
         } else {
             &mut self.relay
@@ -284,21 +254,32 @@ impl EntryMap {
             dot: entry.dot,
             from,
             is_user: is_user(&entry),
+            is_row: is_row(&entry, via == 0),
+            replaced_row: false,
         };
-        self.totals.add(&entry, self.author);
+        self.totals.add(&entry, via == 0);
+        let is_lineage = entry.key().starts_with(&KEY_PREFIX);
+        if is_lineage {
+            self.learn_lineage(&entry, lseq);
+        }
         let found = match &beneath {
             Beneath::Unknown => self.slot_of(entry.key(), hash),
             Beneath::Nothing | Beneath::Row(_) => None,
         };
         debug_assert_eq!(found, self.slot_of(entry.key(), hash));
         let slot = found.unwrap_or_else(|| self.slots.next());
-        self.lane_of(&entry).push(lseq, slot);
+        self.lane_of(&entry, via).push(lseq, slot);
         if let Some(slot) = found
             && let Some(place) = self.slots.get_mut(slot)
         {
             let replaced = std::mem::replace(place, Held { entry, lseq, via });
-            self.totals.remove(&replaced.entry, self.author);
-            self.lane_of(&replaced.entry).remove(replaced.lseq);
+            self.totals.remove(&replaced.entry, replaced.via == 0);
+            self.lane_of(&replaced.entry, replaced.via)
+                .remove(replaced.lseq);
+            installed.replaced_row = replaced.is_row();
+            if is_lineage {
+                self.lineage_places.remove(&replaced.lseq);
+            }
             installed.replaced = Some(replaced.lseq);
             installed.replaced_dot = Some(replaced.entry.dot);
             self.views.keep_replaced(slot, replaced);
@@ -310,6 +291,8 @@ impl EntryMap {
             Beneath::Row(row) => {
                 installed.replaced = Some(row.lseq);
                 installed.replaced_dot = Some(row.entry.dot);
+                installed.replaced_row = is_row(&row.entry, row.source.is_none());
+                self.lineage_places.remove(&row.lseq);
                 self.shadow(&row);
                 self.views.keep_row(&row);
             }
@@ -360,9 +343,62 @@ impl EntryMap {
     /// If the checkpoint cannot be read.
     pub fn recount(&self) -> Result<Totals, StoreError> {
         let mut totals = Totals::default();
-        for entry in self.range_from(std::ops::Bound::Unbounded) {
-            totals.add(&*entry?, self.author);
+        let mut rows = self.range_from(Bound::Unbounded);
+        while let Some(held) = rows.next_held() {
+            let held = held?;
+            totals.add(&held.entry, held.via == 0);
         }
         Ok(totals)
+    }
+
+    /// Which authors go on from which, as far as records here tell.
+    pub fn lineage(&self) -> &Lineage {
+        &self.lineage
+    }
+
+    /// Takes in whom the present author of this node goes on from, which no record tells before it has written.
+    pub fn know_authorship(&mut self, ledger: &Ledger) {
+        let record = ledger.authorship.record(ledger.origin, &ledger.node_id);
+        self.lineage.add(&record);
+    }
+
+    /// Local sequences of lineage records behind `after`, in order.
+    pub fn lineage_after(&self, after: u64) -> impl Iterator<Item = u64> + '_ {
+        self.lineage_places
+            .range((Bound::Excluded(after), Bound::Unbounded))
+            .copied()
+    }
+
+    fn learn_lineage(&mut self, entry: &Entry, lseq: u64) {
+        if let Some(record) = LineageRecord::of(entry) {
+            self.lineage.add(&record);
+        }
+        self.lineage_places.insert(lseq);
+    }
+
+    /// Takes in the lineage records of the checkpoint.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    pub(super) fn recall_lineage(&mut self) -> Result<(), StoreError> {
+        let Some(base) = self.base.clone() else {
+            return Ok(());
+        };
+        let mut rows = base.range(Bound::Included(&KEY_PREFIX))?;
+        while let Some(row) = rows.next()? {
+            if !row.key().starts_with(&KEY_PREFIX) {
+                break;
+            }
+            let found = base.decode(&row)?;
+            self.learn_lineage(&found.entry, found.lseq);
+        }
+        Ok(())
+    }
+}
+
+impl Held {
+    /// Whether it is a row of the outbox: an entry of a user, written here and not brought by a peer.
+    pub fn is_row(&self) -> bool {
+        is_row(&self.entry, self.via == 0)
     }
 }

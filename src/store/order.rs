@@ -8,7 +8,7 @@ use std::ops::Bound;
 use super::base::BaseEntry;
 use super::entry::Entry;
 use super::error::StoreError;
-use super::map::{EntryMap, Held};
+use super::map::{EntryMap, Held, Via};
 use crate::wal::checkpoint::{RangeCursor, RowRef};
 
 /// A row of the map.
@@ -162,11 +162,11 @@ impl EntryMap {
 
     /// An entry of the checkpoint as this process holds it.
     pub(super) fn held_of(&self, found: BaseEntry) -> Held {
-        let via = found.source.and_then(|source| self.via_of(source));
+        let via = |source| self.via_of(source).unwrap_or(Via::MAX);
         Held {
             entry: found.entry,
             lseq: found.lseq,
-            via: via.unwrap_or(0),
+            via: found.source.map_or(0, via),
         }
     }
 }

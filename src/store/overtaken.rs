@@ -25,7 +25,12 @@ impl Group {
         terms: &Terms<'_>,
     ) -> Result<(), StoreError> {
         // What settles a conflict has seen what another one wrote.
-        let can_settle = overtaken.dot.origin == ledger.origin && !overtaken.vector().is_empty();
+        let author = ledger.authorship.current;
+        let is_own = |group: &Self, entry: &Entry| {
+            let lineage = group.lineage_over(basis);
+            lineage.is_own(author, entry.dot)
+        };
+        let can_settle = is_own(self, overtaken) && !overtaken.vector().is_empty();
         if !can_settle || self.removed.is_empty() && !basis.has_kept()? {
             return Ok(());
         }
@@ -41,8 +46,7 @@ impl Group {
             let hash = key_hash(&key);
             let found = self.find(&key, hash, basis)?;
             let removal = found.entry().filter(|_| !has_left);
-            let removal =
-                removal.filter(|held| held.is_tombstone() && held.dot.origin == ledger.origin);
+            let removal = removal.filter(|held| held.is_tombstone() && is_own(self, held));
             // A removal that was kept as a loser is none of what was kept.
             let removal = removal.filter(|held| user_key_of(held).is_none());
             let Some((dot, seen, stamp, version)) =
@@ -60,7 +64,8 @@ impl Group {
                 stamp,
                 version,
             };
-            self.remove_kept(kept, ledger, terms);
+            self.remove_kept(kept, basis, ledger, terms);
+            self.declare_author(basis, ledger, (terms.wall, terms.common))?;
         }
         Ok(())
     }

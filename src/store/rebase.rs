@@ -33,8 +33,9 @@ impl Rebase {
     /// Begins with nothing but a checkpoint, which holds everything of `map` up to the local sequence `cut`.
     pub fn new(base: Arc<Base>, map: &EntryMap, cut: u64) -> Self {
         let mut next = EntryMap::over(base);
-        next.author = map.author;
         next.sources.clone_from(&map.sources);
+        next.lineage = map.lineage.clone();
+        next.lineage_places = map.lineage_places.clone();
         Self { next, reached: cut }
     }
 
@@ -82,6 +83,8 @@ impl Rebase {
         let mut next = self.next;
         next.totals = map.totals;
         next.totals_known = true;
+        next.lineage = std::mem::take(&mut map.lineage);
+        next.lineage_places = std::mem::take(&mut map.lineage_places);
         next.views = std::mem::take(&mut map.views).without_changes();
         std::mem::replace(map, next)
     }

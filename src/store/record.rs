@@ -5,6 +5,7 @@ pub use super::origin_dictionary::OriginDictionary;
 
 use super::entry::{Entry, EntryFlags, Extra};
 use super::ledger::{FeedPosition, PeerRecord};
+use super::lineage::{AUTHORS_PER_RECORD, Authorship, put_authors, read_authors};
 use super::peer_record::{decode_peer, position, prefixes, put_peer, put_position, put_scope};
 use super::scope::Scope;
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
@@ -44,6 +45,8 @@ pub enum RecordKind {
     Origin = 8,
     /// Where the entries that follow in this frame came from.
     Source = 9,
+    /// Under which author the node writes from here on.
+    Author = 10,
     /// The store was saved from a damaged one.
     Salvaged = 138,
     /// What the last connection with a peer carried, if that was not all keys.
@@ -78,6 +81,8 @@ pub enum Record {
         /// Its place in the feed.
         lseq: u64,
     },
+    /// Under which author the node writes from here on, and whom that one goes on from.
+    Author(Authorship),
     /// The entries that follow in this frame came from this peer; `None`: they were written here, as are those
     /// before the first of these records.
     Source {
@@ -200,6 +205,13 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
         Record::Source { peer } => record(body, RecordKind::Source, |payload| {
             payload.extend(peer.iter().flat_map(|peer| peer.0));
         }),
+        Record::Author(authorship) => record(body, RecordKind::Author, |payload| {
+            payload.extend_from_slice(&authorship.current.0);
+            payload.push(u8::from(authorship.has_written));
+            payload.put_varint(authorship.record_number);
+            payload.put_length(authorship.foreign);
+            put_authors(payload, &authorship.before);
+        }),
         Record::Stretch {
             incarnation,
             began_after,
@@ -302,6 +314,14 @@ pub fn decode(
             9 => Record::Source {
                 peer: Some(Origin(payload.array()?)),
             },
+            10 => Record::Author(Authorship {
+                current: Origin(payload.array()?),
+                has_written: payload.u8()? != 0,
+                is_declared: false,
+                record_number: payload.varint()?,
+                foreign: payload.length(AUTHORS_PER_RECORD, "authors")?,
+                before: read_authors(&mut payload)?,
+            }),
             138 => Record::Salvaged {
                 lost: payload.varint()?,
             },

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use super::base::Base;
 use super::checkpoint::{CHECKPOINT_SUFFIX, Notes, PASSING_SIDE_SUFFIX, PASSING_SUFFIX};
+use super::closing::peers_of;
 use super::commit::{Committer, Durability};
 use super::error::StoreError;
 use super::ledger::Ledger;
+use super::lineage::Authorship;
 use super::map::EntryMap;
+use super::migration;
 use super::record::{OriginDictionary, Record};
 use super::replay::{Beside, Replay, State};
 use crate::core::bytes::DecodeError;
@@ -29,7 +32,7 @@ pub struct Seeds {
     pub salt: u64,
     /// For the log's file id.
     pub file_id: [u8; 16],
-    /// For the origin, if a new one is needed.
+    /// For the author of what this opening writes, and for the origin, if a new one is needed.
     pub origin: Origin,
     /// For the lease, if a new one is needed.
     pub lease: [u8; 16],
@@ -169,7 +172,7 @@ pub fn open_beside(
     seeds: &Seeds,
     beside: Option<Beside<'_>>,
 ) -> Result<Opened, StoreError> {
-    let checkpoint = open_checkpoint(storage, name, cache_bytes)?;
+    let mut checkpoint = open_checkpoint(storage, name, cache_bytes)?;
     let covers_frame = checkpoint
         .as_ref()
         .map_or(0, |(file, _)| file.covers_frame());
@@ -180,6 +183,10 @@ pub fn open_beside(
         // Before anything is changed: what it seems to cover of this log is not in it.
         let path = file.file().to_owned();
         return Err(StoreError::OtherCheckpoint { path });
+    }
+    if let Some((old, notes)) = checkpoint.take_if(|(file, _)| migration::is_due(file)) {
+        migration::migrate(storage, name, old, &notes)?;
+        checkpoint = open_checkpoint(storage, name, cache_bytes)?;
     }
     let mut replay = Replay::over(checkpoint, beside)?;
     let read = Log::open(
@@ -215,8 +222,10 @@ pub fn open_beside(
         return Err(StoreError::OtherCheckpoint { path });
     }
     remove_passing(storage, name);
-    // After a clean close this is the last one given, also where the entry that had it was lost before.
-    ledger.last_sequence = ledger.last_sequence.max(ledger.reserved_sequence);
+    if ledger.authorship.current == ledger.origin && ledger.authorship.before.is_empty() {
+        // A log of the first version does not say whether its author has written.
+        ledger.authorship.has_written |= ledger.last_sequence > 0;
+    }
     let lease_failed = |error: std::io::Error| WalError::Open {
         file: storage.shown(name),
         cause: error.into(),
@@ -228,14 +237,21 @@ pub fn open_beside(
     };
     let mut records = Vec::new();
     let is_new = ledger.origin == Origin::default();
+    let incarnation = next_stretch(&ledger, seeds);
     let leased = lease::read(storage, name).map_err(lease_failed)?;
     let is_copy = !is_new && unless(Rule::CopyUnnoticed, leased != Some(ledger.lease), false);
     if is_new || is_copy {
         lease::write(storage, name, seeds.lease).map_err(lease_failed)?;
-        ledger.take_identity(seeds.origin, seeds.lease);
-        map.set_author(seeds.origin);
+        ledger.take_identity(seeds.origin, seeds.lease, incarnation);
         report.copy_noticed = unless(Rule::CopyUntold, is_copy, false);
+    } else {
+        let author = unless(Rule::AuthorKept, seeds.origin, ledger.authorship.current);
+        ledger.write_as(author);
+        ledger.begin_stretch(incarnation);
     }
+    // After a clean close this is the last one given, also where the entry that had it was lost before. The author before
+    // was seen as far as its entries are here, and no further.
+    ledger.last_sequence = ledger.last_sequence.max(ledger.reserved_sequence);
     let is_renamed = !is_new && ledger.node_id != node_id;
     if is_renamed {
         report.renamed_from = Some(std::mem::take(&mut ledger.node_id));
@@ -248,9 +264,11 @@ pub fn open_beside(
             node_id: node_id.to_owned(),
             fresh_chain: is_new || is_copy,
         });
+        if is_copy {
+            records.extend(peers_of(&ledger));
+        }
     }
-    let incarnation = next_stretch(&ledger, seeds);
-    ledger.begin_stretch(incarnation);
+    records.push(Record::Author(ledger.authorship.clone()));
     records.push(Record::Stretch {
         incarnation,
         began_after: ledger.last_lseq,
@@ -260,6 +278,7 @@ pub fn open_beside(
         clock: ledger.clock.high_water(),
     });
     ledger.reserved_sequence = ledger.last_sequence;
+    map.know_authorship(&ledger);
     let mut committer = Committer::new(Some(log), ledger, origins, durability);
     committer.opening = records;
     // Otherwise they go with the first write, so that an opening costs no sync. Behind an end that was cut off they
@@ -286,6 +305,7 @@ fn next_stretch(ledger: &Ledger, seeds: &Seeds) -> Incarnation {
 pub fn in_memory(node_id: &str, seeds: &Seeds) -> Opened {
     let mut ledger = Ledger {
         origin: seeds.origin,
+        authorship: Authorship::new(seeds.origin),
         node_id: node_id.to_owned(),
         ..Ledger::default()
     };
@@ -298,7 +318,7 @@ pub fn in_memory(node_id: &str, seeds: &Seeds) -> Opened {
     );
     Opened {
         committer,
-        map: EntryMap::new(seeds.origin),
+        map: EntryMap::default(),
         report: OpenReport::default(),
     }
 }

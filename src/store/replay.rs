@@ -9,6 +9,7 @@ use super::base::Base;
 use super::checkpoint::Notes;
 use super::error::StoreError;
 use super::ledger::Ledger;
+use super::lineage::Authorship;
 use super::map::EntryMap;
 use super::record::{OriginDictionary, Record, decode};
 use crate::core::bytes::DecodeError;
@@ -214,8 +215,9 @@ impl State {
         ledger.last_sequence = notes.last_sequence;
         ledger.last_applied_remote = notes.last_applied_remote;
         ledger.reserved_sequence = notes.reserved_sequence;
-        let base = Base::new(file, origins, ledger.origin, sources, notes.totals);
+        let base = Base::new(file, origins, sources, notes.totals);
         state.map = EntryMap::over(base);
+        state.map.recall_lineage()?;
         Ok(state)
     }
 
@@ -236,8 +238,11 @@ impl State {
                 node_id,
                 fresh_chain,
             } => {
+                if ledger.origin != origin {
+                    // A log of the first version says nothing else of its author.
+                    ledger.authorship = Authorship::new(origin);
+                }
                 (ledger.origin, ledger.lease, ledger.node_id) = (origin, lease, node_id);
-                self.map.set_author(origin);
                 if fresh_chain {
                     ledger.begin_anew();
                 }
@@ -250,14 +255,13 @@ impl State {
                 ledger.begin_stretch(incarnation);
             }
             Record::Entry { entry, lseq } => {
-                if entry.dot.origin == ledger.origin {
+                if from.is_none() && entry.dot.origin == ledger.authorship.current {
+                    ledger.authorship.has_written = true;
                     ledger.last_sequence = ledger.last_sequence.max(entry.dot.sequence);
                 } else {
                     ledger.last_applied_remote = ledger.last_applied_remote.max(entry.dot.sequence);
                 }
                 ledger.last_lseq = ledger.last_lseq.max(lseq);
-                // What this node wrote may lie in one frame with what came from a peer.
-                let from = from.filter(|_| entry.dot.origin != ledger.origin);
                 self.map.install(entry, lseq, from);
             }
             Record::Cursor {
@@ -273,6 +277,7 @@ impl State {
                 ledger.reserved_sequence = sequence;
                 ledger.raise_clock(clock);
             }
+            Record::Author(authorship) => ledger.authorship = authorship,
             Record::Source { .. } => {}
             Record::Salvaged { lost } => ledger.salvaged = Some(lost),
             Record::Pruned { lseq } => ledger.pruned = ledger.pruned.max(lseq),

@@ -91,21 +91,24 @@ impl Group {
             .into_iter()
             .filter(|_| !is_broken(Rule::ResolvedCopiesLeft))
         {
-            self.remove_kept(kept, ledger, terms);
+            self.remove_kept(kept, basis, ledger, terms);
         }
         self.join_from(begin);
         self.receipts.push(Receipt { ticket, ..receipt });
         Ok(())
     }
 
-    pub(super) fn remove_kept(&mut self, kept: Kept, ledger: &mut Ledger, terms: &Terms<'_>) {
-        ledger.last_sequence += 1;
-        let dot = Dot {
-            origin: ledger.origin,
-            sequence: ledger.last_sequence,
-        };
+    pub(super) fn remove_kept(
+        &mut self,
+        kept: Kept,
+        basis: Basis<'_>,
+        ledger: &mut Ledger,
+        terms: &Terms<'_>,
+    ) {
+        let dot = ledger.next_dot();
+        let lineage = self.lineage_over(basis);
         let extra = Extra {
-            vector: vector_over(ledger.origin, &[kept.dot], kept.seen),
+            vector: vector_over(dot.origin, &[kept.dot], kept.seen, lineage),
             extension: Vec::new(),
         };
         let key_length = kept.key.len();

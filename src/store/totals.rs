@@ -1,7 +1,6 @@
 //! What is counted over a set of entries as it changes.
 
 use super::entry::{Entry, Namespace, Summary};
-use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
 
 /// Numbers of a [`Totals`] as a checkpoint notes them.
@@ -16,7 +15,7 @@ pub struct Totals {
     pub live_bytes: u64,
     /// Entries without a value.
     pub tombstones: u64,
-    /// Rows of the outbox: entries of users' keys that the author wrote.
+    /// Rows of the outbox: entries of users' keys that were written here.
     pub own: u64,
     /// Count and fingerprint of all replicated entries.
     pub summary: Summary,
@@ -27,14 +26,14 @@ pub fn is_user(entry: &Entry) -> bool {
     entry.key().first() == Some(&(Namespace::User as u8))
 }
 
-/// Whether an entry counts in the outbox of `author`.
-pub fn is_row(entry: &Entry, author: Origin) -> bool {
-    entry.dot.origin == author && (is_user(entry) || is_broken(Rule::KeptIsRow))
+/// Whether an entry is a row of the outbox: one of a user, written here and not brought by a peer.
+pub fn is_row(entry: &Entry, is_written_here: bool) -> bool {
+    is_written_here && (is_user(entry) || is_broken(Rule::KeptIsRow))
 }
 
 impl Totals {
     /// With `entry` in.
-    pub(super) fn add(&mut self, entry: &Entry, author: Origin) {
+    pub(super) fn add(&mut self, entry: &Entry, is_written_here: bool) {
         if Namespace::of(entry.key()).is_some_and(Namespace::is_replicated) {
             self.summary.add(entry);
         }
@@ -44,11 +43,11 @@ impl Totals {
         } else {
             self.tombstones += 1;
         }
-        self.own += u64::from(is_row(entry, author));
+        self.own += u64::from(is_row(entry, is_written_here));
     }
 
     /// With `entry` out, which was in.
-    pub(super) fn remove(&mut self, entry: &Entry, author: Origin) {
+    pub(super) fn remove(&mut self, entry: &Entry, is_written_here: bool) {
         if Namespace::of(entry.key()).is_some_and(Namespace::is_replicated) {
             self.summary.remove(entry);
         }
@@ -61,7 +60,9 @@ impl Totals {
         } else {
             self.tombstones = self.tombstones.saturating_sub(1);
         }
-        self.own = self.own.saturating_sub(u64::from(is_row(entry, author)));
+        self.own = self
+            .own
+            .saturating_sub(u64::from(is_row(entry, is_written_here)));
     }
 
     /// As numbers beside a checkpoint, whose own sum is the fingerprint.

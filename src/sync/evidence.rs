@@ -15,8 +15,10 @@ use super::replica::Replica;
 use crate::core::clock::Now;
 use crate::core::identity::{Dot, Origin};
 use crate::core::rules::{Rule, is_broken};
+use crate::core::stamp::Stamp;
 use crate::store::conflict::kept_user_key;
 use crate::store::entry::{Entry, Namespace};
+use crate::store::lineage::{Lineage, identity_in};
 use crate::store::map::EntryMap;
 
 impl Replica {
@@ -28,8 +30,12 @@ impl Replica {
         now: Now,
         map: &EntryMap,
     ) {
+        let own = Own::of(self, map);
         for entry in entries {
-            if newest_of(self.origin, entry.dot, entry.vector()).is_some() {
+            if is_foreign_lineage(entry, &own) {
+                let reason = self.reason_of(entry.stamp, true);
+                self.doubt(reason, &link.node_id, now.monotonic);
+            } else if own.named_in(entry.dot, entry.vector()) {
                 self.heed(link, Listed::of(entry), now, map);
             }
         }
@@ -37,12 +43,13 @@ impl Replica {
 
     /// A peer lists what it holds.
     pub(super) fn heed_lists(&mut self, link: &Link, ranges: &Ranges, now: Now, map: &EntryMap) {
+        let own = Own::of(self, map);
         for part in &ranges.parts {
             let Claim::List(listed) = &part.claim else {
                 continue;
             };
             for listed in listed {
-                if newest_of(self.origin, listed.dot, &listed.vector).is_some() {
+                if own.named_in(listed.dot, &listed.vector) {
                     self.heed(link, listed.clone(), now, map);
                 }
             }
@@ -61,37 +68,83 @@ impl Replica {
             // What cannot be read shows nothing.
             return;
         };
-        if is_unaccounted(&listed, self.origin, self.last_sequence, held.as_deref()) {
-            // Only a guess for whoever reads it: clocks may be wrong.
-            let is_of_this_life = self.renewals.had_met(listed.stamp.wall());
-            let is_shared = listed.dot.origin == self.origin && is_of_this_life;
-            let reason = if is_shared {
-                DoubtReason::Shared
-            } else {
-                DoubtReason::WentBack
-            };
+        let own = Own::of(self, map);
+        if is_unaccounted(&listed, &own, held.as_deref()) {
+            let is_author = own.limit_of(listed.dot.origin).is_some();
+            let reason = self.reason_of(listed.stamp, is_author);
             self.doubt(reason, &link.node_id, now.monotonic);
+        }
+    }
+
+    /// Only a guess for whoever reads it: clocks may be wrong.
+    fn reason_of(&self, stamp: Stamp, is_author: bool) -> DoubtReason {
+        if is_author && self.renewals.had_met(stamp.wall()) {
+            DoubtReason::Shared
+        } else {
+            DoubtReason::WentBack
         }
     }
 }
 
-/// The newest write of an author that an entry is, or that its author knew.
-fn newest_of(origin: Origin, dot: Dot, vector: &[Dot]) -> Option<u64> {
-    let of_origin = |seen: &&Dot| seen.origin == origin;
-    let newest = std::iter::once(&dot).chain(vector).find(of_origin);
-    newest.map(|seen| seen.sequence)
+/// The authors that this node writes or wrote under.
+struct Own<'a> {
+    identity: Origin,
+    author: Origin,
+    /// The last sequence that was given under the present author.
+    last: u64,
+    lineage: &'a Lineage,
 }
 
-/// Whether what somebody holds of a key names a write under `origin` which that node has not made, or does not know any
-/// more. It has given numbers up to `last`, and holds `held` of the key.
-fn is_unaccounted(listed: &Listed, origin: Origin, last: u64, held: Option<&Entry>) -> bool {
-    let Some(sequence) = newest_of(origin, listed.dot, &listed.vector) else {
-        return false;
-    };
-    if sequence > last {
-        return true;
+impl<'a> Own<'a> {
+    fn of(replica: &Replica, map: &'a EntryMap) -> Self {
+        Self {
+            identity: replica.origin,
+            author: replica.author,
+            last: replica.last_sequence,
+            lineage: map.lineage(),
+        }
     }
-    if listed.dot.origin == origin {
+
+    /// The last sequence that this node gave under an author; `None` if it is no author of its own, or one of an earlier
+    /// identity: it is known already that a copy may go on under that.
+    fn limit_of(&self, author: Origin) -> Option<u64> {
+        if author == self.author {
+            return Some(self.last);
+        }
+        if self.lineage.identity_of(author) != self.identity {
+            return None;
+        }
+        self.lineage.seen_up_to(self.author, author)
+    }
+
+    /// Whether an entry is, or its author knew, a write under one of them.
+    fn named_in(&self, dot: Dot, vector: &[Dot]) -> bool {
+        let mut seen = std::iter::once(&dot).chain(vector);
+        seen.any(|seen| self.limit_of(seen.origin).is_some())
+    }
+}
+
+/// Whether an entry is a lineage record of this node's identity that none of its authors wrote: a copy of it writes too.
+fn is_foreign_lineage(entry: &Entry, own: &Own<'_>) -> bool {
+    identity_in(entry.key()) == Some(own.identity) && own.limit_of(entry.dot.origin).is_none()
+}
+
+/// Whether what somebody holds of a key names a write under one of a node's authors which that node has not made, or does
+/// not know any more. It holds `held` of the key.
+fn is_unaccounted(listed: &Listed, own: &Own<'_>, held: Option<&Entry>) -> bool {
+    let seen = std::iter::once(&listed.dot).chain(&listed.vector);
+    let limits = seen.filter_map(|seen| Some((seen.sequence, own.limit_of(seen.origin)?)));
+    let (mut newest, mut is_own) = (0, false);
+    for (sequence, limit) in limits {
+        if sequence > limit {
+            return true;
+        }
+        (newest, is_own) = (newest.max(sequence), true);
+    }
+    if !is_own {
+        return false;
+    }
+    if own.limit_of(listed.dot.origin).is_some() {
         return held.is_none_or(|held| {
             let order = listed.order(held);
             order.is_gt() || (listed.dot == held.dot && order.is_ne())
@@ -99,13 +152,14 @@ fn is_unaccounted(listed: &Listed, origin: Origin, last: u64, held: Option<&Entr
     }
     // What removes a kept loser names that, which whose write it is need not have kept.
     let is_of_user = listed.key.first() == Some(&(Namespace::User as u8));
-    is_of_user && held.is_none_or(|held| held.dot.origin == origin && held.dot.sequence < sequence)
+    let is_older =
+        |held: &Entry| own.limit_of(held.dot.origin).is_some() && held.dot.sequence < newest;
+    is_of_user && held.is_none_or(is_older)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::stamp::Stamp;
     use crate::store::conflict::kept_key;
     use crate::store::entry::{EntryFlags, Extra};
 
@@ -144,8 +198,18 @@ mod tests {
         .unwrap()
     }
 
+    fn own(lineage: &Lineage) -> Own<'_> {
+        Own {
+            identity: OWN,
+            author: OWN,
+            last: LAST,
+            lineage,
+        }
+    }
+
     fn shows(told: &Entry, held: Option<&Entry>) -> bool {
-        is_unaccounted(&Listed::of(told), OWN, LAST, held)
+        let lineage = Lineage::default();
+        is_unaccounted(&Listed::of(told), &own(&lineage), held)
     }
 
     #[test]
@@ -211,10 +275,11 @@ mod tests {
                 origin: OTHER,
                 sequence: 70,
             },
-            value_hash: None,
+            content_hash: None,
             vector: vec![loser],
         };
-        assert!(!is_unaccounted(&removal, OWN, LAST, None));
+        let lineage = Lineage::default();
+        assert!(!is_unaccounted(&removal, &own(&lineage), None));
         let later = Listed {
             vector: vec![Dot {
                 sequence: LAST + 1,
@@ -222,6 +287,6 @@ mod tests {
             }],
             ..removal
         };
-        assert!(is_unaccounted(&later, OWN, LAST, None));
+        assert!(is_unaccounted(&later, &own(&lineage), None));
     }
 }

@@ -21,7 +21,7 @@ impl Replica {
                 self.shadowed_from = self.shadowed_from.min(replaced);
             }
             match change.from {
-                None if change.dot.origin == self.origin => {
+                None if change.dot.origin == self.author => {
                     self.last_sequence = self.last_sequence.max(change.dot.sequence);
                     self.last_own_lseq = change.lseq;
                 }

@@ -89,6 +89,8 @@ pub(super) struct Sending {
     pub(super) listed: Positions,
     /// Entries to offer again, out of their order.
     pub(super) again: Vec<u64>,
+    /// Up to where the peer has the lineage records of this node's feed.
+    pub(super) lineage_told: u64,
     /// The last sign of progress while something was owed.
     pub(super) progress_at: MonotonicMs,
     /// Nothing is sent before this moment.
@@ -184,6 +186,8 @@ pub(super) struct Link {
     pub(super) summed_up: Option<(Summary, Summary)>,
     /// Whether the peer can reconcile.
     pub(super) reconciles: bool,
+    /// Whether what the peer sums up to can be compared with what this node does.
+    pub(super) sums_content: bool,
     pub(super) reconciling: Reconciling,
     /// How far this node's feed was found to be held by the peer, which its cursor is to be taken to.
     pub(super) covered: Option<Positions>,
@@ -245,9 +249,11 @@ impl Link {
             durable: greeting.durable,
             value_bytes_max: greeting.value_bytes_max,
             scope,
-            greeting_summary: (*wanted == greeting.scope).then_some(greeting.summary),
+            greeting_summary: (*wanted == greeting.scope && greeting.sums_content)
+                .then_some(greeting.summary),
             summed_up: None,
             reconciles: greeting.reconciles,
+            sums_content: greeting.sums_content,
             reconciling: Reconciling::Idle,
             covered: None,
             exchanges: 0,

@@ -27,6 +27,7 @@ impl Replica {
             value_bytes_max: self.options.value_bytes_max,
             wall_ms: now.wall.0,
             reconciles: true,
+            sums_content: true,
         }
     }
 

@@ -104,6 +104,8 @@ pub struct Greeting {
     pub wall_ms: u64,
     /// Whether it can reconcile (see [`Ranges`]).
     pub reconciles: bool,
+    /// Whether what its state sums up to covers what was written. Sums of an older version cannot be compared.
+    pub sums_content: bool,
 }
 
 /// Entries of one lane of the sender's feed, oldest first; or, with `to` 0, entries of a reconciliation, which move no

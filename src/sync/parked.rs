@@ -11,7 +11,6 @@ use crate::store::ledger::{FeedPosition, Parked, PeerRecord};
 use crate::store::map::{EntryMap, Held};
 use crate::store::operation::{Received, Request};
 use crate::store::record::PARKED_MAX;
-use crate::store::totals::is_row;
 
 impl Replica {
     /// A peer refused an entry, for now or for good.
@@ -211,7 +210,7 @@ impl Replica {
     pub(super) fn offer_again(&mut self, link: &mut Link, map: &EntryMap) {
         for entry in self.parked_by(link.origin) {
             let fits = |held: &Held| {
-                held.entry.value_length() as u64 <= link.value_bytes_max
+                held.entry.limited_length() as u64 <= link.value_bytes_max
                     && link.scope.contains(held.entry.key())
             };
             let is_new = !link.sending.again.contains(&entry.lseq);
@@ -249,7 +248,7 @@ impl Replica {
 
     /// The lane of an entry of this node's feed.
     pub(super) fn lane_of(&self, held: &Held) -> Lane {
-        if is_row(&held.entry, self.origin) {
+        if held.is_row() {
             Lane::Own
         } else {
             Lane::Relay

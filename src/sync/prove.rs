@@ -27,7 +27,8 @@ impl Replica {
         // Whoever can compare ranges finds that nothing else differs. Others would send everything again and again.
         let is_short = !link.reconciles && peer.is_some_and(|peer| !peer.parked.is_empty());
         let is_under_way = link.sending.large.is_some() || !link.sending.again.is_empty();
-        let complete = !behind && !is_short && !is_under_way;
+        // A peer whose sums mean something else must not take the two for different.
+        let complete = !behind && !is_short && !is_under_way && link.sums_content;
         let last = Positions {
             own: self.last_lseq,
             relay: self.last_lseq,
@@ -131,6 +132,9 @@ impl Replica {
     /// Holds what the peer said at its end against the state here. Where something is under way, that is done
     /// once it is through.
     fn compare(&mut self, id: LinkId, link: &mut Link, now: Now, map: &EntryMap) {
+        if !link.sums_content {
+            return;
+        }
         // What was unequal when it was told may be equal by now, and the peer has no reason to tell it again.
         let is_unproven = link.proof.equal_at != Some(self.last_lseq);
         let told = link.receiving.told.filter(|_| is_unproven);

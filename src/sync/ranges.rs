@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use crate::core::checksum::hash128;
 use crate::core::identity::Dot;
 use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, Summary};
+use crate::store::lineage::Lineage;
 
 /// Most parts of one message: bounds what a receiver has to add up for it.
 pub const PARTS_MAX: usize = 2048;
@@ -62,8 +62,8 @@ pub struct Listed {
     pub stamp: Stamp,
     /// The write that made it.
     pub dot: Dot,
-    /// The upper half of the hash of its value; `None` for a tombstone.
-    pub value_hash: Option<u64>,
+    /// The hash of its content, see [`Entry::content_hash`]; `None` for a tombstone.
+    pub content_hash: Option<u64>,
     /// Its version vector but for its own dot; usually nothing.
     pub vector: Vec<Dot>,
 }
@@ -75,19 +75,20 @@ impl Listed {
             key: entry.key().to_vec(),
             stamp: entry.stamp,
             dot: entry.dot,
-            value_hash: value_hash(entry),
+            content_hash: entry.content_hash(),
             vector: entry.vector().to_vec(),
         }
     }
 
     /// Whether neither it nor `entry`, of the same key, was written with the other known.
-    pub fn is_concurrent_with(&self, entry: &Entry) -> bool {
+    pub fn is_concurrent_with(&self, entry: &Entry, lineage: &Lineage) -> bool {
         let seen = self.vector.iter().chain([&self.dot]);
         let has_seen = |dot: Dot| {
             let mut of_author = seen.clone().filter(|seen| seen.origin == dot.origin);
             of_author.any(|seen| seen.sequence >= dot.sequence)
+                || seen.clone().any(|seen| lineage.has_seen(seen.origin, dot))
         };
-        !has_seen(entry.dot) && !entry.has_seen(self.dot)
+        !has_seen(entry.dot) && !entry.has_seen(self.dot, lineage)
     }
 
     /// How the listed entry compares to one of the same key, in the one total order.
@@ -95,11 +96,6 @@ impl Listed {
         let kind = |hash: Option<u64>| (hash.is_none(), hash);
         (self.stamp, self.dot)
             .cmp(&(entry.stamp, entry.dot))
-            .then_with(|| kind(self.value_hash).cmp(&kind(value_hash(entry))))
+            .then_with(|| kind(self.content_hash).cmp(&kind(entry.content_hash())))
     }
-}
-
-fn value_hash(entry: &Entry) -> Option<u64> {
-    let hash = hash128(entry.value()?) >> 64;
-    u64::try_from(hash).ok()
 }

@@ -139,7 +139,7 @@ impl Replica {
             if !is_replicated || !is_numbered || !entry.stamp.is_well_formed() {
                 return Err("a malformed entry");
             }
-            if entry.value_length() as u64 > self.options.value_bytes_max {
+            if entry.limited_length() as u64 > self.options.value_bytes_max {
                 return Err("a value over the limit that was told");
             }
         }
@@ -288,6 +288,7 @@ impl Replica {
             } else {
                 known.unwrap_or_else(|| self.start_of_unknown(link, map))
             };
+            link.sending.lineage_told = link.sending.sent.relay;
             link.sending.progress_at = now.monotonic;
             self.record_acknowledged(link, now);
             return Ok(());
@@ -338,6 +339,7 @@ impl Replica {
         sending.told_once = sending.told_once.furthest(sending.told_before);
         sending.told_before = Positions::default();
         link.sending.peer_has.clear();
+        link.sending.lineage_told = 0;
         link.sending.skip_echo = false;
         self.record_acknowledged(link, now);
     }

@@ -60,6 +60,8 @@ pub struct Replica {
     pub(super) options: ReplicaOptions,
     pub(super) node_id: String,
     pub(super) origin: Origin,
+    /// The author of what this node writes since the opening.
+    pub(super) author: Origin,
     pub(super) chain: Vec<Stretch>,
     pub(super) links: BTreeMap<LinkId, Link>,
     /// How far each peer's feed is held, and what that is about.
@@ -135,6 +137,7 @@ impl Replica {
             options,
             node_id: ledger.node_id.clone(),
             origin: ledger.origin,
+            author: ledger.authorship.current,
             chain: ledger.chain.clone(),
             links: BTreeMap::new(),
             cursors: ledger
@@ -209,9 +212,14 @@ impl Replica {
         self.outputs.pop_front()
     }
 
-    /// This node's author id.
+    /// This node's identity.
     pub fn origin(&self) -> Origin {
         self.origin
+    }
+
+    /// The author of what this node writes.
+    pub fn author(&self) -> Origin {
+        self.author
     }
 
     /// The current stretch of this node's feed.
@@ -230,6 +238,17 @@ impl Replica {
         self.peers
             .get(&origin)
             .map_or_else(|| origin.to_string(), |peer| peer.node_id.clone())
+    }
+
+    /// The label of the node that wrote under an author: of this one, of one that a lineage record names or that was met,
+    /// or else the author's id.
+    pub fn author_label(&self, author: Origin, map: &EntryMap) -> String {
+        let lineage = map.lineage();
+        if lineage.seen_up_to(self.author, author).is_some() {
+            return self.node_id.clone();
+        }
+        let told = lineage.label_of(author).map(str::to_owned);
+        told.unwrap_or_else(|| self.label_of(author))
     }
 
     /// Whether own writes leave as they commit.

@@ -159,6 +159,7 @@ impl Replica {
         link.sending.has_more = false;
         if link.sending.started && link.sending.paused_until <= gate.now {
             let was_owed = link.is_owed();
+            self.send_lineage(id, &mut link, map);
             if std::mem::take(&mut link.sending.large_abandoned) {
                 self.push_feed(id, &mut link, Feed::Chunk(Chunk { bytes: Vec::new() }));
             }
@@ -228,7 +229,7 @@ impl Replica {
             if is_left_out(link, &held, peer) {
                 return ControlFlow::Continue(());
             }
-            if held.entry.value_length() as u64 > link.value_bytes_max {
+            if held.entry.limited_length() as u64 > link.value_bytes_max {
                 if held.lseq > listed {
                     parked.push(held.lseq);
                 }
@@ -316,6 +317,42 @@ impl Replica {
         }
         self.outputs
             .push_back(Output::Close(id, Farewell::Unreadable));
+    }
+
+    /// Sends lineage records ahead of the feed, of a comparison and of what waits for a tick: whoever gets an entry should
+    /// know by then whose writes its author goes on from, or it takes the two for concurrent. No position moves, so that a
+    /// record that is lost here still comes in its place in the feed.
+    fn send_lineage(&mut self, id: LinkId, link: &mut Link, map: &EntryMap) {
+        if link.scope.is_nothing() || is_broken(Rule::LineageLate) {
+            return;
+        }
+        let peer = map.via_of(link.origin);
+        let (mut entries, mut cost) = (Vec::new(), 0);
+        for lseq in map.lineage_after(link.sending.lineage_told) {
+            let has_credit = link.sending.spent + cost < link.sending.credit;
+            if lseq > self.durable_lseq || !has_credit || cost >= BATCH_COST {
+                break;
+            }
+            match map.at(lseq) {
+                Ok(Some(held)) if peer.is_none_or(|peer| peer != held.via) => {
+                    cost += entry_cost(&held.entry);
+                    entries.push(held.entry.clone());
+                }
+                Ok(_) => {}
+                Err(error) => return self.unreadable(id, &error),
+            }
+            link.sending.lineage_told = lseq;
+        }
+        if !entries.is_empty() {
+            self.sent_entries += entries.len() as u64;
+            let batch = Batch {
+                lane: Lane::Relay,
+                from: 0,
+                to: 0,
+                entries,
+            };
+            self.push_feed(id, link, Feed::Batch(batch));
+        }
     }
 
     /// Offers entries once more that the peer had refused. Its cursor has passed them, and stays where it is.

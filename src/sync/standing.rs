@@ -205,16 +205,13 @@ impl Replica {
             let (Some(key), true) = (key, change.is_user) else {
                 continue;
             };
-            if change.dot.origin != self.origin || change.from.is_some() {
+            if !change.is_row {
                 self.tell_partial(&key, change, now);
             }
             let Some(replaced) = change.replaced else {
                 continue;
             };
-            let was_own = change
-                .replaced_dot
-                .is_some_and(|dot| dot.origin == self.origin);
-            if let Some(tally) = self.tally.as_mut().filter(|_| was_own) {
+            if let Some(tally) = self.tally.as_mut().filter(|_| change.replaced_row) {
                 tally.forget(&key, replaced);
             }
             keys.insert(replaced, key);

@@ -177,15 +177,16 @@ impl Replica {
     }
 
     fn whereabouts(&self, dot: Dot, map: &EntryMap) -> Result<Option<Whereabouts>, StoreError> {
-        if dot.origin != self.origin || dot.sequence == 0 || dot.sequence > self.last_sequence {
+        let is_own = map.lineage().is_own(self.author, dot);
+        if !is_own || dot.sequence == 0 || dot.sequence > self.last_sequence {
             return Ok(None);
         }
-        let newest = self.replacements.newest(dot.sequence, self.origin);
+        let newest = self.replacements.newest(dot.sequence, self.author);
         if let Some(Successor { dot, lseq }) = newest
             && map.at(lseq)?.is_some_and(|held| held.entry.dot == dot)
         {
             return Ok(Some(Whereabouts {
-                target: if dot.origin == self.origin {
+                target: if dot.origin == self.author {
                     Target::Own(lseq)
                 } else {
                     Target::Relay(lseq)
@@ -246,7 +247,7 @@ impl Replica {
         counting: &Counting,
     ) {
         if let Some(dot) = change.replaced_dot
-            && dot.origin == self.origin
+            && change.replaced_row
         {
             let successor = Successor {
                 dot: change.dot,
@@ -257,7 +258,7 @@ impl Replica {
         let by = Replacement {
             dot: change.dot,
             lseq: change.lseq,
-            is_own: change.dot.origin == self.origin,
+            is_own: change.is_row,
             from: change.from,
         };
         if !self.waits.is_empty() {

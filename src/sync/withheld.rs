@@ -22,7 +22,7 @@ pub(super) struct Withheld {
 impl Replica {
     /// A change was installed.
     pub(super) fn withhold(&mut self, change: &Installed) {
-        let is_own = change.from.is_none() && change.dot.origin == self.origin;
+        let is_own = change.from.is_none() && change.dot.origin == self.author;
         if is_own && !change.is_user && !self.options.automatic {
             self.withheld.lseqs.insert(change.lseq);
         }
@@ -42,10 +42,10 @@ impl Replica {
             if entry.key().first() != Some(&kept) {
                 break;
             }
-            if entry.dot.origin != self.origin {
-                continue;
-            }
-            let lseq = map.held_entry(entry.key())?.map_or(0, |held| held.lseq);
+            let held = map.held_entry(entry.key())?;
+            let lseq = held
+                .filter(|held| held.via == 0)
+                .map_or(0, |held| held.lseq);
             if lseq > self.released {
                 self.withheld.lseqs.insert(lseq);
             }
@@ -88,8 +88,7 @@ impl Replica {
             return Ok(false);
         };
         let row = map.held_entry(&[&[Namespace::User as u8], user_key].concat())?;
-        let is_unreleased =
-            |row: &Held| row.entry.dot.origin == self.origin && row.lseq > self.released;
+        let is_unreleased = |row: &Held| row.is_row() && row.lseq > self.released;
         Ok(row.is_some_and(|row| is_unreleased(&row)))
     }
 }

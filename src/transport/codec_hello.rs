@@ -17,8 +17,10 @@ pub const CHAIN_STRETCHES_MAX: usize = 64;
 
 /// What a node can do beyond what its protocol demands, one bit each.
 mod capability {
-    /// It understands RANGES.
-    pub(super) const RECONCILES: u64 = 1;
+    /// It understands RANGES, with sums over content. Bit 0 was that without content, and is not used again.
+    pub(super) const RECONCILES: u64 = 1 << 1;
+    /// Its sums cover content.
+    pub(super) const SUMS_CONTENT: u64 = 1 << 2;
 }
 
 fn check(hello: &Hello) -> Result<(), EncodeError> {
@@ -93,8 +95,14 @@ pub(super) fn put_hello(out: &mut Vec<u8>, hello: &Hello) -> Result<(), EncodeEr
             value.extend_from_slice(&hello.node_info);
         });
     }
-    if greeting.reconciles {
-        put_number(out, 15, Unknown::Skip, capability::RECONCILES);
+    let capabilities = [
+        (greeting.reconciles, capability::RECONCILES),
+        (greeting.sums_content, capability::SUMS_CONTENT),
+    ];
+    let capabilities = capabilities.into_iter().filter(|(can, _)| *can);
+    let capabilities: u64 = capabilities.map(|(_, bit)| bit).sum();
+    if capabilities > 0 {
+        put_number(out, 15, Unknown::Skip, capabilities);
     }
     let length = 1 + out.len() - start;
     if length > GREETING_BODY_BYTES_MAX {
@@ -177,6 +185,7 @@ fn assemble(parts: Parts) -> Result<Hello, DecodeError> {
             value_bytes_max: required(parts.value_bytes_max, "the value limit")?,
             wall_ms: parts.wall_ms,
             reconciles: parts.capabilities & capability::RECONCILES != 0,
+            sums_content: parts.capabilities & capability::SUMS_CONTENT != 0,
         },
         expected_node_id: parts.expected_node_id,
         instance: required(parts.instance, "the instance")?,

@@ -154,7 +154,7 @@ fn put_listed(
 ) {
     let author = dictionary.place(listed.dot.origin);
     let mut bits = 0;
-    bits |= if listed.value_hash.is_none() {
+    bits |= if listed.content_hash.is_none() {
         shape::TOMBSTONE
     } else {
         0
@@ -181,7 +181,7 @@ fn put_listed(
     out.put_varint(zigzag(context.wall_ms, wall_ms));
     context.wall_ms = wall_ms;
     out.put_varint(listed.stamp.0 & u64::from(u16::MAX));
-    if let Some(hash) = listed.value_hash {
+    if let Some(hash) = listed.content_hash {
         out.extend_from_slice(&hash.to_le_bytes());
     }
     if !listed.vector.is_empty() {
@@ -300,7 +300,7 @@ fn read_listed(
         return Err(DecodeError::Malformed("a listed entry"));
     };
     context.wall_ms = wall_ms;
-    let value_hash = if bits & shape::TOMBSTONE == 0 {
+    let content_hash = if bits & shape::TOMBSTONE == 0 {
         Some(reader.u64()?)
     } else {
         None
@@ -321,7 +321,7 @@ fn read_listed(
         key,
         stamp,
         dot: Dot { origin, sequence },
-        value_hash,
+        content_hash,
         vector,
     })
 }

@@ -97,10 +97,14 @@ impl World<'_> {
         let foresee = || running.store.foresee(group.to_vec(), wall);
         let planned = foresee().or_else(foresee);
         let mut planned = planned.map(|(planned, _)| planned).unwrap_or_default();
-        planned.retain(|(.., from)| from.is_none());
         if self.nodes[node].plan.is_newer {
-            extend(planned.iter_mut().map(|(entry, ..)| entry), &mut []);
+            let own = planned.iter_mut().filter(|(.., from)| from.is_none());
+            extend(own.map(|(entry, ..)| entry), &mut []);
         }
+        let all = planned.iter();
+        let all: Vec<_> = all.map(|(entry, _, from)| (entry.clone(), *from)).collect();
+        self.learn_writes(node, group, &all);
+        planned.retain(|(.., from)| from.is_none());
         for (entry, ..) in planned {
             if loser_of(&entry).is_none() {
                 self.written.entry(entry.dot).or_default().push(entry);
@@ -110,6 +114,9 @@ impl World<'_> {
 
     fn install(&mut self, node: usize, asked: &[Request], mut committed: Committed) {
         let now = self.now(node);
+        let planned = committed.entries();
+        let planned: Vec<_> = planned.map(|(entry, from)| (entry.clone(), from)).collect();
+        self.learn_writes(node, asked, &planned);
         self.check_committed(node, &committed);
         self.check_conflicts(node, asked, &committed);
         let replica = &self.nodes[node].up().machine.replica;

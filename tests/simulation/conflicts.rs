@@ -4,12 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kept::{kept_of, losers_among};
+use super::knowledge::Knowledge;
 use super::node::Running;
 use super::world::World;
 use crate::core::identity::{Dot, Origin};
 use crate::store::commit::Committed;
 use crate::store::conflict::{ConflictPolicy, kept_key, loser_of, user_key_in};
 use crate::store::entry::{Entry, EntryFlags, Namespace};
+use crate::store::lineage::LineageRecord;
 use crate::store::operation::{Operation, Request, Resolution};
 use crate::store::totals::is_user;
 
@@ -25,21 +27,23 @@ pub(super) fn is_made_of_others(entry: &Entry) -> bool {
     !is_user(entry) || entry.flags.contains(EntryFlags::ASSERTED)
 }
 
-/// Whether neither knew of the other, and somebody loses something.
-fn is_conflict(a: &Entry, b: &Entry) -> bool {
-    is_user(a) && !a.has_seen(b.dot) && !b.has_seen(a.dot) && a.value() != b.value()
-}
-
 /// A group as its checks see it.
 struct Look<'g> {
     running: &'g Running<'g>,
     asked: &'g [Request],
     committed: &'g Committed,
     policy: ConflictPolicy,
+    knowledge: &'g Knowledge,
     author: Origin,
 }
 
 impl Look<'_> {
+    /// Whether this node wrote it, in this opening or before.
+    fn is_own(&self, dot: Dot) -> bool {
+        let lineage = self.running.store.map.lineage();
+        lineage.is_own(self.author, dot)
+    }
+
     fn before(&self, key: &[u8]) -> Option<Entry> {
         let held = self.running.store.map.entry(key).ok().flatten();
         held.map(std::borrow::Cow::into_owned)
@@ -103,6 +107,12 @@ impl Look<'_> {
         if entry.flags.contains(EntryFlags::ASSERTED) {
             return self.check_asserted(entry);
         }
+        if let Some(record) = LineageRecord::of(entry) {
+            let last = record.authors.last().map(|(author, _)| *author);
+            let identity = self.running.store.committer.ledger().origin;
+            assert_eq!((record.identity, last), (identity, Some(self.author)));
+            return;
+        }
         let is_asked = self.operations().any(|operation| {
             operation.key() == entry.key() && operation.value() == entry.value().unwrap_or_default()
         });
@@ -113,11 +123,11 @@ impl Look<'_> {
         });
         let is_made_again = || {
             let before = self.before(entry.key());
-            let is_removed = before
-                .is_some_and(|before| before.is_tombstone() && before.dot.origin == self.author);
+            let is_removed =
+                before.is_some_and(|before| before.is_tombstone() && self.is_own(before.dot));
             let mut kept = self.committed.entries().filter_map(|(other, from)| {
                 let loser = loser_of(other).filter(|_| from.is_none())?;
-                (loser.dot.origin == self.author).then_some(loser)
+                self.is_own(loser.dot).then_some(loser)
             });
             let of = |loser: &Entry| user_key_in(entry.key()) == loser.key().get(1..);
             entry.is_tombstone() && is_removed && kept.any(|loser| of(&loser))
@@ -134,9 +144,9 @@ impl Look<'_> {
         let versions = self.versions(entry.key());
         let is_due = |winner: &Entry, loser: &Entry| {
             winner.order(loser).is_gt()
-                && is_conflict(winner, loser)
-                && entry.has_seen(winner.dot)
-                && entry.has_seen(loser.dot)
+                && self.knowledge.is_conflict(winner, loser)
+                && self.knowledge.knows(entry, winner)
+                && self.knowledge.knows(entry, loser)
                 && entry.value() == loser.value()
                 && self.speaks(winner, loser)
         };
@@ -157,7 +167,7 @@ impl Look<'_> {
             ConflictPolicy::KeepRemote => winner,
             ConflictPolicy::LastWriteWins | ConflictPolicy::Manual => return false,
         };
-        own.dot.origin == self.author && !own.flags.contains(EntryFlags::ASSERTED)
+        self.is_own(own.dot) && !own.flags.contains(EntryFlags::ASSERTED)
     }
 
     /// A write that settles a conflict knows all versions, and their copies go with it. `place`: of its request.
@@ -201,7 +211,7 @@ impl Look<'_> {
                 continue;
             }
             assert!(
-                made.iter().any(|made| made.follows(&held)),
+                made.iter().any(|made| self.knowledge.knows(made, &held)),
                 "{made:?} settles a conflict without knowing {held:?}"
             );
             let is_gone = planned().any(is_removal);
@@ -225,18 +235,18 @@ impl World<'_> {
             asked,
             committed,
             policy: self.nodes[node].plan.policy,
-            author: running.store.committer.ledger().origin,
+            knowledge: &self.knowledge,
+            author: running.store.committer.ledger().authorship.current,
         };
         let mut told = running.losers.clone();
         for loser in &committed.losers {
             let is_new = told.insert(loser.dot);
-            assert!(
-                is_new || self.excuses.repeats_numbers(),
-                "{node} tells of {loser:?} twice"
-            );
+            assert!(is_new, "{node} tells of {loser:?} twice");
             self.check_is_written(node, loser);
             let versions = look.versions(loser.key());
-            let is_due = versions.iter().any(|other| is_conflict(other, loser));
+            let is_due = versions
+                .iter()
+                .any(|other| look.knowledge.is_conflict(other, loser));
             assert!(is_due, "{node} tells of {loser:?}, which is no conflict");
         }
         let must_be_told = |loser: &Entry| {
@@ -276,7 +286,7 @@ impl World<'_> {
             let mut versions = look.versions(entry.key()).into_iter();
             let has_met_others =
                 versions.any(|other| other != before && other != *entry && !is_made(&other));
-            if has_met_others || !is_conflict(&before, entry) {
+            if has_met_others || !look.knowledge.is_conflict(&before, entry) {
                 // Which of them met is not seen from here.
                 continue;
             }
@@ -327,11 +337,13 @@ impl World<'_> {
             };
             let open: Vec<&Entry> = losers
                 .iter()
-                .filter(|loser| loser.is_concurrent_with(current))
+                .filter(|loser| {
+                    !self.knowledge.knows(loser, current) && !self.knowledge.knows(current, loser)
+                })
                 .collect();
             let is_known = |loser: &Entry| {
                 let mut others = open.iter().filter(|other| other.dot != loser.dot);
-                others.any(|other| other.order(loser).is_gt() && other.follows(loser))
+                others.any(|other| other.order(loser).is_gt() && self.knowledge.knows(other, loser))
             };
             let recounted = open.iter().filter(|loser| !is_known(loser));
             let recounted: BTreeSet<Dot> = recounted.map(|loser| loser.dot).collect();
@@ -339,7 +351,7 @@ impl World<'_> {
         }
         let running = self.nodes[place].up();
         assert!(
-            running.losers_told == running.losers.len() as u64 || self.excuses.repeats_numbers(),
+            running.losers_told == running.losers.len() as u64,
             "{place} counts {} losers, and has told of {}",
             running.losers_told,
             running.losers.len()
@@ -348,7 +360,7 @@ impl World<'_> {
 
     /// Where every node keeps losers, what some log held is there, or somebody replaced it knowingly.
     pub(super) fn check_nothing_overruled(&self) {
-        if !self.is_unambiguous || self.excuses.repeats_numbers() {
+        if !self.is_unambiguous {
             return;
         }
         let left = || self.nodes.iter().filter(|node| !node.is_lost);
@@ -368,7 +380,7 @@ impl World<'_> {
                 let mut versions =
                     versions.chain(all.iter().filter(|held| held.key() == write.key()));
                 assert!(
-                    versions.any(|held| held.follows(write)),
+                    versions.any(|held| self.knowledge.knows(held, write)),
                     "{write:?} was overruled, and nobody kept it"
                 );
             }

@@ -7,6 +7,7 @@ use super::checks::all_rows;
 use super::stream::LineId;
 use super::world::World;
 use crate::node::conversation::ConversationId;
+use crate::store::conflict::user_key_in;
 use crate::store::entry::Entry;
 use crate::store::scope::Scope;
 use crate::sync::message::{Claim, Feed, Lane, Ranges};
@@ -72,7 +73,11 @@ impl World<'_> {
         };
         let is_waiting = |(lane, lseq, entry): &(Lane, u64, Entry)| match lane {
             Lane::Own => *lseq > released,
-            Lane::Relay => *lseq > released && entry.dot.origin == replica.origin(),
+            Lane::Relay => {
+                *lseq > released
+                    && user_key_in(entry.key()).is_some()
+                    && entry.dot.origin == replica.author()
+            }
         };
         let first = all_rows(map)
             .filter(is_waiting)

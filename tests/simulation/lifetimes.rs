@@ -101,6 +101,7 @@ impl<'d> World<'d> {
         self.trace.note(&origin.0);
         self.trace
             .say(|| format!("{node} opens as {origin}, {report:?}"));
+        self.keep_holdings(node);
         self.check_opened(node, stretch.is_some());
         self.check_identity_told(node, &report);
         self.look_for_carried_off(node);
@@ -128,9 +129,10 @@ impl<'d> World<'d> {
             return;
         }
         let ledger = running.store.committer.ledger();
-        running.store.map.set_author(ledger.origin);
         let last_lseq = ledger.last_lseq;
+        running.store.map.know_authorship(ledger);
         running.machine.renewed(ledger, now, &running.store.map);
+        self.keep_holdings(node);
         self.excuses.renewed = true;
         self.origins.insert(seeds.origin);
         self.trace.note(&seeds.origin.0);
@@ -144,6 +146,18 @@ impl<'d> World<'d> {
             feed.entry(lseq).or_default().insert(name_of(&entry));
         }
         self.carry_out(node);
+    }
+
+    /// What peers held of a node's own writes they hold as well once it has another identity.
+    fn keep_holdings(&mut self, node: usize) {
+        let origin = self.nodes[node].up().machine.replica.origin();
+        let before = std::mem::replace(&mut self.nodes[node].identity, origin);
+        if before != origin && before != Origin::default() {
+            self.successors.insert(origin);
+        }
+        if let Some(held) = self.held.get(&before).cloned() {
+            self.held.entry(origin).or_insert(held);
+        }
     }
 
     pub(super) fn stop(&mut self, node: usize, how: Stop, seed: u64) {
@@ -334,6 +348,7 @@ impl<'d> World<'d> {
         self.replace_disk(to, image.process_killed());
         self.nodes[to].forget();
         self.nodes[to].kept = None;
+        self.nodes[to].identity = self.nodes[from].identity;
         let latest = self.nodes[from].latest_wall;
         self.nodes[to].latest_wall = latest.max(self.nodes[to].latest_wall);
         self.excuses.had_twins |= has_lease;

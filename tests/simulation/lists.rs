@@ -56,7 +56,7 @@ impl World<'_> {
             let Ok(Some(held)) = running.store.map.entry(&listed.key) else {
                 continue;
             };
-            if !is_user(&held) || !listed.is_concurrent_with(&held) {
+            if !is_user(&held) || !listed.is_concurrent_with(&held, running.store.map.lineage()) {
                 continue;
             }
             let held = held.into_owned();

@@ -40,6 +40,7 @@ mod faults;
 mod final_checks;
 mod forgeries;
 mod kept;
+mod knowledge;
 mod lifetimes;
 mod lists;
 mod network;

@@ -30,6 +30,8 @@ pub(super) struct Node<'d> {
     pub(super) witness: BTreeMap<Vec<u8>, Entry>,
     /// Users' writes that were durable here, and that no fault has taken. A write that failed may have the name of one.
     pub(super) vouched: BTreeMap<Name, Entry>,
+    /// The identity that it opened with last.
+    pub(super) identity: Origin,
     /// It does not come back.
     pub(super) is_lost: bool,
     /// Its disk as it was once, and the stretch that its feed was in.

@@ -47,8 +47,13 @@ const RULES: &[(Rule, Force)] = &[
     (Rule::CopyUntold, |weather| {
         weather.goes_back = true;
     }),
-    (Rule::SequencesUnreserved, |weather| {
-        weather.is_unsynced = true;
+    (Rule::AuthorKept, |weather| {
+        weather.has_copies = true;
+    }),
+    (Rule::LineageLate, manual),
+    (Rule::LineageUnbounded, |weather| {
+        manual(weather);
+        rolled_back(weather);
     }),
     (Rule::OrderByArrival, |_| {}),
     (Rule::LocalTieBreak, |_| {}),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::conflicts::Name;
 use super::exchanges::Exchanged;
+use super::knowledge::Knowledge;
 use super::node::Node;
 use super::schedule::Schedule;
 use super::stream::{Line, LineId};
@@ -96,6 +97,10 @@ pub(super) struct World<'d> {
     pub(super) repeated: BTreeSet<Origin>,
     /// Own writes that were in a copy of a folder and not durable there yet.
     pub(super) carried_off: Vec<Entry>,
+    /// What each write had read.
+    pub(super) knowledge: Knowledge,
+    /// Identities that came in the place of others.
+    pub(super) successors: BTreeSet<Origin>,
     pub(super) excuses: Excuses,
     /// No two writes have the same content.
     pub(super) is_unambiguous: bool,
@@ -152,6 +157,8 @@ impl<'d> World<'d> {
             origins: BTreeSet::new(),
             repeated: BTreeSet::new(),
             carried_off: Vec::new(),
+            knowledge: Knowledge::default(),
+            successors: BTreeSet::new(),
             excuses: Excuses {
                 limited: schedule.nodes.iter().map(limits).min()
                     != schedule.nodes.iter().map(limits).max(),
@@ -175,6 +182,7 @@ impl<'d> World<'d> {
                 running: None,
                 witness: BTreeMap::new(),
                 vouched: BTreeMap::new(),
+                identity: Origin::default(),
                 is_lost: false,
                 kept: None,
                 skew_ms: plan.skew_ms,

@@ -14,7 +14,7 @@ impl Pipes {
         let member = &mut self.members[node];
         member.committer.renew(&seeds(byte, byte)).unwrap();
         let ledger = member.committer.ledger();
-        member.map.set_author(ledger.origin);
+        member.map.know_authorship(ledger);
         member.machine.renewed(ledger, now, &member.map);
         member.doubts.push(doubt);
     }

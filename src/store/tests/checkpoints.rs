@@ -95,7 +95,7 @@ impl Life {
     fn new() -> Self {
         let disk = MemoryStorage::new();
         let (committer, map) = reopen(&disk, Durability::Synced, 0);
-        let model = EntryMap::new(map.author());
+        let model = EntryMap::default();
         Self {
             disk,
             committer,

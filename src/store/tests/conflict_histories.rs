@@ -117,7 +117,7 @@ proptest! {
         for write in written {
             let known = all.iter().any(|held| {
                 let held = loser_of(held).unwrap_or_else(|| held.clone());
-                held.key() == write.key() && held.has_seen(write.dot)
+                held.key() == write.key() && held.has_seen(write.dot, nodes[0].map.lineage())
             });
             prop_assert!(known, "{:?} is gone", write);
         }

@@ -8,6 +8,7 @@ use super::super::conflict::{
 };
 use super::super::conflicts::OpenConflict;
 use super::super::entry::{Namespace, vector_over};
+use super::super::lineage::Lineage;
 use super::super::operation::Resolution;
 use super::*;
 use crate::core::limits::VECTOR_ORIGINS_MAX;
@@ -41,11 +42,25 @@ fn two_writes_are_concurrent_if_neither_knew_the_other() {
     let later = entry(dot(1, 9), 11, b"b", Vec::new());
     let other = entry(dot(2, 1), 12, b"c", Vec::new());
     let knows = entry(dot(2, 2), 13, b"d", vec![dot(1, 5)]);
-    assert!(!first.is_concurrent_with(&first), "received again");
-    assert!(!first.is_concurrent_with(&later), "of one author");
-    assert!(first.is_concurrent_with(&other) && other.is_concurrent_with(&first));
-    assert!(knows.follows(&first) && !first.follows(&knows));
-    assert!(knows.is_concurrent_with(&later), "it knew an older one");
+    assert!(
+        !first.is_concurrent_with(&first, &Lineage::default()),
+        "received again"
+    );
+    assert!(
+        !first.is_concurrent_with(&later, &Lineage::default()),
+        "of one author"
+    );
+    assert!(
+        first.is_concurrent_with(&other, &Lineage::default())
+            && other.is_concurrent_with(&first, &Lineage::default())
+    );
+    assert!(
+        knows.follows(&first, &Lineage::default()) && !first.follows(&knows, &Lineage::default())
+    );
+    assert!(
+        knows.is_concurrent_with(&later, &Lineage::default()),
+        "it knew an older one"
+    );
 }
 
 #[test]
@@ -53,20 +68,28 @@ fn what_a_full_vector_has_forgotten_counts_as_seen_and_what_it_replaced_is_never
     let many = VECTOR_ORIGINS_MAX as u64 + 10;
     let all = (1..=many).map(|author| dot(author, 1));
     for replaced in [dot(1, 7), dot(many, 7)] {
-        let vector = vector_over(origin(many + 1), &[replaced], all.clone());
+        let vector = vector_over(
+            origin(many + 1),
+            &[replaced],
+            all.clone(),
+            &Lineage::default(),
+        );
         assert_eq!(vector.len(), VECTOR_ORIGINS_MAX);
         assert!(vector.is_sorted_by(|a, b| a.origin < b.origin));
         assert!(vector.contains(&replaced));
         let full = entry(dot(many + 1, 1), 100, b"x", vector);
-        assert!((1..=many).all(|author| full.follows(&entry(dot(author, 1), 9, b"y", Vec::new()))));
+        assert!((1..=many).all(|author| full.follows(
+            &entry(dot(author, 1), 9, b"y", Vec::new()),
+            &Lineage::default()
+        )));
         let newer = entry(dot(many + 2, 1), 101, b"y", Vec::new());
         assert!(
-            full.is_concurrent_with(&newer),
+            full.is_concurrent_with(&newer, &Lineage::default()),
             "nobody forgets what is later"
         );
         let known_older = entry(dot(many / 2, 2), 9, b"y", Vec::new());
         assert!(
-            full.is_concurrent_with(&known_older),
+            full.is_concurrent_with(&known_older, &Lineage::default()),
             "it names an older one"
         );
     }
@@ -188,7 +211,7 @@ fn an_assertion_takes_the_place_of_both_in_one_entry() {
     first.receive(vec![b.clone()]);
     let [held] = first.all().try_into().unwrap();
     assert_eq!((held.value(), held.dot), (Some(&b"one"[..]), dot(1, 2)));
-    assert!(held.follows(&a) && held.follows(&b));
+    assert!(held.follows(&a, &Lineage::default()) && held.follows(&b, &Lineage::default()));
     assert!(held.order(&b).is_gt() && held.version == 2);
     assert!(held.flags.contains(EntryFlags::ASSERTED));
     assert_eq!(
@@ -260,7 +283,7 @@ fn a_resolution_knows_all_and_removes_what_was_kept_for_good() {
     let after = first.all();
     assert!(first.conflicts().is_empty());
     let settled = &after[0];
-    assert!(settled.follows(&a) && settled.follows(&b));
+    assert!(settled.follows(&a, &Lineage::default()) && settled.follows(&b, &Lineage::default()));
     assert_eq!(settled.value(), Some(&b"three"[..]));
     assert!(after[1].is_tombstone() && after[1].order(&before[1]).is_gt());
     // What it was made of comes again.

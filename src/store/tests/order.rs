@@ -52,6 +52,7 @@ proptest! {
             prop_assert_eq!(a.order(&c), b.order(&c));
             // What is not told apart by the order is the same to everybody who reads.
             prop_assert_eq!(a.value(), b.value());
+            prop_assert_eq!(a.flags, b.flags);
             prop_assert_eq!(a.dot, b.dot);
         }
     }
@@ -68,8 +69,9 @@ proptest! {
     }
 
     #[test]
-    fn what_differs_in_stamp_dot_or_kind_differs_in_its_fingerprint(a in entries(), b in entries()) {
-        let same = (a.stamp, a.dot, a.is_tombstone()) == (b.stamp, b.dot, b.is_tombstone());
+    fn what_differs_in_stamp_dot_kind_or_content_differs_in_its_fingerprint(a in entries(), b in entries()) {
+        let content = |entry: &Entry| entry.value().map(|value| (entry.flags, value.to_vec()));
+        let same = (a.stamp, a.dot, content(&a)) == (b.stamp, b.dot, content(&b));
         prop_assert_eq!(a.fingerprint() == b.fingerprint(), same);
     }
 }

@@ -87,7 +87,7 @@ proptest! {
             proptest::collection::vec((0_u8..4, 0_u16..600), 0..400), 1..4,
         ),
     ) {
-        let mut map = EntryMap::new(Origin([5; 16]));
+        let mut map = EntryMap::default();
         let mut sums = RangeSums::default();
         let mut number = 0;
         for round in rounds {
@@ -102,7 +102,7 @@ proptest! {
 
 #[test]
 fn what_does_not_add_up_is_forgotten() {
-    let mut map = EntryMap::new(Origin([5; 16]));
+    let mut map = EntryMap::default();
     let mut sums = RangeSums::default();
     for number in 1..=200 {
         map.install(

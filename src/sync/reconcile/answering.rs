@@ -105,7 +105,9 @@ impl Exchange {
                 order
             };
             let is_concurrent = is_user(&held.entry)
-                && theirs.is_some_and(|theirs| theirs.is_concurrent_with(&held.entry))
+                && theirs.is_some_and(|theirs| {
+                    theirs.is_concurrent_with(&held.entry, view.map.lineage())
+                })
                 && !is_broken(Rule::LesserNotExchanged);
             if (is_concurrent || order.is_lt()) && !view.may_travel(&held) {
                 *has_withheld = true;

@@ -193,7 +193,6 @@ impl Replica {
                 map,
                 sums: &self.sums,
                 scope: &scope,
-                author: self.origin,
                 // What it covers is sent, also if own writes are to wait for ticks since it began.
                 limit: unless(Rule::WaitingNotReconciled, limit, gate.limit),
                 value_bytes_max: link.value_bytes_max,

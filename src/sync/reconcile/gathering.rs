@@ -39,7 +39,7 @@ impl Gathered {
 
     /// Adds an entry, unless its value goes in chunks and others have to go before it.
     pub(super) fn add(&mut self, entry: &Entry, lseq: u64, value_bytes_max: u64) -> bool {
-        if entry.value_length() as u64 > value_bytes_max {
+        if entry.limited_length() as u64 > value_bytes_max {
             self.too_large.push(lseq);
         } else if entry.value_length() <= CHUNK_BYTES_MAX {
             self.cost += entry_cost(entry);

@@ -14,6 +14,7 @@ use super::view::{ScopedRanges, View};
 use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags, Extra};
+use crate::store::lineage::Lineage;
 use crate::store::map::EntryMap;
 use crate::store::range_sums::RangeSums;
 use crate::store::scope::Scope;
@@ -59,9 +60,9 @@ fn entry(key: u32, version: u64, origin: u8, value: &[u8]) -> Entry {
 }
 
 impl Side {
-    fn new(origin: u8) -> Self {
+    fn new() -> Self {
         Self {
-            map: EntryMap::new(Origin([origin; 16])),
+            map: EntryMap::default(),
             sums: RangeSums::default(),
             scope: Scope::ALL,
             last: 0,
@@ -93,7 +94,6 @@ impl Side {
                 map: &self.map,
                 sums: &self.sums,
                 scope: &ScopedRanges::new(&self.scope),
-                author: Origin([0; 16]),
                 limit: ALL,
                 value_bytes_max: u64::MAX,
             };
@@ -156,7 +156,7 @@ fn check(sides: &mut [Side; 2]) -> (u64, usize, usize) {
             let theirs = theirs.get(*key);
             let is_due = |mine: &Entry| {
                 theirs.is_none_or(|theirs| {
-                    let apart = Listed::of(theirs).is_concurrent_with(mine);
+                    let apart = Listed::of(theirs).is_concurrent_with(mine, &Lineage::default());
                     mine.order(theirs).is_gt() || apart && mine != theirs
                 })
             };
@@ -188,7 +188,7 @@ proptest! {
         theirs in proptest::collection::vec((0_u32..9000, 1_u64..4, 0_usize..3), 0..200),
         blocks in proptest::collection::vec((0_u32..9000, 0_u32..400, any::<bool>()), 0..3),
     ) {
-        let mut sides = [Side::new(1), Side::new(2)];
+        let mut sides = [Side::new(), Side::new()];
         for key in 0..shared {
             for side in &mut sides {
                 side.put(entry(key * step, 2, 9, b"shared"));
@@ -213,7 +213,7 @@ proptest! {
 #[test]
 fn who_has_nothing_gets_everything_without_a_list() {
     for empty in [0, 1] {
-        let mut sides = [Side::new(1), Side::new(2)];
+        let mut sides = [Side::new(), Side::new()];
         for key in 0..5000 {
             sides[1 - empty].put(entry(key, 1, 9, b"value"));
         }
@@ -227,7 +227,7 @@ fn who_has_nothing_gets_everything_without_a_list() {
 
 #[test]
 fn two_stretches_of_keys_cost_little_more_than_their_entries() {
-    let mut sides = [Side::new(1), Side::new(2)];
+    let mut sides = [Side::new(), Side::new()];
     for key in 0..10_000 {
         sides[0].put(entry(key, 1, 1, b"value"));
         sides[1].put(entry(20_000 + key, 1, 2, b"value"));
@@ -241,7 +241,7 @@ fn two_stretches_of_keys_cost_little_more_than_their_entries() {
 
 #[test]
 fn a_large_difference_takes_many_turns_of_bounded_size() {
-    let mut sides = [Side::new(1), Side::new(2)];
+    let mut sides = [Side::new(), Side::new()];
     for key in 0..60_000 {
         sides[usize::try_from(key % 2).unwrap()].put(entry(key, 1, 1, b"value"));
     }
@@ -252,7 +252,7 @@ fn a_large_difference_takes_many_turns_of_bounded_size() {
 
 #[test]
 fn few_differences_in_many_entries_are_found_in_few_turns() {
-    let mut sides = [Side::new(1), Side::new(2)];
+    let mut sides = [Side::new(), Side::new()];
     for key in 0..200_000 {
         for side in &mut sides {
             side.put(entry(key, 1, 9, b"value"));
@@ -282,7 +282,7 @@ fn who_speaks_out_of_turn_or_without_end_is_told_so() {
         }],
     };
     assert!(exchange.hear(say(2)).is_err(), "it is not the peer's turn");
-    let mut side = Side::new(1);
+    let mut side = Side::new();
     side.put(entry(1, 1, 1, b"value"));
     let mut step = 0;
     let refused = loop {
@@ -311,7 +311,7 @@ fn over(entry: &Entry, seen: Dot) -> Entry {
 
 #[test]
 fn what_is_held_back_is_neither_listed_nor_sent_nor_asked_for() {
-    let mut sides = [Side::new(1), Side::new(2)];
+    let mut sides = [Side::new(), Side::new()];
     for side in &mut sides {
         for key in 0..100 {
             side.put(entry(key, 1, 9, b"shared"));
@@ -340,7 +340,6 @@ fn what_is_held_back_is_neither_listed_nor_sent_nor_asked_for() {
             map: &sides[0].map,
             sums: &sides[0].sums,
             scope: &ScopedRanges::new(&Scope::ALL),
-            author: Origin([1; 16]),
             limit,
             value_bytes_max: u64::MAX,
         };

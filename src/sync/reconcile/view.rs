@@ -4,13 +4,11 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
-use crate::core::identity::Origin;
 use crate::store::entry::Summary;
 use crate::store::error::StoreError;
 use crate::store::map::{EntryMap, Held};
 use crate::store::range_sums::{REPLICATED_END, RangeSums};
 use crate::store::scope::Scope;
-use crate::store::totals::is_row;
 use crate::sync::message::Positions;
 
 /// A scope, and the ranges that it is made of.
@@ -51,8 +49,6 @@ pub(super) struct View<'a> {
     pub(super) sums: &'a RangeSums,
     /// What the connection carries: nothing else is seen, whatever the peer says of it.
     pub(super) scope: &'a ScopedRanges,
-    /// Who wrote what is "own".
-    pub(super) author: Origin,
     /// What may travel, in each lane.
     pub(super) limit: Positions,
     /// Largest value that the peer takes.
@@ -67,7 +63,7 @@ pub(super) fn end_of(to: &[u8]) -> &[u8] {
 impl View<'_> {
     /// Whether an entry may travel.
     pub(super) fn may_travel(&self, held: &Held) -> bool {
-        let limit = if is_row(&held.entry, self.author) {
+        let limit = if held.is_row() {
             self.limit.own
         } else {
             self.limit.relay

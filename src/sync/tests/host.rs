@@ -166,7 +166,7 @@ impl Host {
         let lease_is_written = !is_durable || lease::write(&self.storage, LOG, seeds.lease).is_ok();
         if lease_is_written && running.committer.renew(&seeds).is_ok() {
             let ledger = running.committer.ledger();
-            running.map.set_author(ledger.origin);
+            running.map.know_authorship(ledger);
             running.replica.renewed(ledger, &running.map);
         }
     }

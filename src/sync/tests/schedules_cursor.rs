@@ -92,7 +92,7 @@ fn a_rolled_back_node_gets_home_what_it_wrote_and_forgot() {
         entry.unwrap().dot.origin
     };
     assert_ne!(author(b"\0later"), author(b"\0forgotten"));
-    assert_eq!(author(b"\0later"), world.hosts[0].up().replica.origin());
+    assert_eq!(author(b"\0later"), world.hosts[0].up().replica.author());
 }
 
 #[test]

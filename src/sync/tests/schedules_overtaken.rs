@@ -60,9 +60,10 @@ fn check_that_none_is_missed(world: &mut World, host: usize, writes: &[Entry], m
     for _ in 0..ms {
         world.run_for(1);
         let held = held(world, host);
+        let lineage = world.hosts[host].up().map.lineage();
         for write in writes {
             assert!(
-                held.iter().any(|held| held.follows(write)),
+                held.iter().any(|held| held.follows(write, lineage)),
                 "{} misses {write:?}",
                 world.at
             );

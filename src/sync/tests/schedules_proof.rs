@@ -29,7 +29,7 @@ fn smuggle(world: &mut World, host: usize, key: &str) {
     world.written.insert(dot, vec![entry.clone()]);
     let running = world.hosts[host].up_mut();
     // At a place of the lane of relayed entries that everybody has passed, and that is free.
-    running.map.install(entry, 1, None);
+    running.map.install(entry, 1, Some(Origin([3; 16])));
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn a_repair_that_finds_nothing_backs_off_across_new_writes() {
     let entry = entry.unwrap();
     world.written.insert(entry.dot, vec![entry.clone()]);
     let running = world.hosts[0].up_mut();
-    running.map.install(entry, 0, None);
+    running.map.install(entry, 0, Some(Origin([3; 16])));
     world.forget_what_was_said();
     for number in 0..100 {
         world.put(0, &format!("news-{number}"), "value");

@@ -20,7 +20,7 @@ impl World {
     fn last_dot(&self, host: usize) -> Dot {
         let replica = &self.hosts[host].up().replica;
         Dot {
-            origin: replica.origin,
+            origin: replica.author,
             sequence: replica.last_sequence,
         }
     }

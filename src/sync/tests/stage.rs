@@ -5,6 +5,7 @@ use super::host::{Host, options};
 use super::world::World;
 use crate::store::commit::Durability;
 use crate::store::conflict::loser_of;
+use crate::store::entry::Namespace;
 use crate::store::operation::{Operation, Request, Resolution};
 use crate::store::scope::Scope;
 use crate::sync::LinkId;
@@ -190,6 +191,8 @@ pub(super) fn keys_sent(said: &[Feed]) -> Vec<String> {
         Feed::Large(large) => vec![large.entry.key()],
         _ => Vec::new(),
     });
-    keys.map(|key| String::from_utf8_lossy(&key[1..]).into_owned())
+    // Lineage goes ahead of what was written.
+    keys.filter(|key| key[0] != Namespace::System as u8)
+        .map(|key| String::from_utf8_lossy(&key[1..]).into_owned())
         .collect()
 }

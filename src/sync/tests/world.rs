@@ -267,7 +267,7 @@ impl World {
             self.hosts[host].up_mut().volatile.push((lseq, entry));
             return;
         }
-        let is_own = entry.dot.origin == self.hosts[host].up().replica.origin();
+        let is_own = entry.dot.origin == self.hosts[host].up().replica.author();
         let is_new = !self.written.contains_key(&entry.dot);
         let known = self.written.entry(entry.dot).or_default();
         if !known.contains(&entry) {

@@ -37,6 +37,7 @@ pub(super) fn hello(node_id: &str, instance: u64) -> Hello {
             value_bytes_max: 64 << 20,
             wall_ms: 1_700_000_000_000,
             reconciles: false,
+            sums_content: true,
         },
         expected_node_id: None,
         instance,
@@ -288,6 +289,7 @@ fn any_greeting() -> impl Strategy<Value = Greeting> {
                     value_bytes_max,
                     wall_ms,
                     reconciles,
+                    sums_content: !reconciles,
                 }
             },
         )

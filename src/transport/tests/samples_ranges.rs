@@ -20,16 +20,18 @@ fn any_listed(key: Vec<u8>) -> impl Strategy<Value = Listed> {
         option::of(any::<u64>()),
         vec((any_origin(), any_sequence()), 0..3),
     )
-        .prop_map(move |(stamp, origin, sequence, value_hash, seen)| Listed {
-            key: key.clone(),
-            stamp,
-            dot: Dot { origin, sequence },
-            value_hash,
-            vector: seen
-                .into_iter()
-                .map(|(origin, sequence)| Dot { origin, sequence })
-                .collect(),
-        })
+        .prop_map(
+            move |(stamp, origin, sequence, content_hash, seen)| Listed {
+                key: key.clone(),
+                stamp,
+                dot: Dot { origin, sequence },
+                content_hash,
+                vector: seen
+                    .into_iter()
+                    .map(|(origin, sequence)| Dot { origin, sequence })
+                    .collect(),
+            },
+        )
 }
 
 /// A claim about the keys that lie before `to`, of which some are given.

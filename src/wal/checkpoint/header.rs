@@ -6,8 +6,8 @@ use crate::core::checksum::placed_crc;
 /// The first bytes of every checkpoint, made like those of a log.
 pub(super) const MAGIC: [u8; 8] = *b"\x89SACKP\r\n";
 
-/// The version of the format that this code writes.
-pub(super) const FORMAT_VERSION: u16 = 1;
+/// The version of the format that this code writes. Version 2 is laid out as 1 is; sums cover the content of rows.
+pub(super) const FORMAT_VERSION: u16 = 2;
 
 /// How long the header is, in bytes. The first row follows it.
 pub(super) const HEADER_BYTES: usize = 64;
@@ -37,27 +37,38 @@ pub(super) fn encode(salt: u64, minimum_reader_version: u16) -> Vec<u8> {
     bytes
 }
 
-/// The salt of the file that begins with these bytes.
-pub(super) fn decode(bytes: &[u8]) -> Result<u64, HeaderError> {
+/// What a header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Header {
+    /// What checksums are bound to.
+    pub(super) salt: u64,
+    /// The version of the format that the file was written in.
+    pub(super) version: u16,
+}
+
+/// What the header says of the file that begins with these bytes.
+pub(super) fn decode(bytes: &[u8]) -> Result<Header, HeaderError> {
     if bytes.first_chunk() != Some(&MAGIC) {
         return Err(HeaderError::Foreign);
     }
-    let (minimum_reader_version, salt) = fields(bytes).ok_or(HeaderError::Damaged)?;
+    let (minimum_reader_version, header) = fields(bytes).ok_or(HeaderError::Damaged)?;
     if minimum_reader_version > FORMAT_VERSION {
         return Err(HeaderError::Newer(minimum_reader_version));
     }
-    Ok(salt)
+    Ok(header)
 }
 
-fn fields(bytes: &[u8]) -> Option<(u16, u64)> {
+fn fields(bytes: &[u8]) -> Option<(u16, Header)> {
     let (covered, _) = bytes.split_at_checked(HEADER_BYTES - 4)?;
-    let mut reader = ByteReader::new(bytes.get(MAGIC.len() + 2..HEADER_BYTES)?);
+    let mut reader = ByteReader::new(bytes.get(MAGIC.len()..HEADER_BYTES)?);
+    let version = reader.u16().ok()?;
     let minimum_reader_version = reader.u16().ok()?;
     reader.take(4).ok()?;
     let salt = reader.u64().ok()?;
     reader.take(36).ok()?;
     let checksum = reader.u32().ok()?;
-    (placed_crc(salt, 0, &[covered]) == checksum).then_some((minimum_reader_version, salt))
+    let header = Header { salt, version };
+    (placed_crc(salt, 0, &[covered]) == checksum).then_some((minimum_reader_version, header))
 }
 
 #[cfg(test)]
@@ -68,7 +79,8 @@ mod tests {
     proptest! {
         #[test]
         fn it_reads_back_and_any_bytes_are_met(salt: u64, bytes: Vec<u8>) {
-            prop_assert_eq!(decode(&encode(salt, FORMAT_VERSION)), Ok(salt));
+            let header = Header { salt, version: FORMAT_VERSION };
+            prop_assert_eq!(decode(&encode(salt, FORMAT_VERSION)), Ok(header));
             let newer = FORMAT_VERSION + 1;
             prop_assert_eq!(decode(&encode(salt, newer)), Err(HeaderError::Newer(newer)));
             prop_assert_eq!(decode(&bytes), Err(HeaderError::Foreign));

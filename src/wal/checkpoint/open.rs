@@ -13,7 +13,7 @@ use super::feed::Feed;
 use super::fences::Fences;
 use super::footer::{FOOTER_BYTES_MAX, Footer, FooterError};
 use super::format::{CHECKSUM_BYTES, ROW_BODY_BYTES_MAX, what};
-use super::header::{self, HEADER_BYTES, HeaderError};
+use super::header::{self, HEADER_BYTES, Header, HeaderError};
 use super::index_node::IndexNode;
 use super::range::RangeCursor;
 use super::row::{Body, BodyPlace, Extent, RowRef};
@@ -29,6 +29,8 @@ pub struct Checkpoint {
 pub(super) struct Open {
     pub(super) source: Source,
     pub(super) footer: Footer,
+    /// The version of the format that it was written in.
+    version: u16,
     /// The top of the index; empty if there is no row.
     pub(super) top: Arc<[u8]>,
     /// Of the top, unless there is no row.
@@ -59,7 +61,7 @@ impl Checkpoint {
             return Ok(None);
         };
         let file_bytes = file.len().map_err(failed)?;
-        let salt = read_header(&*file, &shown)?;
+        let Header { salt, version } = read_header(&*file, &shown)?;
         let source = Source {
             file,
             name: shown,
@@ -86,6 +88,7 @@ impl Checkpoint {
             fences: std::iter::repeat_with(OnceLock::new).take(nodes).collect(),
             footer,
             top,
+            version,
         };
         Ok(Some(Self {
             open: Arc::new(open),
@@ -112,6 +115,11 @@ impl Checkpoint {
     /// The number of the log's frame up to which the state is complete.
     pub fn covers_frame(&self) -> u64 {
         self.open.footer.covers_frame
+    }
+
+    /// The version of the format that it was written in.
+    pub fn format_version(&self) -> u16 {
+        self.open.version
     }
 
     /// How many rows it has.
@@ -194,7 +202,7 @@ impl Source {
     }
 }
 
-pub(super) fn read_header(file: &dyn StorageFile, shown: &str) -> Result<u64, CheckpointError> {
+pub(super) fn read_header(file: &dyn StorageFile, shown: &str) -> Result<Header, CheckpointError> {
     let mut bytes = [0; HEADER_BYTES];
     let read = read_full(file, 0, &mut bytes).map_err(|error| CheckpointError::Read {
         file: shown.to_owned(),

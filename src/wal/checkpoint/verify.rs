@@ -94,8 +94,8 @@ impl<'a> Walk<'a> {
     fn run(mut self) -> Result<(), Stop> {
         let open = &*self.checkpoint.open;
         let source = self.source();
-        let salt = read_header(&*source.file, &source.name)?;
-        self.expect(salt == source.salt, 0, what::HEADER)?;
+        let header = read_header(&*source.file, &source.name)?;
+        self.expect(header.salt == source.salt, 0, what::HEADER)?;
         let footer = read_footer(source)?;
         self.expect(footer == open.footer, footer.top_offset, what::FOOTER)?;
         if let Some(top) = open.top()? {

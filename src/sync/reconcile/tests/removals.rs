@@ -34,7 +34,7 @@ fn what_settled_a_conflict_is_found_later_and_goes_out_first() {
         // Who holds little at the end lists it at once, and then the other one sends, or asks for it; elsewhere both tell
         // sums first.
         for holds_little in [0, 1] {
-            let mut sides = [Side::new(1), Side::new(2)];
+            let mut sides = [Side::new(), Side::new()];
             for key in 0..5_000 {
                 for (at, side) in sides.iter_mut().enumerate() {
                     if at != holds_little || key < 4_850 {

@@ -6,7 +6,6 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::{ALL, Side, entry};
-use crate::core::identity::Origin;
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::Entry;
 use crate::store::scope::Scope;
@@ -54,7 +53,6 @@ impl Pair {
             map: &side.map,
             sums: &side.sums,
             scope: &ScopedRanges::new(&Scope::ALL),
-            author: Origin([0; 16]),
             limit: ALL,
             value_bytes_max: u64::MAX,
         };
@@ -144,7 +142,7 @@ proptest! {
         stride in 1_u32..4,
         steps in proptest::collection::vec(0_usize..6, 1..400),
     ) {
-        let mut sides = [Side::new(1), Side::new(2)];
+        let mut sides = [Side::new(), Side::new()];
         for key in 0..counts.0 {
             sides[0].put(entry(key * stride, 1, 1, b"value"));
         }
@@ -170,7 +168,7 @@ proptest! {
 
 #[test]
 fn both_send_at_once_what_the_other_has_nothing_of() {
-    let mut sides = [Side::new(1), Side::new(2)];
+    let mut sides = [Side::new(), Side::new()];
     for key in 0..5000 {
         sides[0].put(entry(key, 1, 1, b"value"));
         sides[1].put(entry(20_000 + key, 1, 2, b"value"));
@@ -193,7 +191,7 @@ fn both_send_at_once_what_the_other_has_nothing_of() {
 
 #[test]
 fn a_value_that_goes_in_chunks_follows_between_others() {
-    let mut sides = [Side::new(1), Side::new(2)];
+    let mut sides = [Side::new(), Side::new()];
     let large = vec![7; CHUNK_BYTES_MAX + 1];
     for key in 0..200 {
         let value: &[u8] = if key % 50 == 20 { &large } else { b"value" };

@@ -1,0 +1,367 @@
+//! Lineage of authors: whose writes an author goes on from.
+//!
+//! A node writes under a fresh author id at each opening of its log, so two copies of a folder, and a disk that went back
+//! in time, never write under one name. What is lost by that is that a later write of a node follows its earlier ones;
+//! lineage says it: author B goes on from author A, whose writes up to a sequence B has all seen. It is kept in records
+//! of the system namespace (docs/format.md, "Lineage"), which replicate like any entry and ahead of the others.
+//!
+//! Lineage only ever proves that a write was seen. Where a record is missing, two writes count as concurrent: a conflict
+//! too many, and never a write that vanishes.
+
+use hashbrown::HashMap;
+
+use super::entry::{Entry, Namespace};
+use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
+use crate::core::identity::{Dot, Origin};
+use crate::core::limits::LABEL_BYTES_MAX;
+use crate::core::rules::{Rule, is_broken};
+
+/// Most authors that one record names. A record is rewritten by each opening that writes, so it stays small.
+pub const AUTHORS_PER_RECORD: usize = 16;
+
+/// Records that one identity keeps, in turn: with [`AUTHORS_PER_RECORD`] the last 960 openings that wrote something, in
+/// less than 30 kB. A peer that was away for longer sees conflicts that are none.
+pub const RECORDS_PER_IDENTITY: u64 = 64;
+
+/// Most authors of which the lineage is held in memory, some 4 MB: sixty nodes with a thousand openings each. Beyond it
+/// writes of further authors count as concurrent with those before.
+pub const AUTHORS_MAX: usize = 1 << 16;
+
+/// Most node identities of which the label is held in memory: at most 1 MiB of text.
+const LABELS_MAX: usize = 4096;
+
+/// What a key of a lineage record begins with, behind the byte of the namespace.
+const KEY_MARK: u8 = b'l';
+
+/// Length of the stored key of a lineage record: namespace, mark, identity, place.
+const KEY_BYTES: usize = 1 + 1 + 16 + 1;
+
+/// A place in [`Lineage`]: the chain, and the author in it.
+type Place = (usize, usize);
+
+/// An author in a chain.
+#[derive(Debug, Clone, Copy)]
+struct Member {
+    /// The sequence up to which the next author of the chain has seen it.
+    up_to: u64,
+    /// The node identity that it wrote for.
+    identity: Origin,
+}
+
+/// Authors of which each goes on from the one before.
+#[derive(Debug, Clone, Default)]
+struct Chain {
+    /// Whom the first one goes on from, and up to which sequence.
+    parent: Option<(Place, u64)>,
+    members: Vec<Member>,
+}
+
+/// The lineage of all authors that records tell of.
+#[derive(Debug, Clone, Default)]
+pub struct Lineage {
+    chains: Vec<Chain>,
+    places: HashMap<Origin, Place>,
+    /// The label of each node identity.
+    labels: HashMap<Origin, String>,
+}
+
+/// A lineage record: authors of one node identity, oldest first, each with the last sequence that the next one has seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineageRecord {
+    /// The node identity that writes it.
+    pub identity: Origin,
+    /// How many records that identity has begun before.
+    pub number: u64,
+    /// The node's label when it was written.
+    pub node_id: String,
+    /// How many of the authors, the oldest ones, wrote for an identity that the node had before.
+    pub foreign: usize,
+    /// The authors. The sequence of the last says nothing: nobody goes on from it yet.
+    pub authors: Vec<(Origin, u64)>,
+}
+
+impl Lineage {
+    /// Takes in what a record tells. Says whether anything of it is new. What contradicts something known is passed over.
+    pub fn add(&mut self, record: &LineageRecord) -> bool {
+        let known = self.places.len();
+        if self.labels.len() < LABELS_MAX {
+            self.labels.insert(record.identity, record.node_id.clone());
+        }
+        let mut is_news = false;
+        let mut before: Option<(Origin, u64)> = None;
+        for (at, (author, up_to)) in record.authors.iter().enumerate() {
+            let identity = (at >= record.foreign.max(1)).then_some(record.identity);
+            match before {
+                // The record before this one tells for whom it wrote.
+                None => {
+                    self.enter(*author, None, None);
+                }
+                Some(parent) => is_news |= self.link(*author, parent, identity),
+            }
+            before = Some((*author, *up_to));
+        }
+        is_news || self.places.len() > known
+    }
+
+    /// The sequence up to which `author` has seen everything that `ancestor` wrote; `None` if it does not go on from it,
+    /// as far as is known. An author has seen all of its own.
+    pub fn seen_up_to(&self, author: Origin, ancestor: Origin) -> Option<u64> {
+        if author == ancestor {
+            return Some(u64::MAX);
+        }
+        let sought = *self.places.get(&ancestor)?;
+        let mut at = *self.places.get(&author)?;
+        // The sequence up to which the author at `at` itself was seen; below it in its chain all is.
+        let mut limit = u64::MAX;
+        loop {
+            if sought.0 == at.0 {
+                let in_chain = || Some(self.chains.get(at.0)?.members.get(sought.1)?.up_to);
+                return match sought.1.cmp(&at.1) {
+                    std::cmp::Ordering::Less => in_chain(),
+                    std::cmp::Ordering::Equal => Some(limit),
+                    std::cmp::Ordering::Greater => None,
+                };
+            }
+            (at, limit) = self.chains.get(at.0)?.parent?;
+        }
+    }
+
+    /// Whether `author` has seen a write of another author, because it goes on from that one. Of its own writes this says
+    /// nothing: which of them came before another, their sequences tell.
+    pub fn has_seen(&self, author: Origin, dot: Dot) -> bool {
+        let up_to = if author == dot.origin {
+            None
+        } else {
+            self.seen_up_to(author, dot.origin)
+        };
+        up_to.is_some_and(|up_to| dot.sequence <= up_to || is_broken(Rule::LineageUnbounded))
+    }
+
+    /// Whether a write was made by `author`, or by one that it goes on from.
+    pub fn is_own(&self, author: Origin, dot: Dot) -> bool {
+        author == dot.origin || self.has_seen(author, dot)
+    }
+
+    /// The node identity that an author wrote for; the author itself where no record says it, as in a node's first
+    /// opening.
+    pub fn identity_of(&self, author: Origin) -> Origin {
+        let member =
+            |(chain, at): &Place| Some(self.chains.get(*chain)?.members.get(*at)?.identity);
+        self.places.get(&author).and_then(member).unwrap_or(author)
+    }
+
+    /// The label of the node that an author wrote for, if a record tells it.
+    pub fn label_of(&self, author: Origin) -> Option<&str> {
+        let label = self.labels.get(&self.identity_of(author));
+        label.map(String::as_str)
+    }
+
+    /// Whether nothing is known of an author.
+    pub fn is_unknown(&self, author: Origin) -> bool {
+        !self.places.contains_key(&author)
+    }
+
+    /// A new author, behind `parent` if there is one; `None` if there is no place for more.
+    fn enter(
+        &mut self,
+        author: Origin,
+        identity: Option<Origin>,
+        parent: Option<(Place, u64)>,
+    ) -> Option<Place> {
+        if let Some(place) = self.places.get(&author) {
+            return Some(*place);
+        }
+        if self.places.len() >= AUTHORS_MAX {
+            return None;
+        }
+        let identity = identity.unwrap_or(author);
+        let member = Member { up_to: 0, identity };
+        if let Some(((chain, at), up_to)) = parent
+            && let Some(chain_of) = self.chains.get_mut(chain)
+            && chain_of.members.len() == at + 1
+        {
+            if let Some(last) = chain_of.members.last_mut() {
+                last.up_to = up_to;
+            }
+            chain_of.members.push(member);
+            self.places.insert(author, (chain, at + 1));
+            return Some((chain, at + 1));
+        }
+        let place = (self.chains.len(), 0);
+        self.chains.push(Chain {
+            parent,
+            members: vec![member],
+        });
+        self.places.insert(author, place);
+        Some(place)
+    }
+
+    /// `author` goes on from `parent`. Says whether that is news.
+    fn link(
+        &mut self,
+        author: Origin,
+        (parent, up_to): (Origin, u64),
+        identity: Option<Origin>,
+    ) -> bool {
+        let Some(parent_at) = self.enter(parent, None, None) else {
+            return false;
+        };
+        let Some((chain, at)) = self.places.get(&author).copied() else {
+            let parent = Some((parent_at, up_to));
+            return self.enter(author, identity, parent).is_some();
+        };
+        let members = self.chains.get_mut(chain).map(|chain| &mut chain.members);
+        if let Some(identity) = identity
+            && let Some(member) = members.and_then(|members| members.get_mut(at))
+        {
+            member.identity = identity;
+        }
+        let goes_round = self.seen_up_to(parent, author).is_some();
+        match self.chains.get_mut(chain) {
+            Some(chain) if at == 0 && chain.parent.is_none() && !goes_round => {
+                chain.parent = Some((parent_at, up_to));
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl LineageRecord {
+    /// Its stored key: each identity has [`RECORDS_PER_IDENTITY`] of them, used in turn.
+    pub fn key(&self) -> Vec<u8> {
+        let mut key = vec![Namespace::System as u8, KEY_MARK];
+        key.extend_from_slice(&self.identity.0);
+        let place = self.number % RECORDS_PER_IDENTITY;
+        key.push(u8::try_from(place).unwrap_or(u8::MAX));
+        key
+    }
+
+    /// Its value.
+    pub fn value(&self) -> Vec<u8> {
+        let mut value = Vec::with_capacity(4 + self.authors.len() * 20);
+        value.put_varint(self.number);
+        value.put_length(self.foreign);
+        value.put_prefixed(self.node_id.as_bytes());
+        put_authors(&mut value, &self.authors);
+        value
+    }
+
+    /// The record that an entry is; `None` for any other entry, and for one that is malformed.
+    pub fn of(entry: &Entry) -> Option<Self> {
+        let identity = identity_in(entry.key())?;
+        let mut reader = ByteReader::new(entry.value()?);
+        let number = reader.varint().ok()?;
+        let foreign = reader.length(AUTHORS_PER_RECORD, "authors").ok()?;
+        let node_id = reader.text(LABEL_BYTES_MAX, "node id").ok()?.to_owned();
+        let authors = read_authors(&mut reader).ok()?;
+        reader.finish().ok()?;
+        let record = Self {
+            identity,
+            number,
+            foreign,
+            node_id,
+            authors,
+        };
+        (record.key() == entry.key()).then_some(record)
+    }
+}
+
+/// The identity that a stored key names, if it is one of a lineage record.
+pub fn identity_in(key: &[u8]) -> Option<Origin> {
+    let (namespace, rest) = key.split_first()?;
+    let (mark, rest) = rest.split_first()?;
+    let (identity, _) = rest.split_first_chunk::<16>()?;
+    let is_meant = *namespace == Namespace::System as u8 && *mark == KEY_MARK;
+    (is_meant && key.len() == KEY_BYTES).then_some(Origin(*identity))
+}
+
+/// What all keys of lineage records begin with.
+pub const KEY_PREFIX: [u8; 2] = [Namespace::System as u8, KEY_MARK];
+
+/// Appends authors with their sequences.
+pub(super) fn put_authors(out: &mut Vec<u8>, authors: &[(Origin, u64)]) {
+    out.put_length(authors.len());
+    for (author, up_to) in authors {
+        out.extend_from_slice(&author.0);
+        out.put_varint(*up_to);
+    }
+}
+
+/// Reads authors with their sequences.
+pub(super) fn read_authors(reader: &mut ByteReader<'_>) -> Result<Vec<(Origin, u64)>, DecodeError> {
+    let count = reader.length(AUTHORS_PER_RECORD, "authors")?;
+    (0..count)
+        .map(|_| Ok((Origin(reader.array()?), reader.varint()?)))
+        .collect()
+}
+
+/// Under which author a node writes now, and from whom that one goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Authorship {
+    /// The author of what is written now.
+    pub current: Origin,
+    /// Whether anything was written under it.
+    pub has_written: bool,
+    /// Whether this opening has put its lineage on record.
+    pub is_declared: bool,
+    /// How many lineage records were begun before the present one.
+    pub record_number: u64,
+    /// The authors before it that its record names, oldest first, with the last sequence of each.
+    pub before: Vec<(Origin, u64)>,
+    /// How many of them wrote for an identity that the node had before.
+    pub foreign: usize,
+}
+
+impl Authorship {
+    /// The first author of a node.
+    pub fn new(author: Origin) -> Self {
+        Self {
+            current: author,
+            ..Self::default()
+        }
+    }
+
+    /// Goes on under another author; `last_sequence` is the last that was given under the one before.
+    pub fn go_on_as(&mut self, author: Origin, last_sequence: u64) {
+        let last = (self.current, last_sequence);
+        self.current = author;
+        self.is_declared = false;
+        if !std::mem::take(&mut self.has_written) {
+            return;
+        }
+        if self.before.len() + 1 >= AUTHORS_PER_RECORD {
+            self.before.clear();
+            self.foreign = 0;
+            self.record_number += 1;
+        }
+        self.before.push(last);
+    }
+
+    /// The node writes for another identity from now on, and counts its records anew. The authors before are named once
+    /// more: a copy of the node may have put its own record in the place of the one that names them.
+    pub fn begin_identity(&mut self) {
+        self.foreign = self.before.len();
+        self.record_number = 0;
+    }
+
+    /// Whether the lineage of the present author has to be put on record with what it writes.
+    pub fn is_undeclared(&self) -> bool {
+        !self.is_declared && !self.before.is_empty()
+    }
+
+    /// What is to be put on record for the node of that identity and label.
+    pub fn record(&self, identity: Origin, node_id: &str) -> LineageRecord {
+        let present = std::iter::once((self.current, 0));
+        LineageRecord {
+            identity,
+            number: self.record_number,
+            foreign: self.foreign,
+            node_id: node_id.to_owned(),
+            authors: self.before.iter().copied().chain(present).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
