@@ -6,6 +6,7 @@
 pub mod advice;
 mod alarm;
 mod awaiting;
+mod backlog;
 mod checkpoint_thread;
 mod checkpointing;
 pub mod checkpoints;

@@ -1,5 +1,6 @@
 //! Machines joined by pipes in memory: meeting, parting, and meeting again. The queue, and who commits.
 
+mod backlog;
 mod identity;
 mod lone_writes;
 mod meeting;
