@@ -19,6 +19,7 @@ pub mod copies;
 pub mod directory;
 pub mod events;
 pub mod failure;
+mod fair_use;
 mod farewells;
 mod figures;
 mod greetings;

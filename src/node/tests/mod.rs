@@ -1,6 +1,7 @@
 //! Machines joined by pipes in memory: meeting, parting, and meeting again. The queue, and who commits.
 
 mod backlog;
+mod fair_use;
 mod identity;
 mod lone_writes;
 mod meeting;
