@@ -26,6 +26,7 @@ mod greetings;
 mod handle;
 pub mod histogram;
 pub mod machine;
+pub mod mailbox;
 mod network;
 mod open;
 pub mod options;

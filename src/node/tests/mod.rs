@@ -4,6 +4,7 @@ mod backlog;
 mod fair_use;
 mod identity;
 mod lone_writes;
+mod mailbox;
 mod meeting;
 mod outcomes;
 mod parting;
