@@ -938,7 +938,11 @@ export interface Conflict {
 
 /** What listeners get, by event. */
 export interface ClientEvents {
-  /** A key changed, by this node or by a peer; after it is durable here, where writes are. */
+  /**
+   * A key changed, by this node or by a peer; after it is durable here, where writes are. While a program is too busy to
+   * take them, up to 16 MiB of changes wait; beyond that only the newest change of each key is told, and an `error` event
+   * of kind `events_merged` says how many were merged or left out.
+   */
   change: (change: Change) => void;
   /**
    * Two nodes wrote the same key without knowing of each other, and this node saw both: what is shown now and what

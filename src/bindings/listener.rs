@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use napi::bindgen_prelude::{Object, ToNapiValue};
 use napi::{Env, sys};
+use parking_lot::Mutex;
 
 use super::channel::{Arguments, Channel};
 use super::failure::NativeFailure;
@@ -14,6 +15,7 @@ use super::native_conflicts::NativeConflict;
 use super::reports::signed_number;
 use super::text::{key_of, value_of};
 use crate::node::conversation::PeerEvent;
+use crate::node::mailbox::{Event as Told, Mailbox};
 use crate::node::{Change, Conflict, Doubt, Failure, IdentityEvent, NodeEvents, Receipt};
 
 /// What [`Settled`] needs to know on JavaScript's thread to let the process end when nothing is pending.
@@ -153,28 +155,25 @@ unsafe fn failures_value(env: sys::napi_env, failures: Vec<(u64, Failure)>) -> s
     array
 }
 
-/// An event, as JavaScript is told of it.
-pub(super) enum Event {
-    Changed(Vec<Change>),
-    Conflicted(Vec<Conflict>),
-    Peer(PeerEvent),
-    Identity(IdentityEvent),
-    Failed(Failure),
-}
+/// A call of JavaScript with the next event that waits.
+pub(super) struct Event(Arc<Mutex<Mailbox>>);
 
 impl Arguments for Event {
     unsafe fn arguments(self, env: sys::napi_env) -> Vec<sys::napi_value> {
+        let Some(event) = self.0.lock().take() else {
+            return Vec::new();
+        };
         // SAFETY: `env` is the environment of the call, as the caller promises.
-        let event = unsafe { event_value(env, self) };
+        let event = unsafe { event_value(env, event) };
         event.map_or_else(|_| Vec::new(), |event| vec![event])
     }
 }
 
-unsafe fn event_value(env: sys::napi_env, event: Event) -> napi::Result<sys::napi_value> {
+unsafe fn event_value(env: sys::napi_env, event: Told) -> napi::Result<sys::napi_value> {
     let wrapped = Env::from_raw(env);
     let mut object = Object::new(&wrapped)?;
     match event {
-        Event::Changed(changes) => {
+        Told::Changed(changes) => {
             object.set("type", "change")?;
             let mut list =
                 wrapped.create_array(u32::try_from(changes.len()).unwrap_or(u32::MAX))?;
@@ -214,12 +213,12 @@ unsafe fn event_value(env: sys::napi_env, event: Event) -> napi::Result<sys::nap
             }
             object.set("changes", list)?;
         }
-        Event::Conflicted(conflicts) => {
+        Told::Conflicted(conflicts) => {
             object.set("type", "conflict")?;
             let conflicts = conflicts.into_iter().map(NativeConflict::from);
             object.set("conflicts", conflicts.collect::<Vec<_>>())?;
         }
-        Event::Peer(peer) => {
+        Told::Peer(peer) => {
             object.set("type", "peer")?;
             object.set("nodeId", peer.node_id)?;
             object.set("host", peer.host)?;
@@ -227,7 +226,7 @@ unsafe fn event_value(env: sys::napi_env, event: Event) -> napi::Result<sys::nap
             object.set("state", peer.state)?;
             object.set("skewMs", peer.skew_ms.map(signed_number))?;
         }
-        Event::Identity(identity) => {
+        Told::Identity(identity) => {
             object.set("type", "identity")?;
             match identity {
                 IdentityEvent::CopyNoticed => object.set("kind", "copy_noticed")?,
@@ -241,7 +240,7 @@ unsafe fn event_value(env: sys::napi_env, event: Event) -> napi::Result<sys::nap
                 }
             }
         }
-        Event::Failed(failure) => {
+        Told::Failed(failure) => {
             object.set("type", "error")?;
             object.set("error", NativeFailure::from(failure))?;
         }
@@ -255,6 +254,17 @@ pub(super) struct Listener {
     pub(super) commits: Arc<Channel<Settled>>,
     pub(super) events: Arc<Channel<Event>>,
     pub(super) pending: Arc<Pending>,
+    pub(super) mailbox: Arc<Mutex<Mailbox>>,
+}
+
+impl Listener {
+    /// Puts an event into the mailbox, and has JavaScript called for what is new in there.
+    fn post(&self, event: Told) {
+        let calls = self.mailbox.lock().push(event);
+        for _ in 0..calls {
+            self.events.send(Event(Arc::clone(&self.mailbox)));
+        }
+    }
 }
 
 impl NodeEvents for Listener {
@@ -269,23 +279,23 @@ impl NodeEvents for Listener {
     }
 
     fn changed(&self, changes: Vec<Change>) {
-        self.events.send(Event::Changed(changes));
+        self.post(Told::Changed(changes));
     }
 
     fn conflicted(&self, conflicts: Vec<Conflict>) {
-        self.events.send(Event::Conflicted(conflicts));
+        self.post(Told::Conflicted(conflicts));
     }
 
     fn peer(&self, event: PeerEvent) {
-        self.events.send(Event::Peer(event));
+        self.post(Told::Peer(event));
     }
 
     fn identity(&self, event: IdentityEvent) {
-        self.events.send(Event::Identity(event));
+        self.post(Told::Identity(event));
     }
 
     fn failed(&self, failure: Failure) {
-        self.events.send(Event::Failed(failure));
+        self.post(Told::Failed(failure));
     }
 }
 

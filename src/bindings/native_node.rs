@@ -55,6 +55,7 @@ pub(super) fn open<'env>(
         commits: Arc::clone(&commits),
         events: Arc::clone(&events),
         pending: Arc::clone(&pending),
+        mailbox: Arc::default(),
     });
     let guard = Arc::new(Opening {
         commits: Arc::clone(&commits),

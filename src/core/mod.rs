@@ -9,3 +9,4 @@ pub mod identity;
 pub mod limits;
 pub(crate) mod rules;
 pub mod stamp;
+pub mod token_bucket;

@@ -304,7 +304,7 @@ impl CommitDriver {
         machine.replica.send_some(now, &map);
         shared.carry_out(&mut machine, now, &map);
         drop(map);
-        shared.send_rest(machine);
+        shared.send_rest_behind_group(machine);
     }
 
     /// What watchers are told: for each key the last entry of the group.

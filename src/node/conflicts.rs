@@ -1,6 +1,6 @@
 //! Conflicts as users see and settle them. What one is, is decided in `store::conflict`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use super::failure::{ErrorCode, Failure};
@@ -15,6 +15,7 @@ use crate::store::entry::{Entry, EntryFlags};
 use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 use crate::store::operation::{Operation, Receipt, Request, Resolution};
+use crate::store::siblings::open_among;
 
 /// Keys that a look at kept losers may find out of order: sorting them costs less than the look.
 const UNSETTLED_MAX: usize = 256;
@@ -99,32 +100,48 @@ impl Shared {
         form: impl Fn(&Entry) -> Option<Entry>,
     ) -> Result<KeptByKey, StoreError> {
         let mut found = KeptByKey::new();
+        self.walk_kept(prefix, is_whole, form, |_, losers| {
+            for loser in losers {
+                found.entry(loser.key().to_vec()).or_default().push(loser);
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Goes through kept losers page by page, each under a lock of its own.
+    fn walk_kept(
+        &self,
+        prefix: &[u8],
+        is_whole: bool,
+        form: impl Fn(&Entry) -> Option<Entry>,
+        mut visit: impl FnMut(&EntryMap, Vec<Entry>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
         if !self.map.read().has_kept()? {
-            return Ok(found);
+            return Ok(());
         }
         let mut after = None;
         loop {
             self.settle_order(UNSETTLED_MAX);
-            let page = self
-                .map
-                .read()
-                .kept_page(prefix, is_whole, after.as_deref(), &form)?;
-            for loser in page.losers {
-                found.entry(loser.key().to_vec()).or_default().push(loser);
-            }
+            let map = self.map.read();
+            let page = map.kept_page(prefix, is_whole, after.as_deref(), &form)?;
+            visit(&map, page.losers)?;
             after = page.next;
             if after.is_none() {
-                return Ok(found);
+                return Ok(());
             }
         }
     }
 
     fn open_conflicts(&self, kept: KeptByKey) -> Result<Vec<OpenConflict>, StoreError> {
-        let open = kept.into_values().map(|losers| {
-            let map = self.map.read();
-            map.open_conflict(losers)
-        });
-        open.filter_map(Result::transpose).collect()
+        let mut open = Vec::new();
+        let lineage = self.map.read().shared_lineage();
+        for siblings in kept.into_values() {
+            // Nobody waits for the map while they are held against each other.
+            let current = self.map.read().shown_over(&siblings)?;
+            open.extend(current.and_then(|current| open_among(current, siblings, &lineage)));
+        }
+        Ok(open)
     }
 }
 
@@ -163,12 +180,12 @@ impl Node {
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
     pub fn conflict_count(&self) -> Result<u64, Failure> {
-        let kept = self.shared.kept(&[], false, bare_loser_of)?;
-        let mut count = 0;
-        for losers in kept.into_values() {
-            count += u64::from(self.shared.map.read().open_conflict(losers)?.is_some());
-        }
-        Ok(count)
+        let mut open = BTreeSet::new();
+        self.shared
+            .walk_kept(&[], false, bare_loser_of, |map, losers| {
+                map.note_open(&losers, &mut open)
+            })?;
+        Ok(open.len() as u64)
     }
 
     /// How many writes lost against one that did not know of them, as far as this node saw both since it was opened.

@@ -8,6 +8,7 @@ use crate::transport::message::GoodbyeReason;
 use crate::transport::session::{Role, Session};
 
 use super::directory::TargetId;
+use super::fair_use::FairUse;
 
 /// Names a connection; given by the driver, never again in one process. Also names the link of its peer.
 pub type ConversationId = u64;
@@ -65,6 +66,8 @@ pub(super) struct Conversation {
     pub(super) settled: bool,
     /// That its clock is off was told.
     pub(super) skew_told: bool,
+    /// The work that the peer has asked for.
+    pub(super) fair_use: FairUse,
 }
 
 #[derive(Debug, Clone)]

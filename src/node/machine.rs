@@ -7,6 +7,7 @@ use super::conversation::{
     Conversation, ConversationId, Opening, PeerEvent, Refusal, goodbye_kind,
 };
 use super::directory::{Directory, TargetId};
+use super::fair_use::FairUse;
 use super::progress::LastMet;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
@@ -138,12 +139,13 @@ impl Machine {
             peer: None,
             settled: false,
             skew_told: false,
+            fair_use: FairUse::new(now.monotonic),
         };
         self.conversations.insert(id, conversation);
     }
 
-    /// A message came. `charged` says that its cost was told before.
-    pub fn received(
+    /// Takes a message in.
+    pub(super) fn heed(
         &mut self,
         id: ConversationId,
         message: Message,

@@ -19,8 +19,8 @@ use crate::transport::close::CloseReason;
 use crate::transport::message::Message;
 use crate::transport::session::Role;
 use crate::transport::tcp::{
-    CONNECT_TIMEOUT_MS, Connection, ConnectionEvents, ConnectionId, Listener, TcpSettings,
-    TcpTransport,
+    CONNECT_TIMEOUT_MS, Connection, ConnectionEvents, ConnectionId, Listener, Reception,
+    TcpSettings, TcpTransport,
 };
 
 /// Numbers the calls of this process.
@@ -28,6 +28,10 @@ static CALLS: AtomicU64 = AtomicU64::new(1);
 
 /// How long a peer may take, once called, to say who it is and how far it is.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a socket is not read while too much of what its peer sent waits for the committer, in milliseconds: about as
+/// long as a group takes.
+const CROWDED_PAUSE_MS: u64 = 3;
 
 /// Numbers attempts if the system has no randomness to give; only there to recognise one's own call.
 static ATTEMPTS: AtomicU64 = AtomicU64::new(1);
@@ -78,12 +82,32 @@ impl ConnectionEvents for Arrivals {
         }
     }
 
-    fn received(&self, id: ConnectionId, message: Message, is_charged: bool) -> bool {
+    fn received(&self, id: ConnectionId, message: Message, is_charged: bool) -> Reception {
         let Some(shared) = self.0.upgrade() else {
-            return false;
+            return Reception::Refused;
         };
-        shared.drive(|machine, now, map| machine.received(id.0, message, is_charged, now, map));
-        true
+        let (pause_ms, peer) = shared.drive(|machine, now, map| {
+            machine.received(id.0, message, is_charged, now, map);
+            (machine.pause_ms(id.0, now), machine.peer_of(id.0))
+        });
+        if pause_ms > 0 || peer.is_some_and(|peer| shared.queue.is_crowded_by(peer)) {
+            Reception::Paused
+        } else {
+            Reception::Taken
+        }
+    }
+
+    fn pause_ms(&self, id: ConnectionId) -> u64 {
+        let Some(shared) = self.0.upgrade() else {
+            return 0;
+        };
+        let now = shared.clock.now();
+        let mut machine = shared.machine.lock();
+        let pause_ms = machine.pause_ms(id.0, now);
+        let crowds = machine.peer_of(id.0);
+        drop(machine);
+        let is_crowded = crowds.is_some_and(|peer| shared.queue.is_crowded_by(peer));
+        pause_ms.max(if is_crowded { CROWDED_PAUSE_MS } else { 0 })
     }
 
     fn charged(&self, id: ConnectionId, cost: u64) {

@@ -1,16 +1,17 @@
 //! What waits for the committer. Calls put in without waiting; the committer takes everything at once, and
 //! sleeps while there is nothing.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
 use crate::core::clock::SystemClock;
+use crate::core::identity::Origin;
 use crate::core::limits::PENDING_BYTES_MAX;
 
-use crate::store::operation::{NOT_A_WRITE, Request, Ticket, group_length};
+use super::backlog::Backlog;
+use crate::store::operation::{NOT_A_WRITE, Request, Ticket};
 
 /// Why a request was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,13 +22,31 @@ pub enum NotQueued {
     Full,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Waiting {
-    requests: VecDeque<Request>,
-    bytes: usize,
+    backlog: Backlog,
     last_ticket: Ticket,
     last_apart: Ticket,
     closing: bool,
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        Self {
+            backlog: Backlog::new(),
+            last_ticket: 0,
+            last_apart: 0,
+            closing: false,
+        }
+    }
+}
+
+impl Waiting {
+    /// Whether so many bytes of a local request have no room.
+    fn is_full(&self, bytes: usize) -> bool {
+        let local = self.backlog.local_bytes();
+        local.saturating_add(bytes) > PENDING_BYTES_MAX && self.backlog.local_len() > 0
+    }
 }
 
 /// What the committer is to do.
@@ -79,16 +98,14 @@ impl Queue {
         if waiting.closing {
             return Err(NotQueued::Closed);
         }
-        if waiting.bytes.saturating_add(bytes) > PENDING_BYTES_MAX && !waiting.requests.is_empty() {
+        if waiting.is_full(bytes) {
             drop(waiting);
             self.wake();
             return Err(NotQueued::Full);
         }
         waiting.last_ticket += 1;
         let ticket = waiting.last_ticket;
-        let request = request(ticket);
-        waiting.bytes += request.bytes();
-        waiting.requests.push_back(request);
+        waiting.backlog.push(request(ticket));
         Ok(ticket)
     }
 
@@ -103,30 +120,34 @@ impl Queue {
         if waiting.closing {
             return Err(NotQueued::Closed);
         }
-        let is_full = waiting.bytes.saturating_add(bytes) > PENDING_BYTES_MAX;
-        if bytes > 0 && is_full && !waiting.requests.is_empty() {
+        if bytes > 0 && waiting.is_full(bytes) {
             drop(waiting);
             self.wake();
             return Err(NotQueued::Full);
         }
         waiting.last_apart += 1;
         let request = request(NOT_A_WRITE | waiting.last_apart);
-        waiting.bytes += request.bytes();
-        waiting.requests.push_back(request);
+        waiting.backlog.push(request);
         drop(waiting);
         self.wake();
         Ok(())
     }
 
-    /// Puts a request of the machine in, and wakes the committer. Peers' credit bounds what comes this way.
+    /// Puts a request of the machine in, and wakes the committer. Peers' credit bounds what comes this way, and
+    /// [`Self::is_crowded_by`] over all of them.
     pub fn push(&self, request: Request) {
         let mut waiting = self.waiting.lock();
         if !waiting.closing {
-            waiting.bytes += request.bytes();
-            waiting.requests.push_back(request);
+            waiting.backlog.push(request);
             drop(waiting);
             self.wake();
         }
+    }
+
+    /// Whether a peer should send no more until some of what waits is committed.
+    pub fn is_crowded_by(&self, peer: Origin) -> bool {
+        let waiting = self.waiting.lock();
+        !waiting.closing && waiting.backlog.is_crowded_by(peer)
     }
 
     /// The committer looks at the queue.
@@ -208,9 +229,9 @@ impl Queue {
     /// Takes what waits, as much as fits one group.
     pub fn take(&self) -> Work {
         let mut waiting = self.waiting.lock();
-        if !waiting.requests.is_empty() {
-            let group = take_group(&mut waiting);
-            let is_drained = waiting.requests.is_empty() && !waiting.closing;
+        if !waiting.backlog.is_empty() {
+            let group = waiting.backlog.take_group();
+            let is_drained = waiting.backlog.is_empty() && !waiting.closing;
             self.awake.store(!is_drained, Ordering::Release);
             return Work::Group(group);
         }
@@ -223,29 +244,17 @@ impl Queue {
 
     /// Whether one thing waits and nobody was woken for it.
     pub fn is_lone(&self) -> bool {
-        !self.is_awake() && self.waiting.lock().requests.len() == 1
+        !self.is_awake() && self.waiting.lock().backlog.local_len() == 1
     }
 
     /// Takes a write of at most so many bytes, if that is all that waits and nobody was woken for it.
     pub fn take_lone(&self, bytes_max: usize) -> Option<Request> {
         let mut waiting = self.waiting.lock();
-        let is_lone = waiting.requests.len() == 1 && !waiting.closing && !self.is_awake();
-        let is_small = |request: &Request| {
-            matches!(request, Request::Write { .. }) && request.bytes() <= bytes_max
-        };
-        if !is_lone || !waiting.requests.front().is_some_and(is_small) {
+        if waiting.closing || self.is_awake() {
             return None;
         }
-        let request = waiting.requests.pop_front()?;
-        waiting.bytes = waiting.bytes.saturating_sub(request.bytes());
-        Some(request)
+        waiting.backlog.take_lone(|request| {
+            matches!(request, Request::Write { .. }) && request.bytes() <= bytes_max
+        })
     }
-}
-
-fn take_group(waiting: &mut Waiting) -> Vec<Request> {
-    let count = group_length(waiting.requests.iter());
-    let group: Vec<Request> = waiting.requests.drain(..count).collect();
-    let bytes: usize = group.iter().map(Request::bytes).sum();
-    waiting.bytes = waiting.bytes.saturating_sub(bytes);
-    group
 }

@@ -100,6 +100,21 @@ impl Shared {
         }
     }
 
+    /// Sends what was only begun, as far as no other group waits to be committed: the rest is left to who looks after what
+    /// is due, so that nobody who has much to be sent holds up the next group.
+    pub(super) fn send_rest_behind_group(self: &Arc<Self>, mut machine: MutexGuard<'_, Machine>) {
+        while machine.replica.has_more() {
+            if self.queue.is_awake() {
+                self.alarm.set(Some(self.clock.monotonic()));
+                return;
+            }
+            MutexGuard::bump(&mut machine);
+            let (now, map) = (self.clock.now(), self.map.read());
+            machine.replica.send_more(now, &map);
+            self.carry_out(&mut machine, now, &map);
+        }
+    }
+
     /// The same once all of the map is resolved: rows of the outbox are counted right then. A checkpoint that comes
     /// under the map before both locks are held has the lookups begin anew.
     ///

@@ -6,7 +6,7 @@ use super::conflict::user_key_of;
 use super::entry::{Entry, Namespace};
 use super::error::StoreError;
 use super::map::EntryMap;
-use crate::core::rules::{Rule, is_broken};
+use super::siblings::open_among;
 
 /// A page that holds this many bytes is full: its values are copied while writers wait.
 const PAGE_BYTES: usize = 1 << 20;
@@ -99,30 +99,7 @@ impl EntryMap {
     /// # Errors
     /// If the checkpoint cannot be read there.
     pub fn open_conflict(&self, kept: Vec<Entry>) -> Result<Option<OpenConflict>, StoreError> {
-        let Some(first) = kept.first() else {
-            return Ok(None);
-        };
-        let Some(current) = self.entry(first.key())? else {
-            return Ok(None);
-        };
-        let open = kept.into_iter().filter(|one| {
-            one.is_concurrent_with(&current, &self.lineage) || is_broken(Rule::KnownLoserShown)
-        });
-        let mut open: Vec<Entry> = open.collect();
-        open.sort_by(|a, b| b.order(a));
-        let is_known = |at: usize, loser: &Entry| {
-            // What knows of it is later, and so came before it; also if that is known to another one itself.
-            let later = open.get(..at).unwrap_or_default();
-            later
-                .iter()
-                .any(|later| later.follows(loser, &self.lineage))
-        };
-        let losers = open.iter().enumerate();
-        let losers: Vec<Entry> = losers
-            .filter(|(at, loser)| !is_known(*at, loser))
-            .map(|(_, loser)| loser.clone())
-            .collect();
-        let current = current.into_owned();
-        Ok((!losers.is_empty()).then_some(OpenConflict { current, losers }))
+        let current = self.shown_over(&kept)?;
+        Ok(current.and_then(|current| open_among(current, kept, &self.lineage)))
     }
 }

@@ -14,7 +14,7 @@ const LOOKED_AHEAD: usize = 32;
 /// [`INSTALLED_AT_ONCE`] entries. Returns what the installs changed; empty when all is installed.
 pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Installed> {
     if let Some(lineage) = committed.lineage.take() {
-        map.lineage = lineage;
+        map.lineage = lineage.into();
     }
     let left = committed.planned.len();
     let mut changes = Vec::with_capacity(left.min(INSTALLED_AT_ONCE));

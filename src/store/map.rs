@@ -93,7 +93,7 @@ pub struct EntryMap {
     /// The totals count only once what those replaced.
     pub(super) totals_known: bool,
     /// Which authors go on from which, as the lineage records in the map tell.
-    pub(super) lineage: Lineage,
+    pub(super) lineage: Arc<Lineage>,
     /// The local sequences of those records.
     pub(super) lineage_places: BTreeSet<u64>,
 }
@@ -356,10 +356,15 @@ impl EntryMap {
         &self.lineage
     }
 
+    /// The lineage as it is now, for who looks at it without the map.
+    pub fn shared_lineage(&self) -> Arc<Lineage> {
+        Arc::clone(&self.lineage)
+    }
+
     /// Takes in whom the present author of this node goes on from, which no record tells before it has written.
     pub fn know_authorship(&mut self, ledger: &Ledger) {
         let record = ledger.authorship.record(ledger.origin, &ledger.node_id);
-        self.lineage.add(&record);
+        Arc::make_mut(&mut self.lineage).add(&record);
     }
 
     /// Local sequences of lineage records behind `after`, in order.
@@ -371,7 +376,7 @@ impl EntryMap {
 
     fn learn_lineage(&mut self, entry: &Entry, lseq: u64) {
         if let Some(record) = LineageRecord::of(entry) {
-            self.lineage.add(&record);
+            Arc::make_mut(&mut self.lineage).add(&record);
         }
         self.lineage_places.insert(lseq);
     }

@@ -40,6 +40,7 @@ mod resolution;
 mod row;
 pub mod salvage;
 pub mod scope;
+pub mod siblings;
 mod slots;
 pub mod totals;
 pub mod verify;

@@ -218,11 +218,12 @@ impl Request {
                 .iter()
                 .map(|operation| operation.bytes() + OPERATION_OVERHEAD_BYTES)
                 .sum(),
+            // Without entries it moves a cursor, which takes its place too.
             Self::Received(received) => received
                 .entries
                 .iter()
                 .map(|entry| entry.key().len() + entry.value_length() + OPERATION_OVERHEAD_BYTES)
-                .sum(),
+                .fold(OPERATION_OVERHEAD_BYTES, usize::saturating_add),
             Self::Peer { .. } | Self::Pruned { .. } | Self::Flush { .. } => {
                 OPERATION_OVERHEAD_BYTES
             }

@@ -1,6 +1,8 @@
 //! Planning the end of a conflict: a value that knows all versions, and the removal of the losers that were kept,
 //! seen together or not at all. Pure, like all of a group.
 
+use std::collections::BTreeSet;
+
 use super::basis::Basis;
 use super::conflict::{kept_key, user_key_of};
 use super::entry::{Entry, EntryFlags, Extra, vector_over};
@@ -44,7 +46,7 @@ impl Group {
         } = resolution;
         let begin = self.planned.len();
         let user_key = operation.key().get(1..).unwrap_or_default();
-        let mut all = Vec::new();
+        let (mut all, mut named) = (Vec::new(), BTreeSet::new());
         for loser in losers {
             let key = kept_key(user_key, loser);
             let hash = key_hash(&key);
@@ -56,7 +58,7 @@ impl Group {
             else {
                 continue;
             };
-            if all.iter().any(|kept: &Kept| kept.key == key) {
+            if !named.insert(loser) {
                 continue;
             }
             let beneath = found.into_beneath();

@@ -13,6 +13,7 @@ mod range_sums;
 mod replaying;
 mod salvage;
 mod sealing;
+mod siblings;
 pub(crate) mod torture;
 mod verify;
 mod views;

@@ -8,6 +8,7 @@ use super::dot_set::DotSet;
 use super::message::{Cursor, End, Greeting, Lane, Positions};
 use super::options::WINDOW_COST;
 use super::reconcile::{Outcome, Reconciling};
+use super::restarts::Restarts;
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
 use crate::core::rules::{Rule, is_broken};
@@ -87,6 +88,10 @@ pub(super) struct Sending {
     pub(super) recording: u32,
     /// Up to where entries that are left out are listed.
     pub(super) listed: Positions,
+    /// Entries that were listed since the peer last acknowledged anything.
+    pub(super) listed_ahead: usize,
+    /// A reconciliation has left out entries that are not on record yet.
+    pub(super) is_unrecorded: bool,
     /// Entries to offer again, out of their order.
     pub(super) again: Vec<u64>,
     /// Up to where the peer has the lineage records of this node's feed.
@@ -95,6 +100,8 @@ pub(super) struct Sending {
     pub(super) progress_at: MonotonicMs,
     /// Nothing is sent before this moment.
     pub(super) paused_until: MonotonicMs,
+    /// When the feed may begin anew.
+    pub(super) restarts: Restarts,
     pub(super) attempts: u32,
     /// Why the last attempt was one too many.
     pub(super) retry_cause: Option<RetryCause>,

@@ -157,13 +157,10 @@ impl Replica {
     pub fn disconnected(&mut self, id: LinkId, map: &EntryMap) {
         if let Some(mut link) = self.links.remove(&id) {
             self.abandon_comparisons(&mut link);
+            self.leave_parked(&link, map);
             self.remember(link.origin);
             self.supersede_gone(link.origin);
             self.unsent(link.origin);
-            // What was offered again and not shown to be there has failed as before.
-            for entry in self.parked_by(link.origin) {
-                self.park_row(entry.lseq, map);
-            }
             self.move_marks();
             self.settle_waits(map);
         }

@@ -2,7 +2,7 @@
 //! the same as this node.
 
 use super::link::{LargeSend, Link, LinkId, RetryCause};
-use super::message::{Lane, Nack, RefusalCode};
+use super::message::{Lane, Nack, Positions, RefusalCode};
 use super::replica::{Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
@@ -11,6 +11,27 @@ use crate::store::ledger::{FeedPosition, Parked, PeerRecord};
 use crate::store::map::{EntryMap, Held};
 use crate::store::operation::{Received, Request};
 use crate::store::record::PARKED_MAX;
+
+/// Entries larger than a peer takes that are put on its list at once: each is looked up, and the list is made durable.
+const PARKED_AT_ONCE: usize = 256;
+
+/// Entries larger than a peer takes that are listed before it has acknowledged the first of them: who comes, takes nothing
+/// and leaves makes this node keep no more.
+const LISTED_AHEAD_OF_STRANGER_MAX: usize = 64;
+
+/// Entries that are listed before the next acknowledgement of a peer that has acknowledged something.
+const LISTED_AHEAD_MAX: usize = 1_024;
+
+/// How many more entries may be put on the list of what a peer does not take.
+pub(super) fn list_room(link: &Link) -> usize {
+    let ahead_max = if link.sending.acknowledged == Positions::default() {
+        LISTED_AHEAD_OF_STRANGER_MAX
+    } else {
+        LISTED_AHEAD_MAX
+    };
+    let room = ahead_max.saturating_sub(link.sending.listed_ahead);
+    room.min(PARKED_AT_ONCE)
+}
 
 impl Replica {
     /// A peer refused an entry, for now or for good.
@@ -59,15 +80,65 @@ impl Replica {
         map: &EntryMap,
         now: MonotonicMs,
     ) -> bool {
-        let code = RefusalCode::ValueTooLarge as u8;
-        let mut is_news = false;
-        for lseq in too_large {
-            is_news |= self.park(link.origin, *lseq, code, map, now);
-        }
+        let is_news = self.note_too_large(link.origin, too_large, map, now);
         if is_news {
             self.record_refusals(id, link);
         }
         is_news
+    }
+
+    /// Entries are larger than a peer takes. Says whether that is news, which has to go on record before the peer is told
+    /// of a place behind them.
+    pub(super) fn note_too_large(
+        &mut self,
+        peer: Origin,
+        too_large: &[u64],
+        map: &EntryMap,
+        now: MonotonicMs,
+    ) -> bool {
+        let code = RefusalCode::ValueTooLarge as u8;
+        let mut is_news = false;
+        for lseq in too_large {
+            is_news |= self.park(peer, *lseq, code, map, now);
+        }
+        is_news
+    }
+
+    /// A peer is gone. What it refused counts for as long as it has taken anything: of who came, took nothing and left,
+    /// nobody has to hear. Should it come back, it is gone over again, or its cursor shows that it passed over them.
+    pub(super) fn leave_parked(&mut self, link: &Link, map: &EntryMap) {
+        let nothing = Positions::default();
+        let is_told = link.sending.told != nothing || link.sending.told_before != nothing;
+        let has_taken = self.peers.get(&link.origin).is_some_and(has_taken);
+        if has_taken {
+            // What was offered again and not shown to be there has failed as before.
+            for entry in self.parked_by(link.origin) {
+                self.park_row(entry.lseq, map);
+            }
+        } else if is_told {
+            for entry in self.parked_by(link.origin) {
+                self.unpark_unless_listed(entry.lseq);
+            }
+        } else {
+            self.drop_parked(link.origin);
+        }
+    }
+
+    /// A peer is back: what it refused counts again, if it has passed over it.
+    pub(super) fn recount_parked(&mut self, link: &Link, map: &EntryMap) {
+        if self.peers.get(&link.origin).is_some_and(has_taken) {
+            for entry in self.parked_by(link.origin) {
+                self.park_row(entry.lseq, map);
+            }
+        }
+    }
+
+    /// A row counts as refused no more, unless a peer that has taken anything refuses it.
+    fn unpark_unless_listed(&mut self, lseq: u64) {
+        let mut peers = self.peers.values();
+        if !peers.any(|peer| has_taken(peer) && is_listed(peer, lseq)) {
+            self.outbox.unpark(lseq);
+        }
     }
 
     /// Has the list of what a peer refuses made durable. Nothing is sent until it is: the peer's cursor would pass over what
@@ -254,6 +325,11 @@ impl Replica {
             Lane::Relay
         }
     }
+}
+
+/// Whether a peer is on record to hold any of this node's feed.
+pub(super) fn has_taken(peer: &PeerRecord) -> bool {
+    peer.acknowledged.own > 0 || peer.acknowledged.relay > 0
 }
 
 fn is_listed(peer: &PeerRecord, lseq: u64) -> bool {

@@ -291,6 +291,7 @@ impl Replica {
             link.sending.lineage_told = link.sending.sent.relay;
             link.sending.progress_at = now.monotonic;
             self.record_acknowledged(link, now);
+            self.recount_parked(link, map);
             return Ok(());
         }
         let Some(cursor) = ack.cursor else {
@@ -317,6 +318,7 @@ impl Replica {
         sending.sent = sending.sent.furthest(counted);
         if link.sending.acknowledged != before {
             link.has_progressed = true;
+            link.sending.listed_ahead = 0;
             link.sending.attempts = 0;
             link.sending.retry_cause = None;
             link.sending.progress_at = now.monotonic;
@@ -331,20 +333,7 @@ impl Replica {
         Some(Positions { own, relay })
     }
 
-    /// The peer wants the feed from its start.
-    fn begin_anew(&mut self, link: &mut Link, now: Now) {
-        link.take_back(Positions::default());
-        self.unsent(link.origin);
-        let sending = &mut link.sending;
-        sending.told_once = sending.told_once.furthest(sending.told_before);
-        sending.told_before = Positions::default();
-        link.sending.peer_has.clear();
-        link.sending.lineage_told = 0;
-        link.sending.skip_echo = false;
-        self.record_acknowledged(link, now);
-    }
-
-    fn record_acknowledged(&mut self, link: &Link, now: Now) {
+    pub(super) fn record_acknowledged(&mut self, link: &Link, now: Now) {
         let Positions { own, relay } = link.sending.acknowledged;
         let acknowledged = FeedPosition {
             incarnation: self.incarnation(),

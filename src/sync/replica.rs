@@ -13,9 +13,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::comparison::{ComparisonId, Incomparable};
 use super::doubt::{Doubt, Renewals};
 use super::link::{Link, LinkId};
+use super::looking::Looking;
 use super::message::{Feed, Stretch};
 use super::options::ReplicaOptions;
 use super::outbox::{Marks, Outbox};
+use super::parked::has_taken;
 use super::reconcile::Outcome;
 use super::replacements::Replacements;
 use super::tally::Tally;
@@ -108,6 +110,8 @@ pub struct Replica {
     pub(super) compared: Vec<(ComparisonId, Result<Outcome, Incomparable>)>,
     /// Peers that were given up, and the part of the own lane that each of them owed.
     pub(super) given_up: BTreeMap<Origin, (u64, u64)>,
+    /// Rows of the feed that may be passed over.
+    pub(super) looking: Looking,
     /// The rows of the outbox, where some peers take only a part of the keys.
     pub(super) tally: Option<Tally>,
     /// What was installed and is to be looked at by its keys, for the same reason.
@@ -130,6 +134,7 @@ impl Replica {
         }
         let parked: Vec<u64> = peers
             .values()
+            .filter(|peer| has_taken(peer))
             .flat_map(|peer| peer.parked.iter().map(|entry| entry.lseq))
             .filter(|lseq| map.is_own_row(*lseq).unwrap_or(false))
             .collect();
@@ -174,6 +179,7 @@ impl Replica {
             last_comparison: 0,
             compared: Vec::new(),
             given_up: BTreeMap::new(),
+            looking: Looking::default(),
             tally: None,
             unsorted: Vec::new(),
         };

@@ -2,7 +2,7 @@
 
 use super::link::{Link, LinkId};
 use super::message::Positions;
-use super::options::ACKNOWLEDGED_ROWS_MAX;
+use super::options::{ACKNOWLEDGED_ROWS_MAX, BATCH_COST};
 use super::outbox::{Marks, OutboxCounts};
 use super::replica::{Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
@@ -231,6 +231,12 @@ impl Replica {
     /// Whether a link is ready to send: its peer has told where to begin.
     pub fn is_started(&self, id: LinkId) -> bool {
         self.links.get(&id).is_some_and(|link| link.sending.started)
+    }
+
+    /// How far a peer has taken what it was sent, and how many batches more it grants; `None`: there is no such link.
+    pub fn taken_by(&self, id: LinkId) -> Option<(Positions, u64)> {
+        let sending = &self.links.get(&id)?.sending;
+        Some((sending.acknowledged, sending.credit / BATCH_COST))
     }
 
     /// The failure because of which peers cannot be sent what they should be; given once.

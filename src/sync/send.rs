@@ -1,11 +1,11 @@
 //! Sending: what is durable here, in feed order, as far as a peer's credit goes (PROTOCOL rules 1, 5 and 8).
 
-use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use super::link::{Course, Link, LinkId};
 use super::message::{Batch, Chunk, Feed, Have, Lane, Positions};
 use super::options::{BATCH_COST, PASSED_OVER_MS};
+use super::picked::Picked;
 use super::replica::{Farewell, Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::limits::CHUNK_BYTES_MAX;
@@ -44,7 +44,7 @@ impl Feed {
 }
 
 /// Whether an entry is passed over: it is not for the peer, or the peer has it.
-fn is_left_out(link: &Link, held: &Held, peer: Option<Via>) -> bool {
+pub(super) fn is_left_out(link: &Link, held: &Held, peer: Option<Via>) -> bool {
     let echo = link.sending.skip_echo && peer.is_some_and(|peer| peer == held.via);
     let echo = echo && !is_broken(Rule::EchoSent);
     // Hints are about writes of users: a kept loser has the dot of one.
@@ -85,7 +85,9 @@ impl Replica {
     pub fn send_some(&mut self, now: Now, map: &EntryMap) {
         self.sort_out(now.monotonic, map);
         self.relay_what_is_due(now.monotonic);
-        let ids: Vec<LinkId> = self.links.keys().copied().collect();
+        let mut ids: Vec<LinkId> = self.links.keys().copied().collect();
+        let first = self.looking.begin(ids.len(), now.monotonic);
+        ids.rotate_left(first);
         if !ids.is_empty() {
             // With nobody to send to it would only cost a look at what is withheld.
             let gate = self.gate(now.monotonic, map);
@@ -212,63 +214,32 @@ impl Replica {
             return ControlFlow::Break(());
         }
         let peer = map.via_of(link.origin);
-        let (mut to, mut cost, mut entries, mut large) = (limit, 0, Vec::new(), None);
-        let (mut parked, listed) = (Vec::new(), link.sending.listed.get(lane));
-        let mut unreadable = None;
-        let mut choose = |held: Result<Cow<'_, Held>, StoreError>| {
-            let held = match held {
-                Ok(held) => held,
-                Err(error) => {
-                    unreadable = Some(error);
-                    return ControlFlow::Break(());
-                }
-            };
-            if held.lseq > limit {
-                return ControlFlow::Break(());
-            }
-            if is_left_out(link, &held, peer) {
-                return ControlFlow::Continue(());
-            }
-            if held.entry.limited_length() as u64 > link.value_bytes_max {
-                if held.lseq > listed {
-                    parked.push(held.lseq);
-                }
-                return ControlFlow::Continue(());
-            }
-            if held.entry.value_length() > CHUNK_BYTES_MAX {
-                if entries.is_empty() {
-                    large = Some(held.lseq);
-                    to = held.lseq;
-                } else {
-                    to = held.lseq - 1;
-                }
-                return ControlFlow::Break(());
-            }
-            cost += entry_cost(&held.entry);
-            let lseq = held.lseq;
-            entries.push(match held {
-                Cow::Borrowed(held) => held.entry.clone(),
-                Cow::Owned(held) => held.entry,
-            });
-            if cost >= BATCH_COST {
-                to = lseq;
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        };
+        let mut picked = Picked::new(link, lane, limit, self.looking.allowance());
+        let mut pick = |held| picked.pick(link, peer, held);
         let _ = match lane {
-            Lane::Own => map.own_after(from).try_for_each(&mut choose),
-            Lane::Relay => map.relay_after(from).try_for_each(&mut choose),
+            Lane::Own => map.own_after(from).try_for_each(&mut pick),
+            Lane::Relay => map.relay_after(from).try_for_each(&mut pick),
         };
-        if let Some(error) = unreadable {
+        let Picked {
+            to,
+            entries,
+            large,
+            parked,
+            ..
+        } = picked;
+        let (is_cut, is_held_back) = (picked.is_cut, picked.is_held_back);
+        self.looking.passed(picked.passed, is_cut, gate.now);
+        if let Some(error) = picked.unreadable {
             // Nothing was passed over: what comes behind it must not be taken for all there is.
             self.unreadable(id, &error);
             return ControlFlow::Break(());
         }
         if let Some(last) = parked.last() {
             *link.sending.listed.get_mut(lane) = *last;
+            link.sending.listed_ahead += parked.len();
             if self.park_too_large(id, link, &parked, map, gate.now) {
-                // This is gone over again once they are on record.
+                // It goes on behind them once they are on record.
+                *link.sending.sent.get_mut(lane) = to;
                 return ControlFlow::Break(());
             }
         }
@@ -290,7 +261,11 @@ impl Replica {
             if !link.scope.is_all() && gate.now < since.after(PASSED_OVER_MS) {
                 link.active_at = link.active_at.max(gate.now);
             }
-            return ControlFlow::Continue(());
+            return if is_cut || is_held_back {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            };
         }
         link.active_at = gate.now;
         self.sent_entries += entries.len() as u64;

@@ -69,6 +69,7 @@ impl Replica {
             links,
             self.have_due,
             self.reconcile_due,
+            self.looking.due(),
             self.renewals.due(),
             relay,
             remember,

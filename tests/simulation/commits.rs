@@ -5,7 +5,7 @@ use super::world::World;
 use crate::store::commit::Committed;
 use crate::store::conflict::loser_of;
 use crate::store::install::install_some;
-use crate::store::operation::{Request, group_length};
+use crate::store::operation::Request;
 use crate::store::tests::torture::making::Node as Store;
 
 /// How long an accepted write may lie unsynced with `autoFlush` off.
@@ -31,7 +31,7 @@ impl World<'_> {
             // Refused before it is queued.
             return;
         }
-        running.queue.push_back(request);
+        running.queue.push(request);
         running.commit_at.get_or_insert(at);
     }
 
@@ -43,8 +43,11 @@ impl World<'_> {
         let again = self.at + self.dice.below(self.nodes[node].plan.commit_ms + 1);
         let (is_hurt, crash) = (self.nodes[node].is_hurt, self.nodes[node].crash.take());
         let running = self.nodes[node].up_mut();
-        let count = group_length(running.queue.iter()).min(running.queue.len());
-        let group: Vec<Request> = running.queue.drain(..count).collect();
+        let group = if running.rest.is_empty() {
+            running.queue.take_group()
+        } else {
+            std::mem::take(&mut running.rest)
+        };
         running.commit_at = (!running.queue.is_empty()).then_some(again);
         if is_hurt || crash.is_some() {
             // It may be found on the disk although nobody was told.
@@ -71,8 +74,7 @@ impl World<'_> {
                 self.install(node, &asked, committed);
                 if !rest.is_empty() {
                     let running = self.nodes[node].up_mut();
-                    let queued = std::mem::take(&mut running.queue);
-                    running.queue = rest.into_iter().chain(queued).collect();
+                    running.rest = rest;
                     running.commit_at = Some(again);
                 }
             }

@@ -1,6 +1,6 @@
 //! Openings and stops, and what may have become of a disk in between.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::conflicts::name_of;
 use super::node::{LOG, Node, Running};
@@ -8,6 +8,7 @@ use super::schedule::Stop;
 use super::stream::{Packet, State};
 use super::world::World;
 use crate::core::identity::{Incarnation, Origin};
+use crate::node::backlog::Backlog;
 use crate::node::machine::Machine;
 use crate::store::conflict::loser_of;
 use crate::store::entry::Entry;
@@ -76,7 +77,8 @@ impl<'d> World<'d> {
         let running = Running {
             store,
             machine,
-            queue: VecDeque::new(),
+            queue: Backlog::new(),
+            rest: Vec::new(),
             commit_at: None,
             sync_at: None,
             idle_at: Some(self.at + 1),

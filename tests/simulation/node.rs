@@ -1,11 +1,12 @@
 //! A node without its threads: a disk, an open store, a machine, and what of its work must not be lost.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::conflicts::{Name, name_of};
 use super::schedule::NodePlan;
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Incarnation, Origin};
+use crate::node::backlog::Backlog;
 use crate::node::conversation::ConversationId;
 use crate::node::directory::TargetId;
 use crate::node::machine::Machine;
@@ -52,7 +53,9 @@ pub(super) struct Node<'d> {
 pub(super) struct Running<'d> {
     pub(super) store: Store<'d>,
     pub(super) machine: Machine,
-    pub(super) queue: VecDeque<Request>,
+    pub(super) queue: Backlog,
+    /// What the last group had no place for: it goes into the next one, ahead of everything.
+    pub(super) rest: Vec<Request>,
     pub(super) commit_at: Option<u64>,
     pub(super) sync_at: Option<u64>,
     pub(super) idle_at: Option<u64>,

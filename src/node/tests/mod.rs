@@ -1,7 +1,10 @@
 //! Machines joined by pipes in memory: meeting, parting, and meeting again. The queue, and who commits.
 
+mod backlog;
+mod fair_use;
 mod identity;
 mod lone_writes;
+mod mailbox;
 mod meeting;
 mod outcomes;
 mod parting;

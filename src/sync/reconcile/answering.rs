@@ -91,6 +91,7 @@ impl Exchange {
         let removals = &mut self.removals;
         view.walk(&self.lower, to, |held| {
             let key = held.entry.key();
+            gathered.look();
             while let Some(theirs) = listed.get(at).filter(|theirs| &theirs.key[..] < key) {
                 wants.push(theirs.key.clone());
                 at += 1;

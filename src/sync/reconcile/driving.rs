@@ -126,12 +126,15 @@ impl Replica {
         if let Err(error) = self.take_turn(id, link, gate, map) {
             self.unreadable(id, &error);
         }
+        let is_over = matches!(link.reconciling, Reconciling::Idle);
+        if is_over && std::mem::take(&mut link.sending.is_unrecorded) {
+            self.record_refusals(id, link);
+        }
         // What is held durably by the peer may be covered by its cursor; but not while with the power an entry that was
         // replaced since could return, which nobody would send.
         let lasts = |start: &super::super::message::Positions| {
             self.shadowed_from > start.own.max(start.relay)
         };
-        let is_over = matches!(link.reconciling, Reconciling::Idle);
         if (is_over || is_broken(Rule::CoveredEarly))
             && link.sending.recording == 0
             && let Some(start) = link.covered.filter(lasts)
@@ -185,6 +188,10 @@ impl Replica {
         }
         let scope = ScopedRanges::new(&link.scope);
         while link.sending.large.is_none() && link.sending.spent < link.sending.credit {
+            if self.looking.is_used_up() {
+                self.looking.listed(0, gate.now);
+                break;
+            }
             let Reconciling::Active(exchange) = &mut link.reconciling else {
                 break;
             };
@@ -200,6 +207,10 @@ impl Replica {
             let is_settled = link.receiving.commits == 0;
             match exchange.advance(&view, is_settled)? {
                 Act::Nothing => break,
+                Act::Pause => {
+                    link.sending.has_more = true;
+                    break;
+                }
                 Act::Send(entries, too_large) => {
                     for entry in &entries {
                         exchange.outcome.count_sent(entry);
@@ -209,9 +220,15 @@ impl Replica {
                             exchange.outcome.count_refused(&held.entry);
                         }
                     }
-                    self.park_too_large(id, link, &too_large, map, gate.now);
+                    // On record before it covers anything.
+                    let is_news = self.note_too_large(link.origin, &too_large, map, gate.now);
+                    link.sending.is_unrecorded |= is_news;
+                    if entries.is_empty() {
+                        self.looking.listed(too_large.len(), gate.now);
+                    } else {
+                        link.sending.has_more = true;
+                    }
                     self.send_reconciled(id, link, entries, gate);
-                    link.sending.has_more = true;
                     break;
                 }
                 Act::Large(lseq) => {

@@ -24,11 +24,17 @@ use crate::sync::message::{Claim, Part, Positions, Ranges};
 /// Turns that are granted before it counts how much there was to do.
 const STEPS_MIN: u64 = 64;
 
+/// Parts of a message that are answered at once, each of them a sum or a list, and may be split into as many as
+/// thirty-two: some hundred microseconds together. Between such pieces others have their turn.
+const ANSWERED_AT_ONCE: usize = 64;
+
 /// What a side wants done in its turn.
 #[derive(Debug)]
 pub(super) enum Act {
     /// It waits.
     Nothing,
+    /// There is more to be looked at, once others have had their turn.
+    Pause,
     /// Send these; those with the local sequences behind them are larger than the peer takes.
     Send(Vec<Entry>, Vec<u64>),
     /// Send the entry at this local sequence, whose value goes in chunks.
@@ -204,13 +210,18 @@ impl Exchange {
         let mut gathered = Gathered::default();
         if !self.is_my_turn || self.trailing.is_full() {
             self.trail(view, &mut gathered)?;
-            if !gathered.is_empty() || !self.is_my_turn {
+            if !gathered.is_empty() || gathered.is_full() || !self.is_my_turn {
                 return Ok(self.send(gathered));
             }
         }
         gathered.fetch(view, &mut self.due)?;
         let mut is_through = self.due.is_empty();
+        let mut answered = 0;
         while is_through && !gathered.is_full() {
+            if answered >= ANSWERED_AT_ONCE && gathered.is_empty() {
+                return Ok(Act::Pause);
+            }
+            let said = self.reply.len();
             let Some(part) = self.incoming.front_mut() else {
                 break;
             };
@@ -258,6 +269,7 @@ impl Exchange {
             }
             self.incoming.pop_front();
             self.lower = to;
+            answered += 1 + self.reply.len().saturating_sub(said);
         }
         if self.reply.is_empty() && self.incoming.is_empty() && self.due.is_empty() {
             // There is no answer for the peer to wait for.
@@ -268,7 +280,7 @@ impl Exchange {
                 self.removals.extend(keys);
             }
         }
-        if !gathered.is_empty() {
+        if !gathered.is_empty() || gathered.is_full() {
             return Ok(self.send(gathered));
         }
         if std::mem::take(&mut self.has_sent) && self.has_heard_nothing {
@@ -306,7 +318,11 @@ impl Exchange {
 
     fn send(&mut self, gathered: Gathered) -> Act {
         if gathered.is_empty() {
-            return Act::Nothing;
+            return if gathered.is_full() {
+                Act::Pause
+            } else {
+                Act::Nothing
+            };
         }
         self.has_sent = true;
         let act = gathered.into_act();

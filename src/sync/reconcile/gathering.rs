@@ -8,12 +8,20 @@ use crate::store::error::StoreError;
 use crate::sync::options::BATCH_COST;
 use crate::sync::send::entry_cost;
 
+/// Entries larger than the peer takes that are noted at once: each is put on its list.
+const TOO_LARGE_AT_ONCE: usize = 64;
+
+/// Entries that are looked at once without having to be sent: some hundred microseconds.
+const LOOKED_AT_ONCE: usize = 4_096;
+
 /// Entries that were gathered for the peer.
 #[derive(Default)]
 pub(super) struct Gathered {
     entries: Vec<Entry>,
     cost: u64,
     too_large: Vec<u64>,
+    /// Entries that were looked at.
+    looked: usize,
     large: Option<u64>,
 }
 
@@ -26,6 +34,7 @@ impl Gathered {
     ) -> Result<(), StoreError> {
         let mut at = 0;
         while let Some(key) = keys.get(at).filter(|_| !self.is_full()) {
+            self.looked += 1;
             if let Some(held) = view.get(key)?.filter(|held| view.may_travel(held))
                 && !self.add(&held.entry, held.lseq, view.value_bytes_max)
             {
@@ -52,8 +61,16 @@ impl Gathered {
         true
     }
 
+    /// An entry was looked at.
+    pub(super) fn look(&mut self) {
+        self.looked += 1;
+    }
+
     pub(super) fn is_full(&self) -> bool {
-        self.large.is_some() || self.cost >= BATCH_COST || self.too_large.len() >= 1024
+        self.large.is_some()
+            || self.cost >= BATCH_COST
+            || self.too_large.len() >= TOO_LARGE_AT_ONCE
+            || self.looked >= LOOKED_AT_ONCE
     }
 
     pub(super) fn is_empty(&self) -> bool {

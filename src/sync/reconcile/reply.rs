@@ -56,6 +56,11 @@ impl Reply {
         self.parts.len() >= PARTS_TARGET || self.bytes >= BYTES_TARGET
     }
 
+    /// Parts that were said.
+    pub(super) fn len(&self) -> usize {
+        self.parts.len()
+    }
+
     /// Whether nothing was said.
     pub(super) fn is_empty(&self) -> bool {
         self.parts.is_empty()

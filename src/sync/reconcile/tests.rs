@@ -1,5 +1,6 @@
 //! Two exchanges with each other over random maps: equal maps at the end, and only the difference travels.
 
+mod pieces;
 mod removals;
 mod together;
 mod trailing;
@@ -33,6 +34,7 @@ struct Side {
     last: u64,
     sent: Vec<Vec<u8>>,
     messages: usize,
+    pauses: usize,
 }
 
 fn entry(key: u32, version: u64, origin: u8, value: &[u8]) -> Entry {
@@ -68,6 +70,7 @@ impl Side {
             last: 0,
             sent: Vec::new(),
             messages: 0,
+            pauses: 0,
         }
     }
 
@@ -99,6 +102,7 @@ impl Side {
             };
             match exchange.advance(&view, true).unwrap() {
                 Act::Nothing => return (said, entries),
+                Act::Pause => self.pauses += 1,
                 Act::Say(ranges) => said = Some(ranges),
                 Act::Send(some, _) => {
                     self.messages += 1;
@@ -345,6 +349,7 @@ fn what_is_held_back_is_neither_listed_nor_sent_nor_asked_for() {
         };
         match exchange.advance(&view, true).unwrap() {
             Act::Nothing => break,
+            Act::Pause => {}
             Act::Send(entries, _) => said.extend(entries),
             Act::Large(_) => panic!("there is nothing large"),
             Act::Say(ranges) => {

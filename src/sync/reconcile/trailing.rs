@@ -47,6 +47,7 @@ impl Trailing {
             let mut resume = None;
             view.walk(from, to, |held| {
                 let key = held.entry.key();
+                gathered.look();
                 if matches!(held, Cow::Owned(_)) && view.map.has_changed(key) {
                     // It was replaced since keys were last taken in, behind what is covered: the feed brings that.
                 } else if !view.may_travel(&held) {
@@ -54,7 +55,8 @@ impl Trailing {
                     outcome.count_held_back(&held.entry);
                 } else if !gathered.add(&held.entry, held.lseq, view.value_bytes_max) {
                     resume = Some(key.to_vec());
-                } else if gathered.is_full() {
+                }
+                if resume.is_none() && gathered.is_full() {
                     // The next key there is.
                     resume = Some([key, &[0]].concat());
                 }

@@ -9,6 +9,7 @@ mod inspect;
 mod schedules_compare;
 mod schedules_conflict;
 mod schedules_cursor;
+mod schedules_fair;
 mod schedules_large;
 mod schedules_liar;
 mod schedules_listing;

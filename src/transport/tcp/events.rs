@@ -19,6 +19,17 @@ impl fmt::Display for ConnectionId {
     }
 }
 
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reception {
+    /// It was not taken: the connection is to be closed.
+    Refused,
+    /// It was taken.
+    Taken,
+    /// It was taken, and nothing more should be read for [`ConnectionEvents::pause_ms`].
+    Paused,
+}
+
 /// What happens on connections. All calls for one connection come one after another (from threads of the
 /// runtime, which they must not block for long); `closed` is the last of them.
 pub trait ConnectionEvents: Send + Sync + 'static {
@@ -26,13 +37,20 @@ pub trait ConnectionEvents: Send + Sync + 'static {
     /// `purpose` is what the dialler gave; 0 for a connection that was accepted.
     fn opened(&self, connection: &Arc<Connection>, role: Role, purpose: u64);
 
-    /// A message came; `false` closes the connection. Nothing is read behind
+    /// A message came. Nothing is read behind
     /// the first one until [`Connection::greeted`] is called. LARGE and CHUNK never come here: a value that is
     /// complete comes as a BATCH of one entry that is `is_charged`, because its parts were reported by
     /// [`Self::charged`] already.
-    fn received(&self, id: ConnectionId, message: Message, is_charged: bool) -> bool;
+    fn received(&self, id: ConnectionId, message: Message, is_charged: bool) -> Reception;
 
-    /// Bytes came, of whatever kind.
+    /// For how many milliseconds nothing more should be read from a connection. Asked where a message [`Reception::Paused`]
+    /// it, and again once that time is over: a peer that sends more than its share waits, and sees a socket that takes
+    /// nothing.
+    fn pause_ms(&self, _id: ConnectionId) -> u64 {
+        0
+    }
+
+    /// Bytes came, of whatever kind: told when they do, and not more often than is of use.
     fn heard(&self, id: ConnectionId);
 
     /// A LARGE or a CHUNK was taken off the wire, used or skipped. It cost the sender `cost` (see

@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
 pub use connection::{Connection, SendError};
-pub use events::{ConnectionEvents, ConnectionId};
+pub use events::{ConnectionEvents, ConnectionId, Reception};
 pub use listener::Listener;
 pub use settings::{
     CONNECT_TIMEOUT_MS, LINGER_MS, LISTEN_BACKLOG, OUTGOING_BYTES_MAX, STALL_TIMEOUT_MS,

@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Shared;
 use super::connection::Connection;
+use super::events::Reception;
 use super::outgoing::Phase;
 use crate::core::clock::MonotonicMs;
 use crate::sync::message::Feed;
@@ -26,6 +27,13 @@ const READ_BYTES: usize = 64 << 10;
 
 /// Quiet time after which memory beyond the usual is given back, in milliseconds.
 const QUIET_MS: u64 = 1_000;
+
+/// How often it is told that bytes come, in milliseconds: much more often than a peer is missed, and not for each byte of
+/// one that sends them one by one.
+const HEARD_EVERY_MS: u64 = 250;
+
+/// The longest pause before it is asked again how long it should be, in milliseconds.
+const PAUSE_MS_MAX: u64 = 250;
 
 /// What a wait for bytes came to.
 enum Waited {
@@ -48,6 +56,8 @@ pub(super) struct Reader {
     hello_until: MonotonicMs,
     /// When the frame that is not whole yet began.
     frame_began: MonotonicMs,
+    /// When it was last told that bytes came.
+    heard_at: Option<MonotonicMs>,
     limit_is_raised: bool,
 }
 
@@ -71,6 +81,7 @@ impl Reader {
             decoder: FrameDecoder::new(),
             assembler: Some(assembler),
             frame_began: now,
+            heard_at: None,
             limit_is_raised: false,
         }
     }
@@ -86,12 +97,44 @@ impl Reader {
                         self.frame_began = self.shared.clock.monotonic();
                     }
                     if self.read_once()? {
-                        self.shared.events.heard(self.connection.id());
+                        self.tell_heard();
                         self.deliver_frames().await?;
                         tokio::task::coop::consume_budget().await;
                     }
                 }
             }
+        }
+    }
+
+    /// Tells that bytes came, unless that was told a moment ago.
+    fn tell_heard(&mut self) {
+        let now = self.shared.clock.monotonic();
+        let is_told = |at: MonotonicMs| now < at.after(HEARD_EVERY_MS);
+        if !self.heard_at.is_some_and(is_told) {
+            self.heard_at = Some(now);
+            self.shared.events.heard(self.connection.id());
+        }
+    }
+
+    /// Waits while the peer has had more than its share. What it sends meanwhile stays in its socket.
+    async fn pause(&mut self) {
+        while self.connection.phase() == Phase::Open {
+            let pause_ms = self.shared.events.pause_ms(self.connection.id());
+            if pause_ms == 0 {
+                return;
+            }
+            let until = self.shared.clock.monotonic();
+            let until = self.instant_of(until.after(pause_ms.min(PAUSE_MS_MAX)));
+            if timeout_at(until, self.connection.ending.notified())
+                .await
+                .is_ok()
+            {
+                // Whoever reads next has to see it too.
+                self.connection.ending.notify_one();
+                return;
+            }
+            // That nothing is read is not the peer's silence.
+            self.tell_heard();
         }
     }
 
@@ -208,11 +251,15 @@ impl Reader {
 
     async fn deliver(&mut self, message: Message, is_charged: bool) -> Result<(), CloseReason> {
         let events = &self.shared.events;
-        if !events.received(self.connection.id(), message, is_charged) {
+        let reception = events.received(self.connection.id(), message, is_charged);
+        if reception == Reception::Refused {
             return Err(CloseReason::NotAccepted);
         }
         if !self.limit_is_raised {
             self.wait_until_greeted().await?;
+        }
+        if reception == Reception::Paused {
+            self.pause().await;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -19,7 +20,7 @@ use crate::transport::frame::FrameDecoder;
 use crate::transport::message::Message;
 use crate::transport::session::Role;
 use crate::transport::tcp::{
-    Connection, ConnectionEvents, ConnectionId, Listener, TcpSettings, TcpTransport,
+    Connection, ConnectionEvents, ConnectionId, Listener, Reception, TcpSettings, TcpTransport,
 };
 
 /// Longest that a test waits for anything.
@@ -55,6 +56,8 @@ pub(super) struct Recorder {
     events: UnboundedSender<Event>,
     connections: Mutex<Vec<Arc<Connection>>>,
     heard: Mutex<u64>,
+    /// Nothing more is to be read.
+    pauses: AtomicBool,
 }
 
 impl Recorder {
@@ -76,8 +79,10 @@ impl ConnectionEvents for Recorder {
         self.tell(Event::Opened(Arc::clone(connection)));
     }
 
-    fn received(&self, id: ConnectionId, message: Message, is_charged: bool) -> bool {
+    fn received(&self, id: ConnectionId, message: Message, is_charged: bool) -> Reception {
         let is_hello = matches!(message, Message::Hello(_));
+        // As it was before anybody heard of the message.
+        let pauses = self.pauses.load(Ordering::Relaxed);
         self.tell(Event::Received(message, is_charged));
         if is_hello {
             let connection = self.connection(id);
@@ -90,12 +95,20 @@ impl ConnectionEvents for Recorder {
                         let chunk = Message::Feed(Feed::Chunk(Chunk { bytes }));
                         connection.send(&frame_of(&chunk)).unwrap();
                     }
-                    return false;
+                    return Reception::Refused;
                 }
                 Manner::Panics => panic!("on purpose"),
             }
         }
-        true
+        if pauses {
+            Reception::Paused
+        } else {
+            Reception::Taken
+        }
+    }
+
+    fn pause_ms(&self, _id: ConnectionId) -> u64 {
+        u64::from(self.pauses.load(Ordering::Relaxed)) * 5
     }
 
     fn heard(&self, _id: ConnectionId) {
@@ -132,6 +145,7 @@ impl Node {
             events: sender,
             connections: Mutex::new(Vec::new()),
             heard: Mutex::new(0),
+            pauses: AtomicBool::new(false),
         });
         let owner: Arc<dyn ConnectionEvents> = Arc::<Recorder>::clone(&recorder);
         Self {
@@ -150,6 +164,11 @@ impl Node {
         let listener = self.transport.listen(&any).await.unwrap();
         let address = HostPort::new("127.0.0.1", listener.local_addr().port()).unwrap();
         (listener, address)
+    }
+
+    /// Nothing more is to be read from any connection, or all again.
+    pub(super) fn pause(&self, pauses: bool) {
+        self.recorder.pauses.store(pauses, Ordering::Relaxed);
     }
 
     pub(super) fn heard(&self) -> u64 {

@@ -206,3 +206,49 @@ async fn strangers_wait_in_the_backlog_when_there_are_too_many() {
     let _fourth = RawPeer::connect(&address).await;
     node.opened().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_peer_sends_beyond_its_share_stays_in_its_socket() {
+    let mut node = Node::new(Manner::Greets, quick());
+    let (_listener, address) = node.listen().await;
+    let mut peer = RawPeer::greet(&address).await;
+    let _connection = node.opened().await;
+    assert!(matches!(node.received().await.0, Message::Hello(_)));
+    node.pause(true);
+    let ping = |nonce| frame_of(&Message::Ping { nonce, wall_ms: 1 });
+    for nonce in 0..1_000 {
+        peer.write(&ping(nonce)).await;
+    }
+    assert!(matches!(
+        node.received().await.0,
+        Message::Ping { nonce: 0, .. }
+    ));
+    // Longer than frames may trickle, and than a peer may stall.
+    assert!(node.is_quiet_for(600).await, "nothing more is read");
+    node.pause(false);
+    for expected in 1..1_000 {
+        let (message, _) = node.received().await;
+        assert!(matches!(message, Message::Ping { nonce, .. } if nonce == expected));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paused_connection_can_be_closed() {
+    let mut node = Node::new(Manner::Greets, quick());
+    let (_listener, address) = node.listen().await;
+    let mut peer = RawPeer::greet(&address).await;
+    let connection = node.opened().await;
+    node.received().await;
+    node.pause(true);
+    peer.write(&frame_of(&Message::Ping {
+        nonce: 1,
+        wall_ms: 1,
+    }))
+    .await;
+    node.received().await;
+    connection.close(false);
+    assert!(matches!(
+        reason_for(&mut node).await,
+        CloseReason::Requested
+    ));
+}

@@ -61,6 +61,7 @@ impl Pair {
             .unwrap()
         {
             Act::Nothing => return false,
+            Act::Pause => return self.advance(at),
             Act::Say(ranges) => Said::Ranges(ranges),
             Act::Send(entries, _) => Said::Entries(entries),
             Act::Large(lseq) => {
