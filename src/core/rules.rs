@@ -64,6 +64,8 @@ pub(crate) enum Rule {
     RelayWithoutDelay,
     /// What was received is not passed on.
     RelayNotDone,
+    /// What waits for a tick holds up what is relayed behind it.
+    WithheldHoldsUp,
     /// What a peer could not store is not sent again.
     RetryNotDone,
     /// Whoever is not answered waits.

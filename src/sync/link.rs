@@ -1,5 +1,6 @@
 //! What a replica knows of one connected peer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::comparison::Comparing;
@@ -89,6 +90,10 @@ pub(super) struct Sending {
     pub(super) listed: Positions,
     /// Entries to offer again, out of their order.
     pub(super) again: Vec<u64>,
+    /// Removals of kept losers that were passed over while they had to wait, and before what they go in the own lane.
+    pub(super) removals: BTreeSet<(u64, u64)>,
+    /// They were looked up since positions were last set.
+    pub(super) knows_removals: bool,
     /// The last sign of progress while something was owed.
     pub(super) progress_at: MonotonicMs,
     /// Nothing is sent before this moment.
@@ -312,6 +317,7 @@ impl Link {
         let sending = &mut self.sending;
         sending.told_before = sending.told_before.furthest(sending.told);
         (sending.sent, sending.told, sending.acknowledged) = (to, to, to);
+        sending.knows_removals = false;
         self.abandon_large();
         self.sending.end = None;
     }
@@ -331,6 +337,12 @@ impl Link {
                 self.sending.again.push(large.lseq);
             }
         }
+    }
+
+    /// Up to where the lane of own writes may go before removals that are due there.
+    pub(super) fn limit_before_removals(&self) -> u64 {
+        let first = self.sending.removals.first();
+        first.map_or(u64::MAX, |(before, _)| before - 1)
     }
 
     /// Whether the peer owes an acknowledgement.

@@ -32,7 +32,7 @@ mod timers;
 mod wait_queue;
 pub mod waiting;
 pub mod waits;
-mod withheld;
+pub(crate) mod withheld;
 mod zones;
 
 pub use link::LinkId;

@@ -134,8 +134,8 @@ impl Replica {
             self.released
         };
         let own = released.min(reach);
-        let unwithheld = self.unwithheld(map);
-        let reach = reach.min(unwithheld);
+        let readable = self.look_at_withheld(map);
+        let reach = reach.min(readable);
         let relay = unless(Rule::RelayNotDone, waiting_after.min(reach), 0);
         let relay = unless(Rule::RelayWithoutDelay, relay, reach);
         Gate {
@@ -145,7 +145,7 @@ impl Replica {
             },
             eligible: Positions {
                 own: released.min(self.durable_lseq),
-                relay: self.durable_lseq.min(unwithheld),
+                relay: self.durable_lseq.min(readable),
             },
             start: Positions { own, relay: reach },
             now,
@@ -170,6 +170,11 @@ impl Replica {
                 self.send_again(id, &mut link, map);
             }
             let said = self.outputs.len();
+            if !link.is_reconciling() {
+                if let Err(error) = self.send_removals(id, &mut link, gate, map) {
+                    self.unreadable(id, &error);
+                }
+            }
             for lane in [Lane::Own, Lane::Relay] {
                 while self.outputs.len() == said
                     && link.sending.large.is_none()
@@ -204,6 +209,11 @@ impl Replica {
         map: &EntryMap,
     ) -> ControlFlow<()> {
         let limit = link.comparing.limit(gate.limit).get(lane);
+        let limit = if lane == Lane::Own {
+            limit.min(link.limit_before_removals())
+        } else {
+            limit
+        };
         let from = link.sending.sent.get(lane);
         let is_held_up = is_broken(Rule::RefusalBlocks) && !self.parked_by(link.origin).is_empty();
         let is_held_up = is_held_up || link.scope.is_nothing() || link.sending.recording > 0;
@@ -213,6 +223,8 @@ impl Replica {
         let peer = map.via_of(link.origin);
         let (mut to, mut cost, mut entries, mut large) = (limit, 0, Vec::new(), None);
         let (mut parked, listed) = (Vec::new(), link.sending.listed.get(lane));
+        let withheld = Some(&self.withheld).filter(|withheld| withheld.holds_some());
+        let mut passed_over = Vec::new();
         let mut unreadable = None;
         let mut choose = |held: Result<Cow<'_, Held>, StoreError>| {
             let held = match held {
@@ -226,6 +238,10 @@ impl Replica {
                 return ControlFlow::Break(());
             }
             if is_left_out(link, &held, peer) {
+                return ControlFlow::Continue(());
+            }
+            if withheld.is_some_and(|withheld| withheld.holds(held.lseq)) {
+                passed_over.push(held.lseq);
                 return ControlFlow::Continue(());
             }
             if held.entry.value_length() as u64 > link.value_bytes_max {
@@ -264,6 +280,7 @@ impl Replica {
             self.unreadable(id, &error);
             return ControlFlow::Break(());
         }
+        self.owe_removals(link, &passed_over);
         if let Some(last) = parked.last() {
             *link.sending.listed.get_mut(lane) = *last;
             if self.park_too_large(id, link, &parked, map, gate.now) {

@@ -95,6 +95,7 @@ const RULES: &[(Rule, Force)] = &[
     (Rule::HintIgnored, |_| {}),
     (Rule::RelayWithoutDelay, |_| {}),
     (Rule::RelayNotDone, |_| {}),
+    (Rule::WithheldHoldsUp, manual),
     (Rule::RetryNotDone, |weather| {
         weather.has_disk_faults = true;
     }),

@@ -139,6 +139,7 @@ impl Replica {
             link.covered = None;
             let start = unless(Rule::CoveredToEnd, start, gate.start);
             link.sending.sent = link.sending.sent.furthest(start);
+            link.sending.knows_removals = false;
             link.active_at = gate.now;
             self.sum_up(id, link, gate.now, map);
             self.tell_end(id, link, gate.now, map);
@@ -196,6 +197,7 @@ impl Replica {
                 author: self.origin,
                 // What it covers is sent, also if own writes are to wait for ticks since it began.
                 limit: unless(Rule::WaitingNotReconciled, limit, gate.limit),
+                withheld: &self.withheld,
                 value_bytes_max: link.value_bytes_max,
             };
             let is_settled = link.receiving.commits == 0;

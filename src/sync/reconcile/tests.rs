@@ -18,6 +18,7 @@ use crate::store::map::EntryMap;
 use crate::store::range_sums::RangeSums;
 use crate::store::scope::Scope;
 use crate::sync::message::{Claim, Listed, Part, Positions, Ranges};
+use crate::sync::withheld::Withheld;
 
 const ALL: Positions = Positions {
     own: u64::MAX,
@@ -95,6 +96,7 @@ impl Side {
                 scope: &ScopedRanges::new(&self.scope),
                 author: Origin([0; 16]),
                 limit: ALL,
+                withheld: &Withheld::default(),
                 value_bytes_max: u64::MAX,
             };
             match exchange.advance(&view, true).unwrap() {
@@ -342,6 +344,7 @@ fn what_is_held_back_is_neither_listed_nor_sent_nor_asked_for() {
             scope: &ScopedRanges::new(&Scope::ALL),
             author: Origin([1; 16]),
             limit,
+            withheld: &Withheld::default(),
             value_bytes_max: u64::MAX,
         };
         match exchange.advance(&view, true).unwrap() {

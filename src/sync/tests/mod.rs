@@ -27,6 +27,7 @@ mod schedules_settled;
 mod schedules_tick;
 mod schedules_twins;
 mod schedules_waits;
+mod schedules_withheld;
 mod stage;
 mod storm;
 mod wire;

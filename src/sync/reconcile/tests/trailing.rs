@@ -13,6 +13,7 @@ use crate::store::scope::Scope;
 use crate::sync::message::Ranges;
 use crate::sync::reconcile::exchange::{Act, Exchange};
 use crate::sync::reconcile::view::{ScopedRanges, View};
+use crate::sync::withheld::Withheld;
 
 enum Said {
     Entries(Vec<Entry>),
@@ -56,6 +57,7 @@ impl Pair {
             scope: &ScopedRanges::new(&Scope::ALL),
             author: Origin([0; 16]),
             limit: ALL,
+            withheld: &Withheld::default(),
             value_bytes_max: u64::MAX,
         };
         let said = match exchange
