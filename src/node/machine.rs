@@ -226,8 +226,8 @@ impl Machine {
     }
 
     /// Parts of a large value came.
-    pub fn charged(&mut self, id: ConversationId, cost: u64) {
-        self.replica.charged(id, cost);
+    pub fn charged(&mut self, id: ConversationId, cost: u64, now: Now) {
+        self.replica.charged(id, cost, now);
     }
 
     /// A large value was refused before it was whole.

@@ -129,6 +129,8 @@ pub(super) struct Receiving {
     pub(super) commits: u32,
     /// What the peer last said at its end, until it could be held against the state here.
     pub(super) end: Option<End>,
+    /// When it was last told so.
+    pub(super) granted_at: MonotonicMs,
     /// What it said there last, as long as it has sent nothing since.
     pub(super) told: Option<End>,
 }
@@ -335,6 +337,33 @@ impl Link {
             self.sending.large_abandoned = true;
             if large.course == Course::Again {
                 self.sending.again.push(large.lseq);
+    /// Something arrives of what was taken back for another attempt because nobody answered: before more of the second copy
+    /// is sent, the answer to the first is waited for.
+    pub(super) fn await_first_copy(&mut self, until: MonotonicMs) {
+        let sending = &mut self.sending;
+        let is_owed = sending.told_before.furthest(sending.acknowledged) != sending.acknowledged;
+        if is_owed && sending.retry_cause == Some(RetryCause::Unanswered) {
+            sending.paused_until = sending.paused_until.max(until);
+        }
+    }
+
+    /// What was taken back for another attempt turns out to have arrived: the rest of the second copy is not sent, and what
+    /// follows does not wait for it.
+    pub(super) fn end_second_copy(&mut self) {
+        let sending = &mut self.sending;
+        let is_there = |large: &LargeSend| {
+            large.course == Course::InOrder && sending.acknowledged.get(large.lane) >= large.lseq
+        };
+        if sending.large.as_ref().is_some_and(is_there) {
+            self.abandon_large();
+        }
+        let sending = &mut self.sending;
+        let is_all = sending.told_before.nearest(sending.acknowledged) == sending.told_before;
+        if is_all && sending.retry_cause == Some(RetryCause::Unanswered) {
+            sending.paused_until = MonotonicMs(0);
+        }
+    }
+
             }
         }
     }

@@ -4,7 +4,7 @@
 use super::doubt::DoubtReason;
 use super::link::{Link, LinkId, Rewound};
 use super::message::{Ack, Batch, Feed, Nack, Positions, RefusalCode};
-use super::options::{BATCH_COST, WINDOW_COST};
+use super::options::{BATCH_COST, GRANT_INTERVAL_MS, WINDOW_COST};
 use super::reconcile::Reconciling;
 use super::replica::{Farewell, Output, Replica};
 use super::scoped::leave_out_strays;
@@ -77,14 +77,20 @@ impl Replica {
         self.settle_waits(map);
     }
 
-    /// Chunks of a large value were taken in before the value is whole.
-    pub fn charged(&mut self, id: LinkId, cost: u64) {
+    /// Chunks of a large value were taken in before the value is whole. On a slow line that takes long, and the sender
+    /// learns now and then how much has come.
+    pub fn charged(&mut self, id: LinkId, cost: u64, now: Now) {
         if let Some(link) = self.links.get_mut(&id) {
             link.receiving.consumed += cost;
             let output = if is_overdrawn(link) {
                 Some(Output::Close(id, Farewell::Breach(OVERDRAWN)))
             } else {
-                due_grant(link).map(|ack| Output::Send(id, Feed::Ack(ack)))
+                let is_time = link.receiving.granted_at.after(GRANT_INTERVAL_MS) <= now.monotonic;
+                let ack = due_grant(link).or_else(|| is_time.then(|| acknowledgement(link)));
+                if ack.is_some() {
+                    link.receiving.granted_at = now.monotonic;
+                }
+                ack.map(|ack| Output::Send(id, Feed::Ack(ack)))
             };
             self.outputs.extend(output);
         }
@@ -263,7 +269,13 @@ impl Replica {
         let grant = ack.credit.min(link.sending.spent + WINDOW_COST);
         let is_boundless = is_broken(Rule::CreditIgnored);
         let grant = if is_boundless { u64::MAX } else { grant };
+        let has_more_credit = grant > link.sending.credit && link.sending.started;
         link.sending.credit = link.sending.credit.max(grant);
+        if has_more_credit && !is_broken(Rule::OnlyCursorsProgress) {
+            // The peer has taken in some of what it owes. It cannot say so for more than it was sent.
+            link.sending.progress_at = now.monotonic;
+            link.await_first_copy(now.monotonic.after(self.options.ack_timeout_ms));
+        }
         if ack.reconcile {
             self.expect_reconciliation(link);
         }
@@ -316,6 +328,7 @@ impl Replica {
         sending.sent = sending.sent.furthest(counted);
         if link.sending.acknowledged != before {
             link.has_progressed = true;
+            link.end_second_copy();
             link.sending.attempts = 0;
             link.sending.retry_cause = None;
             link.sending.progress_at = now.monotonic;

@@ -280,7 +280,7 @@ fn what_is_told_of_conversations_that_are_over_is_passed_over() {
         machine.received(id, ping, false, now, map);
         machine.closed(id, "again", now, map);
         machine.heard(id, now);
-        machine.charged(id, 1 << 40);
+        machine.charged(id, 1 << 40, now);
         machine.refused(id, Lane::Own, 1, crate::sync::message::RefusalCode::Other);
         machine.replica.received_durably(
             id,
