@@ -90,6 +90,10 @@ pub(super) struct Sending {
     pub(super) listed: Positions,
     /// Entries to offer again, out of their order.
     pub(super) again: Vec<u64>,
+    /// Entries to send ahead of their place in a lane.
+    pub(super) ahead: BTreeSet<u64>,
+    /// Entries that were sent so on this connection, and that their lane has not come to yet.
+    pub(super) sent_ahead: BTreeSet<(Lane, u64)>,
     /// Removals of kept losers that were passed over while they had to wait, and before what they go in the own lane.
     pub(super) removals: BTreeSet<(u64, u64)>,
     /// They were looked up since positions were last set.
@@ -125,12 +129,12 @@ pub(super) struct Receiving {
     pub(super) consumed: u64,
     /// Cost that the peer was last told it may reach.
     pub(super) granted: u64,
+    /// When it was last told so.
+    pub(super) granted_at: MonotonicMs,
     /// Commits under way.
     pub(super) commits: u32,
     /// What the peer last said at its end, until it could be held against the state here.
     pub(super) end: Option<End>,
-    /// When it was last told so.
-    pub(super) granted_at: MonotonicMs,
     /// What it said there last, as long as it has sent nothing since.
     pub(super) told: Option<End>,
 }
@@ -320,6 +324,8 @@ impl Link {
         sending.told_before = sending.told_before.furthest(sending.told);
         (sending.sent, sending.told, sending.acknowledged) = (to, to, to);
         sending.knows_removals = false;
+        // What was sent ahead may have been refused with it.
+        sending.sent_ahead.clear();
         self.abandon_large();
         self.sending.end = None;
     }
@@ -331,12 +337,6 @@ impl Link {
         is_waiting && !self.is_owed() && !self.owes_turn()
     }
 
-    /// Leaves a large entry in the middle.
-    pub(super) fn abandon_large(&mut self) {
-        if let Some(large) = self.sending.large.take() {
-            self.sending.large_abandoned = true;
-            if large.course == Course::Again {
-                self.sending.again.push(large.lseq);
     /// Something arrives of what was taken back for another attempt because nobody answered: before more of the second copy
     /// is sent, the answer to the first is waited for.
     pub(super) fn await_first_copy(&mut self, until: MonotonicMs) {
@@ -364,7 +364,22 @@ impl Link {
         }
     }
 
+    /// Leaves a large entry in the middle.
+    pub(super) fn abandon_large(&mut self) {
+        if let Some(large) = self.sending.large.take() {
+            self.sending.large_abandoned = true;
+            if large.course == Course::Again {
+                self.sending.again.push(large.lseq);
             }
+        }
+    }
+
+    /// Forgets what was sent ahead in a lane once that is beyond it.
+    pub(super) fn forget_sent_ahead(&mut self, lane: Lane) {
+        let sending = &mut self.sending;
+        let passed = (lane, 0)..=(lane, sending.sent.get(lane));
+        while let Some(first) = sending.sent_ahead.range(passed.clone()).next().copied() {
+            sending.sent_ahead.remove(&first);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What must travel and what arrived. Pure: no clock, no socket, no thread; it neither knows addresses nor
 //! bytes on a wire.
 
+mod ahead;
 pub mod comparison;
 mod cursor;
 pub mod dot_set;

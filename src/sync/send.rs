@@ -44,7 +44,7 @@ impl Feed {
 }
 
 /// Whether an entry is passed over: it is not for the peer, or the peer has it.
-fn is_left_out(link: &Link, held: &Held, peer: Option<Via>) -> bool {
+pub(super) fn is_left_out(link: &Link, held: &Held, peer: Option<Via>) -> bool {
     let echo = link.sending.skip_echo && peer.is_some_and(|peer| peer == held.via);
     let echo = echo && !is_broken(Rule::EchoSent);
     // Hints are about writes of users: a kept loser has the dot of one.
@@ -116,6 +116,7 @@ impl Replica {
         while self.relay_marks.front().is_some_and(|(_, due)| *due <= now) {
             self.relay_marks.pop_front();
         }
+        self.dispatch_rewritten(now);
     }
 
     /// What may be sent now. The link that it is for may be taken out of the others while it is looked at.
@@ -169,6 +170,12 @@ impl Replica {
             if !link.is_reconciling() {
                 self.send_again(id, &mut link, map);
             }
+            let begun = self.outputs.len();
+            if !link.is_reconciling()
+                && let Err(error) = self.send_ahead(id, &mut link, gate, map)
+            {
+                self.unreadable(id, &error);
+            }
             let said = self.outputs.len();
             if !link.is_reconciling() {
                 if let Err(error) = self.send_removals(id, &mut link, gate, map) {
@@ -184,7 +191,7 @@ impl Replica {
                         .is_continue()
                 {}
             }
-            link.sending.has_more |= self.outputs.len() > said;
+            link.sending.has_more |= self.outputs.len() > begun;
             if !was_owed && link.is_owed() {
                 link.sending.progress_at = gate.now;
             }
@@ -225,6 +232,7 @@ impl Replica {
         let (mut parked, listed) = (Vec::new(), link.sending.listed.get(lane));
         let withheld = Some(&self.withheld).filter(|withheld| withheld.holds_some());
         let mut passed_over = Vec::new();
+        let has_sent_ahead = !link.sending.sent_ahead.is_empty();
         let mut unreadable = None;
         let mut choose = |held: Result<Cow<'_, Held>, StoreError>| {
             let held = match held {
@@ -237,7 +245,8 @@ impl Replica {
             if held.lseq > limit {
                 return ControlFlow::Break(());
             }
-            if is_left_out(link, &held, peer) {
+            let was_ahead = has_sent_ahead && link.sending.sent_ahead.contains(&(lane, held.lseq));
+            if was_ahead || is_left_out(link, &held, peer) {
                 return ControlFlow::Continue(());
             }
             if withheld.is_some_and(|withheld| withheld.holds(held.lseq)) {
@@ -299,6 +308,7 @@ impl Replica {
             };
         }
         *link.sending.sent.get_mut(lane) = to;
+        link.forget_sent_ahead(lane);
         if entries.is_empty() {
             // Only passed over: the peer learns of it with the next END. That waits until all is quiet, or every write
             // that is not for the peer would cost it one; but not for ever.

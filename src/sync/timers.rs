@@ -55,11 +55,12 @@ impl Replica {
             paused.into_iter().chain(owed).min()
         };
         let links = self.links.values().filter_map(acknowledgement).min();
-        let relay = self
-            .relay_marks
-            .front()
-            .map(|(_, due)| *due)
-            .filter(|_| !self.links.is_empty());
+        let relay = self.relay_marks.front().map(|(_, due)| *due);
+        let relay = relay
+            .into_iter()
+            .chain(self.ahead.due(self.durable_lseq))
+            .min();
+        let relay = relay.filter(|_| !self.links.is_empty());
         let remember = self
             .unremembered
             .values()

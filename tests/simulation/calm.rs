@@ -28,6 +28,11 @@ const UNTICKED_MS: u64 = 240_000;
 /// How long nodes have to meet once faults have ended.
 const MEETING_MS: u64 = 5_000;
 
+/// A key that nobody has written, how often it is written, and how long after each other: less than what is relayed waits.
+const HOT_KEY: u64 = 1_000_000;
+const HOT_WRITES: usize = 100;
+const HOT_EVERY_MS: u64 = 100;
+
 /// Keys whose conflicts are settled then.
 const SETTLED_KEYS: u64 = 12;
 
@@ -69,6 +74,7 @@ impl World<'_> {
         self.calm();
         self.check_convergence();
         self.check_identities(&twins, since);
+        self.rewrite_one_key();
         self.run_for(self.put_off_until.saturating_sub(self.at) + IDLE_MS);
         let said = self.feed_messages;
         self.run_for(QUIET_MS);
@@ -130,6 +136,47 @@ impl World<'_> {
                 .unwrap();
             self.edges.push((left[0].min(apart), left[0].max(apart)));
         }
+    }
+
+    /// Somebody writes one key again and again, and everybody sees it change while that goes on.
+    fn rewrite_one_key(&mut self) {
+        let is_automatic = |running: &Running<'_>| running.machine.replica.is_automatic();
+        let writes = |node: &Node<'_>| node.running.as_ref().is_some_and(is_automatic);
+        let Some(writer) = self
+            .nodes
+            .iter()
+            .position(writes)
+            .filter(|_| !self.is_excused())
+        else {
+            return;
+        };
+        let stored = format!("\0key-{HOT_KEY}").into_bytes();
+        for number in 0..HOT_WRITES {
+            let value_bytes = Some(8);
+            let write = Write {
+                key: HOT_KEY,
+                value_bytes,
+            };
+            let (seed, pause_ms) = (0, 0);
+            self.perform(&Step {
+                number: 2 * LAST_STEPS + number,
+                action: Action::Write(writer, write),
+                seed,
+                pause_ms,
+            });
+            self.run_for(HOT_EVERY_MS);
+        }
+        for (place, node) in self.nodes.iter().enumerate() {
+            let Some(running) = &node.running else {
+                continue;
+            };
+            let held = running.store.map.entry(&stored).unwrap();
+            assert!(
+                held.is_some(),
+                "5: {place} sees nothing of a key that is rewritten all the time"
+            );
+        }
+        self.calm();
     }
 
     /// Nobody ticks for a while, and what came from others is passed on all the same.

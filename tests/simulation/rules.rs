@@ -96,6 +96,7 @@ const RULES: &[(Rule, Force)] = &[
     (Rule::RelayWithoutDelay, |_| {}),
     (Rule::RelayNotDone, |_| {}),
     (Rule::WithheldHoldsUp, manual),
+    (Rule::RelayDelayAnew, |_| {}),
     (Rule::RetryNotDone, |weather| {
         weather.has_disk_faults = true;
     }),

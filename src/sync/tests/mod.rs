@@ -6,6 +6,7 @@ mod clockwork;
 pub(crate) mod dice;
 mod host;
 mod inspect;
+mod schedules_ahead;
 mod schedules_compare;
 mod schedules_conflict;
 mod schedules_cursor;
