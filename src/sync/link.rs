@@ -131,6 +131,8 @@ pub(super) struct Receiving {
     pub(super) granted: u64,
     /// When it was last told so.
     pub(super) granted_at: MonotonicMs,
+    /// How often in a row what came could not be stored.
+    pub(super) failures: u32,
     /// Commits under way.
     pub(super) commits: u32,
     /// What the peer last said at its end, until it could be held against the state here.

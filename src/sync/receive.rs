@@ -203,6 +203,10 @@ impl Replica {
             link.receiving.pending = link.receiving.pending.furthest(held);
         }
         link.active_at = now.monotonic;
+        if !link.is_reconciling() {
+            // While ranges are compared a little may fit again and again, and most not.
+            link.receiving.failures = 0;
+        }
         // One acknowledgement for all that one group made durable.
         let ack = acknowledgement(link);
         let earlier = self.outputs.back_mut().and_then(|output| match output {
@@ -237,6 +241,10 @@ impl Replica {
             FeedPosition::default()
         };
         let was_reconciling = matches!(link.reconciling, Reconciling::Active(_));
+        if was_reconciling || link.receiving.rewound != Rewound::ALL {
+            link.receiving.failures += 1;
+            self.total_retries += 1;
+        }
         if was_reconciling {
             link.set_reconciling(Reconciling::Failed);
             // At once: whoever knows the time has it begin anew later.
