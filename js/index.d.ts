@@ -424,6 +424,13 @@ export interface PeerProgress {
   readonly skewMs: number | undefined;
   /** How many entries it refused for good; {@link Client.outbox} tells which, and why. */
   readonly parked: number;
+  /** How often in a row what is exchanged with it had to be tried again; 0 once something comes of it. */
+  readonly attempts: number;
+  /**
+   * Why: `"not_stored"`, this node could not store what came from it (its disk is full, say); `"storage_failed"`, the peer
+   * could not; or as {@link OutboxRefusal.reason}. `undefined` if nothing fails.
+   */
+  readonly lastError: string | undefined;
 }
 
 /** What has become of a write of this node so far. */

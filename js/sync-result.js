@@ -8,6 +8,7 @@ const progressOf = (peer) =>
     ...peer,
     lastSeenMs: peer.lastSeenMs ?? undefined,
     skewMs: peer.skewMs ?? undefined,
+    lastError: peer.lastError ?? undefined,
     prefixes: frozenPrefixes(peer.prefixes),
   });
 

@@ -36,6 +36,8 @@ pub struct NativePeerProgress {
     pub last_seen_ms: Option<f64>,
     pub skew_ms: Option<f64>,
     pub parked: f64,
+    pub attempts: u32,
+    pub last_error: Option<String>,
     pub prefixes: Option<Vec<String>>,
 }
 
@@ -114,6 +116,8 @@ impl From<PeerRow> for NativePeerProgress {
             last_seen_ms: row.last_seen.map(|seen| number(seen.0)),
             skew_ms: row.skew_ms.map(signed_number),
             parked: status.map_or(0.0, |status| number(status.refused)),
+            attempts: status.map_or(0, |status| status.attempts),
+            last_error: status.and_then(|status| status.last_error.map(str::to_owned)),
             prefixes: status.and_then(|status| prefixes_of(&status.scope)),
         }
     }

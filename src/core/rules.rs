@@ -68,6 +68,12 @@ pub(crate) enum Rule {
     RelayWithoutDelay,
     /// What was received is not passed on.
     RelayNotDone,
+    /// Only a cursor that moves shows that something has arrived.
+    OnlyCursorsProgress,
+    /// A key that is rewritten while it waits to be passed on begins to wait anew.
+    RelayDelayAnew,
+    /// What waits for a tick holds up what is relayed behind it.
+    WithheldHoldsUp,
     /// What a peer could not store is not sent again.
     RetryNotDone,
     /// Whoever is not answered waits.

@@ -174,13 +174,11 @@ impl Machine {
                     text: goodbye.text,
                 };
                 let wanted = match goodbye.reason {
-                    GoodbyeReason::Closing
-                    | GoodbyeReason::Idle
-                    | GoodbyeReason::Busy
-                    | GoodbyeReason::Identity => true,
+                    GoodbyeReason::Disconnected | GoodbyeReason::SelfConnection => false,
                     // By a connection of which this node knows nothing: whose it is turns out when it calls again.
                     GoodbyeReason::Replaced => !self.has_another(id),
-                    _ => false,
+                    // Another node may answer at its address for a while, or it may be of another version for a while.
+                    _ => true,
                 };
                 self.drop_conversation(id, &refusal, wanted, now, map);
             }
@@ -192,7 +190,8 @@ impl Machine {
                 self.greet_back(id, None, now, map);
                 self.outputs
                     .push_back(Output::Send(id, Message::Goodbye(error.goodbye())));
-                self.drop_conversation(id, &refusal, false, now, map);
+                // Whoever was reached once is called again, ever less often, whatever answers there meanwhile.
+                self.drop_conversation(id, &refusal, true, now, map);
             }
         }
     }
@@ -229,8 +228,8 @@ impl Machine {
     }
 
     /// Parts of a large value came.
-    pub fn charged(&mut self, id: ConversationId, cost: u64) {
-        self.replica.charged(id, cost);
+    pub fn charged(&mut self, id: ConversationId, cost: u64, now: Now) {
+        self.replica.charged(id, cost, now);
     }
 
     /// A large value was refused before it was whole.

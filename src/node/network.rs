@@ -114,7 +114,7 @@ impl ConnectionEvents for Arrivals {
         if let Some(shared) = self.0.upgrade() {
             shared.drive(|machine, now, _| {
                 machine.heard(id.0, now);
-                machine.charged(id.0, cost);
+                machine.charged(id.0, cost, now);
             });
         }
     }

@@ -50,6 +50,11 @@ impl Comparing {
         limit.nearest(up_to)
     }
 
+    /// Whether somebody has asked, and it has not begun.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// An attempt ends, and another follows.
     pub(super) fn set_aside(&mut self, outcome: &Outcome) {
         if !self.under_way.is_empty() {

@@ -13,6 +13,9 @@ impl Replica {
         let mut known = None;
         for change in changes {
             self.withhold(change);
+            if !self.relay_marks.is_empty() {
+                self.inherit_delay(change);
+            }
             if let Some(replaced) = change.replaced {
                 let (reaches, counting) = known.get_or_insert_with(|| self.reaches());
                 self.follow(replaced, change, reaches, counting);

@@ -1,5 +1,6 @@
 //! What a replica knows of one connected peer.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::comparison::Comparing;
@@ -96,6 +97,14 @@ pub(super) struct Sending {
     pub(super) again: Vec<u64>,
     /// Up to where the peer has the lineage records of this node's feed.
     pub(super) lineage_told: u64,
+    /// Entries to send ahead of their place in a lane.
+    pub(super) ahead: BTreeSet<u64>,
+    /// Entries that were sent so on this connection, and that their lane has not come to yet.
+    pub(super) sent_ahead: BTreeSet<(Lane, u64)>,
+    /// Removals of kept losers that were passed over while they had to wait, and before what they go in the own lane.
+    pub(super) removals: BTreeSet<(u64, u64)>,
+    /// They were looked up since positions were last set.
+    pub(super) knows_removals: bool,
     /// The last sign of progress while something was owed.
     pub(super) progress_at: MonotonicMs,
     /// Nothing is sent before this moment.
@@ -129,6 +138,10 @@ pub(super) struct Receiving {
     pub(super) consumed: u64,
     /// Cost that the peer was last told it may reach.
     pub(super) granted: u64,
+    /// When it was last told so.
+    pub(super) granted_at: MonotonicMs,
+    /// How often in a row what came could not be stored.
+    pub(super) failures: u32,
     /// Commits under way.
     pub(super) commits: u32,
     /// What the peer last said at its end, until it could be held against the state here.
@@ -325,6 +338,9 @@ impl Link {
         let sending = &mut self.sending;
         sending.told_before = sending.told_before.furthest(sending.told);
         (sending.sent, sending.told, sending.acknowledged) = (to, to, to);
+        sending.knows_removals = false;
+        // What was sent ahead may have been refused with it.
+        sending.sent_ahead.clear();
         self.abandon_large();
         self.sending.end = None;
     }
@@ -336,6 +352,33 @@ impl Link {
         is_waiting && !self.is_owed() && !self.owes_turn()
     }
 
+    /// Something arrives of what was taken back for another attempt because nobody answered: before more of the second copy
+    /// is sent, the answer to the first is waited for.
+    pub(super) fn await_first_copy(&mut self, until: MonotonicMs) {
+        let sending = &mut self.sending;
+        let is_owed = sending.told_before.furthest(sending.acknowledged) != sending.acknowledged;
+        if is_owed && sending.retry_cause == Some(RetryCause::Unanswered) {
+            sending.paused_until = sending.paused_until.max(until);
+        }
+    }
+
+    /// What was taken back for another attempt turns out to have arrived: the rest of the second copy is not sent, and what
+    /// follows does not wait for it.
+    pub(super) fn end_second_copy(&mut self) {
+        let sending = &mut self.sending;
+        let is_there = |large: &LargeSend| {
+            large.course == Course::InOrder && sending.acknowledged.get(large.lane) >= large.lseq
+        };
+        if sending.large.as_ref().is_some_and(is_there) {
+            self.abandon_large();
+        }
+        let sending = &mut self.sending;
+        let is_all = sending.told_before.nearest(sending.acknowledged) == sending.told_before;
+        if is_all && sending.retry_cause == Some(RetryCause::Unanswered) {
+            sending.paused_until = MonotonicMs(0);
+        }
+    }
+
     /// Leaves a large entry in the middle.
     pub(super) fn abandon_large(&mut self) {
         if let Some(large) = self.sending.large.take() {
@@ -344,6 +387,21 @@ impl Link {
                 self.sending.again.push(large.lseq);
             }
         }
+    }
+
+    /// Forgets what was sent ahead in a lane once that is beyond it.
+    pub(super) fn forget_sent_ahead(&mut self, lane: Lane) {
+        let sending = &mut self.sending;
+        let passed = (lane, 0)..=(lane, sending.sent.get(lane));
+        while let Some(first) = sending.sent_ahead.range(passed.clone()).next().copied() {
+            sending.sent_ahead.remove(&first);
+        }
+    }
+
+    /// Up to where the lane of own writes may go before removals that are due there.
+    pub(super) fn limit_before_removals(&self) -> u64 {
+        let first = self.sending.removals.first();
+        first.map_or(u64::MAX, |(before, _)| before - 1)
     }
 
     /// Whether the peer owes an acknowledgement.

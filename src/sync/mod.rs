@@ -1,6 +1,7 @@
 //! What must travel and what arrived. Pure: no clock, no socket, no thread; it neither knows addresses nor
 //! bytes on a wire.
 
+mod ahead;
 pub mod comparison;
 mod cursor;
 pub mod dot_set;
@@ -35,7 +36,7 @@ mod timers;
 mod wait_queue;
 pub mod waiting;
 pub mod waits;
-mod withheld;
+pub(crate) mod withheld;
 mod zones;
 
 pub use link::LinkId;

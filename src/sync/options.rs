@@ -76,6 +76,10 @@ pub const REPAIR_DELAY_MS_MAX: u64 = 3_600_000;
 /// enough to keep a fast link busy over a sync or two, little enough to hold for many peers.
 pub const WINDOW_COST: u64 = 4 << 20;
 
+/// How often a sender is told how much of a large value has come, in milliseconds, besides whenever a part of the window is
+/// used up: several times within the shortest time after which a sender would take silence for loss.
+pub const GRANT_INTERVAL_MS: u64 = 1_000;
+
 /// About how much one batch costs: small enough that others get their turn, large enough that a frame's
 /// overhead does not show.
 pub const BATCH_COST: u64 = 128 << 10;

@@ -106,7 +106,7 @@ impl Picked {
     }
 
     /// Passes over an entry, which is to be listed if it `is_unlisted`.
-    fn pass_over(&mut self, lseq: u64, is_unlisted: bool) -> ControlFlow<()> {
+    pub(super) fn pass_over(&mut self, lseq: u64, is_unlisted: bool) -> ControlFlow<()> {
         let is_list_full = is_unlisted && self.parked.len() >= self.list_max;
         if is_list_full || is_unlisted && !self.entries.is_empty() {
             // What was gathered goes before it.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::link::Link;
+use super::listing::Trouble;
 use super::message::Positions;
 use super::replica::Replica;
 use crate::core::identity::Origin;
@@ -30,6 +32,10 @@ pub struct PeerStatus {
     pub lag: Lag,
     /// Entries that it refused for good.
     pub refused: u64,
+    /// How often in a row what is exchanged with it had to be tried again, in the direction that failed more often.
+    pub attempts: u32,
+    /// Why, as a stable word: `not_stored` where this node could not store what came, else as in the list of the outbox.
+    pub last_error: Option<&'static str>,
     /// What is exchanged with it, and what all of this is about.
     pub scope: Scope,
 }
@@ -57,6 +63,7 @@ impl Replica {
         for (origin, record) in peers.filter(|(_, record)| !record.is_superseded) {
             let link = self.links.values().find(|link| link.origin == *origin);
             let shown = link.map(|link| self.progress(link));
+            let (attempts, last_error) = link.map_or((0, None), trouble_of);
             let acknowledged = self.acknowledged_by(*origin);
             let lag = match lags.get(&acknowledged.own) {
                 _ if record.scope.is_nothing() => Lag::default(),
@@ -75,11 +82,23 @@ impl Replica {
                 acknowledged,
                 lag,
                 refused: record.parked.len() as u64,
+                attempts,
+                last_error,
                 scope: record.scope.clone(),
             });
         }
         Ok(status)
     }
+}
+
+/// How often in a row the exchange on a link has failed, and why.
+fn trouble_of(link: &Link) -> (u32, Option<&'static str>) {
+    let (sent, received) = (link.sending.attempts, link.receiving.failures);
+    if received > sent {
+        return (received, Some("not_stored"));
+    }
+    let cause = link.sending.retry_cause.filter(|_| sent > 0);
+    (sent, cause.map(|cause| Trouble::from(cause).as_str()))
 }
 
 /// What lies behind a place in the lane of own writes: counted by rows, not by looking at them.

@@ -27,8 +27,10 @@ impl Replica {
         // Whoever can compare ranges finds that nothing else differs. Others would send everything again and again.
         let is_short = !link.reconciles && peer.is_some_and(|peer| !peer.parked.is_empty());
         let is_under_way = link.sending.large.is_some() || !link.sending.again.is_empty();
+        let is_held_back = !link.sending.removals.is_empty();
+        let can_complete = !behind && !is_short && !is_under_way && !is_held_back;
         // A peer whose sums mean something else must not take the two for different.
-        let complete = !behind && !is_short && !is_under_way && link.sums_content;
+        let complete = can_complete && link.sums_content;
         let last = Positions {
             own: self.last_lseq,
             relay: self.last_lseq,

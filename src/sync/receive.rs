@@ -4,7 +4,7 @@
 use super::doubt::DoubtReason;
 use super::link::{Link, LinkId, Rewound};
 use super::message::{Ack, Batch, Feed, Nack, Positions, RefusalCode};
-use super::options::{BATCH_COST, WINDOW_COST};
+use super::options::{BATCH_COST, GRANT_INTERVAL_MS, WINDOW_COST};
 use super::reconcile::Reconciling;
 use super::replica::{Farewell, Output, Replica};
 use super::scoped::leave_out_strays;
@@ -77,14 +77,20 @@ impl Replica {
         self.settle_waits(map);
     }
 
-    /// Chunks of a large value were taken in before the value is whole.
-    pub fn charged(&mut self, id: LinkId, cost: u64) {
+    /// Chunks of a large value were taken in before the value is whole. On a slow line that takes long, and the sender
+    /// learns now and then how much has come.
+    pub fn charged(&mut self, id: LinkId, cost: u64, now: Now) {
         if let Some(link) = self.links.get_mut(&id) {
             link.receiving.consumed += cost;
             let output = if is_overdrawn(link) {
                 Some(Output::Close(id, Farewell::Breach(OVERDRAWN)))
             } else {
-                due_grant(link).map(|ack| Output::Send(id, Feed::Ack(ack)))
+                let is_time = link.receiving.granted_at.after(GRANT_INTERVAL_MS) <= now.monotonic;
+                let ack = due_grant(link).or_else(|| is_time.then(|| acknowledgement(link)));
+                if ack.is_some() {
+                    link.receiving.granted_at = now.monotonic;
+                }
+                ack.map(|ack| Output::Send(id, Feed::Ack(ack)))
             };
             self.outputs.extend(output);
         }
@@ -197,6 +203,10 @@ impl Replica {
             link.receiving.pending = link.receiving.pending.furthest(held);
         }
         link.active_at = now.monotonic;
+        if !link.is_reconciling() {
+            // While ranges are compared a little may fit again and again, and most not.
+            link.receiving.failures = 0;
+        }
         // One acknowledgement for all that one group made durable.
         let ack = acknowledgement(link);
         let earlier = self.outputs.back_mut().and_then(|output| match output {
@@ -231,6 +241,10 @@ impl Replica {
             FeedPosition::default()
         };
         let was_reconciling = matches!(link.reconciling, Reconciling::Active(_));
+        if was_reconciling || link.receiving.rewound != Rewound::ALL {
+            link.receiving.failures += 1;
+            self.total_retries += 1;
+        }
         if was_reconciling {
             link.set_reconciling(Reconciling::Failed);
             // At once: whoever knows the time has it begin anew later.
@@ -263,7 +277,13 @@ impl Replica {
         let grant = ack.credit.min(link.sending.spent + WINDOW_COST);
         let is_boundless = is_broken(Rule::CreditIgnored);
         let grant = if is_boundless { u64::MAX } else { grant };
+        let has_more_credit = grant > link.sending.credit && link.sending.started;
         link.sending.credit = link.sending.credit.max(grant);
+        if has_more_credit && !is_broken(Rule::OnlyCursorsProgress) {
+            // The peer has taken in some of what it owes. It cannot say so for more than it was sent.
+            link.sending.progress_at = now.monotonic;
+            link.await_first_copy(now.monotonic.after(self.options.ack_timeout_ms));
+        }
         if ack.reconcile {
             self.expect_reconciliation(link);
         }
@@ -319,6 +339,7 @@ impl Replica {
         if link.sending.acknowledged != before {
             link.has_progressed = true;
             link.sending.listed_ahead = 0;
+            link.end_second_copy();
             link.sending.attempts = 0;
             link.sending.retry_cause = None;
             link.sending.progress_at = now.monotonic;

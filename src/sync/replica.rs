@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::ahead::Ahead;
 use super::comparison::{ComparisonId, Incomparable};
 use super::doubt::{Doubt, Renewals};
 use super::link::{Link, LinkId};
@@ -81,6 +82,8 @@ pub struct Replica {
     pub(super) withheld: Withheld,
     /// Entries received behind the first may be relayed from the second on.
     pub(super) relay_marks: VecDeque<(u64, MonotonicMs)>,
+    /// What is relayed earlier than they say.
+    pub(super) ahead: Ahead,
     pub(super) have_due: Option<MonotonicMs>,
     pub(super) retried: u64,
     pub(super) total_retries: u64,
@@ -159,6 +162,7 @@ impl Replica {
             released: 0,
             withheld: Withheld::default(),
             relay_marks: VecDeque::new(),
+            ahead: Ahead::default(),
             have_due: None,
             retried: 0,
             total_retries: 0,

@@ -1,5 +1,6 @@
 //! Sending: what is durable here, in feed order, as far as a peer's credit goes (PROTOCOL rules 1, 5 and 8).
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use super::link::{Course, Link, LinkId};
@@ -118,6 +119,7 @@ impl Replica {
         while self.relay_marks.front().is_some_and(|(_, due)| *due <= now) {
             self.relay_marks.pop_front();
         }
+        self.dispatch_rewritten(now);
     }
 
     /// What may be sent now. The link that it is for may be taken out of the others while it is looked at.
@@ -136,8 +138,8 @@ impl Replica {
             self.released
         };
         let own = released.min(reach);
-        let unwithheld = self.unwithheld(map);
-        let reach = reach.min(unwithheld);
+        let readable = self.look_at_withheld(map);
+        let reach = reach.min(readable);
         let relay = unless(Rule::RelayNotDone, waiting_after.min(reach), 0);
         let relay = unless(Rule::RelayWithoutDelay, relay, reach);
         Gate {
@@ -147,7 +149,7 @@ impl Replica {
             },
             eligible: Positions {
                 own: released.min(self.durable_lseq),
-                relay: self.durable_lseq.min(unwithheld),
+                relay: self.durable_lseq.min(readable),
             },
             start: Positions { own, relay: reach },
             now,
@@ -172,7 +174,18 @@ impl Replica {
             if !link.is_reconciling() {
                 self.send_again(id, &mut link, map);
             }
+            let begun = self.outputs.len();
+            if !link.is_reconciling()
+                && let Err(error) = self.send_ahead(id, &mut link, gate, map)
+            {
+                self.unreadable(id, &error);
+            }
             let said = self.outputs.len();
+            if !link.is_reconciling() {
+                if let Err(error) = self.send_removals(id, &mut link, gate, map) {
+                    self.unreadable(id, &error);
+                }
+            }
             for lane in [Lane::Own, Lane::Relay] {
                 while self.outputs.len() == said
                     && link.sending.large.is_none()
@@ -182,7 +195,7 @@ impl Replica {
                         .is_continue()
                 {}
             }
-            link.sending.has_more |= self.outputs.len() > said;
+            link.sending.has_more |= self.outputs.len() > begun;
             if !was_owed && link.is_owed() {
                 link.sending.progress_at = gate.now;
             }
@@ -207,6 +220,11 @@ impl Replica {
         map: &EntryMap,
     ) -> ControlFlow<()> {
         let limit = link.comparing.limit(gate.limit).get(lane);
+        let limit = if lane == Lane::Own {
+            limit.min(link.limit_before_removals())
+        } else {
+            limit
+        };
         let from = link.sending.sent.get(lane);
         let is_held_up = is_broken(Rule::RefusalBlocks) && !self.parked_by(link.origin).is_empty();
         let is_held_up = is_held_up || link.scope.is_nothing() || link.sending.recording > 0;
@@ -214,8 +232,25 @@ impl Replica {
             return ControlFlow::Break(());
         }
         let peer = map.via_of(link.origin);
+        let withheld = Some(&self.withheld).filter(|withheld| withheld.holds_some());
+        let mut passed_over = Vec::new();
+        let has_sent_ahead = !link.sending.sent_ahead.is_empty();
         let mut picked = Picked::new(link, lane, limit, self.looking.allowance());
-        let mut pick = |held| picked.pick(link, peer, held);
+        let mut pick = |held: Result<Cow<'_, Held>, StoreError>| {
+            if let Ok(held) = &held
+                && held.lseq <= limit
+            {
+                if has_sent_ahead && link.sending.sent_ahead.contains(&(lane, held.lseq)) {
+                    return picked.pass_over(held.lseq, false);
+                }
+                let is_withheld = withheld.is_some_and(|withheld| withheld.holds(held.lseq));
+                if is_withheld && !is_left_out(link, held, peer) {
+                    passed_over.push(held.lseq);
+                    return picked.pass_over(held.lseq, false);
+                }
+            }
+            picked.pick(link, peer, held)
+        };
         let _ = match lane {
             Lane::Own => map.own_after(from).try_for_each(&mut pick),
             Lane::Relay => map.relay_after(from).try_for_each(&mut pick),
@@ -234,6 +269,7 @@ impl Replica {
             self.unreadable(id, &error);
             return ControlFlow::Break(());
         }
+        self.owe_removals(link, &passed_over);
         if let Some(last) = parked.last() {
             *link.sending.listed.get_mut(lane) = *last;
             link.sending.listed_ahead += parked.len();
@@ -254,6 +290,7 @@ impl Replica {
             };
         }
         *link.sending.sent.get_mut(lane) = to;
+        link.forget_sent_ahead(lane);
         if entries.is_empty() {
             // Only passed over: the peer learns of it with the next END. That waits until all is quiet, or every write
             // that is not for the peer would cost it one; but not for ever.

@@ -55,11 +55,12 @@ impl Replica {
             paused.into_iter().chain(owed).min()
         };
         let links = self.links.values().filter_map(acknowledgement).min();
-        let relay = self
-            .relay_marks
-            .front()
-            .map(|(_, due)| *due)
-            .filter(|_| !self.links.is_empty());
+        let relay = self.relay_marks.front().map(|(_, due)| *due);
+        let relay = relay
+            .into_iter()
+            .chain(self.ahead.due(self.durable_lseq))
+            .min();
+        let relay = relay.filter(|_| !self.links.is_empty());
         let remember = self
             .unremembered
             .values()
@@ -107,20 +108,26 @@ impl Replica {
         // Only counted for users: where it cannot be counted, it is sent again all the same.
         let taken_back = taken_back(link, map).unwrap_or(0);
         self.retried += taken_back;
-        self.total_retries += taken_back;
+        // A reconciliation that begins anew is one attempt more, whatever of it was sent.
+        self.total_retries += taken_back.max(u64::from(link.is_reconciling()));
         link.sending.attempts += 1;
         self.begin_reconciliation_anew(link);
         link.sending.retry_cause = Some(cause);
         link.take_back(link.sending.acknowledged);
         self.unsent(link.origin);
         link.sending.progress_at = now.monotonic;
-        let doublings = (link.sending.attempts - 1).min(16);
-        let doublings = unless(Rule::RetryWithoutDoubling, doublings, 0);
-        let doubled = self.options.retry_interval_ms << doublings;
-        let delay = doubled.min(RETRY_DELAY_MS_MAX.max(self.options.retry_interval_ms));
+        let delay = self.retry_delay(link.sending.attempts);
         let jitter = jitter(link, delay);
         let pause = unless(Rule::RetryAtOnce, delay + jitter, 0);
         link.sending.paused_until = now.monotonic.after(pause);
+    }
+
+    /// How long to wait before what has failed that often in a row is tried again.
+    pub(super) fn retry_delay(&self, attempts: u32) -> u64 {
+        let doublings = attempts.saturating_sub(1).min(16);
+        let doublings = unless(Rule::RetryWithoutDoubling, doublings, 0);
+        let doubled = self.options.retry_interval_ms << doublings;
+        doubled.min(RETRY_DELAY_MS_MAX.max(self.options.retry_interval_ms))
     }
 
     /// The peer does not answer: its rows count as failed until it returns, and the connection ends.

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::schedule::{Schedule, Stop};
+use super::node::{Node, Running};
+use super::schedule::{Action, Schedule, Step, Stop, Write};
 use super::world::World;
+use crate::store::entry::Entry;
+use crate::store::map::Held;
 use crate::sync::report::PeerProgress;
 
 /// How long the calm lasts at the most: time for a repair, one more a minute later, and the next.
@@ -18,6 +21,23 @@ const REPAIRS_MS: u64 = 7_200_000;
 
 /// How long nobody may have to look for a reason any more before that is believed.
 const SETTLED_MS: u64 = 10_000;
+
+/// How long nobody ticks at first in some runs: time for retries and calls that were put off.
+const UNTICKED_MS: u64 = 240_000;
+
+/// How long nodes have to meet once faults have ended.
+const MEETING_MS: u64 = 5_000;
+
+/// A key that nobody has written, how often it is written, and how long after each other: less than what is relayed waits.
+const HOT_KEY: u64 = 1_000_000;
+const HOT_WRITES: usize = 100;
+const HOT_EVERY_MS: u64 = 100;
+
+/// Keys whose conflicts are settled then.
+const SETTLED_KEYS: u64 = 12;
+
+/// Steps that no schedule has are numbered behind this.
+const LAST_STEPS: usize = 1_000_000;
 
 /// How long it takes to go on once somebody has taken another identity.
 const RENEWED_MS: u64 = 60_000;
@@ -48,9 +68,13 @@ impl World<'_> {
         self.end_faults();
         let twins = self.twins();
         let since = self.at;
+        if schedule.seed.is_multiple_of(2) {
+            self.rest_without_ticks();
+        }
         self.calm();
         self.check_convergence();
         self.check_identities(&twins, since);
+        self.rewrite_one_key();
         self.run_for(self.put_off_until.saturating_sub(self.at) + IDLE_MS);
         let said = self.feed_messages;
         self.run_for(QUIET_MS);
@@ -112,6 +136,128 @@ impl World<'_> {
                 .unwrap();
             self.edges.push((left[0].min(apart), left[0].max(apart)));
         }
+    }
+
+    /// Somebody writes one key again and again, and everybody sees it change while that goes on.
+    fn rewrite_one_key(&mut self) {
+        let is_automatic = |running: &Running<'_>| running.machine.replica.is_automatic();
+        let writes = |node: &Node<'_>| node.running.as_ref().is_some_and(is_automatic);
+        let Some(writer) = self
+            .nodes
+            .iter()
+            .position(writes)
+            .filter(|_| !self.is_excused())
+        else {
+            return;
+        };
+        let stored = format!("\0key-{HOT_KEY}").into_bytes();
+        for number in 0..HOT_WRITES {
+            let value_bytes = Some(8);
+            let write = Write {
+                key: HOT_KEY,
+                value_bytes,
+            };
+            let (seed, pause_ms) = (0, 0);
+            self.perform(&Step {
+                number: 2 * LAST_STEPS + number,
+                action: Action::Write(writer, write),
+                seed,
+                pause_ms,
+            });
+            self.run_for(HOT_EVERY_MS);
+        }
+        for (place, node) in self.nodes.iter().enumerate() {
+            let Some(running) = &node.running else {
+                continue;
+            };
+            let held = running.store.map.entry(&stored).unwrap();
+            assert!(
+                held.is_some(),
+                "5: {place} sees nothing of a key that is rewritten all the time"
+            );
+        }
+        self.calm();
+    }
+
+    /// Nobody ticks for a while, and what came from others is passed on all the same.
+    fn rest_without_ticks(&mut self) {
+        for (a, b) in self.edges.clone() {
+            self.call(a, b, false);
+        }
+        self.run_for(MEETING_MS);
+        self.settle_without_ticks();
+        let until = self.at + UNTICKED_MS;
+        while self.at < until {
+            for (a, b) in self.edges.clone() {
+                self.call(a, b, false);
+            }
+            self.run_for(1_000);
+            let not_passed_on = self.first_not_passed_on();
+            if not_passed_on.is_none() || self.is_somebody_in_doubt() || self.is_excused() {
+                return;
+            }
+            assert!(
+                self.at < until,
+                "8: without a tick it is not passed on: {not_passed_on:?}"
+            );
+        }
+    }
+
+    /// Who waits for ticks settles what conflicts it knows of; then the others write, and it has to pass that on.
+    fn settle_without_ticks(&mut self) {
+        let does_wait = |running: &Running<'_>| !running.machine.replica.is_automatic();
+        let waits = |node: &Node<'_>| node.running.as_ref().is_some_and(does_wait);
+        let waiting: Vec<bool> = self.nodes.iter().map(waits).collect();
+        let mut number = LAST_STEPS;
+        let mut act = |world: &mut Self, action: Action| {
+            number += 1;
+            let (seed, pause_ms) = (0, 0);
+            world.perform(&Step {
+                number,
+                action,
+                seed,
+                pause_ms,
+            });
+        };
+        for settles in [true, false] {
+            for (node, waits) in waiting.iter().enumerate() {
+                let is_up = self.nodes[node].running.is_some();
+                for key in (0..SETTLED_KEYS).filter(|_| is_up && *waits == settles) {
+                    let value_bytes = Some(8);
+                    let write = Write { key, value_bytes };
+                    if settles {
+                        act(self, Action::Resolve(node, write));
+                    } else if key == 0 {
+                        act(self, Action::Write(node, write));
+                    }
+                }
+            }
+            self.run_for(2_000);
+        }
+    }
+
+    /// Whether nodes may have to repair something first, or do not take everything.
+    fn is_excused(&self) -> bool {
+        let excuses = &self.excuses;
+        excuses.limited || excuses.lied || excuses.repeats_numbers() || self.has_prefixes
+    }
+
+    /// Something that a node has from others, and a node that it is to be connected to does not.
+    fn first_not_passed_on(&self) -> Option<(usize, usize, Entry)> {
+        let pairs = self.edges.iter().flat_map(|(a, b)| [(*a, *b), (*b, *a)]);
+        pairs.into_iter().find_map(|(from, to)| {
+            let (from_node, to_node) = (&self.nodes[from], &self.nodes[to]);
+            let (from_node, to_node) = (from_node.running.as_ref()?, to_node.running.as_ref()?);
+            let map = &from_node.store.map;
+            let relayed = map.relay_after(0).map(Result::unwrap);
+            let mut relayed = relayed.filter(|held| map.source_of(held.via).is_some());
+            let lacks = |held: &Held| {
+                let theirs = to_node.store.map.entry(held.entry.key()).unwrap();
+                theirs.is_none_or(|theirs| theirs.order(&held.entry).is_lt())
+            };
+            let found = relayed.find(|held| lacks(held))?;
+            Some((from, to, found.entry.clone()))
+        })
     }
 
     fn calm(&mut self) {

@@ -13,6 +13,7 @@ use crate::store::ledger::FeedPosition;
 use crate::store::map::EntryMap;
 use crate::sync::message::Lane;
 use crate::sync::options::AckPolicy;
+use crate::sync::withheld::is_covered;
 
 impl World<'_> {
     /// A store was opened. `goes_on`: as if it had never been closed.
@@ -352,14 +353,13 @@ impl World<'_> {
             }
             let scope = ledger.scope_of(peer.machine.replica.origin());
             for (lane, lseq, entry) in all_rows(&peer.store.map) {
-                let reached = match lane {
-                    Lane::Own => cursor.own,
-                    Lane::Relay => cursor.relay,
-                };
+                let held = peer.store.map.at(lseq).unwrap();
+                let is_covered =
+                    held.is_some_and(|held| is_covered(cursor, &held, lane, &peer.store.map));
                 let limit = self.nodes[node].plan.options.value_bytes_max;
                 let is_refused = entry.value_length() as u64 > limit
                     || peer.machine.replica.is_parked(ledger.origin, lseq);
-                if lseq > reached || is_refused || !scope.contains(entry.key()) {
+                if !is_covered || is_refused || !scope.contains(entry.key()) {
                     continue;
                 }
                 let mine = holder.store.map.entry(entry.key()).unwrap();

@@ -104,7 +104,7 @@ impl World<'_> {
         };
         self.drive(node, |machine, now, _| {
             machine.heard(id, now);
-            machine.charged(id, cost);
+            machine.charged(id, cost, now);
         });
         match outcome {
             Assembled::Nothing => {}

@@ -101,6 +101,31 @@ fn who_cannot_read_its_store_leaves_a_peer_alone_for_long_and_shows_it() {
 }
 
 #[test]
+fn a_peer_at_whose_address_another_node_answers_for_a_while_is_called_on_and_ever_less_often() {
+    let mut net = Pipes::new(3, &[1, 2, 3]);
+    let id = net.dial(0, 1);
+    net.wait(500);
+    net.cut(0, id);
+    let mut target = None;
+    for attempt in 0..10_u32 {
+        let longest = (RECONNECT_MS_MIN << attempt).min(RECONNECT_MS_MAX);
+        net.wait(longest / 2 - 1);
+        assert_eq!(net.members[0].dials.len(), 0, "attempt {attempt}");
+        net.wait(longest / 2 + 2);
+        let called = net.members[0].dials.remove(0);
+        net.dial_target(0, called, 2);
+        net.settle();
+        assert_eq!(state(&mut net, 0, 1), "faulted");
+        target = Some(called);
+    }
+    net.wait(RECONNECT_MS_MAX + 1);
+    assert_eq!(net.members[0].dials, [target.unwrap()]);
+    net.dial_target(0, target.unwrap(), 1);
+    net.wait(500);
+    assert_eq!(state(&mut net, 0, 1), "connected");
+}
+
+#[test]
 fn each_due_call_is_asked_for_once() {
     let (mut net, id) = connected();
     net.cut(0, id);
@@ -255,7 +280,7 @@ fn what_is_told_of_conversations_that_are_over_is_passed_over() {
         machine.received(id, ping, false, now, map);
         machine.closed(id, "again", now, map);
         machine.heard(id, now);
-        machine.charged(id, 1 << 40);
+        machine.charged(id, 1 << 40, now);
         machine.refused(id, Lane::Own, 1, crate::sync::message::RefusalCode::Other);
         machine.replica.received_durably(
             id,

@@ -8,7 +8,7 @@ use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 use crate::store::range_sums::ADDED_AT_ONCE;
-use crate::sync::link::{Course, Link, LinkId};
+use crate::sync::link::{Course, Link, LinkId, RetryCause};
 use crate::sync::message::{Ack, Batch, Feed, Lane, Ranges};
 
 use crate::sync::replica::{Output, Replica};
@@ -109,7 +109,9 @@ impl Replica {
         };
         if exchange.number == ranges.exchange {
             exchange.hear(ranges)?;
-            link.sending.attempts = 0;
+            if !matches!(link.sending.retry_cause, Some(RetryCause::Refused(_))) {
+                link.sending.attempts = 0;
+            }
             look_at_end(link);
         }
         Ok(())
@@ -142,6 +144,7 @@ impl Replica {
             link.covered = None;
             let start = unless(Rule::CoveredToEnd, start, gate.start);
             link.sending.sent = link.sending.sent.furthest(start);
+            link.sending.knows_removals = false;
             link.active_at = gate.now;
             self.sum_up(id, link, gate.now, map);
             self.tell_end(id, link, gate.now, map);
@@ -158,7 +161,9 @@ impl Replica {
         match &link.reconciling {
             Reconciling::Failed => {
                 link.reconciling = self.not_begun(link);
-                link.sending.paused_until = gate.now.after(self.options.retry_interval_ms);
+                // The peer waits as long, or longer.
+                let pause = self.retry_delay(link.receiving.failures);
+                link.sending.paused_until = gate.now.after(pause);
                 return Ok(());
             }
             Reconciling::Active(exchange) if exchange.is_my_turn() || exchange.is_trailing() => {}
@@ -202,6 +207,7 @@ impl Replica {
                 scope: &scope,
                 // What it covers is sent, also if own writes are to wait for ticks since it began.
                 limit: unless(Rule::WaitingNotReconciled, limit, gate.limit),
+                withheld: &self.withheld,
                 value_bytes_max: link.value_bytes_max,
             };
             let is_settled = link.receiving.commits == 0;

@@ -20,6 +20,7 @@ use crate::store::map::EntryMap;
 use crate::store::range_sums::RangeSums;
 use crate::store::scope::Scope;
 use crate::sync::message::{Claim, Listed, Part, Positions, Ranges};
+use crate::sync::withheld::Withheld;
 
 const ALL: Positions = Positions {
     own: u64::MAX,
@@ -98,6 +99,7 @@ impl Side {
                 sums: &self.sums,
                 scope: &ScopedRanges::new(&self.scope),
                 limit: ALL,
+                withheld: &Withheld::default(),
                 value_bytes_max: u64::MAX,
             };
             match exchange.advance(&view, true).unwrap() {
@@ -345,6 +347,7 @@ fn what_is_held_back_is_neither_listed_nor_sent_nor_asked_for() {
             sums: &sides[0].sums,
             scope: &ScopedRanges::new(&Scope::ALL),
             limit,
+            withheld: &Withheld::default(),
             value_bytes_max: u64::MAX,
         };
         match exchange.advance(&view, true).unwrap() {

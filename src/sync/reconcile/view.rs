@@ -10,6 +10,7 @@ use crate::store::map::{EntryMap, Held};
 use crate::store::range_sums::{REPLICATED_END, RangeSums};
 use crate::store::scope::Scope;
 use crate::sync::message::Positions;
+use crate::sync::withheld::Withheld;
 
 /// A scope, and the ranges that it is made of.
 pub(super) struct ScopedRanges {
@@ -51,6 +52,8 @@ pub(super) struct View<'a> {
     pub(super) scope: &'a ScopedRanges,
     /// What may travel, in each lane.
     pub(super) limit: Positions,
+    /// What may not whatever its place.
+    pub(super) withheld: &'a Withheld,
     /// Largest value that the peer takes.
     pub(super) value_bytes_max: u64,
 }
@@ -68,7 +71,7 @@ impl View<'_> {
         } else {
             self.limit.relay
         };
-        held.lseq <= limit
+        held.lseq <= limit && !self.withheld.holds(held.lseq)
     }
 
     /// Count and fingerprint of `[from, to)`.

@@ -4,6 +4,7 @@ use super::world::World;
 use crate::store::conflict::loser_of;
 use crate::store::entry::Entry;
 use crate::sync::message::{Feed, Lane};
+use crate::sync::withheld::is_covered;
 
 impl World {
     /// After everything that a host does.
@@ -93,13 +94,10 @@ impl World {
                 .relay_after(0)
                 .map(|held| (Lane::Relay, held.unwrap()));
             for (lane, held) in own.chain(relay) {
-                let reached = match lane {
-                    Lane::Own => cursor.own,
-                    Lane::Relay => cursor.relay,
-                };
                 let limit = self.hosts[host].options.value_bytes_max;
                 let is_parked = is_parked(held.lseq) || held.entry.value_length() as u64 > limit;
-                if held.lseq > reached || is_parked || !scope.contains(held.entry.key()) {
+                let is_covered = is_covered(cursor, &held, lane, &peer.map);
+                if !is_covered || is_parked || !scope.contains(held.entry.key()) {
                     continue;
                 }
                 let mine = holder.map.entry(held.entry.key()).unwrap();

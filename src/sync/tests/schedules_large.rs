@@ -6,6 +6,7 @@ use super::world::World;
 use crate::core::clock::{MonotonicMs, Now, WallMs};
 use crate::core::identity::{Incarnation, Origin};
 use crate::core::limits::CHUNK_BYTES_MAX;
+use crate::core::rules::{Rule, break_rule};
 use crate::store::checkpoint::CheckpointJob;
 use crate::store::commit::Durability;
 use crate::store::install::install_some;
@@ -277,4 +278,57 @@ fn a_value_out_of_the_checkpoint_is_read_once() {
         credit += 1 << 20;
     }
     assert_eq!(sent, value.as_bytes());
+}
+
+/// A host has sent a large value, of which the parts reach the other one that far apart.
+fn on_a_slow_line(every_ms: u64) -> World {
+    let mut world = stage(&[options(), options()]);
+    world.line();
+    world.forget_what_was_said();
+    world.stall(1, 0, world.at + 100);
+    world.put(0, "key", &text(3_000_000, 1));
+    world.run_for(50);
+    let wire = world.wire_between(0, 1).unwrap();
+    let ends = &mut world.wires[wire].ends;
+    let end = ends.iter_mut().find(|end| end.host == 1).unwrap();
+    assert!(end.arriving.len() > 10);
+    for (place, (at, _)) in end.arriving.iter_mut().enumerate() {
+        *at += every_ms * place as u64;
+    }
+    world
+}
+
+#[test]
+fn on_a_slow_line_what_arrives_is_progress_and_nothing_is_sent_twice() {
+    break_rule(Some(Rule::OnlyCursorsProgress));
+    let mut world = on_a_slow_line(6_000);
+    world.run_for(40_000);
+    break_rule(None);
+    assert!(world.hosts[0].up().report().total_retries > 0);
+    let mut world = on_a_slow_line(6_000);
+    world.run_for(80_000);
+    assert_eq!(world.get(1, "key"), Some(text(3_000_000, 1)));
+    let sent: usize = chunks(&world.said(0, 1)).iter().sum();
+    assert_eq!(sent, 3_000_000);
+    assert_eq!(world.hosts[0].up().report().total_retries, 0);
+    world.check_convergence();
+}
+
+#[test]
+fn where_it_was_sent_again_a_late_acknowledgement_ends_the_second_copy() {
+    let mut world = stage(&[options(), options()]);
+    world.line();
+    world.forget_what_was_said();
+    world.stall(1, 0, world.at + 17_000);
+    world.put(0, "key", &text(3_000_000, 1));
+    world.run_for(18_000);
+    assert_eq!(world.get(1, "key"), Some(text(3_000_000, 1)));
+    assert_eq!(world.hosts[0].up().report().total_retries, 1);
+    world.put(0, "note", "small");
+    world.run_for(1_000);
+    assert_eq!(world.get(1, "note").as_deref(), Some("small"));
+    let sent: usize = chunks(&world.said(0, 1)).iter().sum();
+    assert!(sent < 5_000_000, "{sent}");
+    world.run_for(60_000);
+    world.check_convergence();
 }

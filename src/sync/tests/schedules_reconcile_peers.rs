@@ -43,6 +43,42 @@ fn a_full_disk_has_it_begin_anew_later() {
 }
 
 #[test]
+fn while_its_disk_is_full_they_try_ever_less_often_and_both_show_why() {
+    for host in [0, 1] {
+        let mut world = apart(options(), 300);
+        write_apart(&mut world, 15);
+        for number in 0..60 {
+            let key = format!("large-{number:03}");
+            world.put(1 - host, &key, &"v".repeat(40_000));
+        }
+        world.run_for(1_000);
+        world.hosts[host].storage.set_capacity_bytes(Some(0));
+        world.log = Some(Vec::new());
+        world.connect(0, 1, 5);
+        world.run_for(60_000);
+        let refusals = world.said_when(host, 1 - host).into_iter();
+        let refusals = refusals.filter(|(_, feed)| matches!(feed, Feed::Nack(_)));
+        let refusals: Vec<u64> = refusals.map(|(at, _)| at).collect();
+        let pauses: Vec<u64> = refusals.windows(2).map(|two| two[1] - two[0]).collect();
+        assert!((2..8).contains(&pauses.len()), "{refusals:?}");
+        assert!(pauses[1] > pauses[0] * 3 / 2, "{pauses:?}");
+        for (place, reason) in [(host, "not_stored"), (1 - host, "storage_failed")] {
+            let running = world.hosts[place].up();
+            let rows = running.replica.peer_status(&running.map).unwrap();
+            assert_eq!(rows[0].last_error, Some(reason), "{host}, {place}");
+            assert!(rows[0].attempts > 1 && running.report().total_retries > 0);
+        }
+        world.hosts[host].storage.set_capacity_bytes(None);
+        world.connect(0, 1, 5);
+        world.run_for(60_000);
+        check_pair(&world);
+        let running = world.hosts[1 - host].up();
+        let rows = running.replica.peer_status(&running.map).unwrap();
+        assert_eq!((rows[0].attempts, rows[0].last_error), (0, None));
+    }
+}
+
+#[test]
 fn what_a_peer_cannot_take_is_parked() {
     let small = ReplicaOptions {
         value_bytes_max: 1_000,

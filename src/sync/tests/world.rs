@@ -377,8 +377,9 @@ impl World {
             }
             Packet::Feed(feed) => {
                 if matches!(feed, Feed::Large(_) | Feed::Chunk(_)) {
+                    let now = self.now(host);
                     let running = self.hosts[host].up_mut();
-                    running.replica.charged(link, feed.cost());
+                    running.replica.charged(link, feed.cost(), now);
                 }
                 let whole = self.wires[wire].ends[side].assemble(feed);
                 if let Some((feed, charged)) = whole {

@@ -1,7 +1,6 @@
 //! What one message asks for is answered in pieces, between which others have their turn.
 
 use super::{ALL, Side, entry};
-use crate::core::identity::Origin;
 use crate::store::entry::Summary;
 use crate::store::scope::Scope;
 use crate::sync::message::{Claim, Part, Positions, Ranges};
@@ -47,6 +46,7 @@ fn ranges_of_which_nothing_may_travel_are_gone_through_in_pieces() {
         map: &side.map,
         sums: &side.sums,
         scope: &ScopedRanges::new(&Scope::ALL),
+        withheld: &crate::sync::withheld::Withheld::default(),
         limit: Positions::default(),
         value_bytes_max: u64::MAX,
     };

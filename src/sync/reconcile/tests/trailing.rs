@@ -12,6 +12,7 @@ use crate::store::scope::Scope;
 use crate::sync::message::Ranges;
 use crate::sync::reconcile::exchange::{Act, Exchange};
 use crate::sync::reconcile::view::{ScopedRanges, View};
+use crate::sync::withheld::Withheld;
 
 enum Said {
     Entries(Vec<Entry>),
@@ -54,6 +55,7 @@ impl Pair {
             sums: &side.sums,
             scope: &ScopedRanges::new(&Scope::ALL),
             limit: ALL,
+            withheld: &Withheld::default(),
             value_bytes_max: u64::MAX,
         };
         let said = match exchange
