@@ -1,6 +1,8 @@
 //! What must travel and what arrived. Pure: no clock, no socket, no thread; it neither knows addresses nor
 //! bytes on a wire.
 
+mod admission;
+mod claim;
 pub mod comparison;
 mod cursor;
 pub mod dot_set;
@@ -20,6 +22,7 @@ mod prove;
 pub mod ranges;
 mod receive;
 mod reconcile;
+pub mod registry;
 mod replacements;
 pub mod replica;
 pub mod report;

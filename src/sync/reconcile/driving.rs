@@ -133,7 +133,7 @@ impl Replica {
         };
         let is_over = matches!(link.reconciling, Reconciling::Idle);
         if (is_over || is_broken(Rule::CoveredEarly))
-            && link.sending.recording == 0
+            && !link.is_recording()
             && let Some(start) = link.covered.filter(lasts)
         {
             link.covered = None;
