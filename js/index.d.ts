@@ -547,6 +547,11 @@ export declare class SyncResult {
   readonly failedCount: number;
   /** How many deliveries were repeated since the client opened. */
   readonly totalRetries: number;
+  /**
+   * What peers sent since the client opened that breaks a rule, and that was not taken: entries that no node can have
+   * written, and refusals of entries that were not sent.
+   */
+  readonly totalRefused: number;
   /** The sequence of this node's last write. */
   readonly lastSubmittedVersion: number;
   /** The sequence at which the last write from a peer was applied. */

@@ -20,6 +20,7 @@ class SyncResult {
     this.acknowledgedCount = state?.acknowledgedCount ?? 0;
     this.failedCount = state?.failedCount ?? 0;
     this.totalRetries = state?.totalRetries ?? 0;
+    this.totalRefused = state?.totalRefused ?? 0;
     this.lastSubmittedVersion = state?.lastSubmittedVersion ?? 0;
     this.lastAppliedRemoteVersion = state?.lastAppliedRemoteVersion ?? 0;
     this.conflictCount = state?.conflictCount ?? 0;

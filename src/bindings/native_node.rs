@@ -175,6 +175,7 @@ impl NativeNode {
                 acknowledged_count: number(report.counts.acknowledged),
                 failed_count: number(report.counts.failed),
                 total_retries: number(report.total_retries),
+                total_refused: number(report.total_refused),
                 last_submitted_version: number(report.last_submitted),
                 last_applied_remote_version: number(report.last_applied_remote),
                 conflict_count: number(node.conflict_count()?),

@@ -14,6 +14,7 @@ pub struct NativeSyncState {
     pub acknowledged_count: f64,
     pub failed_count: f64,
     pub total_retries: f64,
+    pub total_refused: f64,
     pub last_submitted_version: f64,
     pub last_applied_remote_version: f64,
     pub conflict_count: f64,

@@ -21,6 +21,20 @@ pub const LABEL_BYTES_MAX: usize = 255;
 /// never those whose writes it replaces; what it has forgotten counts as seen.
 pub const VECTOR_ORIGINS_MAX: usize = 1024;
 
+/// Most other origins in the version vector of a write that is made here. Each costs such a write up to five bytes of the
+/// log for as long as the key is written, so that all of them cost a kilobyte at the most, whatever vectors peers send. The
+/// others are forgotten, as where [`VECTOR_ORIGINS_MAX`] is exceeded.
+pub const VECTOR_ORIGINS_WRITTEN_MAX: usize = 192;
+
+/// Most authors that the entries of one store name, in their dots and vectors: a network of a thousand nodes that are opened
+/// a thousand times each names half as many. Each takes 21 bytes of the checkpoint's meta area for good, which then always
+/// has room for all.
+pub const AUTHORS_MAX: usize = if cfg!(test) { 1 << 12 } else { 1 << 21 };
+
+/// Highest version of a key. Programs read it as a number of JavaScript, which is exact up to 2^53, with two bits for what a
+/// write was; and no key is written that often. The version of a write beyond it stays there.
+pub const VERSION_MAX: u64 = 1 << 48;
+
 /// Largest extension area of an entry, in bytes, that is kept and relayed for newer nodes.
 pub const EXTENSION_BYTES_MAX: usize = 4096;
 

@@ -24,8 +24,14 @@ pub(crate) enum Rule {
     LocalTieBreak,
     /// A write is stamped by the clock alone.
     StampNotBumped,
-    /// A stamp may lie beyond the year 9999.
+    /// A stamp may lie as far beyond the year 9999 as there is room.
     StampUnbounded,
+    /// What is said to be text is not looked at.
+    TextUnchecked,
+    /// Keys of users may be anything.
+    KeysUnchecked,
+    /// The reserved namespace is anybody's.
+    SystemKeysTaken,
     /// That the clock of a peer is far off is told to nobody.
     SkewUntold,
     /// How far the clock of a peer is off is not shown.

@@ -7,9 +7,20 @@ use super::rules::{Rule, is_broken, unless};
 /// Bits of the counter below the milliseconds.
 const COUNTER_BITS: u32 = 16;
 
-/// The first millisecond of the year 10000. A stamp from there on is malformed: no clock means it, and
-/// leaving it in would leave nothing above it to overwrite it with.
+/// The first millisecond of the year 10000: no clock gives a stamp from there on. The room above is for writes over the
+/// last stamps that clocks may give, each one more than what it replaces.
 pub const STAMP_MS_END: u64 = 253_402_300_800_000;
+
+/// The greatest stamp that a clock gives.
+const CLOCK_LAST: Stamp = Stamp((STAMP_MS_END << COUNTER_BITS) - 1);
+
+/// How many places above [`CLOCK_LAST`] are believed for each millisecond since 1970, as a power of two: more than any key
+/// is written in that time, so that whoever claims the last place of today is overwritten a moment later; and few enough
+/// that even the last day of a clock leaves 2^59 places for writes of this node.
+const PLACES_BITS_PER_MS: u32 = 12;
+
+/// The beginning of 2025: a clock that says less is wrong, and nothing is refused because of it.
+const PLACES_SINCE_MS: u64 = 1_735_689_600_000;
 
 /// 48 bits of milliseconds since 1970 above 16 bits of counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -26,16 +37,19 @@ impl Stamp {
         WallMs(self.0 >> COUNTER_BITS)
     }
 
-    /// Whether any clock may have given it.
-    pub fn is_well_formed(self) -> bool {
-        self.wall().0 < STAMP_MS_END || is_broken(Rule::StampUnbounded)
+    /// Whether it may come from a clock, or from writes over the last stamps of clocks by the time `now`. What a stamp may
+    /// be at most so grows with time, and is the same on all nodes whose clocks agree: no key can be taken for good.
+    pub fn is_credible(self, now: WallMs) -> bool {
+        let places = self.0.saturating_sub(CLOCK_LAST.0);
+        let since_ms = now.0.clamp(PLACES_SINCE_MS, STAMP_MS_END - 1);
+        places <= since_ms << PLACES_BITS_PER_MS || is_broken(Rule::StampUnbounded)
     }
 
-    /// The stamp of that many milliseconds and that counter; `None` if no clock may have given it.
+    /// The stamp of that many milliseconds and that counter; `None` if it has no room for them.
     pub fn from_parts(wall_ms: u64, counter: u16) -> Option<Self> {
         let is_in_reach = wall_ms >> (u64::BITS - COUNTER_BITS) == 0;
         let stamp = Self(wall_ms << COUNTER_BITS | u64::from(counter));
-        (is_in_reach && stamp.is_well_formed()).then_some(stamp)
+        is_in_reach.then_some(stamp)
     }
 
     /// The next one.
@@ -84,6 +98,43 @@ mod tests {
             clock.stamp(WallMs(1_000), None),
             Stamp::at(WallMs(1_000)).next()
         );
+    }
+
+    #[test]
+    fn over_the_last_stamp_of_a_clock_a_key_is_written_on_and_on() {
+        let now = WallMs(1_790_000_000_000);
+        let mut clock = HybridClock::default();
+        let mut held = CLOCK_LAST;
+        for _ in 0..100_000 {
+            let next = clock.stamp(now, Some(held));
+            assert!(next > held && next.is_credible(now));
+            held = next;
+        }
+    }
+
+    #[test]
+    fn the_last_stamp_that_is_believed_is_overwritten_a_millisecond_later() {
+        for now in [0, 1_790_000_000_000, STAMP_MS_END, u64::MAX] {
+            let places = now.clamp(PLACES_SINCE_MS, STAMP_MS_END - 1) << PLACES_BITS_PER_MS;
+            let last = Stamp(CLOCK_LAST.0 + places);
+            assert!(last.is_credible(WallMs(now)));
+            assert!(!last.next().is_credible(WallMs(now)));
+            let written = HybridClock::default().stamp(WallMs(now), Some(last));
+            assert_eq!(written, last.next());
+            assert!(u64::MAX - written.0 > 1 << 59);
+            let later = WallMs(now.saturating_add(1));
+            let is_believed = written.is_credible(later);
+            assert!(is_believed || !(PLACES_SINCE_MS..STAMP_MS_END - 1).contains(&now));
+        }
+    }
+
+    #[test]
+    fn a_clock_beyond_the_year_9999_gives_stamps_that_everybody_believes() {
+        let mut clock = HybridClock::default();
+        for _ in 0..70_000 {
+            let stamp = clock.stamp(WallMs(STAMP_MS_END + 5), None);
+            assert!(stamp.is_credible(WallMs(0)));
+        }
     }
 
     #[test]

@@ -298,6 +298,7 @@ impl CommitDriver {
                 .replica
                 .received_durably(*token, *peer, *position, scope, now);
         }
+        machine.replica.refused_by_store(committed.refused_entries);
         for token in &committed.refused {
             machine.replica.received_in_vain(*token);
         }

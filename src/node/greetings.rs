@@ -14,6 +14,10 @@ use super::conversation::{
 use super::directory::TargetId;
 use super::machine::{Machine, Output};
 
+/// How long a peer has to turn a node away as another one's copy before it takes another identity: longer than a former
+/// connection of its own seems to live there.
+pub(super) const TURNED_AWAY_MS: u64 = 90_000;
+
 /// From how many milliseconds on a peer's clock counts as far off: far above what networks and ordinary clocks
 /// make of it.
 const CLOCK_SKEW_TOLD_MS: u64 = 60_000;
@@ -68,7 +72,12 @@ impl Machine {
         let event = peer_event(conversation, &greeting.node_id, "connected");
         let wanted = conversation.wanted.clone();
         self.outputs.push_back(Output::Greeted(id));
+        let has_called = conversation.target.is_some();
+        let is_named = has_called || self.directory.scope_of(&greeting.node_id).is_some();
         self.replica.connected(id, greeting, &wanted, now, map);
+        if is_named {
+            self.replica.name(greeting.origin, now.monotonic);
+        }
         self.outputs.push_back(Output::Peer(event));
     }
 
@@ -112,7 +121,7 @@ impl Machine {
             ("identity", GoodbyeReason::Identity, text)
         };
         let is_copy = other_end.is_none();
-        if is_copy && !is_broken(Rule::TwinUnheeded) {
+        if is_copy && self.shares_history(hello) && !is_broken(Rule::TwinUnheeded) {
             let reason = DoubtReason::Shared;
             self.replica
                 .doubt(reason, &hello.greeting.node_id, now.monotonic);
@@ -157,8 +166,8 @@ impl Machine {
         }
     }
 
-    /// Two nodes greet with one identity and histories that have parted: they are copies of each other's files, and
-    /// both are told. Says whether it is so. A node that has only restarted goes on where it was; but whoever greets
+    /// Two nodes greet with one identity and histories that have parted: one is a copy of the other's files, or uses its
+    /// name. The one that comes later is turned away. Says whether it is so. A node that has only restarted goes on where it was; but whoever greets
     /// with what was before that, and not in words that were on their way meanwhile, has gone on too.
     fn parted_twins(
         &mut self,
@@ -177,10 +186,9 @@ impl Machine {
                 peer.origin == greeting.origin && (has_parted || has_gone_on)
             })
         };
-        let twin = self.conversations.iter().find(|(_, other)| is_twin(other));
-        let Some((twin, _)) = twin else {
+        if !self.conversations.values().any(is_twin) {
             return false;
-        };
+        }
         let refusal = Refusal {
             kind: "identity",
             text: format!(
@@ -188,24 +196,33 @@ impl Machine {
                 greeting.node_id
             ),
         };
-        for end in [*twin, id] {
-            self.part(end, GoodbyeReason::Identity, &refusal, true, now, map);
-        }
+        self.part(id, GoodbyeReason::Identity, &refusal, true, now, map);
         true
     }
 
-    /// A peer says that somebody else has this node's identity.
-    pub(super) fn doubted_by(&mut self, id: ConversationId, now: Now) {
-        let Some(conversation) = self.conversations.get(&id) else {
+    /// A peer turns this node away, because somebody else is connected there under its identity. Anybody can say that, or
+    /// be the one that is connected, so it shows nothing by itself. But who is turned away for long by a peer that it has
+    /// to do with cannot go on as it is.
+    pub(super) fn turned_away(&mut self, id: ConversationId, now: Now) {
+        self.call_again(id);
+        let conversation = self.conversations.get(&id);
+        let peer = conversation.and_then(|conversation| conversation.peer.as_ref());
+        let Some(peer) = peer.filter(|peer| self.replica.is_remembered(peer.origin)) else {
             return;
         };
-        let peer = conversation.peer.as_ref().map(|peer| peer.node_id.as_str());
-        let target = conversation.target;
-        let called = target.and_then(|target| self.directory.node_id(target));
-        let node_id = peer.or(called).unwrap_or(&conversation.remote.0).to_owned();
-        self.replica
-            .doubt(DoubtReason::Shared, &node_id, now.monotonic);
-        self.call_again(id);
+        let since = *self.turned_away.entry(peer.origin).or_insert(now.monotonic);
+        if now.monotonic.since(since) >= TURNED_AWAY_MS {
+            let (origin, node_id) = (peer.origin, peer.node_id.clone());
+            self.turned_away.remove(&origin);
+            let reason = DoubtReason::Shared;
+            self.replica.doubt(reason, &node_id, now.monotonic);
+        }
+    }
+
+    /// Whether somebody has the history of this node, too: a copy of its files has. Who only uses its name has not.
+    fn shares_history(&self, hello: &Hello) -> bool {
+        let mut theirs = hello.greeting.chain.iter();
+        theirs.any(|stretch| self.replica.has_stretch(stretch.incarnation))
     }
 
     /// The node has another identity, as its ledger and map show it: whoever knew it under the old one is met anew.

@@ -59,6 +59,8 @@ pub struct Machine {
     node_info: Vec<u8>,
     /// Peers that were connected since the node was opened, and are not any more.
     pub(super) last_met: BTreeMap<Origin, LastMet>,
+    /// Since when known peers turn this node away, because somebody else has its identity.
+    pub(super) turned_away: BTreeMap<Origin, MonotonicMs>,
     /// Conversations that cannot go on, with kind and reason, to be dropped by whoever knows the time.
     pub(super) broken: Vec<(ConversationId, &'static str, &'static str)>,
     pub(super) outputs: VecDeque<Output>,
@@ -74,6 +76,7 @@ impl Machine {
             conversations: BTreeMap::new(),
             node_info,
             last_met: BTreeMap::new(),
+            turned_away: BTreeMap::new(),
             broken: Vec::new(),
             outputs: VecDeque::new(),
         }
@@ -167,7 +170,7 @@ impl Machine {
             Ok(SessionEvent::Left(goodbye)) => {
                 let is_doubted = goodbye.reason == GoodbyeReason::Identity;
                 if is_doubted && !is_broken(Rule::TwinNewsIgnored) {
-                    self.doubted_by(id, now);
+                    self.turned_away(id, now);
                 }
                 let refusal = Refusal {
                     kind: goodbye_kind(goodbye.reason),
@@ -204,6 +207,9 @@ impl Machine {
             && !conversation.settled
         {
             conversation.settled = true;
+            if let Some(peer) = &conversation.peer {
+                self.turned_away.remove(&peer.origin);
+            }
             if let Some(target) = conversation.target {
                 self.directory.wanted(target);
             }

@@ -13,6 +13,7 @@ use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 use crate::sync::listing::{OutboxRow, RowState};
 use crate::sync::progress::{Lag, PeerStatus, lag_behind};
+use crate::sync::registry::PEERS_MAX;
 
 /// What is remembered of a peer that is gone.
 #[derive(Debug, Clone, Copy)]
@@ -93,7 +94,8 @@ impl Conversation {
 impl Machine {
     /// What is known of a peer whose conversation ends is remembered.
     pub(super) fn remember(&mut self, conversation: &Conversation, state: &'static str, now: Now) {
-        if let Some(peer) = &conversation.peer {
+        let peer = conversation.peer.as_ref();
+        if let Some(peer) = peer.filter(|peer| self.replica.is_known(peer.origin)) {
             let before = self.last_met.get(&peer.origin);
             let met = LastMet {
                 state,
@@ -103,6 +105,10 @@ impl Machine {
                     .or(before.and_then(|before| before.skew_ms)),
             };
             self.last_met.insert(peer.origin, met);
+            if self.last_met.len() > PEERS_MAX {
+                let replica = &self.replica;
+                self.last_met.retain(|origin, _| replica.is_known(*origin));
+            }
         }
     }
 

@@ -112,15 +112,16 @@ impl Committer {
         for loser in &plan.group.losers {
             self.told.insert(loser.dot);
         }
+        plan.hints.forget_cursors(&mut self.ledger);
         for (peer, position, scope) in plan.group.cursors {
             self.ledger.hold(peer, position, scope);
         }
-        self.ledger.peers.extend(plan.peers);
-        self.ledger.pruned = plan.pruned.unwrap_or(self.ledger.pruned);
+        plan.hints.apply(&mut self.ledger);
         Ok(Committed {
             planned: plan.group.planned.into_iter(),
             receipts: plan.group.receipts,
             acknowledge: plan.acknowledge,
+            refused_entries: plan.group.refused,
             refused: plan.refused,
             last_lseq,
             durable_lseq: self.durable_lseq,

@@ -50,6 +50,9 @@ impl Group {
         let mut entries = received.entries.into_iter().zip(hashes);
         let mut left = None;
         while let Some((entry, hash)) = entries.next() {
+            if !self.has_room_for_authors(&entry, basis, terms) {
+                continue;
+            }
             let arrived = self.arrive(entry, hash, received.peer, basis, ledger, terms)?;
             if let Some(entry) = arrived {
                 let rest = entries.map(|(entry, _)| entry);

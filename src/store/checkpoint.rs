@@ -311,6 +311,10 @@ fn records_of(ledger: &Ledger) -> Vec<Record> {
     records.push(Record::Pruned {
         lseq: ledger.pruned,
     });
+    records.push(Record::Released {
+        lseq: ledger.released,
+    });
+    records.extend(ledger.doubt.clone().map(Record::Doubt));
     records.extend(ledger.salvaged.map(|lost| Record::Salvaged { lost }));
     records
 }

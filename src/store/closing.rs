@@ -5,7 +5,7 @@ use super::error::StoreError;
 use super::ledger::{FeedPosition, Ledger};
 use super::map::EntryMap;
 use super::operation::Request;
-use super::record::{OriginDictionary, Record, encode};
+use super::record::{Record, encode};
 use super::recovery::Seeds;
 use super::scope::Scope;
 use crate::core::clock::WallMs;
@@ -90,7 +90,7 @@ impl Committer {
         let sealed = log.map_or(Ok(None), |log| log.seal(storage, salt))?;
         if sealed.is_some() {
             // Each file numbers its origins anew.
-            self.origins = OriginDictionary::default();
+            self.origins = self.origins.of_next_file();
             self.durable_lseq = self.ledger.last_lseq;
         }
         Ok(sealed)

@@ -7,7 +7,8 @@ use super::conflict::ConflictPolicy;
 use super::entry::{Entry, EntryFlags};
 use super::error::StoreError;
 use super::group::{Group, Planned, Terms};
-use super::ledger::{FeedPosition, Ledger, PeerRecord};
+use super::hints::Hints;
+use super::ledger::{FeedPosition, Ledger};
 use super::lineage::Lineage;
 use super::map::EntryMap;
 use super::operation::{Receipt, Request, Ticket, WriteStatus};
@@ -43,6 +44,8 @@ pub struct Committed {
     pub receipts: Vec<Receipt>,
     /// Acknowledgements that peers are owed: the asker's token, the peer, and where its feed is held up to.
     pub acknowledge: Vec<(u64, Origin, FeedPosition, Scope)>,
+    /// Entries of peers that were not taken in, because they name more authors than there is room for.
+    pub refused_entries: u64,
     /// Tokens of the peers whose entries were left out, because what comes before them was refused earlier.
     pub refused: Vec<u64>,
     /// The last local sequence of the group.
@@ -78,8 +81,7 @@ pub struct Plan {
     pub(super) tokens: Vec<u64>,
     pub(super) refused: Vec<u64>,
     pub(super) acknowledge: Vec<(u64, Origin, FeedPosition, Scope)>,
-    pub(super) peers: Vec<(Origin, PeerRecord)>,
-    pub(super) pruned: Option<u64>,
+    pub(super) hints: Hints,
     /// What has no place in the group.
     pub(super) rest: Vec<Request>,
     /// Why it cannot be written.
@@ -104,6 +106,8 @@ pub struct Committer {
     pub(super) log: Option<Log>,
     pub(super) ledger: Ledger,
     pub(super) origins: OriginDictionary,
+    /// What the checkpoint covered when a group was planned last.
+    covers: Option<Option<u64>>,
     pub(super) buffer: FrameBuffer,
     durability: Durability,
     pub(super) policy: ConflictPolicy,
@@ -137,6 +141,7 @@ impl Committer {
             log,
             ledger,
             origins,
+            covers: None,
             buffer: FrameBuffer::new(),
             durability,
             policy: ConflictPolicy::default(),
@@ -182,6 +187,14 @@ impl Committer {
         map: &EntryMap,
         wall: WallMs,
     ) -> Plan {
+        let covers = map.base().map(|base| base.file().covers_frame());
+        if self
+            .covers
+            .replace(covers)
+            .is_some_and(|before| before != covers)
+        {
+            self.origins.forget_earlier();
+        }
         let basis = Basis::new(map, before.map(|before| &before.plan.group));
         let common = if self.log.is_some() {
             EntryFlags::default()
@@ -201,6 +214,7 @@ impl Committer {
             common,
             policy: self.policy,
             told: &self.told,
+            authors: &self.origins,
         };
         for request in requests {
             plan.tickets.extend(request.ticket());
@@ -243,12 +257,12 @@ impl Committer {
                         None => plan.acknowledge.push(owed),
                     })
                 }
-                Request::Peer { peer, record } => {
-                    plan.peers.push((peer, record));
-                    Ok(())
-                }
-                Request::Pruned { lseq } => {
-                    plan.pruned = Some(lseq);
+                Request::Peer { .. }
+                | Request::ForgetPeer { .. }
+                | Request::Pruned { .. }
+                | Request::Released { .. }
+                | Request::Doubt(_) => {
+                    plan.hints.note(request);
                     Ok(())
                 }
                 Request::Flush { ticket } => {
@@ -311,12 +325,7 @@ impl Committer {
         let Some(log) = &mut self.log else {
             return Ok((true, None));
         };
-        let Plan {
-            group,
-            peers,
-            pruned,
-            ..
-        } = plan;
+        let Plan { group, hints, .. } = plan;
         let mut must_sync = plan.must_sync;
         self.buffer.clear();
         let body = self.buffer.body();
@@ -351,16 +360,7 @@ impl Committer {
             };
             encode(body, &mut self.origins, &cursor);
         }
-        for (peer, record) in peers {
-            let peer = Record::Peer {
-                peer: *peer,
-                record: record.clone(),
-            };
-            encode(body, &mut self.origins, &peer);
-        }
-        if let Some(lseq) = pruned {
-            encode(body, &mut self.origins, &Record::Pruned { lseq: *lseq });
-        }
+        hints.encode(body, &mut self.origins);
         // A frame that only remembers hints about peers is carried by the next sync, unless somebody waits for it.
         let only_hints = group.planned.is_empty()
             && group.cursors.is_empty()

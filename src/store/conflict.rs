@@ -5,7 +5,7 @@ use super::entry::{Entry, EntryFlags, Extra, Namespace, vector_over};
 use super::lineage::Lineage;
 use super::totals::is_user;
 use crate::core::identity::{Dot, Origin};
-use crate::core::limits::DOT_BYTES;
+use crate::core::limits::{DOT_BYTES, VERSION_MAX};
 use crate::core::rules::{Rule, is_broken, unless};
 use crate::core::stamp::Stamp;
 
@@ -76,7 +76,11 @@ pub(super) fn assertion(
         content.with(flags).with(made),
         dot,
         stamp,
-        winner.version.max(loser.version).saturating_add(1),
+        winner
+            .version
+            .max(loser.version)
+            .saturating_add(1)
+            .min(VERSION_MAX),
         extra,
     )
 }

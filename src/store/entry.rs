@@ -8,6 +8,7 @@ use crate::core::checksum::{content_hash, hash128_pair};
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::{
     EXTENSION_BYTES_MAX, KEY_BYTES_MAX, STORED_KEY_BYTES_MAX, VECTOR_ORIGINS_MAX,
+    VECTOR_ORIGINS_WRITTEN_MAX,
 };
 use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::Stamp;
@@ -218,7 +219,7 @@ impl Entry {
     /// settle a conflict with a write that no vector has room for.
     pub fn follows(&self, other: &Self, lineage: &Lineage) -> bool {
         self.has_seen(other.dot, lineage)
-            || self.vector().len() == VECTOR_ORIGINS_MAX
+            || self.vector().len() >= VECTOR_ORIGINS_WRITTEN_MAX
                 && self.stamp > other.stamp
                 && self.seen_of(other.dot.origin).is_none()
     }
@@ -270,8 +271,8 @@ impl Entry {
 }
 
 /// The version vector of a write by `author` that replaces writes which must not be forgotten, and that knows what
-/// those had `seen`: the newest of each other origin, at most [`VECTOR_ORIGINS_MAX`] of them, without those whose writes
-/// `author` has seen by its lineage.
+/// those had `seen`: the newest of each other origin, at most [`VECTOR_ORIGINS_WRITTEN_MAX`] of them, without those whose
+/// writes `author` has seen by its lineage.
 pub(super) fn vector_over(
     author: Origin,
     replaced: &[Dot],
@@ -285,7 +286,7 @@ pub(super) fn vector_over(
     vector.sort_unstable_by(|a, b| (a.origin, b.sequence).cmp(&(b.origin, a.sequence)));
     vector.dedup_by_key(|dot| dot.origin);
     vector.retain(|dot| !lineage.has_seen(author, *dot));
-    let mut surplus = vector.len().saturating_sub(VECTOR_ORIGINS_MAX);
+    let mut surplus = vector.len().saturating_sub(VECTOR_ORIGINS_WRITTEN_MAX);
     vector.retain(|dot| {
         let may_go = surplus > 0 && !replaced.iter().any(|kept| kept.origin == dot.origin);
         surplus -= usize::from(may_go);

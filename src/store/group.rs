@@ -15,11 +15,13 @@ use super::ledger::{FeedPosition, Ledger};
 use super::lineage::{Lineage, LineageRecord};
 use super::map::Beneath;
 use super::operation::{Operation, Receipt, Received, Ticket, WriteStatus};
+use super::origin_dictionary::OriginDictionary;
 use super::recent_dots::RecentDots;
 use super::scope::Scope;
 use crate::core::checksum::key_hash;
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Origin};
+use crate::core::limits::VERSION_MAX;
 use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::Stamp;
 
@@ -51,6 +53,10 @@ pub struct Group {
     pub cursors: Vec<(Origin, FeedPosition, Scope)>,
     /// Writes that came to nothing against a concurrent one and were not told of lately.
     pub losers: Vec<Entry>,
+    /// Entries of peers that were not taken in, because they name more authors than a store has room for.
+    pub refused: u64,
+    /// How many authors its entries of peers name that nothing before names, at the most.
+    pub(super) new_authors: usize,
     /// Bytes of keys and values of what is planned and what is to be told.
     pub(super) bytes: usize,
     /// Their dots.
@@ -73,6 +79,8 @@ pub(super) struct Terms<'a> {
     pub(super) policy: ConflictPolicy,
     /// The losers that were told of lately.
     pub(super) told: &'a RecentDots,
+    /// The authors that the log names.
+    pub(super) authors: &'a OriginDictionary,
 }
 
 /// What a write replaces besides the newest entry of its key.
@@ -298,7 +306,7 @@ impl Group {
             vector,
             extension: Vec::new(),
         };
-        let version = version.saturating_add(1);
+        let version = version.saturating_add(1).min(VERSION_MAX);
         if let Some(entry) = Entry::new(
             payload,
             key_length,

@@ -65,12 +65,25 @@ pub struct PeerRecord {
     pub durable: bool,
     /// A peer of the same label came in its place under another identity: it counts for nothing any more.
     pub is_superseded: bool,
+    /// The user knows it by address or label, so that it is remembered even if nothing came of it yet.
+    pub is_named: bool,
     /// How far it has acknowledged this node's feed, as it was last told: a cache, for what users see.
     pub acknowledged: FeedPosition,
     /// What it refused for good.
     pub parked: Vec<Parked>,
     /// What the last connection with it carried, and what those positions are about.
     pub scope: Scope,
+}
+
+/// Why a node doubts its identity, as it is on record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownDoubt {
+    /// The identity that is doubted.
+    pub origin: Origin,
+    /// A number for the reason.
+    pub reason: u8,
+    /// The label of the peer that showed it.
+    pub node_id: String,
 }
 
 /// What must be remembered besides entries.
@@ -102,6 +115,10 @@ pub struct Ledger {
     pub peers: BTreeMap<Origin, PeerRecord>,
     /// Acknowledged rows up to this local sequence were pruned from the outbox.
     pub pruned: u64,
+    /// Own writes up to this local sequence were released by a tick.
+    pub released: u64,
+    /// The node has reason to doubt its identity, and has taken no other one since.
+    pub doubt: Option<KnownDoubt>,
     /// The greatest operation sequence received from a peer.
     pub last_applied_remote: u64,
     /// The store was saved from a damaged one, of which that many parts could not be read.
@@ -128,6 +145,13 @@ impl Ledger {
     pub fn exchange(&mut self, peer: Origin, about: (FeedPosition, Scope)) {
         let record = self.peers.entry(peer).or_default();
         (record.acknowledged, record.scope) = about;
+    }
+
+    /// Nothing is remembered of a peer any more.
+    pub fn forget_peer(&mut self, peer: Origin) {
+        self.peers.remove(&peer);
+        self.cursors.remove(&peer);
+        self.scopes.remove(&peer);
     }
 
     /// What the cursor of a peer is about.
@@ -174,6 +198,7 @@ impl Ledger {
     /// Forgets which feed was told of, and how far those of peers are held. Their cursors passed what was refused in the
     /// former name. Peers list that under it, so that in a new name they would take such entries for acknowledged.
     pub fn begin_anew(&mut self) {
+        self.doubt = None;
         self.chain.clear();
         self.cursors.clear();
         self.scopes.clear();

@@ -2,6 +2,7 @@
 
 pub mod appended;
 mod arrival;
+mod authors;
 pub mod base;
 mod basis;
 mod beneath;
@@ -16,6 +17,7 @@ pub mod error;
 pub mod feed;
 pub mod group;
 mod hash_index;
+mod hints;
 pub mod install;
 mod key_index;
 mod lane;
@@ -42,6 +44,7 @@ pub mod salvage;
 pub mod scope;
 pub mod siblings;
 mod slots;
+pub mod system_keys;
 pub mod totals;
 pub mod verify;
 pub mod view;

@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, EntryFlags, Namespace};
 use super::error::StoreError;
-use super::ledger::{FeedPosition, PeerRecord};
+use super::ledger::{FeedPosition, KnownDoubt, PeerRecord};
 use super::scope::Scope;
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::{GROUP_BYTES_TARGET, KEY_BYTES_MAX};
@@ -156,11 +156,25 @@ pub enum Request {
         /// All that is known.
         record: PeerRecord,
     },
+    /// Nothing is to be remembered of a peer any more. Not told to the log: the next checkpoint leaves it out, and until
+    /// then it is forgotten again at each open.
+    ForgetPeer {
+        /// The peer.
+        peer: Origin,
+    },
     /// Rows up to this local sequence are pruned.
     Pruned {
         /// The local sequence.
         lseq: u64,
     },
+    /// Own writes up to this local sequence are released by a tick. Nothing is synced for it: what is lost with the power
+    /// waits for another tick.
+    Released {
+        /// The local sequence.
+        lseq: u64,
+    },
+    /// The node has reason to doubt its identity.
+    Doubt(KnownDoubt),
     /// Make everything before this durable, whatever `autoFlush` says.
     Flush {
         /// Who waits.
@@ -180,7 +194,12 @@ impl Request {
                 Some(*ticket)
             }
             Self::Resolve(resolution) => Some(resolution.ticket),
-            Self::Received(_) | Self::Peer { .. } | Self::Pruned { .. } => None,
+            Self::Received(_)
+            | Self::Peer { .. }
+            | Self::ForgetPeer { .. }
+            | Self::Released { .. }
+            | Self::Doubt(_)
+            | Self::Pruned { .. } => None,
         }
     }
 
@@ -200,7 +219,12 @@ impl Request {
             Self::Resolve(resolution) => 1 + resolution.losers.len(),
             Self::Batch { operations, .. } => operations.len(),
             Self::Received(received) => received.entries.len(),
-            Self::Peer { .. } | Self::Pruned { .. } | Self::Flush { .. } => 0,
+            Self::Peer { .. }
+            | Self::ForgetPeer { .. }
+            | Self::Released { .. }
+            | Self::Doubt(_)
+            | Self::Pruned { .. }
+            | Self::Flush { .. } => 0,
         }
     }
 
@@ -224,9 +248,12 @@ impl Request {
                 .iter()
                 .map(|entry| entry.key().len() + entry.value_length() + OPERATION_OVERHEAD_BYTES)
                 .fold(OPERATION_OVERHEAD_BYTES, usize::saturating_add),
-            Self::Peer { .. } | Self::Pruned { .. } | Self::Flush { .. } => {
-                OPERATION_OVERHEAD_BYTES
-            }
+            Self::Peer { .. }
+            | Self::ForgetPeer { .. }
+            | Self::Released { .. }
+            | Self::Doubt(_)
+            | Self::Pruned { .. }
+            | Self::Flush { .. } => OPERATION_OVERHEAD_BYTES,
         }
     }
 }

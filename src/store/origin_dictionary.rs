@@ -13,6 +13,8 @@ pub struct OriginDictionary {
     numbers: HashMap<Origin, u64>,
     /// The one that was asked for last: nearly always the next one too.
     last: Option<(Origin, u64)>,
+    /// How many were told in earlier files that no checkpoint covers yet.
+    earlier: usize,
     /// Some numbers stand for others than the origins that they were given to.
     has_stand_ins: bool,
 }
@@ -21,6 +23,29 @@ impl OriginDictionary {
     /// How many are known; [`Self::forget_from`] takes back what came later.
     pub fn len(&self) -> usize {
         self.origins.len()
+    }
+
+    /// That of the next file, which numbers its origins anew.
+    pub(super) fn of_next_file(&self) -> Self {
+        Self {
+            earlier: self.told(),
+            ..Self::default()
+        }
+    }
+
+    /// A checkpoint covers the files before this one.
+    pub(super) fn forget_earlier(&mut self) {
+        self.earlier = 0;
+    }
+
+    /// How many were told in this file, and in those before it that no checkpoint covers, at the most.
+    pub(super) fn told(&self) -> usize {
+        self.earlier + self.len()
+    }
+
+    /// Whether this file has told that one.
+    pub(super) fn knows(&self, origin: Origin) -> bool {
+        self.numbers.contains_key(&origin)
     }
 
     /// Whether none is known.

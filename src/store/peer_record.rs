@@ -17,6 +17,9 @@ const DURABLE: u8 = 1;
 /// And: another one came in its place.
 const SUPERSEDED: u8 = 1 << 1;
 
+/// And: the user knows it. Older versions pass over it.
+const NAMED: u8 = 1 << 2;
+
 pub(super) fn put_position(payload: &mut Vec<u8>, position: &FeedPosition) {
     payload.extend_from_slice(&position.incarnation.0);
     payload.put_varint(position.own);
@@ -51,7 +54,8 @@ pub(super) fn put_peer(body: &mut Vec<u8>, peer: &Origin, known: &PeerRecord) {
     record(body, RecordKind::Peer, |payload| {
         payload.extend_from_slice(&peer.0);
         let superseded = if known.is_superseded { SUPERSEDED } else { 0 };
-        payload.push(u8::from(known.durable) | superseded);
+        let named = if known.is_named { NAMED } else { 0 };
+        payload.push(u8::from(known.durable) | superseded | named);
         payload.put_prefixed(known.node_id.as_bytes());
         // Whoever passes over the record of what it is about would take it for a place in the feed of all keys.
         let is_about_all = known.scope.is_all();
@@ -87,6 +91,7 @@ pub(super) fn decode_peer(payload: &mut ByteReader<'_>) -> Result<Record, Decode
             node_id,
             durable: state & DURABLE != 0,
             is_superseded: state & SUPERSEDED != 0,
+            is_named: state & NAMED != 0,
             acknowledged,
             parked,
             scope: Scope::ALL,

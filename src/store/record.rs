@@ -4,7 +4,7 @@
 pub use super::origin_dictionary::OriginDictionary;
 
 use super::entry::{Entry, EntryFlags, Extra};
-use super::ledger::{FeedPosition, PeerRecord};
+use super::ledger::{FeedPosition, KnownDoubt, PeerRecord};
 use super::lineage::{AUTHORS_PER_RECORD, Authorship, put_authors, read_authors};
 use super::peer_record::{decode_peer, position, prefixes, put_peer, put_position, put_scope};
 use super::scope::Scope;
@@ -51,6 +51,10 @@ pub enum RecordKind {
     Salvaged = 138,
     /// What the last connection with a peer carried, if that was not all keys.
     Scope = 139,
+    /// Own writes were released by a tick.
+    Released = 140,
+    /// The node has reason to doubt its identity.
+    Doubt = 141,
 }
 
 /// A record, read.
@@ -130,6 +134,13 @@ pub enum Record {
         /// The local sequence.
         lseq: u64,
     },
+    /// Own writes up to this local sequence were released by a tick.
+    Released {
+        /// The local sequence.
+        lseq: u64,
+    },
+    /// The node has reason to doubt its identity, until it takes another one.
+    Doubt(KnownDoubt),
 }
 
 pub(super) fn record(body: &mut Vec<u8>, kind: RecordKind, write: impl FnOnce(&mut Vec<u8>)) {
@@ -254,6 +265,14 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
         Record::Salvaged { lost } => record(body, RecordKind::Salvaged, |payload| {
             payload.put_varint(*lost);
         }),
+        Record::Released { lseq } => record(body, RecordKind::Released, |payload| {
+            payload.put_varint(*lseq);
+        }),
+        Record::Doubt(doubt) => record(body, RecordKind::Doubt, |payload| {
+            payload.extend_from_slice(&doubt.origin.0);
+            payload.push(doubt.reason);
+            payload.put_prefixed(doubt.node_id.as_bytes());
+        }),
     }
 }
 
@@ -329,6 +348,14 @@ pub fn decode(
                 peer: Origin(payload.array()?),
                 about: (position(&mut payload)?, Scope::of(prefixes(&mut payload)?)),
             },
+            140 => Record::Released {
+                lseq: payload.varint()?,
+            },
+            141 => Record::Doubt(KnownDoubt {
+                origin: Origin(payload.array()?),
+                reason: payload.u8()?,
+                node_id: payload.text(LABEL_BYTES_MAX, "node id")?.to_owned(),
+            }),
             kind if kind & MAY_BE_IGNORED != 0 => continue,
             _ => return Err(DecodeError::Malformed("record kind")),
         };

@@ -86,7 +86,7 @@ impl<'b> Replay<'b> {
     pub(super) fn enter_file(&mut self, first_in_file: u64) {
         if self.first_in_file != first_in_file {
             self.first_in_file = first_in_file;
-            self.origins = OriginDictionary::default();
+            self.origins = self.origins.of_next_file();
         }
     }
 
@@ -281,6 +281,8 @@ impl State {
             Record::Source { .. } => {}
             Record::Salvaged { lost } => ledger.salvaged = Some(lost),
             Record::Pruned { lseq } => ledger.pruned = ledger.pruned.max(lseq),
+            Record::Released { lseq } => ledger.released = ledger.released.max(lseq),
+            Record::Doubt(doubt) => ledger.doubt = Some(doubt),
         }
     }
 }

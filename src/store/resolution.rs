@@ -13,6 +13,7 @@ use super::map::Beneath;
 use super::operation::{Receipt, Resolution};
 use crate::core::checksum::key_hash;
 use crate::core::identity::Dot;
+use crate::core::limits::VERSION_MAX;
 use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::Stamp;
 
@@ -121,7 +122,7 @@ impl Group {
             EntryFlags::TOMBSTONE.with(terms.common),
             dot,
             ledger.clock.stamp(terms.wall, Some(kept.stamp)),
-            kept.version.saturating_add(1),
+            kept.version.saturating_add(1).min(VERSION_MAX),
             extra,
         );
         if let Some(removal) = removal {

@@ -2,6 +2,7 @@
 
 use super::message::{Cursor, Stretch};
 use super::replica::Replica;
+use crate::core::identity::Incarnation;
 use crate::core::rules::{Rule, is_broken};
 use crate::store::ledger::{CHAIN_LENGTH_MAX, FeedPosition, is_reached};
 
@@ -14,6 +15,12 @@ pub(super) fn is_good(chain: &[Stretch], last_lseq: u64, place: &FeedPosition) -
 }
 
 impl Replica {
+    /// Whether this node's feed has that stretch.
+    pub fn has_stretch(&self, incarnation: Incarnation) -> bool {
+        let mut stretches = self.chain.iter();
+        stretches.any(|stretch| stretch.incarnation == incarnation)
+    }
+
     /// Whether a cursor on this node's feed is good.
     pub(super) fn has_reached(&self, cursor: Cursor) -> bool {
         is_good(&self.chain, self.last_lseq, &cursor.into())

@@ -3,6 +3,8 @@
 
 use super::replica::{Output, Replica};
 use crate::core::clock::{MonotonicMs, WallMs};
+use crate::store::ledger::{KnownDoubt, Ledger};
+use crate::store::operation::Request;
 
 /// How long to wait before another identity is taken after one was: whoever claims an identity that is not his
 /// must not be able to make a node start over again and again. Doubles up to [`RENEWAL_DELAY_MS_MAX`].
@@ -22,6 +24,22 @@ pub enum DoubtReason {
 }
 
 impl DoubtReason {
+    /// As it is on record.
+    fn number(self) -> u8 {
+        match self {
+            Self::Shared => 1,
+            Self::WentBack => 2,
+        }
+    }
+
+    fn of_number(number: u8) -> Self {
+        if number == Self::WentBack.number() {
+            Self::WentBack
+        } else {
+            Self::Shared
+        }
+    }
+
     /// As users see it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -68,7 +86,9 @@ impl Renewals {
 
     /// When a renewal is due.
     pub(super) fn due(&self) -> Option<MonotonicMs> {
-        self.doubt.as_ref().map(|_| self.not_before)
+        self.doubt
+            .as_ref()
+            .map(|_| self.not_before.max(MonotonicMs(1)))
     }
 
     /// The same under a new identity, which nobody has doubted.
@@ -96,8 +116,30 @@ impl Replica {
     /// short while ago.
     pub fn doubt(&mut self, reason: DoubtReason, node_id: &str, now: MonotonicMs) {
         let node_id = node_id.to_owned();
+        if !self.is_in_doubt() {
+            // What raised it may never be shown again, and the renewal may have to wait: it outlives a restart.
+            let known = KnownDoubt {
+                origin: self.origin,
+                reason: reason.number(),
+                node_id: node_id.clone(),
+            };
+            let known = Output::Commit(Request::Doubt(known));
+            self.outputs.push_back(known);
+        }
         self.renewals.raise(Doubt { reason, node_id });
         self.renew_if_due(now);
+    }
+
+    /// A doubt that was raised before this opening, and that nothing came of.
+    pub(super) fn recall_doubt(&mut self, ledger: &Ledger) {
+        // That of an identity that was given up since may have come to the log behind the new one.
+        let known = ledger.doubt.as_ref();
+        if let Some(known) = known.filter(|known| known.origin == self.origin) {
+            self.renewals.raise(Doubt {
+                reason: DoubtReason::of_number(known.reason),
+                node_id: known.node_id.clone(),
+            });
+        }
     }
 
     /// Whether it may not be, and has not taken another identity yet.

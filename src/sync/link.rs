@@ -67,6 +67,12 @@ pub(super) struct Sending {
     pub(super) told: Positions,
     /// Acknowledged.
     pub(super) acknowledged: Positions,
+    /// Where the feed began on this connection: entries up to here were not sent on it.
+    pub(super) begun: Positions,
+    /// Where the peer claimed to be as the connection began: it acknowledges that, and it need not count.
+    pub(super) claimed: Positions,
+    /// Both sides greeted with equal states, which reached so far in this node's feed.
+    pub(super) shown_equal: Positions,
     /// What it was told before it was taken back for another attempt: a late acknowledgement of it counts.
     pub(super) told_before: Positions,
     /// The same before the feed was begun anew: a late acknowledgement of it is passed over.
@@ -87,6 +93,10 @@ pub(super) struct Sending {
     /// Commits that have to end before anything is sent behind entries that were left out: the list of those has to be
     /// durable first.
     pub(super) recording: u32,
+    /// When the list of what the peer refuses was last handed to the committer.
+    pub(super) recorded_at: Option<MonotonicMs>,
+    /// When that list has to be recorded again, because the peer has refused more since.
+    pub(super) record_due: Option<MonotonicMs>,
     /// Up to where entries that are left out are listed.
     pub(super) listed: Positions,
     /// Entries that were listed since the peer last acknowledged anything.
@@ -331,6 +341,11 @@ impl Link {
     pub(super) fn commit_ended(&mut self) {
         self.receiving.commits = self.receiving.commits.saturating_sub(1);
         self.sending.recording = self.sending.recording.saturating_sub(1);
+    }
+
+    /// Whether what the peer refuses is not all on record yet.
+    pub(super) fn is_recording(&self) -> bool {
+        self.sending.recording > 0 || self.sending.record_due.is_some()
     }
 
     /// The feed goes back to `to`: what was told beyond it is told again.

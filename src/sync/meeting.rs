@@ -48,6 +48,10 @@ impl Replica {
             tracing::warn!(peer = %link.node_id, "no key is within the prefixes of both sides: nothing is exchanged");
         }
         let is_new = !self.peers.contains_key(&greeting.origin);
+        if is_new || !link.scope.is_all() {
+            self.make_room();
+        }
+        self.met_at.insert(greeting.origin, now.monotonic);
         let record = self.peers.entry(greeting.origin).or_default();
         let is_rescoped = record.scope != link.scope;
         let is_wider = !record.scope.covers(&link.scope);
@@ -115,6 +119,12 @@ impl Replica {
             !link.scope.is_nothing()
         };
         let is_durable = self.durable_lseq == self.last_lseq;
+        if is_equal && is_durable {
+            link.sending.shown_equal = Positions {
+                own: self.last_lseq,
+                relay: self.last_lseq,
+            };
+        }
         if !has_cursor && is_equal && is_nobody_empty && is_durable {
             // All of its feed is held. It is told so once that is on record.
             link.receiving.pending = Positions {
@@ -138,29 +148,19 @@ impl Replica {
         self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
     }
 
-    /// Where to begin with a peer that has no good cursor: at the end if it holds the same, else at the start.
-    pub(super) fn start_of_unknown(&self, link: &Link, map: &EntryMap) -> Positions {
-        let state = state_of(link, map);
-        let is_same = state.is_some() && state == link.greeting_summary;
-        let is_same = is_same && self.durable_lseq == self.last_lseq;
-        if is_same || is_broken(Rule::UnknownPeerAtEnd) {
-            Positions {
-                own: self.last_lseq,
-                relay: self.last_lseq,
-            }
-        } else {
-            Positions::default()
-        }
-    }
-
     /// A peer is gone. What it was sent and did not acknowledge counts as queued again.
     pub fn disconnected(&mut self, id: LinkId, map: &EntryMap) {
         if let Some(mut link) = self.links.remove(&id) {
             self.abandon_comparisons(&mut link);
             self.leave_parked(&link, map);
-            self.remember(link.origin);
             self.supersede_gone(link.origin);
             self.unsent(link.origin);
+            // What it has brought may not be durable yet: it is looked at again when it is.
+            if link.receiving.pending == Positions::default() {
+                self.part_from(link.origin);
+            } else {
+                self.remember(link.origin);
+            }
             self.move_marks();
             self.settle_waits(map);
         }

@@ -1,7 +1,9 @@
 //! What must travel and what arrived. Pure: no clock, no socket, no thread; it neither knows addresses nor
 //! bytes on a wire.
 
+mod admission;
 mod ahead;
+mod claim;
 pub mod comparison;
 mod cursor;
 pub mod dot_set;
@@ -23,6 +25,7 @@ mod prove;
 pub mod ranges;
 mod receive;
 mod reconcile;
+pub mod registry;
 mod replacements;
 pub mod replica;
 pub mod report;

@@ -36,19 +36,24 @@ impl Replica {
         }
     }
 
-    fn is_connected(&self, origin: Origin) -> bool {
+    pub(super) fn is_connected(&self, origin: Origin) -> bool {
         self.links.values().any(|link| link.origin == origin)
     }
 
     /// `newer` took the place of `origin`: on record first, so that there is always one of the two that counts.
     fn supersede(&mut self, origin: Origin, newer: Origin) {
+        let counted = self.peers.get(&origin);
+        let counted = counted.is_some_and(|record| self.is_worth_keeping(origin, record));
+        if let Some(record) = self.peers.get_mut(&newer) {
+            record.is_named |= counted;
+        }
         self.remember(newer);
         self.drop_parked(origin);
         if let Some(record) = self.peers.get_mut(&origin) {
             record.is_superseded = true;
         }
         self.given_up.remove(&origin);
-        self.remember(origin);
+        self.part_from(origin);
         self.waits.look_again();
     }
 }

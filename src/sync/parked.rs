@@ -33,6 +33,10 @@ pub(super) fn list_room(link: &Link) -> usize {
     room.min(PARKED_AT_ONCE)
 }
 
+/// How long at least lies between two records of what one peer refuses, in milliseconds: each holds the whole list and
+/// takes a sync. What is sent to that peer waits as long.
+const RECORD_DELAY_MS: u64 = 100;
+
 impl Replica {
     /// A peer refused an entry, for now or for good.
     pub(super) fn refusal(
@@ -48,6 +52,9 @@ impl Replica {
         let is_known = is_retryable && link.is_taken_back(now.monotonic);
         if is_known {
             // One attempt may be refused in several parts.
+        } else if !self.may_refuse(link, &nack, is_retryable, map) {
+            // Nothing of it was sent: a peer's word about it is worth nothing.
+            self.unfounded_refusals += 1;
         } else if is_retryable && link.sending.attempts >= self.options.max_retries {
             self.give_up(id, link);
         } else if is_retryable && is_broken(Rule::RetryNotDone) {
@@ -66,7 +73,57 @@ impl Replica {
                 }
             }
             if self.park(link.origin, nack.lseq, nack.code as u8, map, now.monotonic) {
+                self.list_refusals(id, link, now.monotonic);
+            }
+        }
+    }
+
+    /// Whether a refusal is about something that the peer was sent on this connection, or is on record to refuse.
+    fn may_refuse(&self, link: &Link, nack: &Nack, is_retryable: bool, map: &EntryMap) -> bool {
+        let sending = &link.sending;
+        if is_retryable {
+            return link.is_owed() || link.is_reconciling() || sending.large.is_some();
+        }
+        let of_lane = |held: &Held| self.lane_of(held) == nack.lane;
+        // What cannot be read now is looked up when it is offered again.
+        let is_of_lane = map
+            .at(nack.lseq)
+            .map_or(true, |held| held.is_some_and(|held| of_lane(&held)));
+        let told = sending.told.furthest(sending.told_before);
+        let told = told.furthest(sending.told_once).get(nack.lane);
+        let was_sent = nack.lseq > sending.begun.get(nack.lane) && nack.lseq <= told;
+        let is_under_way = |large: &LargeSend| (large.lane, large.lseq) == (nack.lane, nack.lseq);
+        let is_under_way = sending.large.as_ref().is_some_and(is_under_way);
+        let peer = self.peers.get(&link.origin);
+        let is_known = peer.is_some_and(|peer| is_listed(peer, nack.lseq));
+        is_of_lane && (was_sent || is_under_way || is_known)
+    }
+
+    /// A peer refuses more: the list goes on record at once, or where that was done a moment ago, with all that it refuses
+    /// meanwhile. Each record holds the whole list.
+    fn list_refusals(&mut self, id: LinkId, link: &mut Link, now: MonotonicMs) {
+        let earliest = link.sending.recorded_at.map(|at| at.after(RECORD_DELAY_MS));
+        match earliest.filter(|earliest| *earliest > now) {
+            Some(earliest) => {
+                link.sending.record_due.get_or_insert(earliest);
+            }
+            _ => {
+                link.sending.recorded_at = Some(now);
                 self.record_refusals(id, link);
+            }
+        }
+    }
+
+    /// Records the lists that had to wait.
+    pub(super) fn record_due_refusals(&mut self, now: MonotonicMs) {
+        let is_due = |link: &Link| link.sending.record_due.is_some_and(|due| due <= now);
+        let due = self.links.iter().filter(|(_, link)| is_due(link));
+        let due: Vec<LinkId> = due.map(|(id, _)| *id).collect();
+        for id in due {
+            if let Some(mut link) = self.links.remove(&id) {
+                link.sending.recorded_at = Some(now);
+                self.record_refusals(id, &mut link);
+                self.links.insert(id, link);
             }
         }
     }
@@ -145,6 +202,7 @@ impl Replica {
     /// is left out, and after a power cut nobody would know that it is not there.
     pub(super) fn record_refusals(&mut self, id: LinkId, link: &mut Link) {
         self.remember(link.origin);
+        link.sending.record_due = None;
         link.receiving.commits += 1;
         link.sending.recording = link.receiving.commits;
         // Takes in nothing, and is synced.
@@ -185,6 +243,7 @@ impl Replica {
         }
         let surplus = parked.len().saturating_sub(PARKED_MAX);
         parked.drain(..surplus);
+        self.refusing.insert(origin);
         self.park_row(lseq, map);
         self.unremembered.entry(origin).or_insert(now);
         place.is_err()
@@ -240,7 +299,10 @@ impl Replica {
 
     /// An entry was replaced: nobody refuses it any more.
     pub(super) fn forget_parked(&mut self, lseq: u64) {
-        for record in self.peers.values_mut() {
+        for origin in &self.refusing {
+            let Some(record) = self.peers.get_mut(origin) else {
+                continue;
+            };
             if let Ok(place) = record
                 .parked
                 .binary_search_by_key(&lseq, |entry| entry.lseq)
@@ -263,6 +325,7 @@ impl Replica {
             return false;
         };
         self.moved.insert(origin);
+        self.refusing.remove(&origin);
         let dropped = std::mem::take(&mut record.parked);
         for entry in &dropped {
             let parked = |lseq| {

@@ -81,7 +81,7 @@ impl Replica {
     pub(super) fn prove_deadline(&self, map: &EntryMap) -> Option<MonotonicMs> {
         let due = |link: &Link| {
             let sending = &link.sending;
-            let is_sending = sending.large.is_some() || sending.recording > 0;
+            let is_sending = sending.large.is_some() || link.is_recording();
             let is_busy = link.is_owed() || link.is_reconciling() || is_sending;
             let can_be_quiet = sending.started && !is_busy;
             if !can_be_quiet || link.scope.is_nothing() {
@@ -217,7 +217,7 @@ fn is_quiet(link: &Link, now: MonotonicMs) -> bool {
         && !link.is_owed()
         && !link.is_reconciling()
         && link.sending.large.is_none()
-        && link.sending.recording == 0
+        && !link.is_recording()
         && now >= link.active_at.after(PROVE_DELAY_MS)
         && now >= link.sending.paused_until
 }

@@ -12,14 +12,11 @@ use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::core::rules::{Rule, is_broken, unless};
-use crate::store::entry::{Entry, Namespace};
+use crate::store::entry::Entry;
 use crate::store::ledger::FeedPosition;
 use crate::store::map::EntryMap;
 use crate::store::operation::{Received, Request};
 use crate::store::scope::Scope;
-
-/// Sequences beyond this are malformed: no node writes that often, and counting on from there must not end.
-const SEQUENCE_MAX: u64 = 1 << 62;
 
 /// What a peer may send beyond its credit: the message that uses it up, which costs at most a batch and the
 /// entry that fills it.
@@ -50,7 +47,7 @@ impl Replica {
                 }
                 self.batch(id, &mut link, batch, now, map)
             }
-            Feed::Ack(ack) => self.acknowledged(&mut link, ack, now, map),
+            Feed::Ack(ack) => self.acknowledged(id, &mut link, ack, now, map),
             Feed::End(end) => {
                 self.end(id, &mut link, end, now, map);
                 Ok(())
@@ -139,17 +136,13 @@ impl Replica {
             return Err("a gap in the feed");
         }
         *rewound &= is_reconciled;
-        for entry in &batch.entries {
-            let is_replicated = Namespace::of(entry.key()).is_some_and(Namespace::is_replicated);
-            let is_numbered = (1..=SEQUENCE_MAX).contains(&entry.dot.sequence) && entry.version > 0;
-            if !is_replicated || !is_numbered || !entry.stamp.is_well_formed() {
-                return Err("a malformed entry");
-            }
-            if entry.limited_length() as u64 > self.options.value_bytes_max {
-                return Err("a value over the limit that was told");
-            }
+        let is_too_large =
+            |entry: &Entry| entry.limited_length() as u64 > self.options.value_bytes_max;
+        if batch.entries.iter().any(is_too_large) {
+            return Err("a value over the limit that was told");
         }
         leave_out_strays(link, &mut batch);
+        self.refuse_faulty(id, link, &mut batch, now.wall);
         self.heed_entries(link, &batch.entries, now, map);
         link.proof.equal_at = None;
         (link.receiving.end, link.receiving.told) = (None, None);
@@ -185,7 +178,11 @@ impl Replica {
     ) {
         let moves = position != FeedPosition::default();
         if moves {
-            self.cursors.insert(peer, (position, scope.clone()));
+            let before = self.cursors.insert(peer, (position, scope.clone()));
+            if before.is_none() {
+                // It is worth a record now.
+                self.unremembered.entry(peer).or_insert(now.monotonic);
+            }
         }
         let Some(link) = self.links.get_mut(&id) else {
             return;
@@ -268,6 +265,7 @@ impl Replica {
 
     fn acknowledged(
         &mut self,
+        id: LinkId,
         link: &mut Link,
         ack: Ack,
         now: Now,
@@ -296,22 +294,7 @@ impl Replica {
             if is_forgotten && !is_broken(Rule::ForgottenUnheeded) {
                 self.doubt(DoubtReason::WentBack, &link.node_id, now.monotonic);
             }
-            let known = ack
-                .cursor
-                .filter(|cursor| self.has_reached(*cursor))
-                .map(|cursor| cursor.positions);
-            let known = unless(Rule::SenderRemembers, known, self.on_record(link));
-            link.sending.told = known.unwrap_or_default();
-            link.sending.acknowledged = link.sending.told;
-            link.sending.sent = if link.is_reconciling() {
-                link.sending.told
-            } else {
-                known.unwrap_or_else(|| self.start_of_unknown(link, map))
-            };
-            link.sending.lineage_told = link.sending.sent.relay;
-            link.sending.progress_at = now.monotonic;
-            self.record_acknowledged(link, now);
-            self.recount_parked(link, map);
+            self.begin_feed(id, link, ack.cursor, now, map);
             return Ok(());
         }
         let Some(cursor) = ack.cursor else {
@@ -327,6 +310,7 @@ impl Replica {
         let countable = sending.told.furthest(sending.told_before);
         let Positions { own, relay } = cursor.positions;
         let most = countable.furthest(sending.told_once);
+        let most = most.furthest(sending.claimed);
         if own > most.own || relay > most.relay {
             return Err("an acknowledgement of what was not sent");
         }
@@ -346,12 +330,6 @@ impl Replica {
             self.record_acknowledged(link, now);
         }
         Ok(())
-    }
-
-    /// How far a peer is on record to hold this node's feed.
-    fn on_record(&self, link: &Link) -> Option<Positions> {
-        let FeedPosition { own, relay, .. } = self.peers.get(&link.origin)?.acknowledged;
-        Some(Positions { own, relay })
     }
 
     pub(super) fn record_acknowledged(&mut self, link: &Link, now: Now) {

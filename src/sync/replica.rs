@@ -16,7 +16,7 @@ use super::doubt::{Doubt, Renewals};
 use super::link::{Link, LinkId};
 use super::looking::Looking;
 use super::message::{Feed, Stretch};
-use super::options::ReplicaOptions;
+use super::options::{AckPolicy, ReplicaOptions};
 use super::outbox::{Marks, Outbox};
 use super::parked::has_taken;
 use super::reconcile::Outcome;
@@ -70,6 +70,10 @@ pub struct Replica {
     /// How far each peer's feed is held, and what that is about.
     pub(super) cursors: BTreeMap<Origin, (FeedPosition, Scope)>,
     pub(super) peers: BTreeMap<Origin, PeerRecord>,
+    /// When peers that are known were last met since the open.
+    pub(super) met_at: BTreeMap<Origin, MonotonicMs>,
+    /// Peers that refuse something, on record.
+    pub(super) refusing: BTreeSet<Origin>,
     /// Peers whose record is newer than what is on disk, and since when.
     pub(super) unremembered: BTreeMap<Origin, MonotonicMs>,
     pub(super) outbox: Outbox,
@@ -87,6 +91,10 @@ pub struct Replica {
     pub(super) have_due: Option<MonotonicMs>,
     pub(super) retried: u64,
     pub(super) total_retries: u64,
+    /// Entries of peers that broke a rule and were not taken in, since the open.
+    pub(super) refused_entries: u64,
+    /// Refusals that were about nothing that was sent, since the open.
+    pub(super) unfounded_refusals: u64,
     pub(super) sent_entries: u64,
     pub(super) last_sequence: u64,
     pub(super) last_applied_remote: u64,
@@ -153,7 +161,13 @@ impl Replica {
                 .iter()
                 .map(|(peer, position)| (*peer, (*position, ledger.scope_of(*peer))))
                 .collect(),
+            refusing: peers
+                .iter()
+                .filter(|(_, record)| !record.parked.is_empty())
+                .map(|(origin, _)| *origin)
+                .collect(),
             peers,
+            met_at: BTreeMap::new(),
             unremembered: BTreeMap::new(),
             outbox: Outbox::default(),
             last_lseq: ledger.last_lseq,
@@ -166,6 +180,8 @@ impl Replica {
             have_due: None,
             retried: 0,
             total_retries: 0,
+            refused_entries: 0,
+            unfounded_refusals: 0,
             sent_entries: 0,
             last_sequence: ledger.last_sequence,
             last_applied_remote: ledger.last_applied_remote,
@@ -187,12 +203,14 @@ impl Replica {
             tally: None,
             unsorted: Vec::new(),
         };
+        replica.forget_surplus();
         replica.part_rows();
         let acknowledged = replica.acknowledged_mark();
         // As in `record_acknowledged`. What one of them refused was released once as well.
         let anywhere = replica.peers.values().map(|peer| peer.acknowledged.own);
         let anywhere = anywhere.chain(parked.iter().copied());
-        replica.released = anywhere.max().unwrap_or(0);
+        replica.released = anywhere.max().unwrap_or(0).max(ledger.released);
+        replica.recall_doubt(ledger);
         let marks = Marks {
             pruned: ledger.pruned,
             acknowledged,
@@ -205,15 +223,19 @@ impl Replica {
 
     /// The node has another identity, as its ledger and map show it. All links must be gone.
     pub fn renewed(&mut self, ledger: &Ledger, map: &EntryMap) {
-        let outputs = std::mem::take(&mut self.outputs);
+        let before = std::mem::take(&mut self.outputs);
+        let mut next = Self::new(self.options, ledger, map);
+        let outputs = before.into_iter().chain(next.outputs.drain(..)).collect();
         *self = Self {
             renewals: self.renewals.mended(),
             total_retries: self.total_retries,
+            refused_entries: self.refused_entries,
+            unfounded_refusals: self.unfounded_refusals,
             outputs,
             waits: self.waits.emptied(),
             last_comparison: self.last_comparison,
             compared: std::mem::take(&mut self.compared),
-            ..Self::new(self.options, ledger, map)
+            ..next
         };
     }
 
@@ -283,6 +305,9 @@ impl Replica {
 
     /// How far enough peers have acknowledged the own lane.
     pub(super) fn acknowledged_by_policy(&self) -> u64 {
+        if self.options.ack_policy == AckPolicy::Any {
+            return self.acknowledged_anywhere();
+        }
         let mut reached: Vec<u64> = self
             .peers
             .values()
@@ -318,7 +343,8 @@ impl Replica {
     /// What is known of a peer goes to disk with the next sync.
     pub(super) fn remember(&mut self, peer: Origin) {
         self.unremembered.remove(&peer);
-        if let Some(record) = self.peers.get(&peer) {
+        let record = self.peers.get(&peer);
+        if let Some(record) = record.filter(|record| self.is_worth_keeping(peer, record)) {
             self.outputs.push_back(Output::Commit(Request::Peer {
                 peer,
                 record: record.clone(),

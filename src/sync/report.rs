@@ -51,6 +51,8 @@ pub struct SyncReport {
     pub counts: OutboxCounts,
     /// Rows that were sent again since the open.
     pub total_retries: u64,
+    /// What peers said since the open that broke a rule and was not taken: entries, and refusals of what they were not sent.
+    pub total_refused: u64,
     /// This node's last operation sequence.
     pub last_submitted: u64,
     /// The greatest operation sequence received from a peer.
@@ -84,11 +86,12 @@ impl Replica {
             // A batch that reaches the end takes along what lies behind it and is nobody's row.
             let complete = queued <= self.options.batch_size as u64;
             let complete = complete || is_broken(Rule::BatchSizeIgnored);
-            self.released = if complete {
+            let released = if complete {
                 self.last_lseq
             } else {
                 last.unwrap_or(self.last_lseq)
             };
+            self.release(released);
         }
         let sent_before = self.sent_entries;
         self.send_all(now, map);
@@ -100,6 +103,17 @@ impl Replica {
             sent,
             connected: self.links.len() as u64,
         })
+    }
+
+    /// Own writes may leave up to there. That goes on record where they wait for ticks: what a peer claims to hold does not
+    /// show that it was released.
+    fn release(&mut self, lseq: u64) {
+        let is_news = lseq > self.released;
+        self.released = lseq;
+        if is_news && !self.options.automatic {
+            let released = Output::Commit(Request::Released { lseq });
+            self.outputs.push_back(released);
+        }
     }
 
     /// Takes acknowledged rows out of the outbox. Only the view changes, nobody's data.
@@ -201,6 +215,7 @@ impl Replica {
         Ok(SyncReport {
             counts: self.counts_of(map)?,
             total_retries: self.total_retries,
+            total_refused: self.refused_entries + self.unfounded_refusals,
             last_submitted: self.last_sequence,
             last_applied_remote: self.last_applied_remote,
             peers: self

@@ -41,6 +41,7 @@ impl Replica {
         if begins_at > now.monotonic {
             sending.paused_until = sending.paused_until.max(begins_at);
         }
+        sending.begun = Positions::default();
         sending.told_once = sending.told_once.furthest(sending.told_before);
         sending.told_before = Positions::default();
         link.sending.peer_has.clear();

@@ -227,7 +227,7 @@ impl Replica {
         };
         let from = link.sending.sent.get(lane);
         let is_held_up = is_broken(Rule::RefusalBlocks) && !self.parked_by(link.origin).is_empty();
-        let is_held_up = is_held_up || link.scope.is_nothing() || link.sending.recording > 0;
+        let is_held_up = is_held_up || link.scope.is_nothing() || link.is_recording();
         if from >= limit || link.sending.spent >= link.sending.credit || is_held_up {
             return ControlFlow::Break(());
         }

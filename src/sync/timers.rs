@@ -18,6 +18,7 @@ impl Replica {
     pub fn on_time(&mut self, now: Now, map: &EntryMap) {
         self.renew_if_due(now.monotonic);
         self.expire(now, map);
+        self.record_due_refusals(now.monotonic);
         if self.reconcile_due.is_some_and(|due| due <= now.monotonic) {
             self.reconcile_due = None;
         }
@@ -52,7 +53,8 @@ impl Replica {
                 (link.sending.paused_until > MonotonicMs(0)).then_some(link.sending.paused_until);
             let owed = is_awaited(link)
                 .then(|| link.sending.progress_at.after(self.options.ack_timeout_ms));
-            paused.into_iter().chain(owed).min()
+            let listed = link.sending.record_due;
+            paused.into_iter().chain(owed).chain(listed).min()
         };
         let links = self.links.values().filter_map(acknowledgement).min();
         let relay = self.relay_marks.front().map(|(_, due)| *due);

@@ -183,6 +183,11 @@ impl Waits {
     }
 
     /// A peer is met for the first time, or under a new label: whoever waits for such a one waits for it.
+    pub(super) fn forget(&mut self, peer: Origin) {
+        self.queues.remove(&peer);
+        self.look_again();
+    }
+
     pub(super) fn met(&mut self, peer: Origin, label: &str) {
         let waits = &self.open;
         let concerns = |place: &Place| {

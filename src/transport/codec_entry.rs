@@ -243,7 +243,7 @@ fn check_entry(entry: &Entry) -> Result<(), EncodeError> {
     let replicated = Namespace::of(entry.key()).is_some_and(Namespace::is_replicated);
     let numbered = entry.dot.sequence > 0 && entry.version > 0;
     let seen = entry.vector().iter().all(|dot| dot.sequence > 0);
-    if replicated && numbered && seen && entry.stamp.is_well_formed() {
+    if replicated && numbered && seen {
         Ok(())
     } else {
         Err(EncodeError::Malformed("an entry"))

@@ -3,9 +3,9 @@
 use std::ops::Bound;
 
 use super::conflicts::{is_made_of_others, name_of};
+use super::forgeries::is_sound;
 use super::world::World;
 use crate::core::identity::Origin;
-use crate::core::stamp::STAMP_MS_END;
 use crate::store::commit::Committed;
 use crate::store::conflict::loser_of;
 use crate::store::entry::{Entry, Namespace};
@@ -218,8 +218,8 @@ impl World<'_> {
             );
             named.insert(name_of(&entry));
             assert!(
-                entry.stamp.wall().0 < STAMP_MS_END,
-                "{node} takes in what is dated beyond the year 9999: {entry:?}"
+                is_sound(&entry),
+                "{node} takes in what nobody can have written: {entry:?}"
             );
             let is_kept_here = from.is_none() && loser_of(&entry).is_some();
             if is_kept_here {

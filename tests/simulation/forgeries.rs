@@ -1,30 +1,53 @@
-//! What no node makes, and every node refuses: a write that is stamped beyond the year 9999 (PROTOCOL section 3). Whoever
-//! took it in could not be overwritten any more.
+//! What no node makes, and every node refuses (PROTOCOL section 3): a write that is stamped further beyond the year 9999
+//! than all writes of a key could have brought it, whoever took which in could not overwrite it any more; a key that is no
+//! text, or that lies in a reserved namespace; a value that is not the text that it is said to be.
 
 use super::stream::Packet;
 use super::world::World;
-use crate::core::bytes::ByteWriter;
-use crate::core::clock::WallMs;
 use crate::core::stamp::{STAMP_MS_END, Stamp};
-use crate::store::entry::Entry;
+use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::sync::message::{Batch, Feed, Lane};
 use crate::sync::tests::dice::Dice;
 use crate::transport::codec::encode;
 use crate::transport::message::Message;
 
-/// What the varint of a difference to 0 is.
-fn bytes_of(wall_ms: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    bytes.put_varint(wall_ms << 1);
-    bytes
+/// How far beyond the year 9999 forgeries are dated at least, in milliseconds: no time of a run allows for as much.
+pub(super) const FORGED_AHEAD_MS: u64 = STAMP_MS_END / 100;
+
+/// A write like `row` that no node makes.
+fn forged(row: &Entry, dice: &mut Dice) -> Option<Entry> {
+    let mut key = row.key().to_vec();
+    let mut value = row.value().unwrap_or_default().to_vec();
+    let (mut flags, mut stamp) = (row.flags, row.stamp);
+    match dice.below(4) {
+        0 => {
+            let ahead_ms = FORGED_AHEAD_MS + dice.below(STAMP_MS_END / 11);
+            stamp = Stamp((STAMP_MS_END + ahead_ms) << 16);
+        }
+        1 => key = [&[0, 0xff], &key[..]].concat(),
+        2 => key = [&[2], &key[..]].concat(),
+        _ => {
+            (flags, value) = (EntryFlags::ASCII, vec![0xc3, 0xa9]);
+            key = [&[0], "forged".as_bytes()].concat();
+        }
+    }
+    let payload = [&key[..], &value].concat().into_boxed_slice();
+    let extra = Extra {
+        vector: row.vector().to_vec(),
+        extension: Vec::new(),
+    };
+    Entry::new(
+        payload,
+        key.len(),
+        flags,
+        row.dot,
+        stamp,
+        row.version,
+        extra,
+    )
 }
 
-/// The frame of a message with a write, dated beyond what can be encoded.
-fn dated(mut entry: Entry, wall_ms: u64) -> Option<Vec<u8>> {
-    // The latest that can be: it takes as many bytes.
-    entry.stamp = Stamp::at(WallMs(STAMP_MS_END));
-    let before = bytes_of(entry.stamp.wall().0);
-    let behind = bytes_of(wall_ms);
+fn frame_of(entry: Entry) -> Vec<u8> {
     let batch = Batch {
         lane: Lane::Relay,
         from: 0,
@@ -33,16 +56,26 @@ fn dated(mut entry: Entry, wall_ms: u64) -> Option<Vec<u8>> {
     };
     let mut frame = Vec::new();
     encode(&Message::Feed(Feed::Batch(batch)), &mut frame).unwrap();
-    let mut windows = frame.windows(before.len());
-    let place = windows.position(|window| window == before)?;
     frame
-        .get_mut(place..place + behind.len())?
-        .copy_from_slice(&behind);
-    Some(frame)
+}
+
+/// Whether a node may hold it.
+pub(super) fn is_sound(entry: &Entry) -> bool {
+    let is_text = |key: &[u8]| std::str::from_utf8(key).is_ok();
+    let is_ascii = entry.flags.contains(EntryFlags::ASCII);
+    let value = entry.value().unwrap_or_default();
+    let is_named = match entry.key().split_first() {
+        Some((0, key)) => is_text(key),
+        Some((1, rest)) => rest.len() > 24 && is_text(&rest[..rest.len() - 24]),
+        _ => false,
+    };
+    is_named
+        && (!is_ascii || value.is_ascii())
+        && entry.stamp.0 < (STAMP_MS_END + FORGED_AHEAD_MS) << 16
 }
 
 impl World<'_> {
-    /// One node sends the other a write that it holds, dated so late that no clock means it.
+    /// One node sends the other a write that no node makes.
     pub(super) fn forge(&mut self, from: usize, to: usize, seed: u64) {
         let mut dice = Dice::new(seed);
         let is_well = !self.nodes[from].is_hurt;
@@ -61,10 +94,10 @@ impl World<'_> {
             return;
         }
         let row = rows[dice.index(rows.len())].clone();
-        let wall_ms = STAMP_MS_END + dice.below(STAMP_MS_END / 10);
-        let Some(frame) = dated(row, wall_ms) else {
+        let Some(forged) = forged(&row, &mut dice) else {
             return;
         };
+        let frame = frame_of(forged);
         for (line, side) in self.hearing(from, to) {
             let at = self.at;
             // Whoever is told so blames the other one.

@@ -4,7 +4,7 @@
 use super::kept::kept_of;
 use super::world::World;
 use crate::core::clock::WallMs;
-use crate::core::limits::VECTOR_ORIGINS_MAX;
+use crate::core::limits::VECTOR_ORIGINS_WRITTEN_MAX;
 use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags};
 use crate::store::totals::is_user;
@@ -22,7 +22,7 @@ impl World<'_> {
         let read = self.knowledge.read_by(entry);
         let mut forgotten = read.filter(|dot| !entry.has_seen(*dot, lineage));
         let forgotten = forgotten.next();
-        let is_full = entry.vector().len() >= VECTOR_ORIGINS_MAX;
+        let is_full = entry.vector().len() >= VECTOR_ORIGINS_WRITTEN_MAX;
         assert!(
             forgotten.is_none() || is_full,
             "{node} writes {entry:?} over {before:?} and does not know of {forgotten:?}"

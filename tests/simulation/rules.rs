@@ -27,6 +27,11 @@ fn asserting(weather: &mut Weather) {
     weather.policies = &[KeepLocal, KeepRemote];
 }
 
+/// Somebody sends what no node makes.
+fn forging(weather: &mut Weather) {
+    weather.has_forgeries = true;
+}
+
 /// Nodes exchange parts of the keys.
 fn parted(weather: &mut Weather) {
     weather.has_prefixes = true;
@@ -61,9 +66,10 @@ const RULES: &[(Rule, Force)] = &[
     (Rule::ClockDragged, |weather| {
         weather.has_clock_jumps = true;
     }),
-    (Rule::StampUnbounded, |weather| {
-        weather.has_forgeries = true;
-    }),
+    (Rule::StampUnbounded, forging),
+    (Rule::TextUnchecked, forging),
+    (Rule::KeysUnchecked, forging),
+    (Rule::SystemKeysTaken, forging),
     (Rule::SkewUntold, |weather| {
         weather.has_clock_jumps = true;
     }),

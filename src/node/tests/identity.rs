@@ -1,7 +1,10 @@
 //! Nodes that have one identity, and what becomes of them.
 
 use super::pipes::{Pipes, member, name};
+use crate::core::identity::Incarnation;
+use crate::node::greetings::TURNED_AWAY_MS;
 use crate::sync::doubt::{DoubtReason, RENEWAL_DELAY_MS};
+use crate::transport::message::{Goodbye, GoodbyeReason, Message};
 
 fn reasons(net: &Pipes, node: usize) -> Vec<(DoubtReason, &str)> {
     let doubts = net.members[node].doubts.iter();
@@ -40,29 +43,77 @@ fn two_nodes_with_one_identity_both_take_another_and_go_on_together() {
     }
 }
 
+/// Nodes call again whom they want to, until one that is turned away takes it seriously.
+fn go_on_for_long(net: &mut Pipes) {
+    for _ in 0..TURNED_AWAY_MS / 2_000 {
+        net.call_again();
+    }
+}
+
 #[test]
-fn copies_that_only_meet_a_third_are_told_by_it() {
-    for seed in 0..50 {
+fn of_copies_that_only_meet_a_third_the_later_one_takes_another_identity_in_the_end() {
+    for seed in 0..10 {
         let mut net = Pipes::new(seed, &[1, 1, 2]);
         net.part_twins([0, 1]);
         net.put(0, "of-the-first");
         net.put(1, "of-the-second");
         net.dial(0, 2);
         net.settle();
-        net.dial(1, 2);
+        let id = net.dial(1, 2);
         net.settle();
-        for node in [0, 1] {
-            assert_eq!(reasons(&net, node), [(DoubtReason::Shared, "node-2")]);
-        }
+        assert_eq!(net.refusal(1, id).kind, "identity");
+        assert!(net.members.iter().all(|member| member.doubts.is_empty()));
+        assert_eq!(net.conversations(2).len(), 1, "who came first stays");
+        go_on_for_long(&mut net);
+        assert_eq!(reasons(&net, 1)[0], (DoubtReason::Shared, "node-2"));
         assert!(net.members[2].doubts.is_empty());
-        let calls = net.call_again();
-        assert_eq!(calls.len(), 2, "seed {seed}");
         for node in 0..3 {
             assert!(net.has(node, "of-the-first") && net.has(node, "of-the-second"));
         }
         assert!(hold_the_same(&net));
         assert_eq!(net.conversations(2).len(), 2);
     }
+}
+
+#[test]
+fn a_farewell_of_somebody_who_never_greeted_shows_nothing() {
+    let mut net = Pipes::new(3, &[1, 2]);
+    for _ in 0..3 {
+        let id = net.dial(0, 1);
+        let goodbye = Goodbye::new(GoodbyeReason::Identity, "a copy", None);
+        net.drive(0, |machine, now, map| {
+            machine.received(id, Message::Goodbye(goodbye), false, now, map);
+        });
+        net.wait(TURNED_AWAY_MS);
+    }
+    assert!(net.members[0].doubts.is_empty());
+}
+
+#[test]
+fn who_only_uses_the_name_of_a_node_neither_reaches_it_nor_takes_its_place_elsewhere() {
+    let mut net = Pipes::new(3, &[1, 2, 9]);
+    net.dial(0, 1);
+    net.settle();
+    // A stranger that has learned the name and nothing of the history.
+    let mut stranger = member(2, 1, 1);
+    let mut ledger = stranger.committer.ledger().clone();
+    ledger.chain.clear();
+    ledger.begin_stretch(Incarnation([0xee; 16]));
+    stranger.machine.renewed(&ledger, net.now(2), &stranger.map);
+    net.members[2] = stranger;
+    for to in [1, 0] {
+        let id = net.dial(2, to);
+        net.settle();
+        assert_eq!(net.refusal(2, id).kind, "identity");
+    }
+    assert!(
+        net.members[..2]
+            .iter()
+            .all(|member| member.doubts.is_empty())
+    );
+    net.put(0, "later");
+    net.settle();
+    assert!(net.has(1, "later"), "the connection lives on");
 }
 
 #[test]
@@ -108,12 +159,9 @@ fn a_copy_that_was_opened_later_is_no_restart() {
         net.dial(1, 2);
         net.settle();
         assert!(net.members.iter().all(|member| member.doubts.is_empty()));
-        for _ in 0..10 {
-            net.call_again();
-        }
-        for node in [0, 1] {
-            assert_eq!(reasons(&net, node), [(DoubtReason::Shared, "node-2")]);
-        }
+        go_on_for_long(&mut net);
+        assert_eq!(reasons(&net, 0), [(DoubtReason::Shared, "node-2")]);
+        assert!(reasons(&net, 1).is_empty());
         assert_eq!(net.conversations(2).len(), 2, "seed {seed}");
         net.put(0, "of-the-first");
         net.put(1, "of-the-second");
@@ -155,10 +203,12 @@ fn who_goes_on_claiming_an_identity_cannot_have_it_renewed_all_the_time() {
     net.dial(0, 1);
     net.settle();
     assert_eq!(reasons(&net, 0).len(), 1);
-    // The other goes on under the identity that this one has now.
-    let origin = net.members[0].machine.replica.origin().0[0];
+    // The other goes on under the identity that this one has now, and with its history.
     let claim = |net: &mut Pipes| {
-        let other = Pipes::new(1, &[origin, origin]).members.remove(1);
+        let mut other = member(1, 1, 1);
+        let mut ledger = net.members[0].committer.ledger().clone();
+        ledger.begin_stretch(Incarnation([0xf0; 16]));
+        other.machine.renewed(&ledger, net.now(1), &other.map);
         net.members[1] = other;
         let target = net.target(1, &name(0), 0);
         net.dial_target(1, target, 0);

@@ -119,6 +119,7 @@ fn records() -> impl Strategy<Value = Record> {
                         node_id,
                         durable,
                         is_superseded,
+                        is_named: !is_superseded && durable,
                         acknowledged,
                         parked,
                         scope: Scope::ALL
@@ -131,6 +132,14 @@ fn records() -> impl Strategy<Value = Record> {
         }),
         any::<u64>().prop_map(|lseq| Record::Pruned { lseq }),
         any::<u64>().prop_map(|lost| Record::Salvaged { lost }),
+        any::<u64>().prop_map(|lseq| Record::Released { lseq }),
+        (origins(), any::<u8>(), "[a-z]{0,9}").prop_map(|(origin, reason, node_id)| {
+            Record::Doubt(KnownDoubt {
+                origin,
+                reason,
+                node_id,
+            })
+        }),
         proptest::option::of(origins()).prop_map(|peer| Record::Source { peer }),
     ]
 }

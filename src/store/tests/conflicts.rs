@@ -11,7 +11,7 @@ use super::super::entry::{Namespace, vector_over};
 use super::super::lineage::Lineage;
 use super::super::operation::Resolution;
 use super::*;
-use crate::core::limits::VECTOR_ORIGINS_MAX;
+use crate::core::limits::VECTOR_ORIGINS_WRITTEN_MAX;
 
 pub(super) fn origin(number: u64) -> Origin {
     let mut bytes = [0; 16];
@@ -65,16 +65,12 @@ fn two_writes_are_concurrent_if_neither_knew_the_other() {
 
 #[test]
 fn what_a_full_vector_has_forgotten_counts_as_seen_and_what_it_replaced_is_never_forgotten() {
-    let many = VECTOR_ORIGINS_MAX as u64 + 10;
+    let many = VECTOR_ORIGINS_WRITTEN_MAX as u64 + 10;
     let all = (1..=many).map(|author| dot(author, 1));
     for replaced in [dot(1, 7), dot(many, 7)] {
-        let vector = vector_over(
-            origin(many + 1),
-            &[replaced],
-            all.clone(),
-            &Lineage::default(),
-        );
-        assert_eq!(vector.len(), VECTOR_ORIGINS_MAX);
+        let lineage = Lineage::default();
+        let vector = vector_over(origin(many + 1), &[replaced], all.clone(), &lineage);
+        assert_eq!(vector.len(), VECTOR_ORIGINS_WRITTEN_MAX);
         assert!(vector.is_sorted_by(|a, b| a.origin < b.origin));
         assert!(vector.contains(&replaced));
         let full = entry(dot(many + 1, 1), 100, b"x", vector);

@@ -138,7 +138,7 @@ impl Replica {
             self.shadowed_from > start.own.max(start.relay)
         };
         if (is_over || is_broken(Rule::CoveredEarly))
-            && link.sending.recording == 0
+            && !link.is_recording()
             && let Some(start) = link.covered.filter(lasts)
         {
             link.covered = None;

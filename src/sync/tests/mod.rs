@@ -26,6 +26,7 @@ mod schedules_scope;
 mod schedules_scope_rows;
 mod schedules_scope_waits;
 mod schedules_settled;
+mod schedules_strangers;
 mod schedules_tick;
 mod schedules_twins;
 mod schedules_waits;

@@ -6,6 +6,7 @@ use super::world::World;
 use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::{STAMP_MS_END, Stamp};
 use crate::store::entry::{Entry, EntryFlags, Extra};
+use crate::store::operation::Request;
 use crate::sync::message::{
     Ack, Batch, Cursor, DotRange, End, Feed, Have, Lane, Nack, Positions, RefusalCode,
 };
@@ -66,26 +67,173 @@ fn an_honest_batch_passes() {
 }
 
 #[test]
-fn malformed_entries_end_the_connection_and_change_nothing() {
+fn an_entry_that_no_node_can_have_written_is_refused_by_itself_and_the_feed_goes_on() {
     let stamp = 1 << 16;
     let wrong = [
         ("no sequence", entry(0, 0, stamp, 1, 3)),
         ("a sequence without end", entry(0, u64::MAX, stamp, 1, 3)),
         ("no version", entry(0, 1, stamp, 0, 3)),
-        ("the year 10000", entry(0, 1, STAMP_MS_END << 16, 1, 3)),
+        ("a version without end", entry(0, 1, stamp, u64::MAX, 3)),
+        ("the last stamp", entry(0, 1, u64::MAX, 1, 3)),
+        ("the reserved namespace", entry(2, 1, stamp, 1, 3)),
         ("what is never replicated", entry(3, 1, stamp, 1, 3)),
         ("an unknown namespace", entry(77, 1, stamp, 1, 3)),
     ];
-    for (what, entry) in wrong {
+    for (what, faulty) in wrong {
         let mut world = honest_pair();
+        // Who has sent none of this is told of none of it.
+        world.stall(1, 0, world.at + 60_000);
         let before = world.hosts[0].up().map.summary();
-        let feed = batch(&world, entry);
+        let feed = batch(&world, faulty);
         lie(&mut world, feed);
-        assert_eq!(world.closes.len(), 1, "{what}");
-        assert!(world.wires.is_empty());
-        world.run_for(MOMENT_MS);
+        let refusals = |said: Vec<Feed>| {
+            let is_refusal = |feed: &Feed| matches!(feed, Feed::Nack(nack) if !nack.retryable);
+            said.iter().filter(|feed| is_refusal(feed)).count()
+        };
+        let said = world.said(0, 1);
+        assert_eq!(refusals(said), 1, "{what}");
+        assert!(world.closes.is_empty(), "{what}");
         assert_eq!(world.hosts[0].up().map.summary(), before, "{what}");
+        assert_eq!(world.hosts[0].up().report().total_refused, 1, "{what}");
+        // Its feed goes on behind it.
+        let next = entry(0, 2, stamp, 1, 3);
+        world
+            .written
+            .entry(next.dot)
+            .or_default()
+            .push(next.clone());
+        let relay = world.hosts[1].up().replica.last_lseq + 1;
+        let next = Feed::Batch(Batch {
+            lane: Lane::Relay,
+            from: relay,
+            to: relay + 1,
+            entries: vec![next],
+        });
+        lie(&mut world, next);
+        world.run_for(100);
+        assert!(
+            world.get(0, "k").is_some() && world.closes.is_empty(),
+            "{what}"
+        );
     }
+}
+
+#[test]
+fn a_key_with_the_last_stamp_of_a_clock_is_written_by_everybody_and_travels() {
+    let mut world = honest_pair();
+    // The second never held what is said in its name.
+    world.checks_holdings = false;
+    let last = entry(0, 1, (STAMP_MS_END << 16) - 1, 1, 3);
+    world
+        .written
+        .entry(last.dot)
+        .or_default()
+        .push(last.clone());
+    let feed = Feed::Batch(Batch {
+        lane: Lane::Relay,
+        from: 0,
+        to: 0,
+        entries: vec![last],
+    });
+    lie(&mut world, feed);
+    world.run_for(MOMENT_MS);
+    for (host, other, value) in [(0, 1, "a"), (1, 0, "b"), (0, 1, "c")] {
+        world.put(host, "k", value);
+        world.put(host, "behind", value);
+        world.run_for(MOMENT_MS);
+        for (host, key) in [(host, "k"), (other, "k"), (other, "behind")] {
+            assert_eq!(world.get(host, key).as_deref(), Some(value), "{key}");
+        }
+    }
+    assert!(world.closes.is_empty());
+}
+
+#[test]
+fn what_a_peer_claims_to_hold_is_no_acknowledgement_and_releases_nothing() {
+    let mut world = stage(&[super::stage::manual(), options()]);
+    world.put(0, "draft", "value");
+    world.run_for(MOMENT_MS);
+    world.line();
+    world.cut(0, 1);
+    world.run_for(100);
+    world.connect(0, 1, 0);
+    let running = world.hosts[0].up();
+    let last = running.replica.last_lseq;
+    let cursor = Cursor {
+        incarnation: running.replica.incarnation(),
+        positions: Positions {
+            own: last,
+            relay: last,
+        },
+    };
+    let claim = || {
+        Feed::Ack(Ack {
+            cursor: Some(cursor),
+            credit: WINDOW_COST,
+            void: None,
+            reconcile: false,
+        })
+    };
+    lie(&mut world, claim());
+    lie(&mut world, claim());
+    world.run_for(MOMENT_MS);
+    assert_eq!(world.counts(0).acknowledged, 0);
+    assert_eq!(world.counts(0).queued, 1);
+    assert_eq!(world.get(1, "draft"), None);
+}
+
+#[test]
+fn a_refusal_of_what_was_not_sent_is_no_refusal() {
+    let mut world = stage(&[super::stage::manual(), options()]);
+    world.line();
+    world.put(0, "draft", "value");
+    world.run_for(MOMENT_MS);
+    let lseq = world.hosts[0].up().replica.last_lseq;
+    for lane in [Lane::Own, Lane::Relay] {
+        for retryable in [false, true] {
+            let nack = Nack {
+                lane,
+                lseq,
+                code: RefusalCode::Malformed,
+                retryable,
+            };
+            lie(&mut world, Feed::Nack(nack));
+        }
+    }
+    world.run_for(MOMENT_MS);
+    let counts = world.counts(0);
+    assert_eq!((counts.failed, counts.queued), (0, 1));
+    assert_eq!(world.hosts[0].up().report().total_refused, 4);
+    world.tick(0, false);
+    world.run_for(MOMENT_MS);
+    assert_eq!(world.get(1, "draft").as_deref(), Some("value"));
+}
+
+#[test]
+fn many_refusals_are_recorded_together() {
+    let mut world = honest_pair();
+    world.stall(1, 0, world.at + 60_000);
+    let before = world.hosts[0].up().replica.last_lseq;
+    world.put_many(0, "key", 300);
+    world.run_for(100);
+    let last = world.hosts[0].up().replica.last_lseq;
+    for lseq in before + 1..=last {
+        let nack = Nack {
+            lane: Lane::Own,
+            lseq,
+            code: RefusalCode::Malformed,
+            retryable: false,
+        };
+        let link = world.link(0, 1);
+        world.hand_in(0, link, Feed::Nack(nack), false);
+        world.drain(0);
+    }
+    let is_record = |request: &&Request| matches!(request, Request::Peer { .. });
+    let records = world.hosts[0].up().queue.iter().filter(is_record).count();
+    assert!(records <= 2, "{records} records hold the whole list");
+    assert_eq!(world.counts(0).failed, 300);
+    world.run_for(MOMENT_MS);
+    assert_eq!(world.counts(0).failed, 300);
 }
 
 #[test]

@@ -205,6 +205,23 @@ fn what_shows_a_copy_too_soon_after_another_is_not_forgotten() {
 }
 
 #[test]
+fn what_shows_a_copy_too_soon_is_not_forgotten_with_a_restart() {
+    let mut world = apart();
+    world.line();
+    world.put(3, "first", "1");
+    world.run_for(MOMENT_MS);
+    world.copy(0, 3);
+    world.line();
+    world.put(3, "third", "3");
+    world.run_for(A_WHILE_MS);
+    assert_eq!(world.reasons(0).len(), 1, "it is too soon for another one");
+    world.stop(0, Stop::Cleanly);
+    world.open(0);
+    world.run_for(100);
+    assert_eq!(world.reasons(0).len(), 2, "nothing is shown again");
+}
+
+#[test]
 fn own_writes_that_come_back_by_whatever_way_are_no_copys() {
     for options_of_first in [options(), manual()] {
         let mut world = stage(&[options_of_first, options(), options(), options()]);

@@ -43,6 +43,8 @@ pub(super) struct World {
     pub(super) is_old: bool,
     /// Whether cursors are held against what is held: not where a refusal is under way.
     pub(super) checks_holdings: bool,
+    /// Nobody has named its peers.
+    pub(super) are_strangers: bool,
 }
 
 impl World {
@@ -63,6 +65,7 @@ impl World {
             trace: false,
             is_old: false,
             checks_holdings: true,
+            are_strangers: false,
         };
         for host in 0..world.hosts.len() {
             world.open(host);
@@ -374,6 +377,10 @@ impl World {
                 running
                     .replica
                     .connected(link, &greeting, &wanted, now, &running.map);
+                if !self.are_strangers {
+                    let replica = &mut self.hosts[host].up_mut().replica;
+                    replica.name(greeting.origin, now.monotonic);
+                }
             }
             Packet::Feed(feed) => {
                 if matches!(feed, Feed::Large(_) | Feed::Chunk(_)) {

@@ -39,6 +39,7 @@ fn groups() -> Vec<Vec<Request>> {
         node_id: "the peer".to_owned(),
         durable: true,
         is_superseded: false,
+        is_named: false,
         acknowledged: POSITION,
         parked: Vec::new(),
         scope: crate::store::scope::Scope::ALL,

@@ -1,0 +1,46 @@
+//! How many authors the entries of a store may name: a checkpoint names each of them once, so that there must never be more
+//! than it has room for. What a peer brings beyond that is refused before anything depends on it.
+
+use super::basis::Basis;
+use super::entry::Entry;
+use super::group::{Group, Terms};
+use crate::core::identity::Origin;
+use crate::core::limits::AUTHORS_MAX;
+
+fn authors_of(entry: &Entry) -> impl Iterator<Item = Origin> {
+    let seen = entry.vector().iter().map(|dot| dot.origin);
+    std::iter::once(entry.dot.origin).chain(seen)
+}
+
+impl Group {
+    /// Whether there is room for the authors that an entry of a peer names; they are counted then. Writes of this node name
+    /// none that what they replace does not.
+    pub(super) fn has_room_for_authors(
+        &mut self,
+        entry: &Entry,
+        basis: Basis<'_>,
+        terms: &Terms<'_>,
+    ) -> bool {
+        let base = basis.base().map(|base| base.origins());
+        let known = terms.authors.told() + base.map_or(0, |base| base.len());
+        let known = known + self.new_authors;
+        let named = 1 + entry.vector().len();
+        if known + named <= AUTHORS_MAX {
+            // Also if each of them is a new one: nothing is looked up as long as there is room.
+            self.new_authors += named;
+            return true;
+        }
+        let is_new = |origin: &Origin| {
+            let is_in_base = base.is_some_and(|base| base.knows(*origin));
+            !is_in_base && !terms.authors.knows(*origin)
+        };
+        let new = authors_of(entry).filter(is_new).count();
+        let has_room = new == 0 || known + new <= AUTHORS_MAX;
+        if has_room {
+            self.new_authors += new;
+        } else {
+            self.refused += 1;
+        }
+        has_room
+    }
+}

@@ -1,0 +1,167 @@
+//! What a peer may bring: each entry is looked at before it is believed, by every node that it reaches. One that breaks a
+//! rule is refused by itself, told and counted, and the feed goes on behind it: an honest peer may hold it and have
+//! taken it from somebody who is not.
+
+use super::link::{Link, LinkId};
+use super::message::{Batch, Feed, Nack, RefusalCode};
+use super::replica::{Output, Replica};
+use crate::core::clock::WallMs;
+use crate::core::limits::VERSION_MAX;
+use crate::core::rules::{Rule, is_broken};
+use crate::store::conflict::user_key_in;
+use crate::store::entry::{Entry, EntryFlags, Namespace};
+use crate::store::system_keys::is_owned_system_key;
+
+/// Sequences beyond this are malformed: no node writes that often, and counting on from there must not end.
+const SEQUENCE_MAX: u64 = 1 << 62;
+
+/// Why an entry is not taken in, for people; `None` if it may be.
+pub(super) fn fault_of(entry: &Entry, now: WallMs) -> Option<&'static str> {
+    let is_numbered = |sequence: u64| (1..=SEQUENCE_MAX).contains(&sequence);
+    let is_ascii = entry.flags.contains(EntryFlags::ASCII);
+    let is_told_as_it_is = !is_ascii || entry.value().is_none_or(<[u8]>::is_ascii);
+    if !is_numbered(entry.dot.sequence) {
+        Some("a sequence that no node reaches")
+    } else if !entry.vector().iter().all(|seen| is_numbered(seen.sequence)) {
+        Some("a vector with a sequence that no node reaches")
+    } else if !(1..=VERSION_MAX).contains(&entry.version) {
+        Some("a version that no key reaches")
+    } else if !entry.stamp.is_credible(now) {
+        Some("a stamp that nobody can have given yet")
+    } else if !is_told_as_it_is && !is_broken(Rule::TextUnchecked) {
+        Some("a value that is not the text that it is said to be")
+    } else {
+        fault_of_key(entry)
+    }
+}
+
+fn fault_of_key(entry: &Entry) -> Option<&'static str> {
+    let key = entry.key();
+    let user_key = match Namespace::of(key) {
+        Some(Namespace::User) => key.get(1..),
+        Some(Namespace::Conflict) => user_key_in(key),
+        Some(Namespace::System) if is_owned_system_key(entry) => return None,
+        Some(Namespace::System) if is_broken(Rule::SystemKeysTaken) => return None,
+        Some(Namespace::System | Namespace::Local) | None => {
+            return Some("a key in a namespace that is not the peer's to write");
+        }
+    };
+    let is_text = user_key.is_some_and(|key| std::str::from_utf8(key).is_ok());
+    (!is_text && !is_broken(Rule::KeysUnchecked)).then_some("a key that is no text")
+}
+
+impl Replica {
+    /// The store has no room for what entries of peers name. Their feeds go on behind them.
+    pub fn refused_by_store(&mut self, entries: u64) {
+        self.refused_entries += entries;
+        if entries > 0 {
+            tracing::warn!(
+                entries,
+                "entries of peers name more authors than a store has room for, and were refused"
+            );
+        }
+    }
+
+    /// Takes what may not be taken in out of a batch. A single entry is named to the peer by its place; of several only
+    /// the peer knows the places, and they are counted here.
+    pub(super) fn refuse_faulty(
+        &mut self,
+        id: LinkId,
+        link: &Link,
+        batch: &mut Batch,
+        now: WallMs,
+    ) {
+        let count = batch.entries.len();
+        let mut fault = None;
+        batch.entries.retain(|entry| {
+            let found = fault_of(entry, now);
+            fault = fault.or(found);
+            found.is_none()
+        });
+        let Some(fault) = fault else {
+            return;
+        };
+        let refused = count - batch.entries.len();
+        self.refused_entries += refused as u64;
+        tracing::warn!(peer = %link.node_id, refused, fault, "entries of a peer were refused");
+        if count == 1 && batch.to > 0 {
+            let nack = Nack {
+                lane: batch.lane,
+                lseq: batch.to,
+                code: RefusalCode::Malformed,
+                retryable: false,
+            };
+            self.outputs.push_back(Output::Send(id, Feed::Nack(nack)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::identity::{Dot, Origin};
+    use crate::core::stamp::{STAMP_MS_END, Stamp};
+    use crate::store::conflict::kept_key;
+    use crate::store::entry::Extra;
+
+    const NOW: WallMs = WallMs(1_790_000_000_000);
+
+    const DOT: Dot = Dot {
+        origin: Origin([7; 16]),
+        sequence: 3,
+    };
+
+    fn entry(key: &[u8], value: &[u8], flags: EntryFlags) -> Entry {
+        let payload = [key, value].concat();
+        let stamp = Stamp::at(NOW);
+        let extra = Extra::default();
+        Entry::new(payload.into(), key.len(), flags, DOT, stamp, 1, extra).unwrap()
+    }
+
+    fn plain() -> Entry {
+        entry(b"\0key", "caf\u{e9}".as_bytes(), EntryFlags::default())
+    }
+
+    #[test]
+    fn what_honest_nodes_write_is_taken() {
+        let kept = entry(&kept_key("\u{e9}".as_bytes(), DOT), b"1", EntryFlags::ASCII);
+        let removal = entry(b"\0key", b"", EntryFlags::TOMBSTONE.with(EntryFlags::ASCII));
+        for honest in [plain(), kept, removal] {
+            assert_eq!(fault_of(&honest, NOW), None, "{honest:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_what_a_node_reaches_are_refused() {
+        let mut faulty = [plain(), plain(), plain(), plain(), plain()];
+        faulty[0].dot.sequence = SEQUENCE_MAX + 1;
+        faulty[1].version = VERSION_MAX + 1;
+        faulty[2].version = 0;
+        faulty[3].stamp = Stamp(u64::MAX);
+        faulty[4].dot.sequence = 0;
+        for entry in faulty {
+            assert!(fault_of(&entry, NOW).is_some(), "{entry:?}");
+        }
+        let mut last = plain();
+        (last.dot.sequence, last.version) = (SEQUENCE_MAX, VERSION_MAX);
+        last.stamp = Stamp((STAMP_MS_END << 16) + (1 << 40));
+        assert_eq!(fault_of(&last, NOW), None);
+    }
+
+    #[test]
+    fn keys_are_text_and_values_are_what_they_are_said_to_be() {
+        let name = kept_key(b"\xff", DOT);
+        let faulty = [
+            entry(b"\0\xff\xfe", b"1", EntryFlags::default()),
+            entry(&name, b"1", EntryFlags::default()),
+            entry(b"\x01short", b"1", EntryFlags::default()),
+            entry(b"\x02anything", b"1", EntryFlags::default()),
+            entry(b"\x03own", b"1", EntryFlags::default()),
+            entry(b"\x63unknown", b"1", EntryFlags::default()),
+            entry(b"\0key", b"\xc3\xa9", EntryFlags::ASCII),
+        ];
+        for entry in faulty {
+            assert!(fault_of(&entry, NOW).is_some(), "{entry:?}");
+        }
+    }
+}
