@@ -1,6 +1,7 @@
 'use strict';
 
 const { Result } = require('./result.js');
+const { onAbort } = require('./signals.js');
 
 const DONE = Object.freeze({ value: undefined, done: true });
 
@@ -16,8 +17,7 @@ class Watch {
   #ended;
   #unread = new Map();
   #readers = [];
-  #signal;
-  #onAbort = () => this.end();
+  #forgetSignal = () => {};
 
   /**
    * `session`: `{ hold, release, ended }` of the open client; `hold` keeps the process alive while a reader
@@ -28,10 +28,9 @@ class Watch {
     this.#session = session;
     this.#outcome = failed === undefined ? Result.ok() : Result.err(failed);
     this.#ended = failed !== undefined;
-    this.#signal = signal;
-    if (this.#ended || signal === undefined) return;
-    if (signal.aborted) this.#ended = true;
-    else signal.addEventListener('abort', this.#onAbort, { once: true });
+    if (this.#ended) return;
+    if (signal?.aborted) this.#ended = true;
+    else this.#forgetSignal = onAbort(signal, () => this.end());
   }
 
   /** Whether nothing more will come. */
@@ -83,7 +82,7 @@ class Watch {
   end() {
     if (this.#ended) return;
     this.#ended = true;
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#forgetSignal();
     if (this.#readers.length > 0) this.#session.release();
     for (const reader of this.#readers.splice(0)) reader(DONE);
     this.#session.ended(this);
