@@ -26,14 +26,14 @@ const { OutboxEntry } = require('./outbox-entry.js');
 const { readOptions, showOptions } = require('./option-rules.js');
 const { peerOf } = require('./peer.js');
 const { recoveryOf, statsOf } = require('./reports.js');
-const { Result } = require('./result.js');
+const { Result, resultOfWrite } = require('./result.js');
 const { Session } = require('./session.js');
 const { SyncResult } = require('./sync-result.js');
 const { TickResult } = require('./tick-result.js');
 const { contentOf, valueFrom } = require('./value.js');
 const { deliveredOf, runWait } = require('./wait.js');
 const { Watch } = require('./watch.js');
-const { BATCH, WriteOutcome } = require('./write-info.js');
+const { BATCH, writeInfo } = require('./write-info.js');
 
 const INTERVAL_MS_MAX = 2 ** 31 - 1;
 /** How often automatic sync looks for what is due when neither the call nor the options say. */
@@ -107,7 +107,7 @@ class Client {
     if (session === undefined) return settled(notOpen());
     const { keys, values, failure: wrong } = readBatch(operations);
     if (wrong !== undefined) return settled(wrong);
-    if (keys.length === 0) return Promise.resolve(Result.ok(new WriteOutcome(BATCH, 0, '', 0)));
+    if (keys.length === 0) return Promise.resolve(resultOfWrite(writeInfo(BATCH, 0), '', 0));
     return session.commits.batch(keys, values);
   }
 

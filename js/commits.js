@@ -2,9 +2,9 @@
 
 const { types } = require('node:util');
 const { monotonicMs, nextTick, setImmediate, setTimeout } = require('./host.js');
-const { Result } = require('./result.js');
+const { Result, resultOfWrite } = require('./result.js');
 const { ErrorCode, failure } = require('./error.js');
-const { BATCH, PUT, REMOVE, WriteOutcome } = require('./write-info.js');
+const { BATCH, PUT, REMOVE, writeInfo } = require('./write-info.js');
 
 const NO_ROOM = -5;
 
@@ -112,8 +112,9 @@ class Commits {
       this.#resolvers[place] = undefined;
       const error = failed?.get(ticket);
       if (error !== undefined) resolve(Result.err(error));
-      else
-        resolve(Result.ok(new WriteOutcome(this.#kinds[place], results[at], this.#origin, results[at + 1])));
+      else {
+        resolve(resultOfWrite(writeInfo(this.#kinds[place], results[at]), this.#origin, results[at + 1]));
+      }
     }
     this.#next = highest + 1;
     this.#admitWaiting();

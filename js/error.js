@@ -42,6 +42,10 @@ class SoftadastraError extends Error {
   hasContext() {
     return this.context !== undefined && this.context !== '';
   }
+
+  toJSON() {
+    return { name: this.name, ...inJson(dataOf(this)) };
+  }
 }
 
 Object.defineProperty(SoftadastraError.prototype, 'name', {
@@ -49,6 +53,31 @@ Object.defineProperty(SoftadastraError.prototype, 'name', {
   configurable: true,
   writable: true,
 });
+
+/** All that an error or a failure says, as plain data that always has the same fields. */
+function dataOf(said) {
+  return {
+    code: said.code,
+    kind: said.kind,
+    message: said.message,
+    context: said.context,
+    cause: said.cause,
+    retryable: said.retryable,
+    localStateValid: said.localStateValid,
+    offset: said.offset,
+    stillValid: said.stillValid,
+    whatToDo: said.whatToDo,
+  };
+}
+
+/** Whether this is a failure as {@link failure} and the addon make it. */
+const isFailure = (given) => !(given instanceof Error) && CODES.has(given?.code) && given.kind !== undefined;
+
+/** What `JSON` is given of an error's data: it shows nothing of an Error that lies underneath. */
+const inJson = (data) =>
+  data.cause instanceof Error && typeof data.cause.toJSON !== 'function'
+    ? { ...data, cause: reasonOf(data.cause) }
+    : data;
 
 /**
  * A failure as data, in the shape in which the addon reports it. It becomes a `SoftadastraError` only when
@@ -77,8 +106,11 @@ const notOpen = () => failure(ErrorCode.InvalidState, 'client_not_open', 'SDK cl
 module.exports = {
   ErrorCode,
   SoftadastraError,
+  dataOf,
   errorOf,
   failure,
+  inJson,
+  isFailure,
   invalidArgument,
   notOpen,
   reasonOf,
