@@ -3,7 +3,7 @@
 const { SoftadastraError, ErrorCode, errorOf, invalidArgument, reasonOf } = require('./error.js');
 const { changeOf } = require('./change.js');
 const { conflictOf } = require('./conflict.js');
-const { nearest } = require('./spelling.js');
+const { didYouMean } = require('./spelling.js');
 
 const EVENTS = Object.freeze(['change', 'conflict', 'peer', 'identity', 'error']);
 
@@ -93,8 +93,7 @@ class Events {
 
 function check(event, listener) {
   if (!EVENTS.includes(event)) {
-    const near = typeof event === 'string' ? nearest(event, EVENTS) : undefined;
-    const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
+    const hint = typeof event === 'string' ? didYouMean(event, EVENTS) : '';
     return invalidArgument('invalid_event', `event must be one of ${EVENTS.join(', ')}${hint}`, 'event');
   }
   if (typeof listener !== 'function') {

@@ -15,6 +15,7 @@ class Watch {
   #session;
   #outcome;
   #ended;
+  #isTold = false;
   #unread = new Map();
   #readers = [];
   #forgetSignal = () => {};
@@ -48,11 +49,18 @@ class Watch {
       this.#unread.delete(first[0]);
       return Promise.resolve({ value: first[1], done: false });
     }
-    if (this.#ended) return Promise.resolve(DONE);
+    if (this.#ended) return this.#last();
     return new Promise((resolve) => {
       this.#readers.push(resolve);
       if (this.#readers.length === 1) this.#session.hold();
     });
+  }
+
+  // Why there is nothing to read is thrown where it is read, once: nobody looks at a Result in a loop.
+  #last() {
+    if (this.#isTold || this.#outcome.isOk()) return Promise.resolve(DONE);
+    this.#isTold = true;
+    return Promise.reject(this.#outcome.error());
   }
 
   return() {
