@@ -23,7 +23,8 @@ const CODES = new Set(Object.values(ErrorCode));
 
 class SoftadastraError extends Error {
   constructor(code, message, details) {
-    const { context, kind, cause, retryable, localStateValid, offset, stillValid, whatToDo } = details ?? {};
+    const { context, kind, cause, retryable, localStateValid, offset, stillValid, whatToDo, count } =
+      details ?? {};
     super(typeof message === 'string' ? message : '', cause === undefined ? undefined : { cause });
     this.code = CODES.has(code) ? code : ErrorCode.Unknown;
     this.kind = typeof kind === 'string' ? kind : this.code;
@@ -33,6 +34,7 @@ class SoftadastraError extends Error {
     this.offset = typeof offset === 'number' ? offset : undefined;
     this.stillValid = typeof stillValid === 'string' ? stillValid : undefined;
     this.whatToDo = typeof whatToDo === 'string' ? whatToDo : undefined;
+    this.count = Number.isInteger(count) && count > 0 ? count : 1;
   }
 
   codeString() {
@@ -67,6 +69,7 @@ function dataOf(said) {
     offset: said.offset,
     stillValid: said.stillValid,
     whatToDo: said.whatToDo,
+    count: said.count ?? 1,
   };
 }
 
@@ -89,6 +92,16 @@ function failure(code, kind, message, more) {
 
 function errorOf({ code, message, ...details }) {
   return new SoftadastraError(code, message, details);
+}
+
+/** How much of a text a message shows; all of it is in its `context`. */
+const SHOWN_MAX = 100;
+
+/** A text as a message shows it: on one line, and not longer than it can be read. */
+function shortened(text) {
+  const shown = text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: a key may hold any.
+  return /^[^\x00-\x1f\x7f]*$/.test(shown) ? shown : JSON.stringify(shown);
 }
 
 /** Whatever was thrown, in words. */
@@ -114,5 +127,6 @@ module.exports = {
   invalidArgument,
   notOpen,
   reasonOf,
+  shortened,
   unexpected,
 };

@@ -55,6 +55,8 @@ export interface SoftadastraErrorDetails {
   stillValid?: string | undefined;
   /** What helps. */
   whatToDo?: string | undefined;
+  /** How often it has happened. Default 1. */
+  count?: number | undefined;
 }
 
 /** A failure: what happened, to what, why, what stays valid, and whether trying again makes sense. */
@@ -80,6 +82,8 @@ export declare class SoftadastraError extends Error {
   readonly stillValid: string | undefined;
   /** What helps, where a disk or a file failed. The message says it too. */
   readonly whatToDo: string | undefined;
+  /** How often it has happened so far, where an `error` event tells of something that goes on; otherwise 1. */
+  readonly count: number;
   /** The code as text, as in `"not_found"`. */
   codeString(): ErrorCode;
   /** Whether {@link context} says something. */
@@ -103,6 +107,7 @@ export interface SoftadastraFailure {
   readonly offset: number | undefined;
   readonly stillValid: string | undefined;
   readonly whatToDo: string | undefined;
+  readonly count: number;
 }
 
 /**
@@ -883,7 +888,7 @@ export interface Verification {
   readonly notices: readonly { readonly kind: string; readonly file: string; readonly message: string }[];
   /** Whole groups in the log. */
   readonly groups: number;
-  /** Writes in them. */
+  /** Entries that were read: those of the checkpoint, removed keys included, and the writes in the log behind it. */
   readonly entries: number;
   /** What a stop left unfinished; the next opening keeps it aside and cuts it off. `null` if there is nothing. */
   readonly tornTail: TornTail | null;
@@ -989,7 +994,11 @@ export interface ClientEvents {
   peer: (event: PeerEvent) => void;
   /** The log is a copy, went back in time, or was opened under another node id before. */
   identity: (event: IdentityEvent) => void;
-  /** Something failed in the background, or a listener did. */
+  /**
+   * Something failed in the background, or a listener did. What goes on failing for one cause is told the first time, the
+   * tenth, the hundredth and so on, with {@link SoftadastraError.count}; after ten quiet minutes it counts anew. Where
+   * nobody listens it is a process warning.
+   */
   error: (error: SoftadastraError) => void;
 }
 
@@ -1194,6 +1203,9 @@ export declare class Client {
   /** The same function as {@link refreshNodeInfo}. */
   refresh_node_info(): Promise<Result<NodeInfo>>;
 
-  /** `await using client = …` closes at the end of the block. */
+  /**
+   * Closes it. `await using client = …` does so at the end of a block, where Node.js (24 or newer) or the compiler knows it; see
+   * {@link close} otherwise.
+   */
   [Symbol.asyncDispose](): Promise<void>;
 }
