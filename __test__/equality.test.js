@@ -89,6 +89,29 @@ test('JSON shows values, results and errors, and loses no bytes', async (t) => {
   assert.equal(shown(Result.err(below)).failure.cause, 'below');
 });
 
+test('a buffer that was handed to somebody else has nothing to store, and is told', async (t) => {
+  const client = await openClient(t);
+  const gone = Uint8Array.of(1, 2, 3);
+  structuredClone(gone.buffer, { transfer: [gone.buffer] });
+  assert.ok(!Value.fromBytes(gone).isValid() && !new Value(gone).isValid());
+  const resizable = new ArrayBuffer(8, { maxByteLength: 8 });
+  const cut = new Uint8Array(resizable, 4, 4);
+  resizable.resize(2);
+  for (const bytes of [gone, cut]) {
+    const lost = /has lost its bytes/;
+    for (const call of [
+      client.put('a', bytes),
+      client.resolve('a', bytes),
+      client.batch([{ put: 'a', value: bytes }]),
+    ]) {
+      const { failure } = await call;
+      assert.deepEqual([failure?.kind, lost.test(failure?.message)], ['invalid_value', true]);
+    }
+  }
+  assert.equal(client.size(), 0);
+  assert.equal((await client.put('a', new Uint8Array(0))).value().status, 'created');
+});
+
 test('a closed client and its errors compare too', async () => {
   const client = new Client(ClientOptions.memoryOnly('n'));
   assert.deepEqual(await client.get('a'), await client.put('a', 'b'));

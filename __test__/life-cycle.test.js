@@ -93,7 +93,10 @@ test('a log in use is refused to a second client, and free after close', async (
   ok(await first.put('a', '1'));
   const second = new Client({ ...options, nodeId: 'node-b' });
   t.after(() => second.close());
-  refused(await second.open(), 'invalid_state', /WAL path is in use by another node/);
+  const inUse = refused(await second.open(), 'invalid_state', /^WAL path is in use by another node/);
+  for (const part of [options.walPath, `process ${process.pid}`, 'close it there first']) {
+    assert.ok(inUse.message.includes(part), inUse.message);
+  }
   ok(await first.put('b', '2'));
   ok(await first.close());
   ok(await second.open());

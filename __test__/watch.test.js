@@ -130,6 +130,7 @@ test('a wrong argument or a closed client throws where the watch is read', async
 
 test('one signal may end any number of watches and waits, without a warning of a leak', async (t) => {
   const client = await openClient(t, loggedOptions(t));
+  ok(await client.put('a', 'which no peer has'));
   const warnings = [];
   const warned = (warning) => warnings.push(warning.message);
   process.on('warning', warned);

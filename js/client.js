@@ -20,7 +20,7 @@ const { runBackup } = require('./backup.js');
 const { comparisonOf, runComparison } = require('./comparison.js');
 const { Entries } = require('./entries.js');
 const { conflictOf, putOf } = require('./conflict.js');
-const { ErrorCode, failure, notOpen, unexpected } = require('./error.js');
+const { ErrorCode, failure, notOpen, shortened, unexpected } = require('./error.js');
 const { Events } = require('./events.js');
 const { textOf } = require('./key.js');
 const { NodeInfo } = require('./node-info.js');
@@ -379,7 +379,7 @@ class Client {
 
 function missing(session, key, code) {
   if (code !== undefined) return session.refusal(code, { key });
-  return failure(ErrorCode.NotFound, 'key_not_found', 'key not found', { context: key });
+  return failure(ErrorCode.NotFound, 'key_not_found', `key not found: ${shortened(key)}`, { context: key });
 }
 
 refuseSurplus(Client.prototype);
