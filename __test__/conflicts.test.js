@@ -49,7 +49,7 @@ test('under lastWriteWins what lost is an event on both sides, and is not kept',
     const state = ok(await client.syncStateInfo());
     assert.deepEqual([state.conflictCount, state.conflictsSeen], [0, 1]);
     assert.deepEqual(ok(await client.conflicts()), []);
-    refused(await client.conflict('doc'), 'not_found', 'there is no conflict at this key');
+    refused(await client.conflict('doc'), 'not_found', 'conflict not found: there is none at the key doc');
   }
 });
 
@@ -157,7 +157,7 @@ test('wrong arguments are named, and a key without a conflict is not found', asy
     Object.assign(loggedOptions(t), { conflictPolicy: 'manual', maxValueBytes: 10 }),
   );
   ok(await client.put('doc', 'x'));
-  refused(await client.resolve('doc', 'y'), 'not_found', 'there is no conflict at this key');
+  refused(await client.resolve('doc', 'y'), 'not_found', 'conflict not found: there is none at the key doc');
   assert.equal(await textOf(client, 'doc'), 'x');
   const error = refused(await client.conflict('doc'), 'not_found');
   assert.deepEqual([error.kind, error.context], ['conflict_not_found', 'doc']);

@@ -101,21 +101,25 @@ test('an unread listing does not stop the client from closing', async (t) => {
   ok(await client.close());
 });
 
-test('a listing that is cut off by close says so', async (t) => {
+test('a listing that is cut off by close throws where it is read', async (t) => {
   const client = await openClient(t);
   const calls = Array.from({ length: 5000 }, (_, n) => client.put(`k${n}`, 'x'));
   (await Promise.all(calls)).forEach(ok);
   const entries = client.entries();
   let seen = 0;
-  for await (const _ of entries) {
-    seen += 1;
-    if (seen === 3) ok(await client.close());
-  }
+  const reading = async () => {
+    for await (const _ of entries) {
+      seen += 1;
+      if (seen === 3) ok(await client.close());
+    }
+  };
+  await assert.rejects(reading(), { code: 'invalid_state', message: 'SDK client is not open' });
+  assert.ok((await entries.next()).done, 'and has ended');
   assert.ok(seen < 5000);
   refused(entries.result(), 'invalid_state', 'SDK client is not open');
 });
 
-test('a wrong argument or a closed client gives nothing, and the reason', async (t) => {
+test('a wrong argument or a closed client throws where the listing is read', async (t) => {
   const client = await filled(t, ['a']);
   for (const [options, message] of [
     [{ prefix: 5 }, 'prefix must be a string'],
@@ -127,7 +131,7 @@ test('a wrong argument or a closed client gives nothing, and the reason', async 
     [{ limit: '5' }, /limit must be/],
     [{ limti: 5 }, 'unknown option in options: limti (did you mean limit?)'],
     [null, 'options must be an object'],
-    ['a', 'options must be an object'],
+    ['a', "options must be an object, such as { prefix: 'a' }"],
     [[], 'options must be an object'],
     [
       {
@@ -139,10 +143,11 @@ test('a wrong argument or a closed client gives nothing, and the reason', async 
     ],
   ]) {
     const entries = client.entries(options);
-    for await (const _ of entries) assert.fail('an entry');
+    await assert.rejects(entries.next(), { code: 'invalid_argument', message });
+    assert.ok((await entries.next()).done);
     refused(entries.result(), 'invalid_argument', message);
   }
   const closed = new Client(ClientOptions.local('a')).entries({ limit: -1 });
-  for await (const _ of closed) assert.fail('an entry');
+  await assert.rejects(closed.next(), { message: 'SDK client is not open' });
   refused(closed.result(), 'invalid_state', 'SDK client is not open');
 });

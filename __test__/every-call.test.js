@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
-import { Client, ClientOptions, Result, SoftadastraError } from '@softadastra/sdk';
+import { Client, ClientOptions, Peer, Result, SoftadastraError, salvage, verify } from '@softadastra/sdk';
 import { loggedOptions, openClient } from './support/clients.js';
 import { temporaryFolder } from './support/folders.js';
 import { ok, refused } from './support/results.js';
@@ -116,8 +116,8 @@ const answersWhenOpen = {
   backup: ['invalid_argument', 'io_error'],
   connect: ['invalid_argument', 'transport_error'],
   disconnect: ['invalid_argument', 'transport_error'],
-  startTransport: ['transport_error'],
-  startDiscovery: ['discovery_error'],
+  startTransport: ['invalid_argument', 'transport_error'],
+  startDiscovery: ['invalid_argument', 'discovery_error'],
   waitFor: ['invalid_argument', 'invalid_state'],
   verify: ['invalid_argument', 'invalid_state', 'not_found'],
 };
@@ -163,8 +163,10 @@ async function checkClosed(client) {
   for (const given of nonsense) {
     refused(client.entries(given).result(), 'invalid_state', 'SDK client is not open');
     refused(client.watch(given, given).result(), 'invalid_state', 'SDK client is not open');
-    assert.ok((await client.entries(given).next()).done);
-    assert.ok((await client.watch(given, given).next()).done);
+    for (const iteration of [client.entries(given), client.watch(given, given)]) {
+      await assert.rejects(iteration.next(), { message: 'SDK client is not open' });
+      assert.ok((await iteration.next()).done);
+    }
   }
 }
 
@@ -239,4 +241,83 @@ test('methods taken off their client reject nothing and crash nothing', async (t
     assert.throws(() => Reflect.apply(client[name], {}, ['a', 'b']), TypeError);
   }
   ok(await client.put('a', '1'));
+});
+
+test('no call swallows an argument that it does not take', async (t) => {
+  const client = await openClient(t, loggedOptions(t));
+  const most = { ...asynchronous, backup: ['copy.wal', {}], tick: [{}], conflicts: [{}], outbox: [{}] };
+  most.startSync = [5];
+  for (const [name, good] of Object.entries(most)) {
+    const { kind, message } = refused(await client[name](...good, 'surplus'), 'invalid_argument');
+    assert.equal(kind, 'unexpected_argument', `${name}: ${message}`);
+    assert.match(message, new RegExp(`^${name}\\(\\) takes `));
+  }
+  assert.equal(client.size(), 0);
+  for (const name of ['on', 'off']) {
+    refused(
+      client[name]('change', () => {}, { once: true }),
+      'invalid_argument',
+      /takes event and listener/,
+    );
+  }
+  for (const read of [client.entries({}, 1), client.watch('', {}, 1)]) {
+    await assert.rejects(read.next(), { kind: 'unexpected_argument' });
+  }
+  ok(await client.put('a', '1'));
+  assert.equal(client.contains('a', 1), false);
+  refused(await client.open(1), 'invalid_argument', 'open() takes no argument');
+  refused(await client.close({ quickly: true }), 'invalid_argument', 'close() takes no argument');
+  assert.ok(!client.isOpen());
+});
+
+test('a call that can only answer warns once of an argument that it does not take', async (t) => {
+  const client = await openClient(t);
+  const warnings = [];
+  const warned = (warning) => warnings.push(`${warning.name}: ${warning.message}`);
+  process.on('warning', warned);
+  t.after(() => process.off('warning', warned));
+  assert.deepEqual([client.empty('a'), client.empty('a'), client.discoveryRunning({})], [true, true, false]);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(warnings, [
+    'SoftadastraWarning: empty() takes no argument',
+    'SoftadastraWarning: discoveryRunning() takes no argument',
+  ]);
+});
+
+test('a name that no call knows is refused with the one that was probably meant', async (t) => {
+  const client = await openClient(t);
+  const rejects = (iteration, message) => assert.rejects(iteration.next(), { message });
+  await rejects(client.entries({ gt: 'a' }), 'unknown option in options: gt (did you mean after?)');
+  await rejects(client.entries({ Prefix: 'a' }), 'unknown option in options: Prefix (did you mean prefix?)');
+  await rejects(client.entries('note/'), "options must be an object, such as { prefix: 'note/' }");
+  await rejects(client.entries(new Map([['prefix', 'a']])), 'options must be an object');
+  const { signal } = new AbortController();
+  await rejects(client.watch('', signal), 'options must be an object, such as { signal }');
+  await rejects(client.watch({ prefix: 'a' }), 'prefix must be a string');
+  for (const [call, message] of [
+    [client.waitFor('all', signal), /such as \{ signal \}/],
+    [client.waitFor('all', { timeout: 5 }), /timeout \(did you mean signal\?\)/],
+    [client.tick({ prunes: true }), /prunes \(did you mean prune\?\)/],
+    [client.outbox({ stat: 'queued' }), /stat \(did you mean state\?\)/],
+    [client.conflicts({ prefixes: ['a'] }), /prefixes \(did you mean prefix\?\)/],
+    [client.backup('x.wal', () => {}), /such as \{ onProgress \}/],
+    [
+      client.connect({ nodeId: 'b', host: '::1', port: 1, prefix: 'a' }),
+      /prefix \(did you mean prefixes\?\)/,
+    ],
+    [client.connect(new Peer('b', '::1', 1, { prefixs: ['a'] })), /prefixs \(did you mean prefixes\?\)/],
+    [client.verify({ nodeID: 'b' }), /nodeID \(did you mean nodeId\?\)/],
+  ]) {
+    refused(await call, 'invalid_argument', message);
+  }
+  assert.ok(!new Peer('b', '::1', 1, { prefixs: ['a'] }).isValid());
+});
+
+test('functions of the package refuse what they do not take', async () => {
+  refused(await verify('x.wal', {}), 'invalid_argument', 'verify() takes walPath, and nothing more');
+  refused(
+    await salvage('x.wal', 'y.wal', {}),
+    'invalid_argument',
+    /salvage\(\) takes fromWalPath and toWalPath/,
+  );
 });

@@ -137,3 +137,12 @@ test('nothing runs when the package is installed', () => {
   }
   assert.equal(manifest.dependencies, undefined);
 });
+
+test('every package of the lock file has the hash of its files', () => {
+  const { packages } = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8'));
+  const bare = Object.entries(packages).filter(([name, { integrity }]) => name !== '' && !integrity);
+  assert.deepEqual(
+    bare.map(([name]) => name),
+    [],
+  );
+});

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { Client, ClientOptions } from '@softadastra/sdk';
@@ -93,7 +93,10 @@ test('a log in use is refused to a second client, and free after close', async (
   ok(await first.put('a', '1'));
   const second = new Client({ ...options, nodeId: 'node-b' });
   t.after(() => second.close());
-  refused(await second.open(), 'invalid_state', /WAL path is in use by another node/);
+  const inUse = refused(await second.open(), 'invalid_state', /^WAL path is in use by another node/);
+  for (const part of [options.walPath, `process ${process.pid}`, 'close it there first']) {
+    assert.ok(inUse.message.includes(part), inUse.message);
+  }
   ok(await first.put('b', '2'));
   ok(await first.close());
   ok(await second.open());
@@ -170,4 +173,55 @@ test('await using closes', { skip: Symbol.asyncDispose === undefined }, async (t
   const client = await openClient(t);
   await client[Symbol.asyncDispose]();
   assert.ok(!client.isOpen());
+});
+
+/** Files in a folder that this process has open, or has mapped into its memory. */
+function heldFiles(folder) {
+  const opened = readdirSync('/proc/self/fd').flatMap((descriptor) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${descriptor}`)];
+    } catch {
+      return []; // the one that this listing had open
+    }
+  });
+  const mapped = readFileSync('/proc/self/maps', 'utf8').split('\n');
+  return [...opened, ...mapped].filter((file) => file.includes(folder));
+}
+
+test('a closed client holds no file, whatever of it is still in hand', {
+  skip: process.platform !== 'linux',
+}, async (t) => {
+  const options = loggedOptions(t);
+  const folder = path.dirname(options.walPath);
+  const client = await openClient(t, options);
+  const { operation } = ok(await client.put('a', 'x'.repeat(5000)));
+  ok(await client.compact());
+  ok(await client.backup(path.join(folder, 'copy.wal')));
+  const kept = [
+    client.entries(),
+    client.watch(),
+    client.waitFor(operation),
+    client.verify('nobody'),
+    client.get('a'),
+    client.syncStateInfo(),
+  ];
+  await kept[0].next();
+  assert.notDeepEqual(heldFiles(folder), []);
+  ok(await client.close());
+  assert.deepEqual(heldFiles(folder), []);
+  assert.equal(refused(await kept[2], 'invalid_state').kind, 'closed_while_waiting');
+});
+
+test('memory of a closed client is given back without a garbage collection', async (t) => {
+  const sizes = [];
+  for (let round = 0; round < 5; round += 1) {
+    const client = await openClient(t);
+    const value = Buffer.alloc(1 << 20, round + 1);
+    // Each is awaited, so that nothing waits in JavaScript besides.
+    for (let n = 0; n < 100; n += 1) ok(await client.put(`${n}`, value));
+    ok(await client.close());
+    sizes.push(process.memoryUsage.rss() >> 20);
+  }
+  // What an allocator keeps for later is less than what two rounds wrote; without an end it is four times that.
+  assert.ok(sizes.at(-1) - sizes[0] < 200, `MiB after each of five times 100: ${sizes.join(', ')}`);
 });

@@ -180,3 +180,36 @@ test('a plain object is as good as ClientOptions', async (t) => {
   const client = await openClient(t, { nodeId: 'plain', displayName: undefined });
   assert.equal(client.options().displayName, 'plain');
 });
+
+test('a path of a log that would not be kept is refused, with what to set', async () => {
+  for (const options of [
+    Object.assign(ClientOptions.memoryOnly('a'), { walPath: 'x.wal' }),
+    Object.assign(ClientOptions.local('a'), { walPath: 'x.wal' }),
+    { nodeId: 'a', walPath: 'x.wal' },
+    Object.assign(ClientOptions.persistent('a', 'x.wal'), { enableWal: false }),
+  ]) {
+    const message = /WAL path is set.* set enableWal to true .* or walPath to ""/;
+    const error = refused(await new Client(options).open(), 'invalid_argument', message);
+    assert.equal(error.context, 'walPath');
+  }
+  const client = new Client(ClientOptions.local('a'));
+  ok(await client.open());
+  ok(await client.close());
+});
+
+test('options that a factory or a constructor does not take are refused at the opening', async () => {
+  for (const [client, message] of [
+    [
+      new Client(ClientOptions.memoryOnly('a', { syncIntervalMs: 5 })),
+      /ClientOptions.memoryOnly\(\) takes nodeId/,
+    ],
+    [new Client(ClientOptions.local('a', {})), /ClientOptions.local\(\) takes nodeId/],
+    [new Client(ClientOptions.persistent('a', 'x.wal', {})), /persistent\(\) takes nodeId and walPath/],
+    [new Client(ClientOptions.durable('a', 'x.wal', {})), /durable\(\) takes nodeId and walPath/],
+    [new Client(ClientOptions.fast('a', undefined, {})), /fast\(\) takes nodeId and walPath/],
+    [new Client(new ClientOptions({ nodeId: 'a' }, {})), /new ClientOptions\(\) takes an object/],
+    [new Client(ClientOptions.memoryOnly('a'), {}), /new Client\(\) takes options/],
+  ]) {
+    refused(await client.open(), 'invalid_argument', message);
+  }
+});

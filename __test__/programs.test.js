@@ -1,15 +1,21 @@
 // Programs as users run them: the examples of this repository, and those of the guides in an empty project
 // that has nothing but the packed files. They use the ports of the guides, so they run one after another.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
-import { before, test } from 'node:test';
+import { test } from 'node:test';
 import { root } from '../scripts/sources.js';
 import { temporaryFolder } from './support/folders.js';
+import { installPacked } from './support/packed.js';
 import { runProgram } from './support/processes.js';
-
-const shell = process.platform === 'win32';
 
 /** Two runs of a program have to say the same; what they say. */
 async function saysTwice(program, cwd) {
@@ -57,7 +63,7 @@ const examples = {
     'peer connection failed',
     '  peer    : node-tcp-b',
     '  address : 127.0.0.1:4042',
-    '  error   : connection refused',
+    '  error   : connection refused (127.0.0.1:4042)',
     'sync tick',
     '  retried : 0',
     '  pruned  : 0',
@@ -99,28 +105,10 @@ test('every example is run by an npm script, and tested here', () => {
   }
 });
 
-let packed;
-
-before(() => {
-  packed = path.join(root, 'node_modules', '.packed-for-tests');
-  const { status, stderr } = spawnSync(process.execPath, ['scripts/package.js', '--to', packed], {
-    cwd: root,
-  });
-  assert.equal(status, 0, `${stderr}`);
-});
-
-/** An empty project with the packed files installed, offline, and with an empty cache of npm. */
-function project(t, files = readdirSync(packed)) {
+/** An empty project with the packed files installed. */
+function project(t, files) {
   const folder = temporaryFolder(t);
-  const tarballs = files.map((file) => path.join(packed, file));
-  const { status, stderr } = spawnSync(
-    'npm',
-    ['install', '--offline', '--cache', path.join(folder, 'cache'), '--no-audit', '--no-fund', ...tarballs],
-    { cwd: folder, shell },
-  );
-  assert.equal(status, 0, `${stderr}`);
-  const manifest = path.join(folder, 'package.json');
-  writeFileSync(manifest, JSON.stringify({ ...JSON.parse(readFileSync(manifest, 'utf8')), type: 'module' }));
+  installPacked(folder, files);
   return folder;
 }
 
@@ -215,4 +203,33 @@ test('without the package of the platform the package still loads, and open() na
     stdout,
     /^internal_error the addon for \S+ is missing: install @softadastra\/sdk-\S+@0\.1\.0\n$/,
   );
+});
+
+test('links of the README lead to files that are in the package, and each addon brings its notices', (t) => {
+  const modules = path.join(project(t), 'node_modules', '@softadastra');
+  const readme = readFileSync(path.join(modules, 'sdk', 'README.md'), 'utf8');
+  const links = [...readme.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, link]) => link);
+  assert.ok(links.length > 5);
+  for (const link of links) assert.ok(existsSync(path.join(modules, 'sdk', link)), link);
+  const addons = readdirSync(modules).filter((name) => name !== 'sdk');
+  assert.ok(addons.length > 0);
+  for (const name of addons) {
+    const notices = readFileSync(path.join(modules, name, 'THIRD-PARTY-NOTICES.txt'), 'utf8');
+    for (const linked of ['tokio', 'napi', 'libmimalloc-sys']) {
+      assert.match(notices, new RegExp(`^${linked} \\d+\\.\\d+\\.\\d+: MIT$`, 'm'));
+    }
+    assert.doesNotMatch(notices, /^(proptest|syn|napi-derive) \d/m, 'what only builds is not linked');
+  }
+});
+
+test('the addon needs no newer glibc than the README says', { skip: process.platform !== 'linux' }, (t) => {
+  const modules = path.join(project(t), 'node_modules', '@softadastra');
+  const folder = readdirSync(modules).find((name) => name.endsWith('-gnu'));
+  if (folder === undefined) return t.skip('an addon for musl');
+  const file = readdirSync(path.join(modules, folder)).find((name) => name.endsWith('.node'));
+  const addon = readFileSync(path.join(modules, folder, file), 'latin1');
+  const needed = [...addon.matchAll(/\bGLIBC_2\.(\d+)\b/g)].map(([, minor]) => Number(minor));
+  const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
+  assert.equal(Math.max(...needed), Number(readme.match(/needs glibc 2\.(\d+) or newer/)[1]));
+  return undefined;
 });

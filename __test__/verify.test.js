@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { ClientOptions, salvage, verify } from '@softadastra/sdk';
+import { Client, ClientOptions, salvage, verify } from '@softadastra/sdk';
 import { openClient } from './support/clients.js';
 import { temporaryFolder } from './support/folders.js';
 import { ok, refused } from './support/results.js';
@@ -47,6 +47,19 @@ test('a whole log is whole, and nothing is left beside it', async (t) => {
     [[walPath, true]],
   );
   assert.ok(Object.isFrozen(report) && report.groups >= 21);
+});
+
+test('entries of a checkpoint are counted, and those of the log behind it', async (t) => {
+  const { walPath } = await closedLog(t);
+  const client = new Client(ClientOptions.persistent('node-test', walPath));
+  ok(await client.open());
+  const keys = client.size();
+  ok(await client.compact());
+  ok(await client.put('behind', 'the checkpoint'));
+  ok(await client.close());
+  const { entries, files } = ok(await verify(walPath));
+  assert.equal(entries, files[0].rows + 1);
+  assert.ok(files[0].rows >= keys);
 });
 
 test('damage is told with file, offset, what is valid and what to do; open() says the same', async (t) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Client, ClientOptions } from '@softadastra/sdk';
-import { openClient } from './support/clients.js';
+import { loggedOptions, openClient } from './support/clients.js';
 import { ok, refused } from './support/results.js';
 import { until } from './support/until.js';
 
@@ -106,7 +106,7 @@ test('it ends when the loop is left', async (t) => {
   assert.equal((await watch.next()).done, true);
 });
 
-test('a wrong argument or a closed client gives nothing, and the reason', async (t) => {
+test('a wrong argument or a closed client throws where the watch is read', async (t) => {
   const client = await openClient(t);
   for (const [prefix, options, message] of [
     [5, undefined, 'prefix must be a string'],
@@ -119,10 +119,31 @@ test('a wrong argument or a closed client gives nothing, and the reason', async 
     ['', { singal: 5 }, 'unknown option in options: singal (did you mean signal?)'],
   ]) {
     const watch = client.watch(prefix, options);
-    for await (const _ of watch) assert.fail('a change');
+    await assert.rejects(watch.next(), { code: 'invalid_argument', message });
+    assert.ok((await watch.next()).done);
     refused(watch.result(), 'invalid_argument', message);
   }
   const closed = new Client(ClientOptions.local('a')).watch(5);
-  for await (const _ of closed) assert.fail('a change');
+  await assert.rejects(closed.next(), { message: 'SDK client is not open' });
   refused(closed.result(), 'invalid_state', 'SDK client is not open');
+});
+
+test('one signal may end any number of watches and waits, without a warning of a leak', async (t) => {
+  const client = await openClient(t, loggedOptions(t));
+  ok(await client.put('a', 'which no peer has'));
+  const warnings = [];
+  const warned = (warning) => warnings.push(warning.message);
+  process.on('warning', warned);
+  t.after(() => process.off('warning', warned));
+  const stop = new AbortController();
+  const { signal } = stop;
+  const watches = Array.from({ length: 30 }, () => client.watch('', { signal }));
+  const waits = Array.from({ length: 30 }, () => client.waitFor('all', { peer: 'b', signal }));
+  await watches[0].return();
+  await new Promise((resolve) => setImmediate(resolve));
+  stop.abort();
+  for (const watch of watches) assert.ok((await watch.next()).done);
+  for (const wait of waits) assert.equal(refused(await wait, 'invalid_state').kind, 'aborted');
+  assert.equal(refused(await client.waitFor('all', { signal }), 'invalid_state').kind, 'aborted');
+  assert.deepEqual(warnings, []);
 });

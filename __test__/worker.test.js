@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -56,4 +57,10 @@ test('a worker that is terminated while it writes leaves a log that opens, with 
     assert.ok(Number(`${ok(await client.get('0'))}`) >= 3);
     ok(await client.close());
   }
+});
+
+test('workers may be the only threads that load the addon, one after another, however they end', () => {
+  const reloading = path.join(import.meta.dirname, 'programs', 'reloading.js');
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, [reloading], { encoding: 'utf8' });
+  assert.deepEqual({ status, signal, stdout }, { status: 0, signal: null, stdout: '12 workers\n' }, stderr);
 });

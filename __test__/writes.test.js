@@ -63,7 +63,7 @@ test('removing says whether there was a value', async (t) => {
   assert.deepEqual(ok(await client.remove('a')), { removed: false });
   assert.deepEqual(ok(await client.remove('never')), { removed: false });
   assert.ok(!client.contains('a') && client.empty());
-  const error = refused(await client.get('a'), 'not_found', 'key not found');
+  const error = refused(await client.get('a'), 'not_found', 'key not found: a');
   assert.equal(error.context, 'a');
   assert.deepEqual([error.hasContext(), error.retryable, error.localStateValid], [true, false, true]);
   assert.equal(ok(await client.put('a', '3')).status, 'created');

@@ -1,7 +1,9 @@
 'use strict';
 
+const { inspect, types } = require('node:util');
 const { invalidArgument, reasonOf } = require('./error.js');
-const { nearest } = require('./spelling.js');
+const { didYouMean } = require('./spelling.js');
+const { isSignal } = require('./signals.js');
 
 /** Longest key, in bytes of UTF-8; the engine holds the same limit. */
 const KEY_BYTES_MAX = 1024;
@@ -34,10 +36,13 @@ function checkWellFormed(text, what) {
   );
 }
 
-/** Why this cannot be a value, given what was found inside it (`undefined`: neither text nor bytes). */
-function checkContent(content, bytesMax, what = 'value') {
+/** Why this cannot be a value; `content` is what was found inside it (`undefined`: neither text nor bytes). */
+function checkContent(content, bytesMax, what = 'value', given = content) {
   if (content === undefined) {
-    return invalidArgument('invalid_value', `${what} must be a string, a Value or a Uint8Array`, what);
+    const reason = types.isUint8Array(given)
+      ? 'has lost its bytes: its buffer was transferred or made shorter'
+      : 'must be a string, a Value or a Uint8Array';
+    return invalidArgument('invalid_value', `${what} ${reason}`, what);
   }
   if (typeof content === 'string') {
     const malformed = checkWellFormed(content, what);
@@ -48,17 +53,38 @@ function checkContent(content, bytesMax, what = 'value') {
   return invalidArgument('invalid_value', `${what} is larger than ${bytesMax} bytes`, what);
 }
 
+/** The refusal of more arguments than a call takes; `takes` lists these. */
+function surplusArgument(call, takes) {
+  const most = takes === '' ? 'no argument' : `${takes}, and nothing more`;
+  return invalidArgument('unexpected_argument', `${call}() takes ${most}`, call);
+}
+
 /** A plain argument object: every name in it must be known. `undefined` is an empty one. */
 function checkNames(given, names, what) {
   if (given === undefined) return undefined;
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    return invalidArgument('invalid_options', `${what} must be an object`, what);
+  const own = typeof given === 'object' && given !== null && !Array.isArray(given) ? Object.keys(given) : [];
+  if (own.length === 0 && !isPlain(given)) {
+    return invalidArgument('invalid_options', `${what} must be an object${exampleOf(given, names)}`, what);
   }
-  const unknown = Object.keys(given).find((name) => !names.includes(name));
+  const unknown = own.find((name) => !names.includes(name));
   if (unknown === undefined) return undefined;
-  const near = nearest(unknown, names);
-  const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
+  const hint = didYouMean(unknown, names);
   return invalidArgument('unknown_option', `unknown option in ${what}: ${unknown}${hint}`, unknown);
+}
+
+/** Whether this is an object that could have had names: not a list, a Map, a signal. */
+function isPlain(given) {
+  if (typeof given !== 'object' || given === null) return false;
+  const prototype = Object.getPrototypeOf(given);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/** What was meant by something that was given in the place of an object. */
+function exampleOf(given, names) {
+  if (isSignal(given) && names.includes('signal')) return ', such as { signal }';
+  if (typeof given === 'string' && names.includes('prefix')) return `, such as { prefix: ${inspect(given)} }`;
+  if (typeof given === 'function' && names.includes('onProgress')) return ', such as { onProgress }';
+  return '';
 }
 
 function checkFlag(given, what) {
@@ -88,4 +114,5 @@ module.exports = {
   checkNames,
   checkPrefix,
   guarded,
+  surplusArgument,
 };

@@ -1,14 +1,15 @@
 'use strict';
 
+const { clearInterval, setInterval } = require('./host.js');
+const { onAbort } = require('./signals.js');
+
 /** How often progress is told. */
 const TOLD_EVERY_MS = 50;
 
 /** Runs the addon's backup, tells how far it is, and ends it when its signal says so. */
 async function runBackup(node, { path, onProgress, signal }) {
   const backup = node.backup(path);
-  const cancel = () => backup.cancel();
-  if (signal?.aborted) cancel();
-  signal?.addEventListener('abort', cancel, { once: true });
+  const forget = onAbort(signal, () => backup.cancel());
   const tell = () => onProgress(backup.progress());
   const timer = onProgress === undefined ? undefined : setInterval(tell, TOLD_EVERY_MS);
   try {
@@ -17,7 +18,7 @@ async function runBackup(node, { path, onProgress, signal }) {
     return outcome;
   } finally {
     clearInterval(timer);
-    signal?.removeEventListener('abort', cancel);
+    forget();
   }
 }
 

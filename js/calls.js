@@ -8,11 +8,13 @@ const {
   checkNames,
   checkPrefix,
   guarded,
+  surplusArgument,
 } = require('./arguments.js');
 const { invalidArgument } = require('./error.js');
 const { textOf } = require('./key.js');
-const { checkPeer } = require('./peer.js');
+const { checkPeer, checkPeerNames } = require('./peer.js');
 const { frozenPrefixes } = require('./prefixes.js');
+const { isSignal } = require('./signals.js');
 const { contentOf } = require('./value.js');
 
 const PEERS_MAX = 2 ** 31 - 1;
@@ -47,9 +49,10 @@ function readConflictsOptions(given) {
 }
 
 /** `watch(prefix, { signal })` */
-function readWatchArguments(prefix, given) {
+function readWatchArguments(prefix, given, surplus) {
   return guarded('options', () => {
     const failure =
+      (surplus === undefined ? undefined : surplusArgument('watch', 'prefix and options')) ??
       (prefix === undefined ? undefined : checkPrefix(prefix, 'prefix')) ??
       checkNames(given, ['signal'], 'options');
     if (failure !== undefined) return { failure };
@@ -58,9 +61,6 @@ function readWatchArguments(prefix, given) {
     return { failure: invalidArgument('invalid_signal', 'signal must be an AbortSignal', 'signal') };
   });
 }
-
-const isSignal = (signal) =>
-  typeof signal?.aborted === 'boolean' && typeof signal.addEventListener === 'function';
 
 /** `backup(walPath, { onProgress, signal })` */
 function readBackupArguments(path, given) {
@@ -146,7 +146,8 @@ function readTickOptions(given) {
 /** `connect(peer)`: a Peer, or any object with its three fields. */
 function readPeer(given) {
   return guarded('peer', () => {
-    if (typeof given !== 'object' || given === null) return { failure: checkPeer(given) };
+    const failure = checkPeerNames(given);
+    if (failure !== undefined) return { failure };
     const { nodeId, host, port } = given;
     const prefixes = frozenPrefixes(given.prefixes);
     return { failure: checkPeer({ nodeId, host, port, prefixes }), nodeId, host, port, prefixes };
@@ -156,7 +157,10 @@ function readPeer(given) {
 /** `verify(peer, { signal })`: a Peer, or the node id of one. */
 function readVerifyArguments(peer, given) {
   return guarded('options', () => {
-    const nodeId = typeof peer === 'object' && peer !== null ? peer.nodeId : peer;
+    const isObject = typeof peer === 'object' && peer !== null;
+    const wrong = isObject ? checkPeerNames(peer) : undefined;
+    if (wrong !== undefined) return { failure: wrong };
+    const nodeId = isObject ? peer.nodeId : peer;
     if (typeof nodeId !== 'string' || nodeId === '' || !nodeId.isWellFormed()) {
       const message = 'invalid peer: peer must be a Peer, or the node id of one';
       return { failure: invalidArgument('invalid_peer', message, 'peer') };
@@ -193,15 +197,15 @@ function readOperation(given, what) {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) return refuse();
   const names = Object.keys(given).sort().join();
   if (names === 'remove') return readNamed(given.remove, null, what);
-  return names === 'put,value' ? readNamed(given.put, contentOf(given.value), what) : refuse();
+  return names === 'put,value' ? readNamed(given.put, contentOf(given.value), what, given.value) : refuse();
 }
 
 // Keys and contents of the right type are the addon's to judge; it is quicker, and so is the good case.
-function readNamed(name, content, what) {
+function readNamed(name, content, what, given) {
   const key = textOf(name);
   if (key === undefined) return { failure: checkKey(key, `${what}: key`) };
   if (content !== undefined) return { key, content };
-  return { failure: checkKey(key, `${what}: key`) ?? checkContent(content, 0, `${what}: value`) };
+  return { failure: checkKey(key, `${what}: key`) ?? checkContent(content, 0, `${what}: value`, given) };
 }
 
 module.exports = {

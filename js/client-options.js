@@ -1,11 +1,28 @@
 'use strict';
 
+const { surplusArgument } = require('./arguments.js');
 const { isLoopback } = require('./peer.js');
 const { frozenPrefixes } = require('./prefixes.js');
 
 const DISCOVERY_PORT = 9400;
 const LOCALHOST = '127.0.0.1';
 const EVERYBODY = '255.255.255.255';
+/** What `local()` names for whoever turns the log on: the one path that means nothing by itself. */
+const UNUSED_WAL_PATH = 'data/sdk-store.wal';
+
+/** Why options cannot be opened that were made with more arguments than there are. */
+const refused = new WeakMap();
+
+function refuseSurplus(options, surplus, call, takes) {
+  if (surplus.length > 0) refused.set(options, surplusArgument(call, takes));
+  return options;
+}
+
+/** The refusal of what {@link ClientOptions} were made with and do not take, if there was something. */
+const surplusOf = (options) => refused.get(options);
+
+/** How further options are said. */
+const SET_OTHERS = '(set other options on what it gives)';
 
 /** A property that reads as something else while nothing was written to it. */
 function fallsBack(options, name, fallback) {
@@ -21,7 +38,8 @@ function fallsBack(options, name, fallback) {
 }
 
 class ClientOptions {
-  constructor(given) {
+  constructor(given, ...surplus) {
+    refuseSurplus(this, surplus, 'new ClientOptions', 'an object');
     this.nodeId = '';
     fallsBack(this, 'displayName', () => this.nodeId);
     this.version = '0.1.0';
@@ -65,24 +83,28 @@ class ClientOptions {
     }
   }
 
-  static local(nodeId) {
-    return new ClientOptions({ nodeId, walPath: 'data/sdk-store.wal' });
+  static local(nodeId, ...surplus) {
+    const options = new ClientOptions({ nodeId, walPath: UNUSED_WAL_PATH });
+    return refuseSurplus(options, surplus, 'ClientOptions.local', `nodeId ${SET_OTHERS}`);
   }
 
-  static persistent(nodeId, walPath) {
-    return new ClientOptions({ nodeId, walPath, enableWal: true });
+  static persistent(nodeId, walPath, ...surplus) {
+    const options = new ClientOptions({ nodeId, walPath, enableWal: true });
+    return refuseSurplus(options, surplus, 'ClientOptions.persistent', `nodeId and walPath ${SET_OTHERS}`);
   }
 
-  static memoryOnly(nodeId) {
-    return new ClientOptions({ nodeId, autoFlush: false });
+  static memoryOnly(nodeId, ...surplus) {
+    const options = new ClientOptions({ nodeId, autoFlush: false });
+    return refuseSurplus(options, surplus, 'ClientOptions.memoryOnly', `nodeId ${SET_OTHERS}`);
   }
 
-  static durable(nodeId, walPath) {
-    return ClientOptions.persistent(nodeId, walPath);
+  static durable(nodeId, walPath, ...surplus) {
+    const options = ClientOptions.persistent(nodeId, walPath);
+    return refuseSurplus(options, surplus, 'ClientOptions.durable', `nodeId and walPath ${SET_OTHERS}`);
   }
 
-  static fast(nodeId, walPath) {
-    return new ClientOptions({
+  static fast(nodeId, walPath, ...surplus) {
+    const options = new ClientOptions({
       nodeId,
       walPath: walPath ?? '',
       enableWal: walPath !== undefined,
@@ -91,6 +113,7 @@ class ClientOptions {
       retryIntervalMs: 250,
       ackTimeoutMs: 1000,
     });
+    return refuseSurplus(options, surplus, 'ClientOptions.fast', `nodeId and walPath ${SET_OTHERS}`);
   }
 }
 
@@ -108,4 +131,4 @@ function frozenOptions(options, changes) {
   return Object.freeze(Object.assign(copy, changes));
 }
 
-module.exports = { ClientOptions, OPTION_NAMES, frozenOptions };
+module.exports = { ClientOptions, OPTION_NAMES, UNUSED_WAL_PATH, frozenOptions, surplusOf };

@@ -1,6 +1,8 @@
 'use strict';
 
-const { checkContent, checkCount, checkKey } = require('./arguments.js');
+const { checkContent, checkCount, checkKey, surplusArgument } = require('./arguments.js');
+const { addAliases } = require('./aliases.js');
+const { refuseSurplus } = require('./arity.js');
 const {
   readBackupArguments,
   readBatch,
@@ -18,7 +20,7 @@ const { runBackup } = require('./backup.js');
 const { comparisonOf, runComparison } = require('./comparison.js');
 const { Entries } = require('./entries.js');
 const { conflictOf, putOf } = require('./conflict.js');
-const { ErrorCode, failure, notOpen, unexpected } = require('./error.js');
+const { ErrorCode, failure, notOpen, shortened, unexpected } = require('./error.js');
 const { Events } = require('./events.js');
 const { textOf } = require('./key.js');
 const { NodeInfo } = require('./node-info.js');
@@ -26,14 +28,14 @@ const { OutboxEntry } = require('./outbox-entry.js');
 const { readOptions, showOptions } = require('./option-rules.js');
 const { peerOf } = require('./peer.js');
 const { recoveryOf, statsOf } = require('./reports.js');
-const { Result } = require('./result.js');
+const { Result, resultOfWrite } = require('./result.js');
 const { Session } = require('./session.js');
 const { SyncResult } = require('./sync-result.js');
 const { TickResult } = require('./tick-result.js');
 const { contentOf, valueFrom } = require('./value.js');
 const { deliveredOf, runWait } = require('./wait.js');
 const { Watch } = require('./watch.js');
-const { BATCH, WriteOutcome } = require('./write-info.js');
+const { BATCH, writeInfo } = require('./write-info.js');
 
 const INTERVAL_MS_MAX = 2 ** 31 - 1;
 /** How often automatic sync looks for what is due when neither the call nor the options say. */
@@ -43,21 +45,24 @@ const settled = (failed) => Promise.resolve(Result.err(failed));
 
 class Client {
   #given;
+  // Why it can never be opened.
+  #refused;
   // Set from the end of a successful open() to the beginning of close(): the one mark of being open.
   #session;
   #events = new Events();
   // Opening and closing take turns, in the order in which they were asked for.
   #turn = Promise.resolve();
 
-  constructor(options) {
+  constructor(options, ...surplus) {
     this.#given = options;
+    if (surplus.length > 0) this.#refused = surplusArgument('new Client', 'options');
   }
 
   open() {
     return this.#inTurn(async () => {
       if (this.#session !== undefined) return Result.ok();
       const { options, failure: refused } = readOptions(this.#given);
-      if (refused !== undefined) return Result.err(refused);
+      if ((this.#refused ?? refused) !== undefined) return Result.err(this.#refused ?? refused);
       const { session, failure: failed } = await Session.open(options, this.#events);
       if (failed !== undefined) return Result.err(failed);
       this.#session = session;
@@ -83,22 +88,24 @@ class Client {
       : session.options;
   }
 
-  put(key, value) {
+  put(key, value, surplus) {
     const session = this.#session;
     if (session === undefined) return settled(notOpen());
     const name = typeof key === 'string' ? key : textOf(key);
     const content = typeof value === 'string' ? value : contentOf(value);
     if (name === undefined || content === undefined) {
-      return settled(checkKey(name) ?? checkContent(content, session.options.maxValueBytes));
+      return settled(checkKey(name) ?? checkContent(content, session.options.maxValueBytes, 'value', value));
     }
+    if (surplus !== undefined) return settled(surplusArgument('put', 'key and value'));
     return session.commits.put(name, content);
   }
 
-  remove(key) {
+  remove(key, surplus) {
     const session = this.#session;
     if (session === undefined) return settled(notOpen());
     const name = textOf(key);
     if (name === undefined) return settled(checkKey(name));
+    if (surplus !== undefined) return settled(surplusArgument('remove', 'key'));
     return session.commits.remove(name);
   }
 
@@ -107,24 +114,27 @@ class Client {
     if (session === undefined) return settled(notOpen());
     const { keys, values, failure: wrong } = readBatch(operations);
     if (wrong !== undefined) return settled(wrong);
-    if (keys.length === 0) return Promise.resolve(Result.ok(new WriteOutcome(BATCH, 0, '', 0)));
+    if (keys.length === 0) return Promise.resolve(resultOfWrite(writeInfo(BATCH, 0), '', 0));
     return session.commits.batch(keys, values);
   }
 
-  get(key) {
+  get(key, surplus) {
     const session = this.#session;
     if (session === undefined) return settled(notOpen());
     const name = typeof key === 'string' ? key : textOf(key);
     if (name === undefined) return settled(checkKey(name));
+    if (surplus !== undefined) return settled(surplusArgument('get', 'key'));
     const found = session.hot.get(name);
     if (typeof found === 'string' || typeof found === 'object')
       return Promise.resolve(Result.ok(valueFrom(found)));
     return settled(missing(session, name, found));
   }
 
-  contains(key) {
+  contains(key, surplus) {
+    const session = this.#session;
     const name = textOf(key);
-    return name !== undefined && this.#session !== undefined && this.#session.hot.contains(name) === true;
+    if (session === undefined || name === undefined || surplus !== undefined) return false;
+    return session.hot.contains(name) === true;
   }
 
   size() {
@@ -139,10 +149,11 @@ class Client {
     return this.#ask((node) => node.flush());
   }
 
-  entries(options) {
+  entries(options, surplus) {
     const session = this.#session;
     const refuse = (failed) => new Entries(undefined, 0, undefined, failed);
     if (session === undefined) return refuse(notOpen());
+    if (surplus !== undefined) return refuse(surplusArgument('entries', 'options'));
     const { prefix, after, limit, failure: wrong } = readEntriesOptions(options);
     if (wrong !== undefined) return refuse(wrong);
     try {
@@ -153,22 +164,18 @@ class Client {
     }
   }
 
-  on(event, listener) {
-    const wrong = this.#events.on(event, listener);
-    this.#tellInterest();
-    return wrong === undefined ? Result.ok() : Result.err(wrong);
+  on(event, listener, surplus) {
+    return this.#listen('on', event, listener, surplus);
   }
 
-  off(event, listener) {
-    const wrong = this.#events.off(event, listener);
-    this.#tellInterest();
-    return wrong === undefined ? Result.ok() : Result.err(wrong);
+  off(event, listener, surplus) {
+    return this.#listen('off', event, listener, surplus);
   }
 
-  watch(prefix, options) {
+  watch(prefix, options, surplus) {
     const session = this.#session;
     const { failure: wrong, ...read } =
-      session === undefined ? { failure: notOpen() } : readWatchArguments(prefix, options);
+      session === undefined ? { failure: notOpen() } : readWatchArguments(prefix, options, surplus);
     if (wrong !== undefined) return new Watch('', undefined, undefined, wrong);
     const watch = new Watch(read.prefix, read.signal, {
       hold: () => session.node.hold(),
@@ -217,7 +224,7 @@ class Client {
     const session = this.#session;
     if (session === undefined) return settled(notOpen());
     const [name, content] = [textOf(key), contentOf(value)];
-    const wrong = checkKey(name) ?? checkContent(content, session.options.maxValueBytes);
+    const wrong = checkKey(name) ?? checkContent(content, session.options.maxValueBytes, 'value', value);
     return wrong === undefined ? this.#ask((node) => node.resolve(name, content), putOf) : settled(wrong);
   }
 
@@ -357,6 +364,13 @@ class Client {
     return wrong === undefined ? this.#ask((node) => question(node, given), convert) : settled(wrong);
   }
 
+  #listen(how, event, listener, surplus) {
+    const refused = surplus === undefined ? undefined : surplusArgument(how, 'event and listener');
+    const wrong = refused ?? this.#events[how](event, listener);
+    this.#tellInterest();
+    return wrong === undefined ? Result.ok() : Result.err(wrong);
+  }
+
   #tellInterest() {
     this.#session?.node.setChangeInterest(this.#events.wantsChanges());
     this.#session?.node.setConflictInterest(this.#events.wantsConflicts());
@@ -365,29 +379,12 @@ class Client {
 
 function missing(session, key, code) {
   if (code !== undefined) return session.refusal(code, { key });
-  return failure(ErrorCode.NotFound, 'key_not_found', 'key not found', { context: key });
+  return failure(ErrorCode.NotFound, 'key_not_found', `key not found: ${shortened(key)}`, { context: key });
 }
 
-// The spellings of the documents in other languages: the same functions under their other names.
-const ALIASES = Object.freeze({
-  sync_state_info: 'syncStateInfo',
-  start_transport: 'startTransport',
-  stop_transport: 'stopTransport',
-  transport_running: 'transportRunning',
-  start_discovery: 'startDiscovery',
-  stop_discovery: 'stopDiscovery',
-  discovery_running: 'discoveryRunning',
-  node_info: 'nodeInfo',
-  refresh_node_info: 'refreshNodeInfo',
-});
+refuseSurplus(Client.prototype);
 
-for (const [alias, name] of Object.entries(ALIASES)) {
-  Object.defineProperty(Client.prototype, alias, {
-    value: Client.prototype[name],
-    configurable: true,
-    writable: true,
-  });
-}
+addAliases(Client.prototype);
 
 if (Symbol.asyncDispose !== undefined) {
   Client.prototype[Symbol.asyncDispose] = async function dispose() {

@@ -1,10 +1,10 @@
 'use strict';
 
-const { setImmediate } = require('node:timers');
 const { types } = require('node:util');
-const { Result } = require('./result.js');
+const { monotonicMs, nextTick, setImmediate, setTimeout } = require('./host.js');
+const { Result, resultOfWrite } = require('./result.js');
 const { ErrorCode, failure } = require('./error.js');
-const { BATCH, PUT, REMOVE, WriteOutcome } = require('./write-info.js');
+const { BATCH, PUT, REMOVE, writeInfo } = require('./write-info.js');
 
 const NO_ROOM = -5;
 
@@ -61,7 +61,7 @@ class Commits {
       if (Array.isArray(results)) this.settle(this.#next, results, null);
     };
     const turned = () => {
-      turnedMs = performance.now();
+      turnedMs = monotonicMs();
       commit();
     };
     this.#wake = () => {
@@ -69,7 +69,7 @@ class Commits {
       // A lone write is committed here, once whatever else was ready to go on has been seen to. The event loop goes
       // round from time to time, so nobody who awaits one write after another keeps it from others.
       if (hot.wake() !== 1) return;
-      if (performance.now() - turnedMs < TURN_EVERY_MS) commit();
+      if (monotonicMs() - turnedMs < TURN_EVERY_MS) commit();
       else setImmediate(turned);
     };
   }
@@ -112,8 +112,9 @@ class Commits {
       this.#resolvers[place] = undefined;
       const error = failed?.get(ticket);
       if (error !== undefined) resolve(Result.err(error));
-      else
-        resolve(Result.ok(new WriteOutcome(this.#kinds[place], results[at], this.#author, results[at + 1])));
+      else {
+        resolve(resultOfWrite(writeInfo(this.#kinds[place], results[at]), this.#author, results[at + 1]));
+      }
     }
     this.#next = highest + 1;
     this.#admitWaiting();
@@ -167,7 +168,7 @@ class Commits {
     this.#heldNode ??= this.#node.deref();
     this.#unwoken += 1;
     // When this turn of the event loop is over: a burst of writes wakes the committer once.
-    if (this.#unwoken === 1) process.nextTick(this.#wake);
+    if (this.#unwoken === 1) nextTick(this.#wake);
     else if (this.#unwoken % WAKE_EVERY === 0) this.#hot.wake();
   }
 

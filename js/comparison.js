@@ -1,5 +1,7 @@
 'use strict';
 
+const { onAbort } = require('./signals.js');
+
 /** What `Client.verify()` gives. */
 function comparisonOf({ keys, ...difference }) {
   return Object.freeze({ ...difference, keys: Object.freeze(keys) });
@@ -8,13 +10,11 @@ function comparisonOf({ keys, ...difference }) {
 /** Runs the addon's comparison, and ends the wait for it when its signal says so. */
 async function runComparison(node, { nodeId, signal }) {
   const comparison = node.compare(nodeId);
-  const cancel = () => comparison.cancel();
-  if (signal?.aborted) cancel();
-  signal?.addEventListener('abort', cancel, { once: true });
+  const forget = onAbort(signal, () => comparison.cancel());
   try {
     return await comparison.finished();
   } finally {
-    signal?.removeEventListener('abort', cancel);
+    forget();
   }
 }
 

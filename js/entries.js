@@ -20,6 +20,7 @@ class Entries {
   #outcome = Result.ok();
   #chunk = { keys: [], values: [], versions: [] };
   #at = 0;
+  #isTold = false;
   #chunkSize = CHUNK_FIRST;
 
   /** `scan`: the addon's; without one it has ended, for the reason `failed`. `isOpen()`: still the same session. */
@@ -36,12 +37,19 @@ class Entries {
 
   next() {
     if (this.#at === this.#chunk.keys.length) this.#refill();
-    if (this.#at === this.#chunk.keys.length) return Promise.resolve(DONE);
+    if (this.#at === this.#chunk.keys.length) return this.#last();
     const { keys, values, versions } = this.#chunk;
     const at = this.#at;
     this.#at += 1;
     const entry = { key: keys[at], value: valueFrom(values[at]), version: versions[at] };
     return Promise.resolve({ value: entry, done: false });
+  }
+
+  // What went wrong is thrown where it is read, once: nobody looks at a Result in a loop.
+  #last() {
+    if (this.#isTold || this.#outcome.isOk()) return Promise.resolve(DONE);
+    this.#isTold = true;
+    return Promise.reject(this.#outcome.error());
   }
 
   return() {

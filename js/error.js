@@ -23,7 +23,8 @@ const CODES = new Set(Object.values(ErrorCode));
 
 class SoftadastraError extends Error {
   constructor(code, message, details) {
-    const { context, kind, cause, retryable, localStateValid, offset, stillValid, whatToDo } = details ?? {};
+    const { context, kind, cause, retryable, localStateValid, offset, stillValid, whatToDo, count } =
+      details ?? {};
     super(typeof message === 'string' ? message : '', cause === undefined ? undefined : { cause });
     this.code = CODES.has(code) ? code : ErrorCode.Unknown;
     this.kind = typeof kind === 'string' ? kind : this.code;
@@ -33,6 +34,7 @@ class SoftadastraError extends Error {
     this.offset = typeof offset === 'number' ? offset : undefined;
     this.stillValid = typeof stillValid === 'string' ? stillValid : undefined;
     this.whatToDo = typeof whatToDo === 'string' ? whatToDo : undefined;
+    this.count = Number.isInteger(count) && count > 0 ? count : 1;
   }
 
   codeString() {
@@ -42,6 +44,10 @@ class SoftadastraError extends Error {
   hasContext() {
     return this.context !== undefined && this.context !== '';
   }
+
+  toJSON() {
+    return { name: this.name, ...inJson(dataOf(this)) };
+  }
 }
 
 Object.defineProperty(SoftadastraError.prototype, 'name', {
@@ -49,6 +55,32 @@ Object.defineProperty(SoftadastraError.prototype, 'name', {
   configurable: true,
   writable: true,
 });
+
+/** All that an error or a failure says, as plain data that always has the same fields. */
+function dataOf(said) {
+  return {
+    code: said.code,
+    kind: said.kind,
+    message: said.message,
+    context: said.context,
+    cause: said.cause,
+    retryable: said.retryable,
+    localStateValid: said.localStateValid,
+    offset: said.offset,
+    stillValid: said.stillValid,
+    whatToDo: said.whatToDo,
+    count: said.count ?? 1,
+  };
+}
+
+/** Whether this is a failure as {@link failure} and the addon make it. */
+const isFailure = (given) => !(given instanceof Error) && CODES.has(given?.code) && given.kind !== undefined;
+
+/** What `JSON` is given of an error's data: it shows nothing of an Error that lies underneath. */
+const inJson = (data) =>
+  data.cause instanceof Error && typeof data.cause.toJSON !== 'function'
+    ? { ...data, cause: reasonOf(data.cause) }
+    : data;
 
 /**
  * A failure as data, in the shape in which the addon reports it. It becomes a `SoftadastraError` only when
@@ -60,6 +92,16 @@ function failure(code, kind, message, more) {
 
 function errorOf({ code, message, ...details }) {
   return new SoftadastraError(code, message, details);
+}
+
+/** How much of a text a message shows; all of it is in its `context`. */
+const SHOWN_MAX = 100;
+
+/** A text as a message shows it: on one line, and not longer than it can be read. */
+function shortened(text) {
+  const shown = text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: a key may hold any.
+  return /^[^\x00-\x1f\x7f]*$/.test(shown) ? shown : JSON.stringify(shown);
 }
 
 /** Whatever was thrown, in words. */
@@ -77,10 +119,14 @@ const notOpen = () => failure(ErrorCode.InvalidState, 'client_not_open', 'SDK cl
 module.exports = {
   ErrorCode,
   SoftadastraError,
+  dataOf,
   errorOf,
   failure,
+  inJson,
+  isFailure,
   invalidArgument,
   notOpen,
   reasonOf,
+  shortened,
   unexpected,
 };

@@ -1,9 +1,11 @@
 'use strict';
 
+const { Causes } = require('./causes.js');
 const { SoftadastraError, ErrorCode, errorOf, invalidArgument, reasonOf } = require('./error.js');
 const { changeOf } = require('./change.js');
+const { monotonicMs } = require('./host.js');
 const { conflictOf } = require('./conflict.js');
-const { nearest } = require('./spelling.js');
+const { didYouMean } = require('./spelling.js');
 
 const EVENTS = Object.freeze(['change', 'conflict', 'peer', 'identity', 'error']);
 
@@ -11,6 +13,7 @@ const EVENTS = Object.freeze(['change', 'conflict', 'peer', 'identity', 'error']
 class Events {
   #listeners = new Map(EVENTS.map((event) => [event, new Set()]));
   #watches = new Set();
+  #causes = new Causes();
 
   /** Adds a listener; why not, if it cannot be. The same one twice is heard once. */
   on(event, listener) {
@@ -52,7 +55,7 @@ class Events {
     if (type === 'change') this.#changes(event.changes, nodeId);
     else if (type === 'conflict') {
       for (const conflict of event.conflicts) this.#emit('conflict', conflictOf(conflict));
-    } else if (type === 'error') this.#emit('error', errorOf(event.error));
+    } else if (type === 'error') this.#failed(event.error);
     else if (type === 'peer')
       this.#emit('peer', Object.freeze({ ...event, skewMs: event.skewMs ?? undefined }));
     else this.#emit(type, Object.freeze(event));
@@ -63,6 +66,15 @@ class Events {
       this.#emit('change', change);
       for (const watch of this.#watches) watch.add(change);
     }
+  }
+
+  /** Something failed in the background: it is told once for each cause, and where nobody listens as a warning. */
+  #failed(failure) {
+    const count = this.#causes.heard(failure, monotonicMs());
+    if (count === undefined) return;
+    const error = errorOf({ ...failure, count });
+    if (this.#listeners.get('error').size === 0) process.emitWarning(error);
+    else this.#emit('error', error);
   }
 
   #emit(event, argument) {
@@ -93,8 +105,7 @@ class Events {
 
 function check(event, listener) {
   if (!EVENTS.includes(event)) {
-    const near = typeof event === 'string' ? nearest(event, EVENTS) : undefined;
-    const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
+    const hint = typeof event === 'string' ? didYouMean(event, EVENTS) : '';
     return invalidArgument('invalid_event', `event must be one of ${EVENTS.join(', ')}${hint}`, 'event');
   }
   if (typeof listener !== 'function') {

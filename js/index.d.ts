@@ -55,6 +55,8 @@ export interface SoftadastraErrorDetails {
   stillValid?: string | undefined;
   /** What helps. */
   whatToDo?: string | undefined;
+  /** How often it has happened. Default 1. */
+  count?: number | undefined;
 }
 
 /** A failure: what happened, to what, why, what stays valid, and whether trying again makes sense. */
@@ -80,18 +82,50 @@ export declare class SoftadastraError extends Error {
   readonly stillValid: string | undefined;
   /** What helps, where a disk or a file failed. The message says it too. */
   readonly whatToDo: string | undefined;
+  /** How often it has happened so far, where an `error` event tells of something that goes on; otherwise 1. */
+  readonly count: number;
   /** The code as text, as in `"not_found"`. */
   codeString(): ErrorCode;
   /** Whether {@link context} says something. */
   hasContext(): boolean;
+  /**
+   * All of it as plain data, for `JSON.stringify` and for what crosses threads: a structured clone of an error itself keeps
+   * its message and its cause, as of any error. A `cause` that is an error is shown by its message.
+   */
+  toJSON(): { name: string } & SoftadastraFailure;
+}
+
+/** What an error says, as plain data: {@link Result.failure}. */
+export interface SoftadastraFailure {
+  readonly code: ErrorCode;
+  readonly kind: string;
+  readonly message: string;
+  readonly context: string | undefined;
+  readonly cause: unknown;
+  readonly retryable: boolean;
+  readonly localStateValid: boolean;
+  readonly offset: number | undefined;
+  readonly stillValid: string | undefined;
+  readonly whatToDo: string | undefined;
+  readonly count: number;
 }
 
 /**
  * What a call gives: a value, or an error. No call of this package throws or rejects for a failure; only
- * {@link value}, {@link unwrap} and {@link error} throw, when they are called on the wrong kind.
+ * {@link value}, {@link unwrap} and {@link error} throw, when they are called on the wrong kind, and iterations
+ * ({@link Entries}, {@link Watch}) where they are read.
+ *
+ * Its three fields are there for what compares, prints or copies results: `assert.deepEqual`, `expect().toEqual`,
+ * `JSON.stringify`, `structuredClone` and messages to other threads see what a result holds.
  */
 export declare class Result<T = void> {
   private constructor();
+  /** Whether there is a value. */
+  readonly ok: boolean;
+  /** The value; `undefined` on an error. */
+  readonly content: T | undefined;
+  /** What the error says, as plain data; `undefined` where there is none. */
+  readonly failure: SoftadastraFailure | undefined;
   /** A result that holds a value. */
   static ok(): Result<void>;
   static ok<T>(value: T): Result<T>;
@@ -117,6 +151,8 @@ export declare class Result<T = void> {
    * not caught.
    */
   map<U>(change: (value: T) => U): Result<U>;
+  /** `{ ok, content }` or `{ ok, failure }`, for `JSON.stringify`. */
+  toJSON(): object;
 }
 
 /**
@@ -126,6 +162,11 @@ export declare class Result<T = void> {
 export declare class Value {
   /** The same as {@link fromString} or {@link fromBytes}. */
   constructor(content: string | Uint8Array | Value);
+  /**
+   * What assertions, clones and `JSON` see: the text, whether it was made of text or of its bytes; a `Buffer` of bytes that
+   * are no UTF-8; `undefined` for an invalid value. Not to be written to; {@link bytes} gives a copy.
+   */
+  readonly content: string | Uint8Array | undefined;
   /** A value of text. Text with a lone surrogate is refused when it is written, because UTF-8 has none. */
   static fromString(text: string): Value;
   /** A value of bytes, copied. */
@@ -144,8 +185,8 @@ export declare class Value {
   empty(): boolean;
   /** Whether another value, text or bytes are the same bytes. */
   equals(other: Value | string | Uint8Array): boolean;
-  /** The text, for `JSON.stringify`. */
-  toJSON(): string;
+  /** The text, for `JSON.stringify`; of bytes that are no UTF-8 what a `Buffer` gives: `{ type: 'Buffer', data }`. */
+  toJSON(): string | { type: 'Buffer'; data: number[] };
 }
 
 /**
@@ -154,6 +195,8 @@ export declare class Value {
  */
 export declare class Key {
   constructor(text: string | Key);
+  /** What assertions and clones see: the text; `undefined` for a key made of something else. */
+  readonly text: string | undefined;
   /** The text of the key. */
   toString(): string;
   /** Whether it has no text. */
@@ -231,7 +274,8 @@ export declare class ClientOptions {
   enableWal: boolean;
   /**
    * The file of the log, in a directory that exists (or see {@link createDirs}). One path belongs to one
-   * node; a second one is refused while the first is open. Companion files have this name plus a suffix.
+   * node; a second one is refused while the first is open. Companion files have this name plus a suffix. Without
+   * {@link enableWal} it is refused, because nothing would be kept there.
    */
   walPath: string;
   /**
@@ -326,12 +370,12 @@ export interface PeerOptions {
 
 /**
  * Another node and where it listens. Where a Peer is taken, any object with its first three fields will do; it may have
- * `prefixes` as well.
+ * the others, and those of a {@link PeerEvent}. Whatever else it has is refused.
  */
 export declare class Peer {
   constructor(nodeId: string, host: string, port: number, options?: PeerOptions);
   /** A peer on this machine. */
-  static local(nodeId: string, port: number): Peer;
+  static local(nodeId: string, port: number, options?: PeerOptions): Peer;
   /** The node id that has to answer there; another one is refused. */
   nodeId: string;
   /** A host name or an address. */
@@ -678,12 +722,12 @@ export interface EntriesOptions {
 
 /**
  * Entries in the order of their keys' bytes, as they were at the call of {@link Client.entries}. To be read
- * once, by one reader. It never throws; {@link result} tells whether it was all.
+ * once, by one reader. Reading throws a {@link SoftadastraError} where it could not go on to the end.
  */
 export interface Entries extends AsyncIterableIterator<Entry> {
   /**
-   * Ok as long as nothing went wrong. An error if an argument was wrong, or if the client was not open or was
-   * closed before the end: then the iteration ended early.
+   * Ok as long as nothing went wrong. Otherwise the error that reading throws: an argument was wrong, the client was not
+   * open or was closed before the end, or the store could not be read.
    */
   result(): Result<void>;
 }
@@ -706,10 +750,11 @@ export interface Change {
  * Changes as they happen, from the call of {@link Client.watch} on. A slow reader gets the newest change of
  * each key, and no more memory is used than for the keys that changed. Awaiting the next change keeps the
  * process alive. The iteration ends when the signal aborts, when the client closes, or when the loop is
- * left; it never throws.
+ * left. Where there is nothing to read, because an argument was wrong or the client was not open, reading
+ * throws a {@link SoftadastraError}.
  */
 export interface Watch extends AsyncIterableIterator<Change> {
-  /** Ok, also after the end; an error if an argument was wrong or the client was not open. */
+  /** Ok, also after the end; otherwise the error that reading throws. */
   result(): Result<void>;
 }
 
@@ -855,7 +900,7 @@ export interface Verification {
   readonly notices: readonly { readonly kind: string; readonly file: string; readonly message: string }[];
   /** Whole groups in the log. */
   readonly groups: number;
-  /** Writes in them. */
+  /** Entries that were read: those of the checkpoint, removed keys included, and the writes in the log behind it. */
   readonly entries: number;
   /** What a stop left unfinished; the next opening keeps it aside and cuts it off. `null` if there is nothing. */
   readonly tornTail: TornTail | null;
@@ -965,7 +1010,11 @@ export interface ClientEvents {
   peer: (event: PeerEvent) => void;
   /** The log is a copy, went back in time, or was opened under another node id before. */
   identity: (event: IdentityEvent) => void;
-  /** Something failed in the background, or a listener did. */
+  /**
+   * Something failed in the background, or a listener did. What goes on failing for one cause is told the first time, the
+   * tenth, the hundredth and so on, with {@link SoftadastraError.count}; after ten quiet minutes it counts anew. Where
+   * nobody listens it is a process warning.
+   */
   error: (error: SoftadastraError) => void;
 }
 
@@ -974,7 +1023,8 @@ export interface ClientEvents {
  * network. Any number of clients live in one process, each with its own log.
  *
  * Every asynchronous call gives a {@link Result}. Unless `open()` has succeeded and `close()` was not called
- * since, that is the error `invalid_state`, "SDK client is not open"; only then are arguments looked at.
+ * since, that is the error `invalid_state`, "SDK client is not open"; only then are arguments looked at. An argument, or a
+ * field of an options object, that a call does not know is `invalid_argument`, and names what was probably meant.
  */
 export declare class Client {
   /** Takes whatever it is given; {@link open} judges it. The options may serve another client as well. */
@@ -988,7 +1038,8 @@ export declare class Client {
   /**
    * Stops everything and lets go of the log. Calls that were made before are finished first, calls that are
    * made after are refused. While a connected peer owes an acknowledgement it waits for it, at most a second.
-   * Ok if it was never open, or is closed already.
+   * Ok if it was never open, or is closed already. No file or mapping of the store, and none of its memory, is held any more
+   * when it resolves. It closes also if it is given an argument, and then says that it takes none.
    */
   close(): Promise<Result<void>>;
   /** Whether it is open. */
@@ -1014,7 +1065,7 @@ export declare class Client {
    * most 8 MiB of keys and values. None at all is ok.
    */
   batch(operations: readonly BatchOperation[]): Promise<Result<BatchInfo>>;
-  /** Whether a key has a value. `false` for a wrong argument and while the client is not open. */
+  /** Whether a key has a value. `false` for wrong arguments and while the client is not open. */
   contains(key: string | Key): boolean;
   /** How many keys have a value; 0 while the client is not open. */
   size(): number;
@@ -1168,6 +1219,9 @@ export declare class Client {
   /** The same function as {@link refreshNodeInfo}. */
   refresh_node_info(): Promise<Result<NodeInfo>>;
 
-  /** `await using client = …` closes at the end of the block. */
+  /**
+   * Closes it. `await using client = …` does so at the end of a block, where Node.js (24 or newer) or the compiler knows it; see
+   * {@link close} otherwise.
+   */
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -10,6 +10,8 @@ class Key {
 
   constructor(text) {
     this.#text = typeof text === 'string' ? text : textInside(text);
+    // What assertions and clones see of it; nothing here reads it.
+    this.text = this.#text;
   }
 
   toString() {

@@ -1,12 +1,74 @@
 'use strict';
 
 const { existsSync } = require('node:fs');
+const { createRequire } = require('node:module');
 const path = require('node:path');
 const { ErrorCode, failure, reasonOf } = require('./error.js');
 
 const VERSION = '0.1.0';
 
-/** Where the addon exists: what Node calls the machine, and the suffix of its package. */
+/**
+ * The addon of a platform, by the suffix of its package. Each name is written out, because bundlers and tracers of files look
+ * for what is required by reading the code; and within `try`, because they take it as optional then: one of them is
+ * installed.
+ */
+function requirePackage(suffix) {
+  try {
+    switch (suffix) {
+      case 'linux-x64-gnu':
+        return require('@softadastra/sdk-linux-x64-gnu');
+      case 'linux-x64-musl':
+        return require('@softadastra/sdk-linux-x64-musl');
+      case 'linux-arm64-gnu':
+        return require('@softadastra/sdk-linux-arm64-gnu');
+      case 'linux-arm64-musl':
+        return require('@softadastra/sdk-linux-arm64-musl');
+      case 'darwin-x64':
+        return require('@softadastra/sdk-darwin-x64');
+      case 'darwin-arm64':
+        return require('@softadastra/sdk-darwin-arm64');
+      case 'win32-x64-msvc':
+        return require('@softadastra/sdk-win32-x64-msvc');
+      default:
+        return require('@softadastra/sdk-win32-arm64-msvc');
+    }
+  } catch (cause) {
+    return requireBeside(`@softadastra/sdk-${suffix}`, cause);
+  }
+}
+
+/**
+ * The addon's package where a bundler has put code elsewhere and taken `require` away: looked for from the bundle and
+ * from the program. Throws what was wrong at first if it is in neither.
+ */
+function requireBeside(name, cause) {
+  if (!isMissing(cause)) throw cause;
+  const anchors = [here, process.argv[1], path.join(process.cwd(), 'package.json')];
+  for (const anchor of anchors) {
+    if (anchor === undefined || !path.isAbsolute(anchor)) continue;
+    const requireFrom = createRequire(anchor);
+    let file;
+    try {
+      file = requireFrom.resolve(name);
+    } catch {
+      continue; // not from here
+    }
+    return requireFrom(file);
+  }
+  throw cause;
+}
+
+/** What is thrown where nothing is found: by Node.js with a code, by code of bundlers in words. */
+const isMissing = (cause) =>
+  cause?.code === 'MODULE_NOT_FOUND' ||
+  /^(Cannot find module|Could not dynamically require|Dynamic require of|require is not defined)/.test(
+    reasonOf(cause),
+  );
+
+/** This file; `undefined` in a module that a bundler has made. */
+const here = typeof __filename === 'string' ? __filename : undefined;
+
+/** The suffixes for what Node.js calls the machine; of two the second is for musl. */
 const PLATFORMS = Object.freeze({
   'linux-x64': ['linux-x64-gnu', 'linux-x64-musl'],
   'linux-arm64': ['linux-arm64-gnu', 'linux-arm64-musl'],
@@ -36,33 +98,48 @@ function platform() {
   return { machine, suffix: found.length === 2 && isMusl() ? found[1] : found[0] };
 }
 
+/** Where the addon is in a clone of the repository; `undefined` in a package, which brings none of its own. */
+function builtHere(suffix) {
+  if (isBundled()) return undefined;
+  const built = path.join(path.dirname(here), 'native', `softadastra.${suffix}.node`);
+  return existsSync(built) ? built : undefined;
+}
+
+/** Whether this code was moved out of its package, into a file that a bundler has made. */
+const isBundled = () => here === undefined || !here.endsWith(path.join('js', 'native.js'));
+
 const refuse = (kind, message, more) => ({ failure: failure(ErrorCode.InternalError, kind, message, more) });
+
+function missing(suffix, name, cause) {
+  const message = isBundled()
+    ? `the addon of @softadastra/sdk is not where this bundle is: keep @softadastra/sdk out of the bundle (external), or ` +
+      `put the package ${name} into a node_modules folder beside it; docs/bundlers.md says how for each bundler`
+    : `the addon for ${suffix} is missing: install ${name}@${VERSION}`;
+  return refuse('addon_missing', message, { context: name, cause });
+}
 
 function find() {
   const { machine, suffix } = platform();
   if (suffix === undefined) {
     return refuse('unsupported_platform', `no addon exists for ${machine}`, { context: machine });
   }
-  const built = path.join(__dirname, 'native', `softadastra.${suffix}.node`);
+  const built = builtHere(suffix);
   const name = `@softadastra/sdk-${suffix}`;
-  const wanted = existsSync(built) ? built : name;
+  const wanted = built ?? name;
   try {
-    return checked(require(wanted), wanted);
+    return checked(built === undefined ? requirePackage(suffix) : createRequire(here)(built), wanted);
   } catch (cause) {
-    const missing = cause?.code === 'MODULE_NOT_FOUND' && wanted === name;
-    return missing
-      ? refuse('addon_missing', `the addon for ${suffix} is missing: install ${name}@${VERSION}`, {
-          context: name,
-          cause,
-        })
-      : refuse('addon_broken', `the addon ${wanted} cannot be loaded: ${reasonOf(cause)}`, {
-          context: name,
-          cause,
-        });
+    if (built === undefined && isMissing(cause)) return missing(suffix, name, cause);
+    const message = `the addon ${wanted} cannot be loaded: ${reasonOf(cause)}`;
+    return refuse('addon_broken', message, { context: name, cause });
   }
 }
 
 function checked(addon, wanted) {
+  if (typeof addon?.packageVersion !== 'function') {
+    // A bundler that takes it for a picture or a text gives its name, or its bytes.
+    return missing(wanted.replace('@softadastra/sdk-', ''), wanted);
+  }
   const version = addon.packageVersion();
   if (version === VERSION) return { addon };
   return refuse(

@@ -1,6 +1,6 @@
 'use strict';
 
-const { performance } = require('node:perf_hooks');
+const { monotonicMs } = require('./host.js');
 
 class NodeInfo {
   // The uptime when the information was taken, and when that was on the monotonic clock.
@@ -18,11 +18,11 @@ class NodeInfo {
     this.capabilities = [...(capabilities ?? [])];
     this.startedAtMs = startedAtMs ?? 0;
     this.#uptimeMs = uptimeMs ?? 0;
-    this.#takenAtMs = performance.now();
+    this.#takenAtMs = monotonicMs();
   }
 
   uptimeMs() {
-    return Math.floor(this.#uptimeMs + performance.now() - this.#takenAtMs);
+    return Math.floor(this.#uptimeMs + monotonicMs() - this.#takenAtMs);
   }
 
   label() {
@@ -34,6 +34,10 @@ class NodeInfo {
   }
 }
 
-NodeInfo.prototype.uptime_ms = NodeInfo.prototype.uptimeMs;
+Object.defineProperty(NodeInfo.prototype, 'uptime_ms', {
+  value: NodeInfo.prototype.uptimeMs,
+  configurable: true,
+  writable: true,
+});
 
 module.exports = { NodeInfo };

@@ -1,10 +1,16 @@
 'use strict';
 
 const { invalidArgument, reasonOf } = require('./error.js');
-const { ClientOptions, OPTION_NAMES, frozenOptions } = require('./client-options.js');
+const {
+  ClientOptions,
+  OPTION_NAMES,
+  UNUSED_WAL_PATH,
+  frozenOptions,
+  surplusOf,
+} = require('./client-options.js');
 const { PORT_MAX } = require('./peer.js');
 const { wrongPrefixes } = require('./prefixes.js');
-const { nearest } = require('./spelling.js');
+const { didYouMean } = require('./spelling.js');
 
 /** Labels travel in every handshake, so the engine keeps them short. */
 const LABEL_BYTES_MAX = 255;
@@ -60,6 +66,7 @@ const policyOf = (given) =>
 const conflictPolicy = (given) =>
   policyOf(given) === undefined ? 'must be lastWriteWins, keepLocal, keepRemote or manual' : undefined;
 
+const ACK_POLICY_NAMES = ['count', 'memory'];
 const ACK_POLICY = 'must be "any", "all" or how many peers must acknowledge, at least 1';
 
 const ackCount = (given) =>
@@ -67,8 +74,9 @@ const ackCount = (given) =>
 
 const ackPolicy = (given) => {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) return ackCount(given);
-  const unknown = Object.keys(given).find((name) => name !== 'count' && name !== 'memory');
-  if (unknown !== undefined) return `has an unknown field: ${unknown}`;
+  const unknown = Object.keys(given).find((name) => !ACK_POLICY_NAMES.includes(name));
+  if (unknown !== undefined)
+    return `has an unknown field: ${unknown}${didYouMean(unknown, ACK_POLICY_NAMES)}`;
   const wrong = given.count === undefined ? undefined : ackCount(given.count);
   if (wrong !== undefined) return `count ${wrong}`;
   const memory = given.memory === undefined ? undefined : flag(given.memory);
@@ -133,7 +141,10 @@ function checkWalPath({ enableWal, walPath }) {
   const refuseWith = (reason) => refuse(`invalid WAL path: path ${reason}`, 'walPath');
   const wrong = text(walPath);
   if (wrong !== undefined) return refuseWith(wrong);
-  return enableWal && walPath === '' ? refuseWith('is empty') : undefined;
+  if (enableWal) return walPath === '' ? refuseWith('is empty') : undefined;
+  if (walPath === '' || walPath === UNUSED_WAL_PATH) return undefined;
+  const advice = 'set enableWal to true to keep a log there, or walPath to "" to keep nothing';
+  return refuse(`invalid configuration: WAL path is set, and enable WAL is false: ${advice}`, 'walPath');
 }
 
 /**
@@ -152,10 +163,11 @@ function readOptions(given) {
 }
 
 function judge(given) {
+  const surplus = surplusOf(given);
+  if (surplus !== undefined) return { failure: surplus };
   const unknown = Object.keys(given).find((name) => !OPTION_NAMES.includes(name));
   if (unknown !== undefined) {
-    const near = nearest(unknown, OPTION_NAMES);
-    const hint = near === undefined ? '' : ` (did you mean ${near}?)`;
+    const hint = didYouMean(unknown, OPTION_NAMES);
     return refuse(`invalid configuration: unknown option: ${unknown}${hint}`, unknown);
   }
   const options = frozenOptions(given instanceof ClientOptions ? given : new ClientOptions(given));

@@ -12,13 +12,10 @@ class OutboxEntry {
     this.attempts = entry.attempts;
     this.nextRetryMs = entry.nextRetryMs ?? undefined;
     this.refusals = Object.freeze(entry.refusals.map((refusal) => Object.freeze({ ...refusal })));
-    Object.freeze(this);
-  }
-
-  /** Why it is not everywhere yet, in words; `undefined` if nothing went wrong. */
-  get lastError() {
     const last = this.refusals.at(-1);
-    return last === undefined ? undefined : `${last.nodeId}: ${last.message}`;
+    /** Why it is not everywhere yet, in words; `undefined` if nothing went wrong. */
+    this.lastError = last === undefined ? undefined : `${last.nodeId}: ${last.message}`;
+    Object.freeze(this);
   }
 }
 

@@ -1,5 +1,6 @@
 'use strict';
 
+const { checkNames } = require('./arguments.js');
 const { invalidArgument } = require('./error.js');
 const { frozenPrefixes, wrongPrefixes } = require('./prefixes.js');
 
@@ -10,8 +11,26 @@ function isLoopback(host) {
   return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
+/** The fields of a Peer, and what else events and reports tell of one: any of them may be handed in. */
+const PEER_NAMES = [
+  'nodeId',
+  'host',
+  'port',
+  'prefixes',
+  'state',
+  'lastSeenMs',
+  'inSync',
+  'capabilities',
+  'skewMs',
+];
+
+/** Why a Peer is none, by what it was made with: it has to be told by the call that it is given to. */
+const misspelled = new WeakMap();
+
 class Peer {
   constructor(nodeId, host, port, options) {
+    const wrong = checkNames(options, ['prefixes'], 'options');
+    if (wrong !== undefined) misspelled.set(this, wrong);
     this.nodeId = nodeId;
     this.host = host;
     this.port = port;
@@ -22,8 +41,8 @@ class Peer {
     this.capabilities = [];
   }
 
-  static local(nodeId, port) {
-    return new Peer(nodeId, '127.0.0.1', port);
+  static local(nodeId, port, options) {
+    return new Peer(nodeId, '127.0.0.1', port, options);
   }
 
   isLocalhost() {
@@ -31,7 +50,7 @@ class Peer {
   }
 
   isValid() {
-    return checkPeer(this) === undefined;
+    return (checkPeerNames(this) ?? checkPeer(this)) === undefined;
   }
 }
 
@@ -45,10 +64,17 @@ function peerOf({ nodeId, host, port, prefixes, state, lastSeenMs, inSync, capab
   return peer;
 }
 
+/** Why this cannot be taken for a peer by the names of what it has, or was made with. */
+function checkPeerNames(peer) {
+  if (typeof peer !== 'object' || peer === null) {
+    return invalidArgument('invalid_peer', 'invalid peer: peer must be a Peer', 'peer');
+  }
+  return misspelled.get(peer) ?? checkNames(peer, PEER_NAMES, 'peer');
+}
+
 /** Why nobody can be dialled with this, or `undefined` if it has all that dialling needs. */
 function checkPeer(peer) {
   const refuse = (reason) => invalidArgument('invalid_peer', `invalid peer: ${reason}`, 'peer');
-  if (typeof peer !== 'object' || peer === null) return refuse('peer must be a Peer');
   const { nodeId, host, port, prefixes } = peer;
   if (typeof nodeId !== 'string' || nodeId === '') return refuse('nodeId must be a non-empty string');
   if (typeof host !== 'string' || host === '') return refuse('host must be a non-empty string');
@@ -61,4 +87,4 @@ function checkPeer(peer) {
   return wrong === undefined ? undefined : refuse(`prefixes ${wrong}`);
 }
 
-module.exports = { PORT_MAX, Peer, checkPeer, isLoopback, peerOf };
+module.exports = { PORT_MAX, Peer, checkPeer, checkPeerNames, isLoopback, peerOf };

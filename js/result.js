@@ -1,48 +1,68 @@
 'use strict';
 
 const { inspect } = require('node:util');
-const { ErrorCode, SoftadastraError, errorOf, invalidArgument } = require('./error.js');
-const { WriteOutcome } = require('./write-info.js');
+const {
+  ErrorCode,
+  SoftadastraError,
+  dataOf,
+  errorOf,
+  inJson,
+  invalidArgument,
+  isFailure,
+} = require('./error.js');
+const { named } = require('./write-info.js');
 
+/**
+ * A value or a failure. Both are plain properties, so that whatever compares, prints or copies results sees what they
+ * hold; the methods are how a program asks.
+ */
 class Result {
-  // `undefined` means ok; otherwise a failure as data, or the SoftadastraError that was made of it.
-  #failure;
-  #value;
+  // The error, once somebody asked for it: an expected miss costs no stack trace.
+  #error;
+  // The author and the sequence of a write whose operation nobody asked for yet: many writes are only checked for errors,
+  // and the name of the operation costs more than all the rest.
+  #origin;
+  #sequence;
 
-  constructor(failed, value) {
-    this.#failure = failed;
-    this.#value = value;
+  constructor(failure, content, error, origin, sequence) {
+    this.#error = error;
+    this.#origin = origin;
+    this.#sequence = sequence;
+    this.ok = failure === undefined;
+    this.content = content;
+    this.failure = failure;
   }
 
   static ok(value) {
-    return new Result(undefined, value);
+    return new Result(undefined, value, undefined, undefined, 0);
   }
 
   static err(error) {
-    if (error instanceof SoftadastraError || typeof error?.code === 'string') {
-      return new Result(error, undefined);
-    }
+    if (error instanceof SoftadastraError) return new Result(dataOf(error), undefined, error, undefined, 0);
+    if (isFailure(error)) return new Result(dataOf(error), undefined, undefined, undefined, 0);
     const message =
       error instanceof Error ? error.message : typeof error === 'string' ? error : 'unknown error';
-    return new Result(new SoftadastraError(ErrorCode.Unknown, message, { cause: error }), undefined);
+    return Result.err(new SoftadastraError(ErrorCode.Unknown, message, { cause: error }));
   }
 
-  // What a write came to is made when it is first looked at.
   #read() {
-    if (this.#value instanceof WriteOutcome) this.#value = this.#value.info();
-    return this.#value;
+    if (this.#origin !== undefined) {
+      named(this.content, this.#origin, this.#sequence);
+      this.#origin = undefined;
+    }
+    return this.content;
   }
 
   isOk() {
-    return this.#failure === undefined;
+    return this.failure === undefined;
   }
 
   isErr() {
-    return this.#failure !== undefined;
+    return this.failure !== undefined;
   }
 
   value() {
-    if (this.#failure === undefined) return this.#read();
+    if (this.failure === undefined) return this.#read();
     const error = this.error();
     throw new SoftadastraError(
       ErrorCode.InvalidState,
@@ -52,37 +72,45 @@ class Result {
   }
 
   error() {
-    if (this.#failure === undefined) {
+    if (this.failure === undefined) {
       throw new SoftadastraError(ErrorCode.InvalidState, 'error() was called on an ok Result', {
         kind: 'wrong_result',
       });
     }
-    if (!(this.#failure instanceof SoftadastraError)) this.#failure = errorOf(this.#failure);
-    return this.#failure;
+    this.#error ??= errorOf(this.failure);
+    return this.#error;
   }
 
   unwrap() {
-    if (this.#failure === undefined) return this.#read();
+    if (this.failure === undefined) return this.#read();
     throw this.error();
   }
 
   valueOr(fallback) {
-    return this.#failure === undefined ? this.#read() : fallback;
+    return this.failure === undefined ? this.#read() : fallback;
   }
 
   map(change) {
-    if (this.#failure !== undefined) return this;
+    if (this.failure !== undefined) return this;
     if (typeof change !== 'function') {
-      return new Result(invalidArgument('invalid_function', 'change must be a function', 'change'));
+      return Result.err(invalidArgument('invalid_function', 'change must be a function', 'change'));
     }
     return Result.ok(change(this.#read()));
   }
 
+  toJSON() {
+    if (this.failure === undefined) return { ok: true, content: this.content };
+    return { ok: false, failure: inJson(this.failure) };
+  }
+
   [inspect.custom](_depth, options) {
-    return this.#failure === undefined
+    return this.failure === undefined
       ? `Result.ok(${inspect(this.#read(), options)})`
       : `Result.err(${this.error().code}: ${this.error().message})`;
   }
 }
 
-module.exports = { Result };
+/** The result of a write: what it came to, and the author and sequence of its operation. */
+const resultOfWrite = (info, origin, sequence) => new Result(undefined, info, undefined, origin, sequence);
+
+module.exports = { Result, resultOfWrite };

@@ -15,6 +15,29 @@ function distance(a, b, limit) {
   return previous[b.length];
 }
 
+/** Words that other libraries have for things that have a name here. */
+const SAID_ELSEWHERE = Object.freeze({
+  gt: 'after',
+  start: 'after',
+  from: 'after',
+  cursor: 'after',
+  max: 'limit',
+  count: 'limit',
+  take: 'limit',
+  startswith: 'prefix',
+  timeout: 'signal',
+  timeoutms: 'signal',
+  abortsignal: 'signal',
+  path: 'walPath',
+  file: 'walPath',
+  filename: 'walPath',
+  wal: 'enableWal',
+  persistent: 'enableWal',
+  id: 'nodeId',
+  name: 'nodeId',
+  address: 'host',
+});
+
 const folded = (name) => name.replaceAll(/[_-]/g, '').toLowerCase();
 
 /** The known name that was probably meant by an unknown one, or `undefined` if none is near. */
@@ -27,7 +50,14 @@ function nearest(unknown, names) {
     const found = distance(wanted, folded(name), limit);
     if (found < bestDistance) [best, bestDistance] = [name, found];
   }
-  return best;
+  const synonym = SAID_ELSEWHERE[wanted];
+  return best ?? (names.includes(synonym) ? synonym : undefined);
 }
 
-module.exports = { nearest };
+/** `(did you mean …?)` behind a space, or nothing if no known name is near. */
+function didYouMean(unknown, names) {
+  const near = nearest(unknown, names);
+  return near === undefined ? '' : ` (did you mean ${near}?)`;
+}
+
+module.exports = { didYouMean };

@@ -1,5 +1,6 @@
 'use strict';
 
+const { surplusArgument } = require('./arguments.js');
 const { invalidArgument, unexpected } = require('./error.js');
 const { loadAddon } = require('./native.js');
 const { salvageOf, verificationOf } = require('./reports.js');
@@ -24,12 +25,13 @@ async function ask(question, convert) {
   }
 }
 
-async function verify(walPath) {
-  const wrong = checkPath(walPath, 'walPath');
+async function verify(walPath, surplus) {
+  const wrong = surplus === undefined ? checkPath(walPath, 'walPath') : surplusArgument('verify', 'walPath');
   return wrong === undefined ? ask((addon) => addon.verifyLog(walPath), verificationOf) : Result.err(wrong);
 }
 
-async function salvage(fromWalPath, toWalPath) {
+async function salvage(fromWalPath, toWalPath, surplus) {
+  if (surplus !== undefined) return Result.err(surplusArgument('salvage', 'fromWalPath and toWalPath'));
   const wrong = checkPath(fromWalPath, 'fromWalPath') ?? checkPath(toWalPath, 'toWalPath');
   if (wrong !== undefined) return Result.err(wrong);
   return ask((addon) => addon.salvageLog(fromWalPath, toWalPath), salvageOf);

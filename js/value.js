@@ -1,19 +1,25 @@
 'use strict';
 
+const { Buffer, isUtf8 } = require('node:buffer');
 const { inspect, types } = require('node:util');
 
 let rawOf;
 let adopt;
 
-/** Bytes that do not change. Text stays a string until somebody wants its bytes, and the other way round. */
+/**
+ * Bytes that do not change. Text stays a string until somebody wants its bytes. Bytes that are text are held as that, so
+ * that equal values are equal to whatever compares or copies their properties.
+ */
 class Value {
-  // A string, a Uint8Array that nobody else holds, or `undefined` for a Value made of something else.
+  // A string, a Buffer that nobody else writes to, or `undefined` for a Value made of something else.
   #raw;
 
-  constructor(raw) {
-    if (typeof raw === 'string') this.#raw = raw;
-    else if (types.isUint8Array(raw)) this.#raw = Uint8Array.from(raw);
-    else this.#raw = rawOf(raw);
+  constructor(given) {
+    let raw = given;
+    if (typeof raw !== 'string') raw = types.isUint8Array(raw) ? canonical(raw) : rawOf(raw);
+    this.#raw = raw;
+    // What assertions, clones and `JSON` see of it; nothing here reads it.
+    this.content = raw;
   }
 
   static fromString(text) {
@@ -52,14 +58,13 @@ class Value {
   equals(other) {
     const raw = rawOf(other) ?? other;
     if (this.#raw === undefined) return false;
-    if (typeof raw === 'string') {
-      return typeof this.#raw === 'string' ? this.#raw === raw : this.#view().equals(Buffer.from(raw));
-    }
+    if (typeof raw === 'string') return this.#raw === raw;
     return types.isUint8Array(raw) && this.#view().equals(raw);
   }
 
   toJSON() {
-    return this.toString();
+    // Text, or what a Buffer is in JSON: bytes that are no text would not survive as some.
+    return typeof this.#raw === 'object' ? this.#raw.toJSON() : this.toString();
   }
 
   [inspect.custom](_depth, options) {
@@ -68,9 +73,7 @@ class Value {
   }
 
   #view() {
-    if (typeof this.#raw === 'string') return Buffer.from(this.#raw);
-    const bytes = this.#raw ?? new Uint8Array(0);
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return typeof this.#raw === 'object' ? this.#raw : Buffer.from(this.#raw ?? '');
   }
 
   static {
@@ -79,9 +82,28 @@ class Value {
     adopt = (bytes) => {
       const value = new Value('');
       value.#raw = bytes;
+      value.content = bytes;
       return value;
     };
   }
+}
+
+/** Whether an array has lost its memory to somebody else: it shows no bytes then, whatever it held. */
+function isGone(bytes) {
+  if (bytes.length > 0) return false;
+  try {
+    bytes.keys();
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** A copy of bytes as a Value holds them: text where they are some. */
+function canonical(bytes) {
+  if (isGone(bytes)) return undefined;
+  const copy = Buffer.from(new Uint8Array(bytes).buffer);
+  return isUtf8(copy) ? copy.toString('utf8') : copy;
 }
 
 /**
@@ -89,11 +111,12 @@ class Value {
  * else.
  */
 function contentOf(value) {
-  if (typeof value === 'string' || types.isUint8Array(value)) return value;
+  if (typeof value === 'string') return value;
+  if (types.isUint8Array(value)) return isGone(value) ? undefined : value;
   return rawOf(value);
 }
 
-/** A Value of what the addon gave, which nobody else holds: bytes are taken over, not copied. */
+/** A Value of what the addon gave, which nobody else holds: text as a string, bytes that are none as a Buffer. */
 const valueFrom = (content) => (typeof content === 'string' ? new Value(content) : adopt(content));
 
 module.exports = { Value, contentOf, valueFrom };

@@ -1,5 +1,7 @@
 'use strict';
 
+const { onAbort } = require('./signals.js');
+
 /** What `waitFor()` gives. */
 const deliveredOf = ({ peers, replaced, replacedBy }) =>
   Object.freeze({ peers: Object.freeze(peers), replaced, replacedBy: replacedBy ?? undefined });
@@ -7,13 +9,11 @@ const deliveredOf = ({ peers, replaced, replacedBy }) =>
 /** Runs the addon's wait, and ends it when its signal says so. */
 async function runWait(node, { operation, peer, count, signal }) {
   const wait = node.waitFor(operation, peer, count);
-  const cancel = () => wait.cancel();
-  if (signal?.aborted) cancel();
-  signal?.addEventListener('abort', cancel, { once: true });
+  const forget = onAbort(signal, () => wait.cancel());
   try {
     return await wait.delivered();
   } finally {
-    signal?.removeEventListener('abort', cancel);
+    forget();
   }
 }
 

@@ -1,6 +1,7 @@
 'use strict';
 
 const { Result } = require('./result.js');
+const { onAbort } = require('./signals.js');
 
 const DONE = Object.freeze({ value: undefined, done: true });
 
@@ -14,10 +15,10 @@ class Watch {
   #session;
   #outcome;
   #ended;
+  #isTold = false;
   #unread = new Map();
   #readers = [];
-  #signal;
-  #onAbort = () => this.end();
+  #forgetSignal = () => {};
 
   /**
    * `session`: `{ hold, release, ended }` of the open client; `hold` keeps the process alive while a reader
@@ -28,10 +29,9 @@ class Watch {
     this.#session = session;
     this.#outcome = failed === undefined ? Result.ok() : Result.err(failed);
     this.#ended = failed !== undefined;
-    this.#signal = signal;
-    if (this.#ended || signal === undefined) return;
-    if (signal.aborted) this.#ended = true;
-    else signal.addEventListener('abort', this.#onAbort, { once: true });
+    if (this.#ended) return;
+    if (signal?.aborted) this.#ended = true;
+    else this.#forgetSignal = onAbort(signal, () => this.end());
   }
 
   /** Whether nothing more will come. */
@@ -49,11 +49,18 @@ class Watch {
       this.#unread.delete(first[0]);
       return Promise.resolve({ value: first[1], done: false });
     }
-    if (this.#ended) return Promise.resolve(DONE);
+    if (this.#ended) return this.#last();
     return new Promise((resolve) => {
       this.#readers.push(resolve);
       if (this.#readers.length === 1) this.#session.hold();
     });
+  }
+
+  // Why there is nothing to read is thrown where it is read, once: nobody looks at a Result in a loop.
+  #last() {
+    if (this.#isTold || this.#outcome.isOk()) return Promise.resolve(DONE);
+    this.#isTold = true;
+    return Promise.reject(this.#outcome.error());
   }
 
   return() {
@@ -83,7 +90,7 @@ class Watch {
   end() {
     if (this.#ended) return;
     this.#ended = true;
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#forgetSignal();
     if (this.#readers.length > 0) this.#session.release();
     for (const reader of this.#readers.splice(0)) reader(DONE);
     this.#session.ended(this);

@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from './build.js';
+import { notices } from './notices.js';
 import { must } from './run.js';
 import { root } from './sources.js';
 
@@ -26,6 +27,18 @@ const dist = path.resolve(root, to);
 const stage = mkdtempSync(path.join(tmpdir(), 'softadastra-package-'));
 
 const readJson = (...where) => JSON.parse(readFileSync(path.join(root, ...where), 'utf8'));
+
+/** What Rust calls each platform. */
+const TARGETS = Object.fromEntries(
+  readJson('package.json').napi.targets.map((target) => [platformOf(target), target]),
+);
+
+function platformOf(target) {
+  const [processor, , system, abi] = target.split('-');
+  const name = { linux: 'linux', darwin: 'darwin', windows: 'win32' }[system];
+  const cpu = processor === 'x86_64' ? 'x64' : 'arm64';
+  return [name, cpu, abi].filter((part) => part !== undefined).join('-');
+}
 
 /** Where the addon of a platform is: built here, or put beside its manifest by a build elsewhere. */
 function findAddon(folder, { main }) {
@@ -52,6 +65,7 @@ function packPlatform(folder) {
   copyFileSync(addon, path.join(staged, manifest.main));
   copyFileSync(path.join(root, 'npm', folder, 'README.md'), path.join(staged, 'README.md'));
   copyLicense(staged);
+  writeFileSync(path.join(staged, 'THIRD-PARTY-NOTICES.txt'), notices(TARGETS[folder]));
   pack(staged, manifest);
   return [[manifest.name, manifest.version]];
 }
@@ -82,8 +96,9 @@ function packSdk(platforms) {
     recursive: true,
     filter: (from) => from !== path.join(root, 'js', 'native'),
   });
-  for (const name of ['README.md', 'CHANGELOG.md']) {
-    if (existsSync(path.join(root, name))) copyFileSync(path.join(root, name), path.join(staged, name));
+  // What links in README.md lead to.
+  for (const name of ['README.md', 'CHANGELOG.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'docs']) {
+    cpSync(path.join(root, name), path.join(staged, name), { recursive: true });
   }
   copyLicense(staged);
   pack(staged, { ...manifest, ...dependencies(platforms) });

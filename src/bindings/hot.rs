@@ -7,11 +7,11 @@ use std::cell::RefCell;
 use std::ffi::c_void;
 use std::panic::AssertUnwindSafe;
 use std::ptr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use napi::sys;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use super::channel::Channel;
 use super::listener::{Event, Pending, Settled, numbers_of};
@@ -30,8 +30,10 @@ thread_local! {
 
 /// What the callbacks of one open node share.
 pub(super) struct Hot {
-    pub(super) node: Arc<Node>,
-    pub(super) is_open: AtomicBool,
+    /// Empty once the node is closed: what it held is given back then, whenever JavaScript collects its garbage.
+    node: RwLock<Option<Arc<Node>>>,
+    /// Ends a close that is under way when the environment goes away.
+    closing: Weak<Node>,
     pub(super) commits: Arc<Channel<Settled>>,
     pub(super) events: Arc<Channel<Event>>,
     pub(super) pending: Arc<Pending>,
@@ -51,8 +53,8 @@ impl Hot {
         pending: Arc<Pending>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            node,
-            is_open: AtomicBool::new(true),
+            closing: Arc::downgrade(&node),
+            node: RwLock::new(Some(node)),
             commits,
             events,
             pending,
@@ -62,7 +64,17 @@ impl Hot {
         })
     }
 
-    /// An object with the callbacks. Each holds the node until JavaScript forgets it.
+    /// The node; `None` once it is closed.
+    pub(super) fn node(&self) -> Option<Arc<Node>> {
+        self.node.read().clone()
+    }
+
+    /// Takes the node from all calls that are still to come. Whoever drops it last gives back all that it held.
+    pub(super) fn take_node(&self) -> Option<Arc<Node>> {
+        self.node.write().take()
+    }
+
+    /// An object with the callbacks. They find the node until it is closed.
     ///
     /// # Safety
     /// `env` belongs to the call that is under way.
@@ -146,36 +158,13 @@ impl Hot {
         }
     }
 
-    /// Nothing is told any more, and the log is let go.
+    /// Nothing is told any more, and the log is let go, also by a close that is under way.
     fn end(&self) {
-        self.is_open.store(false, Ordering::Release);
         self.commits.close();
         self.events.close();
-        self.node.abandon();
-    }
-
-    fn check(&self) -> Result<(), Refused> {
-        if self.is_open.load(Ordering::Acquire) {
-            Ok(())
-        } else {
-            Err(Refused::NotOpen)
-        }
-    }
-
-    fn check_write(&self) -> Result<(), Refused> {
-        self.check()?;
-        if self.node.refusal().is_some() {
-            Err(Refused::Poisoned)
-        } else {
-            Ok(())
-        }
-    }
-
-    pub(super) fn check_value(&self, value: &[u8]) -> Result<(), Refused> {
-        if value.len() > self.node.value_bytes_max() {
-            Err(Refused::ValueTooLarge)
-        } else {
-            Ok(())
+        drop(self.take_node());
+        if let Some(node) = self.closing.upgrade() {
+            node.abandon();
         }
     }
 
@@ -202,11 +191,19 @@ unsafe extern "C" fn forget(_env: sys::napi_env, data: *mut c_void, _hint: *mut 
     drop(unsafe { Arc::from_raw(data.cast::<Hot>().cast_const()) });
 }
 
+fn check_write(node: &Node) -> Result<(), Refused> {
+    if node.refusal().is_some() {
+        Err(Refused::Poisoned)
+    } else {
+        Ok(())
+    }
+}
+
 /// Reads the arguments and the node of a call, runs it, and turns a refusal or a panic into its number.
 unsafe fn call<const N: usize>(
     env: sys::napi_env,
     info: sys::napi_callback_info,
-    run: impl FnOnce(&Hot, [sys::napi_value; N]) -> Result<sys::napi_value, Refused>,
+    run: impl FnOnce(&Hot, &Node, [sys::napi_value; N]) -> Result<sys::napi_value, Refused>,
 ) -> sys::napi_value {
     let mut arguments = [ptr::null_mut(); N];
     let mut count = N;
@@ -224,7 +221,10 @@ unsafe fn call<const N: usize>(
     }
     // SAFETY: the function that is called holds the reference that its data points to.
     let hot = unsafe { &*data.cast::<Hot>() };
-    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| run(hot, arguments)));
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| match &*hot.node.read() {
+        Some(node) => run(hot, node, arguments),
+        None => Err(Refused::NotOpen),
+    }));
     match outcome.unwrap_or(Err(Refused::Internal)) {
         Ok(value) => value,
         Err(refused) => {
@@ -250,9 +250,9 @@ unsafe fn number(env: sys::napi_env, number: u64) -> sys::napi_value {
 unsafe extern "C" fn put(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {
-        call(env, info, |hot, [key, value]| {
-            hot.check_write()?;
-            let ticket = hot.node.submit(put_operation(env, hot, key, value)?)?;
+        call(env, info, |hot, node, [key, value]| {
+            check_write(node)?;
+            let ticket = node.submit(put_operation(env, node, key, value)?)?;
             hot.issued(env, ticket);
             Ok(number(env, ticket))
         })
@@ -262,10 +262,10 @@ unsafe extern "C" fn put(env: sys::napi_env, info: sys::napi_callback_info) -> s
 unsafe extern "C" fn remove(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {
-        call(env, info, |hot, [key]| {
-            hot.check_write()?;
+        call(env, info, |hot, node, [key]| {
+            check_write(node)?;
             let operation = with_text(env, key, Operation::remove)??;
-            let ticket = hot.node.submit(operation)?;
+            let ticket = node.submit(operation)?;
             hot.issued(env, ticket);
             Ok(number(env, ticket))
         })
@@ -275,8 +275,8 @@ unsafe extern "C" fn remove(env: sys::napi_env, info: sys::napi_callback_info) -
 unsafe extern "C" fn batch(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {
-        call(env, info, |hot, [keys, values]| {
-            hot.check_write()?;
+        call(env, info, |hot, node, [keys, values]| {
+            check_write(node)?;
             let mut length = 0;
             if sys::napi_get_array_length(env, keys, &raw mut length) != sys::Status::napi_ok {
                 return Err(Refused::WrongType);
@@ -293,11 +293,11 @@ unsafe extern "C" fn batch(env: sys::napi_env, info: sys::napi_callback_info) ->
                 operations.push(if kind == sys::ValueType::napi_null {
                     with_text(env, key, Operation::remove)??
                 } else {
-                    put_operation(env, hot, key, value)?
+                    put_operation(env, node, key, value)?
                 });
             }
             Node::check_batch(&operations)?;
-            let ticket = hot.node.submit_batch(operations)?;
+            let ticket = node.submit_batch(operations)?;
             hot.issued(env, ticket);
             Ok(number(env, ticket))
         })
@@ -315,11 +315,10 @@ fn unread<T>(hot: &Hot, read: Result<T, Failure>) -> Result<T, Refused> {
 unsafe extern "C" fn get(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {
-        call(env, info, |hot, [key]| {
-            hot.check()?;
+        call(env, info, |hot, node, [key]| {
             let found = with_stored_key(env, key, |key| {
                 COPY.with_borrow_mut(|copy| {
-                    let found = hot.node.read(key, |value, ascii| {
+                    let found = node.read(key, |value, ascii| {
                         if value.len() > COPIED_BYTES_MAX {
                             return Some(value_of(env, value, ascii));
                         }
@@ -346,10 +345,10 @@ unsafe extern "C" fn contains(
 ) -> sys::napi_value {
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {
-        call(env, info, |hot, [key]| {
-            let held = hot.check().and_then(|()| {
-                with_stored_key(env, key, |key| unread(hot, hot.node.read(key, |_, _| ())))??
-            });
+        call(env, info, |hot, node, [key]| {
+            let held = with_stored_key(env, key, |key| unread(hot, node.read(key, |_, _| ())))
+                .map_err(Refused::from)
+                .and_then(|held| held?);
             let mut value = ptr::null_mut();
             sys::napi_get_boolean(env, matches!(held, Ok(Some(()))), &raw mut value);
             Ok(value)
@@ -360,9 +359,8 @@ unsafe extern "C" fn contains(
 unsafe extern "C" fn size(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {
-        call(env, info, |hot, []| {
-            let size = hot.check().map_or(0, |()| hot.node.size_known());
-            Ok(number(env, size as u64))
+        call(env, info, |_, node, []| {
+            Ok(number(env, node.size_known() as u64))
         })
     }
 }
@@ -371,10 +369,10 @@ unsafe extern "C" fn size(env: sys::napi_env, info: sys::napi_callback_info) -> 
 unsafe extern "C" fn wake(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {
-        call(env, info, |hot, []| {
-            let is_lone = hot.pending.is_one() && hot.node.is_lone();
+        call(env, info, |hot, node, []| {
+            let is_lone = hot.pending.is_one() && node.is_lone();
             if !is_lone {
-                hot.node.wake();
+                node.wake();
             }
             Ok(number(env, u64::from(is_lone)))
         })
@@ -385,11 +383,10 @@ unsafe extern "C" fn wake(env: sys::napi_env, info: sys::napi_callback_info) -> 
 unsafe extern "C" fn commit(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {
-        call(env, info, |hot, []| {
-            hot.check()?;
+        call(env, info, |hot, node, []| {
             let is_one = hot.pending.is_one();
-            let Some(receipt) = is_one.then(|| hot.node.commit_lone()).flatten() else {
-                hot.node.wake();
+            let Some(receipt) = is_one.then(|| node.commit_lone()).flatten() else {
+                node.wake();
                 return Ok(ptr::null_mut());
             };
             hot.pending.settle(receipt.ticket);

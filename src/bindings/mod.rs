@@ -21,6 +21,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod channel;
 mod failure;
+mod hand_over;
 mod hot;
 mod listener;
 mod native_backup;

@@ -1,6 +1,6 @@
 //! A backup under way, as JavaScript sees it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use napi::Env;
 use napi::bindgen_prelude::{PromiseRaw, Result};
@@ -9,7 +9,7 @@ use napi_derive::napi;
 use super::failure::Outcome;
 use super::native_node::{NativeNode, guarded};
 use super::reports::number;
-use crate::node::{CopyProgress, Node};
+use crate::node::{CopyProgress, Failure, Node};
 
 /// How far a backup is.
 #[napi(object)]
@@ -23,7 +23,7 @@ pub struct NativeBackupProgress {
 /// A backup. It begins with `run`.
 #[napi]
 pub struct NativeBackup {
-    node: Arc<Node>,
+    node: Weak<Node>,
     path: String,
     progress: Arc<CopyProgress>,
 }
@@ -34,7 +34,10 @@ impl NativeNode {
     #[napi(catch_unwind)]
     pub fn backup(&self, path: String) -> NativeBackup {
         NativeBackup {
-            node: Arc::clone(&self.hot.node),
+            node: self
+                .hot
+                .node()
+                .map_or_else(Weak::new, |node| Arc::downgrade(&node)),
             path,
             progress: Arc::default(),
         }
@@ -46,9 +49,12 @@ impl NativeBackup {
     /// Writes it, and answers when it is whole and durable.
     #[napi(catch_unwind)]
     pub fn run<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<()>>> {
-        let (node, path) = (Arc::clone(&self.node), self.path.clone());
+        let (node, path) = (self.node.upgrade(), self.path.clone());
         let progress = Arc::clone(&self.progress);
-        let call = async move { node.backup(&path, progress).await };
+        let call = async move {
+            let node = node.ok_or_else(Failure::not_open)?;
+            node.backup(&path, progress).await
+        };
         env.spawn_future(async move { Ok(Outcome(guarded(call).await)) })
     }
 

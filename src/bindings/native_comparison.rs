@@ -1,15 +1,14 @@
 //! Comparing with a peer, as JavaScript sees it.
 
-use std::sync::Arc;
-
 use napi::Env;
 use napi::bindgen_prelude::{PromiseRaw, Result};
 use napi_derive::napi;
 
 use super::failure::Outcome;
+use super::hand_over::HandOver;
 use super::native_node::{NativeNode, guarded};
 use super::reports::number;
-use crate::node::{Comparison, Difference};
+use crate::node::{Comparison, Difference, Failure};
 
 /// What differed.
 #[napi(object)]
@@ -27,7 +26,7 @@ pub struct NativeDifference {
 /// A comparison. It begins with `finished`.
 #[napi]
 pub struct NativeComparison {
-    comparison: Arc<Comparison>,
+    comparison: Option<HandOver<Comparison>>,
 }
 
 impl From<Difference> for NativeDifference {
@@ -56,7 +55,10 @@ impl NativeNode {
     #[napi(catch_unwind)]
     pub fn compare(&self, node_id: String) -> NativeComparison {
         NativeComparison {
-            comparison: Arc::new(self.hot.node.compare(&node_id)),
+            comparison: self
+                .hot
+                .node()
+                .map(|node| HandOver::new(node.compare(&node_id))),
         }
     }
 }
@@ -69,14 +71,19 @@ impl NativeComparison {
         &self,
         env: &'env Env,
     ) -> Result<PromiseRaw<'env, Outcome<NativeDifference>>> {
-        let comparison = Arc::clone(&self.comparison);
-        let call = async move { comparison.finished().await.map(NativeDifference::from) };
+        let comparison = self.comparison.as_ref().and_then(HandOver::take);
+        let call = async move {
+            let comparison = comparison.ok_or_else(Failure::not_open)?;
+            comparison.finished().await.map(NativeDifference::from)
+        };
         env.spawn_future(async move { Ok(Outcome(guarded(call).await)) })
     }
 
     /// It is not wanted any more.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
-        self.comparison.cancel();
+        if let Some(comparison) = self.comparison.as_ref().and_then(HandOver::get) {
+            comparison.cancel();
+        }
     }
 }

@@ -150,6 +150,8 @@ impl NativeNode {
     /// Whether `conflict` events are told.
     #[napi(catch_unwind)]
     pub fn set_conflict_interest(&self, wanted: bool) {
-        self.hot.node.tell_conflicts(wanted);
+        if let Some(node) = self.hot.node() {
+            node.tell_conflicts(wanted);
+        }
     }
 }

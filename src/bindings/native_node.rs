@@ -127,8 +127,13 @@ impl NativeNode {
     where
         F: Future<Output = std::result::Result<T, Failure>> + Send + 'static,
     {
-        let call = call(Arc::clone(&self.hot.node));
-        env.spawn_future(async move { Ok(Outcome(guarded(call).await)) })
+        let call = self.hot.node().map(call);
+        env.spawn_future(async move {
+            Ok(Outcome(match call {
+                Some(call) => guarded(call).await,
+                None => Err(Failure::not_open()),
+            }))
+        })
     }
 }
 
@@ -143,9 +148,19 @@ impl NativeNode {
 
     #[napi(catch_unwind)]
     pub fn close<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<()>>> {
-        let hot = Arc::clone(&self.hot);
-        self.hot.is_open.store(false, Ordering::Release);
-        let closing = async move { Ok((guarded(async move { hot.node.close().await }).await,)) };
+        let node = self.hot.take_node();
+        let closing = async move {
+            let Some(node) = node else {
+                return Ok((Ok(()),));
+            };
+            Ok((guarded(async move {
+                let outcome = node.close().await;
+                // Before the answer, and where nobody waits: giving back the memory of a large store takes its time.
+                let _ = tokio::task::spawn_blocking(move || drop(node)).await;
+                outcome
+            })
+            .await,))
+        };
         let hot = Arc::clone(&self.hot);
         env.spawn_future_with_callback(closing, move |env, (outcome,)| {
             // SAFETY: this is JavaScript's thread, in the environment of the node.
@@ -327,7 +342,7 @@ impl NativeNode {
     /// Why no write is accepted any more; null while all is well.
     #[napi(catch_unwind)]
     pub fn refusal(&self) -> Option<NativeFailure> {
-        self.hot.node.refusal().map(NativeFailure::from)
+        self.hot.node()?.refusal().map(NativeFailure::from)
     }
 
     /// Why the last read that failed did so; null if none did.
@@ -338,12 +353,12 @@ impl NativeNode {
 
     #[napi(catch_unwind)]
     pub fn transport_running(&self) -> bool {
-        self.hot.node.transport_running()
+        self.hot.node().is_some_and(|node| node.transport_running())
     }
 
     #[napi(catch_unwind)]
     pub fn transport_port(&self) -> Option<u16> {
-        self.hot.node.transport_port()
+        self.hot.node()?.transport_port()
     }
 
     #[allow(
@@ -358,13 +373,15 @@ impl NativeNode {
     /// Whether `change` events are told.
     #[napi(catch_unwind)]
     pub fn set_change_interest(&self, wanted: bool) {
-        self.hot.node.tell_changes(wanted);
+        if let Some(node) = self.hot.node() {
+            node.tell_changes(wanted);
+        }
     }
 
     /// Begins a scan over a consistent view.
     #[napi(catch_unwind)]
-    pub fn scan(&self, prefix: String, after: Option<String>) -> NativeScan {
-        NativeScan::new(&self.hot.node, prefix, after)
+    pub fn scan(&self, prefix: String, after: Option<String>) -> Option<NativeScan> {
+        Some(NativeScan::new(&self.hot.node()?, prefix, after))
     }
 
     /// The process stays alive until as many releases came.

@@ -1,12 +1,11 @@
 //! Where writes are, for JavaScript: the outbox row by row, and waiting until something is durable elsewhere.
 
-use std::sync::Arc;
-
 use napi::Env;
 use napi::bindgen_prelude::{PromiseRaw, Result};
 use napi_derive::napi;
 
 use super::failure::Outcome;
+use super::hand_over::HandOver;
 use super::native_node::{NativeNode, guarded};
 use super::reports::number;
 use crate::node::{
@@ -46,7 +45,7 @@ pub struct NativeDelivered {
 /// A wait. It begins with `delivered`.
 #[napi]
 pub struct NativeWait {
-    wait: std::result::Result<Arc<Wait>, Failure>,
+    wait: std::result::Result<HandOver<Wait>, Failure>,
 }
 
 const STATES: [(&str, RowState); 4] = [
@@ -118,7 +117,8 @@ impl NativeNode {
     /// The author of this node's operations, as their names begin.
     #[napi(catch_unwind)]
     pub fn author(&self) -> String {
-        self.hot.node.author().to_string()
+        let node = self.hot.node();
+        node.map_or_else(String::new, |node| node.author().to_string())
     }
 
     /// A wait for one peer, for so many, or without both for all.
@@ -139,7 +139,10 @@ impl NativeNode {
             (None, None) => Holders::All,
         };
         NativeWait {
-            wait: subject(&operation).map(|subject| Arc::new(self.hot.node.wait(subject, holders))),
+            wait: subject(&operation).and_then(|subject| {
+                let node = self.hot.node().ok_or_else(Failure::not_open)?;
+                Ok(HandOver::new(node.wait(subject, holders)))
+            }),
         }
     }
 
@@ -178,15 +181,19 @@ impl NativeWait {
         &self,
         env: &'env Env,
     ) -> Result<PromiseRaw<'env, Outcome<NativeDelivered>>> {
-        let wait = self.wait.clone();
-        let call = async move { wait?.delivered().await.map(NativeDelivered::from) };
+        let wait = self.wait.as_ref().map(HandOver::take);
+        let wait = wait.map_err(Clone::clone);
+        let call = async move {
+            let wait = wait?.ok_or_else(Failure::not_open)?;
+            wait.delivered().await.map(NativeDelivered::from)
+        };
         env.spawn_future(async move { Ok(Outcome(guarded(call).await)) })
     }
 
     /// It is not wanted any more.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
-        if let Ok(wait) = &self.wait {
+        if let Some(wait) = self.wait.as_ref().ok().and_then(HandOver::get) {
             wait.cancel();
         }
     }

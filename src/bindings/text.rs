@@ -168,8 +168,8 @@ pub(super) unsafe fn bytes_of<'a>(env: sys::napi_env, value: sys::napi_value) ->
     Some(unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) })
 }
 
-/// A JavaScript value of stored bytes: a string where they are ASCII text, else a copy in a `Buffer`. Null if
-/// there is no memory for it.
+/// A JavaScript value of stored bytes: a string where they are text, whatever they were written as, else a copy in a
+/// `Buffer`. So equal bytes are equal values. Null if there is no memory for it.
 ///
 /// # Safety
 /// `env` belongs to the call that is under way.
@@ -181,6 +181,9 @@ pub(super) unsafe fn value_of(env: sys::napi_env, bytes: &[u8], ascii: bool) -> 
         if ascii {
             let length = isize::try_from(length).unwrap_or(isize::MAX);
             sys::napi_create_string_latin1(env, bytes.as_ptr().cast(), length, &raw mut value);
+        } else if std::str::from_utf8(bytes).is_ok() {
+            let length = isize::try_from(length).unwrap_or(isize::MAX);
+            sys::napi_create_string_utf8(env, bytes.as_ptr().cast(), length, &raw mut value);
         } else {
             sys::napi_create_buffer_copy(
                 env,

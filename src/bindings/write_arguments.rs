@@ -2,10 +2,9 @@
 
 use napi::sys;
 
-use super::hot::Hot;
 use super::refused::Refused;
 use super::text::{bytes_of, with_text};
-use crate::node::Operation;
+use crate::node::{Node, Operation};
 
 /// Reads a value to write: text, or bytes.
 unsafe fn with_value<R>(
@@ -28,7 +27,7 @@ unsafe fn with_value<R>(
 
 pub(super) unsafe fn put_operation(
     env: sys::napi_env,
-    hot: &Hot,
+    node: &Node,
     key: sys::napi_value,
     value: sys::napi_value,
 ) -> Result<Operation, Refused> {
@@ -36,7 +35,9 @@ pub(super) unsafe fn put_operation(
     unsafe {
         with_text(env, key, |key| {
             with_value(env, value, |value, ascii| {
-                hot.check_value(value)?;
+                if value.len() > node.value_bytes_max() {
+                    return Err(Refused::ValueTooLarge);
+                }
                 Operation::put(key, value, ascii).map_err(Refused::from)
             })
         })??

@@ -52,6 +52,14 @@ pub(super) fn advice(kind: &str) -> Option<Advice> {
             "the files that are there were not changed",
             "restore the log and its companions together, from one backup",
         ),
+        "wal_in_use" => (
+            UNTOUCHED,
+            "close it there first, or give each node a path of its own",
+        ),
+        "wal_removed" => (
+            "this client still reads everything that was acknowledged",
+            "backup() to another path before it is closed",
+        ),
         "permission_denied" => (
             UNTOUCHED,
             "give this process the right to read and write the folder and the files",

@@ -212,13 +212,12 @@ fn too_few(count: usize, holding: usize) -> Failure {
 }
 
 fn unknown(subject: Subject) -> Failure {
-    let failure = Failure::new(
-        ErrorCode::NotFound,
-        "operation_not_found",
-        "operation not found: this node has not made it, or replaced it before it was opened",
+    let subject = match subject {
+        Subject::Operation(dot) => dot.to_string(),
+        Subject::All => "all".to_owned(),
+    };
+    let message = format!(
+        "operation not found: {subject}; this node has not made it, or replaced it before it was opened"
     );
-    match subject {
-        Subject::Operation(dot) => failure.about(dot.to_string()),
-        Subject::All => failure,
-    }
+    Failure::new(ErrorCode::NotFound, "operation_not_found", message).about(subject)
 }

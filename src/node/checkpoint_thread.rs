@@ -124,8 +124,7 @@ impl Running {
     ) -> std::io::Result<Self> {
         Self::spawn(shared, Vec::new(), cut, move |shared, cut, _| {
             let outcome = write_copy(shared, &copy, &header, cut);
-            // Nobody waits any more: the call was given up.
-            let _ = copy.answer.send(outcome);
+            copy.answer.give(outcome);
             Ok(Some(Stage::Copied))
         })
     }
@@ -156,8 +155,7 @@ impl Running {
         let thread = match started {
             Ok(thread) => thread,
             Err(error) => {
-                let failure = Failure::internal("no thread to write a checkpoint");
-                let failure = failure.because(error.to_string()).retryable();
+                let failure = Failure::no_thread("failed to write a checkpoint", &error);
                 for waiting in waiting {
                     let _ = waiting.send(Err(failure.clone()));
                 }

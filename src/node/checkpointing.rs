@@ -74,17 +74,17 @@ impl CommitDriver {
         let (header, cut) = match self.cut_for_copy() {
             Ok(cut) => cut,
             Err(error) => {
-                // Nobody waits any more: the call was given up.
-                let _ = copy.answer.send(Err(error.into()));
+                copy.answer.give(Err(error.into()));
                 return;
             }
         };
-        let view = cut.view;
+        let (view, answer) = (cut.view, copy.answer.clone());
         match Running::start_copy(&self.shared, copy, header, cut) {
             Ok(running) => self.running = Some(running),
             Err(error) => {
                 self.shared.close_view(view);
                 tracing::error!(%error, "no thread to write a backup");
+                answer.give(Err(Failure::no_thread("failed to write a backup", &error)));
             }
         }
     }
@@ -219,7 +219,7 @@ impl CommitDriver {
             && self.committer.poisoned().is_none()
             && is_due_at_close(self.committer.log_bytes(), live_bytes);
         while let Some(copy) = self.shared.checkpoints.next_copy() {
-            let _ = copy.answer.send(Err(Failure::not_open()));
+            copy.answer.give(Err(Failure::not_open()));
         }
         self.shared.settle_order(0);
         if is_worth_it || self.shared.checkpoints.is_asked() {

@@ -181,7 +181,7 @@ pub(super) fn answer_all(shared: &Shared, outcome: &Result<(), Failure>) {
 pub(super) fn refuse_all(shared: &Shared, failure: &Failure) {
     answer_all(shared, &Err(failure.clone()));
     while let Some(copy) = shared.checkpoints.next_copy() {
-        let _ = copy.answer.send(Err(failure.clone()));
+        copy.answer.give(Err(failure.clone()));
     }
 }
 

@@ -133,14 +133,16 @@ impl Machine {
             Failure::new(
                 ErrorCode::Transport,
                 "peer_not_connected",
-                "the peer is not connected",
+                format!("the peer {node_id} is not connected: connect to it, or try later"),
             )
             .retryable()
         } else {
             Failure::new(
                 ErrorCode::NotFound,
                 "peer_not_found",
-                "peer not found: this node has not met it, and has no address of it",
+                format!(
+                    "peer not found: {node_id}; this node has not met it, and has no address of it"
+                ),
             )
         };
         Err(failure.about(node_id))

@@ -224,10 +224,7 @@ impl Node {
 }
 
 fn none_at(key: &[u8]) -> Failure {
-    Failure::new(
-        ErrorCode::NotFound,
-        "conflict_not_found",
-        "there is no conflict at this key",
-    )
-    .about(String::from_utf8_lossy(key))
+    let key = String::from_utf8_lossy(key);
+    let message = format!("conflict not found: there is none at the key {key}");
+    Failure::new(ErrorCode::NotFound, "conflict_not_found", message).about(key)
 }

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::failure::{ErrorCode, Failure};
@@ -57,7 +58,25 @@ pub(super) struct Copy {
     storage: Arc<dyn Storage>,
     name: String,
     progress: Arc<CopyProgress>,
-    pub(super) answer: oneshot::Sender<Result<(), Failure>>,
+    pub(super) answer: CopyAnswer,
+}
+
+/// What a copy came to, on its way to who waits: from the thread that writes it, or from who found none to write it.
+#[derive(Clone)]
+pub(super) struct CopyAnswer(Arc<Mutex<Option<oneshot::Sender<Result<(), Failure>>>>>);
+
+impl CopyAnswer {
+    fn new(sender: oneshot::Sender<Result<(), Failure>>) -> Self {
+        Self(Arc::new(Mutex::new(Some(sender))))
+    }
+
+    /// Answers. The first answer counts.
+    pub(super) fn give(&self, outcome: Result<(), Failure>) {
+        if let Some(sender) = self.0.lock().take() {
+            // Nobody waits any more: the call was given up.
+            let _ = sender.send(outcome);
+        }
+    }
 }
 
 fn aborted() -> Failure {
@@ -92,6 +111,20 @@ impl Node {
         }
         let place = ResolvedPath::resolve(wal_path, false).map_err(StoreError::from)?;
         let lock = LockGuard::acquire(&place.path()).map_err(StoreError::from)?;
+        let outcome = self.backup_under(place, wal_path, progress).await;
+        if outcome.is_err() {
+            // Nothing is left of it.
+            lock.unmake();
+        }
+        outcome
+    }
+
+    async fn backup_under(
+        &self,
+        place: ResolvedPath,
+        wal_path: &str,
+        progress: Arc<CopyProgress>,
+    ) -> Result<(), Failure> {
         let storage: Arc<dyn Storage> = Arc::new(place.storage());
         let is_there = match Log::probe(&*storage, &place.name) {
             Ok(is_there) => is_there || companion_of(&*storage, &place.name)?.is_some(),
@@ -110,12 +143,11 @@ impl Node {
             storage,
             name: place.name,
             progress,
-            answer,
+            answer: CopyAnswer::new(answer),
         };
         self.shared.checkpoints.ask_copy(copy);
         self.shared.queue.wake();
         let outcome = outcome.await;
-        drop(lock);
         outcome.map_err(|_| Failure::not_open())?
     }
 }

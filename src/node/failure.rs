@@ -113,6 +113,17 @@ impl Failure {
         Self::new(ErrorCode::Internal, "internal", message)
     }
 
+    /// The system gives no thread for what was to be done.
+    pub fn no_thread(purpose: &str, error: &std::io::Error) -> Self {
+        Self::new(
+            ErrorCode::Io,
+            "no_threads",
+            format!("{purpose}: the system gives no more threads"),
+        )
+        .because(error.to_string())
+        .retryable()
+    }
+
     /// With what it was about.
     pub fn about(mut self, context: impl Into<String>) -> Self {
         self.context = Some(context.into());
@@ -253,6 +264,10 @@ impl From<TransportError> for Failure {
         let failure = Self {
             retryable: error.is_retryable(),
             ..failure
+        };
+        let failure = match error.subject() {
+            Some(subject) => failure.about(subject),
+            None => failure,
         };
         match std::error::Error::source(&error) {
             Some(cause) => failure.because(cause.to_string()),

@@ -137,7 +137,7 @@ impl Node {
             Err(Failure::new(
                 ErrorCode::Transport,
                 "transport_disabled",
-                "transport is disabled",
+                "transport is disabled: set enableTransport to true before the client is opened",
             ))
         }
     }

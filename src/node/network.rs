@@ -186,7 +186,7 @@ pub(super) async fn connect(
         return Err(Failure::new(
             ErrorCode::InvalidArgument,
             "invalid_peer",
-            "invalid peer",
+            "invalid peer: node id, host and port must not be empty or 0",
         ));
     }
     HostPort::new(host, port)?.check(protection(shared))?;
@@ -236,11 +236,11 @@ pub(super) async fn connect(
         Ok(Err(_)) | Err(_) => {
             // Who was told that it timed out must not find it connected later.
             shared.drive(|machine, now, map| machine.disconnect(target, now, map));
-            Err(
-                Failure::new(ErrorCode::Transport, "timed_out", "connection timed out")
-                    .about(format!("{host}:{port}"))
-                    .retryable(),
-            )
+            let address = format!("{host}:{port}");
+            let message = format!("connection timed out ({address}): {node_id} did not greet");
+            Err(Failure::new(ErrorCode::Transport, "timed_out", message)
+                .about(address)
+                .retryable())
         }
     }
 }
@@ -253,7 +253,7 @@ fn refused(refusal: &Refusal, host: &str, port: u16) -> Failure {
     let failure = Failure::new(
         ErrorCode::Transport,
         refusal.kind,
-        format!("peer refused: {}", refusal.text),
+        format!("peer refused ({host}:{port}): {}", refusal.text),
     )
     .about(format!("{host}:{port}"));
     Failure {

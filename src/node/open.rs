@@ -142,11 +142,8 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
     });
     let driver = CommitDriver::new(&shared, committer, lock, place.clone());
     let seat = Arc::new(Mutex::new(Some(driver)));
-    let thread = commit_thread::start(&shared, &seat).map_err(|error| {
-        Failure::internal("failed to start the committer")
-            .because(error.to_string())
-            .retryable()
-    })?;
+    let thread = commit_thread::start(&shared, &seat)
+        .map_err(|error| Failure::no_thread("failed to start the committer", &error))?;
     Ok(Node {
         shared,
         seat,

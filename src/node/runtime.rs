@@ -25,11 +25,7 @@ pub(super) fn handle() -> Result<Handle, Failure> {
         .thread_name("softadastra-net")
         .enable_all()
         .build()
-        .map_err(|error| {
-            Failure::internal("failed to start the network threads")
-                .because(error.to_string())
-                .retryable()
-        })?;
+        .map_err(|error| Failure::no_thread("failed to start the network threads", &error))?;
     // If another node was faster its runtime is used, and this one ends at once without waiting for anything.
     if let Err(surplus) = RUNTIME.set(runtime) {
         surplus.shutdown_background();

@@ -47,7 +47,7 @@ pub struct VerifyReport {
     pub notices: Vec<Notice>,
     /// How many groups the log holds.
     pub groups: u64,
-    /// How many writes are in them.
+    /// How many entries there are: those of the checkpoint, removed keys included, and the writes in the log behind it.
     pub entries: u64,
     /// What a stop left unfinished, and was never acknowledged: the next opening cuts it off.
     pub torn_tail: Option<UnfinishedEnd>,
@@ -80,6 +80,8 @@ pub(super) fn nothing_at(path: &str) -> Failure {
 
 fn report(path: &str, found: Verification) -> VerifyReport {
     let is_whole = found.is_whole();
+    let rows = found.checkpoint.as_ref();
+    let rows = rows.map_or(0, |checkpoint| checkpoint.rows);
     let checkpoint = found.checkpoint.map(|checkpoint| FileReport {
         file: checkpoint.file,
         bytes: checkpoint.bytes,
@@ -101,7 +103,7 @@ fn report(path: &str, found: Verification) -> VerifyReport {
         problems: found.problems.into_iter().map(Failure::from).collect(),
         notices: found.remarks.into_iter().map(notice).collect(),
         groups: found.groups,
-        entries: found.entries,
+        entries: found.entries.saturating_add(rows),
         torn_tail: found.unfinished,
     }
 }

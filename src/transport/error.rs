@@ -7,7 +7,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum TransportError {
     /// It is switched off in the options.
-    #[error("transport is disabled")]
+    #[error("transport is disabled: set enableTransport to true before the client is opened")]
     Disabled,
     /// It was stopped meanwhile.
     #[error("transport is stopped")]
@@ -33,7 +33,7 @@ pub enum TransportError {
         source: io::Error,
     },
     /// Nobody listens there.
-    #[error("connection refused")]
+    #[error("connection refused ({address})")]
     ConnectionRefused {
         /// Host and port that were called.
         address: String,
@@ -42,13 +42,13 @@ pub enum TransportError {
         source: io::Error,
     },
     /// Nobody answered in time.
-    #[error("connection timed out")]
+    #[error("connection timed out ({address})")]
     TimedOut {
         /// Host and port that were called.
         address: String,
     },
     /// Calling failed for another reason, told in `reason`.
-    #[error("connection failed: {reason}")]
+    #[error("connection failed: {reason} ({address})")]
     Connect {
         /// In a few words.
         reason: String,
@@ -69,7 +69,8 @@ pub enum TransportError {
     },
     /// A host beyond this machine without protection.
     #[error(
-        "host {host} is not loopback: set networkKey to protect the network, or allowInsecure: true to do without"
+        "host {host} is not this machine, and connections are not encrypted in this version: set allowInsecure to \
+         true if all that can reach it may read and write everything, or go through a tunnel"
     )]
     InsecureHost {
         /// The host.
@@ -114,7 +115,7 @@ impl TransportErrorKind {
     /// A stable name in `snake_case`.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Disabled => "disabled",
+            Self::Disabled => "transport_disabled",
             Self::Stopped => "stopped",
             Self::AddressInUse => "address_in_use",
             Self::Listen => "listen_failed",
@@ -129,6 +130,20 @@ impl TransportErrorKind {
 }
 
 impl TransportError {
+    /// The address or the host that it is about.
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Disabled | Self::Stopped => None,
+            Self::AddressInUse { address, .. }
+            | Self::Listen { address, .. }
+            | Self::ConnectionRefused { address, .. }
+            | Self::TimedOut { address }
+            | Self::Connect { address, .. } => Some(address),
+            Self::UnknownHost { host, .. } | Self::InsecureHost { host } => Some(host),
+            Self::InvalidAddress { text, .. } => Some(text),
+        }
+    }
+
     /// Which error it is.
     pub fn kind(&self) -> TransportErrorKind {
         match self {

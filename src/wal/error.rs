@@ -178,7 +178,7 @@ pub enum WalError {
         frame: u64,
     },
     /// The log could not be sealed. Unless it was poisoned, it goes on as it was.
-    #[error("failed to seal WAL {file}: {cause}")]
+    #[error("failed to seal WAL {file}: {}", gone_or(cause))]
     Seal {
         /// The log.
         file: String,
@@ -186,7 +186,7 @@ pub enum WalError {
         cause: IoCause,
     },
     /// A sealed log that is not needed any more could not be removed.
-    #[error("failed to remove sealed WAL {file}: {cause}")]
+    #[error("failed to remove sealed WAL {file}: {}", gone_or(cause))]
     Remove {
         /// The sealed log.
         file: String,
@@ -220,6 +220,15 @@ pub enum WalError {
     },
 }
 
+/// The cause where the file had been there before: it is not its directory that was never made.
+fn gone_or(cause: &IoCause) -> String {
+    if cause.kind == io::ErrorKind::NotFound {
+        "the file, or its directory, was removed".to_owned()
+    } else {
+        cause.to_string()
+    }
+}
+
 fn holder(pid: Option<u32>) -> String {
     pid.map_or_else(String::new, |pid| format!(" (process {pid})"))
 }
@@ -242,6 +251,11 @@ impl WalError {
             Self::MissingPart { .. } => "wal_part_missing",
             Self::MissingCheckpoint { .. } => "checkpoint_missing",
             Self::Behind { .. } => "wal_behind",
+            Self::Seal { cause, .. } | Self::Remove { cause, .. }
+                if cause.kind == io::ErrorKind::NotFound =>
+            {
+                "wal_removed"
+            }
             Self::Seal { cause, .. } => system_kind(cause, "wal_seal"),
             Self::Remove { cause, .. } => system_kind(cause, "wal_remove"),
             Self::BodyTooLarge { .. } => "wal_body_too_large",
@@ -351,6 +365,19 @@ mod tests {
             error.to_string(),
             "failed to open WAL path data/x.wal: directory does not exist"
         );
+    }
+
+    #[test]
+    fn a_log_that_is_gone_is_not_told_as_a_missing_directory() {
+        let error = WalError::Seal {
+            file: "data/x.wal".into(),
+            cause: io::Error::from(io::ErrorKind::NotFound).into(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "failed to seal WAL data/x.wal: the file, or its directory, was removed"
+        );
+        assert_eq!(error.kind(), "wal_removed");
     }
 
     #[test]

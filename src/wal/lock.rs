@@ -11,6 +11,9 @@ use same_file::Handle;
 use super::error::WalError;
 use super::released::Released;
 use super::storage_file::owner_only;
+use lock_file::check_lock_file;
+
+mod lock_file;
 
 /// What the name of a log is followed by. The file is never deleted: a lock on a file that another process
 /// has just deleted would hold nobody off.
@@ -37,7 +40,12 @@ pub struct LockGuard {
     /// None for who only reads where there was no lock file.
     lock_file: Option<File>,
     is_read_only: bool,
+    /// There was no lock file before.
+    has_made: bool,
 }
+
+/// How often a lock file may be taken away by whoever held it before, between opening and locking it.
+const REMOVALS_MAX: usize = 100;
 
 impl LockGuard {
     /// Takes the lock of the log at `wal_path`, which need not exist yet. The path should be a resolved one,
@@ -53,30 +61,14 @@ impl LockGuard {
             cause: error.into(),
         };
         let mut held = HELD.lock();
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        owner_only(&mut options);
-        let mut lock_file = options.open(&lock_path).map_err(failed)?;
-        let identity = lock_file
-            .try_clone()
-            .and_then(Handle::from_file)
-            .map_err(failed)?;
-        if holds(&held, &identity) {
-            return Err(in_use(wal_path, Some(std::process::id())));
-        }
-        match lock_file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(in_use(wal_path, read_pid(&pid_path(&lock_path))));
-            }
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-        }
+        let (mut lock_file, identity, has_made) = take_lock_file(&held, wal_path, &lock_path)?;
         write_pid(&mut lock_file, &lock_path).map_err(failed)?;
         let guard = Self {
             wal_path: wal_path.to_path_buf(),
             lock_path,
             lock_file: Some(lock_file),
             is_read_only: false,
+            has_made,
         };
         held.push(guard.entry(identity));
         if let Err(error) = guard.claim(&mut held) {
@@ -99,6 +91,7 @@ impl LockGuard {
             file: lock_path.display().to_string(),
             cause: error.into(),
         };
+        check_lock_file(&lock_path)?;
         let mut held = HELD.lock();
         let lock_file = match OpenOptions::new().read(true).open(&lock_path) {
             Ok(file) => Some(file),
@@ -129,6 +122,7 @@ impl LockGuard {
             lock_path: with_suffix(&lock_path, " for reading"),
             lock_file,
             is_read_only: true,
+            has_made: false,
         };
         held.extend(identity.map(|identity| guard.entry(identity)));
         if let Err(error) = guard.claim(&mut held) {
@@ -137,6 +131,16 @@ impl LockGuard {
             return Err(error);
         }
         Ok(guard)
+    }
+
+    /// Lets go, and takes away the lock file if this guard has made it: for a log that came to nothing.
+    pub fn unmake(self) {
+        if self.has_made {
+            // Best effort, and while it is locked: whoever has opened it meanwhile looks whether it is still there.
+            let _ = std::fs::remove_file(&self.lock_path);
+            #[cfg(windows)]
+            let _ = std::fs::remove_file(pid_path(&self.lock_path));
+        }
     }
 
     /// Holds the file that the log's name leads to now, beside what was held before: to be called once the log
@@ -209,6 +213,54 @@ impl LockGuard {
             identity,
         }
     }
+}
+
+/// Opens and locks a lock file, and makes it if there is none: the file, its identity, and whether it was made. A file that
+/// its holder took away meanwhile holds nobody off, so it is looked at again once it is locked.
+fn take_lock_file(
+    held: &[Held],
+    wal_path: &Path,
+    lock_path: &Path,
+) -> Result<(File, Handle, bool), WalError> {
+    let failed = |error: io::Error| WalError::Open {
+        file: lock_path.display().to_string(),
+        cause: error.into(),
+    };
+    for _ in 0..REMOVALS_MAX {
+        check_lock_file(lock_path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        owner_only(&mut options);
+        let (lock_file, has_made) = match options.clone().create_new(true).open(lock_path) {
+            Ok(file) => (file, true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                match options.open(lock_path) {
+                    Ok(file) => (file, false),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(failed(error)),
+                }
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let identity = lock_file.try_clone().and_then(Handle::from_file);
+        let identity = identity.map_err(failed)?;
+        if holds(held, &identity) {
+            return Err(in_use(wal_path, Some(std::process::id())));
+        }
+        match lock_file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(in_use(wal_path, read_pid(&pid_path(lock_path))));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        if Handle::from_path(lock_path).is_ok_and(|there| there == identity) {
+            return Ok((lock_file, identity, has_made));
+        }
+    }
+    Err(failed(io::Error::other(
+        "the lock file is taken away again and again",
+    )))
 }
 
 impl Drop for LockGuard {

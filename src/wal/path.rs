@@ -10,6 +10,10 @@ use super::storage_file::{FileStorage, sync_directory};
 /// Most symbolic links that are followed one behind the other; more are a circle.
 const LINKS_MAX: usize = 32;
 
+/// Longest name of a new log, in bytes: file systems take 255, and the longest companions' names, `.checkpoint.new.feed` and
+/// `.sealed.` with a number of twelve digits, add 20. Without them it would never get a checkpoint.
+const NAME_BYTES_MAX: usize = 255 - 20;
+
 /// Where a log is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedPath {
@@ -106,6 +110,11 @@ impl ResolvedPath {
         if create_directories {
             create_durably(&self.directory).map_err(|error| failed(given, error))?;
         }
+        if self.name.len() > NAME_BYTES_MAX {
+            return Err(WalError::InvalidPath(
+                "the name of the file is longer than 235 bytes, and its companions have longer ones",
+            ));
+        }
         match fs::metadata(&self.directory) {
             Ok(metadata) if metadata.is_dir() => Ok(self),
             Ok(_) => Err(failed(given, io::ErrorKind::NotADirectory.into())),
@@ -165,6 +174,22 @@ mod tests {
         assert!(ResolvedPath::resolve("a\0b", false).is_err());
         assert!(ResolvedPath::resolve("data/", false).is_err());
         assert!(ResolvedPath::resolve("..", false).is_err());
+    }
+
+    #[test]
+    fn a_name_that_leaves_no_room_for_companions_is_refused_for_a_new_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |bytes: usize| folder.path().join("x".repeat(bytes));
+        let resolve = |bytes| ResolvedPath::resolve(place(bytes).to_str().unwrap(), false);
+        assert!(resolve(NAME_BYTES_MAX).is_ok());
+        let told = resolve(NAME_BYTES_MAX + 1).unwrap_err().to_string();
+        assert!(
+            told.contains(&format!("longer than {NAME_BYTES_MAX} bytes")),
+            "{told}"
+        );
+        // One that is there was made by an earlier version.
+        fs::write(place(NAME_BYTES_MAX + 1), "").unwrap();
+        assert!(resolve(NAME_BYTES_MAX + 1).is_ok());
     }
 
     #[test]

@@ -114,3 +114,83 @@ fn a_lock_of_another_process_is_told_with_its_pid() {
     drop(holder);
     LockGuard::acquire(&path).unwrap();
 }
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_lock_file_is_neither_opened_nor_written_to() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.wal");
+    std::fs::write(&path, "log").unwrap();
+    let lock = folder.path().join("a.wal.lock");
+    let precious = folder.path().join("precious");
+    let kinds = || {
+        let kind = |held: Result<LockGuard, WalError>| held.unwrap_err().kind();
+        (
+            kind(LockGuard::acquire(&path)),
+            kind(LockGuard::observe(&path)),
+        )
+    };
+    std::fs::write(&precious, "1984, and more than a number").unwrap();
+    symlink(&precious, &lock).unwrap();
+    assert_eq!(kinds(), ("not_regular_file", "not_regular_file"));
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::hard_link(&precious, &lock).unwrap();
+    assert_eq!(kinds(), ("wal_foreign", "wal_foreign"));
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::create_dir(&lock).unwrap();
+    assert_eq!(kinds(), ("not_regular_file", "not_regular_file"));
+    std::fs::remove_dir(&lock).unwrap();
+    // Opened for reading alone a pipe would wait for a writer for ever.
+    let made = std::process::Command::new("mkfifo").arg(&lock).status();
+    assert!(made.unwrap().success());
+    assert_eq!(kinds(), ("not_regular_file", "not_regular_file"));
+    std::fs::remove_file(&lock).unwrap();
+    assert_eq!(
+        std::fs::read_to_string(&precious).unwrap(),
+        "1984, and more than a number"
+    );
+    // A process id that is shorter or longer than the last one is none of these.
+    std::fs::write(&lock, "4194304\n").unwrap();
+    drop(LockGuard::acquire(&path).unwrap());
+    drop(LockGuard::acquire(&path).unwrap());
+}
+
+#[test]
+fn a_lock_that_came_to_nothing_leaves_no_file_and_one_that_was_there_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.wal");
+    LockGuard::acquire(&path).unwrap().unmake();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    drop(LockGuard::acquire(&path).unwrap());
+    LockGuard::acquire(&path).unwrap().unmake();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_lock_file_that_was_taken_away_before_it_was_locked_holds_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.wal");
+    let many = std::thread::scope(|scope| {
+        let takers = (0..4).map(|_| {
+            scope.spawn(|| {
+                let mut taken = 0;
+                for _ in 0..200 {
+                    // In one process the list of what it holds is asked first, so holders never overlap.
+                    if let Ok(guard) = LockGuard::acquire(&path) {
+                        taken += 1;
+                        assert!(folder.path().join("a.wal.lock").exists());
+                        guard.unmake();
+                    }
+                }
+                taken
+            })
+        });
+        let takers: Vec<_> = takers.collect();
+        takers
+            .into_iter()
+            .map(|taker| taker.join().unwrap())
+            .sum::<u32>()
+    });
+    assert!(many > 0);
+}

@@ -1,0 +1,75 @@
+// The codes and kinds of errors: what the code gives, what the types say, and what the table in README.md explains are the
+// same. Kinds are found by the ways in which they are written in the sources.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { ErrorCode } from '@softadastra/sdk';
+import { root } from '../scripts/sources.js';
+
+const read = (...where) => readFileSync(path.join(root, ...where), 'utf8');
+
+/** Sources of a folder, without the tests in them. */
+const sources = (folder, suffix) =>
+  readdirSync(path.join(root, folder))
+    .filter((name) => name.endsWith(suffix))
+    .map((name) => read(folder, name).split('#[cfg(test)]')[0]);
+
+const found = (texts, ...patterns) =>
+  texts.flatMap((text) => patterns.flatMap((pattern) => [...text.matchAll(pattern)].map(([, kind]) => kind)));
+
+const given = new Set([
+  ...found(
+    sources('js', '.js'),
+    /(?:invalidArgument|refuse)\(\s*'([a-z_]+)'/g,
+    /failure\(\s*ErrorCode\.\w+,\s*'([a-z_]+)'/g,
+    /refuse\(\s*'([a-z_]+)'/g,
+    /kind: '([a-z_]+)'/g,
+  ),
+  ...found(
+    [...sources('src/node', '.rs'), ...sources('src/bindings', '.rs')],
+    /(?:Failure|Self)::new\(\s*(?:ErrorCode::\w+|code),\s*"([a-z_]+)"/g,
+    /kind: "([a-z_]+)"/g,
+    /GoodbyeReason::\w+ => "([a-z_]+)"/g,
+  ),
+  ...found(
+    ['wal/error.rs', 'wal/checkpoint/error.rs', 'transport/error.rs'].map(
+      (file) => read('src', file).split('#[cfg(test)]')[0],
+    ),
+    /=>\s*(?:\{\s*)?"([a-z_]+)"/g,
+    /system_kind\(cause, "([a-z_]+)"\)/g,
+    /return "([a-z_]+)"/g,
+  ),
+]);
+
+const readme = read('README.md');
+const rows = readme
+  .slice(readme.indexOf('| Code | Kinds |'), readme.indexOf('`metadata_error` and `none`'))
+  .split('\n')
+  .slice(2)
+  .map((row) => row.split('|').map((cell) => [...cell.matchAll(/`([a-z_]+)`/g)].map(([, word]) => word)));
+
+test('every kind that the code gives is in the table, and no other', () => {
+  const told = new Set(rows.flatMap(([, , kinds]) => kinds ?? []));
+  assert.ok(given.size > 80, `${given.size} kinds were found`);
+  assert.deepEqual(
+    [...given].filter((kind) => !told.has(kind)),
+    [],
+    'in the code only',
+  );
+  assert.deepEqual(
+    [...told].filter((kind) => !given.has(kind)),
+    [],
+    'in the table only',
+  );
+});
+
+test('every code is in the table and in the types, and no other', () => {
+  const codes = Object.values(ErrorCode);
+  const told = new Set(rows.flatMap(([, code]) => code ?? []));
+  assert.deepEqual([...told, 'metadata_error', 'none'].sort(), [...codes].sort());
+  const types = read('js', 'index.d.ts');
+  const declared = types.slice(types.indexOf('declare const ErrorCode'), types.indexOf('type ErrorCode'));
+  const named = [...declared.matchAll(/readonly (\w+): '([a-z_]+)'/g)].map(([, name, code]) => [name, code]);
+  assert.deepEqual(Object.fromEntries(named), { ...ErrorCode });
+});

@@ -1,0 +1,88 @@
+'use strict';
+
+const { surplusArgument } = require('./arguments.js');
+const { Result } = require('./result.js');
+
+/** What the rare calls take, as it is said in a sentence. The frequent ones look for themselves. */
+const TAKES = Object.freeze({
+  open: '',
+  batch: 'operations',
+  flush: '',
+  compact: '',
+  backup: 'walPath and options',
+  syncStateInfo: '',
+  tick: 'options',
+  conflicts: 'options',
+  conflict: 'key',
+  resolve: 'key and value',
+  retryFailed: '',
+  outbox: 'options',
+  waitFor: 'operation and options',
+  startSync: 'intervalMs',
+  stopSync: '',
+  startTransport: '',
+  stopTransport: '',
+  connect: 'peer',
+  disconnect: 'peer',
+  peers: '',
+  verify: 'peer and options',
+  startDiscovery: '',
+  stopDiscovery: '',
+  recovery: '',
+  stats: '',
+  nodeInfo: '',
+  refreshNodeInfo: '',
+});
+
+/** Calls that answer at once and take nothing: their answer cannot say that something was wrong. */
+const ANSWERS = ['isOpen', 'size', 'empty', 'options', 'transportRunning', 'discoveryRunning'];
+
+const hasSurplus = (given, count) => given.slice(count).some((argument) => argument !== undefined);
+
+const countOf = (takes) => (takes === '' ? 0 : takes.split(' and ').length);
+
+/** Has the calls of a client refuse what they do not take, instead of doing something else than was meant. */
+function refuseSurplus(prototype) {
+  const replace = (name, wrap) => {
+    const value = wrap(prototype[name]);
+    Object.defineProperty(value, 'name', { value: name });
+    Object.defineProperty(prototype, name, { value, configurable: true, writable: true });
+  };
+  for (const [name, takes] of Object.entries(TAKES)) {
+    replace(name, (call) => refusing(name, takes, call));
+  }
+  for (const name of ANSWERS) replace(name, (call) => warning(name, call));
+  replace('close', closing);
+}
+
+function refusing(name, takes, call) {
+  const count = countOf(takes);
+  return function refuse(...given) {
+    // Of a client that is not open that is what is said.
+    if (given.length > count && hasSurplus(given, count) && (name === 'open' || this.isOpen())) {
+      return Promise.resolve(Result.err(surplusArgument(name, takes)));
+    }
+    return Reflect.apply(call, this, given);
+  };
+}
+
+/** `close()` closes, whatever it was given, and says afterwards that it took nothing of it. */
+function closing(call) {
+  return async function close(...given) {
+    const closed = await Reflect.apply(call, this, []);
+    return closed.isOk() && hasSurplus(given, 0) ? Result.err(surplusArgument('close', '')) : closed;
+  };
+}
+
+function warning(name, call) {
+  let hasWarned = false;
+  return function warn(...given) {
+    if (given.length > 0 && !hasWarned && hasSurplus(given, 0)) {
+      hasWarned = true;
+      process.emitWarning(surplusArgument(name, '').message, 'SoftadastraWarning');
+    }
+    return Reflect.apply(call, this, []);
+  };
+}
+
+module.exports = { refuseSurplus };

@@ -1,0 +1,39 @@
+'use strict';
+
+// Aborts. A program hands one signal to as many calls as it likes, and Node.js warns of a leak from the eleventh listener
+// on: so there is one listener for each signal, and it calls all that wait.
+
+const waiting = new WeakMap();
+
+/** Whether this is an AbortSignal, of this realm or another. */
+const isSignal = (given) =>
+  typeof given?.aborted === 'boolean' && typeof given.addEventListener === 'function';
+
+/** Calls `abort` when the signal aborts, at once if it has. Gives a function that ends that; without a signal nothing. */
+function onAbort(signal, abort) {
+  if (signal === undefined) return () => {};
+  if (signal.aborted) {
+    abort();
+    return () => {};
+  }
+  let calls = waiting.get(signal);
+  if (calls === undefined) {
+    calls = new Set();
+    waiting.set(signal, calls);
+  }
+  // One of its own: the same function may be handed in twice.
+  const call = () => abort();
+  if (calls.size === 0) {
+    calls.listener = () => {
+      for (const one of [...calls]) one();
+      calls.clear();
+    };
+    signal.addEventListener('abort', calls.listener, { once: true });
+  }
+  calls.add(call);
+  return () => {
+    if (calls.delete(call) && calls.size === 0) signal.removeEventListener('abort', calls.listener);
+  };
+}
+
+module.exports = { isSignal, onAbort };
