@@ -21,12 +21,12 @@ class Result {
   #error;
   // The author and the sequence of a write whose operation nobody asked for yet: many writes are only checked for errors,
   // and the name of the operation costs more than all the rest.
-  #origin;
+  #author;
   #sequence;
 
-  constructor(failure, content, error, origin, sequence) {
+  constructor(failure, content, error, author, sequence) {
     this.#error = error;
-    this.#origin = origin;
+    this.#author = author;
     this.#sequence = sequence;
     this.ok = failure === undefined;
     this.content = content;
@@ -46,9 +46,9 @@ class Result {
   }
 
   #read() {
-    if (this.#origin !== undefined) {
-      named(this.content, this.#origin, this.#sequence);
-      this.#origin = undefined;
+    if (this.#author !== undefined) {
+      named(this.content, this.#author, this.#sequence);
+      this.#author = undefined;
     }
     return this.content;
   }
@@ -111,6 +111,6 @@ class Result {
 }
 
 /** The result of a write: what it came to, and the author and sequence of its operation. */
-const resultOfWrite = (info, origin, sequence) => new Result(undefined, info, undefined, origin, sequence);
+const resultOfWrite = (info, author, sequence) => new Result(undefined, info, undefined, author, sequence);
 
 module.exports = { Result, resultOfWrite };

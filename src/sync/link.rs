@@ -69,6 +69,8 @@ pub(super) struct Sending {
     pub(super) acknowledged: Positions,
     /// Where the feed began on this connection: entries up to here were not sent on it.
     pub(super) begun: Positions,
+    /// The furthest that the peer has acknowledged on this connection, sent or not.
+    pub(super) said: Positions,
     /// Where the peer claimed to be as the connection began: it acknowledges that, and it need not count.
     pub(super) claimed: Positions,
     /// Both sides greeted with equal states, which reached so far in this node's feed.

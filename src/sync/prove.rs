@@ -71,6 +71,13 @@ impl Replica {
             link.sending.end = Some(end);
             link.sending.passed_over_at = None;
             link.sending.told = end.positions;
+            // The peer may have said before that it is there, and has no reason to say it again.
+            let counted = link.sending.said.nearest(end.positions);
+            let counted = counted.furthest(link.sending.acknowledged);
+            if counted != link.sending.acknowledged {
+                link.sending.acknowledged = counted;
+                self.record_acknowledged(link, now);
+            }
             // Nothing was owed before: if this is, it is from now on.
             link.sending.progress_at = now;
             self.outputs.push_back(Output::Send(id, Feed::End(end)));

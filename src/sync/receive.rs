@@ -315,6 +315,7 @@ impl Replica {
             return Err("an acknowledgement of what was not sent");
         }
         let before = sending.acknowledged;
+        sending.said = sending.said.furthest(cursor.positions);
         let counted = cursor.positions.nearest(countable).furthest(before);
         sending.acknowledged = counted;
         // A late one may reach beyond what is told again just now.
