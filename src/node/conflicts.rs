@@ -8,7 +8,7 @@ use super::handle::Node;
 use super::machine::Machine;
 use super::shared::Shared;
 use crate::core::clock::WallMs;
-use crate::core::identity::Dot;
+use crate::core::identity::{Dot, Origin};
 use crate::store::conflict::{bare_loser_of, loser_of};
 use crate::store::conflicts::OpenConflict;
 use crate::store::entry::{Entry, EntryFlags};
@@ -44,9 +44,9 @@ pub struct Conflict {
     pub versions: Vec<Version>,
 }
 
-fn version(entry: &Entry, is_current: bool, machine: &Machine, map: &EntryMap) -> Version {
+fn version(entry: &Entry, is_current: bool, label_of: impl Fn(Origin) -> String) -> Version {
     Version {
-        node_id: machine.replica.author_label(entry.dot.origin, map),
+        node_id: label_of(entry.dot.origin),
         value: entry.value().map(<[u8]>::to_vec),
         ascii: entry.flags.contains(EntryFlags::ASCII),
         at: entry.stamp.wall(),
@@ -54,11 +54,9 @@ fn version(entry: &Entry, is_current: bool, machine: &Machine, map: &EntryMap) -
     }
 }
 
-fn conflict(current: &Entry, losers: &[Entry], machine: &Machine, map: &EntryMap) -> Conflict {
-    let current_version = version(current, true, machine, map);
-    let others = losers
-        .iter()
-        .map(|loser| version(loser, false, machine, map));
+fn conflict(current: &Entry, losers: &[Entry], label_of: impl Fn(Origin) -> String) -> Conflict {
+    let current_version = version(current, true, &label_of);
+    let others = losers.iter().map(|loser| version(loser, false, &label_of));
     Conflict {
         key: current.key().get(1..).unwrap_or_default().to_vec(),
         versions: std::iter::once(current_version).chain(others).collect(),
@@ -79,10 +77,11 @@ impl Shared {
         let told = losers
             .iter()
             .filter_map(|loser| match map.entry(loser.key()) {
-                Ok(current) => {
-                    let losers = std::slice::from_ref(loser);
-                    Some(conflict(&*current?, losers, machine, &map))
-                }
+                Ok(current) => Some(conflict(
+                    &*current?,
+                    std::slice::from_ref(loser),
+                    |author| machine.replica.author_label(author, &map),
+                )),
                 Err(error) => {
                     tracing::error!(%error, "what a write lost against cannot be read");
                     None
@@ -154,12 +153,10 @@ impl Node {
     pub fn conflicts(&self, prefix: &[u8]) -> Result<Vec<Conflict>, Failure> {
         let kept = self.shared.kept(prefix, false, loser_of)?;
         let open = self.shared.open_conflicts(kept)?;
-        let machine = self.shared.machine.lock();
-        let map = self.shared.map.read();
-        Ok(open
+        let shown = open
             .iter()
-            .map(|open| conflict(&open.current, &open.losers, &machine, &map))
-            .collect())
+            .map(|open| conflict(&open.current, &open.losers, |origin| self.label_of(origin)));
+        Ok(shown.collect())
     }
 
     /// The open conflict of a key.
@@ -170,9 +167,16 @@ impl Node {
         let kept = self.shared.kept(key, true, loser_of)?;
         let open = self.shared.open_conflicts(kept)?;
         let open = open.first().ok_or_else(|| none_at(key))?;
+        Ok(conflict(&open.current, &open.losers, |origin| {
+            self.label_of(origin)
+        }))
+    }
+
+    /// The machine is locked for one label, and not while values are copied: a key may have thousands of versions.
+    fn label_of(&self, author: Origin) -> String {
         let machine = self.shared.machine.lock();
         let map = self.shared.map.read();
-        Ok(conflict(&open.current, &open.losers, &machine, &map))
+        machine.replica.author_label(author, &map)
     }
 
     /// How many keys have an open conflict.

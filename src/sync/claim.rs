@@ -41,7 +41,7 @@ impl Replica {
         };
         link.sending.lineage_told = link.sending.sent.relay;
         link.sending.progress_at = now.monotonic;
-        self.record_acknowledged(link, now);
+        self.record_acknowledged(link, now.monotonic);
         self.recount_parked(link, map);
         if let (Some(claimed), Some(credible)) = (claimed, credible) {
             let places = (claimed.own - credible.own).max(claimed.relay - credible.relay);

@@ -330,7 +330,7 @@ impl Replica {
         for entry in &dropped {
             let parked = |lseq| {
                 let peers = &mut self.peers.values();
-                peers.any(|peer| peer.parked.iter().any(|other| other.lseq == lseq))
+                peers.any(|peer| is_listed(peer, lseq))
             };
             if !parked(entry.lseq) {
                 self.outbox.unpark(entry.lseq);

@@ -328,12 +328,12 @@ impl Replica {
             link.sending.attempts = 0;
             link.sending.retry_cause = None;
             link.sending.progress_at = now.monotonic;
-            self.record_acknowledged(link, now);
+            self.record_acknowledged(link, now.monotonic);
         }
         Ok(())
     }
 
-    pub(super) fn record_acknowledged(&mut self, link: &Link, now: Now) {
+    pub(super) fn record_acknowledged(&mut self, link: &Link, now: MonotonicMs) {
         let Positions { own, relay } = link.sending.acknowledged;
         let acknowledged = FeedPosition {
             incarnation: self.incarnation(),
@@ -344,9 +344,7 @@ impl Replica {
         self.moved.insert(link.origin);
         // What one of them has was released once, and the others get it without another tick.
         self.released = self.released.max(own);
-        self.unremembered
-            .entry(link.origin)
-            .or_insert(now.monotonic);
+        self.unremembered.entry(link.origin).or_insert(now);
     }
 }
 

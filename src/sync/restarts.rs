@@ -47,7 +47,7 @@ impl Replica {
         link.sending.peer_has.clear();
         link.sending.lineage_told = 0;
         link.sending.skip_echo = false;
-        self.record_acknowledged(link, now);
+        self.record_acknowledged(link, now.monotonic);
     }
 }
 

@@ -4,6 +4,7 @@ use socket2::SockRef;
 use std::io;
 use std::net::Shutdown;
 use std::sync::Arc;
+use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
@@ -31,6 +32,10 @@ const QUIET_MS: u64 = 1_000;
 /// How often it is told that bytes come, in milliseconds: much more often than a peer is missed, and not for each byte of
 /// one that sends them one by one.
 const HEARD_EVERY_MS: u64 = 250;
+
+/// A pause that only a peer gets that has had far more than its share, in milliseconds. If it leaves in one, nobody is owed
+/// what it has sent: shorter ones have to be waited for, since others may send their last writes and leave.
+const LONG_PAUSE_MS: u64 = 50;
 
 /// The longest pause before it is asked again how long it should be, in milliseconds.
 const PAUSE_MS_MAX: u64 = 250;
@@ -117,11 +122,15 @@ impl Reader {
     }
 
     /// Waits while the peer has had more than its share. What it sends meanwhile stays in its socket.
-    async fn pause(&mut self) {
+    async fn pause(&mut self) -> Result<(), CloseReason> {
         while self.connection.phase() == Phase::Open {
             let pause_ms = self.shared.events.pause_ms(self.connection.id());
             if pause_ms == 0 {
-                return;
+                return Ok(());
+            }
+            if pause_ms >= LONG_PAUSE_MS && self.is_peer_gone().await {
+                // What it has sent before would keep this node busy for nobody.
+                return Err(CloseReason::PeerClosed);
             }
             let until = self.shared.clock.monotonic();
             let until = self.instant_of(until.after(pause_ms.min(PAUSE_MS_MAX)));
@@ -131,10 +140,20 @@ impl Reader {
             {
                 // Whoever reads next has to see it too.
                 self.connection.ending.notify_one();
-                return;
+                return Ok(());
             }
             // That nothing is read is not the peer's silence.
             self.tell_heard();
+        }
+        Ok(())
+    }
+
+    /// Whether the peer has closed its side, which shows also while there is something to be read.
+    async fn is_peer_gone(&self) -> bool {
+        tokio::select! {
+            biased;
+            ready = self.stream.ready(Interest::READABLE) => ready.is_ok_and(Ready::is_read_closed),
+            () = std::future::ready(()) => false,
         }
     }
 
@@ -259,7 +278,7 @@ impl Reader {
             self.wait_until_greeted().await?;
         }
         if reception == Reception::Paused {
-            self.pause().await;
+            self.pause().await?;
         }
         Ok(())
     }

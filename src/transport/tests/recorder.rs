@@ -108,7 +108,7 @@ impl ConnectionEvents for Recorder {
     }
 
     fn pause_ms(&self, _id: ConnectionId) -> u64 {
-        u64::from(self.pauses.load(Ordering::Relaxed)) * 5
+        u64::from(self.pauses.load(Ordering::Relaxed)) * 60
     }
 
     fn heard(&self, _id: ConnectionId) {

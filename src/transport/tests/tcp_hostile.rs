@@ -252,3 +252,23 @@ async fn a_paused_connection_can_be_closed() {
         CloseReason::Requested
     ));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_in_a_long_pause_is_gone_whatever_it_has_sent() {
+    let mut node = Node::new(Manner::Greets, quick());
+    let (_listener, address) = node.listen().await;
+    let mut peer = RawPeer::greet(&address).await;
+    let _connection = node.opened().await;
+    node.received().await;
+    node.pause(true);
+    for nonce in 0..1_000 {
+        peer.write(&frame_of(&Message::Ping { nonce, wall_ms: 1 }))
+            .await;
+    }
+    node.received().await;
+    drop(peer);
+    assert!(matches!(
+        node.closed().await,
+        CloseReason::PeerClosed | CloseReason::Lost(_)
+    ));
+}
