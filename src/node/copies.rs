@@ -63,7 +63,9 @@ pub(super) struct Copy {
 
 /// What a copy came to, on its way to who waits: from the thread that writes it, or from who found none to write it.
 #[derive(Clone)]
-pub(super) struct CopyAnswer(Arc<Mutex<Option<oneshot::Sender<Result<(), Failure>>>>>);
+pub(super) struct CopyAnswer(Arc<Mutex<Option<AnswerSender>>>);
+
+type AnswerSender = oneshot::Sender<Result<(), Failure>>;
 
 impl CopyAnswer {
     fn new(sender: oneshot::Sender<Result<(), Failure>>) -> Self {

@@ -18,6 +18,9 @@ use super::machine::{Machine, Output};
 /// connection of its own seems to live there.
 pub(super) const TURNED_AWAY_MS: u64 = 90_000;
 
+/// Most peers of which it is remembered that they turn this node away: one is enough, and anybody can be one.
+const TURNED_AWAY_MAX: usize = 64;
+
 /// From how many milliseconds on a peer's clock counts as far off: far above what networks and ordinary clocks
 /// make of it.
 const CLOCK_SKEW_TOLD_MS: u64 = 60_000;
@@ -167,8 +170,9 @@ impl Machine {
     }
 
     /// Two nodes greet with one identity and histories that have parted: one is a copy of the other's files, or uses its
-    /// name. The one that comes later is turned away. Says whether it is so. A node that has only restarted goes on where it was; but whoever greets
-    /// with what was before that, and not in words that were on their way meanwhile, has gone on too.
+    /// name. The one that comes later is turned away. Says whether it is so. A node that has only restarted goes on where
+    /// it was; but whoever greets with what was before that, and not in words that were on their way meanwhile, has gone
+    /// on too.
     fn parted_twins(
         &mut self,
         id: ConversationId,
@@ -201,15 +205,19 @@ impl Machine {
     }
 
     /// A peer turns this node away, because somebody else is connected there under its identity. Anybody can say that, or
-    /// be the one that is connected, so it shows nothing by itself. But who is turned away for long by a peer that it has
-    /// to do with cannot go on as it is.
+    /// be the one that is connected, so it shows nothing by itself. But who is turned away for long cannot go on as it is,
+    /// and may have brought that peer nothing yet that it would be remembered for. Renewals are rare, whoever claims what.
     pub(super) fn turned_away(&mut self, id: ConversationId, now: Now) {
         self.call_again(id);
         let conversation = self.conversations.get(&id);
         let peer = conversation.and_then(|conversation| conversation.peer.as_ref());
-        let Some(peer) = peer.filter(|peer| self.replica.is_remembered(peer.origin)) else {
+        let Some(peer) = peer else {
             return;
         };
+        let is_known = self.turned_away.contains_key(&peer.origin);
+        if !is_known && self.turned_away.len() >= TURNED_AWAY_MAX {
+            return;
+        }
         let since = *self.turned_away.entry(peer.origin).or_insert(now.monotonic);
         if now.monotonic.since(since) >= TURNED_AWAY_MS {
             let (origin, node_id) = (peer.origin, peer.node_id.clone());

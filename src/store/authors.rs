@@ -4,6 +4,7 @@
 use super::basis::Basis;
 use super::entry::Entry;
 use super::group::{Group, Terms};
+use super::origin_dictionary::OriginDictionary;
 use crate::core::identity::Origin;
 use crate::core::limits::AUTHORS_MAX;
 
@@ -22,7 +23,7 @@ impl Group {
         terms: &Terms<'_>,
     ) -> bool {
         let base = basis.base().map(|base| base.origins());
-        let known = terms.authors.told() + base.map_or(0, |base| base.len());
+        let known = terms.authors.told() + base.map_or(0, OriginDictionary::len);
         let known = known + self.new_authors;
         let named = 1 + entry.vector().len();
         if known + named <= AUTHORS_MAX {

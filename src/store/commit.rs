@@ -107,6 +107,10 @@ pub struct Committer {
     pub(super) ledger: Ledger,
     pub(super) origins: OriginDictionary,
     /// What the checkpoint covered when a group was planned last.
+    #[allow(
+        clippy::option_option,
+        reason = "nothing was planned yet, there was no checkpoint, and what it covered are three cases"
+    )]
     covers: Option<Option<u64>>,
     pub(super) buffer: FrameBuffer,
     durability: Durability,

@@ -1,6 +1,7 @@
 //! The map in the order of its feed: what is left of the checkpoint's, then what came since.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use super::base::{Base, OWN, RELAY};
 use super::error::StoreError;
@@ -215,17 +216,13 @@ impl EntryMap {
         let (mut low, mut high) = (0, self.last_own());
         while low < high {
             let middle = low + (high - low) / 2;
-            let mut found = None;
-            for held in self.own_after(middle).take(LOOKED_AT_MAX) {
-                let held = held?;
-                if held.entry.dot.sequence == sequence {
-                    return Ok(Some(held.lseq));
-                }
-                found = Some((held.lseq, held.entry.dot.sequence));
-                break;
-            }
-            match found {
-                Some((lseq, other)) if other < sequence && lseq <= high => low = lseq,
+            let Some(held) = self.own_after(middle).next().transpose()? else {
+                high = middle;
+                continue;
+            };
+            match held.entry.dot.sequence.cmp(&sequence) {
+                Ordering::Equal => return Ok(Some(held.lseq)),
+                Ordering::Less if held.lseq <= high => low = held.lseq,
                 _ => high = middle,
             }
         }

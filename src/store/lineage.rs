@@ -259,8 +259,8 @@ impl LineageRecord {
         let record = Self {
             identity,
             number,
-            foreign,
             node_id,
+            foreign,
             authors,
         };
         (record.key() == entry.key()).then_some(record)

@@ -34,8 +34,8 @@ impl Rebase {
     pub fn new(base: Arc<Base>, map: &EntryMap, cut: u64) -> Self {
         let mut next = EntryMap::over(base);
         next.sources.clone_from(&map.sources);
-        next.lineage = map.lineage.clone();
-        next.lineage_places = map.lineage_places.clone();
+        next.lineage = Arc::clone(&map.lineage);
+        next.lineage_places.clone_from(&map.lineage_places);
         Self { next, reached: cut }
     }
 

@@ -222,6 +222,43 @@ pub fn open_beside(
         return Err(StoreError::OtherCheckpoint { path });
     }
     remove_passing(storage, name);
+    let mut report = OpenReport {
+        log: Some(recovery),
+        salvaged: ledger.salvaged,
+        ..OpenReport::default()
+    };
+    let is_new = ledger.origin == Origin::default();
+    let records = begin(storage, name, node_id, seeds, &mut ledger, &mut report)?;
+    map.know_authorship(&ledger);
+    let mut committer = Committer::new(Some(log), ledger, origins, durability);
+    committer.opening = records;
+    // Otherwise they go with the first write, so that an opening costs no sync. Behind an end that was cut off they
+    // make sure that it does not come back with the power.
+    let was_cut_off = report.log.as_ref().is_some_and(|log| log.torn.is_some());
+    let is_other = report.copy_noticed || report.renamed_from.is_some();
+    if is_new || is_other || was_cut_off {
+        committer.write_records(&[])?;
+    }
+    Ok(Opened {
+        committer,
+        map,
+        report,
+    })
+}
+
+/// Begins an opening: who the node is, under which author it writes, and a stretch of the feed. Returns the records that
+/// say so.
+///
+/// # Errors
+/// If the lease cannot be read or written.
+fn begin(
+    storage: &dyn Storage,
+    name: &str,
+    node_id: &str,
+    seeds: &Seeds,
+    ledger: &mut Ledger,
+    report: &mut OpenReport,
+) -> Result<Vec<Record>, StoreError> {
     if ledger.authorship.current == ledger.origin && ledger.authorship.before.is_empty() {
         // A log of the first version does not say whether its author has written.
         ledger.authorship.has_written |= ledger.last_sequence > 0;
@@ -230,14 +267,9 @@ pub fn open_beside(
         file: storage.shown(name),
         cause: error.into(),
     };
-    let mut report = OpenReport {
-        log: Some(recovery),
-        salvaged: ledger.salvaged,
-        ..OpenReport::default()
-    };
     let mut records = Vec::new();
     let is_new = ledger.origin == Origin::default();
-    let incarnation = next_stretch(&ledger, seeds);
+    let incarnation = next_stretch(ledger, seeds);
     let leased = lease::read(storage, name).map_err(lease_failed)?;
     let is_copy = !is_new && unless(Rule::CopyUnnoticed, leased != Some(ledger.lease), false);
     if is_new || is_copy {
@@ -252,11 +284,10 @@ pub fn open_beside(
     // After a clean close this is the last one given, also where the entry that had it was lost before. The author before
     // was seen as far as its entries are here, and no further.
     ledger.last_sequence = ledger.last_sequence.max(ledger.reserved_sequence);
-    let is_renamed = !is_new && ledger.node_id != node_id;
-    if is_renamed {
+    if !is_new && ledger.node_id != node_id {
         report.renamed_from = Some(std::mem::take(&mut ledger.node_id));
     }
-    if is_new || is_copy || is_renamed {
+    if is_new || is_copy || report.renamed_from.is_some() {
         node_id.clone_into(&mut ledger.node_id);
         records.push(Record::Identity {
             origin: ledger.origin,
@@ -265,7 +296,7 @@ pub fn open_beside(
             fresh_chain: is_new || is_copy,
         });
         if is_copy {
-            records.extend(peers_of(&ledger));
+            records.extend(peers_of(ledger));
         }
     }
     records.push(Record::Author(ledger.authorship.clone()));
@@ -278,20 +309,7 @@ pub fn open_beside(
         clock: ledger.clock.high_water(),
     });
     ledger.reserved_sequence = ledger.last_sequence;
-    map.know_authorship(&ledger);
-    let mut committer = Committer::new(Some(log), ledger, origins, durability);
-    committer.opening = records;
-    // Otherwise they go with the first write, so that an opening costs no sync. Behind an end that was cut off they
-    // make sure that it does not come back with the power.
-    let was_cut_off = report.log.as_ref().is_some_and(|log| log.torn.is_some());
-    if is_new || is_copy || is_renamed || was_cut_off {
-        committer.write_records(&[])?;
-    }
-    Ok(Opened {
-        committer,
-        map,
-        report,
-    })
+    Ok(records)
 }
 
 /// The stretch that an opening begins.

@@ -134,7 +134,7 @@ impl Replica {
             let Some(held) = held else {
                 continue;
             };
-            let lane = self.lane_of(&held);
+            let lane = Self::lane_of(&held);
             let is_behind = link.sending.sent.get(lane) < lseq;
             let may_go = lseq <= gate.eligible.get(lane) && !self.withheld.holds(lseq);
             let length = held.entry.value_length();

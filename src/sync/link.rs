@@ -201,6 +201,10 @@ pub(super) struct Proof {
 }
 
 /// One connected peer.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says something else of the peer"
+)]
 #[derive(Debug, Clone)]
 pub(super) struct Link {
     pub(super) origin: Origin,

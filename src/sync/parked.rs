@@ -84,7 +84,7 @@ impl Replica {
         if is_retryable {
             return link.is_owed() || link.is_reconciling() || sending.large.is_some();
         }
-        let of_lane = |held: &Held| self.lane_of(held) == nack.lane;
+        let of_lane = |held: &Held| Self::lane_of(held) == nack.lane;
         // What cannot be read now is looked up when it is offered again.
         let is_of_lane = map
             .at(nack.lseq)
@@ -103,14 +103,11 @@ impl Replica {
     /// meanwhile. Each record holds the whole list.
     fn list_refusals(&mut self, id: LinkId, link: &mut Link, now: MonotonicMs) {
         let earliest = link.sending.recorded_at.map(|at| at.after(RECORD_DELAY_MS));
-        match earliest.filter(|earliest| *earliest > now) {
-            Some(earliest) => {
-                link.sending.record_due.get_or_insert(earliest);
-            }
-            _ => {
-                link.sending.recorded_at = Some(now);
-                self.record_refusals(id, link);
-            }
+        if let Some(earliest) = earliest.filter(|earliest| *earliest > now) {
+            link.sending.record_due.get_or_insert(earliest);
+        } else {
+            link.sending.recorded_at = Some(now);
+            self.record_refusals(id, link);
         }
     }
 
@@ -381,7 +378,7 @@ impl Replica {
     }
 
     /// The lane of an entry of this node's feed.
-    pub(super) fn lane_of(&self, held: &Held) -> Lane {
+    pub(super) fn lane_of(held: &Held) -> Lane {
         if held.is_row() {
             Lane::Own
         } else {

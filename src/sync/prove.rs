@@ -72,7 +72,8 @@ impl Replica {
             link.sending.passed_over_at = None;
             link.sending.told = end.positions;
             // The peer may have said before that it is there, and has no reason to say it again.
-            let counted = link.sending.said.nearest(end.positions);
+            let said = link.sending.said.furthest(link.sending.claimed);
+            let counted = said.nearest(end.positions);
             let counted = counted.furthest(link.sending.acknowledged);
             if counted != link.sending.acknowledged {
                 link.sending.acknowledged = counted;

@@ -181,10 +181,10 @@ impl Replica {
                 self.unreadable(id, &error);
             }
             let said = self.outputs.len();
-            if !link.is_reconciling() {
-                if let Err(error) = self.send_removals(id, &mut link, gate, map) {
-                    self.unreadable(id, &error);
-                }
+            if !link.is_reconciling()
+                && let Err(error) = self.send_removals(id, &mut link, gate, map)
+            {
+                self.unreadable(id, &error);
             }
             for lane in [Lane::Own, Lane::Relay] {
                 while self.outputs.len() == said
@@ -379,7 +379,7 @@ impl Replica {
                     continue;
                 }
             };
-            let lane = self.lane_of(&held);
+            let lane = Self::lane_of(&held);
             let is_passed = link.sending.acknowledged.get(lane) >= lseq;
             let has_credit = link.sending.spent < link.sending.credit;
             if !is_passed || !has_credit || link.sending.large.is_some() {

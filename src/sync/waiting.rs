@@ -309,7 +309,7 @@ impl Replica {
         for peer in moved.into_iter().filter(|peer| counting.contains_key(peer)) {
             let is_own = |lseq| {
                 let held = map.at(lseq).ok().flatten();
-                held.is_some_and(|held| self.lane_of(&held) == Lane::Own)
+                held.is_some_and(|held| Self::lane_of(&held) == Lane::Own)
             };
             let link = self.links.values().find(|link| link.origin == peer);
             let told = link.map(|link| link.sending.told).unwrap_or_default();

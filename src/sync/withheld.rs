@@ -108,7 +108,7 @@ impl Replica {
                 && map.source_of(held.via).is_none()
             {
                 // Wherever its row has moved to since, it is no further than what holds the key now.
-                let row = self.row_of(&held, map)?.map_or(0, |row| row.lseq + 1);
+                let row = Self::row_of(&held, map)?.map_or(0, |row| row.lseq + 1);
                 found.push((held.lseq, row.max(held.lseq)));
             }
         }
@@ -143,7 +143,7 @@ impl Replica {
     }
 
     /// The entry that holds the user's key of a kept loser now.
-    fn row_of(&self, kept: &Held, map: &EntryMap) -> Result<Option<Held>, StoreError> {
+    fn row_of(kept: &Held, map: &EntryMap) -> Result<Option<Held>, StoreError> {
         let Some(user_key) = user_key_in(kept.entry.key()) else {
             return Ok(None);
         };
@@ -161,10 +161,10 @@ impl Replica {
                 self.withheld.forget(lseq);
                 continue;
             };
-            let row = self.row_of(&held, map)?;
+            let row = Self::row_of(&held, map)?;
             let is_own = row
                 .as_ref()
-                .is_some_and(|row| self.lane_of(row) == Lane::Own);
+                .is_some_and(|row| Self::lane_of(row) == Lane::Own);
             if let Some(row) = row.filter(|row| is_own && row.lseq > self.released)
                 && row.lseq >= before
             {

@@ -141,11 +141,11 @@ impl World<'_> {
     /// Somebody writes one key again and again, and everybody sees it change while that goes on.
     fn rewrite_one_key(&mut self) {
         let is_automatic = |running: &Running<'_>| running.machine.replica.is_automatic();
-        let writes = |node: &Node<'_>| node.running.as_ref().is_some_and(is_automatic);
+        let may_write = |node: &Node<'_>| node.running.as_ref().is_some_and(is_automatic);
         let Some(writer) = self
             .nodes
             .iter()
-            .position(writes)
+            .position(may_write)
             .filter(|_| !self.is_excused())
         else {
             return;

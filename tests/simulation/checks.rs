@@ -242,7 +242,8 @@ impl World<'_> {
                     "rule 9: {node} takes in {entry:?}, which is not within its prefixes"
                 );
                 let is_identity = lineage.identity_of(entry.dot.origin) == origin;
-                if is_identity && lineage.is_own(author, entry.dot) && loser_of(&entry).is_none() {
+                let is_own = is_identity && lineage.is_own(author, entry.dot);
+                if is_own && loser_of(&entry).is_none() {
                     self.nodes[node].up_mut().disowned = Some(origin);
                 }
                 let came = &mut self.nodes[node].up_mut().came;

@@ -6,6 +6,7 @@ use super::stream::Packet;
 use super::world::World;
 use crate::core::stamp::{STAMP_MS_END, Stamp};
 use crate::store::entry::{Entry, EntryFlags, Extra};
+use crate::store::lineage::LineageRecord;
 use crate::sync::message::{Batch, Feed, Lane};
 use crate::sync::tests::dice::Dice;
 use crate::transport::codec::encode;
@@ -67,6 +68,7 @@ pub(super) fn is_sound(entry: &Entry) -> bool {
     let is_named = match entry.key().split_first() {
         Some((0, key)) => is_text(key),
         Some((1, rest)) => rest.len() > 24 && is_text(&rest[..rest.len() - 24]),
+        Some((2, _)) => LineageRecord::of(entry).is_some(),
         _ => false,
     };
     is_named

@@ -8,7 +8,7 @@ use crate::core::identity::{Dot, Origin};
 use crate::store::conflict::{kept_key, loser_of};
 use crate::store::entry::{Entry, EntryFlags};
 use crate::store::lineage::Authorship;
-use crate::store::operation::Request;
+use crate::store::operation::{Operation, Request};
 use crate::store::totals::is_user;
 
 /// A write by what it is, so that two under one dot are two: its key, dot, stamp and value.
@@ -72,6 +72,21 @@ impl Knowledge {
     }
 }
 
+fn is_made_by(entry: &Entry, operation: &Operation) -> bool {
+    operation.key() == entry.key()
+        && operation.is_removal() == entry.is_tombstone()
+        && operation.value() == entry.value().unwrap_or_default()
+}
+
+fn operations_of(request: &Request) -> &[Operation] {
+    match request {
+        Request::Write { operation, .. } => std::slice::from_ref(operation),
+        Request::Batch { operations, .. } => operations,
+        Request::Resolve(resolution) => std::slice::from_ref(&resolution.operation),
+        _ => &[],
+    }
+}
+
 impl World<'_> {
     /// A node writes a group, of which this is asked and that is planned.
     pub(super) fn learn_writes(
@@ -110,12 +125,20 @@ impl World<'_> {
                             over.extend(received.entries.iter().filter(is_met).cloned());
                         }
                         Request::Resolve(resolution)
-                            if resolution.operation.key() == entry.key() =>
+                            if is_made_by(entry, &resolution.operation) =>
                         {
                             let losers = resolution.losers.iter();
                             let kept = losers.map(|loser| kept_key(&entry.key()[1..], *loser));
                             let kept = kept.filter_map(|key| loser_of(&held(&newest, &key)?));
-                            over.extend(kept);
+                            // The same may be asked for twice in a group: then only what it names tells which is which.
+                            let alike = asked.iter().flat_map(operations_of);
+                            let alike = alike.filter(|other| is_made_by(entry, other)).count();
+                            let lineage = map.lineage();
+                            over.extend(
+                                kept.filter(|loser| {
+                                    alike == 1 || entry.has_seen(loser.dot, lineage)
+                                }),
+                            );
                         }
                         _ => {}
                     }

@@ -70,7 +70,8 @@ impl<'d> World<'d> {
             u64::MAX
         } else {
             let refused = replica.refused_anywhere(&store.map);
-            replica.recorded_anywhere().max(refused)
+            let on_record = store.committer.ledger().released;
+            replica.recorded_anywhere().max(refused).max(on_record)
         };
         let mut machine = Machine::new(replica, name, Vec::new());
         machine.scope = plan.scope.clone();

@@ -59,7 +59,7 @@ pub(super) struct Excuses {
 }
 
 impl Excuses {
-    /// Whether a number may have been given twice, so that it does not tell which write is meant.
+    /// Whether a feed or a lineage may have parted: a disk went back, or there were copies.
     pub(super) fn repeats_numbers(&self) -> bool {
         self.went_back || self.had_twins
     }

@@ -25,6 +25,10 @@ pub(super) fn check_lock_file(lock_path: &Path) -> Result<(), WalError> {
         return Ok(());
     }
     let mut content = Vec::new();
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the lock file is no file of the log: it is looked at before it is taken"
+    )]
     let read = File::open(lock_path).and_then(|lock_file| {
         let mut lock_file = lock_file.take(PID_TEXT_BYTES_MAX + 1);
         lock_file.read_to_end(&mut content)
