@@ -136,7 +136,7 @@ impl Replica {
             return Err("a value over the limit that was told");
         }
         leave_out_strays(link, &mut batch);
-        self.refuse_faulty(id, link, &mut batch, now.wall);
+        let lie = self.refuse_faulty(id, link, &mut batch, now.wall);
         self.heed_entries(link, &batch.entries, now, map);
         link.proof.equal_at = None;
         (link.receiving.end, link.receiving.told) = (None, None);
@@ -157,7 +157,7 @@ impl Replica {
             take_in(id, link, batch.entries)
         };
         self.outputs.push_back(Output::Commit(request));
-        Ok(())
+        lie.map_or(Ok(()), Err)
     }
 
     /// What was received is durable, with the cursor at `position`, which is about `scope`, or where it was if that is the

@@ -11,6 +11,7 @@ use crate::store::map::{EntryMap, Held};
 use crate::store::range_sums::{REPLICATED_END, RangeSums};
 use crate::store::scope::Scope;
 use crate::store::totals::is_row;
+use crate::sync::admission::lie_of;
 use crate::sync::message::Positions;
 
 /// A scope, and the ranges that it is made of.
@@ -72,7 +73,7 @@ impl View<'_> {
         } else {
             self.limit.relay
         };
-        held.lseq <= limit
+        held.lseq <= limit && lie_of(&held.entry).is_none()
     }
 
     /// Count and fingerprint of `[from, to)`.
