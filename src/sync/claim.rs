@@ -40,7 +40,7 @@ impl Replica {
             credible.unwrap_or_else(|| self.start_of_unknown(link, map))
         };
         link.sending.progress_at = now.monotonic;
-        self.record_acknowledged(link, now);
+        self.record_acknowledged(link, now.monotonic);
         if let (Some(claimed), Some(credible)) = (claimed, credible) {
             let places = (claimed.own - credible.own).max(claimed.relay - credible.relay);
             if places > RESENT_PLACES_MAX && link.reconciles && !link.scope.is_nothing() {

@@ -68,6 +68,13 @@ impl Replica {
             link.sending.end = Some(end);
             link.sending.passed_over_at = None;
             link.sending.told = end.positions;
+            // Nothing was sent between what it has acknowledged and here, and who is there already does not say so again.
+            let there = end.positions.nearest(link.sending.claimed);
+            let acknowledged = there.furthest(link.sending.acknowledged);
+            if acknowledged != link.sending.acknowledged {
+                link.sending.acknowledged = acknowledged;
+                self.record_acknowledged(link, now);
+            }
             // Nothing was owed before: if this is, it is from now on.
             link.sending.progress_at = now;
             self.outputs.push_back(Output::Send(id, Feed::End(end)));

@@ -294,6 +294,7 @@ impl Replica {
         if own > most.own || relay > most.relay {
             return Err("an acknowledgement of what was not sent");
         }
+        sending.claimed = sending.claimed.furthest(cursor.positions);
         let before = sending.acknowledged;
         let counted = cursor.positions.nearest(countable).furthest(before);
         sending.acknowledged = counted;
@@ -305,7 +306,7 @@ impl Replica {
             link.sending.attempts = 0;
             link.sending.retry_cause = None;
             link.sending.progress_at = now.monotonic;
-            self.record_acknowledged(link, now);
+            self.record_acknowledged(link, now.monotonic);
         }
         Ok(())
     }
@@ -320,10 +321,10 @@ impl Replica {
         sending.told_before = Positions::default();
         link.sending.peer_has.clear();
         link.sending.skip_echo = false;
-        self.record_acknowledged(link, now);
+        self.record_acknowledged(link, now.monotonic);
     }
 
-    pub(super) fn record_acknowledged(&mut self, link: &Link, now: Now) {
+    pub(super) fn record_acknowledged(&mut self, link: &Link, now: MonotonicMs) {
         let Positions { own, relay } = link.sending.acknowledged;
         let acknowledged = FeedPosition {
             incarnation: self.incarnation(),
@@ -334,9 +335,7 @@ impl Replica {
         self.moved.insert(link.origin);
         // What one of them has was released once, and the others get it without another tick.
         self.released = self.released.max(own);
-        self.unremembered
-            .entry(link.origin)
-            .or_insert(now.monotonic);
+        self.unremembered.entry(link.origin).or_insert(now);
     }
 }
 
