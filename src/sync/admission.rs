@@ -15,11 +15,26 @@ use crate::store::system_keys::is_owned_system_key;
 /// Sequences beyond this are malformed: no node writes that often, and counting on from there must not end.
 const SEQUENCE_MAX: u64 = 1 << 62;
 
-/// Why an entry is not taken in, for people; `None` if it may be.
-pub(super) fn fault_of(entry: &Entry, now: WallMs) -> Option<&'static str> {
-    let is_numbered = |sequence: u64| (1..=SEQUENCE_MAX).contains(&sequence);
+/// What an entry says of itself that is not so, whoever wrote it and whenever; `None` if there is nothing. No node of this
+/// version takes that in or sends it: whoever does is not to be dealt with.
+pub(super) fn lie_of(entry: &Entry) -> Option<&'static str> {
+    let key = entry.key();
     let is_ascii = entry.flags.contains(EntryFlags::ASCII);
     let is_told_as_it_is = !is_ascii || entry.value().is_none_or(<[u8]>::is_ascii);
+    if !is_told_as_it_is && !is_broken(Rule::TextUnchecked) {
+        return Some("a value that is not the text that it is said to be");
+    }
+    let is_allowed = match Namespace::of(key) {
+        Some(Namespace::User | Namespace::Conflict) => true,
+        Some(Namespace::System) => is_owned_system_key(entry) || is_broken(Rule::SystemKeysTaken),
+        Some(Namespace::Local) | None => false,
+    };
+    (!is_allowed).then_some("a key in a namespace that is not the peer's to write")
+}
+
+/// Why an entry that does not lie is not taken in, for people; `None` if it may be.
+pub(super) fn fault_of(entry: &Entry, now: WallMs) -> Option<&'static str> {
+    let is_numbered = |sequence: u64| (1..=SEQUENCE_MAX).contains(&sequence);
     if !is_numbered(entry.dot.sequence) {
         Some("a sequence that no node reaches")
     } else if !entry.vector().iter().all(|seen| is_numbered(seen.sequence)) {
@@ -28,26 +43,21 @@ pub(super) fn fault_of(entry: &Entry, now: WallMs) -> Option<&'static str> {
         Some("a version that no key reaches")
     } else if !entry.stamp.is_credible(now) {
         Some("a stamp that nobody can have given yet")
-    } else if !is_told_as_it_is && !is_broken(Rule::TextUnchecked) {
-        Some("a value that is not the text that it is said to be")
+    } else if !has_text_for_key(entry) && !is_broken(Rule::KeysUnchecked) {
+        Some("a key that is no text")
     } else {
-        fault_of_key(entry)
+        None
     }
 }
 
-fn fault_of_key(entry: &Entry) -> Option<&'static str> {
+fn has_text_for_key(entry: &Entry) -> bool {
     let key = entry.key();
     let user_key = match Namespace::of(key) {
         Some(Namespace::User) => key.get(1..),
         Some(Namespace::Conflict) => user_key_in(key),
-        Some(Namespace::System) if is_owned_system_key(entry) => return None,
-        Some(Namespace::System) if is_broken(Rule::SystemKeysTaken) => return None,
-        Some(Namespace::System | Namespace::Local) | None => {
-            return Some("a key in a namespace that is not the peer's to write");
-        }
+        _ => return true,
     };
-    let is_text = user_key.is_some_and(|key| std::str::from_utf8(key).is_ok());
-    (!is_text && !is_broken(Rule::KeysUnchecked)).then_some("a key that is no text")
+    user_key.is_some_and(|key| std::str::from_utf8(key).is_ok())
 }
 
 impl Replica {
@@ -63,28 +73,28 @@ impl Replica {
     }
 
     /// Takes what may not be taken in out of a batch. A single entry is named to the peer by its place; of several only
-    /// the peer knows the places, and they are counted here.
+    /// the peer knows the places, and they are counted here. Returns the reason to end the connection, if there is one:
+    /// the cursor goes on behind the batch all the same, so that an older node that was lied to comes past it.
     pub(super) fn refuse_faulty(
         &mut self,
         id: LinkId,
         link: &Link,
         batch: &mut Batch,
         now: WallMs,
-    ) {
+    ) -> Option<&'static str> {
         let count = batch.entries.len();
-        let mut fault = None;
+        let (mut lie, mut fault) = (None, None);
         batch.entries.retain(|entry| {
-            let found = fault_of(entry, now);
-            fault = fault.or(found);
-            found.is_none()
+            let (lies, found) = (lie_of(entry), fault_of(entry, now));
+            lie = lie.or(lies);
+            fault = fault.or(lies).or(found);
+            lies.is_none() && found.is_none()
         });
-        let Some(fault) = fault else {
-            return;
-        };
+        let fault = fault?;
         let refused = count - batch.entries.len();
         self.refused_entries += refused as u64;
         tracing::warn!(peer = %link.node_id, refused, fault, "entries of a peer were refused");
-        if count == 1 && batch.to > 0 {
+        if count == 1 && batch.to > 0 && lie.is_none() {
             let nack = Nack {
                 lane: batch.lane,
                 lseq: batch.to,
@@ -93,6 +103,7 @@ impl Replica {
             };
             self.outputs.push_back(Output::Send(id, Feed::Nack(nack)));
         }
+        lie
     }
 }
 
@@ -127,7 +138,7 @@ mod tests {
         let kept = entry(&kept_key("\u{e9}".as_bytes(), DOT), b"1", EntryFlags::ASCII);
         let removal = entry(b"\0key", b"", EntryFlags::TOMBSTONE.with(EntryFlags::ASCII));
         for honest in [plain(), kept, removal] {
-            assert_eq!(fault_of(&honest, NOW), None, "{honest:?}");
+            assert_eq!((lie_of(&honest), fault_of(&honest, NOW)), (None, None));
         }
     }
 
@@ -155,13 +166,19 @@ mod tests {
             entry(b"\0\xff\xfe", b"1", EntryFlags::default()),
             entry(&name, b"1", EntryFlags::default()),
             entry(b"\x01short", b"1", EntryFlags::default()),
+        ];
+        for entry in faulty {
+            assert!(fault_of(&entry, NOW).is_some(), "{entry:?}");
+            assert_eq!(lie_of(&entry), None, "who relays it may be honest");
+        }
+        let lies = [
             entry(b"\x02anything", b"1", EntryFlags::default()),
             entry(b"\x03own", b"1", EntryFlags::default()),
             entry(b"\x63unknown", b"1", EntryFlags::default()),
             entry(b"\0key", b"\xc3\xa9", EntryFlags::ASCII),
         ];
-        for entry in faulty {
-            assert!(fault_of(&entry, NOW).is_some(), "{entry:?}");
+        for entry in lies {
+            assert!(lie_of(&entry).is_some(), "{entry:?}");
         }
     }
 }

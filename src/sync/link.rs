@@ -69,9 +69,7 @@ pub(super) struct Sending {
     pub(super) acknowledged: Positions,
     /// Where the feed began on this connection: entries up to here were not sent on it.
     pub(super) begun: Positions,
-    /// The furthest that the peer has acknowledged on this connection, sent or not.
-    pub(super) said: Positions,
-    /// Where the peer claimed to be as the connection began: it acknowledges that, and it need not count.
+    /// Where the peer says that it is: what it was not sent of that does not count as acknowledged.
     pub(super) claimed: Positions,
     /// Both sides greeted with equal states, which reached so far in this node's feed.
     pub(super) shown_equal: Positions,

@@ -71,12 +71,11 @@ impl Replica {
             link.sending.end = Some(end);
             link.sending.passed_over_at = None;
             link.sending.told = end.positions;
-            // The peer may have said before that it is there, and has no reason to say it again.
-            let said = link.sending.said.furthest(link.sending.claimed);
-            let counted = said.nearest(end.positions);
-            let counted = counted.furthest(link.sending.acknowledged);
-            if counted != link.sending.acknowledged {
-                link.sending.acknowledged = counted;
+            // Nothing was sent between what it has acknowledged and here, and who is there already does not say so again.
+            let there = end.positions.nearest(link.sending.claimed);
+            let acknowledged = there.furthest(link.sending.acknowledged);
+            if acknowledged != link.sending.acknowledged {
+                link.sending.acknowledged = acknowledged;
                 self.record_acknowledged(link, now);
             }
             // Nothing was owed before: if this is, it is from now on.

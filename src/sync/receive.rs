@@ -142,7 +142,7 @@ impl Replica {
             return Err("a value over the limit that was told");
         }
         leave_out_strays(link, &mut batch);
-        self.refuse_faulty(id, link, &mut batch, now.wall);
+        let lie = self.refuse_faulty(id, link, &mut batch, now.wall);
         self.heed_entries(link, &batch.entries, now, map);
         link.proof.equal_at = None;
         (link.receiving.end, link.receiving.told) = (None, None);
@@ -163,7 +163,7 @@ impl Replica {
             take_in(id, link, batch.entries)
         };
         self.outputs.push_back(Output::Commit(request));
-        Ok(())
+        lie.map_or(Ok(()), Err)
     }
 
     /// What was received is durable, with the cursor at `position`, which is about `scope`, or where it was if that is the
@@ -314,8 +314,8 @@ impl Replica {
         if own > most.own || relay > most.relay {
             return Err("an acknowledgement of what was not sent");
         }
+        sending.claimed = sending.claimed.furthest(cursor.positions);
         let before = sending.acknowledged;
-        sending.said = sending.said.furthest(cursor.positions);
         let counted = cursor.positions.nearest(countable).furthest(before);
         sending.acknowledged = counted;
         // A late one may reach beyond what is told again just now.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
+use super::admission::lie_of;
 use super::link::{Course, Link, LinkId};
 use super::message::{Batch, Chunk, Feed, Have, Lane, Positions};
 use super::options::{BATCH_COST, PASSED_OVER_MS};
@@ -54,8 +55,9 @@ pub(super) fn is_left_out(link: &Link, held: &Held, peer: Option<Via>) -> bool {
     let is_forgotten = held.entry.is_tombstone() && is_broken(Rule::RemovalsNotSent);
     let is_kept = held.entry.key().first() == Some(&(Namespace::Conflict as u8));
     let is_forgotten = is_forgotten || (is_kept && is_broken(Rule::KeptNotSent));
+    let is_lie = lie_of(&held.entry).is_some();
     let is_outside = !link.scope.contains(held.entry.key()) && !is_broken(Rule::ScopeIgnored);
-    is_outside || echo || is_there || is_forgotten
+    is_lie || is_outside || echo || is_there || is_forgotten
 }
 
 /// What a chunk of that many bytes takes from the receiver's credit.

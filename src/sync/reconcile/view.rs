@@ -9,6 +9,7 @@ use crate::store::error::StoreError;
 use crate::store::map::{EntryMap, Held};
 use crate::store::range_sums::{REPLICATED_END, RangeSums};
 use crate::store::scope::Scope;
+use crate::sync::admission::lie_of;
 use crate::sync::message::Positions;
 use crate::sync::withheld::Withheld;
 
@@ -71,7 +72,7 @@ impl View<'_> {
         } else {
             self.limit.relay
         };
-        held.lseq <= limit && !self.withheld.holds(held.lseq)
+        held.lseq <= limit && !self.withheld.holds(held.lseq) && lie_of(&held.entry).is_none()
     }
 
     /// Count and fingerprint of `[from, to)`.

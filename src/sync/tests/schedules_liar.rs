@@ -75,9 +75,6 @@ fn an_entry_that_no_node_can_have_written_is_refused_by_itself_and_the_feed_goes
         ("no version", entry(0, 1, stamp, 0, 3)),
         ("a version without end", entry(0, 1, stamp, u64::MAX, 3)),
         ("the last stamp", entry(0, 1, u64::MAX, 1, 3)),
-        ("the reserved namespace", entry(2, 1, stamp, 1, 3)),
-        ("what is never replicated", entry(3, 1, stamp, 1, 3)),
-        ("an unknown namespace", entry(77, 1, stamp, 1, 3)),
     ];
     for (what, faulty) in wrong {
         let mut world = honest_pair();
@@ -114,6 +111,44 @@ fn an_entry_that_no_node_can_have_written_is_refused_by_itself_and_the_feed_goes
         assert!(
             world.get(0, "k").is_some() && world.closes.is_empty(),
             "{what}"
+        );
+    }
+}
+
+#[test]
+fn an_entry_that_lies_about_itself_ends_the_connection_and_the_cursor_goes_on() {
+    let mut text = entry(0, 1, 1 << 16, 1, 0);
+    let payload = [b"\0k".as_slice(), &[0xc3, 0xa9]]
+        .concat()
+        .into_boxed_slice();
+    text = Entry::new(
+        payload,
+        2,
+        EntryFlags::ASCII,
+        text.dot,
+        text.stamp,
+        1,
+        Extra::default(),
+    )
+    .unwrap();
+    for lie in [2, 3, 77]
+        .map(|namespace| entry(namespace, 1, 1 << 16, 1, 3))
+        .into_iter()
+        .chain([text])
+    {
+        let mut world = honest_pair();
+        let before = world.hosts[0].up().map.summary();
+        let feed = batch(&world, lie);
+        let origin = world.hosts[1].up().replica.origin();
+        let to = world.hosts[1].up().replica.last_lseq + 1;
+        self::lie(&mut world, feed);
+        world.run_for(100);
+        assert_eq!(world.closes.len(), 1);
+        assert_eq!(world.hosts[0].up().map.summary(), before);
+        let cursor = world.hosts[0].up().committer.ledger().cursors[&origin];
+        assert_eq!(
+            cursor.relay, to,
+            "an older node that was lied to comes past it"
         );
     }
 }
