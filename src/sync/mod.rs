@@ -3,6 +3,7 @@
 
 mod ahead;
 pub mod comparison;
+mod credit;
 mod cursor;
 pub mod dot_set;
 pub mod doubt;
