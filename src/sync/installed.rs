@@ -1,10 +1,14 @@
 //! What a group changed: counted along piece by piece, and shown to peers once the group is whole.
 
+use super::message::{Feed, Have};
 use super::options::{HAVE_INTERVAL_MS, RELAY_DELAY_MS};
-use super::replica::Replica;
+use super::replica::{Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::{Dot, Origin};
 use crate::store::map::Installed;
+
+/// Dots that one hint names at the most: a hint is small, and what it leaves out costs a duplicate.
+const HAVE_RANGES_AT_ONCE: usize = 1024;
 
 impl Replica {
     /// A piece of a group was installed. [`Self::committed`] follows behind the last one, and nothing else before it.
@@ -83,6 +87,22 @@ impl Replica {
             if is_partial && Some(link.origin) != from && link.origin != dot.origin {
                 link.tell.insert_dot(dot);
                 self.have_due.get_or_insert(now.after(HAVE_INTERVAL_MS));
+            }
+        }
+    }
+
+    /// Tells peers which dots they need not send here.
+    pub(super) fn send_hints(&mut self) {
+        self.have_due = None;
+        for (id, link) in &mut self.links {
+            let ranges = link.tell.take();
+            for some in ranges.chunks(HAVE_RANGES_AT_ONCE) {
+                self.outputs.push_back(Output::Send(
+                    *id,
+                    Feed::Have(Have {
+                        ranges: some.to_vec(),
+                    }),
+                ));
             }
         }
     }

@@ -371,33 +371,6 @@ impl Link {
         is_waiting && !self.is_owed() && !self.owes_turn()
     }
 
-    /// Something arrives of what was taken back for another attempt because nobody answered: before more of the second copy
-    /// is sent, the answer to the first is waited for.
-    pub(super) fn await_first_copy(&mut self, until: MonotonicMs) {
-        let sending = &mut self.sending;
-        let is_owed = sending.told_before.furthest(sending.acknowledged) != sending.acknowledged;
-        if is_owed && sending.retry_cause == Some(RetryCause::Unanswered) {
-            sending.paused_until = sending.paused_until.max(until);
-        }
-    }
-
-    /// What was taken back for another attempt turns out to have arrived: the rest of the second copy is not sent, and what
-    /// follows does not wait for it.
-    pub(super) fn end_second_copy(&mut self) {
-        let sending = &mut self.sending;
-        let is_there = |large: &LargeSend| {
-            large.course == Course::InOrder && sending.acknowledged.get(large.lane) >= large.lseq
-        };
-        if sending.large.as_ref().is_some_and(is_there) {
-            self.abandon_large();
-        }
-        let sending = &mut self.sending;
-        let is_all = sending.told_before.nearest(sending.acknowledged) == sending.told_before;
-        if is_all && sending.retry_cause == Some(RetryCause::Unanswered) {
-            sending.paused_until = MonotonicMs(0);
-        }
-    }
-
     /// Leaves a large entry in the middle.
     pub(super) fn abandon_large(&mut self) {
         if let Some(large) = self.sending.large.take() {

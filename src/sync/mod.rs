@@ -5,6 +5,7 @@ mod admission;
 mod ahead;
 mod claim;
 pub mod comparison;
+mod credit;
 mod cursor;
 pub mod dot_set;
 pub mod doubt;

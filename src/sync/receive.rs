@@ -4,7 +4,7 @@
 use super::doubt::DoubtReason;
 use super::link::{Link, LinkId, Rewound};
 use super::message::{Ack, Batch, Feed, Nack, Positions, RefusalCode};
-use super::options::{BATCH_COST, GRANT_INTERVAL_MS, WINDOW_COST};
+use super::options::{BATCH_COST, WINDOW_COST};
 use super::reconcile::Reconciling;
 use super::replica::{Farewell, Output, Replica};
 use super::scoped::leave_out_strays;
@@ -22,7 +22,7 @@ use crate::store::scope::Scope;
 /// entry that fills it.
 const OVERDRAFT_COST: u64 = 2 * BATCH_COST + 2 * CHUNK_BYTES_MAX as u64;
 
-const OVERDRAWN: &str = "more than was granted";
+pub(super) const OVERDRAWN: &str = "more than was granted";
 
 impl Replica {
     /// A peer said something. `charged` says that its cost was told before, with [`Self::charged`].
@@ -72,25 +72,6 @@ impl Replica {
         }
         self.send_some(now, map);
         self.settle_waits(map);
-    }
-
-    /// Chunks of a large value were taken in before the value is whole. On a slow line that takes long, and the sender
-    /// learns now and then how much has come.
-    pub fn charged(&mut self, id: LinkId, cost: u64, now: Now) {
-        if let Some(link) = self.links.get_mut(&id) {
-            link.receiving.consumed += cost;
-            let output = if is_overdrawn(link) {
-                Some(Output::Close(id, Farewell::Breach(OVERDRAWN)))
-            } else {
-                let is_time = link.receiving.granted_at.after(GRANT_INTERVAL_MS) <= now.monotonic;
-                let ack = due_grant(link).or_else(|| is_time.then(|| acknowledgement(link)));
-                if ack.is_some() {
-                    link.receiving.granted_at = now.monotonic;
-                }
-                ack.map(|ack| Output::Send(id, Feed::Ack(ack)))
-            };
-            self.outputs.extend(output);
-        }
     }
 
     /// An entry was refused before it reached the replica: the peer is told, and its feed goes on behind it.
@@ -349,13 +330,13 @@ impl Replica {
 }
 
 /// More credit, once a part of the window is used up.
-fn due_grant(link: &mut Link) -> Option<Ack> {
+pub(super) fn due_grant(link: &mut Link) -> Option<Ack> {
     let is_due = link.receiving.consumed + WINDOW_COST > link.receiving.granted + WINDOW_COST / 4;
     is_due.then(|| acknowledgement(link))
 }
 
 /// Whether a peer has sent more than it was granted and one message.
-fn is_overdrawn(link: &Link) -> bool {
+pub(super) fn is_overdrawn(link: &Link) -> bool {
     link.receiving.consumed > link.receiving.granted + OVERDRAFT_COST
 }
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use super::admission::lie_of;
 use super::link::{Course, Link, LinkId};
-use super::message::{Batch, Chunk, Feed, Have, Lane, Positions};
+use super::message::{Batch, Chunk, Feed, Lane, Positions};
 use super::options::{BATCH_COST, PASSED_OVER_MS};
 use super::picked::Picked;
 use super::replica::{Farewell, Output, Replica};
@@ -19,9 +19,6 @@ use crate::store::totals::is_user;
 
 /// What an entry costs besides its key and value: about what it takes in memory while it waits.
 const ENTRY_COST: u64 = 64;
-
-/// Dots that one hint names at the most: a hint is small, and what it leaves out costs a duplicate.
-const HAVE_RANGES_AT_ONCE: usize = 1024;
 
 /// What one origin in a version vector takes at the most, in bytes on the wire.
 const SEEN_COST: u64 = 32;
@@ -291,6 +288,18 @@ impl Replica {
                 ControlFlow::Break(())
             };
         }
+        self.move_on(id, link, (lane, to), entries, gate)
+    }
+
+    /// A lane was gone over up to a place: sends what was found.
+    fn move_on(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        (lane, to): (Lane, u64),
+        entries: Vec<Entry>,
+        gate: Gate,
+    ) -> ControlFlow<()> {
         *link.sending.sent.get_mut(lane) = to;
         link.forget_sent_ahead(lane);
         if entries.is_empty() {
@@ -397,22 +406,6 @@ impl Replica {
                     entries: vec![held.entry.clone()],
                 };
                 self.push_feed(id, link, Feed::Batch(batch));
-            }
-        }
-    }
-
-    /// Tells peers which dots they need not send here.
-    pub(super) fn send_hints(&mut self) {
-        self.have_due = None;
-        for (id, link) in &mut self.links {
-            let ranges = link.tell.take();
-            for some in ranges.chunks(HAVE_RANGES_AT_ONCE) {
-                self.outputs.push_back(Output::Send(
-                    *id,
-                    Feed::Have(Have {
-                        ranges: some.to_vec(),
-                    }),
-                ));
             }
         }
     }

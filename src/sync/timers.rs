@@ -1,7 +1,7 @@
 //! Time: acknowledgements that do not come, hints and relays that are due, ends that can be compared, and
 //! views that should reach the disk (PROTOCOL rule 6).
 
-use super::link::{Link, LinkId, RetryCause};
+use super::link::{Course, LargeSend, Link, LinkId, RetryCause};
 use super::options::{REMEMBER_DELAY_MS, RETRY_DELAY_MS_MAX};
 use super::replica::{Farewell, Output, Replica};
 use crate::core::checksum::hash128;
@@ -143,6 +143,35 @@ impl Replica {
             .set_marks(super::outbox::Marks { failed, ..marks });
         self.outputs
             .push_back(Output::Close(id, Farewell::Unanswered));
+    }
+}
+
+impl Link {
+    /// Something arrives of what was taken back for another attempt because nobody answered: before more of the second copy
+    /// is sent, the answer to the first is waited for.
+    pub(super) fn await_first_copy(&mut self, until: MonotonicMs) {
+        let sending = &mut self.sending;
+        let is_owed = sending.told_before.furthest(sending.acknowledged) != sending.acknowledged;
+        if is_owed && sending.retry_cause == Some(RetryCause::Unanswered) {
+            sending.paused_until = sending.paused_until.max(until);
+        }
+    }
+
+    /// What was taken back for another attempt turns out to have arrived: the rest of the second copy is not sent, and what
+    /// follows does not wait for it.
+    pub(super) fn end_second_copy(&mut self) {
+        let sending = &mut self.sending;
+        let is_there = |large: &LargeSend| {
+            large.course == Course::InOrder && sending.acknowledged.get(large.lane) >= large.lseq
+        };
+        if sending.large.as_ref().is_some_and(is_there) {
+            self.abandon_large();
+        }
+        let sending = &mut self.sending;
+        let is_all = sending.told_before.nearest(sending.acknowledged) == sending.told_before;
+        if is_all && sending.retry_cause == Some(RetryCause::Unanswered) {
+            sending.paused_until = MonotonicMs(0);
+        }
     }
 }
 

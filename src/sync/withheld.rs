@@ -108,7 +108,7 @@ impl Replica {
                 && map.source_of(held.via).is_none()
             {
                 // Wherever its row has moved to since, it is no further than what holds the key now.
-                let row = Self::row_of(&held, map)?.map_or(0, |row| row.lseq + 1);
+                let row = row_of(&held, map)?.map_or(0, |row| row.lseq + 1);
                 found.push((held.lseq, row.max(held.lseq)));
             }
         }
@@ -142,15 +142,6 @@ impl Replica {
         self.withheld.waiting.insert((before, lseq));
     }
 
-    /// The entry that holds the user's key of a kept loser now.
-    fn row_of(kept: &Held, map: &EntryMap) -> Result<Option<Held>, StoreError> {
-        let Some(user_key) = user_key_in(kept.entry.key()) else {
-            return Ok(None);
-        };
-        let row = map.held_entry(&[&[Namespace::User as u8], user_key].concat())?;
-        Ok(row.map(std::borrow::Cow::into_owned))
-    }
-
     /// Lets go of removals before which no row waits any more.
     fn free_some(&mut self, map: &EntryMap) -> Result<(), StoreError> {
         while let Some((before, lseq)) = self.withheld.waiting.first().copied() {
@@ -161,7 +152,7 @@ impl Replica {
                 self.withheld.forget(lseq);
                 continue;
             };
-            let row = Self::row_of(&held, map)?;
+            let row = row_of(&held, map)?;
             let is_own = row
                 .as_ref()
                 .is_some_and(|row| Self::lane_of(row) == Lane::Own);
@@ -259,6 +250,15 @@ impl Replica {
         }
         Ok(())
     }
+}
+
+/// The entry that holds the user's key of a kept loser now.
+fn row_of(kept: &Held, map: &EntryMap) -> Result<Option<Held>, StoreError> {
+    let Some(user_key) = user_key_in(kept.entry.key()) else {
+        return Ok(None);
+    };
+    let row = map.held_entry(&[&[Namespace::User as u8], user_key].concat())?;
+    Ok(row.map(std::borrow::Cow::into_owned))
 }
 
 /// Whether who has reached a cursor on this node's feed holds an entry of it, or something greater.

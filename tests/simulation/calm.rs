@@ -141,11 +141,11 @@ impl World<'_> {
     /// Somebody writes one key again and again, and everybody sees it change while that goes on.
     fn rewrite_one_key(&mut self) {
         let is_automatic = |running: &Running<'_>| running.machine.replica.is_automatic();
-        let may_write = |node: &Node<'_>| node.running.as_ref().is_some_and(is_automatic);
+        let is_one = |node: &Node<'_>| node.running.as_ref().is_some_and(is_automatic);
         let Some(writer) = self
             .nodes
             .iter()
-            .position(may_write)
+            .position(is_one)
             .filter(|_| !self.is_excused())
         else {
             return;
@@ -220,9 +220,9 @@ impl World<'_> {
             });
         };
         for settles in [true, false] {
-            for (node, waits) in waiting.iter().enumerate() {
+            for (node, is_waiting) in waiting.iter().enumerate() {
                 let is_up = self.nodes[node].running.is_some();
-                for key in (0..SETTLED_KEYS).filter(|_| is_up && *waits == settles) {
+                for key in (0..SETTLED_KEYS).filter(|_| is_up && *is_waiting == settles) {
                     let value_bytes = Some(8);
                     let write = Write { key, value_bytes };
                     if settles {

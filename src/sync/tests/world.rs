@@ -374,19 +374,17 @@ impl World {
                 let wanted = end.wanted.clone();
                 let now = self.now(host);
                 let running = self.hosts[host].up_mut();
-                running
-                    .replica
-                    .connected(link, &greeting, &wanted, now, &running.map);
+                let replica = &mut running.replica;
+                replica.connected(link, &greeting, &wanted, now, &running.map);
                 if !self.are_strangers {
-                    let replica = &mut self.hosts[host].up_mut().replica;
                     replica.name(greeting.origin, now.monotonic);
                 }
             }
             Packet::Feed(feed) => {
                 if matches!(feed, Feed::Large(_) | Feed::Chunk(_)) {
                     let now = self.now(host);
-                    let running = self.hosts[host].up_mut();
-                    running.replica.charged(link, feed.cost(), now);
+                    let replica = &mut self.hosts[host].up_mut().replica;
+                    replica.charged(link, feed.cost(), now);
                 }
                 let whole = self.wires[wire].ends[side].assemble(feed);
                 if let Some((feed, charged)) = whole {
