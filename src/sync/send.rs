@@ -288,17 +288,18 @@ impl Replica {
                 ControlFlow::Break(())
             };
         }
-        self.move_on(id, link, (lane, to), entries, gate)
+        let is_through = !is_cut && !is_held_back;
+        self.move_on(id, link, (lane, to), entries, (gate, is_through))
     }
 
-    /// A lane was gone over up to a place: sends what was found.
+    /// A lane was gone over up to a place: sends what was found. `is_through`: nothing holds up what follows.
     fn move_on(
         &mut self,
         id: LinkId,
         link: &mut Link,
         (lane, to): (Lane, u64),
         entries: Vec<Entry>,
-        gate: Gate,
+        (gate, is_through): (Gate, bool),
     ) -> ControlFlow<()> {
         *link.sending.sent.get_mut(lane) = to;
         link.forget_sent_ahead(lane);
@@ -309,10 +310,10 @@ impl Replica {
             if !link.scope.is_all() && gate.now < since.after(PASSED_OVER_MS) {
                 link.active_at = link.active_at.max(gate.now);
             }
-            return if is_cut || is_held_back {
-                ControlFlow::Break(())
-            } else {
+            return if is_through {
                 ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
             };
         }
         link.active_at = gate.now;

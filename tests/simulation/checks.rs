@@ -251,6 +251,11 @@ impl World<'_> {
             }
             self.nodes[node].up_mut().volatile.push((lseq, entry));
         }
+        self.note_cursors(node, committed, is_unsynced);
+    }
+
+    /// How far peers' feeds are held with a group.
+    fn note_cursors(&mut self, node: usize, committed: &Committed, is_unsynced: bool) {
         let is_durable = self.nodes[node].plan.options.durable;
         let running = self.nodes[node].up_mut();
         for (_, peer, position, _) in &committed.acknowledge {

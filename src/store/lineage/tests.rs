@@ -1,4 +1,6 @@
 use super::*;
+use crate::core::stamp::Stamp;
+use crate::store::entry::{EntryFlags, Extra};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -95,7 +97,7 @@ proptest! {
         let entry = |value: Vec<u8>| {
             let key = record.key();
             let payload = [&key[..], &value].concat().into();
-            Entry::new(payload, key.len(), Default::default(), Dot::default(), Default::default(), 1, Default::default()).unwrap()
+            Entry::new(payload, key.len(), EntryFlags::default(), Dot::default(), Stamp::default(), 1, Extra::default()).unwrap()
         };
         prop_assert_eq!(LineageRecord::of(&entry(record.value())), Some(record.clone()));
         let _ = LineageRecord::of(&entry(junk));

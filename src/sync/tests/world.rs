@@ -19,6 +19,10 @@ use crate::sync::report::TickReport;
 
 pub(super) const GAVE_UP: &str = "the peer acknowledges nothing";
 
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says something else of a schedule"
+)]
 pub(super) struct World {
     pub(super) dice: Dice,
     pub(super) hosts: Vec<Host>,
