@@ -496,7 +496,7 @@ export interface OutboxRefusal {
 export interface OutboxEntry {
   readonly key: string;
   readonly kind: 'put' | 'remove';
-  /** How many writes the key has seen. */
+  /** The version of the key, see {@link PutInfo.version}. */
   readonly version: number;
   /** The name of the write, as {@link PutInfo.operation}. */
   readonly operation: string;
@@ -650,7 +650,11 @@ export declare class TickResult {
 export interface PutInfo {
   /** `"created"`: the key had no value. `"unchanged"`: it had the same; it is a write all the same. */
   status: 'created' | 'updated' | 'unchanged';
-  /** How many writes the key has seen. */
+  /**
+   * One more than the version that this write replaced, from 1, also over removals. A later write of one node always has a
+   * greater one. It is no count of all writes: two that were made apart may have the same, and it may fall when a write
+   * with a smaller one wins over it by its time. Use it to tell whether a key has changed since you read it here.
+   */
   version: number;
   /**
    * The name of the write, for {@link Client.waitFor}: the author, 32 hexadecimal digits that a node keeps over
@@ -688,7 +692,7 @@ export type BatchOperation =
 export interface Entry {
   key: string;
   value: Value;
-  /** How many writes the key has seen. */
+  /** The version of the key, see {@link PutInfo.version}. */
   version: number;
 }
 
@@ -738,11 +742,14 @@ export interface Change {
   readonly kind: 'put' | 'remove';
   /** The new value; `undefined` if the key was removed. */
   readonly value: Value | undefined;
-  /** How many writes the key has seen. */
+  /** The version of the key, see {@link PutInfo.version}. */
   readonly version: number;
   /** Whether this node made it. */
   readonly local: boolean;
-  /** The node that made it. */
+  /**
+   * The label of the node that wrote it, also where it came through others; the id of its author where this node has
+   * neither met that node nor heard of its label.
+   */
   readonly nodeId: string;
 }
 
