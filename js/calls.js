@@ -157,13 +157,12 @@ function readPeer(given) {
 /** `verify(peer, { signal })`: a Peer, or the node id of one. */
 function readVerifyArguments(peer, given) {
   return guarded('options', () => {
-    const isObject = typeof peer === 'object' && peer !== null;
-    const wrong = isObject ? checkPeerNames(peer) : undefined;
-    if (wrong !== undefined) return { failure: wrong };
-    const nodeId = isObject ? peer.nodeId : peer;
+    // Of an object only this counts, so that what reports tell of peers will do as well.
+    const nodeId = typeof peer === 'object' && peer !== null ? peer.nodeId : peer;
     if (typeof nodeId !== 'string' || nodeId === '' || !nodeId.isWellFormed()) {
+      const misspelled = typeof peer === 'object' ? checkPeerNames(peer) : undefined;
       const message = 'invalid peer: peer must be a Peer, or the node id of one';
-      return { failure: invalidArgument('invalid_peer', message, 'peer') };
+      return { failure: misspelled ?? invalidArgument('invalid_peer', message, 'peer') };
     }
     const failure = checkNames(given, ['signal'], 'options');
     if (failure !== undefined) return { failure };

@@ -122,7 +122,10 @@ export declare class Result<T = void> {
   private constructor();
   /** Whether there is a value. */
   readonly ok: boolean;
-  /** The value; `undefined` on an error. */
+  /**
+   * The value; `undefined` on an error. For comparing and copying; a program asks {@link value}, which also gives a write the
+   * name of its operation.
+   */
   readonly content: T | undefined;
   /** What the error says, as plain data; `undefined` where there is none. */
   readonly failure: SoftadastraFailure | undefined;

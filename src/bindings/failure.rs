@@ -1,5 +1,7 @@
 //! Failures and outcomes as plain data: an async call of Node-API cannot carry a code of its own.
 
+use std::future::Future;
+
 use napi::bindgen_prelude::{Object, Result, ToNapiValue};
 use napi::{Env, sys};
 use napi_derive::napi;
@@ -60,5 +62,15 @@ impl<T: ToNapiValue> ToNapiValue for Outcome<T> {
         }
         // SAFETY: `env` is the environment of the call, as the caller promises.
         unsafe { ToNapiValue::to_napi_value(env, object) }
+    }
+}
+
+/// Runs a call so that a panic in it becomes a failure.
+pub(super) async fn guarded<T: Send + 'static>(
+    call: impl Future<Output = std::result::Result<T, Failure>> + Send + 'static,
+) -> std::result::Result<T, Failure> {
+    match tokio::spawn(call).await {
+        Ok(outcome) => outcome,
+        Err(error) => Err(Failure::internal("a call failed inside").because(error.to_string())),
     }
 }

@@ -6,8 +6,8 @@ use napi::Env;
 use napi::bindgen_prelude::{PromiseRaw, Result};
 use napi_derive::napi;
 
-use super::failure::Outcome;
-use super::native_node::{NativeNode, guarded};
+use super::failure::{Outcome, guarded};
+use super::native_node::NativeNode;
 use super::reports::number;
 use crate::node::{CopyProgress, Failure, Node};
 

@@ -10,7 +10,7 @@ use napi::{Env, JsValue};
 use napi_derive::napi;
 
 use super::channel::Channel;
-use super::failure::{NativeFailure, Outcome};
+use super::failure::{NativeFailure, Outcome, guarded};
 use super::hot::Hot;
 use super::listener::{Listener, Opening, Pending};
 use super::native_scan::NativeScan;
@@ -93,16 +93,6 @@ pub(super) fn open<'env>(
     Ok(promise)
 }
 
-/// Runs a call so that a panic in it becomes a failure.
-pub(super) async fn guarded<T: Send + 'static>(
-    call: impl Future<Output = std::result::Result<T, Failure>> + Send + 'static,
-) -> std::result::Result<T, Failure> {
-    match tokio::spawn(call).await {
-        Ok(outcome) => outcome,
-        Err(error) => Err(Failure::internal("a call failed inside").because(error.to_string())),
-    }
-}
-
 /// An open node.
 #[napi]
 pub struct NativeNode {
@@ -127,13 +117,8 @@ impl NativeNode {
     where
         F: Future<Output = std::result::Result<T, Failure>> + Send + 'static,
     {
-        let call = self.hot.node().map(call);
-        env.spawn_future(async move {
-            Ok(Outcome(match call {
-                Some(call) => guarded(call).await,
-                None => Err(Failure::not_open()),
-            }))
-        })
+        let call = self.hot.node().map(call).ok_or_else(Failure::not_open);
+        env.spawn_future(async move { Ok(Outcome(guarded(async move { call?.await }).await)) })
     }
 }
 

@@ -4,9 +4,9 @@ use napi::Env;
 use napi::bindgen_prelude::{PromiseRaw, Result};
 use napi_derive::napi;
 
-use super::failure::Outcome;
+use super::failure::{Outcome, guarded};
 use super::hand_over::HandOver;
-use super::native_node::{NativeNode, guarded};
+use super::native_node::NativeNode;
 use super::reports::number;
 use crate::node::{
     Delivered, ErrorCode, Failure, Holders, OutboxRow, PeerTrouble, RowState, Subject, Wait,

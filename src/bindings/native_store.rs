@@ -4,8 +4,8 @@ use napi::Env;
 use napi::bindgen_prelude::{PromiseRaw, Result};
 use napi_derive::napi;
 
-use super::failure::{NativeFailure, Outcome};
-use super::native_node::{NativeNode, guarded};
+use super::failure::{NativeFailure, Outcome, guarded};
+use super::native_node::NativeNode;
 use super::reports::number;
 use crate::node::histogram::Percentiles;
 use crate::node::{

@@ -61,19 +61,19 @@ pub(super) struct Copy {
     pub(super) answer: CopyAnswer,
 }
 
+type CopyOutcome = Result<(), Failure>;
+
 /// What a copy came to, on its way to who waits: from the thread that writes it, or from who found none to write it.
 #[derive(Clone)]
-pub(super) struct CopyAnswer(Arc<Mutex<Option<AnswerSender>>>);
-
-type AnswerSender = oneshot::Sender<Result<(), Failure>>;
+pub(super) struct CopyAnswer(Arc<Mutex<Option<oneshot::Sender<CopyOutcome>>>>);
 
 impl CopyAnswer {
-    fn new(sender: oneshot::Sender<Result<(), Failure>>) -> Self {
+    fn new(sender: oneshot::Sender<CopyOutcome>) -> Self {
         Self(Arc::new(Mutex::new(Some(sender))))
     }
 
     /// Answers. The first answer counts.
-    pub(super) fn give(&self, outcome: Result<(), Failure>) {
+    pub(super) fn give(&self, outcome: CopyOutcome) {
         if let Some(sender) = self.0.lock().take() {
             // Nobody waits any more: the call was given up.
             let _ = sender.send(outcome);

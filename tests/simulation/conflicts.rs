@@ -351,7 +351,13 @@ impl World<'_> {
             };
             let recounted = open.iter().filter(|loser| !is_known(loser));
             let recounted: BTreeSet<Dot> = recounted.map(|loser| loser.dot).collect();
-            assert_eq!(shown, recounted, "the conflicts of {place} are no recount");
+            // Where a lineage has parted a conflict may be shown that is none, but none is missed.
+            let is_right = shown == recounted
+                || self.excuses.repeats_numbers() && shown.is_superset(&recounted);
+            assert!(
+                is_right,
+                "the conflicts of {place} are no recount: {shown:?} and {recounted:?}"
+            );
         }
         let running = self.nodes[place].up();
         assert!(

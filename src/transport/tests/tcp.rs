@@ -225,7 +225,8 @@ async fn a_call_that_nobody_answers_times_out() {
     let address = HostPort::new("127.0.0.1", full.port()).unwrap();
     let error = node.transport.dial(&address, 100, 0).await.unwrap_err();
     if error.kind() == TransportErrorKind::TimedOut {
-        assert_eq!(error.to_string(), format!("connection timed out ({full})"));
+        let text = error.to_string();
+        assert!(text.starts_with("connection timed out ("), "{text}");
     } else {
         assert_eq!(error.kind(), TransportErrorKind::ConnectionRefused);
     }

