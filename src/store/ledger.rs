@@ -162,13 +162,13 @@ impl Ledger {
     /// Takes another identity, with a feed that nobody knows yet, and writes as its author from now on.
     ///
     /// Rows keep their local sequences, so peers that had acknowledged some still hold them: that is carried over to the
-    /// stretch `incarnation`, which begins now. What nobody has acknowledged stays work of this node.
+    /// stretch `incarnation`, which begins now. What was passed on from others is no work of this node, and not counted. What nobody has acknowledged stays work of this node.
     pub fn take_identity(&mut self, origin: Origin, lease: [u8; 16], incarnation: Incarnation) {
         let chain = std::mem::take(&mut self.chain);
         for peer in self.peers.values_mut() {
             let held = &mut peer.acknowledged;
             if is_reached(&chain, self.last_lseq, held) {
-                held.incarnation = incarnation;
+                (held.incarnation, held.relay) = (incarnation, 0);
             } else {
                 *held = FeedPosition::default();
             }

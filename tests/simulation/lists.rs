@@ -6,7 +6,7 @@ use super::world::World;
 use crate::node::conversation::ConversationId;
 use crate::store::entry::Entry;
 use crate::store::totals::is_user;
-use crate::sync::message::{Claim, Ranges};
+use crate::sync::message::{Claim, Listed, Ranges};
 
 /// What a node that was told lists has to do until its turn is over.
 #[derive(Default)]
@@ -14,15 +14,16 @@ pub(super) struct Owed {
     exchange: u64,
     step: u64,
     /// Held, and less than what was listed: they go to the peer.
-    lesser: Vec<Entry>,
+    lesser: Vec<(Entry, Listed)>,
     /// Held, and greater: the peer's are asked for.
-    greater: Vec<Entry>,
+    greater: Vec<(Entry, Listed)>,
 }
 
 impl Owed {
     /// Something was sent.
     pub(super) fn sent(&mut self, entry: &Entry) {
-        self.lesser.retain(|owed| name_of(owed) != name_of(entry));
+        self.lesser
+            .retain(|(owed, _)| name_of(owed) != name_of(entry));
     }
 }
 
@@ -61,9 +62,9 @@ impl World<'_> {
             }
             let held = held.into_owned();
             if listed.order(&held).is_lt() {
-                owed.greater.push(held);
+                owed.greater.push((held, listed.clone()));
             } else if may_travel {
-                owed.lesser.push(held);
+                owed.lesser.push((held, listed.clone()));
             }
         }
         if let Some(end) = self.end_mut(id) {
@@ -83,11 +84,15 @@ impl World<'_> {
         }
         let map = &self.nodes[node].up().store.map;
         let limit = self.nodes[peer].plan.options.value_bytes_max;
-        let is_due = |entry: &Entry| {
+        let is_due = |(entry, listed): &(Entry, Listed)| {
             let held = map.entry(entry.key()).ok().flatten();
-            held.is_some_and(|held| *held == *entry) && !is_left(ranges, entry.key())
+            // Lineage that came meanwhile may tell that the one had seen the other.
+            listed.is_concurrent_with(entry, map.lineage())
+                && held.is_some_and(|held| *held == *entry)
+                && !is_left(ranges, entry.key())
         };
-        let kept = owed.lesser.iter().find(|entry| is_due(entry));
+        let kept = owed.lesser.iter().find(|owed| is_due(owed));
+        let kept = kept.map(|(entry, _)| entry);
         let kept = kept.filter(|entry| entry.value_length() as u64 <= limit);
         assert!(
             kept.is_none(),
@@ -100,7 +105,8 @@ impl World<'_> {
             })
         };
         let mut greater = owed.greater.iter();
-        let unasked = greater.find(|entry| is_due(entry) && !is_asked(entry.key()));
+        let unasked = greater.find(|owed| is_due(owed) && !is_asked(owed.0.key()));
+        let unasked = unasked.map(|(entry, _)| entry);
         assert!(
             unasked.is_none(),
             "4: {node} does not ask on {id} for what was written apart from {unasked:?}"
