@@ -73,6 +73,9 @@ function dataOf(said) {
   };
 }
 
+/** What {@link dataOf} gives, without another copy of what {@link failure} made. */
+const dataOfFailure = (failed) => (failed.count === undefined ? dataOf(failed) : failed);
+
 /** Whether this is a failure as {@link failure} and the addon make it. */
 const isFailure = (given) => !(given instanceof Error) && CODES.has(given?.code) && given.kind !== undefined;
 
@@ -87,7 +90,19 @@ const inJson = (data) =>
  * somebody asks for one, so that an expected miss costs no stack trace.
  */
 function failure(code, kind, message, more) {
-  return { code, kind, message, retryable: false, localStateValid: true, ...more };
+  return {
+    code,
+    kind,
+    message,
+    context: more?.context,
+    cause: more?.cause,
+    retryable: more?.retryable ?? false,
+    localStateValid: true,
+    offset: undefined,
+    stillValid: undefined,
+    whatToDo: undefined,
+    count: 1,
+  };
 }
 
 function errorOf({ code, message, ...details }) {
@@ -97,11 +112,18 @@ function errorOf({ code, message, ...details }) {
 /** How much of a text a message shows; all of it is in its `context`. */
 const SHOWN_MAX = 100;
 
-/** A text as a message shows it: on one line, and not longer than it can be read. */
+/** The first character that can be shown, and the one behind the others that can that are in ASCII. */
+const SPACE = 0x20;
+const DELETE = 0x7f;
+
+/** A text as a message shows it: on one line, and not longer than it can be read. Quick, because misses are common. */
 function shortened(text) {
   const shown = text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: a key may hold any.
-  return /^[^\x00-\x1f\x7f]*$/.test(shown) ? shown : JSON.stringify(shown);
+  for (let at = 0; at < shown.length; at += 1) {
+    const code = shown.charCodeAt(at);
+    if (code < SPACE || code === DELETE) return JSON.stringify(shown);
+  }
+  return shown;
 }
 
 /** Whatever was thrown, in words. */
@@ -120,6 +142,7 @@ module.exports = {
   ErrorCode,
   SoftadastraError,
   dataOf,
+  dataOfFailure,
   errorOf,
   failure,
   inJson,

@@ -5,6 +5,7 @@ const {
   ErrorCode,
   SoftadastraError,
   dataOf,
+  dataOfFailure,
   errorOf,
   inJson,
   invalidArgument,
@@ -39,7 +40,7 @@ class Result {
 
   static err(error) {
     if (error instanceof SoftadastraError) return new Result(dataOf(error), undefined, error, undefined, 0);
-    if (isFailure(error)) return new Result(dataOf(error), undefined, undefined, undefined, 0);
+    if (isFailure(error)) return new Result(dataOfFailure(error), undefined, undefined, undefined, 0);
     const message =
       error instanceof Error ? error.message : typeof error === 'string' ? error : 'unknown error';
     return Result.err(new SoftadastraError(ErrorCode.Unknown, message, { cause: error }));
