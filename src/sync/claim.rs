@@ -53,6 +53,10 @@ impl Replica {
 
     /// How much of what a peer claims to hold it was sent: by its record, or by its state, which is the same as here.
     fn credible(&self, link: &Link, claimed: Positions) -> Positions {
+        if is_broken(Rule::CursorWithoutIncarnation) || is_broken(Rule::StretchWithoutEnd) {
+            // What is on record would hide both.
+            return claimed;
+        }
         let on_record = self.on_record(link).unwrap_or_default();
         let shown = self.released_of(link.sending.shown_equal);
         claimed.nearest(on_record.furthest(shown))
