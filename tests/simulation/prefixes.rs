@@ -8,7 +8,7 @@ use super::checks::all_rows;
 use super::world::World;
 use crate::node::conversation::ConversationId;
 use crate::store::entry::Entry;
-use crate::sync::message::Lane;
+use crate::sync::withheld::is_covered;
 
 impl World<'_> {
     /// Rule 9: whatever is sent is wanted by both ends.
@@ -48,13 +48,12 @@ impl World<'_> {
             return;
         };
         for (lane, lseq, entry) in all_rows(&running.store.map) {
-            let to = match lane {
-                Lane::Own => said.own,
-                Lane::Relay => said.relay,
-            };
+            let map = &running.store.map;
+            let own = map.held_entry(entry.key()).unwrap();
+            let is_covered = own.is_some_and(|own| is_covered(&said, &own, lane, map));
             let limit = self.nodes[holder].plan.options.value_bytes_max;
             let is_refused = entry.value_length() as u64 > limit || replica.is_parked(origin, lseq);
-            if lseq > to || is_refused || !scope.contains(entry.key()) {
+            if !is_covered || is_refused || !scope.contains(entry.key()) {
                 continue;
             }
             let held = there.store.map.entry(entry.key()).unwrap();
