@@ -32,7 +32,7 @@ impl Replica {
     ) {
         let own = Own::of(self, map);
         for entry in entries {
-            if is_foreign_lineage(entry, &own) {
+            if is_foreign_lineage(entry, &own) && !is_broken(Rule::TwinWritesUnheeded) {
                 let reason = self.reason_of(entry.stamp, true);
                 self.doubt(reason, &link.node_id, now.monotonic);
             } else if own.named_in(entry.dot, entry.vector()) {

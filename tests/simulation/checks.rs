@@ -10,6 +10,7 @@ use crate::store::commit::Committed;
 use crate::store::conflict::loser_of;
 use crate::store::entry::{Entry, Namespace};
 use crate::store::ledger::FeedPosition;
+use crate::store::lineage::identity_in;
 use crate::store::map::EntryMap;
 use crate::sync::message::Lane;
 use crate::sync::options::AckPolicy;
@@ -242,8 +243,11 @@ impl World<'_> {
                     "rule 9: {node} takes in {entry:?}, which is not within its prefixes"
                 );
                 let is_identity = lineage.identity_of(entry.dot.origin) == origin;
-                let is_own = is_identity && lineage.is_own(author, entry.dot);
-                if is_own && loser_of(&entry).is_none() {
+                let is_by_own = lineage.is_own(author, entry.dot);
+                let is_own = is_identity && is_by_own && loser_of(&entry).is_none();
+                // Somebody else says from which of this node's writes he goes on, under its identity.
+                let is_of_twin = identity_in(entry.key()) == Some(origin) && !is_by_own;
+                if is_own || is_of_twin {
                     self.nodes[node].up_mut().disowned = Some(origin);
                 }
                 let came = &mut self.nodes[node].up_mut().came;

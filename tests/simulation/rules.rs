@@ -5,6 +5,7 @@ use super::proof::{outcome, shortened};
 use super::weather::Weather;
 use crate::core::rules::Rule;
 use crate::store::conflict::ConflictPolicy::{KeepLocal, KeepRemote, Manual};
+use crate::store::tests::torture::number;
 
 /// Runs that it may take to find a broken rule.
 const SEEDS_MAX: u64 = 600;
@@ -223,7 +224,7 @@ pub(super) fn rule_of(name: &str) -> (Rule, Force) {
 
 /// The first run that finds it and what it says there; or why none does.
 fn find(rule: Rule, force: Force) -> Result<(u64, String), String> {
-    for seed in 0..SEEDS_MAX {
+    for seed in 0..number("SIMULATION_RUNS").unwrap_or(SEEDS_MAX) {
         let schedule = draw_in(seed, force);
         if let Err(told) = outcome(&schedule, Some(rule), false) {
             return match outcome(&schedule, None, false) {
