@@ -70,7 +70,7 @@ fn in_a_full_mesh_each_write_of_such_a_key_travels_about_once() {
 }
 
 #[test]
-fn what_was_sent_ahead_is_sent_again_where_it_could_not_be_stored() {
+fn a_key_that_is_rewritten_all_the_time_arrives_over_a_line_that_was_cut() {
     let mut world = stage(&[options(); 3]);
     world.line();
     rewrite(&mut world, 100, 1_000, |_, _| {});
