@@ -13,6 +13,7 @@ use crate::core::clock::MonotonicMs;
 use crate::core::identity::Dot;
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::core::rules::{Rule, is_broken};
+use crate::store::entry::Entry;
 use crate::store::error::StoreError;
 use crate::store::map::{EntryMap, Installed};
 
@@ -149,12 +150,13 @@ impl Replica {
         Ok(())
     }
 
-    /// Sends entries without moving a position.
+    /// Sends entries in a batch that moves no position of the peer, so that each still comes in its place in the feed.
+    /// Nothing is sent where there are none.
     pub(super) fn push_ahead(
         &mut self,
         id: LinkId,
         link: &mut Link,
-        entries: Vec<crate::store::entry::Entry>,
+        entries: Vec<Entry>,
         gate: Gate,
     ) {
         if entries.is_empty() {
@@ -162,11 +164,10 @@ impl Replica {
         }
         link.active_at = gate.now;
         self.sent_entries += entries.len() as u64;
-        let (lane, from, to) = (Lane::Relay, 0, 0);
         let batch = Batch {
-            lane,
-            from,
-            to,
+            lane: Lane::Relay,
+            from: 0,
+            to: 0,
             entries,
         };
         self.push_feed(id, link, Feed::Batch(batch));

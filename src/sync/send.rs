@@ -162,7 +162,7 @@ impl Replica {
         link.sending.has_more = false;
         if link.sending.started && link.sending.paused_until <= gate.now {
             let was_owed = link.is_owed();
-            self.send_lineage(id, &mut link, map);
+            self.send_lineage(id, &mut link, map, gate);
             if std::mem::take(&mut link.sending.large_abandoned) {
                 self.push_feed(id, &mut link, Feed::Chunk(Chunk { bytes: Vec::new() }));
             }
@@ -346,7 +346,7 @@ impl Replica {
     /// Sends lineage records ahead of the feed, of a comparison and of what waits for a tick: whoever gets an entry should
     /// know by then whose writes its author goes on from, or it takes the two for concurrent. No position moves, so that a
     /// record that is lost here still comes in its place in the feed.
-    fn send_lineage(&mut self, id: LinkId, link: &mut Link, map: &EntryMap) {
+    fn send_lineage(&mut self, id: LinkId, link: &mut Link, map: &EntryMap, gate: Gate) {
         if link.scope.is_nothing() || is_broken(Rule::LineageLate) {
             return;
         }
@@ -367,16 +367,7 @@ impl Replica {
             }
             link.sending.lineage_told = lseq;
         }
-        if !entries.is_empty() {
-            self.sent_entries += entries.len() as u64;
-            let batch = Batch {
-                lane: Lane::Relay,
-                from: 0,
-                to: 0,
-                entries,
-            };
-            self.push_feed(id, link, Feed::Batch(batch));
-        }
+        self.push_ahead(id, link, entries, gate);
     }
 
     /// Offers entries once more that the peer had refused. Its cursor has passed them, and stays where it is.

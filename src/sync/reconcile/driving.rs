@@ -9,7 +9,7 @@ use crate::store::error::StoreError;
 use crate::store::map::EntryMap;
 use crate::store::range_sums::ADDED_AT_ONCE;
 use crate::sync::link::{Course, Link, LinkId, RetryCause};
-use crate::sync::message::{Ack, Batch, Feed, Lane, Ranges};
+use crate::sync::message::{Ack, Feed, Lane, Ranges};
 
 use crate::sync::replica::{Output, Replica};
 use crate::sync::scoped::state_of;
@@ -234,7 +234,7 @@ impl Replica {
                     } else {
                         link.sending.has_more = true;
                     }
-                    self.send_reconciled(id, link, entries, gate);
+                    self.push_ahead(id, link, entries, gate);
                     break;
                 }
                 Act::Large(lseq) => {
@@ -265,27 +265,6 @@ impl Replica {
             self.reconcile_due = Some(now);
         }
         Ok(are_added_up)
-    }
-
-    fn send_reconciled(
-        &mut self,
-        id: LinkId,
-        link: &mut Link,
-        entries: Vec<crate::store::entry::Entry>,
-        gate: Gate,
-    ) {
-        if entries.is_empty() {
-            return;
-        }
-        link.active_at = gate.now;
-        self.sent_entries += entries.len() as u64;
-        let batch = Batch {
-            lane: Lane::Relay,
-            from: 0,
-            to: 0,
-            entries,
-        };
-        self.push_feed(id, link, Feed::Batch(batch));
     }
 }
 
