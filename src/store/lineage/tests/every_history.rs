@@ -288,7 +288,9 @@ impl History {
         self.check_orders(new, old, Lineage::default(), &mut Vec::new());
         if !old.is_empty() {
             let mut lineage = Lineage::default();
-            old.iter().for_each(|record| _ = lineage.add(record));
+            for record in old {
+                lineage.add(record);
+            }
             self.check_orders(new, &[], lineage, &mut old.iter().collect());
         }
         self.check_losses();
@@ -313,7 +315,9 @@ impl History {
             told.pop();
         }
         if next.is_empty() {
-            last.iter().for_each(|record| _ = lineage.add(record));
+            for record in last {
+                lineage.add(record);
+            }
             self.check_complete(&lineage);
         }
     }
@@ -466,9 +470,8 @@ fn no_history_has_lineage_say_that_a_write_was_seen_which_was_not() {
     ];
     let mut count = 0;
     for bounds in all {
-        let began = std::time::Instant::now();
         let histories = histories(bounds);
-        println!("{histories} of {bounds:?} in {:?}", began.elapsed());
+        println!("{histories} of {bounds:?}");
         count += histories;
     }
     println!("all histories: {count} cases");
