@@ -172,14 +172,17 @@ pub(super) fn write_copy(
     let covers_frame = cut.covers_frame;
     let written = write_rows(shared, copy, &passing, cut).and_then(|()| {
         let mut pause = || {
-            if copy.progress.is_cancelled.load(Ordering::Acquire) {
+            if copy.progress.is_cancelled.load(Ordering::Acquire)
+                || shared.checkpoints.is_abandoned.load(Ordering::Acquire)
+            {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         };
         put_in_place(storage, &passing, &copy.name, 0, &mut pause).map_err(|error| {
-            if matches!(error, StoreError::Stopped) {
+            let is_cancelled = copy.progress.is_cancelled.load(Ordering::Acquire);
+            if matches!(error, StoreError::Stopped) && is_cancelled {
                 aborted()
             } else {
                 error.into()

@@ -156,6 +156,10 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         is_automatic: AtomicBool::new(is_automatic),
     });
     let driver = CommitDriver::new(&shared, committer, lock, place.clone());
+    if driver.is_checkpoint_due() {
+        // What the last close left undone does not wait for a write.
+        shared.queue.wake();
+    }
     let seat = Arc::new(Mutex::new(Some(driver)));
     let thread = commit_thread::start(&shared, &seat)
         .map_err(|error| Failure::no_thread("failed to start the committer", &error))?;
