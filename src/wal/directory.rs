@@ -170,6 +170,10 @@ fn is_nowhere(error: &io::Error) -> bool {
 }
 
 #[cfg(unix)]
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "the same signature as where the system does not tell"
+)]
 fn identity_of(metadata: &Metadata) -> Option<FileIdentity> {
     use std::os::unix::fs::MetadataExt;
     Some(FileIdentity::Number(metadata.dev(), metadata.ino()))
@@ -207,7 +211,7 @@ pub(super) fn identity_of_file(file: &File) -> Option<FileIdentity> {
 
 #[cfg(unix)]
 fn open_directory(path: &Path) -> io::Result<Option<File>> {
-    let directory = File::open(path)?;
+    let directory = OpenOptions::new().read(true).open(path)?;
     if directory.metadata()?.is_dir() {
         Ok(Some(directory))
     } else {
@@ -253,7 +257,7 @@ fn sync_handle(directory: &File) -> io::Result<()> {
 /// Makes the names in a directory durable.
 #[cfg(unix)]
 pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
-    sync_handle(&File::open(directory)?)
+    sync_handle(&OpenOptions::new().read(true).open(directory)?)
 }
 
 /// Windows has no sync of a directory: NTFS journals creates and renames in order by itself, and flushing the

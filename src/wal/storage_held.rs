@@ -44,6 +44,10 @@ impl<S: Storage> HeldStorage<S> {
 }
 
 impl<S: Storage> Held<S> {
+    #[allow(
+        clippy::option_option,
+        reason = "nobody has looked, nothing is there, and which file is there are three cases"
+    )]
     fn known(&self, name: &str) -> Option<Option<FileIdentity>> {
         self.known.lock().get(name).cloned()
     }

@@ -4,7 +4,7 @@ use super::super::error::WalError;
 use super::super::frame_buffer::FrameBuffer;
 use super::super::log::Log;
 use super::super::sealed::{checkpoint_name, sealed_name, sealing_name};
-use super::super::storage::{Storage, StorageFile, replace_file};
+use super::super::storage::{Storage, replace_file};
 use super::super::storage_held::HeldStorage;
 use super::super::storage_memory::MemoryStorage;
 
@@ -43,8 +43,10 @@ fn content(disk: &MemoryStorage, name: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Each way in which the log can lose its place, and the kind that it is told as.
-const WAYS: [(&str, fn(&MemoryStorage), &str); 4] = [
+/// A way in which the log can lose its place, and the kind that it is told as.
+type Way = (&'static str, fn(&MemoryStorage), &'static str);
+
+const WAYS: [Way; 4] = [
     ("removed", |disk| disk.remove(NAME).unwrap(), "wal_removed"),
     (
         "moved",
