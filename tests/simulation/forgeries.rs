@@ -118,6 +118,12 @@ impl World<'_> {
         let Some((forged, is_credible)) = forged(&row, author, &mut dice) else {
             return;
         };
+        let held = self.nodes[to].running.as_ref();
+        let held = held.and_then(|held| held.store.map.entry(forged.key()).ok().flatten());
+        if is_credible && held.is_some_and(|held| forged.order(&held).is_le()) {
+            // What brings nothing is followed by no end, since it was not the feed that brought it.
+            return;
+        }
         if is_credible {
             // From now on somebody has written it.
             self.knowledge.distrust(&forged);
