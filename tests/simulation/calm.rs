@@ -88,6 +88,9 @@ impl World<'_> {
         self.trace.say(|| "-- calm".to_owned());
         self.blocked.clear();
         self.delays.clear();
+        for (from, to) in std::mem::take(&mut self.forged_on) {
+            self.cut(from, to);
+        }
         for line in self.lines.values_mut() {
             for end in &mut line.ends {
                 end.damage = None;

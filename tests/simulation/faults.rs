@@ -217,7 +217,7 @@ impl World<'_> {
     }
 
     /// The connections between two nodes are lost; each end learns of it on its own, or by its own silence.
-    fn cut(&mut self, a: usize, b: usize) {
+    pub(super) fn cut(&mut self, a: usize, b: usize) {
         let lines: Vec<u64> = self.lines.keys().copied().collect();
         for line in lines {
             let ends = &self.lines[&line].ends;

@@ -118,12 +118,6 @@ impl World<'_> {
         let Some((forged, is_credible)) = forged(&row, author, &mut dice) else {
             return;
         };
-        let held = self.nodes[to].running.as_ref();
-        let held = held.and_then(|held| held.store.map.entry(forged.key()).ok().flatten());
-        if is_credible && held.is_some_and(|held| forged.order(&held).is_le()) {
-            // What brings nothing is followed by no end, since it was not the feed that brought it.
-            return;
-        }
         if is_credible {
             // From now on somebody has written it.
             self.knowledge.distrust(&forged);
@@ -135,6 +129,7 @@ impl World<'_> {
                 .or_default()
                 .push(forged.clone());
         }
+        self.trace.say(|| format!("{from} forges {forged:?}"));
         self.utter(from, to, &frame_of(forged));
     }
 
@@ -184,12 +179,14 @@ impl World<'_> {
             })
         };
         let mut frame = Vec::new();
-        encode(&Message::Feed(claim), &mut frame).unwrap();
+        encode(&Message::Feed(claim.clone()), &mut frame).unwrap();
+        self.trace.say(|| format!("{from} claims {claim:?}"));
         self.utter(from, to, &frame);
     }
 
     /// The second node hears it from the first.
     fn utter(&mut self, from: usize, to: usize, frame: &[u8]) {
+        self.forged_on.insert((from, to));
         for (line, side) in self.hearing(from, to) {
             let at = self.at;
             // Whoever is told so blames the other one.
