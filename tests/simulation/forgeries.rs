@@ -122,8 +122,9 @@ impl World<'_> {
             // From now on somebody has written it.
             self.knowledge.distrust(&forged);
             self.see_forged_name(forged.dot);
-            // A hint that names the one names the other as well.
-            self.excuses.lied |= self.written.contains_key(&forged.dot);
+            // Nobody sends back what came from a peer, which does not hold it; and a hint that names a number names both
+            // contents of it. Only the comparison of states shows that, as it does of a wrong hint.
+            self.excuses.lied = true;
             self.written
                 .entry(forged.dot)
                 .or_default()
