@@ -28,7 +28,9 @@ async function ask(question, convert) {
 
 async function verify(walPath, surplus) {
   const wrong = surplus === undefined ? checkPath(walPath, 'walPath') : surplusArgument('verify', 'walPath');
-  return wrong === undefined ? ask((addon) => addon.verifyLog(walPath), verificationOf) : answered(Result.err(wrong), 0);
+  return wrong === undefined
+    ? ask((addon) => addon.verifyLog(walPath), verificationOf)
+    : answered(Result.err(wrong), 0);
 }
 
 async function salvage(fromWalPath, toWalPath, surplus) {
