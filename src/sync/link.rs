@@ -8,7 +8,7 @@ use super::cursor::is_good;
 use super::dot_set::DotSet;
 use super::message::{Cursor, End, Greeting, Lane, Positions};
 use super::options::WINDOW_COST;
-use super::reconcile::{Outcome, Reconciling};
+use super::reconcile::{Openings, Outcome, Reconciling};
 use super::restarts::Restarts;
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
@@ -222,6 +222,8 @@ pub(super) struct Link {
     pub(super) reconciles: bool,
     /// Whether what the peer sums up to can be compared with what this node does.
     pub(super) sums_content: bool,
+    /// Reconciliations that the peer has opened.
+    pub(super) openings: Openings,
     pub(super) reconciling: Reconciling,
     /// How far this node's feed was found to be held by the peer, which its cursor is to be taken to.
     pub(super) covered: Option<Positions>,
@@ -288,6 +290,7 @@ impl Link {
             summed_up: None,
             reconciles: greeting.reconciles,
             sums_content: greeting.sums_content,
+            openings: Openings::default(),
             reconciling: Reconciling::Idle,
             covered: None,
             exchanges: 0,
