@@ -82,7 +82,7 @@ class Entries {
     return this;
   }
 
-  /** Takes over the next entries. Whether there is more to look for although there are none. */
+  /** Takes over the next entries. Says if there is more to look for although there are none. */
   #refill() {
     this.#chunk = { keys: [], values: [], versions: [] };
     this.#at = 0;

@@ -41,9 +41,9 @@ pub(super) struct Hot {
     hooked: AtomicBool,
     /// Why the last read that failed did so.
     pub(super) unreadable: Mutex<Option<Failure>>,
-    /// What is kept for open scans, in bytes.
+    /// Bytes that are kept for open scans.
     kept_bytes: Arc<AtomicUsize>,
-    /// How much of that JavaScript's garbage collector knows of. Only its thread changes it.
+    /// The part of them that JavaScript's garbage collector knows of. Only its thread changes it.
     told_bytes: AtomicI64,
 }
 

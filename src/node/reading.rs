@@ -78,7 +78,7 @@ impl Node {
         self.shared.close_view(view);
     }
 
-    /// How many bytes are kept for open views, about. It goes on telling for as long as somebody holds it.
+    /// Counter of the bytes that are kept for open views, about. It goes on telling for as long as somebody holds it.
     pub fn kept_bytes(&self) -> Arc<AtomicUsize> {
         Arc::clone(self.shared.map.read().views().kept_bytes())
     }

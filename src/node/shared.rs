@@ -250,7 +250,7 @@ impl Shared {
     pub(super) fn close_view(&self, view: ViewId) {
         let closed = self.map.write().close_view(view);
         drop(closed);
-        // What it shared with views that go on is handed on by writers too; this much here, so that it need not wait for any.
+        // Writers hand on what it shared with views that go on; this much is done here, so that it need not wait for any.
         for _ in 0..MERGES_BY_CLOSE {
             if !self.map.write().merge_undo() {
                 break;

@@ -67,7 +67,7 @@ impl<'a> LiveRows<'a> {
         held.filter(|held| held.entry.key().starts_with(self.prefix))
     }
 
-    /// How the key of the next row compares to another; `None` at the end.
+    /// Compares the key of the next row to another; `None` at the end.
     pub(super) fn cmp_next(&mut self, key: &[u8]) -> Option<Ordering> {
         let changed = self.next_changed().map(|held| held.entry.key().cmp(key));
         let row = self.row.as_ref().map(|row| row.cmp_key(key));
@@ -77,7 +77,7 @@ impl<'a> LiveRows<'a> {
         }
     }
 
-    /// Whether there is no row left.
+    /// Says if there is no row left.
     pub(super) fn is_at_end(&mut self) -> bool {
         self.row.is_none() && self.next_changed().is_none()
     }

@@ -25,7 +25,7 @@ use crate::wal::checkpoint::{GoneRows, RowRef};
 /// Kept entries of ended views that each write clears up or hands on: more than it adds, so that they cannot pile up.
 const MERGED_BY_WRITE: usize = 4;
 
-/// The same for who does nothing else meanwhile, under one lock.
+/// Kept entries of ended views that are cleared up or handed on under one lock, by who does nothing else meanwhile.
 const MERGED_AT_ONCE: usize = 256;
 
 /// Which peer an entry came from, as an index that is only good in this process; 0: from nobody, it was
@@ -168,7 +168,7 @@ impl EntryMap {
         !self.by_hash.is_empty() && self.slot_of(key, key_hash(key)).is_some()
     }
 
-    /// Whether the key of a row of the checkpoint has changed since.
+    /// Says if the key of a row of the checkpoint has changed since.
     pub(super) fn has_changed_row(&self, row: &RowRef) -> bool {
         !self.by_hash.is_empty() && self.has_changed(&row.key())
     }
@@ -317,12 +317,17 @@ impl EntryMap {
             }
         }
         self.views.merge_some(MERGED_BY_WRITE);
-        let is_kept = entry.key().first() == Some(&(Namespace::Conflict as u8));
+        self.add(slot, hash, Held { entry, lseq, via });
+        installed
+    }
+
+    /// Puts a key that has not changed since the checkpoint into the next slot.
+    fn add(&mut self, slot: u32, hash: u64, held: Held) {
+        let is_kept = held.entry.key().first() == Some(&(Namespace::Conflict as u8));
         self.kept_since += usize::from(is_kept);
         self.by_key.insert(slot);
-        self.slots.push(Held { entry, lseq, via });
+        self.slots.push(held);
         self.by_hash.insert(hash, slot);
-        installed
     }
 
     /// How many keys are not in order yet; see [`Self::settle_some`].

@@ -135,7 +135,7 @@ impl EntryMap {
             .filter_map(|slot| self.held(slot))
     }
 
-    /// What changed since the checkpoint and has a value, with keys in `[from, …)`, in key order.
+    /// Entries with a value that changed since the checkpoint, with keys in `[from, …)`, in key order.
     pub(super) fn live_changed_from<'a>(
         &'a self,
         from: Bound<&[u8]>,

@@ -129,7 +129,7 @@ pub(super) fn decode(
     Ok((entry, head.source))
 }
 
-/// Whether the body of a row is that of a tombstone.
+/// Says if the body of a row is that of a tombstone.
 pub(super) fn is_tombstone(body: &[u8]) -> bool {
     let flags = body.first().copied().map_or(EntryFlags(0), EntryFlags);
     flags.contains(EntryFlags::TOMBSTONE)

@@ -30,7 +30,6 @@ use super::ledger::FeedPosition;
 use super::map::EntryMap;
 use super::operation::{Operation, Receipt, Received, Request, WriteStatus};
 use super::recovery::{Opened, Seeds, in_memory, open};
-use super::view::page;
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::Stamp;

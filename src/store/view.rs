@@ -21,20 +21,20 @@ pub type ViewId = u64;
 /// Names a state that views show: those that began with nothing changed in between show the same.
 type Moment = u64;
 
-/// What a kept entry takes besides its key and value, in bytes, about: what it costs to have one more.
+/// Bytes that a kept entry takes besides its key and value, about: its nodes in the trees and in the allocator.
 const KEPT_BYTES: usize = 160;
 
-/// What was replaced from one moment on until the next began: what its keys held then. A view sees of each key what the first
+/// Undo log of one moment: entries that were replaced since, until the next moment began. A view sees of each key what the first
 /// moment from its own on has kept of it, and otherwise what the map holds.
 #[derive(Debug, Default)]
 struct Undo {
     /// Open views of this moment. Without any it is handed on to the moment before.
     views: usize,
-    /// What had a value.
+    /// Entries with a value.
     shown: BTreeMap<Box<[u8]>, Entry>,
     /// Keys that had none: they were not there, or removed.
     hidden: BTreeSet<Box<[u8]>>,
-    /// What all of this takes, in bytes, about.
+    /// Bytes that all of this takes, about.
     bytes: usize,
 }
 
@@ -190,7 +190,7 @@ impl Views {
         }
     }
 
-    /// Whether the newest views do not know yet what a key held: then they are the only ones that need it.
+    /// Says if the newest views do not know yet what a key held: then they are the only ones that need it.
     fn wants(&self, key: &[u8]) -> bool {
         let newest = self.undo.last_key_value();
         newest.is_some_and(|(_, undo)| !undo.holds(key))
@@ -248,17 +248,17 @@ impl Views {
         self.kept_bytes.store(bytes, Atomically::Relaxed);
     }
 
-    /// Whether something is kept for moments that no view shows any more.
+    /// Says if something is kept for moments that no view shows any more.
     pub fn has_ended(&self) -> bool {
         !self.ended.is_empty()
     }
 
-    /// How much is kept for views, in bytes, about; kept up to date in one place for as long as the map is there.
+    /// Counter of the bytes that are kept for views, about. It moves with the views when a checkpoint comes under the map.
     pub fn kept_bytes(&self) -> &Arc<AtomicUsize> {
         &self.kept_bytes
     }
 
-    /// How many entries, and keys without one, are kept for all views together.
+    /// Number of entries, and of keys without one, that are kept for all views together.
     pub fn kept(&self) -> usize {
         self.undo.values().map(Undo::len).sum()
     }
@@ -296,7 +296,7 @@ fn merge(older: &mut Undo, newer: &mut Undo, mut limit: usize) -> usize {
     limit
 }
 
-/// What a view sees of keys that were replaced since it began, in key order: those that had a value.
+/// Keys that were replaced since a view began and had a value then, in key order.
 struct Kept<'a> {
     undo: Vec<&'a Undo>,
     rows: Vec<Peekable<Box<dyn Iterator<Item = (&'a [u8], &'a Entry)> + 'a>>>,
@@ -324,7 +324,7 @@ impl<'a> Kept<'a> {
         self.next.peek().map(|Reverse((key, _))| *key)
     }
 
-    /// What the moment that comes first has kept of the next key; `None` if an older one knows that it had no value.
+    /// Takes the next key, as the moment that comes first has kept it; `None` if an older one knows that it had no value.
     fn take(&mut self) -> Option<&'a Entry> {
         let Reverse((key, place)) = self.next.pop()?;
         let found = self.step(place);
@@ -345,7 +345,7 @@ impl<'a> Kept<'a> {
         Some(found)
     }
 
-    /// Whether a key that the map has a value of had none.
+    /// Says if a key that the map has a value of had none.
     fn hides(&self, key: &[u8]) -> bool {
         self.undo.iter().any(|undo| undo.hidden.contains(key))
     }
@@ -358,7 +358,7 @@ pub struct Page<'a> {
     pub entries: Vec<Cow<'a, Entry>>,
     /// The key to go on behind; `None`: there is nothing more.
     pub next: Option<Vec<u8>>,
-    /// How many entries were looked at, those that were given included.
+    /// Number of entries that were looked at, those that were given included.
     pub looked_at: usize,
 }
 

@@ -159,7 +159,7 @@ impl<'a> DataBlock<'a> {
         })
     }
 
-    /// Whether the row with that place has nothing to show; `None` if its bytes contradict themselves.
+    /// Says if the row with that place has nothing to show; `None` if its bytes contradict themselves.
     pub(super) fn is_dead(&self, index: usize) -> Option<bool> {
         let (_, bytes) = self.bytes_of(index)?;
         let (shape, _) = bytes.split_first_chunk::<2>()?;

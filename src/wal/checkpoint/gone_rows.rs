@@ -14,7 +14,7 @@ pub struct BlockOf {
     pub(super) block: u32,
 }
 
-/// How many rows with something to show were replaced, in each block and below each node of the index. Takes some ten bytes
+/// Counts replaced rows that had something to show, in each block and below each node of the index. Takes some ten bytes
 /// for a block in which there is one, and nothing for others.
 #[derive(Debug, Default)]
 pub struct GoneRows {
@@ -29,13 +29,13 @@ impl GoneRows {
         *self.nodes.entry(of.node).or_default() += 1;
     }
 
-    /// Whether nothing is left below a child of the top.
+    /// Says if nothing is left below a child of the top.
     pub(super) fn hides_node(&self, top: &IndexNode<'_>, index: usize) -> bool {
         let place = u32::try_from(index).ok();
         hides(&self.nodes, top, index, place)
     }
 
-    /// Whether nothing is left in a block of rows below a node.
+    /// Says if nothing is left in a block of rows below a node.
     pub(super) fn hides_block(&self, node: &IndexNode<'_>, index: usize) -> bool {
         hides(&self.blocks, node, index, node.number(index))
     }

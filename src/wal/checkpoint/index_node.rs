@@ -14,7 +14,7 @@ use super::format::{CHECKSUM_BYTES, INDEX_NODE_BYTES_MAX};
 /// How long what precedes the heads is, in bytes.
 const HEAD_BYTES: usize = 32;
 
-/// What a child takes besides its separator, in bytes: its head, its entry, and how many rows of it are live.
+/// Bytes that a child takes besides its separator: its head, its entry, and how many rows of it are live.
 const CHILD_BYTES: usize = 8 + ENTRY_BYTES + LIVE_BYTES;
 
 const LIVE_BYTES: usize = 4;
@@ -35,7 +35,7 @@ pub(super) struct Child {
     pub(super) rows_before: u32,
     /// The sum of those.
     pub(super) sum_before: u128,
-    /// How many rows that are not dead are in it.
+    /// Rows in it that are not dead.
     pub(super) live: u32,
 }
 
@@ -254,12 +254,12 @@ impl<'a> IndexNode<'a> {
         })
     }
 
-    /// How many rows that are not dead are below a child; `None` in a file that does not tell.
+    /// Number of rows below a child that are not dead; `None` in a file that does not tell.
     pub(super) fn live(&self, index: usize) -> Option<u32> {
         self.live.get(index).map(|live| u32::from_le_bytes(*live))
     }
 
-    /// How many rows are below a child.
+    /// Number of rows below a child.
     pub(super) fn rows_of(&self, index: usize) -> Option<u32> {
         let before = self.child(index)?.rows_before;
         self.rows_through(index)?.checked_sub(before)

@@ -188,7 +188,7 @@ struct Ahead {
 }
 
 impl Ahead {
-    /// What was read ahead was passed over in part: so will be what is read next, perhaps.
+    /// Begins with short reads again: a part of the last one was passed over, and so may be much of the next.
     fn begin_anew(&mut self) {
         self.last_bytes = 0;
     }

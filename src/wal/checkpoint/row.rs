@@ -89,7 +89,7 @@ impl RowRef {
         cmp_parts(prefix, suffix, key)
     }
 
-    /// Whether its key begins with these bytes.
+    /// Says if its key begins with these bytes.
     pub fn starts_with(&self, wanted: &[u8]) -> bool {
         let (prefix, suffix) = self.key_parts();
         match wanted.split_at_checked(prefix.len()) {
@@ -113,7 +113,7 @@ impl RowRef {
         self.sum
     }
 
-    /// Whether it was written as one that has nothing to show; never in a file of an earlier format.
+    /// Says if it was written as one that has nothing to show; never in a file of an earlier format.
     pub fn is_dead(&self) -> bool {
         self.is_dead
     }

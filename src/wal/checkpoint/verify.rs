@@ -216,7 +216,7 @@ impl<'a> Walk<'a> {
         self.tell(place.bytes as u64)
     }
 
-    /// Whether a child has as many live rows as its node tells, if that does.
+    /// Says if a child has as many live rows as its node tells, if that does.
     fn counts(&self, node: &IndexNode<'_>, index: usize, live_before: u32) -> bool {
         let live = self.live.wrapping_sub(live_before);
         node.live(index).is_none_or(|told| told == live)
