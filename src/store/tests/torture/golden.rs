@@ -149,7 +149,13 @@ fn what_earlier_versions_wrote_is_read() {
         }
         assert_eq!(node.map.len(), 4, "{name}");
         let ledger = node.committer.ledger();
-        assert_eq!((ledger.origin, ledger.lease), (Origin([1; 16]), [2; 16]));
+        // The seeds of these tests were others when the first of them were written.
+        let origin = if name == "checkpoint-2" { 2 } else { 1 };
+        assert_eq!(
+            (ledger.origin, ledger.lease),
+            (Origin([origin; 16]), [2; 16]),
+            "{name}"
+        );
         assert_eq!(ledger.cursors.get(&PEER), Some(&POSITION));
         assert_eq!(ledger.peers[&PEER].node_id, "the peer");
         let counts = (ledger.last_sequence, ledger.last_lseq, ledger.pruned);

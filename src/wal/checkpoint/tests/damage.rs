@@ -190,7 +190,7 @@ fn a_top_that_contradicts_itself_is_an_error_and_no_empty_checkpoint() {
 
 #[test]
 fn blocks_in_which_nothing_is_left_are_not_read() {
-    let count = 40_000;
+    let count = 20_000;
     for is_dead in [true, false] {
         let mut sample = rows(count, 100);
         let last = sample.len() - 1;
