@@ -296,10 +296,13 @@ fn merge(older: &mut Undo, newer: &mut Undo, mut limit: usize) -> usize {
     limit
 }
 
+/// Entries of one undo log in key order.
+type Shown<'a> = Peekable<Box<dyn Iterator<Item = (&'a [u8], &'a Entry)> + 'a>>;
+
 /// Keys that were replaced since a view began and had a value then, in key order.
 struct Kept<'a> {
     undo: Vec<&'a Undo>,
-    rows: Vec<Peekable<Box<dyn Iterator<Item = (&'a [u8], &'a Entry)> + 'a>>>,
+    rows: Vec<Shown<'a>>,
     /// The next key of each, the least first, and of the same key that of the oldest moment.
     next: BinaryHeap<Reverse<(&'a [u8], usize)>>,
 }
