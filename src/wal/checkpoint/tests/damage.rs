@@ -204,7 +204,8 @@ fn blocks_in_which_nothing_is_left_are_not_read() {
         for number in 500..u32::try_from(count).unwrap() - 500 {
             let located = whole.open.locate_row(number, Keep::Passing).unwrap();
             // Whoever reads one of these is told that it is damaged.
-            file[located.unwrap().place.offset as usize + 20] = 0xff;
+            let offset = usize::try_from(located.unwrap().place.offset).unwrap();
+            file[offset + 20] = 0xff;
         }
         for row in sample.iter().filter(|_| !is_dead).skip(1).take(last - 1) {
             gone.add(whole.find(&row.key).unwrap().unwrap().block_of().unwrap());
