@@ -737,6 +737,13 @@ export interface Entries extends AsyncIterableIterator<Entry> {
    * open or was closed before the end, or the store could not be read.
    */
   result(): Result<void>;
+  /**
+   * Ends the iteration, as leaving its loop does: whoever reads on is at the end. What was kept for it (the values that were
+   * replaced since it began) is given back, without waiting for the garbage collector.
+   */
+  close(): void;
+  /** Ends it at the end of the block of an `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** A key that changed, by this node or by a peer. */
@@ -766,6 +773,10 @@ export interface Change {
 export interface Watch extends AsyncIterableIterator<Change> {
   /** Ok, also after the end; otherwise the error that reading throws. */
   result(): Result<void>;
+  /** Ends it, as leaving its loop does. */
+  close(): void;
+  /** Ends it at the end of the block of an `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** What was unfinished at the end of a log: a write that a stop interrupted, and that was never acknowledged. */

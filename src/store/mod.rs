@@ -23,6 +23,7 @@ mod key_index;
 mod lane;
 pub mod ledger;
 pub mod lineage;
+mod live_rows;
 mod lost_origins;
 pub mod map;
 mod migration;
