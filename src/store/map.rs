@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::base::{Base, BaseEntry};
 use super::changes_view::ChangesView;
+use super::conflict::kept_author;
 use super::entry::{Entry, EntryFlags, Namespace, Summary};
 use super::error::StoreError;
 use super::hash_index::HashIndex;
@@ -90,6 +91,8 @@ pub struct EntryMap {
     pub(super) unresolved: Vec<u32>,
     /// Keys of kept losers that changed since the checkpoint.
     pub(super) kept_since: usize,
+    /// The authors of kept losers that changed since this map is there.
+    pub(super) kept_authors: BTreeSet<Origin>,
     /// The totals count only once what those replaced.
     pub(super) totals_known: bool,
     /// Which authors go on from which, as the lineage records in the map tell.
@@ -299,6 +302,9 @@ impl EntryMap {
         }
         let is_kept = entry.key().first() == Some(&(Namespace::Conflict as u8));
         self.kept_since += usize::from(is_kept);
+        if is_kept && let Some(author) = kept_author(entry.key()) {
+            self.kept_authors.insert(author);
+        }
         self.by_key.insert(slot);
         self.slots.push(Held { entry, lseq, via });
         self.by_hash.insert(hash, slot);

@@ -326,3 +326,48 @@ fn prefixes_and_whole_keys_find_their_losers_only() {
         (1, 1, 0)
     );
 }
+
+#[test]
+fn the_losers_of_a_key_are_found_without_going_through_those_of_longer_keys() {
+    let mut nodes = [1, 2, 3].map(|number| Writer::new(number, Manual));
+    for node in &mut nodes {
+        node.put(b"a", b"apart");
+        for number in 0..300 {
+            node.put(format!("a-{number:05}").as_bytes(), &[1]);
+        }
+        node.put(b"b", b"apart");
+    }
+    let [first, second, third] = &mut nodes;
+    // The content differs, or it is no conflict.
+    second.put(b"a", b"second");
+    third.put(b"a", b"third");
+    for number in 0..300 {
+        second.put(format!("a-{number:05}").as_bytes(), &[2]);
+        third.put(format!("a-{number:05}").as_bytes(), &[3]);
+    }
+    for other in [second, third] {
+        for entries in other.all().chunks(500) {
+            first.receive(entries.to_vec());
+        }
+    }
+    let page = first.map.kept_page(b"a", true, None, loser_of).unwrap();
+    let values: Vec<_> = page
+        .losers
+        .iter()
+        .map(|loser| loser.value().unwrap())
+        .collect();
+    assert_eq!(values.len(), 2);
+    assert_eq!(page.next, None, "one page has all");
+    let mut all = 0;
+    let mut after = None;
+    loop {
+        let page = first.map.kept_page(b"a", false, after.as_deref(), loser_of);
+        let page = page.unwrap();
+        all += page.losers.len();
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(all, 2 + 600);
+}
