@@ -11,7 +11,7 @@ use crate::store::ledger::{FeedPosition, PeerRecord};
 use crate::store::operation::{Operation, Received, Request};
 use crate::wal::storage_memory::{DiskImage, MemoryStorage};
 
-const FOLDERS: [&str; 3] = ["log-1", "sealed-2", "checkpoint-1"];
+const FOLDERS: [&str; 4] = ["log-1", "sealed-2", "checkpoint-1", "checkpoint-2"];
 
 const PEER: Origin = Origin([9; 16]);
 
@@ -79,7 +79,7 @@ fn write(name: &str) -> DiskImage {
             node.advance().unwrap();
         }
         node.commit(group, WALL).unwrap();
-        while name == "checkpoint-1" && node.is_making() {
+        while name.starts_with("checkpoint") && node.is_making() {
             node.advance().unwrap();
         }
     }
@@ -123,7 +123,12 @@ fn what_earlier_versions_wrote_is_read() {
         assert_eq!(version_of(NAME), Some((follows, follows)), "{name}");
         let checkpoint = version_of("a.wal.checkpoint");
         let sealed = version_of("a.wal.sealed.1");
-        assert_eq!(checkpoint, (name == "checkpoint-1").then_some((1, 1)));
+        let format = match name {
+            "checkpoint-1" => Some((1, 1)),
+            "checkpoint-2" => Some((2, 2)),
+            _ => None,
+        };
+        assert_eq!(checkpoint, format, "{name}");
         assert_eq!(sealed, (name == "sealed-2").then_some((1, 1)));
         let disk = MemoryStorage::from_files(files);
         // Which asserts that the lease is the one that the log tells.
@@ -144,11 +149,15 @@ fn what_earlier_versions_wrote_is_read() {
         }
         assert_eq!(node.map.len(), 4, "{name}");
         let ledger = node.committer.ledger();
-        assert_eq!((ledger.origin, ledger.lease), (Origin([1; 16]), [2; 16]));
+        // That of the seeds which the version had that wrote it.
+        let origin = Origin([if name == "checkpoint-2" { 2 } else { 1 }; 16]);
+        assert_eq!((ledger.origin, ledger.lease), (origin, [2; 16]));
         assert_eq!(ledger.cursors.get(&PEER), Some(&POSITION));
         assert_eq!(ledger.peers[&PEER].node_id, "the peer");
         let counts = (ledger.last_sequence, ledger.last_lseq, ledger.pruned);
         assert_eq!(counts, (6, 7, 2), "{name}");
+        // Blocks store their sums, over content since format 2: they are what a recount of the rows gives.
+        assert_eq!(node.map.totals(), node.map.recount().unwrap(), "{name}");
         assert_eq!(ledger.chain.len(), 2, "{name}");
     }
 }
