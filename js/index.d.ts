@@ -487,8 +487,8 @@ export type OutboxState = 'queued' | 'inFlight' | 'acknowledged' | 'failed';
 export interface OutboxRefusal {
   readonly nodeId: string;
   /**
-   * `"unanswered"`: it did not acknowledge it in time. `"value_too_large"`, `"storage_failed"`, `"malformed"` or
-   * `"refused"`: it said so.
+   * `"unanswered"`: it did not acknowledge it in time. `"value_too_large"`, `"storage_failed"`, `"malformed"`,
+   * `"too_many_authors"` or `"refused"`: it said so.
    */
   readonly reason: string;
   /** The same in words. */

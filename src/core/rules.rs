@@ -32,6 +32,8 @@ pub(crate) enum Rule {
     KeysUnchecked,
     /// The reserved namespace is anybody's.
     SystemKeysTaken,
+    /// Of what is refused among other entries its sender is not told.
+    RefusedUnnamed,
     /// That the clock of a peer is far off is told to nobody.
     SkewUntold,
     /// How far the clock of a peer is off is not shown.

@@ -28,6 +28,7 @@ impl Machine {
         let Some(conversation) = self.conversations.remove(&id) else {
             return;
         };
+        self.note_debt(&conversation, now.monotonic);
         let has_progressed = self.replica.has_progressed(id);
         self.replica.disconnected(id, map);
         if !conversation.settled {

@@ -59,6 +59,7 @@ impl Machine {
         if self.parted_twins(id, hello, now, map) || !self.wins_tie(id, hello, now, map) {
             return;
         }
+        self.recall_debt(id, greeting.origin, now.monotonic);
         let Some(conversation) = self.conversations.get_mut(&id) else {
             return;
         };
@@ -308,6 +309,7 @@ impl Machine {
         let Some(mut conversation) = self.conversations.remove(&loser) else {
             return;
         };
+        self.note_debt(&conversation, now.monotonic);
         self.replica.disconnected(loser, map);
         if !std::mem::replace(&mut conversation.settled, true) {
             self.outputs.push_back(Output::Settled(loser, Ok(())));

@@ -7,7 +7,7 @@ use super::conversation::{
     Conversation, ConversationId, Opening, PeerEvent, Refusal, goodbye_kind,
 };
 use super::directory::{Directory, TargetId};
-use super::fair_use::FairUse;
+use super::fair_use::{Debtors, FairUse};
 use super::progress::LastMet;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
@@ -61,6 +61,8 @@ pub struct Machine {
     pub(super) last_met: BTreeMap<Origin, LastMet>,
     /// Since when known peers turn this node away, because somebody else has its identity.
     pub(super) turned_away: BTreeMap<Origin, MonotonicMs>,
+    /// What peers that are gone have asked for.
+    pub(super) debtors: Debtors,
     /// Conversations that cannot go on, with kind and reason, to be dropped by whoever knows the time.
     pub(super) broken: Vec<(ConversationId, &'static str, &'static str)>,
     pub(super) outputs: VecDeque<Output>,
@@ -77,6 +79,7 @@ impl Machine {
             node_info,
             last_met: BTreeMap::new(),
             turned_away: BTreeMap::new(),
+            debtors: Debtors::default(),
             broken: Vec::new(),
             outputs: VecDeque::new(),
         }

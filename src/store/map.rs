@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::base::{Base, BaseEntry};
 use super::changes_view::ChangesView;
+use super::conflict::kept_author;
 use super::entry::{Entry, EntryFlags, Namespace, Summary};
 use super::error::StoreError;
 use super::hash_index::HashIndex;
@@ -99,6 +100,8 @@ pub struct EntryMap {
     pub(super) unresolved: Vec<u32>,
     /// Keys of kept losers that changed since the checkpoint.
     pub(super) kept_since: usize,
+    /// The authors of kept losers that changed since this map is there.
+    pub(super) kept_authors: BTreeSet<Origin>,
     /// The totals count only once what those replaced.
     pub(super) totals_known: bool,
     /// Which authors go on from which, as the lineage records in the map tell.
@@ -325,6 +328,9 @@ impl EntryMap {
     fn add(&mut self, slot: u32, hash: u64, held: Held) {
         let is_kept = held.entry.key().first() == Some(&(Namespace::Conflict as u8));
         self.kept_since += usize::from(is_kept);
+        if is_kept && let Some(author) = kept_author(entry.key()) {
+            self.kept_authors.insert(author);
+        }
         self.by_key.insert(slot);
         self.slots.push(held);
         self.by_hash.insert(hash, slot);

@@ -2,7 +2,7 @@
 
 pub mod appended;
 mod arrival;
-mod authors;
+pub mod authors;
 pub mod base;
 mod basis;
 mod beneath;

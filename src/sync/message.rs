@@ -181,21 +181,42 @@ pub enum RefusalCode {
     StorageFailed = 2,
     /// The entry breaks a rule of the protocol.
     Malformed = 3,
+    /// The entry names more authors than the receiver's store has room for.
+    TooManyAuthors = 4,
     /// A code of a newer version.
     Other = 255,
 }
 
-/// An entry is refused; the feed goes on behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A write that is refused, by what its sender finds it by: the receiver does not know its place in the feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedWrite {
+    /// Its stored key.
+    pub key: Vec<u8>,
+    /// Its dot.
+    pub dot: Dot,
+}
+
+/// Writes that one NACK names at the most: with the longest keys it takes a quarter of a frame. More go into several.
+pub const REFUSED_WRITES_MAX: usize = 256;
+
+/// The local sequence of a NACK about writes whose places only their sender knows. A node that knows no names finds nothing
+/// there, and passes it over.
+pub const PLACE_UNKNOWN: u64 = u64::MAX;
+
+/// Entries are refused; the feed goes on behind them.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nack {
     /// The lane.
     pub lane: Lane,
-    /// Its local sequence at the sender: the batch's `to` if it held one entry.
+    /// The entry's local sequence at the sender: the batch's `to` if it held one entry, [`PLACE_UNKNOWN`] otherwise. Counts
+    /// only where no writes are named: what the sender passed over behind the entry has moved `to` too.
     pub lseq: u64,
     /// Why.
     pub code: RefusalCode,
     /// Whether sending it again may help.
     pub retryable: bool,
+    /// The writes, at most [`REFUSED_WRITES_MAX`]; none from a node that does not name them.
+    pub writes: Vec<RefusedWrite>,
 }
 
 /// Sequences of one origin, both ends included.

@@ -88,6 +88,7 @@ impl Replica {
             lseq,
             code,
             retryable: false,
+            writes: Vec::new(),
         };
         self.outputs.push_back(Output::Send(id, Feed::Nack(nack)));
         let place = link.receiving.pending.get_mut(lane);
@@ -238,6 +239,7 @@ impl Replica {
             lseq,
             code: RefusalCode::StorageFailed,
             retryable: true,
+            writes: Vec::new(),
         };
         self.outputs.push_back(Output::Send(id, Feed::Nack(nack)));
         let ack = acknowledgement(link);

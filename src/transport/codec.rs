@@ -4,9 +4,10 @@
 use std::borrow::Borrow;
 use thiserror::Error;
 
-use super::codec_entry::{lane_of, put_batch, put_large, read_batch, read_large};
+use super::codec_entry::{put_batch, put_large, read_batch, read_large};
 use super::codec_have::{put_have, read_have};
 use super::codec_hello::{put_hello, read_hello};
+use super::codec_nack::{put_nack, read_nack};
 use super::codec_ranges::{put_ranges, read_ranges};
 use super::fields::{FieldReader, Unknown, put_field, put_flag, put_number, required};
 use super::frame::{BODY_BYTES_MAX, FRAME_HEADER_BYTES, IGNORABLE_KIND_BIT, MessageKind};
@@ -15,7 +16,7 @@ use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::identity::Incarnation;
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::{Entry, Summary};
-use crate::sync::message::{Ack, Chunk, Cursor, End, Feed, Lane, Nack, Positions, RefusalCode};
+use crate::sync::message::{Ack, Chunk, Cursor, End, Feed, Lane, Positions};
 
 /// Why a message cannot be sent. Whoever made it has to make another; nothing was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -100,13 +101,7 @@ pub fn encode_feed(feed: &Feed, out: &mut Vec<u8>) -> Result<usize, EncodeError>
             }
             Ok(())
         }),
-        Feed::Nack(nack) => frame(out, MessageKind::Nack, |out| {
-            put_number(out, 1, Unknown::Refuse, nack.lane as u64);
-            put_number(out, 2, Unknown::Refuse, nack.lseq);
-            put_number(out, 3, Unknown::Refuse, nack.code as u64);
-            put_flag(out, 4, Unknown::Refuse, nack.retryable);
-            Ok(())
-        }),
+        Feed::Nack(nack) => frame(out, MessageKind::Nack, |out| put_nack(out, nack)),
         Feed::Have(have) => frame(out, MessageKind::Have, |out| put_have(out, have)),
         Feed::Ranges(ranges) => frame(out, MessageKind::Ranges, |out| put_ranges(out, ranges)),
     }
@@ -309,35 +304,6 @@ fn read_ack(payload: &[u8]) -> Result<Ack, DecodeError> {
         credit: required(credit, "an acknowledgement")?,
         reconcile,
     })
-}
-
-fn read_nack(payload: &[u8]) -> Result<Nack, DecodeError> {
-    let (mut lane, mut lseq, mut code, mut retryable) = (None, None, None, None);
-    let mut fields = FieldReader::new(payload);
-    while let Some(field) = fields.next_field()? {
-        match field.number {
-            1 => lane = Some(lane_of(field.number_value()?)?),
-            2 => lseq = Some(field.number_value()?),
-            3 => code = Some(refusal_of(field.number_value()?)),
-            4 => retryable = Some(field.flag()?),
-            _ => field.skip()?,
-        }
-    }
-    Ok(Nack {
-        lane: required(lane, "a refusal")?,
-        lseq: required(lseq, "a refusal")?,
-        code: required(code, "a refusal")?,
-        retryable: required(retryable, "a refusal")?,
-    })
-}
-
-fn refusal_of(number: u64) -> RefusalCode {
-    match number {
-        1 => RefusalCode::ValueTooLarge,
-        2 => RefusalCode::StorageFailed,
-        3 => RefusalCode::Malformed,
-        _ => RefusalCode::Other,
-    }
 }
 
 fn read_goodbye(payload: &[u8]) -> Result<Goodbye, DecodeError> {

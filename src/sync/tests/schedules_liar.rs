@@ -231,6 +231,7 @@ fn a_refusal_of_what_was_not_sent_is_no_refusal() {
                 lseq,
                 code: RefusalCode::Malformed,
                 retryable,
+                writes: Vec::new(),
             };
             lie(&mut world, Feed::Nack(nack));
         }
@@ -258,6 +259,7 @@ fn many_refusals_are_recorded_together() {
             lseq,
             code: RefusalCode::Malformed,
             retryable: false,
+            writes: Vec::new(),
         };
         let link = world.link(0, 1);
         world.hand_in(0, link, Feed::Nack(nack), false);
@@ -391,6 +393,7 @@ fn hints_and_ends_and_refusals_of_any_kind_do_no_harm() {
         lseq,
         code: RefusalCode::Other,
         retryable,
+        writes: Vec::new(),
     };
     for feed in [
         Feed::Have(Have {

@@ -231,6 +231,9 @@ impl World {
                 }
                 let (last, durable) = (committed.last_lseq, committed.durable_lseq);
                 running.replica.committed(last, durable);
+                running
+                    .replica
+                    .refused_by_store(std::mem::take(&mut committed.refused_entries));
                 for (token, peer, position, scope) in &committed.acknowledge {
                     running
                         .replica

@@ -10,7 +10,7 @@ use crate::store::entry::{Entry, EntryFlags, Extra, Summary};
 use crate::store::scope::Scope;
 use crate::sync::message::{
     Ack, Batch, Chunk, Cursor, DotRange, End, Feed, Greeting, Have, Lane, Large, Nack, Positions,
-    RefusalCode, Stretch,
+    RefusalCode, RefusedWrite, Stretch,
 };
 use crate::transport::message::{
     Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN,
@@ -209,14 +209,25 @@ fn any_nack() -> impl Strategy<Value = Nack> {
         Just(RefusalCode::ValueTooLarge),
         Just(RefusalCode::StorageFailed),
         Just(RefusalCode::Malformed),
+        Just(RefusalCode::TooManyAuthors),
         Just(RefusalCode::Other),
     ];
-    (any_lane(), any::<u64>(), code, any::<bool>()).prop_map(|(lane, lseq, code, retryable)| Nack {
-        lane,
-        lseq,
-        code,
-        retryable,
-    })
+    let write = (any_origin(), any_sequence(), vec(any::<u8>(), 0..40)).prop_map(
+        |(origin, sequence, key)| RefusedWrite {
+            key,
+            dot: Dot { origin, sequence },
+        },
+    );
+    let place = (any_lane(), any::<u64>());
+    (place, code, any::<bool>(), vec(write, 0..4)).prop_map(
+        |((lane, lseq), code, retryable, writes)| Nack {
+            lane,
+            lseq,
+            code,
+            retryable,
+            writes,
+        },
+    )
 }
 
 fn any_have() -> impl Strategy<Value = Have> {
