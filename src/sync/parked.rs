@@ -62,6 +62,8 @@ impl Replica {
         } else if is_retryable {
             self.retry(link, RetryCause::Refused(nack.code as u8), now, map);
         } else {
+            // What it refuses it does not keep.
+            link.sending.parts.clear();
             let refused = (nack.lane, nack.lseq);
             let is_refused = |large: &mut LargeSend| (large.lane, large.lseq) == refused;
             if let Some(large) = link.sending.large.take_if(is_refused) {
@@ -200,7 +202,7 @@ impl Replica {
     pub(super) fn record_refusals(&mut self, id: LinkId, link: &mut Link) {
         self.remember(link.origin);
         link.sending.record_due = None;
-        link.receiving.commits += 1;
+        link.commit_begins(false);
         link.sending.recording = link.receiving.commits;
         // Takes in nothing, and is synced.
         self.outputs

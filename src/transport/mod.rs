@@ -21,6 +21,7 @@ pub mod pace;
 pub mod session;
 pub mod tcp;
 pub mod ties;
+pub mod unfinished;
 pub mod work;
 
 #[cfg(test)]
