@@ -71,9 +71,9 @@ class Client {
     });
   }
 
-  close() {
-    const closing = this.#leave();
-    return this.#inTurn(() => closing ?? this.#leave() ?? Result.ok());
+  close(options) {
+    const closing = this.#leave(options);
+    return this.#inTurn(() => closing ?? this.#leave(options) ?? Result.ok());
   }
 
   isOpen() {
@@ -346,11 +346,11 @@ class Client {
   }
 
   /** Begins to close, at once: no call that comes later is accepted. Nothing if there is nothing to close. */
-  #leave() {
+  #leave(options) {
     const session = this.#session;
     if (session === undefined) return undefined;
     this.#session = undefined;
-    return session.close().finally(() => this.#events.endWatches());
+    return session.close(options?.compact === true).finally(() => this.#events.endWatches());
   }
 
   #ask(question, convert) {

@@ -1047,11 +1047,14 @@ export declare class Client {
   open(): Promise<Result<void>>;
   /**
    * Stops everything and lets go of the log. Calls that were made before are finished first, calls that are
-   * made after are refused. While a connected peer owes an acknowledgement it waits for it, at most a second.
-   * Ok if it was never open, or is closed already. No file or mapping of the store, and none of its memory, is held any more
-   * when it resolves. It closes also if it is given an argument, and then says that it takes none.
+   * made after are refused. While a connected peer owes an acknowledgement it waits for it, at most half a second.
+   * It makes no large checkpoint and ends within a second, as far as the disk allows: the log keeps everything, the next
+   * opening reads it, and a checkpoint or backup under way that is not soon done is given up, which its caller is told as
+   * `closed`. With `compact` everything is in a checkpoint first, however long that takes. `wal_removed` or `wal_replaced`
+   * if the path does not lead to the files any more: what was acknowledged is in them, wherever they are. Ok if it was never open, or is closed already. No file or mapping of the store, and none of its memory, is held any more
+   * when it resolves. It closes also if it is given what it does not take, and then says so.
    */
-  close(): Promise<Result<void>>;
+  close(options?: { readonly compact?: boolean }): Promise<Result<void>>;
   /** Whether it is open. */
   isOpen(): boolean;
   /**

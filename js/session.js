@@ -48,11 +48,11 @@ class Session {
     }
   }
 
-  /** Lets the writes under way finish, then closes. */
-  async close() {
+  /** Lets the writes under way finish, then closes; with `compact` behind a checkpoint of everything. */
+  async close(compact) {
     try {
       await this.commits.idle();
-      const outcome = await this.node.close();
+      const outcome = await this.node.close(compact);
       return outcome.ok ? Result.ok() : Result.err(outcome.error);
     } catch (cause) {
       return Result.err(unexpected(cause));

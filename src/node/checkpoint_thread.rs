@@ -102,7 +102,7 @@ impl Running {
             } = leftovers;
             let removed = removal.carry_out(&*place.storage);
             if let Some(released) = released {
-                released.give_back();
+                released.give_back(&|| !is_abandoned(shared));
             }
             shared
                 .checkpoints
@@ -211,6 +211,11 @@ impl Running {
     }
 }
 
+/// Whether nobody wants it any more: the node has ended, or has been closing for long enough.
+fn is_abandoned(shared: &Shared) -> bool {
+    shared.checkpoints.is_abandoned.load(Ordering::Acquire)
+}
+
 fn panicked() -> Failure {
     StoreError::Panicked("writing a checkpoint".into()).into()
 }
@@ -222,7 +227,7 @@ fn write(shared: &Shared, place: &Place, cut: Cut) -> Result<Arc<Base>, StoreErr
     let written = write_rows(shared, storage, &passing, cut, &mut turns).and_then(|()| {
         let mut pause = || {
             turns.keep(shared);
-            if shared.checkpoints.is_abandoned.load(Ordering::Acquire) {
+            if is_abandoned(shared) {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -283,7 +288,7 @@ fn write_rows(
     let mut job = CheckpointJob::begin(storage, passing, cut)?;
     loop {
         pace.keep(shared);
-        if shared.checkpoints.is_abandoned.load(Ordering::Acquire) {
+        if is_abandoned(shared) {
             return Err(StoreError::Stopped);
         }
         if job.has_more() {
@@ -308,7 +313,7 @@ fn carry_over(shared: &Shared, base: &Arc<Base>, last_lseq: u64) -> Box<Rebase> 
         if to.saturating_sub(rebase.reached()) < LEFT_TO_THE_SWAP {
             break;
         }
-        while rebase.reached() < to && !shared.checkpoints.is_abandoned.load(Ordering::Acquire) {
+        while rebase.reached() < to && !is_abandoned(shared) {
             let carried = rebase.take(&shared.map.read());
             let Some(carried) = carried else { break };
             rebase.put(carried);

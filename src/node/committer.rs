@@ -379,10 +379,17 @@ impl CommitDriver {
         }
     }
 
+    /// The log failed between groups. One that only lies elsewhere than its path leads goes on once it is back.
     pub(super) fn broken(&self, failure: Failure) {
-        self.shared.refuse_writes(&failure);
+        if self.committer.poisoned().is_some() || !is_displaced(&failure) {
+            self.shared.refuse_writes(&failure);
+        }
         self.shared.events.failed(failure);
     }
+}
+
+fn is_displaced(failure: &Failure) -> bool {
+    matches!(failure.kind, "wal_removed" | "wal_replaced")
 }
 
 fn is_small_write(request: &Request) -> bool {

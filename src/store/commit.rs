@@ -325,6 +325,12 @@ impl Committer {
         plan: &Plan,
         at_once: bool,
     ) -> Result<(bool, Option<SyncJob>), StoreError> {
+        if let Some(log) = &mut self.log
+            && (plan.must_sync || log.is_displaced())
+        {
+            // Before anything is appended: what is refused is not written, and the log goes on once it is in its place.
+            log.check_place()?;
+        }
         self.append_early(&plan.group.cursors)?;
         let Some(log) = &mut self.log else {
             return Ok((true, None));

@@ -268,12 +268,11 @@ impl LineageRecord {
 }
 
 /// The identity that a stored key names, if it is one of a lineage record.
+#[inline]
 pub fn identity_in(key: &[u8]) -> Option<Origin> {
-    let (namespace, rest) = key.split_first()?;
-    let (mark, rest) = rest.split_first()?;
+    let rest = key.strip_prefix(&KEY_PREFIX)?;
     let (identity, _) = rest.split_first_chunk::<16>()?;
-    let is_meant = *namespace == Namespace::System as u8 && *mark == KEY_MARK;
-    (is_meant && key.len() == KEY_BYTES).then_some(Origin(*identity))
+    (key.len() == KEY_BYTES).then_some(Origin(*identity))
 }
 
 /// What all keys of lineage records begin with.

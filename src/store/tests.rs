@@ -4,6 +4,7 @@
 mod checkpoints;
 mod conflict_histories;
 mod conflicts;
+mod displaced;
 mod full_disk;
 mod order;
 mod overlapping;

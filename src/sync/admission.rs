@@ -5,6 +5,7 @@
 use super::link::{Link, LinkId};
 use super::message::{Batch, Feed, Nack, RefusalCode};
 use super::replica::{Output, Replica};
+use crate::core::bytes::{is_ascii, is_utf8};
 use crate::core::clock::WallMs;
 use crate::core::limits::VERSION_MAX;
 use crate::core::rules::{Rule, is_broken};
@@ -19,8 +20,8 @@ const SEQUENCE_MAX: u64 = 1 << 62;
 /// version takes that in or sends it: whoever does is not to be dealt with.
 pub(super) fn lie_of(entry: &Entry) -> Option<&'static str> {
     let key = entry.key();
-    let is_ascii = entry.flags.contains(EntryFlags::ASCII);
-    let is_told_as_it_is = !is_ascii || entry.value().is_none_or(<[u8]>::is_ascii);
+    let is_text = entry.flags.contains(EntryFlags::ASCII);
+    let is_told_as_it_is = !is_text || entry.value().is_none_or(is_ascii);
     if !is_told_as_it_is && !is_broken(Rule::TextUnchecked) {
         return Some("a value that is not the text that it is said to be");
     }
@@ -57,7 +58,7 @@ fn has_text_for_key(entry: &Entry) -> bool {
         Some(Namespace::Conflict) => user_key_in(key),
         _ => return true,
     };
-    user_key.is_some_and(|key| std::str::from_utf8(key).is_ok())
+    user_key.is_some_and(is_utf8)
 }
 
 impl Replica {

@@ -11,7 +11,7 @@ use super::message::{
     BEGUN_MAX, Begun, BegunValues, Cursor, End, Greeting, Lane, Positions, ValueId,
 };
 use super::options::WINDOW_COST;
-use super::reconcile::{Outcome, Reconciling};
+use super::reconcile::{Openings, Outcome, Reconciling};
 use super::restarts::Restarts;
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
@@ -250,6 +250,8 @@ pub(super) struct Link {
     pub(super) sums_content: bool,
     /// Whether the peer goes on with parts of large values, and counts what moves no position.
     pub(super) resumes: bool,
+    /// Reconciliations that the peer has opened.
+    pub(super) openings: Openings,
     pub(super) reconciling: Reconciling,
     /// How far this node's feed was found to be held by the peer, which its cursor is to be taken to.
     pub(super) covered: Option<Positions>,
@@ -317,6 +319,7 @@ impl Link {
             reconciles: greeting.reconciles,
             sums_content: greeting.sums_content,
             resumes: greeting.resumes,
+            openings: Openings::default(),
             reconciling: Reconciling::Idle,
             covered: None,
             exchanges: 0,

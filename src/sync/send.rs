@@ -52,9 +52,10 @@ pub(super) fn is_left_out(link: &Link, held: &Held, peer: Option<Via>) -> bool {
     let is_forgotten = held.entry.is_tombstone() && is_broken(Rule::RemovalsNotSent);
     let is_kept = held.entry.key().first() == Some(&(Namespace::Conflict as u8));
     let is_forgotten = is_forgotten || (is_kept && is_broken(Rule::KeptNotSent));
-    let is_lie = lie_of(&held.entry).is_some();
-    let is_outside = !link.scope.contains(held.entry.key()) && !is_broken(Rule::ScopeIgnored);
-    is_lie || is_outside || echo || is_there || is_forgotten
+    let is_outside = || !link.scope.contains(held.entry.key()) && !is_broken(Rule::ScopeIgnored);
+    // The value is read for the last of them.
+    let is_lie = || lie_of(&held.entry).is_some();
+    echo || is_there || is_forgotten || is_outside() || is_lie()
 }
 
 /// What a chunk of that many bytes takes from the receiver's credit.

@@ -44,7 +44,7 @@ impl World<'_> {
         let (is_hurt, crash) = (self.nodes[node].is_hurt, self.nodes[node].crash.take());
         let running = self.nodes[node].up_mut();
         let group = if running.rest.is_empty() {
-            running.queue.take_group()
+            running.queue.take_group(now.monotonic)
         } else {
             std::mem::take(&mut running.rest)
         };

@@ -97,6 +97,7 @@ impl Replica {
             if self.opens(link) {
                 return Err("a reconciliation that was opened from the wrong side");
             }
+            link.openings.count(now.monotonic)?;
             let gate = self.gate(now, map);
             self.sum_up(id, link, now.monotonic, map);
             let exchange = Exchange::answering(ranges, gate.start, count_in(link, map));

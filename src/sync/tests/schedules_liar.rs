@@ -8,7 +8,7 @@ use crate::core::stamp::{STAMP_MS_END, Stamp};
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::operation::Request;
 use crate::sync::message::{
-    Ack, Batch, Cursor, DotRange, End, Feed, Have, Lane, Nack, Positions, RefusalCode,
+    Ack, Batch, Cursor, DotRange, End, Feed, Have, Lane, Nack, Positions, Ranges, RefusalCode,
 };
 use crate::sync::options::WINDOW_COST;
 
@@ -418,4 +418,31 @@ fn hints_and_ends_and_refusals_of_any_kind_do_no_harm() {
     world.run_for(10_000);
     assert_eq!(world.get(1, "later").as_deref(), Some("value"));
     world.check_convergence();
+}
+
+#[test]
+fn who_opens_reconciliations_without_end_loses_its_connection() {
+    let mut world = honest_pair();
+    let opening = || {
+        Feed::Ranges(Ranges {
+            exchange: 1,
+            step: 1,
+            parts: Vec::new(),
+        })
+    };
+    // Only the lower one opens: the other one is the liar.
+    let lower =
+        usize::from(world.hosts[0].up().replica.origin > world.hosts[1].up().replica.origin);
+    let link = world.link(1 - lower, lower);
+    for _ in 0..8 {
+        world.hand_in(1 - lower, link, opening(), false);
+        world.drain(1 - lower);
+    }
+    assert!(world.closes.is_empty(), "{:?}", world.closes);
+    world.hand_in(1 - lower, link, opening(), false);
+    world.drain(1 - lower);
+    assert!(
+        !world.closes.is_empty(),
+        "the ninth at once is one too many"
+    );
 }
