@@ -112,17 +112,6 @@ const RULES: &[(Rule, Force)] = &[
     (Rule::RelayNotDone, |_| {}),
     (Rule::WithheldHoldsUp, manual),
     (Rule::RelayDelayAnew, |_| {}),
-    (Rule::PartOfAnother, |weather| {
-        (weather.has_copies, weather.has_large_values) = (true, true);
-        weather.has_partitions = true;
-    }),
-    (Rule::RemovalsPassed, |weather| {
-        manual(weather);
-        (weather.has_large_values, weather.loses_disks) = (true, true);
-    }),
-    (Rule::AheadUnconfirmed, |weather| {
-        (weather.has_large_values, weather.has_disk_faults) = (true, true);
-    }),
     (Rule::RetryNotDone, |weather| {
         weather.has_disk_faults = true;
     }),
