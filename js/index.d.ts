@@ -1181,7 +1181,8 @@ export declare class Client {
   transportRunning(): boolean;
   /**
    * Connects to a peer, and again whenever the connection is lost. Resolves when the peer has answered, as the
-   * node that was expected. Ok if it is connected already. Does not need {@link startTransport}, only
+   * node that was expected. Ok if it is connected already and gives a sign of life; a connection that gives none within
+   * five seconds is ended, and the peer is called anew. Does not need {@link startTransport}, only
    * `enableTransport`. Local data is not touched by a failure.
    */
   connect(peer: Peer | { nodeId: string; host: string; port: number }): Promise<Result<void>>;

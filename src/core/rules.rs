@@ -76,6 +76,12 @@ pub(crate) enum Rule {
     RelayWithoutDelay,
     /// What was received is not passed on.
     RelayNotDone,
+    /// A part of a large value is taken for that of any value with its dot and length.
+    PartOfAnother,
+    /// Removals of kept losers pass large values and bulk, and so what settled the conflict.
+    RemovalsPassed,
+    /// What was sent ahead counts as held before the peer has said so.
+    AheadUnconfirmed,
     /// Only a cursor that moves shows that something has arrived.
     OnlyCursorsProgress,
     /// A key that is rewritten while it waits to be passed on begins to wait anew.

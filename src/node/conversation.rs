@@ -3,7 +3,7 @@
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
 use crate::store::scope::Scope;
-use crate::sync::message::Stretch;
+use crate::sync::message::{BegunValues, Stretch};
 use crate::transport::message::GoodbyeReason;
 use crate::transport::session::{Role, Session};
 
@@ -68,6 +68,10 @@ pub(super) struct Conversation {
     pub(super) skew_told: bool,
     /// The work that the peer has asked for.
     pub(super) fair_use: FairUse,
+    /// Somebody waits for a sign of life.
+    pub(super) is_asked: bool,
+    /// What is here of large values of the peer that greets.
+    pub(super) parts: BegunValues,
 }
 
 #[derive(Debug, Clone)]

@@ -31,7 +31,7 @@ impl Machine {
         self.note_debt(&conversation, now.monotonic);
         let has_progressed = self.replica.has_progressed(id);
         self.replica.disconnected(id, map);
-        if !conversation.settled {
+        if !conversation.settled || conversation.is_asked {
             // A peer that says "replaced" keeps another connection to this node.
             let outcome = if refusal.kind == "replaced" {
                 Ok(())

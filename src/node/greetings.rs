@@ -78,6 +78,8 @@ impl Machine {
         self.outputs.push_back(Output::Greeted(id));
         let has_called = conversation.target.is_some();
         let is_named = has_called || self.directory.scope_of(&greeting.node_id).is_some();
+        let parts = std::mem::take(&mut conversation.parts);
+        self.replica.keeps(id, parts);
         self.replica.connected(id, greeting, &wanted, now, map);
         if is_named {
             self.replica.name(greeting.origin, now.monotonic);

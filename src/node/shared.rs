@@ -48,7 +48,8 @@ pub(super) struct Shared {
     pub(super) checkpoints: Checkpoints,
     pub(super) events: Arc<dyn NodeEvents>,
     pub(super) connections: Mutex<HashMap<ConversationId, Arc<Connection>>>,
-    pub(super) settling: Mutex<HashMap<ConversationId, Settling>>,
+    /// Who waits for a conversation to be ready, or for a sign of life on it.
+    pub(super) settling: Mutex<HashMap<ConversationId, Vec<Settling>>>,
     /// Calls under way, by their purpose, until there is a connection, and who waits for it. A connection whose
     /// call is not here any more was given up while it was made.
     pub(super) calling: Mutex<HashMap<u64, Option<Settling>>>,
@@ -203,9 +204,10 @@ impl Shared {
             Output::Commit(request) => self.queue.push(request),
             Output::Dial(target) => super::network::redial(self, target),
             Output::Settled(id, outcome) => {
-                if let Some(settling) = self.settling.lock().remove(&id) {
+                let settling = self.settling.lock().remove(&id);
+                for settling in settling.into_iter().flatten() {
                     // Nobody waits any more: the call was given up.
-                    let _ = settling.send(outcome);
+                    let _ = settling.send(outcome.clone());
                 }
             }
             Output::Peer(event) => self.events.peer(event),

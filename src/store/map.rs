@@ -328,7 +328,7 @@ impl EntryMap {
     fn add(&mut self, slot: u32, hash: u64, held: Held) {
         let is_kept = held.entry.key().first() == Some(&(Namespace::Conflict as u8));
         self.kept_since += usize::from(is_kept);
-        if is_kept && let Some(author) = kept_author(entry.key()) {
+        if is_kept && let Some(author) = kept_author(held.entry.key()) {
             self.kept_authors.insert(author);
         }
         self.by_key.insert(slot);

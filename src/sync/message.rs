@@ -3,6 +3,7 @@
 
 pub use super::ranges::{Claim, Listed, Part, Ranges};
 use crate::core::identity::{Dot, Incarnation, Origin};
+use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::{Entry, Summary};
 use crate::store::ledger::FeedPosition;
 pub use crate::store::ledger::Stretch;
@@ -106,6 +107,8 @@ pub struct Greeting {
     pub reconciles: bool,
     /// Whether what its state sums up to covers what was written. Sums of an older version cannot be compared.
     pub sums_content: bool,
+    /// Whether it keeps the part of a large value that has come, and goes on behind it (see [`Begun`]).
+    pub resumes: bool,
 }
 
 /// Entries of one lane of the sender's feed, oldest first; or, with `to` 0, entries of a reconciliation, which move no
@@ -135,7 +138,65 @@ pub struct Large {
     pub entry: Entry,
     /// Bytes of the value.
     pub value_length: u64,
+    /// What the value is and where its chunks begin. Only said to who can resume; `None`: at the start.
+    pub resumption: Option<Resumption>,
 }
+
+impl Large {
+    /// Names the value exactly, if the announcement tells its content.
+    pub fn value_id(&self) -> Option<ValueId> {
+        let resumption = self.resumption?;
+        Some(ValueId {
+            dot: self.entry.dot,
+            content: resumption.content,
+            length: self.value_length,
+        })
+    }
+}
+
+/// The value that [`Large`] announces, and where its chunks begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resumption {
+    /// [`Entry::content_hash`] of the whole entry: the receiver checks it once the value is complete.
+    pub content: u64,
+    /// Bytes that the receiver has told to have, and that do not come again.
+    pub offset: u64,
+}
+
+/// Names one exact large value. A dot alone does not: copies of a node may give it twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ValueId {
+    /// The entry's dot.
+    pub dot: Dot,
+    /// [`Entry::content_hash`] of the whole entry.
+    pub content: u64,
+    /// Bytes of the whole value.
+    pub length: u64,
+}
+
+impl ValueId {
+    /// Whether both name the same value.
+    pub fn is_same(self, other: Self) -> bool {
+        let is_alike = self.dot == other.dot && self.length == other.length;
+        is_alike && (self.content == other.content || is_broken(Rule::PartOfAnother))
+    }
+}
+
+/// The beginning of a large value that a receiver has kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begun {
+    /// Which value.
+    pub id: ValueId,
+    /// Bytes of it that are there.
+    pub bytes: u64,
+}
+
+/// BegunValues that are kept of one peer's values, and told to it, at the most. One value at a time travels on a connection, so
+/// one is the rule; a second leaves room for another order after a reconnect.
+pub const BEGUN_MAX: usize = 2;
+
+/// The parts of a peer's values that a receiver has kept.
+pub type BegunValues = [Option<Begun>; BEGUN_MAX];
 
 /// The next bytes of the value that [`Large`] announced. Without bytes: given up, because the entry was
 /// replaced meanwhile; the receiver forgets the announcement.
@@ -169,6 +230,11 @@ pub struct Ack {
     pub void: Option<Cursor>,
     /// Let us reconcile, instead of sending the feed from its start. Only said to who can.
     pub reconcile: bool,
+    /// How many [`Batch`]es that move no position came on this connection and are durable here, counted in the order in
+    /// which they were sent up to the first that could not be stored.
+    pub aside: u64,
+    /// Large values of yours of which a part is here. Said once, with the first of these messages.
+    pub parts: BegunValues,
 }
 
 /// Why an entry is refused.

@@ -78,6 +78,8 @@ impl Replica {
         now: Now,
         map: &EntryMap,
     ) {
+        // What it refuses it does not keep.
+        link.sending.parts.clear();
         let is_refused = |large: &mut LargeSend| (large.lane, large.lseq) == refused;
         if let Some(large) = link.sending.large.take_if(is_refused) {
             // Refused before all of it was sent: the feed goes on behind it, and so will the cursor.
@@ -151,7 +153,7 @@ impl Replica {
         let was_told = lseq > sending.begun.get(lane) && lseq <= told;
         let is_under_way = |large: &LargeSend| (large.lane, large.lseq) == (lane, lseq);
         let is_under_way = sending.large.as_ref().is_some_and(is_under_way);
-        let is_ahead = sending.sent_ahead.contains(&(lane, lseq));
+        let is_ahead = link.has_sent_ahead((lane, lseq));
         let peer = self.peers.get(&link.origin);
         let is_known = peer.is_some_and(|peer| is_listed(peer, lseq));
         was_told || is_under_way || is_ahead || is_known
@@ -258,7 +260,7 @@ impl Replica {
     pub(super) fn record_refusals(&mut self, id: LinkId, link: &mut Link) {
         self.remember(link.origin);
         link.sending.record_due = None;
-        link.receiving.commits += 1;
+        link.commit_begins(false);
         link.sending.recording = link.receiving.commits;
         // Takes in nothing, and is synced.
         self.outputs

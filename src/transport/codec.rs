@@ -13,10 +13,12 @@ use super::fields::{FieldReader, Unknown, put_field, put_flag, put_number, requi
 use super::frame::{BODY_BYTES_MAX, FRAME_HEADER_BYTES, IGNORABLE_KIND_BIT, MessageKind};
 use super::message::{GOODBYE_TEXT_BYTES_MAX, Goodbye, GoodbyeReason, Message};
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
-use crate::core::identity::Incarnation;
+use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::{Entry, Summary};
-use crate::sync::message::{Ack, Chunk, Cursor, End, Feed, Lane, Positions};
+use crate::sync::message::{
+    Ack, Begun, BegunValues, Chunk, Cursor, End, Feed, Lane, Positions, ValueId,
+};
 
 /// Why a message cannot be sent. Whoever made it has to make another; nothing was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -98,6 +100,12 @@ pub fn encode_feed(feed: &Feed, out: &mut Vec<u8>) -> Result<usize, EncodeError>
             }
             if let Some(cursor) = ack.void {
                 put_field(out, 4, Unknown::Skip, |value| put_cursor(value, cursor));
+            }
+            if ack.aside > 0 {
+                put_number(out, 5, Unknown::Skip, ack.aside);
+            }
+            if ack.parts.iter().any(Option::is_some) {
+                put_field(out, 6, Unknown::Skip, |value| put_parts(value, &ack.parts));
             }
             Ok(())
         }),
@@ -286,8 +294,44 @@ fn read_cursor(reader: &mut ByteReader<'_>) -> Result<Cursor, DecodeError> {
     })
 }
 
+fn put_parts(out: &mut Vec<u8>, parts: &BegunValues) {
+    for part in parts.iter().flatten() {
+        out.extend_from_slice(&part.id.dot.origin.0);
+        out.put_varint(part.id.dot.sequence);
+        out.extend_from_slice(&part.id.content.to_le_bytes());
+        out.put_varint(part.id.length);
+        out.put_varint(part.bytes);
+    }
+}
+
+/// BegunValues of large values. More than are of use are skipped: a newer version may keep more.
+fn read_parts(reader: &mut ByteReader<'_>) -> Result<BegunValues, DecodeError> {
+    let mut parts = BegunValues::default();
+    let mut places = parts.iter_mut();
+    while reader.remaining() > 0 {
+        let dot = Dot {
+            origin: Origin(reader.array()?),
+            sequence: reader.varint()?,
+        };
+        let id = ValueId {
+            dot,
+            content: reader.u64()?,
+            length: reader.varint()?,
+        };
+        let bytes = reader.varint()?;
+        if bytes >= id.length {
+            return Err(DecodeError::Malformed("a part of a large value"));
+        }
+        if let Some(place) = places.next() {
+            *place = Some(Begun { id, bytes });
+        }
+    }
+    Ok(parts)
+}
+
 fn read_ack(payload: &[u8]) -> Result<Ack, DecodeError> {
     let (mut cursor, mut credit, mut reconcile, mut void) = (None, None, false, None);
+    let (mut aside, mut parts) = (0, BegunValues::default());
     let mut fields = FieldReader::new(payload);
     while let Some(field) = fields.next_field()? {
         match field.number {
@@ -295,6 +339,8 @@ fn read_ack(payload: &[u8]) -> Result<Ack, DecodeError> {
             2 => credit = Some(field.number_value()?),
             3 => reconcile = field.flag()?,
             4 => void = Some(field.parse(read_cursor)?),
+            5 => aside = field.number_value()?,
+            6 => parts = field.parse(read_parts)?,
             _ => field.skip()?,
         }
     }
@@ -303,6 +349,8 @@ fn read_ack(payload: &[u8]) -> Result<Ack, DecodeError> {
         void,
         credit: required(credit, "an acknowledgement")?,
         reconcile,
+        aside,
+        parts,
     })
 }
 

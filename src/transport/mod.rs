@@ -22,6 +22,7 @@ pub mod pace;
 pub mod session;
 pub mod tcp;
 pub mod ties;
+pub mod unfinished;
 pub mod work;
 
 #[cfg(test)]

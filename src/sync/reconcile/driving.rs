@@ -66,7 +66,7 @@ impl Replica {
                 cursor: link.cursor(),
                 credit: link.receiving.granted,
                 reconcile: true,
-                void: None,
+                ..Ack::default()
             };
             self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
         }
@@ -98,7 +98,7 @@ impl Replica {
                 return Err("a reconciliation that was opened from the wrong side");
             }
             link.openings.count(now.monotonic)?;
-            let gate = self.gate(now.monotonic, map);
+            let gate = self.gate(now, map);
             self.sum_up(id, link, now.monotonic, map);
             let exchange = Exchange::answering(ranges, gate.start, count_in(link, map));
             link.set_reconciling(Reconciling::Active(Box::new(exchange)));

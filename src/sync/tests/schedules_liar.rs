@@ -207,6 +207,7 @@ fn what_a_peer_claims_to_hold_is_no_acknowledgement_and_releases_nothing() {
             credit: WINDOW_COST,
             void: None,
             reconcile: false,
+            ..Ack::default()
         })
     };
     lie(&mut world, claim());
@@ -301,6 +302,7 @@ fn acknowledging_what_was_not_sent_ends_the_connection() {
         credit: 0,
         void: None,
         reconcile: false,
+        ..Ack::default()
     };
     lie(&mut world, Feed::Ack(ack));
     assert_eq!(world.closes.len(), 1);
@@ -351,6 +353,7 @@ fn a_grant_without_end_is_taken_for_a_usual_one() {
         credit: u64::MAX,
         void: None,
         reconcile: false,
+        ..Ack::default()
     };
     lie(&mut world, Feed::Ack(ack));
     world.stall(1, 0, world.at + 60_000);

@@ -152,6 +152,7 @@ fn who_never_opens_holds_up_only_itself() {
         credit: 0,
         reconcile: true,
         void: None,
+        ..Ack::default()
     };
     world.hand_in(waits, link, Feed::Ack(ack), false);
     world.drain(waits);

@@ -9,8 +9,8 @@ use crate::core::stamp::{STAMP_MS_END, Stamp};
 use crate::store::entry::{Entry, EntryFlags, Extra, Summary};
 use crate::store::scope::Scope;
 use crate::sync::message::{
-    Ack, Batch, Chunk, Cursor, DotRange, End, Feed, Greeting, Have, Lane, Large, Nack, Positions,
-    RefusalCode, RefusedWrite, Stretch,
+    Ack, BEGUN_MAX, Batch, Begun, BegunValues, Chunk, Cursor, DotRange, End, Feed, Greeting, Have,
+    Lane, Large, Nack, Positions, RefusalCode, RefusedWrite, Resumption, Stretch, ValueId,
 };
 use crate::transport::message::{
     Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN,
@@ -38,6 +38,7 @@ pub(super) fn hello(node_id: &str, instance: u64) -> Hello {
             wall_ms: 1_700_000_000_000,
             reconciles: false,
             sums_content: true,
+            resumes: true,
         },
         expected_node_id: None,
         instance,
@@ -178,14 +179,35 @@ fn any_large() -> impl Strategy<Value = Large> {
         any::<u64>(),
         any_entry_with(Just(Vec::new()), false),
         1..=u64::MAX,
+        option::of((any::<u64>(), any::<u64>())),
     )
-        .prop_map(|(lane, a, b, entry, value_length)| Large {
+        .prop_map(|(lane, a, b, entry, value_length, resumption)| Large {
             lane,
             from: a.min(b),
             to: a.max(b),
             entry,
             value_length,
+            resumption: resumption.map(|(content, offset)| Resumption {
+                content,
+                offset: offset % value_length,
+            }),
         })
+}
+
+fn any_part() -> impl Strategy<Value = Begun> {
+    let dot = (any::<[u8; 16]>(), any::<u64>());
+    let numbers = (any::<u64>(), 1..=u64::MAX, any::<u64>());
+    (dot, numbers).prop_map(|((origin, sequence), (content, length, bytes))| Begun {
+        id: ValueId {
+            dot: Dot {
+                origin: Origin(origin),
+                sequence,
+            },
+            content,
+            length,
+        },
+        bytes: bytes % length,
+    })
 }
 
 fn any_ack() -> impl Strategy<Value = Ack> {
@@ -196,12 +218,24 @@ fn any_ack() -> impl Strategy<Value = Ack> {
         })
     };
     let cursors = (option::of(cursor()), option::of(cursor()));
-    (cursors, any::<u64>(), any::<bool>()).prop_map(|((cursor, void), credit, reconcile)| Ack {
-        cursor,
-        credit,
-        void,
-        reconcile,
-    })
+    let numbers = (any::<u64>(), any::<u64>());
+    let parts = vec(any_part(), 0..=BEGUN_MAX);
+    (cursors, numbers, any::<bool>(), parts).prop_map(
+        |((cursor, void), (credit, aside), reconcile, some)| {
+            let mut parts = BegunValues::default();
+            for (place, part) in parts.iter_mut().zip(some) {
+                *place = Some(part);
+            }
+            Ack {
+                cursor,
+                credit,
+                void,
+                reconcile,
+                aside,
+                parts,
+            }
+        },
+    )
 }
 
 fn any_nack() -> impl Strategy<Value = Nack> {
@@ -301,6 +335,7 @@ fn any_greeting() -> impl Strategy<Value = Greeting> {
                     wall_ms,
                     reconciles,
                     sums_content: !reconciles,
+                    resumes: reconciles,
                 }
             },
         )
