@@ -294,7 +294,7 @@ impl CommitDriver {
         shared.tell_conflicts(&committed.losers, &machine);
         let map = shared.map.read();
         // Before what covers them is acknowledged: none of them counts as held for a moment.
-        machine.replica.refused_by_store(committed.refused_entries);
+        machine.replica.refused_by_store(&committed.refused_entries);
         for (token, peer, position, scope) in &committed.acknowledge {
             machine
                 .replica

@@ -52,6 +52,10 @@ pub struct Opening {
     pub instance: u64,
 }
 
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says something else of how far the two are"
+)]
 #[derive(Debug)]
 pub(super) struct Conversation {
     pub(super) session: Session,

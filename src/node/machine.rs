@@ -271,7 +271,7 @@ impl Machine {
         }
     }
 
-    /// BegunValues of a large value came.
+    /// Parts of a large value came.
     pub fn charged(&mut self, id: ConversationId, cost: u64, now: Now) {
         self.replica.charged(id, cost, now);
     }

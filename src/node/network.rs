@@ -184,6 +184,34 @@ pub(super) async fn start_listening(shared: &Arc<Shared>) -> Result<Listener, Fa
     Ok(transport(shared)?.listen(&address).await?)
 }
 
+/// What is to be exchanged with a peer, if it can be called.
+fn check_peer(
+    shared: &Shared,
+    (node_id, host, port): (&str, &str, u16),
+    scope: &Scope,
+) -> Result<Scope, Failure> {
+    let invalid = |why: &str| {
+        let message = format!("invalid peer: {why}");
+        Failure::new(ErrorCode::InvalidArgument, "invalid_peer", message)
+    };
+    if node_id.is_empty() || host.is_empty() || port == 0 {
+        return Err(invalid("node id, host and port must not be empty or 0"));
+    }
+    HostPort::new(host, port)?.check(protection(shared))?;
+    let wanted = shared.options.scope.intersection(scope);
+    if !wanted.can_be_told() {
+        return Err(invalid(
+            "prefixes of the peer and of this client are too many together",
+        ));
+    }
+    if wanted.is_nothing() {
+        return Err(invalid(
+            "no prefix of the peer has to do with those of this client",
+        ));
+    }
+    Ok(wanted)
+}
+
 /// Calls a peer and waits until both sides are ready.
 pub(super) async fn connect(
     shared: &Arc<Shared>,
@@ -192,29 +220,7 @@ pub(super) async fn connect(
     port: u16,
     scope: Scope,
 ) -> Result<(), Failure> {
-    if node_id.is_empty() || host.is_empty() || port == 0 {
-        return Err(Failure::new(
-            ErrorCode::InvalidArgument,
-            "invalid_peer",
-            "invalid peer: node id, host and port must not be empty or 0",
-        ));
-    }
-    HostPort::new(host, port)?.check(protection(shared))?;
-    let wanted = shared.options.scope.intersection(&scope);
-    if !wanted.can_be_told() {
-        return Err(Failure::new(
-            ErrorCode::InvalidArgument,
-            "invalid_peer",
-            "invalid peer: prefixes of the peer and of this client are too many together",
-        ));
-    }
-    if wanted.is_nothing() {
-        return Err(Failure::new(
-            ErrorCode::InvalidArgument,
-            "invalid_peer",
-            "invalid peer: no prefix of the peer has to do with those of this client",
-        ));
-    }
+    let wanted = check_peer(shared, (node_id, host, port), &scope)?;
     let (target, purpose, mut receiver) = loop {
         let (sender, receiver) = oneshot::channel();
         let next = shared.drive(|machine, now, map| {
@@ -278,13 +284,11 @@ async fn is_alive(
     id: ConversationId,
     answer: oneshot::Receiver<Result<(), Refusal>>,
 ) -> bool {
-    match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
-        Ok(answer) => matches!(answer, Ok(Ok(()))),
-        Err(_) => {
-            shared.drive(|machine, now, map| machine.leave_if_silent(id, now, map));
-            false
-        }
+    if let Ok(answer) = tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
+        return matches!(answer, Ok(Ok(())));
     }
+    shared.drive(|machine, now, map| machine.leave_if_silent(id, now, map));
+    false
 }
 
 fn refused(refusal: &Refusal, host: &str, port: u16) -> Failure {

@@ -66,7 +66,7 @@ fn has_text_for_key(entry: &Entry) -> bool {
 
 impl Replica {
     /// The store has no room for what entries of peers name. Whoever sent them is told which; its feed goes on behind them.
-    pub fn refused_by_store(&mut self, refused: Vec<RefusedEntry>) {
+    pub fn refused_by_store(&mut self, refused: &[RefusedEntry]) {
         if refused.is_empty() {
             return;
         }

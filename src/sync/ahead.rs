@@ -43,6 +43,9 @@ const FRESH_MS: u64 = 60_000;
 /// Peers that are gone of which it is remembered what they hold ahead: each has up to [`AHEAD_MAX`] numbers.
 const KEPT_AHEAD_MAX: usize = 16;
 
+/// Places in lanes.
+type Places = BTreeSet<(Lane, u64)>;
+
 /// A batch that moved no position.
 #[derive(Debug, Clone)]
 pub(super) struct Aside {
@@ -88,7 +91,7 @@ impl Backlogs {
 /// since it was opened is there when it comes back. Of more than [`KEPT_AHEAD_MAX`] the oldest are sent once more.
 #[derive(Debug, Default)]
 pub(super) struct KeptAhead {
-    peers: VecDeque<(Origin, Incarnation, BTreeSet<(Lane, u64)>)>,
+    peers: VecDeque<(Origin, Incarnation, Places)>,
 }
 
 impl KeptAhead {

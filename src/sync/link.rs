@@ -127,7 +127,7 @@ pub(super) struct Sending {
     pub(super) looked_ahead: Positions,
     /// What each lane has to get through before it comes to what is new.
     pub(super) backlogs: Backlogs,
-    /// BegunValues of large values that the peer has.
+    /// Parts of large values that the peer has.
     pub(super) parts: Vec<Begun>,
     /// Removals of kept losers that were passed over while they had to wait, and before what they go in the own lane.
     pub(super) removals: BTreeSet<(u64, u64)>,
@@ -421,7 +421,9 @@ impl Link {
             // All that was sent arrives before whatever is sent next.
             let bytes = large.offset as u64;
             let part = large.part.filter(|_| bytes > 0);
-            self.note_part(part.map(|id| Begun { id, bytes }));
+            if let Some(id) = part {
+                self.note_part(Begun { id, bytes });
+            }
             if large.course == Course::Again {
                 self.sending.again.push(large.lseq);
             }
@@ -429,8 +431,8 @@ impl Link {
     }
 
     /// The peer has a part of a large value, as far as it does not forget it for others.
-    pub(super) fn note_part(&mut self, part: Option<Begun>) {
-        if let Some(part) = part.filter(|_| self.resumes) {
+    pub(super) fn note_part(&mut self, part: Begun) {
+        if self.resumes {
             let parts = &mut self.sending.parts;
             parts.retain(|known| known.id != part.id);
             parts.truncate(BEGUN_MAX - 1);

@@ -83,6 +83,10 @@ impl From<Cursor> for FeedPosition {
 }
 
 /// Who a replica is and what it holds: the replica's half of HELLO.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says something else of what the replica can do"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Greeting {
     /// The label.
@@ -191,12 +195,12 @@ pub struct Begun {
     pub bytes: u64,
 }
 
-/// BegunValues that are kept of one peer's values, and told to it, at the most. One value at a time travels on a connection, so
+/// Parts that are kept of one peer's values, and told to it, at the most. One value at a time travels on a connection, so
 /// one is the rule; a second leaves room for another order after a reconnect.
 pub const BEGUN_MAX: usize = 2;
 
-/// The parts of a peer's values that a receiver has kept.
-pub type BegunValues = [Option<Begun>; BEGUN_MAX];
+/// The parts of a peer's values that a receiver has kept, at most [`BEGUN_MAX`].
+pub type BegunValues = Vec<Begun>;
 
 /// The next bytes of the value that [`Large`] announced. Without bytes: given up, because the entry was
 /// replaced meanwhile; the receiver forgets the announcement.
@@ -219,7 +223,7 @@ pub struct End {
 }
 
 /// How far I hold your feed, durably where I am durable at all, and how much more you may send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ack {
     /// My cursor on your feed; `None`: I have none, start from the beginning.
     pub cursor: Option<Cursor>,

@@ -43,7 +43,7 @@ impl Replica {
         &mut self,
         id: LinkId,
         link: &mut Link,
-        nack: Nack,
+        nack: &Nack,
         now: Now,
         map: &EntryMap,
     ) {
@@ -52,7 +52,7 @@ impl Replica {
         let is_known = is_retryable && link.is_taken_back(now.monotonic);
         if is_known {
             // One attempt may be refused in several parts.
-        } else if !self.may_refuse(link, &nack, is_retryable, map) {
+        } else if !self.may_refuse(link, nack, is_retryable, map) {
             // Nothing of it was sent: a peer's word about it is worth nothing.
             self.unfounded_refusals += 1;
         } else if is_retryable && link.sending.attempts >= self.options.max_retries {
@@ -64,7 +64,7 @@ impl Replica {
         } else if nack.writes.is_empty() {
             self.refused_at(id, link, (nack.lane, nack.lseq), nack.code, now, map);
         } else {
-            self.refused_by_name(id, link, &nack, now, map);
+            self.refused_by_name(id, link, nack, now, map);
         }
     }
 

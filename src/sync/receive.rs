@@ -53,7 +53,7 @@ impl Replica {
                 Ok(())
             }
             Feed::Nack(nack) => {
-                self.refusal(id, &mut link, nack, now, map);
+                self.refusal(id, &mut link, &nack, now, map);
                 Ok(())
             }
             Feed::Have(have) => {

@@ -90,7 +90,7 @@ pub struct Replica {
     pub(super) ahead: Ahead,
     /// What peers that are gone hold of what was sent ahead.
     pub(super) kept_ahead: KeptAhead,
-    /// BegunValues of large values, for links that are about to be.
+    /// Parts of large values, for links that are about to be.
     pub(super) parts: BTreeMap<LinkId, BegunValues>,
     pub(super) have_due: Option<MonotonicMs>,
     pub(super) retried: u64,

@@ -17,7 +17,7 @@ use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::{Entry, Summary};
 use crate::sync::message::{
-    Ack, Begun, BegunValues, Chunk, Cursor, End, Feed, Lane, Positions, ValueId,
+    Ack, BEGUN_MAX, Begun, BegunValues, Chunk, Cursor, End, Feed, Lane, Positions, ValueId,
 };
 
 /// Why a message cannot be sent. Whoever made it has to make another; nothing was written.
@@ -104,7 +104,7 @@ pub fn encode_feed(feed: &Feed, out: &mut Vec<u8>) -> Result<usize, EncodeError>
             if ack.aside > 0 {
                 put_number(out, 5, Unknown::Skip, ack.aside);
             }
-            if ack.parts.iter().any(Option::is_some) {
+            if !ack.parts.is_empty() {
                 put_field(out, 6, Unknown::Skip, |value| put_parts(value, &ack.parts));
             }
             Ok(())
@@ -294,8 +294,8 @@ fn read_cursor(reader: &mut ByteReader<'_>) -> Result<Cursor, DecodeError> {
     })
 }
 
-fn put_parts(out: &mut Vec<u8>, parts: &BegunValues) {
-    for part in parts.iter().flatten() {
+fn put_parts(out: &mut Vec<u8>, parts: &[Begun]) {
+    for part in parts {
         out.extend_from_slice(&part.id.dot.origin.0);
         out.put_varint(part.id.dot.sequence);
         out.extend_from_slice(&part.id.content.to_le_bytes());
@@ -304,10 +304,9 @@ fn put_parts(out: &mut Vec<u8>, parts: &BegunValues) {
     }
 }
 
-/// BegunValues of large values. More than are of use are skipped: a newer version may keep more.
+/// Parts of large values. More than are of use are skipped: a newer version may keep more.
 fn read_parts(reader: &mut ByteReader<'_>) -> Result<BegunValues, DecodeError> {
     let mut parts = BegunValues::default();
-    let mut places = parts.iter_mut();
     while reader.remaining() > 0 {
         let dot = Dot {
             origin: Origin(reader.array()?),
@@ -322,8 +321,8 @@ fn read_parts(reader: &mut ByteReader<'_>) -> Result<BegunValues, DecodeError> {
         if bytes >= id.length {
             return Err(DecodeError::Malformed("a part of a large value"));
         }
-        if let Some(place) = places.next() {
-            *place = Some(Begun { id, bytes });
+        if parts.len() < BEGUN_MAX {
+            parts.push(Begun { id, bytes });
         }
     }
     Ok(parts)

@@ -19,7 +19,7 @@ pub const KEPT_BYTES_OF_PEER_MAX: u64 = VALUE_BYTES_MAX as u64;
 /// the oldest begin anew.
 pub const KEPT_BYTES_MAX: u64 = 4 * KEPT_BYTES_OF_PEER_MAX;
 
-/// BegunValues that are kept for all peers that are away: each keeps a file open, of which a process has a thousand or so.
+/// Parts that are kept for all peers that are away: each keeps a file open, of which a process has a thousand or so.
 pub const KEPT_MAX: usize = 64;
 
 /// How long a part is kept that nothing was added to, in milliseconds: as long as it takes to change trains or networks. Who
@@ -96,11 +96,8 @@ impl Unfinished {
             .filter(|(_, part)| part.bytes > 0 && part.bytes < part.id.length)
             .collect();
         found.sort_by_key(|(touched, _)| std::cmp::Reverse(*touched));
-        let mut parts = BegunValues::default();
-        for (place, (_, part)) in parts.iter_mut().zip(found) {
-            *place = Some(part);
-        }
-        parts
+        let parts = found.into_iter().map(|(_, part)| part);
+        parts.take(BEGUN_MAX).collect()
     }
 
     /// A value begins, or goes on, on a connection. Of one peer's values the oldest that are more than [`BEGUN_MAX`] are

@@ -65,11 +65,11 @@ impl End {
 
     /// What its host keeps of large values.
     pub(super) fn begun_values(&self) -> BegunValues {
-        let begun = self.begun.as_ref().map(|(id, value)| Begun {
+        let begun = self.begun.iter().map(|(id, value)| Begun {
             id: *id,
             bytes: value.len() as u64,
         });
-        [begun, None]
+        begun.collect()
     }
 
     pub(super) fn due(&self) -> Option<u64> {

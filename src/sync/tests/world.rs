@@ -249,7 +249,7 @@ impl World {
                 running.replica.committed(last, durable);
                 running
                     .replica
-                    .refused_by_store(std::mem::take(&mut committed.refused_entries));
+                    .refused_by_store(&std::mem::take(&mut committed.refused_entries));
                 for (token, peer, position, scope) in &committed.acknowledge {
                     running
                         .replica

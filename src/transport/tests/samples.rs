@@ -9,8 +9,8 @@ use crate::core::stamp::{STAMP_MS_END, Stamp};
 use crate::store::entry::{Entry, EntryFlags, Extra, Summary};
 use crate::store::scope::Scope;
 use crate::sync::message::{
-    Ack, BEGUN_MAX, Batch, Begun, BegunValues, Chunk, Cursor, DotRange, End, Feed, Greeting, Have,
-    Lane, Large, Nack, Positions, RefusalCode, RefusedWrite, Resumption, Stretch, ValueId,
+    Ack, BEGUN_MAX, Batch, Begun, Chunk, Cursor, DotRange, End, Feed, Greeting, Have, Lane, Large,
+    Nack, Positions, RefusalCode, RefusedWrite, Resumption, Stretch, ValueId,
 };
 use crate::transport::message::{
     Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN,
@@ -221,19 +221,13 @@ fn any_ack() -> impl Strategy<Value = Ack> {
     let numbers = (any::<u64>(), any::<u64>());
     let parts = vec(any_part(), 0..=BEGUN_MAX);
     (cursors, numbers, any::<bool>(), parts).prop_map(
-        |((cursor, void), (credit, aside), reconcile, some)| {
-            let mut parts = BegunValues::default();
-            for (place, part) in parts.iter_mut().zip(some) {
-                *place = Some(part);
-            }
-            Ack {
-                cursor,
-                credit,
-                void,
-                reconcile,
-                aside,
-                parts,
-            }
+        |((cursor, void), (credit, aside), reconcile, parts)| Ack {
+            cursor,
+            credit,
+            void,
+            reconcile,
+            aside,
+            parts,
         },
     )
 }
