@@ -61,6 +61,11 @@ impl Replica {
             return;
         }
         self.expect_reconciliation(link);
+        self.ask_to_open(id, link);
+    }
+
+    /// Asks a peer to open a reconciliation, where that is its to do.
+    fn ask_to_open(&mut self, id: LinkId, link: &Link) {
         if !self.opens(link) {
             let ack = Ack {
                 cursor: link.cursor(),
@@ -72,10 +77,12 @@ impl Replica {
         }
     }
 
-    /// What is under way came to nothing: it begins anew, once the link is not paused.
-    pub(in crate::sync) fn begin_reconciliation_anew(&self, link: &mut Link) {
+    /// What is under way came to nothing: it begins anew, once the link is not paused. A peer that has to open it is asked
+    /// to: for it the last one may be over, and its last words on their way.
+    pub(in crate::sync) fn begin_reconciliation_anew(&mut self, id: LinkId, link: &mut Link) {
         if !matches!(link.reconciling, Reconciling::Idle) {
             link.set_reconciling(self.not_begun(link));
+            self.ask_to_open(id, link);
         }
     }
 
