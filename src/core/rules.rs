@@ -22,6 +22,18 @@ pub(crate) enum Rule {
     OrderByArrival,
     /// Among equal stamps what is held wins.
     LocalTieBreak,
+    /// The order of entries ends with the dot, whatever they contain.
+    OrderWithoutContent,
+    /// What entries contain is not in the fingerprint.
+    FingerprintWithoutContent,
+    /// A sequence that others name as this node's own moves its counter.
+    SequenceFollowed,
+    /// The version of an entry of a peer may be any number.
+    VersionUnbounded,
+    /// A peer may acknowledge what it was never sent.
+    AcknowledgementUnsent,
+    /// A peer may refuse what it was never sent.
+    RefusalUnsent,
     /// A write is stamped by the clock alone.
     StampNotBumped,
     /// A stamp may lie as far beyond the year 9999 as there is room.

@@ -150,6 +150,9 @@ impl Group {
         from: Option<Origin>,
     ) {
         ledger.last_lseq += 1;
+        if is_broken(Rule::SequenceFollowed) && ledger.authorship.names(entry.dot.origin) {
+            ledger.last_sequence = ledger.last_sequence.max(entry.dot.sequence);
+        }
         self.bytes += entry.key().len() + entry.value_length();
         let at = self.planned.len();
         let planned = &self.planned;

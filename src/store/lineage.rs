@@ -344,6 +344,12 @@ impl Authorship {
         self.record_number = 0;
     }
 
+    /// Whether the node writes under an author, or wrote under it not long ago.
+    pub fn names(&self, author: Origin) -> bool {
+        let mut before = self.before.iter();
+        author == self.current || before.any(|(named, _)| *named == author)
+    }
+
     /// Whether the lineage of the present author has to be put on record with what it writes.
     pub fn is_undeclared(&self) -> bool {
         !self.is_declared && !self.before.is_empty()

@@ -43,7 +43,7 @@ pub(super) fn fault_of(entry: &Entry, now: WallMs) -> Option<&'static str> {
         Some("a sequence that no node reaches")
     } else if !entry.vector().iter().all(|seen| is_numbered(seen.sequence)) {
         Some("a vector with a sequence that no node reaches")
-    } else if !(1..=VERSION_MAX).contains(&entry.version) {
+    } else if !(1..=VERSION_MAX).contains(&entry.version) && !is_broken(Rule::VersionUnbounded) {
         Some("a version that no key reaches")
     } else if !entry.stamp.is_credible(now) {
         Some("a stamp that nobody can have given yet")

@@ -52,7 +52,8 @@ impl Replica {
         let is_known = is_retryable && link.is_taken_back(now.monotonic);
         if is_known {
             // One attempt may be refused in several parts.
-        } else if !self.may_refuse(link, nack, is_retryable, map) {
+        } else if !self.may_refuse(link, nack, is_retryable, map) && !is_broken(Rule::RefusalUnsent)
+        {
             // Nothing of it was sent: a peer's word about it is worth nothing.
             self.unfounded_refusals += 1;
         } else if is_retryable && link.sending.attempts >= self.options.max_retries {

@@ -301,9 +301,15 @@ impl Replica {
         let Positions { own, relay } = cursor.positions;
         let most = countable.furthest(sending.told_once);
         let most = most.furthest(sending.claimed);
-        if own > most.own || relay > most.relay {
+        let is_beyond = own > most.own || relay > most.relay;
+        if is_beyond && !is_broken(Rule::AcknowledgementUnsent) {
             return Err("an acknowledgement of what was not sent");
         }
+        let countable = if is_beyond {
+            cursor.positions
+        } else {
+            countable
+        };
         sending.claimed = sending.claimed.furthest(cursor.positions);
         let before = sending.acknowledged;
         let counted = cursor.positions.nearest(countable).furthest(before);

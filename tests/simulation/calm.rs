@@ -98,6 +98,7 @@ impl World<'_> {
             self.nodes[node].disk.set_capacity_bytes(None);
             self.nodes[node].stalled_until = 0;
             self.nodes[node].crash = None;
+            self.nodes[node].copied = None;
             let running = self.nodes[node].running.as_ref();
             if running.is_some_and(|running| running.store.is_poisoned()) {
                 self.stop(node, Stop::Killed, 0);

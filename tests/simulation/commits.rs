@@ -53,7 +53,8 @@ impl World<'_> {
             // It may be found on the disk although nobody was told.
             self.foresee(node, &group);
         }
-        if crash.is_some() {
+        let copied = self.nodes[node].copied.take();
+        if crash.is_some() || copied.is_some() {
             self.nodes[node].disk.record_crash_points(true);
         }
         let asked = group.clone();
@@ -68,6 +69,9 @@ impl World<'_> {
         if let Some(seed) = crash {
             return self.crash_in_commit(node, seed);
         }
+        let disk = self.nodes[node].disk;
+        let moments = copied.map(|_| disk.take_crash_points()).unwrap_or_default();
+        disk.record_crash_points(false);
         match outcome {
             Ok(committed) => {
                 let rest = committed.rest.clone();
@@ -90,6 +94,16 @@ impl World<'_> {
         }
         self.carry_out(node);
         self.check_holdings(node);
+        if let Some((to, seed)) = copied {
+            let moment = usize::try_from(seed % moments.len() as u64).unwrap();
+            self.receive_copy(
+                node,
+                to,
+                &moments[moment].image.process_killed(),
+                true,
+                seed,
+            );
+        }
     }
 
     fn foresee(&mut self, node: usize, group: &[Request]) {

@@ -148,6 +148,7 @@ impl World<'_> {
             // A place that this node's feed has reached since it greeted is not lost.
             ledger.is_some_and(|ledger| !ledger.is_reached(&void.into()))
         });
+        let unsent = self.refused_unsent(node, id, &message);
         self.drive(node, |machine, now, map| {
             machine.received(id, message, charged, now, map);
         });
@@ -155,6 +156,9 @@ impl World<'_> {
             && end.is_greeted
         {
             end.assembler.greeted(peer);
+        }
+        if let Some(unsent) = unsent {
+            self.check_refused_unsent(node, unsent);
         }
         if is_linked && is_void {
             self.check_doubted(node, id);

@@ -106,6 +106,7 @@ impl World<'_> {
             Action::Clone(from, to) => {
                 self.copy_folder(*from, *to, seed.is_multiple_of(2), seed);
             }
+            Action::CloneRunning(from, to, how) => self.copy_running(*from, *to, *how, seed),
             Action::Lose(node, comes_back) => self.lose(*node, *comes_back, seed),
             Action::Clock(node, ms) => self.set_clock(*node, *ms),
             Action::Rescope(node, scope) => self.rescope(*node, scope, seed),

@@ -49,6 +49,8 @@ pub(super) struct Node<'d> {
     pub(super) stalled_until: u64,
     /// The power is cut at some call of the next commit.
     pub(super) crash: Option<u64>,
+    /// Whoever gets a copy of the disk between two calls of the next commit, with what decides which.
+    pub(super) copied: Option<(usize, u64)>,
     /// Its disk fails or is full, or may have while it was up.
     pub(super) is_hurt: bool,
 }

@@ -192,6 +192,7 @@ impl<'d> World<'d> {
                 latest_wall: WallMs(0),
                 stalled_until: 0,
                 crash: None,
+                copied: None,
                 is_hurt: false,
             });
             world.open(place);
