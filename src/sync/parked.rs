@@ -61,7 +61,7 @@ impl Replica {
         } else if is_retryable && is_broken(Rule::RetryNotDone) {
             link.sending.progress_at = MonotonicMs(u64::MAX / 2);
         } else if is_retryable {
-            self.retry(id, link, RetryCause::Refused(nack.code as u8), now, map);
+            self.retry(link, RetryCause::Refused(nack.code as u8), now, map);
         } else if nack.writes.is_empty() {
             self.refused_at(id, link, (nack.lane, nack.lseq), nack.code, now, map);
         } else {

@@ -98,7 +98,7 @@ impl Replica {
             if late && link.sending.attempts >= self.options.max_retries {
                 self.give_up(id, &link);
             } else if late {
-                self.retry(id, &mut link, RetryCause::Unanswered, now, map);
+                self.retry(&mut link, RetryCause::Unanswered, now, map);
             }
             self.links.insert(id, link);
         }
@@ -106,21 +106,14 @@ impl Replica {
     }
 
     /// What was sent and not acknowledged is sent again after a delay.
-    pub(super) fn retry(
-        &mut self,
-        id: LinkId,
-        link: &mut Link,
-        cause: RetryCause,
-        now: Now,
-        map: &EntryMap,
-    ) {
+    pub(super) fn retry(&mut self, link: &mut Link, cause: RetryCause, now: Now, map: &EntryMap) {
         // Only counted for users: where it cannot be counted, it is sent again all the same.
         let taken_back = taken_back(link, map).unwrap_or(0);
         self.retried += taken_back;
         // A reconciliation that begins anew is one attempt more, whatever of it was sent.
         self.total_retries += taken_back.max(u64::from(link.is_reconciling()));
         link.sending.attempts += 1;
-        self.begin_reconciliation_anew(id, link);
+        self.begin_reconciliation_anew(link);
         link.sending.retry_cause = Some(cause);
         link.take_back(link.sending.acknowledged);
         self.unsent(link.origin);

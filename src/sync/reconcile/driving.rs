@@ -77,12 +77,10 @@ impl Replica {
         }
     }
 
-    /// What is under way came to nothing: it begins anew, once the link is not paused. A peer that has to open it is asked
-    /// to: for it the last one may be over, and its last words on their way.
-    pub(in crate::sync) fn begin_reconciliation_anew(&mut self, id: LinkId, link: &mut Link) {
+    /// What is under way came to nothing: it begins anew, once the link is not paused.
+    pub(in crate::sync) fn begin_reconciliation_anew(&self, link: &mut Link) {
         if !matches!(link.reconciling, Reconciling::Idle) {
             link.set_reconciling(self.not_begun(link));
-            self.ask_to_open(id, link);
         }
     }
 
@@ -112,7 +110,11 @@ impl Replica {
             return Ok(());
         }
         let Reconciling::Active(exchange) = &mut link.reconciling else {
-            // The last words of one that began anew here.
+            // Of one that began anew here. If these are its last words, the peer takes it for over, and nobody would open
+            // the one that is awaited.
+            if ranges.parts.is_empty() && matches!(link.reconciling, Reconciling::Awaited) {
+                self.ask_to_open(id, link);
+            }
             return Ok(());
         };
         if exchange.number == ranges.exchange {
