@@ -3,6 +3,7 @@
 const { surplusArgument } = require('./arguments.js');
 const { readCloseOptions } = require('./calls.js');
 const { Result } = require('./result.js');
+const { answered } = require('./turns.js');
 
 /** What the rare calls take, as it is said in a sentence. The frequent ones look for themselves. */
 const TAKES = Object.freeze({
@@ -61,7 +62,7 @@ function refusing(name, takes, call) {
   return function refuse(...given) {
     // Of a client that is not open that is what is said.
     if (given.length > count && hasSurplus(given, count) && (name === 'open' || this.isOpen())) {
-      return Promise.resolve(Result.err(surplusArgument(name, takes)));
+      return answered(Result.err(surplusArgument(name, takes)), 0);
     }
     return Reflect.apply(call, this, given);
   };

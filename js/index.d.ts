@@ -487,8 +487,8 @@ export type OutboxState = 'queued' | 'inFlight' | 'acknowledged' | 'failed';
 export interface OutboxRefusal {
   readonly nodeId: string;
   /**
-   * `"unanswered"`: it did not acknowledge it in time. `"value_too_large"`, `"storage_failed"`, `"malformed"` or
-   * `"refused"`: it said so.
+   * `"unanswered"`: it did not acknowledge it in time. `"value_too_large"`, `"storage_failed"`, `"malformed"`,
+   * `"too_many_authors"` or `"refused"`: it said so.
    */
   readonly reason: string;
   /** The same in words. */
@@ -737,6 +737,13 @@ export interface Entries extends AsyncIterableIterator<Entry> {
    * open or was closed before the end, or the store could not be read.
    */
   result(): Result<void>;
+  /**
+   * Ends the iteration, as leaving its loop does: whoever reads on is at the end. What was kept for it (the values that were
+   * replaced since it began) is given back, without waiting for the garbage collector.
+   */
+  close(): void;
+  /** Ends it at the end of the block of an `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** A key that changed, by this node or by a peer. */
@@ -766,6 +773,10 @@ export interface Change {
 export interface Watch extends AsyncIterableIterator<Change> {
   /** Ok, also after the end; otherwise the error that reading throws. */
   result(): Result<void>;
+  /** Ends it, as leaving its loop does. */
+  close(): void;
+  /** Ends it at the end of the block of an `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** What was unfinished at the end of a log: a write that a stop interrupted, and that was never acknowledged. */
@@ -1170,7 +1181,8 @@ export declare class Client {
   transportRunning(): boolean;
   /**
    * Connects to a peer, and again whenever the connection is lost. Resolves when the peer has answered, as the
-   * node that was expected. Ok if it is connected already. Does not need {@link startTransport}, only
+   * node that was expected. Ok if it is connected already and gives a sign of life; a connection that gives none within
+   * five seconds is ended, and the peer is called anew. Does not need {@link startTransport}, only
    * `enableTransport`. Local data is not touched by a failure.
    */
   connect(peer: Peer | { nodeId: string; host: string; port: number }): Promise<Result<void>>;

@@ -374,7 +374,7 @@ impl NativeNode {
     /// Begins a scan over a consistent view.
     #[napi(catch_unwind)]
     pub fn scan(&self, prefix: String, after: Option<String>) -> Option<NativeScan> {
-        Some(NativeScan::new(&self.hot.node()?, prefix, after))
+        Some(NativeScan::new(&self.hot, &self.hot.node()?, prefix, after))
     }
 
     /// The process stays alive until as many releases came.

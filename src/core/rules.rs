@@ -44,6 +44,8 @@ pub(crate) enum Rule {
     KeysUnchecked,
     /// The reserved namespace is anybody's.
     SystemKeysTaken,
+    /// Of what is refused among other entries its sender is not told.
+    RefusedUnnamed,
     /// That the clock of a peer is far off is told to nobody.
     SkewUntold,
     /// How far the clock of a peer is off is not shown.
@@ -86,6 +88,12 @@ pub(crate) enum Rule {
     RelayWithoutDelay,
     /// What was received is not passed on.
     RelayNotDone,
+    /// A part of a large value is taken for that of any value with its dot and length.
+    PartOfAnother,
+    /// Removals of kept losers pass large values and bulk, and so what settled the conflict.
+    RemovalsPassed,
+    /// What was sent ahead counts as held before the peer has said so.
+    AheadUnconfirmed,
     /// Only a cursor that moves shows that something has arrived.
     OnlyCursorsProgress,
     /// A key that is rewritten while it waits to be passed on begins to wait anew.

@@ -293,12 +293,13 @@ impl CommitDriver {
         }
         shared.tell_conflicts(&committed.losers, &machine);
         let map = shared.map.read();
+        // Before what covers them is acknowledged: none of them counts as held for a moment.
+        machine.replica.refused_by_store(&committed.refused_entries);
         for (token, peer, position, scope) in &committed.acknowledge {
             machine
                 .replica
                 .received_durably(*token, *peer, *position, scope, now);
         }
-        machine.replica.refused_by_store(committed.refused_entries);
         for token in &committed.refused {
             machine.replica.received_in_vain(*token);
         }

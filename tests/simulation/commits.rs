@@ -156,6 +156,8 @@ impl World<'_> {
         running.machine.replica.committed(last, durable);
         self.nodes[node].settle(durable);
         let running = self.nodes[node].up_mut();
+        let refused = std::mem::take(&mut committed.refused_entries);
+        running.machine.replica.refused_by_store(&refused);
         for (token, peer, position, scope) in &committed.acknowledge {
             let replica = &mut running.machine.replica;
             replica.received_durably(*token, *peer, *position, scope, now);

@@ -170,6 +170,7 @@ impl World<'_> {
                 credit: 0,
                 void: None,
                 reconcile: false,
+                ..Ack::default()
             })
         } else {
             Feed::Nack(Nack {
@@ -177,6 +178,7 @@ impl World<'_> {
                 lseq: unsent[dice.index(unsent.len())],
                 code: RefusalCode::Malformed,
                 retryable: false,
+                writes: Vec::new(),
             })
         };
         let mut frame = Vec::new();

@@ -102,6 +102,7 @@ impl<'d> World<'d> {
             named: BTreeMap::new(),
         };
         self.nodes[node].running = Some(running);
+        self.nodes[node].unfinished = std::sync::Arc::default();
         let origin = self.nodes[node].up().machine.replica.origin();
         self.trace.note(&origin.0);
         self.trace

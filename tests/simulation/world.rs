@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::conflicts::Name;
 use super::exchanges::Exchanged;
@@ -189,6 +190,7 @@ impl<'d> World<'d> {
                 identity: Origin::default(),
                 is_lost: false,
                 kept: None,
+                unfinished: Arc::default(),
                 skew_ms: plan.skew_ms,
                 skews: Vec::new(),
                 latest_wall: WallMs(0),

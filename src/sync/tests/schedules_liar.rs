@@ -207,6 +207,7 @@ fn what_a_peer_claims_to_hold_is_no_acknowledgement_and_releases_nothing() {
             credit: WINDOW_COST,
             void: None,
             reconcile: false,
+            ..Ack::default()
         })
     };
     lie(&mut world, claim());
@@ -231,6 +232,7 @@ fn a_refusal_of_what_was_not_sent_is_no_refusal() {
                 lseq,
                 code: RefusalCode::Malformed,
                 retryable,
+                writes: Vec::new(),
             };
             lie(&mut world, Feed::Nack(nack));
         }
@@ -258,6 +260,7 @@ fn many_refusals_are_recorded_together() {
             lseq,
             code: RefusalCode::Malformed,
             retryable: false,
+            writes: Vec::new(),
         };
         let link = world.link(0, 1);
         world.hand_in(0, link, Feed::Nack(nack), false);
@@ -299,6 +302,7 @@ fn acknowledging_what_was_not_sent_ends_the_connection() {
         credit: 0,
         void: None,
         reconcile: false,
+        ..Ack::default()
     };
     lie(&mut world, Feed::Ack(ack));
     assert_eq!(world.closes.len(), 1);
@@ -349,6 +353,7 @@ fn a_grant_without_end_is_taken_for_a_usual_one() {
         credit: u64::MAX,
         void: None,
         reconcile: false,
+        ..Ack::default()
     };
     lie(&mut world, Feed::Ack(ack));
     world.stall(1, 0, world.at + 60_000);
@@ -391,6 +396,7 @@ fn hints_and_ends_and_refusals_of_any_kind_do_no_harm() {
         lseq,
         code: RefusalCode::Other,
         retryable,
+        writes: Vec::new(),
     };
     for feed in [
         Feed::Have(Have {
