@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::directory::{Access, Directory, identity_of_file, look_at};
+use super::directory::{Access, Directory, identity_of_file, look_timeless};
 use super::storage::{FileIdentity, LedTo, Storage, StorageFile};
 use super::storage_through::Through;
 
@@ -111,9 +111,9 @@ impl Storage for FileStorage {
 
     fn led_to(&self, log: &str) -> io::Result<Option<LedTo>> {
         let found = if self.given.as_os_str().is_empty() {
-            look_at(&self.directory.path().join(log))
+            look_timeless(&self.directory.path().join(log))
         } else {
-            look_at(&self.given)
+            look_timeless(&self.given)
         };
         Ok(found?.map(|found| LedTo {
             identity: found.identity,
