@@ -16,6 +16,7 @@ use super::operation::{Receipt, Request, Ticket, WriteStatus};
 use super::recent_dots::RecentDots;
 use super::record::{OriginDictionary, Record, encode, encode_entry};
 use super::scope::Scope;
+use super::sibling_limit::{DroppedSibling, FullKeys, SIBLINGS_MAX};
 use crate::core::clock::WallMs;
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
@@ -55,6 +56,8 @@ pub struct Committed {
     pub durable_lseq: u64,
     /// Writes that came to nothing against a concurrent one, each told of once.
     pub losers: Vec<Entry>,
+    /// Losers that are not kept any more, because too many of their keys were.
+    pub dropped: Vec<DroppedSibling>,
     /// What was asked for and had no place in the group: to be planned next, before anything else.
     pub rest: Vec<Request>,
     /// The lineage of authors, if the group adds to it.
@@ -118,6 +121,10 @@ pub struct Committer {
     pub(super) policy: ConflictPolicy,
     /// The losers that were told of lately.
     pub(super) told: RecentDots,
+    /// How many losers of one key are kept.
+    siblings_max: usize,
+    /// Those of keys that had too many.
+    pub(super) full_keys: FullKeys,
     pub(super) durable_lseq: u64,
     /// What this opening has to tell the log, with the first frame that there is a reason for.
     pub(super) opening: Vec<Record>,
@@ -151,6 +158,8 @@ impl Committer {
             durability,
             policy: ConflictPolicy::default(),
             told: RecentDots::default(),
+            siblings_max: SIBLINGS_MAX,
+            full_keys: FullKeys::default(),
             durable_lseq,
             opening: Vec::new(),
         }
@@ -159,6 +168,12 @@ impl Committer {
     /// What is done about concurrent writes from now on.
     pub fn set_conflict_policy(&mut self, policy: ConflictPolicy) {
         self.policy = policy;
+    }
+
+    /// How many losers of one key are kept from now on.
+    #[cfg(test)]
+    pub fn set_siblings_max(&mut self, siblings_max: usize) {
+        self.siblings_max = siblings_max;
     }
 
     /// What must be remembered besides entries, as of the last commit.
@@ -220,6 +235,8 @@ impl Committer {
             policy: self.policy,
             told: &self.told,
             authors: &self.origins,
+            siblings_max: self.siblings_max,
+            full_keys: &self.full_keys,
         };
         for request in requests {
             plan.tickets.extend(request.ticket());
@@ -283,6 +300,7 @@ impl Committer {
             };
             plan.failure = planned.err();
         }
+        self.full_keys.follow(&mut plan.group.siblings);
         plan
     }
 

@@ -19,6 +19,7 @@ use super::operation::{Operation, Receipt, Received, Ticket, WriteStatus};
 use super::origin_dictionary::OriginDictionary;
 use super::recent_dots::RecentDots;
 use super::scope::Scope;
+use super::sibling_limit::{DroppedSibling, FullKeys, PlannedSiblings};
 use crate::core::checksum::key_hash;
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Origin};
@@ -60,8 +61,12 @@ pub struct Group {
     pub(super) new_authors: usize,
     /// Bytes of keys and values of what is planned and what is to be told.
     pub(super) bytes: usize,
-    /// Their dots.
+    /// Losers that it removes because too many of their keys are kept.
+    pub dropped: Vec<DroppedSibling>,
+    /// The dots of the losers that are to be told.
     pub(super) told: BTreeSet<Dot>,
+    /// Kept losers among what is planned.
+    pub(super) siblings: PlannedSiblings,
     /// Stored keys of kept losers that it removes.
     pub(super) removed: BTreeSet<Vec<u8>>,
     /// The lineage of authors with what this group adds to it, if it adds something.
@@ -82,6 +87,10 @@ pub(super) struct Terms<'a> {
     pub(super) told: &'a RecentDots,
     /// The authors that the log names.
     pub(super) authors: &'a OriginDictionary,
+    /// How many losers of a key are kept.
+    pub(super) siblings_max: usize,
+    /// Those of keys that had too many.
+    pub(super) full_keys: &'a FullKeys,
 }
 
 /// What a write replaces besides the newest entry of its key.
@@ -154,6 +163,9 @@ impl Group {
             ledger.last_sequence = ledger.last_sequence.max(entry.dot.sequence);
         }
         self.bytes += entry.key().len() + entry.value_length();
+        if entry.key().first() == Some(&(Namespace::Conflict as u8)) {
+            self.siblings.note(&entry);
+        }
         let at = self.planned.len();
         let planned = &self.planned;
         let key_at = |at: &usize| {

@@ -43,6 +43,7 @@ mod resolution;
 mod row;
 pub mod salvage;
 pub mod scope;
+pub mod sibling_limit;
 pub mod siblings;
 mod slots;
 pub mod system_keys;
