@@ -58,8 +58,16 @@ pub struct Mailbox {
     left_out: u64,
 }
 
+/// With its key twice: what is merged is found by it.
 fn change_bytes(change: &Change) -> usize {
-    EVENT_BYTES + change.key.len() + change.value.as_ref().map_or(0, Vec::len)
+    let label = change.node_id.as_ref().map_or(0, String::len);
+    EVENT_BYTES + label + 2 * change.key.len() + change.value.as_ref().map_or(0, Vec::len)
+}
+
+fn failure_bytes(failure: &Failure) -> usize {
+    let texts = [&failure.context, &failure.cause];
+    let texts = texts.into_iter().flatten().map(String::len);
+    failure.message.len() + texts.sum::<usize>()
 }
 
 fn event_bytes(event: &Event) -> usize {
@@ -70,12 +78,15 @@ fn event_bytes(event: &Event) -> usize {
                 let key = conflict.key.len();
                 let values = conflict.versions.iter();
                 values.map(move |version| {
-                    key + EVENT_BYTES + version.value.as_ref().map_or(0, Vec::len)
+                    let label = version.node_id.len();
+                    key + label + EVENT_BYTES + version.value.as_ref().map_or(0, Vec::len)
                 })
             });
             versions.sum()
         }
-        Event::Peer(_) | Event::Identity(_) | Event::Failed(_) => 2 * EVENT_BYTES,
+        Event::Peer(peer) => 2 * EVENT_BYTES + peer.node_id.len() + peer.host.len(),
+        Event::Identity(_) => 2 * EVENT_BYTES,
+        Event::Failed(failure) => 2 * EVENT_BYTES + failure_bytes(failure),
     }
 }
 

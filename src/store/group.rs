@@ -242,7 +242,7 @@ impl Group {
         ledger: &mut Ledger,
         (wall, common): (WallMs, EntryFlags),
     ) -> Result<(), StoreError> {
-        if !ledger.authorship.is_undeclared() {
+        if !ledger.authorship.is_undeclared(ledger.origin) {
             return Ok(());
         }
         ledger.authorship.is_declared = true;

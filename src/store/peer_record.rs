@@ -93,7 +93,7 @@ pub(super) fn decode_peer(payload: &mut ByteReader<'_>) -> Result<Record, Decode
             is_superseded: state & SUPERSEDED != 0,
             is_named: state & NAMED != 0,
             acknowledged,
-            parked,
+            parked: parked.into(),
             scope: Scope::ALL,
         },
     })

@@ -242,7 +242,8 @@ impl Group {
             return Ok(Vec::new());
         };
         let is_known = |dot: Dot| {
-            let is_shown = |shown: &Entry| shown.has_seen(dot, lineage);
+            // What is shown itself is known to nobody: what it lost against is not here yet.
+            let is_shown = |shown: &Entry| shown.dot != dot && shown.has_seen(dot, lineage);
             let (author, sequence) = (dot.origin, dot.sequence.saturating_add(1));
             let later = Dot { sequence, ..dot };
             let last = Dot {

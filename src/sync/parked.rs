@@ -1,6 +1,8 @@
 //! Entries that a peer refused for good: on record until they are replaced, or until the peer is shown to hold
 //! the same as this node.
 
+use std::sync::Arc;
+
 use super::link::{LargeSend, Link, LinkId, RetryCause};
 use super::message::{Lane, Nack, Positions, RefusalCode};
 use super::replica::{Output, Replica};
@@ -227,11 +229,11 @@ impl Replica {
         let has_taken = self.peers.get(&link.origin).is_some_and(has_taken);
         if has_taken {
             // What was offered again and not shown to be there has failed as before.
-            for entry in self.parked_by(link.origin) {
+            for entry in self.parked_by(link.origin).iter() {
                 self.park_row(entry.lseq, map);
             }
         } else if is_told {
-            for entry in self.parked_by(link.origin) {
+            for entry in self.parked_by(link.origin).iter() {
                 self.unpark_unless_listed(entry.lseq);
             }
         } else {
@@ -242,7 +244,7 @@ impl Replica {
     /// A peer is back: what it refused counts again, if it has passed over it.
     pub(super) fn recount_parked(&mut self, link: &Link, map: &EntryMap) {
         if self.peers.get(&link.origin).is_some_and(has_taken) {
-            for entry in self.parked_by(link.origin) {
+            for entry in self.parked_by(link.origin).iter() {
                 self.park_row(entry.lseq, map);
             }
         }
@@ -289,7 +291,7 @@ impl Replica {
             // Replaced meanwhile.
             return false;
         }
-        let parked = &mut self.peers.entry(origin).or_default().parked;
+        let parked = Arc::make_mut(&mut self.peers.entry(origin).or_default().parked);
         let place = parked.binary_search_by_key(&lseq, |entry| entry.lseq);
         match place {
             Ok(place) => parked
@@ -348,10 +350,10 @@ impl Replica {
     }
 
     /// What a peer has refused.
-    pub(super) fn parked_by(&self, origin: Origin) -> Vec<Parked> {
+    pub(super) fn parked_by(&self, origin: Origin) -> Arc<Vec<Parked>> {
         self.peers
             .get(&origin)
-            .map(|record| record.parked.clone())
+            .map(|record| Arc::clone(&record.parked))
             .unwrap_or_default()
     }
 
@@ -365,7 +367,7 @@ impl Replica {
                 .parked
                 .binary_search_by_key(&lseq, |entry| entry.lseq)
             {
-                record.parked.remove(place);
+                Arc::make_mut(&mut record.parked).remove(place);
             }
         }
     }
@@ -385,7 +387,7 @@ impl Replica {
         self.moved.insert(origin);
         self.refusing.remove(&origin);
         let dropped = std::mem::take(&mut record.parked);
-        for entry in &dropped {
+        for entry in dropped.iter() {
             let parked = |lseq| {
                 let peers = &mut self.peers.values();
                 peers.any(|peer| is_listed(peer, lseq))
@@ -400,7 +402,7 @@ impl Replica {
     /// Has what a peer refused offered to it once more, but for what it cannot take by its own word. On record
     /// it stays until the peer is shown to have it.
     pub(super) fn offer_again(&mut self, link: &mut Link, map: &EntryMap) {
-        for entry in self.parked_by(link.origin) {
+        for entry in self.parked_by(link.origin).iter() {
             let fits = |held: &Held| {
                 held.entry.limited_length() as u64 <= link.value_bytes_max
                     && link.scope.contains(held.entry.key())
@@ -428,9 +430,9 @@ impl Replica {
                 held.is_some_and(|held| scope.contains(held.entry.key()))
             })
         };
-        let (taken, outside) = parked.into_iter().partition(is_taken);
-        record.parked = taken;
-        let outside: Vec<Parked> = outside;
+        let (taken, outside): (Vec<Parked>, Vec<Parked>) =
+            parked.iter().copied().partition(is_taken);
+        record.parked = taken.into();
         for entry in outside {
             if !self.peers.values().any(|peer| is_listed(peer, entry.lseq)) {
                 self.outbox.unpark(entry.lseq);

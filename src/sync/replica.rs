@@ -9,6 +9,7 @@
 //! `timers`; what users see of it in `report`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use super::ahead::{Ahead, KeptAhead};
 use super::comparison::{ComparisonId, Incomparable};
@@ -142,10 +143,9 @@ impl Replica {
                 record.acknowledged = FeedPosition::default();
             }
             // What cannot be looked up now is looked up when it is offered again.
-            record
-                .parked
-                .retain(|entry| map.at(entry.lseq).map_or(true, |held| held.is_some()));
-            record.parked.sort_unstable_by_key(|entry| entry.lseq);
+            let parked = Arc::make_mut(&mut record.parked);
+            parked.retain(|entry| map.at(entry.lseq).map_or(true, |held| held.is_some()));
+            parked.sort_unstable_by_key(|entry| entry.lseq);
         }
         let parked: Vec<u64> = peers
             .values()

@@ -217,7 +217,7 @@ impl Look<'_> {
             versions.extend(met.iter().filter(|other| *other != loser).cloned());
             let is_known = versions
                 .iter()
-                .any(|other| self.knowledge.knows(other, loser));
+                .any(|other| other != loser && self.knowledge.knows(other, loser));
             assert!(
                 dropped.is_open || is_known || !self.knowledge.is_sure(&stored),
                 "{loser:?} is dropped as one that is known, and nobody knows it"

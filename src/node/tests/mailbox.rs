@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::core::clock::WallMs;
+use crate::node::conflicts::{Conflict, Version};
+use crate::node::conversation::PeerEvent;
 use crate::node::events::{Change, IdentityEvent};
+use crate::node::failure::{ErrorCode, Failure};
 use crate::node::mailbox::{Event, MERGED_BYTES_MAX, Mailbox, WAITING_BYTES_MAX};
 
 fn change(key: u64, version: u64, bytes: usize) -> Change {
@@ -102,4 +106,92 @@ fn what_cannot_be_merged_is_counted_and_told() {
             if failure.message.contains(&format!("{left_out} events were not told")))
     });
     assert!(left_out > 0 && is_counted, "{left_out}");
+}
+
+fn version(bytes: usize) -> Version {
+    Version {
+        node_id: "n".repeat(200),
+        value: Some(vec![0; bytes]),
+        ascii: false,
+        at: WallMs(0),
+        is_current: false,
+    }
+}
+
+/// Bytes of texts and values that wait, of whatever kind.
+fn content_bytes(event: &Event) -> usize {
+    let value = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
+    match event {
+        Event::Changed(changes) => {
+            let bytes = |change: &Change| {
+                let label = change.node_id.as_ref().map_or(0, String::len);
+                change.key.len() + label + value(&change.value)
+            };
+            changes.iter().map(bytes).sum()
+        }
+        Event::Conflicted(conflicts) => {
+            let bytes = |conflict: &Conflict| {
+                let versions = conflict.versions.iter();
+                let versions =
+                    versions.map(|version| version.node_id.len() + value(&version.value));
+                conflict.key.len() + versions.sum::<usize>()
+            };
+            conflicts.iter().map(bytes).sum()
+        }
+        Event::Peer(peer) => peer.node_id.len() + peer.host.len(),
+        Event::Identity(_) => 0,
+        Event::Failed(failure) => {
+            failure.message.len() + failure.context.as_ref().map_or(0, String::len)
+        }
+    }
+}
+
+#[test]
+fn events_of_each_kind_wait_in_bounded_memory_and_those_left_out_are_counted() {
+    let text = "x".repeat(1_000);
+    let failure = Failure::new(ErrorCode::Sync, "any", &text[..]).about(&text[..]);
+    let kinds = [
+        Event::Changed(vec![Change {
+            key: text.clone().into_bytes(),
+            node_id: Some(text.clone()),
+            ..change(1, 1, 0)
+        }]),
+        Event::Conflicted(vec![Conflict {
+            key: text.clone().into_bytes(),
+            versions: vec![version(0), version(1_000)],
+        }]),
+        Event::Peer(PeerEvent {
+            node_id: text.clone(),
+            host: text.clone(),
+            port: 1,
+            state: "connected",
+            skew_ms: None,
+        }),
+        Event::Failed(failure),
+    ];
+    for kind in kinds {
+        let (mut mailbox, mut calls, pushed) = (Mailbox::default(), 0, 40_000_usize);
+        for _ in 0..pushed {
+            calls += mailbox.push(kind.clone());
+        }
+        let told = told(&mut mailbox, calls);
+        let bytes: usize = told.iter().map(content_bytes).sum();
+        assert!(bytes <= WAITING_BYTES_MAX + MERGED_BYTES_MAX, "{bytes}");
+        let as_they_were = told.iter().filter(|event| **event == kind).count();
+        let Some(Event::Failed(counts)) = told.last() else {
+            panic!("nobody is told of the others: {:?}", told.last());
+        };
+        let merged = pushed - as_they_were;
+        let is_counted = [
+            format!("{merged} changes were told only"),
+            format!(" {merged} events were not told"),
+        ];
+        assert!(
+            is_counted
+                .iter()
+                .any(|words| counts.message.contains(words)),
+            "{}",
+            counts.message
+        );
+    }
 }

@@ -144,6 +144,18 @@ fn what_the_value_or_a_later_loser_of_its_author_knows_goes_first_and_is_not_tol
 }
 
 #[test]
+fn what_is_shown_still_is_not_taken_for_known_where_it_is_kept_already() {
+    let mut writer = small(900, ConflictPolicy::LastWriteWins);
+    let first = write(b"k", 10, 1, 10, Vec::new());
+    writer.receive(vec![first.clone()]);
+    let newest = (20..24).map(|author| sibling(author, 5));
+    writer.receive(newest.chain(kept(&first)).collect());
+    // Only then what it lost against.
+    writer.receive(vec![shown()]);
+    assert!(kept_dots(&writer).contains(&first.dot));
+}
+
+#[test]
 fn keys_that_begin_with_a_key_have_losers_of_their_own() {
     let mut writer = small(900, ConflictPolicy::Manual);
     for author in 10..14 {

@@ -7,16 +7,16 @@
 //! Who has nothing to say any more, and has made durable all that it was sent, says nothing; that is answered alike, and
 //! then it is over. Whoever hears nothing knows that all it sent before it spoke last is durable at the peer.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::answering::LISTED;
 use super::gathering::Gathered;
 use super::outcome::Outcome;
+use super::removals::Removals;
 use super::reply::Reply;
 use super::trailing::Trailing;
 use super::view::{View, end_of};
-use crate::store::conflict::is_kept_removal;
-use crate::store::entry::{Entry, Namespace, Summary};
+use crate::store::entry::{Entry, Summary};
 use crate::store::error::StoreError;
 use crate::store::range_sums::REPLICATED_END;
 use crate::sync::message::{Claim, Part, Positions, Ranges};
@@ -83,7 +83,7 @@ pub(in crate::sync) struct Exchange {
     /// What follows behind the answer.
     pub(super) trailing: Trailing,
     /// Keys of kept losers that were removed. The removal goes out last: what settled them must not come behind it.
-    pub(super) removals: BTreeSet<Vec<u8>>,
+    pub(super) removals: Removals,
     /// Entries went out since this side spoke last: what the peer says may have been said before they came.
     has_sent: bool,
     /// Something that the peer lacks may not be sent to it.
@@ -113,7 +113,7 @@ impl Exchange {
             owed: Vec::new(),
             due: Vec::new(),
             trailing: Trailing::default(),
-            removals: BTreeSet::new(),
+            removals: Removals::default(),
             has_sent: false,
             has_withheld: false,
             reply: Reply::default(),
@@ -254,7 +254,7 @@ impl Exchange {
                     is_through
                 }
                 Claim::These(keys) => {
-                    put_off(view, keys, &mut self.removals)?;
+                    self.removals.put_off(view, keys)?;
                     gathered.fetch(view, keys)?;
                     keys.is_empty()
                 }
@@ -275,13 +275,16 @@ impl Exchange {
             // There is no answer for the peer to wait for.
             self.trail(view, &mut gathered)?;
             if self.trailing.is_empty() {
-                let mut keys = Vec::from_iter(std::mem::take(&mut self.removals));
+                let mut keys = self.removals.take();
                 gathered.fetch(view, &mut keys)?;
-                self.removals.extend(keys);
+                keys.iter().for_each(|key| self.removals.note(key));
             }
         }
         if !gathered.is_empty() || gathered.is_full() {
             return Ok(self.send(gathered));
+        }
+        if self.reply.is_empty() {
+            self.removals.ask_again(view, &mut self.reply)?;
         }
         if std::mem::take(&mut self.has_sent) && self.has_heard_nothing {
             // That the peer had nothing to say was before this: it has to say so again.
@@ -329,23 +332,4 @@ impl Exchange {
         self.has_withheld |= act.has_withheld();
         act
     }
-}
-
-/// Takes the keys of kept losers that were removed from those that the peer asks for.
-fn put_off(
-    view: &View<'_>,
-    keys: &mut Vec<Vec<u8>>,
-    removals: &mut BTreeSet<Vec<u8>>,
-) -> Result<(), StoreError> {
-    let is_kept = |key: &Vec<u8>| key.first() == Some(&(Namespace::Conflict as u8));
-    for key in keys.iter().filter(|key| is_kept(key)) {
-        if view
-            .get(key)?
-            .is_some_and(|held| is_kept_removal(&held.entry))
-        {
-            removals.insert(key.clone());
-        }
-    }
-    keys.retain(|key| !removals.contains(key));
-    Ok(())
 }
