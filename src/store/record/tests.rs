@@ -82,7 +82,8 @@ fn records() -> impl Strategy<Value = Record> {
         parked
             .into_iter()
             .map(|(lseq, code)| Parked { lseq, code })
-            .collect()
+            .collect::<Vec<_>>()
+            .into()
     });
     prop_oneof![
         (entries(), any::<u64>()).prop_map(|(entry, lseq)| Record::Entry { entry, lseq }),
