@@ -13,11 +13,11 @@ use std::sync::{Arc, Weak};
 use napi::sys;
 use parking_lot::{Mutex, RwLock};
 
+use super::arguments::put_operation;
 use super::channel::Channel;
 use super::listener::{Event, Pending, Settled, numbers_of};
-use super::refused::Refused;
+use super::refusal::Refused;
 use super::text::{value_of, with_stored_key, with_text};
-use super::write_arguments::put_operation;
 use crate::node::{Failure, Node, Operation};
 
 /// Values up to this size are copied out of the store before JavaScript's memory is asked for, so that its

@@ -10,8 +10,8 @@ use napi::{Env, sys};
 use parking_lot::Mutex;
 
 use super::channel::{Arguments, Channel};
+use super::conflicts::NativeConflict;
 use super::failure::NativeFailure;
-use super::native_conflicts::NativeConflict;
 use super::reports::signed_number;
 use super::text::{key_of, value_of};
 use crate::node::conversation::PeerEvent;

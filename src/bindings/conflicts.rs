@@ -5,7 +5,7 @@ use napi::{Env, sys};
 use napi_derive::napi;
 
 use super::failure::Outcome;
-use super::native_node::NativeNode;
+use super::node::NativeNode;
 use super::reports::number;
 use super::text::value_of;
 use crate::node::{Conflict, ConflictPolicy, Dot, Failure, Operation, Version};

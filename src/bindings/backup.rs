@@ -7,7 +7,7 @@ use napi::bindgen_prelude::{PromiseRaw, Result};
 use napi_derive::napi;
 
 use super::failure::{Outcome, guarded};
-use super::native_node::NativeNode;
+use super::node::NativeNode;
 use super::reports::number;
 use crate::node::{CopyProgress, Failure, Node};
 

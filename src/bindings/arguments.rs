@@ -2,7 +2,7 @@
 
 use napi::sys;
 
-use super::refused::Refused;
+use super::refusal::Refused;
 use super::text::{bytes_of, with_text};
 use crate::node::{Node, Operation};
 

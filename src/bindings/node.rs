@@ -13,11 +13,11 @@ use super::channel::Channel;
 use super::failure::{NativeFailure, Outcome, guarded};
 use super::hot::Hot;
 use super::listener::{Listener, Opening, Pending};
-use super::native_scan::NativeScan;
 use super::options::{NativeOptions, scope_of};
 use super::reports::{
     NativeNodeInfo, NativePeer, NativePeerProgress, NativeSyncState, NativeTick, number,
 };
+use super::scan::NativeScan;
 use crate::node::{ErrorCode, Failure, Node};
 
 /// The version of this package.

@@ -5,7 +5,7 @@ use napi::bindgen_prelude::{PromiseRaw, Result};
 use napi_derive::napi;
 
 use super::failure::{NativeFailure, Outcome, guarded};
-use super::native_node::NativeNode;
+use super::node::NativeNode;
 use super::reports::number;
 use crate::node::histogram::Percentiles;
 use crate::node::{

@@ -6,7 +6,7 @@ use napi_derive::napi;
 
 use super::failure::{Outcome, guarded};
 use super::hand_over::HandOver;
-use super::native_node::NativeNode;
+use super::node::NativeNode;
 use super::reports::number;
 use crate::node::{Comparison, Difference, Failure};
 
