@@ -12,6 +12,7 @@ use super::copies::{Copy, write_copy};
 use super::failure::Failure;
 use super::shared::Shared;
 use crate::core::clock::MonotonicMs;
+use crate::disk::storage::Storage;
 use crate::store::base::Base;
 use crate::store::checkpoint::{CheckpointJob, Cut, PASSING_SUFFIX};
 use crate::store::error::StoreError;
@@ -19,10 +20,9 @@ use crate::store::map::EntryMap;
 use crate::store::rebase::Rebase;
 use crate::store::recovery::put_in_place;
 use crate::wal::error::WalError;
+use crate::wal::files::deferred_close::Released;
 use crate::wal::format::FileHeader;
-use crate::wal::released::Released;
-use crate::wal::removal::Removal;
-use crate::wal::storage::Storage;
+use crate::wal::log::segment_removal::Removal;
 
 /// How far the thread of a checkpoint has come.
 pub(super) enum Stage {

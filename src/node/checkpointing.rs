@@ -18,9 +18,9 @@ use crate::store::checkpoint::Cut;
 use crate::store::error::StoreError;
 use crate::store::rebase::Rebase;
 use crate::wal::error::WalError;
+use crate::wal::files::lock::LockGuard;
 use crate::wal::format::FileHeader;
-use crate::wal::lock::LockGuard;
-use crate::wal::removal::Removal;
+use crate::wal::log::segment_removal::Removal;
 
 /// How often a closing node looks whether a checkpoint has ended.
 const CLOSING_STEP: Duration = Duration::from_millis(1);

@@ -13,7 +13,7 @@ use super::copies::Copy;
 use super::failure::Failure;
 use super::shared::Shared;
 use crate::core::clock::WallMs;
-use crate::wal::storage::Storage;
+use crate::disk::storage::Storage;
 
 /// A log that is shorter is not worth a checkpoint when the node closes, in bytes: reading it takes some
 /// milliseconds.

@@ -20,7 +20,7 @@ use crate::store::entry::{EntryFlags, Namespace};
 use crate::store::error::StoreError;
 use crate::store::install::install_some;
 use crate::store::operation::{NOT_A_WRITE, Receipt, Request, Ticket};
-use crate::wal::lock::LockGuard;
+use crate::wal::files::lock::LockGuard;
 
 /// How long the log may stand without a mark that its last group is durable.
 const WATERMARK_AFTER: Duration = Duration::from_millis(50);

@@ -12,17 +12,17 @@ use super::failure::{ErrorCode, Failure};
 use super::handle::Node;
 use super::shared::Shared;
 use crate::core::entropy::random_bytes;
+use crate::disk::storage::Storage;
 use crate::store::checkpoint::{CheckpointJob, Cut, PASSING_SUFFIX};
 use crate::store::error::StoreError;
 use crate::store::recovery::{companion_of, put_in_place};
 use crate::wal::error::WalError;
-use crate::wal::following::create_following;
+use crate::wal::files::held_storage::HeldStorage;
+use crate::wal::files::lock::LockGuard;
+use crate::wal::files::path::ResolvedPath;
 use crate::wal::format::FileHeader;
-use crate::wal::lock::LockGuard;
 use crate::wal::log::Log;
-use crate::wal::path::ResolvedPath;
-use crate::wal::storage::Storage;
-use crate::wal::storage_held::HeldStorage;
+use crate::wal::log::copy_header::create_following;
 
 /// How far a copy is, and whether it is still wanted. Read and set from any thread.
 #[derive(Debug, Default)]

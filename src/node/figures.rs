@@ -6,7 +6,7 @@ use super::checkpoints::LastCheckpoint;
 use super::failure::{ErrorCode, Failure};
 use super::handle::Node;
 use super::histogram::{Histogram, Percentiles};
-use crate::wal::sealed::{belongs_to_log, is_part_of_log};
+use crate::wal::log::segment::{belongs_to_log, is_part_of_log};
 
 /// What the committing thread counts.
 #[derive(Debug, Default)]

@@ -74,8 +74,8 @@ pub use recovery_report::{CutOff, OpenedCheckpoint, RecoveryOutcome, RecoveryRep
 pub use salvaging::{SalvageReport, salvage};
 pub use verification::{FileReport, Notice, VerifyReport, verify};
 
-pub use crate::wal::inspect::UnfinishedEnd;
-pub use crate::wal::readable::LostRange;
+pub use crate::wal::recover::inspect::UnfinishedEnd;
+pub use crate::wal::recover::readable::LostRange;
 
 #[cfg(test)]
 mod tests;

@@ -25,15 +25,15 @@ use super::waiters::Waiters;
 use crate::core::clock::SystemClock;
 use crate::core::entropy::random_bytes;
 use crate::core::identity::{Incarnation, Origin};
+use crate::disk::storage::Storage;
 use crate::store::commit::Durability;
 use crate::store::error::StoreError;
 use crate::store::recovery::{self, Opened, Seeds};
 use crate::sync::replica::Replica;
-use crate::wal::lock::LockGuard;
+use crate::wal::files::held_storage::HeldStorage;
+use crate::wal::files::lock::LockGuard;
+use crate::wal::files::path::ResolvedPath;
 use crate::wal::log::Log;
-use crate::wal::path::ResolvedPath;
-use crate::wal::storage::Storage;
-use crate::wal::storage_held::HeldStorage;
 
 pub(super) fn seeds() -> Result<Seeds, StoreError> {
     let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());

@@ -6,7 +6,7 @@ use super::open::seeds;
 use crate::store::error::StoreError;
 use crate::store::recovery::Seeds;
 use crate::wal::error::WalError;
-use crate::wal::lease;
+use crate::wal::files::lease;
 
 impl CommitDriver {
     /// Takes another identity if that is asked for.

@@ -5,14 +5,14 @@ use super::open::seeds;
 use super::verification::{failure, observed};
 use crate::core::entropy::random_bytes;
 use crate::core::identity::Origin;
+use crate::disk::directory::Directory;
+use crate::disk::storage::Storage;
 use crate::store::error::StoreError;
 use crate::store::salvage;
-use crate::wal::directory::Directory;
-use crate::wal::lock::LockGuard;
-use crate::wal::path::ResolvedPath;
-use crate::wal::readable::LostRange;
-use crate::wal::storage::Storage;
-use crate::wal::storage_held::HeldStorage;
+use crate::wal::files::held_storage::HeldStorage;
+use crate::wal::files::lock::LockGuard;
+use crate::wal::files::path::ResolvedPath;
+use crate::wal::recover::readable::LostRange;
 
 /// What a salvage saved and lost.
 #[derive(Debug, Clone, PartialEq, Eq)]

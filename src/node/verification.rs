@@ -1,12 +1,12 @@
 //! Verifying a store that no node has open, for users.
 
 use super::failure::{ErrorCode, Failure};
+use crate::disk::directory::Directory;
 use crate::store::verify::{self, StoreRemark, Verification};
-use crate::wal::directory::Directory;
 use crate::wal::error::WalError;
-use crate::wal::inspect::{Remark, UnfinishedEnd};
-use crate::wal::lock::LockGuard;
-use crate::wal::path::ResolvedPath;
+use crate::wal::files::lock::LockGuard;
+use crate::wal::files::path::ResolvedPath;
+use crate::wal::recover::inspect::{Remark, UnfinishedEnd};
 
 /// One file of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]

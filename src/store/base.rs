@@ -9,7 +9,7 @@ use super::origin_dictionary::OriginDictionary;
 use super::row;
 use super::totals::Totals;
 use crate::core::identity::Origin;
-use crate::wal::checkpoint::{BlockOf, Checkpoint, FeedCursor, RangeCursor, RowRef};
+use crate::table::{BlockOf, Checkpoint, FeedCursor, RangeCursor, RowRef};
 
 /// The feed of the outbox's rows in a checkpoint.
 pub(super) const OWN: u8 = 0;

@@ -18,10 +18,10 @@ use super::row;
 use super::totals::{NOTED, Totals};
 use super::view::ViewId;
 use crate::core::identity::Origin;
-use crate::wal::checkpoint::{Checkpoint, CheckpointWriter, RangeCursor, Row, RowRef};
-use crate::wal::storage::Storage;
+use crate::disk::storage::Storage;
+use crate::table::{Checkpoint, CheckpointWriter, RangeCursor, Row, RowRef};
 
-pub use crate::wal::sealed::CHECKPOINT_SUFFIX;
+pub use crate::wal::log::segment::CHECKPOINT_SUFFIX;
 
 /// What its name ends in while it is written.
 pub const PASSING_SUFFIX: &str = ".checkpoint.new";

@@ -11,11 +11,11 @@ use super::scope::Scope;
 use crate::core::clock::WallMs;
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken, unless};
+use crate::disk::storage::Storage;
 use crate::wal::format::FileHeader;
 use crate::wal::log::Log;
-use crate::wal::removal::Removal;
-use crate::wal::sealed::SealedLog;
-use crate::wal::storage::Storage;
+use crate::wal::log::segment::SealedLog;
+use crate::wal::log::segment_removal::Removal;
 
 /// Records of all peers of a ledger.
 pub(super) fn peers_of(ledger: &Ledger) -> impl Iterator<Item = Record> + '_ {

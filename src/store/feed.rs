@@ -7,7 +7,7 @@ use super::base::{Base, OWN, RELAY};
 use super::error::StoreError;
 use super::lane::Lane;
 use super::map::{EntryMap, Held};
-use crate::wal::checkpoint::FeedCursor;
+use crate::table::FeedCursor;
 
 /// Replaced rows that are passed over before it is taken for granted that one behind them is not.
 const LOOKED_AT_MAX: usize = 64;

@@ -9,7 +9,7 @@ use std::ops::Bound;
 use super::entry::Entry;
 use super::error::StoreError;
 use super::map::{EntryMap, Held};
-use crate::wal::checkpoint::{RangeCursor, RowRef};
+use crate::table::{RangeCursor, RowRef};
 
 /// Entries with a value whose keys begin with a prefix, in key order. After an error it must not be asked again.
 pub(super) struct LiveRows<'a> {

@@ -21,7 +21,7 @@ use super::totals::{Totals, is_row, is_user};
 use super::view::{ClosedView, ViewId, Views};
 use crate::core::checksum::key_hash;
 use crate::core::identity::{Dot, Origin};
-use crate::wal::checkpoint::{GoneRows, RowRef};
+use crate::table::{GoneRows, RowRef};
 
 /// Kept entries of ended views that each write clears up or hands on: more than it adds, so that they cannot pile up.
 const MERGED_BY_WRITE: usize = 4;

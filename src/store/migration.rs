@@ -14,8 +14,8 @@ use super::origin_dictionary::OriginDictionary;
 use super::record::{Record, decode};
 use super::recovery::put_in_place;
 use super::totals::{NOTED, Totals};
-use crate::wal::checkpoint::{Checkpoint, CheckpointWriter, Row};
-use crate::wal::storage::Storage;
+use crate::disk::storage::Storage;
+use crate::table::{Checkpoint, CheckpointWriter, Row};
 
 /// The first format whose sums cover what was written.
 const CONTENT_FORMAT: u16 = 2;

@@ -9,7 +9,7 @@ use super::base::BaseEntry;
 use super::entry::Entry;
 use super::error::StoreError;
 use super::map::{EntryMap, Held, Via};
-use crate::wal::checkpoint::{RangeCursor, RowRef};
+use crate::table::{RangeCursor, RowRef};
 
 /// A row of the map.
 enum Row<'a> {

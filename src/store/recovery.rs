@@ -17,13 +17,13 @@ use super::replay::{Beside, Replay, State};
 use crate::core::bytes::DecodeError;
 use crate::core::identity::{Incarnation, Origin};
 use crate::core::rules::{Rule, unless};
-use crate::wal::checkpoint::{Checkpoint, CheckpointError, Verified};
+use crate::disk::storage::Storage;
+use crate::table::{Checkpoint, CheckpointError, Verified};
 use crate::wal::error::WalError;
-use crate::wal::lease;
+use crate::wal::files::lease;
 use crate::wal::log::Log;
-use crate::wal::recovery::Recovery;
-use crate::wal::sealed::SealedFiles;
-use crate::wal::storage::Storage;
+use crate::wal::log::segment::SealedFiles;
+use crate::wal::recover::recovery::Recovery;
 
 /// Random bytes that an open may need; drawn by the driver.
 #[derive(Debug, Clone, Copy)]

@@ -14,8 +14,8 @@ use super::map::EntryMap;
 use super::record::{OriginDictionary, Record, decode};
 use crate::core::bytes::DecodeError;
 use crate::core::identity::Origin;
-use crate::wal::checkpoint::Checkpoint;
-use crate::wal::scan::RecoveredFrame;
+use crate::table::Checkpoint;
+use crate::wal::recover::scan::RecoveredFrame;
 
 /// Carries out some work beside the caller; says whether it is.
 pub type Beside<'a> = &'a dyn Fn(Box<dyn FnOnce() + Send>) -> bool;

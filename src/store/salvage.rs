@@ -16,14 +16,14 @@ use super::recovery::{Seeds, open};
 use super::row;
 use crate::core::identity::Origin;
 use crate::core::limits::GROUP_BYTES_TARGET;
-use crate::wal::checkpoint::Checkpoint;
+use crate::disk::storage::Storage;
+use crate::table::Checkpoint;
 use crate::wal::error::WalError;
-use crate::wal::lease::LEASE_SUFFIX;
-use crate::wal::readable::{LostRange, read_readable};
-use crate::wal::recovery::TORN_SUFFIX;
-use crate::wal::scan::RecoveredFrame;
-use crate::wal::sealed::{SealedFiles, checkpoint_name, sealed_name};
-use crate::wal::storage::Storage;
+use crate::wal::files::lease::LEASE_SUFFIX;
+use crate::wal::log::segment::{SealedFiles, checkpoint_name, sealed_name};
+use crate::wal::recover::readable::{LostRange, read_readable};
+use crate::wal::recover::recovery::TORN_SUFFIX;
+use crate::wal::recover::scan::RecoveredFrame;
 
 /// The node id of a store that does not tell which one it had.
 const UNKNOWN_NODE: &str = "salvaged";

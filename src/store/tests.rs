@@ -34,8 +34,8 @@ use super::recovery::{Opened, Seeds, in_memory, open};
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::Stamp;
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::MemoryStorage;
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::Storage;
 
 const NAME: &str = "a.wal";
 const WALL: WallMs = WallMs(1_700_000_000_000);

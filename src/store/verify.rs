@@ -9,13 +9,13 @@ use super::record::{OriginDictionary, Record, decode};
 use super::recovery::companion_of;
 use crate::core::bytes::DecodeError;
 use crate::core::identity::Origin;
-use crate::wal::checkpoint::{Checkpoint, CheckpointError};
+use crate::disk::storage::Storage;
+use crate::table::{Checkpoint, CheckpointError};
 use crate::wal::error::WalError;
-use crate::wal::inspect::{InspectedFile, Remark, UnfinishedEnd, inspect};
-use crate::wal::lease;
-use crate::wal::scan::RecoveredFrame;
-use crate::wal::sealed::checkpoint_name;
-use crate::wal::storage::Storage;
+use crate::wal::files::lease;
+use crate::wal::log::segment::checkpoint_name;
+use crate::wal::recover::inspect::{InspectedFile, Remark, UnfinishedEnd, inspect};
+use crate::wal::recover::scan::RecoveredFrame;
 
 /// How many blocks of a checkpoint are kept while it is verified, in bytes: all are read once, in order.
 const CACHE_BYTES: usize = 1 << 20;

@@ -5,12 +5,12 @@ use super::schedule::{Action, Step, Write};
 use super::stream::{Packet, State};
 use super::world::World;
 use crate::core::identity::Origin;
+use crate::disk::memory::Fault;
 use crate::store::operation::{Operation, Request, Resolution};
 use crate::sync::message::{DotRange, Feed, Have};
 use crate::sync::tests::dice::Dice;
 use crate::transport::codec::encode;
 use crate::transport::message::Message;
-use crate::wal::storage_memory::Fault;
 
 impl World<'_> {
     pub(super) fn perform(&mut self, step: &Step) {

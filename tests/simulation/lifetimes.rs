@@ -8,6 +8,8 @@ use super::schedule::{Copying, Stop};
 use super::stream::{Packet, State};
 use super::world::World;
 use crate::core::identity::{Incarnation, Origin};
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::Storage;
 use crate::node::backlog::Backlog;
 use crate::node::machine::Machine;
 use crate::store::conflict::loser_of;
@@ -17,9 +19,7 @@ use crate::store::recovery::{self, OpenReport, Seeds};
 use crate::store::tests::torture::making::Node as Store;
 use crate::sync::replica::Replica;
 use crate::sync::tests::dice::Dice;
-use crate::wal::lease;
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::MemoryStorage;
+use crate::wal::files::lease;
 
 /// What is kept in memory of a checkpoint; every other node reads each block anew.
 const CACHE_BYTES: usize = 1 << 16;

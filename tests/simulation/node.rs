@@ -7,6 +7,7 @@ use super::conflicts::{Name, name_of};
 use super::schedule::NodePlan;
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Incarnation, Origin};
+use crate::disk::memory::{DiskImage, MemoryStorage};
 use crate::node::backlog::Backlog;
 use crate::node::conversation::ConversationId;
 use crate::node::directory::TargetId;
@@ -19,7 +20,6 @@ use crate::store::tests::torture::making::Node as Store;
 use crate::store::totals::is_user;
 use crate::sync::doubt::Doubt;
 use crate::transport::unfinished::Unfinished;
-use crate::wal::storage_memory::{DiskImage, MemoryStorage};
 
 /// What the log is called.
 pub(super) const LOG: &str = "a.wal";

@@ -13,11 +13,11 @@ use super::stream::{Line, LineId};
 use super::trace::Trace;
 use crate::core::clock::{MonotonicMs, Now, WallMs};
 use crate::core::identity::{Dot, Incarnation, Origin};
+use crate::disk::memory::MemoryStorage;
 use crate::node::conversation::ConversationId;
 use crate::node::directory::TargetId;
 use crate::store::entry::Entry;
 use crate::sync::tests::dice::Dice;
-use crate::wal::storage_memory::MemoryStorage;
 
 /// Most events in one run: it would never come to rest.
 const EVENTS_MAX: u64 = 400_000;

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::disk::directory::Directory;
 use crate::node::{Failure, Node, Operation, Options, RecoveryOutcome, Silent, salvage, verify};
-use crate::wal::directory::Directory;
-use crate::wal::lock::LockGuard;
+use crate::wal::files::lock::LockGuard;
 
 fn open(path: &Path) -> Result<Node, Failure> {
     let options = Options::persistent("node", path.to_str().unwrap());

@@ -19,7 +19,7 @@ use super::super::view::ViewId;
 use super::{NAME, WALL, operation, remove_covered, reopen};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::Stamp;
-use crate::wal::storage_memory::MemoryStorage;
+use crate::disk::memory::MemoryStorage;
 
 /// What happens between two pages of a checkpoint, and between two checkpoints.
 #[derive(Debug, Clone)]

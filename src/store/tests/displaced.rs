@@ -2,14 +2,14 @@
 //! what was acknowledged is in the files, wherever they are.
 
 use super::{NAME, WALL, commit, operation, reopen, seeds};
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::Storage;
 use crate::store::commit::{Committer, Durability};
 use crate::store::map::EntryMap;
 use crate::store::operation::Request;
 use crate::store::recovery::open;
-use crate::wal::sealed::checkpoint_name;
-use crate::wal::storage::Storage;
-use crate::wal::storage_held::HeldStorage;
-use crate::wal::storage_memory::MemoryStorage;
+use crate::wal::files::held_storage::HeldStorage;
+use crate::wal::log::segment::checkpoint_name;
 
 fn held(disk: &MemoryStorage, durability: Durability) -> (Committer, EntryMap) {
     let storage = HeldStorage::new(disk.clone(), NAME);

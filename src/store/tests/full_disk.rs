@@ -4,10 +4,10 @@ use proptest::prelude::*;
 
 use super::{commit, operation, reopen};
 use crate::core::clock::WallMs;
+use crate::disk::memory::{Fault, MemoryStorage};
 use crate::store::commit::{Committer, Durability};
 use crate::store::map::EntryMap;
 use crate::store::operation::{Operation, Request};
-use crate::wal::storage_memory::{Fault, MemoryStorage};
 
 fn large(ticket: u64) -> Request {
     let operation = Operation::put(

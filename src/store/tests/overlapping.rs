@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::conflicts::Writer;
 use super::{Model, check, model_write, operation, reopen};
 use crate::core::clock::WallMs;
+use crate::disk::memory::{Fault, MemoryStorage};
 use crate::store::appended::Appended;
 use crate::store::commit::{Committed, Committer, Durability, Refused};
 use crate::store::conflict::ConflictPolicy;
@@ -16,7 +17,6 @@ use crate::store::map::EntryMap;
 use crate::store::operation::{Operation, Receipt, Received, Request};
 use crate::store::scope::Scope;
 use crate::wal::log::syncing::SyncJob;
-use crate::wal::storage_memory::{Fault, MemoryStorage};
 
 type Writes = Vec<(u8, Option<u8>)>;
 

@@ -7,9 +7,9 @@ use super::super::error::StoreError;
 use super::super::map::EntryMap;
 use super::verify::put;
 use super::{WALL, operation, reopen};
+use crate::disk::memory::{Fault, MemoryStorage};
 use crate::store::operation::Request;
 use crate::wal::error::WalError;
-use crate::wal::storage_memory::{Fault, MemoryStorage};
 
 fn refused(committer: &mut Committer, map: &EntryMap, key: u8) -> StoreError {
     let operation = operation(key, Some(9));

@@ -5,12 +5,12 @@ use proptest::prelude::*;
 use super::{NAME, commit, reopen};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::Stamp;
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::Storage;
 use crate::store::commit::Durability;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::ledger::FeedPosition;
 use crate::store::operation::{Operation, Received, Request};
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::MemoryStorage;
 
 const PEER: Origin = Origin([8; 16]);
 

@@ -6,6 +6,7 @@ use std::thread::Builder;
 use super::{NAME, WALL, commit, seeds};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::Stamp;
+use crate::disk::memory::MemoryStorage;
 use crate::store::commit::Durability;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::ledger::FeedPosition;
@@ -13,7 +14,6 @@ use crate::store::operation::{Operation, Received, Request};
 use crate::store::recovery::{Opened, open, open_beside};
 use crate::store::replay::Beside;
 use crate::store::scope::Scope;
-use crate::wal::storage_memory::MemoryStorage;
 
 const PEER: Origin = Origin([7; 16]);
 

@@ -17,9 +17,9 @@ use crate::store::error::StoreError;
 use crate::store::ledger::FeedPosition;
 use crate::store::record::{OriginDictionary, Record, decode};
 use crate::wal::error::WalError;
-use crate::wal::readable::read_readable;
+use crate::wal::recover::readable::read_readable;
 
-use crate::wal::storage_memory::MemoryStorage;
+use crate::disk::memory::MemoryStorage;
 
 const NEW: &str = "new.wal";
 const STAND_IN: Origin = Origin([0x5a; 16]);

@@ -4,12 +4,12 @@ use super::super::commit::Durability;
 use super::super::record::{OriginDictionary, Record, decode};
 use super::super::recovery::companion_of;
 use super::{NAME, commit, operation, reopen};
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::Storage;
 use crate::store::map::EntryMap;
 use crate::store::operation::Request;
 use crate::wal::error::WalError;
 use crate::wal::log::Log;
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::MemoryStorage;
 
 fn put(key: u8, value: u8) -> Vec<Request> {
     let operation = operation(key, Some(value));

@@ -9,9 +9,9 @@ use super::super::rebase::Rebase;
 use super::super::recovery::put_in_place;
 use super::super::verify::{StoreRemark, Verification, verify};
 use super::{NAME, commit, operation, remove_covered, reopen};
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::Storage;
 use crate::wal::error::WalError;
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::MemoryStorage;
 
 pub(super) const CHECKPOINT: &str = "a.wal.checkpoint";
 

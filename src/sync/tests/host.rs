@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::dice::Dice;
 use crate::core::identity::{Incarnation, Origin};
+use crate::disk::memory::{DiskImage, MemoryStorage};
+use crate::disk::storage::Storage;
 use crate::store::commit::{Committer, Durability};
 use crate::store::conflict::{ConflictPolicy, loser_of};
 use crate::store::conflicts::OpenConflict;
@@ -15,9 +17,7 @@ use crate::store::scope::Scope;
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 use crate::sync::replica::Replica;
 use crate::sync::report::SyncReport;
-use crate::wal::lease;
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::{DiskImage, MemoryStorage};
+use crate::wal::files::lease;
 
 pub(super) const LOG: &str = "a.wal";
 

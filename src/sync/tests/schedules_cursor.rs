@@ -103,7 +103,7 @@ fn a_peer_that_lost_its_disk_gets_everything_anew() {
     world.put_many(1, "b", 20);
     world.run_for(3_000);
     world.stop(1, Stop::Killed);
-    world.hosts[1].storage = crate::wal::storage_memory::MemoryStorage::new();
+    world.hosts[1].storage = crate::disk::memory::MemoryStorage::new();
     world.hosts[1].witness.clear();
     world.open(1);
     world.line();

@@ -7,6 +7,8 @@ use crate::core::clock::{MonotonicMs, Now, WallMs};
 use crate::core::identity::{Incarnation, Origin};
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::core::rules::{Rule, break_rule};
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::Storage;
 use crate::store::checkpoint::CheckpointJob;
 use crate::store::commit::Durability;
 use crate::store::install::install_some;
@@ -17,8 +19,6 @@ use crate::store::recovery::{Seeds, open, put_in_place};
 use crate::store::scope::Scope;
 use crate::sync::message::{Ack, Cursor, Feed, Lane, Positions, RefusalCode};
 use crate::sync::replica::{Output, Replica};
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::MemoryStorage;
 
 fn text(bytes: usize, seed: usize) -> String {
     let digits = (0..bytes).map(|place| {

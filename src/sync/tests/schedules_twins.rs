@@ -244,7 +244,7 @@ fn own_writes_that_come_back_by_whatever_way_are_no_copys() {
         }
         // A new one compares all that it has with all that they have.
         world.stop(3, Stop::Killed);
-        world.hosts[3].storage = crate::wal::storage_memory::MemoryStorage::new();
+        world.hosts[3].storage = crate::disk::memory::MemoryStorage::new();
         world.hosts[3].witness.clear();
         world.open(3);
         world.put(3, "a-00001", "again");

@@ -5,12 +5,12 @@ use std::io;
 
 use super::super::error::WalError;
 use super::super::format::{FILE_HEADER_BYTES, FileHeader};
-use super::super::leftovers::remove_sealing;
-use super::super::removal::Removal;
-use super::super::sealed::{SealedLog, sealed_name, sealing_name};
-use super::super::storage::{Storage, StorageFile};
 use super::Log;
 use super::room::{AHEAD_BYTES_MIN, BLOCK_BYTES, ZEROS};
+use super::segment::{SealedLog, sealed_name, sealing_name};
+use super::segment_removal::Removal;
+use crate::disk::storage::{Storage, StorageFile};
+use crate::wal::files::leftovers::remove_sealing;
 
 impl Log {
     /// Ends the file that is appended to, under its sealed name, and goes on in a new one with the next number.

@@ -3,8 +3,8 @@
 
 use std::io::ErrorKind;
 
-use super::super::storage_memory::{CrashPoint, Fault, MemoryStorage};
 use super::{Bodies, append, append_synced, body, open};
+use crate::disk::memory::{CrashPoint, Fault, MemoryStorage};
 
 /// Deterministic numbers below a bound.
 pub(super) struct Dice(pub(super) u64);

@@ -3,10 +3,10 @@
 use super::super::error::WalError;
 use super::super::frame_buffer::FrameBuffer;
 use super::super::log::Log;
-use super::super::sealed::{checkpoint_name, sealed_name, sealing_name};
-use super::super::storage::{Storage, replace_file};
-use super::super::storage_held::HeldStorage;
-use super::super::storage_memory::MemoryStorage;
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::{Storage, replace_file};
+use crate::wal::files::held_storage::HeldStorage;
+use crate::wal::log::segment::{checkpoint_name, sealed_name, sealing_name};
 
 const NAME: &str = "a.wal";
 

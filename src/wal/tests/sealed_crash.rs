@@ -4,9 +4,9 @@
 use std::io::ErrorKind;
 
 use super::super::log::Log;
-use super::super::storage_memory::{CrashPoint, Fault, MemoryStorage};
 use super::crash::Dice;
 use super::{Bodies, append, body, open_from, seal};
+use crate::disk::memory::{CrashPoint, Fault, MemoryStorage};
 
 /// What may and must be there from a number of calls on.
 #[derive(Clone, Default)]

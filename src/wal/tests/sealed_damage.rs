@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use super::super::error::WalError;
 use super::super::log::Log;
-use super::super::storage::Storage;
-use super::super::storage_memory::MemoryStorage;
 use super::{NAME, append, body, open, open_from};
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::Storage;
 
 const FIRST: &str = "a.wal.sealed.1";
 const SECOND: &str = "a.wal.sealed.4";

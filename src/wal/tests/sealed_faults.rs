@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 
 use super::super::error::WalError;
 use super::super::log::Log;
-use super::super::storage_memory::{Fault, MemoryStorage};
 use super::{Bodies, append, body, open, open_from, seal};
+use crate::disk::memory::{Fault, MemoryStorage};
 
 /// What was acknowledged in a run.
 #[derive(Default)]

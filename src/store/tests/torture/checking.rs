@@ -5,9 +5,9 @@ use super::life::{Life, Wrong};
 use super::making::Node;
 use super::state::{Promise, State};
 use super::{Dice, Told};
+use crate::disk::memory::MemoryStorage;
 use crate::store::operation::Request;
-use crate::wal::recovery::TornTail;
-use crate::wal::storage_memory::MemoryStorage;
+use crate::wal::recover::recovery::TornTail;
 
 /// Rounds of openings that no life comes to.
 const LATER: u8 = 200;

@@ -5,7 +5,7 @@ use super::checking::Left;
 use super::life::{Life, Wrong, live};
 use super::making::Node;
 use super::{Told, each_seed, is_usual};
-use crate::wal::storage_memory::MemoryStorage;
+use crate::disk::memory::MemoryStorage;
 
 /// One life, stopped everywhere; says how many images of the disk that were.
 pub(super) fn stop_everywhere(seed: u64, wrong: &Wrong) -> Told<u64> {

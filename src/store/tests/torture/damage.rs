@@ -7,12 +7,12 @@ use super::super::{NAME, WALL, seeds};
 use super::making::Node;
 use super::state::State;
 use super::{Told, each_seed, is_usual};
+use crate::disk::memory::{DiskImage, MemoryStorage};
+use crate::disk::storage::Storage;
 use crate::store::commit::Durability;
 use crate::store::map::EntryMap;
 use crate::store::operation::{Operation, Request};
 use crate::store::recovery::open;
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::{DiskImage, MemoryStorage};
 
 /// How much of the zeros behind the last group is kept where all bits before them are flipped.
 const ZEROS_KEPT: usize = 4 << 10;

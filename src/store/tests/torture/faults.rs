@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use super::checking::Left;
 use super::life::{Wrong, live};
 use super::{Dice, Told, each_seed, is_usual};
-use crate::wal::storage_memory::Fault;
+use crate::disk::memory::Fault;
 
 const FAULTS: [Fault; 4] = [
     Fault::Fail(ErrorKind::Other),

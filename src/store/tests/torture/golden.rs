@@ -6,10 +6,10 @@ use super::super::checkpoints::received;
 use super::super::{NAME, WALL};
 use super::making::Node;
 use crate::core::identity::{Incarnation, Origin};
+use crate::disk::memory::{DiskImage, MemoryStorage};
 use crate::store::commit::Durability;
 use crate::store::ledger::{FeedPosition, PeerRecord};
 use crate::store::operation::{Operation, Received, Request};
-use crate::wal::storage_memory::{DiskImage, MemoryStorage};
 
 const FOLDERS: [&str; 4] = ["log-1", "sealed-2", "checkpoint-1", "checkpoint-2"];
 

@@ -9,11 +9,11 @@ use super::state::{Promise, State};
 use super::{Dice, Told};
 use crate::core::clock::WallMs;
 use crate::core::identity::{Incarnation, Origin};
+use crate::disk::memory::{CrashPoint, Fault, MemoryStorage};
+use crate::disk::storage::Storage;
 use crate::store::commit::Durability;
 use crate::store::ledger::{FeedPosition, PeerRecord};
 use crate::store::operation::{Operation, Received, Request};
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::{CrashPoint, Fault, MemoryStorage};
 
 /// Who is known to this node.
 const PEER: Origin = Origin([9; 16]);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::{NAME, remove_covered, seeds};
 use super::state::Placed;
 use crate::core::clock::WallMs;
+use crate::disk::storage::Storage;
 use crate::store::base::Base;
 use crate::store::checkpoint::{CHECKPOINT_SUFFIX, CheckpointJob, Cut, PASSING_SUFFIX};
 use crate::store::commit::{Committer, Durability, Plan, Refused};
@@ -18,7 +19,6 @@ use crate::store::rebase::Rebase;
 use crate::store::recovery::{OpenReport, Opened, open, put_in_place};
 use crate::store::view::ViewId;
 use crate::wal::log::Log;
-use crate::wal::storage::Storage;
 
 /// What somebody who drives checkpoints could get wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
