@@ -258,7 +258,7 @@ fn the_description_of_the_formats_names_every_kind() {
         })
         .collect();
     let registries = [
-        ("src/store/record.rs", "RecordKind"),
+        ("src/store/record/mod.rs", "RecordKind"),
         ("src/wal/format.rs", "FrameKind"),
         ("src/transport/frame.rs", "MessageKind"),
     ];

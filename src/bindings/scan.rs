@@ -12,7 +12,7 @@ use super::failure::NativeFailure;
 use super::hot::Hot;
 use super::text::{key_of, value_of};
 use crate::node::Node;
-use crate::store::view::ViewId;
+use crate::store::state::snapshot::ViewId;
 
 /// How far a scan is.
 enum Progress {

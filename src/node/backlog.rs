@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::Origin;
 use crate::core::limits::GROUP_BYTES_TARGET;
-use crate::store::operation::{Request, group_length};
+use crate::store::commit::operation::{Request, group_length};
 
 /// Received bytes that may share a group with local requests, or come ahead of one: a batch of a peer and a half. So much
 /// is planned, written and installed in about the time that a sync of a fast disk takes.

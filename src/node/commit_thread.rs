@@ -12,8 +12,8 @@ use super::committer::CommitDriver;
 use super::failure::{ErrorCode, Failure};
 use super::queue::{Crowding, Work};
 use super::shared::Shared;
+use crate::store::commit::operation::{NOT_A_WRITE, Receipt, Request, Ticket};
 use crate::store::error::StoreError;
-use crate::store::operation::{NOT_A_WRITE, Receipt, Request, Ticket};
 
 /// How long the thread stays awake after a commit, in microseconds: about how long JavaScript takes to hear
 /// of it and to write again.

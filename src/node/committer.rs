@@ -15,11 +15,11 @@ use super::overlap::InFlight;
 use super::shared::Shared;
 use super::sync_thread::SyncThread;
 use crate::core::clock::MonotonicMs;
-use crate::store::commit::{Committed, Committer, Refused};
+use crate::store::commit::committer::{Committed, Committer, Refused};
+use crate::store::commit::install::install_some;
+use crate::store::commit::operation::{NOT_A_WRITE, Receipt, Request, Ticket};
 use crate::store::entry::{EntryFlags, Namespace};
 use crate::store::error::StoreError;
-use crate::store::install::install_some;
-use crate::store::operation::{NOT_A_WRITE, Receipt, Request, Ticket};
 use crate::wal::files::lock::LockGuard;
 
 /// How long the log may stand without a mark that its last group is durable.

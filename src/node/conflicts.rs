@@ -9,13 +9,13 @@ use super::machine::Machine;
 use super::shared::Shared;
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Origin};
-use crate::store::conflict::{bare_loser_of, loser_of};
-use crate::store::conflicts::OpenConflict;
+use crate::store::commit::operation::{Operation, Receipt, Request, Resolution};
+use crate::store::conflict::open_conflicts::OpenConflict;
+use crate::store::conflict::policy::{bare_loser_of, loser_of};
+use crate::store::conflict::siblings::open_among;
 use crate::store::entry::{Entry, EntryFlags};
 use crate::store::error::StoreError;
-use crate::store::map::EntryMap;
-use crate::store::operation::{Operation, Receipt, Request, Resolution};
-use crate::store::siblings::open_among;
+use crate::store::state::map::EntryMap;
 
 /// Keys that a look at kept losers may find out of order: sorting them costs less than the look.
 const UNSETTLED_MAX: usize = 256;

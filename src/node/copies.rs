@@ -13,9 +13,9 @@ use super::handle::Node;
 use super::shared::Shared;
 use crate::core::entropy::random_bytes;
 use crate::disk::storage::Storage;
-use crate::store::checkpoint::{CheckpointJob, Cut, PASSING_SUFFIX};
 use crate::store::error::StoreError;
-use crate::store::recovery::{companion_of, put_in_place};
+use crate::store::maintain::checkpoint::{CheckpointJob, Cut, PASSING_SUFFIX};
+use crate::store::maintain::recovery::{companion_of, put_in_place};
 use crate::wal::error::WalError;
 use crate::wal::files::held_storage::HeldStorage;
 use crate::wal::files::lock::LockGuard;
@@ -202,7 +202,7 @@ pub(super) fn write_copy(
         let checkpoint = format!(
             "{}{}",
             copy.name,
-            crate::store::checkpoint::CHECKPOINT_SUFFIX
+            crate::store::maintain::checkpoint::CHECKPOINT_SUFFIX
         );
         for file in [passing, checkpoint] {
             // Best effort: without the log it is of no use, and is told as such.

@@ -3,7 +3,7 @@
 use super::conflicts::Conflict;
 use super::conversation::PeerEvent;
 use super::failure::Failure;
-use crate::store::operation::{Receipt, Ticket};
+use crate::store::commit::operation::{Receipt, Ticket};
 use crate::sync::doubt::Doubt;
 
 /// A key changed, here or by a peer.

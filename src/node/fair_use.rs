@@ -8,7 +8,7 @@ use super::machine::Machine;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::token_bucket::TokenBucket;
-use crate::store::map::EntryMap;
+use crate::store::state::map::EntryMap;
 use crate::sync::message::Feed;
 use crate::transport::message::Message;
 use crate::transport::work::work_of;

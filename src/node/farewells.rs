@@ -1,8 +1,8 @@
 //! Parting: because the node leaves, because replication gives a peer up, or because the connection is gone.
 
 use crate::core::clock::Now;
-use crate::store::map::EntryMap;
 use crate::store::scope::Scope;
+use crate::store::state::map::EntryMap;
 use crate::sync::replica::Farewell;
 use crate::transport::message::{Goodbye, GoodbyeReason, Message};
 

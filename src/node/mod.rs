@@ -48,8 +48,8 @@ mod writing;
 
 pub use crate::core::identity::Dot;
 pub use crate::metadata::NodeInfo;
-pub use crate::store::conflict::ConflictPolicy;
-pub use crate::store::operation::{Operation, Receipt, WriteStatus};
+pub use crate::store::commit::operation::{Operation, Receipt, WriteStatus};
+pub use crate::store::conflict::policy::ConflictPolicy;
 pub use crate::sync::Outcome as Difference;
 pub use crate::sync::doubt::{Doubt, DoubtReason};
 pub use crate::sync::listing::{OutboxRow, PeerTrouble, RowState, Trouble};

@@ -3,10 +3,10 @@
 //! waiting for the disk is not done by who has other things to do.
 
 use super::committer::CommitDriver;
-use crate::store::appended::Appended;
-use crate::store::commit::{Committed, Plan};
+use crate::store::commit::appended::Appended;
+use crate::store::commit::committer::{Committed, Plan};
+use crate::store::commit::operation::{Receipt, Request};
 use crate::store::error::StoreError;
-use crate::store::operation::{Receipt, Request};
 use crate::wal::log::syncing::Synced;
 
 /// The least group, in bytes, for which another thread waits: to hand it over takes some ten microseconds twice.

@@ -10,7 +10,7 @@ use crate::core::clock::{Now, WallMs};
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
 use crate::store::error::StoreError;
-use crate::store::map::EntryMap;
+use crate::store::state::map::EntryMap;
 use crate::sync::listing::{OutboxRow, RowState};
 use crate::sync::progress::{Lag, PeerStatus, lag_behind};
 use crate::sync::registry::PEERS_MAX;

@@ -11,7 +11,7 @@ use crate::core::identity::Origin;
 use crate::core::limits::PENDING_BYTES_MAX;
 
 use super::backlog::Backlog;
-use crate::store::operation::{NOT_A_WRITE, Request, Ticket};
+use crate::store::commit::operation::{NOT_A_WRITE, Request, Ticket};
 
 /// Why a request was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

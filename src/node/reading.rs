@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use crate::store::entry::{EntryFlags, Namespace};
-use crate::store::view::{ViewId, page};
+use crate::store::state::snapshot::{ViewId, page};
 
 use super::failure::Failure;
 use super::handle::Node;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::checkpoints::Place;
-use crate::store::base::Base;
-use crate::store::recovery::OpenReport;
+use crate::store::maintain::recovery::OpenReport;
+use crate::store::state::base::Base;
 use crate::sync::doubt::Doubt;
 
 /// How an opening went.

@@ -4,7 +4,7 @@ use super::committer::CommitDriver;
 use super::events::IdentityEvent;
 use super::open::seeds;
 use crate::store::error::StoreError;
-use crate::store::recovery::Seeds;
+use crate::store::maintain::recovery::Seeds;
 use crate::wal::error::WalError;
 use crate::wal::files::lease;
 

@@ -8,7 +8,7 @@ use crate::core::identity::Origin;
 use crate::disk::directory::Directory;
 use crate::disk::storage::Storage;
 use crate::store::error::StoreError;
-use crate::store::salvage;
+use crate::store::maintain::salvage;
 use crate::wal::files::held_storage::HeldStorage;
 use crate::wal::files::lock::LockGuard;
 use crate::wal::files::path::ResolvedPath;

@@ -2,7 +2,7 @@
 
 use super::failure::{ErrorCode, Failure};
 use crate::disk::directory::Directory;
-use crate::store::verify::{self, StoreRemark, Verification};
+use crate::store::maintain::verify::{self, StoreRemark, Verification};
 use crate::wal::error::WalError;
 use crate::wal::files::lock::LockGuard;
 use crate::wal::files::path::ResolvedPath;

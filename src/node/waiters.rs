@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::failure::Failure;
-use crate::store::operation::{Receipt, Ticket};
+use crate::store::commit::operation::{Receipt, Ticket};
 
 type Outcome = Result<Receipt, Failure>;
 

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use crate::core::limits::GROUP_BYTES_MAX;
+use crate::store::commit::operation::{Operation, Receipt, Request, Ticket};
 use crate::store::error::StoreError;
-use crate::store::operation::{Operation, Receipt, Request, Ticket};
 
 use super::committer::CommitDriver;
 use super::failure::{ErrorCode, Failure};

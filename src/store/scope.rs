@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::entry::Namespace;
-use super::range_sums::REPLICATED_END;
+use super::state::range_sums::REPLICATED_END;
 use crate::core::limits::KEY_BYTES_MAX;
 
 /// Most prefixes that one side may name.

@@ -23,14 +23,14 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::commit::{Committer, Durability};
+use super::commit::committer::{Committer, Durability};
+use super::commit::install::install_some;
+use super::commit::ledger::FeedPosition;
+use super::commit::operation::{Operation, Receipt, Received, Request, WriteStatus};
 use super::entry::{Entry, EntryFlags, Extra};
 use super::error::StoreError;
-use super::install::install_some;
-use super::ledger::FeedPosition;
-use super::map::EntryMap;
-use super::operation::{Operation, Receipt, Received, Request, WriteStatus};
-use super::recovery::{Opened, Seeds, in_memory, open};
+use super::maintain::recovery::{Opened, Seeds, in_memory, open};
+use super::state::map::EntryMap;
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::Stamp;

@@ -11,9 +11,9 @@ use crate::core::bytes::{is_ascii, is_utf8};
 use crate::core::clock::WallMs;
 use crate::core::limits::VERSION_MAX;
 use crate::core::rules::{Rule, is_broken};
-use crate::store::authors::RefusedEntry;
-use crate::store::conflict::user_key_in;
+use crate::store::conflict::policy::user_key_in;
 use crate::store::entry::{Entry, EntryFlags, Namespace};
+use crate::store::state::authors::RefusedEntry;
 use crate::store::system_keys::is_owned_system_key;
 
 /// Sequences beyond this are malformed: no node writes that often, and counting on from there must not end.
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
     use crate::core::identity::{Dot, Origin};
     use crate::core::stamp::{STAMP_MS_END, Stamp};
-    use crate::store::conflict::kept_key;
+    use crate::store::conflict::policy::kept_key;
     use crate::store::entry::Extra;
 
     const NOW: WallMs = WallMs(1_790_000_000_000);

@@ -20,8 +20,8 @@ use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
-use crate::store::map::{EntryMap, Held, Installed};
-use crate::store::totals::is_user;
+use crate::store::state::map::{EntryMap, Held, Installed};
+use crate::store::state::totals::is_user;
 
 /// Entries that one link sends ahead of a lane's position at the most: so many numbers are remembered until the lane has
 /// come to them.

@@ -7,8 +7,8 @@ use super::replica::Replica;
 use super::scoped::state_of;
 use crate::core::clock::Now;
 use crate::core::rules::{Rule, is_broken, unless};
-use crate::store::ledger::FeedPosition;
-use crate::store::map::EntryMap;
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::state::map::EntryMap;
 
 /// How many places of the feed are sent once more where a peer claims more than it is on record to hold, before the two
 /// reconcile instead. The record lags behind by a second of acknowledgements, which is about as much.

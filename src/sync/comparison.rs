@@ -7,7 +7,7 @@ use super::reconcile::{Outcome, Reconciling};
 use super::replica::Replica;
 use super::send::Gate;
 use crate::store::entry::Entry;
-use crate::store::map::EntryMap;
+use crate::store::state::map::EntryMap;
 
 /// Names a comparison that was asked for, never again in one process.
 pub type ComparisonId = u64;

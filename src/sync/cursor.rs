@@ -4,7 +4,7 @@ use super::message::{Cursor, Stretch};
 use super::replica::Replica;
 use crate::core::identity::Incarnation;
 use crate::core::rules::{Rule, is_broken};
-use crate::store::ledger::{CHAIN_LENGTH_MAX, FeedPosition, is_reached};
+use crate::store::commit::ledger::{CHAIN_LENGTH_MAX, FeedPosition, is_reached};
 
 /// Whether a place in the feed that has this chain and ends there is good.
 pub(super) fn is_good(chain: &[Stretch], last_lseq: u64, place: &FeedPosition) -> bool {

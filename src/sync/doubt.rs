@@ -3,8 +3,8 @@
 
 use super::replica::{Output, Replica};
 use crate::core::clock::{MonotonicMs, WallMs};
-use crate::store::ledger::{KnownDoubt, Ledger};
-use crate::store::operation::Request;
+use crate::store::commit::ledger::{KnownDoubt, Ledger};
+use crate::store::commit::operation::Request;
 
 /// How long to wait before another identity is taken after one was: whoever claims an identity that is not his
 /// must not be able to make a node start over again and again. Doubles up to [`RENEWAL_DELAY_MS_MAX`].

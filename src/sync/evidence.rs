@@ -16,10 +16,10 @@ use crate::core::clock::Now;
 use crate::core::identity::{Dot, Origin};
 use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::Stamp;
-use crate::store::conflict::kept_user_key;
+use crate::store::conflict::policy::kept_user_key;
 use crate::store::entry::{Entry, Namespace};
 use crate::store::lineage::{Lineage, identity_in};
-use crate::store::map::EntryMap;
+use crate::store::state::map::EntryMap;
 
 impl Replica {
     /// Entries came from a peer, and are not taken in yet.
@@ -165,7 +165,7 @@ fn is_unaccounted(listed: &Listed, own: &Own<'_>, held: Option<&Entry>) -> bool 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::conflict::kept_key;
+    use crate::store::conflict::policy::kept_key;
     use crate::store::entry::{EntryFlags, Extra};
 
     const OWN: Origin = Origin([1; 16]);

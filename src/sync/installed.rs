@@ -5,7 +5,7 @@ use super::options::{HAVE_INTERVAL_MS, RELAY_DELAY_MS};
 use super::replica::{Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::{Dot, Origin};
-use crate::store::map::Installed;
+use crate::store::state::map::Installed;
 
 /// Dots that one hint names at the most: a hint is small, and what it leaves out costs a duplicate.
 const HAVE_RANGES_AT_ONCE: usize = 1024;

@@ -16,8 +16,8 @@ use super::restarts::Restarts;
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
 use crate::core::rules::{Rule, is_broken};
+use crate::store::commit::ledger::FeedPosition;
 use crate::store::entry::{Entry, Summary};
-use crate::store::ledger::FeedPosition;
 use crate::store::scope::Scope;
 
 /// Names a connection to a greeted peer; given by the driver, never again in one process.

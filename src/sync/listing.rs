@@ -7,7 +7,7 @@ use super::replica::Replica;
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::Dot;
 use crate::store::error::StoreError;
-use crate::store::map::{EntryMap, Held};
+use crate::store::state::map::{EntryMap, Held};
 
 /// What has become of a row so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

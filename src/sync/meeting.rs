@@ -7,9 +7,9 @@ use super::replica::{Output, Replica};
 use super::scoped::state_of;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::rules::{Rule, is_broken};
-use crate::store::ledger::FeedPosition;
-use crate::store::map::EntryMap;
+use crate::store::commit::ledger::FeedPosition;
 use crate::store::scope::Scope;
+use crate::store::state::map::EntryMap;
 
 impl Replica {
     /// What to say to a peer that connects, with which `wanted` is to be exchanged.

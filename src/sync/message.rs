@@ -4,9 +4,9 @@
 pub use super::ranges::{Claim, Listed, Part, Ranges};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::rules::{Rule, is_broken};
+use crate::store::commit::ledger::FeedPosition;
+pub use crate::store::commit::ledger::Stretch;
 use crate::store::entry::{Entry, Summary};
-use crate::store::ledger::FeedPosition;
-pub use crate::store::ledger::Stretch;
 use crate::store::scope::Scope;
 
 /// The two lanes of a feed. A node's own writes may wait for a tick, and what it relays may wait for a hint

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::store::error::StoreError;
-use crate::store::map::EntryMap;
+use crate::store::state::map::EntryMap;
 
 /// How many rows there are of each state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

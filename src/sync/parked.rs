@@ -7,10 +7,10 @@ use super::replica::{Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
-use crate::store::ledger::{FeedPosition, Parked, PeerRecord};
-use crate::store::map::{EntryMap, Held};
-use crate::store::operation::{Received, Request};
+use crate::store::commit::ledger::{FeedPosition, Parked, PeerRecord};
+use crate::store::commit::operation::{Received, Request};
 use crate::store::record::PARKED_MAX;
+use crate::store::state::map::{EntryMap, Held};
 
 /// Entries larger than a peer takes that are put on its list at once: each is looked up, and the list is made durable.
 const PARKED_AT_ONCE: usize = 256;

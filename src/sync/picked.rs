@@ -11,7 +11,7 @@ use super::send::{entry_cost, is_left_out};
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
-use crate::store::map::{Held, Via};
+use crate::store::state::map::{Held, Via};
 
 /// What was picked.
 pub(super) struct Picked {

@@ -8,8 +8,8 @@ use super::message::Positions;
 use super::replica::Replica;
 use crate::core::identity::Origin;
 use crate::store::error::StoreError;
-use crate::store::map::EntryMap;
 use crate::store::scope::Scope;
+use crate::store::state::map::EntryMap;
 
 /// How far one peer is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::replica::{Output, Replica};
 use super::scoped::state_of;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::rules::{Rule, is_broken, unless};
-use crate::store::map::EntryMap;
+use crate::store::state::map::EntryMap;
 
 /// Unequal ends in a row before the feed is asked for anew: one may be a matter of timing.
 pub(super) const UNEQUAL_ENDS: u32 = 2;

@@ -12,11 +12,11 @@ use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::core::rules::{Rule, is_broken, unless};
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::operation::{Received, Request};
 use crate::store::entry::Entry;
-use crate::store::ledger::FeedPosition;
-use crate::store::map::EntryMap;
-use crate::store::operation::{Received, Request};
 use crate::store::scope::Scope;
+use crate::store::state::map::EntryMap;
 
 /// What a peer may send beyond its credit: the message that uses it up, which costs at most a batch and the
 /// entry that fills it.

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::replica::{Output, Replica};
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::Origin;
-use crate::store::ledger::{FeedPosition, Parked, PeerRecord};
-use crate::store::operation::Request;
+use crate::store::commit::ledger::{FeedPosition, Parked, PeerRecord};
+use crate::store::commit::operation::Request;
 
 /// Most peers that are remembered: twice what a hub is built for. Each costs some hundred bytes in memory and in each
 /// checkpoint, and a look whenever an acknowledgement moves.

@@ -26,12 +26,12 @@ use super::waits::Waits;
 use super::withheld::Withheld;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::{Incarnation, Origin};
+use crate::store::commit::ledger::{FeedPosition, Ledger, PeerRecord};
+use crate::store::commit::operation::Request;
 use crate::store::error::StoreError;
-use crate::store::ledger::{FeedPosition, Ledger, PeerRecord};
-use crate::store::map::{EntryMap, Installed};
-use crate::store::operation::Request;
-use crate::store::range_sums::RangeSums;
 use crate::store::scope::Scope;
+use crate::store::state::map::{EntryMap, Installed};
+use crate::store::state::range_sums::RangeSums;
 
 /// What a replica wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use super::replica::{Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
+use crate::store::commit::operation::Request;
 use crate::store::error::StoreError;
-use crate::store::map::EntryMap;
-use crate::store::operation::Request;
+use crate::store::state::map::EntryMap;
 
 /// What a tick did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -7,9 +7,9 @@ use crate::core::clock::MonotonicMs;
 use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::{Entry, Summary};
 use crate::store::error::StoreError;
-use crate::store::map::EntryMap;
-use crate::store::range_sums::ADDED_AT_ONCE;
 use crate::store::scope::Scope;
+use crate::store::state::map::EntryMap;
+use crate::store::state::range_sums::ADDED_AT_ONCE;
 
 /// What the state here sums up to in what a link carries; `None` while that has to be summed up anew.
 pub(super) fn state_of(link: &Link, map: &EntryMap) -> Option<Summary> {

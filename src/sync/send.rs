@@ -14,8 +14,8 @@ use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::entry::{Entry, Namespace};
 use crate::store::error::StoreError;
-use crate::store::map::{EntryMap, Held, Via};
-use crate::store::totals::is_user;
+use crate::store::state::map::{EntryMap, Held, Via};
+use crate::store::state::totals::is_user;
 
 /// What an entry costs besides its key and value: about what it takes in memory while it waits.
 const ENTRY_COST: u64 = 64;

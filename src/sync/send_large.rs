@@ -10,7 +10,7 @@ use super::replica::Replica;
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::error::StoreError;
-use crate::store::map::EntryMap;
+use crate::store::state::map::EntryMap;
 
 /// An entry whose value goes in chunks, in memory or read from the checkpoint.
 enum LargeEntry<'m> {

@@ -12,7 +12,7 @@ use crate::core::clock::MonotonicMs;
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
 use crate::store::error::StoreError;
-use crate::store::map::EntryMap;
+use crate::store::state::map::EntryMap;
 
 /// Rows that are counted in one go at the most: others wait for as long.
 const COUNTED_AT_ONCE: usize = 8192;

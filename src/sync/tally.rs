@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::outbox::{Marks, OutboxCounts};
 use super::zones::{ClassId, Zones};
 use crate::store::error::StoreError;
-use crate::store::map::EntryMap;
+use crate::store::state::map::EntryMap;
 
 /// Rows of a class up to a place.
 #[derive(Debug, Clone, Copy, Default)]

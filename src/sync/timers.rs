@@ -8,7 +8,7 @@ use crate::core::checksum::hash128;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::error::StoreError;
-use crate::store::map::EntryMap;
+use crate::store::state::map::EntryMap;
 
 /// The jitter of a retry is at most one part in this many of its delay.
 const JITTER_PART: u64 = 8;

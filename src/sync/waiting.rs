@@ -9,9 +9,9 @@ use super::wait_queue::{Reach, Replacement, Target};
 use super::waits::{self, Counting, Held, Holders, WaitId, Waits};
 use crate::core::identity::{Dot, Origin};
 use crate::core::rules::{Rule, unless};
+use crate::store::commit::ledger::PeerRecord;
 use crate::store::error::StoreError;
-use crate::store::ledger::PeerRecord;
-use crate::store::map::{EntryMap, Installed};
+use crate::store::state::map::{EntryMap, Installed};
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

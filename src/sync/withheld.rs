@@ -15,12 +15,12 @@ use super::options::BATCH_COST;
 use super::replica::Replica;
 use super::send::{Gate, entry_cost};
 use crate::core::rules::{Rule, is_broken};
-use crate::store::conflict::{is_kept_removal, user_key_in};
+#[cfg(test)]
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::conflict::policy::{is_kept_removal, user_key_in};
 use crate::store::entry::Namespace;
 use crate::store::error::StoreError;
-#[cfg(test)]
-use crate::store::ledger::FeedPosition;
-use crate::store::map::{EntryMap, Held, Installed};
+use crate::store::state::map::{EntryMap, Held, Installed};
 
 /// Where a removal goes in the lane of own writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

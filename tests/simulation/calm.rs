@@ -6,7 +6,7 @@ use super::node::{Node, Running};
 use super::schedule::{Action, Schedule, Step, Stop, Write};
 use super::world::World;
 use crate::store::entry::Entry;
-use crate::store::map::Held;
+use crate::store::state::map::Held;
 use crate::sync::report::PeerProgress;
 
 /// How long the calm lasts at the most: time for a repair, one more a minute later, and the next.

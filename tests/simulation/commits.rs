@@ -2,10 +2,10 @@
 
 use super::newer::extend;
 use super::world::World;
-use crate::store::commit::Committed;
-use crate::store::conflict::loser_of;
-use crate::store::install::install_some;
-use crate::store::operation::Request;
+use crate::store::commit::committer::Committed;
+use crate::store::commit::install::install_some;
+use crate::store::commit::operation::Request;
+use crate::store::conflict::policy::loser_of;
 use crate::store::tests::torture::making::Node as Store;
 
 /// How long an accepted write may lie unsynced with `autoFlush` off.

@@ -8,12 +8,12 @@ use super::knowledge::Knowledge;
 use super::node::Running;
 use super::world::World;
 use crate::core::identity::{Dot, Origin};
-use crate::store::commit::Committed;
-use crate::store::conflict::{ConflictPolicy, kept_key, loser_of, user_key_in};
+use crate::store::commit::committer::Committed;
+use crate::store::commit::operation::{Operation, Request, Resolution};
+use crate::store::conflict::policy::{ConflictPolicy, kept_key, loser_of, user_key_in};
 use crate::store::entry::{Entry, EntryFlags, Namespace};
 use crate::store::lineage::{Lineage, LineageRecord};
-use crate::store::operation::{Operation, Request, Resolution};
-use crate::store::totals::is_user;
+use crate::store::state::totals::is_user;
 
 /// What tells an entry from all others: its dot and stamp, and whether it is kept as a loser.
 pub(super) type Name = (Dot, u64, bool);

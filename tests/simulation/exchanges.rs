@@ -7,7 +7,7 @@ use super::checks::all_rows;
 use super::stream::LineId;
 use super::world::World;
 use crate::node::conversation::ConversationId;
-use crate::store::conflict::user_key_in;
+use crate::store::conflict::policy::user_key_in;
 use crate::store::entry::Entry;
 use crate::store::scope::Scope;
 use crate::sync::message::{Claim, Feed, Lane, Ranges};

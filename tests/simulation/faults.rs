@@ -6,7 +6,7 @@ use super::stream::{Packet, State};
 use super::world::World;
 use crate::core::identity::Origin;
 use crate::disk::memory::Fault;
-use crate::store::operation::{Operation, Request, Resolution};
+use crate::store::commit::operation::{Operation, Request, Resolution};
 use crate::sync::message::{DotRange, Feed, Have};
 use crate::sync::tests::dice::Dice;
 use crate::transport::codec::encode;

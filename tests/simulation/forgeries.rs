@@ -12,7 +12,7 @@ use crate::core::stamp::{STAMP_MS_END, Stamp};
 use crate::node::conversation::ConversationId;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::lineage::LineageRecord;
-use crate::store::totals::is_user;
+use crate::store::state::totals::is_user;
 use crate::sync::message::{Ack, Batch, Cursor, Feed, Lane, Nack, Positions, RefusalCode};
 use crate::sync::tests::dice::Dice;
 use crate::transport::codec::encode;

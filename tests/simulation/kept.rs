@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::store::conflict::loser_of;
+use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
-use crate::store::map::EntryMap;
+use crate::store::state::map::EntryMap;
 
 /// Losers by the stored key that they were written to.
 pub(super) type Losers = BTreeMap<Vec<u8>, Vec<Entry>>;

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::World;
 use crate::core::identity::{Dot, Origin};
-use crate::store::conflict::{kept_key, loser_of};
+use crate::store::commit::operation::{Operation, Request};
+use crate::store::conflict::policy::{kept_key, loser_of};
 use crate::store::entry::{Entry, EntryFlags};
 use crate::store::lineage::Authorship;
-use crate::store::operation::{Operation, Request};
-use crate::store::totals::is_user;
+use crate::store::state::totals::is_user;
 
 /// A write by what it is, so that two under one dot are two: its key, dot, stamp and value.
 type Write = (Vec<u8>, Dot, u64, Option<Vec<u8>>);

@@ -7,7 +7,7 @@ use crate::core::clock::Now;
 use crate::node::conversation::{ConversationId, Opening};
 use crate::node::directory::{TargetId, UNREADABLE_MS};
 use crate::node::machine::{Machine, Output};
-use crate::store::map::EntryMap;
+use crate::store::state::map::EntryMap;
 use crate::transport::codec::encode;
 use crate::transport::message::Message;
 use crate::transport::session::Role;

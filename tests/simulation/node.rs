@@ -12,12 +12,12 @@ use crate::node::backlog::Backlog;
 use crate::node::conversation::ConversationId;
 use crate::node::directory::TargetId;
 use crate::node::machine::Machine;
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::operation::Request;
 use crate::store::entry::Entry;
-use crate::store::ledger::FeedPosition;
-use crate::store::operation::Request;
 use crate::store::scope::Scope;
+use crate::store::state::totals::is_user;
 use crate::store::tests::torture::making::Node as Store;
-use crate::store::totals::is_user;
 use crate::sync::doubt::Doubt;
 use crate::transport::unfinished::Unfinished;
 

@@ -8,7 +8,7 @@ use crate::core::clock::WallMs;
 use crate::core::limits::VECTOR_ORIGINS_WRITTEN_MAX;
 use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags};
-use crate::store::totals::is_user;
+use crate::store::state::totals::is_user;
 
 impl World<'_> {
     /// A node has made an entry in the place of another one.

@@ -4,7 +4,7 @@ use super::drawing::draw_in;
 use super::proof::{outcome, shortened};
 use super::weather::Weather;
 use crate::core::rules::Rule;
-use crate::store::conflict::ConflictPolicy::{KeepLocal, KeepRemote, Manual};
+use crate::store::conflict::policy::ConflictPolicy::{KeepLocal, KeepRemote, Manual};
 use crate::store::tests::torture::number;
 
 /// Runs that it may take to find a broken rule.

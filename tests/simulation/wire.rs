@@ -8,7 +8,7 @@ use super::world::World;
 use crate::core::identity::Incarnation;
 use crate::node::conversation::ConversationId;
 use crate::store::entry::{Entry, Summary};
-use crate::store::totals::is_user;
+use crate::store::state::totals::is_user;
 use crate::sync::message::{Ack, Batch, Feed, Lane};
 use crate::sync::options::{BATCH_COST, HAVE_INTERVAL_MS};
 use crate::transport::message::{GoodbyeReason, Message};
@@ -284,7 +284,7 @@ impl World<'_> {
 
 /// The peer that an entry came from.
 fn source(
-    map: &crate::store::map::EntryMap,
+    map: &crate::store::state::map::EntryMap,
     entry: &Entry,
 ) -> Option<crate::core::identity::Origin> {
     let mut rows = map.relay_after(0).map(Result::unwrap);

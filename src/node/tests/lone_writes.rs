@@ -8,7 +8,7 @@ use crate::node::conversation::PeerEvent;
 use crate::node::{
     Change, Conflict, Failure, IdentityEvent, Node, NodeEvents, Operation, Options, Receipt,
 };
-use crate::store::operation::Ticket;
+use crate::store::commit::operation::Ticket;
 
 /// What was told of commits, in order.
 #[derive(Debug, Default)]

@@ -285,7 +285,7 @@ fn what_is_told_of_conversations_that_are_over_is_passed_over() {
         machine.replica.received_durably(
             id,
             Origin([2; 16]),
-            crate::store::ledger::FeedPosition::default(),
+            crate::store::commit::ledger::FeedPosition::default(),
             &crate::store::scope::Scope::ALL,
             now,
         );

@@ -3,9 +3,9 @@
 use super::pipes::Pipes;
 use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::Stamp;
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::operation::{Received, Request};
 use crate::store::entry::{Entry, EntryFlags, Extra};
-use crate::store::ledger::FeedPosition;
-use crate::store::operation::{Received, Request};
 use crate::transport::codec::encode;
 use crate::transport::message::Message;
 

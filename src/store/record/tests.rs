@@ -1,6 +1,6 @@
 use super::*;
+use crate::store::commit::ledger::Parked;
 use crate::store::entry::Namespace;
-use crate::store::ledger::Parked;
 use proptest::prelude::*;
 
 fn origins() -> impl Strategy<Value = Origin> {

@@ -5,21 +5,21 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::super::base::Base;
-use super::super::checkpoint::{CheckpointJob, PASSING_SUFFIX};
-use super::super::commit::{Committer, Durability};
 use super::super::entry::{Entry, EntryFlags, Extra};
-use super::super::ledger::FeedPosition;
-use super::super::map::EntryMap;
-use super::super::operation::{Received, Request};
-use super::super::range_sums::RangeSums;
-use super::super::rebase::Rebase;
-use super::super::recovery::put_in_place;
-use super::super::view::ViewId;
 use super::{NAME, WALL, operation, remove_covered, reopen};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::Stamp;
 use crate::disk::memory::MemoryStorage;
+use crate::store::commit::committer::{Committer, Durability};
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::operation::{Received, Request};
+use crate::store::maintain::checkpoint::{CheckpointJob, PASSING_SUFFIX};
+use crate::store::maintain::recovery::put_in_place;
+use crate::store::state::base::Base;
+use crate::store::state::map::EntryMap;
+use crate::store::state::range_sums::RangeSums;
+use crate::store::state::rebase::Rebase;
+use crate::store::state::snapshot::ViewId;
 
 /// What happens between two pages of a checkpoint, and between two checkpoints.
 #[derive(Debug, Clone)]

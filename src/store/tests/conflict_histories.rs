@@ -2,12 +2,12 @@
 
 use proptest::prelude::*;
 
-use super::super::conflict::{
+use super::conflicts::{Writer, origin};
+use super::*;
+use crate::store::conflict::policy::{
     ConflictPolicy::{self, KeepLocal, KeepRemote, LastWriteWins, Manual},
     loser_of,
 };
-use super::conflicts::{Writer, origin};
-use super::*;
 
 #[derive(Debug, Clone)]
 enum Event {

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::super::conflict::{
+use super::super::entry::{Namespace, vector_over};
+use super::super::lineage::Lineage;
+use super::*;
+use crate::core::limits::VECTOR_ORIGINS_WRITTEN_MAX;
+use crate::store::commit::operation::Resolution;
+use crate::store::conflict::open_conflicts::OpenConflict;
+use crate::store::conflict::policy::{
     ConflictPolicy::{self, KeepLocal, LastWriteWins, Manual},
     loser_of,
 };
-use super::super::conflicts::OpenConflict;
-use super::super::entry::{Namespace, vector_over};
-use super::super::lineage::Lineage;
-use super::super::operation::Resolution;
-use super::*;
-use crate::core::limits::VECTOR_ORIGINS_WRITTEN_MAX;
 
 pub(super) fn origin(number: u64) -> Origin {
     let mut bytes = [0; 16];

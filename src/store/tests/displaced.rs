@@ -4,10 +4,10 @@
 use super::{NAME, WALL, commit, operation, reopen, seeds};
 use crate::disk::memory::MemoryStorage;
 use crate::disk::storage::Storage;
-use crate::store::commit::{Committer, Durability};
-use crate::store::map::EntryMap;
-use crate::store::operation::Request;
-use crate::store::recovery::open;
+use crate::store::commit::committer::{Committer, Durability};
+use crate::store::commit::operation::Request;
+use crate::store::maintain::recovery::open;
+use crate::store::state::map::EntryMap;
 use crate::wal::files::held_storage::HeldStorage;
 use crate::wal::log::segment::checkpoint_name;
 

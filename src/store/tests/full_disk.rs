@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use super::{commit, operation, reopen};
 use crate::core::clock::WallMs;
 use crate::disk::memory::{Fault, MemoryStorage};
-use crate::store::commit::{Committer, Durability};
-use crate::store::map::EntryMap;
-use crate::store::operation::{Operation, Request};
+use crate::store::commit::committer::{Committer, Durability};
+use crate::store::commit::operation::{Operation, Request};
+use crate::store::state::map::EntryMap;
 
 fn large(ticket: u64) -> Request {
     let operation = Operation::put(
@@ -141,7 +141,7 @@ proptest! {
                 Ok(mut committed) => {
                     prop_assert!(!poisoned, "a poisoned log takes nothing");
                     accepted.extend(committed.entries().map(|(entry, _)| entry.clone()));
-                    while !crate::store::install::install_some(&mut committed, &mut map).is_empty() {}
+                    while !crate::store::commit::install::install_some(&mut committed, &mut map).is_empty() {}
                 }
                 Err(refused) => prop_assert_eq!(refused.tickets, vec![ticket]),
             }

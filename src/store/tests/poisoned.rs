@@ -2,13 +2,13 @@
 
 use std::io::ErrorKind;
 
-use super::super::commit::{Committer, Durability};
 use super::super::error::StoreError;
-use super::super::map::EntryMap;
 use super::verify::put;
 use super::{WALL, operation, reopen};
 use crate::disk::memory::{Fault, MemoryStorage};
-use crate::store::operation::Request;
+use crate::store::commit::committer::{Committer, Durability};
+use crate::store::commit::operation::Request;
+use crate::store::state::map::EntryMap;
 use crate::wal::error::WalError;
 
 fn refused(committer: &mut Committer, map: &EntryMap, key: u8) -> StoreError {

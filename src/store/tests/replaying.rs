@@ -7,12 +7,12 @@ use super::{NAME, WALL, commit, seeds};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::Stamp;
 use crate::disk::memory::MemoryStorage;
-use crate::store::commit::Durability;
+use crate::store::commit::committer::Durability;
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::operation::{Operation, Received, Request};
 use crate::store::entry::{Entry, EntryFlags, Extra};
-use crate::store::ledger::FeedPosition;
-use crate::store::operation::{Operation, Received, Request};
-use crate::store::recovery::{Opened, open, open_beside};
-use crate::store::replay::Beside;
+use crate::store::maintain::recovery::{Opened, open, open_beside};
+use crate::store::maintain::replay::Beside;
 use crate::store::scope::Scope;
 
 const PEER: Origin = Origin([7; 16]);

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::commit::{Committer, Durability};
-use super::super::map::EntryMap;
-use super::super::operation::{Operation, Received, Request};
-use super::super::recovery::{Opened, Seeds, open};
-use super::super::salvage::{Saved, in_the_way, read, write};
 use super::verify::{CHECKPOINT, changed, checkpoint, files, sample, with_checkpoint};
 use super::{NAME, commit, reopen, seeds};
 use crate::core::identity::Origin;
+use crate::store::commit::committer::{Committer, Durability};
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::operation::{Operation, Received, Request};
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::error::StoreError;
-use crate::store::ledger::FeedPosition;
+use crate::store::maintain::recovery::{Opened, Seeds, open};
+use crate::store::maintain::salvage::{Saved, in_the_way, read, write};
 use crate::store::record::{OriginDictionary, Record, decode};
+use crate::store::state::map::EntryMap;
 use crate::wal::error::WalError;
 use crate::wal::recover::readable::read_readable;
 

@@ -1,13 +1,13 @@
 //! A store whose log was sealed: it reads back whole, and each file of it can be read without those before.
 
-use super::super::commit::Durability;
 use super::super::record::{OriginDictionary, Record, decode};
-use super::super::recovery::companion_of;
 use super::{NAME, commit, operation, reopen};
 use crate::disk::memory::MemoryStorage;
 use crate::disk::storage::Storage;
-use crate::store::map::EntryMap;
-use crate::store::operation::Request;
+use crate::store::commit::committer::Durability;
+use crate::store::commit::operation::Request;
+use crate::store::maintain::recovery::companion_of;
+use crate::store::state::map::EntryMap;
 use crate::wal::error::WalError;
 use crate::wal::log::Log;
 

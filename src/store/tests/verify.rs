@@ -1,16 +1,16 @@
 //! Whatever is wrong with a store is told, with its place, and nothing is changed by asking.
 
-use super::super::checkpoint::{CheckpointJob, PASSING_SUFFIX};
-use super::super::commit::{Committer, Durability};
 use super::super::error::StoreError;
-use super::super::map::EntryMap;
-use super::super::operation::{Operation, Request};
-use super::super::rebase::Rebase;
-use super::super::recovery::put_in_place;
-use super::super::verify::{StoreRemark, Verification, verify};
 use super::{NAME, commit, operation, remove_covered, reopen};
 use crate::disk::memory::MemoryStorage;
 use crate::disk::storage::Storage;
+use crate::store::commit::committer::{Committer, Durability};
+use crate::store::commit::operation::{Operation, Request};
+use crate::store::maintain::checkpoint::{CheckpointJob, PASSING_SUFFIX};
+use crate::store::maintain::recovery::put_in_place;
+use crate::store::maintain::verify::{StoreRemark, Verification, verify};
+use crate::store::state::map::EntryMap;
+use crate::store::state::rebase::Rebase;
 use crate::wal::error::WalError;
 
 pub(super) const CHECKPOINT: &str = "a.wal.checkpoint";

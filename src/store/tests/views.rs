@@ -7,12 +7,12 @@ use proptest::prelude::*;
 use super::{commit, operation, seeds};
 use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::Stamp;
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::operation::{Received, Request};
 use crate::store::entry::{Entry, EntryFlags, Extra};
-use crate::store::ledger::FeedPosition;
-use crate::store::map::EntryMap;
-use crate::store::operation::{Received, Request};
-use crate::store::recovery::{Opened, in_memory};
-use crate::store::view::{ViewId, page};
+use crate::store::maintain::recovery::{Opened, in_memory};
+use crate::store::state::map::EntryMap;
+use crate::store::state::snapshot::{ViewId, page};
 
 type Snapshot = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -178,7 +178,7 @@ fn a_page_holds_only_what_has_the_prefix_and_lies_behind_the_place() {
         ..
     } = in_memory("node", &seeds(0));
     for key in ["a", "b", "ba", "bb", "bc", "c"] {
-        let operation = crate::store::operation::Operation::put(key.as_bytes(), b"v", true);
+        let operation = crate::store::commit::operation::Operation::put(key.as_bytes(), b"v", true);
         let operation = operation.unwrap();
         commit(
             &mut committer,

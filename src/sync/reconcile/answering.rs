@@ -7,10 +7,10 @@ use super::exchange::Exchange;
 use super::gathering::Gathered;
 use super::view::View;
 use crate::core::rules::{Rule, is_broken};
-use crate::store::conflict::is_kept_removal;
+use crate::store::conflict::policy::is_kept_removal;
 use crate::store::entry::Summary;
 use crate::store::error::StoreError;
-use crate::store::totals::is_user;
+use crate::store::state::totals::is_user;
 use crate::sync::message::{Claim, Listed};
 
 /// Into how many ranges an unequal one is split at the most: more take fewer turns, and tell more sums of ranges that are

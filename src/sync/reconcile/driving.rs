@@ -6,8 +6,8 @@ use super::view::{ScopedRanges, View};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::error::StoreError;
-use crate::store::map::EntryMap;
-use crate::store::range_sums::ADDED_AT_ONCE;
+use crate::store::state::map::EntryMap;
+use crate::store::state::range_sums::ADDED_AT_ONCE;
 use crate::sync::link::{Course, Link, LinkId, RetryCause};
 use crate::sync::message::{Ack, Feed, Lane, Ranges};
 

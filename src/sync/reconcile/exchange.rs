@@ -15,10 +15,10 @@ use super::outcome::Outcome;
 use super::reply::Reply;
 use super::trailing::Trailing;
 use super::view::{View, end_of};
-use crate::store::conflict::is_kept_removal;
+use crate::store::conflict::policy::is_kept_removal;
 use crate::store::entry::{Entry, Namespace, Summary};
 use crate::store::error::StoreError;
-use crate::store::range_sums::REPLICATED_END;
+use crate::store::state::range_sums::REPLICATED_END;
 use crate::sync::message::{Claim, Part, Positions, Ranges};
 
 /// Turns that are granted before it counts how much there was to do.

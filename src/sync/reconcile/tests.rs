@@ -16,9 +16,9 @@ use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::lineage::Lineage;
-use crate::store::map::EntryMap;
-use crate::store::range_sums::RangeSums;
 use crate::store::scope::Scope;
+use crate::store::state::map::EntryMap;
+use crate::store::state::range_sums::RangeSums;
 use crate::sync::message::{Claim, Listed, Part, Positions, Ranges};
 use crate::sync::withheld::Withheld;
 

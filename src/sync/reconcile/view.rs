@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 
 use crate::store::entry::Summary;
 use crate::store::error::StoreError;
-use crate::store::map::{EntryMap, Held};
-use crate::store::range_sums::{REPLICATED_END, RangeSums};
 use crate::store::scope::Scope;
+use crate::store::state::map::{EntryMap, Held};
+use crate::store::state::range_sums::{REPLICATED_END, RangeSums};
 use crate::sync::admission::lie_of;
 use crate::sync::message::Positions;
 use crate::sync::withheld::Withheld;

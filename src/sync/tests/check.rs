@@ -1,7 +1,7 @@
 //! What must hold at all times (PROTOCOL section 7), looked at from outside.
 
 use super::world::World;
-use crate::store::conflict::loser_of;
+use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Entry;
 use crate::sync::message::{Feed, Lane};
 use crate::sync::withheld::is_covered;

@@ -1,9 +1,9 @@
 //! What proofs outside of this layer may see of a replica.
 
 use crate::core::identity::Origin;
-use crate::store::ledger::FeedPosition;
-use crate::store::map::EntryMap;
+use crate::store::commit::ledger::FeedPosition;
 use crate::store::scope::Scope;
+use crate::store::state::map::EntryMap;
 use crate::sync::LinkId;
 use crate::sync::listing::RowState;
 use crate::sync::message::Positions;

@@ -3,10 +3,12 @@
 use super::host::{Host, Stop, options};
 use super::stage::{MOMENT_MS, manual};
 use super::world::World;
-use crate::store::commit::Durability;
-use crate::store::conflict::ConflictPolicy::{self, KeepLocal, KeepRemote, LastWriteWins, Manual};
+use crate::store::commit::committer::Durability;
+use crate::store::commit::operation::Request;
+use crate::store::conflict::policy::ConflictPolicy::{
+    self, KeepLocal, KeepRemote, LastWriteWins, Manual,
+};
 use crate::store::entry::EntryFlags;
-use crate::store::operation::Request;
 
 /// Hosts with these policies, none connected.
 fn apart(policies: &[ConflictPolicy]) -> World {
@@ -358,7 +360,7 @@ fn many_losers_at_once_take_several_groups_and_none_is_left_out() {
     world.put_many(1, "other", 3);
     let operations = (0..80).map(|number| {
         let key = format!("doc-{number}");
-        crate::store::operation::Operation::put(key.as_bytes(), b"small", true).unwrap()
+        crate::store::commit::operation::Operation::put(key.as_bytes(), b"small", true).unwrap()
     });
     let operations = operations.collect();
     world.request(

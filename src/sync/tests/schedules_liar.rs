@@ -5,8 +5,8 @@ use super::stage::{MOMENT_MS, stage};
 use super::world::World;
 use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::{STAMP_MS_END, Stamp};
+use crate::store::commit::operation::Request;
 use crate::store::entry::{Entry, EntryFlags, Extra};
-use crate::store::operation::Request;
 use crate::sync::message::{
     Ack, Batch, Cursor, DotRange, End, Feed, Have, Lane, Nack, Positions, Ranges, RefusalCode,
 };

@@ -5,9 +5,9 @@ use super::host::{Host, Stop, options};
 use super::stage::{MOMENT_MS, manual};
 use super::world::World;
 use crate::core::limits::CHUNK_BYTES_MAX;
-use crate::store::commit::Durability;
-use crate::store::conflict::ConflictPolicy::{self, LastWriteWins, Manual};
-use crate::store::conflict::loser_of;
+use crate::store::commit::committer::Durability;
+use crate::store::conflict::policy::ConflictPolicy::{self, LastWriteWins, Manual};
+use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Entry;
 use crate::sync::options::ReplicaOptions;
 

@@ -3,7 +3,7 @@
 use super::host::{Stop, options};
 use super::stage::{manual, stage};
 use super::world::World;
-use crate::store::operation::Request;
+use crate::store::commit::operation::Request;
 use crate::sync::message::{DotRange, Feed, Have};
 use crate::sync::options::ReplicaOptions;
 

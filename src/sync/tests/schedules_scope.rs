@@ -5,7 +5,7 @@ use super::stage::{MOMENT_MS, keys_sent, stage};
 use super::world::World;
 use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::Stamp;
-use crate::store::conflict::ConflictPolicy;
+use crate::store::conflict::policy::ConflictPolicy;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::scope::Scope;
 use crate::sync::message::{Batch, Feed, Lane};

@@ -3,7 +3,7 @@
 use super::host::{Stop, options};
 use super::stage::{MOMENT_MS, manual, stage};
 use super::world::World;
-use crate::store::operation::Request;
+use crate::store::commit::operation::Request;
 use crate::sync::options::ReplicaOptions;
 use crate::sync::registry::PEERS_MAX;
 

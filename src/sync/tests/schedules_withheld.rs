@@ -3,8 +3,8 @@
 use super::host::{Host, Stop, options};
 use super::stage::{MOMENT_MS, manual};
 use super::world::World;
-use crate::store::commit::Durability;
-use crate::store::conflict::ConflictPolicy::Manual;
+use crate::store::commit::committer::Durability;
+use crate::store::conflict::policy::ConflictPolicy::Manual;
 use crate::store::entry::Namespace;
 
 /// Three hosts in a line, of which the one in the middle waits for ticks. It has settled a conflict that all know, has

@@ -3,10 +3,10 @@
 use super::dice::Dice;
 use super::host::{Host, options};
 use super::world::World;
-use crate::store::commit::Durability;
-use crate::store::conflict::loser_of;
+use crate::store::commit::committer::Durability;
+use crate::store::commit::operation::{Operation, Request, Resolution};
+use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Namespace;
-use crate::store::operation::{Operation, Request, Resolution};
 use crate::store::scope::Scope;
 use crate::sync::LinkId;
 use crate::sync::doubt::Doubt;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Counting, Held, Holders, Subject, WaitId, Waits};
 use crate::core::identity::Origin;
 use crate::store::error::StoreError;
-use crate::store::map::EntryMap;
+use crate::store::state::map::EntryMap;
 use crate::sync::replica::Replica;
 use crate::sync::zones::ClassId;
 

@@ -14,16 +14,16 @@ use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::rules::{Rule, break_rule};
 use crate::disk::memory::{DiskImage, MemoryStorage};
 use crate::disk::storage::Storage;
-use crate::store::commit::Durability;
-use crate::store::conflict::ConflictPolicy;
+use crate::store::commit::committer::Durability;
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::operation::{Operation, Received, Request};
+use crate::store::conflict::policy::ConflictPolicy;
 use crate::store::entry::Entry;
-use crate::store::ledger::FeedPosition;
-use crate::store::operation::{Operation, Received, Request};
-use crate::store::recovery::{self, Seeds};
+use crate::store::maintain::recovery::{self, Seeds};
 use crate::store::scope::Scope;
+use crate::store::state::totals::is_user;
 use crate::store::tests::torture::making::Node as Store;
 use crate::store::tests::torture::number;
-use crate::store::totals::is_user;
 use crate::wal::files::lease::LEASE_SUFFIX;
 
 const LOG: &str = "a.wal";
@@ -190,7 +190,7 @@ impl<'d> Open<'d> {
         while !asked.is_empty() {
             let (store, map) = (&mut self.store.committer, &mut self.store.map);
             let mut committed = store.commit(asked, map, WallMs(1_700_000_000_000)).unwrap();
-            while !crate::store::install::install_some(&mut committed, map).is_empty() {}
+            while !crate::store::commit::install::install_some(&mut committed, map).is_empty() {}
             asked = committed.rest;
         }
     }

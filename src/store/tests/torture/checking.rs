@@ -6,7 +6,7 @@ use super::making::Node;
 use super::state::{Promise, State};
 use super::{Dice, Told};
 use crate::disk::memory::MemoryStorage;
-use crate::store::operation::Request;
+use crate::store::commit::operation::Request;
 use crate::wal::recover::recovery::TornTail;
 
 /// Rounds of openings that no life comes to.

@@ -9,10 +9,10 @@ use super::state::State;
 use super::{Told, each_seed, is_usual};
 use crate::disk::memory::{DiskImage, MemoryStorage};
 use crate::disk::storage::Storage;
-use crate::store::commit::Durability;
-use crate::store::map::EntryMap;
-use crate::store::operation::{Operation, Request};
-use crate::store::recovery::open;
+use crate::store::commit::committer::Durability;
+use crate::store::commit::operation::{Operation, Request};
+use crate::store::maintain::recovery::open;
+use crate::store::state::map::EntryMap;
 
 /// How much of the zeros behind the last group is kept where all bits before them are flipped.
 const ZEROS_KEPT: usize = 4 << 10;

@@ -7,9 +7,9 @@ use super::super::{NAME, WALL};
 use super::making::Node;
 use crate::core::identity::{Incarnation, Origin};
 use crate::disk::memory::{DiskImage, MemoryStorage};
-use crate::store::commit::Durability;
-use crate::store::ledger::{FeedPosition, PeerRecord};
-use crate::store::operation::{Operation, Received, Request};
+use crate::store::commit::committer::Durability;
+use crate::store::commit::ledger::{FeedPosition, PeerRecord};
+use crate::store::commit::operation::{Operation, Received, Request};
 
 const FOLDERS: [&str; 4] = ["log-1", "sealed-2", "checkpoint-1", "checkpoint-2"];
 

@@ -11,9 +11,9 @@ use crate::core::clock::WallMs;
 use crate::core::identity::{Incarnation, Origin};
 use crate::disk::memory::{CrashPoint, Fault, MemoryStorage};
 use crate::disk::storage::Storage;
-use crate::store::commit::Durability;
-use crate::store::ledger::{FeedPosition, PeerRecord};
-use crate::store::operation::{Operation, Received, Request};
+use crate::store::commit::committer::Durability;
+use crate::store::commit::ledger::{FeedPosition, PeerRecord};
+use crate::store::commit::operation::{Operation, Received, Request};
 
 /// Who is known to this node.
 const PEER: Origin = Origin([9; 16]);

@@ -6,18 +6,18 @@ use super::super::{NAME, remove_covered, seeds};
 use super::state::Placed;
 use crate::core::clock::WallMs;
 use crate::disk::storage::Storage;
-use crate::store::base::Base;
-use crate::store::checkpoint::{CHECKPOINT_SUFFIX, CheckpointJob, Cut, PASSING_SUFFIX};
-use crate::store::commit::{Committer, Durability, Plan, Refused};
+use crate::store::commit::committer::{Committer, Durability, Plan, Refused};
+use crate::store::commit::install::install_some;
+use crate::store::commit::ledger::Ledger;
+use crate::store::commit::operation::{Receipt, Request};
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
-use crate::store::install::install_some;
-use crate::store::ledger::Ledger;
-use crate::store::map::EntryMap;
-use crate::store::operation::{Receipt, Request};
-use crate::store::rebase::Rebase;
-use crate::store::recovery::{OpenReport, Opened, open, put_in_place};
-use crate::store::view::ViewId;
+use crate::store::maintain::checkpoint::{CHECKPOINT_SUFFIX, CheckpointJob, Cut, PASSING_SUFFIX};
+use crate::store::maintain::recovery::{OpenReport, Opened, open, put_in_place};
+use crate::store::state::base::Base;
+use crate::store::state::map::EntryMap;
+use crate::store::state::rebase::Rebase;
+use crate::store::state::snapshot::ViewId;
 use crate::wal::log::Log;
 
 /// What somebody who drives checkpoints could get wrong.
@@ -168,7 +168,7 @@ impl<'s> Node<'s> {
     ) -> Option<(Vec<Placed>, Ledger)> {
         let before = self.committer.ledger().clone();
         let first = before.last_lseq + 1;
-        let origins = crate::store::origin_dictionary::OriginDictionary::default();
+        let origins = crate::store::record::origin_dictionary::OriginDictionary::default();
         // Without a log it only plans.
         let mut twin = Committer::new(None, before, origins, Durability::Synced);
         twin.policy = self.committer.policy;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::Told;
 use crate::core::identity::{Incarnation, Origin};
+use crate::store::commit::ledger::{FeedPosition, Ledger, PeerRecord};
 use crate::store::entry::Entry;
-use crate::store::ledger::{FeedPosition, Ledger, PeerRecord};
-use crate::store::map::EntryMap;
+use crate::store::state::map::EntryMap;
 
 /// An entry with its place in the feed and the peer it came from.
 pub(crate) type Placed = (Entry, u64, Option<Origin>);

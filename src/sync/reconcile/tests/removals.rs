@@ -4,7 +4,7 @@
 use super::{Side, entry, reconcile};
 use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::Stamp;
-use crate::store::conflict::{kept, kept_key};
+use crate::store::conflict::policy::{kept, kept_key};
 use crate::store::entry::{Entry, EntryFlags, Extra};
 
 /// The key in conflict, in the middle of others that both sides hold.
