@@ -11,8 +11,8 @@ use super::failure::{ErrorCode, Failure};
 use super::handle::Node;
 use super::shared::Shared;
 use crate::core::identity::Dot;
-use crate::sync::waiting::{Subject, Waiting};
-use crate::sync::waits::{Holders, WaitId};
+use crate::sync::delivery::waiting::{Subject, Waiting};
+use crate::sync::delivery::waits::{Holders, WaitId};
 
 /// Calls that wait for something of replication, by the name that it gave them.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use super::handle::Node;
 use super::machine::Machine;
 use super::shared::Shared;
 use crate::sync::Outcome;
-use crate::sync::comparison::{ComparisonId, Incomparable};
+use crate::sync::reconcile::requested::{ComparisonId, Incomparable};
 
 /// How a comparison ended.
 pub(super) type Compared = Result<Outcome, Incomparable>;

@@ -4,7 +4,7 @@ use super::conflicts::Conflict;
 use super::conversation::PeerEvent;
 use super::failure::Failure;
 use crate::store::commit::operation::{Receipt, Ticket};
-use crate::sync::doubt::Doubt;
+use crate::sync::identity::doubt::Doubt;
 
 /// A key changed, here or by a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use crate::core::clock::Now;
 use crate::core::rules::{Rule, is_broken};
 use crate::store::commit::ledger::Ledger;
 use crate::store::state::map::EntryMap;
-use crate::sync::doubt::DoubtReason;
+use crate::sync::identity::doubt::DoubtReason;
 use crate::transport::message::{Goodbye, GoodbyeReason, Hello, Message};
 use crate::transport::ties::{MEETING_MS, Rival, Survivor, survivor};
 

@@ -15,7 +15,7 @@ use crate::core::rules::{Rule, is_broken};
 use crate::store::commit::operation::Request;
 use crate::store::scope::Scope;
 use crate::store::state::map::EntryMap;
-use crate::sync::doubt::Doubt;
+use crate::sync::identity::doubt::Doubt;
 use crate::sync::message::{BegunValues, Feed, Lane, RefusalCode};
 use crate::sync::replica::{self, Replica};
 use crate::transport::message::{

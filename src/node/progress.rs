@@ -11,9 +11,9 @@ use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
 use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
-use crate::sync::listing::{OutboxRow, RowState};
-use crate::sync::progress::{Lag, PeerStatus, lag_behind};
-use crate::sync::registry::PEERS_MAX;
+use crate::sync::outbox::rows::{OutboxRow, RowState};
+use crate::sync::peer::progress::{Lag, PeerStatus, lag_behind};
+use crate::sync::peer::registry::PEERS_MAX;
 
 /// What is remembered of a peer that is gone.
 #[derive(Debug, Clone, Copy)]

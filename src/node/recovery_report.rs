@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::checkpoints::Place;
 use crate::store::maintain::recovery::OpenReport;
 use crate::store::state::base::Base;
-use crate::sync::doubt::Doubt;
+use crate::sync::identity::doubt::Doubt;
 
 /// How an opening went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -28,8 +28,8 @@ use crate::core::clock::{Now, SystemClock};
 use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
 use crate::store::state::snapshot::ViewId;
-use crate::sync::doubt::Doubt;
-use crate::sync::waits::Held;
+use crate::sync::delivery::waits::Held;
+use crate::sync::identity::doubt::Doubt;
 use crate::transport::codec;
 use crate::transport::tcp::{Connection, TcpTransport};
 

@@ -1,7 +1,7 @@
 //! What replicas say to each other, as values. How it looks as bytes is `transport::codec`'s, which session
 //! it rides on is `transport::session`'s (PROTOCOL section 4).
 
-pub use super::ranges::{Claim, Listed, Part, Ranges};
+pub use super::reconcile::ranges::{Claim, Listed, Part, Ranges};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::rules::{Rule, is_broken};
 use crate::store::commit::ledger::FeedPosition;

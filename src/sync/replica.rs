@@ -10,20 +10,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::ahead::{Ahead, KeptAhead};
-use super::comparison::{ComparisonId, Incomparable};
-use super::doubt::{Doubt, Renewals};
-use super::link::{Link, LinkId};
-use super::looking::Looking;
+use super::delivery::successors::Replacements;
+use super::delivery::waits::Waits;
+use super::feed::ahead::{Ahead, KeptAhead};
+use super::feed::looking::Looking;
+use super::identity::doubt::{Doubt, Renewals};
 use super::message::{BegunValues, Feed, Stretch};
 use super::options::{AckPolicy, ReplicaOptions};
-use super::outbox::{Marks, Outbox};
-use super::parked::has_taken;
+use super::outbox::class_counts::Tally;
+use super::outbox::held_back::Withheld;
+use super::outbox::marks::{Marks, Outbox};
+use super::outbox::rejected::has_taken;
+use super::peer::link::{Link, LinkId};
 use super::reconcile::Outcome;
-use super::replacements::Replacements;
-use super::tally::Tally;
-use super::waits::Waits;
-use super::withheld::Withheld;
+use super::reconcile::requested::{ComparisonId, Incomparable};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::{Incarnation, Origin};
 use crate::store::commit::ledger::{FeedPosition, Ledger, PeerRecord};

@@ -1,9 +1,9 @@
 //! What users see and steer: ticks, the state of the outbox, and how far each peer is.
 
-use super::link::{Link, LinkId};
 use super::message::Positions;
 use super::options::{ACKNOWLEDGED_ROWS_MAX, BATCH_COST};
-use super::outbox::{Marks, OutboxCounts};
+use super::outbox::marks::{Marks, OutboxCounts};
+use super::peer::link::{Link, LinkId};
 use super::replica::{Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;

@@ -8,7 +8,7 @@ use crate::core::limits::{STORED_KEY_BYTES_MAX, VECTOR_ORIGINS_MAX};
 use crate::core::stamp::Stamp;
 use crate::store::entry::Namespace;
 use crate::sync::message::{Claim, Listed, Part, Ranges};
-use crate::sync::ranges::{LISTED_MAX, PARTS_MAX, RANGES_KEY_BYTES_MAX};
+use crate::sync::reconcile::ranges::{LISTED_MAX, PARTS_MAX, RANGES_KEY_BYTES_MAX};
 
 /// What the first byte of a part says.
 mod claim {

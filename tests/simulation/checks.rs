@@ -14,7 +14,7 @@ use crate::store::lineage::identity_in;
 use crate::store::state::map::EntryMap;
 use crate::sync::message::Lane;
 use crate::sync::options::AckPolicy;
-use crate::sync::withheld::is_covered;
+use crate::sync::outbox::held_back::is_covered;
 
 impl World<'_> {
     /// A store was opened. `goes_on`: as if it had never been closed.

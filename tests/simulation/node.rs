@@ -18,7 +18,7 @@ use crate::store::entry::Entry;
 use crate::store::scope::Scope;
 use crate::store::state::totals::is_user;
 use crate::store::tests::torture::making::Node as Store;
-use crate::sync::doubt::Doubt;
+use crate::sync::identity::doubt::Doubt;
 use crate::transport::unfinished::Unfinished;
 
 /// What the log is called.

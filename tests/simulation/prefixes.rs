@@ -8,7 +8,7 @@ use super::checks::all_rows;
 use super::world::World;
 use crate::node::conversation::ConversationId;
 use crate::store::entry::Entry;
-use crate::sync::withheld::is_covered;
+use crate::sync::outbox::held_back::is_covered;
 
 impl World<'_> {
     /// Rule 9: whatever is sent is wanted by both ends.

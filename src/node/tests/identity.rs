@@ -3,7 +3,7 @@
 use super::pipes::{Pipes, member, name};
 use crate::core::identity::Incarnation;
 use crate::node::greetings::TURNED_AWAY_MS;
-use crate::sync::doubt::{DoubtReason, RENEWAL_DELAY_MS};
+use crate::sync::identity::doubt::{DoubtReason, RENEWAL_DELAY_MS};
 use crate::transport::message::{Goodbye, GoodbyeReason, Message};
 
 fn reasons(net: &Pipes, node: usize) -> Vec<(DoubtReason, &str)> {

@@ -15,7 +15,7 @@ use crate::store::commit::ledger::Stretch;
 use crate::store::commit::operation::{Operation, Request};
 use crate::store::maintain::recovery::{Opened, Seeds, in_memory};
 use crate::store::state::map::EntryMap;
-use crate::sync::doubt::Doubt;
+use crate::sync::identity::doubt::Doubt;
 use crate::sync::options::ReplicaOptions;
 use crate::sync::replica::Replica;
 use crate::transport::message::Message;

@@ -3,7 +3,7 @@
 use super::pipes::{Pipes, member, seeds};
 use crate::core::identity::Incarnation;
 use crate::node::conversation::ConversationId;
-use crate::sync::doubt::Doubt;
+use crate::sync::identity::doubt::Doubt;
 
 impl Pipes {
     /// A node takes another identity, as its committer does between two groups.

@@ -8,12 +8,12 @@ use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
 use crate::store::state::range_sums::ADDED_AT_ONCE;
-use crate::sync::link::{Course, Link, LinkId, RetryCause};
 use crate::sync::message::{Ack, Feed, Lane, Ranges};
+use crate::sync::peer::link::{Course, Link, LinkId, RetryCause};
 
+use crate::sync::feed::send::Gate;
+use crate::sync::peer::scope_sums::state_of;
 use crate::sync::replica::{Output, Replica};
-use crate::sync::scoped::state_of;
-use crate::sync::send::Gate;
 
 impl Link {
     /// Another stage of a reconciliation. What an attempt moved that ends by it is not forgotten.

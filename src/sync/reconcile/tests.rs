@@ -20,7 +20,7 @@ use crate::store::scope::Scope;
 use crate::store::state::map::EntryMap;
 use crate::store::state::range_sums::RangeSums;
 use crate::sync::message::{Claim, Listed, Part, Positions, Ranges};
-use crate::sync::withheld::Withheld;
+use crate::sync::outbox::held_back::Withheld;
 
 const ALL: Positions = Positions {
     own: u64::MAX,

@@ -8,7 +8,7 @@ use super::gathering::Gathered;
 use super::outcome::Outcome;
 use super::view::View;
 use crate::store::error::StoreError;
-use crate::sync::ranges::PARTS_MAX;
+use crate::sync::reconcile::ranges::PARTS_MAX;
 
 /// Ranges that are to be sent.
 #[derive(Debug, Clone, Default)]

@@ -9,9 +9,9 @@ use crate::store::error::StoreError;
 use crate::store::scope::Scope;
 use crate::store::state::map::{EntryMap, Held};
 use crate::store::state::range_sums::{REPLICATED_END, RangeSums};
-use crate::sync::admission::lie_of;
+use crate::sync::feed::admission::lie_of;
 use crate::sync::message::Positions;
-use crate::sync::withheld::Withheld;
+use crate::sync::outbox::held_back::Withheld;
 
 /// A scope, and the ranges that it is made of.
 pub(super) struct ScopedRanges {

@@ -4,7 +4,7 @@ use super::world::World;
 use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Entry;
 use crate::sync::message::{Feed, Lane};
-use crate::sync::withheld::is_covered;
+use crate::sync::outbox::held_back::is_covered;
 
 impl World {
     /// After everything that a host does.

@@ -5,9 +5,9 @@ use crate::store::commit::ledger::FeedPosition;
 use crate::store::scope::Scope;
 use crate::store::state::map::EntryMap;
 use crate::sync::LinkId;
-use crate::sync::listing::RowState;
 use crate::sync::message::Positions;
-use crate::sync::outbox::{Marks, OutboxCounts};
+use crate::sync::outbox::marks::{Marks, OutboxCounts};
+use crate::sync::outbox::rows::RowState;
 use crate::sync::replica::Replica;
 
 impl Replica {
@@ -50,7 +50,7 @@ impl Replica {
 
     /// Its links, the origin of the peer of each, and how far that has acknowledged.
     pub(crate) fn acknowledged_links(&self) -> Vec<(LinkId, Origin, Positions)> {
-        let seen = |(id, link): (&LinkId, &super::super::link::Link)| {
+        let seen = |(id, link): (&LinkId, &crate::sync::peer::link::Link)| {
             (*id, link.origin, link.sending.acknowledged)
         };
         self.links.iter().map(seen).collect()
@@ -82,8 +82,8 @@ impl Replica {
 
     /// Whether states are known to differ, and the reason is looked for once enough time has passed since the last repair.
     pub(crate) fn has_repairs_ahead(&self) -> bool {
-        let is_due = |link: &super::super::link::Link| {
-            let is_unequal = link.proof.unequal.0 >= super::super::prove::UNEQUAL_ENDS;
+        let is_due = |link: &crate::sync::peer::link::Link| {
+            let is_unequal = link.proof.unequal.0 >= crate::sync::feed::end_of_feed::UNEQUAL_ENDS;
             is_unequal && link.receiving.end.is_some()
         };
         self.links.values().any(is_due)

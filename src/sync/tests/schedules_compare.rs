@@ -4,9 +4,9 @@ use super::host::options;
 use super::schedules_reconcile::{apart, check_pair, meet, write_apart};
 use super::stage::{MOMENT_MS, keys_sent, manual, stage};
 use super::world::World;
-use crate::sync::comparison::{ComparisonId, Incomparable};
 use crate::sync::message::{DotRange, Feed, Have};
 use crate::sync::options::ReplicaOptions;
+use crate::sync::reconcile::requested::{ComparisonId, Incomparable};
 use crate::sync::{DIFFERING_KEYS_MAX, Outcome};
 
 type Compared = Result<Outcome, Incomparable>;

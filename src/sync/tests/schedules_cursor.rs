@@ -4,7 +4,7 @@ use super::host::{Stop, options};
 use super::stage::{MOMENT_MS, keys_sent, manual, stage};
 use super::world::World;
 use crate::store::commit::operation::{Received, Request};
-use crate::sync::doubt::DoubtReason;
+use crate::sync::identity::doubt::DoubtReason;
 use crate::sync::message::{Batch, Cursor, Feed, Lane, Positions};
 use crate::sync::replica::Output;
 

@@ -5,7 +5,7 @@ use super::stage::{MOMENT_MS, stage};
 use super::world::World;
 use crate::core::identity::Origin;
 use crate::store::scope::Scope;
-use crate::sync::doubt::{Doubt, DoubtReason};
+use crate::sync::identity::doubt::{Doubt, DoubtReason};
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 
 fn held_by_all() -> ReplicaOptions {

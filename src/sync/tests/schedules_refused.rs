@@ -9,9 +9,9 @@ use crate::core::rules::{Rule, break_rule};
 use crate::core::stamp::Stamp;
 use crate::store::commit::operation::Request;
 use crate::store::entry::{Entry, EntryFlags, Extra};
-use crate::sync::listing::{OutboxRow, RowState};
 use crate::sync::message::{Batch, Feed, Lane, Nack, PLACE_UNKNOWN, RefusalCode, RefusedWrite};
 use crate::sync::options::BATCH_COST;
+use crate::sync::outbox::rows::{OutboxRow, RowState};
 
 /// Keys that are no text, which a Rust program can write and no node takes from a peer.
 const FAULTY: [&[u8]; 2] = [b"\xff-one", b"\xff-two"];

@@ -3,7 +3,7 @@
 use super::host::{Stop, options};
 use super::stage::{MOMENT_MS, keys_sent, manual, stage};
 use super::world::World;
-use crate::sync::doubt::{DoubtReason, RENEWAL_DELAY_MS};
+use crate::sync::identity::doubt::{DoubtReason, RENEWAL_DELAY_MS};
 
 /// Longer than it takes until all have what all have.
 const A_WHILE_MS: u64 = 20_000;

@@ -9,10 +9,10 @@ use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Namespace;
 use crate::store::scope::Scope;
 use crate::sync::LinkId;
-use crate::sync::doubt::Doubt;
+use crate::sync::identity::doubt::Doubt;
 use crate::sync::message::Feed;
 use crate::sync::options::ReplicaOptions;
-use crate::sync::outbox::OutboxCounts;
+use crate::sync::outbox::marks::OutboxCounts;
 use crate::sync::report::PeerProgress;
 
 /// How long everything takes that takes no waiting: well below every timeout.

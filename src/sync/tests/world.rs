@@ -12,7 +12,7 @@ use crate::store::commit::operation::{Operation, Request, group_length};
 use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Entry;
 use crate::sync::LinkId;
-use crate::sync::doubt::DoubtReason;
+use crate::sync::identity::doubt::DoubtReason;
 use crate::sync::message::{Feed, ValueId};
 use crate::sync::replica::{Farewell, Output};
 use crate::sync::report::TickReport;
