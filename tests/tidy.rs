@@ -260,7 +260,7 @@ fn the_description_of_the_formats_names_every_kind() {
     let registries = [
         ("src/store/record/mod.rs", "RecordKind"),
         ("src/wal/format.rs", "FrameKind"),
-        ("src/transport/frame.rs", "MessageKind"),
+        ("src/transport/wire/frame.rs", "MessageKind"),
     ];
     let mut missing = Vec::new();
     for (file, name) in registries {

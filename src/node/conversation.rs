@@ -4,8 +4,8 @@ use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
 use crate::store::scope::Scope;
 use crate::sync::message::{BegunValues, Stretch};
-use crate::transport::message::GoodbyeReason;
 use crate::transport::session::{Role, Session};
+use crate::transport::wire::message::GoodbyeReason;
 
 use super::directory::TargetId;
 use super::fair_use::FairUse;

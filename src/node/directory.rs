@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::core::clock::{MonotonicMs, WallMs};
 use crate::store::scope::Scope;
-use crate::transport::backoff::Backoff;
+use crate::transport::session::backoff::Backoff;
 
 /// How long a peer is left alone that cannot be sent what the disk here does not give, in milliseconds.
 pub const UNREADABLE_MS: u64 = 300_000;

@@ -10,8 +10,8 @@ use crate::core::identity::Origin;
 use crate::core::token_bucket::TokenBucket;
 use crate::store::state::map::EntryMap;
 use crate::sync::message::Feed;
-use crate::transport::message::Message;
-use crate::transport::work::work_of;
+use crate::transport::session::work::work_of;
+use crate::transport::wire::message::Message;
 
 /// Work that a peer may ask for at once, in units of about a microsecond: a reconciliation of a million entries that
 /// differ here and there takes less.

@@ -4,7 +4,7 @@ use crate::core::clock::Now;
 use crate::store::scope::Scope;
 use crate::store::state::map::EntryMap;
 use crate::sync::replica::Farewell;
-use crate::transport::message::{Goodbye, GoodbyeReason, Message};
+use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 
 use super::conversation::{Acquaintance, Conversation, ConversationId, Refusal, peer_event};
 use super::directory::TargetId;

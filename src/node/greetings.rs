@@ -5,8 +5,8 @@ use crate::core::rules::{Rule, is_broken};
 use crate::store::commit::ledger::Ledger;
 use crate::store::state::map::EntryMap;
 use crate::sync::identity::doubt::DoubtReason;
-use crate::transport::message::{Goodbye, GoodbyeReason, Hello, Message};
-use crate::transport::ties::{MEETING_MS, Rival, Survivor, survivor};
+use crate::transport::session::duplicate::{MEETING_MS, Rival, Survivor, survivor};
+use crate::transport::wire::message::{Goodbye, GoodbyeReason, Hello, Message};
 
 use super::conversation::{
     Acquaintance, Conversation, ConversationId, Refusal, current, peer_event,

@@ -18,11 +18,11 @@ use crate::store::state::map::EntryMap;
 use crate::sync::identity::doubt::Doubt;
 use crate::sync::message::{BegunValues, Feed, Lane, RefusalCode};
 use crate::sync::replica::{self, Replica};
-use crate::transport::message::{
-    Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN,
-};
 use crate::transport::session::{
     KEEPALIVE_MS, Role, Session, SessionEvent, SilenceReason, TimeVerdict,
+};
+use crate::transport::wire::message::{
+    Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN,
 };
 
 /// What the machine wants done, in order.

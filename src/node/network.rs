@@ -14,14 +14,14 @@ use super::shared::{Settling, Shared};
 use crate::core::entropy::random_bytes;
 use crate::store::scope::Scope;
 use crate::sync::message::{BegunValues, Lane, RefusalCode};
-use crate::transport::address::{HostPort, Protection};
-use crate::transport::close::CloseReason;
-use crate::transport::message::Message;
 use crate::transport::session::Role;
+use crate::transport::session::address::{HostPort, Protection};
+use crate::transport::session::close::CloseReason;
 use crate::transport::tcp::{
     CONNECT_TIMEOUT_MS, Connection, ConnectionEvents, ConnectionId, Listener, Reception,
     TcpSettings, TcpTransport,
 };
+use crate::transport::wire::message::Message;
 
 /// Numbers the calls of this process.
 static CALLS: AtomicU64 = AtomicU64::new(1);

@@ -30,8 +30,8 @@ use crate::store::state::map::EntryMap;
 use crate::store::state::snapshot::ViewId;
 use crate::sync::delivery::waits::Held;
 use crate::sync::identity::doubt::Doubt;
-use crate::transport::codec;
 use crate::transport::tcp::{Connection, TcpTransport};
+use crate::transport::wire::codec;
 
 /// A call that waits for a conversation to be ready.
 pub(super) type Settling = oneshot::Sender<Result<(), Refusal>>;

@@ -4,10 +4,10 @@ use super::stream::{End, LineId, Packet, State, is_refused};
 use super::world::World;
 use crate::node::conversation::ConversationId;
 use crate::sync::message::Feed;
-use crate::transport::assembly::Assembled;
-use crate::transport::codec::{decode, encode};
-use crate::transport::message::{Goodbye, GoodbyeReason, Message};
 use crate::transport::session::Role;
+use crate::transport::session::chunks::Assembled;
+use crate::transport::wire::codec::{decode, encode};
+use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 
 impl World<'_> {
     pub(super) fn arrive(&mut self, line: LineId, side: usize) {

@@ -9,8 +9,8 @@ use crate::disk::memory::Fault;
 use crate::store::commit::operation::{Operation, Request, Resolution};
 use crate::sync::message::{DotRange, Feed, Have};
 use crate::sync::tests::dice::Dice;
-use crate::transport::codec::encode;
-use crate::transport::message::Message;
+use crate::transport::wire::codec::encode;
+use crate::transport::wire::message::Message;
 
 impl World<'_> {
     pub(super) fn perform(&mut self, step: &Step) {

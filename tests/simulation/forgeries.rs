@@ -15,8 +15,8 @@ use crate::store::lineage::LineageRecord;
 use crate::store::state::totals::is_user;
 use crate::sync::message::{Ack, Batch, Cursor, Feed, Lane, Nack, Positions, RefusalCode};
 use crate::sync::tests::dice::Dice;
-use crate::transport::codec::encode;
-use crate::transport::message::Message;
+use crate::transport::wire::codec::encode;
+use crate::transport::wire::message::Message;
 
 /// How far beyond the year 9999 forgeries are dated at least, in milliseconds: no time of a run allows for as much.
 pub(super) const FORGED_AHEAD_MS: u64 = STAMP_MS_END / 100;

@@ -8,10 +8,10 @@ use crate::node::conversation::{ConversationId, Opening};
 use crate::node::directory::{TargetId, UNREADABLE_MS};
 use crate::node::machine::{Machine, Output};
 use crate::store::state::map::EntryMap;
-use crate::transport::codec::encode;
-use crate::transport::message::Message;
 use crate::transport::session::Role;
 use crate::transport::tcp::{CONNECT_TIMEOUT_MS, OUTGOING_BYTES_MAX};
+use crate::transport::wire::codec::encode;
+use crate::transport::wire::message::Message;
 
 const PORT: u16 = 4_000;
 

@@ -19,7 +19,7 @@ use crate::store::scope::Scope;
 use crate::store::state::totals::is_user;
 use crate::store::tests::torture::making::Node as Store;
 use crate::sync::identity::doubt::Doubt;
-use crate::transport::unfinished::Unfinished;
+use crate::transport::session::unfinished::Unfinished;
 
 /// What the log is called.
 pub(super) const LOG: &str = "a.wal";

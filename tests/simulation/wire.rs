@@ -11,7 +11,7 @@ use crate::store::entry::{Entry, Summary};
 use crate::store::state::totals::is_user;
 use crate::sync::message::{Ack, Batch, Feed, Lane};
 use crate::sync::options::{BATCH_COST, HAVE_INTERVAL_MS};
-use crate::transport::message::{GoodbyeReason, Message};
+use crate::transport::wire::message::{GoodbyeReason, Message};
 
 /// What may be sent beyond credit: the message that uses it up.
 const OVERDRAFT_COST: u64 = 2 * BATCH_COST + (1 << 20);

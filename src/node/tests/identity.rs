@@ -4,7 +4,7 @@ use super::pipes::{Pipes, member, name};
 use crate::core::identity::Incarnation;
 use crate::node::greetings::TURNED_AWAY_MS;
 use crate::sync::identity::doubt::{DoubtReason, RENEWAL_DELAY_MS};
-use crate::transport::message::{Goodbye, GoodbyeReason, Message};
+use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 
 fn reasons(net: &Pipes, node: usize) -> Vec<(DoubtReason, &str)> {
     let doubts = net.members[node].doubts.iter();

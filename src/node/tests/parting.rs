@@ -6,9 +6,9 @@ use crate::node::directory::UNREADABLE_MS;
 use crate::node::machine::Machine;
 use crate::sync::message::{Batch, Feed, Lane};
 use crate::sync::replica::Farewell;
-use crate::transport::backoff::{RECONNECT_MS_MAX, RECONNECT_MS_MIN};
-use crate::transport::message::Message;
+use crate::transport::session::backoff::{RECONNECT_MS_MAX, RECONNECT_MS_MIN};
 use crate::transport::session::{HELLO_TIMEOUT_MS, IDLE_MS};
+use crate::transport::wire::message::Message;
 
 fn connected() -> (Pipes, u64) {
     let mut net = Pipes::new(3, &[1, 2]);

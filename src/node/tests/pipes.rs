@@ -18,8 +18,8 @@ use crate::store::state::map::EntryMap;
 use crate::sync::identity::doubt::Doubt;
 use crate::sync::options::ReplicaOptions;
 use crate::sync::replica::Replica;
-use crate::transport::message::Message;
 use crate::transport::session::Role;
+use crate::transport::wire::message::Message;
 
 pub(super) enum Packet {
     Opened {

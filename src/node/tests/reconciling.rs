@@ -6,8 +6,8 @@ use crate::core::stamp::Stamp;
 use crate::store::commit::ledger::FeedPosition;
 use crate::store::commit::operation::{Received, Request};
 use crate::store::entry::{Entry, EntryFlags, Extra};
-use crate::transport::codec::encode;
-use crate::transport::message::Message;
+use crate::transport::wire::codec::encode;
+use crate::transport::wire::message::Message;
 
 const THIRD: Origin = Origin([9; 16]);
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::connection::Connection;
 use crate::sync::message::{BegunValues, Lane, RefusalCode};
-use crate::transport::close::CloseReason;
-use crate::transport::message::Message;
 use crate::transport::session::Role;
+use crate::transport::session::close::CloseReason;
+use crate::transport::wire::message::Message;
 
 /// Names a connection for as long as its transport lives; never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

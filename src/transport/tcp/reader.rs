@@ -14,11 +14,11 @@ use super::events::Reception;
 use super::outgoing::Phase;
 use crate::core::clock::MonotonicMs;
 use crate::sync::message::{Feed, Large};
-use crate::transport::assembly::{Assembled, Assembler, AssemblyError};
-use crate::transport::close::CloseReason;
-use crate::transport::codec::decode;
-use crate::transport::frame::FrameDecoder;
-use crate::transport::message::Message;
+use crate::transport::session::chunks::{Assembled, Assembler, AssemblyError};
+use crate::transport::session::close::CloseReason;
+use crate::transport::wire::codec::decode;
+use crate::transport::wire::frame::FrameDecoder;
+use crate::transport::wire::message::Message;
 
 /// Room made for one read before the peer has greeted, in bytes.
 const STRANGER_READ_BYTES: usize = 4 << 10;

@@ -6,10 +6,10 @@ use super::samples::entry;
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::Origin;
 use crate::sync::message::{BEGUN_MAX, Chunk, Lane, Large, RefusalCode, Resumption};
-use crate::transport::assembly::{
+use crate::transport::session::chunks::{
     Assembled, Assembler, AssemblyError, SPOOL_BUDGET_BYTES, SPOOL_BYTES_MAX, SpoolBudget,
 };
-use crate::transport::unfinished::{KEPT_MS, Unfinished};
+use crate::transport::session::unfinished::{KEPT_MS, Unfinished};
 
 const NOW: MonotonicMs = MonotonicMs(1);
 

@@ -8,10 +8,10 @@ use crate::core::identity::Origin;
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::scope::Scope;
 use crate::sync::message::{Chunk, DotRange, Feed, Have, Stretch};
-use crate::transport::codec::{EncodeError, decode, encode};
-use crate::transport::codec_have::HAVE_RANGES_MAX;
-use crate::transport::frame::{FRAME_HEADER_BYTES, MessageKind};
-use crate::transport::message::{Goodbye, GoodbyeReason, Message};
+use crate::transport::wire::codec::{EncodeError, decode, encode};
+use crate::transport::wire::frame::{FRAME_HEADER_BYTES, MessageKind};
+use crate::transport::wire::have::HAVE_RANGES_MAX;
+use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 
 fn payload_of(message: &Message) -> Vec<u8> {
     let mut bytes = Vec::new();

@@ -11,12 +11,12 @@ use crate::core::limits::{
 use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::sync::message::{Feed, Lane};
-use crate::transport::codec::{decode, encode_batch};
-use crate::transport::codec_entry::{
+use crate::transport::wire::codec::{decode, encode_batch};
+use crate::transport::wire::entry::{
     BATCH_BYTES_TARGET, BATCH_ENTRIES_MAX, BATCH_OVERHEAD_BYTES_MAX, encoded_entry_bytes,
 };
-use crate::transport::frame::{FRAME_HEADER_BYTES, MessageKind};
-use crate::transport::message::Message;
+use crate::transport::wire::frame::{FRAME_HEADER_BYTES, MessageKind};
+use crate::transport::wire::message::Message;
 
 proptest! {
     #[test]

@@ -13,15 +13,15 @@ use tokio::time::timeout;
 use super::samples::hello;
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::sync::message::{Chunk, Feed, Lane, RefusalCode};
-use crate::transport::address::HostPort;
-use crate::transport::close::CloseReason;
-use crate::transport::codec::{decode, encode};
-use crate::transport::frame::FrameDecoder;
-use crate::transport::message::Message;
 use crate::transport::session::Role;
+use crate::transport::session::address::HostPort;
+use crate::transport::session::close::CloseReason;
 use crate::transport::tcp::{
     Connection, ConnectionEvents, ConnectionId, Listener, Reception, TcpSettings, TcpTransport,
 };
+use crate::transport::wire::codec::{decode, encode};
+use crate::transport::wire::frame::FrameDecoder;
+use crate::transport::wire::message::Message;
 
 /// Longest that a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(8);

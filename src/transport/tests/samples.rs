@@ -12,7 +12,7 @@ use crate::sync::message::{
     Ack, BEGUN_MAX, Batch, Begun, Chunk, Cursor, DotRange, End, Feed, Greeting, Have, Lane, Large,
     Nack, Positions, RefusalCode, RefusedWrite, Resumption, Stretch, ValueId,
 };
-use crate::transport::message::{
+use crate::transport::wire::message::{
     Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN,
 };
 

@@ -9,12 +9,12 @@ use tokio::time::timeout;
 use super::recorder::{Event, Manner, Node, REFUSAL_FRAMES, RawPeer, frame_of, hello_frame};
 use super::samples::entry;
 use crate::sync::message::{Batch, Feed, Lane};
-use crate::transport::address::HostPort;
-use crate::transport::close::CloseReason;
 use crate::transport::error::TransportErrorKind;
-use crate::transport::message::{Goodbye, GoodbyeReason, Message};
 use crate::transport::session::Role;
+use crate::transport::session::address::HostPort;
+use crate::transport::session::close::CloseReason;
 use crate::transport::tcp::{SendError, TcpSettings};
+use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 
 fn batch(lseq: u64, value_bytes: usize) -> Message {
     Message::Feed(Feed::Batch(Batch {

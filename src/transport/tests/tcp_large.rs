@@ -7,11 +7,11 @@ use super::recorder::{Event, Manner, Node, RawPeer, frame_of};
 use super::samples::entry;
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::sync::message::{Chunk, Feed, Lane, Large, RefusalCode, Resumption};
-use crate::transport::assembly::AssemblyError;
-use crate::transport::close::CloseReason;
-use crate::transport::codec::decode;
-use crate::transport::message::Message;
+use crate::transport::session::chunks::AssemblyError;
+use crate::transport::session::close::CloseReason;
 use crate::transport::tcp::TcpSettings;
+use crate::transport::wire::codec::decode;
+use crate::transport::wire::message::Message;
 
 fn large_frame(value_length: u64) -> Vec<u8> {
     frame_of(&Message::Feed(Feed::Large(Large {

@@ -48,7 +48,7 @@ fn check(hello: &Hello) -> Result<(), EncodeError> {
 }
 
 /// Appends the payload of HELLO.
-pub(super) fn put_hello(out: &mut Vec<u8>, hello: &Hello) -> Result<(), EncodeError> {
+pub(in crate::transport) fn put_hello(out: &mut Vec<u8>, hello: &Hello) -> Result<(), EncodeError> {
     check(hello)?;
     let start = out.len();
     let greeting = &hello.greeting;
@@ -138,7 +138,7 @@ struct Parts {
 }
 
 /// Reads the payload of HELLO.
-pub(super) fn read_hello(payload: &[u8]) -> Result<Hello, DecodeError> {
+pub(in crate::transport) fn read_hello(payload: &[u8]) -> Result<Hello, DecodeError> {
     let mut parts = Parts::default();
     let mut fields = FieldReader::new(payload);
     while let Some(field) = fields.next_field()? {

@@ -3,9 +3,9 @@
 use std::io;
 use thiserror::Error;
 
-use super::assembly::AssemblyError;
-use super::frame::FrameError;
+use super::chunks::AssemblyError;
 use crate::core::bytes::DecodeError;
+use crate::transport::wire::frame::FrameError;
 
 /// Why a connection ended, in words for a log. None of it touches local data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

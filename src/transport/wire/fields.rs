@@ -8,7 +8,7 @@ use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 
 /// What a reader that does not know a field does with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unknown {
+pub(in crate::transport) enum Unknown {
     /// Skips it.
     Skip,
     /// Refuses the message.
@@ -16,7 +16,7 @@ pub(super) enum Unknown {
 }
 
 /// Appends a field whose value `write` appends.
-pub(super) fn put_field(
+pub(in crate::transport) fn put_field(
     out: &mut Vec<u8>,
     number: u64,
     unknown: Unknown,
@@ -29,37 +29,47 @@ pub(super) fn put_field(
 }
 
 /// Appends a field that is one number.
-pub(super) fn put_number(out: &mut Vec<u8>, number: u64, unknown: Unknown, value: u64) {
+pub(in crate::transport) fn put_number(
+    out: &mut Vec<u8>,
+    number: u64,
+    unknown: Unknown,
+    value: u64,
+) {
     put_field(out, number, unknown, |bytes| bytes.put_varint(value));
 }
 
 /// Appends a field that is yes or no.
-pub(super) fn put_flag(out: &mut Vec<u8>, number: u64, unknown: Unknown, value: bool) {
+pub(in crate::transport) fn put_flag(
+    out: &mut Vec<u8>,
+    number: u64,
+    unknown: Unknown,
+    value: bool,
+) {
     put_field(out, number, unknown, |bytes| bytes.push(u8::from(value)));
 }
 
 /// One field as it was read.
 #[derive(Debug)]
-pub(super) struct Field<'a> {
+pub(in crate::transport) struct Field<'a> {
     /// Its number.
-    pub(super) number: u64,
+    pub(in crate::transport) number: u64,
     unknown: Unknown,
     value: &'a [u8],
 }
 
 impl<'a> Field<'a> {
     /// The whole value.
-    pub(super) fn bytes(&self) -> &'a [u8] {
+    pub(in crate::transport) fn bytes(&self) -> &'a [u8] {
         self.value
     }
 
     /// The value as a number that fits.
-    pub(super) fn number_value(&self) -> Result<u64, DecodeError> {
+    pub(in crate::transport) fn number_value(&self) -> Result<u64, DecodeError> {
         self.parse(ByteReader::varint)
     }
 
     /// The value as yes or no.
-    pub(super) fn flag(&self) -> Result<bool, DecodeError> {
+    pub(in crate::transport) fn flag(&self) -> Result<bool, DecodeError> {
         match self.value {
             [0] => Ok(false),
             [1] => Ok(true),
@@ -68,7 +78,11 @@ impl<'a> Field<'a> {
     }
 
     /// The value as text of at most `limit` bytes.
-    pub(super) fn text(&self, limit: usize, name: &'static str) -> Result<String, DecodeError> {
+    pub(in crate::transport) fn text(
+        &self,
+        limit: usize,
+        name: &'static str,
+    ) -> Result<String, DecodeError> {
         if self.value.len() > limit {
             return Err(DecodeError::Limit(name));
         }
@@ -78,7 +92,7 @@ impl<'a> Field<'a> {
     }
 
     /// The value as `read` takes it, without a rest.
-    pub(super) fn parse<T>(
+    pub(in crate::transport) fn parse<T>(
         &self,
         read: impl FnOnce(&mut ByteReader<'a>) -> Result<T, DecodeError>,
     ) -> Result<T, DecodeError> {
@@ -89,7 +103,7 @@ impl<'a> Field<'a> {
     }
 
     /// What to do with a field whose number is not known: an error unless it may be skipped.
-    pub(super) fn skip(&self) -> Result<(), DecodeError> {
+    pub(in crate::transport) fn skip(&self) -> Result<(), DecodeError> {
         match self.unknown {
             Unknown::Skip => Ok(()),
             Unknown::Refuse => Err(DecodeError::Malformed("an unknown field")),
@@ -99,14 +113,14 @@ impl<'a> Field<'a> {
 
 /// Reads the fields of a payload one by one.
 #[derive(Debug)]
-pub(super) struct FieldReader<'a> {
+pub(in crate::transport) struct FieldReader<'a> {
     reader: ByteReader<'a>,
     last: Option<u64>,
 }
 
 impl<'a> FieldReader<'a> {
     /// Reads `payload` to its end.
-    pub(super) fn new(payload: &'a [u8]) -> Self {
+    pub(in crate::transport) fn new(payload: &'a [u8]) -> Self {
         Self {
             reader: ByteReader::new(payload),
             last: None,
@@ -114,7 +128,7 @@ impl<'a> FieldReader<'a> {
     }
 
     /// The next field, `None` at the end.
-    pub(super) fn next_field(&mut self) -> Result<Option<Field<'a>>, DecodeError> {
+    pub(in crate::transport) fn next_field(&mut self) -> Result<Option<Field<'a>>, DecodeError> {
         if self.reader.is_empty() {
             return Ok(None);
         }
@@ -139,6 +153,9 @@ impl<'a> FieldReader<'a> {
 }
 
 /// The value of a field that must be there.
-pub(super) fn required<T>(value: Option<T>, name: &'static str) -> Result<T, DecodeError> {
+pub(in crate::transport) fn required<T>(
+    value: Option<T>,
+    name: &'static str,
+) -> Result<T, DecodeError> {
     value.ok_or(DecodeError::Malformed(name))
 }

@@ -4,14 +4,14 @@
 use std::borrow::Borrow;
 use thiserror::Error;
 
-use super::codec_entry::{put_batch, put_large, read_batch, read_large};
-use super::codec_have::{put_have, read_have};
-use super::codec_hello::{put_hello, read_hello};
-use super::codec_nack::{put_nack, read_nack};
-use super::codec_ranges::{put_ranges, read_ranges};
+use super::entry::{put_batch, put_large, read_batch, read_large};
 use super::fields::{FieldReader, Unknown, put_field, put_flag, put_number, required};
 use super::frame::{BODY_BYTES_MAX, FRAME_HEADER_BYTES, IGNORABLE_KIND_BIT, MessageKind};
+use super::have::{put_have, read_have};
+use super::hello::{put_hello, read_hello};
 use super::message::{GOODBYE_TEXT_BYTES_MAX, Goodbye, GoodbyeReason, Message};
+use super::nack::{put_nack, read_nack};
+use super::ranges::{put_ranges, read_ranges};
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::limits::CHUNK_BYTES_MAX;
@@ -249,7 +249,7 @@ fn read_lanes(reader: &mut ByteReader<'_>) -> Result<Positions, DecodeError> {
 }
 
 /// Appends a summary as a field.
-pub(super) fn put_summary(out: &mut Vec<u8>, number: u64, summary: &Summary) {
+pub(in crate::transport) fn put_summary(out: &mut Vec<u8>, number: u64, summary: &Summary) {
     put_field(out, number, Unknown::Refuse, |value| {
         value.put_varint(summary.count);
         value.extend_from_slice(&summary.fingerprint.to_le_bytes());
@@ -257,7 +257,9 @@ pub(super) fn put_summary(out: &mut Vec<u8>, number: u64, summary: &Summary) {
 }
 
 /// Reads a summary.
-pub(super) fn read_summary(reader: &mut ByteReader<'_>) -> Result<Summary, DecodeError> {
+pub(in crate::transport) fn read_summary(
+    reader: &mut ByteReader<'_>,
+) -> Result<Summary, DecodeError> {
     Ok(Summary {
         count: reader.varint()?,
         fingerprint: reader.u128()?,

@@ -1,7 +1,7 @@
 //! NACK as bytes.
 
 use super::codec::EncodeError;
-use super::codec_entry::lane_of;
+use super::entry::lane_of;
 use super::fields::{FieldReader, Unknown, put_field, put_flag, put_number, required};
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::identity::{Dot, Origin};
@@ -9,7 +9,7 @@ use crate::core::limits::STORED_KEY_BYTES_MAX;
 use crate::sync::message::{Nack, REFUSED_WRITES_MAX, RefusalCode, RefusedWrite};
 
 /// Appends the payload of a refusal. The names of writes are left to who knows them: an older node goes by the place.
-pub(super) fn put_nack(out: &mut Vec<u8>, nack: &Nack) -> Result<(), EncodeError> {
+pub(in crate::transport) fn put_nack(out: &mut Vec<u8>, nack: &Nack) -> Result<(), EncodeError> {
     if nack.writes.len() > REFUSED_WRITES_MAX {
         return Err(EncodeError::Limit("the number of refused writes"));
     }
@@ -30,7 +30,7 @@ pub(super) fn put_nack(out: &mut Vec<u8>, nack: &Nack) -> Result<(), EncodeError
 }
 
 /// Reads the payload of a refusal.
-pub(super) fn read_nack(payload: &[u8]) -> Result<Nack, DecodeError> {
+pub(in crate::transport) fn read_nack(payload: &[u8]) -> Result<Nack, DecodeError> {
     let (mut lane, mut lseq, mut code, mut retryable) = (None, None, None, None);
     let mut writes = Vec::new();
     let mut fields = FieldReader::new(payload);

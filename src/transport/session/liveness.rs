@@ -29,7 +29,7 @@ struct SentPing {
 
 /// Silence and pings of one greeted connection.
 #[derive(Debug)]
-pub(super) struct Liveness {
+pub(in crate::transport) struct Liveness {
     keepalive_ms: u64,
     idle_ms: u64,
     heard: MonotonicMs,
@@ -41,7 +41,7 @@ pub(super) struct Liveness {
 
 impl Liveness {
     /// Begins with a peer that was heard now. Nonces count up from `first_nonce`.
-    pub(super) fn new(
+    pub(in crate::transport) fn new(
         first_nonce: u64,
         keepalive_ms: u64,
         idle_ms: u64,
@@ -58,15 +58,15 @@ impl Liveness {
         }
     }
 
-    pub(super) fn on_bytes(&mut self, now: MonotonicMs) {
+    pub(in crate::transport) fn on_bytes(&mut self, now: MonotonicMs) {
         self.heard = self.heard.max(now);
     }
 
-    pub(super) fn heard(&self) -> MonotonicMs {
+    pub(in crate::transport) fn heard(&self) -> MonotonicMs {
         self.heard
     }
 
-    pub(super) fn is_idle(&self, now: MonotonicMs) -> bool {
+    pub(in crate::transport) fn is_idle(&self, now: MonotonicMs) -> bool {
         now >= self.heard.after(self.idle_ms)
     }
 
@@ -81,17 +81,17 @@ impl Liveness {
         }
     }
 
-    pub(super) fn deadline(&self) -> MonotonicMs {
+    pub(in crate::transport) fn deadline(&self) -> MonotonicMs {
         self.ping_due().min(self.heard.after(self.idle_ms))
     }
 
     /// Nonce and wall clock of a ping, when one is due.
-    pub(super) fn ping(&mut self, now: Now) -> Option<(u64, u64)> {
+    pub(in crate::transport) fn ping(&mut self, now: Now) -> Option<(u64, u64)> {
         (now.monotonic >= self.ping_due()).then(|| self.ping_now(now))
     }
 
     /// Nonce and wall clock of a ping, whether one is due or not.
-    pub(super) fn ping_now(&mut self, now: Now) -> (u64, u64) {
+    pub(in crate::transport) fn ping_now(&mut self, now: Now) -> (u64, u64) {
         let nonce = self.next_nonce;
         self.next_nonce = nonce.wrapping_add(1);
         self.pinged = Some(now.monotonic);
@@ -100,7 +100,7 @@ impl Liveness {
     }
 
     /// An answer came. One to an older ping, or to none, says nothing about the clock.
-    pub(super) fn on_pong(&mut self, nonce: u64, their_wall_ms: u64, now: Now) {
+    pub(in crate::transport) fn on_pong(&mut self, nonce: u64, their_wall_ms: u64, now: Now) {
         let Some(ping) = self.waiting.take_if(|ping| ping.nonce == nonce) else {
             return;
         };
@@ -120,7 +120,7 @@ impl Liveness {
         }
     }
 
-    pub(super) fn clock_sample(&self) -> Option<ClockSample> {
+    pub(in crate::transport) fn clock_sample(&self) -> Option<ClockSample> {
         self.best
     }
 }

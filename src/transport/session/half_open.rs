@@ -17,13 +17,13 @@ pub const HALF_OPEN_PER_ADDRESS_MAX: usize = 8;
 
 /// How many connections of each address have not greeted.
 #[derive(Debug, Default)]
-pub(super) struct HalfOpen {
+pub(in crate::transport) struct HalfOpen {
     by_address: Mutex<HashMap<IpAddr, usize>>,
 }
 
 /// A place among them; given back when dropped.
 #[derive(Debug)]
-pub(super) struct HalfOpenSlot {
+pub(in crate::transport) struct HalfOpenSlot {
     registry: Arc<HalfOpen>,
     counted: Option<IpAddr>,
     _permit: OwnedSemaphorePermit,
@@ -31,7 +31,7 @@ pub(super) struct HalfOpenSlot {
 
 impl HalfOpen {
     /// A place for a connection from `address`, `None` if it has too many already.
-    pub(super) fn enter(
+    pub(in crate::transport) fn enter(
         self: &Arc<Self>,
         address: IpAddr,
         permit: OwnedSemaphorePermit,

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::assembly::Spool;
+use super::chunks::Spool;
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::Origin;
 use crate::core::limits::VALUE_BYTES_MAX;
@@ -28,15 +28,15 @@ pub const KEPT_MS: u64 = 600_000;
 
 /// The bytes of one value that are there. Shared by the connection that adds to them and the list of all.
 #[derive(Debug)]
-pub(super) struct PartFile {
+pub(in crate::transport) struct PartFile {
     /// `None`: another connection goes on with them.
-    pub(super) spool: Mutex<Option<Spool>>,
+    pub(in crate::transport) spool: Mutex<Option<Spool>>,
     received: AtomicU64,
     touched: AtomicU64,
 }
 
 impl PartFile {
-    pub(super) fn new(spool: Spool, received: u64, now: MonotonicMs) -> Self {
+    pub(in crate::transport) fn new(spool: Spool, received: u64, now: MonotonicMs) -> Self {
         Self {
             spool: Mutex::new(Some(spool)),
             received: AtomicU64::new(received),
@@ -45,7 +45,7 @@ impl PartFile {
     }
 
     /// So many bytes are there by now.
-    pub(super) fn reach(&self, received: u64, now: MonotonicMs) {
+    pub(in crate::transport) fn reach(&self, received: u64, now: MonotonicMs) {
         self.received.store(received, Ordering::Release);
         self.touched.store(now.0, Ordering::Release);
     }
@@ -60,7 +60,7 @@ impl PartFile {
 }
 
 /// Names one connection's assembler.
-pub(super) type HolderId = u64;
+pub(in crate::transport) type HolderId = u64;
 
 #[derive(Debug)]
 struct Record {
@@ -79,7 +79,7 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    pub(super) fn next_holder(&self) -> HolderId {
+    pub(in crate::transport) fn next_holder(&self) -> HolderId {
         self.last_holder.fetch_add(1, Ordering::Relaxed) + 1
     }
 
@@ -102,7 +102,13 @@ impl Unfinished {
 
     /// A value begins, or goes on, on a connection. Of one peer's values the oldest that are more than [`BEGUN_MAX`] are
     /// forgotten.
-    pub(super) fn begin(&self, peer: Origin, id: ValueId, holder: HolderId, file: &Arc<PartFile>) {
+    pub(in crate::transport) fn begin(
+        &self,
+        peer: Origin,
+        id: ValueId,
+        holder: HolderId,
+        file: &Arc<PartFile>,
+    ) {
         let mut records = self.records.lock();
         records.retain(|record| record.peer != peer || record.id != id);
         while records.iter().filter(|record| record.peer == peer).count() >= BEGUN_MAX {
@@ -118,7 +124,12 @@ impl Unfinished {
 
     /// The bytes of a value, for a connection that goes on behind the first `offset` of them. Whoever held them before finds
     /// that they are gone.
-    pub(super) fn take(&self, peer: Origin, id: ValueId, offset: u64) -> Option<Spool> {
+    pub(in crate::transport) fn take(
+        &self,
+        peer: Origin,
+        id: ValueId,
+        offset: u64,
+    ) -> Option<Spool> {
         let mut records = self.records.lock();
         let is_it = |record: &Record| record.peer == peer && record.id.is_same(id);
         let place = records.iter().position(is_it)?;
@@ -131,13 +142,13 @@ impl Unfinished {
     }
 
     /// A value is complete, or what there is of it is of no use.
-    pub(super) fn forget(&self, id: ValueId, holder: HolderId) {
+    pub(in crate::transport) fn forget(&self, id: ValueId, holder: HolderId) {
         let is_it = |record: &Record| record.id == id && record.holder == Some(holder);
         self.records.lock().retain(|record| !is_it(record));
     }
 
     /// A connection is gone: what came on it is kept, within the limits.
-    pub(super) fn release(&self, holder: HolderId) {
+    pub(in crate::transport) fn release(&self, holder: HolderId) {
         let mut records = self.records.lock();
         for record in records.iter_mut() {
             record.holder.take_if(|held| *held == holder);

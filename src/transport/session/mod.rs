@@ -1,10 +1,21 @@
 //! One connection's conversation, from HELLO to farewell: who may speak when, whether the other is alive, and
 //! how far its clock is off. Pure: a driver hands in messages and the time, and sends what comes out.
 
+pub mod address;
+pub mod backoff;
+pub mod chunks;
+pub mod close;
+pub mod duplicate;
+pub mod half_open;
+pub mod liveness;
+pub mod pace;
+pub mod unfinished;
+pub mod work;
+
 use thiserror::Error;
 
-use super::liveness::{ClockSample, Liveness};
-use super::message::{Goodbye, GoodbyeReason, Hello, Message};
+use super::session::liveness::{ClockSample, Liveness};
+use super::wire::message::{Goodbye, GoodbyeReason, Hello, Message};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::sync::message::{Feed, Greeting};
 

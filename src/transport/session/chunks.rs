@@ -109,7 +109,7 @@ impl Drop for Reservation {
 
 /// Where the bytes of one value are.
 #[derive(Debug)]
-pub(super) struct Spool {
+pub(in crate::transport) struct Spool {
     file: SpooledTempFile,
     /// Memory taken from the budget; `None` when the bytes go straight to a file.
     reservation: Option<Reservation>,

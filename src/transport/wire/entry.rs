@@ -230,7 +230,7 @@ fn read_positions(reader: &mut ByteReader<'_>) -> Result<(Lane, u64, u64), Decod
 }
 
 /// The lane that a number names.
-pub(super) fn lane_of(number: u64) -> Result<Lane, DecodeError> {
+pub(in crate::transport) fn lane_of(number: u64) -> Result<Lane, DecodeError> {
     match number {
         0 => Ok(Lane::Own),
         1 => Ok(Lane::Relay),
@@ -251,7 +251,7 @@ fn check_entry(entry: &Entry) -> Result<(), EncodeError> {
 }
 
 /// Appends the payload of a batch.
-pub(super) fn put_batch<E: Borrow<Entry>>(
+pub(in crate::transport) fn put_batch<E: Borrow<Entry>>(
     out: &mut Vec<u8>,
     lane: Lane,
     from: u64,
@@ -274,7 +274,7 @@ pub(super) fn put_batch<E: Borrow<Entry>>(
 }
 
 /// Reads the payload of a batch.
-pub(super) fn read_batch(payload: &[u8]) -> Result<Batch, DecodeError> {
+pub(in crate::transport) fn read_batch(payload: &[u8]) -> Result<Batch, DecodeError> {
     let mut reader = ByteReader::new(payload);
     let (lane, from, to) = read_positions(&mut reader)?;
     let origins = read_origins(&mut reader)?;
@@ -294,7 +294,7 @@ pub(super) fn read_batch(payload: &[u8]) -> Result<Batch, DecodeError> {
 }
 
 /// Appends the payload of the announcement of a large entry.
-pub(super) fn put_large(out: &mut Vec<u8>, large: &Large) -> Result<(), EncodeError> {
+pub(in crate::transport) fn put_large(out: &mut Vec<u8>, large: &Large) -> Result<(), EncodeError> {
     let announced = !large.entry.is_tombstone() && large.entry.value_length() == 0;
     if !announced || large.value_length == 0 {
         return Err(EncodeError::Malformed("a large entry"));
@@ -317,7 +317,7 @@ pub(super) fn put_large(out: &mut Vec<u8>, large: &Large) -> Result<(), EncodeEr
 }
 
 /// Reads the payload of the announcement of a large entry.
-pub(super) fn read_large(payload: &[u8]) -> Result<Large, DecodeError> {
+pub(in crate::transport) fn read_large(payload: &[u8]) -> Result<Large, DecodeError> {
     let mut reader = ByteReader::new(payload);
     let (lane, from, to) = read_positions(&mut reader)?;
     let value_length = reader.varint()?;

@@ -1,8 +1,8 @@
 //! The work that a message asks of whoever receives it, where no credit bounds it. In units of about a microsecond, so that
 //! what is cheap to send and dear to answer is charged to who sends it.
 
-use super::message::Message;
 use crate::sync::message::{Claim, Feed, Part};
+use crate::transport::wire::message::Message;
 
 /// Any message: it is decoded, the machine is locked for it, and deadlines are looked at anew.
 const MESSAGE_WORK: u64 = 20;

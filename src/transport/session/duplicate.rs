@@ -1,6 +1,6 @@
 //! Which of two connections between the same two nodes lives.
 
-use super::session::Role;
+use super::Role;
 use crate::core::identity::{Incarnation, Origin};
 
 /// Two connections that were greeted within this time of each other are taken for one meeting at which both

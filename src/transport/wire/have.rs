@@ -11,7 +11,7 @@ pub const HAVE_RANGES_MAX: usize = 4096;
 
 /// Appends the payload of a hint. One field: runs of ranges of one origin, so that an origin is named once for
 /// many gaps.
-pub(super) fn put_have(out: &mut Vec<u8>, have: &Have) -> Result<(), EncodeError> {
+pub(in crate::transport) fn put_have(out: &mut Vec<u8>, have: &Have) -> Result<(), EncodeError> {
     if have.ranges.len() > HAVE_RANGES_MAX {
         return Err(EncodeError::Limit("the number of ranges"));
     }
@@ -34,7 +34,7 @@ pub(super) fn put_have(out: &mut Vec<u8>, have: &Have) -> Result<(), EncodeError
 }
 
 /// Reads the payload of a hint.
-pub(super) fn read_have(payload: &[u8]) -> Result<Have, DecodeError> {
+pub(in crate::transport) fn read_have(payload: &[u8]) -> Result<Have, DecodeError> {
     let mut ranges = None;
     let mut fields = FieldReader::new(payload);
     while let Some(field) = fields.next_field()? {

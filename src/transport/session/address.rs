@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::error::TransportError;
+use crate::transport::error::TransportError;
 
 /// Longest host name, in bytes: that of the domain name system.
 pub const HOST_BYTES_MAX: usize = 253;

@@ -65,7 +65,10 @@ impl KeyReader {
 }
 
 /// Appends the payload of a step of a reconciliation.
-pub(super) fn put_ranges(out: &mut Vec<u8>, ranges: &Ranges) -> Result<(), EncodeError> {
+pub(in crate::transport) fn put_ranges(
+    out: &mut Vec<u8>,
+    ranges: &Ranges,
+) -> Result<(), EncodeError> {
     if ranges.parts.len() > PARTS_MAX {
         return Err(EncodeError::Limit("the number of ranges"));
     }
@@ -194,7 +197,7 @@ fn put_listed(
 }
 
 /// Reads the payload of a step of a reconciliation.
-pub(super) fn read_ranges(payload: &[u8]) -> Result<Ranges, DecodeError> {
+pub(in crate::transport) fn read_ranges(payload: &[u8]) -> Result<Ranges, DecodeError> {
     let mut reader = ByteReader::new(payload);
     let exchange = reader.varint()?;
     let step = reader.varint()?;
