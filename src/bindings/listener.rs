@@ -14,8 +14,8 @@ use super::conflicts::NativeConflict;
 use super::failure::NativeFailure;
 use super::reports::signed_number;
 use super::text::{key_of, value_of};
-use crate::node::conversation::PeerEvent;
-use crate::node::mailbox::{Event as Told, Mailbox};
+use crate::node::api::mailbox::{Event as Told, Mailbox};
+use crate::node::machine::conversation::PeerEvent;
 use crate::node::{Change, Conflict, Doubt, Failure, IdentityEvent, NodeEvents, Receipt};
 
 /// What [`Settled`] needs to know on JavaScript's thread to let the process end when nothing is pending.

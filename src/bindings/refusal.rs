@@ -1,7 +1,7 @@
 //! Why a hot call did nothing: one negative number for each reason.
 
 use super::text::TextError;
-use crate::node::queue::NotQueued;
+use crate::node::commit::queue::NotQueued;
 use crate::store::error::StoreError;
 
 /// Why a call did nothing, as JavaScript sees it.

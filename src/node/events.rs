@@ -1,8 +1,8 @@
 //! What a node tells whoever opened it. Called from the node's own threads: implementations only hand on.
 
-use super::conflicts::Conflict;
-use super::conversation::PeerEvent;
+use super::api::conflicts::Conflict;
 use super::failure::Failure;
+use super::machine::conversation::PeerEvent;
 use crate::store::commit::operation::{Receipt, Ticket};
 use crate::sync::identity::doubt::Doubt;
 

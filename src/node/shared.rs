@@ -11,19 +11,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::sync::oneshot;
 
-use super::alarm::Alarm;
-use super::awaiting::Awaiting;
-use super::checkpoints::Checkpoints;
-use super::comparing::Compared;
-use super::conversation::{ConversationId, Refusal};
+use super::api::compare::Compared;
+use super::api::stats::Figures;
+use super::api::wait_for::Awaiting;
+use super::checkpoint::checkpoints::Checkpoints;
+use super::commit::inline_commit::QuickSyncs;
+use super::commit::queue::Queue;
+use super::commit::waiters::Waiters;
 use super::events::NodeEvents;
 use super::failure::Failure;
-use super::figures::Figures;
+use super::machine::conversation::{ConversationId, Refusal};
 use super::machine::{Machine, Output};
+use super::net::timer::Alarm;
 use super::options::Options;
-use super::queue::Queue;
-use super::quick_syncs::QuickSyncs;
-use super::waiters::Waiters;
 use crate::core::clock::{Now, SystemClock};
 use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
@@ -202,7 +202,7 @@ impl Shared {
                 }
             }
             Output::Commit(request) => self.queue.push(request),
-            Output::Dial(target) => super::network::redial(self, target),
+            Output::Dial(target) => super::net::network::redial(self, target),
             Output::Settled(id, outcome) => {
                 let settling = self.settling.lock().remove(&id);
                 for settling in settling.into_iter().flatten() {

@@ -1,7 +1,7 @@
 //! How far clocks are apart: it is measured, shown and told (PROTOCOL section 3).
 
 use super::world::World;
-use crate::node::conversation::PeerEvent;
+use crate::node::machine::conversation::PeerEvent;
 
 /// From how far on it is told.
 const TOLD_MS: u64 = 60_000;

@@ -2,7 +2,7 @@
 
 use super::stream::{End, LineId, Packet, State, is_refused};
 use super::world::World;
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 use crate::sync::message::Feed;
 use crate::transport::session::Role;
 use crate::transport::session::chunks::Assembled;

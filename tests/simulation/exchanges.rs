@@ -6,7 +6,7 @@ use std::ops::Bound;
 use super::checks::all_rows;
 use super::stream::LineId;
 use super::world::World;
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 use crate::store::conflict::policy::user_key_in;
 use crate::store::entry::Entry;
 use crate::store::scope::Scope;

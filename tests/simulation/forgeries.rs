@@ -9,7 +9,7 @@ use super::world::World;
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::VERSION_MAX;
 use crate::core::stamp::{STAMP_MS_END, Stamp};
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::lineage::LineageRecord;
 use crate::store::state::totals::is_user;

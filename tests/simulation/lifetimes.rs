@@ -10,7 +10,7 @@ use super::world::World;
 use crate::core::identity::{Incarnation, Origin};
 use crate::disk::memory::MemoryStorage;
 use crate::disk::storage::Storage;
-use crate::node::backlog::Backlog;
+use crate::node::commit::backlog::Backlog;
 use crate::node::machine::Machine;
 use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Entry;

@@ -4,8 +4,8 @@
 use super::stream::{End, Line, LineId, Packet, State};
 use super::world::{Dial, World};
 use crate::core::clock::Now;
-use crate::node::conversation::{ConversationId, Opening};
-use crate::node::directory::{TargetId, UNREADABLE_MS};
+use crate::node::machine::address_book::{TargetId, UNREADABLE_MS};
+use crate::node::machine::conversation::{ConversationId, Opening};
 use crate::node::machine::{Machine, Output};
 use crate::store::state::map::EntryMap;
 use crate::transport::session::Role;

@@ -6,7 +6,7 @@ use std::ops::Bound;
 
 use super::checks::all_rows;
 use super::world::World;
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 use crate::store::entry::Entry;
 use crate::sync::outbox::held_back::is_covered;
 

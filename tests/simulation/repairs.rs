@@ -3,7 +3,7 @@
 
 use super::stream::State;
 use super::world::World;
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 use crate::store::entry::Summary;
 use crate::sync::message::{Ack, Cursor, Feed, Lane, Positions};
 

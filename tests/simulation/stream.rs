@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::lists::Owed;
 use super::repairs::Waiting;
 use crate::core::identity::Dot;
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 use crate::store::scope::Scope;
 use crate::sync::message::{Cursor, DotRange};
 use crate::transport::session::chunks::{Assembler, SPOOL_BUDGET_BYTES, SpoolBudget};

@@ -3,7 +3,7 @@
 
 use super::schedule::{NodePlan, Stop};
 use super::world::World;
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 use crate::store::scope::Scope;
 use crate::sync::tests::dice::Dice;
 use crate::transport::wire::message::Hello;

@@ -6,7 +6,7 @@ use super::node::Running;
 use super::stream::State;
 use super::world::World;
 use crate::core::identity::Incarnation;
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 use crate::store::entry::{Entry, Summary};
 use crate::store::state::totals::is_user;
 use crate::sync::message::{Ack, Batch, Feed, Lane};

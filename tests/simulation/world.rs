@@ -14,8 +14,8 @@ use super::trace::Trace;
 use crate::core::clock::{MonotonicMs, Now, WallMs};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::disk::memory::MemoryStorage;
-use crate::node::conversation::ConversationId;
-use crate::node::directory::TargetId;
+use crate::node::machine::address_book::TargetId;
+use crate::node::machine::conversation::ConversationId;
 use crate::store::entry::Entry;
 use crate::sync::tests::dice::Dice;
 

@@ -2,7 +2,7 @@
 
 use super::pipes::{Pipes, member, name};
 use crate::core::identity::Incarnation;
-use crate::node::greetings::TURNED_AWAY_MS;
+use crate::node::machine::on_greeting::TURNED_AWAY_MS;
 use crate::sync::identity::doubt::{DoubtReason, RENEWAL_DELAY_MS};
 use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::node::conversation::PeerEvent;
+use crate::node::machine::conversation::PeerEvent;
 use crate::node::{
     Change, Conflict, Failure, IdentityEvent, Node, NodeEvents, Operation, Options, Receipt,
 };

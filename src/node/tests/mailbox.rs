@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::node::api::mailbox::{Event, MERGED_BYTES_MAX, Mailbox, WAITING_BYTES_MAX};
 use crate::node::events::{Change, IdentityEvent};
-use crate::node::mailbox::{Event, MERGED_BYTES_MAX, Mailbox, WAITING_BYTES_MAX};
 
 fn change(key: u64, version: u64, bytes: usize) -> Change {
     Change {

@@ -1,7 +1,7 @@
 //! Who becomes connected to whom, and what callers are told.
 
 use super::pipes::{Pipes, name};
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 
 impl Pipes {
     /// Whether two conversations are the two ends of one pipe.

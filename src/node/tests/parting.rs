@@ -2,8 +2,8 @@
 
 use super::pipes::{Pipes, name};
 use crate::core::identity::Origin;
-use crate::node::directory::UNREADABLE_MS;
 use crate::node::machine::Machine;
+use crate::node::machine::address_book::UNREADABLE_MS;
 use crate::sync::message::{Batch, Feed, Lane};
 use crate::sync::replica::Farewell;
 use crate::transport::session::backoff::{RECONNECT_MS_MAX, RECONNECT_MS_MIN};

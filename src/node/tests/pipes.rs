@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 
 use crate::core::clock::{MonotonicMs, Now, WallMs};
 use crate::core::identity::{Incarnation, Origin};
-use crate::node::conversation::{ConversationId, Opening, PeerEvent, Refusal};
-use crate::node::directory::TargetId;
+use crate::node::machine::address_book::TargetId;
+use crate::node::machine::conversation::{ConversationId, Opening, PeerEvent, Refusal};
 use crate::node::machine::{Machine, Output};
 use crate::node::options::Options;
 use crate::store::commit::committer::Committer;

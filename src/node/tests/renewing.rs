@@ -2,7 +2,7 @@
 
 use super::pipes::{Pipes, member, seeds};
 use crate::core::identity::Incarnation;
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 use crate::sync::identity::doubt::Doubt;
 
 impl Pipes {
