@@ -123,7 +123,7 @@ pub struct Replica {
     pub(super) last_comparison: ComparisonId,
     /// Those that have ended and are to be told of.
     pub(super) compared: Vec<(ComparisonId, Result<Outcome, Incomparable>)>,
-    /// Peers that were given up, and the part of the own lane that each of them owed.
+    /// Peers that were given up, and the part of the own stream that each of them owed.
     pub(super) given_up: BTreeMap<Origin, (u64, u64)>,
     /// Rows of the feed that may be passed over.
     pub(super) looking: Looking,
@@ -309,7 +309,7 @@ impl Replica {
         }
     }
 
-    /// How far enough peers have acknowledged the own lane.
+    /// How far enough peers have acknowledged the own stream.
     pub(super) fn acknowledged_by_policy(&self) -> u64 {
         if self.options.ack_policy == AckPolicy::Any {
             return self.acknowledged_anywhere();

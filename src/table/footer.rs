@@ -4,7 +4,7 @@ use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::checksum::placed_crc;
 
 use super::block::feed_block::FeedPlace;
-use super::format::{CHECKSUM_BYTES, LANES, META_BYTES_MAX, TOP_NODE_BYTES_MAX};
+use super::format::{CHECKSUM_BYTES, META_BYTES_MAX, STREAMS, TOP_NODE_BYTES_MAX};
 use super::header::HEADER_BYTES;
 
 /// The last bytes of every checkpoint: a file that lacks them was cut.
@@ -22,8 +22,8 @@ pub const NOTES_MAX: usize = 16;
 const ROWS: u64 = 1;
 const COVERS: u64 = 2;
 const INDEX: u64 = 3;
-const FIRST_LANE: u64 = 4;
-const SECOND_LANE: u64 = 5;
+const FIRST_STREAM: u64 = 4;
+const SECOND_STREAM: u64 = 5;
 const META: u64 = 6;
 const NOTES: u64 = 7;
 
@@ -41,7 +41,7 @@ pub(super) struct Footer {
     /// With their checksums, as all lengths here; 0 if there is no row.
     pub(super) top_bytes: u64,
     pub(super) top_offset: u64,
-    pub(super) feeds: [FeedPlace; LANES],
+    pub(super) feeds: [FeedPlace; STREAMS],
     pub(super) meta_offset: u64,
     pub(super) meta_bytes: u64,
     pub(super) notes: Vec<u64>,
@@ -77,7 +77,7 @@ impl Footer {
         value.put_varint(self.top_offset);
         value.put_varint(self.top_bytes);
         put_field(&mut bytes, INDEX * 2, &mut value);
-        for (field, feed) in [FIRST_LANE, SECOND_LANE].into_iter().zip(&self.feeds) {
+        for (field, feed) in [FIRST_STREAM, SECOND_STREAM].into_iter().zip(&self.feeds) {
             value.put_varint(feed.rows.into());
             value.put_varint(feed.offset);
             value.put_varint(feed.index_offset);
@@ -99,7 +99,7 @@ impl Footer {
         let (fields, offset) = fields(end, salt, file_bytes).ok_or(FooterError::Damaged)?;
         let mut footer = Self::default();
         let mut reader = ByteReader::new(fields);
-        let mut wanted = [ROWS, COVERS, INDEX, FIRST_LANE, SECOND_LANE, META]
+        let mut wanted = [ROWS, COVERS, INDEX, FIRST_STREAM, SECOND_STREAM, META]
             .into_iter()
             .peekable();
         let mut before = 0;
@@ -137,9 +137,13 @@ impl Footer {
                 self.top_offset = reader.varint()?;
                 self.top_bytes = reader.varint()?;
             }
-            FIRST_LANE | SECOND_LANE => {
+            FIRST_STREAM | SECOND_STREAM => {
                 let [first, second] = &mut self.feeds;
-                *(if number == FIRST_LANE { first } else { second }) = FeedPlace {
+                *(if number == FIRST_STREAM {
+                    first
+                } else {
+                    second
+                }) = FeedPlace {
                     rows: small(&mut reader)?,
                     offset: reader.varint()?,
                     index_offset: reader.varint()?,

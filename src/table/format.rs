@@ -17,7 +17,7 @@ pub const INLINE_BYTES_MAX: usize = 2 << 10;
 pub const META_BYTES_MAX: usize = 256 << 20;
 
 /// How many feeds there are.
-pub const LANES: usize = 2;
+pub const STREAMS: usize = 2;
 
 /// How long the checksum behind every block is, in bytes.
 pub(super) const CHECKSUM_BYTES: usize = 4;

@@ -24,7 +24,9 @@ mod write;
 pub use block::gone_rows::{BlockOf, GoneRows};
 pub use error::CheckpointError;
 pub use footer::NOTES_MAX;
-pub use format::{INLINE_BYTES_MAX, LANES, META_BYTES_MAX, ROW_BODY_BYTES_MAX, ROW_KEY_BYTES_MAX};
+pub use format::{
+    INLINE_BYTES_MAX, META_BYTES_MAX, ROW_BODY_BYTES_MAX, ROW_KEY_BYTES_MAX, STREAMS,
+};
 pub use read::feed::{Feed, FeedCursor};
 pub use read::open::Checkpoint;
 pub use read::range::RangeCursor;

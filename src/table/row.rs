@@ -14,8 +14,8 @@ pub struct Row<'a> {
     /// Its key: 1 to [`ROW_KEY_BYTES_MAX`](super::ROW_KEY_BYTES_MAX) bytes.
     pub key: &'a [u8],
     /// The feed that it is in, 0 or 1, if it is in one.
-    pub lane: Option<u8>,
-    /// Its number; no two rows of a lane have the same.
+    pub stream: Option<u8>,
+    /// Its number; no two rows of a stream have the same.
     pub lseq: u64,
     /// What it adds to the sum, modulo 2^128; 0 if it does not count, which then takes no room.
     pub sum: u128,
@@ -32,7 +32,7 @@ pub struct RowRef {
     pub(super) block: Arc<[u8]>,
     pub(super) prefix: Range<u16>,
     pub(super) suffix: Range<u16>,
-    pub(super) lane: Option<u8>,
+    pub(super) stream: Option<u8>,
     pub(super) lseq: u64,
     pub(super) sum: u128,
     pub(super) body: BodyPlace,
@@ -99,8 +99,8 @@ impl RowRef {
     }
 
     /// The feed that it is in.
-    pub fn lane(&self) -> Option<u8> {
-        self.lane
+    pub fn stream(&self) -> Option<u8> {
+        self.stream
     }
 
     /// Its number.
@@ -161,7 +161,7 @@ impl std::fmt::Debug for RowRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RowRef")
             .field("key", &self.key())
-            .field("lane", &self.lane)
+            .field("lane", &self.stream)
             .field("lseq", &self.lseq)
             .field("body_bytes", &self.body_bytes())
             .finish_non_exhaustive()

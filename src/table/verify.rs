@@ -8,7 +8,7 @@ use super::block::data::DataBlock;
 use super::block::feed_block::count;
 use super::block::index::IndexNode;
 use super::error::CheckpointError;
-use super::format::{FEED_BLOCK_ROWS, LANES, ROW_BODY_BYTES_MAX, what};
+use super::format::{FEED_BLOCK_ROWS, ROW_BODY_BYTES_MAX, STREAMS, what};
 use super::header::HEADER_BYTES;
 use super::read::feed::Feed;
 use super::read::open::{Checkpoint, read_footer, read_header};
@@ -62,7 +62,7 @@ impl Checkpoint {
             sum: 0,
             live: 0,
             blocks: 0,
-            lanes: [0; LANES],
+            streams: [0; STREAMS],
             last_key: Vec::new(),
         };
         match walk.run() {
@@ -85,7 +85,7 @@ struct Walk<'a> {
     /// Rows that are not dead.
     live: u32,
     blocks: u32,
-    lanes: [u32; LANES],
+    streams: [u32; STREAMS],
     last_key: Vec<u8>,
 }
 
@@ -118,14 +118,18 @@ impl<'a> Walk<'a> {
         let whole = self.rows == footer.rows
             && self.sum == footer.sum
             && self.blocks == footer.data_blocks
-            && footer.feeds.iter().map(|feed| feed.rows).eq(self.lanes)
+            && footer.feeds.iter().map(|feed| feed.rows).eq(self.streams)
             && footer
                 .feeds
                 .first()
                 .is_some_and(|feed| feed.offset == self.end);
         self.expect(whole, self.end, what::FOOTER)?;
-        for lane in 0..footer.feeds.len() {
-            self.feed(&self.checkpoint.feed(u8::try_from(lane).unwrap_or(u8::MAX)))?;
+        for stream in 0..footer.feeds.len() {
+            self.feed(
+                &self
+                    .checkpoint
+                    .feed(u8::try_from(stream).unwrap_or(u8::MAX)),
+            )?;
         }
         self.checkpoint.meta()?;
         self.tell(footer.meta_bytes)
@@ -229,8 +233,8 @@ impl<'a> Walk<'a> {
         self.sum = self.sum.wrapping_add(row.sum);
         self.live = self.live.saturating_add(u32::from(!row.is_dead));
         if let Some(count) = row
-            .lane
-            .and_then(|lane| self.lanes.get_mut(usize::from(lane)))
+            .stream
+            .and_then(|stream| self.streams.get_mut(usize::from(stream)))
         {
             *count += 1;
         }

@@ -12,7 +12,7 @@ use crate::store::conflict::policy::{loser_of, user_key_in};
 use crate::store::entry::{Entry, Namespace};
 use crate::store::lineage::identity_in;
 use crate::store::state::map::EntryMap;
-use crate::sync::message::Lane;
+use crate::sync::message::Stream;
 use crate::sync::options::AckPolicy;
 use crate::sync::outbox::held_back::is_covered;
 
@@ -365,10 +365,10 @@ impl World<'_> {
                 continue;
             }
             let scope = ledger.scope_of(peer.machine.replica.origin());
-            for (lane, lseq, entry) in all_rows(&peer.store.map) {
+            for (stream, lseq, entry) in all_rows(&peer.store.map) {
                 let held = peer.store.map.at(lseq).unwrap();
                 let is_covered =
-                    held.is_some_and(|held| is_covered(cursor, &held, lane, &peer.store.map));
+                    held.is_some_and(|held| is_covered(cursor, &held, stream, &peer.store.map));
                 let limit = self.nodes[node].plan.options.value_bytes_max;
                 let is_refused = entry.value_length() as u64 > limit
                     || peer.machine.replica.is_parked(ledger.origin, lseq);
@@ -404,10 +404,12 @@ impl World<'_> {
     }
 }
 
-/// All rows of both lanes, with their places.
-pub(super) fn all_rows(map: &EntryMap) -> impl Iterator<Item = (Lane, u64, Entry)> {
-    let own = map.own_after(0).map(|held| (Lane::Own, held.unwrap()));
-    let relay = map.relay_after(0).map(|held| (Lane::Relay, held.unwrap()));
+/// All rows of both streams, with their places.
+pub(super) fn all_rows(map: &EntryMap) -> impl Iterator<Item = (Stream, u64, Entry)> {
+    let own = map.own_after(0).map(|held| (Stream::Own, held.unwrap()));
+    let relay = map
+        .relay_after(0)
+        .map(|held| (Stream::Relay, held.unwrap()));
     own.chain(relay)
-        .map(|(lane, held)| (lane, held.lseq, held.entry.clone()))
+        .map(|(stream, held)| (stream, held.lseq, held.entry.clone()))
 }

@@ -113,12 +113,12 @@ impl World<'_> {
                 self.deliver(node, id, Message::Feed(Feed::Batch(batch)), true);
             }
             Assembled::Refused {
-                lane,
+                stream,
                 lseq_to,
                 code,
             } => {
                 self.drive(node, |machine, _, _| {
-                    machine.refused(id, lane, lseq_to, code);
+                    machine.refused(id, stream, lseq_to, code);
                 });
             }
         }

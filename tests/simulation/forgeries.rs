@@ -13,7 +13,7 @@ use crate::node::machine::conversation::ConversationId;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::lineage::LineageRecord;
 use crate::store::state::totals::is_user;
-use crate::sync::message::{Ack, Batch, Cursor, Feed, Lane, Nack, Positions, RefusalCode};
+use crate::sync::message::{Ack, Batch, Cursor, Feed, Nack, Positions, RefusalCode, Stream};
 use crate::sync::tests::dice::Dice;
 use crate::transport::wire::codec::encode;
 use crate::transport::wire::message::Message;
@@ -63,7 +63,7 @@ fn forged(row: &Entry, author: Origin, dice: &mut Dice) -> Option<(Entry, bool)>
 
 fn frame_of(entry: Entry) -> Vec<u8> {
     let batch = Batch {
-        lane: Lane::Relay,
+        stream: Stream::Relay,
         from: 0,
         to: 0,
         entries: vec![entry],
@@ -174,7 +174,7 @@ impl World<'_> {
             })
         } else {
             Feed::Nack(Nack {
-                lane: Lane::Own,
+                stream: Stream::Own,
                 lseq: unsent[dice.index(unsent.len())],
                 code: RefusalCode::Malformed,
                 retryable: false,
@@ -212,7 +212,7 @@ impl World<'_> {
         let replica = &self.nodes[node].running.as_ref()?.machine.replica;
         let links = replica.acknowledged_links();
         let (_, peer, _) = links.into_iter().find(|(other, ..)| *other == id)?;
-        let is_unsent = nack.lane == Lane::Own && nack.lseq > replica.marks().sent;
+        let is_unsent = nack.stream == Stream::Own && nack.lseq > replica.marks().sent;
         let is_known = self.excuses.limited || replica.is_parked(peer, nack.lseq);
         (is_unsent && !nack.retryable && !is_known).then_some((peer, nack.lseq))
     }

@@ -47,10 +47,10 @@ impl World<'_> {
         let Some((said, scope)) = replica.recorded_in(origin) else {
             return;
         };
-        for (lane, lseq, entry) in all_rows(&running.store.map) {
+        for (stream, lseq, entry) in all_rows(&running.store.map) {
             let map = &running.store.map;
             let own = map.held_entry(entry.key()).unwrap();
-            let is_covered = own.is_some_and(|own| is_covered(&said, &own, lane, map));
+            let is_covered = own.is_some_and(|own| is_covered(&said, &own, stream, map));
             let limit = self.nodes[holder].plan.options.value_bytes_max;
             let is_refused = entry.value_length() as u64 > limit || replica.is_parked(origin, lseq);
             if !is_covered || is_refused || !scope.contains(entry.key()) {

@@ -9,7 +9,7 @@ use crate::core::identity::Incarnation;
 use crate::node::machine::conversation::ConversationId;
 use crate::store::entry::{Entry, Summary};
 use crate::store::state::totals::is_user;
-use crate::sync::message::{Ack, Batch, Feed, Lane};
+use crate::sync::message::{Ack, Batch, Feed, Stream};
 use crate::sync::options::{BATCH_COST, HAVE_INTERVAL_MS};
 use crate::transport::wire::message::{GoodbyeReason, Message};
 
@@ -108,12 +108,15 @@ impl World<'_> {
             );
         }
         if let Feed::Batch(Batch {
-            lane, to, entries, ..
+            stream,
+            to,
+            entries,
+            ..
         }) = feed
             && !entries.is_empty()
             && !is_again
         {
-            self.check_lane(node, id, *lane, *to, entries, at);
+            self.check_stream(node, id, *stream, *to, entries, at);
         }
         let cost = feed.cost();
         let end = self.end_mut(id).unwrap();
@@ -131,17 +134,17 @@ impl World<'_> {
         }
     }
 
-    fn check_lane(
+    fn check_stream(
         &self,
         node: usize,
         id: ConversationId,
-        lane: Lane,
+        stream: Stream,
         to: u64,
         entries: &[Entry],
         at: u64,
     ) {
         let running = self.nodes[node].up();
-        if lane == Lane::Own {
+        if stream == Stream::Own {
             assert!(
                 to <= running
                     .ticked
@@ -266,10 +269,10 @@ impl World<'_> {
         let Some(feed) = self.feeds.get(&stretch) else {
             panic!("2: {node} goes on from a stretch on {id} that never was");
         };
-        for (lane, lseq, entry) in super::checks::all_rows(&self.nodes[node].up().store.map) {
-            let to = match lane {
-                Lane::Own => reached.0,
-                Lane::Relay => reached.1,
+        for (stream, lseq, entry) in super::checks::all_rows(&self.nodes[node].up().store.map) {
+            let to = match stream {
+                Stream::Own => reached.0,
+                Stream::Relay => reached.1,
             };
             let is_named = feed
                 .get(&lseq)
@@ -306,7 +309,7 @@ pub(super) fn shown(message: &Message) -> String {
     match message {
         Message::Feed(Feed::Batch(batch)) => format!(
             "{:?} ({}, {}] {}",
-            batch.lane,
+            batch.stream,
             batch.from,
             batch.to,
             entries(batch)

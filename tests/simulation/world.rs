@@ -89,7 +89,7 @@ pub(super) struct World<'d> {
     pub(super) told: BTreeMap<Dot, Entry>,
     /// What each place of each stretch of a feed named.
     pub(super) feeds: BTreeMap<Incarnation, BTreeMap<u64, BTreeSet<Name>>>,
-    /// How far each node with a log ever held each author's own lane.
+    /// How far each node with a log ever held each author's own stream.
     pub(super) held: BTreeMap<Origin, BTreeMap<usize, u64>>,
     /// All identities that there ever were.
     pub(super) origins: BTreeSet<Origin>,

@@ -22,7 +22,7 @@ use crate::store::commit::operation::Request;
 use crate::store::scope::Scope;
 use crate::store::state::map::EntryMap;
 use crate::sync::identity::doubt::Doubt;
-use crate::sync::message::{BegunValues, Feed, Lane, RefusalCode};
+use crate::sync::message::{BegunValues, Feed, RefusalCode, Stream};
 use crate::sync::replica::{self, Replica};
 use crate::transport::session::{
     KEEPALIVE_MS, Role, Session, SessionEvent, SilenceReason, TimeVerdict,
@@ -290,8 +290,8 @@ impl Machine {
     }
 
     /// A large value was refused before it was whole.
-    pub fn refused(&mut self, id: ConversationId, lane: Lane, lseq: u64, code: RefusalCode) {
-        self.replica.refuse(id, lane, lseq, code);
+    pub fn refused(&mut self, id: ConversationId, stream: Stream, lseq: u64, code: RefusalCode) {
+        self.replica.refuse(id, stream, lseq, code);
     }
 
     /// Does what the time asks for.

@@ -13,7 +13,7 @@ use crate::node::machine::address_book::TargetId;
 use crate::node::machine::conversation::{ConversationId, Opening, Refusal};
 use crate::node::shared::{Settling, Shared};
 use crate::store::scope::Scope;
-use crate::sync::message::{BegunValues, Lane, RefusalCode};
+use crate::sync::message::{BegunValues, RefusalCode, Stream};
 use crate::transport::session::Role;
 use crate::transport::session::address::{HostPort, Protection};
 use crate::transport::session::close::CloseReason;
@@ -129,9 +129,9 @@ impl ConnectionEvents for Arrivals {
         }
     }
 
-    fn refused(&self, id: ConnectionId, lane: Lane, lseq: u64, code: RefusalCode) {
+    fn refused(&self, id: ConnectionId, stream: Stream, lseq: u64, code: RefusalCode) {
         if let Some(shared) = self.0.upgrade() {
-            shared.drive(|machine, _, _| machine.refused(id.0, lane, lseq, code));
+            shared.drive(|machine, _, _| machine.refused(id.0, stream, lseq, code));
         }
     }
 

@@ -4,7 +4,7 @@ use super::pipes::{Pipes, name};
 use crate::core::identity::Origin;
 use crate::node::machine::Machine;
 use crate::node::machine::address_book::UNREADABLE_MS;
-use crate::sync::message::{Batch, Feed, Lane};
+use crate::sync::message::{Batch, Feed, Stream};
 use crate::sync::replica::Farewell;
 use crate::transport::session::backoff::{RECONNECT_MS_MAX, RECONNECT_MS_MIN};
 use crate::transport::session::{HELLO_TIMEOUT_MS, IDLE_MS};
@@ -239,7 +239,7 @@ fn quiet_connections_live_on_pings() {
 fn a_peer_that_breaks_the_rules_is_dropped_with_the_reason() {
     let (mut net, id) = connected();
     let gap = Message::Feed(Feed::Batch(Batch {
-        lane: Lane::Own,
+        stream: Stream::Own,
         from: 70,
         to: 80,
         entries: Vec::new(),
@@ -281,7 +281,7 @@ fn what_is_told_of_conversations_that_are_over_is_passed_over() {
         machine.closed(id, "again", now, map);
         machine.heard(id, now);
         machine.charged(id, 1 << 40, now);
-        machine.refused(id, Lane::Own, 1, crate::sync::message::RefusalCode::Other);
+        machine.refused(id, Stream::Own, 1, crate::sync::message::RefusalCode::Other);
         machine.replica.received_durably(
             id,
             Origin([2; 16]),

@@ -36,14 +36,14 @@ pub fn is_reached(chain: &[Stretch], last_lseq: u64, place: &FeedPosition) -> bo
     place.own.max(place.relay) <= reached
 }
 
-/// A place in a peer's feed: the incarnation and a position in each lane.
+/// A place in a peer's feed: the incarnation and a position in each stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FeedPosition {
     /// The peer's incarnation that the positions belong to.
     pub incarnation: Incarnation,
-    /// In the lane of the peer's own writes.
+    /// In the stream of the peer's own writes.
     pub own: u64,
-    /// In the lane of what the peer relays.
+    /// In the stream of what the peer relays.
     pub relay: u64,
 }
 

@@ -61,7 +61,7 @@ pub struct Cut {
 /// A changed entry, ready to be written.
 struct Change {
     key: Box<[u8]>,
-    lane: Option<u8>,
+    stream: Option<u8>,
     lseq: u64,
     sum: u128,
     body: Vec<u8>,
@@ -151,10 +151,10 @@ impl<'s> CheckpointJob<'s> {
             let mut body = Vec::new();
             let source = map.source_of(held.via);
             row::encode(&mut body, meta, origins, &held.entry, source);
-            let (lane, sum) = place_of(held);
+            let (stream, sum) = place_of(held);
             changes.push(Change {
                 key: held.entry.key().into(),
-                lane,
+                stream,
                 lseq: held.lseq,
                 sum,
                 body,
@@ -180,7 +180,7 @@ impl<'s> CheckpointJob<'s> {
             }
             self.writer.push(&Row {
                 key: &change.key,
-                lane: change.lane,
+                stream: change.stream,
                 lseq: change.lseq,
                 sum: change.sum,
                 body: &change.body,
@@ -217,7 +217,7 @@ impl<'s> CheckpointJob<'s> {
             let body = base.file().body(row)?;
             self.writer.push(&Row {
                 key: &row.key(),
-                lane: row.lane(),
+                stream: row.stream(),
                 lseq: row.lseq(),
                 sum: row.sum(),
                 body: &body,

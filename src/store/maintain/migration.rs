@@ -59,10 +59,10 @@ pub(in crate::store) fn migrate(
         let body = base.file().body(&row)?;
         let held = map.held_of(base.decode(&row)?);
         totals.add(&held.entry, held.via == 0);
-        let (lane, sum) = place_of(&held);
+        let (stream, sum) = place_of(&held);
         writer.push(&Row {
             key: &row.key(),
-            lane,
+            stream,
             lseq: row.lseq(),
             sum,
             body: &body,

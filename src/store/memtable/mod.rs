@@ -2,6 +2,6 @@
 
 pub(super) mod hash_index;
 pub(super) mod key_index;
-pub(super) mod lane;
 pub(super) mod ordered_key;
 pub(super) mod slots;
+pub(super) mod stream;

@@ -139,27 +139,27 @@ impl Base {
     /// Rows of a feed behind a local sequence.
     pub(in crate::store) fn feed_after(
         &self,
-        lane: u8,
+        stream: u8,
         after: u64,
     ) -> Result<FeedCursor, StoreError> {
-        Ok(self.file.feed(lane).after(after)?)
+        Ok(self.file.feed(stream).after(after)?)
     }
 
     /// How many rows of a feed lie in `(after, to]`.
     pub(in crate::store) fn rows_between(
         &self,
-        lane: u8,
+        stream: u8,
         after: u64,
         to: u64,
     ) -> Result<u64, StoreError> {
-        let feed = self.file.feed(lane);
+        let feed = self.file.feed(stream);
         let up_to = |lseq| feed.rows_up_to(lseq);
         Ok(u64::from(up_to(to)?.saturating_sub(up_to(after)?)))
     }
 
     /// The last local sequence of a feed, 0 if it is empty.
-    pub(in crate::store) fn last(&self, lane: u8) -> u64 {
-        self.file.feed(lane).last_lseq().unwrap_or(0)
+    pub(in crate::store) fn last(&self, stream: u8) -> u64 {
+        self.file.feed(stream).last_lseq().unwrap_or(0)
     }
 
     /// The row of a feed at a local sequence.
@@ -170,8 +170,8 @@ impl Base {
 
     /// The same as it lies in the file, without a value that lies elsewhere.
     pub(in crate::store) fn row_at(&self, lseq: u64) -> Result<Option<RowRef>, StoreError> {
-        for lane in [OWN, RELAY] {
-            if let Some(row) = self.file.feed(lane).at(lseq)? {
+        for stream in [OWN, RELAY] {
+            if let Some(row) = self.file.feed(stream).at(lseq)? {
                 return Ok(Some(row));
             }
         }

@@ -6,13 +6,13 @@ use std::cmp::Ordering;
 use super::base::{Base, OWN, RELAY};
 use super::map::{EntryMap, Held};
 use crate::store::error::StoreError;
-use crate::store::memtable::lane::Lane;
+use crate::store::memtable::stream::Stream;
 use crate::table::FeedCursor;
 
 /// Replaced rows that are passed over before it is taken for granted that one behind them is not.
 const LOOKED_AT_MAX: usize = 64;
 
-/// Entries of a lane in feed order. After an error nothing follows.
+/// Entries of a stream in feed order. After an error nothing follows.
 pub struct FeedRows<'a> {
     map: &'a EntryMap,
     after: u64,
@@ -63,14 +63,14 @@ impl<'a> Iterator for FeedRows<'a> {
 }
 
 impl EntryMap {
-    fn rows_after<'a>(&'a self, lane: u8, members: &'a Lane, after: u64) -> FeedRows<'a> {
+    fn rows_after<'a>(&'a self, stream: u8, members: &'a Stream, after: u64) -> FeedRows<'a> {
         let later = members
             .between(after, u64::MAX)
             .filter_map(|(_, slot)| self.held(slot));
         FeedRows {
             map: self,
             after,
-            feed: lane,
+            feed: stream,
             cursor: None,
             has_begun: false,
             later: Box::new(later),
@@ -88,7 +88,7 @@ impl EntryMap {
         self.rows_after(RELAY, &self.relay, after)
     }
 
-    /// Whether something follows `after` in the lane of own writes; sometimes also where all that does was
+    /// Whether something follows `after` in the stream of own writes; sometimes also where all that does was
     /// replaced, because that is not looked for very far.
     pub fn has_own_after(&self, after: u64) -> bool {
         self.has_after(OWN, &self.own, after)
@@ -99,14 +99,14 @@ impl EntryMap {
         self.has_after(RELAY, &self.relay, after)
     }
 
-    fn has_after(&self, lane: u8, members: &Lane, after: u64) -> bool {
+    fn has_after(&self, stream: u8, members: &Stream, after: u64) -> bool {
         if members.between(after, u64::MAX).next().is_some() {
             return true;
         }
         let Some(base) = &self.base else {
             return false;
         };
-        base.last(lane) > after && self.is_any_current(base, lane, after).unwrap_or(true)
+        base.last(stream) > after && self.is_any_current(base, stream, after).unwrap_or(true)
     }
 
     fn is_any_current(&self, base: &Base, feed: u8, after: u64) -> Result<bool, StoreError> {
@@ -201,9 +201,9 @@ impl EntryMap {
         self.last_of(RELAY, &self.relay)
     }
 
-    fn last_of(&self, lane: u8, members: &Lane) -> u64 {
+    fn last_of(&self, stream: u8, members: &Stream) -> u64 {
         let last = members.between(0, u64::MAX).next_back();
-        let beneath = self.base.as_ref().map_or(0, |base| base.last(lane));
+        let beneath = self.base.as_ref().map_or(0, |base| base.last(stream));
         last.map_or(0, |(lseq, _)| lseq).max(beneath)
     }
 

@@ -19,8 +19,8 @@ use crate::store::error::StoreError;
 use crate::store::lineage::{KEY_PREFIX, Lineage, LineageRecord};
 use crate::store::memtable::hash_index::HashIndex;
 use crate::store::memtable::key_index::KeyIndex;
-use crate::store::memtable::lane::Lane;
 use crate::store::memtable::slots::Slots;
+use crate::store::memtable::stream::Stream;
 use crate::table::{GoneRows, RowRef};
 
 /// Kept entries of ended views that each write clears up or hands on: more than it adds, so that they cannot pile up.
@@ -84,9 +84,9 @@ pub struct EntryMap {
     pub(in crate::store) slots: Slots,
     by_hash: HashIndex,
     pub(in crate::store) by_key: KeyIndex,
-    pub(in crate::store) own: Lane,
-    pub(in crate::store) relay: Lane,
-    pub(in crate::store) local: Lane,
+    pub(in crate::store) own: Stream,
+    pub(in crate::store) relay: Stream,
+    pub(in crate::store) local: Stream,
     pub(in crate::store) totals: Totals,
     pub(in crate::store) views: Views,
     /// The peers that entries came from; a [`Via`] is the place in here, plus one.
@@ -237,7 +237,7 @@ impl EntryMap {
         self.totals.summary
     }
 
-    fn lane_of(&mut self, entry: &Entry, via: Via) -> &mut Lane {
+    fn stream_of(&mut self, entry: &Entry, via: Via) -> &mut Stream {
         if Namespace::of(entry.key()).is_none_or(|namespace| !namespace.is_replicated()) {
             &mut self.local
         } else if is_row(entry, via == 0) {
@@ -285,7 +285,7 @@ impl EntryMap {
         };
         debug_assert_eq!(found, self.slot_of(entry.key(), hash));
         let slot = found.unwrap_or_else(|| self.slots.next());
-        self.lane_of(&entry, via).push(lseq, slot);
+        self.stream_of(&entry, via).push(lseq, slot);
         if let Some(slot) = found
             && let Some(place) = self.slots.get_mut(slot)
         {
@@ -295,7 +295,7 @@ impl EntryMap {
                 self.by_key.turn(slot);
             }
             self.totals.remove(&replaced.entry, replaced.via == 0);
-            self.lane_of(&replaced.entry, replaced.via)
+            self.stream_of(&replaced.entry, replaced.via)
                 .remove(replaced.lseq);
             installed.replaced_row = replaced.is_row();
             if is_lineage {

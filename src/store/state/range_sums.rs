@@ -90,11 +90,11 @@ impl RangeSums {
         if !Weak::ptr_eq(&base, &self.base) || (self.pieces.is_empty() && last > self.seen) {
             self.begin(map, base);
         } else if last > self.seen {
-            let lanes = [&map.own, &map.relay];
+            let streams = [&map.own, &map.relay];
             let seen = self.seen;
-            let changed = lanes
+            let changed = streams
                 .into_iter()
-                .flat_map(|lane| lane.between(seen, u64::MAX));
+                .flat_map(|stream| stream.between(seen, u64::MAX));
             changed.for_each(|(_, slot)| self.change(map, slot));
         }
         self.seen = last;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::base::Base;
 use super::map::{EntryMap, Held};
 use crate::core::identity::Origin;
-use crate::store::memtable::lane::Lane;
+use crate::store::memtable::stream::Stream;
 
 /// Entries that are copied under one lock. Few in tests, so that much can happen between two pieces.
 const CARRIED_AT_ONCE: usize = if cfg!(test) { 2 } else { 64 };
@@ -47,8 +47,8 @@ impl Rebase {
     /// Copies the next piece of what came later: all that the map is needed for. `None`: there is nothing more.
     pub fn take(&self, map: &EntryMap) -> Option<Carried> {
         let mut later: Vec<(u64, u32)> = Vec::with_capacity(3 * CARRIED_AT_ONCE);
-        for lane in [&map.own, &map.relay, &map.local] {
-            later.extend(lane.between(self.reached, u64::MAX).take(CARRIED_AT_ONCE));
+        for stream in [&map.own, &map.relay, &map.local] {
+            later.extend(stream.between(self.reached, u64::MAX).take(CARRIED_AT_ONCE));
         }
         later.sort_unstable();
         later.truncate(CARRIED_AT_ONCE);
@@ -93,7 +93,7 @@ impl Rebase {
 impl EntryMap {
     /// The local sequence of the last change since the checkpoint, 0 if there was none.
     pub fn last_change(&self) -> u64 {
-        let lanes = [&self.own, &self.relay, &self.local];
-        lanes.map(Lane::last).into_iter().max().unwrap_or(0)
+        let streams = [&self.own, &self.relay, &self.local];
+        streams.map(Stream::last).into_iter().max().unwrap_or(0)
     }
 }

@@ -12,11 +12,11 @@ use crate::sync::message::Positions;
 /// What a wait waits for, as places in the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sync) enum Target {
-    /// The row at this place of the lane of own writes.
+    /// The row at this place of the stream of own writes.
     Own(u64),
-    /// The entry at this place of the lane of relayed entries.
+    /// The entry at this place of the stream of relayed entries.
     Relay(u64),
-    /// All rows up to this place of the lane of own writes, and then all relayed entries up to the other.
+    /// All rows up to this place of the stream of own writes, and then all relayed entries up to the other.
     AllUpTo(u64, u64),
 }
 

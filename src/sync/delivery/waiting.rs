@@ -10,7 +10,7 @@ use crate::core::rules::{Rule, unless};
 use crate::store::commit::ledger::PeerRecord;
 use crate::store::error::StoreError;
 use crate::store::state::map::{EntryMap, Installed};
-use crate::sync::message::{Lane, Positions};
+use crate::sync::message::{Positions, Stream};
 use crate::sync::replica::Replica;
 
 /// What is waited for.
@@ -309,7 +309,7 @@ impl Replica {
         for peer in moved.into_iter().filter(|peer| counting.contains_key(peer)) {
             let is_own = |lseq| {
                 let held = map.at(lseq).ok().flatten();
-                held.is_some_and(|held| Self::lane_of(&held) == Lane::Own)
+                held.is_some_and(|held| Self::stream_of(&held) == Stream::Own)
             };
             let link = self.links.values().find(|link| link.origin == peer);
             let told = link.map(|link| link.sending.told).unwrap_or_default();

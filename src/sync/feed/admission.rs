@@ -11,7 +11,7 @@ use crate::store::entry::{Entry, EntryFlags, Namespace};
 use crate::store::state::authors::RefusedEntry;
 use crate::store::system_keys::is_owned_system_key;
 use crate::sync::message::{
-    Batch, Feed, Lane, Nack, PLACE_UNKNOWN, REFUSED_WRITES_MAX, RefusalCode, RefusedWrite,
+    Batch, Feed, Nack, PLACE_UNKNOWN, REFUSED_WRITES_MAX, RefusalCode, RefusedWrite, Stream,
 };
 use crate::sync::peer::link::{Link, LinkId};
 use crate::sync::replica::{Output, Replica};
@@ -88,7 +88,7 @@ impl Replica {
                 dot: refused.dot,
             };
             let writes = of_one.iter().map(name).collect();
-            self.name_refused(id, Lane::Relay, writes, RefusalCode::TooManyAuthors, None);
+            self.name_refused(id, Stream::Relay, writes, RefusalCode::TooManyAuthors, None);
         }
     }
 
@@ -125,7 +125,7 @@ impl Replica {
         let is_alone = count == 1 && batch.to > 0;
         if lie.is_none() {
             let place = is_alone.then_some(batch.to);
-            self.name_refused(id, batch.lane, writes, RefusalCode::Malformed, place);
+            self.name_refused(id, batch.stream, writes, RefusalCode::Malformed, place);
         }
         lie
     }
@@ -134,7 +134,7 @@ impl Replica {
     fn name_refused(
         &mut self,
         id: LinkId,
-        lane: Lane,
+        stream: Stream,
         mut writes: Vec<RefusedWrite>,
         code: RefusalCode,
         place: Option<u64>,
@@ -145,7 +145,7 @@ impl Replica {
         while !writes.is_empty() {
             let rest = writes.split_off(writes.len().min(REFUSED_WRITES_MAX));
             let nack = Nack {
-                lane,
+                stream,
                 lseq: place.unwrap_or(PLACE_UNKNOWN),
                 code,
                 retryable: false,

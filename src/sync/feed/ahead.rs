@@ -1,5 +1,5 @@
-//! Entries that are sent ahead of their place in a lane, because they would wait for too long there. No position moves with
-//! them. The lane passes over them when it comes to their place, but only over those that the peer has said to hold durably:
+//! Entries that are sent ahead of their place in a stream, because they would wait for too long there. No position moves with
+//! them. The stream passes over them when it comes to their place, but only over those that the peer has said to hold durably:
 //! otherwise its cursor could cover an entry that it failed to store. Three sorts are sent so: the newest write of a key that
 //! is rewritten again and again while it waits to be relayed; small writes behind a large value; and new writes behind much
 //! that is old. Only keys of users go ahead: a removal of a kept loser must not pass the value that settled the conflict, and
@@ -18,12 +18,12 @@ use crate::store::entry::Entry;
 use crate::store::error::StoreError;
 use crate::store::state::map::{EntryMap, Held, Installed};
 use crate::store::state::totals::is_user;
-use crate::sync::message::{Batch, Feed, Lane};
+use crate::sync::message::{Batch, Feed, Stream};
 use crate::sync::options::BATCH_COST;
 use crate::sync::peer::link::{Course, Link, LinkId};
 use crate::sync::replica::Replica;
 
-/// Entries that one link sends ahead of a lane's position at the most: so many numbers are remembered until the lane has
+/// Entries that one link sends ahead of a stream's position at the most: so many numbers are remembered until the stream has
 /// come to them.
 pub(in crate::sync) const AHEAD_MAX: usize = 16_384;
 
@@ -33,7 +33,7 @@ pub(in crate::sync) const AHEAD_COST: u64 = BATCH_COST / 4;
 /// Entries that are looked up at once to go ahead: more than one message of them holds.
 const AHEAD_AT_ONCE: usize = 256;
 
-/// How long a lane may take to get through what was there, in milliseconds, before what is newer passes it: a burst of writes
+/// How long a stream may take to get through what was there, in milliseconds, before what is newer passes it: a burst of writes
 /// goes in its order, which costs least.
 const BACKLOG_MS: u64 = 250;
 
@@ -46,25 +46,25 @@ const KEPT_AHEAD_MAX: usize = 16;
 /// Batches sent ahead that are kept although nothing may be left of them: fewer are not worth looking through.
 const ASIDES_SPARED: usize = 4;
 
-/// Places in lanes.
-type Places = BTreeSet<(Lane, u64)>;
+/// Places in streams.
+type Places = BTreeSet<(Stream, u64)>;
 
 /// A batch that moved no position.
 #[derive(Debug, Clone)]
 pub(in crate::sync) struct Aside {
     /// The how-manieth of the connection it was.
     number: u64,
-    entries: Vec<(Lane, u64)>,
+    entries: Vec<(Stream, u64)>,
 }
 
-/// What one lane has to get through.
+/// What one stream has to get through.
 #[derive(Debug, Clone, Copy, Default)]
 struct Backlog {
     up_to: u64,
     since: MonotonicMs,
 }
 
-/// What the lanes of a link have to get through before they come to what is new.
+/// What the streams of a link have to get through before they come to what is new.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::sync) struct Backlogs {
     own: Backlog,
@@ -72,12 +72,12 @@ pub(in crate::sync) struct Backlogs {
 }
 
 impl Backlogs {
-    /// The place behind which what is new passes the rest, while a lane that is at `sent` takes long; once it is through, what
+    /// The place behind which what is new passes the rest, while a stream that is at `sent` takes long; once it is through, what
     /// there is by then up to `limit` is next.
-    fn end_of(&mut self, lane: Lane, sent: u64, limit: u64, now: MonotonicMs) -> Option<u64> {
-        let backlog = match lane {
-            Lane::Own => &mut self.own,
-            Lane::Relay => &mut self.relay,
+    fn end_of(&mut self, stream: Stream, sent: u64, limit: u64, now: MonotonicMs) -> Option<u64> {
+        let backlog = match stream {
+            Stream::Own => &mut self.own,
+            Stream::Relay => &mut self.relay,
         };
         if sent >= backlog.up_to {
             *backlog = Backlog {
@@ -120,17 +120,17 @@ impl KeptAhead {
         let known = place.and_then(|place| self.peers.remove(place));
         if let Some((.., held)) = known.filter(|(_, opening, _)| *opening == link.incarnation) {
             link.sending.held_ahead = held;
-            link.forget_sent_ahead(Lane::Own);
-            link.forget_sent_ahead(Lane::Relay);
+            link.forget_sent_ahead(Stream::Own);
+            link.forget_sent_ahead(Stream::Relay);
         }
     }
 }
 
 impl Link {
-    /// Whether a lane waits for a large value that is under way in it.
-    pub(in crate::sync) fn is_filled(&self, lane: Lane) -> bool {
+    /// Whether a stream waits for a large value that is under way in it.
+    pub(in crate::sync) fn is_filled(&self, stream: Stream) -> bool {
         let large = self.sending.large.as_ref();
-        large.is_some_and(|large| large.course == Course::InOrder && large.lane == lane)
+        large.is_some_and(|large| large.course == Course::InOrder && large.stream == stream)
     }
 
     /// The peer holds all batches durably that moved no position, up to one.
@@ -144,7 +144,7 @@ impl Link {
             let entries = std::mem::take(&mut aside.entries);
             sending.asides.pop_front();
             for place in entries {
-                // Where its lane has come to it, it is sent in its place.
+                // Where its stream has come to it, it is sent in its place.
                 if sending.sent_ahead.remove(&place) {
                     sending.held_ahead.insert(place);
                 }
@@ -152,11 +152,11 @@ impl Link {
         }
     }
 
-    /// Forgets what was sent ahead in a lane once that is beyond it, and the batches of which nothing else is left: a peer of
+    /// Forgets what was sent ahead in a stream once that is beyond it, and the batches of which nothing else is left: a peer of
     /// an older build never confirms them.
-    pub(in crate::sync) fn forget_sent_ahead(&mut self, lane: Lane) {
+    pub(in crate::sync) fn forget_sent_ahead(&mut self, stream: Stream) {
         let sending = &mut self.sending;
-        let passed = (lane, 0)..=(lane, sending.sent.get(lane));
+        let passed = (stream, 0)..=(stream, sending.sent.get(stream));
         for places in [&mut sending.sent_ahead, &mut sending.held_ahead] {
             while let Some(first) = places.range(passed.clone()).next().copied() {
                 places.remove(&first);
@@ -180,7 +180,7 @@ impl Link {
     }
 
     /// Whether an entry was sent ahead of its place.
-    pub(in crate::sync) fn has_sent_ahead(&self, place: (Lane, u64)) -> bool {
+    pub(in crate::sync) fn has_sent_ahead(&self, place: (Stream, u64)) -> bool {
         self.sending.sent_ahead.contains(&place) || self.sending.held_ahead.contains(&place)
     }
 }
@@ -277,16 +277,16 @@ impl Replica {
         gate: Gate,
         map: &EntryMap,
     ) -> Result<(), StoreError> {
-        for lane in [Lane::Own, Lane::Relay] {
-            let (sent, limit) = (link.sending.sent.get(lane), gate.limit.get(lane));
-            let backlog = link.sending.backlogs.end_of(lane, sent, limit, gate.now);
+        for stream in [Stream::Own, Stream::Relay] {
+            let (sent, limit) = (link.sending.sent.get(stream), gate.limit.get(stream));
+            let backlog = link.sending.backlogs.end_of(stream, sent, limit, gate.now);
             let large = link.sending.large.as_ref().map(|large| large.lseq);
-            let large = large.filter(|_| link.is_filled(lane));
+            let large = large.filter(|_| link.is_filled(stream));
             let is_large_under_way = large.is_some();
             let Some(behind) = large.or(backlog) else {
                 continue;
             };
-            let from = behind.max(link.sending.looked_ahead.get(lane));
+            let from = behind.max(link.sending.looked_ahead.get(stream));
             let room = link.room_ahead().min(AHEAD_AT_ONCE);
             let is_waiting = !link.sending.ahead.is_empty() || link.comparing.is_waiting();
             if from >= limit || room == 0 || is_waiting {
@@ -299,12 +299,12 @@ impl Replica {
             let mut looked = Looked::new(from, limit, room, allowance);
             let look = |held: Result<Cow<'_, Held>, StoreError>| {
                 looked.look(held, |held| {
-                    goes_ahead(held) && is_fresh(held) && !link.has_sent_ahead((lane, held.lseq))
+                    goes_ahead(held) && is_fresh(held) && !link.has_sent_ahead((stream, held.lseq))
                 })
             };
-            let _ = match lane {
-                Lane::Own => map.own_after(from).try_for_each(look),
-                Lane::Relay => map.relay_after(from).try_for_each(look),
+            let _ = match stream {
+                Stream::Own => map.own_after(from).try_for_each(look),
+                Stream::Relay => map.relay_after(from).try_for_each(look),
             };
             let Looked {
                 to, found, error, ..
@@ -313,13 +313,13 @@ impl Replica {
                 return Err(error);
             }
             self.looking.passed(looked.passed, looked.is_cut, gate.now);
-            *link.sending.looked_ahead.get_mut(lane) = to;
+            *link.sending.looked_ahead.get_mut(stream) = to;
             link.sending.ahead.extend(found);
         }
         Ok(())
     }
 
-    /// Sends what is to go ahead of the lanes.
+    /// Sends what is to go ahead of the streams.
     pub(in crate::sync) fn send_ahead(
         &mut self,
         id: LinkId,
@@ -344,15 +344,15 @@ impl Replica {
             let Some(held) = held else {
                 continue;
             };
-            let lane = Self::lane_of(&held);
-            let is_behind = link.sending.sent.get(lane) < lseq;
-            let may_go = lseq <= gate.eligible.get(lane) && !self.withheld.holds(lseq);
+            let stream = Self::stream_of(&held);
+            let is_behind = link.sending.sent.get(stream) < lseq;
+            let may_go = lseq <= gate.eligible.get(stream) && !self.withheld.holds(lseq);
             let length = held.entry.value_length();
             let fits = length <= CHUNK_BYTES_MAX && length as u64 <= link.value_bytes_max;
             let may_go = may_go && goes_ahead(&held);
             if is_behind && may_go && fits && !super::send::is_left_out(link, &held, peer) {
                 cost += entry_cost(&held.entry);
-                places.push((lane, lseq));
+                places.push((stream, lseq));
                 entries.push(held.into_owned().entry);
             }
         }
@@ -387,7 +387,7 @@ impl Replica {
         self.sent_entries += entries.len() as u64;
         link.sending.aside_batches += 1;
         let batch = Batch {
-            lane: Lane::Relay,
+            stream: Stream::Relay,
             from: 0,
             to: 0,
             entries,
@@ -401,9 +401,9 @@ fn goes_ahead(held: &Held) -> bool {
     is_user(&held.entry) || is_broken(Rule::RemovalsPassed)
 }
 
-/// What is found in a lane that is to be sent ahead.
+/// What is found in a stream that is to be sent ahead.
 struct Looked {
-    /// Up to where the lane was looked at.
+    /// Up to where the stream was looked at.
     to: u64,
     found: Vec<u64>,
     /// Entries that were looked at.
@@ -417,7 +417,7 @@ struct Looked {
 }
 
 impl Looked {
-    /// Nothing yet, of a lane behind `from` up to `limit`; at most so many are found and looked at.
+    /// Nothing yet, of a stream behind `from` up to `limit`; at most so many are found and looked at.
     fn new(from: u64, limit: u64, room: usize, allowance: u64) -> Self {
         Self {
             to: from.max(limit),

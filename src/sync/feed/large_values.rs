@@ -8,7 +8,7 @@ use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
-use crate::sync::message::{Chunk, Feed, Lane, Large, Resumption, ValueId};
+use crate::sync::message::{Chunk, Feed, Large, Resumption, Stream, ValueId};
 use crate::sync::peer::link::{Course, LargeSend, Link, LinkId};
 use crate::sync::replica::Replica;
 
@@ -41,7 +41,7 @@ impl Replica {
         &mut self,
         id: LinkId,
         link: &mut Link,
-        (lane, lseq): (Lane, u64),
+        (stream, lseq): (Stream, u64),
         course: Course,
         map: &EntryMap,
     ) {
@@ -70,7 +70,7 @@ impl Replica {
             return;
         };
         let (from, to) = match course {
-            Course::InOrder => (link.sending.told.get(lane), lseq),
+            Course::InOrder => (link.sending.told.get(stream), lseq),
             Course::Again => (lseq, lseq),
             Course::Reconciled => (0, 0),
         };
@@ -90,13 +90,13 @@ impl Replica {
             offset: offset as u64,
         });
         if course == Course::InOrder {
-            *link.sending.looked_ahead.get_mut(lane) = lseq;
+            *link.sending.looked_ahead.get_mut(stream) = lseq;
         }
         self.push_feed(
             id,
             link,
             Feed::Large(Large {
-                lane,
+                stream,
                 from,
                 to,
                 entry: bare,
@@ -105,7 +105,7 @@ impl Replica {
             }),
         );
         link.sending.large = Some(LargeSend {
-            lane,
+            stream,
             lseq,
             offset,
             course,
@@ -146,7 +146,7 @@ impl Replica {
             let is_last = bytes.len() == rest.len();
             if is_last && large.course == Course::InOrder {
                 for place in [&mut link.sending.sent, &mut link.sending.told] {
-                    let place = place.get_mut(large.lane);
+                    let place = place.get_mut(large.stream);
                     *place = large.lseq.max(*place);
                 }
             }

@@ -8,7 +8,7 @@ use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
 use crate::store::state::map::{Held, Via};
-use crate::sync::message::Lane;
+use crate::sync::message::Stream;
 use crate::sync::options::BATCH_COST;
 use crate::sync::outbox::rejected::list_room;
 use crate::sync::peer::link::Link;
@@ -37,8 +37,8 @@ pub(in crate::sync) struct Picked {
 }
 
 impl Picked {
-    /// Nothing yet, of a lane up to `limit`; at most `allowance` entries may be passed over.
-    pub(in crate::sync) fn new(link: &Link, lane: Lane, limit: u64, allowance: u64) -> Self {
+    /// Nothing yet, of a stream up to `limit`; at most `allowance` entries may be passed over.
+    pub(in crate::sync) fn new(link: &Link, stream: Stream, limit: u64, allowance: u64) -> Self {
         Self {
             to: limit,
             entries: Vec::new(),
@@ -50,7 +50,7 @@ impl Picked {
             is_held_back: false,
             unreadable: None,
             limit,
-            listed: link.sending.listed.get(lane),
+            listed: link.sending.listed.get(stream),
             allowance,
             list_max: list_room(link),
         }

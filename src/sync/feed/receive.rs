@@ -78,26 +78,26 @@ impl Replica {
     pub fn refuse(
         &mut self,
         id: LinkId,
-        lane: crate::sync::message::Lane,
+        stream: crate::sync::message::Stream,
         lseq: u64,
         code: RefusalCode,
     ) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        if *link.receiving.rewound.get_mut(lane) || link.scope.is_nothing() {
+        if *link.receiving.rewound.get_mut(stream) || link.scope.is_nothing() {
             // It comes again, behind what could not be stored.
             return;
         }
         let nack = Nack {
-            lane,
+            stream,
             lseq,
             code,
             retryable: false,
             writes: Vec::new(),
         };
         self.outputs.push_back(Output::Send(id, Feed::Nack(nack)));
-        let place = link.receiving.pending.get_mut(lane);
+        let place = link.receiving.pending.get_mut(stream);
         *place = lseq.max(*place);
         let request = take_in(id, link, Vec::new());
         self.outputs.push_back(Output::Commit(request));
@@ -112,8 +112,8 @@ impl Replica {
         now: Now,
         map: &EntryMap,
     ) -> Result<(), &'static str> {
-        let has_gap = batch.from > link.receiving.pending.get(batch.lane);
-        let rewound = link.receiving.rewound.get_mut(batch.lane);
+        let has_gap = batch.from > link.receiving.pending.get(batch.stream);
+        let rewound = link.receiving.rewound.get_mut(batch.stream);
         let is_reconciled = batch.to == 0;
         if has_gap && *rewound {
             // What it cost is free again all the same.
@@ -147,7 +147,7 @@ impl Replica {
                 entries: batch.entries,
             })
         } else {
-            let place = link.receiving.pending.get_mut(batch.lane);
+            let place = link.receiving.pending.get_mut(batch.stream);
             *place = batch.to.max(*place);
             take_in(id, link, batch.entries)
         };
@@ -243,7 +243,7 @@ impl Replica {
         }
         let lseq = link.receiving.held.own;
         let nack = Nack {
-            lane: crate::sync::message::Lane::Own,
+            stream: crate::sync::message::Stream::Own,
             lseq,
             code: RefusalCode::StorageFailed,
             retryable: true,

@@ -12,7 +12,7 @@ use crate::store::entry::{Entry, Namespace};
 use crate::store::error::StoreError;
 use crate::store::state::map::{EntryMap, Held, Via};
 use crate::store::state::totals::is_user;
-use crate::sync::message::{Batch, Chunk, Feed, Lane, Positions};
+use crate::sync::message::{Batch, Chunk, Feed, Positions, Stream};
 use crate::sync::options::{BATCH_COST, PASSED_OVER_MS};
 use crate::sync::peer::link::{Course, Link, LinkId};
 use crate::sync::replica::{Farewell, Output, Replica};
@@ -190,12 +190,12 @@ impl Replica {
             {
                 self.unreadable(id, &error);
             }
-            for lane in [Lane::Own, Lane::Relay] {
+            for stream in [Stream::Own, Stream::Relay] {
                 while self.outputs.len() == said
-                    && !link.is_filled(lane)
+                    && !link.is_filled(stream)
                     && !link.is_reconciling()
                     && self
-                        .send_batch(id, &mut link, lane, gate, map)
+                        .send_batch(id, &mut link, stream, gate, map)
                         .is_continue()
                 {}
             }
@@ -214,22 +214,22 @@ impl Replica {
         self.outputs.push_back(Output::Send(id, feed));
     }
 
-    /// Sends the next batch of a lane. Breaks when there is nothing (more) to send now.
+    /// Sends the next batch of a stream. Breaks when there is nothing (more) to send now.
     fn send_batch(
         &mut self,
         id: LinkId,
         link: &mut Link,
-        lane: Lane,
+        stream: Stream,
         gate: Gate,
         map: &EntryMap,
     ) -> ControlFlow<()> {
-        let limit = link.comparing.limit(gate.limit).get(lane);
-        let limit = if lane == Lane::Own {
+        let limit = link.comparing.limit(gate.limit).get(stream);
+        let limit = if stream == Stream::Own {
             limit.min(link.limit_before_removals())
         } else {
             limit
         };
-        let from = link.sending.sent.get(lane);
+        let from = link.sending.sent.get(stream);
         let is_held_up = is_broken(Rule::RefusalBlocks) && !self.parked_by(link.origin).is_empty();
         let is_held_up = is_held_up || link.scope.is_nothing() || link.is_recording();
         if from >= limit || link.sending.spent >= link.sending.credit || is_held_up {
@@ -239,12 +239,12 @@ impl Replica {
         let withheld = Some(&self.withheld).filter(|withheld| withheld.holds_some());
         let mut passed_over = Vec::new();
         let has_sent_ahead = !link.sending.held_ahead.is_empty();
-        let mut picked = Picked::new(link, lane, limit, self.looking.allowance());
+        let mut picked = Picked::new(link, stream, limit, self.looking.allowance());
         let mut pick = |held: Result<Cow<'_, Held>, StoreError>| {
             if let Ok(held) = &held
                 && held.lseq <= limit
             {
-                if has_sent_ahead && link.sending.held_ahead.contains(&(lane, held.lseq)) {
+                if has_sent_ahead && link.sending.held_ahead.contains(&(stream, held.lseq)) {
                     return picked.pass_over(held.lseq, false);
                 }
                 let is_withheld = withheld.is_some_and(|withheld| withheld.holds(held.lseq));
@@ -255,9 +255,9 @@ impl Replica {
             }
             picked.pick(link, peer, held)
         };
-        let _ = match lane {
-            Lane::Own => map.own_after(from).try_for_each(&mut pick),
-            Lane::Relay => map.relay_after(from).try_for_each(&mut pick),
+        let _ = match stream {
+            Stream::Own => map.own_after(from).try_for_each(&mut pick),
+            Stream::Relay => map.relay_after(from).try_for_each(&mut pick),
         };
         let Picked {
             to,
@@ -275,22 +275,22 @@ impl Replica {
         }
         self.owe_removals(link, &passed_over);
         if let Some(last) = parked.last() {
-            *link.sending.listed.get_mut(lane) = *last;
+            *link.sending.listed.get_mut(stream) = *last;
             link.sending.listed_ahead += parked.len();
             if self.park_too_large(id, link, &parked, map, gate.now) {
                 // It goes on behind them once they are on record.
-                *link.sending.sent.get_mut(lane) = to;
+                *link.sending.sent.get_mut(stream) = to;
                 return ControlFlow::Break(());
             }
         }
         if let Some(lseq) = large {
             if link.sending.large.is_some() {
-                // Its turn comes behind the one that is under way in the other lane.
-                return self.move_on(id, link, (lane, lseq - 1), entries, (gate, false));
+                // Its turn comes behind the one that is under way in the other stream.
+                return self.move_on(id, link, (stream, lseq - 1), entries, (gate, false));
             }
-            self.begin_large(id, link, (lane, lseq), Course::InOrder, map);
+            self.begin_large(id, link, (stream, lseq), Course::InOrder, map);
             // If it cannot be read, it must not be tried again at once and for ever.
-            let has_moved = link.sending.large.is_some() || link.sending.sent.get(lane) >= lseq;
+            let has_moved = link.sending.large.is_some() || link.sending.sent.get(stream) >= lseq;
             return if has_moved {
                 ControlFlow::Continue(())
             } else {
@@ -298,20 +298,20 @@ impl Replica {
             };
         }
         let is_through = !is_cut && !is_held_back;
-        self.move_on(id, link, (lane, to), entries, (gate, is_through))
+        self.move_on(id, link, (stream, to), entries, (gate, is_through))
     }
 
-    /// A lane was gone over up to a place: sends what was found. `is_through`: nothing holds up what follows.
+    /// A stream was gone over up to a place: sends what was found. `is_through`: nothing holds up what follows.
     fn move_on(
         &mut self,
         id: LinkId,
         link: &mut Link,
-        (lane, to): (Lane, u64),
+        (stream, to): (Stream, u64),
         entries: Vec<Entry>,
         (gate, is_through): (Gate, bool),
     ) -> ControlFlow<()> {
-        *link.sending.sent.get_mut(lane) = to;
-        link.forget_sent_ahead(lane);
+        *link.sending.sent.get_mut(stream) = to;
+        link.forget_sent_ahead(stream);
         if entries.is_empty() {
             // Only passed over: the peer learns of it with the next END. That waits until all is quiet, or every write
             // that is not for the peer would cost it one; but not for ever.
@@ -328,12 +328,12 @@ impl Replica {
         link.active_at = gate.now;
         self.sent_entries += entries.len() as u64;
         // What was passed over before it is covered by it: it goes on from what the peer knows.
-        let from = std::mem::replace(link.sending.told.get_mut(lane), to);
+        let from = std::mem::replace(link.sending.told.get_mut(stream), to);
         self.push_feed(
             id,
             link,
             Feed::Batch(Batch {
-                lane,
+                stream,
                 from,
                 to,
                 entries,
@@ -391,17 +391,17 @@ impl Replica {
                     continue;
                 }
             };
-            let lane = Self::lane_of(&held);
-            let is_passed = link.sending.acknowledged.get(lane) >= lseq;
+            let stream = Self::stream_of(&held);
+            let is_passed = link.sending.acknowledged.get(stream) >= lseq;
             let has_credit = link.sending.spent < link.sending.credit;
             if !is_passed || !has_credit || link.sending.large.is_some() {
                 link.sending.again.push(lseq);
             } else if held.entry.value_length() > CHUNK_BYTES_MAX {
-                self.begin_large(id, link, (lane, lseq), Course::Again, map);
+                self.begin_large(id, link, (stream, lseq), Course::Again, map);
             } else {
                 self.sent_entries += 1;
                 let batch = Batch {
-                    lane,
+                    stream,
                     from: lseq,
                     to: lseq,
                     entries: vec![held.entry.clone()],

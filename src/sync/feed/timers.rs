@@ -168,7 +168,7 @@ impl Link {
     pub(in crate::sync) fn end_second_copy(&mut self) {
         let sending = &mut self.sending;
         let is_there = |large: &LargeSend| {
-            large.course == Course::InOrder && sending.acknowledged.get(large.lane) >= large.lseq
+            large.course == Course::InOrder && sending.acknowledged.get(large.stream) >= large.lseq
         };
         if sending.large.as_ref().is_some_and(is_there) {
             self.abandon_large();

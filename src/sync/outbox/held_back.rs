@@ -2,9 +2,9 @@
 //! relayed without a tick; but the value that settles the conflict is a row and waits for one. Were this node lost after
 //! the removal left and before the value did, nobody would hold the losers any more.
 //!
-//! So a removal is passed over in the lane of relays as long as rows before it wait, and each link that has passed it over
-//! sends it in the lane of own writes instead, at the place that it would have there. Positions stay honest without a list
-//! on disk: whoever is at or beyond that place in the own lane, or was not yet beyond it in the other, has it or gets it.
+//! So a removal is passed over in the stream of relays as long as rows before it wait, and each link that has passed it over
+//! sends it in the stream of own writes instead, at the place that it would have there. Positions stay honest without a list
+//! on disk: whoever is at or beyond that place in the own stream, or was not yet beyond it in the other, has it or gets it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -17,12 +17,12 @@ use crate::store::entry::Namespace;
 use crate::store::error::StoreError;
 use crate::store::state::map::{EntryMap, Held, Installed};
 use crate::sync::feed::send::{Gate, entry_cost};
-use crate::sync::message::{Batch, Feed, Lane};
+use crate::sync::message::{Batch, Feed, Stream};
 use crate::sync::options::BATCH_COST;
 use crate::sync::peer::link::{Link, LinkId};
 use crate::sync::replica::Replica;
 
-/// Where a removal goes in the lane of own writes.
+/// Where a removal goes in the stream of own writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
     /// Before everything there that is at this local sequence or behind it.
@@ -155,7 +155,7 @@ impl Replica {
             let row = row_of(&held, map)?;
             let is_own = row
                 .as_ref()
-                .is_some_and(|row| Self::lane_of(row) == Lane::Own);
+                .is_some_and(|row| Self::stream_of(row) == Stream::Own);
             if let Some(row) = row.filter(|row| is_own && row.lseq > self.released)
                 && row.lseq >= before
             {
@@ -174,7 +174,7 @@ impl Replica {
         Ok(())
     }
 
-    /// What a link has passed over and has to send in the lane of own writes, found again from how far it is.
+    /// What a link has passed over and has to send in the stream of own writes, found again from how far it is.
     fn find_owed_removals(&self, link: &mut Link) {
         if !std::mem::replace(&mut link.sending.knows_removals, true) {
             let sent = link.sending.sent;
@@ -195,7 +195,7 @@ impl Replica {
     }
 
     /// Sends removals that were passed over, once all is sent that goes ahead of them. No position moves over their place:
-    /// only what follows them in the lane does that.
+    /// only what follows them in the stream does that.
     pub(in crate::sync) fn send_removals(
         &mut self,
         id: LinkId,
@@ -235,13 +235,13 @@ impl Replica {
             link.active_at = gate.now;
             self.sent_entries += entries.len() as u64;
             let to = link.sending.sent.own;
-            let from = std::mem::replace(link.sending.told.get_mut(Lane::Own), to);
-            let lane = Lane::Own;
+            let from = std::mem::replace(link.sending.told.get_mut(Stream::Own), to);
+            let stream = Stream::Own;
             self.push_feed(
                 id,
                 link,
                 Feed::Batch(Batch {
-                    lane,
+                    stream,
                     from,
                     to,
                     entries,
@@ -263,8 +263,13 @@ fn row_of(kept: &Held, map: &EntryMap) -> Result<Option<Held>, StoreError> {
 
 /// Whether who has reached a cursor on this node's feed holds an entry of it, or something greater.
 #[cfg(test)]
-pub(crate) fn is_covered(cursor: &FeedPosition, held: &Held, lane: Lane, map: &EntryMap) -> bool {
-    if lane == Lane::Own {
+pub(crate) fn is_covered(
+    cursor: &FeedPosition,
+    held: &Held,
+    stream: Stream,
+    map: &EntryMap,
+) -> bool {
+    if stream == Stream::Own {
         return held.lseq <= cursor.own;
     }
     let is_settlement = is_kept_removal(&held.entry) && map.source_of(held.via).is_none();

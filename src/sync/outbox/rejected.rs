@@ -8,7 +8,7 @@ use crate::store::commit::ledger::{FeedPosition, Parked, PeerRecord};
 use crate::store::commit::operation::{Received, Request};
 use crate::store::record::PARKED_MAX;
 use crate::store::state::map::{EntryMap, Held};
-use crate::sync::message::{Lane, Nack, Positions, RefusalCode};
+use crate::sync::message::{Nack, Positions, RefusalCode, Stream};
 use crate::sync::peer::link::{LargeSend, Link, LinkId, RetryCause};
 use crate::sync::replica::{Output, Replica};
 
@@ -63,7 +63,7 @@ impl Replica {
         } else if is_retryable {
             self.retry(link, RetryCause::Refused(nack.code as u8), now, map);
         } else if nack.writes.is_empty() {
-            self.refused_at(id, link, (nack.lane, nack.lseq), nack.code, now, map);
+            self.refused_at(id, link, (nack.stream, nack.lseq), nack.code, now, map);
         } else {
             self.refused_by_name(id, link, nack, now, map);
         }
@@ -74,19 +74,19 @@ impl Replica {
         &mut self,
         id: LinkId,
         link: &mut Link,
-        refused: (Lane, u64),
+        refused: (Stream, u64),
         code: RefusalCode,
         now: Now,
         map: &EntryMap,
     ) {
         // What it refuses it does not keep.
         link.sending.parts.clear();
-        let is_refused = |large: &mut LargeSend| (large.lane, large.lseq) == refused;
+        let is_refused = |large: &mut LargeSend| (large.stream, large.lseq) == refused;
         if let Some(large) = link.sending.large.take_if(is_refused) {
             // Refused before all of it was sent: the feed goes on behind it, and so will the cursor.
             link.sending.large_abandoned = true;
             for place in [&mut link.sending.sent, &mut link.sending.told] {
-                let place = place.get_mut(large.lane);
+                let place = place.get_mut(large.stream);
                 *place = large.lseq.max(*place);
             }
         }
@@ -114,10 +114,10 @@ impl Replica {
             if held.entry.dot != write.dot {
                 continue;
             }
-            let (lane, lseq) = (Self::lane_of(&held), held.lseq);
+            let (stream, lseq) = (Self::stream_of(&held), held.lseq);
             // In a comparison it is sent by its key, at whatever place.
             let is_compared = link.is_reconciling() && lseq <= self.durable_lseq;
-            if is_compared || self.was_sent(link, lane, lseq) {
+            if is_compared || self.was_sent(link, stream, lseq) {
                 is_news |= self.park(link.origin, lseq, nack.code as u8, map, now.monotonic);
             } else {
                 self.unfounded_refusals += 1;
@@ -138,23 +138,23 @@ impl Replica {
             // Each is looked at by itself.
             return true;
         }
-        let of_lane = |held: &Held| Self::lane_of(held) == nack.lane;
+        let of_stream = |held: &Held| Self::stream_of(held) == nack.stream;
         // What cannot be read now is looked up when it is offered again.
-        let is_of_lane = map
+        let is_of_stream = map
             .at(nack.lseq)
-            .map_or(true, |held| held.is_some_and(|held| of_lane(&held)));
-        is_of_lane && self.was_sent(link, nack.lane, nack.lseq)
+            .map_or(true, |held| held.is_some_and(|held| of_stream(&held)));
+        is_of_stream && self.was_sent(link, nack.stream, nack.lseq)
     }
 
     /// Whether the entry at a place was sent to a peer on this connection, or is on record to be refused by it.
-    fn was_sent(&self, link: &Link, lane: Lane, lseq: u64) -> bool {
+    fn was_sent(&self, link: &Link, stream: Stream, lseq: u64) -> bool {
         let sending = &link.sending;
         let told = sending.told.furthest(sending.told_before);
-        let told = told.furthest(sending.told_once).get(lane);
-        let was_told = lseq > sending.begun.get(lane) && lseq <= told;
-        let is_under_way = |large: &LargeSend| (large.lane, large.lseq) == (lane, lseq);
+        let told = told.furthest(sending.told_once).get(stream);
+        let was_told = lseq > sending.begun.get(stream) && lseq <= told;
+        let is_under_way = |large: &LargeSend| (large.stream, large.lseq) == (stream, lseq);
         let is_under_way = sending.large.as_ref().is_some_and(is_under_way);
-        let is_ahead = link.has_sent_ahead((lane, lseq));
+        let is_ahead = link.has_sent_ahead((stream, lseq));
         let peer = self.peers.get(&link.origin);
         let is_known = peer.is_some_and(|peer| is_listed(peer, lseq));
         was_told || is_under_way || is_ahead || is_known
@@ -438,12 +438,12 @@ impl Replica {
         }
     }
 
-    /// The lane of an entry of this node's feed.
-    pub(in crate::sync) fn lane_of(held: &Held) -> Lane {
+    /// The stream of an entry of this node's feed.
+    pub(in crate::sync) fn stream_of(held: &Held) -> Stream {
         if held.is_row() {
-            Lane::Own
+            Stream::Own
         } else {
-            Lane::Relay
+            Stream::Relay
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::sync::feed::ahead::{Aside, Backlogs};
 use crate::sync::feed::dot_ranges::DotSet;
 use crate::sync::feed::restarts::Restarts;
 use crate::sync::message::{
-    BEGUN_MAX, Begun, BegunValues, Cursor, End, Greeting, Lane, Positions, ValueId,
+    BEGUN_MAX, Begun, BegunValues, Cursor, End, Greeting, Positions, Stream, ValueId,
 };
 use crate::sync::options::WINDOW_COST;
 use crate::sync::reconcile::requested::Comparing;
@@ -26,7 +26,7 @@ pub type LinkId = u64;
 /// A large entry that is under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::sync) struct LargeSend {
-    pub(in crate::sync) lane: Lane,
+    pub(in crate::sync) stream: Stream,
     pub(in crate::sync) lseq: u64,
     pub(in crate::sync) offset: usize,
     pub(in crate::sync) course: Course,
@@ -112,24 +112,24 @@ pub(in crate::sync) struct Sending {
     pub(in crate::sync) again: Vec<u64>,
     /// Up to where the peer has the lineage records of this node's feed.
     pub(in crate::sync) lineage_told: u64,
-    /// Entries to send ahead of their place in a lane.
+    /// Entries to send ahead of their place in a stream.
     pub(in crate::sync) ahead: BTreeSet<u64>,
-    /// Entries that were sent so on this connection, that their lane has not come to yet, and that the peer has not said to
+    /// Entries that were sent so on this connection, that their stream has not come to yet, and that the peer has not said to
     /// hold.
-    pub(in crate::sync) sent_ahead: BTreeSet<(Lane, u64)>,
+    pub(in crate::sync) sent_ahead: BTreeSet<(Stream, u64)>,
     /// The batches in which those are, in the order in which they were sent.
     pub(in crate::sync) asides: VecDeque<Aside>,
     /// Batches that moved no position which were sent on this connection.
     pub(in crate::sync) aside_batches: u64,
-    /// Entries that their lane has not come to and that the peer holds durably: the lane passes over them.
-    pub(in crate::sync) held_ahead: BTreeSet<(Lane, u64)>,
-    /// Up to where each lane was looked at for what is to be sent ahead.
+    /// Entries that their stream has not come to and that the peer holds durably: the stream passes over them.
+    pub(in crate::sync) held_ahead: BTreeSet<(Stream, u64)>,
+    /// Up to where each stream was looked at for what is to be sent ahead.
     pub(in crate::sync) looked_ahead: Positions,
-    /// What each lane has to get through before it comes to what is new.
+    /// What each stream has to get through before it comes to what is new.
     pub(in crate::sync) backlogs: Backlogs,
     /// Parts of large values that the peer has.
     pub(in crate::sync) parts: Vec<Begun>,
-    /// Removals of kept losers that were passed over while they had to wait, and before what they go in the own lane.
+    /// Removals of kept losers that were passed over while they had to wait, and before what they go in the own stream.
     pub(in crate::sync) removals: BTreeSet<(u64, u64)>,
     /// They were looked up since positions were last set.
     pub(in crate::sync) knows_removals: bool,
@@ -158,7 +158,7 @@ pub(in crate::sync) struct Receiving {
     /// The cursor that is recorded once all of that is durable; the default: nothing was handed over on this
     /// connection, and it begins at what was durable before.
     pub(in crate::sync) handed: FeedPosition,
-    /// Something could not be stored: what follows it in a lane is passed over until the peer has gone back.
+    /// Something could not be stored: what follows it in a stream is passed over until the peer has gone back.
     pub(in crate::sync) rewound: Rewound,
     /// What the durable cursor says, incarnation included.
     pub(in crate::sync) recorded: FeedPosition,
@@ -186,7 +186,7 @@ pub(in crate::sync) struct Receiving {
     pub(in crate::sync) told: Option<End>,
 }
 
-/// The lanes in which the peer has to go back.
+/// The streams in which the peer has to go back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::sync) struct Rewound {
     own: bool,
@@ -199,10 +199,10 @@ impl Rewound {
         relay: true,
     };
 
-    pub(in crate::sync) fn get_mut(&mut self, lane: Lane) -> &mut bool {
-        match lane {
-            Lane::Own => &mut self.own,
-            Lane::Relay => &mut self.relay,
+    pub(in crate::sync) fn get_mut(&mut self, stream: Stream) -> &mut bool {
+        match stream {
+            Stream::Own => &mut self.own,
+            Stream::Relay => &mut self.relay,
         }
     }
 }
@@ -448,7 +448,7 @@ impl Link {
         part.map_or(0, |part| part.bytes)
     }
 
-    /// Up to where the lane of own writes may go before removals that are due there.
+    /// Up to where the stream of own writes may go before removals that are due there.
     pub(in crate::sync) fn limit_before_removals(&self) -> u64 {
         let first = self.sending.removals.first();
         first.map_or(u64::MAX, |(before, _)| before - 1)

@@ -101,7 +101,7 @@ fn trouble_of(link: &Link) -> (u32, Option<&'static str>) {
     (sent, cause.map(|cause| Trouble::from(cause).as_str()))
 }
 
-/// What lies behind a place in the lane of own writes: counted by rows, not by looking at them.
+/// What lies behind a place in the stream of own writes: counted by rows, not by looking at them.
 ///
 /// # Errors
 /// If the checkpoint cannot be read where it has to be.

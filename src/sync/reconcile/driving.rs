@@ -8,7 +8,7 @@ use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
 use crate::store::state::range_sums::ADDED_AT_ONCE;
-use crate::sync::message::{Ack, Feed, Lane, Ranges};
+use crate::sync::message::{Ack, Feed, Ranges, Stream};
 use crate::sync::peer::link::{Course, Link, LinkId, RetryCause};
 
 use crate::sync::feed::send::Gate;
@@ -251,7 +251,7 @@ impl Replica {
                     if let Some(held) = map.at(lseq)? {
                         exchange.outcome.count_sent(&held.entry);
                     }
-                    self.begin_large(id, link, (Lane::Relay, lseq), Course::Reconciled, map);
+                    self.begin_large(id, link, (Stream::Relay, lseq), Course::Reconciled, map);
                 }
                 Act::Say(ranges) => {
                     link.sending.progress_at = gate.now;

@@ -51,7 +51,7 @@ pub(super) struct View<'a> {
     pub(super) sums: &'a RangeSums,
     /// What the connection carries: nothing else is seen, whatever the peer says of it.
     pub(super) scope: &'a ScopedRanges,
-    /// What may travel, in each lane.
+    /// What may travel, in each stream.
     pub(super) limit: Positions,
     /// What may not whatever its place.
     pub(super) withheld: &'a Withheld,

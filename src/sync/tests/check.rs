@@ -3,7 +3,7 @@
 use super::world::World;
 use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Entry;
-use crate::sync::message::{Feed, Lane};
+use crate::sync::message::{Feed, Stream};
 use crate::sync::outbox::held_back::is_covered;
 
 impl World {
@@ -88,15 +88,18 @@ impl World {
             let is_parked = |lseq| {
                 parked.is_some_and(|record| record.parked.iter().any(|entry| entry.lseq == lseq))
             };
-            let own = peer.map.own_after(0).map(|held| (Lane::Own, held.unwrap()));
+            let own = peer
+                .map
+                .own_after(0)
+                .map(|held| (Stream::Own, held.unwrap()));
             let relay = peer
                 .map
                 .relay_after(0)
-                .map(|held| (Lane::Relay, held.unwrap()));
-            for (lane, held) in own.chain(relay) {
+                .map(|held| (Stream::Relay, held.unwrap()));
+            for (stream, held) in own.chain(relay) {
                 let limit = self.hosts[host].options.value_bytes_max;
                 let is_parked = is_parked(held.lseq) || held.entry.value_length() as u64 > limit;
-                let is_covered = is_covered(cursor, &held, lane, &peer.map);
+                let is_covered = is_covered(cursor, &held, stream, &peer.map);
                 if !is_covered || is_parked || !scope.contains(held.entry.key()) {
                     continue;
                 }

@@ -5,7 +5,7 @@ use super::stage::{MOMENT_MS, keys_sent, manual, stage};
 use super::world::World;
 use crate::store::commit::operation::{Received, Request};
 use crate::sync::identity::doubt::DoubtReason;
-use crate::sync::message::{Batch, Cursor, Feed, Lane, Positions};
+use crate::sync::message::{Batch, Cursor, Feed, Positions, Stream};
 use crate::sync::replica::Output;
 
 #[test]
@@ -223,9 +223,9 @@ fn what_was_acknowledged_on_another_connection_since_the_greeting_is_not_lost() 
 }
 
 /// A batch of nothing comes from the first node; what the second one asks of its committer for it.
-fn hears(world: &mut World, lane: Lane, from: u64, to: u64) -> Option<Received> {
+fn hears(world: &mut World, stream: Stream, from: u64, to: u64) -> Option<Received> {
     let batch = Batch {
-        lane,
+        stream,
         from,
         to,
         entries: Vec::new(),
@@ -246,16 +246,16 @@ fn what_is_stored_behind_a_second_refusal_is_not_asked_for_again() {
     let mut world = stage(&[options(), options()]);
     world.line();
     let (link, now) = (world.link(1, 0), world.now(1));
-    hears(&mut world, Lane::Own, 0, 2).unwrap();
-    hears(&mut world, Lane::Own, 2, 3).unwrap();
-    // The first fails; the other lane goes on; then the second one has nothing to go on from.
+    hears(&mut world, Stream::Own, 0, 2).unwrap();
+    hears(&mut world, Stream::Own, 2, 3).unwrap();
+    // The first fails; the other stream goes on; then the second one has nothing to go on from.
     world.hosts[1].up_mut().replica.received_in_vain(link);
-    let relayed = hears(&mut world, Lane::Relay, 0, 4).unwrap();
+    let relayed = hears(&mut world, Stream::Relay, 0, 4).unwrap();
     let replica = &mut world.hosts[1].up_mut().replica;
     replica.received_in_vain(link);
     replica.received_durably(link, relayed.peer, relayed.position, &relayed.scope, now);
-    let own = hears(&mut world, Lane::Own, 0, 2).unwrap();
+    let own = hears(&mut world, Stream::Own, 0, 2).unwrap();
     assert_eq!((own.position.own, own.position.relay), (2, 4));
-    let more = hears(&mut world, Lane::Relay, 4, 5).expect("nothing is missing before it");
+    let more = hears(&mut world, Stream::Relay, 4, 5).expect("nothing is missing before it");
     assert_eq!((more.position.own, more.position.relay), (2, 5));
 }

@@ -17,7 +17,7 @@ use crate::store::maintain::recovery::{Seeds, open, put_in_place};
 use crate::store::scope::Scope;
 use crate::store::state::map::EntryMap;
 use crate::store::state::rebase::Rebase;
-use crate::sync::message::{Ack, Cursor, Feed, Lane, Positions, RefusalCode};
+use crate::sync::message::{Ack, Cursor, Feed, Positions, RefusalCode, Stream};
 use crate::sync::replica::{Output, Replica};
 
 fn text(bytes: usize, seed: usize) -> String {
@@ -168,7 +168,7 @@ fn refused_on_arrival_it_is_parked_and_what_follows_comes() {
     let running = world.hosts[1].up_mut();
     running
         .replica
-        .refuse(link, Lane::Own, lseq, RefusalCode::StorageFailed);
+        .refuse(link, Stream::Own, lseq, RefusalCode::StorageFailed);
     world.drain(1);
     let wire = world.wire_between(0, 1).unwrap();
     world.wires[wire]
@@ -454,7 +454,7 @@ fn what_passed_a_large_value_is_not_sent_again_when_the_connection_was_lost() {
 }
 
 #[test]
-fn the_other_lane_goes_on_beside_a_large_value() {
+fn the_other_stream_goes_on_beside_a_large_value() {
     let mut world = stage(&[options(), options(), options()]);
     world.connect(0, 1, 5);
     world.connect(1, 2, 60);

@@ -20,8 +20,8 @@ pub(in crate::table) const ROW_BYTES: usize = 5;
 pub(in crate::table) const EXTENT_BYTES: usize = 16;
 
 const SHAPE_SUFFIX: u16 = 0x07ff;
-pub(in crate::table) const SHAPE_LANE_SHIFT: u32 = 11;
-const SHAPE_LANE: u16 = 3;
+pub(in crate::table) const SHAPE_STREAM_SHIFT: u32 = 11;
+const SHAPE_STREAM: u16 = 3;
 pub(in crate::table) const SHAPE_EXTENT: u16 = 0x2000;
 pub(in crate::table) const SHAPE_SUM: u16 = 0x4000;
 pub(in crate::table) const SHAPE_DEAD: u16 = 0x8000;
@@ -140,7 +140,7 @@ impl<'a> DataBlock<'a> {
             Ok(body) => BodyPlace::Inline(end - u16::try_from(body.len()).ok()?..end),
             Err(extent) => BodyPlace::Extent(extent),
         };
-        let lane = match shape >> SHAPE_LANE_SHIFT & SHAPE_LANE {
+        let stream = match shape >> SHAPE_STREAM_SHIFT & SHAPE_STREAM {
             0 => None,
             1 => Some(0),
             2 => Some(1),
@@ -150,7 +150,7 @@ impl<'a> DataBlock<'a> {
             block,
             prefix: prefix_start..prefix_start + u16::try_from(self.prefix.len()).ok()?,
             suffix: start + 2..start + 2 + suffix_bytes,
-            lane,
+            stream,
             lseq: self.lseq_min.checked_add(u64::from_le_bytes(delta))?,
             sum,
             body,

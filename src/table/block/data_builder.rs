@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::core::checksum::{key_hash, key_tag};
 
 use super::data::{
-    EXTENT_BYTES, HEAD_BYTES, ROW_BYTES, SHAPE_DEAD, SHAPE_EXTENT, SHAPE_LANE_SHIFT, SHAPE_SUM,
+    EXTENT_BYTES, HEAD_BYTES, ROW_BYTES, SHAPE_DEAD, SHAPE_EXTENT, SHAPE_STREAM_SHIFT, SHAPE_SUM,
     common_prefix,
 };
 use crate::table::format::{CHECKSUM_BYTES, DATA_BLOCK_BYTES_MAX};
@@ -14,7 +14,7 @@ use crate::table::row::{Extent, Row};
 /// A row that waits for its block to be complete.
 struct Pending {
     key: Range<usize>,
-    lane: Option<u8>,
+    stream: Option<u8>,
     lseq: u64,
     sum: u128,
     /// Of the body, or of the place where it is.
@@ -89,7 +89,7 @@ impl DataBlockBuilder {
         }
         self.rows.push(Pending {
             key: start..middle,
-            lane: row.lane,
+            stream: row.stream,
             lseq: row.lseq,
             sum: row.sum,
             tail: middle..self.bytes.len(),
@@ -119,9 +119,9 @@ impl DataBlockBuilder {
                 place.copy_from_slice(&start);
             }
             let suffix = at(&row.key).get(prefix.len()..).unwrap_or_default();
-            let lane = row.lane.map_or(0, |lane| u16::from(lane) + 1);
+            let stream = row.stream.map_or(0, |stream| u16::from(stream) + 1);
             let shape = narrow(suffix.len())
-                | lane << SHAPE_LANE_SHIFT
+                | stream << SHAPE_STREAM_SHIFT
                 | if row.elsewhere { SHAPE_EXTENT } else { 0 }
                 | if row.is_dead { SHAPE_DEAD } else { 0 }
                 | if row.sum == 0 { 0 } else { SHAPE_SUM };

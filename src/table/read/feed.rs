@@ -16,15 +16,15 @@ use crate::table::row::RowRef;
 #[derive(Clone)]
 pub struct Feed {
     checkpoint: Checkpoint,
-    lane: u8,
+    stream: u8,
     place: FeedPlace,
 }
 
 impl Feed {
-    pub(in crate::table) fn new(checkpoint: Checkpoint, lane: u8, place: FeedPlace) -> Self {
+    pub(in crate::table) fn new(checkpoint: Checkpoint, stream: u8, place: FeedPlace) -> Self {
         Self {
             checkpoint,
-            lane,
+            stream,
             place,
         }
     }
@@ -115,7 +115,7 @@ impl Feed {
     /// The number of one of its blocks, those of its index last, behind all nodes of the index and feeds before.
     fn block_number(&self, index: u64) -> BlockNumber {
         let open = &*self.checkpoint.open;
-        let before = open.footer.feeds.iter().take(usize::from(self.lane));
+        let before = open.footer.feeds.iter().take(usize::from(self.stream));
         let before = before.fold(u64::from(open.footer.index_nodes), |number, feed| {
             number + u64::from(feed.blocks()) + u64::from(feed.index_blocks())
         });
@@ -178,7 +178,7 @@ impl Feed {
         let row = located.and_then(|located| {
             let within = wanted.checked_sub(located.rows_before)?;
             let row = DataBlock::parse(&located.block)?.row(within as usize, &located.block)?;
-            (row.lane == Some(self.lane)).then_some((row, located))
+            (row.stream == Some(self.stream)).then_some((row, located))
         });
         row.ok_or_else(|| {
             let place = self.place_of(index / count(FEED_BLOCK_ROWS));

@@ -179,10 +179,10 @@ impl Checkpoint {
         RangeCursor::new(self.clone(), from)
     }
 
-    /// A feed: rows in the order of their numbers. A lane that does not exist has none.
-    pub fn feed(&self, lane: u8) -> Feed {
-        let place = self.open.footer.feeds.get(usize::from(lane)).copied();
-        Feed::new(self.clone(), lane, place.unwrap_or_default())
+    /// A feed: rows in the order of their numbers. A stream that does not exist has none.
+    pub fn feed(&self, stream: u8) -> Feed {
+        let place = self.open.footer.feeds.get(usize::from(stream)).copied();
+        Feed::new(self.clone(), stream, place.unwrap_or_default())
     }
 }
 

@@ -42,8 +42,8 @@ fn read_all(file: Vec<u8>, rows: &[OwnRow]) -> Result<(), CheckpointError> {
     };
     for row in rows {
         expect(checkpoint.find(&row.key), row);
-        if let Some(lane) = row.lane {
-            expect(checkpoint.feed(lane).at(row.lseq), row);
+        if let Some(stream) = row.stream {
+            expect(checkpoint.feed(stream).at(row.lseq), row);
         }
     }
     match checkpoint.range(Bound::Unbounded) {
@@ -134,7 +134,10 @@ fn verifying_looks_at_the_disk_and_not_at_what_is_in_memory() {
     let checkpoint = open(&storage, 1 << 20).unwrap();
     for row in &rows {
         checkpoint.find(&row.key).unwrap();
-        checkpoint.feed(row.lane.unwrap_or(0)).at(row.lseq).unwrap();
+        checkpoint
+            .feed(row.stream.unwrap_or(0))
+            .at(row.lseq)
+            .unwrap();
     }
     let same = storage.open(NAME).unwrap().unwrap();
     for (at, byte) in file.iter().enumerate() {

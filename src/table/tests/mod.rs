@@ -20,7 +20,7 @@ const CACHE_BYTES: usize = 64 << 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct OwnRow {
     key: Vec<u8>,
-    lane: Option<u8>,
+    stream: Option<u8>,
     lseq: u64,
     sum: u128,
     body: Vec<u8>,
@@ -31,7 +31,7 @@ impl OwnRow {
     fn borrowed(&self) -> Row<'_> {
         Row {
             key: &self.key,
-            lane: self.lane,
+            stream: self.stream,
             lseq: self.lseq,
             sum: self.sum,
             body: &self.body,
@@ -46,7 +46,7 @@ impl OwnRow {
         assert!(row.inline_body().is_none_or(|inline| inline == &body[..]));
         Ok(Self {
             key: row.key(),
-            lane: row.lane(),
+            stream: row.stream(),
             lseq: row.lseq(),
             sum: row.sum(),
             body: body.to_vec(),
@@ -60,7 +60,7 @@ fn row(number: u64, key: String, body_bytes: usize) -> OwnRow {
     let text = format!("{number}/{body_bytes};");
     OwnRow {
         key: key.into_bytes(),
-        lane: [Some(0), Some(1), None][(number % 3) as usize],
+        stream: [Some(0), Some(1), None][(number % 3) as usize],
         lseq: number * 7_919 % 100_003,
         sum: u128::from(number) << 120 | 5,
         body: text.bytes().cycle().take(body_bytes).collect(),

@@ -27,9 +27,9 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 
 /// Rows with numbers that are unique, some close to each other and some far away.
 fn some_rows() -> impl Strategy<Value = Vec<OwnRow>> {
-    let lane = prop_oneof![Just(None), Just(Some(0_u8)), Just(Some(1))];
+    let stream = prop_oneof![Just(None), Just(Some(0_u8)), Just(Some(1))];
     let sum = prop_oneof![Just(0_u128), any::<u128>()];
-    let row = (lane, sum, body(), any::<bool>());
+    let row = (stream, sum, body(), any::<bool>());
     prop::collection::btree_map(key(), row, 0..200).prop_flat_map(|rows| {
         let count = rows.len();
         let numbers = prop_oneof![0_u64..5_000, any::<u64>()];
@@ -39,9 +39,9 @@ fn some_rows() -> impl Strategy<Value = Vec<OwnRow>> {
             .prop_shuffle()
             .prop_map(move |numbers| {
                 let rows = rows.clone().into_iter().zip(numbers);
-                rows.map(|((key, (lane, sum, body, is_dead)), lseq)| OwnRow {
+                rows.map(|((key, (stream, sum, body, is_dead)), lseq)| OwnRow {
                     key,
-                    lane,
+                    stream,
                     lseq,
                     sum,
                     body,
@@ -161,11 +161,11 @@ fn check(
         });
         assert_eq!(checkpoint.sum_of(from, to).unwrap(), expected);
     }
-    for lane in [0, 1, 2] {
-        let feed = checkpoint.feed(lane);
+    for stream in [0, 1, 2] {
+        let feed = checkpoint.feed(stream);
         let model: BTreeMap<u64, &OwnRow> = rows
             .iter()
-            .filter(|row| row.lane == Some(lane))
+            .filter(|row| row.stream == Some(stream))
             .map(|row| (row.lseq, row))
             .collect();
         assert_eq!(

@@ -16,7 +16,7 @@ use crate::wal::error::WalError;
 fn plain(key: &[u8], lseq: u64) -> Row<'_> {
     Row {
         key,
-        lane: Some(0),
+        stream: Some(0),
         lseq,
         sum: 1,
         body: b"body",
@@ -66,10 +66,10 @@ fn rows_that_break_a_rule_are_refused_and_nothing_is_taken_after() {
         kind_of(&[plain(b"a", 1), plain(b"b", 1)]),
         "checkpoint_refused"
     );
-    let lane = Some(2);
+    let stream = Some(2);
     assert_eq!(
         kind_of(&[Row {
-            lane,
+            stream,
             ..plain(b"a", 1)
         }]),
         "checkpoint_refused"

@@ -23,7 +23,7 @@ const ITEM_BYTES: usize = 13;
 /// A row of a feed, in the order in which it is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::table) struct FeedItem {
-    pub(in crate::table) lane: u8,
+    pub(in crate::table) stream: u8,
     pub(in crate::table) lseq: u64,
     /// Its place in key order.
     pub(in crate::table) row: u32,
@@ -31,16 +31,16 @@ pub(in crate::table) struct FeedItem {
 
 impl FeedItem {
     fn encode(self, bytes: &mut Vec<u8>) {
-        bytes.push(self.lane);
+        bytes.push(self.stream);
         bytes.extend_from_slice(&self.lseq.to_le_bytes());
         bytes.extend_from_slice(&self.row.to_le_bytes());
     }
 
     fn decode(reader: &mut ByteReader<'_>) -> Option<Self> {
-        let lane = reader.u8().ok()?;
+        let stream = reader.u8().ok()?;
         let lseq = reader.u64().ok()?;
         let row = reader.u32().ok()?;
-        Some(Self { lane, lseq, row })
+        Some(Self { stream, lseq, row })
     }
 }
 

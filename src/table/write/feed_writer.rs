@@ -4,7 +4,7 @@ use super::feed_sorter::FeedItem;
 use super::sink::Sink;
 use crate::table::block::feed_block::{FeedPlace, count};
 use crate::table::error::CheckpointError;
-use crate::table::format::{FEED_BLOCK_ROWS, FEED_INDEX_ENTRIES, LANES};
+use crate::table::format::{FEED_BLOCK_ROWS, FEED_INDEX_ENTRIES, STREAMS};
 
 /// Writes the feeds, one behind the other, each with its index.
 pub(in crate::table) struct FeedWriter<'a> {
@@ -31,7 +31,7 @@ impl<'a> FeedWriter<'a> {
     }
 
     pub(in crate::table) fn push(&mut self, item: FeedItem) -> Result<(), CheckpointError> {
-        while self.done.len() < usize::from(item.lane) {
+        while self.done.len() < usize::from(item.stream) {
             self.end_feed()?;
         }
         if self.now.rows > 0 && item.lseq <= self.now.last_lseq {
@@ -72,9 +72,9 @@ impl<'a> FeedWriter<'a> {
         Ok(())
     }
 
-    pub(in crate::table) fn finish(mut self) -> Result<[FeedPlace; LANES], CheckpointError> {
-        let mut feeds = [FeedPlace::default(); LANES];
-        while self.done.len() < LANES {
+    pub(in crate::table) fn finish(mut self) -> Result<[FeedPlace; STREAMS], CheckpointError> {
+        let mut feeds = [FeedPlace::default(); STREAMS];
+        while self.done.len() < STREAMS {
             self.end_feed()?;
         }
         feeds.copy_from_slice(&self.done);

@@ -11,7 +11,7 @@ use crate::table::block::index::{Child, IndexNodeBuilder, separator};
 use crate::table::error::CheckpointError;
 use crate::table::footer::{Footer, NOTES_MAX};
 use crate::table::format::{
-    INLINE_BYTES_MAX, LANES, META_BYTES_MAX, ROW_BODY_BYTES_MAX, ROW_KEY_BYTES_MAX,
+    INLINE_BYTES_MAX, META_BYTES_MAX, ROW_BODY_BYTES_MAX, ROW_KEY_BYTES_MAX, STREAMS,
     TOP_NODE_BYTES_MAX,
 };
 use crate::table::header;
@@ -131,7 +131,10 @@ impl<'s> CheckpointWriter<'s> {
         if row.key <= &self.last_key[..] {
             return Err(self.refused("keys are not in ascending order"));
         }
-        if row.lane.is_some_and(|lane| usize::from(lane) >= LANES) {
+        if row
+            .stream
+            .is_some_and(|stream| usize::from(stream) >= STREAMS)
+        {
             return Err(self.refused("a row is in a feed that does not exist"));
         }
         let limits = [
@@ -176,9 +179,9 @@ impl<'s> CheckpointWriter<'s> {
             Some(extent)
         };
         self.data.push(row, elsewhere);
-        if let Some(lane) = row.lane {
+        if let Some(stream) = row.stream {
             self.sorter.push(FeedItem {
-                lane,
+                stream,
                 lseq: row.lseq,
                 row: self.rows,
             })?;

@@ -14,7 +14,7 @@ use crate::core::clock::MonotonicMs;
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::{Entry, Extra};
-use crate::sync::message::{Batch, Chunk, Lane, Large, RefusalCode};
+use crate::sync::message::{Batch, Chunk, Large, RefusalCode, Stream};
 
 /// Bytes of a value up to which it may wait in memory; a longer one goes to a file.
 pub const SPOOL_BYTES_MAX: usize = 1 << 20;
@@ -54,8 +54,8 @@ pub enum Assembled {
     Complete(Batch),
     /// It is not taken; its chunks are skipped.
     Refused {
-        /// The lane of the announcement.
-        lane: Lane,
+        /// The stream of the announcement.
+        stream: Stream,
         /// Its `to`.
         lseq_to: u64,
         /// Too large, or no room on disk.
@@ -316,7 +316,7 @@ impl Assembler {
 
 fn refused(large: &Large, code: RefusalCode) -> Assembled {
     Assembled::Refused {
-        lane: large.lane,
+        stream: large.stream,
         lseq_to: large.to,
         code,
     }
@@ -359,7 +359,7 @@ fn finish(spool: &mut SpooledTempFile, large: &Large) -> io::Result<Batch> {
     )
     .ok_or(io::ErrorKind::InvalidData)?;
     Ok(Batch {
-        lane: large.lane,
+        stream: large.stream,
         from: large.from,
         to: large.to,
         entries: vec![entry],

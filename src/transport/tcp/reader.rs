@@ -334,11 +334,11 @@ impl Reader {
                 self.deliver(Message::Feed(Feed::Batch(batch)), true).await
             }
             Assembled::Refused {
-                lane,
+                stream,
                 lseq_to,
                 code,
             } => {
-                self.shared.events.refused(id, lane, lseq_to, code);
+                self.shared.events.refused(id, stream, lseq_to, code);
                 Ok(())
             }
         }

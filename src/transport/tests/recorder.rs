@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::samples::hello;
 use crate::core::limits::CHUNK_BYTES_MAX;
-use crate::sync::message::{Chunk, Feed, Lane, RefusalCode};
+use crate::sync::message::{Chunk, Feed, RefusalCode, Stream};
 use crate::transport::session::Role;
 use crate::transport::session::address::HostPort;
 use crate::transport::session::close::CloseReason;
@@ -34,7 +34,7 @@ pub(super) enum Event {
     Opened(Arc<Connection>),
     Received(Message, bool),
     Charged(u64),
-    Refused(Lane, u64, RefusalCode),
+    Refused(Stream, u64, RefusalCode),
     Closed(CloseReason),
 }
 
@@ -119,8 +119,8 @@ impl ConnectionEvents for Recorder {
         self.tell(Event::Charged(cost));
     }
 
-    fn refused(&self, _id: ConnectionId, lane: Lane, lseq_to: u64, code: RefusalCode) {
-        self.tell(Event::Refused(lane, lseq_to, code));
+    fn refused(&self, _id: ConnectionId, stream: Stream, lseq_to: u64, code: RefusalCode) {
+        self.tell(Event::Refused(stream, lseq_to, code));
     }
 
     fn closed(&self, id: ConnectionId, reason: CloseReason) {

@@ -9,8 +9,8 @@ use crate::core::stamp::{STAMP_MS_END, Stamp};
 use crate::store::entry::{Entry, EntryFlags, Extra, Summary};
 use crate::store::scope::Scope;
 use crate::sync::message::{
-    Ack, BEGUN_MAX, Batch, Begun, Chunk, Cursor, DotRange, End, Feed, Greeting, Have, Lane, Large,
-    Nack, Positions, RefusalCode, RefusedWrite, Resumption, Stretch, ValueId,
+    Ack, BEGUN_MAX, Batch, Begun, Chunk, Cursor, DotRange, End, Feed, Greeting, Have, Large, Nack,
+    Positions, RefusalCode, RefusedWrite, Resumption, Stream, Stretch, ValueId,
 };
 use crate::transport::wire::message::{
     Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN,
@@ -85,8 +85,8 @@ pub(super) fn any_stamp() -> impl Strategy<Value = Stamp> {
     (wall_ms, any::<u16>()).prop_map(|(wall_ms, counter)| Stamp(wall_ms << 16 | u64::from(counter)))
 }
 
-fn any_lane() -> impl Strategy<Value = Lane> {
-    prop_oneof![Just(Lane::Own), Just(Lane::Relay)]
+fn any_stream() -> impl Strategy<Value = Stream> {
+    prop_oneof![Just(Stream::Own), Just(Stream::Relay)]
 }
 
 fn any_positions() -> impl Strategy<Value = Positions> {
@@ -164,8 +164,8 @@ fn any_entry_with(
 /// Any batch.
 pub(super) fn any_batch() -> impl Strategy<Value = Batch> {
     let entries = vec(any_entry_with(vec(any::<u8>(), 0..200), true), 0..20);
-    (any_lane(), any::<u64>(), any::<u64>(), entries).prop_map(|(lane, a, b, entries)| Batch {
-        lane,
+    (any_stream(), any::<u64>(), any::<u64>(), entries).prop_map(|(stream, a, b, entries)| Batch {
+        stream,
         from: a.min(b),
         to: a.max(b),
         entries,
@@ -174,15 +174,15 @@ pub(super) fn any_batch() -> impl Strategy<Value = Batch> {
 
 fn any_large() -> impl Strategy<Value = Large> {
     (
-        any_lane(),
+        any_stream(),
         any::<u64>(),
         any::<u64>(),
         any_entry_with(Just(Vec::new()), false),
         1..=u64::MAX,
         option::of((any::<u64>(), any::<u64>())),
     )
-        .prop_map(|(lane, a, b, entry, value_length, resumption)| Large {
-            lane,
+        .prop_map(|(stream, a, b, entry, value_length, resumption)| Large {
+            stream,
             from: a.min(b),
             to: a.max(b),
             entry,
@@ -246,10 +246,10 @@ fn any_nack() -> impl Strategy<Value = Nack> {
             dot: Dot { origin, sequence },
         },
     );
-    let place = (any_lane(), any::<u64>());
+    let place = (any_stream(), any::<u64>());
     (place, code, any::<bool>(), vec(write, 0..4)).prop_map(
-        |((lane, lseq), code, retryable, writes)| Nack {
-            lane,
+        |((stream, lseq), code, retryable, writes)| Nack {
+            stream,
             lseq,
             code,
             retryable,

@@ -17,7 +17,7 @@ use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::{Entry, Summary};
 use crate::sync::message::{
-    Ack, BEGUN_MAX, Begun, BegunValues, Chunk, Cursor, End, Feed, Lane, Positions, ValueId,
+    Ack, BEGUN_MAX, Begun, BegunValues, Chunk, Cursor, End, Feed, Positions, Stream, ValueId,
 };
 
 /// Why a message cannot be sent. Whoever made it has to make another; nothing was written.
@@ -79,12 +79,12 @@ pub fn encode(message: &Message, out: &mut Vec<u8>) -> Result<usize, EncodeError
 /// As [`encode`], for what replicas say.
 pub fn encode_feed(feed: &Feed, out: &mut Vec<u8>) -> Result<usize, EncodeError> {
     match feed {
-        Feed::Batch(batch) => encode_batch(batch.lane, batch.from, batch.to, &batch.entries, out),
+        Feed::Batch(batch) => encode_batch(batch.stream, batch.from, batch.to, &batch.entries, out),
         Feed::Large(large) => frame(out, MessageKind::Large, |out| put_large(out, large)),
         Feed::Chunk(chunk) => encode_chunk(&chunk.bytes, out),
         Feed::End(end) => frame(out, MessageKind::End, |out| {
             put_field(out, 1, Unknown::Refuse, |value| {
-                put_lanes(value, end.positions);
+                put_streams(value, end.positions);
             });
             put_summary(out, 2, &end.summary);
             put_flag(out, 3, Unknown::Refuse, end.complete);
@@ -117,14 +117,14 @@ pub fn encode_feed(feed: &Feed, out: &mut Vec<u8>) -> Result<usize, EncodeError>
 
 /// As [`encode`], for a batch whose entries are borrowed, so that a sender need not copy them first.
 pub fn encode_batch<E: Borrow<Entry>>(
-    lane: Lane,
+    stream: Stream,
     from: u64,
     to: u64,
     entries: &[E],
     out: &mut Vec<u8>,
 ) -> Result<usize, EncodeError> {
     frame(out, MessageKind::Batch, |out| {
-        put_batch(out, lane, from, to, entries)
+        put_batch(out, stream, from, to, entries)
     })
 }
 
@@ -236,12 +236,12 @@ fn read_numbers<const N: usize>(
     Ok(numbers.map(Option::unwrap_or_default))
 }
 
-fn put_lanes(out: &mut Vec<u8>, positions: Positions) {
+fn put_streams(out: &mut Vec<u8>, positions: Positions) {
     out.put_varint(positions.own);
     out.put_varint(positions.relay);
 }
 
-fn read_lanes(reader: &mut ByteReader<'_>) -> Result<Positions, DecodeError> {
+fn read_streams(reader: &mut ByteReader<'_>) -> Result<Positions, DecodeError> {
     Ok(Positions {
         own: reader.varint()?,
         relay: reader.varint()?,
@@ -271,7 +271,7 @@ fn read_end(payload: &[u8]) -> Result<End, DecodeError> {
     let mut fields = FieldReader::new(payload);
     while let Some(field) = fields.next_field()? {
         match field.number {
-            1 => positions = Some(field.parse(read_lanes)?),
+            1 => positions = Some(field.parse(read_streams)?),
             2 => summary = Some(field.parse(read_summary)?),
             3 => complete = Some(field.flag()?),
             _ => field.skip()?,
@@ -286,13 +286,13 @@ fn read_end(payload: &[u8]) -> Result<End, DecodeError> {
 
 fn put_cursor(out: &mut Vec<u8>, cursor: Cursor) {
     out.extend_from_slice(&cursor.incarnation.0);
-    put_lanes(out, cursor.positions);
+    put_streams(out, cursor.positions);
 }
 
 fn read_cursor(reader: &mut ByteReader<'_>) -> Result<Cursor, DecodeError> {
     Ok(Cursor {
         incarnation: Incarnation(reader.array()?),
-        positions: read_lanes(reader)?,
+        positions: read_streams(reader)?,
     })
 }
 

@@ -11,7 +11,7 @@ use crate::core::limits::{EXTENSION_BYTES_MAX, STORED_KEY_BYTES_MAX, VECTOR_ORIG
 use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags, Extra, Namespace};
-use crate::sync::message::{Batch, Lane, Large, Resumption};
+use crate::sync::message::{Batch, Large, Resumption, Stream};
 
 /// Most entries in a batch: bounds what a receiver builds from one frame.
 pub const BATCH_ENTRIES_MAX: usize = 8192;
@@ -21,7 +21,7 @@ pub const BATCH_ENTRIES_MAX: usize = 8192;
 /// acknowledgements come often.
 pub const BATCH_BYTES_TARGET: usize = 256 << 10;
 
-/// Bytes of a BATCH or LARGE besides entries and origins, at most: kind, lane, three positions and lengths, two
+/// Bytes of a BATCH or LARGE besides entries and origins, at most: kind, stream, three positions and lengths, two
 /// counts.
 pub const BATCH_OVERHEAD_BYTES_MAX: usize = 48;
 
@@ -210,30 +210,30 @@ fn read_vector(
     Ok(vector)
 }
 
-fn put_positions(out: &mut Vec<u8>, lane: Lane, from: u64, to: u64) -> Result<(), EncodeError> {
+fn put_positions(out: &mut Vec<u8>, stream: Stream, from: u64, to: u64) -> Result<(), EncodeError> {
     let length = to
         .checked_sub(from)
         .ok_or(EncodeError::Malformed("positions"))?;
-    out.push(lane as u8);
+    out.push(stream as u8);
     out.put_varint(from);
     out.put_varint(length);
     Ok(())
 }
 
-fn read_positions(reader: &mut ByteReader<'_>) -> Result<(Lane, u64, u64), DecodeError> {
-    let lane = lane_of(u64::from(reader.u8()?))?;
+fn read_positions(reader: &mut ByteReader<'_>) -> Result<(Stream, u64, u64), DecodeError> {
+    let stream = stream_of(u64::from(reader.u8()?))?;
     let from = reader.varint()?;
     let to = from
         .checked_add(reader.varint()?)
         .ok_or(DecodeError::Malformed("positions"))?;
-    Ok((lane, from, to))
+    Ok((stream, from, to))
 }
 
-/// The lane that a number names.
-pub(in crate::transport) fn lane_of(number: u64) -> Result<Lane, DecodeError> {
+/// The stream that a number names.
+pub(in crate::transport) fn stream_of(number: u64) -> Result<Stream, DecodeError> {
     match number {
-        0 => Ok(Lane::Own),
-        1 => Ok(Lane::Relay),
+        0 => Ok(Stream::Own),
+        1 => Ok(Stream::Relay),
         _ => Err(DecodeError::Malformed("a lane")),
     }
 }
@@ -253,7 +253,7 @@ fn check_entry(entry: &Entry) -> Result<(), EncodeError> {
 /// Appends the payload of a batch.
 pub(in crate::transport) fn put_batch<E: Borrow<Entry>>(
     out: &mut Vec<u8>,
-    lane: Lane,
+    stream: Stream,
     from: u64,
     to: u64,
     entries: &[E],
@@ -261,7 +261,7 @@ pub(in crate::transport) fn put_batch<E: Borrow<Entry>>(
     if entries.len() > BATCH_ENTRIES_MAX {
         return Err(EncodeError::Limit("the number of entries"));
     }
-    put_positions(out, lane, from, to)?;
+    put_positions(out, stream, from, to)?;
     let mut dictionary = Dictionary::of(entries.iter().map(Borrow::borrow));
     put_origins(out, &dictionary);
     out.put_length(entries.len());
@@ -276,7 +276,7 @@ pub(in crate::transport) fn put_batch<E: Borrow<Entry>>(
 /// Reads the payload of a batch.
 pub(in crate::transport) fn read_batch(payload: &[u8]) -> Result<Batch, DecodeError> {
     let mut reader = ByteReader::new(payload);
-    let (lane, from, to) = read_positions(&mut reader)?;
+    let (stream, from, to) = read_positions(&mut reader)?;
     let origins = read_origins(&mut reader)?;
     let count = reader.length(BATCH_ENTRIES_MAX, "the number of entries")?;
     let mut entries = Vec::with_capacity(count.min(reader.remaining() / ENTRY_BYTES_MIN));
@@ -286,7 +286,7 @@ pub(in crate::transport) fn read_batch(payload: &[u8]) -> Result<Batch, DecodeEr
     }
     reader.finish()?;
     Ok(Batch {
-        lane,
+        stream,
         from,
         to,
         entries,
@@ -300,7 +300,7 @@ pub(in crate::transport) fn put_large(out: &mut Vec<u8>, large: &Large) -> Resul
         return Err(EncodeError::Malformed("a large entry"));
     }
     check_entry(&large.entry)?;
-    put_positions(out, large.lane, large.from, large.to)?;
+    put_positions(out, large.stream, large.from, large.to)?;
     out.put_varint(large.value_length);
     let mut dictionary = Dictionary::of([&large.entry].into_iter());
     put_origins(out, &dictionary);
@@ -319,7 +319,7 @@ pub(in crate::transport) fn put_large(out: &mut Vec<u8>, large: &Large) -> Resul
 /// Reads the payload of the announcement of a large entry.
 pub(in crate::transport) fn read_large(payload: &[u8]) -> Result<Large, DecodeError> {
     let mut reader = ByteReader::new(payload);
-    let (lane, from, to) = read_positions(&mut reader)?;
+    let (stream, from, to) = read_positions(&mut reader)?;
     let value_length = reader.varint()?;
     let origins = read_origins(&mut reader)?;
     let mut context = Context::new(origins.len());
@@ -334,7 +334,7 @@ pub(in crate::transport) fn read_large(payload: &[u8]) -> Result<Large, DecodeEr
         return Err(DecodeError::Malformed("a large entry"));
     }
     Ok(Large {
-        lane,
+        stream,
         from,
         to,
         entry,

@@ -1,7 +1,7 @@
 //! NACK as bytes.
 
 use super::codec::EncodeError;
-use super::entry::lane_of;
+use super::entry::stream_of;
 use super::fields::{FieldReader, Unknown, put_field, put_flag, put_number, required};
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::identity::{Dot, Origin};
@@ -13,7 +13,7 @@ pub(in crate::transport) fn put_nack(out: &mut Vec<u8>, nack: &Nack) -> Result<(
     if nack.writes.len() > REFUSED_WRITES_MAX {
         return Err(EncodeError::Limit("the number of refused writes"));
     }
-    put_number(out, 1, Unknown::Refuse, nack.lane as u64);
+    put_number(out, 1, Unknown::Refuse, nack.stream as u64);
     put_number(out, 2, Unknown::Refuse, nack.lseq);
     put_number(out, 3, Unknown::Refuse, nack.code as u64);
     put_flag(out, 4, Unknown::Refuse, nack.retryable);
@@ -31,12 +31,12 @@ pub(in crate::transport) fn put_nack(out: &mut Vec<u8>, nack: &Nack) -> Result<(
 
 /// Reads the payload of a refusal.
 pub(in crate::transport) fn read_nack(payload: &[u8]) -> Result<Nack, DecodeError> {
-    let (mut lane, mut lseq, mut code, mut retryable) = (None, None, None, None);
+    let (mut stream, mut lseq, mut code, mut retryable) = (None, None, None, None);
     let mut writes = Vec::new();
     let mut fields = FieldReader::new(payload);
     while let Some(field) = fields.next_field()? {
         match field.number {
-            1 => lane = Some(lane_of(field.number_value()?)?),
+            1 => stream = Some(stream_of(field.number_value()?)?),
             2 => lseq = Some(field.number_value()?),
             3 => code = Some(refusal_of(field.number_value()?)),
             4 => retryable = Some(field.flag()?),
@@ -45,7 +45,7 @@ pub(in crate::transport) fn read_nack(payload: &[u8]) -> Result<Nack, DecodeErro
         }
     }
     Ok(Nack {
-        lane: required(lane, "a refusal")?,
+        stream: required(stream, "a refusal")?,
         lseq: required(lseq, "a refusal")?,
         code: required(code, "a refusal")?,
         retryable: required(retryable, "a refusal")?,

@@ -1,4 +1,4 @@
-//! A lane of the feed: slots in the order of local sequences. Grows only at its end, by far most often, so it
+//! A stream of the feed: slots in the order of local sequences. Grows only at its end, by far most often, so it
 //! is a row of sorted pieces: adding is a push, and a piece that has lost half of its members is packed.
 
 /// Members of a piece: small enough that packing one is not felt.
@@ -47,11 +47,11 @@ impl Piece {
 
 /// Slots in the order of local sequences.
 #[derive(Debug, Default)]
-pub(in crate::store) struct Lane {
+pub(in crate::store) struct Stream {
     pieces: Vec<Piece>,
 }
 
-impl Lane {
+impl Stream {
     /// Adds a member behind all others.
     pub(in crate::store) fn push(&mut self, lseq: u64, slot: u32) {
         let last = match self.pieces.last_mut() {
@@ -174,57 +174,57 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_lane_is_a_sorted_map_that_grows_at_its_end(
+        fn a_stream_is_a_sorted_map_that_grows_at_its_end(
             steps in proptest::collection::vec((any::<bool>(), 1_u64..4, any::<prop::sample::Index>()), 0..3000),
             ranges in proptest::collection::vec((0_u64..9000, 0_u64..9000), 8),
         ) {
-            let (mut lane, mut model) = (Lane::default(), BTreeMap::new());
+            let (mut stream, mut model) = (Stream::default(), BTreeMap::new());
             let mut last = 0;
             for (number, (adds, step, which)) in steps.into_iter().enumerate() {
                 if adds || model.is_empty() {
                     last += step;
-                    lane.push(last, u32::try_from(number).unwrap());
+                    stream.push(last, u32::try_from(number).unwrap());
                     model.insert(last, u32::try_from(number).unwrap());
                 } else {
                     let (gone, _) = model.iter().nth(which.index(model.len())).unwrap();
                     let gone = *gone;
                     model.remove(&gone);
-                    lane.remove(gone);
-                    prop_assert_eq!(lane.get(gone), None);
+                    stream.remove(gone);
+                    prop_assert_eq!(stream.get(gone), None);
                 }
             }
-            prop_assert!(lane.iter().eq(model.iter().map(|(lseq, slot)| (*lseq, *slot))));
+            prop_assert!(stream.iter().eq(model.iter().map(|(lseq, slot)| (*lseq, *slot))));
             for (after, to) in ranges {
                 let want: Vec<(u64, u32)> = model
                     .iter()
                     .filter(|(lseq, _)| after < **lseq && **lseq <= to)
                     .map(|(lseq, slot)| (*lseq, *slot))
                     .collect();
-                prop_assert!(lane.between(after, to).eq(want.iter().copied()));
-                prop_assert!(lane.between(after, to).rev().eq(want.iter().rev().copied()));
+                prop_assert!(stream.between(after, to).eq(want.iter().copied()));
+                prop_assert!(stream.between(after, to).rev().eq(want.iter().rev().copied()));
             }
             for (count, (lseq, slot)) in model.iter().enumerate() {
-                prop_assert_eq!(lane.get(*lseq), Some(*slot));
-                prop_assert_eq!(lane.count_up_to(*lseq), count as u64 + 1);
-                prop_assert_eq!(lane.count_up_to(*lseq - 1), count as u64);
+                prop_assert_eq!(stream.get(*lseq), Some(*slot));
+                prop_assert_eq!(stream.count_up_to(*lseq), count as u64 + 1);
+                prop_assert_eq!(stream.count_up_to(*lseq - 1), count as u64);
             }
-            let members: usize = lane.pieces.iter().map(|piece| piece.lseqs.len()).sum();
+            let members: usize = stream.pieces.iter().map(|piece| piece.lseqs.len()).sum();
             prop_assert!(members <= 2 * model.len() + 1);
         }
     }
 
     #[test]
     fn what_is_left_of_many_pieces_is_put_together() {
-        let mut lane = Lane::default();
+        let mut stream = Stream::default();
         for lseq in 1..=100 * PIECE as u64 {
-            lane.push(lseq, 1);
+            stream.push(lseq, 1);
         }
         for lseq in 1..=100 * PIECE as u64 {
             if lseq % 100 != 0 {
-                lane.remove(lseq);
+                stream.remove(lseq);
             }
         }
-        assert_eq!(lane.iter().count(), PIECE);
-        assert!(lane.pieces.len() <= 4, "{} pieces", lane.pieces.len());
+        assert_eq!(stream.iter().count(), PIECE);
+        assert!(stream.pieces.len() <= 4, "{} pieces", stream.pieces.len());
     }
 }
