@@ -143,14 +143,14 @@ impl Replica {
             }
             // What cannot be looked up now is looked up when it is offered again.
             record
-                .parked
+                .rejected
                 .retain(|entry| map.at(entry.lseq).map_or(true, |held| held.is_some()));
-            record.parked.sort_unstable_by_key(|entry| entry.lseq);
+            record.rejected.sort_unstable_by_key(|entry| entry.lseq);
         }
-        let parked: Vec<u64> = peers
+        let rejected: Vec<u64> = peers
             .values()
             .filter(|peer| has_taken(peer))
-            .flat_map(|peer| peer.parked.iter().map(|entry| entry.lseq))
+            .flat_map(|peer| peer.rejected.iter().map(|entry| entry.lseq))
             .filter(|lseq| map.is_own_row(*lseq).unwrap_or(false))
             .collect();
         let mut replica = Self {
@@ -167,7 +167,7 @@ impl Replica {
                 .collect(),
             refusing: peers
                 .iter()
-                .filter(|(_, record)| !record.parked.is_empty())
+                .filter(|(_, record)| !record.rejected.is_empty())
                 .map(|(origin, _)| *origin)
                 .collect(),
             peers,
@@ -214,7 +214,7 @@ impl Replica {
         let acknowledged = replica.acknowledged_mark();
         // As in `record_acknowledged`. What one of them refused was released once as well.
         let anywhere = replica.peers.values().map(|peer| peer.acknowledged.own);
-        let anywhere = anywhere.chain(parked.iter().copied());
+        let anywhere = anywhere.chain(rejected.iter().copied());
         replica.released = anywhere.max().unwrap_or(0).max(ledger.released);
         replica.recall_doubt(ledger);
         let marks = Marks {
@@ -223,7 +223,7 @@ impl Replica {
             sent: acknowledged,
             failed: 0,
         };
-        replica.outbox = Outbox::new(marks, parked);
+        replica.outbox = Outbox::new(marks, rejected);
         replica
     }
 

@@ -371,7 +371,7 @@ impl World<'_> {
                     held.is_some_and(|held| is_covered(cursor, &held, stream, &peer.store.map));
                 let limit = self.nodes[node].plan.options.value_bytes_max;
                 let is_refused = entry.value_length() as u64 > limit
-                    || peer.machine.replica.is_parked(ledger.origin, lseq);
+                    || peer.machine.replica.is_rejected(ledger.origin, lseq);
                 if !is_covered || is_refused || !scope.contains(entry.key()) {
                     continue;
                 }

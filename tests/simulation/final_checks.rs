@@ -175,7 +175,7 @@ impl World<'_> {
             });
             for peer in limits.filter(|_| stream == Stream::Own) {
                 refused += 1;
-                listed += u64::from(replica.is_parked(peer, lseq));
+                listed += u64::from(replica.is_rejected(peer, lseq));
             }
         }
         assert!(

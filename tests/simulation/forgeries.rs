@@ -213,7 +213,7 @@ impl World<'_> {
         let links = replica.acknowledged_links();
         let (_, peer, _) = links.into_iter().find(|(other, ..)| *other == id)?;
         let is_unsent = nack.stream == Stream::Own && nack.lseq > replica.marks().sent;
-        let is_known = self.excuses.limited || replica.is_parked(peer, nack.lseq);
+        let is_known = self.excuses.limited || replica.is_rejected(peer, nack.lseq);
         (is_unsent && !nack.retryable && !is_known).then_some((peer, nack.lseq))
     }
 
@@ -221,7 +221,7 @@ impl World<'_> {
     pub(super) fn check_refused_unsent(&self, node: usize, (peer, lseq): (Origin, u64)) {
         let running = self.nodes[node].running.as_ref();
         assert!(
-            running.is_none_or(|running| !running.machine.replica.is_parked(peer, lseq)),
+            running.is_none_or(|running| !running.machine.replica.is_rejected(peer, lseq)),
             "6: {node} believes that {peer} refuses its write at {lseq}, which nobody was sent"
         );
     }

@@ -52,7 +52,8 @@ impl World<'_> {
             let own = map.held_entry(entry.key()).unwrap();
             let is_covered = own.is_some_and(|own| is_covered(&said, &own, stream, map));
             let limit = self.nodes[holder].plan.options.value_bytes_max;
-            let is_refused = entry.value_length() as u64 > limit || replica.is_parked(origin, lseq);
+            let is_refused =
+                entry.value_length() as u64 > limit || replica.is_rejected(origin, lseq);
             if !is_covered || is_refused || !scope.contains(entry.key()) {
                 continue;
             }

@@ -49,7 +49,7 @@ pub struct FeedPosition {
 
 /// An entry that a peer refused for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Parked {
+pub struct Rejected {
     /// Its local sequence here.
     pub lseq: u64,
     /// Why, as the peer said it.
@@ -70,7 +70,7 @@ pub struct PeerRecord {
     /// How far it has acknowledged this node's feed, as it was last told: a cache, for what users see.
     pub acknowledged: FeedPosition,
     /// What it refused for good.
-    pub parked: Vec<Parked>,
+    pub rejected: Vec<Rejected>,
     /// What the last connection with it carried, and what those positions are about.
     pub scope: Scope,
 }

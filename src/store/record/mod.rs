@@ -24,9 +24,9 @@ use crate::core::stamp::Stamp;
 /// Set in a record's kind: a reader that does not know the kind may pass over it.
 pub const MAY_BE_IGNORED: u8 = 0x80;
 
-/// Most parked entries that are remembered for one peer. A peer that refuses more is told of nothing new:
+/// Most rejected entries that are remembered for one peer. A peer that refuses more is told of nothing new:
 /// the oldest are offered to it again.
-pub const PARKED_MAX: usize = 4096;
+pub const REJECTED_MAX: usize = 4096;
 
 /// The registry of record kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

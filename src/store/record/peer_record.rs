@@ -1,11 +1,11 @@
 //! What a log remembers of peers, as bytes: the parts of records that tell where somebody is in a feed, what that is
 //! about, and what is known of a peer.
 
-use super::{PARKED_MAX, Record, RecordKind, record};
+use super::{REJECTED_MAX, Record, RecordKind, record};
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::identity::{Incarnation, Origin};
 use crate::core::limits::{KEY_BYTES_MAX, LABEL_BYTES_MAX};
-use crate::store::commit::ledger::{FeedPosition, Parked, PeerRecord};
+use crate::store::commit::ledger::{FeedPosition, PeerRecord, Rejected};
 use crate::store::scope::{PREFIXES_MAX, Scope};
 
 /// Most prefixes of what a connection carries: each is one that a side named.
@@ -61,9 +61,9 @@ pub(in crate::store) fn put_peer(body: &mut Vec<u8>, peer: &Origin, known: &Peer
         let is_about_all = known.scope.is_all();
         let acknowledged = is_about_all.then_some(known.acknowledged);
         put_position(payload, &acknowledged.unwrap_or_default());
-        let parked = known.parked.len().min(PARKED_MAX);
-        payload.put_length(parked);
-        for entry in known.parked.iter().rev().take(parked) {
+        let rejected = known.rejected.len().min(REJECTED_MAX);
+        payload.put_length(rejected);
+        for entry in known.rejected.iter().rev().take(rejected) {
             payload.put_varint(entry.lseq);
             payload.push(entry.code);
         }
@@ -76,15 +76,15 @@ pub(in crate::store) fn decode_peer(payload: &mut ByteReader<'_>) -> Result<Reco
     let state = payload.u8()?;
     let node_id = payload.text(LABEL_BYTES_MAX, "node id")?.to_owned();
     let acknowledged = position(payload)?;
-    let count = payload.length(PARKED_MAX, "parked entries")?;
-    let mut parked = Vec::new();
+    let count = payload.length(REJECTED_MAX, "parked entries")?;
+    let mut rejected = Vec::new();
     for _ in 0..count {
-        parked.push(Parked {
+        rejected.push(Rejected {
             lseq: payload.varint()?,
             code: payload.u8()?,
         });
     }
-    parked.reverse();
+    rejected.reverse();
     Ok(Record::Peer {
         peer,
         record: PeerRecord {
@@ -93,7 +93,7 @@ pub(in crate::store) fn decode_peer(payload: &mut ByteReader<'_>) -> Result<Reco
             is_superseded: state & SUPERSEDED != 0,
             is_named: state & NAMED != 0,
             acknowledged,
-            parked,
+            rejected,
             scope: Scope::ALL,
         },
     })

@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::commit::ledger::Parked;
+use crate::store::commit::ledger::Rejected;
 use crate::store::entry::Namespace;
 use proptest::prelude::*;
 
@@ -78,12 +78,13 @@ fn positions() -> impl Strategy<Value = FeedPosition> {
 }
 
 fn records() -> impl Strategy<Value = Record> {
-    let parked = proptest::collection::vec((any::<u64>(), any::<u8>()), 0..5).prop_map(|parked| {
-        parked
-            .into_iter()
-            .map(|(lseq, code)| Parked { lseq, code })
-            .collect()
-    });
+    let rejected =
+        proptest::collection::vec((any::<u64>(), any::<u8>()), 0..5).prop_map(|rejected| {
+            rejected
+                .into_iter()
+                .map(|(lseq, code)| Rejected { lseq, code })
+                .collect()
+        });
     prop_oneof![
         (entries(), any::<u64>()).prop_map(|(entry, lseq)| Record::Entry { entry, lseq }),
         (origins(), any::<[u8; 16]>(), "\\PC{0,20}", any::<bool>()).prop_map(
@@ -110,10 +111,10 @@ fn records() -> impl Strategy<Value = Record> {
             any::<(bool, bool)>(),
             "\\PC{0,20}",
             positions(),
-            parked
+            rejected
         )
             .prop_map(
-                |(peer, (durable, is_superseded), node_id, acknowledged, parked)| Record::Peer {
+                |(peer, (durable, is_superseded), node_id, acknowledged, rejected)| Record::Peer {
                     peer,
                     record: PeerRecord {
                         node_id,
@@ -121,7 +122,7 @@ fn records() -> impl Strategy<Value = Record> {
                         is_superseded,
                         is_named: !is_superseded && durable,
                         acknowledged,
-                        parked,
+                        rejected,
                         scope: Scope::ALL
                     },
                 }

@@ -45,7 +45,7 @@ impl Replica {
         link.sending.lineage_told = link.sending.sent.relay;
         link.sending.progress_at = now.monotonic;
         self.record_acknowledged(link, now.monotonic);
-        self.recount_parked(link, map);
+        self.recount_rejected(link, map);
         if let (Some(claimed), Some(credible)) = (claimed, credible) {
             let places = (claimed.own - credible.own).max(claimed.relay - credible.relay);
             if places > RESENT_PLACES_MAX && link.reconciles && !link.scope.is_nothing() {

@@ -25,7 +25,7 @@ impl Replica {
         let behind = map.has_own_after(sent.own) || map.has_relay_after(sent.relay);
         let peer = self.peers.get(&link.origin);
         // Whoever can compare ranges finds that nothing else differs. Others would send everything again and again.
-        let is_short = !link.reconciles && peer.is_some_and(|peer| !peer.parked.is_empty());
+        let is_short = !link.reconciles && peer.is_some_and(|peer| !peer.rejected.is_empty());
         let is_under_way = link.sending.large.is_some() || !link.sending.again.is_empty();
         let is_held_back = !link.sending.removals.is_empty();
         let can_complete = !behind && !is_short && !is_under_way && !is_held_back;
@@ -166,7 +166,7 @@ impl Replica {
             link.receiving.end = None;
             link.has_progressed = true;
             if link.sending.again.is_empty() {
-                self.forget_all_parked(link.origin, now.monotonic);
+                self.forget_all_rejected(link.origin, now.monotonic);
             }
             link.proof = Proof {
                 equal_at: Some(self.last_lseq),

@@ -24,7 +24,7 @@ impl Replica {
                 let (reaches, counting) = known.get_or_insert_with(|| self.reaches());
                 self.follow(replaced, change, reaches, counting);
                 self.outbox.forget(replaced);
-                self.forget_parked(replaced);
+                self.forget_rejected(replaced);
                 self.shadowed_from = self.shadowed_from.min(replaced);
             }
             match change.from {

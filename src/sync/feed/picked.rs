@@ -22,7 +22,7 @@ pub(in crate::sync) struct Picked {
     /// An entry whose value goes in chunks, if it comes first.
     pub(in crate::sync) large: Option<u64>,
     /// Entries larger than the peer takes that are not on its list.
-    pub(in crate::sync) parked: Vec<u64>,
+    pub(in crate::sync) rejected: Vec<u64>,
     /// Entries that were looked at and not picked.
     pub(in crate::sync) passed: u64,
     /// More would have been looked at.
@@ -44,7 +44,7 @@ impl Picked {
             entries: Vec::new(),
             cost: 0,
             large: None,
-            parked: Vec::new(),
+            rejected: Vec::new(),
             passed: 0,
             is_cut: false,
             is_held_back: false,
@@ -78,7 +78,7 @@ impl Picked {
         if is_left_out || is_too_large {
             return self.pass_over(held.lseq, !is_left_out && held.lseq > self.listed);
         }
-        if !self.parked.is_empty() {
+        if !self.rejected.is_empty() {
             // The list goes on record before anything is sent behind it.
             self.to = held.lseq - 1;
             return ControlFlow::Break(());
@@ -107,13 +107,13 @@ impl Picked {
 
     /// Passes over an entry, which is to be listed if it `is_unlisted`.
     pub(in crate::sync) fn pass_over(&mut self, lseq: u64, is_unlisted: bool) -> ControlFlow<()> {
-        let is_list_full = is_unlisted && self.parked.len() >= self.list_max;
+        let is_list_full = is_unlisted && self.rejected.len() >= self.list_max;
         if is_list_full || is_unlisted && !self.entries.is_empty() {
             // What was gathered goes before it.
             (self.to, self.is_held_back) = (lseq - 1, is_list_full);
             return ControlFlow::Break(());
         }
-        self.parked.extend(is_unlisted.then_some(lseq));
+        self.rejected.extend(is_unlisted.then_some(lseq));
         self.passed += 1;
         if self.passed >= self.allowance {
             (self.to, self.is_cut) = (lseq, true);

@@ -230,7 +230,8 @@ impl Replica {
             limit
         };
         let from = link.sending.sent.get(stream);
-        let is_held_up = is_broken(Rule::RefusalBlocks) && !self.parked_by(link.origin).is_empty();
+        let is_held_up =
+            is_broken(Rule::RefusalBlocks) && !self.rejected_by(link.origin).is_empty();
         let is_held_up = is_held_up || link.scope.is_nothing() || link.is_recording();
         if from >= limit || link.sending.spent >= link.sending.credit || is_held_up {
             return ControlFlow::Break(());
@@ -263,7 +264,7 @@ impl Replica {
             to,
             entries,
             large,
-            parked,
+            rejected,
             ..
         } = picked;
         let (is_cut, is_held_back) = (picked.is_cut, picked.is_held_back);
@@ -274,10 +275,10 @@ impl Replica {
             return ControlFlow::Break(());
         }
         self.owe_removals(link, &passed_over);
-        if let Some(last) = parked.last() {
+        if let Some(last) = rejected.last() {
             *link.sending.listed.get_mut(stream) = *last;
-            link.sending.listed_ahead += parked.len();
-            if self.park_too_large(id, link, &parked, map, gate.now) {
+            link.sending.listed_ahead += rejected.len();
+            if self.park_too_large(id, link, &rejected, map, gate.now) {
                 // It goes on behind them once they are on record.
                 *link.sending.sent.get_mut(stream) = to;
                 return ControlFlow::Break(());

@@ -70,15 +70,15 @@ pub struct Marks {
 #[derive(Debug, Clone, Default)]
 pub struct Outbox {
     marks: Marks,
-    pub(in crate::sync) parked: BTreeSet<u64>,
+    pub(in crate::sync) rejected: BTreeSet<u64>,
 }
 
 impl Outbox {
     /// The outbox that these marks show, with rows that a peer has refused.
-    pub fn new(marks: Marks, parked: impl IntoIterator<Item = u64>) -> Self {
+    pub fn new(marks: Marks, rejected: impl IntoIterator<Item = u64>) -> Self {
         Self {
             marks,
-            parked: parked.into_iter().collect(),
+            rejected: rejected.into_iter().collect(),
         }
     }
 
@@ -106,7 +106,7 @@ impl Outbox {
             failed: map.own_rows(in_flight_to, failed_to)?,
             queued: map.own_rows(failed_to, u64::MAX)?,
         };
-        for lseq in &self.parked {
+        for lseq in &self.rejected {
             counts.refuse(&self.marks, *lseq, || is_held(*lseq));
         }
         Ok(counts)
@@ -124,16 +124,16 @@ impl Outbox {
 
     /// An entry was replaced: its row is gone.
     pub fn forget(&mut self, lseq: u64) {
-        self.parked.remove(&lseq);
+        self.rejected.remove(&lseq);
     }
 
     /// A peer refused a row for good.
     pub fn park(&mut self, lseq: u64) {
-        self.parked.insert(lseq);
+        self.rejected.insert(lseq);
     }
 
     /// A row that was refused is tried again, or has arrived.
     pub fn unpark(&mut self, lseq: u64) {
-        self.parked.remove(&lseq);
+        self.rejected.remove(&lseq);
     }
 }

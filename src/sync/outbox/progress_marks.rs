@@ -140,7 +140,7 @@ impl Replica {
             return self.outbox.counts(map, is_held);
         };
         let mut counts = tally.counts();
-        for lseq in &self.outbox.parked {
+        for lseq in &self.outbox.rejected {
             if let Some(held) = map.at(*lseq)? {
                 let key = held.entry.key();
                 let is_held = || self.is_held_by_enough(*lseq, Some(key));

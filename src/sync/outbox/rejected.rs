@@ -4,16 +4,16 @@
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
-use crate::store::commit::ledger::{FeedPosition, Parked, PeerRecord};
+use crate::store::commit::ledger::{FeedPosition, PeerRecord, Rejected};
 use crate::store::commit::operation::{Received, Request};
-use crate::store::record::PARKED_MAX;
+use crate::store::record::REJECTED_MAX;
 use crate::store::state::map::{EntryMap, Held};
 use crate::sync::message::{Nack, Positions, RefusalCode, Stream};
 use crate::sync::peer::link::{LargeSend, Link, LinkId, RetryCause};
 use crate::sync::replica::{Output, Replica};
 
 /// Entries larger than a peer takes that are put on its list at once: each is looked up, and the list is made durable.
-const PARKED_AT_ONCE: usize = 256;
+const REJECTED_AT_ONCE: usize = 256;
 
 /// Entries larger than a peer takes that are listed before it has acknowledged the first of them: who comes, takes nothing
 /// and leaves makes this node keep no more.
@@ -30,7 +30,7 @@ pub(in crate::sync) fn list_room(link: &Link) -> usize {
         LISTED_AHEAD_MAX
     };
     let room = ahead_max.saturating_sub(link.sending.listed_ahead);
-    room.min(PARKED_AT_ONCE)
+    room.min(REJECTED_AT_ONCE)
 }
 
 /// How long at least lies between two records of what one peer refuses, in milliseconds: each holds the whole list and
@@ -221,28 +221,28 @@ impl Replica {
 
     /// A peer is gone. What it refused counts for as long as it has taken anything: of who came, took nothing and left,
     /// nobody has to hear. Should it come back, it is gone over again, or its cursor shows that it passed over them.
-    pub(in crate::sync) fn leave_parked(&mut self, link: &Link, map: &EntryMap) {
+    pub(in crate::sync) fn leave_rejected(&mut self, link: &Link, map: &EntryMap) {
         let nothing = Positions::default();
         let is_told = link.sending.told != nothing || link.sending.told_before != nothing;
         let has_taken = self.peers.get(&link.origin).is_some_and(has_taken);
         if has_taken {
             // What was offered again and not shown to be there has failed as before.
-            for entry in self.parked_by(link.origin) {
+            for entry in self.rejected_by(link.origin) {
                 self.park_row(entry.lseq, map);
             }
         } else if is_told {
-            for entry in self.parked_by(link.origin) {
+            for entry in self.rejected_by(link.origin) {
                 self.unpark_unless_listed(entry.lseq);
             }
         } else {
-            self.drop_parked(link.origin);
+            self.drop_rejected(link.origin);
         }
     }
 
     /// A peer is back: what it refused counts again, if it has passed over it.
-    pub(in crate::sync) fn recount_parked(&mut self, link: &Link, map: &EntryMap) {
+    pub(in crate::sync) fn recount_rejected(&mut self, link: &Link, map: &EntryMap) {
         if self.peers.get(&link.origin).is_some_and(has_taken) {
-            for entry in self.parked_by(link.origin) {
+            for entry in self.rejected_by(link.origin) {
                 self.park_row(entry.lseq, map);
             }
         }
@@ -289,18 +289,18 @@ impl Replica {
             // Replaced meanwhile.
             return false;
         }
-        let parked = &mut self.peers.entry(origin).or_default().parked;
-        let place = parked.binary_search_by_key(&lseq, |entry| entry.lseq);
+        let rejected = &mut self.peers.entry(origin).or_default().rejected;
+        let place = rejected.binary_search_by_key(&lseq, |entry| entry.lseq);
         match place {
-            Ok(place) => parked
+            Ok(place) => rejected
                 .iter_mut()
                 .skip(place)
                 .take(1)
                 .for_each(|entry| entry.code = code),
-            Err(place) => parked.insert(place, Parked { lseq, code }),
+            Err(place) => rejected.insert(place, Rejected { lseq, code }),
         }
-        let surplus = parked.len().saturating_sub(PARKED_MAX);
-        parked.drain(..surplus);
+        let surplus = rejected.len().saturating_sub(REJECTED_MAX);
+        rejected.drain(..surplus);
         self.refusing.insert(origin);
         self.park_row(lseq, map);
         self.unremembered.entry(origin).or_insert(now);
@@ -331,15 +331,15 @@ impl Replica {
 
     /// Whether a row was refused, and nobody remembers by whom.
     fn is_forgotten(&self, lseq: u64) -> bool {
-        let is_refused = self.outbox.parked.contains(&lseq);
+        let is_refused = self.outbox.rejected.contains(&lseq);
         is_refused && !self.peers.values().any(|peer| is_listed(peer, lseq))
     }
 
     /// What a peer refuses, or may refuse as far as is remembered, in order.
     pub(in crate::sync) fn refused_by(&self, origin: Origin) -> Vec<u64> {
-        let listed = self.peers.get(&origin).map(|peer| peer.parked.iter());
+        let listed = self.peers.get(&origin).map(|peer| peer.rejected.iter());
         let listed = listed.into_iter().flatten().map(|entry| entry.lseq);
-        let forgotten = self.outbox.parked.iter().copied();
+        let forgotten = self.outbox.rejected.iter().copied();
         let mut refused: Vec<u64> = listed
             .chain(forgotten.filter(|lseq| self.is_forgotten(*lseq)))
             .collect();
@@ -348,49 +348,49 @@ impl Replica {
     }
 
     /// What a peer has refused.
-    pub(in crate::sync) fn parked_by(&self, origin: Origin) -> Vec<Parked> {
+    pub(in crate::sync) fn rejected_by(&self, origin: Origin) -> Vec<Rejected> {
         self.peers
             .get(&origin)
-            .map(|record| record.parked.clone())
+            .map(|record| record.rejected.clone())
             .unwrap_or_default()
     }
 
     /// An entry was replaced: nobody refuses it any more.
-    pub(in crate::sync) fn forget_parked(&mut self, lseq: u64) {
+    pub(in crate::sync) fn forget_rejected(&mut self, lseq: u64) {
         for origin in &self.refusing {
             let Some(record) = self.peers.get_mut(origin) else {
                 continue;
             };
             if let Ok(place) = record
-                .parked
+                .rejected
                 .binary_search_by_key(&lseq, |entry| entry.lseq)
             {
-                record.parked.remove(place);
+                record.rejected.remove(place);
             }
         }
     }
 
     /// A peer was shown to hold the same as this node: whatever it refused before is there.
-    pub(in crate::sync) fn forget_all_parked(&mut self, origin: Origin, now: MonotonicMs) {
-        if self.drop_parked(origin) {
+    pub(in crate::sync) fn forget_all_rejected(&mut self, origin: Origin, now: MonotonicMs) {
+        if self.drop_rejected(origin) {
             self.unremembered.entry(origin).or_insert(now);
         }
     }
 
     /// What a peer refused is of no account any more. Says whether it had refused anything.
-    pub(in crate::sync) fn drop_parked(&mut self, origin: Origin) -> bool {
+    pub(in crate::sync) fn drop_rejected(&mut self, origin: Origin) -> bool {
         let Some(record) = self.peers.get_mut(&origin) else {
             return false;
         };
         self.moved.insert(origin);
         self.refusing.remove(&origin);
-        let dropped = std::mem::take(&mut record.parked);
+        let dropped = std::mem::take(&mut record.rejected);
         for entry in &dropped {
-            let parked = |lseq| {
+            let rejected = |lseq| {
                 let peers = &mut self.peers.values();
                 peers.any(|peer| is_listed(peer, lseq))
             };
-            if !parked(entry.lseq) {
+            if !rejected(entry.lseq) {
                 self.outbox.unpark(entry.lseq);
             }
         }
@@ -400,7 +400,7 @@ impl Replica {
     /// Has what a peer refused offered to it once more, but for what it cannot take by its own word. On record
     /// it stays until the peer is shown to have it.
     pub(in crate::sync) fn offer_again(&mut self, link: &mut Link, map: &EntryMap) {
-        for entry in self.parked_by(link.origin) {
+        for entry in self.rejected_by(link.origin) {
             let fits = |held: &Held| {
                 held.entry.limited_length() as u64 <= link.value_bytes_max
                     && link.scope.contains(held.entry.key())
@@ -415,22 +415,22 @@ impl Replica {
     }
 
     /// A peer takes other keys from now on: what it refused and does not take any more it does not refuse.
-    pub(in crate::sync) fn forget_parked_outside(&mut self, origin: Origin, map: &EntryMap) {
+    pub(in crate::sync) fn forget_rejected_outside(&mut self, origin: Origin, map: &EntryMap) {
         let Some(record) = self.peers.get_mut(&origin) else {
             return;
         };
         let scope = record.scope.clone();
-        let parked = std::mem::take(&mut record.parked);
-        let is_taken = |entry: &Parked| {
+        let rejected = std::mem::take(&mut record.rejected);
+        let is_taken = |entry: &Rejected| {
             // What cannot be looked up now is looked up when it is offered again.
             let held = map.at(entry.lseq);
             held.map_or(true, |held| {
                 held.is_some_and(|held| scope.contains(held.entry.key()))
             })
         };
-        let (taken, outside) = parked.into_iter().partition(is_taken);
-        record.parked = taken;
-        let outside: Vec<Parked> = outside;
+        let (taken, outside) = rejected.into_iter().partition(is_taken);
+        record.rejected = taken;
+        let outside: Vec<Rejected> = outside;
         for entry in outside {
             if !self.peers.values().any(|peer| is_listed(peer, entry.lseq)) {
                 self.outbox.unpark(entry.lseq);
@@ -454,6 +454,8 @@ pub(in crate::sync) fn has_taken(peer: &PeerRecord) -> bool {
 }
 
 fn is_listed(peer: &PeerRecord, lseq: u64) -> bool {
-    let listed = peer.parked.binary_search_by_key(&lseq, |entry| entry.lseq);
+    let listed = peer
+        .rejected
+        .binary_search_by_key(&lseq, |entry| entry.lseq);
     listed.is_ok()
 }

@@ -110,7 +110,7 @@ impl Replica {
         } = *marks;
         let lseq = held.lseq;
         let key = self.tally.is_some().then(|| held.entry.key());
-        let is_refused = self.outbox.parked.contains(&lseq);
+        let is_refused = self.outbox.rejected.contains(&lseq);
         if is_refused && !(lseq <= acknowledged && self.is_held_by_enough(lseq, key)) {
             Some(RowState::Failed)
         } else if lseq <= acknowledged {
@@ -159,7 +159,7 @@ impl Replica {
         };
         let mut rows = Vec::new();
         // What is refused may lie anywhere.
-        for lseq in self.outbox.parked.range(after.saturating_add(1)..) {
+        for lseq in self.outbox.rejected.range(after.saturating_add(1)..) {
             if rows.len() >= limit {
                 break;
             }
@@ -176,7 +176,7 @@ impl Replica {
             }
             let held = held?;
             if let Some(state) = is_wanted(&held)
-                && !self.outbox.parked.contains(&held.lseq)
+                && !self.outbox.rejected.contains(&held.lseq)
             {
                 others += 1;
                 rows.push(self.row(&held, state, now));
@@ -202,10 +202,10 @@ impl Replica {
         };
         for (origin, peer) in &self.peers {
             let refused = peer
-                .parked
+                .rejected
                 .binary_search_by_key(&lseq, |entry| entry.lseq)
                 .ok()
-                .and_then(|place| peer.parked.get(place))
+                .and_then(|place| peer.rejected.get(place))
                 .map(|entry| Trouble::Refused(entry.code));
             let is_taken = peer.scope.contains(held.entry.key());
             let given_up = self

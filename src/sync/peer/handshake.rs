@@ -92,7 +92,7 @@ impl Replica {
         }
         self.supersede_namesakes(greeting.origin);
         if is_rescoped {
-            self.forget_parked_outside(greeting.origin, map);
+            self.forget_rejected_outside(greeting.origin, map);
         }
         if is_new || (is_rescoped && !is_broken(Rule::RowsPartedOnce)) {
             self.part_rows();
@@ -162,7 +162,7 @@ impl Replica {
         if let Some(mut link) = self.links.remove(&id) {
             self.kept_ahead.leave(&mut link);
             self.abandon_comparisons(&mut link);
-            self.leave_parked(&link, map);
+            self.leave_rejected(&link, map);
             self.supersede_gone(link.origin);
             self.unsent(link.origin);
             // What it has brought may not be durable yet: it is looked at again when it is.

@@ -81,7 +81,7 @@ impl Replica {
                 sent: shown.map_or(acknowledged, |shown| shown.sent),
                 acknowledged,
                 lag,
-                refused: record.parked.len() as u64,
+                refused: record.rejected.len() as u64,
                 attempts,
                 last_error,
                 scope: record.scope.clone(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::Origin;
-use crate::store::commit::ledger::{FeedPosition, Parked, PeerRecord};
+use crate::store::commit::ledger::{FeedPosition, PeerRecord, Rejected};
 use crate::store::commit::operation::Request;
 use crate::sync::replica::{Output, Replica};
 
@@ -21,7 +21,7 @@ const PEERS_BYTES_MAX: usize = 32 << 20;
 fn bytes_of(record: &PeerRecord) -> usize {
     let prefixes = record.scope.prefixes().unwrap_or_default();
     let prefixes: usize = prefixes.iter().map(|prefix| prefix.len() + 2).sum();
-    128 + record.node_id.len() + record.parked.len() * size_of::<Parked>() + prefixes
+    128 + record.node_id.len() + record.rejected.len() * size_of::<Rejected>() + prefixes
 }
 
 fn has_moved(position: &FeedPosition) -> bool {
@@ -53,7 +53,7 @@ impl Replica {
     pub(in crate::sync) fn is_worth_keeping(&self, origin: Origin, record: &PeerRecord) -> bool {
         let cursor = self.cursors.get(&origin);
         let has_brought = cursor.is_some_and(|(position, _)| has_moved(position));
-        let has_taken = has_moved(&record.acknowledged) || !record.parked.is_empty();
+        let has_taken = has_moved(&record.acknowledged) || !record.rejected.is_empty();
         let is_named = record.is_named && !record.is_superseded;
         // It was tried for long whether it takes something.
         let has_taken = has_taken || self.given_up.contains_key(&origin);
@@ -104,7 +104,7 @@ impl Replica {
 
     /// Nothing is known of a peer any more. When it comes again, the two compare what they hold.
     fn forget(&mut self, origin: Origin) {
-        self.drop_parked(origin);
+        self.drop_rejected(origin);
         let record = self.peers.remove(&origin);
         self.cursors.remove(&origin);
         self.unremembered.remove(&origin);

@@ -48,7 +48,7 @@ impl Replica {
             record.is_named |= counted;
         }
         self.remember(newer);
-        self.drop_parked(origin);
+        self.drop_rejected(origin);
         if let Some(record) = self.peers.get_mut(&origin) {
             record.is_superseded = true;
         }

@@ -84,9 +84,10 @@ impl World {
             if !peer.committer.ledger().is_reached(cursor) {
                 continue;
             }
-            let parked = peer.replica.peers.get(&holder.replica.origin());
-            let is_parked = |lseq| {
-                parked.is_some_and(|record| record.parked.iter().any(|entry| entry.lseq == lseq))
+            let rejected = peer.replica.peers.get(&holder.replica.origin());
+            let is_rejected = |lseq| {
+                rejected
+                    .is_some_and(|record| record.rejected.iter().any(|entry| entry.lseq == lseq))
             };
             let own = peer
                 .map
@@ -98,9 +99,10 @@ impl World {
                 .map(|held| (Stream::Relay, held.unwrap()));
             for (stream, held) in own.chain(relay) {
                 let limit = self.hosts[host].options.value_bytes_max;
-                let is_parked = is_parked(held.lseq) || held.entry.value_length() as u64 > limit;
+                let is_rejected =
+                    is_rejected(held.lseq) || held.entry.value_length() as u64 > limit;
                 let is_covered = is_covered(cursor, &held, stream, &peer.map);
-                if !is_covered || is_parked || !scope.contains(held.entry.key()) {
+                if !is_covered || is_rejected || !scope.contains(held.entry.key()) {
                     continue;
                 }
                 let mine = holder.map.entry(held.entry.key()).unwrap();

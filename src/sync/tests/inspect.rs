@@ -75,7 +75,7 @@ impl Replica {
 
     /// The last local sequence of an own row that any peer is on record to have refused: it was sent once.
     pub(crate) fn refused_anywhere(&self, map: &EntryMap) -> u64 {
-        let refused = self.peers.values().flat_map(|record| &record.parked);
+        let refused = self.peers.values().flat_map(|record| &record.rejected);
         let own = refused.filter(|entry| map.is_own_row(entry.lseq).unwrap_or(false));
         own.map(|entry| entry.lseq).max().unwrap_or(0)
     }
@@ -90,8 +90,8 @@ impl Replica {
     }
 
     /// Whether a peer has refused the entry at a local sequence.
-    pub(crate) fn is_parked(&self, peer: Origin, lseq: u64) -> bool {
+    pub(crate) fn is_rejected(&self, peer: Origin, lseq: u64) -> bool {
         let record = self.peers.get(&peer);
-        record.is_some_and(|record| record.parked.iter().any(|entry| entry.lseq == lseq))
+        record.is_some_and(|record| record.rejected.iter().any(|entry| entry.lseq == lseq))
     }
 }

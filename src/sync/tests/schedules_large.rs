@@ -158,7 +158,7 @@ fn a_retry_in_the_middle_ends_it_before_it_begins_again() {
 }
 
 #[test]
-fn refused_on_arrival_it_is_parked_and_what_follows_comes() {
+fn refused_on_arrival_it_is_rejected_and_what_follows_comes() {
     let mut world = half_sent();
     world.checks_holdings = false;
     // The receiving transport found no room for it, and skips the rest.

@@ -41,7 +41,7 @@ fn groups() -> Vec<Vec<Request>> {
         is_superseded: false,
         is_named: false,
         acknowledged: POSITION,
-        parked: Vec::new(),
+        rejected: Vec::new(),
         scope: crate::store::scope::Scope::ALL,
     };
     let received = Received {

@@ -17,7 +17,7 @@ fn small() -> ReplicaOptions {
 }
 
 /// A node with a value that is too large for its peer, among others that are not.
-fn with_parked() -> World {
+fn with_rejected() -> World {
     let mut world = stage(&[options(), small()]);
     world.line();
     world.put(0, "before", "1");
@@ -40,7 +40,7 @@ fn counts(world: &World) -> (u64, u64, u64) {
 
 #[test]
 fn a_value_over_the_peers_limit_is_listed_as_failed_and_blocks_nothing() {
-    let mut world = with_parked();
+    let mut world = with_rejected();
     assert!(world.closes.is_empty(), "{:?}", world.closes);
     assert_eq!(world.get(1, "behind").as_deref(), Some("2"));
     assert_eq!(world.get(1, "large"), None);
@@ -59,7 +59,7 @@ fn a_value_over_the_peers_limit_is_listed_as_failed_and_blocks_nothing() {
 
 #[test]
 fn it_stays_listed_over_a_restart_and_a_reconnect() {
-    let mut world = with_parked();
+    let mut world = with_rejected();
     for _ in 0..2 {
         world.stop(0, Stop::PowerCut);
         world.open(0);
@@ -93,7 +93,7 @@ fn what_one_peer_refused_others_get_without_another_tick() {
 
 #[test]
 fn retry_failed_offers_it_again_and_lists_it_again() {
-    let mut world = with_parked();
+    let mut world = with_rejected();
     assert_eq!(world.retry_failed(0), 1);
     world.run_for(3_000);
     assert!(world.closes.is_empty(), "{:?}", world.closes);
@@ -130,7 +130,7 @@ fn a_peer_that_takes_more_than_before_gets_it() {
 
 #[test]
 fn once_it_is_replaced_by_less_everything_is_well() {
-    let mut world = with_parked();
+    let mut world = with_rejected();
     world.put(0, "large", "small");
     world.run_for(5_000);
     assert_eq!(world.get(1, "large").as_deref(), Some("small"));
@@ -140,7 +140,7 @@ fn once_it_is_replaced_by_less_everything_is_well() {
 }
 
 #[test]
-fn a_parked_entry_of_another_author_is_nobodys_row_and_blocks_nothing() {
+fn a_rejected_entry_of_another_author_is_nobodys_row_and_blocks_nothing() {
     let mut world = stage(&[options(), options(), small()]);
     world.line();
     world.put(0, "large", &"x".repeat(5_000));
@@ -160,7 +160,7 @@ fn a_parked_entry_of_another_author_is_nobodys_row_and_blocks_nothing() {
 fn more_refusals_than_are_remembered_do_not_take_for_ever() {
     let mut world = stage(&[options(), small()]);
     let large = "x".repeat(2_000);
-    let count = crate::store::record::PARKED_MAX + 100;
+    let count = crate::store::record::REJECTED_MAX + 100;
     for number in 0..count {
         world.put(0, &format!("large-{number:05}"), &large);
     }
@@ -219,7 +219,7 @@ fn a_first_meeting_has_refusals_on_record_before_its_cursor() {
 
 #[test]
 fn a_refusal_does_not_keep_other_differences_from_being_found() {
-    let mut world = with_parked();
+    let mut world = with_rejected();
     world.run_for(120_000);
     world.checks_holdings = false;
     let origin = world.hosts[0].up().replica.origin();
