@@ -99,7 +99,7 @@ pub(crate) enum Rule {
     /// A key that is rewritten while it waits to be passed on begins to wait anew.
     RelayDelayAnew,
     /// What waits for a tick holds up what is relayed behind it.
-    WithheldHoldsUp,
+    HeldBackHoldsUp,
     /// What a peer could not store is not sent again.
     RetryNotDone,
     /// Whoever is not answered waits.

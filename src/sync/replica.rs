@@ -18,7 +18,7 @@ use super::identity::doubt::{Doubt, Renewals};
 use super::message::{BegunValues, Feed, Stretch};
 use super::options::{AckPolicy, ReplicaOptions};
 use super::outbox::class_counts::Tally;
-use super::outbox::held_back::Withheld;
+use super::outbox::held_back::HeldBack;
 use super::outbox::marks::{Marks, Outbox};
 use super::outbox::rejected::has_taken;
 use super::peer::link::{Link, LinkId};
@@ -83,7 +83,7 @@ pub struct Replica {
     pub(super) shadowed_from: u64,
     /// Own writes up to here were released by a tick.
     pub(super) released: u64,
-    pub(super) withheld: Withheld,
+    pub(super) held_back: HeldBack,
     /// Entries received behind the first may be relayed from the second on.
     pub(super) relay_marks: VecDeque<(u64, MonotonicMs)>,
     /// What is relayed earlier than they say.
@@ -178,7 +178,7 @@ impl Replica {
             durable_lseq: ledger.last_lseq,
             shadowed_from: u64::MAX,
             released: 0,
-            withheld: Withheld::default(),
+            held_back: HeldBack::default(),
             relay_marks: VecDeque::new(),
             ahead: Ahead::default(),
             kept_ahead: KeptAhead::default(),

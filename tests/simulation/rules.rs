@@ -116,7 +116,7 @@ const RULES: &[(Rule, Force)] = &[
     (Rule::HintIgnored, |_| {}),
     (Rule::RelayWithoutDelay, |_| {}),
     (Rule::RelayNotDone, |_| {}),
-    (Rule::WithheldHoldsUp, manual),
+    (Rule::HeldBackHoldsUp, manual),
     (Rule::RelayDelayAnew, |_| {}),
     (Rule::RetryNotDone, |weather| {
         weather.has_disk_faults = true;

@@ -346,7 +346,7 @@ impl Replica {
             };
             let stream = Self::stream_of(&held);
             let is_behind = link.sending.sent.get(stream) < lseq;
-            let may_go = lseq <= gate.eligible.get(stream) && !self.withheld.holds(lseq);
+            let may_go = lseq <= gate.eligible.get(stream) && !self.held_back.holds(lseq);
             let length = held.entry.value_length();
             let fits = length <= CHUNK_BYTES_MAX && length as u64 <= link.value_bytes_max;
             let may_go = may_go && goes_ahead(&held);

@@ -91,7 +91,7 @@ impl Replica {
         let first = self.looking.begin(ids.len(), now.monotonic);
         ids.rotate_left(first);
         if !ids.is_empty() {
-            // With nobody to send to it would only cost a look at what is withheld.
+            // With nobody to send to it would only cost a look at what is held back.
             let gate = self.gate(now, map);
             for id in ids {
                 self.send_to(id, gate, map);
@@ -139,7 +139,7 @@ impl Replica {
             self.released
         };
         let own = released.min(reach);
-        let readable = self.look_at_withheld(map);
+        let readable = self.look_at_held_back(map);
         let reach = reach.min(readable);
         let relay = unless(Rule::RelayNotDone, waiting_after.min(reach), 0);
         let relay = unless(Rule::RelayWithoutDelay, relay, reach);
@@ -237,7 +237,7 @@ impl Replica {
             return ControlFlow::Break(());
         }
         let peer = map.via_of(link.origin);
-        let withheld = Some(&self.withheld).filter(|withheld| withheld.holds_some());
+        let held_back = Some(&self.held_back).filter(|held_back| held_back.holds_some());
         let mut passed_over = Vec::new();
         let has_sent_ahead = !link.sending.held_ahead.is_empty();
         let mut picked = Picked::new(link, stream, limit, self.looking.allowance());
@@ -248,8 +248,8 @@ impl Replica {
                 if has_sent_ahead && link.sending.held_ahead.contains(&(stream, held.lseq)) {
                     return picked.pass_over(held.lseq, false);
                 }
-                let is_withheld = withheld.is_some_and(|withheld| withheld.holds(held.lseq));
-                if is_withheld && !is_left_out(link, held, peer) {
+                let is_held_back = held_back.is_some_and(|held_back| held_back.holds(held.lseq));
+                if is_held_back && !is_left_out(link, held, peer) {
                     passed_over.push(held.lseq);
                     return picked.pass_over(held.lseq, false);
                 }

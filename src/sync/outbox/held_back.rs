@@ -33,7 +33,7 @@ struct Place {
 
 /// Removals of kept losers that this node made, by their local sequences.
 #[derive(Debug, Clone, Default)]
-pub(in crate::sync) struct Withheld {
+pub(in crate::sync) struct HeldBack {
     places: BTreeMap<u64, Place>,
     /// Those that rows before them hold back, in the order of their places.
     waiting: BTreeSet<(u64, u64)>,
@@ -45,7 +45,7 @@ pub(in crate::sync) struct Withheld {
     is_off: bool,
 }
 
-impl Withheld {
+impl HeldBack {
     /// Whether an entry must not leave yet.
     pub(in crate::sync) fn holds(&self, lseq: u64) -> bool {
         let waits = |place: &Place| self.waiting.contains(&(place.before, lseq));
@@ -68,32 +68,32 @@ impl Replica {
     /// A change was installed.
     pub(in crate::sync) fn withhold(&mut self, change: &Installed) {
         if let Some(replaced) = change.replaced {
-            self.withheld.forget(replaced);
+            self.held_back.forget(replaced);
         }
-        if change.from.is_none() && !change.is_user && self.withheld.is_complete {
-            self.withheld.candidates.push(change.lseq);
+        if change.from.is_none() && !change.is_user && self.held_back.is_complete {
+            self.held_back.candidates.push(change.lseq);
         }
     }
 
     /// Takes in which removals have to wait. Says up to where anything may be relayed: all of it, unless the store cannot
     /// be read.
-    pub(in crate::sync) fn look_at_withheld(&mut self, map: &EntryMap) -> u64 {
-        self.withheld.is_off = self.options.automatic;
-        let looked = self.recall_withheld(map);
+    pub(in crate::sync) fn look_at_held_back(&mut self, map: &EntryMap) -> u64 {
+        self.held_back.is_off = self.options.automatic;
+        let looked = self.recall_held_back(map);
         let looked = looked.and_then(|()| self.sort_candidates(map));
         if let Err(error) = looked.and_then(|()| self.free_some(map)) {
             // Nothing is passed on before that can be read.
             tracing::error!(%error, "what has to wait for own writes cannot be read");
             return 0;
         }
-        let is_held_up = self.withheld.holds_some() && is_broken(Rule::WithheldHoldsUp);
-        let first = self.withheld.waiting.first().filter(|_| is_held_up);
+        let is_held_up = self.held_back.holds_some() && is_broken(Rule::HeldBackHoldsUp);
+        let first = self.held_back.waiting.first().filter(|_| is_held_up);
         first.map_or(u64::MAX, |(_, lseq)| lseq - 1)
     }
 
     /// Looks up, once, what was written before this process opened the log.
-    fn recall_withheld(&mut self, map: &EntryMap) -> Result<(), StoreError> {
-        if self.withheld.is_complete {
+    fn recall_held_back(&mut self, map: &EntryMap) -> Result<(), StoreError> {
+        if self.held_back.is_complete {
             return Ok(());
         }
         let kept = Namespace::Conflict as u8;
@@ -113,43 +113,43 @@ impl Replica {
             }
         }
         for (lseq, before) in found {
-            self.place_withheld(lseq, before);
+            self.place_held_back(lseq, before);
         }
-        self.withheld.is_complete = true;
+        self.held_back.is_complete = true;
         Ok(())
     }
 
     fn sort_candidates(&mut self, map: &EntryMap) -> Result<(), StoreError> {
-        while let Some(lseq) = self.withheld.candidates.last().copied() {
+        while let Some(lseq) = self.held_back.candidates.last().copied() {
             if map
                 .at(lseq)?
                 .is_some_and(|held| is_kept_removal(&held.entry))
             {
-                self.place_withheld(lseq, lseq);
+                self.place_held_back(lseq, lseq);
             }
-            self.withheld.candidates.pop();
+            self.held_back.candidates.pop();
         }
         Ok(())
     }
 
-    fn place_withheld(&mut self, lseq: u64, before: u64) {
-        self.withheld.forget(lseq);
+    fn place_held_back(&mut self, lseq: u64, before: u64) {
+        self.held_back.forget(lseq);
         let place = Place {
             before,
             after_relay: 0,
         };
-        self.withheld.places.insert(lseq, place);
-        self.withheld.waiting.insert((before, lseq));
+        self.held_back.places.insert(lseq, place);
+        self.held_back.waiting.insert((before, lseq));
     }
 
     /// Lets go of removals before which no row waits any more.
     fn free_some(&mut self, map: &EntryMap) -> Result<(), StoreError> {
-        while let Some((before, lseq)) = self.withheld.waiting.first().copied() {
+        while let Some((before, lseq)) = self.held_back.waiting.first().copied() {
             if map.own_rows(self.released, before - 1)? > 0 {
                 break;
             }
             let Some(held) = map.at(lseq)? else {
-                self.withheld.forget(lseq);
+                self.held_back.forget(lseq);
                 continue;
             };
             let row = row_of(&held, map)?;
@@ -160,16 +160,16 @@ impl Replica {
                 && row.lseq >= before
             {
                 // What settled the conflict was replaced before it left, and its row has moved behind the removal.
-                self.place_withheld(lseq, row.lseq + 1);
+                self.place_held_back(lseq, row.lseq + 1);
                 continue;
             }
-            self.withheld.waiting.pop_first();
+            self.held_back.waiting.pop_first();
             let after_relay = if is_own { 0 } else { self.last_lseq };
             let place = Place {
                 before,
                 after_relay,
             };
-            self.withheld.places.insert(lseq, place);
+            self.held_back.places.insert(lseq, place);
         }
         Ok(())
     }
@@ -178,7 +178,7 @@ impl Replica {
     fn find_owed_removals(&self, link: &mut Link) {
         if !std::mem::replace(&mut link.sending.knows_removals, true) {
             let sent = link.sending.sent;
-            let places = self.withheld.places.range(..=sent.relay);
+            let places = self.held_back.places.range(..=sent.relay);
             let owed = places.filter(|(_, place)| sent.own < place.before);
             let owed = owed.map(|(lseq, place)| (place.before, *lseq));
             link.sending.removals = owed.collect();
@@ -188,7 +188,7 @@ impl Replica {
     /// A link has passed removals over.
     pub(in crate::sync) fn owe_removals(&self, link: &mut Link, passed_over: &[u64]) {
         let places = passed_over.iter().filter_map(|lseq| {
-            let place = self.withheld.places.get(lseq)?;
+            let place = self.held_back.places.get(lseq)?;
             Some((place.before, *lseq))
         });
         link.sending.removals.extend(places);
@@ -206,7 +206,7 @@ impl Replica {
         self.find_owed_removals(link);
         let (mut entries, mut cost) = (Vec::new(), 0);
         while let Some((before, lseq)) = link.sending.removals.first().copied() {
-            let place = self.withheld.places.get(&lseq).copied();
+            let place = self.held_back.places.get(&lseq).copied();
             let Some((place, held)) = place.zip(map.at(lseq)?) else {
                 // Replaced meanwhile. Its successor has its own place in the feed.
                 link.sending.removals.pop_first();
@@ -218,7 +218,7 @@ impl Replica {
                 continue;
             }
             let sent = link.sending.sent;
-            let is_due = !self.withheld.holds(lseq)
+            let is_due = !self.held_back.holds(lseq)
                 && lseq <= gate.eligible.relay
                 && place.after_relay <= sent.relay
                 && map.own_rows(sent.own, place.before - 1)? == 0;

@@ -87,7 +87,7 @@ impl Exchange {
     ) -> Result<bool, StoreError> {
         let (mut at, mut resume) = (0, None);
         let (wants, owed) = (&mut self.wants, &mut self.owed);
-        let (outcome, has_withheld) = (&mut self.outcome, &mut self.has_withheld);
+        let (outcome, has_held_back) = (&mut self.outcome, &mut self.has_held_back);
         let removals = &mut self.removals;
         view.walk(&self.lower, to, |held| {
             let key = held.entry.key();
@@ -111,7 +111,7 @@ impl Exchange {
                 })
                 && !is_broken(Rule::LesserNotExchanged);
             if (is_concurrent || order.is_lt()) && !view.may_travel(&held) {
-                *has_withheld = true;
+                *has_held_back = true;
                 outcome.count_held_back(&held.entry);
             }
             if is_concurrent && order.is_lt() {

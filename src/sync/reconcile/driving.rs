@@ -217,7 +217,7 @@ impl Replica {
                 scope: &scope,
                 // What it covers is sent, also if own writes are to wait for ticks since it began.
                 limit: unless(Rule::WaitingNotReconciled, limit, gate.limit),
-                withheld: &self.withheld,
+                held_back: &self.held_back,
                 value_bytes_max: link.value_bytes_max,
             };
             let is_settled = link.receiving.commits == 0;
