@@ -171,7 +171,7 @@ fn files_are_short() {
 #[test]
 fn nothing_is_left_for_later() {
     // Put together here, so that this file does not find itself.
-    let marks = [
+    let watermarks = [
         ["TO", "DO"],
         ["FIX", "ME"],
         ["XX", "X:"],
@@ -187,7 +187,7 @@ fn nothing_is_left_for_later() {
                 continue;
             }
             for (number, line) in text_of(&path).lines().enumerate() {
-                if marks.iter().any(|mark| line.contains(mark.as_str())) {
+                if watermarks.iter().any(|mark| line.contains(mark.as_str())) {
                     found.push(format!("{}:{}: {}", shown(&path), number + 1, line.trim()));
                 }
             }

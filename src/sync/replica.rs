@@ -17,10 +17,10 @@ use super::feed::looking::Looking;
 use super::identity::doubt::{Doubt, Renewals};
 use super::message::{BegunValues, Feed, Stretch};
 use super::options::{AckPolicy, ReplicaOptions};
-use super::outbox::class_counts::Tally;
+use super::outbox::class_counts::ClassCounts;
 use super::outbox::held_back::HeldBack;
-use super::outbox::marks::{Marks, Outbox};
 use super::outbox::rejected::has_taken;
+use super::outbox::watermarks::{Outbox, Watermarks};
 use super::peer::link::{Link, LinkId};
 use super::reconcile::Outcome;
 use super::reconcile::requested::{ComparisonId, Incomparable};
@@ -128,7 +128,7 @@ pub struct Replica {
     /// Rows of the feed that may be passed over.
     pub(super) looking: Looking,
     /// The rows of the outbox, where some peers take only a part of the keys.
-    pub(super) tally: Option<Tally>,
+    pub(super) class_counts: Option<ClassCounts>,
     /// What was installed and is to be looked at by its keys, for the same reason.
     pub(super) unsorted: Vec<Installed>,
 }
@@ -206,7 +206,7 @@ impl Replica {
             compared: Vec::new(),
             given_up: BTreeMap::new(),
             looking: Looking::default(),
-            tally: None,
+            class_counts: None,
             unsorted: Vec::new(),
         };
         replica.forget_surplus();
@@ -217,13 +217,13 @@ impl Replica {
         let anywhere = anywhere.chain(rejected.iter().copied());
         replica.released = anywhere.max().unwrap_or(0).max(ledger.released);
         replica.recall_doubt(ledger);
-        let marks = Marks {
+        let watermarks = Watermarks {
             pruned: ledger.pruned,
             acknowledged,
             sent: acknowledged,
             failed: 0,
         };
-        replica.outbox = Outbox::new(marks, rejected);
+        replica.outbox = Outbox::new(watermarks, rejected);
         replica
     }
 
@@ -302,7 +302,7 @@ impl Replica {
 
     /// The furthest row that may be acknowledged.
     fn acknowledged_mark(&self) -> u64 {
-        if self.tally.is_some() {
+        if self.class_counts.is_some() {
             self.acknowledged_anywhere()
         } else {
             self.acknowledged_by_policy()
@@ -326,7 +326,7 @@ impl Replica {
     }
 
     /// Takes the marks of the outbox to where links and records say they are.
-    pub(super) fn move_marks(&mut self) {
+    pub(super) fn move_watermarks(&mut self) {
         let acknowledged = self.acknowledged_mark();
         let sent = self
             .links
@@ -335,14 +335,14 @@ impl Replica {
             .max()
             .unwrap_or(0)
             .max(acknowledged);
-        let marks = self.outbox.marks();
-        let moved = Marks {
+        let watermarks = self.outbox.watermarks();
+        let moved = Watermarks {
             acknowledged,
             sent,
-            ..marks
+            ..watermarks
         };
-        if moved != marks {
-            self.outbox.set_marks(moved);
+        if moved != watermarks {
+            self.outbox.set_watermarks(moved);
         }
     }
 

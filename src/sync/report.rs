@@ -2,7 +2,7 @@
 
 use super::message::Positions;
 use super::options::{ACKNOWLEDGED_ROWS_MAX, BATCH_COST};
-use super::outbox::marks::{Marks, OutboxCounts};
+use super::outbox::watermarks::{OutboxCounts, Watermarks};
 use super::peer::link::{Link, LinkId};
 use super::replica::{Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
@@ -81,7 +81,7 @@ impl Replica {
         let queued = queued.saturating_sub(self.rows_untaken(map)?);
         let batch = queued.min(self.options.batch_size as u64);
         if !self.links.is_empty() {
-            let behind = self.released.max(self.outbox.marks().sent);
+            let behind = self.released.max(self.outbox.watermarks().sent);
             let last = map.own_row_after(behind, self.options.batch_size)?;
             // A batch that reaches the end takes along what lies behind it and is nobody's row.
             let complete = queued <= self.options.batch_size as u64;
@@ -118,13 +118,13 @@ impl Replica {
 
     /// Takes acknowledged rows out of the outbox. Only the view changes, nobody's data.
     fn prune(&mut self, map: &EntryMap) -> Result<u64, StoreError> {
-        let marks = self.outbox.marks();
+        let watermarks = self.outbox.watermarks();
         let is_bold = is_broken(Rule::PruneUnacknowledged);
         self.prune_to(
             if is_bold {
-                marks.sent
+                watermarks.sent
             } else {
-                marks.acknowledged
+                watermarks.acknowledged
             },
             map,
         )
@@ -132,11 +132,11 @@ impl Replica {
 
     fn prune_to(&mut self, lseq: u64, map: &EntryMap) -> Result<u64, StoreError> {
         let before = self.counts_of(map)?.acknowledged;
-        let marks = self.outbox.marks();
-        if lseq > marks.pruned {
-            self.outbox.set_marks(Marks {
+        let watermarks = self.outbox.watermarks();
+        if lseq > watermarks.pruned {
+            self.outbox.set_watermarks(Watermarks {
                 pruned: lseq,
-                ..marks
+                ..watermarks
             });
             self.outputs
                 .push_back(Output::Commit(Request::Pruned { lseq }));
@@ -167,10 +167,10 @@ impl Replica {
             .acknowledged
             .saturating_sub(ACKNOWLEDGED_ROWS_MAX);
         if surplus > ACKNOWLEDGED_ROWS_MAX / 8 {
-            let marks = self.outbox.marks();
+            let watermarks = self.outbox.watermarks();
             let surplus = usize::try_from(surplus).unwrap_or(usize::MAX);
-            if let Some(lseq) = map.own_row_after(marks.pruned, surplus)? {
-                self.prune_to(lseq.min(marks.acknowledged), map)?;
+            if let Some(lseq) = map.own_row_after(watermarks.pruned, surplus)? {
+                self.prune_to(lseq.min(watermarks.acknowledged), map)?;
             }
         }
         Ok(())
@@ -178,8 +178,11 @@ impl Replica {
 
     /// Nothing counts as given up any more.
     pub(super) fn forgive(&mut self) {
-        let marks = self.outbox.marks();
-        self.outbox.set_marks(Marks { failed: 0, ..marks });
+        let watermarks = self.outbox.watermarks();
+        self.outbox.set_watermarks(Watermarks {
+            failed: 0,
+            ..watermarks
+        });
         self.given_up.clear();
     }
 

@@ -291,7 +291,7 @@ impl World<'_> {
         }
         let ledger = running.store.committer.ledger();
         assert!(replica.durable() <= ledger.last_lseq);
-        let marks = replica.marks();
+        let watermarks = replica.watermarks();
         let mut held: Vec<u64> = self
             .held
             .get(&replica.origin())
@@ -306,9 +306,9 @@ impl World<'_> {
         };
         let most = held.get(needed - 1).copied().unwrap_or(0);
         assert!(
-            marks.acknowledged <= most || !self.nodes[node].plan.options.durable,
+            watermarks.acknowledged <= most || !self.nodes[node].plan.options.durable,
             "7: {node} counts rows up to {} as acknowledged, but not {needed} logs ever held more than {most}: {held:?}",
-            marks.acknowledged
+            watermarks.acknowledged
         );
         for (id, peer, said) in replica.acknowledged_links() {
             self.check_acknowledged(node, id, peer, (said.own, said.relay));

@@ -169,9 +169,9 @@ impl World<'_> {
             .ticked
             .max(running.store.committer.ledger().last_lseq);
         let before = running.store.map.summary();
-        let pruned = running.machine.replica.marks().pruned;
+        let pruned = running.machine.replica.watermarks().pruned;
         let replica = &running.machine.replica;
-        let released = replica.released().max(replica.marks().sent);
+        let released = replica.released().max(replica.watermarks().sent);
         let report = self.drive(node, |machine, now, map| {
             machine.replica.tick(prune, now, map)
         });
@@ -187,10 +187,10 @@ impl World<'_> {
                 running.store.map.summary(),
                 "8: a tick changed the state of {node}"
             );
-            let marks = running.machine.replica.marks();
+            let watermarks = running.machine.replica.watermarks();
             assert!(
-                marks.pruned == pruned || marks.pruned <= marks.acknowledged,
-                "8: {node} prunes what is not acknowledged: {marks:?}"
+                watermarks.pruned == pruned || watermarks.pruned <= watermarks.acknowledged,
+                "8: {node} prunes what is not acknowledged: {watermarks:?}"
             );
             self.check_released(node, released);
         }

@@ -154,7 +154,7 @@ impl World<'_> {
         };
         let replica = &running.machine.replica;
         let last = running.store.committer.ledger().last_lseq;
-        let sent = replica.marks().sent;
+        let sent = replica.watermarks().sent;
         let unsent = running.store.map.own_after(sent).map(Result::unwrap);
         let unsent: Vec<u64> = unsent.map(|held| held.lseq).collect();
         let claim = if dice.one_in(2) || unsent.is_empty() {
@@ -212,7 +212,7 @@ impl World<'_> {
         let replica = &self.nodes[node].running.as_ref()?.machine.replica;
         let links = replica.acknowledged_links();
         let (_, peer, _) = links.into_iter().find(|(other, ..)| *other == id)?;
-        let is_unsent = nack.stream == Stream::Own && nack.lseq > replica.marks().sent;
+        let is_unsent = nack.stream == Stream::Own && nack.lseq > replica.watermarks().sent;
         let is_known = self.excuses.limited || replica.is_rejected(peer, nack.lseq);
         (is_unsent && !nack.retryable && !is_known).then_some((peer, nack.lseq))
     }

@@ -240,7 +240,9 @@ impl World<'_> {
         if has_others || self.has_prefixes || self.nodes[node].is_hurt || map.unresolved() > 0 {
             return;
         }
-        let rows = map.own_rows(replica.marks().acknowledged, reached).unwrap();
+        let rows = map
+            .own_rows(replica.watermarks().acknowledged, reached)
+            .unwrap();
         let counts = replica.rows(map);
         assert!(
             counts.failed >= rows,

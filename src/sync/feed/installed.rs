@@ -42,7 +42,7 @@ impl Replica {
                 }
             }
         }
-        if self.tally.is_some() {
+        if self.class_counts.is_some() {
             self.unsorted.extend_from_slice(changes);
         }
         // One mark for the group: until all of it is installed it begins at the same place.

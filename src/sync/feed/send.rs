@@ -97,7 +97,7 @@ impl Replica {
                 self.send_to(id, gate, map);
             }
         }
-        self.move_marks();
+        self.move_watermarks();
     }
 
     /// Whether [`Self::send_more`] may have something to do.

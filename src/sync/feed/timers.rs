@@ -102,7 +102,7 @@ impl Replica {
             }
             self.links.insert(id, link);
         }
-        self.move_marks();
+        self.move_watermarks();
     }
 
     /// What was sent and not acknowledged is sent again after a delay.
@@ -140,13 +140,16 @@ impl Replica {
 
     /// The peer does not answer: its rows count as failed until it returns, and the connection ends.
     pub(in crate::sync) fn give_up(&mut self, id: LinkId, link: &Link) {
-        let marks = self.outbox.marks();
-        let failed = marks.failed.max(link.sending.told.own);
-        let failed = unless(Rule::FailureNotShown, failed, marks.failed);
+        let watermarks = self.outbox.watermarks();
+        let failed = watermarks.failed.max(link.sending.told.own);
+        let failed = unless(Rule::FailureNotShown, failed, watermarks.failed);
         let owed = (link.sending.acknowledged.own, link.sending.told.own);
         self.given_up.insert(link.origin, owed);
         self.outbox
-            .set_marks(crate::sync::outbox::marks::Marks { failed, ..marks });
+            .set_watermarks(crate::sync::outbox::watermarks::Watermarks {
+                failed,
+                ..watermarks
+            });
         self.outputs
             .push_back(Output::Close(id, Farewell::Unanswered));
     }

@@ -1,13 +1,13 @@
 //! The rows of the outbox where peers take only a part of the keys: what a row counts as follows from its place and the
-//! marks of its class (see `zones`), so that it is counted up to the marks of each class.
+//! marks of its class (see `key_classes`), so that it is counted up to the marks of each class.
 //!
 //! A count is taken on when its mark moves, by looking at the rows in between; who writes pays for a replaced row only.
 //! Memory grows with the classes, not with rows.
 
 use std::sync::Arc;
 
-use super::key_classes::{ClassId, Zones};
-use super::marks::{Marks, OutboxCounts};
+use super::key_classes::{ClassId, KeyClasses};
+use super::watermarks::{OutboxCounts, Watermarks};
 use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
 
@@ -28,12 +28,12 @@ struct Class {
 }
 
 /// The places that marks mean, each at or behind the one before.
-fn places_of(marks: Marks, last: u64) -> [u64; PLACES] {
-    let sent = marks.sent.max(marks.acknowledged);
-    let failed = marks.failed.max(sent);
+fn places_of(watermarks: Watermarks, last: u64) -> [u64; PLACES] {
+    let sent = watermarks.sent.max(watermarks.acknowledged);
+    let failed = watermarks.failed.max(sent);
     [
-        marks.pruned.min(marks.acknowledged),
-        marks.acknowledged,
+        watermarks.pruned.min(watermarks.acknowledged),
+        watermarks.acknowledged,
         sent,
         failed,
         last.max(failed),
@@ -61,30 +61,33 @@ impl Class {
 
 /// Rows by class.
 #[derive(Debug, Clone)]
-pub(in crate::sync) struct Tally {
-    pub(in crate::sync) zones: Arc<Zones>,
+pub(in crate::sync) struct ClassCounts {
+    pub(in crate::sync) key_classes: Arc<KeyClasses>,
     classes: Vec<Class>,
 }
 
-impl Tally {
+impl ClassCounts {
     /// Nothing is counted yet.
-    pub(in crate::sync) fn new(zones: Arc<Zones>) -> Self {
-        let classes = vec![Class::default(); zones.len()];
-        Self { zones, classes }
+    pub(in crate::sync) fn new(key_classes: Arc<KeyClasses>) -> Self {
+        let classes = vec![Class::default(); key_classes.len()];
+        Self {
+            key_classes,
+            classes,
+        }
     }
 
     /// Peers take other keys from now on. What is counted stays good where keys are parted as they were.
-    pub(in crate::sync) fn part_anew(&mut self, zones: Arc<Zones>) {
-        if self.zones.are_parted_like(&zones) {
-            self.zones = zones;
+    pub(in crate::sync) fn part_anew(&mut self, key_classes: Arc<KeyClasses>) {
+        if self.key_classes.are_parted_like(&key_classes) {
+            self.key_classes = key_classes;
         } else {
-            *self = Self::new(zones);
+            *self = Self::new(key_classes);
         }
     }
 
     /// The row at `lseq`, whose stored key this is, was replaced.
     pub(in crate::sync) fn forget(&mut self, key: &[u8], lseq: u64) {
-        let class = self.zones.class_of(key);
+        let class = self.key_classes.class_of(key);
         let counted = self.classes.get_mut(class).map(|class| &mut class.counted);
         for counted in counted.into_iter().flatten() {
             counted.rows -= u64::from(counted.at >= lseq).min(counted.rows);
@@ -97,12 +100,14 @@ impl Tally {
     /// If the checkpoint cannot be read where it has to be.
     pub(in crate::sync) fn settle(
         &mut self,
-        marks: &[Marks],
+        watermarks: &[Watermarks],
         limit: usize,
         map: &EntryMap,
     ) -> Result<bool, StoreError> {
         let last = map.last_own();
-        let places = marks.iter().map(|marks| places_of(*marks, last));
+        let places = watermarks
+            .iter()
+            .map(|watermarks| places_of(*watermarks, last));
         let places: Vec<[u64; PLACES]> = places.collect();
         let mut settled = self.classes.clone();
         let (mut from, mut to) = (u64::MAX, 0);
@@ -126,7 +131,7 @@ impl Tally {
                     break;
                 }
                 looked_at += 1;
-                let class = self.zones.class_of(held.entry.key());
+                let class = self.key_classes.class_of(held.entry.key());
                 let (Some(class), Some(places)) = (settled.get_mut(class), places.get(class))
                 else {
                     continue;

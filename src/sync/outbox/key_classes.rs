@@ -11,8 +11,8 @@ pub(in crate::sync) type ClassId = usize;
 
 /// The keys of users, parted by who takes them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(in crate::sync) struct Zones {
-    /// The key at which each zone begins, in order, and the class of its keys.
+pub(in crate::sync) struct KeyClasses {
+    /// The key at which each key class begins, in order, and the class of its keys.
     begins: Vec<(Vec<u8>, ClassId)>,
     /// The peers that take the keys of each class and not all keys.
     takers: Vec<Vec<Origin>>,
@@ -20,16 +20,16 @@ pub(in crate::sync) struct Zones {
     everywhere: Vec<Origin>,
 }
 
-impl Zones {
+impl KeyClasses {
     /// As the scopes of these peers part the keys. `None` if all take all.
     pub(in crate::sync) fn of<'a>(
         peers: impl Iterator<Item = (Origin, &'a Scope)>,
     ) -> Option<Self> {
-        let mut zones = Self::default();
+        let mut key_classes = Self::default();
         let mut edges: BTreeMap<Vec<u8>, Vec<(Origin, bool)>> = BTreeMap::new();
         for (peer, scope) in peers {
             if scope.is_all() {
-                zones.everywhere.push(peer);
+                key_classes.everywhere.push(peer);
                 continue;
             }
             edges.entry(vec![Namespace::User as u8]).or_default();
@@ -54,11 +54,11 @@ impl Zones {
             let next = classes.len();
             let class = *classes.entry(takers.clone()).or_insert(next);
             if class == next {
-                zones.takers.push(takers);
+                key_classes.takers.push(takers);
             }
-            zones.begins.push((begin, class));
+            key_classes.begins.push((begin, class));
         }
-        (!zones.begins.is_empty()).then_some(zones)
+        (!key_classes.begins.is_empty()).then_some(key_classes)
     }
 
     /// Whether keys are parted alike, whoever takes them.
@@ -109,13 +109,13 @@ mod tests {
                 .filter(|(_, scope)| scope.holds(key.as_bytes()))
                 .map(|(peer, _)| peer)
                 .collect();
-            let Some(zones) = Zones::of(peers()) else {
+            let Some(key_classes) = KeyClasses::of(peers()) else {
                 prop_assert!(scopes.iter().all(Scope::is_all));
                 return Ok(());
             };
-            let class = zones.class_of(&[b"\0", key.as_bytes()].concat());
-            prop_assert!(class < zones.len());
-            let mut found: Vec<Origin> = zones.takers(class).collect();
+            let class = key_classes.class_of(&[b"\0", key.as_bytes()].concat());
+            prop_assert!(class < key_classes.len());
+            let mut found: Vec<Origin> = key_classes.takers(class).collect();
             found.sort_unstable();
             expected.sort_unstable();
             prop_assert_eq!(found, expected);

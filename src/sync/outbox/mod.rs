@@ -3,7 +3,7 @@
 pub(super) mod class_counts;
 pub(crate) mod held_back;
 pub(super) mod key_classes;
-pub mod marks;
 pub(super) mod progress_marks;
 pub(super) mod rejected;
 pub mod rows;
+pub mod watermarks;

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::class_counts::Tally;
-use super::key_classes::{ClassId, Zones};
-use super::marks::{Marks, OutboxCounts};
+use super::class_counts::ClassCounts;
+use super::key_classes::{ClassId, KeyClasses};
+use super::watermarks::{OutboxCounts, Watermarks};
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
@@ -18,21 +18,24 @@ use crate::sync::replica::Replica;
 const COUNTED_AT_ONCE: usize = 8192;
 
 /// The marks of all rows.
-pub(in crate::sync) struct Standing {
-    zones: Option<Arc<Zones>>,
-    marks: Vec<Marks>,
+pub(in crate::sync) struct ProgressMarks {
+    key_classes: Option<Arc<KeyClasses>>,
+    watermarks: Vec<Watermarks>,
 }
 
-impl Standing {
+impl ProgressMarks {
     /// Those of the row whose stored key this is.
-    pub(in crate::sync) fn of(&self, key: &[u8]) -> Marks {
-        let class = self.zones.as_ref().map_or(0, |zones| zones.class_of(key));
-        self.marks.get(class).copied().unwrap_or_default()
+    pub(in crate::sync) fn of(&self, key: &[u8]) -> Watermarks {
+        let class = self
+            .key_classes
+            .as_ref()
+            .map_or(0, |key_classes| key_classes.class_of(key));
+        self.watermarks.get(class).copied().unwrap_or_default()
     }
 
     /// The lowest and the highest place that some mark of a row means.
-    pub(in crate::sync) fn bounds(&self, place: impl Fn(&Marks) -> u64) -> (u64, u64) {
-        let places = self.marks.iter().map(place);
+    pub(in crate::sync) fn bounds(&self, place: impl Fn(&Watermarks) -> u64) -> (u64, u64) {
+        let places = self.watermarks.iter().map(place);
         let (low, high) = places.fold((u64::MAX, 0), |(low, high), place| {
             (low.min(place), high.max(place))
         });
@@ -44,60 +47,65 @@ impl Replica {
     /// The scope of a peer has changed: what rows count as may be parted otherwise.
     pub(in crate::sync) fn part_rows(&mut self) {
         let scopes = self.peers.iter();
-        let zones = Zones::of(scopes.map(|(peer, record)| (*peer, &record.scope)));
-        match (zones.map(Arc::new), &mut self.tally) {
-            (Some(zones), Some(tally)) => tally.part_anew(zones),
-            (Some(zones), none) => *none = Some(Tally::new(zones)),
-            (None, tally) => *tally = None,
+        let key_classes = KeyClasses::of(scopes.map(|(peer, record)| (*peer, &record.scope)));
+        match (key_classes.map(Arc::new), &mut self.class_counts) {
+            (Some(key_classes), Some(class_counts)) => class_counts.part_anew(key_classes),
+            (Some(key_classes), none) => *none = Some(ClassCounts::new(key_classes)),
+            (None, class_counts) => *class_counts = None,
         }
     }
 
     /// The marks of all rows.
-    pub(in crate::sync) fn standing(&self) -> Standing {
-        let Some(tally) = &self.tally else {
-            return Standing {
-                zones: None,
-                marks: vec![self.outbox.marks()],
+    pub(in crate::sync) fn progress_marks(&self) -> ProgressMarks {
+        let Some(class_counts) = &self.class_counts else {
+            return ProgressMarks {
+                key_classes: None,
+                watermarks: vec![self.outbox.watermarks()],
             };
         };
         let sent = self.links.values();
         let sent: BTreeMap<Origin, u64> = sent
             .map(|link| (link.origin, link.sending.sent.own))
             .collect();
-        let zones = Arc::clone(&tally.zones);
-        Standing {
-            marks: (0..zones.len())
-                .map(|class| self.marks_of(&zones, class, &sent))
+        let key_classes = Arc::clone(&class_counts.key_classes);
+        ProgressMarks {
+            watermarks: (0..key_classes.len())
+                .map(|class| self.watermarks_of(&key_classes, class, &sent))
                 .collect(),
-            zones: Some(zones),
+            key_classes: Some(key_classes),
         }
     }
 
     /// Only who takes a key can acknowledge it, or be given up with it.
-    fn marks_of(&self, zones: &Zones, class: ClassId, sent: &BTreeMap<Origin, u64>) -> Marks {
-        let mut marks = Marks {
-            pruned: self.outbox.marks().pruned,
-            ..Marks::default()
+    fn watermarks_of(
+        &self,
+        key_classes: &KeyClasses,
+        class: ClassId,
+        sent: &BTreeMap<Origin, u64>,
+    ) -> Watermarks {
+        let mut watermarks = Watermarks {
+            pruned: self.outbox.watermarks().pruned,
+            ..Watermarks::default()
         };
         let mut reached = Vec::new();
         let everybody = self
             .peers
             .keys()
             .filter(|_| is_broken(Rule::RowsOutsideCount));
-        for peer in zones.takers(class).chain(everybody.copied()) {
+        for peer in key_classes.takers(class).chain(everybody.copied()) {
             let record = self.peers.get(&peer);
             if let Some(record) = record.filter(|record| self.counts(record)) {
                 reached.push(record.acknowledged.own);
             }
             let given_up = self.given_up.get(&peer).map_or(0, |(_, to)| *to);
-            marks.failed = marks.failed.max(given_up);
-            marks.sent = marks.sent.max(sent.get(&peer).copied().unwrap_or(0));
+            watermarks.failed = watermarks.failed.max(given_up);
+            watermarks.sent = watermarks.sent.max(sent.get(&peer).copied().unwrap_or(0));
         }
         reached.sort_unstable_by(|a, b| b.cmp(a));
         let needed = self.options.ack_policy.needed(reached.len());
-        marks.acknowledged = reached.get(needed - 1).copied().unwrap_or(0);
-        marks.sent = marks.sent.max(marks.acknowledged);
-        marks
+        watermarks.acknowledged = reached.get(needed - 1).copied().unwrap_or(0);
+        watermarks.sent = watermarks.sent.max(watermarks.acknowledged);
+        watermarks
     }
 
     /// How far any peer has acknowledged whose acknowledgement counts: no row behind it is acknowledged.
@@ -109,14 +117,14 @@ impl Replica {
 
     pub(in crate::sync) fn settled(
         &self,
-        standing: &Standing,
+        progress_marks: &ProgressMarks,
         map: &EntryMap,
-    ) -> Result<Option<Tally>, StoreError> {
-        let Some(mut tally) = self.tally.clone() else {
+    ) -> Result<Option<ClassCounts>, StoreError> {
+        let Some(mut class_counts) = self.class_counts.clone() else {
             return Ok(None);
         };
-        tally.settle(&standing.marks, usize::MAX, map)?;
-        Ok(Some(tally))
+        class_counts.settle(&progress_marks.watermarks, usize::MAX, map)?;
+        Ok(Some(class_counts))
     }
 
     /// Counts some rows of the outbox where peers take only a part of the keys, and notes it, so that no row is looked at
@@ -125,26 +133,28 @@ impl Replica {
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
     pub fn count_some(&mut self, map: &EntryMap) -> Result<bool, StoreError> {
-        let standing = self.standing();
-        match &mut self.tally {
-            Some(tally) => tally.settle(&standing.marks, COUNTED_AT_ONCE, map),
+        let progress_marks = self.progress_marks();
+        match &mut self.class_counts {
+            Some(class_counts) => {
+                class_counts.settle(&progress_marks.watermarks, COUNTED_AT_ONCE, map)
+            }
             None => Ok(true),
         }
     }
 
     /// The rows of the outbox by state.
     pub(in crate::sync) fn counts_of(&self, map: &EntryMap) -> Result<OutboxCounts, StoreError> {
-        let standing = self.standing();
-        let Some(tally) = self.settled(&standing, map)? else {
+        let progress_marks = self.progress_marks();
+        let Some(class_counts) = self.settled(&progress_marks, map)? else {
             let is_held = |lseq| self.is_held_by_enough(lseq, None);
             return self.outbox.counts(map, is_held);
         };
-        let mut counts = tally.counts();
+        let mut counts = class_counts.counts();
         for lseq in &self.outbox.rejected {
             if let Some(held) = map.at(*lseq)? {
                 let key = held.entry.key();
                 let is_held = || self.is_held_by_enough(*lseq, Some(key));
-                counts.refuse(&standing.of(key), *lseq, is_held);
+                counts.refuse(&progress_marks.of(key), *lseq, is_held);
             }
         }
         Ok(counts)
@@ -159,13 +169,13 @@ impl Replica {
         peer: Origin,
         map: &EntryMap,
     ) -> Result<u64, StoreError> {
-        let Some(tally) = self.settled(&self.standing(), map)? else {
+        let Some(class_counts) = self.settled(&self.progress_marks(), map)? else {
             return Ok(0);
         };
-        let zones = &tally.zones;
-        let is_outside = |class: &ClassId| !zones.takers(*class).any(|taker| taker == peer);
-        let classes = (0..zones.len()).filter(is_outside);
-        Ok(classes.map(|class| tally.rows(class)).sum())
+        let key_classes = &class_counts.key_classes;
+        let is_outside = |class: &ClassId| !key_classes.takers(*class).any(|taker| taker == peer);
+        let classes = (0..key_classes.len()).filter(is_outside);
+        Ok(classes.map(|class| class_counts.rows(class)).sum())
     }
 
     /// How many rows no peer takes at all, where there are peers. All must be resolved in the map.
@@ -173,12 +183,12 @@ impl Replica {
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
     pub(in crate::sync) fn rows_untaken(&self, map: &EntryMap) -> Result<u64, StoreError> {
-        let Some(tally) = self.settled(&self.standing(), map)? else {
+        let Some(class_counts) = self.settled(&self.progress_marks(), map)? else {
             return Ok(0);
         };
-        let is_untaken = |class: &ClassId| tally.zones.takers(*class).next().is_none();
-        let classes = (0..tally.zones.len()).filter(is_untaken);
-        Ok(classes.map(|class| tally.rows(class)).sum())
+        let is_untaken = |class: &ClassId| class_counts.key_classes.takers(*class).next().is_none();
+        let classes = (0..class_counts.key_classes.len()).filter(is_untaken);
+        Ok(classes.map(|class| class_counts.rows(class)).sum())
     }
 
     /// How many rows no peer takes whose acknowledgement counts. All must be resolved in the map.
@@ -186,13 +196,13 @@ impl Replica {
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
     pub(in crate::sync) fn rows_of_nobody(&self, map: &EntryMap) -> Result<u64, StoreError> {
-        let Some(tally) = self.settled(&self.standing(), map)? else {
+        let Some(class_counts) = self.settled(&self.progress_marks(), map)? else {
             return Ok(0);
         };
         let counts = |peer| self.peers.get(&peer).is_some_and(|peer| self.counts(peer));
-        let is_nobodys = |class: &ClassId| !tally.zones.takers(*class).any(counts);
-        let classes = (0..tally.zones.len()).filter(is_nobodys);
-        Ok(classes.map(|class| tally.rows(class)).sum())
+        let is_nobodys = |class: &ClassId| !class_counts.key_classes.takers(*class).any(counts);
+        let classes = (0..class_counts.key_classes.len()).filter(is_nobodys);
+        Ok(classes.map(|class| class_counts.rows(class)).sum())
     }
 
     /// Deals with installs that are to be looked at by their keys.
@@ -215,8 +225,8 @@ impl Replica {
             let Some(replaced) = change.replaced else {
                 continue;
             };
-            if let Some(tally) = self.tally.as_mut().filter(|_| change.replaced_row) {
-                tally.forget(&key, replaced);
+            if let Some(class_counts) = self.class_counts.as_mut().filter(|_| change.replaced_row) {
+                class_counts.forget(&key, replaced);
             }
             keys.insert(replaced, key);
         }

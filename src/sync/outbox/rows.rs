@@ -1,6 +1,6 @@
 //! The outbox row by row, as users look at it: a page at a time, and never all of it.
 
-use super::marks::Marks;
+use super::watermarks::Watermarks;
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::Dot;
 use crate::store::error::StoreError;
@@ -101,15 +101,19 @@ pub struct OutboxRow {
 
 impl Replica {
     /// What has become of a row, as its marks say.
-    pub(in crate::sync) fn row_state(&self, held: &Held, marks: &Marks) -> Option<RowState> {
-        let Marks {
+    pub(in crate::sync) fn row_state(
+        &self,
+        held: &Held,
+        watermarks: &Watermarks,
+    ) -> Option<RowState> {
+        let Watermarks {
             pruned,
             acknowledged,
             sent,
             failed,
-        } = *marks;
+        } = *watermarks;
         let lseq = held.lseq;
-        let key = self.tally.is_some().then(|| held.entry.key());
+        let key = self.class_counts.is_some().then(|| held.entry.key());
         let is_refused = self.outbox.rejected.contains(&lseq);
         if is_refused && !(lseq <= acknowledged && self.is_held_by_enough(lseq, key)) {
             Some(RowState::Failed)
@@ -138,15 +142,22 @@ impl Replica {
         now: MonotonicMs,
         map: &EntryMap,
     ) -> Result<Vec<OutboxRow>, StoreError> {
-        let standing = self.standing();
+        let progress_marks = self.progress_marks();
         // Where there are several marks of a kind, what is in between is looked at.
-        let shown = standing.bounds(|marks| marks.pruned.min(marks.acknowledged));
-        let pruned = standing.bounds(|marks| marks.pruned);
-        let acknowledged = standing.bounds(|marks| marks.acknowledged);
-        let in_flight = standing.bounds(|marks| marks.sent.max(marks.acknowledged));
-        let failed = standing.bounds(|marks| marks.failed.max(marks.sent).max(marks.acknowledged));
+        let shown =
+            progress_marks.bounds(|watermarks| watermarks.pruned.min(watermarks.acknowledged));
+        let pruned = progress_marks.bounds(|watermarks| watermarks.pruned);
+        let acknowledged = progress_marks.bounds(|watermarks| watermarks.acknowledged);
+        let in_flight =
+            progress_marks.bounds(|watermarks| watermarks.sent.max(watermarks.acknowledged));
+        let failed = progress_marks.bounds(|watermarks| {
+            watermarks
+                .failed
+                .max(watermarks.sent)
+                .max(watermarks.acknowledged)
+        });
         let (from, to) = match wanted {
-            None if self.tally.is_some() => (shown.0, u64::MAX),
+            None if self.class_counts.is_some() => (shown.0, u64::MAX),
             None => (pruned.0, u64::MAX),
             Some(RowState::Acknowledged) => (pruned.0, acknowledged.1),
             Some(RowState::InFlight) => (acknowledged.0, in_flight.1),
@@ -154,7 +165,7 @@ impl Replica {
             Some(RowState::Queued) => (failed.0, u64::MAX),
         };
         let is_wanted = |held: &Held| {
-            let state = self.row_state(held, &standing.of(held.entry.key()));
+            let state = self.row_state(held, &progress_marks.of(held.entry.key()));
             state.filter(|state| wanted.is_none_or(|wanted| wanted == *state))
         };
         let mut rows = Vec::new();

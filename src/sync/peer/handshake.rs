@@ -171,7 +171,7 @@ impl Replica {
             } else {
                 self.remember(link.origin);
             }
-            self.move_marks();
+            self.move_watermarks();
             self.settle_waits(map);
         }
     }

@@ -6,18 +6,18 @@ use crate::store::scope::Scope;
 use crate::store::state::map::EntryMap;
 use crate::sync::LinkId;
 use crate::sync::message::Positions;
-use crate::sync::outbox::marks::{Marks, OutboxCounts};
 use crate::sync::outbox::rows::RowState;
+use crate::sync::outbox::watermarks::{OutboxCounts, Watermarks};
 use crate::sync::replica::Replica;
 
 impl Replica {
     /// The counters of the outbox, row by row.
     pub(crate) fn recount(&self, map: &EntryMap) -> OutboxCounts {
-        let standing = self.standing();
+        let progress_marks = self.progress_marks();
         let mut counts = OutboxCounts::default();
         for held in map.own_after(0) {
             let held = held.unwrap();
-            match self.row_state(&held, &standing.of(held.entry.key())) {
+            match self.row_state(&held, &progress_marks.of(held.entry.key())) {
                 Some(RowState::Queued) => counts.queued += 1,
                 Some(RowState::InFlight) => counts.in_flight += 1,
                 Some(RowState::Acknowledged) => counts.acknowledged += 1,
@@ -34,8 +34,8 @@ impl Replica {
     }
 
     /// The marks of the outbox.
-    pub(crate) fn marks(&self) -> Marks {
-        self.outbox.marks()
+    pub(crate) fn watermarks(&self) -> Watermarks {
+        self.outbox.watermarks()
     }
 
     /// Up to where ticks have released own writes.

@@ -4,8 +4,8 @@ use super::host::{Stop, options};
 use super::stage::{manual, stage};
 use super::world::World;
 use crate::sync::options::{AckPolicy, ReplicaOptions};
-use crate::sync::outbox::marks::OutboxCounts;
 use crate::sync::outbox::rows::{OutboxRow, RowState, Trouble};
+use crate::sync::outbox::watermarks::OutboxCounts;
 
 const STATES: [RowState; 4] = [
     RowState::Queued,

@@ -12,7 +12,7 @@ use crate::sync::LinkId;
 use crate::sync::identity::doubt::Doubt;
 use crate::sync::message::Feed;
 use crate::sync::options::ReplicaOptions;
-use crate::sync::outbox::marks::OutboxCounts;
+use crate::sync::outbox::watermarks::OutboxCounts;
 use crate::sync::report::PeerProgress;
 
 /// How long everything takes that takes no waiting: well below every timeout.

@@ -141,20 +141,22 @@ impl Replica {
         counting: &Counting,
         map: &EntryMap,
     ) -> Result<(BTreeMap<Origin, u64>, u64), StoreError> {
-        let (Some(last), Some(tally)) = (last, self.settled(&self.standing(), map)?) else {
+        let (Some(last), Some(class_counts)) = (last, self.settled(&self.progress_marks(), map)?)
+        else {
             return Ok((BTreeMap::new(), u64::MAX));
         };
-        let zones = &tally.zones;
-        let classes = 0..zones.len();
-        let mut unseen: BTreeSet<ClassId> =
-            classes.filter(|class| tally.rows(*class) > 0).collect();
+        let key_classes = &class_counts.key_classes;
+        let classes = 0..key_classes.len();
+        let mut unseen: BTreeSet<ClassId> = classes
+            .filter(|class| class_counts.rows(*class) > 0)
+            .collect();
         let mut first: Vec<(ClassId, u64)> = Vec::new();
         for held in map.own_after(0) {
             let held = held?;
             if unseen.is_empty() || held.lseq > last {
                 break;
             }
-            let class = zones.class_of(held.entry.key());
+            let class = key_classes.class_of(held.entry.key());
             if unseen.remove(&class) {
                 first.push((class, held.lseq));
             }
@@ -162,7 +164,7 @@ impl Replica {
         let first_without = |is_taker: &dyn Fn(Origin) -> bool| {
             // In the order of rows.
             let mut first = first.iter();
-            let found = first.find(|(class, _)| !zones.takers(*class).any(is_taker));
+            let found = first.find(|(class, _)| !key_classes.takers(*class).any(is_taker));
             found.map_or(u64::MAX, |(_, lseq)| *lseq)
         };
         let partial = counting.iter().filter(|(_, scope)| !scope.is_all());

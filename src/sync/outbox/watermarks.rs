@@ -30,18 +30,18 @@ impl OutboxCounts {
     /// others.
     pub(in crate::sync) fn refuse(
         &mut self,
-        marks: &Marks,
+        watermarks: &Watermarks,
         lseq: u64,
         is_held: impl FnOnce() -> bool,
     ) {
-        let in_flight_to = marks.sent.max(marks.acknowledged);
-        let failed_to = marks.failed.max(in_flight_to);
-        if lseq <= marks.acknowledged {
+        let in_flight_to = watermarks.sent.max(watermarks.acknowledged);
+        let failed_to = watermarks.failed.max(in_flight_to);
+        if lseq <= watermarks.acknowledged {
             if is_held() {
                 return;
             }
             self.failed += 1;
-            let is_pruned = lseq <= marks.pruned;
+            let is_pruned = lseq <= watermarks.pruned;
             self.acknowledged = self.acknowledged.saturating_sub(u64::from(!is_pruned));
         } else if lseq <= in_flight_to {
             self.failed += 1;
@@ -55,7 +55,7 @@ impl OutboxCounts {
 
 /// The marks that decide what a row counts as; each is the highest local sequence it reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Marks {
+pub struct Watermarks {
     /// Acknowledged rows up to here are pruned.
     pub pruned: u64,
     /// Acknowledged by enough peers.
@@ -69,15 +69,15 @@ pub struct Marks {
 /// The outbox.
 #[derive(Debug, Clone, Default)]
 pub struct Outbox {
-    marks: Marks,
+    watermarks: Watermarks,
     pub(in crate::sync) rejected: BTreeSet<u64>,
 }
 
 impl Outbox {
     /// The outbox that these marks show, with rows that a peer has refused.
-    pub fn new(marks: Marks, rejected: impl IntoIterator<Item = u64>) -> Self {
+    pub fn new(watermarks: Watermarks, rejected: impl IntoIterator<Item = u64>) -> Self {
         Self {
-            marks,
+            watermarks,
             rejected: rejected.into_iter().collect(),
         }
     }
@@ -92,12 +92,12 @@ impl Outbox {
         map: &EntryMap,
         is_held: impl Fn(u64) -> bool,
     ) -> Result<OutboxCounts, StoreError> {
-        let Marks {
+        let Watermarks {
             pruned,
             acknowledged,
             sent,
             failed,
-        } = self.marks;
+        } = self.watermarks;
         let in_flight_to = sent.max(acknowledged);
         let failed_to = failed.max(in_flight_to);
         let mut counts = OutboxCounts {
@@ -107,19 +107,19 @@ impl Outbox {
             queued: map.own_rows(failed_to, u64::MAX)?,
         };
         for lseq in &self.rejected {
-            counts.refuse(&self.marks, *lseq, || is_held(*lseq));
+            counts.refuse(&self.watermarks, *lseq, || is_held(*lseq));
         }
         Ok(counts)
     }
 
     /// The marks.
-    pub fn marks(&self) -> Marks {
-        self.marks
+    pub fn watermarks(&self) -> Watermarks {
+        self.watermarks
     }
 
     /// Moves marks.
-    pub fn set_marks(&mut self, marks: Marks) {
-        self.marks = marks;
+    pub fn set_watermarks(&mut self, watermarks: Watermarks) {
+        self.watermarks = watermarks;
     }
 
     /// An entry was replaced: its row is gone.
