@@ -6,7 +6,7 @@ use super::group::{Group, Planned, Terms};
 use super::hints::Hints;
 use super::ledger::{FeedPosition, Ledger};
 use super::operation::{Receipt, Request, Ticket, WriteStatus};
-use super::plan_base::Basis;
+use super::plan_base::PlanBase;
 use crate::core::clock::WallMs;
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
@@ -200,7 +200,7 @@ impl Committer {
         {
             self.origins.forget_earlier();
         }
-        let basis = Basis::new(map, before.map(|before| &before.plan.group));
+        let base = PlanBase::new(map, before.map(|before| &before.plan.group));
         let common = if self.log.is_some() {
             EntryFlags::default()
         } else {
@@ -234,18 +234,18 @@ impl Committer {
             let planned = match request {
                 Request::Write { ticket, operation } => {
                     plan.group
-                        .write_one(ticket, operation, basis, &mut self.ledger, wall, common)
+                        .write_one(ticket, operation, base, &mut self.ledger, wall, common)
                 }
                 Request::Batch { ticket, operations } => {
                     plan.group
-                        .write_all(ticket, operations, basis, &mut self.ledger, wall, common)
+                        .write_all(ticket, operations, base, &mut self.ledger, wall, common)
                 }
                 Request::Resolve(resolution) => {
                     plan.group
-                        .resolve(resolution, basis, &mut self.ledger, &terms)
+                        .resolve(resolution, base, &mut self.ledger, &terms)
                 }
                 Request::Received(received)
-                    if !plan.group.follows(&received, basis, &self.ledger) =>
+                    if !plan.group.follows(&received, base, &self.ledger) =>
                 {
                     plan.refused.push(received.token);
                     Ok(())
@@ -254,9 +254,7 @@ impl Committer {
                     plan.must_sync |= !is_broken(Rule::AcknowledgeBeforeSync);
                     let scope = received.scope.clone();
                     let owed = (received.token, received.peer, received.position, scope);
-                    let planned = plan
-                        .group
-                        .receive(received, basis, &mut self.ledger, &terms);
+                    let planned = plan.group.receive(received, base, &mut self.ledger, &terms);
                     planned.map(|left| match left {
                         Some(left) => plan.rest.push(Request::Received(left)),
                         None => plan.acknowledge.push(owed),

@@ -8,7 +8,7 @@ use hashbrown::HashTable;
 
 use super::ledger::{FeedPosition, Ledger};
 use super::operation::{Operation, Receipt, Received, Ticket, WriteStatus};
-use super::plan_base::Basis;
+use super::plan_base::PlanBase;
 use crate::core::checksum::key_hash;
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Origin};
@@ -191,13 +191,13 @@ impl Group {
         &'a self,
         key: &[u8],
         hash: u64,
-        basis: Basis<'a>,
+        base: PlanBase<'a>,
     ) -> Result<Found<'a>, StoreError> {
         let changed = self.newest_of(key, hash);
-        if let Some(entry) = changed.or_else(|| basis.changed_entry(key, hash)) {
+        if let Some(entry) = changed.or_else(|| base.changed_entry(key, hash)) {
             return Ok(Found::Changed(entry));
         }
-        let row = match basis.base() {
+        let row = match base.base() {
             Some(base) => base.entry(key)?,
             None => None,
         };
@@ -205,16 +205,16 @@ impl Group {
     }
 
     /// The lineage of authors as this group sees it.
-    pub(in crate::store) fn lineage_over<'a>(&'a self, basis: Basis<'a>) -> &'a Lineage {
-        self.lineage.as_ref().unwrap_or_else(|| basis.lineage())
+    pub(in crate::store) fn lineage_over<'a>(&'a self, base: PlanBase<'a>) -> &'a Lineage {
+        self.lineage.as_ref().unwrap_or_else(|| base.lineage())
     }
 
     /// Takes in what a planned entry tells of the lineage of authors.
-    pub(in crate::store) fn learn_lineage(&mut self, entry: &Entry, basis: Basis<'_>) {
+    pub(in crate::store) fn learn_lineage(&mut self, entry: &Entry, base: PlanBase<'_>) {
         let Some(record) = LineageRecord::of(entry) else {
             return;
         };
-        let mut lineage = self.lineage_over(basis).clone();
+        let mut lineage = self.lineage_over(base).clone();
         if lineage.add(&record) {
             self.lineage = Some(lineage);
         }
@@ -226,7 +226,7 @@ impl Group {
     /// If the checkpoint cannot be read where it has to be; the whole group is of no use then.
     pub(in crate::store) fn declare_author(
         &mut self,
-        basis: Basis<'_>,
+        base: PlanBase<'_>,
         ledger: &mut Ledger,
         (wall, common): (WallMs, EntryFlags),
     ) -> Result<(), StoreError> {
@@ -237,7 +237,7 @@ impl Group {
         let record = ledger.authorship.record(ledger.origin, &ledger.node_id);
         let (key, value) = (record.key(), record.value());
         let hash = key_hash(&key);
-        let found = self.find(&key, hash, basis)?;
+        let found = self.find(&key, hash, base)?;
         let current = found.entry();
         let stamp = ledger.clock.stamp(wall, current.map(|entry| entry.stamp));
         let version = current.map_or(0, |entry| entry.version).saturating_add(1);
@@ -247,7 +247,7 @@ impl Group {
         let extra = Extra::default();
         let entry = Entry::new(payload, key.len(), common, dot, stamp, version, extra);
         if let Some(entry) = entry {
-            self.learn_lineage(&entry, basis);
+            self.learn_lineage(&entry, base);
             self.push(entry, hash, beneath, ledger, None);
         }
         Ok(())
@@ -258,13 +258,13 @@ impl Group {
         &mut self,
         operation: Operation,
         replaced: &Replaced,
-        basis: Basis<'_>,
+        base: PlanBase<'_>,
         ledger: &mut Ledger,
         (wall, common): (WallMs, EntryFlags),
     ) -> Result<Receipt, StoreError> {
-        self.declare_author(basis, ledger, (wall, common))?;
+        self.declare_author(base, ledger, (wall, common))?;
         let hash = key_hash(operation.key());
-        let found = self.find(operation.key(), hash, basis)?;
+        let found = self.find(operation.key(), hash, base)?;
         let current = found.entry();
         let live = current.filter(|entry| !entry.is_tombstone());
         let counted = if is_broken(Rule::VersionBeginsAnew) {
@@ -292,7 +292,7 @@ impl Group {
         let latest = latest.filter(|_| !is_broken(Rule::StampNotBumped));
         let stamp = ledger.clock.stamp(wall, latest);
         let author = ledger.authorship.current;
-        let lineage = self.lineage_over(basis);
+        let lineage = self.lineage_over(base);
         let vector = match current {
             current if !replaced.dots.is_empty() => {
                 let dots = replaced.dots.iter().copied();
@@ -338,7 +338,7 @@ impl Group {
         &mut self,
         ticket: Ticket,
         operations: Vec<Operation>,
-        basis: Basis<'_>,
+        base: PlanBase<'_>,
         ledger: &mut Ledger,
         wall: WallMs,
         common: EntryFlags,
@@ -350,7 +350,7 @@ impl Group {
             let receipt = self.write(
                 operation,
                 &Replaced::default(),
-                basis,
+                base,
                 ledger,
                 (wall, common),
             )?;
@@ -374,7 +374,7 @@ impl Group {
         &mut self,
         ticket: Ticket,
         operation: Operation,
-        basis: Basis<'_>,
+        base: PlanBase<'_>,
         ledger: &mut Ledger,
         wall: WallMs,
         common: EntryFlags,
@@ -382,7 +382,7 @@ impl Group {
         let receipt = self.write(
             operation,
             &Replaced::default(),
-            basis,
+            base,
             ledger,
             (wall, common),
         )?;
@@ -395,7 +395,7 @@ impl Group {
     pub(in crate::store) fn follows(
         &self,
         received: &Received,
-        basis: Basis<'_>,
+        base: PlanBase<'_>,
         ledger: &Ledger,
     ) -> bool {
         if received.from == FeedPosition::default() {
@@ -406,7 +406,7 @@ impl Group {
             .filter(|(peer, ..)| *peer == received.peer)
             .map(|(_, position, scope)| (*position, scope.clone()))
             .next()
-            .or_else(|| basis.cursor(received.peer))
+            .or_else(|| base.cursor(received.peer))
             .or_else(|| {
                 let position = ledger.cursors.get(&received.peer)?;
                 Some((*position, ledger.scope_of(received.peer)))

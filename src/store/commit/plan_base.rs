@@ -17,12 +17,12 @@ use crate::store::state::map::EntryMap;
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::store) struct Basis<'a> {
+pub(in crate::store) struct PlanBase<'a> {
     map: &'a EntryMap,
     before: Option<&'a Group>,
 }
 
-impl<'a> Basis<'a> {
+impl<'a> PlanBase<'a> {
     pub(in crate::store) fn new(map: &'a EntryMap, before: Option<&'a Group>) -> Self {
         Self { map, before }
     }

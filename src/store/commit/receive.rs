@@ -4,7 +4,7 @@
 use super::group::{Group, Terms};
 use super::ledger::{FeedPosition, Ledger};
 use super::operation::Received;
-use super::plan_base::Basis;
+use super::plan_base::PlanBase;
 use crate::core::checksum::key_hash;
 use crate::core::identity::Origin;
 use crate::core::limits::GROUP_BYTES_MAX;
@@ -38,7 +38,7 @@ impl Group {
     pub(in crate::store) fn receive(
         &mut self,
         received: Received,
-        basis: Basis<'_>,
+        base: PlanBase<'_>,
         ledger: &mut Ledger,
         terms: &Terms<'_>,
     ) -> Result<Option<Received>, StoreError> {
@@ -46,14 +46,14 @@ impl Group {
         let scope = received.scope.clone();
         let hash_of = |entry: &Entry| key_hash(entry.key());
         let hashes: Vec<u64> = received.entries.iter().map(hash_of).collect();
-        basis.touch(&hashes);
+        base.touch(&hashes);
         let mut entries = received.entries.into_iter().zip(hashes);
         let mut left = None;
         while let Some((entry, hash)) = entries.next() {
-            if !self.has_room_for_authors(&entry, received.token, basis, terms) {
+            if !self.has_room_for_authors(&entry, received.token, base, terms) {
                 continue;
             }
-            let arrived = self.arrive(entry, hash, received.peer, basis, ledger, terms)?;
+            let arrived = self.arrive(entry, hash, received.peer, base, ledger, terms)?;
             if let Some(entry) = arrived {
                 let rest = entries.map(|(entry, _)| entry);
                 left = Some(Received {
@@ -77,13 +77,13 @@ impl Group {
         entry: Entry,
         hash: u64,
         peer: Origin,
-        basis: Basis<'_>,
+        base: PlanBase<'_>,
         ledger: &mut Ledger,
         terms: &Terms<'_>,
     ) -> Result<Option<Entry>, StoreError> {
         // Also of a record that loses against that of a copy of its node.
-        self.learn_lineage(&entry, basis);
-        let found = self.find(entry.key(), hash, basis)?;
+        self.learn_lineage(&entry, base);
+        let found = self.find(entry.key(), hash, base)?;
         let current = found.entry();
         let has_room = |bytes| self.planned.is_empty() || self.bytes + bytes <= GROUP_BYTES_MAX;
         let meeting = match current {
@@ -101,7 +101,7 @@ impl Group {
                 } else {
                     (&entry, current)
                 };
-                let lineage = self.lineage_over(basis);
+                let lineage = self.lineage_over(base);
                 let is_conflict = is_conflict(winner, loser, lineage);
                 if is_conflict && !has_room(bytes_of(winner) + bytes_of(loser)) {
                     return Ok(Some(entry));
@@ -126,23 +126,23 @@ impl Group {
         if let Some(overruled) = meeting.overruled {
             if terms.policy == ConflictPolicy::Manual && !is_broken(Rule::LoserNotKept) {
                 let bytes_before = self.bytes;
-                self.keep(&overruled, basis, ledger, terms)?;
+                self.keep(&overruled, base, ledger, terms)?;
                 let is_too_large = self.bytes + bytes_of(&entry) > GROUP_BYTES_MAX;
                 if self.bytes > bytes_before && is_too_large && !meeting.is_known {
                     // One frame cannot hold two of the largest values: the loser first, and then it is known.
                     return Ok(Some(entry));
                 }
             }
-            self.tell(overruled, basis, terms);
+            self.tell(overruled, base, terms);
         } else if !meeting.is_known
             && let Some(loser) = loser_of(&entry)
         {
-            self.hear_of(loser, basis, terms)?;
+            self.hear_of(loser, base, terms)?;
         }
         if let Some(assertion) = meeting.assertion {
             // It stands for both: what it replaces need not be installed before.
             self.push(assertion, hash, beneath, ledger, None);
-            self.declare_author(basis, ledger, (terms.wall, terms.common))?;
+            self.declare_author(base, ledger, (terms.wall, terms.common))?;
         } else if !meeting.is_known {
             self.push(entry, hash, beneath, ledger, Some(peer));
         }
@@ -153,7 +153,7 @@ impl Group {
     fn keep(
         &mut self,
         loser: &Entry,
-        basis: Basis<'_>,
+        base: PlanBase<'_>,
         ledger: &mut Ledger,
         terms: &Terms<'_>,
     ) -> Result<(), StoreError> {
@@ -164,11 +164,11 @@ impl Group {
         kept.stamp = unless(Rule::KeptWithOwnStamp, kept.stamp, own_stamp);
         kept.dot.origin = unless(Rule::KeptUnderOwnDot, kept.dot.origin, ledger.origin);
         let hash = key_hash(kept.key());
-        let found = self.find(kept.key(), hash, basis)?;
+        let found = self.find(kept.key(), hash, base)?;
         if found.entry().is_none_or(|held| kept.order(held).is_gt()) {
             let beneath = found.into_beneath();
             self.push(kept, hash, beneath, ledger, None);
-            self.remove_once_more(loser, basis, ledger, terms)?;
+            self.remove_once_more(loser, base, ledger, terms)?;
         }
         Ok(())
     }
@@ -177,22 +177,22 @@ impl Group {
     fn hear_of(
         &mut self,
         loser: Entry,
-        basis: Basis<'_>,
+        base: PlanBase<'_>,
         terms: &Terms<'_>,
     ) -> Result<(), StoreError> {
         let hash = key_hash(loser.key());
-        let found = self.find(loser.key(), hash, basis)?;
+        let found = self.find(loser.key(), hash, base)?;
         let current = found.entry();
-        let lineage = self.lineage_over(basis);
+        let lineage = self.lineage_over(base);
         if current.is_some_and(|current| is_conflict(current, &loser, lineage)) {
-            self.tell(loser, basis, terms);
+            self.tell(loser, base, terms);
         }
         Ok(())
     }
 
     /// A loser is told of once, whichever way it comes again.
-    fn tell(&mut self, loser: Entry, basis: Basis<'_>, terms: &Terms<'_>) {
-        let is_told = terms.told.contains(loser.dot) || basis.tells(loser.dot);
+    fn tell(&mut self, loser: Entry, base: PlanBase<'_>, terms: &Terms<'_>) {
+        let is_told = terms.told.contains(loser.dot) || base.tells(loser.dot);
         let is_told = is_told && !is_broken(Rule::LoserToldAgain);
         if !is_told && self.told.insert(loser.dot) && !is_broken(Rule::LoserUntold) {
             self.bytes += bytes_of(&loser);

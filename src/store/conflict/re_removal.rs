@@ -7,7 +7,7 @@ use super::resolve::Kept;
 use crate::core::checksum::key_hash;
 use crate::store::commit::group::{Group, Terms};
 use crate::store::commit::ledger::Ledger;
-use crate::store::commit::plan_base::Basis;
+use crate::store::commit::plan_base::PlanBase;
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
 
@@ -20,22 +20,22 @@ impl Group {
     pub(in crate::store) fn remove_once_more(
         &mut self,
         overtaken: &Entry,
-        basis: Basis<'_>,
+        base: PlanBase<'_>,
         ledger: &mut Ledger,
         terms: &Terms<'_>,
     ) -> Result<(), StoreError> {
         // What settles a conflict has seen what another one wrote.
         let author = ledger.authorship.current;
         let is_own = |group: &Self, entry: &Entry| {
-            let lineage = group.lineage_over(basis);
+            let lineage = group.lineage_over(base);
             lineage.is_own(author, entry.dot)
         };
         let can_settle = is_own(self, overtaken) && !overtaken.vector().is_empty();
-        if !can_settle || self.removed.is_empty() && !basis.has_kept()? {
+        if !can_settle || self.removed.is_empty() && !base.has_kept()? {
             return Ok(());
         }
         let user_key = overtaken.key().get(1..).unwrap_or_default();
-        let mut places = basis.kept_places(user_key)?;
+        let mut places = base.kept_places(user_key)?;
         places.extend(self.removed_of(user_key).map(|key| (key.clone(), None)));
         for (key, lseq) in places {
             let mut peers = ledger.peers.values();
@@ -44,7 +44,7 @@ impl Group {
                 is_told && !peer.is_superseded && peer.scope.contains(&key)
             });
             let hash = key_hash(&key);
-            let found = self.find(&key, hash, basis)?;
+            let found = self.find(&key, hash, base)?;
             let removal = found.entry().filter(|_| !has_left);
             let removal = removal.filter(|held| held.is_tombstone() && is_own(self, held));
             // A removal that was kept as a loser is none of what was kept.
@@ -64,8 +64,8 @@ impl Group {
                 stamp,
                 version,
             };
-            self.remove_kept(kept, basis, ledger, terms);
-            self.declare_author(basis, ledger, (terms.wall, terms.common))?;
+            self.remove_kept(kept, base, ledger, terms);
+            self.declare_author(base, ledger, (terms.wall, terms.common))?;
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use crate::core::stamp::Stamp;
 use crate::store::commit::group::{Group, Replaced, Terms};
 use crate::store::commit::ledger::Ledger;
 use crate::store::commit::operation::{Receipt, Resolution};
-use crate::store::commit::plan_base::Basis;
+use crate::store::commit::plan_base::PlanBase;
 use crate::store::entry::{Entry, EntryFlags, Extra, vector_over};
 use crate::store::error::StoreError;
 use crate::store::state::map::Beneath;
@@ -36,7 +36,7 @@ impl Group {
     pub(in crate::store) fn resolve(
         &mut self,
         resolution: Resolution,
-        basis: Basis<'_>,
+        base: PlanBase<'_>,
         ledger: &mut Ledger,
         terms: &Terms<'_>,
     ) -> Result<(), StoreError> {
@@ -51,7 +51,7 @@ impl Group {
         for loser in losers {
             let key = kept_key(user_key, loser);
             let hash = key_hash(&key);
-            let found = self.find(&key, hash, basis)?;
+            let found = self.find(&key, hash, base)?;
             let held = found.entry();
             let held = held.filter(|held| user_key_of(held).is_some());
             let Some((seen, stamp, version)) =
@@ -86,7 +86,7 @@ impl Group {
         let receipt = self.write(
             operation,
             &replaced,
-            basis,
+            base,
             ledger,
             (terms.wall, terms.common),
         )?;
@@ -94,7 +94,7 @@ impl Group {
             .into_iter()
             .filter(|_| !is_broken(Rule::ResolvedCopiesLeft))
         {
-            self.remove_kept(kept, basis, ledger, terms);
+            self.remove_kept(kept, base, ledger, terms);
         }
         self.join_from(begin);
         self.receipts.push(Receipt { ticket, ..receipt });
@@ -104,12 +104,12 @@ impl Group {
     pub(in crate::store) fn remove_kept(
         &mut self,
         kept: Kept,
-        basis: Basis<'_>,
+        base: PlanBase<'_>,
         ledger: &mut Ledger,
         terms: &Terms<'_>,
     ) {
         let dot = ledger.next_dot();
-        let lineage = self.lineage_over(basis);
+        let lineage = self.lineage_over(base);
         let extra = Extra {
             vector: vector_over(dot.origin, &[kept.dot], kept.seen, lineage),
             extension: Vec::new(),

@@ -4,7 +4,7 @@
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::AUTHORS_MAX;
 use crate::store::commit::group::{Group, Terms};
-use crate::store::commit::plan_base::Basis;
+use crate::store::commit::plan_base::PlanBase;
 use crate::store::entry::Entry;
 use crate::store::record::origin_dictionary::OriginDictionary;
 
@@ -32,10 +32,10 @@ impl Group {
         &mut self,
         entry: &Entry,
         token: u64,
-        basis: Basis<'_>,
+        base: PlanBase<'_>,
         terms: &Terms<'_>,
     ) -> bool {
-        let base = basis.base().map(|base| base.origins());
+        let base = base.base().map(|base| base.origins());
         let known = terms.authors.told() + base.map_or(0, OriginDictionary::len);
         let known = known + self.new_authors;
         let named = 1 + entry.vector().len();
