@@ -24,7 +24,7 @@ use crate::store::record::origin_dictionary::OriginDictionary;
 use crate::store::scope::Scope;
 use crate::store::state::authors::RefusedEntry;
 use crate::store::state::base::BaseEntry;
-use crate::store::state::map::Beneath;
+use crate::store::state::map::BaseRow;
 
 /// An entry to install.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub struct Planned {
     /// The peer it came from; `None` if it is written here.
     pub from: Option<Origin>,
     /// What the checkpoint holds of its key.
-    pub beneath: Beneath,
+    pub base_row: BaseRow,
     /// Whether the next one belongs to the same request, and must not be seen without this one.
     pub joined: bool,
 }
@@ -100,7 +100,7 @@ pub(in crate::store) enum Found<'a> {
     /// This; it has changed since the checkpoint.
     Changed(&'a Entry),
     /// This, in the checkpoint.
-    Beneath(Box<BaseEntry>),
+    BaseRow(Box<BaseEntry>),
     /// Nothing.
     Nothing,
 }
@@ -110,17 +110,17 @@ impl Found<'_> {
     pub(in crate::store) fn entry(&self) -> Option<&Entry> {
         match self {
             Self::Changed(entry) => Some(entry),
-            Self::Beneath(row) => Some(&row.entry),
+            Self::BaseRow(row) => Some(&row.entry),
             Self::Nothing => None,
         }
     }
 
     /// What the install need not look up again.
-    pub(in crate::store) fn into_beneath(self) -> Beneath {
+    pub(in crate::store) fn into_base_row(self) -> BaseRow {
         match self {
-            Self::Changed(_) => Beneath::Unknown,
-            Self::Beneath(row) => Beneath::Row(row),
-            Self::Nothing => Beneath::Nothing,
+            Self::Changed(_) => BaseRow::Unknown,
+            Self::BaseRow(row) => BaseRow::Row(row),
+            Self::Nothing => BaseRow::Nothing,
         }
     }
 }
@@ -145,7 +145,7 @@ impl Group {
         &mut self,
         entry: Entry,
         hash: u64,
-        beneath: Beneath,
+        base_row: BaseRow,
         ledger: &mut Ledger,
         from: Option<Origin>,
     ) {
@@ -161,9 +161,9 @@ impl Group {
                 .get(*at)
                 .map_or(&[][..], |planned| planned.entry.key())
         };
-        let place = match &beneath {
-            Beneath::Unknown => self.newest.find_mut(hash, |at| key_at(at) == entry.key()),
-            Beneath::Nothing | Beneath::Row(_) => None,
+        let place = match &base_row {
+            BaseRow::Unknown => self.newest.find_mut(hash, |at| key_at(at) == entry.key()),
+            BaseRow::Nothing | BaseRow::Row(_) => None,
         };
         match place {
             Some(place) => *place = at,
@@ -178,7 +178,7 @@ impl Group {
             hash,
             lseq: ledger.last_lseq,
             from,
-            beneath,
+            base_row,
             joined: false,
         });
     }
@@ -201,7 +201,7 @@ impl Group {
             Some(base) => base.entry(key)?,
             None => None,
         };
-        Ok(row.map_or(Found::Nothing, |row| Found::Beneath(Box::new(row))))
+        Ok(row.map_or(Found::Nothing, |row| Found::BaseRow(Box::new(row))))
     }
 
     /// The lineage of authors as this group sees it.
@@ -241,14 +241,14 @@ impl Group {
         let current = found.entry();
         let stamp = ledger.clock.stamp(wall, current.map(|entry| entry.stamp));
         let version = current.map_or(0, |entry| entry.version).saturating_add(1);
-        let beneath = found.into_beneath();
+        let base_row = found.into_base_row();
         let dot = ledger.next_dot();
         let payload = [&key[..], &value].concat().into();
         let extra = Extra::default();
         let entry = Entry::new(payload, key.len(), common, dot, stamp, version, extra);
         if let Some(entry) = entry {
             self.learn_lineage(&entry, base);
-            self.push(entry, hash, beneath, ledger, None);
+            self.push(entry, hash, base_row, ledger, None);
         }
         Ok(())
     }
@@ -320,7 +320,7 @@ impl Group {
             version,
             extra,
         ) {
-            self.push(entry, hash, found.into_beneath(), ledger, None);
+            self.push(entry, hash, found.into_base_row(), ledger, None);
         }
         Ok(Receipt {
             ticket: 0,

@@ -31,7 +31,7 @@ pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Instal
             planned.hash,
             planned.lseq,
             planned.from,
-            planned.beneath,
+            planned.base_row,
         ));
         if changes.len() >= INSTALLED_AT_ONCE && !is_joined {
             break;

@@ -119,7 +119,7 @@ impl Group {
                 }
             }
         };
-        let beneath = found.into_beneath();
+        let base_row = found.into_base_row();
         if entry.dot.origin != ledger.authorship.current && !meeting.is_known {
             ledger.last_applied_remote = ledger.last_applied_remote.max(entry.dot.sequence);
         }
@@ -141,10 +141,10 @@ impl Group {
         }
         if let Some(assertion) = meeting.assertion {
             // It stands for both: what it replaces need not be installed before.
-            self.push(assertion, hash, beneath, ledger, None);
+            self.push(assertion, hash, base_row, ledger, None);
             self.declare_author(base, ledger, (terms.wall, terms.common))?;
         } else if !meeting.is_known {
-            self.push(entry, hash, beneath, ledger, Some(peer));
+            self.push(entry, hash, base_row, ledger, Some(peer));
         }
         Ok(None)
     }
@@ -166,8 +166,8 @@ impl Group {
         let hash = key_hash(kept.key());
         let found = self.find(kept.key(), hash, base)?;
         if found.entry().is_none_or(|held| kept.order(held).is_gt()) {
-            let beneath = found.into_beneath();
-            self.push(kept, hash, beneath, ledger, None);
+            let base_row = found.into_base_row();
+            self.push(kept, hash, base_row, ledger, None);
             self.remove_once_more(loser, base, ledger, terms)?;
         }
         Ok(())

@@ -157,12 +157,12 @@ impl EntryMap {
 
     /// The authors of which losers may be kept, in order; `None` if there are so many that rows are sooner gone through.
     fn kept_authors(&self) -> Option<Vec<Origin>> {
-        let beneath = self.base().map(|base| base.origins());
-        let beneath = beneath.map_or(&[][..], |origins| origins.as_slice());
-        if self.kept_authors.len() + beneath.len() > AUTHORS_SOUGHT_MAX {
+        let base_row = self.base().map(|base| base.origins());
+        let base_row = base_row.map_or(&[][..], |origins| origins.as_slice());
+        if self.kept_authors.len() + base_row.len() > AUTHORS_SOUGHT_MAX {
             return None;
         }
-        let mut authors: Vec<Origin> = self.kept_authors.iter().chain(beneath).copied().collect();
+        let mut authors: Vec<Origin> = self.kept_authors.iter().chain(base_row).copied().collect();
         authors.sort_unstable();
         authors.dedup();
         Some(authors)

@@ -54,11 +54,11 @@ impl Group {
             else {
                 continue;
             };
-            let beneath = found.into_beneath();
+            let base_row = found.into_base_row();
             let kept = Kept {
                 key,
                 hash,
-                beneath,
+                base_row,
                 dot,
                 seen,
                 stamp,

@@ -15,13 +15,13 @@ use crate::store::commit::operation::{Receipt, Resolution};
 use crate::store::commit::plan_base::PlanBase;
 use crate::store::entry::{Entry, EntryFlags, Extra, vector_over};
 use crate::store::error::StoreError;
-use crate::store::state::map::Beneath;
+use crate::store::state::map::BaseRow;
 
 /// A kept loser that is to be removed.
 pub(in crate::store) struct Kept {
     pub(in crate::store) key: Vec<u8>,
     pub(in crate::store) hash: u64,
-    pub(in crate::store) beneath: Beneath,
+    pub(in crate::store) base_row: BaseRow,
     pub(in crate::store) dot: Dot,
     pub(in crate::store) seen: Vec<Dot>,
     pub(in crate::store) stamp: Stamp,
@@ -62,11 +62,11 @@ impl Group {
             if !named.insert(loser) {
                 continue;
             }
-            let beneath = found.into_beneath();
+            let base_row = found.into_base_row();
             all.push(Kept {
                 key,
                 hash,
-                beneath,
+                base_row,
                 dot: loser,
                 seen,
                 stamp,
@@ -126,7 +126,7 @@ impl Group {
             extra,
         );
         if let Some(removal) = removal {
-            self.push(removal, kept.hash, kept.beneath, ledger, None);
+            self.push(removal, kept.hash, kept.base_row, ledger, None);
         }
     }
 }

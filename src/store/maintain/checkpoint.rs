@@ -71,7 +71,7 @@ struct Change {
 pub struct CheckpointJob<'s> {
     cut: Cut,
     writer: CheckpointWriter<'s>,
-    beneath: Option<RangeCursor>,
+    base_row: Option<RangeCursor>,
     row: Option<RowRef>,
     origins: OriginDictionary,
     meta: Vec<u8>,
@@ -104,7 +104,7 @@ impl<'s> CheckpointJob<'s> {
     pub fn begin(storage: &'s dyn Storage, name: &str, cut: Cut) -> Result<Self, StoreError> {
         let mut job = Self {
             writer: CheckpointWriter::create(storage, name)?,
-            beneath: None,
+            base_row: None,
             row: None,
             origins: OriginDictionary::default(),
             meta: Vec::new(),
@@ -116,7 +116,7 @@ impl<'s> CheckpointJob<'s> {
         if let Some(base) = &job.cut.base {
             // The rows of the one before are copied as they are: their origins keep their numbers.
             job.origins = base.origins().told_again(&mut job.meta);
-            job.beneath = Some(base.range(Bound::Unbounded)?);
+            job.base_row = Some(base.range(Bound::Unbounded)?);
             job.advance()?;
         }
         Ok(job)
@@ -205,7 +205,7 @@ impl<'s> CheckpointJob<'s> {
     }
 
     fn advance(&mut self) -> Result<(), StoreError> {
-        self.row = match &mut self.beneath {
+        self.row = match &mut self.base_row {
             Some(cursor) => cursor.next()?,
             None => None,
         };

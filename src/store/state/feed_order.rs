@@ -167,14 +167,14 @@ impl EntryMap {
             return Ok(self.totals.own.saturating_sub(self.own_rows(0, after)?));
         }
         let later = self.own.count_up_to(to) - self.own.count_up_to(after);
-        let beneath = match &self.base {
+        let base_row = match &self.base {
             Some(base) => {
                 let rows = base.rows_between(OWN, after, to)?;
                 rows - self.shadowed.range(after + 1..=to).count() as u64
             }
             None => 0,
         };
-        Ok(later + beneath)
+        Ok(later + base_row)
     }
 
     /// The local sequence of the `count`-th row of the outbox behind `after`, or of the last one if there are
@@ -203,8 +203,8 @@ impl EntryMap {
 
     fn last_of(&self, stream: u8, members: &Stream) -> u64 {
         let last = members.between(0, u64::MAX).next_back();
-        let beneath = self.base.as_ref().map_or(0, |base| base.last(stream));
-        last.map_or(0, |(lseq, _)| lseq).max(beneath)
+        let base_row = self.base.as_ref().map_or(0, |base| base.last(stream));
+        last.map_or(0, |(lseq, _)| lseq).max(base_row)
     }
 
     /// The local sequence of this node's write `sequence`, if no other has replaced it. Looks at some dozen rows,

@@ -14,7 +14,7 @@ use crate::table::{RangeCursor, RowRef};
 /// A row of the map.
 enum Row<'a> {
     /// Of the checkpoint.
-    Beneath(BaseEntry),
+    BaseRow(BaseEntry),
     /// Changed since.
     Changed(&'a Held),
 }
@@ -22,7 +22,7 @@ enum Row<'a> {
 /// Entries in key order, tombstones included. After an error nothing follows.
 pub struct OrderedRows<'a> {
     map: &'a EntryMap,
-    beneath: Option<RangeCursor>,
+    base_row: Option<RangeCursor>,
     row: Option<RowRef>,
     changed: Peekable<Box<dyn Iterator<Item = &'a Held> + 'a>>,
     failure: Option<StoreError>,
@@ -30,7 +30,7 @@ pub struct OrderedRows<'a> {
 
 impl<'a> OrderedRows<'a> {
     fn advance(&mut self) -> Result<(), StoreError> {
-        self.row = match &mut self.beneath {
+        self.row = match &mut self.base_row {
             Some(cursor) => cursor.next()?,
             None => None,
         };
@@ -48,7 +48,7 @@ impl<'a> OrderedRows<'a> {
                 (Ordering::Less, Some(row), Some(base)) => {
                     let found = base.decode(row)?;
                     self.advance()?;
-                    return Ok(Some(Row::Beneath(found)));
+                    return Ok(Some(Row::BaseRow(found)));
                 }
                 // Replaced since.
                 (Ordering::Equal, ..) => self.advance()?,
@@ -64,7 +64,7 @@ impl<'a> OrderedRows<'a> {
             None => self.next_row(),
         };
         if next.is_err() {
-            self.beneath = None;
+            self.base_row = None;
             self.row = None;
             self.changed = (Box::new(std::iter::empty()) as Box<dyn Iterator<Item = _>>).peekable();
         }
@@ -76,7 +76,7 @@ impl<'a> OrderedRows<'a> {
         let map = self.map;
         let row = self.row_or_end()?;
         Some(row.map(|row| match row {
-            Row::Beneath(found) => Cow::Owned(map.held_of(found)),
+            Row::BaseRow(found) => Cow::Owned(map.held_of(found)),
             Row::Changed(held) => Cow::Borrowed(held),
         }))
     }
@@ -88,7 +88,7 @@ impl<'a> Iterator for OrderedRows<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let row = self.row_or_end()?;
         Some(row.map(|row| match row {
-            Row::Beneath(found) => Cow::Owned(found.entry),
+            Row::BaseRow(found) => Cow::Owned(found.entry),
             Row::Changed(held) => Cow::Borrowed(&held.entry),
         }))
     }
@@ -108,7 +108,7 @@ impl EntryMap {
     ) -> OrderedRows<'a> {
         let mut rows = OrderedRows {
             map: self,
-            beneath: None,
+            base_row: None,
             row: None,
             changed: changed.peekable(),
             failure: None,
@@ -116,7 +116,7 @@ impl EntryMap {
         let begun = match self.base.as_ref().map(|base| base.range(from)) {
             None => Ok(()),
             Some(Ok(cursor)) => {
-                rows.beneath = Some(cursor);
+                rows.base_row = Some(cursor);
                 rows.advance()
             }
             Some(Err(error)) => Err(error),

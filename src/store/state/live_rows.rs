@@ -15,7 +15,7 @@ use crate::table::{RangeCursor, RowRef};
 pub(in crate::store) struct LiveRows<'a> {
     map: &'a EntryMap,
     prefix: &'a [u8],
-    beneath: Option<RangeCursor>,
+    base_row: Option<RangeCursor>,
     row: Option<RowRef>,
     changed: Peekable<Box<dyn Iterator<Item = &'a Held> + 'a>>,
 }
@@ -35,7 +35,7 @@ impl<'a> LiveRows<'a> {
         let mut rows = Self {
             map,
             prefix,
-            beneath: match &map.base {
+            base_row: match &map.base {
                 Some(base) => Some(base.range(from)?),
                 None => None,
             },
@@ -48,7 +48,7 @@ impl<'a> LiveRows<'a> {
 
     /// The next row that may be the newest of its key, and has the prefix.
     fn advance(&mut self) -> Result<(), StoreError> {
-        self.row = match &mut self.beneath {
+        self.row = match &mut self.base_row {
             Some(cursor) => cursor.next_live(&self.map.gone)?,
             None => None,
         };
@@ -57,7 +57,7 @@ impl<'a> LiveRows<'a> {
             .as_ref()
             .is_some_and(|row| !row.starts_with(self.prefix))
         {
-            (self.row, self.beneath) = (None, None);
+            (self.row, self.base_row) = (None, None);
         }
         Ok(())
     }

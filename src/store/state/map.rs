@@ -47,7 +47,7 @@ pub struct Held {
 
 /// What is known of a key that is about to be installed: it is not looked up twice.
 #[derive(Debug, Clone, Default)]
-pub enum Beneath {
+pub enum BaseRow {
     /// It is held by nobody, neither the checkpoint nor what has changed since.
     Nothing,
     /// The checkpoint holds this row, and it has not changed since.
@@ -251,7 +251,7 @@ impl EntryMap {
     /// one, and that `lseq` is the highest ever given.
     pub fn install(&mut self, entry: Entry, lseq: u64, from: Option<Origin>) -> Installed {
         let hash = key_hash(entry.key());
-        self.install_hashed(entry, hash, lseq, from, Beneath::Unknown)
+        self.install_hashed(entry, hash, lseq, from, BaseRow::Unknown)
     }
 
     /// As [`Self::install`], for who has the key's hash already, and has looked it up.
@@ -261,7 +261,7 @@ impl EntryMap {
         hash: u64,
         lseq: u64,
         from: Option<Origin>,
-        beneath: Beneath,
+        base_row: BaseRow,
     ) -> Installed {
         let via = from.map_or(0, |peer| self.via(peer));
         let mut installed = Installed {
@@ -279,9 +279,9 @@ impl EntryMap {
         if is_lineage {
             self.learn_lineage(&entry, lseq);
         }
-        let found = match &beneath {
-            Beneath::Unknown => self.slot_of(entry.key(), hash),
-            Beneath::Nothing | Beneath::Row(_) => None,
+        let found = match &base_row {
+            BaseRow::Unknown => self.slot_of(entry.key(), hash),
+            BaseRow::Nothing | BaseRow::Row(_) => None,
         };
         debug_assert_eq!(found, self.slot_of(entry.key(), hash));
         let slot = found.unwrap_or_else(|| self.slots.next());
@@ -307,10 +307,10 @@ impl EntryMap {
             self.views.merge_some(MERGED_BY_WRITE);
             return installed;
         }
-        match beneath {
-            Beneath::Unknown if self.base.is_some() => self.unresolved.push(slot),
-            Beneath::Nothing | Beneath::Unknown => self.views.keep_absent(entry.key()),
-            Beneath::Row(row) => {
+        match base_row {
+            BaseRow::Unknown if self.base.is_some() => self.unresolved.push(slot),
+            BaseRow::Nothing | BaseRow::Unknown => self.views.keep_absent(entry.key()),
+            BaseRow::Row(row) => {
                 installed.replaced = Some(row.lseq);
                 installed.replaced_dot = Some(row.entry.dot);
                 installed.replaced_row = is_row(&row.entry, row.source.is_none());

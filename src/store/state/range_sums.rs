@@ -325,12 +325,12 @@ fn change_of(map: &EntryMap, slots: &[u32]) -> Result<Change, StoreError> {
         if !Namespace::of(entry.key()).is_some_and(Namespace::is_replicated) {
             continue;
         }
-        let beneath = match map.base() {
+        let base_row = match map.base() {
             Some(base) => base.sum_of(entry.key())?,
             None => None,
         };
-        change.count += u64::from(beneath.is_none());
-        let sum = entry.fingerprint().wrapping_sub(beneath.unwrap_or(0));
+        change.count += u64::from(base_row.is_none());
+        let sum = entry.fingerprint().wrapping_sub(base_row.unwrap_or(0));
         change.sum = change.sum.wrapping_add(sum);
     }
     Ok(change)
