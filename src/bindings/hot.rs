@@ -424,7 +424,7 @@ unsafe extern "C" fn commit(env: sys::napi_env, info: sys::napi_callback_info) -
     unsafe {
         call(env, info, |hot, node, []| {
             let is_one = hot.pending.is_one();
-            let Some(receipt) = is_one.then(|| node.commit_lone()).flatten() else {
+            let Some(receipt) = is_one.then(|| node.commit_inline()).flatten() else {
                 node.wake();
                 return Ok(ptr::null_mut());
             };

@@ -1,7 +1,7 @@
 //! The node's heart, shared by the threads that drive it: the machine behind one lock, the map behind
 //! another, and what carries out the machine's outputs.
 //!
-//! Locks are taken in this order: the committer's seat, machine, map, then any of the small ones. Installing entries takes the
+//! Locks are taken in this order: the committer's commit slot, machine, map, then any of the small ones. Installing entries takes the
 //! machine's lock too, so whoever holds it sees map and counters agree.
 
 use std::collections::HashMap;
@@ -43,7 +43,7 @@ pub(super) struct Shared {
     pub(super) machine: Mutex<Machine>,
     pub(super) map: RwLock<EntryMap>,
     pub(super) queue: Queue,
-    pub(super) quick_syncs: QuickSyncs,
+    pub(super) inline_commit: QuickSyncs,
     pub(super) figures: Figures,
     pub(super) checkpoints: Checkpoints,
     pub(super) events: Arc<dyn NodeEvents>,

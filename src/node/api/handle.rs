@@ -11,7 +11,7 @@ use super::peers::{PeerView, list};
 use super::recovery_report::RecoveryReport;
 use crate::metadata::{Capability, NodeInfo, hostname, os_name};
 use crate::node::checkpoint::checkpoints::{LastCheckpoint, Place};
-use crate::node::commit::commit_thread::Seat;
+use crate::node::commit::commit_thread::CommitSlot;
 use crate::node::events::NodeEvents;
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::net::network;
@@ -31,7 +31,7 @@ const DRAIN_STEP: Duration = Duration::from_millis(2);
 /// An open node. Dropping it ends it without the courtesies of [`Node::close`]; what was acknowledged is safe.
 pub struct Node {
     pub(in crate::node) shared: Arc<Shared>,
-    pub(in crate::node) seat: Seat,
+    pub(in crate::node) commit_slot: CommitSlot,
     pub(in crate::node) commit_thread: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
     pub(in crate::node) listener: tokio::sync::Mutex<Option<Listener>>,
     pub(in crate::node) bound_port: Mutex<Option<u16>>,

@@ -137,7 +137,7 @@ pub(in crate::node) fn open(
         machine: Mutex::new(machine),
         map: RwLock::new(map),
         queue: Queue::default(),
-        quick_syncs: QuickSyncs::new(),
+        inline_commit: QuickSyncs::new(),
         figures: Figures::default(),
         checkpoints: Checkpoints::default(),
         events,
@@ -163,12 +163,12 @@ pub(in crate::node) fn open(
         // What the last close left undone does not wait for a write.
         shared.queue.wake();
     }
-    let seat = Arc::new(Mutex::new(Some(driver)));
-    let thread = commit_thread::start(&shared, &seat)
+    let commit_slot = Arc::new(Mutex::new(Some(driver)));
+    let thread = commit_thread::start(&shared, &commit_slot)
         .map_err(|error| Failure::no_thread("failed to start the committer", &error))?;
     Ok(Node {
         shared,
-        seat,
+        commit_slot,
         commit_thread: Mutex::new(Some(thread)),
         listener: tokio::sync::Mutex::new(None),
         bound_port: Mutex::new(None),

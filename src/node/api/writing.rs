@@ -58,21 +58,23 @@ impl Node {
         self.shared.queue.wake();
     }
 
-    /// Whether who has queued one write should come back with [`Self::commit_lone`] when its turn is over, instead of
+    /// Whether who has queued one write should come back with [`Self::commit_inline`] when its turn is over, instead of
     /// waking the committer.
     pub fn is_lone(&self) -> bool {
         let shared = &self.shared;
-        shared.quick_syncs.are_awaited(shared.clock.elapsed_us()) && shared.queue.is_lone()
+        shared.inline_commit.are_awaited(shared.clock.elapsed_us()) && shared.queue.is_lone()
     }
 
     /// Commits on the calling thread what was queued, if it is one small write, nothing else is under way, and the
     /// disk is quick: to hand it over and to hear of it would take longer. Nobody else is told of the receipt.
     /// Otherwise the committer takes it.
-    pub fn commit_lone(&self) -> Option<Receipt> {
+    pub fn commit_inline(&self) -> Option<Receipt> {
         let shared = &self.shared;
-        let committed = if shared.quick_syncs.are_awaited(shared.clock.elapsed_us()) {
-            let seat = self.seat.try_lock();
-            seat.and_then(|mut seat| seat.as_mut().and_then(CommitDriver::commit_lone))
+        let committed = if shared.inline_commit.are_awaited(shared.clock.elapsed_us()) {
+            let commit_slot = self.commit_slot.try_lock();
+            commit_slot.and_then(|mut commit_slot| {
+                commit_slot.as_mut().and_then(CommitDriver::commit_inline)
+            })
         } else {
             None
         };

@@ -17,14 +17,14 @@ use crate::store::error::StoreError;
 
 /// How long the thread stays awake after a commit, in microseconds: about how long JavaScript takes to hear
 /// of it and to write again.
-const LINGER_US: u64 = 120;
+const SPIN_US: u64 = 120;
 
 /// After how many commits it is tried again to stay awake where others wanted the processor.
 const RESTS: u32 = 256;
 
 /// Who holds this commits. What waits is taken out of the queue only by who holds it, so groups are committed in the
 /// order in which they were taken. Empty once the node has ended.
-pub(in crate::node) type Seat = Arc<Mutex<Option<CommitDriver>>>;
+pub(in crate::node) type CommitSlot = Arc<Mutex<Option<CommitDriver>>>;
 
 /// What the thread does between two groups.
 enum Turn {
@@ -37,19 +37,19 @@ enum Turn {
 /// Starts the thread. It ends, and gives the outcome of closing the log, once the queue is closed and empty.
 pub(in crate::node) fn start(
     shared: &Arc<Shared>,
-    seat: &Seat,
+    commit_slot: &CommitSlot,
 ) -> std::io::Result<JoinHandle<Result<(), StoreError>>> {
-    let (shared, seat) = (Arc::clone(shared), Arc::clone(seat));
+    let (shared, commit_slot) = (Arc::clone(shared), Arc::clone(commit_slot));
     std::thread::Builder::new()
         .name("softadastra-commit".into())
-        .spawn(move || run(&shared, &seat))
+        .spawn(move || run(&shared, &commit_slot))
 }
 
-fn run(shared: &Arc<Shared>, seat: &Seat) -> Result<(), StoreError> {
+fn run(shared: &Arc<Shared>, commit_slot: &CommitSlot) -> Result<(), StoreError> {
     let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        run_until_closed(shared, seat)
+        run_until_closed(shared, commit_slot)
     }));
-    let driver = seat.lock().take();
+    let driver = commit_slot.lock().take();
     let text = match outcome {
         Ok(None) => {
             shared.checkpoints.end();
@@ -63,12 +63,12 @@ fn run(shared: &Arc<Shared>, seat: &Seat) -> Result<(), StoreError> {
 }
 
 /// Returns how whoever committed meanwhile panicked; `None` once the node is closed.
-fn run_until_closed(shared: &Shared, seat: &Seat) -> Option<String> {
+fn run_until_closed(shared: &Shared, commit_slot: &CommitSlot) -> Option<String> {
     let mut rests = 0;
     let mut patience = None;
     loop {
         let has_work = shared.queue.wait(patience);
-        let turn = match seat.lock().as_mut() {
+        let turn = match commit_slot.lock().as_mut() {
             Some(driver) => {
                 let turn = take_turn(shared, driver, has_work);
                 patience = driver.patience();
@@ -134,7 +134,7 @@ fn take_turn(shared: &Shared, driver: &mut CommitDriver, has_work: bool) -> Turn
 fn linger(shared: &Shared, rests: &mut u32) {
     if *rests > 0 {
         *rests -= 1;
-    } else if shared.queue.linger(&shared.clock, LINGER_US) == Crowding::Crowded {
+    } else if shared.queue.linger(&shared.clock, SPIN_US) == Crowding::Crowded {
         *rests = RESTS;
     }
 }

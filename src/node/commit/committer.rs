@@ -107,7 +107,7 @@ impl CommitDriver {
 
     /// Commits the only thing that waits, a small write, if that is quick and nothing else is to be done; gives its
     /// receipt, of which nobody else is told. Never called by the thread: it looks after the log.
-    pub(in crate::node) fn commit_lone(&mut self) -> Option<Receipt> {
+    pub(in crate::node) fn commit_inline(&mut self) -> Option<Receipt> {
         let options = &self.shared.options;
         let is_welcome = self.panicked.is_none()
             && self.in_flight.is_none()
@@ -211,7 +211,7 @@ impl CommitDriver {
             requests = self.one_group(requests, &mut tell);
         }
         self.shared
-            .quick_syncs
+            .inline_commit
             .ended(self.shared.clock.elapsed_us());
     }
 
@@ -250,7 +250,7 @@ impl CommitDriver {
                 let took_us = self.shared.clock.elapsed_us().saturating_sub(began_us);
                 self.count(&committed, took_us);
                 if is_small_write && self.committer.room_bytes() <= room_bytes {
-                    self.shared.quick_syncs.took(took_us);
+                    self.shared.inline_commit.took(took_us);
                 }
                 self.install(committed, tell);
             }

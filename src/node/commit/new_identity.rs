@@ -46,7 +46,7 @@ impl CommitDriver {
         drop(map);
         drop(machine);
         *self.shared.renewed.lock() = Some(doubt.clone());
-        self.shared.quick_syncs.rest();
+        self.shared.inline_commit.rest();
         self.shared.events.identity(IdentityEvent::Renewed(doubt));
     }
 

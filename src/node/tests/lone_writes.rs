@@ -54,7 +54,7 @@ fn who_awaits_one_write_after_another_commits_them_himself_without_a_log() {
     for number in 1.. {
         let value = number.to_string();
         let ticket = put(&node, "key", &value);
-        match node.commit_lone() {
+        match node.commit_inline() {
             Some(receipt) => {
                 assert_eq!((receipt.ticket, receipt.version), (ticket, number));
                 own.push(receipt);
@@ -97,7 +97,7 @@ fn each_write_is_told_once_and_kept_whoever_commits_it() {
             node.wake();
             wait_for(&node, &key, "value");
             put(&node, "shared", "again");
-            own.extend(node.commit_lone());
+            own.extend(node.commit_inline());
         }
         own
     });
