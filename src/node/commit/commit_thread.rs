@@ -77,7 +77,7 @@ fn run_until_closed(shared: &Shared, commit_slot: &CommitSlot) -> Option<String>
             None => Turn::Ended,
         };
         match turn {
-            Turn::Committed => linger(shared, &mut rests),
+            Turn::Committed => spin(shared, &mut rests),
             Turn::Looked => {}
             Turn::Ended => return None,
             Turn::Panicked(text) => return Some(text),
@@ -131,10 +131,10 @@ fn take_turn(shared: &Shared, driver: &mut CommitDriver, has_work: bool) -> Turn
 
 /// Stays awake for a moment. Where others want the processor it would only use up what the system is ready to
 /// give this thread, and the next commit would wait for its turn: there it sleeps.
-fn linger(shared: &Shared, rests: &mut u32) {
+fn spin(shared: &Shared, rests: &mut u32) {
     if *rests > 0 {
         *rests -= 1;
-    } else if shared.queue.linger(&shared.clock, SPIN_US) == Crowding::Crowded {
+    } else if shared.queue.spin(&shared.clock, SPIN_US) == Crowding::Crowded {
         *rests = RESTS;
     }
 }

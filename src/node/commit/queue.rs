@@ -173,7 +173,7 @@ impl Queue {
     /// Looks for work for a moment without sleeping: who waits for a commit often comes right back, and waking
     /// a sleeping thread takes about as long as a sync of a fast disk. Others that want the processor get it;
     /// says whether there were any.
-    pub fn linger(&self, clock: &SystemClock, moment_us: u64) -> Crowding {
+    pub fn spin(&self, clock: &SystemClock, moment_us: u64) -> Crowding {
         let mut now = clock.elapsed_us();
         let until = now + moment_us;
         while !self.is_awake() && now < until {
