@@ -132,7 +132,7 @@ pub(crate) enum Rule {
     EndTooFar,
     /// Whoever was granted something gets no more.
     CreditNotRenewed,
-    /// A place in a stretch of the feed is good however far that stretch had come.
+    /// A place in an epoch of the feed is good however far that stretch had come.
     StretchWithoutEnd,
     /// A hint shows that a peer holds the same.
     HintProves,

@@ -288,7 +288,7 @@ fn a_folder_without_its_lease_opens_as_another_author() {
     assert!(opened.report.copy_noticed);
     let ledger = opened.committer.ledger();
     assert_eq!(
-        (ledger.origin, ledger.chain.len()),
+        (ledger.origin, ledger.epochs.len()),
         (Origin([7; 16]), 1),
         "old cursors are void"
     );

@@ -4,8 +4,8 @@
 pub use super::reconcile::ranges::{Claim, Listed, Part, Ranges};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::rules::{Rule, is_broken};
+pub use crate::store::commit::ledger::Epoch;
 use crate::store::commit::ledger::FeedPosition;
-pub use crate::store::commit::ledger::Stretch;
 use crate::store::entry::{Entry, Summary};
 use crate::store::scope::Scope;
 
@@ -66,7 +66,7 @@ impl Positions {
 /// A place in somebody's feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cursor {
-    /// The stretch of the feed that the positions belong to.
+    /// The epoch of the feed that the positions belong to.
     pub incarnation: Incarnation,
     /// Where in it.
     pub positions: Positions,
@@ -94,7 +94,7 @@ pub struct Greeting {
     /// The author of its dots.
     pub origin: Origin,
     /// The newest stretches of its feed, oldest first; at least one, the last is the current one.
-    pub chain: Vec<Stretch>,
+    pub epochs: Vec<Epoch>,
     /// Whether what it acknowledges is durable there.
     pub durable: bool,
     /// What it sends and receives on this connection, as far as the peer does too.

@@ -15,7 +15,7 @@ use super::delivery::waits::Waits;
 use super::feed::ahead::{Ahead, KeptAhead};
 use super::feed::looking::Looking;
 use super::identity::doubt::{Doubt, Renewals};
-use super::message::{BegunValues, Feed, Stretch};
+use super::message::{BegunValues, Epoch, Feed};
 use super::options::{AckPolicy, ReplicaOptions};
 use super::outbox::class_counts::ClassCounts;
 use super::outbox::held_back::HeldBack;
@@ -65,7 +65,7 @@ pub struct Replica {
     pub(super) origin: Origin,
     /// The author of what this node writes since the opening.
     pub(super) author: Origin,
-    pub(super) chain: Vec<Stretch>,
+    pub(super) epochs: Vec<Epoch>,
     pub(super) links: BTreeMap<LinkId, Link>,
     /// How far each peer's feed is held, and what that is about.
     pub(super) cursors: BTreeMap<Origin, (FeedPosition, Scope)>,
@@ -158,7 +158,7 @@ impl Replica {
             node_id: ledger.node_id.clone(),
             origin: ledger.origin,
             author: ledger.authorship.current,
-            chain: ledger.chain.clone(),
+            epochs: ledger.epochs.clone(),
             links: BTreeMap::new(),
             cursors: ledger
                 .cursors
@@ -262,9 +262,9 @@ impl Replica {
 
     /// The current stretch of this node's feed.
     pub fn incarnation(&self) -> Incarnation {
-        self.chain
+        self.epochs
             .last()
-            .map(|stretch| stretch.incarnation)
+            .map(|epoch| epoch.incarnation)
             .unwrap_or_default()
     }
 

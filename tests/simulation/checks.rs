@@ -66,7 +66,7 @@ impl World<'_> {
         }
         let incarnation = ledger.incarnation();
         let last = ledger.last_lseq;
-        let chain = &ledger.chain;
+        let chain = &ledger.epochs;
         let begins_anew = chain
             .iter()
             .filter(|link| link.incarnation == incarnation)

@@ -42,10 +42,10 @@ impl<'d> World<'d> {
         }
     }
 
-    /// Opens it; if a stretch is given, as if the process had gone on in that.
-    fn open_in(&mut self, node: usize, stretch: Option<Incarnation>) {
+    /// Opens it; if an epoch is given, as if the process had gone on in that.
+    fn open_in(&mut self, node: usize, epoch: Option<Incarnation>) {
         let mut seeds = self.seeds();
-        seeds.incarnation = stretch.unwrap_or(seeds.incarnation);
+        seeds.incarnation = epoch.unwrap_or(seeds.incarnation);
         let Node {
             name, plan, disk, ..
         } = &self.nodes[node];
@@ -60,10 +60,10 @@ impl<'d> World<'d> {
         let report = opened.report.clone();
         let mut store = Store::over(disk, opened);
         store.committer.set_conflict_policy(plan.policy);
-        if stretch.is_some() {
+        if epoch.is_some() {
             store.forget_the_opening();
         } else if plan.options.durable {
-            // Before it meets anybody, the stretch that it will tell has to be on disk.
+            // Before it meets anybody, the epoch that it will tell has to be on disk.
             let told = store.committer.write_records(&[]);
             assert!(told.is_ok() || self.nodes[node].is_hurt, "{told:?}");
         }
@@ -108,7 +108,7 @@ impl<'d> World<'d> {
         self.trace
             .say(|| format!("{node} opens as {origin}, {report:?}"));
         self.keep_holdings(node);
-        self.check_opened(node, stretch.is_some());
+        self.check_opened(node, epoch.is_some());
         self.check_identity_told(node, &report);
         self.look_for_carried_off(node);
         self.carry_out(node);
@@ -277,15 +277,15 @@ impl<'d> World<'d> {
             && kept.plan.options.durable
             && !kept.is_hurt
         {
-            let stretch = running.machine.replica.incarnation();
-            kept.kept = Some((kept.disk.image(), stretch));
+            let epoch = running.machine.replica.incarnation();
+            kept.kept = Some((kept.disk.image(), epoch));
             self.trace.say(|| format!("{node} is backed up"));
         }
     }
 
     /// Opens a node from what was kept of it. `has_lease`: as it was, not as a backup.
     pub(super) fn go_back(&mut self, node: usize, has_lease: bool, goes_on: bool, seed: u64) {
-        let Some((image, stretch)) = self.nodes[node].kept.take() else {
+        let Some((image, epoch)) = self.nodes[node].kept.take() else {
             return;
         };
         self.stop(node, Stop::PowerCut, seed);
@@ -302,7 +302,7 @@ impl<'d> World<'d> {
             self.lose_lease(node);
         }
         self.trace.say(|| format!("{node} is taken back in time"));
-        self.open_in(node, goes_on.then_some(stretch));
+        self.open_in(node, goes_on.then_some(epoch));
         self.repeat(node);
     }
 
@@ -375,7 +375,7 @@ impl<'d> World<'d> {
         }
     }
 
-    /// The second node gets a copy of what was on the first's disk at some moment of this stretch, and opens it.
+    /// The second node gets a copy of what was on the first's disk at some moment of this epoch, and opens it.
     pub(super) fn receive_copy(
         &mut self,
         from: usize,

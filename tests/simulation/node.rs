@@ -37,7 +37,7 @@ pub(super) struct Node<'d> {
     pub(super) identity: Origin,
     /// It does not come back.
     pub(super) is_lost: bool,
-    /// Its disk as it was once, and the stretch that its feed was in.
+    /// Its disk as it was once, and the epoch that its feed was in.
     pub(super) kept: Option<(DiskImage, Incarnation)>,
     /// What it keeps of large values, since it was opened.
     pub(super) unfinished: Arc<Unfinished>,

@@ -265,8 +265,8 @@ impl World<'_> {
         );
     }
 
-    fn check_was_seen(&self, node: usize, id: u64, stretch: Incarnation, reached: (u64, u64)) {
-        let Some(feed) = self.feeds.get(&stretch) else {
+    fn check_was_seen(&self, node: usize, id: u64, epoch: Incarnation, reached: (u64, u64)) {
+        let Some(feed) = self.feeds.get(&epoch) else {
             panic!("2: {node} goes on from a stretch on {id} that never was");
         };
         for (stream, lseq, entry) in super::checks::all_rows(&self.nodes[node].up().store.map) {

@@ -87,7 +87,7 @@ pub(super) struct World<'d> {
     pub(super) written: BTreeMap<Dot, Vec<Entry>>,
     /// Those that somebody was told of, or that were found in a log.
     pub(super) told: BTreeMap<Dot, Entry>,
-    /// What each place of each stretch of a feed named.
+    /// What each place of each epoch of a feed named.
     pub(super) feeds: BTreeMap<Incarnation, BTreeMap<u64, BTreeSet<Name>>>,
     /// How far each node with a log ever held each author's own stream.
     pub(super) held: BTreeMap<Origin, BTreeMap<usize, u64>>,

@@ -160,7 +160,7 @@ impl Node {
         self.shared.checkpoints.last()
     }
 
-    /// Peers are told counts, and the stretch of the feed that this open began: the former have to be known, the
+    /// Peers are told counts, and the epoch of the feed that this open began: the former have to be known, the
     /// latter has to be durable.
     async fn be_ready_for_peers(&self) -> Result<(), Failure> {
         self.shared.resolve_totals()?;

@@ -3,7 +3,7 @@
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
 use crate::store::scope::Scope;
-use crate::sync::message::{BegunValues, Stretch};
+use crate::sync::message::{BegunValues, Epoch};
 use crate::transport::session::{Role, Session};
 use crate::transport::wire::message::GoodbyeReason;
 
@@ -81,42 +81,40 @@ pub(in crate::node) struct Conversation {
 #[derive(Debug, Clone)]
 pub(in crate::node) struct Acquaintance {
     pub(in crate::node) origin: Origin,
-    pub(in crate::node) chain: Vec<Stretch>,
+    pub(in crate::node) epochs: Vec<Epoch>,
     pub(in crate::node) node_id: String,
     pub(in crate::node) since: MonotonicMs,
     pub(in crate::node) capabilities: Vec<u8>,
 }
 
 impl Acquaintance {
-    /// The stretch of its feed that it greeted with.
+    /// The epoch of its feed that it greeted with.
     pub(in crate::node) fn incarnation(&self) -> Incarnation {
-        current(&self.chain)
+        current(&self.epochs)
     }
 
-    /// Whether `chain` is another history than this one's, though both were told under one identity: neither goes
+    /// Whether `epochs` is another history than this one's, though both were told under one identity: neither goes
     /// on where the other is.
-    pub(in crate::node) fn has_forked_from(&self, chain: &[Stretch]) -> bool {
-        !holds(chain, self.incarnation()) && !holds(&self.chain, current(chain))
+    pub(in crate::node) fn has_forked_from(&self, epochs: &[Epoch]) -> bool {
+        !holds(epochs, self.incarnation()) && !holds(&self.epochs, current(epochs))
     }
 
-    /// Whether this history goes on where `chain` ends: a node that says so has been opened since, or its files were
+    /// Whether this history goes on where `epochs` ends: a node that says so has been opened since, or its files were
     /// copied and the copy was.
-    pub(in crate::node) fn goes_beyond(&self, chain: &[Stretch]) -> bool {
-        holds(&self.chain, current(chain)) && !holds(chain, self.incarnation())
+    pub(in crate::node) fn goes_beyond(&self, epochs: &[Epoch]) -> bool {
+        holds(&self.epochs, current(epochs)) && !holds(epochs, self.incarnation())
     }
 }
 
-fn holds(chain: &[Stretch], incarnation: Incarnation) -> bool {
-    chain
-        .iter()
-        .any(|stretch| stretch.incarnation == incarnation)
+fn holds(epochs: &[Epoch], incarnation: Incarnation) -> bool {
+    epochs.iter().any(|epoch| epoch.incarnation == incarnation)
 }
 
-/// The stretch that a chain ends in.
-pub(in crate::node) fn current(chain: &[Stretch]) -> Incarnation {
-    chain
+/// The epoch that an epoch history ends in.
+pub(in crate::node) fn current(epochs: &[Epoch]) -> Incarnation {
+    epochs
         .last()
-        .map(|stretch| stretch.incarnation)
+        .map(|epoch| epoch.incarnation)
         .unwrap_or_default()
 }
 

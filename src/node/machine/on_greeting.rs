@@ -71,7 +71,7 @@ impl Machine {
         };
         conversation.peer = Some(Acquaintance {
             origin: greeting.origin,
-            chain: greeting.chain.clone(),
+            epochs: greeting.epochs.clone(),
             node_id: greeting.node_id.clone(),
             since: now.monotonic,
             capabilities: hello.node_info.clone(),
@@ -193,9 +193,9 @@ impl Machine {
         let is_twin = |other: &Conversation| {
             other.peer.as_ref().is_some_and(|peer| {
                 let is_late = now.monotonic.since(peer.since) <= MEETING_MS;
-                let has_gone_on = !is_late && peer.goes_beyond(&greeting.chain);
+                let has_gone_on = !is_late && peer.goes_beyond(&greeting.epochs);
                 let has_gone_on = has_gone_on && !is_broken(Rule::OlderTwinUnheeded);
-                let has_parted = peer.has_forked_from(&greeting.chain);
+                let has_parted = peer.has_forked_from(&greeting.epochs);
                 peer.origin == greeting.origin && (has_parted || has_gone_on)
             })
         };
@@ -238,8 +238,8 @@ impl Machine {
 
     /// Whether somebody has the history of this node, too: a copy of its files has. Who only uses its name has not.
     fn shares_history(&self, hello: &Hello) -> bool {
-        let mut theirs = hello.greeting.chain.iter();
-        theirs.any(|stretch| self.replica.has_stretch(stretch.incarnation))
+        let mut theirs = hello.greeting.epochs.iter();
+        theirs.any(|epoch| self.replica.has_epoch(epoch.incarnation))
     }
 
     /// The node has another identity, as its ledger and map show it: whoever knew it under the old one is met anew.
@@ -273,7 +273,7 @@ impl Machine {
                 .peer
                 .as_ref()
                 .filter(|peer| peer.origin == origin)?;
-            let is_outdated = peer.goes_beyond(&hello.greeting.chain);
+            let is_outdated = peer.goes_beyond(&hello.greeting.epochs);
             let since = (!is_outdated).then_some(peer.since);
             Some((*other, conversation.role, peer.incarnation(), since))
         });
@@ -293,7 +293,7 @@ impl Machine {
         };
         let newer = Rival {
             role: newer_role,
-            peer_incarnation: current(&hello.greeting.chain),
+            peer_incarnation: current(&hello.greeting.epochs),
         };
         // What comes behind what it went before was under way for long.
         let verdict = since.map_or(Survivor::Older, |since| {

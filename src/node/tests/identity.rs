@@ -97,8 +97,8 @@ fn who_only_uses_the_name_of_a_node_neither_reaches_it_nor_takes_its_place_elsew
     // A stranger that has learned the name and nothing of the history.
     let mut stranger = member(2, 1, 1);
     let mut ledger = stranger.committer.ledger().clone();
-    ledger.chain.clear();
-    ledger.begin_stretch(Incarnation([0xee; 16]));
+    ledger.epochs.clear();
+    ledger.begin_epoch(Incarnation([0xee; 16]));
     stranger.machine.renewed(&ledger, net.now(2), &stranger.map);
     net.members[2] = stranger;
     for to in [1, 0] {
@@ -207,7 +207,7 @@ fn who_goes_on_claiming_an_identity_cannot_have_it_renewed_all_the_time() {
     let claim = |net: &mut Pipes| {
         let mut other = member(1, 1, 1);
         let mut ledger = net.members[0].committer.ledger().clone();
-        ledger.begin_stretch(Incarnation([0xf0; 16]));
+        ledger.begin_epoch(Incarnation([0xf0; 16]));
         other.machine.renewed(&ledger, net.now(1), &other.map);
         net.members[1] = other;
         let target = net.target(1, &name(0), 0);

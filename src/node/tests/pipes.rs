@@ -11,7 +11,7 @@ use crate::node::machine::{Machine, Output};
 use crate::node::options::Options;
 use crate::store::commit::committer::Committer;
 use crate::store::commit::install::install_some;
-use crate::store::commit::ledger::Stretch;
+use crate::store::commit::ledger::Epoch;
 use crate::store::commit::operation::{Operation, Request};
 use crate::store::maintain::recovery::{Opened, Seeds, in_memory};
 use crate::store::state::map::EntryMap;
@@ -88,11 +88,11 @@ pub(super) fn member(node: usize, origin: u8, opens: u8) -> Member {
         ..Options::local(name(node)).replica()
     };
     let mut ledger = committer.ledger().clone();
-    let earlier = (1..opens).map(|open| Stretch {
+    let earlier = (1..opens).map(|open| Epoch {
         incarnation: seeds(origin, origin ^ (open << 4)).incarnation,
         began_after: 0,
     });
-    ledger.chain.splice(0..0, earlier);
+    ledger.epochs.splice(0..0, earlier);
     let replica = Replica::new(options, &ledger, &map);
     Member {
         machine: Machine::new(replica, &name(node), Vec::new()),

@@ -35,12 +35,12 @@ impl Pipes {
         calls
     }
 
-    /// Two nodes open with the files of one: each goes on in a stretch of its own.
+    /// Two nodes open with the files of one: each goes on in an epoch of its own.
     pub(super) fn part_twins(&mut self, twins: [usize; 2]) {
         for (node, open) in twins.into_iter().zip([1, 2]) {
             let mut twin = member(node, self.members[node].machine.replica.origin().0[0], 1);
             let mut ledger = twin.committer.ledger().clone();
-            ledger.begin_stretch(Incarnation([0xf0 + open; 16]));
+            ledger.begin_epoch(Incarnation([0xf0 + open; 16]));
             twin.machine.renewed(&ledger, self.now(node), &twin.map);
             self.members[node] = twin;
         }

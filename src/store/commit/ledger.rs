@@ -11,25 +11,25 @@ use crate::store::scope::Scope;
 
 /// Most stretches that are kept and told. A peer that was away for longer than this many opens starts its
 /// copy of the feed anew, which costs bytes and loses nothing.
-pub const CHAIN_LENGTH_MAX: usize = 64;
+pub const EPOCHS_MAX: usize = 64;
 
-/// One stretch of a feed: the incarnation and the local sequence at which it began.
+/// One epoch of a feed: the incarnation and the local sequence at which it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stretch {
+pub struct Epoch {
     /// Made at one open.
     pub incarnation: Incarnation,
     /// The highest local sequence given before it: everything above belongs to it or a later one.
     pub began_after: u64,
 }
 
-/// Whether a place in a feed is good: its stretch is in the feed's chain, and had come that far before the next one began.
+/// Whether a place in a feed is good: its epoch is in the feed's chain, and had come that far before the next one began.
 /// `last_lseq` is where the feed ends.
-pub fn is_reached(chain: &[Stretch], last_lseq: u64, place: &FeedPosition) -> bool {
-    let is_of = |stretch: &Stretch| stretch.incarnation == place.incarnation;
-    let Some(at) = chain.iter().position(is_of) else {
+pub fn is_reached(epochs: &[Epoch], last_lseq: u64, place: &FeedPosition) -> bool {
+    let is_of = |epoch: &Epoch| epoch.incarnation == place.incarnation;
+    let Some(at) = epochs.iter().position(is_of) else {
         return false;
     };
-    let next = chain
+    let next = epochs
         .get(at + 1)
         .filter(|_| !is_broken(Rule::StretchWithoutEnd));
     let reached = next.map_or(last_lseq, |next| next.began_after);
@@ -98,7 +98,7 @@ pub struct Ledger {
     /// What the lease file beside the log must say; another or none means that the folder is a copy.
     pub lease: [u8; 16],
     /// The stretches of the feed, oldest first.
-    pub chain: Vec<Stretch>,
+    pub epochs: Vec<Epoch>,
     /// The last operation sequence that was given.
     pub last_sequence: u64,
     /// No operation sequence up to this one may be given again after an unclean stop.
@@ -128,7 +128,7 @@ pub struct Ledger {
 impl Ledger {
     /// Whether a peer's cursor on this node's feed is good.
     pub fn is_reached(&self, cursor: &FeedPosition) -> bool {
-        is_reached(&self.chain, self.last_lseq, cursor)
+        is_reached(&self.epochs, self.last_lseq, cursor)
     }
 
     /// A peer's feed is held up to there, as far as it is about `scope`.
@@ -164,10 +164,10 @@ impl Ledger {
     /// Rows keep their local sequences, so peers that had acknowledged some still hold them: that is carried over to the
     /// stretch `incarnation`, which begins now. What was passed on from others is no work of this node, and not counted. What nobody has acknowledged stays work of this node.
     pub fn take_identity(&mut self, origin: Origin, lease: [u8; 16], incarnation: Incarnation) {
-        let chain = std::mem::take(&mut self.chain);
+        let epochs = std::mem::take(&mut self.epochs);
         for peer in self.peers.values_mut() {
             let held = &mut peer.acknowledged;
-            if is_reached(&chain, self.last_lseq, held) {
+            if is_reached(&epochs, self.last_lseq, held) {
                 (held.incarnation, held.relay) = (incarnation, 0);
             } else {
                 *held = FeedPosition::default();
@@ -177,7 +177,7 @@ impl Ledger {
         self.write_as(origin);
         self.authorship.begin_identity();
         self.begin_anew();
-        self.begin_stretch(incarnation);
+        self.begin_epoch(incarnation);
     }
 
     /// Writes as another author from now on, which goes on from the one before.
@@ -199,24 +199,24 @@ impl Ledger {
     /// former name. Peers list that under it, so that in a new name they would take such entries for acknowledged.
     pub fn begin_anew(&mut self) {
         self.doubt = None;
-        self.chain.clear();
+        self.epochs.clear();
         self.cursors.clear();
         self.scopes.clear();
     }
 
-    /// Begins a stretch of the feed.
-    pub fn begin_stretch(&mut self, incarnation: Incarnation) {
-        self.chain.push(Stretch {
+    /// Begins an epoch of the feed.
+    pub fn begin_epoch(&mut self, incarnation: Incarnation) {
+        self.epochs.push(Epoch {
             incarnation,
             began_after: self.last_lseq,
         });
-        let surplus = self.chain.len().saturating_sub(CHAIN_LENGTH_MAX);
-        self.chain.drain(..surplus);
+        let surplus = self.epochs.len().saturating_sub(EPOCHS_MAX);
+        self.epochs.drain(..surplus);
     }
 
     /// The current stretch; all zeros before the first.
     pub fn incarnation(&self) -> Incarnation {
-        self.chain
+        self.epochs
             .last()
             .map(|link| link.incarnation)
             .unwrap_or_default()

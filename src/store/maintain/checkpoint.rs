@@ -291,7 +291,7 @@ fn records_of(ledger: &Ledger) -> Vec<Record> {
         fresh_chain: true,
     }];
     records.push(Record::Author(ledger.authorship.clone()));
-    records.extend(ledger.chain.iter().map(|link| Record::Stretch {
+    records.extend(ledger.epochs.iter().map(|link| Record::Stretch {
         incarnation: link.incarnation,
         began_after: link.began_after,
     }));

@@ -36,7 +36,7 @@ pub struct Seeds {
     pub origin: Origin,
     /// For the lease, if a new one is needed.
     pub lease: [u8; 16],
-    /// For this open's stretch of the feed.
+    /// For this open's epoch of the feed.
     pub incarnation: Incarnation,
 }
 
@@ -246,7 +246,7 @@ pub fn open_beside(
     })
 }
 
-/// Begins an opening: who the node is, under which author it writes, and a stretch of the feed. Returns the records that
+/// Begins an opening: who the node is, under which author it writes, and an epoch of the feed. Returns the records that
 /// say so.
 ///
 /// # Errors
@@ -269,7 +269,7 @@ fn begin(
     };
     let mut records = Vec::new();
     let is_new = ledger.origin == Origin::default();
-    let incarnation = next_stretch(ledger, seeds);
+    let incarnation = next_epoch(ledger, seeds);
     let leased = lease::read(storage, name).map_err(lease_failed)?;
     let is_copy = !is_new && unless(Rule::CopyUnnoticed, leased != Some(ledger.lease), false);
     if is_new || is_copy {
@@ -279,7 +279,7 @@ fn begin(
     } else {
         let author = unless(Rule::AuthorKept, seeds.origin, ledger.authorship.current);
         ledger.write_as(author);
-        ledger.begin_stretch(incarnation);
+        ledger.begin_epoch(incarnation);
     }
     // After a clean close this is the last one given, also where the entry that had it was lost before. The author before
     // was seen as far as its entries are here, and no further.
@@ -312,9 +312,9 @@ fn begin(
     Ok(records)
 }
 
-/// The stretch that an opening begins.
-fn next_stretch(ledger: &Ledger, seeds: &Seeds) -> Incarnation {
-    let last = ledger.chain.last().map(|link| link.incarnation);
+/// The epoch that an opening begins.
+fn next_epoch(ledger: &Ledger, seeds: &Seeds) -> Incarnation {
+    let last = ledger.epochs.last().map(|link| link.incarnation);
     let last = last.unwrap_or(seeds.incarnation);
     unless(Rule::StretchWithoutOpening, seeds.incarnation, last)
 }
@@ -327,7 +327,7 @@ pub fn in_memory(node_id: &str, seeds: &Seeds) -> Opened {
         node_id: node_id.to_owned(),
         ..Ledger::default()
     };
-    ledger.begin_stretch(seeds.incarnation);
+    ledger.begin_epoch(seeds.incarnation);
     let committer = Committer::new(
         None,
         ledger,

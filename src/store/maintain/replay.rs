@@ -255,7 +255,7 @@ impl State {
                 began_after,
             } => {
                 ledger.last_lseq = ledger.last_lseq.max(began_after);
-                ledger.begin_stretch(incarnation);
+                ledger.begin_epoch(incarnation);
             }
             Record::Entry { entry, lseq } => {
                 if from.is_none() && entry.dot.origin == ledger.authorship.current {

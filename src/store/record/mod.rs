@@ -34,7 +34,7 @@ pub const REJECTED_MAX: usize = 4096;
 pub enum RecordKind {
     /// Who the node is.
     Identity = 1,
-    /// A stretch of the feed begins.
+    /// An epoch of the feed begins.
     Stretch = 2,
     /// An entry is installed.
     Entry = 3,
@@ -76,7 +76,7 @@ pub enum Record {
         /// The chain of stretches begins anew: peers' cursors are void.
         fresh_chain: bool,
     },
-    /// A stretch of the feed begins behind this local sequence.
+    /// An epoch of the feed begins behind this local sequence.
     Stretch {
         /// Its name.
         incarnation: Incarnation,

@@ -32,7 +32,7 @@ enum Step {
 
 /// A stretch of life: what happens before a checkpoint, what while it is made, and how it ends.
 #[derive(Debug, Clone)]
-struct Stretch {
+struct Epoch {
     before: Vec<Step>,
     during: Vec<Step>,
     end: End,
@@ -50,7 +50,7 @@ enum End {
     Closed,
 }
 
-fn stretches() -> impl Strategy<Value = Vec<Stretch>> {
+fn epochs() -> impl Strategy<Value = Vec<Epoch>> {
     let step = || {
         let value = proptest::option::weighted(0.7, 0_u8..5);
         prop_oneof![
@@ -66,17 +66,17 @@ fn stretches() -> impl Strategy<Value = Vec<Stretch>> {
         1 => any::<u64>().prop_map(End::CutInPlace),
         1 => Just(End::Closed),
     ];
-    let stretch = (
+    let epoch = (
         proptest::collection::vec(step(), 0..12),
         proptest::collection::vec(step(), 0..8),
         end,
     );
-    let stretch = stretch.prop_map(|(before, during, end)| Stretch {
+    let epoch = epoch.prop_map(|(before, during, end)| Epoch {
         before,
         during,
         end,
     });
-    proptest::collection::vec(stretch, 1..6)
+    proptest::collection::vec(epoch, 1..6)
 }
 
 struct Life {
@@ -259,11 +259,11 @@ impl Life {
         self.check();
     }
 
-    fn live(&mut self, stretch: &Stretch) {
-        for step in &stretch.before {
+    fn live(&mut self, epoch: &Epoch) {
+        for step in &epoch.before {
             self.step(step);
         }
-        if matches!(stretch.end, End::Closed) {
+        if matches!(epoch.end, End::Closed) {
             let (fresh, _) = reopen(&MemoryStorage::new(), Durability::Synced, 0);
             std::mem::replace(&mut self.committer, fresh)
                 .close()
@@ -275,10 +275,10 @@ impl Life {
         let Some((mut job, last_lseq, covers_frame)) = self.job() else {
             return;
         };
-        let mut during = stretch.during.iter();
+        let mut during = epoch.during.iter();
         let mut pages = 0;
         loop {
-            if let End::CutAfterPages(after, seed) = stretch.end
+            if let End::CutAfterPages(after, seed) = epoch.end
                 && pages == after
             {
                 drop(job);
@@ -305,7 +305,7 @@ impl Life {
             std::ops::ControlFlow::Continue(())
         })
         .unwrap();
-        if let End::CutInPlace(seed) = stretch.end {
+        if let End::CutInPlace(seed) = epoch.end {
             self.disk = self.disk.image().power_cut(seed);
             return self.reopen();
         }
@@ -355,10 +355,10 @@ pub(super) fn received(key: u8, value: Option<u8>, number: u64) -> Entry {
 
 proptest! {
     #[test]
-    fn a_store_with_checkpoints_is_the_store_without_them(stretches in stretches()) {
+    fn a_store_with_checkpoints_is_the_store_without_them(epochs in epochs()) {
         let mut life = Life::new();
-        for stretch in &stretches {
-            life.live(stretch);
+        for epoch in &epochs {
+            life.live(epoch);
         }
         life.reopen();
     }
@@ -368,7 +368,7 @@ proptest! {
 fn a_checkpoint_of_another_log_is_told() {
     let mut life = Life::new();
     life.step(&Step::Write(1, Some(1)));
-    life.live(&Stretch {
+    life.live(&Epoch {
         before: vec![],
         during: vec![],
         end: End::Finished,

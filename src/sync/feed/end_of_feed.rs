@@ -135,7 +135,7 @@ impl Replica {
             relay: relay.max(pending.relay),
         };
         if moved != *pending || link.receiving.recorded.incarnation != link.incarnation {
-            // What the peer passed over is known here: the cursor goes on, in the peer's current stretch.
+            // What the peer passed over is known here: the cursor goes on, in the peer's current epoch.
             *pending = moved;
             link.receiving.rewound = Rewound::default();
             let request = take_in(id, link, Vec::new());

@@ -19,7 +19,7 @@ impl Replica {
         Greeting {
             node_id: self.node_id.clone(),
             origin: self.origin,
-            chain: self.chain.clone(),
+            epochs: self.epochs.clone(),
             durable: self.options.durable,
             scope: wanted.clone(),
             summary: summary.unwrap_or_default(),

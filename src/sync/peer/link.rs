@@ -286,11 +286,11 @@ impl Link {
         let is_covered = is_covered || is_broken(Rule::NarrowCursorTaken);
         let held = held.map(|(position, _)| position);
         let incarnation = greeting
-            .chain
+            .epochs
             .last()
-            .map(|stretch| stretch.incarnation)
+            .map(|epoch| epoch.incarnation)
             .unwrap_or_default();
-        let good = held.filter(|held| is_good(&greeting.chain, greeting.last_lseq, held));
+        let good = held.filter(|held| is_good(&greeting.epochs, greeting.last_lseq, held));
         // What was not carried before is looked for anew. That a wider feed is held means that this part of it is.
         let begun = good.filter(|_| is_covered);
         let positions = begun

@@ -64,7 +64,7 @@ fn it_stays_listed_over_a_restart_and_a_reconnect() {
         world.stop(0, Stop::PowerCut);
         world.open(0);
         assert_eq!(world.counts(0).failed, 1);
-        // As a node does before it meets anybody: peers are told a stretch that is durable.
+        // As a node does before it meets anybody: peers are told an epoch that is durable.
         world.request(0, Request::Flush { ticket: 1 });
         world.run_for(10);
         world.line();

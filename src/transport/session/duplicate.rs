@@ -12,7 +12,7 @@ pub const MEETING_MS: u64 = 5_000;
 pub struct Rival {
     /// Which side this node is on it.
     pub role: Role,
-    /// The stretch that the peer's feed was in, as its HELLO said.
+    /// The epoch that the peer's feed was in, as its HELLO said.
     pub peer_incarnation: Incarnation,
 }
 

@@ -9,8 +9,8 @@ use crate::core::stamp::{STAMP_MS_END, Stamp};
 use crate::store::entry::{Entry, EntryFlags, Extra, Summary};
 use crate::store::scope::Scope;
 use crate::sync::message::{
-    Ack, BEGUN_MAX, Batch, Begun, Chunk, Cursor, DotRange, End, Feed, Greeting, Have, Large, Nack,
-    Positions, RefusalCode, RefusedWrite, Resumption, Stream, Stretch, ValueId,
+    Ack, BEGUN_MAX, Batch, Begun, Chunk, Cursor, DotRange, End, Epoch, Feed, Greeting, Have, Large,
+    Nack, Positions, RefusalCode, RefusedWrite, Resumption, Stream, ValueId,
 };
 use crate::transport::wire::message::{
     Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN,
@@ -26,7 +26,7 @@ pub(super) fn hello(node_id: &str, instance: u64) -> Hello {
         greeting: Greeting {
             node_id: node_id.to_owned(),
             origin: Origin([3; 16]),
-            chain: vec![Stretch {
+            epochs: vec![Epoch {
                 incarnation: Incarnation([4; 16]),
                 began_after: 0,
             }],
@@ -289,15 +289,14 @@ fn any_feed() -> impl Strategy<Value = Feed> {
 }
 
 fn any_greeting() -> impl Strategy<Value = Greeting> {
-    let stretch =
-        (any::<[u8; 16]>(), any::<u64>()).prop_map(|(incarnation, began_after)| Stretch {
-            incarnation: Incarnation(incarnation),
-            began_after,
-        });
+    let epoch = (any::<[u8; 16]>(), any::<u64>()).prop_map(|(incarnation, began_after)| Epoch {
+        incarnation: Incarnation(incarnation),
+        began_after,
+    });
     (
         "\\PC{1,40}",
         any_origin(),
-        vec(stretch, 1..64),
+        vec(epoch, 1..64),
         any::<bool>(),
         option::of(vec(vec(any::<u8>(), 1..20), 0..5)),
         any_summary(),
@@ -309,7 +308,7 @@ fn any_greeting() -> impl Strategy<Value = Greeting> {
             |(
                 node_id,
                 origin,
-                chain,
+                epochs,
                 durable,
                 prefixes,
                 summary,
@@ -320,7 +319,7 @@ fn any_greeting() -> impl Strategy<Value = Greeting> {
                 Greeting {
                     node_id,
                     origin,
-                    chain,
+                    epochs,
                     durable,
                     scope: prefixes.map_or(Scope::ALL, Scope::of),
                     summary,

@@ -9,11 +9,11 @@ use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::identity::{Incarnation, Origin};
 use crate::core::limits::{KEY_BYTES_MAX, LABEL_BYTES_MAX};
 use crate::store::scope::{PREFIXES_BYTES_MAX, PREFIXES_MAX, Scope};
-use crate::sync::message::{Greeting, Stretch};
+use crate::sync::message::{Epoch, Greeting};
 
 /// Most stretches of a feed in HELLO: a cursor older than so many opens is void, which costs a reconciliation
 /// and nothing else.
-pub const CHAIN_STRETCHES_MAX: usize = 64;
+pub const EPOCHS_WRITTEN_MAX: usize = 64;
 
 /// What a node can do beyond what its protocol demands, one bit each.
 mod capability {
@@ -32,7 +32,7 @@ fn check(hello: &Hello) -> Result<(), EncodeError> {
     if !id_is_sound(&greeting.node_id) || !expected.is_none_or(id_is_sound) {
         return Err(EncodeError::Malformed("a node id"));
     }
-    if greeting.chain.is_empty() || greeting.chain.len() > CHAIN_STRETCHES_MAX {
+    if greeting.epochs.is_empty() || greeting.epochs.len() > EPOCHS_WRITTEN_MAX {
         return Err(EncodeError::Limit("the chain of stretches"));
     }
     if !greeting.scope.can_be_told() {
@@ -63,10 +63,10 @@ pub(in crate::transport) fn put_hello(out: &mut Vec<u8>, hello: &Hello) -> Resul
         value.extend_from_slice(&greeting.origin.0);
     });
     put_field(out, 4, Unknown::Refuse, |value| {
-        value.put_length(greeting.chain.len());
-        for stretch in &greeting.chain {
-            value.extend_from_slice(&stretch.incarnation.0);
-            value.put_varint(stretch.began_after);
+        value.put_length(greeting.epochs.len());
+        for epoch in &greeting.epochs {
+            value.extend_from_slice(&epoch.incarnation.0);
+            value.put_varint(epoch.began_after);
         }
     });
     put_flag(out, 5, Unknown::Refuse, greeting.durable);
@@ -123,7 +123,7 @@ struct Parts {
     protocol: Option<(u16, u16)>,
     node_id: Option<String>,
     origin: Option<Origin>,
-    chain: Option<Vec<Stretch>>,
+    epochs: Option<Vec<Epoch>>,
     durable: Option<bool>,
     scope: Scope,
     summary: Option<crate::store::entry::Summary>,
@@ -146,7 +146,7 @@ pub(in crate::transport) fn read_hello(payload: &[u8]) -> Result<Hello, DecodeEr
             1 => parts.protocol = Some(field.parse(read_protocol)?),
             2 => parts.node_id = Some(node_id_of(field.text(LABEL_BYTES_MAX, "a node id")?)?),
             3 => parts.origin = Some(Origin(field.parse(ByteReader::array)?)),
-            4 => parts.chain = Some(field.parse(read_chain)?),
+            4 => parts.epochs = Some(field.parse(read_chain)?),
             5 => parts.durable = Some(field.flag()?),
             6 => parts.scope = Scope::of(field.parse(read_prefixes)?),
             7 => parts.summary = Some(field.parse(read_summary)?),
@@ -180,7 +180,7 @@ fn assemble(parts: Parts) -> Result<Hello, DecodeError> {
         greeting: Greeting {
             node_id: required(parts.node_id, "a node id")?,
             origin: required(parts.origin, "an origin")?,
-            chain: required(parts.chain, "the chain of stretches")?,
+            epochs: required(parts.epochs, "the chain of stretches")?,
             durable: required(parts.durable, "durability")?,
             scope: parts.scope,
             summary: required(parts.summary, "a summary")?,
@@ -219,14 +219,14 @@ fn node_id_of(text: String) -> Result<String, DecodeError> {
     }
 }
 
-fn read_chain(reader: &mut ByteReader<'_>) -> Result<Vec<Stretch>, DecodeError> {
-    let count = reader.length(CHAIN_STRETCHES_MAX, "the chain of stretches")?;
+fn read_chain(reader: &mut ByteReader<'_>) -> Result<Vec<Epoch>, DecodeError> {
+    let count = reader.length(EPOCHS_WRITTEN_MAX, "the chain of stretches")?;
     if count == 0 {
         return Err(DecodeError::Malformed("the chain of stretches"));
     }
     (0..count)
         .map(|_| {
-            Ok(Stretch {
+            Ok(Epoch {
                 incarnation: Incarnation(reader.array()?),
                 began_after: reader.varint()?,
             })

@@ -200,8 +200,8 @@ impl<'d> Open<'d> {
         let mut image = self.disk.image();
         if bounds.closes || bounds.checkpoints {
             let disk = image.process_killed();
-            let stretch = seeds(200);
-            let opened = recovery::open(&disk, LOG, "node", bounds.durability, 0, &stretch);
+            let epoch = seeds(200);
+            let opened = recovery::open(&disk, LOG, "node", bounds.durability, 0, &epoch);
             let mut store = Store::over(&disk, opened.unwrap());
             if bounds.checkpoints {
                 store.advance().unwrap();

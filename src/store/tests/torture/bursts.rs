@@ -4,7 +4,7 @@ use super::damage::Folder;
 use super::{Dice, Told, each_seed, is_usual};
 use crate::store::tests::NAME;
 
-/// Longest stretch that is damaged, in bytes.
+/// Longest epoch that is damaged, in bytes.
 const BURST_BYTES_MAX: u64 = 2_000;
 
 fn burst(folder: &Folder, seed: u64) -> Told<bool> {

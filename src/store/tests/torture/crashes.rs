@@ -11,15 +11,15 @@ use crate::disk::memory::MemoryStorage;
 pub(super) fn stop_everywhere(seed: u64, wrong: &Wrong) -> Told<u64> {
     let (life, _) = live(seed, wrong)?;
     let mut images = 0;
-    for (at, stretch) in life.stretches.iter().enumerate() {
-        for (index, point) in stretch.points.iter().enumerate() {
+    for (at, epoch) in life.epochs.iter().enumerate() {
+        for (index, point) in epoch.points.iter().enumerate() {
             let outcome = seed ^ ((index as u64) << 24) ^ ((at as u64) << 50);
             for (cut, killed) in [(1_u64, false), (2, false), (3, true)] {
                 let outcome = outcome.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ cut;
                 let left = Left {
                     life: &life,
                     wrong,
-                    promise: stretch.promise_at(point.calls),
+                    promise: epoch.promise_at(point.calls),
                     killed,
                 };
                 let disk = if killed {

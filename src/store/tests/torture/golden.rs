@@ -160,6 +160,6 @@ fn what_earlier_versions_wrote_is_read() {
         assert_eq!(ledger.peers[&PEER].node_id, "the peer");
         let counts = (ledger.last_sequence, ledger.last_lseq, ledger.pruned);
         assert_eq!(counts, (6, 7, 2), "{name}");
-        assert_eq!(ledger.chain.len(), 2, "{name}");
+        assert_eq!(ledger.epochs.len(), 2, "{name}");
     }
 }

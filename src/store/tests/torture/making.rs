@@ -113,9 +113,9 @@ impl<'s> Node<'s> {
         }
     }
 
-    /// As if the process had gone on with the disk that was found, in the stretch that it was opened with now.
+    /// As if the process had gone on with the disk that was found, in the epoch that it was opened with now.
     pub(crate) fn forget_the_opening(&mut self) {
-        let chain = &mut self.committer.ledger.chain;
+        let chain = &mut self.committer.ledger.epochs;
         let is_known = |place: usize| chain.get(place).map(|link| link.incarnation);
         let last = chain.len() - 1;
         if last > 0 && is_known(last - 1) == is_known(last) {

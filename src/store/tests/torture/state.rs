@@ -90,7 +90,7 @@ pub(super) struct Promise {
     pub(super) written: usize,
     /// The highest sequence that somebody was told.
     pub(super) told_sequence: u64,
-    /// The stretch of the feed, and how far it is durable.
+    /// The epoch of the feed, and how far it is durable.
     pub(super) reached: Option<(Incarnation, u64)>,
 }
 
@@ -119,7 +119,7 @@ impl Promise {
             return Err(format!("sequence {told} was told, {last} is the last"));
         }
         if let Some((incarnation, durable)) = self.reached {
-            let mut links = ledger.chain.iter();
+            let mut links = ledger.epochs.iter();
             if !links.any(|link| link.incarnation == incarnation) {
                 return Err("a stretch of the feed is forgotten".to_owned());
             }
