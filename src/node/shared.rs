@@ -124,14 +124,14 @@ impl Shared {
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
-    pub(super) fn drive_resolved<R>(
+    pub(super) fn drive_with_totals<R>(
         self: &Arc<Self>,
         mut input: impl FnMut(&mut Machine, Now, &EntryMap) -> R,
     ) -> Result<R, StoreError> {
         loop {
             self.resolve()?;
             let result = self.drive(|machine, now, map| {
-                (map.unresolved() == 0).then(|| input(machine, now, map))
+                (map.base_unknown() == 0).then(|| input(machine, now, map))
             });
             if let Some(result) = result {
                 return Ok(result);
@@ -144,7 +144,7 @@ impl Shared {
     /// # Errors
     /// If the checkpoint cannot be read there.
     pub(super) fn count_rows(self: &Arc<Self>) -> Result<(), StoreError> {
-        while !self.drive_resolved(|machine, _, map| machine.replica.count_some(map))?? {}
+        while !self.drive_with_totals(|machine, _, map| machine.replica.count_some(map))?? {}
         Ok(())
     }
 
@@ -223,28 +223,28 @@ impl Shared {
     /// # Errors
     /// If the checkpoint cannot be read there.
     pub(super) fn resolve(&self) -> Result<(), StoreError> {
-        self.resolve_while(EntryMap::unresolved)
+        self.look_up_while(EntryMap::base_unknown)
     }
 
     /// The same only as far as counts of all entries need it: after a crash, not after a checkpoint.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
-    pub(super) fn resolve_totals(&self) -> Result<(), StoreError> {
-        self.resolve_while(EntryMap::untotalled)
+    pub(super) fn look_up_totals(&self) -> Result<(), StoreError> {
+        self.look_up_while(EntryMap::untotalled)
     }
 
-    fn resolve_while(&self, left: impl Fn(&EntryMap) -> usize) -> Result<(), StoreError> {
+    fn look_up_while(&self, left: impl Fn(&EntryMap) -> usize) -> Result<(), StoreError> {
         if left(&self.map.read()) == 0 {
             return Ok(());
         }
-        self.map.write().sort_unresolved();
+        self.map.write().sort_base_unknown();
         loop {
             let mut map = self.map.write();
             if left(&map) == 0 {
                 return Ok(());
             }
-            map.resolve_some()?;
+            map.look_up_base()?;
         }
     }
 
@@ -261,39 +261,39 @@ impl Shared {
     }
 
     /// Puts new keys in order until at most `left` are not: many short locks, so that nobody waits for long.
-    pub(super) fn settle_order(&self, left: usize) {
-        let mut unsettled = self.map.read().unsettled();
-        while unsettled > left {
+    pub(super) fn sort_keys(&self, left: usize) {
+        let mut unsorted = self.map.read().unsorted();
+        while unsorted > left {
             let mut map = self.map.write();
-            map.settle_some();
-            unsettled = map.unsettled();
+            map.sort_some();
+            unsorted = map.unsorted();
         }
     }
 
     /// Puts new keys in order until at most `left` are not, in so many short locks at the most. Whether it came that far.
-    pub(super) fn settle_order_for(&self, left: usize, locks: usize) -> bool {
-        let mut unsettled = self.map.read().unsettled();
+    pub(super) fn sort_keys_for(&self, left: usize, locks: usize) -> bool {
+        let mut unsorted = self.map.read().unsorted();
         for _ in 0..locks {
-            if unsettled <= left {
+            if unsorted <= left {
                 break;
             }
             let mut map = self.map.write();
-            map.settle_some();
-            unsettled = map.unsettled();
+            map.sort_some();
+            unsorted = map.unsorted();
         }
-        unsettled <= left
+        unsorted <= left
     }
 
     /// Puts new keys in order, and looks up what is not known yet, until something else is to be done.
-    pub(super) fn settle_order_while_idle(&self) {
-        while self.map.read().unsettled() > 0 && !self.queue.is_awake() {
-            self.map.write().settle_some();
+    pub(super) fn sort_keys_while_idle(&self) {
+        while self.map.read().unsorted() > 0 && !self.queue.is_awake() {
+            self.map.write().sort_some();
         }
         while self.map.read().views().has_ended() && !self.queue.is_awake() {
             self.map.write().merge_undo();
         }
-        while self.map.read().unresolved() > 0 && !self.queue.is_awake() {
-            if let Err(error) = self.map.write().resolve_some() {
+        while self.map.read().base_unknown() > 0 && !self.queue.is_awake() {
+            if let Err(error) = self.map.write().look_up_base() {
                 // Whoever needs it is told.
                 tracing::error!(%error, "the checkpoint cannot be read");
                 return;

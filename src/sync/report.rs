@@ -150,7 +150,7 @@ impl Replica {
         now: MonotonicMs,
         map: &EntryMap,
     ) -> Result<(), StoreError> {
-        if map.unresolved() > 0 {
+        if map.base_unknown() > 0 {
             // Rows would be counted twice. There is time.
             return Ok(());
         }

@@ -129,7 +129,7 @@ impl World<'_> {
     /// 6: what is counted is a recount.
     pub(super) fn check_totals(&self, node: usize) {
         let map = &self.nodes[node].up().store.map;
-        if map.unresolved() == 0 && !self.nodes[node].is_hurt {
+        if map.base_unknown() == 0 && !self.nodes[node].is_hurt {
             let recounted = map.recount().unwrap();
             assert_eq!(
                 map.totals(),
@@ -281,7 +281,7 @@ impl World<'_> {
     pub(super) fn check_node(&self, node: usize) {
         let running = self.nodes[node].up();
         let (replica, map) = (&running.machine.replica, &running.store.map);
-        if map.unresolved() == 0 && !self.nodes[node].is_hurt {
+        if map.base_unknown() == 0 && !self.nodes[node].is_hurt {
             let recounted = replica.recount(map);
             assert_eq!(
                 replica.rows(map),

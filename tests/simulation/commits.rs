@@ -199,10 +199,10 @@ impl World<'_> {
         let running = self.nodes[node].up_mut();
         running.idle_at = None;
         let store = &mut running.store;
-        while store.map.unsettled() > 0 {
-            store.map.settle_some();
+        while store.map.unsorted() > 0 {
+            store.map.sort_some();
         }
-        while store.map.unresolved() > 0 && store.map.resolve_some().is_ok() {}
+        while store.map.base_unknown() > 0 && store.map.look_up_base().is_ok() {}
         if !store.committer.is_behind() {
             let marked = store.committer.watermark();
             assert!(

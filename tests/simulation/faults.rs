@@ -164,7 +164,7 @@ impl World<'_> {
         };
         // As `node::shared` does before rows are counted.
         let map = &mut running.store.map;
-        while map.unresolved() > 0 && map.resolve_some().is_ok() {}
+        while map.base_unknown() > 0 && map.look_up_base().is_ok() {}
         running.ticked = running
             .ticked
             .max(running.store.committer.ledger().last_lseq);

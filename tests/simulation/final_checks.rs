@@ -50,7 +50,7 @@ impl World<'_> {
             }
             let more = held.keys().find(|key| !greatest.contains_key(*key));
             assert!(more.is_none(), "10: {place} alone has {more:?}");
-            if map.unresolved() == 0 {
+            if map.base_unknown() == 0 {
                 let recounted = map.recount().unwrap();
                 assert_eq!(
                     map.totals(),

@@ -163,7 +163,7 @@ impl World<'_> {
                 self.check_is_written(*node, entry);
             }
             let running = self.nodes[*node].up();
-            if running.store.map.unresolved() == 0 {
+            if running.store.map.base_unknown() == 0 {
                 let recounted = running.store.map.recount().unwrap();
                 let counted = running.store.map.totals();
                 assert_eq!(counted, recounted, "6: the totals of {node} are no recount");

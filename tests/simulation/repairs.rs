@@ -237,7 +237,7 @@ impl World<'_> {
         let running = self.nodes[node].up();
         let (replica, map) = (&running.machine.replica, &running.store.map);
         let has_others = !replica.acknowledged_links().is_empty();
-        if has_others || self.has_prefixes || self.nodes[node].is_hurt || map.unresolved() > 0 {
+        if has_others || self.has_prefixes || self.nodes[node].is_hurt || map.base_unknown() > 0 {
             return;
         }
         let rows = map

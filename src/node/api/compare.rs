@@ -78,7 +78,7 @@ impl Comparison {
     async fn run(&self) -> Result<Outcome, Failure> {
         let shared = &self.shared;
         // Counts and sums are of all that is held.
-        shared.resolve_totals()?;
+        shared.look_up_totals()?;
         let (sender, receiver) = oneshot::channel();
         let begun = shared.drive(|machine, now, map| {
             if shared.is_ending.load(Ordering::Acquire) {

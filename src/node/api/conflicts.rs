@@ -18,7 +18,7 @@ use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
 
 /// Keys that a look at kept losers may find out of order: sorting them costs less than the look.
-const UNSETTLED_MAX: usize = 256;
+const UNSORTED_MAX: usize = 256;
 
 /// One of the values that a key in conflict has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl Shared {
         }
         let mut after = None;
         loop {
-            self.settle_order(UNSETTLED_MAX);
+            self.sort_keys(UNSORTED_MAX);
             let map = self.map.read();
             let page = map.kept_page(prefix, is_whole, after.as_deref(), &form)?;
             visit(&map, page.losers)?;

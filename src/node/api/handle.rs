@@ -90,7 +90,7 @@ impl Node {
         self.shared.count_rows()?;
         let report = self
             .shared
-            .drive_resolved(|machine, _, map| machine.replica.report(map))?;
+            .drive_with_totals(|machine, _, map| machine.replica.report(map))?;
         Ok(report?)
     }
 
@@ -108,7 +108,7 @@ impl Node {
         self.shared.count_rows()?;
         let report = self
             .shared
-            .drive_resolved(|machine, now, map| machine.replica.tick(prune, now, map))?;
+            .drive_with_totals(|machine, now, map| machine.replica.tick(prune, now, map))?;
         Ok(report?)
     }
 
@@ -119,7 +119,7 @@ impl Node {
     pub fn retry_failed(&self) -> Result<u64, Failure> {
         let failed = self
             .shared
-            .drive_resolved(|machine, now, map| machine.replica.retry_failed(now, map))?;
+            .drive_with_totals(|machine, now, map| machine.replica.retry_failed(now, map))?;
         Ok(failed?)
     }
 
@@ -163,7 +163,7 @@ impl Node {
     /// Peers are told counts, and the epoch of the feed that this open began: the former have to be known, the
     /// latter has to be durable.
     async fn be_ready_for_peers(&self) -> Result<(), Failure> {
-        self.shared.resolve_totals()?;
+        self.shared.look_up_totals()?;
         if self.refusal().is_some() {
             // What cannot be written any more can still be read by others.
             return Ok(());

@@ -11,7 +11,7 @@ use crate::core::checksum::key_hash;
 use crate::node::failure::Failure;
 
 /// Keys that a page may find out of order: sorting them costs less than the page.
-const UNSETTLED_MAX: usize = 256;
+const UNSORTED_MAX: usize = 256;
 
 /// Times that a page puts some thousand keys in order before it lets others go on: a few milliseconds.
 const SETTLED_BY_PAGE: usize = 4;
@@ -56,7 +56,7 @@ impl Node {
     /// # Errors
     /// If the checkpoint cannot be read where it has to be: right after an unclean stop.
     pub fn size(&self) -> Result<usize, Failure> {
-        self.shared.resolve_totals()?;
+        self.shared.look_up_totals()?;
         Ok(self.shared.map.read().len())
     }
 
@@ -104,7 +104,7 @@ impl Node {
         };
         let prefix = stored(prefix);
         let after = after.map(stored);
-        if !self.shared.settle_order_for(UNSETTLED_MAX, SETTLED_BY_PAGE) {
+        if !self.shared.sort_keys_for(UNSORTED_MAX, SETTLED_BY_PAGE) {
             return Ok((Vec::new(), Some(after.map_or_else(Vec::new, user_key))));
         }
         let map = self.shared.map.read();

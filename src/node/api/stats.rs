@@ -90,7 +90,7 @@ impl Node {
     /// If the folder of the log cannot be read.
     pub fn stats(&self) -> Result<Stats, Failure> {
         let (log_bytes, disk_bytes) = self.file_bytes()?;
-        self.shared.resolve_totals()?;
+        self.shared.look_up_totals()?;
         let totals = self.shared.map.read().totals();
         let figures = &self.shared.figures;
         Ok(Stats {

@@ -154,8 +154,8 @@ pub(in crate::node) fn is_pressing(log_bytes: u64, log_bytes_max: u64) -> bool {
 
 /// How many new keys are left out of order before the next group comes in, of so many, after `left` were before the last.
 /// A checkpoint that is pressing begins after some groups, however many keys come with each.
-pub(in crate::node) fn settled_to(unsettled: usize, left: usize, is_pressing: bool) -> usize {
-    let some = unsettled.saturating_sub(SETTLED_BETWEEN_GROUPS);
+pub(in crate::node) fn sorted_to(unsorted: usize, left: usize, is_pressing: bool) -> usize {
+    let some = unsorted.saturating_sub(SETTLED_BETWEEN_GROUPS);
     if is_pressing {
         some.min(left / 4 * 3)
     } else {
@@ -164,13 +164,13 @@ pub(in crate::node) fn settled_to(unsettled: usize, left: usize, is_pressing: bo
 }
 
 /// Whether the rest of the new keys may be put in order while the log is sealed.
-pub(in crate::node) fn may_seal(unsettled: usize, is_pressing: bool) -> bool {
+pub(in crate::node) fn may_seal(unsorted: usize, is_pressing: bool) -> bool {
     let left = if is_pressing {
         LEFT_WHEN_PRESSING
     } else {
         LEFT_TO_THE_SEAL
     };
-    unsettled <= left
+    unsorted <= left
 }
 
 /// Whether it has for a node that closes.
@@ -210,11 +210,11 @@ mod tests {
 
     /// Groups until a checkpoint begins while so many new keys come with each; `None` if it never does.
     fn groups_until_sealed(new_keys: usize, is_pressing: bool) -> Option<usize> {
-        let mut unsettled = 1 << 19;
-        let mut left = unsettled;
+        let mut unsorted = 1 << 19;
+        let mut left = unsorted;
         (1..1000).find(|_| {
-            left = settled_to(unsettled, left, is_pressing);
-            unsettled = left + new_keys;
+            left = sorted_to(unsorted, left, is_pressing);
+            unsorted = left + new_keys;
             may_seal(left, is_pressing)
         })
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::checkpoints::{
-    answer_all, begins_at_close, is_due, is_given_up, is_pressing, may_seal, settled_to,
+    answer_all, begins_at_close, is_due, is_given_up, is_pressing, may_seal, sorted_to,
 };
 use super::thread::{Leftovers, Running, Stage};
 use crate::core::clock::MonotonicMs;
@@ -52,7 +52,7 @@ impl CommitDriver {
     }
 
     fn begin_checkpoint(&mut self) {
-        if !self.settle_before_checkpoint() {
+        if !self.sort_before_checkpoint() {
             return;
         }
         match self.try_to_begin() {
@@ -63,15 +63,15 @@ impl CommitDriver {
     }
 
     /// Puts keys in order for a while, and says whether enough are: groups that wait come in between.
-    fn settle_before_checkpoint(&mut self) -> bool {
+    fn sort_before_checkpoint(&mut self) -> bool {
         let log_bytes = self.committer.log_bytes();
         let is_pressing = is_pressing(log_bytes, self.shared.options.checkpoint_log_bytes);
-        let unsettled = self.shared.map.read().unsettled();
-        let left = self.unsettled_left.unwrap_or(unsettled);
-        let left = settled_to(unsettled, left, is_pressing);
-        self.shared.settle_order(left);
+        let unsorted = self.shared.map.read().unsorted();
+        let left = self.unsorted_left.unwrap_or(unsorted);
+        let left = sorted_to(unsorted, left, is_pressing);
+        self.shared.sort_keys(left);
         let is_enough = may_seal(left, is_pressing);
-        self.unsettled_left = (!is_enough).then_some(left);
+        self.unsorted_left = (!is_enough).then_some(left);
         if !is_enough {
             self.shared.queue.wake();
         }
@@ -99,8 +99,8 @@ impl CommitDriver {
     }
 
     fn cut_for_copy(&self) -> Result<(FileHeader, Cut), StoreError> {
-        self.shared.resolve_totals()?;
-        self.shared.settle_order(0);
+        self.shared.look_up_totals()?;
+        self.shared.sort_keys(0);
         let (header, last_frame) = self.committer.end().ok_or(StoreError::Stopped)?;
         let cut = self.committer.cut(last_frame, &mut self.shared.map.write());
         Ok((header, cut.ok_or(StoreError::Stopped)?))
@@ -126,8 +126,8 @@ impl CommitDriver {
         if let Some(cause) = self.committer.poisoned() {
             return Err(cause);
         }
-        self.shared.resolve_totals()?;
-        self.shared.settle_order(0);
+        self.shared.look_up_totals()?;
+        self.shared.sort_keys(0);
         if self.committer.is_behind() {
             // The seal would make it durable too, but nobody would tell those who wait to send it.
             self.sync();
@@ -235,7 +235,7 @@ impl CommitDriver {
             && self.committer.poisoned().is_none()
             && begins_at_close(self.committer.log_bytes(), live_bytes)
         {
-            self.shared.settle_order(0);
+            self.shared.sort_keys(0);
             self.begin_checkpoint();
             self.end_running(began);
         }

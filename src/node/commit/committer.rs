@@ -27,7 +27,7 @@ const WATERMARK_AFTER: Duration = Duration::from_millis(50);
 
 /// New keys that may wait to be put in order until there is a quiet moment: a scan that comes before it has to
 /// do so itself, in short turns, which takes some tenths of a second for that many.
-const UNSETTLED_MAX: usize = 1 << 19;
+const UNSORTED_MAX: usize = 1 << 19;
 
 /// How long an accepted write may lie unsynced with `autoFlush` off.
 const BACKGROUND_SYNC_AFTER_MS: u64 = 1_000;
@@ -51,7 +51,7 @@ pub(in crate::node) struct CommitDriver {
     /// No checkpoint is begun by itself before the log is that long.
     pub(in crate::node) not_before_log_bytes: u64,
     /// New keys that were left out of order while a checkpoint is due.
-    pub(in crate::node) unsettled_left: Option<usize>,
+    pub(in crate::node) unsorted_left: Option<usize>,
     /// Since when something is accepted that is not durable.
     behind_since: Option<MonotonicMs>,
     /// The log tells that all of it is durable.
@@ -83,7 +83,7 @@ impl CommitDriver {
             place: place.map(Arc::new),
             running: None,
             not_before_log_bytes: 0,
-            unsettled_left: None,
+            unsorted_left: None,
             behind_since: None,
             is_marked: true,
             has_committed: false,
@@ -139,12 +139,12 @@ impl CommitDriver {
 
     /// Whether there is something to do that should not be left for a quiet moment.
     fn wants_care(&self) -> bool {
-        self.is_checkpoint_due() || self.shared.map.read().unsettled() > UNSETTLED_MAX
+        self.is_checkpoint_due() || self.shared.map.read().unsorted() > UNSORTED_MAX
     }
 
     /// Looks after what grows with every group.
     pub(in crate::node) fn look_after(&mut self) {
-        self.shared.settle_order(UNSETTLED_MAX);
+        self.shared.sort_keys(UNSORTED_MAX);
         self.sync_if_due();
         self.renew_if_in_doubt();
         self.look_after_checkpoints();
@@ -155,7 +155,7 @@ impl CommitDriver {
         if self.has_committed || self.committer.is_behind() {
             return;
         }
-        self.shared.settle_order_while_idle();
+        self.shared.sort_keys_while_idle();
         self.is_marked = true;
         if let Err(error) = self.committer.watermark() {
             self.broken(error.into());

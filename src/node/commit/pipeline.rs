@@ -17,7 +17,7 @@ const OVERLAPPED_MAX: u32 = 8;
 
 /// New keys that are not in order, from which on that is done while the disk is waited for: so many a scan puts in order
 /// within some thirty milliseconds.
-const UNSETTLED_BEHIND: usize = 1 << 17;
+const UNSORTED_BEHIND: usize = 1 << 17;
 
 /// A group that the disk is being waited for.
 pub(in crate::node) struct InFlight {
@@ -79,7 +79,7 @@ impl CommitDriver {
         let Some(flight) = self.in_flight.take() else {
             return Some((next, None));
         };
-        self.settle_while_waiting();
+        self.sort_while_waiting();
         let outcome = self.sync_thread.wait();
         if outcome.is_ok() {
             let landed = self.landed(flight, outcome);
@@ -97,9 +97,9 @@ impl CommitDriver {
     }
 
     /// Puts keys in order while the disk has to be waited for: once too many are not, writers would wait for that.
-    fn settle_while_waiting(&mut self) {
-        while !self.sync_thread.is_done() && self.shared.map.read().unsettled() > UNSETTLED_BEHIND {
-            self.shared.map.write().settle_some();
+    fn sort_while_waiting(&mut self) {
+        while !self.sync_thread.is_done() && self.shared.map.read().unsorted() > UNSORTED_BEHIND {
+            self.shared.map.write().sort_some();
         }
     }
 

@@ -49,12 +49,12 @@ impl KeyIndex {
     }
 
     /// How many keys are not in order yet. A scan sorts them each time anew.
-    pub(in crate::store) fn unsettled(&self) -> usize {
+    pub(in crate::store) fn unsorted(&self) -> usize {
         self.fresh.len()
     }
 
     /// Puts some more new keys in order.
-    pub(in crate::store) fn settle_some(&mut self, slots: &Slots) {
+    pub(in crate::store) fn sort_some(&mut self, slots: &Slots) {
         let rest = self.fresh.len().saturating_sub(SETTLED_AT_ONCE);
         let some = sorted(self.fresh.split_off(rest), slots);
         for slot in some {
@@ -75,7 +75,7 @@ impl KeyIndex {
     }
 
     /// Slots whose keys lie in `[from, …)`, in key order, without keys that are not in order yet.
-    pub(in crate::store) fn settled_from<'a>(
+    pub(in crate::store) fn sorted_from<'a>(
         &'a self,
         from: Bound<&[u8]>,
     ) -> impl Iterator<Item = u32> + use<'a> {
@@ -99,7 +99,7 @@ impl KeyIndex {
         slots: &'a Slots,
     ) -> impl Iterator<Item = u32> + use<'a> {
         merged(
-            self.settled_from(from),
+            self.sorted_from(from),
             self.fresh_from(from, slots, |_| true),
             slots,
         )

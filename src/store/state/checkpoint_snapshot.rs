@@ -59,7 +59,7 @@ pub(in crate::store) fn changed_page(
 ) -> Option<Box<[u8]>> {
     let view = map.views().changes(view)?;
     let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-    let mut slots = map.settled_from(from);
+    let mut slots = map.sorted_from(from);
     let mut bytes = 0;
     for count in 1.. {
         let (slot, now) = slots.next()?;

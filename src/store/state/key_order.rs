@@ -146,12 +146,12 @@ impl EntryMap {
     }
 
     /// The same with the slot of each, without the keys that are not in order yet.
-    pub(in crate::store) fn settled_from<'a>(
+    pub(in crate::store) fn sorted_from<'a>(
         &'a self,
         from: Bound<&[u8]>,
     ) -> impl Iterator<Item = (u32, &'a Held)> + use<'a> {
         self.by_key
-            .settled_from(from)
+            .sorted_from(from)
             .filter_map(|slot| Some((slot, self.held(slot)?)))
     }
 

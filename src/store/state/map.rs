@@ -52,7 +52,7 @@ pub enum BaseRow {
     Nothing,
     /// The checkpoint holds this row, and it has not changed since.
     Row(Box<BaseEntry>),
-    /// It has changed since the checkpoint, or was not looked up; see [`EntryMap::resolve_some`].
+    /// It has changed since the checkpoint, or was not looked up; see [`EntryMap::look_up_base`].
     #[default]
     Unknown,
 }
@@ -97,7 +97,7 @@ pub struct EntryMap {
     /// Rows of the checkpoint with a value that were replaced since, by block.
     pub(in crate::store) gone: GoneRows,
     /// Slots of which it is not known yet what they replaced in the checkpoint.
-    pub(in crate::store) unresolved: Vec<u32>,
+    pub(in crate::store) base_unknown: Vec<u32>,
     /// Keys of kept losers that changed since the checkpoint.
     pub(in crate::store) kept_since: usize,
     /// The authors of kept losers that changed since this map is there.
@@ -227,7 +227,7 @@ impl EntryMap {
         self.totals.live == 0
     }
 
-    /// What is counted over all entries. Right once all is resolved, see [`Self::unresolved`].
+    /// What is counted over all entries. Right once all is resolved, see [`Self::base_unknown`].
     pub fn totals(&self) -> Totals {
         self.totals
     }
@@ -308,7 +308,7 @@ impl EntryMap {
             return installed;
         }
         match base_row {
-            BaseRow::Unknown if self.base.is_some() => self.unresolved.push(slot),
+            BaseRow::Unknown if self.base.is_some() => self.base_unknown.push(slot),
             BaseRow::Nothing | BaseRow::Unknown => self.views.keep_absent(entry.key()),
             BaseRow::Row(row) => {
                 installed.replaced = Some(row.lseq);
@@ -336,15 +336,15 @@ impl EntryMap {
         self.by_hash.insert(hash, slot);
     }
 
-    /// How many keys are not in order yet; see [`Self::settle_some`].
-    pub fn unsettled(&self) -> usize {
-        self.by_key.unsettled()
+    /// How many keys are not in order yet; see [`Self::sort_some`].
+    pub fn unsorted(&self) -> usize {
+        self.by_key.unsorted()
     }
 
     /// Puts some of the new keys in order, and some of those whose entries came to have a value, or to have none, in their
     /// place among the others, so that a scan need not.
-    pub fn settle_some(&mut self) {
-        self.by_key.settle_some(&self.slots);
+    pub fn sort_some(&mut self) {
+        self.by_key.sort_some(&self.slots);
     }
 
     /// Begins a view of the map as it is now; see [`Views`].

@@ -12,7 +12,7 @@ use crate::store::memtable::stream::Stream;
 const CARRIED_AT_ONCE: usize = if cfg!(test) { 2 } else { 64 };
 
 /// New keys that may wait to be put in order.
-const UNSETTLED_MAX: usize = if cfg!(test) { 4 } else { 1024 };
+const UNSORTED_MAX: usize = if cfg!(test) { 4 } else { 1024 };
 
 /// The map over the newer checkpoint, on its way.
 #[derive(Debug)]
@@ -69,8 +69,8 @@ impl Rebase {
             self.next.install(held.entry, held.lseq, from);
         }
         self.reached = carried.reached;
-        if self.next.unsettled() > UNSETTLED_MAX {
-            self.next.settle_some();
+        if self.next.unsorted() > UNSORTED_MAX {
+            self.next.sort_some();
         }
     }
 

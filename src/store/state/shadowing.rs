@@ -6,7 +6,7 @@ use super::totals::is_row;
 use crate::store::error::StoreError;
 
 /// Entries whose place in the checkpoint is looked up under one lock.
-const RESOLVED_AT_ONCE: usize = 256;
+const LOOKED_UP_AT_ONCE: usize = 256;
 
 impl EntryMap {
     /// A row of the checkpoint is not the newest of its key any more.
@@ -26,8 +26,8 @@ impl EntryMap {
 
     /// How many entries there are of which it is not known what they replaced in the checkpoint: until it is, rows
     /// of the outbox may be counted twice.
-    pub fn unresolved(&self) -> usize {
-        self.unresolved.len()
+    pub fn base_unknown(&self) -> usize {
+        self.base_unknown.len()
     }
 
     /// How many of them the totals count besides what they replaced: until there are none, totals are too high.
@@ -35,7 +35,7 @@ impl EntryMap {
         if self.totals_known {
             0
         } else {
-            self.unresolved.len()
+            self.base_unknown.len()
         }
     }
 
@@ -43,20 +43,20 @@ impl EntryMap {
     ///
     /// # Errors
     /// If the checkpoint cannot be read there; nothing has changed then.
-    pub fn resolve_some(&mut self) -> Result<(), StoreError> {
+    pub fn look_up_base(&mut self) -> Result<(), StoreError> {
         let Some(base) = self.base.clone() else {
-            self.unresolved.clear();
+            self.base_unknown.clear();
             return Ok(());
         };
-        let rest = self.unresolved.len().saturating_sub(RESOLVED_AT_ONCE);
-        let some = self.unresolved.get(rest..).unwrap_or_default();
+        let rest = self.base_unknown.len().saturating_sub(LOOKED_UP_AT_ONCE);
+        let some = self.base_unknown.get(rest..).unwrap_or_default();
         let mut rows = Vec::with_capacity(some.len());
         for slot in some {
             if let Some(held) = self.held(*slot) {
                 rows.extend(base.entry(held.entry.key())?);
             }
         }
-        self.unresolved.truncate(rest);
+        self.base_unknown.truncate(rest);
         for row in rows {
             if self.totals_known {
                 self.mark_shadowed(&row);
@@ -68,12 +68,12 @@ impl EntryMap {
     }
 
     /// Has them looked up in the order of their keys, which reads each part of the checkpoint once.
-    pub fn sort_unresolved(&mut self) {
-        let mut unresolved = std::mem::take(&mut self.unresolved);
-        unresolved.sort_unstable_by(|a, b| {
+    pub fn sort_base_unknown(&mut self) {
+        let mut base_unknown = std::mem::take(&mut self.base_unknown);
+        base_unknown.sort_unstable_by(|a, b| {
             let key = |slot: u32| self.held(slot).map(|held| held.entry.key());
             key(*b).cmp(&key(*a))
         });
-        self.unresolved = unresolved;
+        self.base_unknown = base_unknown;
     }
 }

@@ -110,8 +110,8 @@ impl Life {
     fn reopen(&mut self) {
         self.round += 1;
         (self.committer, self.map) = reopen(&self.disk, Durability::Synced, self.round);
-        while self.map.unresolved() > 0 {
-            self.map.resolve_some().unwrap();
+        while self.map.base_unknown() > 0 {
+            self.map.look_up_base().unwrap();
         }
         self.check();
     }
@@ -222,8 +222,8 @@ impl Life {
     }
 
     fn job(&mut self) -> Option<(CheckpointJob<'static>, u64, u64)> {
-        while self.map.unsettled() > 0 {
-            self.map.settle_some();
+        while self.map.unsorted() > 0 {
+            self.map.sort_some();
         }
         self.committer
             .seal(&self.disk, u64::from(self.round) + 500)
@@ -253,8 +253,8 @@ impl Life {
             rebase.put(carried);
         }
         drop(rebase.finish(&mut self.map));
-        while self.map.unresolved() > 0 {
-            self.map.resolve_some().unwrap();
+        while self.map.base_unknown() > 0 {
+            self.map.look_up_base().unwrap();
         }
         self.check();
     }

@@ -271,8 +271,8 @@ fn that_a_store_was_saved_is_told_behind_a_checkpoint_too() {
         )
         .unwrap();
         assert_eq!(report.salvaged, Some(0), "round {round}");
-        while map.unresolved() > 0 {
-            map.resolve_some().unwrap();
+        while map.base_unknown() > 0 {
+            map.look_up_base().unwrap();
         }
         checkpoint(&disk, NEW, &mut committer, &mut map, u64::from(round));
         committer.close().unwrap();

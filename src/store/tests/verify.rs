@@ -222,8 +222,8 @@ pub(super) fn checkpoint(
     map: &mut EntryMap,
     salt: u64,
 ) {
-    while map.unsettled() > 0 {
-        map.settle_some();
+    while map.unsorted() > 0 {
+        map.sort_some();
     }
     committer.seal(disk, salt).unwrap();
     let covers_frame = committer.sealed_frame().unwrap();

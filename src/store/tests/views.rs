@@ -153,7 +153,7 @@ scope: crate::store::scope::Scope::ALL,
                         prop_assert!(read(&map, closed, &[0], None, 10).is_empty());
                     }
                 }
-                Step::Settle => map.settle_some(),
+                Step::Settle => map.sort_some(),
                 Step::Merge => {
                     map.merge_undo();
                 }
@@ -289,12 +289,12 @@ fn a_page_looks_at_what_it_gives_and_not_at_what_was_removed() {
     let mut node = Writing::new();
     node.write(0..200, Some(1));
     for is_settled_before in [true, false] {
-        while is_settled_before && node.opened.map.unsettled() > 0 {
-            node.opened.map.settle_some();
+        while is_settled_before && node.opened.map.unsorted() > 0 {
+            node.opened.map.sort_some();
         }
         node.write(0..199, None);
-        while node.opened.map.unsettled() > 0 {
-            node.opened.map.settle_some();
+        while node.opened.map.unsorted() > 0 {
+            node.opened.map.sort_some();
         }
         let map = &mut node.opened.map;
         let view = map.open_view();
@@ -313,8 +313,8 @@ fn what_came_and_went_since_a_view_began_is_not_gone_through() {
     let view = node.opened.map.open_view();
     node.write(1..200, Some(2));
     node.write(1..200, None);
-    while node.opened.map.unsettled() > 0 {
-        node.opened.map.settle_some();
+    while node.opened.map.unsorted() > 0 {
+        node.opened.map.sort_some();
     }
     let found = page(&node.opened.map, view, &[0], None, 10).unwrap();
     assert_eq!((found.entries.len(), found.looked_at), (2, 2));

@@ -219,7 +219,7 @@ fn over_a_checkpoint(node: u8, value: &str) -> (MemoryStorage, Replica, EntryMap
     let wall = WallMs(1_700_000_000_000);
     let mut group = committer.commit(vec![request], &map, wall).unwrap();
     while !install_some(&mut group, &mut map).is_empty() {}
-    map.settle_some();
+    map.sort_some();
     committer.seal(&disk, 2).unwrap();
     let cut = committer.cut(committer.sealed_frame().unwrap(), &mut map);
     let (cut, passing) = (cut.unwrap(), "a.wal.checkpoint.new");

@@ -144,8 +144,8 @@ fn what_earlier_versions_wrote_is_read() {
         assert_eq!(value(b"k\x07"), Some(Some(vec![3])), "{name}");
         assert_eq!(value(b"omega"), Some(Some(b"last".to_vec())), "{name}");
         assert_eq!(value(b"other"), None, "{name}");
-        while node.map.unresolved() > 0 {
-            node.map.resolve_some().unwrap();
+        while node.map.base_unknown() > 0 {
+            node.map.look_up_base().unwrap();
         }
         assert_eq!(node.map.len(), 4, "{name}");
         let ledger = node.committer.ledger();

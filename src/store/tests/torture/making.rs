@@ -226,11 +226,11 @@ impl<'s> Node<'s> {
     }
 
     fn begin(&mut self) -> Result<(), StoreError> {
-        while self.map.unresolved() > 0 {
-            self.map.resolve_some()?;
+        while self.map.base_unknown() > 0 {
+            self.map.look_up_base()?;
         }
-        while self.map.unsettled() > 0 {
-            self.map.settle_some();
+        while self.map.unsorted() > 0 {
+            self.map.sort_some();
         }
         if self.mistake == Some(Mistake::CutBeforeSeal) {
             let cut = self.committer.cut(0, &mut self.map);

@@ -24,8 +24,8 @@ impl State {
     /// What an open store shows. Everything that can be counted in two ways is.
     pub(super) fn of(map: &mut EntryMap, ledger: &Ledger) -> Told<Self> {
         let failed = |error: crate::store::error::StoreError| error.to_string();
-        while map.unresolved() > 0 {
-            map.resolve_some().map_err(failed)?;
+        while map.base_unknown() > 0 {
+            map.look_up_base().map_err(failed)?;
         }
         let mut state = Self {
             cursors: ledger.cursors.clone(),
