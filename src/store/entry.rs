@@ -55,7 +55,7 @@ impl EntryFlags {
     /// The value was written as text and is ASCII.
     pub const ASCII: Self = Self(1 << 1);
     /// A conflict policy wrote it again on purpose.
-    pub const ASSERTED: Self = Self(1 << 2);
+    pub const REWRITTEN_BY_POLICY: Self = Self(1 << 2);
     /// Its author keeps no log: the write is not durable where it was made.
     pub const EPHEMERAL: Self = Self(1 << 3);
 

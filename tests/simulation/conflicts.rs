@@ -24,7 +24,7 @@ pub(super) fn name_of(entry: &Entry) -> Name {
 
 /// Whether an entry of this node stands for entries of which it needs to hold none.
 pub(super) fn is_made_of_others(entry: &Entry) -> bool {
-    !is_user(entry) || entry.flags.contains(EntryFlags::ASSERTED)
+    !is_user(entry) || entry.flags.contains(EntryFlags::REWRITTEN_BY_POLICY)
 }
 
 /// A group as its checks see it.
@@ -104,8 +104,8 @@ impl Look<'_> {
 
     /// A write of this node that nobody asked for is one that its policy makes, and says so.
     fn check_own(&self, entry: &Entry) {
-        if entry.flags.contains(EntryFlags::ASSERTED) {
-            return self.check_asserted(entry);
+        if entry.flags.contains(EntryFlags::REWRITTEN_BY_POLICY) {
+            return self.check_rewritten_by_policy(entry);
         }
         if let Some(record) = LineageRecord::of(entry) {
             let last = record.authors.last().map(|(author, _)| *author);
@@ -140,7 +140,7 @@ impl Look<'_> {
 
     /// *keepLocal* and *keepRemote* write once more what would lose, only where this node wrote one of the two, and
     /// that only once.
-    fn check_asserted(&self, entry: &Entry) {
+    fn check_rewritten_by_policy(&self, entry: &Entry) {
         if !self.knowledge.is_sure(entry.key()) {
             return;
         }
@@ -170,7 +170,7 @@ impl Look<'_> {
             ConflictPolicy::KeepRemote => winner,
             ConflictPolicy::LastWriteWins | ConflictPolicy::Manual => return false,
         };
-        self.is_own(own.dot) && !own.flags.contains(EntryFlags::ASSERTED)
+        self.is_own(own.dot) && !own.flags.contains(EntryFlags::REWRITTEN_BY_POLICY)
     }
 
     /// A write that settles a conflict knows all versions, and their copies go with it. `place`: of its request.
@@ -184,7 +184,7 @@ impl Look<'_> {
         // nobody's operation.
         let made = planned().filter(|entry| {
             entry.dot.origin == self.author
-                && !entry.flags.contains(EntryFlags::ASSERTED)
+                && !entry.flags.contains(EntryFlags::REWRITTEN_BY_POLICY)
                 && entry.key() == operation.key()
                 && entry.is_tombstone() == operation.is_removal()
                 && entry.value().unwrap_or_default() == operation.value()
@@ -298,7 +298,8 @@ impl World<'_> {
                 continue;
             };
             let is_made = |other: &Entry| {
-                other.flags.contains(EntryFlags::ASSERTED) && other.dot.origin == look.author
+                other.flags.contains(EntryFlags::REWRITTEN_BY_POLICY)
+                    && other.dot.origin == look.author
             };
             let mut versions = look.versions(entry.key()).into_iter();
             let has_met_others =

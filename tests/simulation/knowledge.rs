@@ -127,7 +127,7 @@ impl World<'_> {
                 for request in asked {
                     match request {
                         Request::Received(received)
-                            if entry.flags.contains(EntryFlags::ASSERTED) =>
+                            if entry.flags.contains(EntryFlags::REWRITTEN_BY_POLICY) =>
                         {
                             // Of several that came in one group those that it names: which of them met is not seen
                             // from here.

@@ -107,7 +107,7 @@ impl Group {
                     return Ok(Some(entry));
                 }
                 let assertion = if is_conflict {
-                    asserted(winner, loser, ledger, lineage, terms)
+                    rewritten_by_policy(winner, loser, ledger, lineage, terms)
                 } else {
                     None
                 };
@@ -202,7 +202,7 @@ impl Group {
 }
 
 /// The loser once more, if it is this node's to write.
-fn asserted(
+fn rewritten_by_policy(
     winner: &Entry,
     loser: &Entry,
     ledger: &mut Ledger,

@@ -49,7 +49,7 @@ impl ConflictPolicy {
             return false;
         }
         let is_own = lineage.is_own(author, own.dot) || is_broken(Rule::AssertionByOthers);
-        let is_first = !own.flags.contains(EntryFlags::ASSERTED);
+        let is_first = !own.flags.contains(EntryFlags::REWRITTEN_BY_POLICY);
         is_own && (is_first || is_broken(Rule::AssertionRepeated))
     }
 }
@@ -69,7 +69,11 @@ pub(in crate::store) fn assertion(
     };
     let content = EntryFlags(loser.flags.0 & !EntryFlags::EPHEMERAL.0);
     let payload = [loser.key(), loser.value().unwrap_or_default()].concat();
-    let made = unless(Rule::AssertionUnflagged, EntryFlags::ASSERTED, flags);
+    let made = unless(
+        Rule::AssertionUnflagged,
+        EntryFlags::REWRITTEN_BY_POLICY,
+        flags,
+    );
     Entry::new(
         payload.into(),
         loser.key().len(),

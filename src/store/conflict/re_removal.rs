@@ -12,14 +12,14 @@ use crate::store::entry::Entry;
 use crate::store::error::StoreError;
 
 impl Group {
-    /// Removes once more what this node removed of a key before `overtaken`, a write of it, was kept; but for what somebody
+    /// Removes once more what this node removed of a key before `superseded`, a write of it, was kept; but for what somebody
     /// else has been told of already, behind what settled it.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
     pub(in crate::store) fn remove_once_more(
         &mut self,
-        overtaken: &Entry,
+        superseded: &Entry,
         base: PlanBase<'_>,
         ledger: &mut Ledger,
         terms: &Terms<'_>,
@@ -30,11 +30,11 @@ impl Group {
             let lineage = group.lineage_over(base);
             lineage.is_own(author, entry.dot)
         };
-        let can_settle = is_own(self, overtaken) && !overtaken.vector().is_empty();
+        let can_settle = is_own(self, superseded) && !superseded.vector().is_empty();
         if !can_settle || self.removed.is_empty() && !base.has_kept()? {
             return Ok(());
         }
-        let user_key = overtaken.key().get(1..).unwrap_or_default();
+        let user_key = superseded.key().get(1..).unwrap_or_default();
         let mut places = base.kept_places(user_key)?;
         places.extend(self.removed_of(user_key).map(|key| (key.clone(), None)));
         for (key, lseq) in places {

@@ -209,7 +209,7 @@ fn an_assertion_takes_the_place_of_both_in_one_entry() {
     assert_eq!((held.value(), held.dot), (Some(&b"one"[..]), dot(1, 2)));
     assert!(held.follows(&a, &Lineage::default()) && held.follows(&b, &Lineage::default()));
     assert!(held.order(&b).is_gt() && held.version == 2);
-    assert!(held.flags.contains(EntryFlags::ASSERTED));
+    assert!(held.flags.contains(EntryFlags::REWRITTEN_BY_POLICY));
     assert_eq!(
         first.losers,
         std::slice::from_ref(&b),
@@ -237,7 +237,11 @@ fn a_plain_write_over_an_assertion_is_plain() {
     let (mut first, _, _, b) = pair([KeepLocal, LastWriteWins]);
     first.receive(vec![b]);
     first.put(b"k", b"four");
-    assert!(!first.all()[0].flags.contains(EntryFlags::ASSERTED));
+    assert!(
+        !first.all()[0]
+            .flags
+            .contains(EntryFlags::REWRITTEN_BY_POLICY)
+    );
 }
 
 #[test]

@@ -76,10 +76,10 @@ impl World {
             .collect()
     }
 
-    fn is_asserted(&self, host: usize) -> bool {
+    fn is_rewritten_by_policy(&self, host: usize) -> bool {
         let map = &self.hosts[host].up().map;
         let entry = map.entry(b"\0doc").unwrap().unwrap();
-        entry.flags.contains(EntryFlags::ASSERTED)
+        entry.flags.contains(EntryFlags::REWRITTEN_BY_POLICY)
     }
 }
 
@@ -135,7 +135,7 @@ fn keep_local_writes_its_own_once_more_where_it_lost() {
     world.mesh();
     assert_eq!(world.agree("doc"), Some("of 0".to_owned()));
     assert_eq!(world.sequences(), [2, 1]);
-    assert!(world.is_asserted(0) && world.is_asserted(1));
+    assert!(world.is_rewritten_by_policy(0) && world.is_rewritten_by_policy(1));
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn keep_remote_writes_the_other_once_more_where_it_lost() {
     world.mesh();
     assert_eq!(world.agree("doc"), Some("of 0".to_owned()));
     assert_eq!(world.sequences(), [1, 2]);
-    assert!(world.is_asserted(0) && world.is_asserted(1));
+    assert!(world.is_rewritten_by_policy(0) && world.is_rewritten_by_policy(1));
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn keep_local_removes_once_more() {
     world.run_for(MOMENT_MS);
     world.mesh();
     assert_eq!(world.agree("doc"), None);
-    assert!(world.is_asserted(1));
+    assert!(world.is_rewritten_by_policy(1));
 }
 
 #[test]
@@ -325,7 +325,7 @@ fn it_outlives_a_power_cut_with_the_cursor_that_it_came_with() {
     world.mesh();
     assert_eq!(world.agree("doc"), Some("of 0".to_owned()));
     assert_eq!(world.sequences(), [2, 1]);
-    assert!(world.is_asserted(0) && world.is_asserted(1));
+    assert!(world.is_rewritten_by_policy(0) && world.is_rewritten_by_policy(1));
 }
 
 #[test]
