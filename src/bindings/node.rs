@@ -371,7 +371,7 @@ impl NativeNode {
         }
     }
 
-    /// Begins a scan over a consistent view.
+    /// Begins a scan over a consistent snapshot.
     #[napi(catch_unwind)]
     pub fn scan(&self, prefix: String, after: Option<String>) -> Option<NativeScan> {
         Some(NativeScan::new(&self.hot, &self.hot.node()?, prefix, after))

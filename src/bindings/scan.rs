@@ -1,4 +1,4 @@
-//! A scan over a consistent view, page by page.
+//! A scan over a consistent snapshot, page by page.
 
 use std::ptr;
 use std::sync::{Arc, Weak};
@@ -12,7 +12,7 @@ use super::failure::NativeFailure;
 use super::hot::Hot;
 use super::text::{key_of, value_of};
 use crate::node::Node;
-use crate::store::state::snapshot::ViewId;
+use crate::store::state::snapshot::SnapshotId;
 
 /// How far a scan is.
 enum Progress {
@@ -24,12 +24,12 @@ enum Progress {
     Ended,
 }
 
-/// A scan. The view ends with it.
+/// A scan. The snapshot ends with it.
 #[napi]
 pub struct NativeScan {
     node: Weak<Node>,
     hot: Weak<Hot>,
-    view: ViewId,
+    snapshot: SnapshotId,
     prefix: Vec<u8>,
     state: Mutex<Progress>,
 }
@@ -44,7 +44,7 @@ impl NativeScan {
         Self {
             hot: Arc::downgrade(hot),
             node: Arc::downgrade(node),
-            view: node.open_view(),
+            snapshot: node.open_snapshot(),
             prefix: prefix.into_bytes(),
             state: Mutex::new(after.map_or(Progress::Begins, |after| {
                 Progress::Behind(after.into_bytes())
@@ -75,7 +75,7 @@ impl NativeScan {
                 let row = |key: &[u8], value: &[u8], ascii, version| {
                     (key.to_vec(), value.to_vec(), ascii, version)
                 };
-                node.page(self.view, &self.prefix, after, limit as usize, row)
+                node.page(self.snapshot, &self.prefix, after, limit as usize, row)
             }
             _ => Ok((Vec::new(), None)),
         };
@@ -111,7 +111,7 @@ impl NativeScan {
         Ok(page)
     }
 
-    /// Ends the scan and its view.
+    /// Ends the scan and its snapshot.
     #[napi(catch_unwind)]
     pub fn close(&self) {
         self.end(&mut self.state.lock());
@@ -122,7 +122,7 @@ impl NativeScan {
         if !matches!(before, Progress::Ended)
             && let Some(node) = self.node.upgrade()
         {
-            node.close_view(self.view);
+            node.close_snapshot(self.snapshot);
         }
     }
 }

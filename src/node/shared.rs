@@ -27,7 +27,7 @@ use super::options::Options;
 use crate::core::clock::{Now, SystemClock};
 use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
-use crate::store::state::snapshot::ViewId;
+use crate::store::state::snapshot::SnapshotId;
 use crate::sync::delivery::waits::Held;
 use crate::sync::identity::doubt::Doubt;
 use crate::transport::tcp::{Connection, TcpTransport};
@@ -74,7 +74,7 @@ pub(super) struct Shared {
     pub(super) is_automatic: AtomicBool,
 }
 
-/// Short locks that ending a view takes to clear up what it alone needed: below a millisecond together.
+/// Short locks that ending a snapshot takes to clear up what it alone needed: below a millisecond together.
 const MERGES_BY_CLOSE: usize = 8;
 
 impl Shared {
@@ -248,11 +248,11 @@ impl Shared {
         }
     }
 
-    /// Ends a view. Giving back the memory of what was kept for it takes longer than anybody may wait.
-    pub(super) fn close_view(&self, view: ViewId) {
-        let closed = self.map.write().close_view(view);
+    /// Ends a snapshot. Giving back the memory of what was kept for it takes longer than anybody may wait.
+    pub(super) fn close_snapshot(&self, snapshot: SnapshotId) {
+        let closed = self.map.write().close_snapshot(snapshot);
         drop(closed);
-        // Writers hand on what it shared with views that go on; this much is done here, so that it need not wait for any.
+        // Writers hand on what it shared with snapshots that go on; this much is done here, so that it need not wait for any.
         for _ in 0..MERGES_BY_CLOSE {
             if !self.map.write().merge_undo() {
                 break;
@@ -289,7 +289,7 @@ impl Shared {
         while self.map.read().unsorted() > 0 && !self.queue.is_awake() {
             self.map.write().sort_some();
         }
-        while self.map.read().views().has_ended() && !self.queue.is_awake() {
+        while self.map.read().snapshots().has_ended() && !self.queue.is_awake() {
             self.map.write().merge_undo();
         }
         while self.map.read().base_unknown() > 0 && !self.queue.is_awake() {

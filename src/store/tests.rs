@@ -15,9 +15,9 @@ mod replaying;
 mod salvage;
 mod sealing;
 mod siblings;
+mod snapshots;
 pub(crate) mod torture;
 mod verify;
-mod views;
 
 use std::collections::BTreeMap;
 
@@ -125,13 +125,13 @@ fn check(map: &mut EntryMap, model: &Model) {
         .filter_map(|(key, (value, _))| Some((vec![0, b'k', *key], vec![(*value)?; 40])));
     let live: Vec<(Vec<u8>, Vec<u8>)> = live.collect();
     assert_eq!(map.len(), live.len());
-    let view = map.open_view();
-    let found = views::read(map, view, &[0], None, usize::MAX);
+    let snapshot = map.open_snapshot();
+    let found = snapshots::read(map, snapshot, &[0], None, usize::MAX);
     let found: Vec<(Vec<u8>, Vec<u8>)> = found
         .iter()
         .map(|entry| (entry.key().to_vec(), entry.value().unwrap().to_vec()))
         .collect();
-    map.close_view(view);
+    map.close_snapshot(snapshot);
     assert_eq!(found, live);
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use crate::store::entry::{EntryFlags, Namespace};
-use crate::store::state::snapshot::{ViewId, page};
+use crate::store::state::snapshot::{SnapshotId, page};
 
 use super::handle::Node;
 use crate::core::checksum::key_hash;
@@ -68,22 +68,22 @@ impl Node {
         })
     }
 
-    /// Begins a consistent view of all entries as they are now; end it with [`Self::close_view`].
-    pub fn open_view(&self) -> ViewId {
-        self.shared.map.write().open_view()
+    /// Begins a consistent snapshot of all entries as they are now; end it with [`Self::close_snapshot`].
+    pub fn open_snapshot(&self) -> SnapshotId {
+        self.shared.map.write().open_snapshot()
     }
 
-    /// Ends a view.
-    pub fn close_view(&self, view: ViewId) {
-        self.shared.close_view(view);
+    /// Ends a snapshot.
+    pub fn close_snapshot(&self, snapshot: SnapshotId) {
+        self.shared.close_snapshot(snapshot);
     }
 
-    /// Counter of the bytes that are kept for open views, about. It goes on telling for as long as somebody holds it.
+    /// Counter of the bytes that are kept for open snapshots, about. It goes on telling for as long as somebody holds it.
     pub fn kept_bytes(&self) -> Arc<AtomicUsize> {
-        Arc::clone(self.shared.map.read().views().kept_bytes())
+        Arc::clone(self.shared.map.read().snapshots().kept_bytes())
     }
 
-    /// Up to `limit` entries of a view in key order: key, value, whether it is ASCII text, version. Keys have
+    /// Up to `limit` entries of a snapshot in key order: key, value, whether it is ASCII text, version. Keys have
     /// the prefix, and lie behind `after`. With the key to go on behind, `None` at the end: there may be no entry although
     /// there are more, so that no call takes long.
     ///
@@ -91,7 +91,7 @@ impl Node {
     /// If the checkpoint cannot be read there.
     pub fn page<R>(
         &self,
-        view: ViewId,
+        snapshot: SnapshotId,
         prefix: &[u8],
         after: Option<&[u8]>,
         limit: usize,
@@ -108,7 +108,7 @@ impl Node {
             return Ok((Vec::new(), Some(after.map_or_else(Vec::new, user_key))));
         }
         let map = self.shared.map.read();
-        let page = page(&map, view, &prefix, after.as_deref(), limit)?;
+        let page = page(&map, snapshot, &prefix, after.as_deref(), limit)?;
         let next = page.next.map(user_key);
         let rows = page
             .entries

@@ -87,11 +87,11 @@ impl CommitDriver {
                 return;
             }
         };
-        let (view, answer) = (cut.view, copy.answer.clone());
+        let (snapshot, answer) = (cut.snapshot, copy.answer.clone());
         match Running::start_copy(&self.shared, copy, header, cut) {
             Ok(running) => self.running = Some(running),
             Err(error) => {
-                self.shared.close_view(view);
+                self.shared.close_snapshot(snapshot);
                 tracing::error!(%error, "no thread to write a backup");
                 answer.give(Err(Failure::no_thread("failed to write a backup", &error)));
             }
@@ -148,10 +148,10 @@ impl CommitDriver {
             .committer
             .cut(covers_frame, &mut self.shared.map.write());
         let Some(cut) = cut else { return Ok(None) };
-        let view = cut.view;
+        let snapshot = cut.snapshot;
         let started = Running::start(&self.shared, &place, cut);
         started.map(Some).map_err(|error| {
-            self.shared.close_view(view);
+            self.shared.close_snapshot(snapshot);
             StoreError::Panicked(format!("no thread to write a checkpoint: {error}"))
         })
     }

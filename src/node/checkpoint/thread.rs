@@ -143,11 +143,11 @@ impl Running {
         let started = std::thread::Builder::new()
             .name("softadastra-checkpoint".into())
             .spawn(move || {
-                let view = cut.view;
+                let snapshot = cut.snapshot;
                 let written = || write(&thread_shared, cut, &receiver);
                 let written = std::panic::AssertUnwindSafe(written);
                 let outcome = std::panic::catch_unwind(written).unwrap_or_else(|_| Err(panicked()));
-                thread_shared.close_view(view);
+                thread_shared.close_snapshot(snapshot);
                 if let Some(outcome) = outcome.transpose() {
                     thread_shared.checkpoints.tell(&thread_shared, outcome);
                 }
@@ -295,7 +295,7 @@ fn write_rows(
             job.take_page(&shared.map.read());
             if !job.has_more() {
                 // Writers need not keep anything for it any more.
-                shared.close_view(job.view());
+                shared.close_snapshot(job.snapshot());
             }
         }
         if !job.write_page()? {

@@ -17,7 +17,7 @@ use crate::store::state::base::{Base, OWN, RELAY};
 use crate::store::state::checkpoint_snapshot::changed_page;
 use crate::store::state::map::{EntryMap, Held};
 use crate::store::state::row;
-use crate::store::state::snapshot::ViewId;
+use crate::store::state::snapshot::SnapshotId;
 use crate::store::state::totals::{NOTED, Totals};
 use crate::table::{Checkpoint, CheckpointWriter, RangeCursor, Row, RowRef};
 
@@ -50,8 +50,8 @@ pub struct Cut {
     pub ledger: Ledger,
     /// What is counted over all entries.
     pub totals: Totals,
-    /// A view that began then.
-    pub view: ViewId,
+    /// A snapshot that began then.
+    pub snapshot: SnapshotId,
     /// The checkpoint before.
     pub base: Option<Arc<Base>>,
     /// The peers that entries came from.
@@ -81,7 +81,7 @@ pub struct CheckpointJob<'s> {
 }
 
 impl Committer {
-    /// The moment that a checkpoint would show now, right behind a seal; begins the view that it is made of.
+    /// The moment that a checkpoint would show now, right behind a seal; begins the snapshot that it is made of.
     /// `None` without a log. All of the map must be resolved.
     pub fn cut(&self, covers_frame: u64, map: &mut EntryMap) -> Option<Cut> {
         Some(Cut {
@@ -89,7 +89,7 @@ impl Committer {
             file_id: self.file_id()?,
             ledger: self.ledger().clone(),
             totals: map.totals(),
-            view: map.open_changes_view(self.ledger().last_lseq),
+            snapshot: map.open_checkpoint_snapshot(self.ledger().last_lseq),
             base: map.base().cloned(),
             sources: map.sources().to_vec(),
         })
@@ -122,9 +122,9 @@ impl<'s> CheckpointJob<'s> {
         Ok(job)
     }
 
-    /// The view that it is made of, to be closed when it has ended.
-    pub fn view(&self) -> ViewId {
-        self.cut.view
+    /// The snapshot that it is made of, to be closed when it has ended.
+    pub fn snapshot(&self) -> SnapshotId {
+        self.cut.snapshot
     }
 
     /// How many rows were written so far.
@@ -160,7 +160,7 @@ impl<'s> CheckpointJob<'s> {
                 body,
             });
         };
-        self.after = changed_page(map, cut.view, after.as_deref(), PAGE_ENTRIES, visit);
+        self.after = changed_page(map, cut.snapshot, after.as_deref(), PAGE_ENTRIES, visit);
         self.has_more = self.after.is_some();
     }
 

@@ -1,15 +1,15 @@
-//! Views of what has changed since the checkpoint, which the next one is made of. Such a view is taken of each key
+//! Snapshots of what has changed since the checkpoint, which the next one is made of. Such a snapshot is taken of each key
 //! once, in order, and only its first replacement matters: what it takes from writers is a number and a move.
 
 use std::ops::Bound;
 
 use super::map::{EntryMap, Held};
-use super::snapshot::{PAGE_BYTES, ViewId};
+use super::snapshot::{PAGE_BYTES, SnapshotId};
 use crate::store::memtable::slots::Slots;
 
-/// An open view of changes. Good for the map that it was begun on, as long as that keeps its slots.
+/// An open snapshot of changes. Good for the map that it was begun on, as long as that keeps its slots.
 #[derive(Debug)]
-pub(in crate::store) struct ChangesView {
+pub(in crate::store) struct CheckpointSnapshot {
     /// Up to this local sequence: what is above is not part of it.
     to: u64,
     /// For each slot that there was when it began where what it held is kept, plus one; 0: it holds it still.
@@ -17,8 +17,8 @@ pub(in crate::store) struct ChangesView {
     kept: Slots,
 }
 
-impl ChangesView {
-    /// A view of all slots of a map, up to a local sequence.
+impl CheckpointSnapshot {
+    /// A snapshot of all slots of a map, up to a local sequence.
     pub(in crate::store) fn new(to: u64, slots: &Slots) -> Self {
         Self {
             to,
@@ -47,26 +47,26 @@ impl ChangesView {
     }
 }
 
-/// Hands to `visit` what had changed since the checkpoint when a view of changes began, at which all keys were in
+/// Hands to `visit` what had changed since the checkpoint when a snapshot of changes began, at which all keys were in
 /// order, tombstones included, in key order behind `after`: about [`PAGE_BYTES`] or `limit` entries. Returns the
 /// key to go on behind; `None`: that was all.
 pub(in crate::store) fn changed_page(
     map: &EntryMap,
-    view: ViewId,
+    snapshot: SnapshotId,
     after: Option<&[u8]>,
     limit: usize,
     mut visit: impl FnMut(&Held),
 ) -> Option<Box<[u8]>> {
-    let view = map.views().changes(view)?;
+    let snapshot = map.snapshots().changes(snapshot)?;
     let from = after.map_or(Bound::Unbounded, Bound::Excluded);
     let mut slots = map.sorted_from(from);
     let mut bytes = 0;
     for count in 1.. {
         let (slot, now) = slots.next()?;
-        let held = if view.wants(now.lseq) {
+        let held = if snapshot.wants(now.lseq) {
             Some(now)
         } else {
-            view.kept(slot)
+            snapshot.kept(slot)
         };
         if let Some(held) = held {
             bytes += held.entry.key().len() + held.entry.value_length();

@@ -7,8 +7,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::base::{Base, BaseEntry};
-use super::checkpoint_snapshot::ChangesView;
-use super::snapshot::{ClosedView, ViewId, Views};
+use super::checkpoint_snapshot::CheckpointSnapshot;
+use super::snapshot::{ClosedSnapshot, SnapshotId, Snapshots};
 use super::totals::{Totals, is_row, is_user};
 use crate::core::checksum::key_hash;
 use crate::core::identity::{Dot, Origin};
@@ -23,10 +23,10 @@ use crate::store::memtable::slots::Slots;
 use crate::store::memtable::stream::Stream;
 use crate::table::{GoneRows, RowRef};
 
-/// Kept entries of ended views that each write clears up or hands on: more than it adds, so that they cannot pile up.
+/// Kept entries of ended snapshots that each write clears up or hands on: more than it adds, so that they cannot pile up.
 const MERGED_BY_WRITE: usize = 4;
 
-/// Kept entries of ended views that are cleared up or handed on under one lock, by who does nothing else meanwhile.
+/// Kept entries of ended snapshots that are cleared up or handed on under one lock, by who does nothing else meanwhile.
 const MERGED_AT_ONCE: usize = 256;
 
 /// Which peer an entry came from, as an index that is only good in this process; 0: from nobody, it was
@@ -88,7 +88,7 @@ pub struct EntryMap {
     pub(in crate::store) relay: Stream,
     pub(in crate::store) local: Stream,
     pub(in crate::store) totals: Totals,
-    pub(in crate::store) views: Views,
+    pub(in crate::store) snapshots: Snapshots,
     /// The peers that entries came from; a [`Via`] is the place in here, plus one.
     pub(in crate::store) sources: Vec<Origin>,
     pub(in crate::store) base: Option<Arc<Base>>,
@@ -303,23 +303,23 @@ impl EntryMap {
             }
             installed.replaced = Some(replaced.lseq);
             installed.replaced_dot = Some(replaced.entry.dot);
-            self.views.keep_replaced(slot, replaced);
-            self.views.merge_some(MERGED_BY_WRITE);
+            self.snapshots.keep_replaced(slot, replaced);
+            self.snapshots.merge_some(MERGED_BY_WRITE);
             return installed;
         }
         match base_row {
             BaseRow::Unknown if self.base.is_some() => self.base_unknown.push(slot),
-            BaseRow::Nothing | BaseRow::Unknown => self.views.keep_absent(entry.key()),
+            BaseRow::Nothing | BaseRow::Unknown => self.snapshots.keep_absent(entry.key()),
             BaseRow::Row(row) => {
                 installed.replaced = Some(row.lseq);
                 installed.replaced_dot = Some(row.entry.dot);
                 installed.replaced_row = is_row(&row.entry, row.source.is_none());
                 self.lineage_places.remove(&row.lseq);
                 self.shadow(&row);
-                self.views.keep_row(row.entry);
+                self.snapshots.keep_row(row.entry);
             }
         }
-        self.views.merge_some(MERGED_BY_WRITE);
+        self.snapshots.merge_some(MERGED_BY_WRITE);
         self.add(slot, hash, Held { entry, lseq, via });
         installed
     }
@@ -347,32 +347,32 @@ impl EntryMap {
         self.by_key.sort_some(&self.slots);
     }
 
-    /// Begins a view of the map as it is now; see [`Views`].
-    pub fn open_view(&mut self) -> ViewId {
-        self.views.open()
+    /// Begins a snapshot of the map as it is now; see [`Snapshots`].
+    pub fn open_snapshot(&mut self) -> SnapshotId {
+        self.snapshots.open()
     }
 
-    /// Begins a view only of what has changed since the checkpoint, up to the local sequence `to`. All keys must be
+    /// Begins a snapshot only of what has changed since the checkpoint, up to the local sequence `to`. All keys must be
     /// in order.
-    pub fn open_changes_view(&mut self, to: u64) -> ViewId {
-        let view = ChangesView::new(to, &self.slots);
-        self.views.open_changes(view)
+    pub fn open_checkpoint_snapshot(&mut self, to: u64) -> SnapshotId {
+        let snapshot = CheckpointSnapshot::new(to, &self.slots);
+        self.snapshots.open_changes(snapshot)
     }
 
-    /// Ends a view. What is returned is to be dropped once the map is not held any more.
-    pub fn close_view(&mut self, view: ViewId) -> ClosedView {
-        self.views.close(view)
+    /// Ends a snapshot. What is returned is to be dropped once the map is not held any more.
+    pub fn close_snapshot(&mut self, snapshot: SnapshotId) -> ClosedSnapshot {
+        self.snapshots.close(snapshot)
     }
 
-    /// Clears up some of what is kept for views that have ended. Whether there is more.
+    /// Clears up some of what is kept for snapshots that have ended. Whether there is more.
     pub fn merge_undo(&mut self) -> bool {
-        self.views.merge_some(MERGED_AT_ONCE);
-        self.views.has_ended()
+        self.snapshots.merge_some(MERGED_AT_ONCE);
+        self.snapshots.has_ended()
     }
 
-    /// The views that are open.
-    pub fn views(&self) -> &Views {
-        &self.views
+    /// The snapshots that are open.
+    pub fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
     }
 
     /// Count and fingerprint, added up anew.

@@ -74,7 +74,7 @@ impl Rebase {
         }
     }
 
-    /// Carries over the rest and takes the place of the map, its views included; those of changes end. All of the
+    /// Carries over the rest and takes the place of the map, its snapshots included; those of changes end. All of the
     /// map must be resolved. Returns what it was, whose memory may be given back at leisure.
     pub fn finish(mut self, map: &mut EntryMap) -> EntryMap {
         while let Some(carried) = self.take(map) {
@@ -85,7 +85,7 @@ impl Rebase {
         next.totals_known = true;
         next.lineage = std::mem::take(&mut map.lineage);
         next.lineage_places = std::mem::take(&mut map.lineage_places);
-        next.views = std::mem::take(&mut map.views).without_changes();
+        next.snapshots = std::mem::take(&mut map.snapshots).without_changes();
         std::mem::replace(map, next)
     }
 }

@@ -1,5 +1,5 @@
-//! Consistent views of a map that goes on changing: multi-version reads over a log of undo that all views share. What is
-//! replaced is kept once, however many views need it, and nothing is kept for who began after it was replaced.
+//! Consistent snapshots of a map that goes on changing: multi-version reads over a log of undo that all snapshots share. What is
+//! replaced is kept once, however many snapshots need it, and nothing is kept for who began after it was replaced.
 
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
@@ -9,27 +9,27 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering as Atomically};
 
-use super::checkpoint_snapshot::ChangesView;
+use super::checkpoint_snapshot::CheckpointSnapshot;
 use super::live_rows::{LiveRows, Taken};
 use super::map::{EntryMap, Held};
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
 
-/// Names an open view.
-pub type ViewId = u64;
+/// Names an open snapshot.
+pub type SnapshotId = u64;
 
-/// Names a state that views show: those that began with nothing changed in between show the same.
+/// Names a state that snapshots show: those that began with nothing changed in between show the same.
 type Moment = u64;
 
 /// Bytes that a kept entry takes besides its key and value, about: its nodes in the trees and in the allocator.
 const KEPT_BYTES: usize = 160;
 
-/// Undo log of one moment: entries that were replaced since, until the next moment began. A view sees of each key what the first
+/// Undo log of one moment: entries that were replaced since, until the next moment began. A snapshot sees of each key what the first
 /// moment from its own on has kept of it, and otherwise what the map holds.
 #[derive(Debug, Default)]
 struct Undo {
-    /// Open views of this moment. Without any it is handed on to the moment before.
-    views: usize,
+    /// Open snapshots of this moment. Without any it is handed on to the moment before.
+    snapshots: usize,
     /// Entries with a value.
     shown: BTreeMap<Box<[u8]>, Entry>,
     /// Keys that had none: they were not there, or removed.
@@ -77,39 +77,39 @@ fn weight(key: &[u8], kept: Option<&Entry>) -> usize {
     KEPT_BYTES + key.len() + entry
 }
 
-/// The open views of a map, and what was replaced since they began.
+/// The open snapshots of a map, and what was replaced since they began.
 #[derive(Debug, Default)]
-pub struct Views {
-    last: ViewId,
-    open: BTreeMap<ViewId, Moment>,
+pub struct Snapshots {
+    last: SnapshotId,
+    open: BTreeMap<SnapshotId, Moment>,
     undo: BTreeMap<Moment, Undo>,
-    /// Moments of which no view is open any more, but of one before.
+    /// Moments of which no snapshot is open any more, but of one before.
     ended: BTreeSet<Moment>,
-    changes: BTreeMap<ViewId, ChangesView>,
+    changes: BTreeMap<SnapshotId, CheckpointSnapshot>,
     kept_bytes: Arc<AtomicUsize>,
 }
 
-/// A view that was ended. Holds what was kept for it alone, whose memory is best given back without a lock.
+/// A snapshot that was ended. Holds what was kept for it alone, whose memory is best given back without a lock.
 #[derive(Debug, Default)]
-pub struct ClosedView {
+pub struct ClosedSnapshot {
     _undo: Vec<Undo>,
-    _changes: Option<ChangesView>,
+    _changes: Option<CheckpointSnapshot>,
 }
 
-impl Views {
-    pub(in crate::store) fn open(&mut self) -> ViewId {
+impl Snapshots {
+    pub(in crate::store) fn open(&mut self) -> SnapshotId {
         self.last += 1;
         match self.undo.last_entry() {
             // Nothing was replaced since: it is the same state.
             Some(mut newest) if newest.get().len() == 0 => {
-                newest.get_mut().views += 1;
+                newest.get_mut().snapshots += 1;
                 self.ended.remove(newest.key());
                 self.open.insert(self.last, *newest.key());
             }
             _ => {
-                let views = 1;
+                let snapshots = 1;
                 let undo = Undo {
-                    views,
+                    snapshots,
                     ..Undo::default()
                 };
                 self.undo.insert(self.last, undo);
@@ -119,38 +119,38 @@ impl Views {
         self.last
     }
 
-    pub(in crate::store) fn open_changes(&mut self, view: ChangesView) -> ViewId {
+    pub(in crate::store) fn open_changes(&mut self, snapshot: CheckpointSnapshot) -> SnapshotId {
         self.last += 1;
-        self.changes.insert(self.last, view);
+        self.changes.insert(self.last, snapshot);
         self.last
     }
 
-    pub(in crate::store) fn close(&mut self, view: ViewId) -> ClosedView {
-        let changes = self.changes.remove(&view);
+    pub(in crate::store) fn close(&mut self, snapshot: SnapshotId) -> ClosedSnapshot {
+        let changes = self.changes.remove(&snapshot);
         let mut closed = Vec::new();
-        if let Some(moment) = self.open.remove(&view)
+        if let Some(moment) = self.open.remove(&snapshot)
             && let Some(undo) = self.undo.get_mut(&moment)
         {
-            undo.views -= 1;
-            if undo.views == 0 {
+            undo.snapshots -= 1;
+            if undo.snapshots == 0 {
                 self.ended.insert(moment);
             }
-            // Nobody looks before the first moment that has a view.
+            // Nobody looks before the first moment that has a snapshot.
             while let Some(first) = self.undo.first_entry()
-                && first.get().views == 0
+                && first.get().snapshots == 0
             {
                 self.ended.remove(first.key());
                 closed.push(first.remove());
             }
             self.count();
         }
-        ClosedView {
+        ClosedSnapshot {
             _undo: closed,
             _changes: changes,
         }
     }
 
-    /// Views of changes end with the map whose slots they name.
+    /// Snapshots of changes end with the map whose slots they name.
     pub(in crate::store) fn without_changes(self) -> Self {
         Self {
             changes: BTreeMap::new(),
@@ -161,15 +161,18 @@ impl Views {
     pub(in crate::store) fn keep_replaced(&mut self, slot: u32, replaced: Held) {
         let lseq = replaced.lseq;
         let is_wanted = self.wants(replaced.entry.key());
-        let mut wanting = self.changes.values_mut().filter(|view| view.wants(lseq));
+        let mut wanting = self
+            .changes
+            .values_mut()
+            .filter(|snapshot| snapshot.wants(lseq));
         let Some(last) = wanting.next_back() else {
             if is_wanted {
                 self.keep(replaced.entry);
             }
             return;
         };
-        for view in wanting {
-            view.keep(slot, replaced.clone());
+        for snapshot in wanting {
+            snapshot.keep(slot, replaced.clone());
         }
         let kept = is_wanted.then(|| replaced.entry.clone());
         last.keep(slot, replaced);
@@ -190,7 +193,7 @@ impl Views {
         }
     }
 
-    /// Says if the newest views do not know yet what a key held: then they are the only ones that need it.
+    /// Says if the newest snapshots do not know yet what a key held: then they are the only ones that need it.
     fn wants(&self, key: &[u8]) -> bool {
         let newest = self.undo.last_key_value();
         newest.is_some_and(|(_, undo)| !undo.holds(key))
@@ -210,8 +213,8 @@ impl Views {
         }
     }
 
-    /// Hands some of what was kept for moments without views on to the moments before, where it is still needed, and forgets
-    /// the rest. What is moved is always the smaller part, and at every step each view sees what it saw.
+    /// Hands some of what was kept for moments without snapshots on to the moments before, where it is still needed, and forgets
+    /// the rest. What is moved is always the smaller part, and at every step each snapshot sees what it saw.
     pub(in crate::store) fn merge_some(&mut self, mut limit: usize) {
         if self.ended.is_empty() {
             return;
@@ -233,8 +236,8 @@ impl Views {
                 self.undo.insert(moment, older);
             } else if older.len() == 0 {
                 self.ended.remove(&ended);
-                let views = older.views;
-                self.undo.insert(moment, Undo { views, ..newer });
+                let snapshots = older.snapshots;
+                self.undo.insert(moment, Undo { snapshots, ..newer });
             } else {
                 self.undo.insert(moment, older);
                 self.undo.insert(ended, newer);
@@ -248,29 +251,29 @@ impl Views {
         self.kept_bytes.store(bytes, Atomically::Relaxed);
     }
 
-    /// Says if something is kept for moments that no view shows any more.
+    /// Says if something is kept for moments that no snapshot shows any more.
     pub fn has_ended(&self) -> bool {
         !self.ended.is_empty()
     }
 
-    /// Counter of the bytes that are kept for views, about. It moves with the views when a checkpoint comes under the map.
+    /// Counter of the bytes that are kept for snapshots, about. It moves with the snapshots when a checkpoint comes under the map.
     pub fn kept_bytes(&self) -> &Arc<AtomicUsize> {
         &self.kept_bytes
     }
 
-    /// Number of entries, and of keys without one, that are kept for all views together.
+    /// Number of entries, and of keys without one, that are kept for all snapshots together.
     pub fn kept(&self) -> usize {
         self.undo.values().map(Undo::len).sum()
     }
 
-    fn since(&self, view: ViewId) -> Option<impl Iterator<Item = &Undo>> {
-        let moment = self.open.get(&view)?;
+    fn since(&self, snapshot: SnapshotId) -> Option<impl Iterator<Item = &Undo>> {
+        let moment = self.open.get(&snapshot)?;
         let since = self.undo.range(moment..).map(|(_, undo)| undo);
         Some(since.filter(|undo| undo.len() > 0))
     }
 
-    pub(in crate::store) fn changes(&self, view: ViewId) -> Option<&ChangesView> {
-        self.changes.get(&view)
+    pub(in crate::store) fn changes(&self, snapshot: SnapshotId) -> Option<&CheckpointSnapshot> {
+        self.changes.get(&snapshot)
     }
 }
 
@@ -299,7 +302,7 @@ fn merge(older: &mut Undo, newer: &mut Undo, mut limit: usize) -> usize {
 /// Entries of one undo log in key order.
 type Shown<'a> = Peekable<Box<dyn Iterator<Item = (&'a [u8], &'a Entry)> + 'a>>;
 
-/// Keys that were replaced since a view began and had a value then, in key order.
+/// Keys that were replaced since a snapshot began and had a value then, in key order.
 struct Kept<'a> {
     undo: Vec<&'a Undo>,
     rows: Vec<Shown<'a>>,
@@ -354,7 +357,7 @@ impl<'a> Kept<'a> {
     }
 }
 
-/// Some entries of a view.
+/// Some entries of a snapshot.
 #[derive(Debug, Default)]
 pub struct Page<'a> {
     /// The entries, in key order.
@@ -365,26 +368,26 @@ pub struct Page<'a> {
     pub looked_at: usize,
 }
 
-/// Entries that a page looks at and does not give: what is new since the view began above all. Writers wait for it.
+/// Entries that a page looks at and does not give: what is new since the snapshot began above all. Writers wait for it.
 const PASSED_OVER_MAX: usize = if cfg!(test) { 8 } else { 4096 };
 
 /// A page that holds this many bytes is full: its values are copied while writers wait, and held twice.
 pub(in crate::store) const PAGE_BYTES: usize = 1 << 20;
 
-/// Up to `limit` live entries of a view, about [`PAGE_BYTES`] at the most, whose stored keys begin with `prefix` and lie
+/// Up to `limit` live entries of a snapshot, about [`PAGE_BYTES`] at the most, whose stored keys begin with `prefix` and lie
 /// behind `after`, in key order. There may be none although more follow, see [`Page::next`]: a page costs what it gives and
-/// so much more. The end at once for a view that is not open.
+/// so much more. The end at once for a snapshot that is not open.
 ///
 /// # Errors
 /// If the checkpoint cannot be read there.
 pub fn page<'a>(
     map: &'a EntryMap,
-    view: ViewId,
+    snapshot: SnapshotId,
     prefix: &'a [u8],
     after: Option<&[u8]>,
     limit: usize,
 ) -> Result<Page<'a>, StoreError> {
-    let Some(undo) = map.views().since(view) else {
+    let Some(undo) = map.snapshots().since(snapshot) else {
         return Ok(Page::default());
     };
     let from = match after {
@@ -418,7 +421,7 @@ pub fn page<'a>(
         } else {
             let key = next_kept.unwrap_or_default();
             if now.cmp_next(key).is_some_and(Ordering::is_eq) {
-                // The key as it is now is no part of the view: what was kept stands for it.
+                // The key as it is now is no part of the snapshot: what was kept stands for it.
                 now.take()?;
             }
             then.take().map(Cow::Borrowed).ok_or_else(|| key.to_vec())

@@ -19,7 +19,7 @@ use crate::store::state::base::Base;
 use crate::store::state::map::EntryMap;
 use crate::store::state::range_sums::RangeSums;
 use crate::store::state::rebase::Rebase;
-use crate::store::state::snapshot::ViewId;
+use crate::store::state::snapshot::SnapshotId;
 
 /// What happens between two pages of a checkpoint, and between two checkpoints.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ enum Step {
     Write(u8, Option<u8>),
     Receive(u8, Option<u8>),
     Prune,
-    View,
+    Snapshot,
 }
 
 /// A stretch of life: what happens before a checkpoint, what while it is made, and how it ends.
@@ -57,7 +57,7 @@ fn epochs() -> impl Strategy<Value = Vec<Epoch>> {
             6 => (0_u8..12, value.clone()).prop_map(|(key, value)| Step::Write(key, value)),
             3 => (0_u8..12, value).prop_map(|(key, value)| Step::Receive(key, value)),
             1 => Just(Step::Prune),
-            1 => Just(Step::View),
+            1 => Just(Step::Snapshot),
         ]
     };
     let end = prop_oneof![
@@ -155,14 +155,14 @@ impl Life {
                 assert_eq!(self.committer.ledger().cursors.get(&peer), Some(&position));
             }
             Step::Prune => self.request(&Request::Pruned { lseq: self.number }),
-            Step::View => {
-                let view = self.map.open_view();
-                let found = super::views::read(&self.map, view, &[0], None, usize::MAX);
+            Step::Snapshot => {
+                let snapshot = self.map.open_snapshot();
+                let found = super::snapshots::read(&self.map, snapshot, &[0], None, usize::MAX);
                 let live = self.model.range_from(std::ops::Bound::Unbounded);
                 let live = live.map(|entry| entry.unwrap().into_owned());
                 let live = live.filter(|entry| !entry.is_tombstone() && entry.key()[0] == 0);
                 assert!(found.into_iter().eq(live));
-                self.map.close_view(view);
+                self.map.close_snapshot(snapshot);
             }
         }
     }
@@ -270,7 +270,7 @@ impl Life {
                 .unwrap();
             return self.reopen();
         }
-        let shown = self.map.open_view();
+        let shown = self.map.open_snapshot();
         let then = self.shown(shown);
         let Some((mut job, last_lseq, covers_frame)) = self.job() else {
             return;
@@ -289,7 +289,7 @@ impl Life {
             if job.has_more() {
                 job.take_page(&self.map);
                 if !job.has_more() {
-                    self.map.close_view(job.view());
+                    self.map.close_snapshot(job.snapshot());
                 }
             }
             if !job.write_page().unwrap() {
@@ -319,11 +319,11 @@ impl Life {
             then,
             "a view goes on over another checkpoint"
         );
-        self.map.close_view(shown);
+        self.map.close_snapshot(shown);
     }
 
-    fn shown(&self, view: ViewId) -> Vec<Entry> {
-        super::views::read(&self.map, view, &[0], None, usize::MAX)
+    fn shown(&self, snapshot: SnapshotId) -> Vec<Entry> {
+        super::snapshots::read(&self.map, snapshot, &[0], None, usize::MAX)
     }
 }
 

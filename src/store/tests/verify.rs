@@ -238,7 +238,7 @@ pub(super) fn checkpoint(
             break;
         }
     }
-    map.close_view(job.view());
+    map.close_snapshot(job.snapshot());
     job.finish().unwrap();
     let base = put_in_place(disk, &passing, name, 1 << 16, &mut || {
         std::ops::ControlFlow::Continue(())

@@ -17,7 +17,7 @@ use crate::store::maintain::recovery::{OpenReport, Opened, open, put_in_place};
 use crate::store::state::base::Base;
 use crate::store::state::map::EntryMap;
 use crate::store::state::rebase::Rebase;
-use crate::store::state::snapshot::ViewId;
+use crate::store::state::snapshot::SnapshotId;
 use crate::wal::log::Log;
 
 /// What somebody who drives checkpoints could get wrong.
@@ -59,7 +59,7 @@ pub(super) enum Making<'s> {
 pub(super) struct Reach {
     last_lseq: u64,
     covers_frame: u64,
-    view: ViewId,
+    snapshot: SnapshotId,
 }
 
 /// An open store.
@@ -194,7 +194,7 @@ impl<'s> Node<'s> {
             Making::Writing(job, reach) => {
                 let outcome = self.write(job, reach);
                 if outcome.is_err() {
-                    self.map.close_view(reach.view);
+                    self.map.close_snapshot(reach.snapshot);
                     let _ = self.storage.remove(&format!("{NAME}{PASSING_SUFFIX}"));
                 }
                 outcome
@@ -270,13 +270,13 @@ impl<'s> Node<'s> {
         let reach = Reach {
             last_lseq: cut.ledger.last_lseq,
             covers_frame,
-            view: cut.view,
+            snapshot: cut.snapshot,
         };
         let passing = format!("{NAME}{PASSING_SUFFIX}");
         match CheckpointJob::begin(self.storage, &passing, cut) {
             Ok(job) => self.making = Making::Writing(Box::new(job), reach),
             Err(error) => {
-                self.map.close_view(reach.view);
+                self.map.close_snapshot(reach.snapshot);
                 return Err(error);
             }
         }
@@ -301,7 +301,7 @@ impl<'s> Node<'s> {
         let base = put_in_place(self.storage, &passing, NAME, 1 << 16, &mut || {
             std::ops::ControlFlow::Continue(())
         })?;
-        self.map.close_view(reach.view);
+        self.map.close_snapshot(reach.snapshot);
         self.making = Making::Placed(base, reach);
         Ok(())
     }

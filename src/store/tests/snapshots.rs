@@ -1,4 +1,4 @@
-//! A view shows what there was when it began, whatever is written and however slowly it is read.
+//! A snapshot shows what there was when it began, whatever is written and however slowly it is read.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::store::commit::operation::{Received, Request};
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::maintain::recovery::{Opened, in_memory};
 use crate::store::state::map::EntryMap;
-use crate::store::state::snapshot::{ViewId, page};
+use crate::store::state::snapshot::{SnapshotId, page};
 
 type Snapshot = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -21,7 +21,7 @@ enum Step {
     Write(u8, Option<u8>),
     Receive(u8, Option<u8>),
     Open,
-    Read { view: usize, count: usize },
+    Read { snapshot: usize, count: usize },
     Close(usize),
     Settle,
     Merge,
@@ -33,7 +33,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (0_u8..12, value()).prop_map(|(key, value)| Step::Write(key, value)),
         3 => (0_u8..12, value()).prop_map(|(key, value)| Step::Receive(key, value)),
         2 => Just(Step::Open),
-        4 => (0_usize..4, 1_usize..5).prop_map(|(view, count)| Step::Read { view, count }),
+        4 => (0_usize..4, 1_usize..5).prop_map(|(snapshot, count)| Step::Read { snapshot, count }),
         1 => (0_usize..4).prop_map(Step::Close),
         2 => Just(Step::Settle),
         1 => Just(Step::Merge),
@@ -42,7 +42,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 struct Reading {
-    view: ViewId,
+    snapshot: SnapshotId,
     expected: Snapshot,
     after: Option<Vec<u8>>,
 }
@@ -55,10 +55,10 @@ fn snapshot(map: &EntryMap) -> Snapshot {
         .collect()
 }
 
-/// So many entries of a view, over as many pages as it takes.
+/// So many entries of a snapshot, over as many pages as it takes.
 pub(super) fn read(
     map: &EntryMap,
-    view: ViewId,
+    snapshot: SnapshotId,
     prefix: &[u8],
     after: Option<&[u8]>,
     count: usize,
@@ -67,7 +67,7 @@ pub(super) fn read(
     let mut after = after.map(<[u8]>::to_vec);
     loop {
         let left = count - found.len();
-        let page = page(map, view, prefix, after.as_deref(), left).unwrap();
+        let page = page(map, snapshot, prefix, after.as_deref(), left).unwrap();
         found.extend(page.entries.into_iter().map(std::borrow::Cow::into_owned));
         if page.next.is_none() || found.len() == count {
             return found;
@@ -79,7 +79,7 @@ pub(super) fn read(
 
 /// Reads the next page, and takes what it read from what is still expected.
 fn read_on(map: &EntryMap, reading: &mut Reading, count: usize) {
-    let found = read(map, reading.view, &[0], reading.after.as_deref(), count);
+    let found = read(map, reading.snapshot, &[0], reading.after.as_deref(), count);
     let expected: Vec<_> = reading.expected.iter().take(count).collect();
     assert_eq!(found.len(), expected.len());
     for (entry, (key, value)) in found.iter().zip(&expected) {
@@ -137,19 +137,19 @@ scope: crate::store::scope::Scope::ALL,
                     commit(&mut committer, &mut map, vec![Request::Received(received)]);
                 }
                 Step::Open => readings.push(Reading {
-                    view: map.open_view(),
+                    snapshot: map.open_snapshot(),
                     expected: snapshot(&map),
                     after: None,
                 }),
-                Step::Read { view, count } => {
-                    if let Some(reading) = readings.get_mut(view) {
+                Step::Read { snapshot, count } => {
+                    if let Some(reading) = readings.get_mut(snapshot) {
                         read_on(&map, reading, count);
                     }
                 }
-                Step::Close(view) => {
-                    if view < readings.len() {
-                        let closed = readings.remove(view).view;
-                        map.close_view(closed);
+                Step::Close(snapshot) => {
+                    if snapshot < readings.len() {
+                        let closed = readings.remove(snapshot).snapshot;
+                        map.close_snapshot(closed);
                         prop_assert!(read(&map, closed, &[0], None, 10).is_empty());
                     }
                 }
@@ -163,10 +163,10 @@ scope: crate::store::scope::Scope::ALL,
             while !reading.expected.is_empty() {
                 read_on(&map, &mut reading, 3);
             }
-            prop_assert!(read(&map, reading.view, &[0], reading.after.as_deref(), 10).is_empty());
-            map.close_view(reading.view);
+            prop_assert!(read(&map, reading.snapshot, &[0], reading.after.as_deref(), 10).is_empty());
+            map.close_snapshot(reading.snapshot);
         }
-        prop_assert_eq!(map.views().kept(), 0);
+        prop_assert_eq!(map.snapshots().kept(), 0);
     }
 }
 
@@ -189,11 +189,11 @@ fn a_page_holds_only_what_has_the_prefix_and_lies_behind_the_place() {
             }],
         );
     }
-    let view = map.open_view();
+    let snapshot = map.open_snapshot();
     let keys = |prefix: &str, after: Option<&str>, limit| -> Vec<String> {
         let stored = |key: &str| [b"\0", key.as_bytes()].concat();
         let after = after.map(stored);
-        read(&map, view, &stored(prefix), after.as_deref(), limit)
+        read(&map, snapshot, &stored(prefix), after.as_deref(), limit)
             .iter()
             .map(|entry| String::from_utf8_lossy(&entry.key()[1..]).into_owned())
             .collect()
@@ -231,7 +231,7 @@ impl Writing {
     }
 
     fn kept(&self) -> usize {
-        self.opened.map.views().kept()
+        self.opened.map.snapshots().kept()
     }
 }
 
@@ -240,21 +240,21 @@ fn what_is_replaced_is_kept_once_however_many_views_need_it() {
     let mut node = Writing::new();
     node.write(0..20, Some(1));
     let map = &mut node.opened.map;
-    let views: Vec<ViewId> = (0..40).map(|_| map.open_view()).collect();
+    let snapshots: Vec<SnapshotId> = (0..40).map(|_| map.open_snapshot()).collect();
     for value in 2..5 {
         node.write(0..20, Some(value));
     }
     assert_eq!(node.kept(), 20);
-    for view in &views {
-        let found = read(&node.opened.map, *view, &[0], None, 100);
+    for snapshot in &snapshots {
+        let found = read(&node.opened.map, *snapshot, &[0], None, 100);
         assert_eq!(found.len(), 20);
         assert!(found.iter().all(|entry| entry.value() == Some(&[1; 40])));
     }
     let map = &mut node.opened.map;
-    let told = map.views().kept_bytes().clone();
+    let told = map.snapshots().kept_bytes().clone();
     assert!(told.load(std::sync::atomic::Ordering::Relaxed) > 20 * 40);
-    for view in views {
-        map.close_view(view);
+    for snapshot in snapshots {
+        map.close_snapshot(snapshot);
     }
     assert_eq!(node.kept(), 0);
     assert_eq!(told.load(std::sync::atomic::Ordering::Relaxed), 0);
@@ -264,15 +264,15 @@ fn what_is_replaced_is_kept_once_however_many_views_need_it() {
 fn views_that_come_and_go_leave_nothing_to_one_that_stays() {
     let mut node = Writing::new();
     node.write(0..10, Some(0));
-    let old = node.opened.map.open_view();
+    let old = node.opened.map.open_snapshot();
     for round in 1..60 {
-        let short = node.opened.map.open_view();
+        let short = node.opened.map.open_snapshot();
         node.write(0..10, Some(round));
-        let now = node.opened.map.open_view();
+        let now = node.opened.map.open_snapshot();
         node.write(0..5, None);
-        node.opened.map.close_view(short);
-        node.opened.map.close_view(now);
-        // Writers clear up as they go: never much more than what the old view needs.
+        node.opened.map.close_snapshot(short);
+        node.opened.map.close_snapshot(now);
+        // Writers clear up as they go: never much more than what the old snapshot needs.
         assert!(
             node.kept() <= 40,
             "{} entries in round {round}",
@@ -297,10 +297,10 @@ fn a_page_looks_at_what_it_gives_and_not_at_what_was_removed() {
             node.opened.map.sort_some();
         }
         let map = &mut node.opened.map;
-        let view = map.open_view();
-        let found = page(map, view, &[0], None, 1).unwrap();
+        let snapshot = map.open_snapshot();
+        let found = page(map, snapshot, &[0], None, 1).unwrap();
         assert_eq!((found.entries.len(), found.looked_at), (1, 1));
-        map.close_view(view);
+        map.close_snapshot(snapshot);
         node.write(0..199, Some(2));
     }
 }
@@ -310,13 +310,13 @@ fn what_came_and_went_since_a_view_began_is_not_gone_through() {
     let mut node = Writing::new();
     node.write(0..1, Some(1));
     node.write(200..201, Some(1));
-    let view = node.opened.map.open_view();
+    let snapshot = node.opened.map.open_snapshot();
     node.write(1..200, Some(2));
     node.write(1..200, None);
     while node.opened.map.unsorted() > 0 {
         node.opened.map.sort_some();
     }
-    let found = page(&node.opened.map, view, &[0], None, 10).unwrap();
+    let found = page(&node.opened.map, snapshot, &[0], None, 10).unwrap();
     assert_eq!((found.entries.len(), found.looked_at), (2, 2));
 }
 
@@ -324,9 +324,9 @@ fn what_came_and_went_since_a_view_began_is_not_gone_through() {
 fn a_page_that_would_pass_over_much_is_given_in_parts() {
     let mut node = Writing::new();
     node.write(200..201, Some(1));
-    let view = node.opened.map.open_view();
+    let snapshot = node.opened.map.open_snapshot();
     node.write(0..200, Some(2));
-    let first = page(&node.opened.map, view, &[0], None, 10).unwrap();
+    let first = page(&node.opened.map, snapshot, &[0], None, 10).unwrap();
     assert!(first.entries.is_empty() && first.next.is_some());
-    assert_eq!(read(&node.opened.map, view, &[0], None, 10).len(), 1);
+    assert_eq!(read(&node.opened.map, snapshot, &[0], None, 10).len(), 1);
 }
