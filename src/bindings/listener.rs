@@ -66,9 +66,9 @@ pub(super) unsafe fn numbers_of(env: sys::napi_env, receipt: &Receipt) -> sys::n
     // SAFETY: `env` is the environment of the call, as the caller promises.
     unsafe {
         sys::napi_create_array_with_length(env, NUMBERS_A_TICKET, &raw mut array);
-        for (place, told) in (0..).zip([done_of(receipt), receipt.sequence]) {
+        for (place, reported) in (0..).zip([done_of(receipt), receipt.sequence]) {
             let mut value = ptr::null_mut();
-            sys::napi_create_double(env, number(told), &raw mut value);
+            sys::napi_create_double(env, number(reported), &raw mut value);
             sys::napi_set_element(env, array, place, value);
         }
     }

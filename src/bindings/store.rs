@@ -323,12 +323,12 @@ impl From<RecoveryReport> for NativeRecovery {
 }
 
 impl From<Percentiles> for NativePercentiles {
-    fn from(told: Percentiles) -> Self {
+    fn from(reported: Percentiles) -> Self {
         Self {
-            count: number(told.count),
-            p50: number(told.p50),
-            p99: number(told.p99),
-            max: number(told.max),
+            count: number(reported.count),
+            p50: number(reported.p50),
+            p99: number(reported.p99),
+            max: number(reported.max),
         }
     }
 }

@@ -417,8 +417,8 @@ mod tests {
         std::os::unix::fs::symlink("a", at("link")).unwrap();
         std::os::unix::fs::symlink("missing", at("dangling")).unwrap();
         for name in ["a", "link", "dangling", "missing", "a/b", "."] {
-            let told = look_timeless(&at(name)).unwrap();
-            assert_eq!(told, look_at(&at(name)).unwrap(), "{name}");
+            let reported = look_timeless(&at(name)).unwrap();
+            assert_eq!(reported, look_at(&at(name)).unwrap(), "{name}");
         }
         assert!(look_timeless(&at("a")).unwrap().is_some());
     }
@@ -433,14 +433,14 @@ mod tests {
             Directory::hold(folder.path()).unwrap(),
             Directory::by_path(folder.path()),
         ];
-        let told = ways.map(|way| {
+        let reported = ways.map(|way| {
             let names = ["a", "b", "link", "missing"];
             let looked =
                 names.map(|name| (way.look(name).unwrap(), way.look_through(name).unwrap()));
             (looked, way.list().unwrap())
         });
-        assert_eq!(told[0], told[1]);
-        assert_eq!(told[0].1, ["a"]);
+        assert_eq!(reported[0], reported[1]);
+        assert_eq!(reported[0].1, ["a"]);
         assert!(Directory::hold(folder.path().join("a")).is_err());
     }
 }

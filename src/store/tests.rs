@@ -154,8 +154,8 @@ proptest! {
                     let receipts = commit(&mut committer, &mut map, requests);
                     prop_assert_eq!(receipts.len(), writes.len());
                     for (receipt, (key, value)) in receipts.iter().zip(&writes) {
-                        let told = (receipt.status, receipt.version);
-                        prop_assert_eq!(told, model_write(&mut model, *key, *value));
+                        let reported = (receipt.status, receipt.version);
+                        prop_assert_eq!(reported, model_write(&mut model, *key, *value));
                         if receipt.sequence > 0 {
                             prop_assert!(receipt.sequence > last_sequence, "a sequence is given once");
                             last_sequence = receipt.sequence;
@@ -193,7 +193,7 @@ proptest! {
         seed: u64,
     ) {
         let mut disk = MemoryStorage::new();
-        let mut told = 0;
+        let mut reported = 0;
         let mut ticket = 0;
         for round in 0..3_u8 {
             let (mut committer, mut map) = reopen(&disk, Durability::Written, round);
@@ -206,8 +206,8 @@ proptest! {
                 });
                 let requests = requests.collect();
                 for receipt in commit(&mut committer, &mut map, requests) {
-                    prop_assert!(receipt.sequence > told, "{} was told before {}", told, receipt.sequence);
-                    told = receipt.sequence;
+                    prop_assert!(receipt.sequence > reported, "{} was told before {}", reported, receipt.sequence);
+                    reported = receipt.sequence;
                 }
             }
             let written = map.len() - before;

@@ -110,7 +110,7 @@ pub struct Replica {
     pub(super) outputs: VecDeque<Output>,
     /// The first time that what a peer should be sent could not be read, and whether it was taken to be told.
     pub(super) unreadable: Option<StoreError>,
-    pub(super) is_unreadable_told: bool,
+    pub(super) is_unreadable_reported: bool,
     /// The last own sequence that was given before this opening.
     pub(super) opened_sequence: u64,
     /// The local sequence of the last own write since the opening.
@@ -196,7 +196,7 @@ impl Replica {
             reconcile_due: None,
             outputs: VecDeque::new(),
             unreadable: None,
-            is_unreadable_told: false,
+            is_unreadable_reported: false,
             opened_sequence: ledger.last_sequence,
             last_own_lseq: 0,
             replacements: Replacements::default(),
@@ -285,8 +285,8 @@ impl Replica {
         if lineage.seen_up_to(self.author, author).is_some() {
             return self.node_id.clone();
         }
-        let told = lineage.label_of(author).map(str::to_owned);
-        told.unwrap_or_else(|| self.label_of(author))
+        let reported = lineage.label_of(author).map(str::to_owned);
+        reported.unwrap_or_else(|| self.label_of(author))
     }
 
     /// Whether own writes leave as they commit.

@@ -235,7 +235,7 @@ impl Replica {
             node_id: link.node_id.clone(),
             durable: link.durable,
             in_sync: link.proof.equal_at == Some(self.last_lseq),
-            sent: link.sending.told,
+            sent: link.sending.reported,
             acknowledged: link.sending.acknowledged,
         }
     }

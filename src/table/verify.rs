@@ -223,7 +223,7 @@ impl<'a> Walk<'a> {
     /// Says if a child has as many live rows as its node tells, if that does.
     fn counts(&self, node: &IndexNode<'_>, index: usize, live_before: u32) -> bool {
         let live = self.live.wrapping_sub(live_before);
-        node.live(index).is_none_or(|told| told == live)
+        node.live(index).is_none_or(|reported| reported == live)
     }
 
     fn row(&mut self, row: &RowRef, place: Place) -> Result<(), Stop> {

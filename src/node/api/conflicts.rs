@@ -74,7 +74,7 @@ impl Shared {
             return;
         }
         let map = self.map.read();
-        let told = losers
+        let reported = losers
             .iter()
             .filter_map(|loser| match map.entry(loser.key()) {
                 Ok(current) => Some(conflict(
@@ -87,9 +87,9 @@ impl Shared {
                     None
                 }
             });
-        let told: Vec<Conflict> = told.collect();
+        let reported: Vec<Conflict> = reported.collect();
         drop(map);
-        self.events.conflicted(told);
+        self.events.conflicted(reported);
     }
 
     fn kept(

@@ -119,12 +119,12 @@ mod tests {
                 histogram.record(*number);
             }
             numbers.sort_unstable();
-            let told = histogram.percentiles();
-            prop_assert_eq!(told.count, numbers.len() as u64);
-            prop_assert_eq!(told.max, numbers[numbers.len() - 1]);
-            for (percent, told) in [(50, told.p50), (99, told.p99)] {
+            let reported = histogram.percentiles();
+            prop_assert_eq!(reported.count, numbers.len() as u64);
+            prop_assert_eq!(reported.max, numbers[numbers.len() - 1]);
+            for (percent, reported) in [(50, reported.p50), (99, reported.p99)] {
                 let real = numbers[(numbers.len() * percent).div_ceil(100) - 1];
-                prop_assert!(told.abs_diff(real) <= real / 16 + u64::from(real > 8), "{told} for {real}");
+                prop_assert!(reported.abs_diff(real) <= real / 16 + u64::from(real > 8), "{reported} for {real}");
             }
         }
     }
@@ -136,8 +136,8 @@ mod tests {
         histogram.record(0);
         assert_eq!(histogram.percentiles().count, 1);
         histogram.record(u64::MAX);
-        let told = histogram.percentiles();
-        assert_eq!((told.p50, told.max), (0, u64::MAX));
-        assert!(told.p99 > u64::MAX / 16 * 15);
+        let reported = histogram.percentiles();
+        assert_eq!((reported.p50, reported.max), (0, u64::MAX));
+        assert!(reported.p99 > u64::MAX / 16 * 15);
     }
 }

@@ -158,7 +158,7 @@ impl Mailbox {
                     ErrorCode::InvalidState,
                     "events_merged",
                     format!(
-                        "the program was busy for too long: {merged} changes were told only as later ones of their keys, \
+                        "the program was busy for too long: {merged} changes were reported only as later ones of their keys, \
                          and {left_out} events were not told; what the store holds now can be read"
                     ),
                 ))

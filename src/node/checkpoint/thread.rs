@@ -173,11 +173,11 @@ impl Running {
 
     /// Whether its thread has come to something; if `must_wait`, once it has.
     pub(in crate::node) fn has_news(&self, shared: &Shared, must_wait: bool) -> bool {
-        let is_told = || shared.checkpoints.done.lock().is_some();
-        while must_wait && !is_told() && !self.thread.is_finished() {
+        let is_reported = || shared.checkpoints.done.lock().is_some();
+        while must_wait && !is_reported() && !self.thread.is_finished() {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
-        must_wait || is_told()
+        must_wait || is_reported()
     }
 
     /// What it has come to.

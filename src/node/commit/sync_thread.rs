@@ -63,12 +63,12 @@ impl SyncThread {
 
 fn start() -> std::io::Result<Ends> {
     let (jobs, to_do) = channel::<SyncJob>();
-    let (told, outcomes) = channel();
+    let (reported, outcomes) = channel();
     std::thread::Builder::new()
         .name("softadastra-sync".into())
         .spawn(move || {
             for job in to_do {
-                if told.send(job.run()).is_err() {
+                if reported.send(job.run()).is_err() {
                     break;
                 }
             }

@@ -69,7 +69,7 @@ pub(in crate::node) struct Conversation {
     pub(in crate::node) peer: Option<Acquaintance>,
     pub(in crate::node) settled: bool,
     /// That its clock is off was told.
-    pub(in crate::node) skew_told: bool,
+    pub(in crate::node) skew_reported: bool,
     /// The work that the peer has asked for.
     pub(in crate::node) fair_use: FairUse,
     /// Somebody waits for a sign of life.

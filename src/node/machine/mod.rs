@@ -150,7 +150,7 @@ impl Machine {
             has_greeted,
             peer: None,
             settled: false,
-            skew_told: false,
+            skew_reported: false,
             fair_use: FairUse::new(now.monotonic),
             is_asked: false,
             parts: BegunValues::default(),

@@ -100,10 +100,10 @@ impl Machine {
             return;
         };
         let skew_ms = conversation.skew_ms().unwrap_or(0);
-        if conversation.skew_told || skew_ms.unsigned_abs() < CLOCK_SKEW_TOLD_MS {
+        if conversation.skew_reported || skew_ms.unsigned_abs() < CLOCK_SKEW_TOLD_MS {
             return;
         }
-        conversation.skew_told = true;
+        conversation.skew_reported = true;
         if is_broken(Rule::SkewUntold) {
             return;
         }

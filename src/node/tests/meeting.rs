@@ -33,12 +33,12 @@ fn two_nodes_meet_and_hold_the_same() {
             .collect();
         assert_eq!(summaries[0], summaries[1]);
         for (node, other) in [(0, 1), (1, 0)] {
-            let told: Vec<_> = net.members[node]
+            let reported: Vec<_> = net.members[node]
                 .events
                 .iter()
                 .map(|event| (event.node_id.clone(), event.state))
                 .collect();
-            assert_eq!(told, [(name(other), "connected")]);
+            assert_eq!(reported, [(name(other), "connected")]);
         }
     }
 }

@@ -110,7 +110,7 @@ impl Committer {
             self.durable_lseq = last_lseq;
         }
         for loser in &plan.group.losers {
-            self.told.insert(loser.dot);
+            self.reported.insert(loser.dot);
         }
         plan.hints.forget_cursors(&mut self.ledger);
         for (peer, position, scope) in plan.group.cursors {

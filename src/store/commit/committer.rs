@@ -117,7 +117,7 @@ pub struct Committer {
     durability: Durability,
     pub(in crate::store) policy: ConflictPolicy,
     /// The losers that were told of lately.
-    pub(in crate::store) told: RecentDots,
+    pub(in crate::store) reported: RecentDots,
     pub(in crate::store) durable_lseq: u64,
     /// What this opening has to tell the log, with the first frame that there is a reason for.
     pub(in crate::store) opening: Vec<Record>,
@@ -150,7 +150,7 @@ impl Committer {
             buffer: FrameBuffer::new(),
             durability,
             policy: ConflictPolicy::default(),
-            told: RecentDots::default(),
+            reported: RecentDots::default(),
             durable_lseq,
             opening: Vec::new(),
         }
@@ -218,7 +218,7 @@ impl Committer {
             wall,
             common,
             policy: self.policy,
-            told: &self.told,
+            reported: &self.reported,
             authors: &self.origins,
         };
         for request in requests {

@@ -61,7 +61,7 @@ pub struct Group {
     /// Bytes of keys and values of what is planned and what is to be told.
     pub(in crate::store) bytes: usize,
     /// Their dots.
-    pub(in crate::store) told: BTreeSet<Dot>,
+    pub(in crate::store) reported: BTreeSet<Dot>,
     /// Stored keys of kept losers that it removes.
     pub(in crate::store) removed: BTreeSet<Vec<u8>>,
     /// The lineage of authors with what this group adds to it, if it adds something.
@@ -79,7 +79,7 @@ pub(in crate::store) struct Terms<'a> {
     /// What is done about concurrent writes.
     pub(in crate::store) policy: ConflictPolicy,
     /// The losers that were told of lately.
-    pub(in crate::store) told: &'a RecentDots,
+    pub(in crate::store) reported: &'a RecentDots,
     /// The authors that the log names.
     pub(in crate::store) authors: &'a OriginDictionary,
 }

@@ -64,7 +64,7 @@ impl<'a> PlanBase<'a> {
     /// Whether the group before tells of a loser.
     pub(in crate::store) fn tells(&self, loser: Dot) -> bool {
         self.before
-            .is_some_and(|before| before.told.contains(&loser))
+            .is_some_and(|before| before.reported.contains(&loser))
     }
 
     /// Whether a loser was ever kept here.

@@ -192,9 +192,9 @@ impl Group {
 
     /// A loser is told of once, whichever way it comes again.
     fn tell(&mut self, loser: Entry, base: PlanBase<'_>, terms: &Terms<'_>) {
-        let is_told = terms.told.contains(loser.dot) || base.tells(loser.dot);
-        let is_told = is_told && !is_broken(Rule::LoserToldAgain);
-        if !is_told && self.told.insert(loser.dot) && !is_broken(Rule::LoserUntold) {
+        let is_reported = terms.reported.contains(loser.dot) || base.tells(loser.dot);
+        let is_reported = is_reported && !is_broken(Rule::LoserToldAgain);
+        if !is_reported && self.reported.insert(loser.dot) && !is_broken(Rule::LoserUntold) {
             self.bytes += bytes_of(&loser);
             self.losers.push(loser);
         }

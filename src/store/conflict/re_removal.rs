@@ -40,8 +40,8 @@ impl Group {
         for (key, lseq) in places {
             let mut peers = ledger.peers.values();
             let has_left = peers.any(|peer| {
-                let is_told = lseq.is_some_and(|lseq| lseq <= peer.acknowledged.relay);
-                is_told && !peer.is_superseded && peer.scope.contains(&key)
+                let is_reported = lseq.is_some_and(|lseq| lseq <= peer.acknowledged.relay);
+                is_reported && !peer.is_superseded && peer.scope.contains(&key)
             });
             let hash = key_hash(&key);
             let found = self.find(&key, hash, base)?;

@@ -92,16 +92,16 @@ pub(in crate::store) fn fill_places(
     records: &[RawRecord<'_>],
 ) -> bool {
     let known = origins.len() as u64;
-    let (mut told, mut needed) = (0_u64, known);
+    let (mut reported, mut needed) = (0_u64, known);
     for record in records {
         if record.kind == RecordKind::Origin as u8 {
-            told += 1;
+            reported += 1;
         } else if record.kind == RecordKind::Entry as u8 {
             let Ok(highest) = highest_number(record.payload) else {
                 continue;
             };
-            if told > 0 {
-                let first = (highest + 1).checked_sub(told);
+            if reported > 0 {
+                let first = (highest + 1).checked_sub(reported);
                 let first = first.filter(|first| *first >= known);
                 return first.is_some_and(|first| fill(origins, stand_ins, first));
             }
@@ -109,7 +109,7 @@ pub(in crate::store) fn fill_places(
         }
     }
     // An origin without an entry behind it is in no log that this program wrote.
-    told == 0 && fill(origins, stand_ins, needed)
+    reported == 0 && fill(origins, stand_ins, needed)
 }
 
 /// Puts stand-ins in all places that a damaged checkpoint may name, whose origins were told in one piece.

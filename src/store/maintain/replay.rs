@@ -141,7 +141,7 @@ impl<'b> Replay<'b> {
             return;
         };
         let (frames, coming) = channel::<(usize, Vec<Record>)>();
-        let (told, done) = channel();
+        let (reported, done) = channel();
         let (given, taken) = channel::<State>();
         let (back, whole) = channel();
         let work = move || {
@@ -154,7 +154,7 @@ impl<'b> Replay<'b> {
                     state.take(record, &mut from);
                 }
                 // Whoever has read all of the log does not ask any more.
-                let _ = told.send(bytes);
+                let _ = reported.send(bytes);
             }
             // Nobody waits for it any more if the log turned out to be damaged.
             let _ = back.send(state);

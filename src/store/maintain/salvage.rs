@@ -94,20 +94,20 @@ fn rows_of_checkpoint(storage: &dyn Storage, name: &str, saved: &mut Saved) {
     let mut origins = OriginDictionary::default();
     let mut lost = Vec::new();
     let meta = checkpoint.meta();
-    let told = meta.map_err(WalError::from).map(|meta| {
-        let told = decode(&meta, &mut origins, |record| {
+    let reported = meta.map_err(WalError::from).map(|meta| {
+        let reported = decode(&meta, &mut origins, |record| {
             if let Record::Identity { node_id, .. } = record {
                 saved.node_id = Some(node_id);
             }
         });
-        told.is_ok()
+        reported.is_ok()
     });
-    let is_behind_loss = !matches!(told, Ok(true));
+    let is_behind_loss = !matches!(reported, Ok(true));
     if is_behind_loss {
         // Then only numbers tell the authors of rows.
         fill_all(&mut origins, &mut saved.stand_ins);
     }
-    if let Err(WalError::Checkpoint(error)) = told {
+    if let Err(WalError::Checkpoint(error)) = reported {
         lost.push(error);
     }
     let mut malformed = 0;

@@ -100,10 +100,10 @@ pub fn verify(storage: &dyn Storage, name: &str) -> Result<Option<Verification>,
         .as_ref()
         .is_some_and(|checkpoint| !checkpoint.is_whole);
     // What a damaged checkpoint covers is not known, so that a part of the log is missing is not either.
-    let told = |problem: &WalError| {
+    let reported = |problem: &WalError| {
         !(is_checkpoint_lost && matches!(problem, WalError::MissingCheckpoint { .. }))
     };
-    let problems = found.problems.into_iter().filter(told);
+    let problems = found.problems.into_iter().filter(reported);
     verification.problems.extend(problems.map(StoreError::Log));
     if let (Some(checkpoint), Some(file_id)) = (&checkpoint, found.file_id)
         && Notes::of(checkpoint).is_some_and(|notes| notes.file_id != file_id)
@@ -201,12 +201,12 @@ impl Reading {
         let meta = checkpoint.meta().map_err(log)?;
         let ledger = &mut self.ledger;
         let mut origins = OriginDictionary::default();
-        let told = decode(&meta, &mut origins, |record| {
+        let reported = decode(&meta, &mut origins, |record| {
             if let Record::Identity { origin, lease, .. } = record {
                 (ledger.origin, ledger.lease) = (origin, lease);
             }
         });
-        told.map_err(malformed)
+        reported.map_err(malformed)
     }
 
     fn frame(&mut self, frame: &RecoveredFrame<'_>) {

@@ -28,7 +28,7 @@ impl OriginDictionary {
     /// That of the next file, which numbers its origins anew.
     pub(in crate::store) fn of_next_file(&self) -> Self {
         Self {
-            earlier: self.told(),
+            earlier: self.reported(),
             ..Self::default()
         }
     }
@@ -39,7 +39,7 @@ impl OriginDictionary {
     }
 
     /// How many were told in this file, and in those before it that no checkpoint covers, at the most.
-    pub(in crate::store) fn told(&self) -> usize {
+    pub(in crate::store) fn reported(&self) -> usize {
         self.earlier + self.len()
     }
 
@@ -79,11 +79,11 @@ impl OriginDictionary {
 
     /// The same numbers for another file: tells all origins there.
     pub(in crate::store) fn told_again(&self, body: &mut Vec<u8>) -> Self {
-        let mut told = Self::default();
+        let mut reported = Self::default();
         for origin in &self.origins {
-            told.number(*origin, body);
+            reported.number(*origin, body);
         }
-        told
+        reported
     }
 
     pub(in crate::store) fn learn(&mut self, origin: Origin) -> u64 {

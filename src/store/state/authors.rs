@@ -36,7 +36,7 @@ impl Group {
         terms: &Terms<'_>,
     ) -> bool {
         let base = base.base().map(|base| base.origins());
-        let known = terms.authors.told() + base.map_or(0, OriginDictionary::len);
+        let known = terms.authors.reported() + base.map_or(0, OriginDictionary::len);
         let known = known + self.new_authors;
         let named = 1 + entry.vector().len();
         if known + named <= AUTHORS_MAX {

@@ -398,8 +398,8 @@ fn a_resolution_that_was_overtaken_is_told_as_any_write_is_and_what_it_settled_s
         } else {
             fourth.receive(resolved);
         }
-        let told = if resolved_first { &third } else { &fourth };
-        let last = told.losers.last().unwrap();
+        let reported = if resolved_first { &third } else { &fourth };
+        let last = reported.losers.last().unwrap();
         assert_eq!(
             last.value(),
             Some(&b"settled"[..]),

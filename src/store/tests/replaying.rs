@@ -79,8 +79,8 @@ fn same(one: &Opened, other: &Opened) {
     };
     assert_eq!(all(one), all(other));
     assert_eq!(one.map.totals(), other.map.totals());
-    let told = |opened: &Opened| format!("{:?}", opened.committer.ledger());
-    assert_eq!(told(one), told(other));
+    let reported = |opened: &Opened| format!("{:?}", opened.committer.ledger());
+    assert_eq!(reported(one), reported(other));
 }
 
 #[test]

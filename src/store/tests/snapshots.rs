@@ -251,13 +251,13 @@ fn what_is_replaced_is_kept_once_however_many_views_need_it() {
         assert!(found.iter().all(|entry| entry.value() == Some(&[1; 40])));
     }
     let map = &mut node.opened.map;
-    let told = map.snapshots().kept_bytes().clone();
-    assert!(told.load(std::sync::atomic::Ordering::Relaxed) > 20 * 40);
+    let reported = map.snapshots().kept_bytes().clone();
+    assert!(reported.load(std::sync::atomic::Ordering::Relaxed) > 20 * 40);
     for snapshot in snapshots {
         map.close_snapshot(snapshot);
     }
     assert_eq!(node.kept(), 0);
-    assert_eq!(told.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(reported.load(std::sync::atomic::Ordering::Relaxed), 0);
 }
 
 #[test]

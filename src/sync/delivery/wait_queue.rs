@@ -35,7 +35,7 @@ pub(in crate::sync) type Places = BTreeMap<u64, Vec<Place>>;
 pub(in crate::sync) struct Reach {
     pub(in crate::sync) acknowledged: Positions,
     /// On its way to the peer.
-    pub(in crate::sync) told: Positions,
+    pub(in crate::sync) reported: Positions,
     /// Own rows that it has refused, in order.
     pub(in crate::sync) refused: Vec<u64>,
     /// The same of relayed entries.
@@ -120,7 +120,7 @@ impl Queue {
                 held.extend(places);
             }
         }
-        if reach.acknowledged.own >= reach.told.own {
+        if reach.acknowledged.own >= reach.reported.own {
             self.first_in_flight = None;
         }
         held
@@ -139,7 +139,7 @@ impl Queue {
         let relay = self.relay.remove(&lseq);
         let refused_relay = self.refused_relay.remove(&lseq);
         let mut held = Vec::new();
-        let was_sent = lseq <= reach.told.own && refused.is_none();
+        let was_sent = lseq <= reach.reported.own && refused.is_none();
         if was_sent && let Some(places) = &own {
             let in_flight = self.in_flight.entry(lseq).or_default();
             in_flight.extend(places);
@@ -159,7 +159,7 @@ impl Queue {
             }
         }
         if by.is_own && lseq > reach.acknowledged.own {
-            if lseq <= reach.told.own {
+            if lseq <= reach.reported.own {
                 let first = self.first_in_flight.unwrap_or(lseq);
                 self.first_in_flight = Some(first.min(lseq));
             } else {

@@ -224,14 +224,14 @@ impl Replica {
             .unwrap_or_default()
     }
 
-    fn reach(&self, peer: Origin, told: Positions, is_own: impl Fn(u64) -> bool) -> Reach {
+    fn reach(&self, peer: Origin, reported: Positions, is_own: impl Fn(u64) -> bool) -> Reach {
         let acknowledged = self.acknowledged_by(peer);
-        let told = told.furthest(acknowledged);
+        let reported = reported.furthest(acknowledged);
         let refused = self.refused_by(peer).into_iter();
         let (refused, refused_relay) = refused.partition(|lseq| is_own(*lseq));
         Reach {
             acknowledged,
-            told,
+            reported,
             refused,
             refused_relay,
         }
@@ -278,7 +278,7 @@ impl Replica {
             .collect();
         for link in self.links.values() {
             if let Some(reach) = reaches.get_mut(&link.origin) {
-                reach.told = reach.told.furthest(link.sending.told);
+                reach.reported = reach.reported.furthest(link.sending.reported);
             }
         }
         (reaches, self.counting())
@@ -312,8 +312,8 @@ impl Replica {
                 held.is_some_and(|held| Self::stream_of(&held) == Stream::Own)
             };
             let link = self.links.values().find(|link| link.origin == peer);
-            let told = link.map(|link| link.sending.told).unwrap_or_default();
-            waits.advance(peer, &self.reach(peer, told, is_own), &counting);
+            let reported = link.map(|link| link.sending.reported).unwrap_or_default();
+            waits.advance(peer, &self.reach(peer, reported, is_own), &counting);
         }
         self.waits = waits;
     }

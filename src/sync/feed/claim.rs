@@ -30,19 +30,19 @@ impl Replica {
         let claimed = claimed.map(|cursor| cursor.positions);
         let claimed = unless(Rule::SenderRemembers, claimed, self.on_record(link));
         let credible = claimed.map(|claimed| self.credible(link, claimed));
-        link.sending.told = credible.unwrap_or_default();
-        link.sending.acknowledged = link.sending.told;
-        link.sending.begun = link.sending.told;
+        link.sending.reported = credible.unwrap_or_default();
+        link.sending.acknowledged = link.sending.reported;
+        link.sending.begun = link.sending.reported;
         link.sending.claimed = claimed.unwrap_or_default();
         link.sending.sent = if link.is_reconciling() {
-            link.sending.told
+            link.sending.reported
         } else {
             credible.unwrap_or_else(|| self.start_of_unknown(link, map))
         };
         if claimed.is_some() {
             self.kept_ahead.come_back(link);
         }
-        link.sending.lineage_told = link.sending.sent.relay;
+        link.sending.lineage_reported = link.sending.sent.relay;
         link.sending.progress_at = now.monotonic;
         self.record_acknowledged(link, now.monotonic);
         self.recount_rejected(link, map);

@@ -70,7 +70,7 @@ impl Replica {
         if let Some(end) = end.filter(|end| is_news(link, end)) {
             link.sending.end = Some(end);
             link.sending.passed_over_at = None;
-            link.sending.told = end.positions;
+            link.sending.reported = end.positions;
             // Nothing was sent between what it has acknowledged and here, and who is there already does not say so again.
             let there = end.positions.nearest(link.sending.claimed);
             let acknowledged = there.furthest(link.sending.acknowledged);
@@ -127,7 +127,7 @@ impl Replica {
         now: Now,
         map: &EntryMap,
     ) {
-        (link.receiving.end, link.receiving.told) = (Some(end), Some(end));
+        (link.receiving.end, link.receiving.reported) = (Some(end), Some(end));
         let Positions { own, relay } = end.positions;
         let pending = &mut link.receiving.pending;
         let moved = Positions {
@@ -153,8 +153,8 @@ impl Replica {
         }
         // What was unequal when it was told may be equal by now, and the peer has no reason to tell it again.
         let is_unproven = link.proof.equal_at != Some(self.last_lseq);
-        let told = link.receiving.told.filter(|_| is_unproven);
-        let Some(theirs) = link.receiving.end.or(told) else {
+        let reported = link.receiving.reported.filter(|_| is_unproven);
+        let Some(theirs) = link.receiving.end.or(reported) else {
             return;
         };
         let Some(mine) = self.end_of(link, map) else {
@@ -239,5 +239,5 @@ fn is_quiet(link: &Link, now: MonotonicMs) -> bool {
 
 /// Whether an end is worth telling: it moves the peer's cursor, or it proves something.
 fn is_news(link: &Link, end: &End) -> bool {
-    link.sending.end != Some(*end) && (end.complete || end.positions != link.sending.told)
+    link.sending.end != Some(*end) && (end.complete || end.positions != link.sending.reported)
 }

@@ -70,7 +70,7 @@ impl Replica {
             return;
         };
         let (from, to) = match course {
-            Course::InOrder => (link.sending.told.get(stream), lseq),
+            Course::InOrder => (link.sending.reported.get(stream), lseq),
             Course::Again => (lseq, lseq),
             Course::Reconciled => (0, 0),
         };
@@ -145,7 +145,7 @@ impl Replica {
             let bytes = rest.get(..CHUNK_BYTES_MAX).unwrap_or(rest).to_vec();
             let is_last = bytes.len() == rest.len();
             if is_last && large.course == Course::InOrder {
-                for place in [&mut link.sending.sent, &mut link.sending.told] {
+                for place in [&mut link.sending.sent, &mut link.sending.reported] {
                     let place = place.get_mut(large.stream);
                     *place = large.lseq.max(*place);
                 }

@@ -134,7 +134,7 @@ impl Replica {
         let lie = self.refuse_faulty(id, link, &mut batch, now.wall);
         self.heed_entries(link, &batch.entries, now, map);
         link.proof.equal_at = None;
-        (link.receiving.end, link.receiving.told) = (None, None);
+        (link.receiving.end, link.receiving.reported) = (None, None);
         let request = if is_reconciled {
             link.count_reconciled(&batch.entries, map);
             link.commit_begins(!is_assembled);
@@ -237,8 +237,9 @@ impl Replica {
             // At once: whoever knows the time has it begin anew later.
             self.reconcile_due = Some(MonotonicMs(1));
         }
-        let was_told = std::mem::replace(&mut link.receiving.rewound, Rewound::ALL) == Rewound::ALL;
-        if was_told && !was_reconciling {
+        let was_reported =
+            std::mem::replace(&mut link.receiving.rewound, Rewound::ALL) == Rewound::ALL;
+        if was_reported && !was_reconciling {
             return;
         }
         let lseq = link.receiving.held.own;
@@ -303,9 +304,9 @@ impl Replica {
             return Ok(());
         }
         let sending = &mut link.sending;
-        let countable = sending.told.furthest(sending.told_before);
+        let countable = sending.reported.furthest(sending.reported_before);
         let Positions { own, relay } = cursor.positions;
-        let most = countable.furthest(sending.told_once);
+        let most = countable.furthest(sending.reported_once);
         let most = most.furthest(sending.claimed);
         let is_beyond = own > most.own || relay > most.relay;
         if is_beyond && !is_broken(Rule::AcknowledgementUnsent) {
@@ -321,7 +322,7 @@ impl Replica {
         let counted = cursor.positions.nearest(countable).furthest(before);
         sending.acknowledged = counted;
         // A late one may reach beyond what is told again just now.
-        sending.told = sending.told.furthest(counted);
+        sending.reported = sending.reported.furthest(counted);
         sending.sent = sending.sent.furthest(counted);
         if link.sending.acknowledged != before {
             link.has_progressed = true;

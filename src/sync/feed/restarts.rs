@@ -42,10 +42,10 @@ impl Replica {
             sending.paused_until = sending.paused_until.max(begins_at);
         }
         sending.begun = Positions::default();
-        sending.told_once = sending.told_once.furthest(sending.told_before);
-        sending.told_before = Positions::default();
+        sending.reported_once = sending.reported_once.furthest(sending.reported_before);
+        sending.reported_before = Positions::default();
         link.sending.peer_has.clear();
-        link.sending.lineage_told = 0;
+        link.sending.lineage_reported = 0;
         link.sending.skip_echo = false;
         link.sending.held_ahead.clear();
         link.sending.parts.clear();

@@ -329,7 +329,7 @@ impl Replica {
         link.active_at = gate.now;
         self.sent_entries += entries.len() as u64;
         // What was passed over before it is covered by it: it goes on from what the peer knows.
-        let from = std::mem::replace(link.sending.told.get_mut(stream), to);
+        let from = std::mem::replace(link.sending.reported.get_mut(stream), to);
         self.push_feed(
             id,
             link,
@@ -346,7 +346,7 @@ impl Replica {
     /// What a peer should get cannot be read: the connection ends, and is tried again later.
     pub(in crate::sync) fn unreadable(&mut self, id: LinkId, error: &StoreError) {
         tracing::error!(%error, "what a peer should be sent cannot be read");
-        if !std::mem::replace(&mut self.is_unreadable_told, true) {
+        if !std::mem::replace(&mut self.is_unreadable_reported, true) {
             self.unreadable = Some(error.clone());
         }
         self.outputs
@@ -362,7 +362,7 @@ impl Replica {
         }
         let peer = map.via_of(link.origin);
         let (mut entries, mut cost) = (Vec::new(), 0);
-        for lseq in map.lineage_after(link.sending.lineage_told) {
+        for lseq in map.lineage_after(link.sending.lineage_reported) {
             let has_credit = link.sending.spent + cost < link.sending.credit;
             if lseq > self.durable_lseq || !has_credit || cost >= BATCH_COST {
                 break;
@@ -375,7 +375,7 @@ impl Replica {
                 Ok(_) => {}
                 Err(error) => return self.unreadable(id, &error),
             }
-            link.sending.lineage_told = lseq;
+            link.sending.lineage_reported = lseq;
         }
         self.push_ahead(id, link, entries, gate);
     }

@@ -141,9 +141,9 @@ impl Replica {
     /// The peer does not answer: its rows count as failed until it returns, and the connection ends.
     pub(in crate::sync) fn give_up(&mut self, id: LinkId, link: &Link) {
         let watermarks = self.outbox.watermarks();
-        let failed = watermarks.failed.max(link.sending.told.own);
+        let failed = watermarks.failed.max(link.sending.reported.own);
         let failed = unless(Rule::FailureNotShown, failed, watermarks.failed);
-        let owed = (link.sending.acknowledged.own, link.sending.told.own);
+        let owed = (link.sending.acknowledged.own, link.sending.reported.own);
         self.given_up.insert(link.origin, owed);
         self.outbox
             .set_watermarks(crate::sync::outbox::watermarks::Watermarks {
@@ -160,7 +160,8 @@ impl Link {
     /// is sent, the answer to the first is waited for.
     pub(in crate::sync) fn await_first_copy(&mut self, until: MonotonicMs) {
         let sending = &mut self.sending;
-        let is_owed = sending.told_before.furthest(sending.acknowledged) != sending.acknowledged;
+        let is_owed =
+            sending.reported_before.furthest(sending.acknowledged) != sending.acknowledged;
         if is_owed && sending.retry_cause == Some(RetryCause::Unanswered) {
             sending.paused_until = sending.paused_until.max(until);
         }
@@ -177,7 +178,8 @@ impl Link {
             self.abandon_large();
         }
         let sending = &mut self.sending;
-        let is_all = sending.told_before.nearest(sending.acknowledged) == sending.told_before;
+        let is_all =
+            sending.reported_before.nearest(sending.acknowledged) == sending.reported_before;
         if is_all && sending.retry_cause == Some(RetryCause::Unanswered) {
             sending.paused_until = MonotonicMs(0);
         }
@@ -192,7 +194,7 @@ fn is_awaited(link: &Link) -> bool {
 
 /// How many rows are sent again: only those that the peer takes.
 fn taken_back(link: &Link, map: &EntryMap) -> Result<u64, StoreError> {
-    let (from, to) = (link.sending.acknowledged.own, link.sending.told.own);
+    let (from, to) = (link.sending.acknowledged.own, link.sending.reported.own);
     if link.scope.is_all() {
         return map.own_rows(from, to);
     }

@@ -218,9 +218,9 @@ mod tests {
         }
     }
 
-    fn shows(told: &Entry, held: Option<&Entry>) -> bool {
+    fn shows(reported: &Entry, held: Option<&Entry>) -> bool {
         let lineage = Lineage::default();
-        is_unaccounted(&Listed::of(told), &own(&lineage), held)
+        is_unaccounted(&Listed::of(reported), &own(&lineage), held)
     }
 
     #[test]

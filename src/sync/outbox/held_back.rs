@@ -235,7 +235,7 @@ impl Replica {
             link.active_at = gate.now;
             self.sent_entries += entries.len() as u64;
             let to = link.sending.sent.own;
-            let from = std::mem::replace(link.sending.told.get_mut(Stream::Own), to);
+            let from = std::mem::replace(link.sending.reported.get_mut(Stream::Own), to);
             let stream = Stream::Own;
             self.push_feed(
                 id,

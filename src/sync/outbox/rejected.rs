@@ -85,7 +85,7 @@ impl Replica {
         if let Some(large) = link.sending.large.take_if(is_refused) {
             // Refused before all of it was sent: the feed goes on behind it, and so will the cursor.
             link.sending.large_abandoned = true;
-            for place in [&mut link.sending.sent, &mut link.sending.told] {
+            for place in [&mut link.sending.sent, &mut link.sending.reported] {
                 let place = place.get_mut(large.stream);
                 *place = large.lseq.max(*place);
             }
@@ -149,15 +149,15 @@ impl Replica {
     /// Whether the entry at a place was sent to a peer on this connection, or is on record to be refused by it.
     fn was_sent(&self, link: &Link, stream: Stream, lseq: u64) -> bool {
         let sending = &link.sending;
-        let told = sending.told.furthest(sending.told_before);
-        let told = told.furthest(sending.told_once).get(stream);
-        let was_told = lseq > sending.begun.get(stream) && lseq <= told;
+        let reported = sending.reported.furthest(sending.reported_before);
+        let reported = reported.furthest(sending.reported_once).get(stream);
+        let was_reported = lseq > sending.begun.get(stream) && lseq <= reported;
         let is_under_way = |large: &LargeSend| (large.stream, large.lseq) == (stream, lseq);
         let is_under_way = sending.large.as_ref().is_some_and(is_under_way);
         let is_ahead = link.has_sent_ahead((stream, lseq));
         let peer = self.peers.get(&link.origin);
         let is_known = peer.is_some_and(|peer| is_listed(peer, lseq));
-        was_told || is_under_way || is_ahead || is_known
+        was_reported || is_under_way || is_ahead || is_known
     }
 
     /// A peer refuses more: the list goes on record at once, or where that was done a moment ago, with all that it refuses
@@ -223,14 +223,15 @@ impl Replica {
     /// nobody has to hear. Should it come back, it is gone over again, or its cursor shows that it passed over them.
     pub(in crate::sync) fn leave_rejected(&mut self, link: &Link, map: &EntryMap) {
         let nothing = Positions::default();
-        let is_told = link.sending.told != nothing || link.sending.told_before != nothing;
+        let is_reported =
+            link.sending.reported != nothing || link.sending.reported_before != nothing;
         let has_taken = self.peers.get(&link.origin).is_some_and(has_taken);
         if has_taken {
             // What was offered again and not shown to be there has failed as before.
             for entry in self.rejected_by(link.origin) {
                 self.park_row(entry.lseq, map);
             }
-        } else if is_told {
+        } else if is_reported {
             for entry in self.rejected_by(link.origin) {
                 self.unpark_unless_listed(entry.lseq);
             }

@@ -263,8 +263,8 @@ impl OutboxRow {
             return None;
         }
         let retries = u64::from(sending.attempts);
-        let was_sent = self.lseq <= sending.told.own;
-        if !was_sent && self.lseq > sending.told_before.own {
+        let was_sent = self.lseq <= sending.reported.own;
+        if !was_sent && self.lseq > sending.reported_before.own {
             return None;
         }
         self.attempts = self.attempts.max(retries + u64::from(was_sent));

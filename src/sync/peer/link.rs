@@ -69,7 +69,7 @@ pub(in crate::sync) struct Sending {
     /// Gone over on this connection: sent, or left out because the peer has it.
     pub(in crate::sync) sent: Positions,
     /// Where the peer is once it has taken in all that it was sent.
-    pub(in crate::sync) told: Positions,
+    pub(in crate::sync) reported: Positions,
     /// Acknowledged.
     pub(in crate::sync) acknowledged: Positions,
     /// Where the feed began on this connection: entries up to here were not sent on it.
@@ -79,9 +79,9 @@ pub(in crate::sync) struct Sending {
     /// Both sides greeted with equal states, which reached so far in this node's feed.
     pub(in crate::sync) shown_equal: Positions,
     /// What it was told before it was taken back for another attempt: a late acknowledgement of it counts.
-    pub(in crate::sync) told_before: Positions,
+    pub(in crate::sync) reported_before: Positions,
     /// The same before the feed was begun anew: a late acknowledgement of it is passed over.
-    pub(in crate::sync) told_once: Positions,
+    pub(in crate::sync) reported_once: Positions,
     /// Cost sent so far on this connection.
     pub(in crate::sync) spent: u64,
     /// Cost that may be reached.
@@ -111,7 +111,7 @@ pub(in crate::sync) struct Sending {
     /// Entries to offer again, out of their order.
     pub(in crate::sync) again: Vec<u64>,
     /// Up to where the peer has the lineage records of this node's feed.
-    pub(in crate::sync) lineage_told: u64,
+    pub(in crate::sync) lineage_reported: u64,
     /// Entries to send ahead of their place in a stream.
     pub(in crate::sync) ahead: BTreeSet<u64>,
     /// Entries that were sent so on this connection, that their stream has not come to yet, and that the peer has not said to
@@ -183,7 +183,7 @@ pub(in crate::sync) struct Receiving {
     /// What the peer last said at its end, until it could be held against the state here.
     pub(in crate::sync) end: Option<End>,
     /// What it said there last, as long as it has sent nothing since.
-    pub(in crate::sync) told: Option<End>,
+    pub(in crate::sync) reported: Option<End>,
 }
 
 /// The streams in which the peer has to go back.
@@ -396,8 +396,8 @@ impl Link {
     /// The feed goes back to `to`: what was told beyond it is told again.
     pub(in crate::sync) fn take_back(&mut self, to: Positions) {
         let sending = &mut self.sending;
-        sending.told_before = sending.told_before.furthest(sending.told);
-        (sending.sent, sending.told, sending.acknowledged) = (to, to, to);
+        sending.reported_before = sending.reported_before.furthest(sending.reported);
+        (sending.sent, sending.reported, sending.acknowledged) = (to, to, to);
         sending.knows_removals = false;
         // What was sent ahead may have been refused with it, unless the peer has said that it holds it.
         sending.sent_ahead.clear();
@@ -457,8 +457,10 @@ impl Link {
     /// Whether the peer owes an acknowledgement.
     pub(in crate::sync) fn is_owed(&self) -> bool {
         let Sending {
-            told, acknowledged, ..
+            reported,
+            acknowledged,
+            ..
         } = &self.sending;
-        told.own > acknowledged.own || told.relay > acknowledged.relay
+        reported.own > acknowledged.own || reported.relay > acknowledged.relay
     }
 }

@@ -97,7 +97,7 @@ impl Replica {
         link.sending.progress_at = now.monotonic;
         (link.sending.end, link.receiving.end) = (None, None);
         self.heed_lists(link, &ranges, now, map);
-        link.receiving.told = None;
+        link.receiving.reported = None;
         if ranges.step == 1 {
             if self.opens(link) {
                 return Err("a reconciliation that was opened from the wrong side");

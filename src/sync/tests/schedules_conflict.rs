@@ -69,7 +69,7 @@ impl World {
         .collect()
     }
 
-    fn told(&self, host: usize) -> Vec<Option<Vec<u8>>> {
+    fn reported(&self, host: usize) -> Vec<Option<Vec<u8>>> {
         let losers = self.hosts[host].losers.iter();
         losers
             .map(|loser| loser.value().map(<[u8]>::to_vec))
@@ -89,14 +89,14 @@ fn the_last_write_wins_and_the_other_is_told_once_on_each_side() {
     world.mesh();
     assert_eq!(world.agree("doc"), Some("of 1".to_owned()));
     for host in 0..2 {
-        assert_eq!(world.told(host), [Some(b"of 0".to_vec())]);
+        assert_eq!(world.reported(host), [Some(b"of 0".to_vec())]);
         assert!(world.versions(host).is_empty());
     }
     assert_eq!(world.sequences(), [1, 1]);
     // Connected anew it is no news.
     world.cut(0, 1);
     world.mesh();
-    assert_eq!(world.told(0).len(), 1);
+    assert_eq!(world.reported(0).len(), 1);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_write_that_knew_the_other_is_no_conflict() {
     world.put(0, "doc", "third");
     assert_eq!(world.agree("doc"), Some("third".to_owned()));
     for host in 0..2 {
-        assert!(world.told(host).is_empty() && world.versions(host).is_empty());
+        assert!(world.reported(host).is_empty() && world.versions(host).is_empty());
     }
 }
 
@@ -125,7 +125,7 @@ fn the_same_content_on_both_sides_is_no_conflict() {
     world.write(1, b"gone", None);
     world.mesh();
     world.agree("doc");
-    assert!(world.told(0).is_empty() && world.told(1).is_empty());
+    assert!(world.reported(0).is_empty() && world.reported(1).is_empty());
     assert!(world.versions(0).is_empty());
 }
 
@@ -169,7 +169,7 @@ fn who_wrote_none_of_the_two_writes_nothing() {
         world.connect(1, 2, 5);
         assert_eq!(world.agree("doc"), Some("of 1".to_owned()));
         assert_eq!(world.sequences(), [1, 1, 0]);
-        assert_eq!(world.told(2), [Some(b"of 0".to_vec())]);
+        assert_eq!(world.reported(2), [Some(b"of 0".to_vec())]);
     }
 }
 
@@ -187,7 +187,7 @@ fn a_removal_against_a_write_is_a_conflict() {
     assert_eq!(world.agree("doc"), Some("second".to_owned()));
     for host in 0..2 {
         assert_eq!(world.versions(host), [Some("second".to_owned()), None]);
-        assert_eq!(world.told(host), [None]);
+        assert_eq!(world.reported(host), [None]);
     }
     world.resolve(1, b"doc", b"both");
     assert_eq!(world.agree("doc"), Some("both".to_owned()));
@@ -345,7 +345,7 @@ fn values_of_which_no_frame_holds_two_are_kept_all_the_same() {
             .map(crate::store::entry::Entry::value_length)
             .collect();
         assert_eq!(lengths, [64 << 20, 64 << 20], "{host}");
-        assert_eq!(world.told(host).len(), 1);
+        assert_eq!(world.reported(host).len(), 1);
     }
 }
 
@@ -375,7 +375,7 @@ fn many_losers_at_once_take_several_groups_and_none_is_left_out() {
     world.agree("doc-7");
     for host in 0..2 {
         assert_eq!(world.hosts[host].up().conflicts().len(), 80, "{host}");
-        assert_eq!(world.told(host).len(), 80, "{host}");
+        assert_eq!(world.reported(host).len(), 80, "{host}");
     }
 }
 

@@ -328,17 +328,17 @@ fn a_value_over_the_limit_that_was_told_ends_the_connection() {
 fn more_than_was_granted_ends_the_connection() {
     let mut world = honest_pair();
     world.commit_ms = 1_000_000;
-    let mut told = 0;
+    let mut reported = 0;
     while world.closes.is_empty() {
         let feed = batch(&world, entry(0, 1, 1 << 16, 1, 200_000));
-        told += feed.cost();
+        reported += feed.cost();
         assert!(
-            told < 3 * WINDOW_COST,
+            reported < 3 * WINDOW_COST,
             "nothing bounds what waits to be committed"
         );
         lie(&mut world, feed);
     }
-    assert!(told > WINDOW_COST, "what was granted may be sent");
+    assert!(reported > WINDOW_COST, "what was granted may be sent");
 }
 
 #[test]

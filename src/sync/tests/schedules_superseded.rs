@@ -188,8 +188,8 @@ fn where_the_last_write_wins_an_overtaken_end_of_a_conflict_is_told_and_settles_
     world.run_for(MOMENT_MS);
     world.tick(2, false);
     world.run_for(60_000);
-    let told = world.hosts[0].losers.last().unwrap();
-    assert_eq!(told.value(), Some(&b"settled"[..]));
+    let reported = world.hosts[0].losers.last().unwrap();
+    assert_eq!(reported.value(), Some(&b"settled"[..]));
     assert_eq!(world.get(1, "doc"), Some("later".to_owned()));
     assert!((0..3).all(|host| versions(&world, host).is_empty()));
 }

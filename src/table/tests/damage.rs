@@ -67,7 +67,7 @@ fn read_all(file: Vec<u8>, rows: &[OwnRow]) -> Result<(), CheckpointError> {
 }
 
 /// Whether a file that differs from the one that was written is always told by opening and verifying it.
-fn is_told(file: Vec<u8>) -> bool {
+fn is_reported(file: Vec<u8>) -> bool {
     open(&with_bytes(file), 1 << 20)
         .and_then(|checkpoint| verify(&checkpoint))
         .is_err()
@@ -78,12 +78,12 @@ fn every_flipped_bit_is_found_and_nothing_wrong_is_read() {
     let (rows, file) = sample();
     assert!(file.len() > 10_000);
     read_all(file.clone(), &rows).unwrap();
-    assert!(!is_told(file.clone()));
+    assert!(!is_reported(file.clone()));
     for at in 0..file.len() {
         for bit in 0..8 {
             let mut flipped = file.clone();
             flipped[at] ^= 1 << bit;
-            assert!(is_told(flipped.clone()), "byte {at} bit {bit}");
+            assert!(is_reported(flipped.clone()), "byte {at} bit {bit}");
             // All bits of a byte are under the same checksum.
             if bit == at % 8 {
                 assert!(
@@ -170,11 +170,11 @@ proptest! {
         let keep = keep % file.len();
         let mut garbage = file[..keep].to_vec();
         garbage.extend_from_slice(&noise);
-        prop_assert!(is_told(garbage));
+        prop_assert!(is_reported(garbage));
         let mut overwritten = file.clone();
         let end = file.len().min(keep + noise.len());
         overwritten[keep..end].copy_from_slice(&noise[..end - keep]);
-        prop_assert!(overwritten == file || is_told(overwritten));
+        prop_assert!(overwritten == file || is_reported(overwritten));
     }
 }
 
@@ -223,7 +223,7 @@ fn blocks_in_which_nothing_is_left_are_not_read() {
         assert_eq!(found.last(), Some(&sample[last].key));
         assert!(found.len() < 200, "{} rows", found.len());
         let mut all = checkpoint.range(Bound::Unbounded).unwrap();
-        let told = std::iter::from_fn(|| all.next().transpose()).find(Result::is_err);
-        assert!(told.is_some());
+        let reported = std::iter::from_fn(|| all.next().transpose()).find(Result::is_err);
+        assert!(reported.is_some());
     }
 }

@@ -114,8 +114,8 @@ impl Reader {
     /// Tells that bytes came, unless that was told a moment ago.
     fn tell_heard(&mut self) {
         let now = self.shared.clock.monotonic();
-        let is_told = |at: MonotonicMs| now < at.after(HEARD_EVERY_MS);
-        if !self.heard_at.is_some_and(is_told) {
+        let is_reported = |at: MonotonicMs| now < at.after(HEARD_EVERY_MS);
+        if !self.heard_at.is_some_and(is_reported) {
             self.heard_at = Some(now);
             self.shared.events.heard(self.connection.id());
         }

@@ -35,7 +35,7 @@ impl Context {
     }
 
     /// An author's sequence was told.
-    pub(in crate::transport) fn told(&mut self, place: usize, sequence: u64) {
+    pub(in crate::transport) fn reported(&mut self, place: usize, sequence: u64) {
         if let Some(known) = self.sequences.get_mut(place) {
             *known = sequence;
         }

@@ -85,7 +85,7 @@ fn put_entry(out: &mut Vec<u8>, entry: &Entry, dictionary: &mut Dictionary, cont
         context.author = author;
     }
     out.put_varint(zigzag(context.sequence_of(author), entry.dot.sequence));
-    context.told(author, entry.dot.sequence);
+    context.reported(author, entry.dot.sequence);
     let wall_ms = entry.stamp.wall().0;
     out.put_varint(zigzag(context.wall_ms, wall_ms));
     context.wall_ms = wall_ms;
@@ -127,7 +127,7 @@ fn read_entry(
     }
     let author = context.author;
     let dot = read_dot(reader, origins, context, author)?;
-    context.told(author, dot.sequence);
+    context.reported(author, dot.sequence);
     let stamp = read_stamp(reader, context)?;
     let version = if bits & shape::FIRST_VERSION == 0 {
         reader.varint()?

@@ -179,7 +179,7 @@ fn put_listed(
         context.author = author;
     }
     out.put_varint(zigzag(context.sequence_of(author), listed.dot.sequence));
-    context.told(author, listed.dot.sequence);
+    context.reported(author, listed.dot.sequence);
     let wall_ms = listed.stamp.wall().0;
     out.put_varint(zigzag(context.wall_ms, wall_ms));
     context.wall_ms = wall_ms;
@@ -295,7 +295,7 @@ fn read_listed(
         .get(author)
         .ok_or(DecodeError::Malformed("the place of an origin"))?;
     let sequence = unzigzag(context.sequence_of(author), reader.varint()?);
-    context.told(author, sequence);
+    context.reported(author, sequence);
     let wall_ms = unzigzag(context.wall_ms, reader.varint()?);
     let counter = u16::try_from(reader.varint()?).map_err(|_| DecodeError::Malformed("a stamp"))?;
     let stamp = Stamp::from_parts(wall_ms, counter);

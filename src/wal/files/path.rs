@@ -204,10 +204,10 @@ mod tests {
         let place = |bytes: usize| folder.path().join("x".repeat(bytes));
         let resolve = |bytes| ResolvedPath::resolve(place(bytes).to_str().unwrap(), false);
         assert!(resolve(NAME_BYTES_MAX).is_ok());
-        let told = resolve(NAME_BYTES_MAX + 1).unwrap_err().to_string();
+        let reported = resolve(NAME_BYTES_MAX + 1).unwrap_err().to_string();
         assert!(
-            told.contains(&format!("longer than {NAME_BYTES_MAX} bytes")),
-            "{told}"
+            reported.contains(&format!("longer than {NAME_BYTES_MAX} bytes")),
+            "{reported}"
         );
         // One that is there was made by an earlier version.
         fs::write(place(NAME_BYTES_MAX + 1), "").unwrap();

@@ -39,7 +39,7 @@ pub struct Log {
     appended: u64,
     synced: u64,
     /// The highest frame that the file itself tells to be synced.
-    told_synced: u64,
+    reported_synced: u64,
     /// Up to where the file is durable.
     synced_bytes: u64,
     last_group: u64,
@@ -80,7 +80,7 @@ impl Log {
             length_changed: false,
             appended: found.last_frame,
             synced: found.last_frame,
-            told_synced: found.known_synced,
+            reported_synced: found.known_synced,
             synced_bytes: found.end,
             last_group: found.last_group,
             settled: found.is_settled(),
@@ -141,7 +141,7 @@ impl Log {
     /// As [`append`](Self::append), and if the path of the log does not lead to it.
     pub fn watermark(&mut self) -> Result<(), WalError> {
         self.check()?;
-        if self.last_group.min(self.synced) <= self.told_synced {
+        if self.last_group.min(self.synced) <= self.reported_synced {
             return Ok(());
         }
         self.check_place()?;
@@ -277,7 +277,7 @@ impl Log {
             self.synced = self.appended;
             self.synced_bytes = end;
         }
-        self.told_synced = header.known_synced;
+        self.reported_synced = header.known_synced;
         self.settled = false;
         Ok(header.number)
     }

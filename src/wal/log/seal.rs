@@ -171,7 +171,7 @@ impl Log {
         self.forget_tail();
         self.allocated = allocated;
         self.length_changed = false;
-        self.told_synced = self.appended;
+        self.reported_synced = self.appended;
         self.settled = false;
         sealed
     }

@@ -132,14 +132,14 @@ fn a_part_or_a_checkpoint_that_is_not_in_its_place_is_told_by_name() {
                 put(&disk, lost, b"another's");
             }
             log.check_place().unwrap();
-            let told = log.check_parts().unwrap_err();
-            assert_eq!(told.file(), Some(lost.as_str()));
+            let reported = log.check_parts().unwrap_err();
+            assert_eq!(reported.file(), Some(lost.as_str()));
             let kind = if is_replaced {
                 "wal_replaced"
             } else {
                 "wal_removed"
             };
-            assert_eq!(told.kind(), kind);
+            assert_eq!(reported.kind(), kind);
         }
     }
 }

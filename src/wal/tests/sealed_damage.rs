@@ -128,8 +128,8 @@ fn a_file_of_another_log_or_another_history_is_refused() {
     for name in [FIRST, SECOND, NAME] {
         let mut swapped = ours.clone();
         swapped.insert(name.to_owned(), copy[name].clone());
-        let told = if name == FIRST { SECOND } else { name };
-        refused(&swapped, 0, "wal_foreign", told);
+        let reported = if name == FIRST { SECOND } else { name };
+        refused(&swapped, 0, "wal_foreign", reported);
     }
     let mut swapped = ours.clone();
     swapped.insert(FIRST.to_owned(), ours[SECOND].clone());

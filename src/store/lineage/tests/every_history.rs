@@ -301,18 +301,18 @@ impl History {
         left: &'r [LineageRecord],
         last: &'r [LineageRecord],
         mut lineage: Lineage,
-        told: &mut Vec<&'r LineageRecord>,
+        reported: &mut Vec<&'r LineageRecord>,
     ) {
-        self.check(&lineage, Some(told));
-        let is_told =
-            |record: &LineageRecord| told.iter().any(|other| std::ptr::eq(*other, record));
-        let next: Vec<&LineageRecord> = left.iter().filter(|record| !is_told(record)).collect();
+        self.check(&lineage, Some(reported));
+        let is_reported =
+            |record: &LineageRecord| reported.iter().any(|other| std::ptr::eq(*other, record));
+        let next: Vec<&LineageRecord> = left.iter().filter(|record| !is_reported(record)).collect();
         for record in &next {
             let mut lineage = lineage.clone();
             lineage.add(record);
-            told.push(record);
-            self.check_orders(left, last, lineage, told);
-            told.pop();
+            reported.push(record);
+            self.check_orders(left, last, lineage, reported);
+            reported.pop();
         }
         if next.is_empty() {
             for record in last {
@@ -323,14 +323,14 @@ impl History {
     }
 
     /// Everything that lineage says is so. With the records that it was made of: it says all that they tell.
-    fn check(&self, lineage: &Lineage, told: Option<&[&LineageRecord]>) {
-        let links: BTreeMap<Origin, (Origin, u64)> = told
+    fn check(&self, lineage: &Lineage, reported: Option<&[&LineageRecord]>) {
+        let links: BTreeMap<Origin, (Origin, u64)> = reported
             .into_iter()
             .flatten()
             .flat_map(|record| record.authors.windows(2))
             .map(|pair| (pair[1].0, pair[0]))
             .collect();
-        let named = told.into_iter().flatten().flat_map(|record| {
+        let named = reported.into_iter().flatten().flat_map(|record| {
             let behind = record.foreign.max(1);
             record.authors.iter().skip(behind).map(|(author, _)| author)
         });
@@ -343,7 +343,7 @@ impl History {
                     said.is_none() || said == truth,
                     "{author} is said to have seen {said:?} of {ancestor}, and has seen {truth:?}"
                 );
-                if told.is_some() {
+                if reported.is_some() {
                     let mut at = (*author, None);
                     while let Some((parent, up_to)) = links.get(&at.0).filter(|_| at.0 != *ancestor)
                     {
@@ -424,13 +424,13 @@ impl History {
             .filter(|(author, _)| self.has_written(**author))
         {
             for (ancestor, up_to) in &known.seen {
-                let is_told = lineage.seen_up_to(*author, *ancestor) == Some(*up_to);
+                let is_reported = lineage.seen_up_to(*author, *ancestor) == Some(*up_to);
                 let between = self
                     .authors
                     .keys()
                     .filter(|other| has_seen(*author, **other) && has_seen(**other, *ancestor));
                 assert!(
-                    is_told || between.copied().any(is_lost),
+                    is_reported || between.copied().any(is_lost),
                     "{author} has seen {up_to} of {ancestor}, and no copy is why nobody is told"
                 );
             }

@@ -172,7 +172,7 @@ impl<'s> Node<'s> {
         // Without a log it only plans.
         let mut twin = Committer::new(None, before, origins, Durability::Synced);
         twin.policy = self.committer.policy;
-        twin.told = self.committer.told.clone();
+        twin.reported = self.committer.reported.clone();
         let committed = twin.commit(requests, &self.map, wall).ok()?;
         let ephemeral = crate::store::entry::EntryFlags::EPHEMERAL;
         let planned = committed

@@ -115,8 +115,8 @@ impl Promise {
     /// What a new stretch must not go back behind.
     pub(super) fn check_ledger(&self, ledger: &Ledger) -> Told<()> {
         if ledger.last_sequence < self.told_sequence {
-            let (last, told) = (ledger.last_sequence, self.told_sequence);
-            return Err(format!("sequence {told} was told, {last} is the last"));
+            let (last, reported) = (ledger.last_sequence, self.told_sequence);
+            return Err(format!("sequence {reported} was told, {last} is the last"));
         }
         if let Some((incarnation, durable)) = self.reached {
             let mut links = ledger.epochs.iter();
