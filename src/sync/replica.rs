@@ -41,14 +41,14 @@ pub enum Output {
     /// Make durable, and say so with `committed` or `refused`.
     Commit(Request),
     /// End the connection.
-    Close(LinkId, Farewell),
+    Close(LinkId, PartingReason),
     /// Take another identity, and say so with `renewed`.
     Renew(Doubt),
 }
 
 /// Why a connection has to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Farewell {
+pub enum PartingReason {
     /// The peer broke the protocol.
     Breach(&'static str),
     /// The peer acknowledges nothing.

@@ -99,7 +99,7 @@ impl Machine {
                     .outputs
                     .push_back(Output::Send(id, Message::Feed(feed))),
                 replica::Output::Commit(request) => self.outputs.push_back(Output::Commit(request)),
-                replica::Output::Close(id, farewell) => self.say_farewell(id, farewell),
+                replica::Output::Close(id, farewell) => self.say_goodbye(id, farewell),
                 replica::Output::Renew(doubt) => self.outputs.push_back(Output::Renew(doubt)),
             }
         }

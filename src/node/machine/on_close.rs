@@ -3,7 +3,7 @@
 use crate::core::clock::Now;
 use crate::store::scope::Scope;
 use crate::store::state::map::EntryMap;
-use crate::sync::replica::Farewell;
+use crate::sync::replica::PartingReason;
 use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 
 use super::address_book::TargetId;
@@ -98,15 +98,15 @@ impl Machine {
     }
 
     /// Replication cannot go on with this peer. The conversation is dropped by whoever knows the time.
-    pub(in crate::node) fn say_farewell(&mut self, id: ConversationId, farewell: Farewell) {
+    pub(in crate::node) fn say_goodbye(&mut self, id: ConversationId, farewell: PartingReason) {
         let (reason, text) = match farewell {
-            Farewell::Breach(text) => (GoodbyeReason::Malformed, text),
-            Farewell::Unanswered => (GoodbyeReason::Idle, "the peer acknowledges nothing"),
-            Farewell::Unreadable => (GoodbyeReason::Idle, "the store cannot be read here"),
+            PartingReason::Breach(text) => (GoodbyeReason::Malformed, text),
+            PartingReason::Unanswered => (GoodbyeReason::Idle, "the peer acknowledges nothing"),
+            PartingReason::Unreadable => (GoodbyeReason::Idle, "the store cannot be read here"),
         };
         let goodbye = Message::Goodbye(Goodbye::new(reason, text, None));
         self.outputs.push_back(Output::Send(id, goodbye));
-        let kind = if farewell == Farewell::Unreadable {
+        let kind = if farewell == PartingReason::Unreadable {
             UNREADABLE
         } else {
             "protocol"

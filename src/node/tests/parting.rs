@@ -5,7 +5,7 @@ use crate::core::identity::Origin;
 use crate::node::machine::Machine;
 use crate::node::machine::address_book::UNREADABLE_MS;
 use crate::sync::message::{Batch, Feed, Stream};
-use crate::sync::replica::Farewell;
+use crate::sync::replica::PartingReason;
 use crate::transport::session::backoff::{RECONNECT_MS_MAX, RECONNECT_MS_MIN};
 use crate::transport::session::{HELLO_TIMEOUT_MS, IDLE_MS};
 use crate::transport::wire::message::Message;
@@ -65,7 +65,7 @@ fn a_peer_that_cannot_read_its_store_is_called_ever_less_often() {
     for attempt in 0..10_u32 {
         let id = net.conversations(1)[0];
         net.drive(1, |machine, _, _| {
-            machine.say_farewell(id, Farewell::Unreadable);
+            machine.say_goodbye(id, PartingReason::Unreadable);
         });
         net.settle();
         assert!(net.conversations(0).is_empty() && net.conversations(1).is_empty());
@@ -85,7 +85,7 @@ fn who_cannot_read_its_store_leaves_a_peer_alone_for_long_and_shows_it() {
     for _ in 0..3 {
         let id = net.conversations(0)[0];
         net.drive(0, |machine, _, _| {
-            machine.say_farewell(id, Farewell::Unreadable);
+            machine.say_goodbye(id, PartingReason::Unreadable);
         });
         net.settle();
         assert_eq!(state(&mut net, 0, 1), "faulted");

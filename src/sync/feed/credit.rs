@@ -6,7 +6,7 @@ use crate::core::clock::Now;
 use crate::sync::message::Feed;
 use crate::sync::options::GRANT_INTERVAL_MS;
 use crate::sync::peer::link::LinkId;
-use crate::sync::replica::{Farewell, Output, Replica};
+use crate::sync::replica::{Output, PartingReason, Replica};
 
 impl Replica {
     /// Chunks of a large value were taken in before the value is whole. On a slow line that takes long, and the sender
@@ -16,7 +16,7 @@ impl Replica {
             link.receiving.consumed += cost;
             link.has_progressed = true;
             let output = if is_overdrawn(link) {
-                Some(Output::Close(id, Farewell::Breach(OVERDRAWN)))
+                Some(Output::Close(id, PartingReason::Breach(OVERDRAWN)))
             } else {
                 let is_time = link.receiving.granted_at.after(GRANT_INTERVAL_MS) <= now.monotonic;
                 let ack = due_grant(link).or_else(|| is_time.then(|| acknowledgement(link)));

@@ -16,7 +16,7 @@ use crate::sync::options::{BATCH_COST, WINDOW_COST};
 use crate::sync::peer::link::{Link, LinkId, Rewound};
 use crate::sync::peer::scope_sums::leave_out_strays;
 use crate::sync::reconcile::Reconciling;
-use crate::sync::replica::{Farewell, Output, Replica};
+use crate::sync::replica::{Output, PartingReason, Replica};
 
 /// What a peer may send beyond its credit: the message that uses it up, which costs at most a batch and the
 /// entry that fills it.
@@ -68,7 +68,7 @@ impl Replica {
         self.links.insert(id, link);
         if let Err(reason) = verdict {
             self.outputs
-                .push_back(Output::Close(id, Farewell::Breach(reason)));
+                .push_back(Output::Close(id, PartingReason::Breach(reason)));
         }
         self.send_some(now, map);
         self.settle_waits(map);

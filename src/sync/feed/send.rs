@@ -15,7 +15,7 @@ use crate::store::state::totals::is_user;
 use crate::sync::message::{Batch, Chunk, Feed, Positions, Stream};
 use crate::sync::options::{BATCH_COST, PASSED_OVER_MS};
 use crate::sync::peer::link::{Course, Link, LinkId};
-use crate::sync::replica::{Farewell, Output, Replica};
+use crate::sync::replica::{Output, PartingReason, Replica};
 
 /// What an entry costs besides its key and value: about what it takes in memory while it waits.
 const ENTRY_COST: u64 = 64;
@@ -350,7 +350,7 @@ impl Replica {
             self.unreadable = Some(error.clone());
         }
         self.outputs
-            .push_back(Output::Close(id, Farewell::Unreadable));
+            .push_back(Output::Close(id, PartingReason::Unreadable));
     }
 
     /// Sends lineage records ahead of the feed, of a comparison and of what waits for a tick: whoever gets an entry should

@@ -8,7 +8,7 @@ use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
 use crate::sync::options::{REMEMBER_DELAY_MS, RETRY_DELAY_MS_MAX};
 use crate::sync::peer::link::{Course, LargeSend, Link, LinkId, RetryCause};
-use crate::sync::replica::{Farewell, Output, Replica};
+use crate::sync::replica::{Output, PartingReason, Replica};
 
 /// The jitter of a retry is at most one part in this many of its delay.
 const JITTER_PART: u64 = 8;
@@ -151,7 +151,7 @@ impl Replica {
                 ..watermarks
             });
         self.outputs
-            .push_back(Output::Close(id, Farewell::Unanswered));
+            .push_back(Output::Close(id, PartingReason::Unanswered));
     }
 }
 

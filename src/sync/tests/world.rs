@@ -14,7 +14,7 @@ use crate::store::entry::Entry;
 use crate::sync::LinkId;
 use crate::sync::identity::doubt::DoubtReason;
 use crate::sync::message::{Feed, ValueId};
-use crate::sync::replica::{Farewell, Output};
+use crate::sync::replica::{Output, PartingReason};
 use crate::sync::report::TickReport;
 
 pub(super) const GAVE_UP: &str = "the peer acknowledges nothing";
@@ -337,12 +337,14 @@ impl World {
             match output {
                 Output::Send(link, feed) => self.send(host, link, feed),
                 Output::Commit(request) => self.request(host, request),
-                Output::Close(link, Farewell::Breach(reason)) => ended.push((link, reason)),
-                Output::Close(link, Farewell::Unanswered) => {
+                Output::Close(link, PartingReason::Breach(reason)) => ended.push((link, reason)),
+                Output::Close(link, PartingReason::Unanswered) => {
                     ended.push((link, "the peer acknowledges nothing"));
                 }
                 Output::Renew(doubt) => in_doubt = Some(doubt),
-                Output::Close(_, Farewell::Unreadable) => panic!("{host} cannot read its store"),
+                Output::Close(_, PartingReason::Unreadable) => {
+                    panic!("{host} cannot read its store")
+                }
             }
         }
         self.check_host(host);
