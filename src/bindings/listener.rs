@@ -16,7 +16,9 @@ use super::reports::signed_number;
 use super::text::{key_of, value_of};
 use crate::node::api::mailbox::{Event as Told, Mailbox};
 use crate::node::machine::conversation::PeerEvent;
-use crate::node::{Change, Conflict, Doubt, Failure, IdentityEvent, NodeEvents, Receipt};
+use crate::node::{
+    Change, Conflict, Failure, IdentityConflict, IdentityEvent, NodeEvents, Receipt,
+};
 
 /// What [`Settled`] needs to know on JavaScript's thread to let the process end when nothing is pending.
 #[derive(Debug, Default)]
@@ -234,7 +236,7 @@ unsafe fn event_value(env: sys::napi_env, event: Told) -> napi::Result<sys::napi
                     object.set("kind", "renamed")?;
                     object.set("from", from)?;
                 }
-                IdentityEvent::Renewed(Doubt { reason, node_id }) => {
+                IdentityEvent::Renewed(IdentityConflict { reason, node_id }) => {
                     object.set("kind", reason.as_str())?;
                     object.set("nodeId", node_id)?;
                 }

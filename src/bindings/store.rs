@@ -313,9 +313,9 @@ impl From<RecoveryReport> for NativeRecovery {
             salvaged: report
                 .salvaged
                 .map(|lost| NativeSalvaged { lost: number(lost) }),
-            renewed: report.renewed.map(|doubt| NativeRenewed {
-                kind: doubt.reason.as_str().to_owned(),
-                node_id: doubt.node_id,
+            renewed: report.renewed.map(|identity_conflict| NativeRenewed {
+                kind: identity_conflict.reason.as_str().to_owned(),
+                node_id: identity_conflict.node_id,
             }),
             checkpoint: report.checkpoint.map(Into::into),
         }

@@ -21,7 +21,7 @@ pub use crate::store::conflict::policy::ConflictPolicy;
 pub use crate::sync::Outcome as Difference;
 pub use crate::sync::delivery::waiting::Subject;
 pub use crate::sync::delivery::waits::Holders;
-pub use crate::sync::identity::doubt::{Doubt, DoubtReason};
+pub use crate::sync::identity::identity_conflict::{IdentityConflict, IdentityConflictReason};
 pub use crate::sync::options::AckPolicy;
 pub use crate::sync::outbox::rows::{OutboxRow, PeerTrouble, RowState, Trouble};
 pub use crate::sync::peer::progress::{Lag, PeerStatus};

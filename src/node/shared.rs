@@ -29,7 +29,7 @@ use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
 use crate::store::state::snapshot::SnapshotId;
 use crate::sync::delivery::waits::Held;
-use crate::sync::identity::doubt::Doubt;
+use crate::sync::identity::identity_conflict::IdentityConflict;
 use crate::transport::tcp::{Connection, TcpTransport};
 use crate::transport::wire::codec;
 
@@ -65,9 +65,9 @@ pub(super) struct Shared {
     pub(super) refusal: Mutex<Option<Failure>>,
     pub(super) is_refusing: AtomicBool,
     /// Why the node is to take another identity, until the committer has done so.
-    pub(super) doubt: Mutex<Option<Doubt>>,
+    pub(super) identity_conflict: Mutex<Option<IdentityConflict>>,
     /// Why it last took another one since it was opened.
-    pub(super) renewed: Mutex<Option<Doubt>>,
+    pub(super) renewed: Mutex<Option<IdentityConflict>>,
     pub(super) wants_changes: AtomicBool,
     pub(super) wants_conflicts: AtomicBool,
     /// Whether own writes leave as they commit.
@@ -211,8 +211,8 @@ impl Shared {
                 }
             }
             Output::Peer(event) => self.events.peer(event),
-            Output::Renew(doubt) => {
-                *self.doubt.lock() = Some(doubt);
+            Output::Renew(identity_conflict) => {
+                *self.identity_conflict.lock() = Some(identity_conflict);
                 self.queue.wake();
             }
         }

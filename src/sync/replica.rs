@@ -14,7 +14,7 @@ use super::delivery::successors::Replacements;
 use super::delivery::waits::Waits;
 use super::feed::ahead::{Ahead, KeptAhead};
 use super::feed::looking::Looking;
-use super::identity::doubt::{Doubt, Renewals};
+use super::identity::identity_conflict::{IdentityConflict, Renewals};
 use super::message::{BegunValues, Epoch, Feed};
 use super::options::{AckPolicy, ReplicaOptions};
 use super::outbox::class_counts::ClassCounts;
@@ -43,7 +43,7 @@ pub enum Output {
     /// End the connection.
     Close(LinkId, PartingReason),
     /// Take another identity, and say so with `renewed`.
-    Renew(Doubt),
+    Renew(IdentityConflict),
 }
 
 /// Why a connection has to end.
@@ -216,7 +216,7 @@ impl Replica {
         let anywhere = replica.peers.values().map(|peer| peer.acknowledged.own);
         let anywhere = anywhere.chain(rejected.iter().copied());
         replica.released = anywhere.max().unwrap_or(0).max(ledger.released);
-        replica.recall_doubt(ledger);
+        replica.recall_identity_conflict(ledger);
         let watermarks = Watermarks {
             pruned: ledger.pruned,
             acknowledged,

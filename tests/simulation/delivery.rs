@@ -161,7 +161,7 @@ impl World<'_> {
             self.check_refused_unsent(node, unsent);
         }
         if is_linked && is_void {
-            self.check_doubted(node, id);
+            self.check_identity_conflict(node, id);
         }
         self.check_taken_up(node, id);
     }

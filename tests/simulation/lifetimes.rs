@@ -88,7 +88,7 @@ impl<'d> World<'d> {
             checkpoint_at: None,
             timer_at: None,
             calls: BTreeMap::new(),
-            doubt: None,
+            identity_conflict: None,
             doubted_at: None,
             disowned: None,
             volatile: Vec::new(),
@@ -115,12 +115,12 @@ impl<'d> World<'d> {
     }
 
     /// Takes another identity if that is asked for, as `node::renewing` does.
-    pub(super) fn renew_if_in_doubt(&mut self, node: usize) {
+    pub(super) fn renew_on_identity_conflict(&mut self, node: usize) {
         let running = self.nodes[node].up_mut();
         if running.store.is_making() || running.store.is_poisoned() {
             return;
         }
-        let Some(doubt) = running.doubt.take() else {
+        let Some(identity_conflict) = running.identity_conflict.take() else {
             return;
         };
         let seeds = self.seeds();
@@ -143,7 +143,7 @@ impl<'d> World<'d> {
         self.origins.insert(seeds.origin);
         self.trace.note(&seeds.origin.0);
         self.trace
-            .say(|| format!("{node} goes on as {}: {doubt:?}", seeds.origin));
+            .say(|| format!("{node} goes on as {}: {identity_conflict:?}", seeds.origin));
         self.nodes[node].settle(last_lseq);
         let rows = super::checks::all_rows(&self.nodes[node].up().store.map);
         let rows: Vec<_> = rows.map(|(_, lseq, entry)| (lseq, entry)).collect();

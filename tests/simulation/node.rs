@@ -18,7 +18,7 @@ use crate::store::entry::Entry;
 use crate::store::scope::Scope;
 use crate::store::state::totals::is_user;
 use crate::store::tests::torture::making::Node as Store;
-use crate::sync::identity::doubt::Doubt;
+use crate::sync::identity::identity_conflict::IdentityConflict;
 use crate::transport::session::unfinished::Unfinished;
 
 /// What the log is called.
@@ -71,7 +71,7 @@ pub(super) struct Running<'d> {
     /// Calls that somebody waits for, and until when.
     pub(super) calls: BTreeMap<ConversationId, (u64, TargetId)>,
     /// Why it is to take another identity.
-    pub(super) doubt: Option<Doubt>,
+    pub(super) identity_conflict: Option<IdentityConflict>,
     /// When it last was to take another identity.
     pub(super) doubted_at: Option<u64>,
     /// The identity under which it was brought a write that it has not made, or not any more.

@@ -196,7 +196,7 @@ impl World<'_> {
 
     /// Rule of section 2: whoever learns that its disk has forgotten what a peer saw takes another identity, but for a
     /// while after it did.
-    pub(super) fn check_doubted(&self, node: usize, id: ConversationId) {
+    pub(super) fn check_identity_conflict(&self, node: usize, id: ConversationId) {
         let is_doubted = |running: &Running| running.doubted_at.is_some();
         assert!(
             self.nodes[node].running.as_ref().is_none_or(is_doubted),

@@ -152,7 +152,7 @@ pub(in crate::node) fn open(
         alarm: Arc::new(Alarm::default()),
         refusal: Mutex::new(None),
         is_refusing: AtomicBool::new(false),
-        doubt: Mutex::default(),
+        identity_conflict: Mutex::default(),
         renewed: Mutex::default(),
         wants_changes: AtomicBool::new(false),
         wants_conflicts: AtomicBool::new(false),

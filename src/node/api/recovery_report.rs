@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::node::checkpoint::checkpoints::Place;
 use crate::store::maintain::recovery::OpenReport;
 use crate::store::state::base::Base;
-use crate::sync::identity::doubt::Doubt;
+use crate::sync::identity::identity_conflict::IdentityConflict;
 
 /// How an opening went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,7 +87,7 @@ pub struct RecoveryReport {
     /// checkpoint takes the place of the part of the log that says it.
     pub salvaged: Option<u64>,
     /// Why the node has taken a new identity since, if it has.
-    pub renewed: Option<Doubt>,
+    pub renewed: Option<IdentityConflict>,
     /// The checkpoint, if there was one.
     pub checkpoint: Option<OpenedCheckpoint>,
 }

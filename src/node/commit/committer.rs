@@ -146,7 +146,7 @@ impl CommitDriver {
     pub(in crate::node) fn look_after(&mut self) {
         self.shared.sort_keys(UNSORTED_MAX);
         self.sync_if_due();
-        self.renew_if_in_doubt();
+        self.renew_on_identity_conflict();
         self.look_after_checkpoints();
     }
 

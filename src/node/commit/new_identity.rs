@@ -10,12 +10,12 @@ use crate::wal::files::lease;
 
 impl CommitDriver {
     /// Takes another identity if that is asked for.
-    pub(in crate::node) fn renew_if_in_doubt(&mut self) {
+    pub(in crate::node) fn renew_on_identity_conflict(&mut self) {
         // A checkpoint is written for the author that it began with.
         if self.running.is_some() || self.committer.poisoned().is_some() {
             return;
         }
-        let Some(doubt) = self.shared.doubt.lock().take() else {
+        let Some(identity_conflict) = self.shared.identity_conflict.lock().take() else {
             return;
         };
         if let Err(error) = seeds().and_then(|seeds| self.renew(&seeds)) {
@@ -29,8 +29,8 @@ impl CommitDriver {
             return;
         }
         tracing::warn!(
-            peer = %doubt.node_id,
-            reason = ?doubt.reason,
+            peer = %identity_conflict.node_id,
+            reason = ?identity_conflict.reason,
             "this node's identity is not its own any more: it writes under a new one"
         );
         let ledger = self.committer.ledger();
@@ -40,14 +40,16 @@ impl CommitDriver {
         let map = self.shared.map.read();
         machine.renewed(ledger, now, &map);
         // It may have been asked for once more meanwhile.
-        self.shared.doubt.lock().take();
+        self.shared.identity_conflict.lock().take();
         self.shared.awaiting.end();
         self.shared.carry_out(&mut machine, now, &map);
         drop(map);
         drop(machine);
-        *self.shared.renewed.lock() = Some(doubt.clone());
+        *self.shared.renewed.lock() = Some(identity_conflict.clone());
         self.shared.inline_commit.rest();
-        self.shared.events.identity(IdentityEvent::Renewed(doubt));
+        self.shared
+            .events
+            .identity(IdentityEvent::Renewed(identity_conflict));
     }
 
     /// The lease first: if the power fails in between, the next opening takes the folder for a copy, which is as

@@ -34,7 +34,7 @@ impl CommitDriver {
             && self.shared.options.enable_wal
             && self.shared.queue.is_awake()
             // Nothing more than has to be is written under an identity that somebody else may have.
-            && self.shared.doubt.lock().is_none()
+            && self.shared.identity_conflict.lock().is_none()
     }
 
     /// Whether the group in flight should be waited for now: nothing comes after it.

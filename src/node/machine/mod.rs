@@ -21,7 +21,7 @@ use crate::core::rules::{Rule, is_broken};
 use crate::store::commit::operation::Request;
 use crate::store::scope::Scope;
 use crate::store::state::map::EntryMap;
-use crate::sync::identity::doubt::Doubt;
+use crate::sync::identity::identity_conflict::IdentityConflict;
 use crate::sync::message::{BegunValues, Feed, RefusalCode, Stream};
 use crate::sync::replica::{self, Replica};
 use crate::transport::session::{
@@ -49,7 +49,7 @@ pub enum Output {
     /// A peer came or went.
     Peer(PeerEvent),
     /// Take another identity, and say so with `renewed`.
-    Renew(Doubt),
+    Renew(IdentityConflict),
 }
 
 /// The machine.
@@ -100,7 +100,9 @@ impl Machine {
                     .push_back(Output::Send(id, Message::Feed(feed))),
                 replica::Output::Commit(request) => self.outputs.push_back(Output::Commit(request)),
                 replica::Output::Close(id, farewell) => self.say_goodbye(id, farewell),
-                replica::Output::Renew(doubt) => self.outputs.push_back(Output::Renew(doubt)),
+                replica::Output::Renew(identity_conflict) => {
+                    self.outputs.push_back(Output::Renew(identity_conflict))
+                }
             }
         }
         self.outputs.pop_front()

@@ -4,7 +4,7 @@ use crate::core::clock::Now;
 use crate::core::rules::{Rule, is_broken};
 use crate::store::commit::ledger::Ledger;
 use crate::store::state::map::EntryMap;
-use crate::sync::identity::doubt::DoubtReason;
+use crate::sync::identity::identity_conflict::IdentityConflictReason;
 use crate::transport::session::duplicate::{MEETING_MS, Rival, Survivor, survivor};
 use crate::transport::wire::message::{Goodbye, GoodbyeReason, Hello, Message};
 
@@ -134,9 +134,9 @@ impl Machine {
         };
         let is_copy = other_end.is_none();
         if is_copy && self.shares_history(hello) && !is_broken(Rule::TwinUnheeded) {
-            let reason = DoubtReason::Shared;
+            let reason = IdentityConflictReason::Shared;
             self.replica
-                .doubt(reason, &hello.greeting.node_id, now.monotonic);
+                .identity_conflict(reason, &hello.greeting.node_id, now.monotonic);
         }
         // Both ends at once: the other would look for this one in vain.
         for end in other_end
@@ -231,8 +231,9 @@ impl Machine {
         if now.monotonic.since(since) >= TURNED_AWAY_MS {
             let (origin, node_id) = (peer.origin, peer.node_id.clone());
             self.turned_away.remove(&origin);
-            let reason = DoubtReason::Shared;
-            self.replica.doubt(reason, &node_id, now.monotonic);
+            let reason = IdentityConflictReason::Shared;
+            self.replica
+                .identity_conflict(reason, &node_id, now.monotonic);
         }
     }
 

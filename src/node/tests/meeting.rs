@@ -175,7 +175,7 @@ fn a_peer_that_restarted_is_met_anew_though_the_old_connection_seems_to_live() {
             net.settle();
             assert_eq!(net.outcome(caller, id), Some(&Ok(())));
             // It has forgotten what it was sent, is told so, and goes on under another identity.
-            assert_eq!(net.members[1].doubts.len(), 1);
+            assert_eq!(net.members[1].identity_conflicts.len(), 1);
             assert!(!net.call_again().is_empty());
             assert_eq!(net.conversations(0).len(), 1);
             net.put(1, "after");

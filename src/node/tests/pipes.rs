@@ -15,7 +15,7 @@ use crate::store::commit::ledger::Epoch;
 use crate::store::commit::operation::{Operation, Request};
 use crate::store::maintain::recovery::{Opened, Seeds, in_memory};
 use crate::store::state::map::EntryMap;
-use crate::sync::identity::doubt::Doubt;
+use crate::sync::identity::identity_conflict::IdentityConflict;
 use crate::sync::options::ReplicaOptions;
 use crate::sync::replica::Replica;
 use crate::transport::session::Role;
@@ -45,7 +45,7 @@ pub(super) struct Member {
     pub(super) settled: Vec<(ConversationId, Result<(), Refusal>)>,
     pub(super) dials: Vec<TargetId>,
     pub(super) events: Vec<PeerEvent>,
-    pub(super) doubts: Vec<Doubt>,
+    pub(super) identity_conflicts: Vec<IdentityConflict>,
     pub(super) opens: u8,
     pub(super) skew_ms: i64,
 }
@@ -101,7 +101,7 @@ pub(super) fn member(node: usize, origin: u8, opens: u8) -> Member {
         settled: Vec::new(),
         dials: Vec::new(),
         events: Vec::new(),
-        doubts: Vec::new(),
+        identity_conflicts: Vec::new(),
         opens,
         skew_ms: 0,
     }
@@ -232,7 +232,7 @@ impl Pipes {
             Output::Settled(id, outcome) => self.members[node].settled.push((id, outcome)),
             Output::Peer(event) => self.members[node].events.push(event),
             Output::Greeted(_) => {}
-            Output::Renew(doubt) => self.renew(node, doubt),
+            Output::Renew(identity_conflict) => self.renew(node, identity_conflict),
         }
     }
 

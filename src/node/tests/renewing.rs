@@ -3,11 +3,11 @@
 use super::pipes::{Pipes, member, seeds};
 use crate::core::identity::Incarnation;
 use crate::node::machine::conversation::ConversationId;
-use crate::sync::identity::doubt::Doubt;
+use crate::sync::identity::identity_conflict::IdentityConflict;
 
 impl Pipes {
     /// A node takes another identity, as its committer does between two groups.
-    pub(super) fn renew(&mut self, node: usize, doubt: Doubt) {
+    pub(super) fn renew(&mut self, node: usize, identity_conflict: IdentityConflict) {
         let now = self.now(node);
         self.renewals += 1;
         let byte = 100 + self.renewals;
@@ -16,7 +16,7 @@ impl Pipes {
         let ledger = member.committer.ledger();
         member.map.know_authorship(ledger);
         member.machine.renewed(ledger, now, &member.map);
-        member.doubts.push(doubt);
+        member.identity_conflicts.push(identity_conflict);
     }
 
     /// Calls whoever the nodes want to call after a while; who has called, and the conversation.

@@ -264,7 +264,7 @@ impl Committer {
                 | Request::ForgetPeer { .. }
                 | Request::Pruned { .. }
                 | Request::Released { .. }
-                | Request::Doubt(_) => {
+                | Request::IdentityConflict(_) => {
                     plan.hints.note(request);
                     Ok(())
                 }

@@ -1,7 +1,7 @@
 //! Small facts that a group remembers beside entries and cursors. No sync is made for their sake: losing the last ones to
 //! a power cut loses no entry and no cursor.
 
-use super::ledger::{KnownDoubt, Ledger, PeerRecord};
+use super::ledger::{KnownIdentityConflict, Ledger, PeerRecord};
 use super::operation::Request;
 use crate::core::identity::Origin;
 use crate::store::record::{OriginDictionary, Record, encode};
@@ -13,7 +13,7 @@ pub(in crate::store) struct Hints {
     peers: Vec<(Origin, Option<PeerRecord>)>,
     pruned: Option<u64>,
     released: Option<u64>,
-    doubt: Option<KnownDoubt>,
+    identity_conflict: Option<KnownIdentityConflict>,
 }
 
 impl Hints {
@@ -24,7 +24,9 @@ impl Hints {
             Request::ForgetPeer { peer } => self.peers.push((peer, None)),
             Request::Pruned { lseq } => self.pruned = Some(lseq),
             Request::Released { lseq } => self.released = Some(lseq),
-            Request::Doubt(doubt) => self.doubt = Some(doubt),
+            Request::IdentityConflict(identity_conflict) => {
+                self.identity_conflict = Some(identity_conflict)
+            }
             Request::Write { .. }
             | Request::Batch { .. }
             | Request::Resolve(_)
@@ -49,8 +51,8 @@ impl Hints {
         }
         let pruned = self.pruned.map(|lseq| Record::Pruned { lseq });
         let released = self.released.map(|lseq| Record::Released { lseq });
-        let doubt = self.doubt.clone().map(Record::Doubt);
-        for record in [pruned, released, doubt].into_iter().flatten() {
+        let identity_conflict = self.identity_conflict.clone().map(Record::IdentityConflict);
+        for record in [pruned, released, identity_conflict].into_iter().flatten() {
             encode(body, origins, &record);
         }
     }
@@ -78,8 +80,8 @@ impl Hints {
         }
         ledger.pruned = self.pruned.unwrap_or(ledger.pruned);
         ledger.released = ledger.released.max(self.released.unwrap_or_default());
-        if self.doubt.is_some() {
-            ledger.doubt = self.doubt;
+        if self.identity_conflict.is_some() {
+            ledger.identity_conflict = self.identity_conflict;
         }
     }
 }

@@ -75,9 +75,9 @@ pub struct PeerRecord {
     pub scope: Scope,
 }
 
-/// Why a node doubts its identity, as it is on record.
+/// Why a node identity conflicts its identity, as it is on record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownDoubt {
+pub struct KnownIdentityConflict {
     /// The identity that is doubted.
     pub origin: Origin,
     /// A number for the reason.
@@ -117,8 +117,8 @@ pub struct Ledger {
     pub pruned: u64,
     /// Own writes up to this local sequence were released by a tick.
     pub released: u64,
-    /// The node has reason to doubt its identity, and has taken no other one since.
-    pub doubt: Option<KnownDoubt>,
+    /// The node has reason to identity conflict its identity, and has taken no other one since.
+    pub identity_conflict: Option<KnownIdentityConflict>,
     /// The greatest operation sequence received from a peer.
     pub last_applied_remote: u64,
     /// The store was saved from a damaged one, of which that many parts could not be read.
@@ -198,7 +198,7 @@ impl Ledger {
     /// Forgets which feed was told of, and how far those of peers are held. Their cursors passed what was refused in the
     /// former name. Peers list that under it, so that in a new name they would take such entries for acknowledged.
     pub fn begin_anew(&mut self) {
-        self.doubt = None;
+        self.identity_conflict = None;
         self.epochs.clear();
         self.cursors.clear();
         self.scopes.clear();

@@ -1,6 +1,6 @@
 //! What a node is asked to write, and what came of it.
 
-use super::ledger::{FeedPosition, KnownDoubt, PeerRecord};
+use super::ledger::{FeedPosition, KnownIdentityConflict, PeerRecord};
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::{GROUP_BYTES_TARGET, KEY_BYTES_MAX};
 use crate::store::entry::{Entry, EntryFlags, Namespace};
@@ -173,8 +173,8 @@ pub enum Request {
         /// The local sequence.
         lseq: u64,
     },
-    /// The node has reason to doubt its identity.
-    Doubt(KnownDoubt),
+    /// The node has reason to identity conflict its identity.
+    IdentityConflict(KnownIdentityConflict),
     /// Make everything before this durable, whatever `autoFlush` says.
     Flush {
         /// Who waits.
@@ -198,7 +198,7 @@ impl Request {
             | Self::Peer { .. }
             | Self::ForgetPeer { .. }
             | Self::Released { .. }
-            | Self::Doubt(_)
+            | Self::IdentityConflict(_)
             | Self::Pruned { .. } => None,
         }
     }
@@ -222,7 +222,7 @@ impl Request {
             Self::Peer { .. }
             | Self::ForgetPeer { .. }
             | Self::Released { .. }
-            | Self::Doubt(_)
+            | Self::IdentityConflict(_)
             | Self::Pruned { .. }
             | Self::Flush { .. } => 0,
         }
@@ -251,7 +251,7 @@ impl Request {
             Self::Peer { .. }
             | Self::ForgetPeer { .. }
             | Self::Released { .. }
-            | Self::Doubt(_)
+            | Self::IdentityConflict(_)
             | Self::Pruned { .. }
             | Self::Flush { .. } => OPERATION_OVERHEAD_BYTES,
         }

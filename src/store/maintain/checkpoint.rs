@@ -316,7 +316,12 @@ fn records_of(ledger: &Ledger) -> Vec<Record> {
     records.push(Record::Released {
         lseq: ledger.released,
     });
-    records.extend(ledger.doubt.clone().map(Record::Doubt));
+    records.extend(
+        ledger
+            .identity_conflict
+            .clone()
+            .map(Record::IdentityConflict),
+    );
     records.extend(ledger.salvaged.map(|lost| Record::Salvaged { lost }));
     records
 }

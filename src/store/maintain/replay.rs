@@ -285,7 +285,9 @@ impl State {
             Record::Salvaged { lost } => ledger.salvaged = Some(lost),
             Record::Pruned { lseq } => ledger.pruned = ledger.pruned.max(lseq),
             Record::Released { lseq } => ledger.released = ledger.released.max(lseq),
-            Record::Doubt(doubt) => ledger.doubt = Some(doubt),
+            Record::IdentityConflict(identity_conflict) => {
+                ledger.identity_conflict = Some(identity_conflict)
+            }
         }
     }
 }

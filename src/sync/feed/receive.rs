@@ -10,7 +10,7 @@ use crate::store::commit::operation::{Received, Request};
 use crate::store::entry::Entry;
 use crate::store::scope::Scope;
 use crate::store::state::map::EntryMap;
-use crate::sync::identity::doubt::DoubtReason;
+use crate::sync::identity::identity_conflict::IdentityConflictReason;
 use crate::sync::message::{Ack, Batch, Feed, Nack, Positions, RefusalCode};
 use crate::sync::options::{BATCH_COST, WINDOW_COST};
 use crate::sync::peer::link::{Link, LinkId, Rewound};
@@ -289,7 +289,11 @@ impl Replica {
             link.sending.started = true;
             let is_forgotten = ack.void.is_some_and(|void| self.has_forgotten(void));
             if is_forgotten && !is_broken(Rule::ForgottenUnheeded) {
-                self.doubt(DoubtReason::WentBack, &link.node_id, now.monotonic);
+                self.identity_conflict(
+                    IdentityConflictReason::WentBack,
+                    &link.node_id,
+                    now.monotonic,
+                );
             }
             self.begin_feed(id, link, ack.cursor, now, map);
             return Ok(());

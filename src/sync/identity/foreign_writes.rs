@@ -8,7 +8,7 @@
 //! Entries and lists are looked at as they come, also those that are not taken in because something greater is held.
 //! Hints are not: they may be wrong.
 
-use super::doubt::DoubtReason;
+use super::identity_conflict::IdentityConflictReason;
 use crate::core::clock::Now;
 use crate::core::identity::{Dot, Origin};
 use crate::core::rules::{Rule, is_broken};
@@ -37,7 +37,7 @@ impl Replica {
             let is_foreign = foreign == Some(entry.dot.origin) && entry.vector().is_empty();
             if is_foreign_lineage(entry, &own) && !is_broken(Rule::TwinWritesUnheeded) {
                 let reason = self.reason_of(entry.stamp, true);
-                self.doubt(reason, &link.node_id, now.monotonic);
+                self.identity_conflict(reason, &link.node_id, now.monotonic);
             } else if !is_foreign && own.named_in(entry.dot, entry.vector()) {
                 self.heed(link, Listed::of(entry), now, map);
             } else {
@@ -68,7 +68,7 @@ impl Replica {
     }
 
     fn heed(&mut self, link: &Link, mut listed: Listed, now: Now, map: &EntryMap) {
-        if self.is_in_doubt() || is_broken(Rule::TwinWritesUnheeded) {
+        if self.has_identity_conflict() || is_broken(Rule::TwinWritesUnheeded) {
             return;
         }
         if let Some(key) = kept_user_key(&listed.key, listed.dot) {
@@ -83,16 +83,16 @@ impl Replica {
         if is_unaccounted(&listed, &own, held.as_deref()) {
             let is_author = own.limit_of(listed.dot.origin).is_some();
             let reason = self.reason_of(listed.stamp, is_author);
-            self.doubt(reason, &link.node_id, now.monotonic);
+            self.identity_conflict(reason, &link.node_id, now.monotonic);
         }
     }
 
     /// Only a guess for whoever reads it: clocks may be wrong.
-    fn reason_of(&self, stamp: Stamp, is_author: bool) -> DoubtReason {
+    fn reason_of(&self, stamp: Stamp, is_author: bool) -> IdentityConflictReason {
         if is_author && self.renewals.had_met(stamp.wall()) {
-            DoubtReason::Shared
+            IdentityConflictReason::Shared
         } else {
-            DoubtReason::WentBack
+            IdentityConflictReason::WentBack
         }
     }
 }

@@ -4,7 +4,7 @@ use super::host::{Stop, options};
 use super::stage::{MOMENT_MS, keys_sent, manual, stage};
 use super::world::World;
 use crate::store::commit::operation::{Received, Request};
-use crate::sync::identity::doubt::DoubtReason;
+use crate::sync::identity::identity_conflict::IdentityConflictReason;
 use crate::sync::message::{Batch, Cursor, Feed, Positions, Stream};
 use crate::sync::replica::Output;
 
@@ -82,7 +82,7 @@ fn a_rolled_back_node_gets_home_what_it_wrote_and_forgot() {
         assert_eq!(world.get(host, "forgotten").as_deref(), Some("2"));
         assert_eq!(world.get(host, "reused").as_deref(), Some("4"));
     }
-    assert_eq!(world.renewals, [(0, DoubtReason::WentBack)]);
+    assert_eq!(world.renewals, [(0, IdentityConflictReason::WentBack)]);
     world.check_convergence();
     // Numbers that were given before are not given again under the same author.
     world.put(0, "later", "5");

@@ -9,7 +9,7 @@ use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Namespace;
 use crate::store::scope::Scope;
 use crate::sync::LinkId;
-use crate::sync::identity::doubt::Doubt;
+use crate::sync::identity::identity_conflict::IdentityConflict;
 use crate::sync::message::Feed;
 use crate::sync::options::ReplicaOptions;
 use crate::sync::outbox::watermarks::OutboxCounts;
@@ -53,15 +53,15 @@ pub(super) fn stage(options: &[ReplicaOptions]) -> World {
 
 impl World {
     /// A host takes another identity; it is connected anew like after any cut.
-    pub(super) fn renew(&mut self, host: usize, doubt: &Doubt) {
+    pub(super) fn renew(&mut self, host: usize, identity_conflict: &IdentityConflict) {
         while let Some(wire) = self.wires.iter().position(|wire| wire.touches(host)) {
             self.cut_wire(wire);
         }
         self.hosts[host].renew(&mut self.dice);
-        self.renewals.push((host, doubt.reason));
+        self.renewals.push((host, identity_conflict.reason));
         self.say(|| {
             let origin = self.hosts[host].up().replica.origin();
-            format!("{host} is {origin} from now on: {doubt:?}")
+            format!("{host} is {origin} from now on: {identity_conflict:?}")
         });
         self.drain(host);
     }

@@ -2,7 +2,7 @@
 //! back in time. Then it has to write as a new author (PROTOCOL section 2). Pure.
 
 use crate::core::clock::{MonotonicMs, WallMs};
-use crate::store::commit::ledger::{KnownDoubt, Ledger};
+use crate::store::commit::ledger::{KnownIdentityConflict, Ledger};
 use crate::store::commit::operation::Request;
 use crate::sync::replica::{Output, Replica};
 
@@ -13,9 +13,9 @@ pub const RENEWAL_DELAY_MS: u64 = 60_000;
 /// The longest such wait.
 pub const RENEWAL_DELAY_MS_MAX: u64 = 3_600_000;
 
-/// Why a node doubts its identity.
+/// Why a node identity conflicts its identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DoubtReason {
+pub enum IdentityConflictReason {
     /// Somebody else has the same identity: a peer, or who wrote what a peer passes on. One of the two is a copy of the
     /// other's files, and both are running.
     Shared,
@@ -23,7 +23,7 @@ pub enum DoubtReason {
     WentBack,
 }
 
-impl DoubtReason {
+impl IdentityConflictReason {
     /// As it is on record.
     fn number(self) -> u8 {
         match self {
@@ -49,44 +49,47 @@ impl DoubtReason {
     }
 }
 
-/// What made a node doubt its identity.
+/// What made a node identity conflict its identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Doubt {
+pub struct IdentityConflict {
     /// Why.
-    pub reason: DoubtReason,
+    pub reason: IdentityConflictReason,
     /// The peer that showed it.
     pub node_id: String,
 }
 
-/// What doubt there is, how often the identity was renewed, and when it may be again.
+/// What identity conflict there is, how often the identity was renewed, and when it may be again.
 #[derive(Debug, Clone, Default)]
 pub(in crate::sync) struct Renewals {
     count: u32,
     not_before: MonotonicMs,
     /// The first that has come up under the present identity.
-    doubt: Option<Doubt>,
+    identity_conflict: Option<IdentityConflict>,
     /// When somebody was first met under the present identity since the opening.
     met_since: Option<WallMs>,
 }
 
 impl Renewals {
-    /// There is doubt. It stays until it is mended, because what raised it may never come again.
-    fn raise(&mut self, doubt: Doubt) {
-        self.doubt.get_or_insert(doubt);
+    /// There is identity conflict. It stays until it is mended, because what raised it may never come again.
+    fn raise(&mut self, identity_conflict: IdentityConflict) {
+        self.identity_conflict.get_or_insert(identity_conflict);
     }
 
     /// What a renewal is due for; it is taken to have begun. If nothing comes of it, it is due once more, later.
-    fn begin(&mut self, now: MonotonicMs) -> Option<Doubt> {
-        let doubt = self.doubt.as_ref().filter(|_| now >= self.not_before)?;
+    fn begin(&mut self, now: MonotonicMs) -> Option<IdentityConflict> {
+        let identity_conflict = self
+            .identity_conflict
+            .as_ref()
+            .filter(|_| now >= self.not_before)?;
         let delay_ms = RENEWAL_DELAY_MS << self.count.min(6);
         self.not_before = now.after(delay_ms.min(RENEWAL_DELAY_MS_MAX));
         self.count += 1;
-        Some(doubt.clone())
+        Some(identity_conflict.clone())
     }
 
     /// When a renewal is due.
     pub(in crate::sync) fn due(&self) -> Option<MonotonicMs> {
-        self.doubt
+        self.identity_conflict
             .as_ref()
             .map(|_| self.not_before.max(MonotonicMs(1)))
     }
@@ -114,37 +117,42 @@ impl Renewals {
 impl Replica {
     /// This node may not be who it takes itself for. It goes on as it is for a while where its identity was renewed a
     /// short while ago.
-    pub fn doubt(&mut self, reason: DoubtReason, node_id: &str, now: MonotonicMs) {
+    pub fn identity_conflict(
+        &mut self,
+        reason: IdentityConflictReason,
+        node_id: &str,
+        now: MonotonicMs,
+    ) {
         let node_id = node_id.to_owned();
-        if !self.is_in_doubt() {
+        if !self.has_identity_conflict() {
             // What raised it may never be shown again, and the renewal may have to wait: it outlives a restart.
-            let known = KnownDoubt {
+            let known = KnownIdentityConflict {
                 origin: self.origin,
                 reason: reason.number(),
                 node_id: node_id.clone(),
             };
-            let known = Output::Commit(Request::Doubt(known));
+            let known = Output::Commit(Request::IdentityConflict(known));
             self.outputs.push_back(known);
         }
-        self.renewals.raise(Doubt { reason, node_id });
+        self.renewals.raise(IdentityConflict { reason, node_id });
         self.renew_if_due(now);
     }
 
-    /// A doubt that was raised before this opening, and that nothing came of.
-    pub(in crate::sync) fn recall_doubt(&mut self, ledger: &Ledger) {
+    /// A identity conflict that was raised before this opening, and that nothing came of.
+    pub(in crate::sync) fn recall_identity_conflict(&mut self, ledger: &Ledger) {
         // That of an identity that was given up since may have come to the log behind the new one.
-        let known = ledger.doubt.as_ref();
+        let known = ledger.identity_conflict.as_ref();
         if let Some(known) = known.filter(|known| known.origin == self.origin) {
-            self.renewals.raise(Doubt {
-                reason: DoubtReason::of_number(known.reason),
+            self.renewals.raise(IdentityConflict {
+                reason: IdentityConflictReason::of_number(known.reason),
                 node_id: known.node_id.clone(),
             });
         }
     }
 
     /// Whether it may not be, and has not taken another identity yet.
-    pub(crate) fn is_in_doubt(&self) -> bool {
-        self.renewals.doubt.is_some()
+    pub(crate) fn has_identity_conflict(&self) -> bool {
+        self.renewals.identity_conflict.is_some()
     }
 
     pub(in crate::sync) fn renew_if_due(&mut self, now: MonotonicMs) {
@@ -157,9 +165,9 @@ impl Replica {
 mod tests {
     use super::*;
 
-    fn some_doubt(node_id: &str) -> Doubt {
-        Doubt {
-            reason: DoubtReason::Shared,
+    fn some_identity_conflict(node_id: &str) -> IdentityConflict {
+        IdentityConflict {
+            reason: IdentityConflictReason::Shared,
             node_id: node_id.to_owned(),
         }
     }
@@ -169,7 +177,7 @@ mod tests {
         let mut renewals = Renewals::default();
         let mut begun = Vec::new();
         for ms in (0..=50_000_000_u64).step_by(1_000) {
-            renewals.raise(some_doubt("a"));
+            renewals.raise(some_identity_conflict("a"));
             if renewals.begin(MonotonicMs(ms)).is_some() {
                 begun.push(ms);
                 renewals = renewals.mended();
@@ -185,23 +193,26 @@ mod tests {
     fn what_raised_doubt_once_is_mended_once_and_not_forgotten_before() {
         let mut renewals = Renewals::default();
         assert_eq!(renewals.begin(MonotonicMs(1)), None);
-        renewals.raise(some_doubt("a"));
-        renewals.raise(some_doubt("b"));
-        assert_eq!(renewals.begin(MonotonicMs(2)), Some(some_doubt("a")));
+        renewals.raise(some_identity_conflict("a"));
+        renewals.raise(some_identity_conflict("b"));
+        assert_eq!(
+            renewals.begin(MonotonicMs(2)),
+            Some(some_identity_conflict("a"))
+        );
         // The disk has failed: it is due once more.
         let due = MonotonicMs(2 + RENEWAL_DELAY_MS);
         assert_eq!(renewals.due(), Some(due));
         assert_eq!(renewals.begin(MonotonicMs(3)), None);
-        assert_eq!(renewals.begin(due), Some(some_doubt("a")));
+        assert_eq!(renewals.begin(due), Some(some_identity_conflict("a")));
         let mut renewals = renewals.mended();
         assert_eq!(renewals.due(), None);
         assert_eq!(renewals.begin(MonotonicMs(u64::MAX / 2)), None);
         // The new identity is doubted too soon.
         let mended_at = due;
-        renewals.raise(some_doubt("c"));
+        renewals.raise(some_identity_conflict("c"));
         assert_eq!(renewals.begin(mended_at), None);
         let due = renewals.due().unwrap();
         assert_eq!(due, mended_at.after(2 * RENEWAL_DELAY_MS));
-        assert_eq!(renewals.begin(due), Some(some_doubt("c")));
+        assert_eq!(renewals.begin(due), Some(some_identity_conflict("c")));
     }
 }
