@@ -176,18 +176,18 @@ pub(crate) fn replace_file(
     name: &str,
     write: &mut dyn FnMut(&dyn StorageFile) -> io::Result<()>,
 ) -> io::Result<()> {
-    let passing = format!("{name}.new");
-    if storage.open(&passing)?.is_some() {
+    let temp = format!("{name}.new");
+    if storage.open(&temp)?.is_some() {
         // What a crash left of an earlier attempt; nothing ever reads it.
-        storage.remove(&passing)?;
+        storage.remove(&temp)?;
     }
-    let file = storage.create(&passing)?;
+    let file = storage.create(&temp)?;
     let written = write(&*file).and_then(|()| file.sync_all());
     // Closed before it is renamed, because not every system renames an open file.
     drop(file);
-    if let Err(error) = written.and_then(|()| storage.rename(&passing, name)) {
+    if let Err(error) = written.and_then(|()| storage.rename(&temp, name)) {
         // Best effort: what counts is the first failure, and the next attempt removes it too.
-        let _ = storage.remove(&passing);
+        let _ = storage.remove(&temp);
         return Err(error);
     }
     storage.sync_directory()

@@ -320,8 +320,7 @@ impl<'a> Walk<'a> {
         let mut lseqs = vec![0; rows.len()];
         let mut at_hand = None;
         for (wanted, index) in rows {
-            let (row, located) =
-                feed.row_of(wanted, index + start, at_hand.take(), Keep::Passing)?;
+            let (row, located) = feed.row_of(wanted, index + start, at_hand.take(), Keep::Temp)?;
             at_hand = Some(located);
             if let Some(place) = lseqs.get_mut(index as usize) {
                 *place = row.lseq;

@@ -14,7 +14,7 @@ use crate::disk::storage::Storage;
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::shared::Shared;
 use crate::store::error::StoreError;
-use crate::store::maintain::checkpoint::{CheckpointJob, Cut, PASSING_SUFFIX};
+use crate::store::maintain::checkpoint::{CheckpointJob, Cut, TEMP_SUFFIX};
 use crate::store::maintain::recovery::{companion_of, put_in_place};
 use crate::wal::error::WalError;
 use crate::wal::files::held_storage::HeldStorage;
@@ -168,9 +168,9 @@ pub(in crate::node) fn write_copy(
     cut: Cut,
 ) -> Result<(), Failure> {
     let storage = &*copy.storage;
-    let passing = format!("{}{PASSING_SUFFIX}", copy.name);
+    let temp = format!("{}{TEMP_SUFFIX}", copy.name);
     let covers_frame = cut.covers_frame;
-    let written = write_rows(shared, copy, &passing, cut).and_then(|()| {
+    let written = write_rows(shared, copy, &temp, cut).and_then(|()| {
         let mut pause = || {
             if copy.progress.is_cancelled.load(Ordering::Acquire)
                 || shared.checkpoints.is_abandoned.load(Ordering::Acquire)
@@ -180,7 +180,7 @@ pub(in crate::node) fn write_copy(
                 ControlFlow::Continue(())
             }
         };
-        put_in_place(storage, &passing, &copy.name, 0, &mut pause).map_err(|error| {
+        put_in_place(storage, &temp, &copy.name, 0, &mut pause).map_err(|error| {
             let is_cancelled = copy.progress.is_cancelled.load(Ordering::Acquire);
             if matches!(error, StoreError::Stopped) && is_cancelled {
                 aborted()
@@ -204,7 +204,7 @@ pub(in crate::node) fn write_copy(
             copy.name,
             crate::store::maintain::checkpoint::CHECKPOINT_SUFFIX
         );
-        for file in [passing, checkpoint] {
+        for file in [temp, checkpoint] {
             // Best effort: without the log it is of no use, and is told as such.
             let _ = storage.remove(&file);
         }
@@ -234,11 +234,11 @@ fn check_place(storage: &dyn Storage, name: &str) -> Result<(), Failure> {
     Ok(placed.map_err(displaced)?)
 }
 
-fn write_rows(shared: &Shared, copy: &Copy, passing: &str, cut: Cut) -> Result<(), Failure> {
+fn write_rows(shared: &Shared, copy: &Copy, temp: &str, cut: Cut) -> Result<(), Failure> {
     let progress = &copy.progress;
     let total = cut.totals.live + cut.totals.tombstones;
     progress.entries_total.store(total, Ordering::Relaxed);
-    let mut job = CheckpointJob::begin(&*copy.storage, passing, cut)?;
+    let mut job = CheckpointJob::begin(&*copy.storage, temp, cut)?;
     loop {
         if progress.is_cancelled.load(Ordering::Acquire) {
             return Err(aborted());

@@ -14,7 +14,7 @@ use crate::node::api::backup::{Copy, write_copy};
 use crate::node::failure::Failure;
 use crate::node::shared::Shared;
 use crate::store::error::StoreError;
-use crate::store::maintain::checkpoint::{CheckpointJob, Cut, PASSING_SUFFIX};
+use crate::store::maintain::checkpoint::{CheckpointJob, Cut, TEMP_SUFFIX};
 use crate::store::maintain::recovery::put_in_place;
 use crate::store::state::base::Base;
 use crate::store::state::map::EntryMap;
@@ -221,10 +221,10 @@ fn panicked() -> Failure {
 }
 
 fn write(shared: &Shared, place: &Place, cut: Cut) -> Result<Arc<Base>, StoreError> {
-    let passing = format!("{}{PASSING_SUFFIX}", place.name);
+    let temp = format!("{}{TEMP_SUFFIX}", place.name);
     let storage = &*place.storage;
     let mut turns = Pace::new(shared);
-    let written = write_rows(shared, storage, &passing, cut, &mut turns).and_then(|()| {
+    let written = write_rows(shared, storage, &temp, cut, &mut turns).and_then(|()| {
         let mut pause = || {
             turns.keep(shared);
             if is_abandoned(shared) {
@@ -233,17 +233,11 @@ fn write(shared: &Shared, place: &Place, cut: Cut) -> Result<Arc<Base>, StoreErr
                 ControlFlow::Continue(())
             }
         };
-        put_in_place(
-            storage,
-            &passing,
-            &place.name,
-            place.cache_bytes,
-            &mut pause,
-        )
+        put_in_place(storage, &temp, &place.name, place.cache_bytes, &mut pause)
     });
     if written.is_err() {
         // Best effort: it is of no use, and the next one replaces it.
-        let _ = storage.remove(&passing);
+        let _ = storage.remove(&temp);
     }
     written
 }
@@ -281,11 +275,11 @@ impl Pace {
 fn write_rows(
     shared: &Shared,
     storage: &dyn Storage,
-    passing: &str,
+    temp: &str,
     cut: Cut,
     pace: &mut Pace,
 ) -> Result<(), StoreError> {
-    let mut job = CheckpointJob::begin(storage, passing, cut)?;
+    let mut job = CheckpointJob::begin(storage, temp, cut)?;
     loop {
         pace.keep(shared);
         if is_abandoned(shared) {

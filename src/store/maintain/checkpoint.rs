@@ -24,10 +24,10 @@ use crate::table::{Checkpoint, CheckpointWriter, RangeCursor, Row, RowRef};
 pub use crate::wal::log::segment::CHECKPOINT_SUFFIX;
 
 /// What its name ends in while it is written.
-pub const PASSING_SUFFIX: &str = ".checkpoint.new";
+pub const TEMP_SUFFIX: &str = ".checkpoint.new";
 
 /// What the name of the file ends in, in which its feeds may be sorted meanwhile.
-pub const PASSING_SIDE_SUFFIX: &str = ".checkpoint.new.feed";
+pub const TEMP_SIDE_SUFFIX: &str = ".checkpoint.new.feed";
 
 /// Entries that are copied while writers wait. Few in tests, so that much can happen between two pages.
 const PAGE_ENTRIES: usize = if cfg!(test) { 2 } else { 256 };

@@ -6,7 +6,7 @@
 
 use std::ops::{Bound, ControlFlow};
 
-use super::checkpoint::{Notes, PASSING_SUFFIX, place_of};
+use super::checkpoint::{Notes, TEMP_SUFFIX, place_of};
 use super::recovery::put_in_place;
 use crate::disk::storage::Storage;
 use crate::store::error::StoreError;
@@ -51,8 +51,8 @@ pub(in crate::store) fn migrate(
     let covers_frame = old.covers_frame();
     let base = Base::new(old, origins, sources, notes.totals);
     let map = EntryMap::over(base.clone());
-    let passing = format!("{name}{PASSING_SUFFIX}");
-    let mut writer = CheckpointWriter::create(storage, &passing)?;
+    let temp = format!("{name}{TEMP_SUFFIX}");
+    let mut writer = CheckpointWriter::create(storage, &temp)?;
     let mut totals = Totals::default();
     let mut rows = base.range(Bound::Unbounded)?;
     while let Some(row) = rows.next()? {
@@ -74,12 +74,6 @@ pub(in crate::store) fn migrate(
     }
     writer.set_notes(&numbers);
     writer.finish(&meta, covers_frame)?;
-    put_in_place(
-        storage,
-        &passing,
-        name,
-        0,
-        &mut || ControlFlow::Continue(()),
-    )?;
+    put_in_place(storage, &temp, name, 0, &mut || ControlFlow::Continue(()))?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::checkpoint::{CHECKPOINT_SUFFIX, Notes, PASSING_SIDE_SUFFIX, PASSING_SUFFIX};
+use super::checkpoint::{CHECKPOINT_SUFFIX, Notes, TEMP_SIDE_SUFFIX, TEMP_SUFFIX};
 use super::migration;
 use super::replay::{Beside, Replay, State};
 use crate::core::bytes::DecodeError;
@@ -82,8 +82,8 @@ pub fn companion_of(storage: &dyn Storage, name: &str) -> Result<Option<String>,
 }
 
 /// Removes what a stop left of a checkpoint that was being written.
-fn remove_passing(storage: &dyn Storage, name: &str) {
-    for suffix in [PASSING_SUFFIX, PASSING_SIDE_SUFFIX] {
+fn remove_temp(storage: &dyn Storage, name: &str) {
+    for suffix in [TEMP_SUFFIX, TEMP_SIDE_SUFFIX] {
         let left = format!("{name}{suffix}");
         if matches!(storage.open(&left), Ok(Some(_))) {
             // Best effort: it only takes room, and the next checkpoint replaces it.
@@ -117,12 +117,12 @@ fn open_checkpoint(
 /// If it does not read back, or the system refuses; the one before is still in place then.
 pub fn put_in_place(
     storage: &dyn Storage,
-    passing: &str,
+    temp: &str,
     name: &str,
     cache_bytes: usize,
     pause: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Arc<Base>, StoreError> {
-    let written = Checkpoint::open(storage, passing, 0)?;
+    let written = Checkpoint::open(storage, temp, 0)?;
     if let Some(written) = written
         && written.verify(&mut |_| pause())? == Verified::Stopped
     {
@@ -133,7 +133,7 @@ pub fn put_in_place(
         file: storage.shown(&file),
         cause: error.into(),
     };
-    storage.rename(passing, &file).map_err(failed)?;
+    storage.rename(temp, &file).map_err(failed)?;
     storage.sync_directory().map_err(failed)?;
     let opened = open_checkpoint(storage, name, cache_bytes)?;
     let (file, notes) = opened.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
@@ -221,7 +221,7 @@ pub fn open_beside(
         let path = base.file().file().to_owned();
         return Err(StoreError::OtherCheckpoint { path });
     }
-    remove_passing(storage, name);
+    remove_temp(storage, name);
     let mut report = OpenReport {
         log: Some(recovery),
         salvaged: ledger.salvaged,

@@ -13,7 +13,7 @@ use crate::disk::memory::MemoryStorage;
 use crate::store::commit::committer::{Committer, Durability};
 use crate::store::commit::ledger::FeedPosition;
 use crate::store::commit::operation::{Received, Request};
-use crate::store::maintain::checkpoint::{CheckpointJob, PASSING_SUFFIX};
+use crate::store::maintain::checkpoint::{CheckpointJob, TEMP_SUFFIX};
 use crate::store::maintain::recovery::put_in_place;
 use crate::store::state::base::Base;
 use crate::store::state::map::EntryMap;
@@ -233,8 +233,8 @@ impl Life {
         let last_lseq = cut.ledger.last_lseq;
         // Tests end soon: a disk that outlives the job is simpler than its lifetime.
         let disk: &'static MemoryStorage = Box::leak(Box::new(self.disk.clone()));
-        let passing = format!("{NAME}{PASSING_SUFFIX}");
-        let job = CheckpointJob::begin(disk, &passing, cut).unwrap();
+        let temp = format!("{NAME}{TEMP_SUFFIX}");
+        let job = CheckpointJob::begin(disk, &temp, cut).unwrap();
         Some((job, last_lseq, covers_frame))
     }
 
@@ -300,8 +300,8 @@ impl Life {
             }
         }
         job.finish().unwrap();
-        let passing = format!("{NAME}{PASSING_SUFFIX}");
-        let base = put_in_place(&self.disk, &passing, NAME, 1 << 16, &mut || {
+        let temp = format!("{NAME}{TEMP_SUFFIX}");
+        let base = put_in_place(&self.disk, &temp, NAME, 1 << 16, &mut || {
             std::ops::ControlFlow::Continue(())
         })
         .unwrap();

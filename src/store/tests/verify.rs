@@ -6,7 +6,7 @@ use crate::disk::memory::MemoryStorage;
 use crate::disk::storage::Storage;
 use crate::store::commit::committer::{Committer, Durability};
 use crate::store::commit::operation::{Operation, Request};
-use crate::store::maintain::checkpoint::{CheckpointJob, PASSING_SUFFIX};
+use crate::store::maintain::checkpoint::{CheckpointJob, TEMP_SUFFIX};
 use crate::store::maintain::recovery::put_in_place;
 use crate::store::maintain::verify::{StoreRemark, Verification, verify};
 use crate::store::state::map::EntryMap;
@@ -228,8 +228,8 @@ pub(super) fn checkpoint(
     committer.seal(disk, salt).unwrap();
     let covers_frame = committer.sealed_frame().unwrap();
     let cut = committer.cut(covers_frame, map).unwrap();
-    let (passing, last_lseq) = (format!("{name}{PASSING_SUFFIX}"), cut.ledger.last_lseq);
-    let mut job = CheckpointJob::begin(disk, &passing, cut).unwrap();
+    let (temp, last_lseq) = (format!("{name}{TEMP_SUFFIX}"), cut.ledger.last_lseq);
+    let mut job = CheckpointJob::begin(disk, &temp, cut).unwrap();
     loop {
         if job.has_more() {
             job.take_page(map);
@@ -240,7 +240,7 @@ pub(super) fn checkpoint(
     }
     map.close_snapshot(job.snapshot());
     job.finish().unwrap();
-    let base = put_in_place(disk, &passing, name, 1 << 16, &mut || {
+    let base = put_in_place(disk, &temp, name, 1 << 16, &mut || {
         std::ops::ControlFlow::Continue(())
     })
     .unwrap();

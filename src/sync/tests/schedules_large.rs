@@ -222,16 +222,16 @@ fn over_a_checkpoint(node: u8, value: &str) -> (MemoryStorage, Replica, EntryMap
     map.sort_some();
     committer.seal(&disk, 2).unwrap();
     let cut = committer.cut(committer.sealed_frame().unwrap(), &mut map);
-    let (cut, passing) = (cut.unwrap(), "a.wal.checkpoint.new");
+    let (cut, temp) = (cut.unwrap(), "a.wal.checkpoint.new");
     let last_lseq = cut.ledger.last_lseq;
-    let mut job = CheckpointJob::begin(&disk, passing, cut).unwrap();
+    let mut job = CheckpointJob::begin(&disk, temp, cut).unwrap();
     job.take_page(&map);
     while job.write_page().unwrap() {
         job.take_page(&map);
     }
     job.finish().unwrap();
     let pause = &mut || std::ops::ControlFlow::Continue(());
-    let base = put_in_place(&disk, passing, "a.wal", 1 << 20, pause).unwrap();
+    let base = put_in_place(&disk, temp, "a.wal", 1 << 20, pause).unwrap();
     drop(Rebase::new(base, &map, last_lseq).finish(&mut map));
     let replica = Replica::new(options(), committer.ledger(), &map);
     (disk, replica, map)

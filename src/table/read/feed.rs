@@ -235,11 +235,11 @@ impl FeedCursor {
         let wanted = self.next / count(FEED_BLOCK_ROWS);
         let block = match self.block.take().filter(|(index, _)| *index == wanted) {
             Some((_, block)) => block,
-            None => self.feed.block(wanted, Keep::Passing)?,
+            None => self.feed.block(wanted, Keep::Temp)?,
         };
         let row = self.feed.row_in(&block, self.next)?;
         let at_hand = self.last.take();
-        let (row, located) = self.feed.row_of(row, self.next, at_hand, Keep::Passing)?;
+        let (row, located) = self.feed.row_of(row, self.next, at_hand, Keep::Temp)?;
         self.last = Some(located);
         self.block = Some((wanted, block));
         Ok(row)

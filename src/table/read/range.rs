@@ -175,7 +175,7 @@ impl RangeCursor {
                 return Ok(false);
             }
             self.node_at = node_at;
-            (self.node, _) = open.node(&top, node_at, Keep::Passing)?;
+            (self.node, _) = open.node(&top, node_at, Keep::Temp)?;
             child = 0;
         }
     }

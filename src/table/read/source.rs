@@ -24,7 +24,7 @@ pub(in crate::table) enum Keep {
     /// It is kept, for whoever looks at it next.
     Cached,
     /// It is not: whoever reads everything once would push out what others need.
-    Passing,
+    Temp,
 }
 
 /// The file, what all its checksums cover, and the cache.

@@ -205,7 +205,7 @@ fn blocks_in_which_nothing_is_left_are_not_read() {
         let mut gone = GoneRows::default();
         let mut file = bytes(&storage);
         for number in 500..u32::try_from(count).unwrap() - 500 {
-            let located = whole.open.locate_row(number, Keep::Passing).unwrap();
+            let located = whole.open.locate_row(number, Keep::Temp).unwrap();
             // Whoever reads one of these is told that it is damaged.
             let offset = usize::try_from(located.unwrap().place.offset).unwrap();
             file[offset + 20] = 0xff;

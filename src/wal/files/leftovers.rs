@@ -53,14 +53,14 @@ pub(crate) fn remove_sealing(
     name: &str,
     log: &FileHeader,
 ) -> io::Result<bool> {
-    let passing = sealing_name(name);
-    let Some(file) = storage.open(&passing)? else {
+    let temp = sealing_name(name);
+    let Some(file) = storage.open(&temp)? else {
         return Ok(false);
     };
-    if read_header(&*file, &passing).is_ok_and(|header| header.file_id != log.file_id) {
+    if read_header(&*file, &temp).is_ok_and(|header| header.file_id != log.file_id) {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
     drop(file);
-    storage.remove(&passing)?;
+    storage.remove(&temp)?;
     Ok(true)
 }

@@ -147,16 +147,16 @@ fn a_part_or_a_checkpoint_that_is_not_in_its_place_is_told_by_name() {
 #[test]
 fn no_file_of_another_store_is_renamed_replaced_or_removed() {
     let (sealed, checkpoint) = (sealed_name(NAME, 1), checkpoint_name(NAME));
-    let passing = format!("{checkpoint}.new");
+    let temp = format!("{checkpoint}.new");
     // Another store has come into the place of all files, in the same directory.
     let disk = MemoryStorage::new();
     let (storage, mut log) = open(&disk);
     append(&mut log);
     log.seal(&storage, 2).unwrap().unwrap();
     replace_file(&storage, &checkpoint, &mut |file| file.write_at(0, b"rows")).unwrap();
-    drop(storage.create(&passing).unwrap());
+    drop(storage.create(&temp).unwrap());
     let mut removal = log.covered(u64::MAX).unwrap();
-    let all = [NAME, &sealed, &checkpoint, &passing];
+    let all = [NAME, &sealed, &checkpoint, &temp];
     for name in all {
         put(&disk, name, b"another's");
     }
@@ -165,7 +165,7 @@ fn no_file_of_another_store_is_renamed_replaced_or_removed() {
         removal.carry_out(&storage).unwrap_err().kind(),
         "wal_replaced"
     );
-    assert!(storage.rename(&passing, &checkpoint).is_err());
+    assert!(storage.rename(&temp, &checkpoint).is_err());
     assert!(storage.create(&sealing_name(NAME)).is_err());
     for name in all {
         assert!(storage.remove(name).is_err(), "{name}");
@@ -180,7 +180,7 @@ fn no_file_of_another_store_is_renamed_replaced_or_removed() {
 #[test]
 fn one_file_that_was_replaced_beside_the_log_is_left_as_it_is() {
     let checkpoint = checkpoint_name(NAME);
-    let passing = format!("{checkpoint}.new");
+    let temp = format!("{checkpoint}.new");
     for is_known in [false, true] {
         let disk = MemoryStorage::new();
         let (storage, _log) = open(&disk);
@@ -190,12 +190,12 @@ fn one_file_that_was_replaced_beside_the_log_is_left_as_it_is() {
             assert!(storage.open(&checkpoint).unwrap().is_none());
         }
         put(&disk, &checkpoint, b"restored");
-        drop(storage.create(&passing).unwrap());
-        assert!(storage.rename(&passing, &checkpoint).is_err());
+        drop(storage.create(&temp).unwrap());
+        assert!(storage.rename(&temp, &checkpoint).is_err());
         assert_eq!(content(&disk, &checkpoint).unwrap(), b"restored");
         // One that is gone is made anew: nobody loses anything by that.
         disk.remove(&checkpoint).unwrap();
-        storage.rename(&passing, &checkpoint).unwrap();
+        storage.rename(&temp, &checkpoint).unwrap();
     }
 }
 

@@ -12,7 +12,7 @@ use crate::store::commit::ledger::Ledger;
 use crate::store::commit::operation::{Receipt, Request};
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
-use crate::store::maintain::checkpoint::{CHECKPOINT_SUFFIX, CheckpointJob, Cut, PASSING_SUFFIX};
+use crate::store::maintain::checkpoint::{CHECKPOINT_SUFFIX, CheckpointJob, Cut, TEMP_SUFFIX};
 use crate::store::maintain::recovery::{OpenReport, Opened, open, put_in_place};
 use crate::store::state::base::Base;
 use crate::store::state::map::EntryMap;
@@ -195,7 +195,7 @@ impl<'s> Node<'s> {
                 let outcome = self.write(job, reach);
                 if outcome.is_err() {
                     self.map.close_snapshot(reach.snapshot);
-                    let _ = self.storage.remove(&format!("{NAME}{PASSING_SUFFIX}"));
+                    let _ = self.storage.remove(&format!("{NAME}{TEMP_SUFFIX}"));
                 }
                 outcome
             }
@@ -272,8 +272,8 @@ impl<'s> Node<'s> {
             covers_frame,
             snapshot: cut.snapshot,
         };
-        let passing = format!("{NAME}{PASSING_SUFFIX}");
-        match CheckpointJob::begin(self.storage, &passing, cut) {
+        let temp = format!("{NAME}{TEMP_SUFFIX}");
+        match CheckpointJob::begin(self.storage, &temp, cut) {
             Ok(job) => self.making = Making::Writing(Box::new(job), reach),
             Err(error) => {
                 self.map.close_snapshot(reach.snapshot);
@@ -291,14 +291,14 @@ impl<'s> Node<'s> {
             self.making = Making::Writing(job, reach);
             return Ok(());
         }
-        let passing = format!("{NAME}{PASSING_SUFFIX}");
+        let temp = format!("{NAME}{TEMP_SUFFIX}");
         if self.mistake == Some(Mistake::NameBeforeEnd) {
             let place = format!("{NAME}{CHECKPOINT_SUFFIX}");
-            let _ = self.storage.rename(&passing, &place);
+            let _ = self.storage.rename(&temp, &place);
             let _ = self.storage.sync_directory();
         }
         job.finish()?;
-        let base = put_in_place(self.storage, &passing, NAME, 1 << 16, &mut || {
+        let base = put_in_place(self.storage, &temp, NAME, 1 << 16, &mut || {
             std::ops::ControlFlow::Continue(())
         })?;
         self.map.close_snapshot(reach.snapshot);
