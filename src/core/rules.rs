@@ -90,7 +90,7 @@ pub(crate) enum Rule {
     RelayNotDone,
     /// A part of a large value is taken for that of any value with its dot and length.
     PartOfAnother,
-    /// Removals of kept losers pass large values and bulk, and so what settled the conflict.
+    /// Removals of siblings pass large values and bulk, and so what settled the conflict.
     RemovalsPassed,
     /// What was sent ahead counts as held before the peer has said so.
     AheadUnconfirmed,

@@ -113,7 +113,7 @@ impl Entry {
     ) -> Option<Self> {
         let tombstone_with_value =
             flags.contains(EntryFlags::TOMBSTONE) && payload.len() != key_length;
-        // What names a kept loser stands behind a key of a user that is as long as it may be.
+        // What names a sibling stands behind a key of a user that is as long as it may be.
         let key_length_max = if payload.first() == Some(&(Namespace::User as u8)) {
             KEY_BYTES_MAX + 1
         } else {

@@ -10,7 +10,7 @@ use super::world::World;
 use crate::core::identity::{Dot, Origin};
 use crate::store::commit::committer::Committed;
 use crate::store::commit::operation::{Operation, Request, Resolution};
-use crate::store::conflict::policy::{ConflictPolicy, kept_key, loser_of, user_key_in};
+use crate::store::conflict::policy::{ConflictPolicy, loser_of, sibling_key, user_key_in};
 use crate::store::entry::{Entry, EntryFlags, Namespace};
 use crate::store::lineage::{Lineage, LineageRecord};
 use crate::store::state::totals::is_user;
@@ -119,7 +119,7 @@ impl Look<'_> {
         let is_resolved = self.resolutions().any(|(_, resolution)| {
             let user_key = &resolution.operation.key()[1..];
             let mut losers = resolution.losers.iter();
-            entry.is_tombstone() && losers.any(|loser| kept_key(user_key, *loser) == entry.key())
+            entry.is_tombstone() && losers.any(|loser| sibling_key(user_key, *loser) == entry.key())
         });
         let is_made_again = || {
             let before = self.before(entry.key());
@@ -197,7 +197,7 @@ impl Look<'_> {
             return;
         }
         for loser in &resolution.losers {
-            let key = kept_key(&operation.key()[1..], *loser);
+            let key = sibling_key(&operation.key()[1..], *loser);
             let before = self.before(&key);
             let Some((held, kept)) = before.and_then(|kept| Some((loser_of(&kept)?, kept))) else {
                 continue;
@@ -359,7 +359,7 @@ impl World<'_> {
         let map = &self.nodes[place].up().store.map;
         let kept = losers_among(held.values());
         assert!(
-            kept.is_empty() || map.has_kept().unwrap(),
+            kept.is_empty() || map.has_siblings().unwrap(),
             "{place} does not know that it keeps losers"
         );
         let is_sure = |key: &[u8]| self.knowledge.is_sure(key);

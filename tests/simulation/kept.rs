@@ -23,7 +23,7 @@ pub(super) fn losers_among<'e>(entries: impl Iterator<Item = &'e Entry>) -> Lose
 pub(super) fn kept_of(map: &EntryMap, key: &[u8]) -> Result<Vec<Entry>, StoreError> {
     let (mut kept, mut after) = (Vec::new(), None);
     loop {
-        let page = map.kept_page(key, true, after.as_deref(), loser_of)?;
+        let page = map.sibling_page(key, true, after.as_deref(), loser_of)?;
         kept.extend(page.losers);
         after = page.next;
         if after.is_none() {

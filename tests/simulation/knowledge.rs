@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::world::World;
 use crate::core::identity::{Dot, Origin};
 use crate::store::commit::operation::{Operation, Request};
-use crate::store::conflict::policy::{kept_key, loser_of};
+use crate::store::conflict::policy::{loser_of, sibling_key};
 use crate::store::entry::{Entry, EntryFlags};
 use crate::store::lineage::Authorship;
 use crate::store::state::totals::is_user;
@@ -140,7 +140,7 @@ impl World<'_> {
                             if is_made_by(entry, &resolution.operation) =>
                         {
                             let losers = resolution.losers.iter();
-                            let kept = losers.map(|loser| kept_key(&entry.key()[1..], *loser));
+                            let kept = losers.map(|loser| sibling_key(&entry.key()[1..], *loser));
                             let kept = kept.filter_map(|key| loser_of(&held(&newest, &key)?));
                             // The same may be asked for twice in a group: then only what it names tells which is which.
                             let alike = asked.iter().flat_map(operations_of);

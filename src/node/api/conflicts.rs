@@ -17,7 +17,7 @@ use crate::store::entry::{Entry, EntryFlags};
 use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
 
-/// Keys that a look at kept losers may find out of order: sorting them costs less than the look.
+/// Keys that a look at siblings may find out of order: sorting them costs less than the look.
 const UNSORTED_MAX: usize = 256;
 
 /// One of the values that a key in conflict has.
@@ -64,7 +64,7 @@ fn conflict(current: &Entry, losers: &[Entry], label_of: impl Fn(Origin) -> Stri
 }
 
 /// Kept losers by the user's key.
-type KeptByKey = BTreeMap<Vec<u8>, Vec<Entry>>;
+type SiblingsByKey = BTreeMap<Vec<u8>, Vec<Entry>>;
 
 impl Shared {
     /// Tells of writes that lost in a group that is installed now.
@@ -97,9 +97,9 @@ impl Shared {
         prefix: &[u8],
         is_whole: bool,
         form: impl Fn(&Entry) -> Option<Entry>,
-    ) -> Result<KeptByKey, StoreError> {
-        let mut found = KeptByKey::new();
-        self.walk_kept(prefix, is_whole, form, |_, losers| {
+    ) -> Result<SiblingsByKey, StoreError> {
+        let mut found = SiblingsByKey::new();
+        self.walk_siblings(prefix, is_whole, form, |_, losers| {
             for loser in losers {
                 found.entry(loser.key().to_vec()).or_default().push(loser);
             }
@@ -108,22 +108,22 @@ impl Shared {
         Ok(found)
     }
 
-    /// Goes through kept losers page by page, each under a lock of its own.
-    fn walk_kept(
+    /// Goes through siblings page by page, each under a lock of its own.
+    fn walk_siblings(
         &self,
         prefix: &[u8],
         is_whole: bool,
         form: impl Fn(&Entry) -> Option<Entry>,
         mut visit: impl FnMut(&EntryMap, Vec<Entry>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        if !self.map.read().has_kept()? {
+        if !self.map.read().has_siblings()? {
             return Ok(());
         }
         let mut after = None;
         loop {
             self.sort_keys(UNSORTED_MAX);
             let map = self.map.read();
-            let page = map.kept_page(prefix, is_whole, after.as_deref(), &form)?;
+            let page = map.sibling_page(prefix, is_whole, after.as_deref(), &form)?;
             visit(&map, page.losers)?;
             after = page.next;
             if after.is_none() {
@@ -132,7 +132,7 @@ impl Shared {
         }
     }
 
-    fn open_conflicts(&self, kept: KeptByKey) -> Result<Vec<OpenConflict>, StoreError> {
+    fn open_conflicts(&self, kept: SiblingsByKey) -> Result<Vec<OpenConflict>, StoreError> {
         let mut open = Vec::new();
         let lineage = self.map.read().shared_lineage();
         for siblings in kept.into_values() {
@@ -186,7 +186,7 @@ impl Node {
     pub fn conflict_count(&self) -> Result<u64, Failure> {
         let mut open = BTreeSet::new();
         self.shared
-            .walk_kept(&[], false, bare_loser_of, |map, losers| {
+            .walk_siblings(&[], false, bare_loser_of, |map, losers| {
                 map.note_open(&losers, &mut open)
             })?;
         Ok(open.len() as u64)

@@ -62,7 +62,7 @@ pub struct Group {
     pub(in crate::store) bytes: usize,
     /// Their dots.
     pub(in crate::store) reported: BTreeSet<Dot>,
-    /// Stored keys of kept losers that it removes.
+    /// Stored keys of siblings that it removes.
     pub(in crate::store) removed: BTreeSet<Vec<u8>>,
     /// The lineage of authors with what this group adds to it, if it adds something.
     pub(in crate::store) lineage: Option<Lineage>,
@@ -428,7 +428,7 @@ impl Group {
         }
     }
 
-    /// Stored keys of a user's key among those of the kept losers that it removes.
+    /// Stored keys of a user's key among those of the siblings that it removes.
     pub(in crate::store) fn removed_of(&self, user_key: &[u8]) -> impl Iterator<Item = &Vec<u8>> {
         let begin = [&[Namespace::Conflict as u8], user_key].concat();
         let from = self.removed.range(begin.clone()..);

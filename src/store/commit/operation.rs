@@ -212,7 +212,7 @@ impl Request {
         }
     }
 
-    /// How many entries it makes at the most, but for losers that are kept.
+    /// How many entries it makes at the most, but for siblings.
     pub fn entries(&self) -> usize {
         match self {
             Self::Write { .. } => 1,

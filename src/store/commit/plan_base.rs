@@ -71,9 +71,9 @@ impl<'a> PlanBase<'a> {
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
-    pub(in crate::store) fn has_kept(&self) -> Result<bool, StoreError> {
+    pub(in crate::store) fn has_siblings(&self) -> Result<bool, StoreError> {
         let is_removed = self.before.is_some_and(|before| !before.removed.is_empty());
-        Ok(is_removed || self.map.has_kept()?)
+        Ok(is_removed || self.map.has_siblings()?)
     }
 
     /// Stored keys of losers of a user's key, also of those that were removed, with their places in the feed; `None` for
@@ -87,7 +87,7 @@ impl<'a> PlanBase<'a> {
     ) -> Result<BTreeMap<Vec<u8>, Option<u64>>, StoreError> {
         let mut places = BTreeMap::new();
         let mut keys = Vec::new();
-        self.map.walk_kept(user_key, true, None, |entry| {
+        self.map.walk_siblings(user_key, true, None, |entry| {
             let key = entry.key();
             keys.extend((user_key_in(key) == Some(user_key)).then(|| key.to_vec()));
             ControlFlow::Continue(())

@@ -30,7 +30,7 @@ fn bytes_of(entry: &Entry) -> usize {
 
 impl Group {
     /// Plans what came from a peer: each entry that is greater than what is held, the rest is known already. Gives
-    /// back what has no place in this group any more, because losers that are kept made it too large: it belongs
+    /// back what has no place in this group any more, because siblings made it too large: it belongs
     /// into the next one, and the cursor with it.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The conflicts that are open: which kept losers their key's value does not know of.
+//! The conflicts that are open: which siblings their key's value does not know of.
 
 use std::ops::{Bound, ControlFlow};
 
@@ -23,12 +23,12 @@ const STRAYS_MAX: usize = 8;
 /// Authors whose losers of one key are sought: each costs some microseconds. Beyond that rows are gone through one by one.
 const AUTHORS_SOUGHT_MAX: usize = 4_096;
 
-/// An author's bytes in what names a kept loser.
+/// An author's bytes in what names a sibling.
 const ORIGIN_BYTES: usize = size_of::<Origin>();
 
-/// Some kept losers.
+/// Some siblings.
 #[derive(Debug, Default)]
-pub struct KeptPage {
+pub struct SiblingPage {
     /// They, as the writes of users that they are.
     pub losers: Vec<Entry>,
     /// The stored key to go on behind; `None`: that was all.
@@ -49,7 +49,7 @@ impl EntryMap {
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
-    pub fn has_kept(&self) -> Result<bool, StoreError> {
+    pub fn has_siblings(&self) -> Result<bool, StoreError> {
         if self.kept_since > 0 {
             return Ok(true);
         }
@@ -68,16 +68,16 @@ impl EntryMap {
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
-    pub fn kept_page(
+    pub fn sibling_page(
         &self,
         prefix: &[u8],
         is_whole: bool,
         after: Option<&[u8]>,
         form: impl Fn(&Entry) -> Option<Entry>,
-    ) -> Result<KeptPage, StoreError> {
-        let mut page = KeptPage::default();
+    ) -> Result<SiblingPage, StoreError> {
+        let mut page = SiblingPage::default();
         let (mut rows, mut bytes) = (0, 0);
-        self.walk_kept(prefix, is_whole, after, |entry| {
+        self.walk_siblings(prefix, is_whole, after, |entry| {
             let is_meant = user_key_of(entry).is_some_and(|key| {
                 if is_whole {
                     key == prefix
@@ -100,14 +100,14 @@ impl EntryMap {
     }
 
     /// Visits rows of the conflict namespace behind the stored key `after`, whose keys of users begin with `prefix`: with
-    /// `is_whole` all of that key, and of longer ones only some. Theirs lie in between, since a kept loser is found under
+    /// `is_whole` all of that key, and of longer ones only some. Theirs lie in between, since a sibling is found under
     /// its key and its author. So from one of theirs on it is looked where the next author's begins that has losers
     /// (a leapfrog join of rows and authors): the visit costs as many looks as there are such authors, and not as many as
     /// longer keys.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
-    pub(in crate::store) fn walk_kept(
+    pub(in crate::store) fn walk_siblings(
         &self,
         prefix: &[u8],
         is_whole: bool,
@@ -116,7 +116,11 @@ impl EntryMap {
     ) -> Result<(), StoreError> {
         let mut stored = vec![Namespace::Conflict as u8];
         stored.extend_from_slice(prefix);
-        let authors = if is_whole { self.kept_authors() } else { None };
+        let authors = if is_whole {
+            self.sibling_authors()
+        } else {
+            None
+        };
         let mut from = after.map_or(Bound::Included(stored.clone()), |after| {
             Bound::Excluded(after.to_vec())
         });
@@ -156,19 +160,24 @@ impl EntryMap {
     }
 
     /// The authors of which losers may be kept, in order; `None` if there are so many that rows are sooner gone through.
-    fn kept_authors(&self) -> Option<Vec<Origin>> {
+    fn sibling_authors(&self) -> Option<Vec<Origin>> {
         let base_row = self.base().map(|base| base.origins());
         let base_row = base_row.map_or(&[][..], |origins| origins.as_slice());
-        if self.kept_authors.len() + base_row.len() > AUTHORS_SOUGHT_MAX {
+        if self.sibling_authors.len() + base_row.len() > AUTHORS_SOUGHT_MAX {
             return None;
         }
-        let mut authors: Vec<Origin> = self.kept_authors.iter().chain(base_row).copied().collect();
+        let mut authors: Vec<Origin> = self
+            .sibling_authors
+            .iter()
+            .chain(base_row)
+            .copied()
+            .collect();
         authors.sort_unstable();
         authors.dedup();
         Some(authors)
     }
 
-    /// The conflict of a key whose kept losers these are: with those of them that neither its value nor another of
+    /// The conflict of a key whose siblings these are: with those of them that neither its value nor another of
     /// them knows of. `None` if there are none, or the write that they lost against is not here yet.
     ///
     /// # Errors

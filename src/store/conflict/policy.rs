@@ -90,7 +90,7 @@ pub(in crate::store) fn assertion(
 }
 
 /// The stored key under which the write `dot` of a user's key is kept when it loses.
-pub fn kept_key(key: &[u8], dot: Dot) -> Vec<u8> {
+pub fn sibling_key(key: &[u8], dot: Dot) -> Vec<u8> {
     let mut stored = Vec::with_capacity(1 + key.len() + DOT_BYTES);
     stored.push(Namespace::Conflict as u8);
     stored.extend_from_slice(key);
@@ -102,11 +102,11 @@ pub fn kept_key(key: &[u8], dot: Dot) -> Vec<u8> {
 /// A loser as it is kept: the same write under the key that names it, so that whoever keeps it keeps the same.
 pub fn kept(loser: &Entry) -> Option<Entry> {
     let dot = unless(Rule::KeptInOnePlace, loser.dot, Dot::default());
-    let key = kept_key(loser.key().get(1..)?, dot);
+    let key = sibling_key(loser.key().get(1..)?, dot);
     under_key(loser, &key, loser.value().unwrap_or_default())
 }
 
-/// The write of a user that a kept loser is; `None` for any other entry, such as what is left of a loser once its
+/// The write of a user that a sibling is; `None` for any other entry, such as what is left of a loser once its
 /// conflict was resolved.
 pub fn loser_of(kept: &Entry) -> Option<Entry> {
     let value = kept.value().unwrap_or_default();
@@ -122,35 +122,35 @@ fn stored_user_key(kept: &Entry) -> Option<Vec<u8>> {
     Some([&[Namespace::User as u8], user_key_of(kept)?].concat())
 }
 
-/// The user's key of a kept loser; `None` for any other entry.
+/// The user's key of a sibling; `None` for any other entry.
 pub(in crate::store) fn user_key_of(kept: &Entry) -> Option<&[u8]> {
-    kept_user_key(kept.key(), kept.dot)
+    sibling_user_key(kept.key(), kept.dot)
 }
 
-/// The user's key in the stored key of an entry that was written as `dot`, if that is a kept loser.
-pub fn kept_user_key(stored: &[u8], dot: Dot) -> Option<&[u8]> {
-    let (key, name) = parts_of_kept(stored)?;
+/// The user's key in the stored key of an entry that was written as `dot`, if that is a sibling.
+pub fn sibling_user_key(stored: &[u8], dot: Dot) -> Option<&[u8]> {
+    let (key, name) = parts_of_sibling(stored)?;
     let is_itself = name.starts_with(&dot.origin.0) && name.ends_with(&dot.sequence.to_be_bytes());
     is_itself.then_some(key)
 }
 
-/// Whether an entry is what is left of a kept loser once its conflict was resolved.
-pub fn is_kept_removal(entry: &Entry) -> bool {
+/// Whether an entry is what is left of a sibling once its conflict was resolved.
+pub fn is_sibling_removal(entry: &Entry) -> bool {
     entry.is_tombstone() && user_key_in(entry.key()).is_some() && user_key_of(entry).is_none()
 }
 
-/// The user's key in the stored key of a kept loser, or of what is left of one once its conflict was resolved.
+/// The user's key in the stored key of a sibling, or of what is left of one once its conflict was resolved.
 pub fn user_key_in(stored: &[u8]) -> Option<&[u8]> {
-    parts_of_kept(stored).map(|(key, _)| key)
+    parts_of_sibling(stored).map(|(key, _)| key)
 }
 
 /// The author of the loser that is kept, or was, under a stored key.
-pub(in crate::store) fn kept_author(stored: &[u8]) -> Option<Origin> {
-    let (_, name) = parts_of_kept(stored)?;
+pub(in crate::store) fn sibling_author(stored: &[u8]) -> Option<Origin> {
+    let (_, name) = parts_of_sibling(stored)?;
     name.first_chunk().copied().map(Origin)
 }
 
-fn parts_of_kept(stored: &[u8]) -> Option<(&[u8], &[u8; DOT_BYTES])> {
+fn parts_of_sibling(stored: &[u8]) -> Option<(&[u8], &[u8; DOT_BYTES])> {
     let (namespace, rest) = stored.split_first()?;
     let (key, name) = rest.split_last_chunk::<DOT_BYTES>()?;
     let is_kept = *namespace == Namespace::Conflict as u8 && !key.is_empty();

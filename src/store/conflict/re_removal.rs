@@ -31,7 +31,7 @@ impl Group {
             lineage.is_own(author, entry.dot)
         };
         let can_settle = is_own(self, superseded) && !superseded.vector().is_empty();
-        if !can_settle || self.removed.is_empty() && !base.has_kept()? {
+        if !can_settle || self.removed.is_empty() && !base.has_siblings()? {
             return Ok(());
         }
         let user_key = superseded.key().get(1..).unwrap_or_default();
@@ -64,7 +64,7 @@ impl Group {
                 stamp,
                 version,
             };
-            self.remove_kept(kept, base, ledger, terms);
+            self.remove_siblings(kept, base, ledger, terms);
             self.declare_author(base, ledger, (terms.wall, terms.common))?;
         }
         Ok(())

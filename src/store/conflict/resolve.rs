@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::policy::{kept_key, user_key_of};
+use super::policy::{sibling_key, user_key_of};
 use crate::core::checksum::key_hash;
 use crate::core::identity::Dot;
 use crate::core::limits::VERSION_MAX;
@@ -17,7 +17,7 @@ use crate::store::entry::{Entry, EntryFlags, Extra, vector_over};
 use crate::store::error::StoreError;
 use crate::store::state::map::BaseRow;
 
-/// A kept loser that is to be removed.
+/// A sibling that is to be removed.
 pub(in crate::store) struct Kept {
     pub(in crate::store) key: Vec<u8>,
     pub(in crate::store) hash: u64,
@@ -49,7 +49,7 @@ impl Group {
         let user_key = operation.key().get(1..).unwrap_or_default();
         let (mut all, mut named) = (Vec::new(), BTreeSet::new());
         for loser in losers {
-            let key = kept_key(user_key, loser);
+            let key = sibling_key(user_key, loser);
             let hash = key_hash(&key);
             let found = self.find(&key, hash, base)?;
             let held = found.entry();
@@ -94,14 +94,14 @@ impl Group {
             .into_iter()
             .filter(|_| !is_broken(Rule::ResolvedCopiesLeft))
         {
-            self.remove_kept(kept, base, ledger, terms);
+            self.remove_siblings(kept, base, ledger, terms);
         }
         self.join_from(begin);
         self.receipts.push(Receipt { ticket, ..receipt });
         Ok(())
     }
 
-    pub(in crate::store) fn remove_kept(
+    pub(in crate::store) fn remove_siblings(
         &mut self,
         kept: Kept,
         base: PlanBase<'_>,

@@ -83,7 +83,7 @@ fn is_open(sibling: &Entry, current: &Entry, lineage: &Lineage) -> bool {
 }
 
 impl EntryMap {
-    /// The value that a key with kept losers shows; `None` if the write that they lost against is not here yet.
+    /// The value that a key with siblings shows; `None` if the write that they lost against is not here yet.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.

@@ -13,7 +13,7 @@ use super::totals::{Totals, is_row, is_user};
 use crate::core::checksum::key_hash;
 use crate::core::identity::{Dot, Origin};
 use crate::store::commit::ledger::Ledger;
-use crate::store::conflict::policy::kept_author;
+use crate::store::conflict::policy::sibling_author;
 use crate::store::entry::{Entry, EntryFlags, Namespace, Summary};
 use crate::store::error::StoreError;
 use crate::store::lineage::{KEY_PREFIX, Lineage, LineageRecord};
@@ -98,10 +98,10 @@ pub struct EntryMap {
     pub(in crate::store) gone: GoneRows,
     /// Slots of which it is not known yet what they replaced in the checkpoint.
     pub(in crate::store) base_unknown: Vec<u32>,
-    /// Keys of kept losers that changed since the checkpoint.
+    /// Keys of siblings that changed since the checkpoint.
     pub(in crate::store) kept_since: usize,
-    /// The authors of kept losers that changed since this map is there.
-    pub(in crate::store) kept_authors: BTreeSet<Origin>,
+    /// The authors of siblings that changed since this map is there.
+    pub(in crate::store) sibling_authors: BTreeSet<Origin>,
     /// The totals count only once what those replaced.
     pub(in crate::store) totals_known: bool,
     /// Which authors go on from which, as the lineage records in the map tell.
@@ -328,8 +328,8 @@ impl EntryMap {
     fn add(&mut self, slot: u32, hash: u64, held: Held) {
         let is_kept = held.entry.key().first() == Some(&(Namespace::Conflict as u8));
         self.kept_since += usize::from(is_kept);
-        if is_kept && let Some(author) = kept_author(held.entry.key()) {
-            self.kept_authors.insert(author);
+        if is_kept && let Some(author) = sibling_author(held.entry.key()) {
+            self.sibling_authors.insert(author);
         }
         self.by_key.insert(slot);
         self.slots.push(held);

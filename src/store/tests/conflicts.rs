@@ -160,7 +160,7 @@ impl Writer {
     }
 
     pub(super) fn conflicts(&self) -> Vec<OpenConflict> {
-        let page = self.map.kept_page(&[], false, None, loser_of).unwrap();
+        let page = self.map.sibling_page(&[], false, None, loser_of).unwrap();
         assert_eq!(page.next, None);
         let mut kept: BTreeMap<Vec<u8>, Vec<Entry>> = BTreeMap::new();
         for loser in page.losers {
@@ -173,7 +173,7 @@ impl Writer {
     }
 
     pub(super) fn resolve(&mut self, key: &[u8], value: &[u8]) {
-        let page = self.map.kept_page(key, true, None, loser_of).unwrap();
+        let page = self.map.sibling_page(key, true, None, loser_of).unwrap();
         self.commit(vec![Request::Resolve(Resolution {
             ticket: 1,
             operation: Operation::put(key, value, false).unwrap(),
@@ -318,7 +318,7 @@ fn prefixes_and_whole_keys_find_their_losers_only() {
     let all = first.all();
     second.receive(all);
     let found = |prefix: &[u8], is_whole| {
-        let page = second.map.kept_page(prefix, is_whole, None, loser_of);
+        let page = second.map.sibling_page(prefix, is_whole, None, loser_of);
         page.unwrap().losers.len()
     };
     assert_eq!(
@@ -354,7 +354,7 @@ fn the_losers_of_a_key_are_found_without_going_through_those_of_longer_keys() {
             first.receive(entries.to_vec());
         }
     }
-    let page = first.map.kept_page(b"a", true, None, loser_of).unwrap();
+    let page = first.map.sibling_page(b"a", true, None, loser_of).unwrap();
     let values: Vec<_> = page
         .losers
         .iter()
@@ -365,7 +365,9 @@ fn the_losers_of_a_key_are_found_without_going_through_those_of_longer_keys() {
     let mut all = 0;
     let mut after = None;
     loop {
-        let page = first.map.kept_page(b"a", false, after.as_deref(), loser_of);
+        let page = first
+            .map
+            .sibling_page(b"a", false, after.as_deref(), loser_of);
         let page = page.unwrap();
         all += page.losers.len();
         after = page.next;
@@ -413,7 +415,7 @@ fn a_resolution_that_was_overtaken_is_told_as_any_write_is_and_what_it_settled_s
         for node in [&third, &fourth] {
             let current = node.map.entry(b"\0k").unwrap().unwrap();
             assert_eq!(current.value(), Some(&b"later"[..]));
-            let page = node.map.kept_page(b"k", true, None, loser_of).unwrap();
+            let page = node.map.sibling_page(b"k", true, None, loser_of).unwrap();
             assert!(page.losers.is_empty() && node.conflicts().is_empty());
         }
     }

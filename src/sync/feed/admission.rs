@@ -161,7 +161,7 @@ mod tests {
     use super::*;
     use crate::core::identity::{Dot, Origin};
     use crate::core::stamp::{STAMP_MS_END, Stamp};
-    use crate::store::conflict::policy::kept_key;
+    use crate::store::conflict::policy::sibling_key;
     use crate::store::entry::Extra;
 
     const NOW: WallMs = WallMs(1_790_000_000_000);
@@ -184,7 +184,11 @@ mod tests {
 
     #[test]
     fn what_honest_nodes_write_is_taken() {
-        let kept = entry(&kept_key("\u{e9}".as_bytes(), DOT), b"1", EntryFlags::ASCII);
+        let kept = entry(
+            &sibling_key("\u{e9}".as_bytes(), DOT),
+            b"1",
+            EntryFlags::ASCII,
+        );
         let removal = entry(b"\0key", b"", EntryFlags::TOMBSTONE.with(EntryFlags::ASCII));
         for honest in [plain(), kept, removal] {
             assert_eq!((lie_of(&honest), fault_of(&honest, NOW)), (None, None));
@@ -210,7 +214,7 @@ mod tests {
 
     #[test]
     fn keys_are_text_and_values_are_what_they_are_said_to_be() {
-        let name = kept_key(b"\xff", DOT);
+        let name = sibling_key(b"\xff", DOT);
         let faulty = [
             entry(b"\0\xff\xfe", b"1", EntryFlags::default()),
             entry(&name, b"1", EntryFlags::default()),

@@ -2,7 +2,7 @@
 //! them. The stream passes over them when it comes to their place, but only over those that the peer has said to hold durably:
 //! otherwise its cursor could cover an entry that it failed to store. Three sorts are sent so: the newest write of a key that
 //! is rewritten again and again while it waits to be relayed; small writes behind a large value; and new writes behind much
-//! that is old. Only keys of users go ahead: a removal of a kept loser must not pass the value that settled the conflict, and
+//! that is old. Only keys of users go ahead: a removal of a sibling must not pass the value that settled the conflict, and
 //! the feed has each key once, so no entry passes another of its key.
 
 use std::borrow::Cow;

@@ -35,7 +35,7 @@ impl Replica {
                 from => {
                     received = true;
                     self.last_applied_remote = self.last_applied_remote.max(change.dot.sequence);
-                    // A kept loser has the dot of the write that it is, so a hint could not tell the two apart.
+                    // A sibling has the dot of the write that it is, so a hint could not tell the two apart.
                     if change.is_user {
                         self.tell_others(from, change.dot, now.monotonic);
                     }

@@ -46,7 +46,7 @@ impl Feed {
 pub(in crate::sync) fn is_left_out(link: &Link, held: &Held, peer: Option<Via>) -> bool {
     let echo = link.sending.skip_echo && peer.is_some_and(|peer| peer == held.via);
     let echo = echo && !is_broken(Rule::EchoSent);
-    // Hints are about writes of users: a kept loser has the dot of one.
+    // Hints are about writes of users: a sibling has the dot of one.
     let is_there = is_user(&held.entry) && link.sending.peer_has.contains(held.entry.dot);
     let is_there = is_there && !is_broken(Rule::HintIgnored);
     let is_forgotten = held.entry.is_tombstone() && is_broken(Rule::RemovalsNotSent);

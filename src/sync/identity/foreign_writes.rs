@@ -13,7 +13,7 @@ use crate::core::clock::Now;
 use crate::core::identity::{Dot, Origin};
 use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::Stamp;
-use crate::store::conflict::policy::kept_user_key;
+use crate::store::conflict::policy::sibling_user_key;
 use crate::store::entry::{Entry, Namespace};
 use crate::store::lineage::{Lineage, identity_in};
 use crate::store::state::map::EntryMap;
@@ -71,7 +71,7 @@ impl Replica {
         if self.has_identity_conflict() || is_broken(Rule::TwinWritesUnheeded) {
             return;
         }
-        if let Some(key) = kept_user_key(&listed.key, listed.dot) {
+        if let Some(key) = sibling_user_key(&listed.key, listed.dot) {
             // A loser is kept as the write that it is, by whoever keeps it.
             listed.key = [&[Namespace::User as u8], key].concat();
         }
@@ -161,7 +161,7 @@ fn is_unaccounted(listed: &Listed, own: &Own<'_>, held: Option<&Entry>) -> bool 
             order.is_gt() || (listed.dot == held.dot && order.is_ne())
         });
     }
-    // What removes a kept loser names that, which whose write it is need not have kept.
+    // What removes a sibling names that, which whose write it is need not have kept.
     let is_of_user = listed.key.first() == Some(&(Namespace::User as u8));
     let is_older =
         |held: &Entry| own.limit_of(held.dot.origin).is_some() && held.dot.sequence < newest;
@@ -171,7 +171,7 @@ fn is_unaccounted(listed: &Listed, own: &Own<'_>, held: Option<&Entry>) -> bool 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::conflict::policy::kept_key;
+    use crate::store::conflict::policy::sibling_key;
     use crate::store::entry::{EntryFlags, Extra};
 
     const OWN: Origin = Origin([1; 16]);
@@ -280,7 +280,7 @@ mod tests {
             sequence: 5,
         };
         let removal = Listed {
-            key: kept_key(b"\0key", loser),
+            key: sibling_key(b"\0key", loser),
             stamp: Stamp(200),
             dot: Dot {
                 origin: OTHER,

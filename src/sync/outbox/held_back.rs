@@ -1,4 +1,4 @@
-//! Removals of kept losers that this node made when it settled conflicts. They are no rows of the outbox, and so would be
+//! Removals of siblings that this node made when it settled conflicts. They are no rows of the outbox, and so would be
 //! relayed without a tick; but the value that settles the conflict is a row and waits for one. Were this node lost after
 //! the removal left and before the value did, nobody would hold the losers any more.
 //!
@@ -12,7 +12,7 @@ use std::ops::Bound;
 use crate::core::rules::{Rule, is_broken};
 #[cfg(test)]
 use crate::store::commit::ledger::FeedPosition;
-use crate::store::conflict::policy::{is_kept_removal, user_key_in};
+use crate::store::conflict::policy::{is_sibling_removal, user_key_in};
 use crate::store::entry::Namespace;
 use crate::store::error::StoreError;
 use crate::store::state::map::{EntryMap, Held, Installed};
@@ -31,7 +31,7 @@ struct Place {
     after_relay: u64,
 }
 
-/// Removals of kept losers that this node made, by their local sequences.
+/// Removals of siblings that this node made, by their local sequences.
 #[derive(Debug, Clone, Default)]
 pub(in crate::sync) struct HeldBack {
     places: BTreeMap<u64, Place>,
@@ -103,7 +103,7 @@ impl Replica {
             if entry.key().first() != Some(&kept) {
                 break;
             }
-            if is_kept_removal(&entry)
+            if is_sibling_removal(&entry)
                 && let Some(held) = map.held_entry(entry.key())?
                 && map.source_of(held.via).is_none()
             {
@@ -123,7 +123,7 @@ impl Replica {
         while let Some(lseq) = self.held_back.candidates.last().copied() {
             if map
                 .at(lseq)?
-                .is_some_and(|held| is_kept_removal(&held.entry))
+                .is_some_and(|held| is_sibling_removal(&held.entry))
             {
                 self.place_held_back(lseq, lseq);
             }
@@ -252,7 +252,7 @@ impl Replica {
     }
 }
 
-/// The entry that holds the user's key of a kept loser now.
+/// The entry that holds the user's key of a sibling now.
 fn row_of(kept: &Held, map: &EntryMap) -> Result<Option<Held>, StoreError> {
     let Some(user_key) = user_key_in(kept.entry.key()) else {
         return Ok(None);
@@ -272,7 +272,7 @@ pub(crate) fn is_covered(
     if stream == Stream::Own {
         return held.lseq <= cursor.own;
     }
-    let is_settlement = is_kept_removal(&held.entry) && map.source_of(held.via).is_none();
+    let is_settlement = is_sibling_removal(&held.entry) && map.source_of(held.via).is_none();
     let row = user_key_in(held.entry.key()).filter(|_| is_settlement);
     let row = row.and_then(|key| {
         let stored = [&[Namespace::User as u8], key].concat();

@@ -129,7 +129,7 @@ pub(in crate::sync) struct Sending {
     pub(in crate::sync) backlogs: Backlogs,
     /// Parts of large values that the peer has.
     pub(in crate::sync) parts: Vec<Begun>,
-    /// Removals of kept losers that were passed over while they had to wait, and before what they go in the own stream.
+    /// Removals of siblings that were passed over while they had to wait, and before what they go in the own stream.
     pub(in crate::sync) removals: BTreeSet<(u64, u64)>,
     /// They were looked up since positions were last set.
     pub(in crate::sync) knows_removals: bool,

@@ -7,7 +7,7 @@ use super::exchange::Exchange;
 use super::gathering::Gathered;
 use super::view::View;
 use crate::core::rules::{Rule, is_broken};
-use crate::store::conflict::policy::is_kept_removal;
+use crate::store::conflict::policy::is_sibling_removal;
 use crate::store::entry::Summary;
 use crate::store::error::StoreError;
 use crate::store::state::totals::is_user;
@@ -117,7 +117,7 @@ impl Exchange {
             if is_concurrent && order.is_lt() {
                 wants.push(key.to_vec());
                 owed.extend(view.may_travel(&held).then(|| key.to_vec()));
-            } else if order.is_lt() && is_kept_removal(&held.entry) && view.may_travel(&held) {
+            } else if order.is_lt() && is_sibling_removal(&held.entry) && view.may_travel(&held) {
                 removals.insert(key.to_vec());
             } else if (is_concurrent || order.is_lt()) && view.may_travel(&held) {
                 let fits = gathered.add(&held.entry, held.lseq, view.value_bytes_max);

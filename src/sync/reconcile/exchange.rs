@@ -15,7 +15,7 @@ use super::outcome::Outcome;
 use super::reply::Reply;
 use super::trailing::Trailing;
 use super::view::{View, end_of};
-use crate::store::conflict::policy::is_kept_removal;
+use crate::store::conflict::policy::is_sibling_removal;
 use crate::store::entry::{Entry, Namespace, Summary};
 use crate::store::error::StoreError;
 use crate::store::state::range_sums::REPLICATED_END;
@@ -82,7 +82,7 @@ pub(in crate::sync) struct Exchange {
     due: Vec<Vec<u8>>,
     /// What follows behind the answer.
     pub(super) trailing: Trailing,
-    /// Keys of kept losers that were removed. The removal goes out last: what settled them must not come behind it.
+    /// Keys of siblings that were removed. The removal goes out last: what settled them must not come behind it.
     pub(super) removals: BTreeSet<Vec<u8>>,
     /// Entries went out since this side spoke last: what the peer says may have been said before they came.
     has_sent: bool,
@@ -331,7 +331,7 @@ impl Exchange {
     }
 }
 
-/// Takes the keys of kept losers that were removed from those that the peer asks for.
+/// Takes the keys of siblings that were removed from those that the peer asks for.
 fn put_off(
     view: &View<'_>,
     keys: &mut Vec<Vec<u8>>,
@@ -341,7 +341,7 @@ fn put_off(
     for key in keys.iter().filter(|key| is_kept(key)) {
         if view
             .get(key)?
-            .is_some_and(|held| is_kept_removal(&held.entry))
+            .is_some_and(|held| is_sibling_removal(&held.entry))
         {
             removals.insert(key.clone());
         }

@@ -250,7 +250,9 @@ impl Running {
         let mut kept: BTreeMap<Vec<u8>, Vec<Entry>> = BTreeMap::new();
         let mut after = None;
         loop {
-            let page = self.map.kept_page(&[], false, after.as_deref(), loser_of);
+            let page = self
+                .map
+                .sibling_page(&[], false, after.as_deref(), loser_of);
             let page = page.unwrap();
             for loser in page.losers {
                 kept.entry(loser.key().to_vec()).or_default().push(loser);
@@ -260,7 +262,7 @@ impl Running {
                 break;
             }
         }
-        assert!(kept.is_empty() || self.map.has_kept().unwrap());
+        assert!(kept.is_empty() || self.map.has_siblings().unwrap());
         let open = kept
             .into_values()
             .map(|losers| self.map.open_conflict(losers));

@@ -41,7 +41,7 @@ fn between(world: &mut World) {
 /// What a host holds of `doc`: what is current, and what lost.
 fn held(world: &World, host: usize) -> Vec<Entry> {
     let map = &world.hosts[host].up().map;
-    let kept = map.kept_page(b"doc", true, None, loser_of).unwrap();
+    let kept = map.sibling_page(b"doc", true, None, loser_of).unwrap();
     let current = map.entry(b"\0doc").unwrap().unwrap().into_owned();
     std::iter::once(current).chain(kept.losers).collect()
 }

@@ -94,7 +94,7 @@ impl World {
     /// Queues what settles the conflict of a key as the host knows it now.
     pub(super) fn resolve(&mut self, host: usize, key: &[u8], value: &[u8]) {
         let running = self.hosts[host].up();
-        let page = running.map.kept_page(key, true, None, loser_of).unwrap();
+        let page = running.map.sibling_page(key, true, None, loser_of).unwrap();
         let losers = page.losers.iter().map(|loser| loser.dot).collect();
         let resolution = Resolution {
             ticket: 1,
