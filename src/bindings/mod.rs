@@ -19,20 +19,20 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+mod arguments;
+mod backup;
 mod channel;
+mod comparison;
+mod conflicts;
 mod failure;
 mod hand_over;
 mod hot;
 mod listener;
-mod native_backup;
-mod native_comparison;
-mod native_conflicts;
-mod native_node;
-mod native_outbox;
-mod native_scan;
-mod native_store;
+mod node;
 mod options;
-mod refused;
+mod outbox;
+mod refusal;
 mod reports;
+mod scan;
+mod store;
 mod text;
-mod write_arguments;

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use crate::core::limits::{KEY_BYTES_MAX, LABEL_BYTES_MAX, VALUE_BYTES_MAX};
-use crate::store::conflict::ConflictPolicy;
+use crate::store::conflict::policy::ConflictPolicy;
 use crate::store::scope::{PREFIXES_BYTES_MAX, PREFIXES_MAX, Scope};
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 

@@ -1,55 +1,16 @@
 //! The current local state: entries, their order, and how they become durable. Never the network.
 
-pub mod appended;
-mod arrival;
-pub mod authors;
-pub mod base;
-mod basis;
-mod beneath;
-mod changes_view;
-pub mod checkpoint;
-mod closing;
 pub mod commit;
 pub mod conflict;
-pub mod conflicts;
 pub mod entry;
 pub mod error;
-pub mod feed;
-pub mod group;
-mod hash_index;
-mod hints;
-pub mod install;
-mod key_index;
-mod lane;
-pub mod ledger;
 pub mod lineage;
-mod live_rows;
-mod lost_origins;
-pub mod map;
-mod migration;
-pub mod operation;
-pub mod order;
-mod ordered_key;
-pub mod origin_dictionary;
-mod overtaken;
-mod peer_record;
-pub mod range_sums;
-pub mod rebase;
-mod recent_dots;
+pub mod maintain;
+mod memtable;
 pub mod record;
-pub mod recovery;
-pub mod replay;
-mod resolution;
-mod row;
-pub mod salvage;
 pub mod scope;
-pub mod sibling_limit;
-pub mod siblings;
-mod slots;
+pub mod state;
 pub mod system_keys;
-pub mod totals;
-pub mod verify;
-pub mod view;
 
 #[cfg(test)]
 pub(crate) mod tests;

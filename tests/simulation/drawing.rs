@@ -7,10 +7,10 @@ use super::schedule::{Action, Copying, NodePlan, Schedule, Step, Stop, Write};
 use super::wanted::{name_some, some_keys};
 use super::weather::Weather;
 use crate::node::options::Options;
-use crate::store::commit::Durability;
-use crate::store::conflict::ConflictPolicy::Manual;
+use crate::store::commit::committer::Durability;
+use crate::store::conflict::policy::ConflictPolicy::Manual;
+use crate::store::conflict::sibling_limit::SIBLINGS_MAX;
 use crate::store::scope::Scope;
-use crate::store::sibling_limit::SIBLINGS_MAX;
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 use crate::sync::tests::dice::Dice;
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::core::clock::WallMs;
-use crate::node::conflicts::{Conflict, Version};
-use crate::node::conversation::PeerEvent;
+use crate::node::api::conflicts::{Conflict, Version};
+use crate::node::api::mailbox::{Event, MERGED_BYTES_MAX, Mailbox, WAITING_BYTES_MAX};
 use crate::node::events::{Change, IdentityEvent};
 use crate::node::failure::{ErrorCode, Failure};
-use crate::node::mailbox::{Event, MERGED_BYTES_MAX, Mailbox, WAITING_BYTES_MAX};
+use crate::node::machine::conversation::PeerEvent;
 
 fn change(key: u64, version: u64, bytes: usize) -> Change {
     Change {
@@ -20,21 +20,21 @@ fn change(key: u64, version: u64, bytes: usize) -> Change {
 }
 
 /// All that waits, one call each; fails if the calls are not as many as were asked for.
-fn told(mailbox: &mut Mailbox, calls: usize) -> Vec<Event> {
-    let told: Vec<Event> = (0..calls).map(|_| mailbox.take().unwrap()).collect();
+fn reported(mailbox: &mut Mailbox, calls: usize) -> Vec<Event> {
+    let reported: Vec<Event> = (0..calls).map(|_| mailbox.take().unwrap()).collect();
     assert_eq!(mailbox.take(), None);
-    told
+    reported
 }
 
-fn newest(told: &[Event]) -> BTreeMap<Vec<u8>, u64> {
-    let changes = told.iter().flat_map(|event| match event {
+fn newest(reported: &[Event]) -> BTreeMap<Vec<u8>, u64> {
+    let changes = reported.iter().flat_map(|event| match event {
         Event::Changed(changes) => changes.clone(),
         _ => Vec::new(),
     });
     changes.map(|change| (change.key, change.version)).collect()
 }
 
-fn bytes(told: &[Event]) -> usize {
+fn bytes(reported: &[Event]) -> usize {
     let size = |event: &Event| match event {
         Event::Changed(changes) => changes
             .iter()
@@ -42,7 +42,7 @@ fn bytes(told: &[Event]) -> usize {
             .sum(),
         _ => 0,
     };
-    told.iter().map(size).sum()
+    reported.iter().map(size).sum()
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn what_a_program_can_take_is_told_one_by_one_in_order() {
         calls += mailbox.push(Event::Changed(vec![change(version % 3, version, 100)]));
     }
     assert_eq!(calls, 1_000);
-    for (version, event) in (1..).zip(told(&mut mailbox, calls)) {
+    for (version, event) in (1..).zip(reported(&mut mailbox, calls)) {
         assert_eq!(
             event,
             Event::Changed(vec![change(version % 3, version, 100)])
@@ -66,15 +66,15 @@ fn more_than_may_wait_is_merged_by_key_and_the_newest_is_told() {
     for version in 1..=200_000 {
         calls += mailbox.push(Event::Changed(vec![change(version % 10, version, 1_000)]));
     }
-    let told = told(&mut mailbox, calls);
-    assert!(bytes(&told) <= WAITING_BYTES_MAX + MERGED_BYTES_MAX);
-    let newest: Vec<u64> = newest(&told).into_values().collect();
+    let reported = reported(&mut mailbox, calls);
+    assert!(bytes(&reported) <= WAITING_BYTES_MAX + MERGED_BYTES_MAX);
+    let newest: Vec<u64> = newest(&reported).into_values().collect();
     assert!(
         newest.iter().all(|version| *version > 199_990),
         "{newest:?}"
     );
-    let Some(Event::Failed(failure)) = told.last() else {
-        panic!("nobody is told: {:?}", told.last());
+    let Some(Event::Failed(failure)) = reported.last() else {
+        panic!("nobody is told: {:?}", reported.last());
     };
     assert_eq!(failure.kind, "events_merged");
     assert!(
@@ -94,14 +94,14 @@ fn what_cannot_be_merged_is_counted_and_told() {
         calls += mailbox.push(Event::Changed(vec![change(key, 1, 1_000)]));
     }
     calls += mailbox.push(Event::Identity(IdentityEvent::CopyNoticed));
-    let told = told(&mut mailbox, calls);
-    assert!(bytes(&told) <= WAITING_BYTES_MAX + MERGED_BYTES_MAX);
-    let left_out = 100_000 - newest(&told).len();
+    let reported = reported(&mut mailbox, calls);
+    assert!(bytes(&reported) <= WAITING_BYTES_MAX + MERGED_BYTES_MAX);
+    let left_out = 100_000 - newest(&reported).len();
     assert!(
-        told.contains(&Event::Identity(IdentityEvent::CopyNoticed)),
+        reported.contains(&Event::Identity(IdentityEvent::CopyNoticed)),
         "always told"
     );
-    let is_counted = told.iter().any(|event| {
+    let is_counted = reported.iter().any(|event| {
         matches!(event, Event::Failed(failure)
             if failure.message.contains(&format!("{left_out} events were not told")))
     });
@@ -174,12 +174,12 @@ fn events_of_each_kind_wait_in_bounded_memory_and_those_left_out_are_counted() {
         for _ in 0..pushed {
             calls += mailbox.push(kind.clone());
         }
-        let told = told(&mut mailbox, calls);
-        let bytes: usize = told.iter().map(content_bytes).sum();
+        let reported = reported(&mut mailbox, calls);
+        let bytes: usize = reported.iter().map(content_bytes).sum();
         assert!(bytes <= WAITING_BYTES_MAX + MERGED_BYTES_MAX, "{bytes}");
-        let as_they_were = told.iter().filter(|event| **event == kind).count();
-        let Some(Event::Failed(counts)) = told.last() else {
-            panic!("nobody is told of the others: {:?}", told.last());
+        let as_they_were = reported.iter().filter(|event| **event == kind).count();
+        let Some(Event::Failed(counts)) = reported.last() else {
+            panic!("nobody is told of the others: {:?}", reported.last());
         };
         let merged = pushed - as_they_were;
         let is_counted = [

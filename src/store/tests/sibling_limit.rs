@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::super::conflict::{ConflictPolicy, kept};
-use super::super::sibling_limit::{DroppedSibling, SIBLINGS_MAX};
 use super::conflicts::{Writer, origin, received};
 use super::*;
+use crate::store::conflict::policy::{ConflictPolicy, kept};
+use crate::store::conflict::sibling_limit::{DroppedSibling, SIBLINGS_MAX};
 
 /// A write of the key by `author`, who knows of `seen`.
 fn write(key: &[u8], author: u64, sequence: u64, stamp: u64, seen: Vec<Dot>) -> Entry {
@@ -34,7 +34,7 @@ fn shown() -> Entry {
 
 fn kept_dots(writer: &Writer) -> BTreeSet<Dot> {
     let all = writer.all().into_iter();
-    all.filter_map(|entry| super::super::conflict::loser_of(&entry))
+    all.filter_map(|entry| crate::store::conflict::policy::loser_of(&entry))
         .map(|loser| loser.dot)
         .collect()
 }
@@ -63,11 +63,11 @@ fn of_more_losers_than_are_kept_the_greatest_stay_and_the_others_are_told() {
             assert!(kept_dots(&writer).len() <= 4);
         }
         assert_eq!(kept_dots(&writer), dots(15..=18));
-        let told = writer.dropped.iter().map(|dropped| {
+        let reported = writer.dropped.iter().map(|dropped| {
             assert_eq!((&dropped.key[..], dropped.is_open), (&b"k"[..], true));
             dropped.dot
         });
-        assert_eq!(told.collect::<BTreeSet<Dot>>(), dots(11..=14));
+        assert_eq!(reported.collect::<BTreeSet<Dot>>(), dots(11..=14));
         // What comes again stays removed, and is not told again.
         writer.receive((11..=18).map(|author| sibling(author, author)).collect());
         assert_eq!(
@@ -177,8 +177,8 @@ fn removed_losers_of_a_key_are_not_gone_through_for_each_that_comes() {
         let some = (begin..begin + 1_000).map(|author| sibling(author, author));
         writer.commit_uncounted(vec![received(some.collect())]);
     }
-    while writer.map.unsettled() > 0 {
-        writer.map.settle_some();
+    while writer.map.unsorted() > 0 {
+        writer.map.sort_some();
     }
     let clock = crate::core::clock::SystemClock::new();
     let began = clock.monotonic();

@@ -1,4 +1,4 @@
-//! What is left of kept losers and goes out behind all else of a reconciliation, because what settled them must not come
+//! What is left of siblings and goes out behind all else of a reconciliation, because what settled them must not come
 //! behind it. Peers can make a node hold any number of them, so only some are remembered: the lowest keys. Where there are
 //! more, the range of the others is told to the peer once more when the first are out, and they are found again.
 
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::reply::Reply;
 use super::view::View;
-use crate::store::conflict::is_kept_removal;
+use crate::store::conflict::policy::is_sibling_removal;
 use crate::store::entry::Namespace;
 use crate::store::error::StoreError;
 use crate::sync::message::Claim;
@@ -52,7 +52,7 @@ impl Removals {
         for key in keys.drain(..) {
             let is_kept = key.first() == Some(&(Namespace::Conflict as u8));
             let held = if is_kept { view.get(&key)? } else { None };
-            if held.is_some_and(|held| is_kept_removal(&held.entry)) {
+            if held.is_some_and(|held| is_sibling_removal(&held.entry)) {
                 self.note(&key);
             } else {
                 others.push(key);

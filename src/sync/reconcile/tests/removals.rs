@@ -1,10 +1,10 @@
-//! What is left of kept losers goes out behind all else: the value that settled them may need more turns to be found, and
+//! What is left of siblings goes out behind all else: the value that settled them may need more turns to be found, and
 //! a peer that has the one without the other holds neither.
 
 use super::{Side, entry, reconcile};
 use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::Stamp;
-use crate::store::conflict::{kept, kept_key};
+use crate::store::conflict::policy::{kept, sibling_key};
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::sync::reconcile::removals::REMOVALS_MAX;
 
@@ -19,7 +19,7 @@ fn loser() -> Entry {
 /// What is left of it once the conflict is settled.
 fn removal() -> Entry {
     let loser = loser();
-    let key = kept_key(&loser.key()[1..], loser.dot);
+    let key = sibling_key(&loser.key()[1..], loser.dot);
     let dot = Dot {
         origin: Origin([1; 16]),
         sequence: 10,
@@ -63,7 +63,7 @@ fn what_settled_a_conflict_is_found_later_and_goes_out_first() {
 /// A loser of any key, and what is left of it.
 fn of(key: u32) -> (Entry, Entry) {
     let loser = entry(key, 1, 5, b"lost");
-    let stored = kept_key(&loser.key()[1..], loser.dot);
+    let stored = sibling_key(&loser.key()[1..], loser.dot);
     let dot = Dot {
         origin: Origin([1; 16]),
         sequence: u64::from(key) + 10,
