@@ -58,7 +58,7 @@ pub struct Mailbox {
     left_out: u64,
 }
 
-/// With its key twice: what is merged is found by it.
+/// About the memory that a change takes, in bytes. Its key counts twice: what is merged is found by it.
 fn change_bytes(change: &Change) -> usize {
     let label = change.node_id.as_ref().map_or(0, String::len);
     EVENT_BYTES + label + 2 * change.key.len() + change.value.as_ref().map_or(0, Vec::len)
@@ -97,6 +97,8 @@ impl Mailbox {
         let bytes = event_bytes(&event);
         // The first one always has a place, however large.
         let fits = self.bytes == 0 || self.bytes.saturating_add(bytes) <= WAITING_BYTES_MAX;
+        // A change behind merged ones would be told after a newer one of its key that is merged into those.
+        let fits = fits && !(self.is_merging && matches!(event, Event::Changed(_)));
         if fits || matches!(event, Event::Identity(_)) {
             self.bytes = self.bytes.saturating_add(bytes);
             self.slots.push_back(Slot::Event(event));
@@ -169,7 +171,7 @@ impl Mailbox {
                     ErrorCode::InvalidState,
                     "events_merged",
                     format!(
-                        "the program was busy for too long: {merged} changes were reported only as later ones of their keys, \
+                        "the program was busy for too long: {merged} changes were told only as later ones of their keys, \
                          and {left_out} events were not told; what the store holds now can be read"
                     ),
                 ))
