@@ -1,5 +1,6 @@
 //! The conflicts that are open: which siblings their key's value does not know of.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
 
@@ -58,7 +59,7 @@ struct Leap<'m> {
     /// Rows of longer keys that were met in a row.
     strays: usize,
     /// The authors, once they are needed; see [`EntryMap::sibling_authors`].
-    authors: Option<Option<Vec<Origin>>>,
+    authors: OnceCell<Option<Vec<Origin>>>,
 }
 
 /// A row as [`Leap`] sees it.
@@ -78,7 +79,7 @@ impl<'m> Leap<'m> {
             stored: [&[Namespace::Conflict as u8], prefix].concat(),
             is_whole,
             strays: 0,
-            authors: None,
+            authors: OnceCell::new(),
         }
     }
 
@@ -92,7 +93,7 @@ impl<'m> Leap<'m> {
             return Sight::Row;
         }
         let map = self.map;
-        let Some(authors) = self.authors.get_or_insert_with(|| map.sibling_authors()) else {
+        let Some(authors) = self.authors.get_or_init(|| map.sibling_authors()) else {
             return Sight::Row;
         };
         let begun = name.get(..ORIGIN_BYTES).unwrap_or(name);

@@ -277,7 +277,9 @@ impl Exchange {
             if self.trailing.is_empty() {
                 let mut keys = self.removals.take();
                 gathered.fetch(view, &mut keys)?;
-                keys.iter().for_each(|key| self.removals.note(key));
+                for key in &keys {
+                    self.removals.note(key);
+                }
             }
         }
         if !gathered.is_empty() || gathered.is_full() {
