@@ -30,7 +30,7 @@ pub struct UnfinishedEnd {
     pub file: String,
     /// Byte offset where the unfinished end begins.
     pub offset: u64,
-    /// Its bytes, up to the last that is not zero.
+    /// Bytes of the unfinished end, up to the last that is not zero.
     pub bytes: u64,
 }
 

@@ -12,7 +12,7 @@ use crate::wal::log::segment::{SealedFiles, sealed_name, sealing_name};
 pub(crate) struct Part {
     pub(crate) file: Box<dyn StorageFile>,
     pub(crate) header: FileHeader,
-    /// Its name in the directory.
+    /// Name of the file in the directory.
     pub(crate) name: String,
     /// The file as users know it.
     pub(crate) shown: String,

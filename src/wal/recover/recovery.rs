@@ -41,7 +41,7 @@ pub struct Recovery {
 pub struct TornTail {
     /// Byte offset where it began.
     pub offset: u64,
-    /// Its bytes, up to the last that was not zero.
+    /// Bytes of the unfinished end, up to the last that was not zero.
     pub bytes: u64,
     /// The file beside the log that now holds these bytes. Only the newest is kept.
     pub kept_as: String,
@@ -54,7 +54,7 @@ pub enum Verdict {
     Clean,
     /// There is a group that was being written when the machine stopped.
     Torn {
-        /// Its bytes, up to the last that is not zero.
+        /// Bytes of the group, up to the last that is not zero.
         bytes: u64,
     },
     /// Frames are damaged that were known to survive a power cut.
