@@ -65,9 +65,9 @@ pub struct NodeInfo {
     pub node_id: String,
     /// The name of the node for people.
     pub display_name: String,
-    /// The name of its machine.
+    /// The name of the machine.
     pub hostname: String,
-    /// Its operating system.
+    /// The operating system of the machine.
     pub os_name: &'static str,
     /// The version of the application.
     pub version: String,

@@ -70,8 +70,8 @@ impl ResolvedPath {
         FileStorage::new(&self.directory, &self.shown_directory)
     }
 
-    /// The directory that has that path now, to be worked in whatever comes into its place.
     /// The directory that has this path now, held open, so that it stays the same one if another takes its place.
+    ///
     /// # Errors
     /// If it cannot be opened.
     pub fn hold(&self) -> Result<Directory, WalError> {
