@@ -607,6 +607,11 @@ export declare class SyncResult {
   readonly conflictCount: number;
   /** Writes that this node saw lose against one that did not know of them, since the client opened. */
   readonly conflictsSeen: number;
+  /**
+   * Versions of conflicts that this node has removed since the client opened, because their keys had more than 128 that
+   * lost. An `error` event of kind `conflict_versions_dropped` names each key.
+   */
+  readonly versionsDropped: number;
   /** The same by peer. */
   readonly peers: readonly PeerProgress[];
   /** Whether anything waits to be handed over. */
@@ -1132,7 +1137,8 @@ export declare class Client {
   tick(options?: boolean | { prune?: boolean | undefined }): Promise<Result<TickResult>>;
   /**
    * The conflicts that wait for a decision, in the order of their keys; those of keys that begin with `prefix`. Losing
-   * writes are kept by nodes with the policy `"manual"`, and reach all nodes.
+   * writes are kept by nodes with the policy `"manual"`, and reach all nodes: up to 128 values of one key. What is beyond
+   * that, the oldest first, is removed by whichever node sees it, with an `error` event of kind `conflict_versions_dropped`.
    */
   conflicts(options?: { prefix?: string | undefined }): Promise<Result<Conflict[]>>;
   /** The conflict of a key; `not_found` if there is none. */
