@@ -35,17 +35,27 @@ const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'ut
 const dist = `dist/softadastra-sdk-${version}.tgz`;
 const npx = (...command) => ['npx', '--no-install', ...command];
 
-const cargoTest = ['cargo', ...(hasNextest ? ['nextest', 'run'] : ['test']), '--no-default-features'];
+const cargoTest = ['cargo', ...(hasNextest ? ['nextest', 'run'] : ['test'])];
 const [rustPassed, rustFailed] = hasNextest
   ? [/^ *Summary .* (\d+) passed/gm, /^ *Summary .* (\d+) (?:failed|timed out)/gm]
   : [/^test result: .* (\d+) passed/gm, /^test result: .* (\d+) failed/gm];
 
 const steps = [
   check('lints', 'formatting and lints of JavaScript', npx('biome', 'check', '--error-on-warnings')),
-  check('lints', 'types', npx('tsc', '-p', '__test__/types')),
+  check('lints', 'types', [process.execPath, 'scripts/types.js']),
   check('lints', 'one version everywhere', [process.execPath, 'scripts/version.js', '--check']),
   check('lints', 'formatting of Rust', ['cargo', 'fmt', '--check']),
-  check('lints', 'lints of Rust', ['cargo', 'clippy', '--all-targets', '--quiet', '--', '-D', 'warnings']),
+  check('lints', 'lints of Rust', [
+    'cargo',
+    'clippy',
+    '--all-targets',
+    '--features',
+    'node-api',
+    '--quiet',
+    '--',
+    '-D',
+    'warnings',
+  ]),
   check('rust', 'building the Rust tests', [...cargoTest, '--no-run']),
   suite('rust', 'Rust tests', rustPassed, rustFailed, [...cargoTest, '--no-fail-fast']),
   check('package', 'packaging', [process.execPath, 'scripts/package.js']),
