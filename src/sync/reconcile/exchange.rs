@@ -10,6 +10,7 @@
 //! spoke is durable at the peer.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 use super::answering::LISTED;
 use super::gathering::Gathered;
@@ -221,62 +222,8 @@ impl Exchange {
                 return Ok(self.send(gathered));
             }
         }
-        gathered.fetch(view, &mut self.due)?;
-        let mut is_through = self.due.is_empty();
-        let mut answered = 0;
-        while is_through && !gathered.is_full() {
-            if answered >= ANSWERED_AT_ONCE && gathered.is_empty() {
-                return Ok(Act::Pause);
-            }
-            let said = self.reply.len();
-            let Some(part) = self.incoming.front_mut() else {
-                break;
-            };
-            if self.reply.is_full() && !self.is_interrupted {
-                let rest = view.sum(&self.lower, &REPLICATED_END)?;
-                self.reply
-                    .say(&self.lower, &REPLICATED_END, Claim::Sum(rest));
-                self.incoming.clear();
-                break;
-            }
-            let to = end_of(&part.to).to_vec();
-            is_through = match &mut part.claim {
-                Claim::Settled => true,
-                // The peer has nothing in this range, so all of it is sent.
-                Claim::All | Claim::Sum(Summary { count: 0, .. }) => {
-                    self.trailing.add(&self.lower, &to);
-                    true
-                }
-                Claim::Sum(theirs) => {
-                    let theirs = *theirs;
-                    self.answer_sum(view, theirs, &to)?;
-                    true
-                }
-                Claim::List(listed) => {
-                    let mut listed = std::mem::take(listed);
-                    let is_through = self.gather(view, &mut listed, &to, &mut gathered)?;
-                    if let Some(part) = self.incoming.front_mut() {
-                        part.claim = Claim::List(listed);
-                    }
-                    is_through
-                }
-                Claim::These(keys) => {
-                    self.removals.put_off(view, keys)?;
-                    gathered.fetch(view, keys)?;
-                    keys.is_empty()
-                }
-            };
-            self.is_interrupted = !is_through;
-            if !is_through {
-                break;
-            }
-            if !self.wants.is_empty() {
-                let keys = std::mem::take(&mut self.wants);
-                self.reply.say(&[], &to, Claim::These(keys));
-            }
-            self.incoming.pop_front();
-            self.lower = to;
-            answered += 1 + self.reply.len().saturating_sub(said);
+        if self.answer(view, &mut gathered)?.is_break() {
+            return Ok(Act::Pause);
         }
         if self.reply.is_empty() && self.incoming.is_empty() && self.due.is_empty() {
             // The peer waits for no answer, so the trailing ranges are sent first.
@@ -320,6 +267,73 @@ impl Exchange {
             step: self.step,
             parts,
         }))
+    }
+
+    /// Answers the parts of the peer's message in key order until the reply or `gathered` is full. Breaks off after
+    /// [`ANSWERED_AT_ONCE`] parts that sent nothing, so that a small message cannot hold the state for long.
+    fn answer(
+        &mut self,
+        view: &View<'_>,
+        gathered: &mut Gathered,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        gathered.fetch(view, &mut self.due)?;
+        let mut is_through = self.due.is_empty();
+        let mut answered = 0;
+        while is_through && !gathered.is_full() {
+            if answered >= ANSWERED_AT_ONCE && gathered.is_empty() {
+                return Ok(ControlFlow::Break(()));
+            }
+            let said = self.reply.len();
+            let Some(part) = self.incoming.front_mut() else {
+                break;
+            };
+            if self.reply.is_full() && !self.is_interrupted {
+                let rest = view.sum(&self.lower, &REPLICATED_END)?;
+                self.reply
+                    .say(&self.lower, &REPLICATED_END, Claim::Sum(rest));
+                self.incoming.clear();
+                break;
+            }
+            let to = end_of(&part.to).to_vec();
+            is_through = match &mut part.claim {
+                Claim::Settled => true,
+                // The peer has nothing in this range, so all of it is sent.
+                Claim::All | Claim::Sum(Summary { count: 0, .. }) => {
+                    self.trailing.add(&self.lower, &to);
+                    true
+                }
+                Claim::Sum(theirs) => {
+                    let theirs = *theirs;
+                    self.answer_sum(view, theirs, &to)?;
+                    true
+                }
+                Claim::List(listed) => {
+                    let mut listed = std::mem::take(listed);
+                    let is_through = self.gather(view, &mut listed, &to, gathered)?;
+                    if let Some(part) = self.incoming.front_mut() {
+                        part.claim = Claim::List(listed);
+                    }
+                    is_through
+                }
+                Claim::These(keys) => {
+                    self.removals.put_off(view, keys)?;
+                    gathered.fetch(view, keys)?;
+                    keys.is_empty()
+                }
+            };
+            self.is_interrupted = !is_through;
+            if !is_through {
+                break;
+            }
+            if !self.wants.is_empty() {
+                let keys = std::mem::take(&mut self.wants);
+                self.reply.say(&[], &to, Claim::These(keys));
+            }
+            self.incoming.pop_front();
+            self.lower = to;
+            answered += 1 + self.reply.len().saturating_sub(said);
+        }
+        Ok(ControlFlow::Continue(()))
     }
 
     fn trail(&mut self, view: &View<'_>, gathered: &mut Gathered) -> Result<(), StoreError> {
