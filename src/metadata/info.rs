@@ -8,21 +8,21 @@ use crate::core::limits::LABEL_BYTES_MAX;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Capability {
-    /// The primitives.
+    /// The node has the primitives that every layer shares.
     Core = 0,
-    /// Observation of directories.
+    /// The node observes directories.
     Fs = 1,
-    /// A log.
+    /// The node keeps a log.
     Wal = 2,
-    /// The store.
+    /// The node has a store.
     Store = 3,
-    /// Replication.
+    /// The node replicates.
     Sync = 4,
-    /// Connections.
+    /// The node makes and accepts connections.
     Transport = 5,
-    /// Discovery of peers.
+    /// The node finds peers.
     Discovery = 6,
-    /// This description.
+    /// The node has this description.
     Metadata = 7,
 }
 

@@ -62,7 +62,7 @@ pub struct SyncReport {
 }
 
 impl Replica {
-    /// One tick: retries what is overdue, prunes if asked, releases the next batch of own writes, and sends.
+    /// One tick: retries overdue rows, prunes if asked, releases the next batch of own writes, and sends.
     ///
     /// # Errors
     /// If the checkpoint cannot be read.

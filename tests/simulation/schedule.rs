@@ -27,7 +27,7 @@ pub(super) struct NodePlan {
     pub(super) commit_ms: u64,
 }
 
-/// A run.
+/// One run as a value: its nodes, connections and steps.
 #[derive(Debug, Clone)]
 pub(super) struct Schedule {
     pub(super) seed: u64,

@@ -34,7 +34,7 @@ pub(in crate::sync) type Places = BTreeMap<u64, Vec<Place>>;
 #[derive(Debug, Clone, Default)]
 pub(in crate::sync) struct Reach {
     pub(in crate::sync) acknowledged: Positions,
-    /// Positions up to which this node has told the peer its feed; rows up to here may be on their way.
+    /// Positions up to which the feed was reported to the peer; rows up to here may be on their way.
     pub(in crate::sync) reported: Positions,
     /// Own rows that the peer has refused, ascending.
     pub(in crate::sync) refused: Vec<u64>,

@@ -38,7 +38,7 @@ pub struct Held {
     pub is_outside: bool,
 }
 
-/// The peers whose acknowledgement counts, and what each of them takes.
+/// The peers whose acknowledgement counts, with their scopes.
 pub(in crate::sync) type Counting = BTreeMap<Origin, Scope>;
 
 /// The subject of a wait in terms of keys, for peers that take only a part of them.

@@ -66,7 +66,7 @@ struct Backlog {
     since: MonotonicMs,
 }
 
-/// Backlogs of both streams of a link: the entries in front of what is new.
+/// Backlogs of both streams of a link: the entries in front of the new ones.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::sync) struct Backlogs {
     own: Backlog,
@@ -101,7 +101,7 @@ pub(in crate::sync) struct KeptAhead {
 }
 
 impl KeptAhead {
-    /// Keeps what a peer holds ahead, when it disconnects.
+    /// Keeps the entries that a peer holds ahead, when it disconnects.
     pub(in crate::sync) fn leave(&mut self, link: &mut Link) {
         let held = std::mem::take(&mut link.sending.held_ahead);
         if held.is_empty() {
@@ -114,7 +114,7 @@ impl KeptAhead {
         self.peers.push_back((link.origin, link.incarnation, held));
     }
 
-    /// Gives a peer that has come back what it holds ahead, if it was not opened anew, before its feed begins.
+    /// Gives a peer that has come back its entries held ahead, if it was not opened anew, before its feed begins.
     pub(in crate::sync) fn come_back(&mut self, link: &mut Link) {
         let place = self
             .peers

@@ -1,5 +1,5 @@
 //! The place where this node's feed begins on a connection. A peer's cursor is a claim: it may save bytes, and it
-//! never acknowledges what this node has not sent.
+//! never acknowledges rows that this node has not sent.
 
 use crate::core::clock::Now;
 use crate::core::rules::{Rule, is_broken, unless};

@@ -21,7 +21,7 @@ pub struct OutboxCounts {
 }
 
 impl OutboxCounts {
-    /// All rows.
+    /// Number of all rows.
     pub fn total(self) -> u64 {
         self.queued + self.in_flight + self.acknowledged + self.failed
     }

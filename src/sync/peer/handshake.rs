@@ -1,4 +1,4 @@
-//! Connecting and disconnecting peers: their first messages, and what is kept of them.
+//! Connecting and disconnecting peers: their first messages, and their records.
 
 use super::link::{Link, LinkId};
 use super::scope_sums::state_of;

@@ -64,7 +64,7 @@ pub(in crate::sync) enum RetryCause {
 )]
 #[derive(Debug, Clone, Default)]
 pub(in crate::sync) struct Sending {
-    /// True once the peer has told its cursor, which settles where to send from.
+    /// True once the peer has reported its cursor, which settles where to send from.
     pub(in crate::sync) started: bool,
     /// Positions up to which entries were sent on this connection, or passed over because the peer has them.
     pub(in crate::sync) sent: Positions,
@@ -125,7 +125,7 @@ pub(in crate::sync) struct Sending {
     pub(in crate::sync) held_ahead: BTreeSet<(Stream, u64)>,
     /// Positions up to which each stream was scanned for entries to be sent ahead.
     pub(in crate::sync) looked_ahead: Positions,
-    /// Backlog that each stream has to get through before it comes to what is new.
+    /// Backlog that each stream has to get through before it comes to new entries.
     pub(in crate::sync) backlogs: Backlogs,
     /// Parts of large values that the peer has.
     pub(in crate::sync) parts: Vec<Begun>,
@@ -157,17 +157,17 @@ pub(in crate::sync) struct Receiving {
     /// Positions up to which entries were handed to the committer.
     pub(in crate::sync) pending: Positions,
     /// The cursor that will be durable once those entries are; the default: nothing was handed over on this
-    /// connection, which begins at what was durable before.
+    /// connection, which begins at the durable cursor.
     pub(in crate::sync) handed: FeedPosition,
-    /// The streams in which an entry could not be stored: what follows is dropped until the peer has gone back.
+    /// The streams in which an entry could not be stored: later entries are dropped until the peer has gone back.
     pub(in crate::sync) rewound: Rewound,
     /// The durable cursor, incarnation included.
     pub(in crate::sync) recorded: FeedPosition,
-    /// Cost taken in so far.
+    /// Cost of the feed messages taken in so far.
     pub(in crate::sync) consumed: u64,
-    /// Credit: the cost that the peer was last told it may reach.
+    /// Credit: the total cost that was last granted to the peer.
     pub(in crate::sync) granted: u64,
-    /// When the peer was last told its credit.
+    /// When credit was last granted to the peer.
     pub(in crate::sync) granted_at: MonotonicMs,
     /// Failures to store in a row.
     pub(in crate::sync) failures: u32,

@@ -50,7 +50,7 @@ impl Trailing {
                 let key = held.entry.key();
                 gathered.look();
                 if matches!(held, Cow::Owned(_)) && view.map.has_changed(key) {
-                    // The entry was replaced since keys were last taken in, behind what is covered: the feed brings
+                    // The entry was replaced since keys were last taken in, behind the covered place: the feed brings
                     // its successor.
                 } else if !view.may_travel(&held) {
                     has_held_back = true;

@@ -73,7 +73,7 @@ impl ResolvedPath {
     /// The directory that has this path now, held open, so that it stays the same one if another takes its place.
     ///
     /// # Errors
-    /// If it cannot be opened.
+    /// If the directory cannot be opened.
     pub fn hold(&self) -> Result<Directory, WalError> {
         Directory::hold(&self.directory).map_err(|error| failed(&self.shown(), error))
     }

@@ -32,7 +32,7 @@ pub struct Recovery {
     pub rewritten_frames: u64,
     /// The number of the last frame; one below the first if there is none.
     pub last_frame: u64,
-    /// The highest frame that the log itself told to be synced, before any frame was rewritten.
+    /// The highest frame that the log itself reported as synced, before any frame was rewritten.
     pub known_synced: u64,
 }
 
@@ -103,7 +103,7 @@ impl Rest {
 }
 
 /// Judges the bytes behind the last whole frame. `expected`: the number that the next frame would have had; `offset`:
-/// where it would have begun; `known_synced`: the highest frame told to be synced before it; `covers_frame`: the last
+/// where it would have begun; `known_synced`: the highest frame reported as synced before it; `covers_frame`: the last
 /// frame that the checkpoint covers, which was synced before there was a checkpoint.
 pub fn verdict(
     expected: u64,
@@ -126,7 +126,7 @@ pub fn verdict(
     }
 }
 
-/// Approximate places of the frames that are not yet told to be synced, in memory that does not grow with the number
+/// Approximate places of the frames that are not yet reported as synced, in memory that does not grow with the number
 /// of frames: one mark for each stretch of the file.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
@@ -163,7 +163,7 @@ impl Marks {
         }
     }
 
-    /// A frame at or before the first that is not told to be synced.
+    /// A frame at or before the first that is not reported as synced.
     pub(crate) fn first(&self) -> Option<Mark> {
         self.marks.front().copied()
     }
