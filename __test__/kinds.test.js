@@ -1,5 +1,5 @@
-// The codes and kinds of errors: what the code gives, what the types say, and what the table in README.md explains are the
-// same. Kinds are found by the ways in which they are written in the sources.
+// The codes and kinds of errors: what the code gives, what the types say, and what the tables in docs/errors.md explain are
+// the same. Kinds are found by the ways in which they are written in the sources.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -42,15 +42,19 @@ const given = new Set([
   ),
 ]);
 
-const readme = read('README.md');
-const rows = readme
-  .slice(readme.indexOf('| Code | Kinds |'), readme.indexOf('`metadata_error` and `none`'))
-  .split('\n')
-  .slice(2)
-  .map((row) => row.split('|').map((cell) => [...cell.matchAll(/`([a-z_]+)`/g)].map(([, word]) => word)));
+/** The words in backticks of the first cell of each row. */
+const firstCells = (text) =>
+  text
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .flatMap((row) => [...row.split('|')[1].matchAll(/`([a-z_]+)`/g)].map(([, word]) => word));
 
-test('every kind that the code gives is in the table, and no other', () => {
-  const told = new Set(rows.flatMap(([, , kinds]) => kinds ?? []));
+const [codesTable, ...chapters] = read('docs', 'errors.md').split('\n## ').slice(2);
+const sections = chapters.join('').split('\n### ').slice(1);
+const codeOf = (section) => section.match(/^`([a-z_]+)`\n/)?.[1];
+
+test('every kind that the code gives is in a table, and no other', () => {
+  const told = new Set(sections.flatMap(firstCells));
   assert.ok(given.size > 80, `${given.size} kinds were found`);
   assert.deepEqual(
     [...given].filter((kind) => !told.has(kind)),
@@ -60,14 +64,14 @@ test('every kind that the code gives is in the table, and no other', () => {
   assert.deepEqual(
     [...told].filter((kind) => !given.has(kind)),
     [],
-    'in the table only',
+    'in a table only',
   );
 });
 
-test('every code is in the table and in the types, and no other', () => {
+test('every code is in the table and in the types, no other is, and each that is given has kinds', () => {
   const codes = Object.values(ErrorCode);
-  const told = new Set(rows.flatMap(([, code]) => code ?? []));
-  assert.deepEqual([...told, 'metadata_error', 'none'].sort(), [...codes].sort());
+  assert.deepEqual(firstCells(codesTable).sort(), [...codes].sort());
+  assert.deepEqual([...sections.map(codeOf), 'metadata_error', 'none'].sort(), [...codes].sort());
   const types = read('js', 'index.d.ts');
   const declared = types.slice(types.indexOf('declare const ErrorCode'), types.indexOf('type ErrorCode'));
   const named = [...declared.matchAll(/readonly (\w+): '([a-z_]+)'/g)].map(([, name, code]) => [name, code]);
