@@ -72,7 +72,7 @@ test('every code is in the table and in the types, no other is, and each that is
   const codes = Object.values(ErrorCode);
   assert.deepEqual(firstCells(codesTable).sort(), [...codes].sort());
   assert.deepEqual([...sections.map(codeOf), 'metadata_error', 'none'].sort(), [...codes].sort());
-  const types = read('js', 'index.d.ts');
+  const types = read('index.d.ts');
   const declared = types.slice(types.indexOf('declare const ErrorCode'), types.indexOf('type ErrorCode'));
   const named = [...declared.matchAll(/readonly (\w+): '([a-z_]+)'/g)].map(([, name, code]) => [name, code]);
   assert.deepEqual(Object.fromEntries(named), { ...ErrorCode });

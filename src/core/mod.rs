@@ -1,5 +1,5 @@
-//! Primitives that every layer shares: ids, time, bounded bytes, checksums, and the only places that ask the
-//! operating system for the time or for randomness. Never files, never sockets.
+//! Primitives that every layer shares: ids, time, bounded bytes, checksums, and the only places that ask the operating
+//! system for the time or for randomness. Never files, never sockets.
 
 pub mod bytes;
 pub mod checksum;

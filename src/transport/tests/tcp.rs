@@ -106,7 +106,7 @@ async fn a_close_after_flush_delivers_what_waits_even_while_the_peer_talks() {
     }
     here.close(true);
     for nonce in 1..=30 {
-        // The other side may know already.
+        // The other side may have closed already.
         let _ = there.send(&frame_of(&ping(nonce)));
     }
     for lseq in 1..=30 {
@@ -210,7 +210,7 @@ async fn a_panic_in_an_owner_still_closes_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_nobody_answers_times_out() {
-    // Nobody accepts there, and the backlog is full: most systems answer no more, some refuse.
+    // Nothing accepts there, and the backlog is full: most systems do not answer any more, some refuse.
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let deaf = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     deaf.bind(&any.into()).unwrap();

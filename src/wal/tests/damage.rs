@@ -1,4 +1,4 @@
-//! Every cut, every stretch of zeros and every flipped bit of a small log: found, or the one case that no log
+//! Every cut, every stretch of zeros and every flipped bit of a small log is found, except the one case that no log
 //! can tell; a wrong body is never served.
 
 use super::super::error::WalError;
@@ -40,7 +40,7 @@ fn open_damaged(file: &[u8]) -> Result<(Recovery, Bodies), WalError> {
                 recovery.torn.is_some(),
                 storage.image().file("a.wal.torn").is_some()
             );
-            // And it stays that way.
+            // A second opening gives the same result.
             Ok((recovery, bodies))
         }
         Err(error) => {
@@ -51,7 +51,7 @@ fn open_damaged(file: &[u8]) -> Result<(Recovery, Bodies), WalError> {
     }
 }
 
-/// How many groups end at or before `at`.
+/// Number of groups that end at or before `at`.
 fn groups_before(bodies: &Bodies, at: usize) -> usize {
     let mut end = FILE_HEADER_BYTES;
     let ends = bodies.iter().map(|body| {
@@ -86,7 +86,7 @@ fn a_log_that_is_zeros_from_anywhere_on_gives_the_groups_before() {
             let mut zeroed = file.clone();
             zeroed[at..].fill(0);
             match open_damaged(&zeroed) {
-                // A last byte that was zero anyway makes no difference, so a group may survive the cut.
+                // A last byte that was zero anyway makes no difference, so one more group may survive the cut.
                 Ok((_, found)) => {
                     let least = groups_before(&bodies, at);
                     assert!(found.len() >= least && found.len() <= least + 1);
@@ -115,7 +115,7 @@ fn zeros_in_the_middle_of_what_was_synced_are_refused() {
     }
 }
 
-/// Flips every bit; says how often the last group was taken for unfinished.
+/// Flips every bit. Returns how often the last group was taken for unfinished.
 fn flip_every_bit(bodies: &Bodies, file: &[u8], close: bool) -> usize {
     let frames_start = FILE_HEADER_BYTES;
     let last_group = bodies[..bodies.len() - 1]

@@ -1,4 +1,4 @@
-//! A log whose path leads elsewhere: nothing of another log is touched, and who writes is told.
+//! A log whose path leads elsewhere: nothing of another log is touched, and the writer gets an error.
 
 use super::super::error::WalError;
 use super::super::frame_buffer::FrameBuffer;
@@ -43,7 +43,7 @@ fn content(disk: &MemoryStorage, name: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// A way in which the log can lose its place, and the kind that it is told as.
+/// A way in which the log can lose its place: its name, the change, and the expected kind of error.
 type Way = (&'static str, fn(&MemoryStorage), &'static str);
 
 const WAYS: [Way; 4] = [
@@ -148,7 +148,7 @@ fn a_part_or_a_checkpoint_that_is_not_in_its_place_is_told_by_name() {
 fn no_file_of_another_store_is_renamed_replaced_or_removed() {
     let (sealed, checkpoint) = (sealed_name(NAME, 1), checkpoint_name(NAME));
     let temp = format!("{checkpoint}.new");
-    // Another store has come into the place of all files, in the same directory.
+    // Another store takes the place of all files, in the same directory.
     let disk = MemoryStorage::new();
     let (storage, mut log) = open(&disk);
     append(&mut log);
@@ -193,7 +193,7 @@ fn one_file_that_was_replaced_beside_the_log_is_left_as_it_is() {
         drop(storage.create(&temp).unwrap());
         assert!(storage.rename(&temp, &checkpoint).is_err());
         assert_eq!(content(&disk, &checkpoint).unwrap(), b"restored");
-        // One that is gone is made anew: nobody loses anything by that.
+        // A missing file is created anew: nobody loses anything by that.
         disk.remove(&checkpoint).unwrap();
         storage.rename(&temp, &checkpoint).unwrap();
     }

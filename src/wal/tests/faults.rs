@@ -1,5 +1,5 @@
-//! Every call of the disk fails once, and the disk fills up: an error that the log goes on after, or one that
-//! it remembers; never an acceptance after a failure, and it opens again once the cause is gone.
+//! Every call of the disk fails once, and the disk fills up: either the log goes on after the error, or it is
+//! poisoned; it never accepts anything after such a failure, and it opens again once the cause is gone.
 
 use std::io::ErrorKind;
 
@@ -8,8 +8,8 @@ use super::super::log::Log;
 use super::{Bodies, append, body, bytes, open, synced_log};
 use crate::disk::memory::{Fault, MemoryStorage};
 
-/// A run over all that a log does; stops at the first error that the log remembers. What `durable` holds when
-/// it returns was acknowledged.
+/// A run over all operations of a log; stops at the first error that poisons the log. `durable` then holds the
+/// acknowledged groups.
 fn run(storage: &MemoryStorage, durable: &mut Bodies) -> Result<(), WalError> {
     let mut number = durable.len();
     for sizes in [&[10, 400, 80_000][..], &[66_000, 20, 30]] {
@@ -36,7 +36,7 @@ fn write(log: &mut Log, group: &[u8]) -> Result<(), WalError> {
     log.sync()
 }
 
-/// After a failure that leaves the outcome open, everything fails with its cause.
+/// After a failure with an open outcome, every call fails with its cause.
 fn refuses_all(log: &mut Log, first: &WalError) {
     if first.is_full() && log.poisoned().is_none() {
         return;

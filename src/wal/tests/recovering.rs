@@ -1,4 +1,4 @@
-//! What opening makes of files that are no logs, of unfinished ends, and of frames from newer versions.
+//! Opening of files that are no logs, of unfinished ends, and of frames from newer versions.
 
 use super::super::error::WalError;
 use super::super::format::{
@@ -10,7 +10,7 @@ use super::{NAME, append, body, bytes, open, synced_log, with_bytes};
 use crate::disk::storage::Storage;
 use crate::wal::recover::recovery::TornTail;
 
-/// Opening fails with that kind, and nothing on the disk is different.
+/// Checks that opening fails with that kind, and changes nothing on the disk.
 fn refused(file: &[u8], kind: &str) -> WalError {
     let storage = with_bytes(file.to_vec());
     let error = open(&storage).unwrap_err();
@@ -45,7 +45,7 @@ fn a_damaged_header_and_a_newer_version_are_told_apart() {
     refused(&newer, "wal_newer_version");
 }
 
-/// The log of `synced_log` and a frame of that kind and with those flags at its end.
+/// The log of `synced_log` with a frame of that kind and with those flags at its end.
 fn with_frame(kind: u8, flags: u8) -> Vec<u8> {
     let storage = synced_log(&[body(0, 10)]);
     let (log, _, _) = open(&storage).unwrap();
@@ -163,7 +163,7 @@ fn damage_to_the_last_group_is_told_by_a_watermark_or_a_clean_close() {
 fn frames_that_nothing_tells_to_be_synced_are_written_anew() {
     let storage = synced_log(&[body(0, 10), body(1, 10)]);
     let (mut log, _, _) = open(&storage).unwrap();
-    // Enough that the reader has to look for the first of them, from a mark before it.
+    // The frames are so many that the reader has to look for the first of them, from a mark before it.
     for number in 2..900 {
         append(&mut log, &body(number, 300)).unwrap();
         if number == 600 {

@@ -1,5 +1,5 @@
-//! Files that do not make one log: every flipped bit and cut of a sealed log, files that are missing, swapped,
-//! older or another log's. All of it is refused, and nothing is changed.
+//! Files that do not make one log: every flipped bit and cut of a sealed log, and files that are missing, swapped,
+//! older or another log's. All are refused, and nothing is changed.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ fn on_disk(files: &Files) -> MemoryStorage {
     MemoryStorage::from_files(files.clone())
 }
 
-/// Frames 1 to 3 and 4 to 6 sealed, 7 in the log; the bodies begin with that number.
+/// Frames 1 to 3 and 4 to 6 sealed, 7 in the log; the bodies begin with number `first_body`.
 fn chain(first_body: usize) -> Files {
     let storage = MemoryStorage::new();
     let salt = 500 + first_body as u64;
@@ -43,12 +43,12 @@ fn chain(first_body: usize) -> Files {
     log.watermark().unwrap();
     log.sync().unwrap();
     drop(log);
-    // Cut as at a clean close, so that damage to any byte of it counts.
+    // The file is truncated as at a clean close, so that damage to any byte of it counts.
     open(&storage).unwrap().0.close().unwrap();
     files(&storage)
 }
 
-/// Opening is refused with that kind, about that file, and changes nothing.
+/// Checks that opening is refused with that kind, about that file, and changes nothing.
 fn refused(files: &Files, covers_frame: u64, kind: &str, file: &str) -> WalError {
     let storage = on_disk(files);
     let error = open_from(&storage, covers_frame).unwrap_err();
@@ -124,7 +124,7 @@ fn a_missing_file_is_named() {
 #[test]
 fn a_file_of_another_log_or_another_history_is_refused() {
     let (ours, copy) = (chain(0), chain(40));
-    // The same log id and the same frame numbers: only the salts tell.
+    // Both logs have the same id and frame numbers: only the salts differ.
     for name in [FIRST, SECOND, NAME] {
         let mut swapped = ours.clone();
         swapped.insert(name.to_owned(), copy[name].clone());
@@ -150,7 +150,7 @@ fn a_file_of_another_log_or_another_history_is_refused() {
     let mut swapped = ours.clone();
     swapped.insert(FIRST.to_owned(), other.clone());
     refused(&swapped, 0, "wal_foreign", FIRST);
-    // Where it is not needed, it is not looked at, and left as it is.
+    // A file that is not needed is not looked at, and left as it is.
     let storage = on_disk(&swapped);
     assert_eq!(open_from(&storage, 3).unwrap().2.len(), 3);
     assert_eq!(files(&storage)[FIRST], other);
@@ -205,7 +205,7 @@ fn a_halved_seal_is_finished_only_with_the_file_that_was_made_for_it() {
     let survived = storage.image().power_cut(1);
     assert_eq!(open(&survived).unwrap().2.len(), 5);
 
-    // The log itself is gone, and what lies there was made for an earlier seal.
+    // The log itself is gone, and the file of the seal was made for an earlier seal.
     let mut stale = whole.clone();
     stale.remove(NAME);
     stale.insert(TEMP.to_owned(), whole[SECOND].clone());
@@ -213,7 +213,7 @@ fn a_halved_seal_is_finished_only_with_the_file_that_was_made_for_it() {
     refused(&stale, 0, "wal_part_missing", NAME);
     let alone = Files::from([(TEMP.to_owned(), next)]);
     refused(&alone, 0, "wal_part_missing", NAME);
-    // With the log in its place it is a leftover.
+    // With the log in its place that file is a leftover.
     let mut stale = whole.clone();
     stale.insert(TEMP.to_owned(), whole[SECOND].clone());
     let storage = on_disk(&stale);

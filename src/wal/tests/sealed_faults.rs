@@ -1,5 +1,5 @@
-//! Every call of sealing and removing fails once, and the disk fills up: the log goes on as it was, or takes
-//! nothing more; and it opens again once the cause is gone.
+//! Every call of sealing and removing fails once, and the disk fills up: the log goes on as it was, or is poisoned;
+//! and it opens again once the cause is gone.
 
 use std::io::ErrorKind;
 
@@ -8,17 +8,17 @@ use super::super::log::Log;
 use super::{Bodies, append, body, open, open_from, seal};
 use crate::disk::memory::{Fault, MemoryStorage};
 
-/// What was acknowledged in a run.
+/// Groups and checkpoints that a run has acknowledged.
 #[derive(Default)]
 struct Told {
     durable: Bodies,
-    /// The frame that a durable checkpoint covers, and how many groups are up to there.
+    /// The frame that a durable checkpoint covers, and the number of groups up to there.
     covers: (u64, usize),
-    /// How often sealing or removing failed and the log went on.
+    /// Number of failures to seal or remove after which the log went on.
     went_on: usize,
 }
 
-/// Holds an error against what the log says of itself: it goes on, or it takes nothing more.
+/// Checks an error against the state of the log: it goes on, or it is poisoned.
 fn settled(
     log: &mut Log,
     outcome: Result<(), WalError>,
@@ -187,6 +187,7 @@ fn a_rename_that_is_refused_leaves_the_log_as_it_was() {
         assert_eq!(sealed.first_frame, 1);
         assert_eq!(open(&storage).unwrap().2, [b"a", b"b"]);
     }
-    // The syncs and the write of the log itself; the second rename and the last sync of the directory.
+    // Poisoning calls: the syncs and the write of the log itself, the second rename and the last sync of the
+    // directory.
     assert_eq!((refused, poisoned), (8, 5), "of {calls}");
 }

@@ -1,4 +1,4 @@
-//! Sealed logs while all goes well: the log goes on in a new file, and what is covered can be removed.
+//! Sealed logs without faults: the log goes on in a new file, and covered files can be removed.
 
 use super::super::format::{FORMAT_VERSION, FileHeader, frame_bytes};
 use super::{Bodies, NAME, append, body, bytes, open, open_from, seal};
@@ -33,7 +33,7 @@ fn a_sealed_log_and_the_one_behind_it_read_like_one() {
     assert_eq!(names(&storage), expected);
     let (log, recovery, found) = open(&storage).unwrap();
     assert_eq!(found, bodies);
-    // Two groups in each file, and a mark at the end of each sealed one.
+    // Each file has two groups, and each sealed one a mark at its end.
     assert_eq!((recovery.frames, recovery.sealed_logs), (8, 2));
     assert_eq!((recovery.last_frame, recovery.covered_frames), (8, 0));
     assert_eq!(recovery.leftovers, Vec::<String>::new());

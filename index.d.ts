@@ -1172,11 +1172,11 @@ export declare class Client {
    */
   waitFor(operation: string, options?: WaitOptions): Promise<Result<Delivered>>;
   /**
-   * From now on writes are sent as they commit. The engine wakes up by itself when a retry is due: in this
-   * version only that the interval is above 0 matters.
+   * Turns automatic sync on: writes are sent as they commit, and retries wake up by themselves when they are due. Ok if it
+   * is on already. An opening with {@link ClientOptions.syncIntervalMs} above 0 does this by itself.
    */
-  startSync(intervalMs?: number): Promise<Result<void>>;
-  /** Back to ticks. Ok if it was not started. */
+  startSync(): Promise<Result<void>>;
+  /** Turns automatic sync off: writes wait for {@link tick} again. Ok if it is off already. */
   stopSync(): Promise<Result<void>>;
 
   /** Listens for peers. Needs `enableTransport`. Ok if it runs already. A port in use is a `transport_error`. */
@@ -1219,9 +1219,9 @@ export declare class Client {
   /** Whether it runs. */
   discoveryRunning(): boolean;
 
-  /** Who this node is; taken once and kept. */
+  /** Describes this node: names, version, system, capabilities, uptime. Taken at the first call of an opening and kept. */
   nodeInfo(): Promise<Result<NodeInfo>>;
-  /** The same, taken anew. */
+  /** Describes this node like {@link nodeInfo}, taken anew; later calls of `nodeInfo` give this one. */
   refreshNodeInfo(): Promise<Result<NodeInfo>>;
 
   /**
