@@ -249,9 +249,20 @@ fn every_source_says_first_what_it_is() {
             silent.push(shown(&path));
         }
     }
+    for path in fs::read_dir(root().join("js")).unwrap() {
+        let path = path.unwrap().path();
+        let text = has_extension(&path, &["js", "mjs"]).then(|| text_of(&path));
+        let is_silent = |text: String| {
+            let text = text.replacen("'use strict';", "", 1);
+            !text.trim_start().starts_with("// ")
+        };
+        if text.is_some_and(is_silent) {
+            silent.push(shown(&path));
+        }
+    }
     assert!(
         silent.is_empty(),
-        "no //! in the first line of:\n{}",
+        "no comment at the beginning of:\n{}",
         silent.join("\n")
     );
 }
