@@ -140,6 +140,66 @@ impl Committed {
     }
 }
 
+impl Plan {
+    /// Plans one request behind those before it, each of which it sees. Entries of a peer that have no room left in the
+    /// group go to `rest`, and those that follow a gap to `refused`.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be; the whole group is of no use then.
+    #[inline]
+    fn add(
+        &mut self,
+        request: Request,
+        base: PlanBase<'_>,
+        ledger: &mut Ledger,
+        terms: &Terms<'_>,
+    ) -> Result<(), StoreError> {
+        match request {
+            Request::Write { ticket, operation } => {
+                self.group
+                    .write_one(ticket, operation, base, ledger, terms.wall, terms.common)
+            }
+            Request::Batch { ticket, operations } => {
+                self.group
+                    .write_all(ticket, operations, base, ledger, terms.wall, terms.common)
+            }
+            Request::Resolve(resolution) => self.group.resolve(resolution, base, ledger, terms),
+            Request::Received(received) if !self.group.follows(&received, base, ledger) => {
+                self.refused.push(received.token);
+                Ok(())
+            }
+            Request::Received(received) => {
+                self.must_sync |= !is_broken(Rule::AcknowledgeBeforeSync);
+                let scope = received.scope.clone();
+                let owed = (received.token, received.peer, received.position, scope);
+                let planned = self.group.receive(received, base, ledger, terms);
+                planned.map(|left| match left {
+                    Some(left) => self.rest.push(Request::Received(left)),
+                    None => self.acknowledge.push(owed),
+                })
+            }
+            Request::Peer { .. }
+            | Request::ForgetPeer { .. }
+            | Request::Pruned { .. }
+            | Request::Released { .. }
+            | Request::IdentityConflict(_) => {
+                self.hints.note(request);
+                Ok(())
+            }
+            Request::Flush { ticket } => {
+                self.must_sync = true;
+                self.group.receipts.push(Receipt {
+                    ticket,
+                    status: WriteStatus::Updated,
+                    version: 0,
+                    sequence: 0,
+                });
+                Ok(())
+            }
+        }
+    }
+}
+
 impl Committer {
     /// Goes on from a recovered state; without a log, in memory only.
     pub fn new(
@@ -248,54 +308,7 @@ impl Committer {
                 plan.rest.push(request);
                 continue;
             }
-            let planned = match request {
-                Request::Write { ticket, operation } => {
-                    plan.group
-                        .write_one(ticket, operation, base, &mut self.ledger, wall, common)
-                }
-                Request::Batch { ticket, operations } => {
-                    plan.group
-                        .write_all(ticket, operations, base, &mut self.ledger, wall, common)
-                }
-                Request::Resolve(resolution) => {
-                    plan.group
-                        .resolve(resolution, base, &mut self.ledger, &terms)
-                }
-                Request::Received(received)
-                    if !plan.group.follows(&received, base, &self.ledger) =>
-                {
-                    plan.refused.push(received.token);
-                    Ok(())
-                }
-                Request::Received(received) => {
-                    plan.must_sync |= !is_broken(Rule::AcknowledgeBeforeSync);
-                    let scope = received.scope.clone();
-                    let owed = (received.token, received.peer, received.position, scope);
-                    let planned = plan.group.receive(received, base, &mut self.ledger, &terms);
-                    planned.map(|left| match left {
-                        Some(left) => plan.rest.push(Request::Received(left)),
-                        None => plan.acknowledge.push(owed),
-                    })
-                }
-                Request::Peer { .. }
-                | Request::ForgetPeer { .. }
-                | Request::Pruned { .. }
-                | Request::Released { .. }
-                | Request::IdentityConflict(_) => {
-                    plan.hints.note(request);
-                    Ok(())
-                }
-                Request::Flush { ticket } => {
-                    plan.must_sync = true;
-                    plan.group.receipts.push(Receipt {
-                        ticket,
-                        status: WriteStatus::Updated,
-                        version: 0,
-                        sequence: 0,
-                    });
-                    Ok(())
-                }
-            };
+            let planned = plan.add(request, base, &mut self.ledger, &terms);
             plan.failure = planned.err();
         }
         self.full_keys.follow(&mut plan.group.siblings);
