@@ -221,13 +221,7 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
         Record::Source { peer } => record(body, RecordKind::Source, |payload| {
             payload.extend(peer.iter().flat_map(|peer| peer.0));
         }),
-        Record::Author(authorship) => record(body, RecordKind::Author, |payload| {
-            payload.extend_from_slice(&authorship.current.0);
-            payload.push(u8::from(authorship.has_written));
-            payload.put_varint(authorship.record_number);
-            payload.put_length(authorship.foreign);
-            put_authors(payload, &authorship.before);
-        }),
+        Record::Author(authorship) => encode_author(body, authorship),
         Record::Stretch {
             incarnation,
             began_after,
@@ -253,13 +247,7 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
         Record::Peer {
             peer,
             record: known,
-        } => {
-            put_peer(body, peer, known);
-            if !known.scope.is_all() {
-                let (peer, about) = (*peer, (known.acknowledged, known.scope.clone()));
-                encode(body, origins, &Record::PeerScope { peer, about });
-            }
-        }
+        } => encode_peer(body, origins, *peer, known),
         Record::Reserve { sequence, clock } => record(body, RecordKind::Reserve, |payload| {
             payload.put_varint(*sequence);
             payload.extend_from_slice(&clock.0.to_le_bytes());
@@ -281,6 +269,31 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
     }
 }
 
+/// Appends the record of the author under which the node writes from here on.
+fn encode_author(body: &mut Vec<u8>, authorship: &Authorship) {
+    record(body, RecordKind::Author, |payload| {
+        payload.extend_from_slice(&authorship.current.0);
+        payload.push(u8::from(authorship.has_written));
+        payload.put_varint(authorship.record_number);
+        payload.put_length(authorship.foreign);
+        put_authors(payload, &authorship.before);
+    });
+}
+
+/// Appends the record of a peer, and behind it the scope that its acknowledgement is about if that is not all keys.
+fn encode_peer(
+    body: &mut Vec<u8>,
+    origins: &mut OriginDictionary,
+    peer: Origin,
+    known: &PeerRecord,
+) {
+    put_peer(body, &peer, known);
+    if !known.scope.is_all() {
+        let about = (known.acknowledged, known.scope.clone());
+        encode(body, origins, &Record::PeerScope { peer, about });
+    }
+}
+
 /// Reads the records of a frame's body in order and hands each to `visit`.
 ///
 /// # Errors
@@ -295,79 +308,95 @@ pub fn decode(
         let kind = reader.u8()?;
         let length = usize::try_from(reader.u32()?).map_err(|_| DecodeError::Number)?;
         let mut payload = ByteReader::new(reader.take(length)?);
-        let what = match kind {
-            1 => Record::Identity {
-                origin: Origin(payload.array()?),
-                lease: payload.array()?,
-                fresh_chain: payload.u8()? != 0,
-                node_id: payload.text(LABEL_BYTES_MAX, "node id")?.to_owned(),
-            },
-            2 => Record::Stretch {
-                incarnation: Incarnation(payload.array()?),
-                began_after: payload.varint()?,
-            },
-            3 => decode_entry(&mut payload, origins)?,
-            4 => {
-                let peer = Origin(payload.array()?);
-                let position = position(&mut payload)?;
-                let prefixes = prefixes(&mut payload)?;
-                let is_all = prefixes.is_empty();
-                Record::Cursor {
-                    peer,
-                    position,
-                    scope: if is_all {
-                        Scope::ALL
-                    } else {
-                        Scope::of(prefixes)
-                    },
-                }
-            }
-            5 => decode_peer(&mut payload)?,
-            6 => Record::Reserve {
-                sequence: payload.varint()?,
-                clock: Stamp(payload.u64()?),
-            },
-            7 => Record::Pruned {
-                lseq: payload.varint()?,
-            },
-            8 => {
-                origins.learn(Origin(payload.array()?));
-                continue;
-            }
-            9 if length == 0 => Record::Source { peer: None },
-            9 => Record::Source {
-                peer: Some(Origin(payload.array()?)),
-            },
-            10 => Record::Author(Authorship {
-                current: Origin(payload.array()?),
-                has_written: payload.u8()? != 0,
-                is_declared: false,
-                record_number: payload.varint()?,
-                foreign: payload.length(AUTHORS_PER_RECORD, "authors")?,
-                before: read_authors(&mut payload)?,
-            }),
-            138 => Record::Salvaged {
-                lost: payload.varint()?,
-            },
-            139 => Record::PeerScope {
-                peer: Origin(payload.array()?),
-                about: (position(&mut payload)?, Scope::of(prefixes(&mut payload)?)),
-            },
-            140 => Record::Released {
-                lseq: payload.varint()?,
-            },
-            141 => Record::Doubt(KnownIdentityConflict {
-                origin: Origin(payload.array()?),
-                reason: payload.u8()?,
-                node_id: payload.text(LABEL_BYTES_MAX, "node id")?.to_owned(),
-            }),
-            kind if kind & MAY_BE_IGNORED != 0 => continue,
-            _ => return Err(DecodeError::Malformed("record kind")),
+        let Some(what) = decode_record(kind, &mut payload, origins)? else {
+            continue;
         };
         payload.finish()?;
         visit(what);
     }
     Ok(())
+}
+
+/// Reads the payload of one record. `None` for one that is complete without a visit: an origin that was learnt, or a
+/// record of an unknown kind that may be ignored, whose payload is left unread.
+#[inline]
+fn decode_record(
+    kind: u8,
+    payload: &mut ByteReader<'_>,
+    origins: &mut OriginDictionary,
+) -> Result<Option<Record>, DecodeError> {
+    Ok(Some(match kind {
+        1 => Record::Identity {
+            origin: Origin(payload.array()?),
+            lease: payload.array()?,
+            fresh_chain: payload.u8()? != 0,
+            node_id: payload.text(LABEL_BYTES_MAX, "node id")?.to_owned(),
+        },
+        2 => Record::Stretch {
+            incarnation: Incarnation(payload.array()?),
+            began_after: payload.varint()?,
+        },
+        3 => decode_entry(payload, origins)?,
+        4 => decode_cursor(payload)?,
+        5 => decode_peer(payload)?,
+        6 => Record::Reserve {
+            sequence: payload.varint()?,
+            clock: Stamp(payload.u64()?),
+        },
+        7 => Record::Pruned {
+            lseq: payload.varint()?,
+        },
+        8 => {
+            origins.learn(Origin(payload.array()?));
+            return Ok(None);
+        }
+        9 if payload.is_empty() => Record::Source { peer: None },
+        9 => Record::Source {
+            peer: Some(Origin(payload.array()?)),
+        },
+        10 => Record::Author(Authorship {
+            current: Origin(payload.array()?),
+            has_written: payload.u8()? != 0,
+            is_declared: false,
+            record_number: payload.varint()?,
+            foreign: payload.length(AUTHORS_PER_RECORD, "authors")?,
+            before: read_authors(payload)?,
+        }),
+        138 => Record::Salvaged {
+            lost: payload.varint()?,
+        },
+        139 => Record::PeerScope {
+            peer: Origin(payload.array()?),
+            about: (position(payload)?, Scope::of(prefixes(payload)?)),
+        },
+        140 => Record::Released {
+            lseq: payload.varint()?,
+        },
+        141 => Record::Doubt(KnownIdentityConflict {
+            origin: Origin(payload.array()?),
+            reason: payload.u8()?,
+            node_id: payload.text(LABEL_BYTES_MAX, "node id")?.to_owned(),
+        }),
+        kind if kind & MAY_BE_IGNORED != 0 => return Ok(None),
+        _ => return Err(DecodeError::Malformed("record kind")),
+    }))
+}
+
+/// Reads the position of a peer's feed. A scope without prefixes is that of all keys.
+fn decode_cursor(payload: &mut ByteReader<'_>) -> Result<Record, DecodeError> {
+    let peer = Origin(payload.array()?);
+    let position = position(payload)?;
+    let prefixes = prefixes(payload)?;
+    let is_all = prefixes.is_empty();
+    Ok(Record::Cursor {
+        peer,
+        position,
+        scope: if is_all {
+            Scope::ALL
+        } else {
+            Scope::of(prefixes)
+        },
+    })
 }
 
 fn decode_entry(
