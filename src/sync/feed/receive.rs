@@ -13,7 +13,7 @@ use crate::store::state::map::EntryMap;
 use crate::sync::identity::identity_conflict::IdentityConflictReason;
 use crate::sync::message::{Ack, Batch, Feed, Nack, Positions, RefusalCode};
 use crate::sync::options::{BATCH_COST, WINDOW_COST};
-use crate::sync::peer::link::{Link, LinkId, Rewound};
+use crate::sync::peer::link::{Link, LinkId, Rewound, Sending};
 use crate::sync::peer::scope_sums::leave_out_strays;
 use crate::sync::reconcile::Reconciling;
 use crate::sync::replica::{Output, PartingReason, Replica};
@@ -265,19 +265,7 @@ impl Replica {
         now: Now,
         map: &EntryMap,
     ) -> Result<(), &'static str> {
-        // No peer of this version grants more, and with a larger grant the whole feed would wait in memory.
-        let grant = ack.credit.min(link.sending.spent + WINDOW_COST);
-        let is_boundless = is_broken(Rule::CreditIgnored);
-        let grant = if is_boundless { u64::MAX } else { grant };
-        let has_more_credit = grant > link.sending.credit && link.sending.started;
-        link.sending.credit = link.sending.credit.max(grant);
-        if has_more_credit && !is_broken(Rule::OnlyCursorsProgress) {
-            // More credit shows that the peer has taken in some of what it owes. It cannot claim that for more than it
-            // was sent.
-            link.sending.progress_at = now.monotonic;
-            link.has_progressed = true;
-            link.await_first_copy(now.monotonic.after(self.options.ack_timeout_ms));
-        }
+        self.take_credit(link, ack.credit, now.monotonic);
         for part in ack.parts.into_iter().rev() {
             link.note_part(part);
         }
@@ -310,28 +298,7 @@ impl Replica {
         if cursor.incarnation != self.incarnation() {
             return Ok(());
         }
-        let sending = &mut link.sending;
-        let countable = sending.reported.furthest(sending.reported_before);
-        let Positions { own, relay } = cursor.positions;
-        let most = countable.furthest(sending.reported_once);
-        let most = most.furthest(sending.claimed);
-        let is_beyond = own > most.own || relay > most.relay;
-        if is_beyond && !is_broken(Rule::AcknowledgementUnsent) {
-            return Err("an acknowledgement of what was not sent");
-        }
-        let countable = if is_beyond {
-            cursor.positions
-        } else {
-            countable
-        };
-        sending.claimed = sending.claimed.furthest(cursor.positions);
-        let before = sending.acknowledged;
-        let counted = cursor.positions.nearest(countable).furthest(before);
-        sending.acknowledged = counted;
-        // A late acknowledgement may reach beyond what is being sent again now.
-        sending.reported = sending.reported.furthest(counted);
-        sending.sent = sending.sent.furthest(counted);
-        if link.sending.acknowledged != before {
+        if move_acknowledged(&mut link.sending, cursor.positions)? {
             link.has_progressed = true;
             link.sending.listed_ahead = 0;
             link.end_second_copy();
@@ -341,6 +308,24 @@ impl Replica {
             self.record_acknowledged(link, now.monotonic);
         }
         Ok(())
+    }
+
+    /// Takes in the credit that a peer grants, no more than one window beyond what it was sent.
+    #[inline]
+    fn take_credit(&self, link: &mut Link, credit: u64, now: MonotonicMs) {
+        // No peer of this version grants more, and with a larger grant the whole feed would wait in memory.
+        let grant = credit.min(link.sending.spent + WINDOW_COST);
+        let is_boundless = is_broken(Rule::CreditIgnored);
+        let grant = if is_boundless { u64::MAX } else { grant };
+        let has_more_credit = grant > link.sending.credit && link.sending.started;
+        link.sending.credit = link.sending.credit.max(grant);
+        if has_more_credit && !is_broken(Rule::OnlyCursorsProgress) {
+            // More credit shows that the peer has taken in some of what it owes. It cannot claim that for more than it
+            // was sent.
+            link.sending.progress_at = now;
+            link.has_progressed = true;
+            link.await_first_copy(now.after(self.options.ack_timeout_ms));
+        }
     }
 
     pub(in crate::sync) fn record_acknowledged(&mut self, link: &Link, now: MonotonicMs) {
@@ -356,6 +341,32 @@ impl Replica {
         self.released = self.released.max(own);
         self.unremembered.entry(link.origin).or_insert(now);
     }
+}
+
+/// Moves the acknowledged positions of a link to those that its peer claims, as far as they were sent and are not taken
+/// back. True if they have moved.
+///
+/// # Errors
+/// If the peer claims more than it was ever sent.
+#[inline]
+fn move_acknowledged(sending: &mut Sending, claimed: Positions) -> Result<bool, &'static str> {
+    let countable = sending.reported.furthest(sending.reported_before);
+    let Positions { own, relay } = claimed;
+    let most = countable.furthest(sending.reported_once);
+    let most = most.furthest(sending.claimed);
+    let is_beyond = own > most.own || relay > most.relay;
+    if is_beyond && !is_broken(Rule::AcknowledgementUnsent) {
+        return Err("an acknowledgement of what was not sent");
+    }
+    let countable = if is_beyond { claimed } else { countable };
+    sending.claimed = sending.claimed.furthest(claimed);
+    let before = sending.acknowledged;
+    let counted = claimed.nearest(countable).furthest(before);
+    sending.acknowledged = counted;
+    // A late acknowledgement may reach beyond what is being sent again now.
+    sending.reported = sending.reported.furthest(counted);
+    sending.sent = sending.sent.furthest(counted);
+    Ok(sending.acknowledged != before)
 }
 
 /// An acknowledgement with more credit, once a quarter of the window is used up; `None` before.
