@@ -223,17 +223,9 @@ impl Replica {
         gate: Gate,
         map: &EntryMap,
     ) -> ControlFlow<()> {
-        let limit = link.comparing.limit(gate.limit).get(stream);
-        let limit = if stream == Stream::Own {
-            limit.min(link.limit_before_removals())
-        } else {
-            limit
-        };
+        let limit = stream_limit(link, stream, gate);
         let from = link.sending.sent.get(stream);
-        let is_held_up =
-            is_broken(Rule::RefusalBlocks) && !self.rejected_by(link.origin).is_empty();
-        let is_held_up = is_held_up || link.scope.is_nothing() || link.is_recording();
-        if from >= limit || link.sending.spent >= link.sending.credit || is_held_up {
+        if from >= limit || link.sending.spent >= link.sending.credit || self.is_held_up(link) {
             return ControlFlow::Break(());
         }
         let peer = map.via_of(link.origin);
@@ -300,6 +292,14 @@ impl Replica {
         }
         let is_through = !is_cut && !is_held_back;
         self.move_on(id, link, (stream, to), entries, (gate, is_through))
+    }
+
+    /// True if no entry may go to a peer in order: it takes no keys, or its list of rejected entries is being recorded.
+    #[inline]
+    fn is_held_up(&self, link: &Link) -> bool {
+        let is_held_up =
+            is_broken(Rule::RefusalBlocks) && !self.rejected_by(link.origin).is_empty();
+        is_held_up || link.scope.is_nothing() || link.is_recording()
     }
 
     /// Moves a stream to the place up to which it was scanned, and sends the entries found. `is_through`: the scan was
@@ -412,5 +412,16 @@ impl Replica {
                 self.push_feed(id, link, Feed::Batch(batch));
             }
         }
+    }
+}
+
+/// Place up to which a link's stream may be sent now.
+#[inline]
+fn stream_limit(link: &Link, stream: Stream, gate: Gate) -> u64 {
+    let limit = link.comparing.limit(gate.limit).get(stream);
+    if stream == Stream::Own {
+        limit.min(link.limit_before_removals())
+    } else {
+        limit
     }
 }
