@@ -165,25 +165,27 @@ impl Replica {
         }
     }
 
-    fn take_turn(
+    /// Prepares a turn of a link: adds up the sums that it takes, and opens the exchange that is due. True if there may
+    /// be something to send.
+    fn begin_turn(
         &mut self,
         id: LinkId,
         link: &mut Link,
         gate: Gate,
         map: &EntryMap,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         match &link.reconciling {
             Reconciling::Failed => {
                 link.reconciling = self.not_begun(link);
                 // The peer waits as long, or longer.
                 let pause = self.retry_delay(link.receiving.failures);
                 link.sending.paused_until = gate.now.after(pause);
-                return Ok(());
+                return Ok(false);
             }
             Reconciling::Active(exchange) if exchange.is_my_turn() || exchange.is_trailing() => {}
             // The side that is to answer sums up its ranges while the other does.
             Reconciling::Due | Reconciling::Awaited => {}
-            _ => return Ok(()),
+            _ => return Ok(false),
         }
         let looks_at_sums = match &link.reconciling {
             Reconciling::Active(exchange) => {
@@ -192,18 +194,32 @@ impl Replica {
             _ => true,
         };
         if looks_at_sums && !self.are_added_up(gate.now, map)? {
-            return Ok(());
+            return Ok(false);
         }
         if matches!(link.reconciling, Reconciling::Due) {
             self.sums.forget_if_wrong(map)?;
             if !self.are_added_up(gate.now, map)? {
-                return Ok(());
+                return Ok(false);
             }
             link.exchanges += 1;
             self.sum_up(id, link, gate.now, map);
             let count = count_in(link, map);
             let exchange = Exchange::opening(link.exchanges, gate.start, count);
             link.reconciling = Reconciling::Active(Box::new(exchange));
+        }
+        Ok(true)
+    }
+
+    /// Sends what a link's turn in its reconciliation has to say, as far as the credit goes.
+    fn take_turn(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        gate: Gate,
+        map: &EntryMap,
+    ) -> Result<(), StoreError> {
+        if !self.begin_turn(id, link, gate, map)? {
+            return Ok(());
         }
         let scope = ScopedRanges::new(&link.scope);
         while link.sending.large.is_none() && link.sending.spent < link.sending.credit {
