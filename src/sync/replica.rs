@@ -139,23 +139,35 @@ pub struct Replica {
 impl Replica {
     /// The replica of a node, as its ledger and map show its state.
     pub fn new(options: ReplicaOptions, ledger: &Ledger, map: &EntryMap) -> Self {
-        let mut peers = ledger.peers.clone();
-        for record in peers.values_mut() {
-            if !ledger.is_reached(&record.acknowledged) {
-                record.acknowledged = FeedPosition::default();
-            }
-            // A row that cannot be looked up now is looked up when it is offered again.
-            let rejected = Arc::make_mut(&mut record.rejected);
-            rejected.retain(|entry| map.at(entry.lseq).map_or(true, |held| held.is_some()));
-            rejected.sort_unstable_by_key(|entry| entry.lseq);
-        }
-        let rejected: Vec<u64> = peers
-            .values()
-            .filter(|peer| has_taken(peer))
-            .flat_map(|peer| peer.rejected.iter().map(|entry| entry.lseq))
-            .filter(|lseq| map.is_own_row(*lseq).unwrap_or(false))
-            .collect();
-        let mut replica = Self {
+        let peers = known_peers(ledger, map);
+        let rejected = rejected_own_rows(&peers, map);
+        let mut replica = Self::with_peers(options, ledger, peers);
+        replica.forget_surplus();
+        replica.part_rows();
+        let acknowledged = replica.acknowledged_mark();
+        // An own write that any peer has was released once, as in `record_acknowledged`; so was one that a peer
+        // refused.
+        let anywhere = replica.peers.values().map(|peer| peer.acknowledged.own);
+        let anywhere = anywhere.chain(rejected.iter().copied());
+        replica.released = anywhere.max().unwrap_or(0).max(ledger.released);
+        replica.recall_identity_conflict(ledger);
+        let watermarks = Watermarks {
+            pruned: ledger.pruned,
+            acknowledged,
+            sent: acknowledged,
+            failed: 0,
+        };
+        replica.outbox = Outbox::new(watermarks, rejected);
+        replica
+    }
+
+    /// A replica without links whose outbox is not counted yet.
+    fn with_peers(
+        options: ReplicaOptions,
+        ledger: &Ledger,
+        peers: BTreeMap<Origin, PeerRecord>,
+    ) -> Self {
+        Self {
             options,
             node_id: ledger.node_id.clone(),
             origin: ledger.origin,
@@ -210,24 +222,7 @@ impl Replica {
             looking: Looking::default(),
             class_counts: None,
             unsorted: Vec::new(),
-        };
-        replica.forget_surplus();
-        replica.part_rows();
-        let acknowledged = replica.acknowledged_mark();
-        // An own write that any peer has was released once, as in `record_acknowledged`; so was one that a peer
-        // refused.
-        let anywhere = replica.peers.values().map(|peer| peer.acknowledged.own);
-        let anywhere = anywhere.chain(rejected.iter().copied());
-        replica.released = anywhere.max().unwrap_or(0).max(ledger.released);
-        replica.recall_identity_conflict(ledger);
-        let watermarks = Watermarks {
-            pruned: ledger.pruned,
-            acknowledged,
-            sent: acknowledged,
-            failed: 0,
-        };
-        replica.outbox = Outbox::new(watermarks, rejected);
-        replica
+        }
     }
 
     /// Starts anew under another identity, as ledger and map show it. All links must be removed before.
@@ -367,4 +362,30 @@ impl Replica {
             self.remember(peer);
         }
     }
+}
+
+/// Records of peers in a ledger, without acknowledgements of an epoch that this node has not reached and without
+/// rejected entries that are not rows any more.
+fn known_peers(ledger: &Ledger, map: &EntryMap) -> BTreeMap<Origin, PeerRecord> {
+    let mut peers = ledger.peers.clone();
+    for record in peers.values_mut() {
+        if !ledger.is_reached(&record.acknowledged) {
+            record.acknowledged = FeedPosition::default();
+        }
+        // A row that cannot be looked up now is looked up when it is offered again.
+        let rejected = Arc::make_mut(&mut record.rejected);
+        rejected.retain(|entry| map.at(entry.lseq).map_or(true, |held| held.is_some()));
+        rejected.sort_unstable_by_key(|entry| entry.lseq);
+    }
+    peers
+}
+
+/// Local sequence numbers of own rows that were rejected by a peer that holds a part of this node's feed.
+fn rejected_own_rows(peers: &BTreeMap<Origin, PeerRecord>, map: &EntryMap) -> Vec<u64> {
+    peers
+        .values()
+        .filter(|peer| has_taken(peer))
+        .flat_map(|peer| peer.rejected.iter().map(|entry| entry.lseq))
+        .filter(|lseq| map.is_own_row(*lseq).unwrap_or(false))
+        .collect()
 }
