@@ -52,6 +52,25 @@ pub struct Scan {
 }
 
 impl Scan {
+    /// The state of a scan that has read the header of a file and no frame yet.
+    #[inline]
+    fn behind_header(header: FileHeader, file_bytes: u64) -> Self {
+        let before_first = header.first_frame - 1;
+        Self {
+            header,
+            frames: 0,
+            covered_frames: 0,
+            last_frame: before_first,
+            last_group: 0,
+            end: FILE_HEADER_BYTES as u64,
+            file_bytes,
+            known_synced: before_first,
+            closed: false,
+            verdict: Verdict::Clean,
+            first_unsynced: None,
+        }
+    }
+
     /// True if every frame is known to be synced, the last one too: a file is truncated to its mark of a clean close
     /// only after that mark was synced, and never ends there by chance.
     pub fn is_settled(&self) -> bool {
@@ -94,20 +113,7 @@ pub fn scan<E: From<WalError>>(
 ) -> Result<Scan, E> {
     let header = read_header(file, shown)?;
     let file_bytes = file.len().map_err(|error| read_error(shown, 0, error))?;
-    let before_first = header.first_frame - 1;
-    let mut scan = Scan {
-        header,
-        frames: 0,
-        covered_frames: 0,
-        last_frame: before_first,
-        last_group: 0,
-        end: FILE_HEADER_BYTES as u64,
-        file_bytes,
-        known_synced: before_first,
-        closed: false,
-        verdict: Verdict::Clean,
-        first_unsynced: None,
-    };
+    let mut scan = Scan::behind_header(header, file_bytes);
     let mut marks = Marks::default();
     let mut reader = FrameReader::new(file, header.salt, scan.end, file_bytes);
     loop {
