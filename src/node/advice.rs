@@ -19,7 +19,21 @@ const RESTORE_OR_SALVAGE: &str = "restore a backup, or salvage() what is readabl
 
 /// The advice for a kind of failure; `None` where the message says it all.
 pub(super) fn advice(kind: ErrorKind) -> Option<Advice> {
-    let (still_valid, what_to_do) = match kind {
+    let (still_valid, what_to_do) = on_content(kind)
+        .or_else(|| on_place(kind))
+        .or_else(|| on_system(kind))?;
+    Some(Advice {
+        still_valid,
+        what_to_do,
+    })
+}
+
+/// Still valid, and to do, after a failure of one kind.
+type Parts = (&'static str, &'static str);
+
+/// Advice on a file that is there and does not hold what it should: damage, another program's file, a newer format.
+fn on_content(kind: ErrorKind) -> Option<Parts> {
+    Some(match kind {
         ErrorKind::WalCorrupt => (IN_FRONT, RESTORE_OR_SALVAGE),
         ErrorKind::CheckpointDamaged => (
             "the log beside it is whole as far as it was not removed, and no file was changed",
@@ -37,6 +51,13 @@ pub(super) fn advice(kind: ErrorKind) -> Option<Advice> {
             "the file was left as it is",
             "open it with a newer version of this package",
         ),
+        _ => return None,
+    })
+}
+
+/// Advice on files that are not where they belong: missing, mixed from several stores, moved, or in use elsewhere.
+fn on_place(kind: ErrorKind) -> Option<Parts> {
+    Some(match kind {
         ErrorKind::WalMissing => (
             "the files that are there were not changed",
             "restore the log from a backup, salvage() what is readable into a new log, or move the companions to \
@@ -66,6 +87,13 @@ pub(super) fn advice(kind: ErrorKind) -> Option<Advice> {
             "this client still reads everything that was acknowledged, and touches nothing at the path",
             "put its own files back, or backup() to another path before it is closed",
         ),
+        _ => return None,
+    })
+}
+
+/// Advice on what the system refuses: rights, room, reads and writes.
+fn on_system(kind: ErrorKind) -> Option<Parts> {
+    Some(match kind {
         ErrorKind::PermissionDenied => (
             UNTOUCHED,
             "give this process the right to read and write the folder and the files",
@@ -93,9 +121,5 @@ pub(super) fn advice(kind: ErrorKind) -> Option<Advice> {
             "make room or look after the disk; the next checkpoint tries again",
         ),
         _ => return None,
-    };
-    Some(Advice {
-        still_valid,
-        what_to_do,
     })
 }

@@ -308,8 +308,8 @@ mod tests {
         io::Error::from(kind).into()
     }
 
-    #[test]
-    fn what_failed_on_disk_is_told_with_its_place_what_is_valid_and_what_to_do() {
+    /// Failures of the log and of a checkpoint, each with its kind and its place in the file.
+    fn failures_on_disk() -> Vec<(StoreError, ErrorKind, Option<u64>)> {
         let file = || "data/x.wal".to_owned();
         let flush = |kind| WalError::Flush {
             file: file(),
@@ -367,7 +367,12 @@ mod tests {
         let log = log.map(|(error, kind, offset)| (StoreError::Log(error), kind, offset));
         let table = StoreError::Checkpoint(damaged);
         let table = [(table, ErrorKind::CheckpointDamaged, Some(offset))];
-        for (error, kind, offset) in log.into_iter().chain(table) {
+        log.into_iter().chain(table).collect()
+    }
+
+    #[test]
+    fn what_failed_on_disk_is_told_with_its_place_what_is_valid_and_what_to_do() {
+        for (error, kind, offset) in failures_on_disk() {
             let text = error.to_string();
             let failure = Failure::from(error);
             assert_eq!((failure.kind, failure.offset), (kind, offset));
