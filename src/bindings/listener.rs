@@ -5,7 +5,7 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use napi::bindgen_prelude::{Object, ToNapiValue};
+use napi::bindgen_prelude::{Array, Object, ToNapiValue};
 use napi::{Env, sys};
 use parking_lot::Mutex;
 
@@ -171,49 +171,62 @@ impl Arguments for Event {
     }
 }
 
+/// JavaScript's array of changes, in their order.
+///
+/// # Safety
+/// `env` belongs to the call that is under way.
+unsafe fn changes_value(env: &Env, changes: Vec<Change>) -> napi::Result<Array<'_>> {
+    let mut list = env.create_array(u32::try_from(changes.len()).unwrap_or(u32::MAX))?;
+    for (place, change) in changes.into_iter().enumerate() {
+        // SAFETY: `env` is the environment of the call, as the caller promises.
+        let entry = unsafe { change_value(env, change) }?;
+        list.set(u32::try_from(place).unwrap_or(u32::MAX), entry)?;
+    }
+    Ok(list)
+}
+
+/// JavaScript's object of one change. A removal has no property `value`.
+///
+/// # Safety
+/// `env` belongs to the call that is under way.
+unsafe fn change_value(env: &Env, change: Change) -> napi::Result<Object<'_>> {
+    let mut entry = Object::new(env)?;
+    // SAFETY: `env` is the environment of the call, as the caller promises.
+    unsafe {
+        let object = napi::JsValue::raw(&entry);
+        let key = key_of(env.raw(), &change.key);
+        sys::napi_set_named_property(env.raw(), object, c"key".as_ptr(), key);
+        if let Some(value) = &change.value {
+            let value = value_of(env.raw(), value, change.ascii);
+            sys::napi_set_named_property(env.raw(), object, c"value".as_ptr(), value);
+        }
+    }
+    entry.set(
+        "kind",
+        if change.value.is_some() {
+            "put"
+        } else {
+            "remove"
+        },
+    )?;
+    entry.set("version", number(change.version))?;
+    entry.set("local", change.node_id.is_none())?;
+    entry.set("nodeId", change.node_id)?;
+    Ok(entry)
+}
+
+/// JavaScript's object of one event.
+///
+/// # Safety
+/// `env` belongs to the call that is under way.
 unsafe fn event_value(env: sys::napi_env, event: Told) -> napi::Result<sys::napi_value> {
     let wrapped = Env::from_raw(env);
     let mut object = Object::new(&wrapped)?;
     match event {
         Told::Changed(changes) => {
             object.set("type", "change")?;
-            let mut list =
-                wrapped.create_array(u32::try_from(changes.len()).unwrap_or(u32::MAX))?;
-            for (place, change) in changes.into_iter().enumerate() {
-                let mut entry = Object::new(&wrapped)?;
-                // SAFETY: `env` is the environment of the call, as the caller promises.
-                unsafe {
-                    let key = key_of(env, &change.key);
-                    sys::napi_set_named_property(
-                        env,
-                        napi::JsValue::raw(&entry),
-                        c"key".as_ptr(),
-                        key,
-                    );
-                    if let Some(value) = &change.value {
-                        let value = value_of(env, value, change.ascii);
-                        sys::napi_set_named_property(
-                            env,
-                            napi::JsValue::raw(&entry),
-                            c"value".as_ptr(),
-                            value,
-                        );
-                    }
-                }
-                entry.set(
-                    "kind",
-                    if change.value.is_some() {
-                        "put"
-                    } else {
-                        "remove"
-                    },
-                )?;
-                entry.set("version", number(change.version))?;
-                entry.set("local", change.node_id.is_none())?;
-                entry.set("nodeId", change.node_id)?;
-                list.set(u32::try_from(place).unwrap_or(u32::MAX), entry)?;
-            }
-            object.set("changes", list)?;
+            // SAFETY: `env` is the environment of the call, as the caller promises.
+            object.set("changes", unsafe { changes_value(&wrapped, changes) }?)?;
         }
         Told::Conflicted(conflicts) => {
             object.set("type", "conflict")?;
