@@ -19,8 +19,39 @@ use crate::sync::outbox::held_back::is_covered;
 impl World<'_> {
     /// Checks a store that was opened. `goes_on`: as if it had never been closed.
     pub(super) fn check_opened(&mut self, node: usize, goes_on: bool) {
-        let opened = self.nodes[node].up();
-        let (map, ledger) = (&opened.store.map, opened.store.committer.ledger());
+        self.check_is_not_lost(node);
+        self.check_cursors_of_opened(node);
+        let ledger = self.nodes[node].up().store.committer.ledger();
+        let author = ledger.authorship.current;
+        if self.nodes[node].plan.options.durable {
+            for (peer, held) in &ledger.cursors {
+                let most = self.held.entry(*peer).or_default();
+                let most = most.entry(node).or_default();
+                *most = held.own.max(*most);
+            }
+        }
+        let rows = self.check_epoch_of_opened(node, goes_on);
+        let lineage = self.nodes[node].up().store.map.lineage().clone();
+        let is_own = |dot| lineage.is_own(author, dot);
+        for (_, entry) in rows {
+            self.check_is_written(node, &entry);
+            if is_own(entry.dot) && loser_of(&entry).is_none() {
+                // The entry may have been written by a commit that failed.
+                self.told.entry(entry.dot).or_insert_with(|| entry.clone());
+            }
+            if self.nodes[node].plan.options.durable {
+                self.nodes[node].remember(entry);
+            }
+        }
+        self.check_totals(node);
+        for holder in 0..self.nodes.len() {
+            self.check_holdings(holder);
+        }
+    }
+
+    /// Invariant 1: a store that was opened holds everything that was durable in it.
+    fn check_is_not_lost(&self, node: usize) {
+        let map = &self.nodes[node].up().store.map;
         for (key, durable) in &self.nodes[node].witness {
             let found = map.entry(key).unwrap();
             assert!(
@@ -30,7 +61,12 @@ impl World<'_> {
                 "1: {node} lost what was acknowledged: {durable:?}, found {found:?}"
             );
         }
-        let (origin, author) = (ledger.origin, ledger.authorship.current);
+    }
+
+    /// Invariant 3: a store that was opened holds as much of each peer's feed as the peer takes for acknowledged.
+    fn check_cursors_of_opened(&self, node: usize) {
+        let ledger = self.nodes[node].up().store.committer.ledger();
+        let origin = ledger.origin;
         for (other, peer) in self.nodes.iter().enumerate() {
             let Some(peer) = peer.running.as_ref().filter(|_| other != node) else {
                 continue;
@@ -57,13 +93,12 @@ impl World<'_> {
                 "3: {other} takes {said:?} for acknowledged by {node}, which holds {held:?}"
             );
         }
-        if self.nodes[node].plan.options.durable {
-            for (peer, held) in &ledger.cursors {
-                let most = self.held.entry(*peer).or_default();
-                let most = most.entry(node).or_default();
-                *most = held.own.max(*most);
-            }
-        }
+    }
+
+    /// Invariant 5: a store opens with a new epoch of its feed, in which each place names one entry. Returns its rows.
+    fn check_epoch_of_opened(&mut self, node: usize, goes_on: bool) -> Vec<(u64, Entry)> {
+        let opened = self.nodes[node].up();
+        let (map, ledger) = (&opened.store.map, opened.store.committer.ledger());
         let incarnation = ledger.incarnation();
         let last = ledger.last_lseq;
         let chain = &ledger.epochs;
@@ -90,22 +125,7 @@ impl World<'_> {
             );
             feed.entry(*lseq).or_default().insert(name_of(entry));
         }
-        let lineage = self.nodes[node].up().store.map.lineage().clone();
-        let is_own = |dot| lineage.is_own(author, dot);
-        for (_, entry) in rows {
-            self.check_is_written(node, &entry);
-            if is_own(entry.dot) && loser_of(&entry).is_none() {
-                // The entry may have been written by a commit that failed.
-                self.told.entry(entry.dot).or_insert_with(|| entry.clone());
-            }
-            if self.nodes[node].plan.options.durable {
-                self.nodes[node].remember(entry);
-            }
-        }
-        self.check_totals(node);
-        for holder in 0..self.nodes.len() {
-            self.check_holdings(holder);
-        }
+        rows
     }
 
     /// Furthest position to which a node was ever known to hold the own writes of an identity that replaced another
@@ -164,20 +184,44 @@ impl World<'_> {
     /// Checks a group that is written and not installed yet.
     pub(super) fn check_committed(&mut self, node: usize, committed: &Committed) {
         let running = self.nodes[node].up();
-        let (map, ledger) = (&running.store.map, running.store.committer.ledger());
-        let (origin, author) = (ledger.origin, ledger.authorship.current);
-        let incarnation = ledger.incarnation();
-        let lineage = map.lineage().clone();
         let is_unsynced = self.nodes[node].plan.options.durable && !running.store.is_synced();
         let entries: Vec<(Entry, Option<Origin>)> = committed
             .entries()
             .map(|(entry, from)| (entry.clone(), from))
             .collect();
         let first = committed.last_lseq + 1 - entries.len() as u64;
+        let others: Vec<u64> = running.machine.acquaintances().map(|(id, ..)| id).collect();
+        for (entry, before) in self.check_versions(node, &entries) {
+            self.check_own_write(node, &entry, before.as_ref());
+        }
+        for (place, (entry, from)) in entries.into_iter().enumerate() {
+            let lseq = first + place as u64;
+            self.check_place(node, lseq, &entry);
+            let is_kept_here = from.is_none() && loser_of(&entry).is_some();
+            if is_kept_here {
+                self.check_is_written(node, &entry);
+            } else if from.is_none() {
+                self.check_made(node, &entry);
+            } else {
+                self.check_received(node, &entry, &others);
+            }
+            self.nodes[node].up_mut().volatile.push((lseq, entry));
+        }
+        self.note_cursors(node, committed, is_unsynced);
+    }
+
+    /// Invariant 6: each entry of a group replaces a smaller one, and the versions of a key count on. Returns the
+    /// entries made here, each with the one that it replaces.
+    fn check_versions(
+        &self,
+        node: usize,
+        entries: &[(Entry, Option<Origin>)],
+    ) -> Vec<(Entry, Option<Entry>)> {
+        let map = &self.nodes[node].up().store.map;
         let mut newest: std::collections::BTreeMap<Vec<u8>, Entry> =
             std::collections::BTreeMap::new();
         let mut own: Vec<(Entry, Option<Entry>)> = Vec::new();
-        for (entry, from) in &entries {
+        for (entry, from) in entries {
             let before = newest.get(entry.key()).cloned();
             let before = before.or_else(|| {
                 map.entry(entry.key())
@@ -205,61 +249,65 @@ impl World<'_> {
             }
             newest.insert(entry.key().to_vec(), entry.clone());
         }
-        let others: Vec<u64> = running.machine.acquaintances().map(|(id, ..)| id).collect();
-        for (entry, before) in own {
-            self.check_own_write(node, &entry, before.as_ref());
+        own
+    }
+
+    /// Invariant 5: a place of a feed names one entry, of which all parts fit together.
+    fn check_place(&mut self, node: usize, lseq: u64, entry: &Entry) {
+        let incarnation = self.nodes[node].up().store.committer.ledger().incarnation();
+        let named = self
+            .feeds
+            .entry(incarnation)
+            .or_default()
+            .entry(lseq)
+            .or_default();
+        assert!(
+            named.is_empty() || self.excuses.went_back_unnoticed,
+            "5: place {lseq} of one stretch names {named:?} and {entry:?}"
+        );
+        named.insert(name_of(entry));
+        assert!(
+            is_sound(entry),
+            "{node} takes in what nobody can have written: {entry:?}"
+        );
+    }
+
+    /// Checks a write of this node, whose number was never given before, and takes it in as written.
+    fn check_made(&mut self, node: usize, entry: &Entry) {
+        let ledger = self.nodes[node].up().store.committer.ledger();
+        assert_eq!(entry.dot.origin, ledger.authorship.current);
+        let told = self.told.insert(entry.dot, entry.clone());
+        assert!(
+            told.is_none(),
+            "1: {node} gave a number twice: {told:?} and {entry:?}"
+        );
+        self.written
+            .entry(entry.dot)
+            .or_default()
+            .push(entry.clone());
+    }
+
+    /// Checks an entry that came from a peer, and notes whether it shows that this node's identity has another user.
+    fn check_received(&mut self, node: usize, entry: &Entry, others: &[u64]) {
+        let running = self.nodes[node].up();
+        let ledger = running.store.committer.ledger();
+        let (origin, author) = (ledger.origin, ledger.authorship.current);
+        let lineage = running.store.map.lineage();
+        self.check_is_written(node, entry);
+        assert!(
+            running.machine.scope.contains(entry.key()),
+            "rule 9: {node} takes in {entry:?}, which is not within its prefixes"
+        );
+        let is_identity = lineage.identity_of(entry.dot.origin) == origin;
+        let is_by_own = lineage.is_own(author, entry.dot);
+        let is_own = is_identity && is_by_own && loser_of(entry).is_none();
+        // Another node has written under this node's identity from which of its writes it goes on.
+        let is_of_twin = identity_in(entry.key()) == Some(origin) && !is_by_own;
+        if is_own || is_of_twin {
+            self.nodes[node].up_mut().disowned = Some(origin);
         }
-        for (place, (entry, from)) in entries.into_iter().enumerate() {
-            let lseq = first + place as u64;
-            let named = self
-                .feeds
-                .entry(incarnation)
-                .or_default()
-                .entry(lseq)
-                .or_default();
-            assert!(
-                named.is_empty() || self.excuses.went_back_unnoticed,
-                "5: place {lseq} of one stretch names {named:?} and {entry:?}"
-            );
-            named.insert(name_of(&entry));
-            assert!(
-                is_sound(&entry),
-                "{node} takes in what nobody can have written: {entry:?}"
-            );
-            let is_kept_here = from.is_none() && loser_of(&entry).is_some();
-            if is_kept_here {
-                self.check_is_written(node, &entry);
-            } else if from.is_none() {
-                assert_eq!(entry.dot.origin, author);
-                let told = self.told.insert(entry.dot, entry.clone());
-                assert!(
-                    told.is_none(),
-                    "1: {node} gave a number twice: {told:?} and {entry:?}"
-                );
-                self.written
-                    .entry(entry.dot)
-                    .or_default()
-                    .push(entry.clone());
-            } else {
-                self.check_is_written(node, &entry);
-                assert!(
-                    self.nodes[node].up().machine.scope.contains(entry.key()),
-                    "rule 9: {node} takes in {entry:?}, which is not within its prefixes"
-                );
-                let is_identity = lineage.identity_of(entry.dot.origin) == origin;
-                let is_by_own = lineage.is_own(author, entry.dot);
-                let is_own = is_identity && is_by_own && loser_of(&entry).is_none();
-                // Another node has written under this node's identity from which of its writes it goes on.
-                let is_of_twin = identity_in(entry.key()) == Some(origin) && !is_by_own;
-                if is_own || is_of_twin {
-                    self.nodes[node].up_mut().disowned = Some(origin);
-                }
-                let came = &mut self.nodes[node].up_mut().came;
-                came.insert(name_of(&entry), (self.at, others.clone()));
-            }
-            self.nodes[node].up_mut().volatile.push((lseq, entry));
-        }
-        self.note_cursors(node, committed, is_unsynced);
+        let came = &mut self.nodes[node].up_mut().came;
+        came.insert(name_of(entry), (self.at, others.to_vec()));
     }
 
     /// Records up to which positions peers' feeds are held with a group.

@@ -304,8 +304,26 @@ impl World<'_> {
             knowledge: &self.knowledge,
             author: running.store.committer.ledger().authorship.current,
         };
-        let mut told = running.losers.clone();
-        for loser in &committed.losers {
+        let told = self.check_reported(node, &look);
+        self.check_planned(node, &look, &told);
+        for (_, entry) in look.came().filter(|(_, entry)| is_user(entry)) {
+            self.check_met(node, &look, &told, entry);
+        }
+        for (place, resolution) in look.resolutions() {
+            look.check_resolution(place, resolution);
+        }
+        let lost = look.check_dropped(self.nodes[node].plan.siblings_max);
+        self.dropped.extend(lost);
+        let running = self.nodes[node].up_mut();
+        running.losers = told;
+        running.losers_told += committed.losers.len() as u64;
+    }
+
+    /// Checks the losers that a group reports: each lost against a concurrent write, and none is reported twice. Returns
+    /// all that were reported so far.
+    fn check_reported(&self, node: usize, look: &Look<'_>) -> BTreeSet<Dot> {
+        let mut told = look.running.losers.clone();
+        for loser in &look.committed.losers {
             let is_new = told.insert(loser.dot);
             assert!(is_new, "{node} tells of {loser:?} twice");
             self.check_is_written(node, loser);
@@ -324,15 +342,22 @@ impl World<'_> {
                 "{node} tells of {loser:?}, which is no conflict"
             );
         }
-        let must_be_told = |loser: &Entry| {
-            assert!(
-                told.contains(&loser.dot)
-                    || self.nodes[node].is_hurt
-                    || !look.knowledge.is_sure(loser.key()),
-                "{node} does not tell that {loser:?} is lost"
-            );
-        };
-        for (entry, from) in committed.entries() {
+        told
+    }
+
+    /// Checks that a loser is reported, unless nobody can be sure of it.
+    fn check_is_told(&self, node: usize, look: &Look<'_>, told: &BTreeSet<Dot>, loser: &Entry) {
+        assert!(
+            told.contains(&loser.dot)
+                || self.nodes[node].is_hurt
+                || !look.knowledge.is_sure(loser.key()),
+            "{node} does not tell that {loser:?} is lost"
+        );
+    }
+
+    /// Checks the entries that a group makes: writes of this node, and the losers that it keeps.
+    fn check_planned(&self, node: usize, look: &Look<'_>, told: &BTreeSet<Dot>) {
+        for (entry, from) in look.committed.entries() {
             let loser = loser_of(entry);
             match (from, &loser) {
                 (None, Some(loser)) => {
@@ -341,7 +366,7 @@ impl World<'_> {
                         ConflictPolicy::Manual,
                         "{node} keeps {loser:?}"
                     );
-                    must_be_told(loser);
+                    self.check_is_told(node, look, told, loser);
                 }
                 (None, None) => look.check_own(entry),
                 (Some(_), _) => {}
@@ -353,50 +378,45 @@ impl World<'_> {
                 );
             }
         }
-        for (_, entry) in look.came().filter(|(_, entry)| is_user(entry)) {
-            let Some(before) = look.before(entry.key()) else {
-                continue;
-            };
-            let is_made = |other: &Entry| {
-                other.flags.contains(EntryFlags::REWRITTEN_BY_POLICY)
-                    && other.dot.origin == look.author
-            };
-            let mut versions = look.versions(entry.key()).into_iter();
-            let has_met_others =
-                versions.any(|other| other != before && other != *entry && !is_made(&other));
-            let is_unsure = has_met_others || !look.knowledge.is_sure(entry.key());
-            if is_unsure || !look.knowledge.is_conflict(&before, entry) {
-                // It cannot be seen from here which of them met.
-                continue;
-            }
-            let is_overruled = look
-                .committed
-                .entries()
-                .any(|(other, _)| other.key() == entry.key() && is_made(other));
-            let winner_is_new = entry.order(&before).is_gt();
-            let (winner, loser) = if winner_is_new {
-                (entry, &before)
-            } else {
-                (&before, entry)
-            };
-            assert!(
-                is_overruled || !look.speaks(winner, loser),
-                "{node} does not say {loser:?} once more, which would lose against {winner:?}"
-            );
-            must_be_told(if winner_is_new == is_overruled {
-                entry
-            } else {
-                &before
-            });
+    }
+
+    /// Checks a user's entry that came from a peer and met another one in a conflict: one of the two is reported as
+    /// lost, or rewritten by the policy.
+    fn check_met(&self, node: usize, look: &Look<'_>, told: &BTreeSet<Dot>, entry: &Entry) {
+        let Some(before) = look.before(entry.key()) else {
+            return;
+        };
+        let is_made = |other: &Entry| {
+            other.flags.contains(EntryFlags::REWRITTEN_BY_POLICY) && other.dot.origin == look.author
+        };
+        let mut versions = look.versions(entry.key()).into_iter();
+        let has_met_others =
+            versions.any(|other| other != before && other != *entry && !is_made(&other));
+        let is_unsure = has_met_others || !look.knowledge.is_sure(entry.key());
+        if is_unsure || !look.knowledge.is_conflict(&before, entry) {
+            // It cannot be seen from here which of them met.
+            return;
         }
-        for (place, resolution) in look.resolutions() {
-            look.check_resolution(place, resolution);
-        }
-        let lost = look.check_dropped(self.nodes[node].plan.siblings_max);
-        self.dropped.extend(lost);
-        let running = self.nodes[node].up_mut();
-        running.losers = told;
-        running.losers_told += committed.losers.len() as u64;
+        let is_overruled = look
+            .committed
+            .entries()
+            .any(|(other, _)| other.key() == entry.key() && is_made(other));
+        let winner_is_new = entry.order(&before).is_gt();
+        let (winner, loser) = if winner_is_new {
+            (entry, &before)
+        } else {
+            (&before, entry)
+        };
+        assert!(
+            is_overruled || !look.speaks(winner, loser),
+            "{node} does not say {loser:?} once more, which would lose against {winner:?}"
+        );
+        let lost = if winner_is_new == is_overruled {
+            entry
+        } else {
+            &before
+        };
+        self.check_is_told(node, look, told, lost);
     }
 
     /// The lineage of all records that were not overwritten.

@@ -88,6 +88,14 @@ struct Drawing<'a> {
     edges: Vec<(usize, usize)>,
     keys: u64,
     ahead: VecDeque<(Action, u64)>,
+    /// Dice for other scopes of nodes.
+    parting: Dice,
+    /// Dice for scopes of single peers.
+    naming: Dice,
+    /// Dice for forged messages.
+    forging: Dice,
+    /// Dice for copies of running nodes, and for clocks that go back with their disks.
+    copying: Dice,
 }
 
 impl Drawing<'_> {
@@ -235,6 +243,55 @@ impl Drawing<'_> {
         Action::Clock(node, if self.dice.one_in(2) { ms } else { -ms })
     }
 
+    /// Draws an action. New scopes and forged messages, each with dice of its own, take the place of some.
+    fn varied_action(&mut self) -> Action {
+        let mut action = self.action();
+        if self.weather.has_prefixes && self.parting.one_in(14) {
+            let node = self.parting.index(self.nodes);
+            action = Action::Rescope(node, some_keys(&mut self.parting, self.keys));
+        } else if self.weather.names_peers && self.naming.one_in(12) {
+            let (a, b) = self.edges[self.naming.index(self.edges.len())];
+            let (a, b) = if self.naming.one_in(2) {
+                (a, b)
+            } else {
+                (b, a)
+            };
+            action = Action::Name(a, b, some_keys(&mut self.naming, self.keys));
+        }
+        if self.weather.has_forgeries && self.forging.one_in(16) {
+            let (a, b) = self.edges[self.forging.index(self.edges.len())];
+            let is_told_forth = self.forging.one_in(2);
+            action = if is_told_forth {
+                Action::Forge(a, b)
+            } else {
+                Action::Forge(b, a)
+            };
+        }
+        action
+    }
+
+    /// Draws one step with its pause.
+    fn step(&mut self, number: usize) -> Step {
+        let action = self.varied_action();
+        let drawn = (action, self.dice.next(), self.pause());
+        let (mut action, seed, mut pause_ms) = drawn;
+        let was_planned = !self.ahead.is_empty();
+        if !was_planned {
+            action = harden(action, &mut self.copying, &mut self.ahead);
+        }
+        if !was_planned && !self.ahead.is_empty() {
+            pause_ms = 0;
+        } else if let Some(planned) = self.planned() {
+            (action, pause_ms) = planned;
+        }
+        Step {
+            number,
+            action,
+            seed,
+            pause_ms,
+        }
+    }
+
     /// The next step of an action that takes several, with the pause behind it.
     fn planned(&mut self) -> Option<(Action, u64)> {
         if self.ahead.is_empty() && self.weather.loses_overwrites && self.dice.one_in(6) {
@@ -340,7 +397,6 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
     let mut crowding = crowding_dice(seed);
     weather.keeps_few = crowding.one_in(6);
     force(&mut weather);
-    let has_forgeries = weather.has_forgeries;
     let mut nodes = nodes(&mut dice, &weather);
     for node in nodes.iter_mut().filter(|_| weather.has_newer) {
         node.is_newer = aging.one_in(2);
@@ -354,16 +410,13 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
     let keys = 1 + dice.below(few);
     let keys = if weather.has_many_keys { 300 } else { keys };
     let mut parting = Dice::new(parting_dice(seed).next());
-    let has_prefixes = weather.has_prefixes;
-    for node in nodes.iter_mut().filter(|_| has_prefixes) {
+    for node in nodes.iter_mut().filter(|_| weather.has_prefixes) {
         node.scope = some_keys(&mut parting, keys);
     }
     let mut naming = Dice::new(naming_dice(seed).next());
-    let names_peers = weather.names_peers;
-    if names_peers {
+    if weather.names_peers {
         name_some(&mut naming, &mut nodes, &edges, keys);
     }
-    let mut copying = copying_dice(seed);
     let count = 20 + dice.index(100);
     let (is_unambiguous, begins_apart) = (weather.is_unambiguous, weather.begins_apart);
     let mut drawing = Drawing {
@@ -373,46 +426,12 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
         edges: edges.clone(),
         keys,
         ahead: VecDeque::new(),
+        parting,
+        naming,
+        forging,
+        copying: copying_dice(seed),
     };
-    let steps = (0..count)
-        .map(|number| {
-            let mut action = drawing.action();
-            if has_prefixes && parting.one_in(14) {
-                let node = parting.index(drawing.nodes);
-                action = Action::Rescope(node, some_keys(&mut parting, keys));
-            } else if names_peers && naming.one_in(12) {
-                let (a, b) = edges[naming.index(edges.len())];
-                let (a, b) = if naming.one_in(2) { (a, b) } else { (b, a) };
-                action = Action::Name(a, b, some_keys(&mut naming, keys));
-            }
-            if has_forgeries && forging.one_in(16) {
-                let (a, b) = edges[forging.index(edges.len())];
-                let is_told_forth = forging.one_in(2);
-                action = if is_told_forth {
-                    Action::Forge(a, b)
-                } else {
-                    Action::Forge(b, a)
-                };
-            }
-            let drawn = (action, drawing.dice.next(), drawing.pause());
-            let (mut action, seed, mut pause_ms) = drawn;
-            let was_planned = !drawing.ahead.is_empty();
-            if !was_planned {
-                action = harden(action, &mut copying, &mut drawing.ahead);
-            }
-            if !was_planned && !drawing.ahead.is_empty() {
-                pause_ms = 0;
-            } else if let Some(planned) = drawing.planned() {
-                (action, pause_ms) = planned;
-            }
-            Step {
-                number,
-                action,
-                seed,
-                pause_ms,
-            }
-        })
-        .collect();
+    let steps = (0..count).map(|number| drawing.step(number)).collect();
     Schedule {
         seed,
         nodes,

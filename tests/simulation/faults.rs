@@ -18,56 +18,19 @@ impl World<'_> {
         self.trace
             .say(|| format!("-- {} {:?}", step.number, step.action));
         match &step.action {
-            Action::Write(node, write) => {
-                let operation = self.operation(*node, *write, step.number, 0);
-                self.request(
-                    *node,
-                    Request::Write {
-                        ticket: 1,
-                        operation,
-                    },
-                );
-            }
-            Action::Batch(node, writes) => {
-                let operations = writes.iter().enumerate();
-                let operations = operations
-                    .map(|(place, write)| self.operation(*node, *write, step.number, place))
-                    .collect();
-                self.request(
-                    *node,
-                    Request::Batch {
-                        ticket: 1,
-                        operations,
-                    },
-                );
-            }
+            Action::Write(node, write) => self.write(*node, *write, step.number),
+            Action::Batch(node, writes) => self.write_batch(*node, writes, step.number),
             Action::Resolve(node, write) => {
                 let operation = self.operation(*node, *write, step.number, 0);
                 self.resolve(*node, operation);
             }
             Action::Tick(node, prune) => self.tick(*node, *prune),
             Action::SetAutomatic(node, automatic) => self.set_automatic(*node, *automatic),
-            Action::RetryFailed(node) => {
-                self.wants_again(*node);
-                let retried = self.drive(*node, |machine, now, map| {
-                    machine.replica.retry_failed(now, map)
-                });
-                let is_hurt = self.nodes[*node].is_hurt;
-                assert!(
-                    is_hurt || matches!(retried, Some(Ok(_)) | None),
-                    "{node}: {retried:?}"
-                );
-            }
+            Action::RetryFailed(node) => self.retry_failed(*node),
             Action::Call(from, to, again) => self.call(*from, *to, *again),
             Action::Cut(a, b) => self.cut(*a, *b),
             Action::Block(from, to, ms) => self.block(*from, *to, self.at, *ms),
-            Action::Flap(a, b, times, period) => {
-                for round in 0..*times {
-                    let begin = self.at + 2 * round * period;
-                    self.block(*a, *b, begin, *period);
-                    self.block(*b, *a, begin, *period);
-                }
-            }
+            Action::Flap(a, b, times, period) => self.flap(*a, *b, *times, *period),
             Action::Delay(a, b, ms) => {
                 self.delays.insert((*a.min(b), *a.max(b)), *ms);
             }
@@ -82,23 +45,12 @@ impl World<'_> {
                 self.nodes[*node].disk.set_capacity_bytes(Some(0));
                 self.hurt(*node);
             }
-            Action::FailingDisk(node) => {
-                let disk = self.nodes[*node].disk;
-                let fault = Fault::Fail(std::io::ErrorKind::Other);
-                disk.fail_call(disk.calls() + 1 + seed % 6, fault);
-                self.hurt(*node);
-            }
+            Action::FailingDisk(node) => self.fail_a_call(*node, seed),
             Action::HealDisk(node) => {
                 self.nodes[*node].disk.heal();
                 self.nodes[*node].disk.set_capacity_bytes(None);
             }
-            Action::Checkpoint(node) => {
-                let at = self.at;
-                let node = &mut self.nodes[*node];
-                if let Some(running) = node.running.as_mut().filter(|_| node.plan.options.durable) {
-                    running.checkpoint_at.get_or_insert(at);
-                }
-            }
+            Action::Checkpoint(node) => self.begin_checkpoint(*node),
             Action::Keep(node) => self.keep(*node),
             Action::Restore(node) => self.go_back(*node, false, false, seed),
             Action::RollBack(node) => self.go_back(*node, true, false, seed),
@@ -111,6 +63,72 @@ impl World<'_> {
             Action::Clock(node, ms) => self.set_clock(*node, *ms),
             Action::Rescope(node, scope) => self.rescope(*node, scope, seed),
             Action::Name(node, peer, scope) => self.name_scope(*node, *peer, scope),
+        }
+    }
+
+    /// Requests one write of a node.
+    fn write(&mut self, node: usize, write: Write, number: usize) {
+        let operation = self.operation(node, write, number, 0);
+        self.request(
+            node,
+            Request::Write {
+                ticket: 1,
+                operation,
+            },
+        );
+    }
+
+    /// Requests writes of a node that are seen together.
+    fn write_batch(&mut self, node: usize, writes: &[Write], number: usize) {
+        let operations = writes.iter().enumerate();
+        let operations = operations
+            .map(|(place, write)| self.operation(node, *write, number, place))
+            .collect();
+        self.request(
+            node,
+            Request::Batch {
+                ticket: 1,
+                operations,
+            },
+        );
+    }
+
+    /// Offers a node's rejected entries once more, as a program does; only a disk that fails may refuse that.
+    fn retry_failed(&mut self, node: usize) {
+        self.wants_again(node);
+        let retried = self.drive(node, |machine, now, map| {
+            machine.replica.retry_failed(now, map)
+        });
+        let is_hurt = self.nodes[node].is_hurt;
+        assert!(
+            is_hurt || matches!(retried, Some(Ok(_)) | None),
+            "{node}: {retried:?}"
+        );
+    }
+
+    /// Blocks the way between two nodes again and again, for one period in two.
+    fn flap(&mut self, a: usize, b: usize, times: u64, period: u64) {
+        for round in 0..times {
+            let begin = self.at + 2 * round * period;
+            self.block(a, b, begin, period);
+            self.block(b, a, begin, period);
+        }
+    }
+
+    /// Lets one of the next six calls of a node's disk fail.
+    fn fail_a_call(&mut self, node: usize, seed: u64) {
+        let disk = self.nodes[node].disk;
+        let fault = Fault::Fail(std::io::ErrorKind::Other);
+        disk.fail_call(disk.calls() + 1 + seed % 6, fault);
+        self.hurt(node);
+    }
+
+    /// Lets a node that runs and has a log begin a checkpoint.
+    fn begin_checkpoint(&mut self, node: usize) {
+        let at = self.at;
+        let node = &mut self.nodes[node];
+        if let Some(running) = node.running.as_mut().filter(|_| node.plan.options.durable) {
+            running.checkpoint_at.get_or_insert(at);
         }
     }
 

@@ -5,7 +5,7 @@ use super::conflicts::name_of;
 use super::node::Running;
 use super::stream::State;
 use super::world::World;
-use crate::core::identity::Incarnation;
+use crate::core::identity::{Incarnation, Origin};
 use crate::node::machine::conversation::ConversationId;
 use crate::store::entry::{Entry, Summary};
 use crate::store::state::totals::is_user;
@@ -73,39 +73,14 @@ impl World<'_> {
         // An entry that was refused before is offered out of its order.
         let is_again = matches!(feed, Feed::Batch(batch) if batch.from == batch.to)
             || matches!(feed, Feed::Large(large) if large.from == large.to);
-        let running = self.nodes[node].up();
-        let (line, side) = *self
-            .ends
-            .get(&id)
-            .unwrap_or_else(|| panic!("{node} speaks on {id}"));
-        let end = &self.lines[&line].ends[side];
-        let links = running.machine.replica.acknowledged_links();
+        assert!(self.ends.contains_key(&id), "{node} speaks on {id}");
+        let links = self.nodes[node].up().machine.replica.acknowledged_links();
         let peer = links
             .into_iter()
             .find_map(|(other, origin, _)| (other == id).then_some(origin));
         self.check_is_carried(node, id, entries);
         for entry in entries {
-            let is_volatile = running
-                .volatile
-                .iter()
-                .any(|(_, other)| name_of(other) == name_of(entry));
-            assert!(
-                !is_volatile,
-                "invariant 4: {node} ships what is not durable: {entry:?}"
-            );
-            let seen = &end.seen;
-            assert!(
-                !is_user(entry) || !seen.is_hinted(entry.dot) || seen.is_begun_anew || is_again,
-                "5: {node} sends {entry:?} on {id} although it was told that it is there"
-            );
-            let from = (!self.excuses.hurt)
-                .then(|| source(&running.store.map, entry))
-                .flatten();
-            let is_echo = from.is_some() && from == peer;
-            assert!(
-                !is_echo || seen.is_begun_anew || seen.is_void_told != Some(false) || is_again,
-                "5: {node} sends {entry:?} back to where it came from"
-            );
+            self.check_is_due(node, id, entry, peer, is_again);
         }
         if let Feed::Batch(Batch {
             stream,
@@ -132,6 +107,41 @@ impl World<'_> {
                 "1: {node} sends {spent} on {id} where {granted} was granted"
             );
         }
+    }
+
+    /// Checks an entry before it is sent to `peer`: it is durable, and nothing says that the peer holds it. `is_again`:
+    /// it is offered again.
+    fn check_is_due(
+        &self,
+        node: usize,
+        id: ConversationId,
+        entry: &Entry,
+        peer: Option<Origin>,
+        is_again: bool,
+    ) {
+        let running = self.nodes[node].up();
+        let (line, side) = self.ends[&id];
+        let seen = &self.lines[&line].ends[side].seen;
+        let is_volatile = running
+            .volatile
+            .iter()
+            .any(|(_, other)| name_of(other) == name_of(entry));
+        assert!(
+            !is_volatile,
+            "invariant 4: {node} ships what is not durable: {entry:?}"
+        );
+        assert!(
+            !is_user(entry) || !seen.is_hinted(entry.dot) || seen.is_begun_anew || is_again,
+            "5: {node} sends {entry:?} on {id} although it was told that it is there"
+        );
+        let from = (!self.excuses.hurt)
+            .then(|| source(&running.store.map, entry))
+            .flatten();
+        let is_echo = from.is_some() && from == peer;
+        assert!(
+            !is_echo || seen.is_begun_anew || seen.is_void_told != Some(false) || is_again,
+            "5: {node} sends {entry:?} back to where it came from"
+        );
     }
 
     fn check_stream(
