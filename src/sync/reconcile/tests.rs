@@ -321,8 +321,9 @@ fn over(entry: &Entry, seen: Dot) -> Entry {
     Entry::new(payload.into(), length, flags, dot, stamp, version, extra).unwrap()
 }
 
-#[test]
-fn what_is_held_back_is_neither_listed_nor_sent_nor_asked_for() {
+/// Two sides that share a hundred keys. The first holds newer entries of some behind the returned limit, the second
+/// holds one.
+fn sides_with_secrets() -> ([Side; 2], Positions) {
     let mut sides = [Side::new(), Side::new()];
     for side in &mut sides {
         for key in 0..100 {
@@ -339,13 +340,29 @@ fn what_is_held_back_is_neither_listed_nor_sent_nor_asked_for() {
         sides[0].put(over(&entry(key, 5, 1, b"secret"), shared));
     }
     sides[1].put(over(&entry(60, 2, 2, b"news"), shared));
-    let mut exchange = Exchange::opening(1, ALL, sides[0].map.summary().count);
-    let mut answering = None;
-    let (mut said, mut asked) = (Vec::new(), Vec::new());
     let limit = Positions {
         own: from,
         relay: u64::MAX,
     };
+    (sides, limit)
+}
+
+/// Keys that a message lists or asks for.
+fn keys_in(ranges: &Ranges) -> Vec<Vec<u8>> {
+    let keys = ranges.parts.iter().map(|part| match &part.claim {
+        Claim::List(list) => list.iter().map(|listed| listed.key.clone()).collect(),
+        Claim::These(keys) => keys.clone(),
+        _ => Vec::new(),
+    });
+    keys.flatten().collect()
+}
+
+#[test]
+fn what_is_held_back_is_neither_listed_nor_sent_nor_asked_for() {
+    let (mut sides, limit) = sides_with_secrets();
+    let mut exchange = Exchange::opening(1, ALL, sides[0].map.summary().count);
+    let mut answering = None;
+    let (mut said, mut asked) = (Vec::new(), Vec::new());
     for _ in 0..20 {
         while !sides[0].sums.refresh(&sides[0].map, 100).unwrap() {}
         let view = View {
@@ -362,15 +379,7 @@ fn what_is_held_back_is_neither_listed_nor_sent_nor_asked_for() {
             Act::Send(entries, _) => said.extend(entries),
             Act::Large(_) => panic!("there is nothing large"),
             Act::Say(ranges) => {
-                for part in &ranges.parts {
-                    match &part.claim {
-                        Claim::List(list) => {
-                            asked.extend(list.iter().map(|listed| listed.key.clone()));
-                        }
-                        Claim::These(keys) => asked.extend(keys.clone()),
-                        _ => {}
-                    }
-                }
+                asked.extend(keys_in(&ranges));
                 let answering = match &mut answering {
                     None => answering.insert(Exchange::answering(ranges, ALL, 101)),
                     Some(answering) => {

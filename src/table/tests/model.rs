@@ -107,12 +107,11 @@ fn live(checkpoint: &Checkpoint, map: &BTreeMap<Vec<u8>, OwnRow>) {
     }
 }
 
-fn check(
-    rows: &[OwnRow],
-    asked: &[(Vec<u8>, Vec<u8>, u8, u64)],
-    cache_bytes: usize,
-    sort_rows_max: usize,
-) {
+/// Questions to a checkpoint: two keys, the kinds of the bounds that they make, and a local sequence number.
+type Asked = (Vec<u8>, Vec<u8>, u8, u64);
+
+/// Checks every answer of a checkpoint of some rows against a map of them.
+fn check(rows: &[OwnRow], asked: &[Asked], cache_bytes: usize, sort_rows_max: usize) {
     let (storage, finished) = write(rows, sort_rows_max);
     let checkpoint = open(&storage, cache_bytes).unwrap();
     let map: BTreeMap<Vec<u8>, OwnRow> = rows
@@ -148,56 +147,76 @@ fn check(
             checkpoint.find(key).unwrap().map(read).as_ref(),
             map.get(key)
         );
-        let (from, to) = (bound(kinds % 3, key), bound(kinds / 3, other));
-        let mut cursor = checkpoint.range(from).unwrap();
-        for row in within(&map, from, Bound::Unbounded).take(40) {
-            assert_eq!(
-                cursor.next().unwrap().map(|row| row.key()).as_ref(),
-                Some(&row.key)
-            );
-        }
-        let expected = within(&map, from, to).fold((0, 0_u128), |(count, sum), row| {
-            (count + 1, sum.wrapping_add(row.sum))
-        });
-        assert_eq!(checkpoint.sum_of(from, to).unwrap(), expected);
+        check_range(
+            &checkpoint,
+            &map,
+            bound(kinds % 3, key),
+            bound(kinds / 3, other),
+        );
     }
     for stream in [0, 1, 2] {
-        let feed = checkpoint.feed(stream);
-        let model: BTreeMap<u64, &OwnRow> = rows
-            .iter()
-            .filter(|row| row.stream == Some(stream))
-            .map(|row| (row.lseq, row))
-            .collect();
-        assert_eq!(
-            (feed.rows() as usize, feed.last_lseq()),
-            (model.len(), model.keys().last().copied())
-        );
-        let known: BTreeSet<u64> = rows.iter().step_by(5).map(|row| row.lseq).collect();
-        let asked = asked
-            .iter()
-            .map(|(.., lseq)| *lseq)
-            .chain([0, u64::MAX])
-            .chain(known);
-        for lseq in asked {
-            assert_eq!(
-                feed.at(lseq).unwrap().map(read).as_ref(),
-                model.get(&lseq).copied()
-            );
-            let mut cursor = feed.after(lseq).unwrap();
-            for (next, _) in model
-                .range((Bound::Excluded(lseq), Bound::Unbounded))
-                .take(30)
-            {
-                assert_eq!(cursor.next().unwrap().map(|row| row.lseq()), Some(*next));
-            }
-        }
-        let mut cursor = feed.after(0).unwrap();
-        for (_, row) in model.range(1..) {
-            assert_eq!(cursor.next().unwrap().map(read).as_ref(), Some(*row));
-        }
-        assert!(cursor.next().unwrap().is_none());
+        check_feed(&checkpoint, rows, asked, stream);
     }
     assert_eq!(verify(&checkpoint).unwrap(), Verified::Whole);
+}
+
+/// Checks the rows from a bound on, and the number and sum of those between two bounds.
+fn check_range(
+    checkpoint: &Checkpoint,
+    map: &BTreeMap<Vec<u8>, OwnRow>,
+    from: Bound<&[u8]>,
+    to: Bound<&[u8]>,
+) {
+    let mut cursor = checkpoint.range(from).unwrap();
+    for row in within(map, from, Bound::Unbounded).take(40) {
+        assert_eq!(
+            cursor.next().unwrap().map(|row| row.key()).as_ref(),
+            Some(&row.key)
+        );
+    }
+    let expected = within(map, from, to).fold((0, 0_u128), |(count, sum), row| {
+        (count + 1, sum.wrapping_add(row.sum))
+    });
+    assert_eq!(checkpoint.sum_of(from, to).unwrap(), expected);
+}
+
+/// Checks one feed of a checkpoint: all of it, and from asked and held places on.
+fn check_feed(checkpoint: &Checkpoint, rows: &[OwnRow], asked: &[Asked], stream: u8) {
+    let read = |row| OwnRow::read(checkpoint, &row).unwrap();
+    let feed = checkpoint.feed(stream);
+    let model: BTreeMap<u64, &OwnRow> = rows
+        .iter()
+        .filter(|row| row.stream == Some(stream))
+        .map(|row| (row.lseq, row))
+        .collect();
+    assert_eq!(
+        (feed.rows() as usize, feed.last_lseq()),
+        (model.len(), model.keys().last().copied())
+    );
+    let known: BTreeSet<u64> = rows.iter().step_by(5).map(|row| row.lseq).collect();
+    let asked = asked
+        .iter()
+        .map(|(.., lseq)| *lseq)
+        .chain([0, u64::MAX])
+        .chain(known);
+    for lseq in asked {
+        assert_eq!(
+            feed.at(lseq).unwrap().map(read).as_ref(),
+            model.get(&lseq).copied()
+        );
+        let mut cursor = feed.after(lseq).unwrap();
+        for (next, _) in model
+            .range((Bound::Excluded(lseq), Bound::Unbounded))
+            .take(30)
+        {
+            assert_eq!(cursor.next().unwrap().map(|row| row.lseq()), Some(*next));
+        }
+    }
+    let mut cursor = feed.after(0).unwrap();
+    for (_, row) in model.range(1..) {
+        assert_eq!(cursor.next().unwrap().map(read).as_ref(), Some(*row));
+    }
+    assert!(cursor.next().unwrap().is_none());
 }
 
 proptest! {

@@ -5,6 +5,8 @@ use std::io::ErrorKind;
 
 use super::{Bodies, append, append_synced, body, open};
 use crate::disk::memory::{CrashPoint, Fault, MemoryStorage};
+use crate::wal::error::WalError;
+use crate::wal::log::Log;
 
 /// Deterministic numbers below a bound.
 pub(super) struct Dice(pub(super) u64);
@@ -38,82 +40,110 @@ struct History {
     promises: Vec<Promise>,
 }
 
+/// A random history while it runs.
+struct Recording {
+    dice: Dice,
+    storage: MemoryStorage,
+    promises: Vec<Promise>,
+    begun: Bodies,
+    durable: usize,
+    /// Number of the last body.
+    number: usize,
+}
+
+impl Recording {
+    /// A history of an empty disk, without a call yet.
+    fn new(seed: u64) -> Self {
+        Self {
+            dice: Dice(seed),
+            storage: MemoryStorage::new(),
+            promises: Vec::new(),
+            begun: Bodies::new(),
+            durable: 0,
+            number: 0,
+        }
+    }
+
+    /// Records the groups that may and must be there from now on.
+    fn promise(&mut self) {
+        self.promises.push(Promise {
+            calls: self.storage.calls(),
+            begun: self.begun.clone(),
+            durable: self.durable,
+        });
+    }
+
+    /// Opens the log. An opening that returns promises all groups that it shows.
+    fn open(&mut self) -> Log {
+        let (log, _, found) = open(&self.storage).unwrap();
+        assert!(found.len() >= self.durable && self.begun.starts_with(&found));
+        self.begun = found;
+        self.durable = self.begun.len();
+        self.promise();
+        log
+    }
+
+    /// Begins a group, with a fault of the disk at times.
+    fn begin(&mut self) {
+        self.number += 1;
+        let size = [3, 40, 700, 5_000, 70_000][self.dice.index(5)];
+        self.begun.push(body(self.number, size));
+        self.promise();
+        if self.dice.below(20) == 0 {
+            let fault = Fault::Short {
+                bytes: size / 2,
+                error: ErrorKind::Other,
+            };
+            let call = self.storage.calls() + 1 + self.dice.below(3);
+            self.storage.fail_call(call, fault);
+        }
+    }
+
+    /// Appends the group that was begun last, and syncs it or marks the log at times.
+    fn append(&mut self, log: &mut Log, synced_each: bool) -> Result<(), WalError> {
+        let in_one = synced_each && self.dice.below(2) == 0;
+        let body = self.begun.last().unwrap();
+        if in_one {
+            append_synced(log, body)?;
+        } else {
+            append(log, body)?;
+        }
+        if synced_each || self.dice.below(4) == 0 {
+            log.sync()?;
+            self.durable = self.begun.len();
+        }
+        if self.dice.below(6) == 0 {
+            log.watermark()?;
+        }
+        Ok(())
+    }
+}
+
 /// Runs a random history to its end and records it.
 fn history(seed: u64) -> History {
-    let mut dice = Dice(seed);
-    let storage = MemoryStorage::new();
-    storage.record_crash_points(true);
-    let mut promises = Vec::new();
-    let mut begun = Bodies::new();
-    let mut durable = 0;
-    let mut number = 0;
-    for _ in 0..=dice.below(3) {
-        let (mut log, _, found) = open(&storage).unwrap();
-        assert!(found.len() >= durable && begun.starts_with(&found));
-        begun = found;
-        // An opening that returns promises all groups that it shows.
-        durable = begun.len();
-        promises.push(Promise {
-            calls: storage.calls(),
-            begun: begun.clone(),
-            durable,
-        });
-        let synced_each = dice.below(2) == 0;
-        for _ in 0..dice.below(8) {
-            number += 1;
-            let size = [3, 40, 700, 5_000, 70_000][dice.index(5)];
-            begun.push(body(number, size));
-            promises.push(Promise {
-                calls: storage.calls(),
-                begun: begun.clone(),
-                durable,
-            });
-            if dice.below(20) == 0 {
-                let fault = Fault::Short {
-                    bytes: size / 2,
-                    error: ErrorKind::Other,
-                };
-                storage.fail_call(storage.calls() + 1 + dice.below(3), fault);
-            }
-            let in_one = synced_each && dice.below(2) == 0;
-            let body = begun.last().unwrap();
-            let mut outcome = if in_one {
-                append_synced(&mut log, body).map(|_| ())
-            } else {
-                append(&mut log, body).map(|_| ())
-            };
-            if outcome.is_ok() && (synced_each || dice.below(4) == 0) {
-                outcome = log.sync();
-                if outcome.is_ok() {
-                    durable = begun.len();
-                }
-            }
-            if outcome.is_ok() && dice.below(6) == 0 {
-                outcome = log.watermark();
-            }
-            storage.heal();
-            promises.push(Promise {
-                calls: storage.calls(),
-                begun: begun.clone(),
-                durable,
-            });
+    let mut recording = Recording::new(seed);
+    recording.storage.record_crash_points(true);
+    for _ in 0..=recording.dice.below(3) {
+        let mut log = recording.open();
+        let synced_each = recording.dice.below(2) == 0;
+        for _ in 0..recording.dice.below(8) {
+            recording.begin();
+            let outcome = recording.append(&mut log, synced_each);
+            recording.storage.heal();
+            recording.promise();
             if outcome.is_err() {
                 break;
             }
         }
-        if dice.below(3) == 0 && log.poisoned().is_none() {
+        if recording.dice.below(3) == 0 && log.poisoned().is_none() {
             log.close().unwrap();
-            durable = begun.len();
-            promises.push(Promise {
-                calls: storage.calls(),
-                begun: begun.clone(),
-                durable,
-            });
+            recording.durable = recording.begun.len();
+            recording.promise();
         }
     }
     History {
-        points: storage.take_crash_points(),
-        promises,
+        points: recording.storage.take_crash_points(),
+        promises: recording.promises,
     }
 }
 
