@@ -11,7 +11,7 @@ use super::block::gone_rows::BlockOf;
 /// A row to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row<'a> {
-    /// Its key: 1 to [`ROW_KEY_BYTES_MAX`](super::ROW_KEY_BYTES_MAX) bytes.
+    /// Its key: 1 to [`ROW_KEY_BYTES_MAX`](super::format::ROW_KEY_BYTES_MAX) bytes.
     pub key: &'a [u8],
     /// The feed that it is in, 0 or 1, if it is in one.
     pub stream: Option<u8>,
@@ -19,7 +19,7 @@ pub struct Row<'a> {
     pub lseq: u64,
     /// What it adds to the sum, modulo 2^128; 0 if it does not count, which then takes no room.
     pub sum: u128,
-    /// Up to [`ROW_BODY_BYTES_MAX`](super::ROW_BODY_BYTES_MAX) bytes.
+    /// Up to [`ROW_BODY_BYTES_MAX`](super::format::ROW_BODY_BYTES_MAX) bytes.
     pub body: &'a [u8],
     /// It has nothing to show to who goes through what is live; see [`RangeCursor::next_live`](super::RangeCursor::next_live).
     pub is_dead: bool,
@@ -133,6 +133,7 @@ impl RowRef {
 
     /// Its body, unless that is longer than [`INLINE_BYTES_MAX`](super::INLINE_BYTES_MAX): then it lies elsewhere
     /// in the file, and [`Checkpoint::body`](super::Checkpoint::body) reads it.
+    #[cfg(test)]
     pub fn inline_body(&self) -> Option<&[u8]> {
         match &self.body {
             BodyPlace::Inline(range) => Some(self.at(range)),

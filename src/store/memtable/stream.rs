@@ -4,7 +4,7 @@
 /// Members of a piece: small enough that packing one is not felt.
 const PIECE: usize = 1024;
 
-/// In place of the slot of a member that is gone. No slot has that number, see [`Slots::next`].
+/// In place of the slot of a member that is gone. No slot has that number, see [`Slots::next`](super::slots::Slots::next).
 const GONE: u32 = u32::MAX;
 
 /// Sorted local sequences and the slot of each.

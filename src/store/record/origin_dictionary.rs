@@ -53,11 +53,6 @@ impl OriginDictionary {
         &self.origins
     }
 
-    /// Whether none is known.
-    pub fn is_empty(&self) -> bool {
-        self.origins.is_empty()
-    }
-
     /// Takes back all from the `len`-th on, because the frame that told them was not written.
     pub fn forget_from(&mut self, len: usize) {
         self.last = None;
