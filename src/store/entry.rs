@@ -227,9 +227,13 @@ impl Entry {
                 && self.seen_of(other.dot.origin).is_none()
     }
 
-    /// Whether neither of two entries of one key was written with the other known. Two of one author never are
-    /// concurrent: who writes knows what he wrote himself in the same opening.
+    /// True if neither of two entries of one key was written with the other known. Two writes of one author never are
+    /// concurrent, because an author knows its own writes. Two contents under one dot always are: at most one of them
+    /// is what the author wrote, and the other one was forged, damaged on the way, or made by a copy of the process.
     pub fn is_concurrent_with(&self, other: &Self, lineage: &Lineage) -> bool {
+        if self.dot == other.dot {
+            return self.content_hash() != other.content_hash();
+        }
         !self.follows(other, lineage) && !other.follows(self, lineage)
     }
 
