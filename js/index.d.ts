@@ -291,14 +291,27 @@ export declare class ClientOptions {
   /** Largest value that is accepted, in bytes: from 1 to the default, 64 MiB. */
   maxValueBytes: number;
   /**
-   * How much of the checkpoint is kept in memory at most, in bytes, as it is read. Default 256 MiB. What was
-   * written since the last checkpoint is in memory besides.
+   * How much memory this client may take, in bytes: what was written since the last checkpoint, the cache, writes and
+   * received entries that wait, events that wait, and the reading of the log at an opening together. When it is used up a
+   * checkpoint is made, and until that is written peers are slowed down and puts wait, instead of memory being taken. So
+   * data may be much larger. From 33554432 (32 MiB) to 2^40, or 0, the default: half of what the container may take (its
+   * control group), without one a quarter of the machine's memory, never more than 2 GiB or eight times
+   * {@link cacheBytes}; 512 MiB where the system does not say. One value may come on top of it, Node.js itself does, and what open iterations keep. Without
+   * {@link enableWal} all data is in memory besides.
+   */
+  memoryBytes: number;
+  /**
+   * How much of the checkpoint is kept in memory at most, in bytes, as it is read. Default 256 MiB, and never more than
+   * a quarter of {@link memoryBytes}.
    */
   cacheBytes: number;
   /**
-   * How long the log may grow, in bytes, before a checkpoint is made of it in the background; with more than
-   * twice as much data, half as long as the data. While many new keys come from a peer without a pause, as in a first
-   * sync, it may grow to four times as much. Default 64 MiB, at least 4096.
+   * How long the log may grow, in bytes, before a checkpoint is made of it in the background. Default 64 MiB, at least
+   * 4096. With more than twice as much data it may be half as long as the data, and while many new keys come without a
+   * pause, as in a first sync, as long as that takes: four times this length at the most. It is shorter where memory is
+   * used up, see {@link memoryBytes}, and where a quarter of the data was overwritten or removed, but for 4 MiB or a
+   * sixteenth of this, so that all files together stay below two and a half times the data. While a checkpoint is
+   * written, puts wait rather than let the log grow by more than twice this length.
    */
   checkpointLogBytes: number;
 

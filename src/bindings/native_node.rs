@@ -34,6 +34,7 @@ pub(super) fn open<'env>(
     on_commit: Function<'env, Unknown<'env>, Unknown<'env>>,
     on_event: Function<'env, Unknown<'env>, Unknown<'env>>,
 ) -> Result<Object<'env>> {
+    super::allocator::set_give_back();
     // SAFETY: the functions are arguments of this call.
     let channels = unsafe {
         (

@@ -1,9 +1,10 @@
 //! Checkpoints of one node: when one is due, who waits for one, and what came of the last. Writers never wait for
-//! it; the committer seals the log before and takes the new file over after.
+//! it but where memory or disk would run out (see [`super::intake`]); the committer seals the log before and takes the new
+//! file over after.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -11,8 +12,10 @@ use tokio::sync::oneshot;
 use super::checkpoint_thread::Outcome;
 use super::copies::Copy;
 use super::failure::Failure;
+use super::intake::Sizes;
 use super::shared::Shared;
 use crate::core::clock::WallMs;
+use crate::store::totals::Totals;
 use crate::wal::storage::Storage;
 
 /// A log that is shorter is not worth a checkpoint when the node closes, in bytes: reading it takes some
@@ -26,6 +29,20 @@ const CLOSING_PART: u64 = 8;
 /// The same while the node runs: a checkpoint writes all live data once.
 const RUNNING_PART: u64 = 2;
 
+/// What may be dead on disk, as a part of the live data, before a checkpoint is due: the old checkpoint, the new one and the
+/// log together then stay below two and a half times the data.
+const DEAD_PART: u64 = 4;
+
+/// What may be dead on disk however little data there is, in bytes: some tens of thousands of writes between two
+/// checkpoints. Less where the log is meant to be shorter than that.
+const DEAD_BYTES_MIN: u64 = 4 << 20;
+
+/// The same as a part of how long the log is meant to be: who asks for a long log is given one.
+const DEAD_LOG_PART: u64 = 16;
+
+/// What a row takes on disk besides its key and value, in bytes: about, in the log and in a checkpoint.
+const ROW_BYTES: u64 = 32;
+
 /// New keys that are put in order between two groups while a checkpoint is due: about two milliseconds.
 const SETTLED_BETWEEN_GROUPS: usize = 8192;
 
@@ -35,8 +52,9 @@ const LEFT_TO_THE_SEAL: usize = 4096;
 /// The same where the checkpoint is pressing: some milliseconds.
 const LEFT_WHEN_PRESSING: usize = 1 << 15;
 
-/// How many times its limit the log may grow to while more new keys come between two groups than are put in order, as in
-/// a first sync: that ends sooner without a checkpoint beside it, and one of all that came costs less than several.
+/// How many times its limit the log may grow to: with much data, whose checkpoints take long; and while more new keys come
+/// between two groups than are put in order, as in a first sync, which ends sooner without a checkpoint beside it. All of it
+/// is read again after a crash.
 const STRETCHED: u64 = 4;
 
 /// The last checkpoint of this open.
@@ -67,6 +85,10 @@ pub(super) struct Checkpoints {
     is_over: AtomicBool,
     /// The node is dropped, and does not wait for one.
     pub(super) is_abandoned: AtomicBool,
+    /// How far the one under way is, of [`super::intake::WHOLE`].
+    pub(super) progress: AtomicU32,
+    /// The one under way is to be written without pauses: there is little room left for those who write.
+    pub(super) is_hurried: AtomicBool,
 }
 
 impl Checkpoints {
@@ -107,6 +129,14 @@ impl Checkpoints {
         shared.queue.wake();
     }
 
+    /// The one under way has done `part` of the `whole` between the marks `from` and `to`.
+    pub(super) fn go_on(&self, (from, to): (u32, u32), part: u64, whole: u64) {
+        let steps = u64::from(to.saturating_sub(from));
+        let done = steps.saturating_mul(part.min(whole)) / whole.max(1);
+        let done = from.saturating_add(u32::try_from(done).unwrap_or(0));
+        self.progress.store(done, Ordering::Relaxed);
+    }
+
     pub(super) fn is_asked(&self) -> bool {
         !self.asked.lock().is_empty()
     }
@@ -134,14 +164,57 @@ impl std::fmt::Debug for Place {
     }
 }
 
-/// Whether a log has grown enough for a checkpoint.
-pub(super) fn is_due(log_bytes: u64, live_bytes: u64, log_bytes_max: u64) -> bool {
-    log_bytes > log_bytes_max.max(live_bytes / RUNNING_PART)
+/// From where on a checkpoint is made, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct DueFrom {
+    /// How long the log is meant to be.
+    pub(super) log_bytes: u64,
+    /// The memory of what changed.
+    pub(super) changed_bytes: u64,
 }
 
-/// Whether a checkpoint that is due may not wait for a calmer moment.
-pub(super) fn is_pressing(log_bytes: u64, log_bytes_max: u64) -> bool {
-    log_bytes / STRETCHED > log_bytes_max
+impl DueFrom {
+    /// How much may be dead on disk however little data there is.
+    pub(super) fn dead_floor(&self) -> u64 {
+        DEAD_BYTES_MIN
+            .min(self.log_bytes)
+            .max(self.log_bytes / DEAD_LOG_PART)
+    }
+
+    /// How long the log may be.
+    fn log_bytes_max(&self, sizes: &Sizes) -> u64 {
+        let stretched = self.log_bytes.saturating_mul(STRETCHED);
+        self.log_bytes
+            .max((sizes.data_bytes / RUNNING_PART).min(stretched))
+    }
+
+    /// Whether a checkpoint is due: the log is long enough, much of what is on disk is dead, or memory is used up.
+    pub(super) fn is_due(&self, sizes: &Sizes) -> bool {
+        sizes.log_bytes > self.log_bytes_max(sizes)
+            || dead_bytes(sizes) > self.dead_floor().max(sizes.data_bytes / DEAD_PART)
+            || sizes.changed_bytes > self.changed_bytes
+    }
+
+    /// Whether a checkpoint that is due may not wait for a calmer moment.
+    pub(super) fn is_pressing(&self, sizes: &Sizes) -> bool {
+        let twice = sizes.data_bytes / (DEAD_PART / 2);
+        sizes.log_bytes / STRETCHED > self.log_bytes
+            || dead_bytes(sizes) > self.dead_floor().saturating_mul(2).max(twice)
+            || sizes.changed_bytes > self.changed_bytes
+    }
+}
+
+/// What is on disk beside the live data: the log says again, or says no more, what the checkpoint says.
+fn dead_bytes(sizes: &Sizes) -> u64 {
+    let stands = sizes.log_bytes.saturating_add(sizes.checkpoint_bytes);
+    stands.saturating_sub(sizes.data_bytes)
+}
+
+/// About how long a checkpoint of that many entries would be, in bytes.
+pub(super) fn data_bytes(totals: &Totals) -> u64 {
+    let rows = totals.live.saturating_add(totals.tombstones);
+    let rows_bytes = rows.saturating_mul(ROW_BYTES);
+    totals.live_bytes.saturating_add(rows_bytes)
 }
 
 /// How many new keys are left out of order before the next group comes in, of so many, after `left` were before the last.
@@ -207,15 +280,93 @@ mod tests {
         for new_keys in [0, 1_000, 30_000, 1_000_000] {
             assert_eq!(groups_until_sealed(new_keys, true), Some(10), "{new_keys}");
         }
-        assert!(!is_pressing(4 * 100 + 3, 100));
-        assert!(is_pressing(4 * 101, 100));
+    }
+
+    const MIB: u64 = 1 << 20;
+    const DUE_FROM: DueFrom = DueFrom {
+        log_bytes: 64 * MIB,
+        changed_bytes: 500 * MIB,
+    };
+
+    /// A store whose log holds nothing that is not live.
+    fn grown(log: u64, checkpoint: u64) -> Sizes {
+        Sizes {
+            log_bytes: log * MIB,
+            checkpoint_bytes: checkpoint * MIB,
+            data_bytes: (log + checkpoint) * MIB,
+            changed_bytes: log * MIB,
+        }
+    }
+
+    /// A store of which that much was overwritten since the checkpoint.
+    fn overwritten(log: u64, data: u64) -> Sizes {
+        Sizes {
+            log_bytes: log * MIB,
+            checkpoint_bytes: data * MIB,
+            data_bytes: data * MIB,
+            changed_bytes: log * MIB,
+        }
     }
 
     #[test]
-    fn a_log_may_grow_with_the_data() {
-        assert!(!is_due(100, 0, 100));
-        assert!(is_due(101, 0, 100));
-        assert!(!is_due(101, 202, 100));
+    fn a_log_may_grow_with_the_data_and_not_without_end() {
+        assert!(!DUE_FROM.is_due(&grown(64, 0)));
+        assert!(DUE_FROM.is_due(&grown(65, 0)));
+        assert!(!DUE_FROM.is_due(&grown(100, 110)));
+        for checkpoint in [1_000, 10_000, 1_000_000] {
+            assert!(!DUE_FROM.is_due(&grown(256, checkpoint)));
+            assert!(DUE_FROM.is_due(&grown(257, checkpoint)));
+        }
+        assert!(!DUE_FROM.is_pressing(&grown(256, 0)));
+        assert!(DUE_FROM.is_pressing(&grown(257, 0)));
+    }
+
+    #[test]
+    fn a_checkpoint_is_due_when_memory_is_used_up_however_short_the_log_is() {
+        let sizes = Sizes {
+            changed_bytes: 500 * MIB,
+            ..grown(1, 0)
+        };
+        assert!(!DUE_FROM.is_due(&sizes));
+        let sizes = Sizes {
+            changed_bytes: 500 * MIB + 1,
+            ..sizes
+        };
+        assert!(DUE_FROM.is_due(&sizes) && DUE_FROM.is_pressing(&sizes));
+    }
+
+    #[test]
+    fn what_is_dead_on_disk_is_a_part_of_the_data_or_a_small_constant() {
+        assert!(!DUE_FROM.is_due(&overwritten(4, 1)));
+        assert!(DUE_FROM.is_due(&overwritten(5, 1)));
+        assert!(!DUE_FROM.is_due(&overwritten(6, 24)));
+        assert!(DUE_FROM.is_due(&overwritten(7, 24)));
+        assert!(!DUE_FROM.is_pressing(&overwritten(12, 24)));
+        assert!(DUE_FROM.is_pressing(&overwritten(13, 24)));
+        // Removals make what the checkpoint holds dead.
+        let removed = Sizes {
+            log_bytes: MIB,
+            checkpoint_bytes: 100 * MIB,
+            data_bytes: 10 * MIB,
+            changed_bytes: MIB,
+        };
+        assert!(DUE_FROM.is_due(&removed));
+        // Who asks for a short log, or a long one, has it.
+        let short = DueFrom {
+            log_bytes: 4096,
+            ..DUE_FROM
+        };
+        assert_eq!(short.dead_floor(), 4096);
+        let long = DueFrom {
+            log_bytes: 2048 * MIB,
+            ..DUE_FROM
+        };
+        assert!(!long.is_due(&overwritten(127, 1)));
+        assert!(long.is_due(&overwritten(129, 1)));
+    }
+
+    #[test]
+    fn a_log_that_closes_is_worth_a_checkpoint_by_the_data() {
         assert!(!is_due_at_close(CLOSING_LOG_BYTES_MIN, 0));
         assert!(is_due_at_close(CLOSING_LOG_BYTES_MIN + 1, 0));
         assert!(!is_due_at_close(

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -22,6 +23,9 @@ const LINGER_US: u64 = 120;
 /// After how many commits it is tried again to stay awake where others wanted the processor.
 const RESTS: u32 = 256;
 
+/// How long what waits is left alone before it is looked at again: a checkpoint writes some hundred kilobytes meanwhile.
+const HELD: Duration = Duration::from_millis(1);
+
 /// Who holds this commits. What waits is taken out of the queue only by who holds it, so groups are committed in the
 /// order in which they were taken. Empty once the node has ended.
 pub(super) type Seat = Arc<Mutex<Option<CommitDriver>>>;
@@ -29,6 +33,8 @@ pub(super) type Seat = Arc<Mutex<Option<CommitDriver>>>;
 /// What the thread does between two groups.
 enum Turn {
     Committed,
+    /// What waits has to wait until the checkpoint has gone on.
+    Held,
     Looked,
     Ended,
     Panicked(String),
@@ -79,6 +85,7 @@ fn run_until_closed(shared: &Shared, seat: &Seat) -> Option<String> {
         match turn {
             Turn::Committed => linger(shared, &mut rests),
             Turn::Looked => {}
+            Turn::Held => std::thread::sleep(HELD),
             Turn::Ended => return None,
             Turn::Panicked(text) => return Some(text),
         }
@@ -89,15 +96,21 @@ fn take_turn(shared: &Shared, driver: &mut CommitDriver, has_work: bool) -> Turn
     if let Some(text) = driver.panicked.take() {
         return Turn::Panicked(text);
     }
-    let work = if has_work {
-        shared.queue.take()
-    } else {
-        Work::Idle
-    };
     let mut tell = |receipts: &[Receipt]| {
         if let Some(last) = receipts.last() {
             shared.events.committed(last.ticket, receipts, &[]);
         }
+    };
+    // What waits when a node closes has its room, and nothing comes after it.
+    if has_work && driver.is_intake_held() && !shared.queue.is_closed() {
+        driver.land(&mut tell);
+        driver.look_after();
+        return Turn::Held;
+    }
+    let work = if has_work {
+        shared.queue.take()
+    } else {
+        Work::Idle
     };
     let turn = match work {
         Work::Group(requests) => {

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::failure::{ErrorCode, Failure};
 use super::handle::Node;
+use super::intake::WHOLE;
 use super::shared::Shared;
 use crate::core::entropy::random_bytes;
 use crate::store::checkpoint::{CheckpointJob, Cut, PASSING_SUFFIX};
@@ -220,6 +221,8 @@ fn write_rows(shared: &Shared, copy: &Copy, passing: &str, cut: Cut) -> Result<(
         }
         let has_more = job.write_page()?;
         progress.entries.store(job.rows(), Ordering::Relaxed);
+        let checkpoints = &shared.checkpoints;
+        checkpoints.go_on((0, WHOLE), job.rows(), total);
         progress.bytes.store(job.bytes(), Ordering::Relaxed);
         if !has_more {
             return Ok(job.finish()?);

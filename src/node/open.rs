@@ -16,6 +16,7 @@ use super::failure::Failure;
 use super::figures::Figures;
 use super::handle::{Node, describe};
 use super::machine::Machine;
+use super::memory_budget::Budget;
 use super::options::Options;
 use super::queue::Queue;
 use super::quick_syncs::QuickSyncs;
@@ -51,6 +52,7 @@ fn beside(work: Box<dyn FnOnce() + Send>) -> bool {
 
 fn recover(
     options: &Options,
+    budget: &Budget,
     durability: Durability,
 ) -> Result<(Opened, Option<LockGuard>, Option<Place>), StoreError> {
     let seeds = seeds()?;
@@ -66,12 +68,12 @@ fn recover(
         return Err(StoreError::MissingLog { path, companion });
     }
     let lock = LockGuard::acquire(&place.path())?;
-    let opened = recovery::open_beside(
+    let opened = recovery::open_within(
         &storage,
         &place.name,
         &options.node_id,
         durability,
-        options.cache_bytes,
+        (budget.cache_bytes, budget.due_bytes()),
         &seeds,
         Some(&beside),
     )?;
@@ -79,19 +81,20 @@ fn recover(
     let place = Place {
         storage: Arc::new(storage),
         name: place.name,
-        cache_bytes: options.cache_bytes,
+        cache_bytes: budget.cache_bytes,
     };
     Ok((opened, Some(lock), Some(place)))
 }
 
 pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node, Failure> {
     options.validate()?;
+    let budget = options.budget();
     let durability = if options.auto_flush {
         Durability::Synced
     } else {
         Durability::Written
     };
-    let (opened, lock, place) = recover(&options, durability)?;
+    let (opened, lock, place) = recover(&options, &budget, durability)?;
     let Opened {
         mut committer,
         map,
@@ -115,10 +118,11 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
     let is_automatic = options.sync_interval_ms > 0;
     let shared = Arc::new(Shared {
         options,
+        budget,
         clock,
         machine: Mutex::new(machine),
         map: RwLock::new(map),
-        queue: Queue::default(),
+        queue: Queue::new(budget.local_queue_bytes, budget.received_queue_bytes),
         quick_syncs: QuickSyncs::new(),
         figures: Figures::default(),
         checkpoints: Checkpoints::default(),

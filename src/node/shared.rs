@@ -20,6 +20,7 @@ use super::events::NodeEvents;
 use super::failure::Failure;
 use super::figures::Figures;
 use super::machine::{Machine, Output};
+use super::memory_budget::Budget;
 use super::options::Options;
 use super::queue::Queue;
 use super::quick_syncs::QuickSyncs;
@@ -39,6 +40,7 @@ pub(super) type Settling = oneshot::Sender<Result<(), Refusal>>;
 /// The node's heart.
 pub(super) struct Shared {
     pub(super) options: Options,
+    pub(super) budget: Budget,
     pub(super) clock: SystemClock,
     pub(super) machine: Mutex<Machine>,
     pub(super) map: RwLock<EntryMap>,

@@ -15,6 +15,8 @@ pub(super) struct ChangesView {
     /// For each slot that there was when it began where what it held is kept, plus one; 0: it holds it still.
     places: Vec<u32>,
     kept: Slots,
+    /// What the kept entries take besides their slots.
+    payload_bytes: usize,
 }
 
 impl ChangesView {
@@ -24,7 +26,15 @@ impl ChangesView {
             to,
             places: vec![0; slots.next() as usize],
             kept: Slots::default(),
+            payload_bytes: 0,
         }
+    }
+
+    /// What it takes in memory, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let places = size_of::<u32>() * self.places.len();
+        let kept = size_of::<Held>() * self.kept.next() as usize;
+        places + kept + self.payload_bytes
     }
 
     /// Whether it needs what was installed as `lseq`.
@@ -35,6 +45,7 @@ impl ChangesView {
     /// Keeps what a slot held, which is replaced; it must be wanted.
     pub(super) fn keep(&mut self, slot: u32, replaced: Held) {
         if let Some(place) = self.places.get_mut(slot as usize) {
+            self.payload_bytes += replaced.entry.memory_bytes();
             self.kept.push(replaced);
             // The number of the next one is one more than that of this.
             *place = self.kept.next();

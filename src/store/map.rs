@@ -96,6 +96,8 @@ pub struct EntryMap {
     pub(super) lineage: Arc<Lineage>,
     /// The local sequences of those records.
     pub(super) lineage_places: BTreeSet<u64>,
+    /// What the entries take besides their slots; see [`EntryMap::memory_bytes`].
+    pub(super) payload_bytes: usize,
 }
 
 impl EntryMap {
@@ -258,6 +260,7 @@ impl EntryMap {
             replaced_row: false,
         };
         self.totals.add(&entry, via == 0);
+        self.payload_bytes += entry.memory_bytes();
         let is_lineage = entry.key().starts_with(&KEY_PREFIX);
         if is_lineage {
             self.learn_lineage(&entry, lseq);
@@ -274,6 +277,7 @@ impl EntryMap {
         {
             let replaced = std::mem::replace(place, Held { entry, lseq, via });
             self.totals.remove(&replaced.entry, replaced.via == 0);
+            self.payload_bytes -= replaced.entry.memory_bytes();
             self.lane_of(&replaced.entry, replaced.via)
                 .remove(replaced.lseq);
             installed.replaced_row = replaced.is_row();

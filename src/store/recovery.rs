@@ -12,8 +12,9 @@ use super::ledger::Ledger;
 use super::lineage::Authorship;
 use super::map::EntryMap;
 use super::migration;
+use super::pieces::{Pieces, malformed};
 use super::record::{OriginDictionary, Record};
-use super::replay::{Beside, Replay, State};
+use super::replay::{Beside, Origins, Replay, State};
 use crate::core::bytes::DecodeError;
 use crate::core::identity::{Incarnation, Origin};
 use crate::core::rules::{Rule, unless};
@@ -22,6 +23,7 @@ use crate::wal::error::WalError;
 use crate::wal::lease;
 use crate::wal::log::Log;
 use crate::wal::recovery::Recovery;
+use crate::wal::scan::RecoveredFrame;
 use crate::wal::sealed::SealedFiles;
 use crate::wal::storage::Storage;
 
@@ -92,7 +94,7 @@ fn remove_passing(storage: &dyn Storage, name: &str) {
     }
 }
 
-fn open_checkpoint(
+pub(super) fn open_checkpoint(
     storage: &dyn Storage,
     name: &str,
     cache_bytes: usize,
@@ -122,9 +124,23 @@ pub fn put_in_place(
     cache_bytes: usize,
     pause: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Arc<Base>, StoreError> {
+    put_in_place_telling(storage, passing, name, cache_bytes, &mut |_| pause())
+}
+
+/// As [`put_in_place`]; `pause` is told how many bytes were read so far.
+///
+/// # Errors
+/// As [`put_in_place`].
+pub fn put_in_place_telling(
+    storage: &dyn Storage,
+    passing: &str,
+    name: &str,
+    cache_bytes: usize,
+    pause: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<Arc<Base>, StoreError> {
     let written = Checkpoint::open(storage, passing, 0)?;
     if let Some(written) = written
-        && written.verify(&mut |_| pause())? == Verified::Stopped
+        && written.verify(pause)? == Verified::Stopped
     {
         return Err(StoreError::Stopped);
     }
@@ -172,55 +188,48 @@ pub fn open_beside(
     seeds: &Seeds,
     beside: Option<Beside<'_>>,
 ) -> Result<Opened, StoreError> {
-    let mut checkpoint = open_checkpoint(storage, name, cache_bytes)?;
-    let covers_frame = checkpoint
-        .as_ref()
-        .map_or(0, |(file, _)| file.covers_frame());
-    let made_of = checkpoint.as_ref().map(|(_, notes)| notes.file_id);
-    if let Some((file, notes)) = &checkpoint
-        && Log::file_id(storage, name)?.is_some_and(|id| id != notes.file_id)
-    {
-        // Before anything is changed: what it seems to cover of this log is not in it.
-        let path = file.file().to_owned();
-        return Err(StoreError::OtherCheckpoint { path });
-    }
-    if let Some((old, notes)) = checkpoint.take_if(|(file, _)| migration::is_due(file)) {
-        migration::migrate(storage, name, old, &notes)?;
-        checkpoint = open_checkpoint(storage, name, cache_bytes)?;
-    }
-    let mut replay = Replay::over(checkpoint, beside)?;
-    let read = Log::open(
+    let pieces = Pieces {
         storage,
         name,
-        seeds.salt,
-        seeds.file_id,
-        covers_frame,
-        &mut |frame| {
-            replay.frame(&frame).map_err(|reason| StoreError::Record {
-                frame: frame.number,
-                path: frame.file.to_owned(),
-                reason,
-            })
-        },
-    );
-    let (log, recovery) = match read {
-        Ok(read) => read,
-        Err(error) => {
-            // What is done beside ends with the opening. Why it failed is known.
-            let _ = replay.finish();
-            return Err(error);
-        }
+        cache_bytes,
+        changes_bytes: u64::MAX,
     };
-    // Also if no group is in it yet.
-    replay.enter_file(log.header().first_frame);
-    let (state, origins) = replay.finish()?;
+    open_in(pieces, node_id, durability, seeds, beside)
+}
+
+/// As [`open_beside`], where no more than about `changes_bytes` of memory may be taken by what the log tells: checkpoints are
+/// made while a longer one is read.
+///
+/// # Errors
+/// As [`open_beside`], and if such a checkpoint cannot be written.
+pub fn open_within(
+    storage: &dyn Storage,
+    name: &str,
+    node_id: &str,
+    durability: Durability,
+    (cache_bytes, changes_bytes): (usize, u64),
+    seeds: &Seeds,
+    beside: Option<Beside<'_>>,
+) -> Result<Opened, StoreError> {
+    let pieces = Pieces {
+        storage,
+        name,
+        cache_bytes,
+        changes_bytes,
+    };
+    open_in(pieces, node_id, durability, seeds, beside)
+}
+
+fn open_in(
+    pieces: Pieces<'_>,
+    node_id: &str,
+    durability: Durability,
+    seeds: &Seeds,
+    beside: Option<Beside<'_>>,
+) -> Result<Opened, StoreError> {
+    let Pieces { storage, name, .. } = pieces;
+    let (log, recovery, state, origins) = read(pieces, seeds, beside)?;
     let (mut ledger, mut map) = (state.ledger, state.map);
-    if let Some(base) = map.base()
-        && made_of != Some(log.header().file_id)
-    {
-        let path = base.file().file().to_owned();
-        return Err(StoreError::OtherCheckpoint { path });
-    }
     remove_passing(storage, name);
     let mut report = OpenReport {
         log: Some(recovery),
@@ -244,6 +253,114 @@ pub fn open_beside(
         map,
         report,
     })
+}
+
+/// Reads a log and what was made of it: all at once, or by pieces where that takes too much memory.
+fn read(
+    pieces: Pieces<'_>,
+    seeds: &Seeds,
+    beside: Option<Beside<'_>>,
+) -> Result<(Log, Recovery, State, OriginDictionary), StoreError> {
+    let Pieces {
+        storage,
+        name,
+        cache_bytes,
+        changes_bytes,
+    } = pieces;
+    let mut checkpoint = open_checkpoint(storage, name, cache_bytes)?;
+    let covers_frame = checkpoint
+        .as_ref()
+        .map_or(0, |(file, _)| file.covers_frame());
+    let made_of = checkpoint
+        .as_ref()
+        .map(|(file, notes)| (notes.file_id, file.file().to_owned()));
+    let other = || {
+        let path = made_of.as_ref().map(|(_, path)| path.clone());
+        let path = path.unwrap_or_default();
+        StoreError::OtherCheckpoint { path }
+    };
+    let is_of = |id: [u8; 16]| made_of.as_ref().is_none_or(|(of, _)| *of == id);
+    if made_of.is_some() && Log::file_id(storage, name)?.is_some_and(|id| !is_of(id)) {
+        // Before anything is changed: what it seems to cover of this log is not in it.
+        return Err(other());
+    }
+    if let Some((old, notes)) = checkpoint.take_if(|(file, _)| migration::is_due(file)) {
+        migration::migrate(storage, name, old, &notes)?;
+        checkpoint = open_checkpoint(storage, name, cache_bytes)?;
+    }
+    let mut reading = Reading::of(Replay::over(checkpoint, beside)?, changes_bytes);
+    let visit = &mut |frame: RecoveredFrame<'_>| {
+        let taken = reading.frame(&frame);
+        taken.map_err(|reason| malformed(&frame, reason))
+    };
+    let (salt, file_id) = (seeds.salt, seeds.file_id);
+    let read = Log::open(storage, name, salt, file_id, covers_frame, visit);
+    let (mut log, recovery) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            // What is done beside ends with the opening. Why it failed is known.
+            reading.give_up();
+            return Err(error);
+        }
+    };
+    if !is_of(log.header().file_id) {
+        reading.give_up();
+        return Err(other());
+    }
+    let (state, origins) = match reading {
+        Reading::Whole { mut replay, .. } => {
+            // Also if no group is in it yet.
+            replay.enter_file(log.header().first_frame);
+            replay.finish()?
+        }
+        Reading::Beyond(_) => pieces.read(&mut log)?,
+    };
+    Ok((log, recovery, state, origins))
+}
+
+/// The first reading of a log.
+enum Reading<'b> {
+    /// All of it so far is in memory.
+    Whole {
+        replay: Replay<'b>,
+        memory_bytes_max: u64,
+    },
+    /// It was too much. What follows is only judged, before anything is changed.
+    Beyond(Origins),
+}
+
+impl<'b> Reading<'b> {
+    fn of(replay: Replay<'b>, memory_bytes_max: u64) -> Self {
+        Self::Whole {
+            replay,
+            memory_bytes_max,
+        }
+    }
+
+    fn frame(&mut self, frame: &RecoveredFrame<'_>) -> Result<(), DecodeError> {
+        match self {
+            Self::Beyond(origins) => origins.judge(frame),
+            Self::Whole {
+                replay,
+                memory_bytes_max,
+            } => {
+                replay.frame(frame)?;
+                if replay.memory_bytes() > *memory_bytes_max {
+                    let origins = replay.take_origins();
+                    let whole = std::mem::replace(self, Self::Beyond(origins));
+                    whole.give_up();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives the memory back, and waits until what is done beside has ended.
+    fn give_up(self) {
+        if let Self::Whole { replay, .. } = self {
+            let _ = replay.finish();
+        }
+    }
 }
 
 /// Begins an opening: who the node is, under which author it writes, and a stretch of the feed. Returns the records that

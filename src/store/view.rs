@@ -101,6 +101,11 @@ impl Views {
         self.open.get(&view)
     }
 
+    /// What the views of changes take in memory, in bytes.
+    pub(super) fn changes_bytes(&self) -> usize {
+        self.changes.values().map(ChangesView::memory_bytes).sum()
+    }
+
     pub(super) fn changes(&self, view: ViewId) -> Option<&ChangesView> {
         self.changes.get(&view)
     }

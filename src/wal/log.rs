@@ -84,6 +84,15 @@ impl Log {
         }
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file, and how users know it.
+    pub(super) fn to_read(&self) -> (&dyn StorageFile, &str) {
+        (&*self.file, &self.shown)
+    }
+
     /// Appends the body as one group and empties the buffer; gives the number of the frame. A killed process
     /// loses nothing of it from here on; a power cut may, all of it or a part, which recovery then cuts off.
     ///

@@ -29,6 +29,7 @@ pub mod recovery;
 pub mod released;
 pub mod removal;
 mod repair;
+mod rereading;
 pub mod scan;
 pub mod sealed;
 pub mod storage;

@@ -8,7 +8,7 @@ use super::schedule::Stop;
 use super::stream::{Packet, State};
 use super::world::World;
 use crate::core::identity::{Incarnation, Origin};
-use crate::node::backlog::Backlog;
+use crate::node::backlog::{Backlog, RECEIVED_WAITING_BYTES_MAX};
 use crate::node::machine::Machine;
 use crate::store::conflict::loser_of;
 use crate::store::entry::Entry;
@@ -78,7 +78,7 @@ impl<'d> World<'d> {
         let running = Running {
             store,
             machine,
-            queue: Backlog::new(),
+            queue: Backlog::new(RECEIVED_WAITING_BYTES_MAX),
             rest: Vec::new(),
             commit_at: None,
             sync_at: None,

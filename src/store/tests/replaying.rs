@@ -17,7 +17,7 @@ use crate::wal::storage_memory::MemoryStorage;
 
 const PEER: Origin = Origin([7; 16]);
 
-fn opened(disk: &MemoryStorage, beside: Option<Beside<'_>>) -> Opened {
+pub(super) fn opened(disk: &MemoryStorage, beside: Option<Beside<'_>>) -> Opened {
     let opened = open_beside(disk, NAME, "node", Durability::Synced, 0, &seeds(2), beside);
     opened.unwrap()
 }
@@ -47,7 +47,7 @@ fn received(number: u64) -> Request {
 }
 
 /// A log of some megabytes: keys written more than once and removed, entries of a peer, its cursor.
-fn large_log() -> MemoryStorage {
+pub(super) fn large_log() -> MemoryStorage {
     let disk = MemoryStorage::new();
     let opened = open(&disk, NAME, "node", Durability::Synced, 0, &seeds(1)).unwrap();
     let (mut committer, mut map) = (opened.committer, opened.map);
@@ -67,7 +67,7 @@ fn large_log() -> MemoryStorage {
     disk
 }
 
-fn same(one: &Opened, other: &Opened) {
+pub(super) fn same(one: &Opened, other: &Opened) {
     let all = |opened: &Opened| -> Vec<_> {
         let rows = opened.map.range_from(std::ops::Bound::Unbounded);
         let rows = rows.map(|entry| entry.unwrap().into_owned());
