@@ -62,7 +62,7 @@ impl CommitDriver {
         }
     }
 
-    /// What those who write may add beside the checkpoint that is being written.
+    /// Room for those who write beside the checkpoint that is being written.
     fn room_beside(&self, begun: Sizes) -> Room {
         let due_from = self.due_from();
         let floor = due_from.dead_floor();
@@ -70,7 +70,7 @@ impl CommitDriver {
         Room::beside(begun, changes_bytes, due_from.log_bytes, floor)
     }
 
-    /// Whether those who write have to wait until the checkpoint under way has gone on.
+    /// Those who write have to wait until the checkpoint under way has gone on.
     pub(super) fn is_intake_held(&self) -> bool {
         let Some(running) = &self.running else {
             return false;

@@ -29,18 +29,18 @@ const CLOSING_PART: u64 = 8;
 /// The same while the node runs: a checkpoint writes all live data once.
 const RUNNING_PART: u64 = 2;
 
-/// What may be dead on disk, as a part of the live data, before a checkpoint is due: the old checkpoint, the new one and the
+/// Bytes on disk that may be dead, as a part of the live data, before a checkpoint is due: the old checkpoint, the new one and the
 /// log together then stay below two and a half times the data.
 const DEAD_PART: u64 = 4;
 
-/// What may be dead on disk however little data there is, in bytes: some tens of thousands of writes between two
+/// Bytes on disk that may be dead however little data there is: some tens of thousands of writes between two
 /// checkpoints. Less where the log is meant to be shorter than that.
 const DEAD_BYTES_MIN: u64 = 4 << 20;
 
-/// The same as a part of how long the log is meant to be: who asks for a long log is given one.
+/// [`DEAD_BYTES_MIN`] as a part of how long the log is meant to be, where that is more: who asks for a long log is given one.
 const DEAD_LOG_PART: u64 = 16;
 
-/// What a row takes on disk besides its key and value, in bytes: about, in the log and in a checkpoint.
+/// Bytes that a row takes on disk besides its key and value: about, in the log and in a checkpoint.
 const ROW_BYTES: u64 = 32;
 
 /// New keys that are put in order between two groups while a checkpoint is due: about two milliseconds.
@@ -52,7 +52,7 @@ const LEFT_TO_THE_SEAL: usize = 4096;
 /// The same where the checkpoint is pressing: some milliseconds.
 const LEFT_WHEN_PRESSING: usize = 1 << 15;
 
-/// How many times its limit the log may grow to: with much data, whose checkpoints take long; and while more new keys come
+/// Factor of its limit that the log may grow to: with much data, whose checkpoints take long; and while more new keys come
 /// between two groups than are put in order, as in a first sync, which ends sooner without a checkpoint beside it. All of it
 /// is read again after a crash.
 const STRETCHED: u64 = 4;
@@ -85,7 +85,7 @@ pub(super) struct Checkpoints {
     is_over: AtomicBool,
     /// The node is dropped, and does not wait for one.
     pub(super) is_abandoned: AtomicBool,
-    /// How far the one under way is, of [`super::intake::WHOLE`].
+    /// Progress of the one under way, of [`super::intake::WHOLE`].
     pub(super) progress: AtomicU32,
     /// The one under way is to be written without pauses: there is little room left for those who write.
     pub(super) is_hurried: AtomicBool,
@@ -167,35 +167,35 @@ impl std::fmt::Debug for Place {
 /// From where on a checkpoint is made, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DueFrom {
-    /// How long the log is meant to be.
+    /// Length that the log is meant to have.
     pub(super) log_bytes: u64,
     /// The memory of what changed.
     pub(super) changed_bytes: u64,
 }
 
 impl DueFrom {
-    /// How much may be dead on disk however little data there is.
+    /// Bytes on disk that may be dead however little data there is.
     pub(super) fn dead_floor(&self) -> u64 {
         DEAD_BYTES_MIN
             .min(self.log_bytes)
             .max(self.log_bytes / DEAD_LOG_PART)
     }
 
-    /// How long the log may be.
+    /// Most bytes that the log may have.
     fn log_bytes_max(&self, sizes: &Sizes) -> u64 {
         let stretched = self.log_bytes.saturating_mul(STRETCHED);
         self.log_bytes
             .max((sizes.data_bytes / RUNNING_PART).min(stretched))
     }
 
-    /// Whether a checkpoint is due: the log is long enough, much of what is on disk is dead, or memory is used up.
+    /// A checkpoint is due: the log is long enough, much of what is on disk is dead, or memory is used up.
     pub(super) fn is_due(&self, sizes: &Sizes) -> bool {
         sizes.log_bytes > self.log_bytes_max(sizes)
             || dead_bytes(sizes) > self.dead_floor().max(sizes.data_bytes / DEAD_PART)
             || sizes.changed_bytes > self.changed_bytes
     }
 
-    /// Whether a checkpoint that is due may not wait for a calmer moment.
+    /// A checkpoint that is due may not wait for a calmer moment.
     pub(super) fn is_pressing(&self, sizes: &Sizes) -> bool {
         let twice = sizes.data_bytes / (DEAD_PART / 2);
         sizes.log_bytes / STRETCHED > self.log_bytes
@@ -204,7 +204,7 @@ impl DueFrom {
     }
 }
 
-/// What is on disk beside the live data: the log says again, or says no more, what the checkpoint says.
+/// Bytes on disk beside the live data: the log says again, or says no more, what the checkpoint says.
 fn dead_bytes(sizes: &Sizes) -> u64 {
     let stands = sizes.log_bytes.saturating_add(sizes.checkpoint_bytes);
     stands.saturating_sub(sizes.data_bytes)

@@ -23,7 +23,7 @@ const LINGER_US: u64 = 120;
 /// After how many commits it is tried again to stay awake where others wanted the processor.
 const RESTS: u32 = 256;
 
-/// How long what waits is left alone before it is looked at again: a checkpoint writes some hundred kilobytes meanwhile.
+/// Time for which requests that have to wait are left alone: a checkpoint writes some hundred kilobytes meanwhile.
 const HELD: Duration = Duration::from_millis(1);
 
 /// Who holds this commits. What waits is taken out of the queue only by who holds it, so groups are committed in the
@@ -33,7 +33,7 @@ pub(super) type Seat = Arc<Mutex<Option<CommitDriver>>>;
 /// What the thread does between two groups.
 enum Turn {
     Committed,
-    /// What waits has to wait until the checkpoint has gone on.
+    /// Requests have to wait until the checkpoint has gone on.
     Held,
     Looked,
     Ended,

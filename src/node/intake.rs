@@ -1,20 +1,20 @@
 //! How much writers and peers may add while a checkpoint is written: what there is no room for waits, and a checkpoint that
 //! goes on lets more in, so that nobody waits for all of it. Pure.
 
-/// How far a checkpoint is once it has ended.
+/// Progress of a checkpoint that has ended.
 pub(super) const WHOLE: u32 = 1000;
 
 /// The least room for a log while a checkpoint is written, in bytes: some groups of the largest size.
 const LOG_ROOM_BYTES_MIN: u64 = 4 << 20;
 
-/// How many times `checkpoint_log_bytes` the log may grow by while a checkpoint is written.
+/// Factor of `checkpoint_log_bytes` that the log may grow by while a checkpoint is written.
 const LOG_ROOM_PART: u64 = 2;
 
 /// The part of its memory for changes that a checkpoint leaves free at least: without it a node whose values are large
 /// would stand still.
 const MEMORY_ROOM_PART: u64 = 16;
 
-/// What all files may be long together, in halves of the data: two and a half times as much.
+/// Length that all files may have together, in halves of the data: two and a half times as much.
 const DISK_HALVES: u64 = 5;
 
 /// The sizes of a store, as they are at one moment, in bytes.
@@ -30,16 +30,16 @@ pub(super) struct Sizes {
     pub(super) changed_bytes: u64,
 }
 
-/// What may come until a checkpoint has ended, in bytes.
+/// Room for those who write until a checkpoint has ended, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Room {
     memory_bytes: u64,
     log_bytes: u64,
-    /// What may come on disk that does not add to the data.
+    /// Bytes that may come on disk without adding to the data.
     dead_bytes: u64,
 }
 
-/// How those who write are to be treated.
+/// The treatment of those who write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Intake {
     /// There is room for long.
@@ -51,7 +51,7 @@ pub(super) enum Intake {
 }
 
 impl Room {
-    /// What there is beside a checkpoint that begins at `begun`, with `changes_bytes` of memory for changes and a log that is
+    /// The room beside a checkpoint that begins at `begun`, with `changes_bytes` of memory for changes and a log that is
     /// meant to be `log_limit` long, and that has `dead_floor` bytes of dead data at least.
     pub(super) fn beside(
         begun: Sizes,
@@ -59,7 +59,7 @@ impl Room {
         log_limit: u64,
         dead_floor: u64,
     ) -> Self {
-        // What comes is in the old map and in the new one for a moment.
+        // All that comes is in the old map and in the new one for a moment.
         let free = changes_bytes.saturating_sub(begun.changed_bytes) / 2;
         // The checkpoint before and the new one stand beside the log.
         let stands = begun
@@ -76,7 +76,7 @@ impl Room {
         }
     }
 
-    /// What there is beside a copy: nothing of it is meant to take the place of the log, which may grow meanwhile as far as
+    /// The room beside a copy: nothing of it is meant to take the place of the log, which may grow meanwhile as far as
     /// there is memory.
     pub(super) fn beside_copy(begun: Sizes, changes_bytes: u64) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl Room {
         }
     }
 
-    /// How those who write are to be treated now, with a checkpoint that began at `begun` and is that far. The half of each
+    /// The treatment of those who write now, with a checkpoint that began at `begun` and is that far. The half of each
     /// room is free; the other half opens as the checkpoint goes on.
     pub(super) fn intake(&self, begun: Sizes, now: Sizes, progress: u32) -> Intake {
         let log_bytes = now.log_bytes.saturating_sub(begun.log_bytes);
@@ -115,11 +115,12 @@ impl Room {
     }
 }
 
-/// How much of a room is open.
+/// The part of a room that is open.
 fn open(room: u64, progress: u32) -> u64 {
     let later = room - room / 2;
     let progress = u64::from(progress.min(WHOLE));
-    room / 2 + later / u64::from(WHOLE) * progress
+    let whole = u64::from(WHOLE);
+    room / 2 + later / whole * progress + later % whole * progress / whole
 }
 
 #[cfg(test)]
@@ -173,7 +174,7 @@ mod tests {
             assert!(taken >= most);
             most = taken;
         }
-        assert_eq!(most, 20);
+        assert_eq!(most, 21, "up to the room, and nothing counts as one");
     }
 
     #[test]

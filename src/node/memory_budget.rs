@@ -25,10 +25,10 @@ const CONTAINER_PART: u64 = 2;
 /// The part of a machine's memory that is chosen, where no container limits it: other programs run there too.
 const MACHINE_PART: u64 = 4;
 
-/// How many times its cache a budget is at most that is chosen: who asks for a small cache means a small node.
+/// Factor of its cache that a chosen budget is at most: who asks for a small cache means a small node.
 const CACHES: u64 = 8;
 
-/// How one node may use its memory, in bytes. The parts together are `memory_bytes`. Besides it come one value of the
+/// The shares of one node's memory, in bytes. The parts together are `memory_bytes`. Besides it come one value of the
 /// largest size where one is larger than its part, and what does not grow with data or time: the code, the threads, and the
 /// buffers of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,11 +37,11 @@ pub struct Budget {
     pub cache_bytes: usize,
     /// Writes of the program that wait for the committer: an eighth.
     pub local_queue_bytes: usize,
-    /// What peers sent and nobody has committed yet: a sixteenth.
+    /// Received entries that nobody has committed yet: a sixteenth.
     pub received_queue_bytes: usize,
     /// Events that the program has not taken yet, and as much again for merged ones: a sixteenth together.
     pub events_bytes: usize,
-    /// What changed since the last checkpoint, with what a checkpoint under way keeps and copies of it: a half.
+    /// Changes since the last checkpoint, with what a checkpoint under way keeps and copies of it: a half.
     pub changes_bytes: u64,
 }
 
@@ -62,7 +62,7 @@ impl Budget {
         }
     }
 
-    /// How much may have changed, in bytes of memory, before a checkpoint is due: a half of what there is for changes. The
+    /// Changes in memory, in bytes, before a checkpoint is due: a half of what there is for changes. The
     /// other half is for what comes while it is written, which is in memory twice for a moment.
     pub fn due_bytes(&self) -> u64 {
         self.changes_bytes / 2

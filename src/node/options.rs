@@ -63,7 +63,7 @@ pub struct Options {
     pub max_value_bytes: usize,
     /// What is exchanged with peers.
     pub scope: Scope,
-    /// How much memory the node may take, in bytes: caches, queues, events, what changed since the last checkpoint, and an
+    /// Memory that the node may take, in bytes: caches, queues, events, what changed since the last checkpoint, and an
     /// opening together. 0: a half of what the container may take, a quarter of the machine's memory without one, 2 GiB and
     /// eight times `cache_bytes` at the most. Without a log, what was written is in memory besides, whatever this says.
     pub memory_bytes: u64,
@@ -195,8 +195,8 @@ impl Options {
         Ok(())
     }
 
-    /// How the node may use its memory. Asks the system how much there is, unless it was told.
-    pub(super) fn budget(&self) -> Budget {
+    /// The shares of the node's memory. Asks the system how much there is, unless it was told.
+    pub fn budget(&self) -> Budget {
         let memory_bytes = if self.memory_bytes == 0 {
             let (container, machine) = memory_limit::read();
             chosen(container, machine, self.cache_bytes)

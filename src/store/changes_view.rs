@@ -15,7 +15,7 @@ pub(super) struct ChangesView {
     /// For each slot that there was when it began where what it held is kept, plus one; 0: it holds it still.
     places: Vec<u32>,
     kept: Slots,
-    /// What the kept entries take besides their slots.
+    /// Memory of the kept entries besides their slots.
     payload_bytes: usize,
 }
 
@@ -30,7 +30,7 @@ impl ChangesView {
         }
     }
 
-    /// What it takes in memory, in bytes.
+    /// Memory that it takes, in bytes.
     pub(super) fn memory_bytes(&self) -> usize {
         let places = size_of::<u32>() * self.places.len();
         let kept = size_of::<Held>() * self.kept.next() as usize;

@@ -171,7 +171,7 @@ impl Entry {
         if is_system { 0 } else { self.value_length() }
     }
 
-    /// What it takes in memory besides itself, in bytes.
+    /// Memory that it takes besides itself, in bytes.
     pub(super) fn memory_bytes(&self) -> usize {
         let extra = self.extra.as_deref();
         let extra = extra.map_or(0, |extra| {

@@ -2,12 +2,12 @@
 
 use super::map::{EntryMap, Held};
 
-/// What an entry takes in the indexes, in bytes: its place by hash, in the order of keys, in the feed and among the rows that
+/// Bytes that an entry takes in the indexes: its place by hash, in the order of keys, in the feed and among the rows that
 /// it replaced; and what the allocator rounds up. Measured with a million entries of a hundred bytes.
 const INDEXES_BYTES: usize = 128;
 
 impl EntryMap {
-    /// What the map takes in memory, in bytes: what changed since the checkpoint, and what is kept for the next one. Not the
+    /// Memory of the map, in bytes: what changed since the checkpoint, and what is kept for the next one. Not the
     /// blocks of the checkpoint, which have a limit of their own.
     pub fn memory_bytes(&self) -> u64 {
         let slot = size_of::<Held>() + INDEXES_BYTES;

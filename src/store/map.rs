@@ -96,7 +96,7 @@ pub struct EntryMap {
     pub(super) lineage: Arc<Lineage>,
     /// The local sequences of those records.
     pub(super) lineage_places: BTreeSet<u64>,
-    /// What the entries take besides their slots; see [`EntryMap::memory_bytes`].
+    /// Memory of the entries besides their slots; see [`EntryMap::memory_bytes`].
     pub(super) payload_bytes: usize,
 }
 

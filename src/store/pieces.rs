@@ -19,7 +19,7 @@ pub(super) struct Pieces<'s> {
     /// The log's name.
     pub(super) name: &'s str,
     pub(super) cache_bytes: usize,
-    /// How much may be in memory before a checkpoint is made of it.
+    /// Memory that may be used before a checkpoint is made of it.
     pub(super) changes_bytes: u64,
 }
 

@@ -166,7 +166,7 @@ impl<'b> Replay<'b> {
         }
     }
 
-    /// What was read takes so much memory, but for some megabytes that may wait to be put into the map.
+    /// Memory of all that was read, but for some megabytes that may wait to be put into the map.
     pub(super) fn memory_bytes(&self) -> u64 {
         match &self.installer {
             Installer::Here(state) => state.map.memory_bytes(),

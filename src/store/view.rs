@@ -101,7 +101,7 @@ impl Views {
         self.open.get(&view)
     }
 
-    /// What the views of changes take in memory, in bytes.
+    /// Memory of the views of changes, in bytes.
     pub(super) fn changes_bytes(&self) -> usize {
         self.changes.values().map(ChangesView::memory_bytes).sum()
     }
