@@ -19,6 +19,7 @@ const DISK_HALVES: u64 = 5;
 
 /// The sizes of a store, as they are at one moment, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(clippy::struct_field_names, reason = "the unit is part of each name")]
 pub(super) struct Sizes {
     /// All parts of the log.
     pub(super) log_bytes: u64,
@@ -32,6 +33,7 @@ pub(super) struct Sizes {
 
 /// Room for those who write until a checkpoint has ended, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::struct_field_names, reason = "the unit is part of each name")]
 pub(super) struct Room {
     memory_bytes: u64,
     log_bytes: u64,

@@ -157,7 +157,7 @@ impl<'b> Replay<'b> {
                 }
                 let mut records = Vec::new();
                 decode(frame.body, &mut self.origins.known, |record| {
-                    records.push(record)
+                    records.push(record);
                 })?;
                 *waiting += bytes;
                 let _ = frames.send((bytes, records));
