@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client, ClientOptions, Key, Value } from '@softadastra/sdk';
-import { openClient } from './support/clients.js';
+import { loggedOptions, openClient } from './support/clients.js';
 import { ok, refused } from './support/results.js';
 
 async function all(entries) {
@@ -150,4 +150,68 @@ test('a wrong argument or a closed client throws where the listing is read', asy
   const closed = new Client(ClientOptions.local('a')).entries({ limit: -1 });
   await assert.rejects(closed.next(), { message: 'SDK client is not open' });
   refused(closed.result(), 'invalid_state', 'SDK client is not open');
+});
+
+test('a listing that is closed is at its end', async (t) => {
+  const client = await filled(t, ['a', 'b', 'c']);
+  const entries = client.entries();
+  assert.equal((await entries.next()).value.key, 'a');
+  entries.close();
+  entries.close();
+  assert.deepEqual(await entries.next(), { value: undefined, done: true });
+  ok(entries.result());
+  if (Symbol.asyncDispose === undefined) return;
+  for (const iteration of [client.entries(), client.watch()]) {
+    await iteration[Symbol.asyncDispose]();
+    assert.ok((await iteration.next()).done);
+  }
+});
+
+test('listings that nobody holds any more are collected, because what they keep weighs', async (t) => {
+  const client = await openClient(t);
+  const keys = Array.from({ length: 100 }, (_, n) => `k${n}`);
+  // Always the same bytes: nothing but the listings gives the garbage collector a reason to look.
+  const value = Buffer.alloc(100_000, 255);
+  const fill = async () => (await Promise.all(keys.map((key) => client.put(key, value)))).forEach(ok);
+  await fill();
+  const listings = [];
+  for (let round = 0; round < 40; round += 1) {
+    listings.push(new WeakRef(client.entries()));
+    await fill();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  const held = listings.filter((listing) => listing.deref() !== undefined);
+  assert.ok(held.length < 30, `${held.length} of ${listings.length} are still there`);
+});
+
+test('readers of one state all see it, however much is overwritten', async (t) => {
+  const client = await filled(t, ['a', 'b', 'c', 'd']);
+  const readers = Array.from({ length: 20 }, () => client.entries());
+  for (const text of ['x', 'y']) {
+    for (const key of ['a', 'b', 'c', 'e']) ok(await client.put(key, text));
+    readers.push(client.entries());
+  }
+  ok(await client.remove('d'));
+  for (const [place, reader] of readers.entries()) {
+    const found = (await all(reader)).map(({ key, value }) => `${key}: ${value}`).join();
+    const first = 'a: value of a,b: value of b,c: value of c,d: value of d';
+    const later = (text) => `a: ${text},b: ${text},c: ${text},d: value of d,e: ${text}`;
+    assert.equal(found, place < 20 ? first : later(place === 20 ? 'x' : 'y'));
+  }
+});
+
+test('the first entry behind many that were removed is found, before and after a checkpoint', async (t) => {
+  const client = await openClient(t, loggedOptions(t));
+  const keys = Array.from({ length: 30_000 }, (_, n) => `job/${`${n}`.padStart(9, '0')}`);
+  const first = async () => (await keysOf(client.entries({ prefix: 'job/', limit: 1 })))[0];
+  (await Promise.all(keys.map((key) => client.put(key, 'x')))).forEach(ok);
+  ok(await client.compact());
+  assert.equal(await first(), keys[0]);
+  (await Promise.all(keys.slice(0, -1).map((key) => client.remove(key)))).forEach(ok);
+  assert.equal(await first(), keys.at(-1));
+  ok(await client.compact());
+  assert.equal(await first(), keys.at(-1));
+  assert.deepEqual(await keysOf(client.entries({ prefix: 'job/', after: keys.at(-1) })), []);
+  ok(await client.put('job/000000007', 'back'));
+  assert.deepEqual(await keysOf(client.entries()), ['job/000000007', keys.at(-1)]);
 });

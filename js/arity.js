@@ -1,7 +1,9 @@
 'use strict';
 
 const { surplusArgument } = require('./arguments.js');
+const { readCloseOptions } = require('./calls.js');
 const { Result } = require('./result.js');
+const { answered } = require('./turns.js');
 
 /** What the rare calls take, as it is said in a sentence. The frequent ones look for themselves. */
 const TAKES = Object.freeze({
@@ -60,17 +62,19 @@ function refusing(name, takes, call) {
   return function refuse(...given) {
     // Of a client that is not open that is what is said.
     if (given.length > count && hasSurplus(given, count) && (name === 'open' || this.isOpen())) {
-      return Promise.resolve(Result.err(surplusArgument(name, takes)));
+      return answered(Result.err(surplusArgument(name, takes)), 0);
     }
     return Reflect.apply(call, this, given);
   };
 }
 
-/** `close()` closes, whatever it was given, and says afterwards that it took nothing of it. */
+/** `close()` closes, whatever it was given, and says afterwards what it did not take of it. */
 function closing(call) {
   return async function close(...given) {
-    const closed = await Reflect.apply(call, this, []);
-    return closed.isOk() && hasSurplus(given, 0) ? Result.err(surplusArgument('close', '')) : closed;
+    const { failure, compact } = readCloseOptions(given[0]);
+    const closed = await Reflect.apply(call, this, [{ compact: failure === undefined && compact }]);
+    const wrong = failure ?? (hasSurplus(given, 1) ? surplusArgument('close', 'options') : undefined);
+    return closed.isOk() && wrong !== undefined ? Result.err(wrong) : closed;
   };
 }
 

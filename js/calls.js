@@ -143,6 +143,16 @@ function readTickOptions(given) {
   });
 }
 
+/** `close({ compact: true })` */
+function readCloseOptions(given) {
+  return guarded('options', () => {
+    const failure = checkNames(given, ['compact'], 'options');
+    if (failure !== undefined) return { failure };
+    const compact = given?.compact;
+    return { failure: checkFlag(compact, 'compact'), compact: compact === true };
+  });
+}
+
 /** `connect(peer)`: a Peer, or any object with its three fields. */
 function readPeer(given) {
   return guarded('peer', () => {
@@ -208,6 +218,7 @@ function readNamed(name, content, what, given) {
 }
 
 module.exports = {
+  readCloseOptions,
   readBackupArguments,
   readBatch,
   readConflictsOptions,

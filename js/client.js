@@ -32,6 +32,7 @@ const { Result, resultOfWrite } = require('./result.js');
 const { Session } = require('./session.js');
 const { SyncResult } = require('./sync-result.js');
 const { TickResult } = require('./tick-result.js');
+const { answered } = require('./turns.js');
 const { contentOf, valueFrom } = require('./value.js');
 const { deliveredOf, runWait } = require('./wait.js');
 const { Watch } = require('./watch.js');
@@ -41,7 +42,7 @@ const INTERVAL_MS_MAX = 2 ** 31 - 1;
 /** How often automatic sync looks for what is due when neither the call nor the options say. */
 const SYNC_INTERVAL_MS = 1000;
 
-const settled = (failed) => Promise.resolve(Result.err(failed));
+const settled = (failed) => answered(Result.err(failed), 0);
 
 class Client {
   #given;
@@ -71,9 +72,9 @@ class Client {
     });
   }
 
-  close() {
-    const closing = this.#leave();
-    return this.#inTurn(() => closing ?? this.#leave() ?? Result.ok());
+  close(options) {
+    const closing = this.#leave(options);
+    return this.#inTurn(() => closing ?? this.#leave(options) ?? Result.ok());
   }
 
   isOpen() {
@@ -114,7 +115,7 @@ class Client {
     if (session === undefined) return settled(notOpen());
     const { keys, values, failure: wrong } = readBatch(operations);
     if (wrong !== undefined) return settled(wrong);
-    if (keys.length === 0) return Promise.resolve(resultOfWrite(writeInfo(BATCH, 0), '', 0));
+    if (keys.length === 0) return answered(resultOfWrite(writeInfo(BATCH, 0), '', 0), 0);
     return session.commits.batch(keys, values);
   }
 
@@ -125,8 +126,9 @@ class Client {
     if (name === undefined) return settled(checkKey(name));
     if (surplus !== undefined) return settled(surplusArgument('get', 'key'));
     const found = session.hot.get(name);
-    if (typeof found === 'string' || typeof found === 'object')
-      return Promise.resolve(Result.ok(valueFrom(found)));
+    if (typeof found === 'string' || typeof found === 'object') {
+      return answered(Result.ok(valueFrom(found)), found.length);
+    }
     return settled(missing(session, name, found));
   }
 
@@ -342,15 +344,15 @@ class Client {
 
   #inTurn(step) {
     this.#turn = this.#turn.then(step).catch((cause) => Result.err(unexpected(cause)));
-    return this.#turn;
+    return this.#turn.then((result) => answered(result, 0));
   }
 
   /** Begins to close, at once: no call that comes later is accepted. Nothing if there is nothing to close. */
-  #leave() {
+  #leave(options) {
     const session = this.#session;
     if (session === undefined) return undefined;
     this.#session = undefined;
-    return session.close().finally(() => this.#events.endWatches());
+    return session.close(options?.compact === true).finally(() => this.#events.endWatches());
   }
 
   #ask(question, convert) {

@@ -4,6 +4,7 @@ const { types } = require('node:util');
 const { monotonicMs, nextTick, setImmediate, setTimeout } = require('./host.js');
 const { Result, resultOfWrite } = require('./result.js');
 const { ErrorCode, failure } = require('./error.js');
+const { answered } = require('./turns.js');
 const { BATCH, PUT, REMOVE, writeInfo } = require('./write-info.js');
 
 const NO_ROOM = -5;
@@ -84,7 +85,7 @@ class Commits {
     const ticket = this.#hot.put(key, value);
     if (ticket > 0) return this.#pending(ticket, PUT);
     if (ticket === NO_ROOM) return this.#wait({ kind: PUT, key, value: owned(value) });
-    return Promise.resolve(Result.err(this.#refusal(ticket, { key, value })));
+    return answered(Result.err(this.#refusal(ticket, { key, value })), 0);
   }
 
   remove(key) {
@@ -145,7 +146,7 @@ class Commits {
     const ticket = this.#enqueue(operation);
     if (ticket > 0) return this.#pending(ticket, operation.kind);
     if (ticket === NO_ROOM) return this.#wait(copied(operation));
-    return Promise.resolve(Result.err(this.#refusal(ticket, operation)));
+    return answered(Result.err(this.#refusal(ticket, operation)), 0);
   }
 
   #enqueue({ kind, key, value, keys, values }) {

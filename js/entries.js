@@ -2,6 +2,7 @@
 
 const { Result } = require('./result.js');
 const { notOpen, unexpected } = require('./error.js');
+const { answered, nextTurn } = require('./turns.js');
 const { valueFrom } = require('./value.js');
 
 const DONE = Object.freeze({ value: undefined, done: true });
@@ -22,6 +23,8 @@ class Entries {
   #at = 0;
   #isTold = false;
   #chunkSize = CHUNK_FIRST;
+  // A promise while the next entry is looked for over several turns of the event loop.
+  #search;
 
   /** `scan`: the addon's; without one it has ended, for the reason `failed`. `isOpen()`: still the same session. */
   constructor(scan, limit, isOpen, failed) {
@@ -36,52 +39,74 @@ class Entries {
   }
 
   next() {
-    if (this.#at === this.#chunk.keys.length) this.#refill();
-    if (this.#at === this.#chunk.keys.length) return this.#last();
+    if (this.#search !== undefined) return this.#search.then(() => this.next());
+    if (this.#at === this.#chunk.keys.length) {
+      if (this.#refill()) return this.#searchOn();
+      if (this.#at === this.#chunk.keys.length) return this.#last();
+    }
     const { keys, values, versions } = this.#chunk;
     const at = this.#at;
     this.#at += 1;
     const entry = { key: keys[at], value: valueFrom(values[at]), version: versions[at] };
-    return Promise.resolve({ value: entry, done: false });
+    return answered({ value: entry, done: false }, values[at].length);
+  }
+
+  /** Looks further in later turns of the event loop, and gives what is found then. */
+  #searchOn() {
+    const search = async () => {
+      do await nextTurn();
+      while (this.#refill());
+      this.#search = undefined;
+    };
+    this.#search = search();
+    return this.#search.then(() => this.next());
   }
 
   // What went wrong is thrown where it is read, once: nobody looks at a Result in a loop.
   #last() {
-    if (this.#isTold || this.#outcome.isOk()) return Promise.resolve(DONE);
+    if (this.#isTold || this.#outcome.isOk()) return answered(DONE, 0);
     this.#isTold = true;
     return Promise.reject(this.#outcome.error());
   }
 
   return() {
     this.#end();
-    return Promise.resolve(DONE);
+    return answered(DONE, 0);
+  }
+
+  close() {
+    this.#end();
   }
 
   [Symbol.asyncIterator]() {
     return this;
   }
 
+  /** Takes over the next entries. Says if there is more to look for although there are none. */
   #refill() {
     this.#chunk = { keys: [], values: [], versions: [] };
     this.#at = 0;
-    if (this.#scan === undefined) return;
+    if (this.#scan === undefined) return false;
     if (!this.#isOpen()) {
       this.#end(notOpen());
-      return;
+      return false;
     }
     try {
       this.#chunk = this.#scan.next(Math.min(this.#chunkSize, this.#left));
     } catch (cause) {
       this.#end(unexpected(cause));
-      return;
+      return false;
     }
     if (this.#chunk.failure !== undefined) {
       this.#end(this.#chunk.failure);
-      return;
+      return false;
     }
-    this.#left -= this.#chunk.keys.length;
+    const count = this.#chunk.keys.length;
+    if (count === 0 && this.#chunk.more) return true;
+    this.#left -= count;
     this.#fitChunkSize();
-    if (this.#chunk.keys.length === 0 || this.#left === 0) this.#close();
+    if (count === 0 || this.#left === 0) this.#close();
+    return false;
   }
 
   #fitChunkSize() {
@@ -106,6 +131,12 @@ class Entries {
       // It was read to its end or given up: nothing depends on it any more.
     }
   }
+}
+
+if (Symbol.asyncDispose !== undefined) {
+  Entries.prototype[Symbol.asyncDispose] = async function dispose() {
+    this.close();
+  };
 }
 
 module.exports = { Entries };

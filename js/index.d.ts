@@ -500,8 +500,8 @@ export type OutboxState = 'queued' | 'inFlight' | 'acknowledged' | 'failed';
 export interface OutboxRefusal {
   readonly nodeId: string;
   /**
-   * `"unanswered"`: it did not acknowledge it in time. `"value_too_large"`, `"storage_failed"`, `"malformed"` or
-   * `"refused"`: it said so.
+   * `"unanswered"`: it did not acknowledge it in time. `"value_too_large"`, `"storage_failed"`, `"malformed"`,
+   * `"too_many_authors"` or `"refused"`: it said so.
    */
   readonly reason: string;
   /** The same in words. */
@@ -750,6 +750,13 @@ export interface Entries extends AsyncIterableIterator<Entry> {
    * open or was closed before the end, or the store could not be read.
    */
   result(): Result<void>;
+  /**
+   * Ends the iteration, as leaving its loop does: whoever reads on is at the end. What was kept for it (the values that were
+   * replaced since it began) is given back, without waiting for the garbage collector.
+   */
+  close(): void;
+  /** Ends it at the end of the block of an `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** A key that changed, by this node or by a peer. */
@@ -779,6 +786,10 @@ export interface Change {
 export interface Watch extends AsyncIterableIterator<Change> {
   /** Ok, also after the end; otherwise the error that reading throws. */
   result(): Result<void>;
+  /** Ends it, as leaving its loop does. */
+  close(): void;
+  /** Ends it at the end of the block of an `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** What was unfinished at the end of a log: a write that a stop interrupted, and that was never acknowledged. */
@@ -1060,11 +1071,14 @@ export declare class Client {
   open(): Promise<Result<void>>;
   /**
    * Stops everything and lets go of the log. Calls that were made before are finished first, calls that are
-   * made after are refused. While a connected peer owes an acknowledgement it waits for it, at most a second.
-   * Ok if it was never open, or is closed already. No file or mapping of the store, and none of its memory, is held any more
-   * when it resolves. It closes also if it is given an argument, and then says that it takes none.
+   * made after are refused. While a connected peer owes an acknowledgement it waits for it, at most half a second.
+   * It makes no large checkpoint and ends within a second, as far as the disk allows: the log keeps everything, the next
+   * opening reads it, and a checkpoint or backup under way that is not soon done is given up, which its caller is told as
+   * `closed`. With `compact` everything is in a checkpoint first, however long that takes. `wal_removed` or `wal_replaced`
+   * if the path does not lead to the files any more: what was acknowledged is in them, wherever they are. Ok if it was never open, or is closed already. No file or mapping of the store, and none of its memory, is held any more
+   * when it resolves. It closes also if it is given what it does not take, and then says so.
    */
-  close(): Promise<Result<void>>;
+  close(options?: { readonly compact?: boolean }): Promise<Result<void>>;
   /** Whether it is open. */
   isOpen(): boolean;
   /**
@@ -1180,7 +1194,8 @@ export declare class Client {
   transportRunning(): boolean;
   /**
    * Connects to a peer, and again whenever the connection is lost. Resolves when the peer has answered, as the
-   * node that was expected. Ok if it is connected already. Does not need {@link startTransport}, only
+   * node that was expected. Ok if it is connected already and gives a sign of life; a connection that gives none within
+   * five seconds is ended, and the peer is called anew. Does not need {@link startTransport}, only
    * `enableTransport`. Local data is not touched by a failure.
    */
   connect(peer: Peer | { nodeId: string; host: string; port: number }): Promise<Result<void>>;

@@ -5,6 +5,7 @@ const { Commits } = require('./commits.js');
 const { loadAddon } = require('./native.js');
 const { refusalOf } = require('./refusals.js');
 const { unexpected } = require('./error.js');
+const { answered } = require('./turns.js');
 
 /** One stretch between a successful open and its close: the addon's node and the writes under way in it. */
 class Session {
@@ -48,11 +49,11 @@ class Session {
     }
   }
 
-  /** Lets the writes under way finish, then closes. */
-  async close() {
+  /** Lets the writes under way finish, then closes; with `compact` behind a checkpoint of everything. */
+  async close(compact) {
     try {
       await this.commits.idle();
-      const outcome = await this.node.close();
+      const outcome = await this.node.close(compact);
       return outcome.ok ? Result.ok() : Result.err(outcome.error);
     } catch (cause) {
       return Result.err(unexpected(cause));
@@ -65,10 +66,10 @@ class Session {
   async ask(question, convert) {
     try {
       const outcome = await question(this.node);
-      if (!outcome.ok) return Result.err(outcome.error);
-      return Result.ok(convert === undefined ? undefined : convert(outcome.value));
+      if (!outcome.ok) return answered(Result.err(outcome.error), 0);
+      return answered(Result.ok(convert === undefined ? undefined : convert(outcome.value)), 0);
     } catch (cause) {
-      return Result.err(unexpected(cause));
+      return answered(Result.err(unexpected(cause)), 0);
     }
   }
 }

@@ -5,6 +5,7 @@ const { invalidArgument, unexpected } = require('./error.js');
 const { loadAddon } = require('./native.js');
 const { salvageOf, verificationOf } = require('./reports.js');
 const { Result } = require('./result.js');
+const { answered } = require('./turns.js');
 
 /** Why this cannot be the path of a log, or `undefined` if it can. */
 function checkPath(path, what) {
@@ -27,13 +28,17 @@ async function ask(question, convert) {
 
 async function verify(walPath, surplus) {
   const wrong = surplus === undefined ? checkPath(walPath, 'walPath') : surplusArgument('verify', 'walPath');
-  return wrong === undefined ? ask((addon) => addon.verifyLog(walPath), verificationOf) : Result.err(wrong);
+  return wrong === undefined
+    ? ask((addon) => addon.verifyLog(walPath), verificationOf)
+    : answered(Result.err(wrong), 0);
 }
 
 async function salvage(fromWalPath, toWalPath, surplus) {
-  if (surplus !== undefined) return Result.err(surplusArgument('salvage', 'fromWalPath and toWalPath'));
+  if (surplus !== undefined) {
+    return answered(Result.err(surplusArgument('salvage', 'fromWalPath and toWalPath')), 0);
+  }
   const wrong = checkPath(fromWalPath, 'fromWalPath') ?? checkPath(toWalPath, 'toWalPath');
-  if (wrong !== undefined) return Result.err(wrong);
+  if (wrong !== undefined) return answered(Result.err(wrong), 0);
   return ask((addon) => addon.salvageLog(fromWalPath, toWalPath), salvageOf);
 }
 

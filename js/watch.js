@@ -2,6 +2,7 @@
 
 const { Result } = require('./result.js');
 const { onAbort } = require('./signals.js');
+const { answered } = require('./turns.js');
 
 const DONE = Object.freeze({ value: undefined, done: true });
 
@@ -47,7 +48,7 @@ class Watch {
     const [first] = this.#unread;
     if (first !== undefined) {
       this.#unread.delete(first[0]);
-      return Promise.resolve({ value: first[1], done: false });
+      return answered({ value: first[1], done: false }, 0);
     }
     if (this.#ended) return this.#last();
     return new Promise((resolve) => {
@@ -58,7 +59,7 @@ class Watch {
 
   // Why there is nothing to read is thrown where it is read, once: nobody looks at a Result in a loop.
   #last() {
-    if (this.#isTold || this.#outcome.isOk()) return Promise.resolve(DONE);
+    if (this.#isTold || this.#outcome.isOk()) return answered(DONE, 0);
     this.#isTold = true;
     return Promise.reject(this.#outcome.error());
   }
@@ -66,7 +67,11 @@ class Watch {
   return() {
     this.#unread.clear();
     this.end();
-    return Promise.resolve(DONE);
+    return answered(DONE, 0);
+  }
+
+  close() {
+    this.return();
   }
 
   [Symbol.asyncIterator]() {
@@ -95,6 +100,12 @@ class Watch {
     for (const reader of this.#readers.splice(0)) reader(DONE);
     this.#session.ended(this);
   }
+}
+
+if (Symbol.asyncDispose !== undefined) {
+  Watch.prototype[Symbol.asyncDispose] = async function dispose() {
+    this.close();
+  };
 }
 
 module.exports = { Watch };

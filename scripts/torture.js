@@ -90,6 +90,7 @@ const proofs = [
   rust('bits', 'damage::every_flipped_bit', 'bits', 266, 38),
   rust('cuts', 'damage::a_file_that_is_cut', 'cuts', 1_600, 80),
   rust('bursts', 'bursts', 'bursts', 1_000_000, 50_000),
+  rust('lineage', 'every_history::no_', 'histories', 1, 1, 'store::lineage::tests::'),
   rust('simulation', 'proof::whatever_happens', 'runs', 500_000, 5_000, simulation),
   rust('rules', 'rules', 'runs', 1, 1, simulation),
   javascript('kill', 'kill-checkpoints.test.js', 'kills', 5_000, 100),

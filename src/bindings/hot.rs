@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::ffi::c_void;
 use std::panic::AssertUnwindSafe;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use napi::sys;
@@ -41,7 +41,15 @@ pub(super) struct Hot {
     hooked: AtomicBool,
     /// Why the last read that failed did so.
     pub(super) unreadable: Mutex<Option<Failure>>,
+    /// Bytes that are kept for open scans.
+    kept_bytes: Arc<AtomicUsize>,
+    /// The part of them that JavaScript's garbage collector knows of. Only its thread changes it.
+    told_bytes: AtomicI64,
 }
+
+/// The garbage collector is told of what scans hold once it is so much more or less, in bytes: it looks for garbage from some
+/// 32 MiB on.
+const TOLD_STEP_BYTES: i64 = 1 << 20;
 
 type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
 
@@ -53,6 +61,8 @@ impl Hot {
         pending: Arc<Pending>,
     ) -> Arc<Self> {
         Arc::new(Self {
+            kept_bytes: node.kept_bytes(),
+            told_bytes: AtomicI64::new(0),
             closing: Arc::downgrade(&node),
             node: RwLock::new(Some(node)),
             commits,
@@ -67,6 +77,28 @@ impl Hot {
     /// The node; `None` once it is closed.
     pub(super) fn node(&self) -> Option<Arc<Node>> {
         self.node.read().clone()
+    }
+
+    /// Has the garbage collector of JavaScript know what its scans hold, so that it looks for forgotten ones: their objects
+    /// are small, and what was replaced since they began need not be.
+    ///
+    /// # Safety
+    /// `env` belongs to the call that is under way.
+    pub(super) unsafe fn tell_weight(&self, env: sys::napi_env) {
+        let kept = self.kept_bytes.load(Ordering::Relaxed);
+        let kept = i64::try_from(kept).unwrap_or(i64::MAX);
+        let more = kept - self.told_bytes.load(Ordering::Relaxed);
+        if more.abs() >= TOLD_STEP_BYTES {
+            // SAFETY: as the caller promises.
+            unsafe { self.tell_more(env, more) };
+        }
+    }
+
+    unsafe fn tell_more(&self, env: sys::napi_env, more: i64) {
+        self.told_bytes.fetch_add(more, Ordering::Relaxed);
+        let mut told = 0;
+        // SAFETY: the out-pointer is valid.
+        unsafe { sys::napi_adjust_external_memory(env, more, &raw mut told) };
     }
 
     /// Takes the node from all calls that are still to come. Whoever drops it last gives back all that it held.
@@ -136,6 +168,11 @@ impl Hot {
     /// # Safety
     /// `env` is the environment that was given to [`Self::hook`], and this is its thread.
     pub(super) unsafe fn unhook(self: &Arc<Self>, env: sys::napi_env) {
+        let told = self.told_bytes.load(Ordering::Relaxed);
+        if told != 0 {
+            // SAFETY: as the caller promises. What scans held is given back with the node.
+            unsafe { self.tell_more(env, -told) };
+        }
         if self.hooked.swap(false, Ordering::AcqRel) {
             let data = Arc::as_ptr(self).cast::<c_void>().cast_mut();
             // SAFETY: the hook was added with this pointer and did not run; its reference is given back.
@@ -221,6 +258,8 @@ unsafe fn call<const N: usize>(
     }
     // SAFETY: the function that is called holds the reference that its data points to.
     let hot = unsafe { &*data.cast::<Hot>() };
+    // SAFETY: this is a call in that environment, and no lock is held.
+    unsafe { hot.tell_weight(env) };
     let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| match &*hot.node.read() {
         Some(node) => run(hot, node, arguments),
         None => Err(Refused::NotOpen),

@@ -138,14 +138,22 @@ impl NativeNode {
     }
 
     #[napi(catch_unwind)]
-    pub fn close<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<()>>> {
+    pub fn close<'env>(
+        &self,
+        env: &'env Env,
+        compact: bool,
+    ) -> Result<PromiseRaw<'env, Outcome<()>>> {
         let node = self.hot.take_node();
         let closing = async move {
             let Some(node) = node else {
                 return Ok((Ok(()),));
             };
             Ok((guarded(async move {
-                let outcome = node.close().await;
+                let outcome = if compact {
+                    node.close_compacted().await
+                } else {
+                    node.close().await
+                };
                 // Before the answer, and where nobody waits: giving back the memory of a large store takes its time.
                 let _ = tokio::task::spawn_blocking(move || drop(node)).await;
                 outcome
@@ -372,7 +380,7 @@ impl NativeNode {
     /// Begins a scan over a consistent view.
     #[napi(catch_unwind)]
     pub fn scan(&self, prefix: String, after: Option<String>) -> Option<NativeScan> {
-        Some(NativeScan::new(&self.hot.node()?, prefix, after))
+        Some(NativeScan::new(&self.hot, &self.hot.node()?, prefix, after))
     }
 
     /// The process stays alive until as many releases came.

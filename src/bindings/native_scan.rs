@@ -9,6 +9,7 @@ use napi_derive::napi;
 use parking_lot::Mutex;
 
 use super::failure::NativeFailure;
+use super::hot::Hot;
 use super::text::{key_of, value_of};
 use crate::node::Node;
 use crate::store::view::ViewId;
@@ -27,14 +28,21 @@ enum Progress {
 #[napi]
 pub struct NativeScan {
     node: Weak<Node>,
+    hot: Weak<Hot>,
     view: ViewId,
     prefix: Vec<u8>,
     state: Mutex<Progress>,
 }
 
 impl NativeScan {
-    pub(super) fn new(node: &Arc<Node>, prefix: String, after: Option<String>) -> Self {
+    pub(super) fn new(
+        hot: &Arc<Hot>,
+        node: &Arc<Node>,
+        prefix: String,
+        after: Option<String>,
+    ) -> Self {
         Self {
+            hot: Arc::downgrade(hot),
             node: Arc::downgrade(node),
             view: node.open_view(),
             prefix: prefix.into_bytes(),
@@ -47,9 +55,14 @@ impl NativeScan {
 
 #[napi]
 impl NativeScan {
-    /// Up to `limit` entries: `{ keys, values, versions }`; no keys: the end.
+    /// Up to `limit` entries: `{ keys, values, versions, more }`. No keys: the end, unless there is `more`, which is to be
+    /// asked for in another turn of the event loop.
     #[napi(catch_unwind)]
     pub fn next<'env>(&self, env: &'env Env, limit: u32) -> Result<Object<'env>> {
+        if let Some(hot) = self.hot.upgrade() {
+            // SAFETY: this is a call in that environment.
+            unsafe { hot.tell_weight(env.raw()) };
+        }
         let mut page = Object::new(env)?;
         let mut state = self.state.lock();
         let after = match &*state {
@@ -64,18 +77,19 @@ impl NativeScan {
                 };
                 node.page(self.view, &self.prefix, after, limit as usize, row)
             }
-            _ => Ok(Vec::new()),
+            _ => Ok((Vec::new(), None)),
         };
-        let rows = match rows {
-            Ok(rows) => rows,
+        let (rows, next) = match rows {
+            Ok(found) => found,
             Err(failure) => {
                 self.end(&mut state);
                 page.set("failure", NativeFailure::from(failure))?;
                 return Ok(page);
             }
         };
-        match rows.last() {
-            Some((key, ..)) => *state = Progress::Behind(key.clone()),
+        page.set("more", next.is_some())?;
+        match next {
+            Some(key) => *state = Progress::Behind(key),
             None => self.end(&mut state),
         }
         let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);

@@ -3,6 +3,17 @@
 
 use thiserror::Error;
 
+/// Whether every byte is ASCII. Looks at all of them without a branch, which the compiler turns into vector instructions:
+/// for the short keys and values of a feed that is several times as fast as the standard library, which stops early.
+pub fn is_ascii(bytes: &[u8]) -> bool {
+    bytes.iter().fold(0, |seen, byte| seen | byte).is_ascii()
+}
+
+/// Whether bytes are UTF-8.
+pub fn is_utf8(bytes: &[u8]) -> bool {
+    is_ascii(bytes) || std::str::from_utf8(bytes).is_ok()
+}
+
 /// Why bytes could not be decoded. Never holds the bytes themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DecodeError {
@@ -184,6 +195,14 @@ mod tests {
             let mut reader = ByteReader::new(&bytes);
             prop_assert_eq!(reader.varint(), Ok(value));
             prop_assert!(reader.is_empty());
+        }
+
+        #[test]
+        fn text_is_known_as_the_standard_library_knows_it(text: String, bytes: Vec<u8>) {
+            for bytes in [text.as_bytes(), &bytes] {
+                prop_assert_eq!(is_ascii(bytes), bytes.is_ascii());
+                prop_assert_eq!(is_utf8(bytes), std::str::from_utf8(bytes).is_ok());
+            }
         }
 
         #[test]

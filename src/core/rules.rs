@@ -22,6 +22,18 @@ pub(crate) enum Rule {
     OrderByArrival,
     /// Among equal stamps what is held wins.
     LocalTieBreak,
+    /// The order of entries ends with the dot, whatever they contain.
+    OrderWithoutContent,
+    /// What entries contain is not in the fingerprint.
+    FingerprintWithoutContent,
+    /// A sequence that others name as this node's own moves its counter.
+    SequenceFollowed,
+    /// The version of an entry of a peer may be any number.
+    VersionUnbounded,
+    /// A peer may acknowledge what it was never sent.
+    AcknowledgementUnsent,
+    /// A peer may refuse what it was never sent.
+    RefusalUnsent,
     /// A write is stamped by the clock alone.
     StampNotBumped,
     /// A stamp may lie as far beyond the year 9999 as there is room.
@@ -32,6 +44,8 @@ pub(crate) enum Rule {
     KeysUnchecked,
     /// The reserved namespace is anybody's.
     SystemKeysTaken,
+    /// Of what is refused among other entries its sender is not told.
+    RefusedUnnamed,
     /// That the clock of a peer is far off is told to nobody.
     SkewUntold,
     /// How far the clock of a peer is off is not shown.
@@ -74,6 +88,12 @@ pub(crate) enum Rule {
     RelayWithoutDelay,
     /// What was received is not passed on.
     RelayNotDone,
+    /// A part of a large value is taken for that of any value with its dot and length.
+    PartOfAnother,
+    /// Removals of kept losers pass large values and bulk, and so what settled the conflict.
+    RemovalsPassed,
+    /// What was sent ahead counts as held before the peer has said so.
+    AheadUnconfirmed,
     /// Only a cursor that moves shows that something has arrived.
     OnlyCursorsProgress,
     /// A key that is rewritten while it waits to be passed on begins to wait anew.

@@ -36,6 +36,11 @@ impl TokenBucket {
         self.level = self.level.saturating_sub(tokens);
     }
 
+    /// Tokens that are there; below 0 those that are owed.
+    pub fn level(&self) -> i64 {
+        self.level
+    }
+
     /// Tokens that are there.
     pub fn available(&self) -> u64 {
         u64::try_from(self.level).unwrap_or(0)

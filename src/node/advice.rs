@@ -37,8 +37,8 @@ pub(super) fn advice(kind: &str) -> Option<Advice> {
         ),
         "wal_missing" => (
             "the files that are there were not changed",
-            "restore the log from a backup, salvage() what is readable into a new log, or remove the companions to \
-             begin anew",
+            "restore the log from a backup, salvage() what is readable into a new log, or move the companions to \
+             another folder to begin anew",
         ),
         "wal_part_missing" | "checkpoint_missing" => (
             "the files that are there were not changed",
@@ -58,7 +58,11 @@ pub(super) fn advice(kind: &str) -> Option<Advice> {
         ),
         "wal_removed" => (
             "this client still reads everything that was acknowledged",
-            "backup() to another path before it is closed",
+            "put the files back where they were, or backup() to another path before it is closed",
+        ),
+        "wal_replaced" => (
+            "this client still reads everything that was acknowledged, and touches nothing at the path",
+            "put its own files back, or backup() to another path before it is closed",
         ),
         "permission_denied" => (
             UNTOUCHED,

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::core::clock::MonotonicMs;
 use crate::core::identity::Origin;
 use crate::core::limits::GROUP_BYTES_TARGET;
 use crate::store::operation::{Request, group_length};
@@ -12,9 +13,9 @@ use crate::store::operation::{Request, group_length};
 /// is planned, written and installed in about the time that a sync of a fast disk takes.
 pub(crate) const RECEIVED_BESIDE_LOCAL_BYTES: usize = 192 << 10;
 
-/// Groups without a local request after which none is expected soon: from then on peers get whole groups. A program that
-/// writes every few milliseconds stays below it.
-const CALM_GROUPS: u32 = 64;
+/// How long after a local write another one is expected, in milliseconds: until then peers get small groups, and later
+/// whole ones, several of which may be synced in the time of many small ones.
+const LOCAL_EXPECTED_MS: u64 = 250;
 
 /// Received bytes that wait at most, if memory allows, before the sockets of those who sent them are not read any more: the
 /// windows of four peers. Enough to keep the committer busy, and a bound however many peers send at once.
@@ -34,8 +35,10 @@ pub(crate) struct Backlog {
     received_bytes_max: usize,
     /// The last group had no place for what peers sent: the next one begins with them.
     owes_peers: bool,
-    /// Groups since the last local request.
-    calm: u32,
+    /// When a group last held a local write.
+    local_at: Option<MonotonicMs>,
+    /// A local write was committed by itself since the last group.
+    is_fresh: bool,
 }
 
 fn peer_of(request: &Request) -> Option<Origin> {
@@ -47,8 +50,16 @@ fn peer_of(request: &Request) -> Option<Origin> {
     }
 }
 
+/// Whether a request is a write of a program of this node, behind which more may follow.
+fn is_write(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::Write { .. } | Request::Batch { .. } | Request::Resolve(_)
+    )
+}
+
 impl Backlog {
-    /// A backlog of which the last local request was long ago, for so many bytes of peers.
+    /// A backlog without a local write so far, for so many bytes of peers.
     pub(crate) fn new(received_bytes_max: usize) -> Self {
         Self {
             local: VecDeque::new(),
@@ -58,7 +69,8 @@ impl Backlog {
             received_bytes: 0,
             received_bytes_max,
             owes_peers: false,
-            calm: CALM_GROUPS,
+            local_at: None,
+            is_fresh: false,
         }
     }
 
@@ -105,7 +117,7 @@ impl Backlog {
         if !is_lone || !self.local.front().is_some_and(is_wanted) {
             return None;
         }
-        self.calm = 0;
+        self.is_fresh = true;
         let request = self.local.pop_front()?;
         self.local_bytes = self.local_bytes.saturating_sub(request.bytes());
         Some(request)
@@ -113,7 +125,7 @@ impl Backlog {
 
     /// The requests of the next group: at least one if any waits. Local ones come first, in their order; peers share what
     /// is left, by turns. What has no place beside local requests gets the group behind them, one request of it.
-    pub(crate) fn take_group(&mut self) -> Vec<Request> {
+    pub(crate) fn take_group(&mut self, now: MonotonicMs) -> Vec<Request> {
         let is_owed = std::mem::take(&mut self.owes_peers) && !self.turns.is_empty();
         let mut group = Vec::new();
         if !is_owed && !self.local.is_empty() {
@@ -121,12 +133,13 @@ impl Backlog {
             self.local_bytes = self.local_bytes.saturating_sub(bytes_of(&group));
         }
         let has_local = !group.is_empty();
-        let is_calm = self.calm >= CALM_GROUPS && self.local.is_empty();
-        self.calm = if has_local {
-            0
-        } else {
-            self.calm.saturating_add(1)
-        };
+        if std::mem::take(&mut self.is_fresh) || group.iter().any(is_write) {
+            self.local_at = Some(now);
+        }
+        let is_expected = self
+            .local_at
+            .is_some_and(|at| now < at.after(LOCAL_EXPECTED_MS));
+        let is_calm = !is_expected && self.local.is_empty();
         let room = if is_calm && !has_local {
             GROUP_BYTES_TARGET
         } else {

@@ -117,11 +117,13 @@ impl Running {
                 } = leftovers;
                 let removed = removal.carry_out(&*place.storage);
                 if let Some(released) = released {
-                    released.give_back();
+                    released.give_back(&|| !is_abandoned(shared));
                 }
-                // Before the next one may begin, its memory is to be there.
-                drop(map);
-                give_back();
+                // Before the next one may begin, its memory is to be there. A node that closes begins none.
+                let kept = is_abandoned(shared).then_some(map);
+                if kept.is_none() {
+                    give_back();
+                }
                 shared
                     .checkpoints
                     .tell(shared, Ok(Stage::Removed(removal, removed)));
@@ -238,6 +240,11 @@ impl Running {
     }
 }
 
+/// Whether nobody wants it any more: the node has ended, or has been closing for long enough.
+fn is_abandoned(shared: &Shared) -> bool {
+    shared.checkpoints.is_abandoned.load(Ordering::Acquire)
+}
+
 fn panicked() -> Failure {
     StoreError::Panicked("writing a checkpoint".into()).into()
 }
@@ -251,7 +258,7 @@ fn write(shared: &Shared, place: &Place, cut: Cut) -> Result<Arc<Base>, StoreErr
             let checkpoints = &shared.checkpoints;
             checkpoints.go_on((ROWS_WRITTEN, READ_BACK), read_bytes, bytes);
             turns.keep(shared);
-            if shared.checkpoints.is_abandoned.load(Ordering::Acquire) {
+            if is_abandoned(shared) {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
@@ -316,7 +323,7 @@ fn write_rows(
     let mut job = CheckpointJob::begin(storage, passing, cut)?;
     loop {
         pace.keep(shared);
-        if shared.checkpoints.is_abandoned.load(Ordering::Acquire) {
+        if is_abandoned(shared) {
             return Err(StoreError::Stopped);
         }
         if job.has_more() {
@@ -345,7 +352,7 @@ fn carry_over(shared: &Shared, base: &Arc<Base>, last_lseq: u64) -> Box<Rebase> 
         if to.saturating_sub(rebase.reached()) < LEFT_TO_THE_SWAP {
             break;
         }
-        while rebase.reached() < to && !shared.checkpoints.is_abandoned.load(Ordering::Acquire) {
+        while rebase.reached() < to && !is_abandoned(shared) {
             let carried = rebase.take(&shared.map.read());
             let Some(carried) = carried else { break };
             rebase.put(carried);

@@ -1,12 +1,18 @@
 //! The committer's part in checkpoints: it seals the log, has the rest done by another thread, and takes the new
 //! file over between two groups.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use super::checkpoint_thread::{Leftovers, Running, Stage};
-use super::checkpoints::{DueFrom, answer_all, data_bytes, is_due_at_close, may_seal, settled_to};
+use super::checkpoints::{
+    DueFrom, answer_all, begins_at_close, data_bytes, is_given_up, may_seal, settled_to,
+};
 use super::committer::CommitDriver;
 use super::copies::Copy;
 use super::failure::Failure;
 use super::intake::{Intake, Room, Sizes, WHOLE};
+use crate::core::clock::MonotonicMs;
 use crate::core::entropy::random_bytes;
 use crate::core::give_back::give_back;
 use crate::store::base::Base;
@@ -17,7 +23,9 @@ use crate::wal::error::WalError;
 use crate::wal::format::FileHeader;
 use crate::wal::lock::LockGuard;
 use crate::wal::removal::Removal;
-use std::sync::atomic::Ordering;
+
+/// How often a closing node looks whether a checkpoint has ended.
+const CLOSING_STEP: Duration = Duration::from_millis(1);
 
 impl CommitDriver {
     /// Looks whether a checkpoint has ended or is due.
@@ -199,6 +207,8 @@ impl CommitDriver {
         };
         let outcome = Running::outcome(&self.shared).map(|stage| match stage {
             Stage::Copied => true,
+            // It is in its place, and nothing more is done: the next opening goes on from there.
+            Stage::Placed(..) if self.is_abandoned() => true,
             Stage::Placed(base, rebase) => !self.adopt(&base, *rebase, &mut running),
             Stage::Removed(removal, removed) => {
                 self.removed(&removal, removed);
@@ -210,7 +220,10 @@ impl CommitDriver {
             Ok(true) => running.tell(&Ok(())),
             Err(failure) => {
                 running.tell(&Err(failure.clone()));
-                self.checkpoint_failed(failure);
+                // That it was given up is nobody's fault, and only who waits for it wants to know.
+                if !self.is_abandoned() {
+                    self.checkpoint_failed(failure);
+                }
             }
         }
     }
@@ -262,26 +275,45 @@ impl CommitDriver {
         tracing::warn!(%error, "what a checkpoint covers could not be removed; the next one tries again");
     }
 
-    /// Ends what is under way, and makes a last checkpoint if that is worth it.
+    /// Ends what is under way, and makes a last checkpoint if that is soon done. What takes longer is given up: the log holds
+    /// everything, and the next opening or checkpoint does it.
     pub(super) fn close_checkpoints(&mut self) {
-        while self.running.is_some() {
-            self.take_over(true);
-        }
-        let is_abandoned = &self.shared.checkpoints.is_abandoned;
-        let live_bytes = self.shared.map.read().totals().live_bytes;
-        let is_worth_it = self.place.is_some()
-            && !is_abandoned.load(Ordering::Acquire)
-            && self.committer.poisoned().is_none()
-            && is_due_at_close(self.committer.log_bytes(), live_bytes);
+        let began = self.shared.clock.monotonic();
         while let Some(copy) = self.shared.checkpoints.next_copy() {
             copy.answer.give(Err(Failure::not_open()));
         }
-        self.shared.settle_order(0);
-        if is_worth_it || self.shared.checkpoints.is_asked() {
+        self.end_running(began);
+        let live_bytes = self.shared.map.read().totals().live_bytes;
+        if self.place.is_some()
+            && !self.is_abandoned()
+            && self.committer.poisoned().is_none()
+            && begins_at_close(self.committer.log_bytes(), live_bytes)
+        {
+            self.shared.settle_order(0);
             self.begin_checkpoint();
+            self.end_running(began);
         }
+        answer_all(&self.shared, &Err(StoreError::Stopped.into()));
+    }
+
+    /// Waits for what is under way, as long as a closing node may, and gives it up then.
+    fn end_running(&mut self, began: MonotonicMs) {
         while self.running.is_some() {
-            self.take_over(true);
+            if is_given_up(self.shared.clock.monotonic().since(began)) {
+                self.shared
+                    .checkpoints
+                    .is_abandoned
+                    .store(true, Ordering::Release);
+            }
+            let must_wait = self.is_abandoned();
+            self.take_over(must_wait);
+            if !must_wait {
+                std::thread::sleep(CLOSING_STEP);
+            }
         }
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.shared.checkpoints.is_abandoned.load(Ordering::Acquire)
     }
 }

@@ -26,6 +26,14 @@ const CLOSING_LOG_BYTES_MIN: u64 = 1 << 20;
 /// than the data is on disk at most.
 const CLOSING_PART: u64 = 8;
 
+/// Most bytes, of live data and log together, of which a closing node begins a checkpoint by itself: about a tenth of a
+/// second of work. A node that closes has been told to end, and who told it may kill it after some seconds.
+const CLOSING_WORK_BYTES_MAX: u64 = 16 << 20;
+
+/// How long a closing node works on a checkpoint or a backup before it gives it up, in milliseconds. With what it waits for
+/// peers, and the syncs of the log, it ends within a second. The log keeps everything.
+const CLOSING_WORK_MS: u64 = 400;
+
 /// The same while the node runs: a checkpoint writes all live data once.
 const RUNNING_PART: u64 = 2;
 
@@ -243,6 +251,17 @@ pub(super) fn is_due_at_close(log_bytes: u64, live_bytes: u64) -> bool {
     log_bytes > CLOSING_LOG_BYTES_MIN.max(live_bytes / CLOSING_PART)
 }
 
+/// Whether a closing node begins a checkpoint. A larger one is left to the next opening, or to who asks for it.
+pub(super) fn begins_at_close(log_bytes: u64, live_bytes: u64) -> bool {
+    is_due_at_close(log_bytes, live_bytes)
+        && log_bytes.saturating_add(live_bytes) <= CLOSING_WORK_BYTES_MAX
+}
+
+/// Whether a node that has been closing for so long gives up the checkpoint or the backup that is under way.
+pub(super) fn is_given_up(closing_ms: u64) -> bool {
+    closing_ms >= CLOSING_WORK_MS
+}
+
 /// Tells everybody who asked for a checkpoint that there is none to be had, or none needed.
 pub(super) fn answer_all(shared: &Shared, outcome: &Result<(), Failure>) {
     for waiting in std::mem::take(&mut *shared.checkpoints.asked.lock()) {
@@ -306,6 +325,20 @@ mod tests {
             data_bytes: data * MIB,
             changed_bytes: log * MIB,
         }
+    }
+
+    #[test]
+    fn a_closing_node_begins_only_what_is_soon_done_and_gives_up_what_is_not() {
+        let (log, most) = (CLOSING_LOG_BYTES_MIN + 1, CLOSING_WORK_BYTES_MAX);
+        assert!(begins_at_close(log, 0));
+        assert!(!begins_at_close(CLOSING_LOG_BYTES_MIN, 0), "not worth it");
+        // However much there is to be gained.
+        assert!(begins_at_close(most / 2, most / 2));
+        assert!(!begins_at_close(most / 2, most / 2 + 1));
+        assert!(!begins_at_close(508 << 20, 508 << 20));
+        assert!(!begins_at_close(u64::MAX, u64::MAX));
+        assert!(!is_given_up(0) && !is_given_up(CLOSING_WORK_MS - 1));
+        assert!(is_given_up(CLOSING_WORK_MS) && is_given_up(u64::MAX));
     }
 
     #[test]

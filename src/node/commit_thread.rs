@@ -108,7 +108,7 @@ fn take_turn(shared: &Shared, driver: &mut CommitDriver, has_work: bool) -> Turn
         return Turn::Held;
     }
     let work = if has_work {
-        shared.queue.take()
+        shared.queue.take(shared.clock.monotonic())
     } else {
         Work::Idle
     };
@@ -221,7 +221,7 @@ fn refuse_the_rest(shared: &Arc<Shared>, failure: &Failure) {
     shared.refuse_writes(failure);
     shared.events.failed(failure.clone());
     loop {
-        match shared.queue.next(None) {
+        match shared.queue.next(&shared.clock, None) {
             Work::Group(requests) => {
                 let failures: Vec<(Ticket, Failure)> = requests
                     .iter()

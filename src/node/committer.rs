@@ -293,12 +293,13 @@ impl CommitDriver {
         }
         shared.tell_conflicts(&committed.losers, &machine);
         let map = shared.map.read();
+        // Before what covers them is acknowledged: none of them counts as held for a moment.
+        machine.replica.refused_by_store(&committed.refused_entries);
         for (token, peer, position, scope) in &committed.acknowledge {
             machine
                 .replica
                 .received_durably(*token, *peer, *position, scope, now);
         }
-        machine.replica.refused_by_store(committed.refused_entries);
         for token in &committed.refused {
             machine.replica.received_in_vain(*token);
         }
@@ -379,10 +380,17 @@ impl CommitDriver {
         }
     }
 
+    /// The log failed between groups. One that only lies elsewhere than its path leads goes on once it is back.
     pub(super) fn broken(&self, failure: Failure) {
-        self.shared.refuse_writes(&failure);
+        if self.committer.poisoned().is_some() || !is_displaced(&failure) {
+            self.shared.refuse_writes(&failure);
+        }
         self.shared.events.failed(failure);
     }
+}
+
+fn is_displaced(failure: &Failure) -> bool {
+    matches!(failure.kind, "wal_removed" | "wal_replaced")
 }
 
 fn is_small_write(request: &Request) -> bool {

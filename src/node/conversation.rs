@@ -3,7 +3,7 @@
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
 use crate::store::scope::Scope;
-use crate::sync::message::Stretch;
+use crate::sync::message::{BegunValues, Stretch};
 use crate::transport::message::GoodbyeReason;
 use crate::transport::session::{Role, Session};
 
@@ -52,6 +52,10 @@ pub struct Opening {
     pub instance: u64,
 }
 
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says something else of how far the two are"
+)]
 #[derive(Debug)]
 pub(super) struct Conversation {
     pub(super) session: Session,
@@ -68,6 +72,10 @@ pub(super) struct Conversation {
     pub(super) skew_told: bool,
     /// The work that the peer has asked for.
     pub(super) fair_use: FairUse,
+    /// Somebody waits for a sign of life.
+    pub(super) is_asked: bool,
+    /// What is here of large values of the peer that greets.
+    pub(super) parts: BegunValues,
 }
 
 #[derive(Debug, Clone)]

@@ -16,12 +16,14 @@ use crate::core::entropy::random_bytes;
 use crate::store::checkpoint::{CheckpointJob, Cut, PASSING_SUFFIX};
 use crate::store::error::StoreError;
 use crate::store::recovery::{companion_of, put_in_place};
+use crate::wal::error::WalError;
 use crate::wal::following::create_following;
 use crate::wal::format::FileHeader;
 use crate::wal::lock::LockGuard;
 use crate::wal::log::Log;
 use crate::wal::path::ResolvedPath;
 use crate::wal::storage::Storage;
+use crate::wal::storage_held::HeldStorage;
 
 /// How far a copy is, and whether it is still wanted. Read and set from any thread.
 #[derive(Debug, Default)]
@@ -113,8 +115,12 @@ impl Node {
             return Err(aborted());
         }
         let place = ResolvedPath::resolve(wal_path, false).map_err(StoreError::from)?;
-        let lock = LockGuard::acquire(&place.path()).map_err(StoreError::from)?;
-        let outcome = self.backup_under(place, wal_path, progress).await;
+        let directory = place.hold().map_err(StoreError::from)?;
+        let lock = LockGuard::acquire_in(&directory, &place.name).map_err(StoreError::from)?;
+        let storage = HeldStorage::new(place.storage_in(&directory), &place.name);
+        let outcome = self
+            .backup_under(Arc::new(storage), place.name, wal_path, progress)
+            .await;
         if outcome.is_err() {
             // Nothing is left of it.
             lock.unmake();
@@ -124,13 +130,13 @@ impl Node {
 
     async fn backup_under(
         &self,
-        place: ResolvedPath,
+        storage: Arc<dyn Storage>,
+        name: String,
         wal_path: &str,
         progress: Arc<CopyProgress>,
     ) -> Result<(), Failure> {
-        let storage: Arc<dyn Storage> = Arc::new(place.storage());
-        let is_there = match Log::probe(&*storage, &place.name) {
-            Ok(is_there) => is_there || companion_of(&*storage, &place.name)?.is_some(),
+        let is_there = match Log::probe(&*storage, &name) {
+            Ok(is_there) => is_there || companion_of(&*storage, &name)?.is_some(),
             Err(_) => true,
         };
         if is_there {
@@ -144,7 +150,7 @@ impl Node {
         let (answer, outcome) = oneshot::channel();
         let copy = Copy {
             storage,
-            name: place.name,
+            name,
             progress,
             answer: CopyAnswer::new(answer),
         };
@@ -167,14 +173,17 @@ pub(super) fn write_copy(
     let covers_frame = cut.covers_frame;
     let written = write_rows(shared, copy, &passing, cut).and_then(|()| {
         let mut pause = || {
-            if copy.progress.is_cancelled.load(Ordering::Acquire) {
+            if copy.progress.is_cancelled.load(Ordering::Acquire)
+                || shared.checkpoints.is_abandoned.load(Ordering::Acquire)
+            {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         };
         put_in_place(storage, &passing, &copy.name, 0, &mut pause).map_err(|error| {
-            if matches!(error, StoreError::Stopped) {
+            let is_cancelled = copy.progress.is_cancelled.load(Ordering::Acquire);
+            if matches!(error, StoreError::Stopped) && is_cancelled {
                 aborted()
             } else {
                 error.into()
@@ -188,7 +197,7 @@ pub(super) fn write_copy(
         // Last: until the log is there nothing can be opened by mistake.
         create_following(storage, &copy.name, header, salt, covers_frame)
             .map_err(StoreError::from)?;
-        Ok(())
+        check_place(storage, &copy.name)
     });
     if written.is_err() {
         let checkpoint = format!(
@@ -202,6 +211,28 @@ pub(super) fn write_copy(
         }
     }
     written
+}
+
+/// Whether the path that was given of the copy leads to it: its folder may have been moved while it was written.
+fn check_place(storage: &dyn Storage, name: &str) -> Result<(), Failure> {
+    let file = || storage.shown(name);
+    let failed = |error: std::io::Error| WalError::Open {
+        file: file(),
+        cause: error.into(),
+    };
+    let bytes = match storage
+        .open(name)
+        .map_err(failed)
+        .map_err(StoreError::from)?
+    {
+        Some(log) => log.len().map_err(failed).map_err(StoreError::from)?,
+        None => 0,
+    };
+    let placed = storage
+        .anchor()
+        .map_or(Ok(()), |anchor| anchor.check(bytes));
+    let displaced = |how| StoreError::from(WalError::Displaced { file: file(), how });
+    Ok(placed.map_err(displaced)?)
 }
 
 fn write_rows(shared: &Shared, copy: &Copy, passing: &str, cut: Cut) -> Result<(), Failure> {

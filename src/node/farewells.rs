@@ -28,9 +28,10 @@ impl Machine {
         let Some(conversation) = self.conversations.remove(&id) else {
             return;
         };
+        self.note_debt(&conversation, now.monotonic);
         let has_progressed = self.replica.has_progressed(id);
         self.replica.disconnected(id, map);
-        if !conversation.settled {
+        if !conversation.settled || conversation.is_asked {
             // A peer that says "replaced" keeps another connection to this node.
             let outcome = if refusal.kind == "replaced" {
                 Ok(())

@@ -59,6 +59,7 @@ impl Machine {
         if self.parted_twins(id, hello, now, map) || !self.wins_tie(id, hello, now, map) {
             return;
         }
+        self.recall_debt(id, greeting.origin, now.monotonic);
         let Some(conversation) = self.conversations.get_mut(&id) else {
             return;
         };
@@ -77,6 +78,8 @@ impl Machine {
         self.outputs.push_back(Output::Greeted(id));
         let has_called = conversation.target.is_some();
         let is_named = has_called || self.directory.scope_of(&greeting.node_id).is_some();
+        let parts = std::mem::take(&mut conversation.parts);
+        self.replica.keeps(id, parts);
         self.replica.connected(id, greeting, &wanted, now, map);
         if is_named {
             self.replica.name(greeting.origin, now.monotonic);
@@ -308,6 +311,7 @@ impl Machine {
         let Some(mut conversation) = self.conversations.remove(&loser) else {
             return;
         };
+        self.note_debt(&conversation, now.monotonic);
         self.replica.disconnected(loser, map);
         if !std::mem::replace(&mut conversation.settled, true) {
             self.outputs.push_back(Output::Settled(loser, Ok(())));

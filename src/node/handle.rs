@@ -22,8 +22,8 @@ use crate::store::scope::Scope;
 use crate::sync::report::{SyncReport, TickReport};
 use crate::transport::tcp::Listener;
 
-/// How long a close waits for acknowledgements that connected peers owe.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a close waits for acknowledgements that connected peers owe: all of it ends within a second.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How often a close looks whether they came.
 const DRAIN_STEP: Duration = Duration::from_millis(2);
@@ -270,10 +270,12 @@ impl Node {
     }
 
     /// Ends the node: what was accepted is committed, acknowledgements that connected peers owe are waited for
-    /// a second at most, connections are left in words, and the log is closed cleanly.
+    /// half a second at most, connections are left in words, and the log is closed cleanly. No large checkpoint is made: the
+    /// log keeps everything, and one that is under way and not soon done is given up, as is a backup. Who wants one asks
+    /// for it before, with [`Node::compact`], or in one with [`Node::close_compacted`].
     ///
     /// # Errors
-    /// If the log cannot be closed cleanly; the node is closed all the same, and the next open recovers.
+    /// If the path of the log does not lead to what was acknowledged, or the log cannot be closed cleanly; the node is closed all the same, and the next open recovers.
     pub async fn close(&self) -> Result<(), Failure> {
         self.drain().await;
         self.shared.is_ending.store(true, Ordering::Release);
@@ -290,6 +292,16 @@ impl Node {
             Ok(Ok(closed)) => closed.map_err(Failure::from),
             Ok(Err(_)) | Err(_) => Err(Failure::internal("the committer ended abnormally")),
         }
+    }
+
+    /// Makes a checkpoint of everything, however long that takes, and closes.
+    ///
+    /// # Errors
+    /// As [`Node::close`]; then as [`Node::compact`], behind which the node is closed all the same.
+    pub async fn close_compacted(&self) -> Result<(), Failure> {
+        let compacted = self.compact().await;
+        self.close().await?;
+        compacted
     }
 
     /// Whoever waits for something waits in vain: under the machine's lock, so that nobody begins to behind this.

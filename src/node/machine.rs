@@ -7,7 +7,7 @@ use super::conversation::{
     Conversation, ConversationId, Opening, PeerEvent, Refusal, goodbye_kind,
 };
 use super::directory::{Directory, TargetId};
-use super::fair_use::FairUse;
+use super::fair_use::{Debtors, FairUse};
 use super::progress::LastMet;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
@@ -16,7 +16,7 @@ use crate::store::map::EntryMap;
 use crate::store::operation::Request;
 use crate::store::scope::Scope;
 use crate::sync::doubt::Doubt;
-use crate::sync::message::{Feed, Lane, RefusalCode};
+use crate::sync::message::{BegunValues, Feed, Lane, RefusalCode};
 use crate::sync::replica::{self, Replica};
 use crate::transport::message::{
     Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN,
@@ -61,6 +61,8 @@ pub struct Machine {
     pub(super) last_met: BTreeMap<Origin, LastMet>,
     /// Since when known peers turn this node away, because somebody else has its identity.
     pub(super) turned_away: BTreeMap<Origin, MonotonicMs>,
+    /// What peers that are gone have asked for.
+    pub(super) debtors: Debtors,
     /// Conversations that cannot go on, with kind and reason, to be dropped by whoever knows the time.
     pub(super) broken: Vec<(ConversationId, &'static str, &'static str)>,
     pub(super) outputs: VecDeque<Output>,
@@ -77,6 +79,7 @@ impl Machine {
             node_info,
             last_met: BTreeMap::new(),
             turned_away: BTreeMap::new(),
+            debtors: Debtors::default(),
             broken: Vec::new(),
             outputs: VecDeque::new(),
         }
@@ -143,6 +146,8 @@ impl Machine {
             settled: false,
             skew_told: false,
             fair_use: FairUse::new(now.monotonic),
+            is_asked: false,
+            parts: BegunValues::default(),
         };
         self.conversations.insert(id, conversation);
     }
@@ -159,7 +164,12 @@ impl Machine {
         let Some(conversation) = self.conversations.get_mut(&id) else {
             return;
         };
-        match conversation.session.on_message(message, now) {
+        let is_answered = std::mem::take(&mut conversation.is_asked);
+        let event = conversation.session.on_message(message, now);
+        if is_answered {
+            self.outputs.push_back(Output::Settled(id, Ok(())));
+        }
+        match event {
             Ok(SessionEvent::Feed(feed)) => self.feed(id, feed, charged, now, map),
             Ok(SessionEvent::Reply(reply)) => self.outputs.push_back(Output::Send(id, reply)),
             Ok(SessionEvent::Greeted(hello)) => {
@@ -230,12 +240,47 @@ impl Machine {
     pub fn heard(&mut self, id: ConversationId, now: Now) {
         if let Some(conversation) = self.conversations.get_mut(&id) {
             conversation.session.on_bytes(now);
+            if std::mem::take(&mut conversation.is_asked) {
+                self.outputs.push_back(Output::Settled(id, Ok(())));
+            }
+        }
+    }
+
+    /// Asks the node of that id for a sign of life on the connection to it, which comes as [`Output::Settled`]. `None`: there
+    /// is no connection.
+    pub fn ask_for_life(&mut self, node_id: &str, now: Now) -> Option<ConversationId> {
+        let id = self.conversation_with(node_id)?;
+        let conversation = self.conversations.get_mut(&id)?;
+        if !std::mem::replace(&mut conversation.is_asked, true)
+            && let Some(ping) = conversation.session.ping(now)
+        {
+            self.outputs.push_back(Output::Send(id, ping));
+        }
+        Some(id)
+    }
+
+    /// Ends a connection on which a sign of life was asked for and none came in time.
+    pub fn leave_if_silent(&mut self, id: ConversationId, now: Now, map: &EntryMap) {
+        let is_silent = |conversation: &Conversation| conversation.is_asked;
+        if self.conversations.get(&id).is_some_and(is_silent) {
+            let refusal = Refusal {
+                kind: "connection_lost",
+                text: "connection lost: the peer did not answer".to_owned(),
+            };
+            self.drop_conversation(id, &refusal, true, now, map);
         }
     }
 
     /// Parts of a large value came.
     pub fn charged(&mut self, id: ConversationId, cost: u64, now: Now) {
         self.replica.charged(id, cost, now);
+    }
+
+    /// A peer is about to greet, of whose large values these parts are here.
+    pub fn keeps(&mut self, id: ConversationId, parts: BegunValues) {
+        if let Some(conversation) = self.conversations.get_mut(&id) {
+            conversation.parts = parts;
+        }
     }
 
     /// A large value was refused before it was whole.

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::conversation::{Opening, Refusal};
+use super::conversation::{ConversationId, Opening, Refusal};
 use super::directory::TargetId;
 use super::failure::{ErrorCode, Failure};
 use super::runtime;
 use super::shared::{Settling, Shared};
 use crate::core::entropy::random_bytes;
 use crate::store::scope::Scope;
-use crate::sync::message::{Lane, RefusalCode};
+use crate::sync::message::{BegunValues, Lane, RefusalCode};
 use crate::transport::address::{HostPort, Protection};
 use crate::transport::close::CloseReason;
 use crate::transport::message::Message;
@@ -28,6 +28,10 @@ static CALLS: AtomicU64 = AtomicU64::new(1);
 
 /// How long a peer may take, once called, to say who it is and how far it is.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a peer that is connected may take to answer when somebody calls it again: a slow line's round trip behind what
+/// is on its way, and a fraction of the silence after which a connection is given up.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a socket is not read while too much of what its peer sent waits for the committer, in milliseconds: about as
 /// long as a group takes.
@@ -71,7 +75,7 @@ impl ConnectionEvents for Arrivals {
                 return false;
             }
             if let Some(Some(settling)) = call {
-                shared.settling.lock().insert(id, settling);
+                shared.settling.lock().entry(id).or_default().push(settling);
             }
             shared.connections.lock().insert(id, Arc::clone(connection));
             machine.opened(opening, now, map);
@@ -94,6 +98,12 @@ impl ConnectionEvents for Arrivals {
             Reception::Paused
         } else {
             Reception::Taken
+        }
+    }
+
+    fn keeps(&self, id: ConnectionId, parts: BegunValues) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.machine.lock().keeps(id.0, parts);
         }
     }
 
@@ -174,6 +184,34 @@ pub(super) async fn start_listening(shared: &Arc<Shared>) -> Result<Listener, Fa
     Ok(transport(shared)?.listen(&address).await?)
 }
 
+/// What is to be exchanged with a peer, if it can be called.
+fn check_peer(
+    shared: &Shared,
+    (node_id, host, port): (&str, &str, u16),
+    scope: &Scope,
+) -> Result<Scope, Failure> {
+    let invalid = |why: &str| {
+        let message = format!("invalid peer: {why}");
+        Failure::new(ErrorCode::InvalidArgument, "invalid_peer", message)
+    };
+    if node_id.is_empty() || host.is_empty() || port == 0 {
+        return Err(invalid("node id, host and port must not be empty or 0"));
+    }
+    HostPort::new(host, port)?.check(protection(shared))?;
+    let wanted = shared.options.scope.intersection(scope);
+    if !wanted.can_be_told() {
+        return Err(invalid(
+            "prefixes of the peer and of this client are too many together",
+        ));
+    }
+    if wanted.is_nothing() {
+        return Err(invalid(
+            "no prefix of the peer has to do with those of this client",
+        ));
+    }
+    Ok(wanted)
+}
+
 /// Calls a peer and waits until both sides are ready.
 pub(super) async fn connect(
     shared: &Arc<Shared>,
@@ -182,43 +220,29 @@ pub(super) async fn connect(
     port: u16,
     scope: Scope,
 ) -> Result<(), Failure> {
-    if node_id.is_empty() || host.is_empty() || port == 0 {
-        return Err(Failure::new(
-            ErrorCode::InvalidArgument,
-            "invalid_peer",
-            "invalid peer: node id, host and port must not be empty or 0",
-        ));
-    }
-    HostPort::new(host, port)?.check(protection(shared))?;
-    let wanted = shared.options.scope.intersection(&scope);
-    if !wanted.can_be_told() {
-        return Err(Failure::new(
-            ErrorCode::InvalidArgument,
-            "invalid_peer",
-            "invalid peer: prefixes of the peer and of this client are too many together",
-        ));
-    }
-    if wanted.is_nothing() {
-        return Err(Failure::new(
-            ErrorCode::InvalidArgument,
-            "invalid_peer",
-            "invalid peer: no prefix of the peer has to do with those of this client",
-        ));
-    }
-    let (sender, mut receiver) = oneshot::channel();
-    let registered = shared.drive(|machine, now, map| {
-        if shared.is_ending.load(Ordering::Acquire) {
-            return Err(Failure::not_open());
+    let wanted = check_peer(shared, (node_id, host, port), &scope)?;
+    let (target, purpose, mut receiver) = loop {
+        let (sender, receiver) = oneshot::channel();
+        let next = shared.drive(|machine, now, map| {
+            if shared.is_ending.load(Ordering::Acquire) {
+                return Err(Failure::not_open());
+            }
+            let target = machine.directory.target(node_id, host, port);
+            machine.directory.exchange(target, scope.clone());
+            let is_met = machine.is_met(node_id, &wanted, now, map);
+            let met = is_met.then(|| machine.ask_for_life(node_id, now)).flatten();
+            if let Some(id) = met {
+                shared.settling.lock().entry(id).or_default().push(sender);
+                return Ok(Next::Asked(id));
+            }
+            let purpose = register(shared, target, Some(sender));
+            Ok(Next::Call(target, purpose))
+        })?;
+        match next {
+            Next::Call(target, purpose) => break (target, purpose, receiver),
+            Next::Asked(id) if is_alive(shared, id, receiver).await => return Ok(()),
+            Next::Asked(_) => {}
         }
-        let target = machine.directory.target(node_id, host, port);
-        machine.directory.exchange(target, scope);
-        if machine.is_met(node_id, &wanted, now, map) {
-            return Ok(None);
-        }
-        Ok(Some((target, register(shared, target, Some(sender)))))
-    })?;
-    let Some((target, purpose)) = registered else {
-        return Ok(());
     };
     let settled = async {
         tokio::select! {
@@ -243,6 +267,28 @@ pub(super) async fn connect(
                 .retryable())
         }
     }
+}
+
+/// What a call of `connect` comes to next.
+enum Next {
+    /// The peer is connected already, and was asked for a sign of life.
+    Asked(ConversationId),
+    /// It has to be called.
+    Call(TargetId, u64),
+}
+
+/// Whether a peer that was asked for a sign of life gives one. Where it does not, its connection has ended then: the network
+/// under it may be another one by now, and nothing else would show that for a minute.
+async fn is_alive(
+    shared: &Arc<Shared>,
+    id: ConversationId,
+    answer: oneshot::Receiver<Result<(), Refusal>>,
+) -> bool {
+    if let Ok(answer) = tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
+        return matches!(answer, Ok(Ok(())));
+    }
+    shared.drive(|machine, now, map| machine.leave_if_silent(id, now, map));
+    false
 }
 
 fn refused(refusal: &Refusal, host: &str, port: u16) -> Failure {

@@ -33,6 +33,8 @@ use crate::sync::replica::Replica;
 use crate::wal::lock::LockGuard;
 use crate::wal::log::Log;
 use crate::wal::path::ResolvedPath;
+use crate::wal::storage::Storage;
+use crate::wal::storage_held::HeldStorage;
 
 pub(super) fn seeds() -> Result<Seeds, StoreError> {
     let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());
@@ -60,15 +62,17 @@ fn recover(
         return Ok((recovery::in_memory(&options.node_id, &seeds), None, None));
     }
     let place = ResolvedPath::resolve(&options.wal_path, options.create_dirs)?;
-    let storage = place.storage();
-    // What is not a log of ours is told as that, before a lock is left beside it.
-    let is_there = Log::probe(&storage, &place.name)?;
-    if !is_there && let Some(companion) = recovery::companion_of(&storage, &place.name)? {
-        let path = options.wal_path.clone();
-        return Err(StoreError::MissingLog { path, companion });
+    let directory = place.hold()?;
+    // Locked first, looked at afterwards: a node that seals its log, makes a checkpoint, opens or closes changes files, and
+    // what is seen halfway looks like a store that is damaged.
+    let lock = LockGuard::acquire_in(&directory, &place.name)?;
+    let storage = HeldStorage::new(place.storage_in(&directory), &place.name);
+    if let Err(error) = look(&storage, &place.name, &options.wal_path) {
+        // No lock is left beside what is not a log of ours.
+        lock.unmake();
+        return Err(error);
     }
-    let lock = LockGuard::acquire(&place.path())?;
-    let opened = recovery::open_within(
+    let mut opened = recovery::open_within(
         &storage,
         &place.name,
         &options.node_id,
@@ -78,12 +82,23 @@ fn recover(
         Some(&beside),
     )?;
     lock.claim_log()?;
+    opened.committer.check_place()?;
     let place = Place {
         storage: Arc::new(storage),
         name: place.name,
         cache_bytes: budget.cache_bytes,
     };
     Ok((opened, Some(lock), Some(place)))
+}
+
+/// Whether a log is there, or may be made.
+fn look(storage: &dyn Storage, name: &str, path: &str) -> Result<(), StoreError> {
+    let is_there = Log::probe(storage, name)?;
+    if !is_there && let Some(companion) = recovery::companion_of(storage, name)? {
+        let path = path.to_owned();
+        return Err(StoreError::MissingLog { path, companion });
+    }
+    Ok(())
 }
 
 pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node, Failure> {
@@ -145,6 +160,10 @@ pub(super) fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Node
         is_automatic: AtomicBool::new(is_automatic),
     });
     let driver = CommitDriver::new(&shared, committer, lock, place.clone());
+    if driver.is_checkpoint_due() {
+        // What the last close left undone does not wait for a write.
+        shared.queue.wake();
+    }
     let seat = Arc::new(Mutex::new(Some(driver)));
     let thread = commit_thread::start(&shared, &seat)
         .map_err(|error| Failure::no_thread("failed to start the committer", &error))?;

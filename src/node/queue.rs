@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use crate::core::clock::SystemClock;
+use crate::core::clock::{MonotonicMs, SystemClock};
 use crate::core::identity::Origin;
 use crate::core::limits::PENDING_BYTES_MAX;
 
@@ -216,9 +216,9 @@ impl Queue {
     }
 
     /// Waits for work, at most for `patience`, and then takes it.
-    pub fn next(&self, patience: Option<Duration>) -> Work {
+    pub fn next(&self, clock: &SystemClock, patience: Option<Duration>) -> Work {
         if self.wait(patience) {
-            self.take()
+            self.take(clock.monotonic())
         } else {
             Work::Idle
         }
@@ -243,10 +243,10 @@ impl Queue {
     }
 
     /// Takes what waits, as much as fits one group.
-    pub fn take(&self) -> Work {
+    pub fn take(&self, now: MonotonicMs) -> Work {
         let mut waiting = self.waiting.lock();
         if !waiting.backlog.is_empty() {
-            let group = waiting.backlog.take_group();
+            let group = waiting.backlog.take_group(now);
             let is_drained = waiting.backlog.is_empty() && !waiting.closing;
             self.awake.store(!is_drained, Ordering::Release);
             return Work::Group(group);

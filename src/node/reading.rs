@@ -1,5 +1,8 @@
 //! Reading: always from memory, under a short lock, whatever the log and the network do.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
 use crate::store::entry::{EntryFlags, Namespace};
 use crate::store::view::{ViewId, page};
 
@@ -9,6 +12,9 @@ use crate::core::checksum::key_hash;
 
 /// Keys that a page may find out of order: sorting them costs less than the page.
 const UNSETTLED_MAX: usize = 256;
+
+/// Times that a page puts some thousand keys in order before it lets others go on: a few milliseconds.
+const SETTLED_BY_PAGE: usize = 4;
 
 impl Node {
     /// Reads the value of a stored key (namespace byte and key): what has changed lately under a short lock,
@@ -64,7 +70,6 @@ impl Node {
 
     /// Begins a consistent view of all entries as they are now; end it with [`Self::close_view`].
     pub fn open_view(&self) -> ViewId {
-        self.shared.settle_order(0);
         self.shared.map.write().open_view()
     }
 
@@ -73,8 +78,14 @@ impl Node {
         self.shared.close_view(view);
     }
 
+    /// Counter of the bytes that are kept for open views, about. It goes on telling for as long as somebody holds it.
+    pub fn kept_bytes(&self) -> Arc<AtomicUsize> {
+        Arc::clone(self.shared.map.read().views().kept_bytes())
+    }
+
     /// Up to `limit` entries of a view in key order: key, value, whether it is ASCII text, version. Keys have
-    /// the prefix, and lie behind `after`.
+    /// the prefix, and lie behind `after`. With the key to go on behind, `None` at the end: there may be no entry although
+    /// there are more, so that no call takes long.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -85,17 +96,22 @@ impl Node {
         after: Option<&[u8]>,
         limit: usize,
         mut read: impl FnMut(&[u8], &[u8], bool, u64) -> R,
-    ) -> Result<Vec<R>, Failure> {
+    ) -> Result<(Vec<R>, Option<Vec<u8>>), Failure> {
         let stored = |key: &[u8]| {
             let mut stored = vec![Namespace::User as u8];
             stored.extend_from_slice(key);
             stored
         };
-        self.shared.settle_order(UNSETTLED_MAX);
-        let map = self.shared.map.read();
+        let prefix = stored(prefix);
         let after = after.map(stored);
-        let rows = page(&map, view, &stored(prefix), after.as_deref(), limit)?;
-        let rows = rows
+        if !self.shared.settle_order_for(UNSETTLED_MAX, SETTLED_BY_PAGE) {
+            return Ok((Vec::new(), Some(after.map_or_else(Vec::new, user_key))));
+        }
+        let map = self.shared.map.read();
+        let page = page(&map, view, &prefix, after.as_deref(), limit)?;
+        let next = page.next.map(user_key);
+        let rows = page
+            .entries
             .iter()
             .map(|entry| {
                 let ascii = entry.flags.contains(EntryFlags::ASCII);
@@ -103,6 +119,12 @@ impl Node {
                 read(key, entry.value().unwrap_or_default(), ascii, entry.version)
             })
             .collect();
-        Ok(rows)
+        Ok((rows, next))
     }
+}
+
+/// A stored key without its namespace.
+fn user_key(mut stored: Vec<u8>) -> Vec<u8> {
+    stored.drain(..1.min(stored.len()));
+    stored
 }

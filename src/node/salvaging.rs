@@ -2,14 +2,17 @@
 
 use super::failure::{ErrorCode, Failure};
 use super::open::seeds;
-use super::verification::failure;
+use super::verification::{failure, observed};
 use crate::core::entropy::random_bytes;
 use crate::core::identity::Origin;
 use crate::store::error::StoreError;
 use crate::store::salvage;
+use crate::wal::directory::Directory;
 use crate::wal::lock::LockGuard;
 use crate::wal::path::ResolvedPath;
 use crate::wal::readable::LostRange;
+use crate::wal::storage::Storage;
+use crate::wal::storage_held::HeldStorage;
 
 /// What a salvage saved and lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,17 +37,40 @@ pub struct SalvageReport {
 pub fn salvage(from: &str, to: &str) -> Result<SalvageReport, Failure> {
     let source = ResolvedPath::resolve(from, false).map_err(failure)?;
     let target = ResolvedPath::resolve(to, false).map_err(failure)?;
-    let (source_storage, target_storage) = (source.storage().reading_only(), target.storage());
-    if let Some(file) = salvage::in_the_way(&target_storage, &target.name)? {
+    let (from_directory, to_directory) = (
+        source.hold().map_err(failure)?,
+        target.hold().map_err(failure)?,
+    );
+    // Locked first, looked at afterwards: what a node is changing looks like something that is damaged.
+    let target_lock = LockGuard::acquire_in(&to_directory, &target.name).map_err(failure)?;
+    let target_storage = HeldStorage::new(target.storage_in(&to_directory), &target.name);
+    let salvaged = salvage_under(&source, &from_directory, &target_storage, &target.name, to);
+    if salvaged.is_err() {
+        target_lock.unmake();
+    }
+    salvaged
+}
+
+/// The same with the lock of the new log held.
+fn salvage_under(
+    source: &ResolvedPath,
+    from_directory: &Directory,
+    target_storage: &dyn Storage,
+    target_name: &str,
+    to: &str,
+) -> Result<SalvageReport, Failure> {
+    if let Some(file) = salvage::in_the_way(target_storage, target_name)? {
         let message = format!(
             "failed to salvage to {to}: {file} is there already, and nothing is overwritten"
         );
         return Err(Failure::new(ErrorCode::AlreadyExists, "wal_exists", message).about(file));
     }
-    let _source_lock = LockGuard::observe(&source.path()).map_err(failure)?;
+    let source_storage = source.storage_in(from_directory).reading_only();
     let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());
     let stand_in = Origin(random_bytes().map_err(entropy)?);
-    let saved = salvage::read(&source_storage, &source.name, stand_in)?;
+    let saved = observed(from_directory, &source.name, || {
+        Ok(salvage::read(&source_storage, &source.name, stand_in)?)
+    })?;
     let report = SalvageReport {
         path: to.to_owned(),
         entries: saved.entries() as u64,
@@ -52,7 +78,6 @@ pub fn salvage(from: &str, to: &str) -> Result<SalvageReport, Failure> {
         nameless: saved.nameless,
         lost: saved.lost.clone(),
     };
-    let _target_lock = LockGuard::acquire(&target.path()).map_err(failure)?;
-    salvage::write(&target_storage, &target.name, saved, &seeds()?)?;
+    salvage::write(target_storage, target_name, saved, &seeds()?)?;
     Ok(report)
 }

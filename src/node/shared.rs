@@ -50,7 +50,8 @@ pub(super) struct Shared {
     pub(super) checkpoints: Checkpoints,
     pub(super) events: Arc<dyn NodeEvents>,
     pub(super) connections: Mutex<HashMap<ConversationId, Arc<Connection>>>,
-    pub(super) settling: Mutex<HashMap<ConversationId, Settling>>,
+    /// Who waits for a conversation to be ready, or for a sign of life on it.
+    pub(super) settling: Mutex<HashMap<ConversationId, Vec<Settling>>>,
     /// Calls under way, by their purpose, until there is a connection, and who waits for it. A connection whose
     /// call is not here any more was given up while it was made.
     pub(super) calling: Mutex<HashMap<u64, Option<Settling>>>,
@@ -74,6 +75,9 @@ pub(super) struct Shared {
     /// Whether own writes leave as they commit.
     pub(super) is_automatic: AtomicBool,
 }
+
+/// Short locks that ending a view takes to clear up what it alone needed: below a millisecond together.
+const MERGES_BY_CLOSE: usize = 8;
 
 impl Shared {
     /// Gives the machine an input, and carries out all that comes of it.
@@ -202,9 +206,10 @@ impl Shared {
             Output::Commit(request) => self.queue.push(request),
             Output::Dial(target) => super::network::redial(self, target),
             Output::Settled(id, outcome) => {
-                if let Some(settling) = self.settling.lock().remove(&id) {
+                let settling = self.settling.lock().remove(&id);
+                for settling in settling.into_iter().flatten() {
                     // Nobody waits any more: the call was given up.
-                    let _ = settling.send(outcome);
+                    let _ = settling.send(outcome.clone());
                 }
             }
             Output::Peer(event) => self.events.peer(event),
@@ -249,6 +254,12 @@ impl Shared {
     pub(super) fn close_view(&self, view: ViewId) {
         let closed = self.map.write().close_view(view);
         drop(closed);
+        // Writers hand on what it shared with views that go on; this much is done here, so that it need not wait for any.
+        for _ in 0..MERGES_BY_CLOSE {
+            if !self.map.write().merge_undo() {
+                break;
+            }
+        }
     }
 
     /// Puts new keys in order until at most `left` are not: many short locks, so that nobody waits for long.
@@ -261,10 +272,27 @@ impl Shared {
         }
     }
 
+    /// Puts new keys in order until at most `left` are not, in so many short locks at the most. Whether it came that far.
+    pub(super) fn settle_order_for(&self, left: usize, locks: usize) -> bool {
+        let mut unsettled = self.map.read().unsettled();
+        for _ in 0..locks {
+            if unsettled <= left {
+                break;
+            }
+            let mut map = self.map.write();
+            map.settle_some();
+            unsettled = map.unsettled();
+        }
+        unsettled <= left
+    }
+
     /// Puts new keys in order, and looks up what is not known yet, until something else is to be done.
     pub(super) fn settle_order_while_idle(&self) {
         while self.map.read().unsettled() > 0 && !self.queue.is_awake() {
             self.map.write().settle_some();
+        }
+        while self.map.read().views().has_ended() && !self.queue.is_awake() {
+            self.map.write().merge_undo();
         }
         while self.map.read().unresolved() > 0 && !self.queue.is_awake() {
             if let Err(error) = self.map.write().resolve_some() {

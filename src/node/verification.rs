@@ -2,6 +2,8 @@
 
 use super::failure::{ErrorCode, Failure};
 use crate::store::verify::{self, StoreRemark, Verification};
+use crate::wal::directory::Directory;
+use crate::wal::error::WalError;
 use crate::wal::inspect::{Remark, UnfinishedEnd};
 use crate::wal::lock::LockGuard;
 use crate::wal::path::ResolvedPath;
@@ -61,12 +63,35 @@ pub struct VerifyReport {
 /// report.
 pub fn verify(path: &str) -> Result<VerifyReport, Failure> {
     let place = ResolvedPath::resolve(path, false).map_err(failure)?;
-    let storage = place.storage().reading_only();
-    let _lock = LockGuard::observe(&place.path()).map_err(failure)?;
-    let found = verify::verify(&storage, &place.name)?;
+    let directory = place.hold().map_err(failure)?;
+    let storage = place.storage_in(&directory).reading_only();
+    let found = observed(&directory, &place.name, || {
+        Ok(verify::verify(&storage, &place.name)?)
+    })?;
     found
         .map(|found| report(path, found))
         .ok_or_else(|| nothing_at(path))
+}
+
+/// How often somebody may begin to use a log while it is looked at without a lock file, and let go of it again.
+const BEGINNINGS_MAX: usize = 100;
+
+/// Looks at a log that is only read, while no node uses it. Where it has no lock file yet it is looked at again if a node
+/// began to use it meanwhile: what was seen halfway says nothing of the store.
+pub(super) fn observed<T>(
+    directory: &Directory,
+    name: &str,
+    mut look: impl FnMut() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    for _ in 0..BEGINNINGS_MAX {
+        let guard = LockGuard::observe_in(directory, name).map_err(failure)?;
+        let seen = look();
+        if guard.holds_others_off() {
+            return seen;
+        }
+    }
+    let file = directory.path().join(name).display().to_string();
+    Err(failure(WalError::InUse { file, pid: None }))
 }
 
 pub(super) fn failure(error: crate::wal::error::WalError) -> Failure {

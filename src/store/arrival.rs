@@ -50,7 +50,7 @@ impl Group {
         let mut entries = received.entries.into_iter().zip(hashes);
         let mut left = None;
         while let Some((entry, hash)) = entries.next() {
-            if !self.has_room_for_authors(&entry, basis, terms) {
+            if !self.has_room_for_authors(&entry, received.token, basis, terms) {
                 continue;
             }
             let arrived = self.arrive(entry, hash, received.peer, basis, ledger, terms)?;

@@ -5,8 +5,19 @@ use super::basis::Basis;
 use super::entry::Entry;
 use super::group::{Group, Terms};
 use super::origin_dictionary::OriginDictionary;
-use crate::core::identity::Origin;
+use crate::core::identity::{Dot, Origin};
 use crate::core::limits::AUTHORS_MAX;
+
+/// An entry of a peer that was not taken in, because it names more authors than a store has room for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedEntry {
+    /// What names whoever sent it, as in [`super::operation::Received::token`].
+    pub token: u64,
+    /// Its stored key.
+    pub key: Vec<u8>,
+    /// Its dot.
+    pub dot: Dot,
+}
 
 fn authors_of(entry: &Entry) -> impl Iterator<Item = Origin> {
     let seen = entry.vector().iter().map(|dot| dot.origin);
@@ -14,11 +25,13 @@ fn authors_of(entry: &Entry) -> impl Iterator<Item = Origin> {
 }
 
 impl Group {
-    /// Whether there is room for the authors that an entry of a peer names; they are counted then. Writes of this node name
+    /// Whether there is room for the authors that an entry of a peer names; they are counted then. `token` is that of the
+    /// request that it came with. Writes of this node name
     /// none that what they replace does not.
     pub(super) fn has_room_for_authors(
         &mut self,
         entry: &Entry,
+        token: u64,
         basis: Basis<'_>,
         terms: &Terms<'_>,
     ) -> bool {
@@ -40,7 +53,11 @@ impl Group {
         if has_room {
             self.new_authors += new;
         } else {
-            self.refused += 1;
+            self.refused.push(RefusedEntry {
+                token,
+                key: entry.key().to_vec(),
+                dot: entry.dot,
+            });
         }
         has_room
     }

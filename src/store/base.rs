@@ -9,7 +9,7 @@ use super::origin_dictionary::OriginDictionary;
 use super::row;
 use super::totals::Totals;
 use crate::core::identity::Origin;
-use crate::wal::checkpoint::{Checkpoint, FeedCursor, RangeCursor, RowRef};
+use crate::wal::checkpoint::{BlockOf, Checkpoint, FeedCursor, RangeCursor, RowRef};
 
 /// The feed of the outbox's rows in a checkpoint.
 pub(super) const OWN: u8 = 0;
@@ -26,6 +26,8 @@ pub struct BaseEntry {
     pub lseq: u64,
     /// The peer it came from.
     pub source: Option<Origin>,
+    /// The block of the checkpoint that it is in, where that was told.
+    pub block_of: Option<BlockOf>,
 }
 
 /// A checkpoint, and what is needed to read its rows.
@@ -81,6 +83,7 @@ impl Base {
             entry,
             lseq: row.lseq(),
             source,
+            block_of: row.block_of(),
         })
     }
 

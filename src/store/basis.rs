@@ -1,12 +1,12 @@
 //! What a group is planned over: the state, and the group before it if that is written and not installed yet.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::base::Base;
 use super::conflict::user_key_in;
-use super::entry::{Entry, Namespace};
+use super::entry::Entry;
 use super::error::StoreError;
 use super::group::Group;
 use super::ledger::FeedPosition;
@@ -86,17 +86,15 @@ impl<'a> Basis<'a> {
         user_key: &[u8],
     ) -> Result<BTreeMap<Vec<u8>, Option<u64>>, StoreError> {
         let mut places = BTreeMap::new();
-        let begin = [&[Namespace::Conflict as u8], user_key].concat();
-        for entry in self.map.range_from(Bound::Included(&begin)) {
-            let entry = entry?;
+        let mut keys = Vec::new();
+        self.map.walk_kept(user_key, true, None, |entry| {
             let key = entry.key();
-            if !key.starts_with(&begin) {
-                break;
-            }
-            if user_key_in(key) == Some(user_key) {
-                let lseq = self.map.held_entry(key)?.map(|held| held.lseq);
-                places.insert(key.to_vec(), lseq);
-            }
+            keys.extend((user_key_in(key) == Some(user_key)).then(|| key.to_vec()));
+            ControlFlow::Continue(())
+        })?;
+        for key in keys {
+            let lseq = self.map.held_entry(&key)?.map(|held| held.lseq);
+            places.insert(key, lseq);
         }
         let before = self.before.into_iter();
         let removed = before.flat_map(|before| before.removed_of(user_key));

@@ -16,6 +16,9 @@ impl EntryMap {
     }
 
     fn mark_shadowed(&mut self, row: &BaseEntry) {
+        if let Some(of) = row.block_of.filter(|_| !row.entry.is_tombstone()) {
+            self.gone.add(of);
+        }
         if is_row(&row.entry, row.source.is_none()) {
             self.shadowed.insert(row.lseq);
         }

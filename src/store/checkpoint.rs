@@ -184,6 +184,7 @@ impl<'s> CheckpointJob<'s> {
                 lseq: change.lseq,
                 sum: change.sum,
                 body: &change.body,
+                is_dead: row::is_tombstone(&change.body),
             })?;
         }
         if self.has_more {
@@ -220,6 +221,7 @@ impl<'s> CheckpointJob<'s> {
                 lseq: row.lseq(),
                 sum: row.sum(),
                 body: &body,
+                is_dead: row::is_tombstone(&body),
             })?;
         }
         self.advance()

@@ -62,9 +62,13 @@ impl Committer {
     }
 
     /// Makes everything durable that was accepted before.
+    ///
+    /// # Errors
+    /// If the log fails, or lies where its path does not lead any more: then the next sync looks again.
     pub fn sync(&mut self) -> Result<u64, StoreError> {
         if let Some(log) = &mut self.log {
             log.sync()?;
+            log.check_place()?;
         }
         self.durable_lseq = self.ledger.last_lseq;
         Ok(self.durable_lseq)
@@ -97,7 +101,23 @@ impl Committer {
     }
 
     /// Appends records of the node itself and makes them durable, with all that came before.
+    ///
+    /// # Errors
+    /// If the log fails, or its path does not lead to it.
     pub fn write_records(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        self.check_place()?;
+        self.write_records_anywhere(records)
+    }
+
+    /// Whether the path of the log leads to it; without a log it does.
+    ///
+    /// # Errors
+    /// If not.
+    pub fn check_place(&mut self) -> Result<(), StoreError> {
+        Ok(self.log.as_mut().map_or(Ok(()), Log::check_place)?)
+    }
+
+    fn write_records_anywhere(&mut self, records: &[Record]) -> Result<(), StoreError> {
         if let Some(log) = &mut self.log {
             self.buffer.clear();
             let body = self.buffer.body();
@@ -117,8 +137,11 @@ impl Committer {
     /// [`super::map::EntryMap::know_authorship`]; no plan made before may be written after.
     ///
     /// # Errors
-    /// If the log fails: nothing is accepted any more then.
+    /// If the path of the log does not lead to it: then nothing has changed. If the log fails: nothing is accepted any more
+    /// then.
     pub fn renew(&mut self, seeds: &Seeds) -> Result<(), StoreError> {
+        // Behind what is changed here only a log that is broken may refuse.
+        self.check_place()?;
         let ledger = &mut self.ledger;
         let origin = unless(Rule::RenewedInName, seeds.origin, ledger.origin);
         ledger.take_identity(origin, seeds.lease, seeds.incarnation);
@@ -136,17 +159,27 @@ impl Committer {
             },
         ];
         records.extend(peers_of(ledger));
-        self.write_records(&records)
+        self.write_records_anywhere(&records)
     }
 
     /// Ends the log cleanly: what was given out is on record, everything is durable, the file is trimmed.
+    ///
+    /// # Errors
+    /// If the log fails. If its path, or that of a file it needs, does not lead to it any more: it is ended cleanly where
+    /// it is, unless something else was written over it, which is left as it is.
     pub fn close(mut self) -> Result<(), StoreError> {
+        let mut place = Ok(());
+        if let Some(log) = &mut self.log {
+            log.check_content()?;
+            place = log.check_parts();
+        }
         let reserve = Record::Reserve {
             sequence: self.ledger.last_sequence,
             clock: self.ledger.clock.high_water(),
         };
-        self.write_records(&[reserve])?;
-        Ok(self.log.map_or(Ok(()), Log::close)?)
+        self.write_records_anywhere(&[reserve])?;
+        self.log.map_or(Ok(()), Log::close)?;
+        Ok(place?)
     }
 
     /// Which log it is; `None` without one.

@@ -2,6 +2,7 @@
 //! then install it. Whoever drives this owns the thread and the clock.
 
 use super::appended::Appended;
+use super::authors::RefusedEntry;
 use super::basis::Basis;
 use super::conflict::ConflictPolicy;
 use super::entry::{Entry, EntryFlags};
@@ -45,7 +46,7 @@ pub struct Committed {
     /// Acknowledgements that peers are owed: the asker's token, the peer, and where its feed is held up to.
     pub acknowledge: Vec<(u64, Origin, FeedPosition, Scope)>,
     /// Entries of peers that were not taken in, because they name more authors than there is room for.
-    pub refused_entries: u64,
+    pub refused_entries: Vec<RefusedEntry>,
     /// Tokens of the peers whose entries were left out, because what comes before them was refused earlier.
     pub refused: Vec<u64>,
     /// The last local sequence of the group.
@@ -325,6 +326,12 @@ impl Committer {
         plan: &Plan,
         at_once: bool,
     ) -> Result<(bool, Option<SyncJob>), StoreError> {
+        if let Some(log) = &mut self.log
+            && (plan.must_sync || log.is_displaced())
+        {
+            // Before anything is appended: what is refused is not written, and the log goes on once it is in its place.
+            log.check_place()?;
+        }
         self.append_early(&plan.group.cursors)?;
         let Some(log) = &mut self.log else {
             return Ok((true, None));

@@ -140,6 +140,12 @@ pub fn user_key_in(stored: &[u8]) -> Option<&[u8]> {
     parts_of_kept(stored).map(|(key, _)| key)
 }
 
+/// The author of the loser that is kept, or was, under a stored key.
+pub(super) fn kept_author(stored: &[u8]) -> Option<Origin> {
+    let (_, name) = parts_of_kept(stored)?;
+    name.first_chunk().copied().map(Origin)
+}
+
 fn parts_of_kept(stored: &[u8]) -> Option<(&[u8], &[u8; DOT_BYTES])> {
     let (namespace, rest) = stored.split_first()?;
     let (key, name) = rest.split_last_chunk::<DOT_BYTES>()?;

@@ -1,18 +1,30 @@
 //! The conflicts that are open: which kept losers their key's value does not know of.
 
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 
 use super::conflict::user_key_of;
 use super::entry::{Entry, Namespace};
 use super::error::StoreError;
 use super::map::EntryMap;
 use super::siblings::open_among;
+use crate::core::identity::Origin;
+use crate::core::limits::DOT_BYTES;
 
 /// A page that holds this many bytes is full: its values are copied while writers wait.
 const PAGE_BYTES: usize = 1 << 20;
 
 /// Kept losers that are looked at under one lock.
 const PAGE_ROWS: usize = 256;
+
+/// Rows of longer keys that are passed over one by one before it is looked where the next author's begin: a few are
+/// sooner read than sought.
+const STRAYS_MAX: usize = 8;
+
+/// Authors whose losers of one key are sought: each costs some microseconds. Beyond that rows are gone through one by one.
+const AUTHORS_SOUGHT_MAX: usize = 4_096;
+
+/// An author's bytes in what names a kept loser.
+const ORIGIN_BYTES: usize = size_of::<Origin>();
 
 /// Some kept losers.
 #[derive(Debug, Default)]
@@ -63,34 +75,97 @@ impl EntryMap {
         after: Option<&[u8]>,
         form: impl Fn(&Entry) -> Option<Entry>,
     ) -> Result<KeptPage, StoreError> {
-        let mut stored = vec![Namespace::Conflict as u8];
-        stored.extend_from_slice(prefix);
-        let from = after.map_or(Bound::Included(stored.as_slice()), Bound::Excluded);
         let mut page = KeptPage::default();
         let (mut rows, mut bytes) = (0, 0);
-        for entry in self.range_from(from) {
-            let entry = entry?;
-            if !entry.key().starts_with(&stored) {
-                return Ok(page);
-            }
-            let is_meant = user_key_of(&entry).is_some_and(|key| {
+        self.walk_kept(prefix, is_whole, after, |entry| {
+            let is_meant = user_key_of(entry).is_some_and(|key| {
                 if is_whole {
                     key == prefix
                 } else {
                     key.starts_with(prefix)
                 }
             });
-            if is_meant && let Some(loser) = form(&entry) {
+            if is_meant && let Some(loser) = form(entry) {
                 bytes += loser.value_length();
                 page.losers.push(loser);
             }
             rows += 1;
             if rows >= PAGE_ROWS || bytes >= PAGE_BYTES {
                 page.next = Some(entry.key().to_vec());
-                return Ok(page);
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(page)
+    }
+
+    /// Visits rows of the conflict namespace behind the stored key `after`, whose keys of users begin with `prefix`: with
+    /// `is_whole` all of that key, and of longer ones only some. Theirs lie in between, since a kept loser is found under
+    /// its key and its author. So from one of theirs on it is looked where the next author's begins that has losers
+    /// (a leapfrog join of rows and authors): the visit costs as many looks as there are such authors, and not as many as
+    /// longer keys.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    pub(super) fn walk_kept(
+        &self,
+        prefix: &[u8],
+        is_whole: bool,
+        after: Option<&[u8]>,
+        mut visit: impl FnMut(&Entry) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let mut stored = vec![Namespace::Conflict as u8];
+        stored.extend_from_slice(prefix);
+        let authors = if is_whole { self.kept_authors() } else { None };
+        let mut from = after.map_or(Bound::Included(stored.clone()), |after| {
+            Bound::Excluded(after.to_vec())
+        });
+        loop {
+            let mut strays = 0;
+            let mut next = None;
+            for entry in self.range_from(from.as_ref().map(Vec::as_slice)) {
+                let entry = entry?;
+                let Some(name) = entry.key().strip_prefix(&stored[..]) else {
+                    return Ok(());
+                };
+                let is_stray = is_whole && name.len() != DOT_BYTES;
+                strays = if is_stray { strays + 1 } else { 0 };
+                if strays >= STRAYS_MAX
+                    && let Some(authors) = &authors
+                {
+                    let begun = name.get(..ORIGIN_BYTES).unwrap_or(name);
+                    let at = authors.partition_point(|author| author.0[..] < *begun);
+                    let Some(author) = authors.get(at) else {
+                        return Ok(());
+                    };
+                    if author.0[..] != *begun {
+                        // Only rows from there on can be of this key.
+                        next = Some([&stored[..], &author.0].concat());
+                        break;
+                    }
+                }
+                if visit(&entry).is_break() {
+                    return Ok(());
+                }
+            }
+            match next {
+                Some(next) => from = Bound::Included(next),
+                None => return Ok(()),
             }
         }
-        Ok(page)
+    }
+
+    /// The authors of which losers may be kept, in order; `None` if there are so many that rows are sooner gone through.
+    fn kept_authors(&self) -> Option<Vec<Origin>> {
+        let beneath = self.base().map(|base| base.origins());
+        let beneath = beneath.map_or(&[][..], |origins| origins.as_slice());
+        if self.kept_authors.len() + beneath.len() > AUTHORS_SOUGHT_MAX {
+            return None;
+        }
+        let mut authors: Vec<Origin> = self.kept_authors.iter().chain(beneath).copied().collect();
+        authors.sort_unstable();
+        authors.dedup();
+        Some(authors)
     }
 
     /// The conflict of a key whose kept losers these are: with those of them that neither its value nor another of

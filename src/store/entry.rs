@@ -10,7 +10,7 @@ use crate::core::limits::{
     EXTENSION_BYTES_MAX, KEY_BYTES_MAX, STORED_KEY_BYTES_MAX, VECTOR_ORIGINS_MAX,
     VECTOR_ORIGINS_WRITTEN_MAX,
 };
-use crate::core::rules::{Rule, is_broken};
+use crate::core::rules::{Rule, is_broken, unless};
 use crate::core::stamp::Stamp;
 
 /// What a key is for: the byte before it. Part of the order, so each namespace is one run of keys.
@@ -255,7 +255,10 @@ impl Entry {
     pub fn order(&self, other: &Self) -> Ordering {
         (self.stamp, self.dot, self.is_tombstone())
             .cmp(&(other.stamp, other.dot, other.is_tombstone()))
-            .then_with(|| self.content_hash().cmp(&other.content_hash()))
+            .then_with(|| {
+                let by_content = self.content_hash().cmp(&other.content_hash());
+                unless(Rule::OrderWithoutContent, by_content, Ordering::Equal)
+            })
     }
 
     /// A hash of what programs see of the entry: its flags and the bytes of its value; `None` for a tombstone.
@@ -269,7 +272,8 @@ impl Entry {
         let kind = [u8::from(self.is_tombstone())];
         let stamp = self.stamp.0.to_le_bytes();
         let sequence = self.dot.sequence.to_le_bytes();
-        let content = self.content_hash().unwrap_or(0).to_le_bytes();
+        let content = self.content_hash().unwrap_or(0);
+        let content = unless(Rule::FingerprintWithoutContent, content, 0).to_le_bytes();
         let mut rest = fixed.as_mut_slice();
         for part in [&stamp[..], &self.dot.origin.0, &sequence, &kind, &content] {
             let (head, tail) = rest.split_at_mut(part.len());

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use hashbrown::HashTable;
 
+use super::authors::RefusedEntry;
 use super::base::BaseEntry;
 use super::basis::Basis;
 use super::conflict::{ConflictPolicy, user_key_in};
@@ -54,7 +55,7 @@ pub struct Group {
     /// Writes that came to nothing against a concurrent one and were not told of lately.
     pub losers: Vec<Entry>,
     /// Entries of peers that were not taken in, because they name more authors than a store has room for.
-    pub refused: u64,
+    pub refused: Vec<RefusedEntry>,
     /// How many authors its entries of peers name that nothing before names, at the most.
     pub(super) new_authors: usize,
     /// Bytes of keys and values of what is planned and what is to be told.
@@ -149,6 +150,9 @@ impl Group {
         from: Option<Origin>,
     ) {
         ledger.last_lseq += 1;
+        if is_broken(Rule::SequenceFollowed) && ledger.authorship.names(entry.dot.origin) {
+            ledger.last_sequence = ledger.last_sequence.max(entry.dot.sequence);
+        }
         self.bytes += entry.key().len() + entry.value_length();
         let at = self.planned.len();
         let planned = &self.planned;

@@ -268,12 +268,11 @@ impl LineageRecord {
 }
 
 /// The identity that a stored key names, if it is one of a lineage record.
+#[inline]
 pub fn identity_in(key: &[u8]) -> Option<Origin> {
-    let (namespace, rest) = key.split_first()?;
-    let (mark, rest) = rest.split_first()?;
+    let rest = key.strip_prefix(&KEY_PREFIX)?;
     let (identity, _) = rest.split_first_chunk::<16>()?;
-    let is_meant = *namespace == Namespace::System as u8 && *mark == KEY_MARK;
-    (is_meant && key.len() == KEY_BYTES).then_some(Origin(*identity))
+    (key.len() == KEY_BYTES).then_some(Origin(*identity))
 }
 
 /// What all keys of lineage records begin with.
@@ -343,6 +342,12 @@ impl Authorship {
     pub fn begin_identity(&mut self) {
         self.foreign = self.before.len();
         self.record_number = 0;
+    }
+
+    /// Whether the node writes under an author, or wrote under it not long ago.
+    pub fn names(&self, author: Origin) -> bool {
+        let mut before = self.before.iter();
+        author == self.current || before.any(|(named, _)| *named == author)
     }
 
     /// Whether the lineage of the present author has to be put on record with what it writes.

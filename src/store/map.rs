@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::base::{Base, BaseEntry};
 use super::changes_view::ChangesView;
+use super::conflict::kept_author;
 use super::entry::{Entry, EntryFlags, Namespace, Summary};
 use super::error::StoreError;
 use super::hash_index::HashIndex;
@@ -20,6 +21,13 @@ use super::totals::{Totals, is_row, is_user};
 use super::view::{ClosedView, ViewId, Views};
 use crate::core::checksum::key_hash;
 use crate::core::identity::{Dot, Origin};
+use crate::wal::checkpoint::{GoneRows, RowRef};
+
+/// Kept entries of ended views that each write clears up or hands on: more than it adds, so that they cannot pile up.
+const MERGED_BY_WRITE: usize = 4;
+
+/// Kept entries of ended views that are cleared up or handed on under one lock, by who does nothing else meanwhile.
+const MERGED_AT_ONCE: usize = 256;
 
 /// Which peer an entry came from, as an index that is only good in this process; 0: from nobody, it was
 /// written here.
@@ -86,10 +94,14 @@ pub struct EntryMap {
     pub(super) base: Option<Arc<Base>>,
     /// Local sequences of the outbox's rows in the checkpoint that were replaced since.
     pub(super) shadowed: BTreeSet<u64>,
+    /// Rows of the checkpoint with a value that were replaced since, by block.
+    pub(super) gone: GoneRows,
     /// Slots of which it is not known yet what they replaced in the checkpoint.
     pub(super) unresolved: Vec<u32>,
     /// Keys of kept losers that changed since the checkpoint.
     pub(super) kept_since: usize,
+    /// The authors of kept losers that changed since this map is there.
+    pub(super) kept_authors: BTreeSet<Origin>,
     /// The totals count only once what those replaced.
     pub(super) totals_known: bool,
     /// Which authors go on from which, as the lineage records in the map tell.
@@ -159,6 +171,11 @@ impl EntryMap {
     /// Whether a key has changed since the checkpoint.
     pub fn has_changed(&self, key: &[u8]) -> bool {
         !self.by_hash.is_empty() && self.slot_of(key, key_hash(key)).is_some()
+    }
+
+    /// Says if the key of a row of the checkpoint has changed since.
+    pub(super) fn has_changed_row(&self, row: &RowRef) -> bool {
+        !self.by_hash.is_empty() && self.has_changed(&row.key())
     }
 
     /// The entry of a key that has changed since the checkpoint, by the key's hash.
@@ -275,7 +292,11 @@ impl EntryMap {
         if let Some(slot) = found
             && let Some(place) = self.slots.get_mut(slot)
         {
+            let is_gone = entry.is_tombstone();
             let replaced = std::mem::replace(place, Held { entry, lseq, via });
+            if replaced.entry.is_tombstone() != is_gone {
+                self.by_key.turn(slot);
+            }
             self.totals.remove(&replaced.entry, replaced.via == 0);
             self.payload_bytes -= replaced.entry.memory_bytes();
             self.lane_of(&replaced.entry, replaced.via)
@@ -287,6 +308,7 @@ impl EntryMap {
             installed.replaced = Some(replaced.lseq);
             installed.replaced_dot = Some(replaced.entry.dot);
             self.views.keep_replaced(slot, replaced);
+            self.views.merge_some(MERGED_BY_WRITE);
             return installed;
         }
         match beneath {
@@ -298,15 +320,24 @@ impl EntryMap {
                 installed.replaced_row = is_row(&row.entry, row.source.is_none());
                 self.lineage_places.remove(&row.lseq);
                 self.shadow(&row);
-                self.views.keep_row(&row);
+                self.views.keep_row(row.entry);
             }
         }
-        let is_kept = entry.key().first() == Some(&(Namespace::Conflict as u8));
-        self.kept_since += usize::from(is_kept);
-        self.by_key.insert(slot);
-        self.slots.push(Held { entry, lseq, via });
-        self.by_hash.insert(hash, slot);
+        self.views.merge_some(MERGED_BY_WRITE);
+        self.add(slot, hash, Held { entry, lseq, via });
         installed
+    }
+
+    /// Puts a key that has not changed since the checkpoint into the next slot.
+    fn add(&mut self, slot: u32, hash: u64, held: Held) {
+        let is_kept = held.entry.key().first() == Some(&(Namespace::Conflict as u8));
+        self.kept_since += usize::from(is_kept);
+        if is_kept && let Some(author) = kept_author(held.entry.key()) {
+            self.kept_authors.insert(author);
+        }
+        self.by_key.insert(slot);
+        self.slots.push(held);
+        self.by_hash.insert(hash, slot);
     }
 
     /// How many keys are not in order yet; see [`Self::settle_some`].
@@ -314,7 +345,8 @@ impl EntryMap {
         self.by_key.unsettled()
     }
 
-    /// Puts some of the new keys in order, so that a scan need not.
+    /// Puts some of the new keys in order, and some of those whose entries came to have a value, or to have none, in their
+    /// place among the others, so that a scan need not.
     pub fn settle_some(&mut self) {
         self.by_key.settle_some(&self.slots);
     }
@@ -334,6 +366,12 @@ impl EntryMap {
     /// Ends a view. What is returned is to be dropped once the map is not held any more.
     pub fn close_view(&mut self, view: ViewId) -> ClosedView {
         self.views.close(view)
+    }
+
+    /// Clears up some of what is kept for views that have ended. Whether there is more.
+    pub fn merge_undo(&mut self) -> bool {
+        self.views.merge_some(MERGED_AT_ONCE);
+        self.views.has_ended()
     }
 
     /// The views that are open.

@@ -66,6 +66,7 @@ pub(super) fn migrate(
             lseq: row.lseq(),
             sum,
             body: &body,
+            is_dead: held.entry.is_tombstone(),
         })?;
     }
     for (place, number) in numbers.iter_mut().zip(totals.noted()).take(NOTED) {

@@ -2,7 +2,7 @@
 
 pub mod appended;
 mod arrival;
-mod authors;
+pub mod authors;
 pub mod base;
 mod basis;
 mod beneath;
@@ -24,6 +24,7 @@ mod key_index;
 mod lane;
 pub mod ledger;
 pub mod lineage;
+mod live_rows;
 mod lost_origins;
 pub mod map;
 mod migration;

@@ -135,6 +135,16 @@ impl EntryMap {
             .filter_map(|slot| self.held(slot))
     }
 
+    /// Entries with a value that changed since the checkpoint, with keys in `[from, …)`, in key order.
+    pub(super) fn live_changed_from<'a>(
+        &'a self,
+        from: Bound<&[u8]>,
+    ) -> impl Iterator<Item = &'a Held> + use<'a> {
+        self.by_key
+            .live_from(from, &self.slots)
+            .filter_map(|slot| self.held(slot))
+    }
+
     /// The same with the slot of each, without the keys that are not in order yet.
     pub(super) fn settled_from<'a>(
         &'a self,

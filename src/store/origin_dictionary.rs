@@ -48,6 +48,11 @@ impl OriginDictionary {
         self.numbers.contains_key(&origin)
     }
 
+    /// They, by their numbers.
+    pub(super) fn as_slice(&self) -> &[Origin] {
+        &self.origins
+    }
+
     /// Whether none is known.
     pub fn is_empty(&self) -> bool {
         self.origins.is_empty()

@@ -129,6 +129,12 @@ pub(super) fn decode(
     Ok((entry, head.source))
 }
 
+/// Says if the body of a row is that of a tombstone.
+pub(super) fn is_tombstone(body: &[u8]) -> bool {
+    let flags = body.first().copied().map_or(EntryFlags(0), EntryFlags);
+    flags.contains(EntryFlags::TOMBSTONE)
+}
+
 /// Only the flags and the value of a row; no value for a tombstone. What few rows have is passed over without
 /// taking memory.
 pub(super) fn value(body: &[u8]) -> Result<(EntryFlags, Option<&[u8]>), DecodeError> {

@@ -4,6 +4,7 @@
 mod checkpoints;
 mod conflict_histories;
 mod conflicts;
+mod displaced;
 mod full_disk;
 mod order;
 mod overlapping;
@@ -31,7 +32,6 @@ use super::ledger::FeedPosition;
 use super::map::EntryMap;
 use super::operation::{Operation, Receipt, Received, Request, WriteStatus};
 use super::recovery::{Opened, Seeds, in_memory, open};
-use super::view::page;
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::Stamp;
@@ -127,7 +127,7 @@ fn check(map: &mut EntryMap, model: &Model) {
     let live: Vec<(Vec<u8>, Vec<u8>)> = live.collect();
     assert_eq!(map.len(), live.len());
     let view = map.open_view();
-    let found = page(map, view, &[0], None, usize::MAX).unwrap();
+    let found = views::read(map, view, &[0], None, usize::MAX);
     let found: Vec<(Vec<u8>, Vec<u8>)> = found
         .iter()
         .map(|entry| (entry.key().to_vec(), entry.value().unwrap().to_vec()))

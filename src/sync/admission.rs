@@ -3,11 +3,15 @@
 //! taken it from somebody who is not.
 
 use super::link::{Link, LinkId};
-use super::message::{Batch, Feed, Nack, RefusalCode};
+use super::message::{
+    Batch, Feed, Lane, Nack, PLACE_UNKNOWN, REFUSED_WRITES_MAX, RefusalCode, RefusedWrite,
+};
 use super::replica::{Output, Replica};
+use crate::core::bytes::{is_ascii, is_utf8};
 use crate::core::clock::WallMs;
 use crate::core::limits::VERSION_MAX;
 use crate::core::rules::{Rule, is_broken};
+use crate::store::authors::RefusedEntry;
 use crate::store::conflict::user_key_in;
 use crate::store::entry::{Entry, EntryFlags, Namespace};
 use crate::store::system_keys::is_owned_system_key;
@@ -19,8 +23,8 @@ const SEQUENCE_MAX: u64 = 1 << 62;
 /// version takes that in or sends it: whoever does is not to be dealt with.
 pub(super) fn lie_of(entry: &Entry) -> Option<&'static str> {
     let key = entry.key();
-    let is_ascii = entry.flags.contains(EntryFlags::ASCII);
-    let is_told_as_it_is = !is_ascii || entry.value().is_none_or(<[u8]>::is_ascii);
+    let is_text = entry.flags.contains(EntryFlags::ASCII);
+    let is_told_as_it_is = !is_text || entry.value().is_none_or(is_ascii);
     if !is_told_as_it_is && !is_broken(Rule::TextUnchecked) {
         return Some("a value that is not the text that it is said to be");
     }
@@ -39,7 +43,7 @@ pub(super) fn fault_of(entry: &Entry, now: WallMs) -> Option<&'static str> {
         Some("a sequence that no node reaches")
     } else if !entry.vector().iter().all(|seen| is_numbered(seen.sequence)) {
         Some("a vector with a sequence that no node reaches")
-    } else if !(1..=VERSION_MAX).contains(&entry.version) {
+    } else if !(1..=VERSION_MAX).contains(&entry.version) && !is_broken(Rule::VersionUnbounded) {
         Some("a version that no key reaches")
     } else if !entry.stamp.is_credible(now) {
         Some("a stamp that nobody can have given yet")
@@ -57,24 +61,40 @@ fn has_text_for_key(entry: &Entry) -> bool {
         Some(Namespace::Conflict) => user_key_in(key),
         _ => return true,
     };
-    user_key.is_some_and(|key| std::str::from_utf8(key).is_ok())
+    user_key.is_some_and(is_utf8)
 }
 
 impl Replica {
-    /// The store has no room for what entries of peers name. Their feeds go on behind them.
-    pub fn refused_by_store(&mut self, entries: u64) {
-        self.refused_entries += entries;
-        if entries > 0 {
-            tracing::warn!(
-                entries,
-                "entries of peers name more authors than a store has room for, and were refused"
-            );
+    /// The store has no room for what entries of peers name. Whoever sent them is told which; its feed goes on behind them.
+    pub fn refused_by_store(&mut self, refused: &[RefusedEntry]) {
+        if refused.is_empty() {
+            return;
+        }
+        self.refused_entries += refused.len() as u64;
+        tracing::warn!(
+            entries = refused.len(),
+            "entries of peers name more authors than a store has room for, and were refused"
+        );
+        for of_one in refused.chunk_by(|a, b| a.token == b.token) {
+            let Some(id) = of_one.first().map(|refused| refused.token) else {
+                continue;
+            };
+            if !self.links.contains_key(&id) {
+                // Who sent them is gone. They differ as long as they are not here, and are refused to its face then.
+                continue;
+            }
+            let name = |refused: &RefusedEntry| RefusedWrite {
+                key: refused.key.clone(),
+                dot: refused.dot,
+            };
+            let writes = of_one.iter().map(name).collect();
+            self.name_refused(id, Lane::Relay, writes, RefusalCode::TooManyAuthors, None);
         }
     }
 
-    /// Takes what may not be taken in out of a batch. A single entry is named to the peer by its place; of several only
-    /// the peer knows the places, and they are counted here. Returns the reason to end the connection, if there is one:
-    /// the cursor goes on behind the batch all the same, so that an older node that was lied to comes past it.
+    /// Takes what may not be taken in out of a batch, and names it to the peer. Returns the reason to end the connection,
+    /// if there is one: the cursor goes on behind the batch all the same, so that an older node that was lied to comes past
+    /// it.
     pub(super) fn refuse_faulty(
         &mut self,
         id: LinkId,
@@ -84,26 +104,55 @@ impl Replica {
     ) -> Option<&'static str> {
         let count = batch.entries.len();
         let (mut lie, mut fault) = (None, None);
+        let mut writes = Vec::new();
         batch.entries.retain(|entry| {
             let (lies, found) = (lie_of(entry), fault_of(entry, now));
             lie = lie.or(lies);
             fault = fault.or(lies).or(found);
-            lies.is_none() && found.is_none()
+            let is_refused = lies.is_some() || found.is_some();
+            if is_refused {
+                writes.push(RefusedWrite {
+                    key: entry.key().to_vec(),
+                    dot: entry.dot,
+                });
+            }
+            !is_refused
         });
         let fault = fault?;
-        let refused = count - batch.entries.len();
+        let refused = writes.len();
         self.refused_entries += refused as u64;
         tracing::warn!(peer = %link.node_id, refused, fault, "entries of a peer were refused");
-        if count == 1 && batch.to > 0 && lie.is_none() {
+        let is_alone = count == 1 && batch.to > 0;
+        if lie.is_none() {
+            let place = is_alone.then_some(batch.to);
+            self.name_refused(id, batch.lane, writes, RefusalCode::Malformed, place);
+        }
+        lie
+    }
+
+    /// Names writes to a peer that are refused for good, with the place that an older node goes by, if there is one.
+    fn name_refused(
+        &mut self,
+        id: LinkId,
+        lane: Lane,
+        mut writes: Vec<RefusedWrite>,
+        code: RefusalCode,
+        place: Option<u64>,
+    ) {
+        if is_broken(Rule::RefusedUnnamed) {
+            writes.truncate(usize::from(place.is_some()));
+        }
+        while !writes.is_empty() {
+            let rest = writes.split_off(writes.len().min(REFUSED_WRITES_MAX));
             let nack = Nack {
-                lane: batch.lane,
-                lseq: batch.to,
-                code: RefusalCode::Malformed,
+                lane,
+                lseq: place.unwrap_or(PLACE_UNKNOWN),
+                code,
                 retryable: false,
+                writes: std::mem::replace(&mut writes, rest),
             };
             self.outputs.push_back(Output::Send(id, Feed::Nack(nack)));
         }
-        lie
     }
 }
 

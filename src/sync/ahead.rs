@@ -1,21 +1,27 @@
-//! Entries that are sent ahead of their place in a lane, because they have waited long enough there. No position moves with
-//! them: the lane passes over them when it comes to their place. Two sorts are sent so: the newest write of a key that is
-//! rewritten again and again while it waits to be relayed, and small writes behind something large.
+//! Entries that are sent ahead of their place in a lane, because they would wait for too long there. No position moves with
+//! them. The lane passes over them when it comes to their place, but only over those that the peer has said to hold durably:
+//! otherwise its cursor could cover an entry that it failed to store. Three sorts are sent so: the newest write of a key that
+//! is rewritten again and again while it waits to be relayed; small writes behind a large value; and new writes behind much
+//! that is old. Only keys of users go ahead: a removal of a kept loser must not pass the value that settled the conflict, and
+//! the feed has each key once, so no entry passes another of its key.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::ControlFlow;
 
-use super::link::{Link, LinkId};
+use super::link::{Course, Link, LinkId};
 use super::message::{Batch, Feed, Lane};
 use super::options::BATCH_COST;
 use super::replica::Replica;
 use super::send::{Gate, entry_cost};
 use crate::core::clock::MonotonicMs;
-use crate::core::identity::Dot;
+use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
-use crate::store::map::{EntryMap, Installed};
+use crate::store::map::{EntryMap, Held, Installed};
+use crate::store::totals::is_user;
 
 /// Entries that one link sends ahead of a lane's position at the most: so many numbers are remembered until the lane has
 /// come to them.
@@ -23,6 +29,149 @@ pub(super) const AHEAD_MAX: usize = 16_384;
 
 /// What is sent ahead at once costs that much: a part of a batch, so that most of the line is left to what is in order.
 pub(super) const AHEAD_COST: u64 = BATCH_COST / 4;
+
+/// Entries that are looked up at once to go ahead: more than one message of them holds.
+const AHEAD_AT_ONCE: usize = 256;
+
+/// How long a lane may take to get through what was there, in milliseconds, before what is newer passes it: a burst of writes
+/// goes in its order, which costs least.
+const BACKLOG_MS: u64 = 250;
+
+/// How old a write may be that passes much that is old, in milliseconds. What a node that was away brings is no news.
+const FRESH_MS: u64 = 60_000;
+
+/// Peers that are gone of which it is remembered what they hold ahead: each has up to [`AHEAD_MAX`] numbers.
+const KEPT_AHEAD_MAX: usize = 16;
+
+/// Places in lanes.
+type Places = BTreeSet<(Lane, u64)>;
+
+/// A batch that moved no position.
+#[derive(Debug, Clone)]
+pub(super) struct Aside {
+    /// The how-manieth of the connection it was.
+    number: u64,
+    entries: Vec<(Lane, u64)>,
+}
+
+/// What one lane has to get through.
+#[derive(Debug, Clone, Copy, Default)]
+struct Backlog {
+    up_to: u64,
+    since: MonotonicMs,
+}
+
+/// What the lanes of a link have to get through before they come to what is new.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Backlogs {
+    own: Backlog,
+    relay: Backlog,
+}
+
+impl Backlogs {
+    /// The place behind which what is new passes the rest, while a lane that is at `sent` takes long; once it is through, what
+    /// there is by then up to `limit` is next.
+    fn end_of(&mut self, lane: Lane, sent: u64, limit: u64, now: MonotonicMs) -> Option<u64> {
+        let backlog = match lane {
+            Lane::Own => &mut self.own,
+            Lane::Relay => &mut self.relay,
+        };
+        if sent >= backlog.up_to {
+            *backlog = Backlog {
+                up_to: limit,
+                since: now,
+            };
+        }
+        let is_long = sent < backlog.up_to && backlog.since.after(BACKLOG_MS) <= now;
+        is_long.then_some(backlog.up_to)
+    }
+}
+
+/// What peers that are gone hold ahead of their cursors, for as long as they are not opened anew: what a peer has made durable
+/// since it was opened is there when it comes back. Of more than [`KEPT_AHEAD_MAX`] the oldest are sent once more.
+#[derive(Debug, Default)]
+pub(super) struct KeptAhead {
+    peers: VecDeque<(Origin, Incarnation, Places)>,
+}
+
+impl KeptAhead {
+    /// A peer is gone.
+    pub(super) fn leave(&mut self, link: &mut Link) {
+        let held = std::mem::take(&mut link.sending.held_ahead);
+        if held.is_empty() {
+            return;
+        }
+        self.peers.retain(|(origin, ..)| *origin != link.origin);
+        if self.peers.len() >= KEPT_AHEAD_MAX {
+            self.peers.pop_front();
+        }
+        self.peers.push_back((link.origin, link.incarnation, held));
+    }
+
+    /// A peer is back, and its feed begins.
+    pub(super) fn come_back(&mut self, link: &mut Link) {
+        let place = self
+            .peers
+            .iter()
+            .position(|(origin, ..)| *origin == link.origin);
+        let known = place.and_then(|place| self.peers.remove(place));
+        if let Some((.., held)) = known.filter(|(_, opening, _)| *opening == link.incarnation) {
+            link.sending.held_ahead = held;
+            link.forget_sent_ahead(Lane::Own);
+            link.forget_sent_ahead(Lane::Relay);
+        }
+    }
+}
+
+impl Link {
+    /// Whether a lane waits for a large value that is under way in it.
+    pub(super) fn is_filled(&self, lane: Lane) -> bool {
+        let large = self.sending.large.as_ref();
+        large.is_some_and(|large| large.course == Course::InOrder && large.lane == lane)
+    }
+
+    /// The peer holds all batches durably that moved no position, up to one.
+    pub(super) fn confirm_ahead(&mut self, up_to: u64) {
+        let sending = &mut self.sending;
+        while let Some(aside) = sending
+            .asides
+            .front_mut()
+            .filter(|aside| aside.number <= up_to)
+        {
+            let entries = std::mem::take(&mut aside.entries);
+            sending.asides.pop_front();
+            for place in entries {
+                // Where its lane has come to it, it is sent in its place.
+                if sending.sent_ahead.remove(&place) {
+                    sending.held_ahead.insert(place);
+                }
+            }
+        }
+    }
+
+    /// Forgets what was sent ahead in a lane once that is beyond it.
+    pub(super) fn forget_sent_ahead(&mut self, lane: Lane) {
+        let sending = &mut self.sending;
+        let passed = (lane, 0)..=(lane, sending.sent.get(lane));
+        for places in [&mut sending.sent_ahead, &mut sending.held_ahead] {
+            while let Some(first) = places.range(passed.clone()).next().copied() {
+                places.remove(&first);
+            }
+        }
+    }
+
+    /// How many more entries may be sent ahead of their places.
+    fn room_ahead(&self) -> usize {
+        let sending = &self.sending;
+        let taken = sending.ahead.len() + sending.sent_ahead.len() + sending.held_ahead.len();
+        AHEAD_MAX.saturating_sub(taken)
+    }
+
+    /// Whether an entry was sent ahead of its place.
+    pub(super) fn has_sent_ahead(&self, place: (Lane, u64)) -> bool {
+        self.sending.sent_ahead.contains(&place) || self.sending.held_ahead.contains(&place)
+    }
+}
 
 /// A write that has replaced one which waited to be relayed.
 #[derive(Debug, Clone, Copy)]
@@ -102,12 +251,60 @@ impl Replica {
             self.ahead.dispatched.insert(lseq);
             for link in self.links.values_mut() {
                 let is_there = link.sending.peer_has.contains(waiting.first);
-                let has_room = link.sending.ahead.len() + link.sending.sent_ahead.len() < AHEAD_MAX;
-                if !is_there && has_room && link.sending.sent.relay < lseq {
+                if !is_there && link.room_ahead() > 0 && link.sending.sent.relay < lseq {
                     link.sending.ahead.insert(lseq);
                 }
             }
         }
+    }
+
+    /// Looks up what is to pass a large value, or much that is old.
+    pub(super) fn look_ahead(
+        &mut self,
+        link: &mut Link,
+        gate: Gate,
+        map: &EntryMap,
+    ) -> Result<(), StoreError> {
+        for lane in [Lane::Own, Lane::Relay] {
+            let (sent, limit) = (link.sending.sent.get(lane), gate.limit.get(lane));
+            let backlog = link.sending.backlogs.end_of(lane, sent, limit, gate.now);
+            let large = link.sending.large.as_ref().map(|large| large.lseq);
+            let large = large.filter(|_| link.is_filled(lane));
+            let is_large_under_way = large.is_some();
+            let Some(behind) = large.or(backlog) else {
+                continue;
+            };
+            let from = behind.max(link.sending.looked_ahead.get(lane));
+            let room = link.room_ahead().min(AHEAD_AT_ONCE);
+            let is_waiting = !link.sending.ahead.is_empty() || link.comparing.is_waiting();
+            if from >= limit || room == 0 || is_waiting {
+                continue;
+            }
+            let earliest_ms = gate.wall.0.saturating_sub(FRESH_MS);
+            let is_fresh =
+                |held: &Held| is_large_under_way || held.entry.stamp.wall().0 >= earliest_ms;
+            let allowance = self.looking.allowance();
+            let mut looked = Looked::new(from, limit, room, allowance);
+            let look = |held: Result<Cow<'_, Held>, StoreError>| {
+                looked.look(held, |held| {
+                    goes_ahead(held) && is_fresh(held) && !link.has_sent_ahead((lane, held.lseq))
+                })
+            };
+            let _ = match lane {
+                Lane::Own => map.own_after(from).try_for_each(look),
+                Lane::Relay => map.relay_after(from).try_for_each(look),
+            };
+            let Looked {
+                to, found, error, ..
+            } = looked;
+            if let Some(error) = error {
+                return Err(error);
+            }
+            self.looking.passed(looked.passed, looked.is_cut, gate.now);
+            *link.sending.looked_ahead.get_mut(lane) = to;
+            link.sending.ahead.extend(found);
+        }
+        Ok(())
     }
 
     /// Sends what is to go ahead of the lanes.
@@ -119,7 +316,7 @@ impl Replica {
         map: &EntryMap,
     ) -> Result<(), StoreError> {
         let peer = map.via_of(link.origin);
-        let (mut entries, mut cost) = (Vec::new(), 0);
+        let (mut entries, mut cost, mut places) = (Vec::new(), 0, Vec::new());
         while let Some(lseq) = link.sending.ahead.first().copied() {
             if link.comparing.is_waiting() {
                 // On its way it would count as different.
@@ -140,13 +337,25 @@ impl Replica {
             let may_go = lseq <= gate.eligible.get(lane) && !self.withheld.holds(lseq);
             let length = held.entry.value_length();
             let fits = length <= CHUNK_BYTES_MAX && length as u64 <= link.value_bytes_max;
+            let may_go = may_go && goes_ahead(&held);
             if is_behind && may_go && fits && !super::send::is_left_out(link, &held, peer) {
                 cost += entry_cost(&held.entry);
-                link.sending.sent_ahead.insert((lane, lseq));
+                places.push((lane, lseq));
                 entries.push(held.into_owned().entry);
             }
         }
         self.push_ahead(id, link, entries, gate);
+        if !places.is_empty() {
+            let number = link.sending.aside_batches;
+            link.sending.sent_ahead.extend(&places);
+            link.sending.asides.push_back(Aside {
+                number,
+                entries: places,
+            });
+        }
+        if is_broken(Rule::AheadUnconfirmed) {
+            link.confirm_ahead(u64::MAX);
+        }
         Ok(())
     }
 
@@ -164,6 +373,7 @@ impl Replica {
         }
         link.active_at = gate.now;
         self.sent_entries += entries.len() as u64;
+        link.sending.aside_batches += 1;
         let batch = Batch {
             lane: Lane::Relay,
             from: 0,
@@ -171,5 +381,69 @@ impl Replica {
             entries,
         };
         self.push_feed(id, link, Feed::Batch(batch));
+    }
+}
+
+/// Whether an entry may be sent ahead of its place.
+fn goes_ahead(held: &Held) -> bool {
+    is_user(&held.entry) || is_broken(Rule::RemovalsPassed)
+}
+
+/// What is found in a lane that is to be sent ahead.
+struct Looked {
+    /// Up to where the lane was looked at.
+    to: u64,
+    found: Vec<u64>,
+    /// Entries that were looked at.
+    passed: u64,
+    /// More would have been looked at, had it been allowed.
+    is_cut: bool,
+    error: Option<StoreError>,
+    limit: u64,
+    room: usize,
+    allowance: u64,
+}
+
+impl Looked {
+    /// Nothing yet, of a lane behind `from` up to `limit`; at most so many are found and looked at.
+    fn new(from: u64, limit: u64, room: usize, allowance: u64) -> Self {
+        Self {
+            to: from.max(limit),
+            found: Vec::new(),
+            passed: 0,
+            is_cut: false,
+            error: None,
+            limit,
+            room,
+            allowance,
+        }
+    }
+
+    /// Looks at the next entry. Breaks when enough was found or looked at.
+    fn look(
+        &mut self,
+        held: Result<Cow<'_, Held>, StoreError>,
+        is_wanted: impl FnOnce(&Held) -> bool,
+    ) -> ControlFlow<()> {
+        let held = match held {
+            Ok(held) => held,
+            Err(error) => {
+                self.error = Some(error);
+                return ControlFlow::Break(());
+            }
+        };
+        if held.lseq > self.limit {
+            return ControlFlow::Break(());
+        }
+        self.passed += 1;
+        let fits = held.entry.value_length() <= CHUNK_BYTES_MAX;
+        self.found
+            .extend((fits && is_wanted(&held)).then_some(held.lseq));
+        self.is_cut = self.passed >= self.allowance;
+        if self.is_cut || self.found.len() >= self.room {
+            self.to = held.lseq;
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
     }
 }

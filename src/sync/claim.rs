@@ -39,6 +39,9 @@ impl Replica {
         } else {
             credible.unwrap_or_else(|| self.start_of_unknown(link, map))
         };
+        if claimed.is_some() {
+            self.kept_ahead.come_back(link);
+        }
         link.sending.lineage_told = link.sending.sent.relay;
         link.sending.progress_at = now.monotonic;
         self.record_acknowledged(link, now.monotonic);

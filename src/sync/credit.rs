@@ -14,6 +14,7 @@ impl Replica {
     pub fn charged(&mut self, id: LinkId, cost: u64, now: Now) {
         if let Some(link) = self.links.get_mut(&id) {
             link.receiving.consumed += cost;
+            link.has_progressed = true;
             let output = if is_overdrawn(link) {
                 Some(Output::Close(id, Farewell::Breach(OVERDRAWN)))
             } else {

@@ -31,12 +31,17 @@ impl Replica {
         map: &EntryMap,
     ) {
         let own = Own::of(self, map);
+        // The author of the last entry that had nothing to do with this node: most of a feed is one author's.
+        let mut foreign = None;
         for entry in entries {
+            let is_foreign = foreign == Some(entry.dot.origin) && entry.vector().is_empty();
             if is_foreign_lineage(entry, &own) && !is_broken(Rule::TwinWritesUnheeded) {
                 let reason = self.reason_of(entry.stamp, true);
                 self.doubt(reason, &link.node_id, now.monotonic);
-            } else if own.named_in(entry.dot, entry.vector()) {
+            } else if !is_foreign && own.named_in(entry.dot, entry.vector()) {
                 self.heed(link, Listed::of(entry), now, map);
+            } else {
+                foreign = Some(entry.dot.origin);
             }
         }
     }

@@ -1,14 +1,17 @@
 //! What a replica knows of one connected peer.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::ahead::{Aside, Backlogs};
 use super::comparison::Comparing;
 use super::cursor::is_good;
 use super::dot_set::DotSet;
-use super::message::{Cursor, End, Greeting, Lane, Positions};
+use super::message::{
+    BEGUN_MAX, Begun, BegunValues, Cursor, End, Greeting, Lane, Positions, ValueId,
+};
 use super::options::WINDOW_COST;
-use super::reconcile::{Outcome, Reconciling};
+use super::reconcile::{Openings, Outcome, Reconciling};
 use super::restarts::Restarts;
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
@@ -27,6 +30,8 @@ pub(super) struct LargeSend {
     pub(super) lseq: u64,
     pub(super) offset: usize,
     pub(super) course: Course,
+    /// What it was announced as, to a peer that can go on with a part of it.
+    pub(super) part: Option<ValueId>,
     /// The entry as it was read from the checkpoint; `None` while the map has it in memory. Shared by all links that
     /// send it.
     pub(super) read: Option<Arc<Entry>>,
@@ -109,8 +114,21 @@ pub(super) struct Sending {
     pub(super) lineage_told: u64,
     /// Entries to send ahead of their place in a lane.
     pub(super) ahead: BTreeSet<u64>,
-    /// Entries that were sent so on this connection, and that their lane has not come to yet.
+    /// Entries that were sent so on this connection, that their lane has not come to yet, and that the peer has not said to
+    /// hold.
     pub(super) sent_ahead: BTreeSet<(Lane, u64)>,
+    /// The batches in which those are, in the order in which they were sent.
+    pub(super) asides: VecDeque<Aside>,
+    /// Batches that moved no position which were sent on this connection.
+    pub(super) aside_batches: u64,
+    /// Entries that their lane has not come to and that the peer holds durably: the lane passes over them.
+    pub(super) held_ahead: BTreeSet<(Lane, u64)>,
+    /// Up to where each lane was looked at for what is to be sent ahead.
+    pub(super) looked_ahead: Positions,
+    /// What each lane has to get through before it comes to what is new.
+    pub(super) backlogs: Backlogs,
+    /// Parts of large values that the peer has.
+    pub(super) parts: Vec<Begun>,
     /// Removals of kept losers that were passed over while they had to wait, and before what they go in the own lane.
     pub(super) removals: BTreeSet<(u64, u64)>,
     /// They were looked up since positions were last set.
@@ -154,6 +172,14 @@ pub(super) struct Receiving {
     pub(super) failures: u32,
     /// Commits under way.
     pub(super) commits: u32,
+    /// For each of them in turn: it is of a batch that moves no position.
+    pub(super) commits_aside: VecDeque<bool>,
+    /// Such batches that are durable here.
+    pub(super) aside: u64,
+    /// One of them could not be stored: those behind it are not counted any more.
+    pub(super) is_aside_lost: bool,
+    /// Large values of which a part is here, until the peer was told.
+    pub(super) parts: BegunValues,
     /// What the peer last said at its end, until it could be held against the state here.
     pub(super) end: Option<End>,
     /// What it said there last, as long as it has sent nothing since.
@@ -222,6 +248,10 @@ pub(super) struct Link {
     pub(super) reconciles: bool,
     /// Whether what the peer sums up to can be compared with what this node does.
     pub(super) sums_content: bool,
+    /// Whether the peer goes on with parts of large values, and counts what moves no position.
+    pub(super) resumes: bool,
+    /// Reconciliations that the peer has opened.
+    pub(super) openings: Openings,
     pub(super) reconciling: Reconciling,
     /// How far this node's feed was found to be held by the peer, which its cursor is to be taken to.
     pub(super) covered: Option<Positions>,
@@ -288,6 +318,8 @@ impl Link {
             summed_up: None,
             reconciles: greeting.reconciles,
             sums_content: greeting.sums_content,
+            resumes: greeting.resumes,
+            openings: Openings::default(),
             reconciling: Reconciling::Idle,
             covered: None,
             exchanges: 0,
@@ -341,10 +373,19 @@ impl Link {
         }
     }
 
-    /// What was handed to the committer is durable, or is not to be.
-    pub(super) fn commit_ended(&mut self) {
+    /// Something is handed to the committer. `is_aside`: a batch that moves no position, as the peer counts them.
+    pub(super) fn commit_begins(&mut self, is_aside: bool) {
+        self.receiving.commits += 1;
+        self.receiving.commits_aside.push_back(is_aside);
+    }
+
+    /// What was handed to the committer is durable, or is not to be. Says whether the peer counts it as a batch that moves
+    /// no position.
+    pub(super) fn commit_ended(&mut self) -> bool {
         self.receiving.commits = self.receiving.commits.saturating_sub(1);
         self.sending.recording = self.sending.recording.saturating_sub(1);
+        let is_aside = self.receiving.commits_aside.pop_front();
+        is_aside.unwrap_or(false)
     }
 
     /// Whether what the peer refuses is not all on record yet.
@@ -358,8 +399,10 @@ impl Link {
         sending.told_before = sending.told_before.furthest(sending.told);
         (sending.sent, sending.told, sending.acknowledged) = (to, to, to);
         sending.knows_removals = false;
-        // What was sent ahead may have been refused with it.
+        // What was sent ahead may have been refused with it, unless the peer has said that it holds it.
         sending.sent_ahead.clear();
+        sending.asides.clear();
+        sending.looked_ahead = Positions::default();
         self.abandon_large();
         self.sending.end = None;
     }
@@ -375,19 +418,34 @@ impl Link {
     pub(super) fn abandon_large(&mut self) {
         if let Some(large) = self.sending.large.take() {
             self.sending.large_abandoned = true;
+            // All that was sent arrives before whatever is sent next.
+            let bytes = large.offset as u64;
+            let part = large.part.filter(|_| bytes > 0);
+            if let Some(id) = part {
+                self.note_part(Begun { id, bytes });
+            }
             if large.course == Course::Again {
                 self.sending.again.push(large.lseq);
             }
         }
     }
 
-    /// Forgets what was sent ahead in a lane once that is beyond it.
-    pub(super) fn forget_sent_ahead(&mut self, lane: Lane) {
-        let sending = &mut self.sending;
-        let passed = (lane, 0)..=(lane, sending.sent.get(lane));
-        while let Some(first) = sending.sent_ahead.range(passed.clone()).next().copied() {
-            sending.sent_ahead.remove(&first);
+    /// The peer has a part of a large value, as far as it does not forget it for others.
+    pub(super) fn note_part(&mut self, part: Begun) {
+        if self.resumes {
+            let parts = &mut self.sending.parts;
+            parts.retain(|known| known.id != part.id);
+            parts.truncate(BEGUN_MAX - 1);
+            parts.insert(0, part);
         }
+    }
+
+    /// The peer has what is announced up to so many bytes. It is told once: what it keeps changes with that.
+    pub(super) fn take_part(&mut self, id: ValueId) -> u64 {
+        let parts = &mut self.sending.parts;
+        let place = parts.iter().position(|part| part.id.is_same(id));
+        let part = place.map(|place| parts.remove(place));
+        part.map_or(0, |part| part.bytes)
     }
 
     /// Up to where the lane of own writes may go before removals that are due there.

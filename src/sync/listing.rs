@@ -39,6 +39,7 @@ impl Trouble {
             Self::Refused(code) if code == RefusalCode::ValueTooLarge as u8 => "value_too_large",
             Self::Refused(code) if code == RefusalCode::StorageFailed as u8 => "storage_failed",
             Self::Refused(code) if code == RefusalCode::Malformed as u8 => "malformed",
+            Self::Refused(code) if code == RefusalCode::TooManyAuthors as u8 => "too_many_authors",
             Self::Refused(_) => "refused",
         }
     }
@@ -51,6 +52,7 @@ impl std::fmt::Display for Trouble {
             "value_too_large" => "the value is larger than the peer accepts",
             "storage_failed" => "the peer could not store it",
             "malformed" => "the peer takes it for malformed",
+            "too_many_authors" => "the peer has no room for another author",
             _ => "the peer refuses it, for a reason that this version does not know",
         })
     }

@@ -1,7 +1,7 @@
 //! Meeting a peer and losing it: what it is told first, and what is kept of it.
 
 use super::link::{Link, LinkId};
-use super::message::{Ack, Feed, Greeting, Positions};
+use super::message::{Ack, BegunValues, Feed, Greeting, Positions};
 use super::receive::take_in;
 use super::replica::{Output, Replica};
 use super::scoped::state_of;
@@ -28,7 +28,13 @@ impl Replica {
             wall_ms: now.wall.0,
             reconciles: true,
             sums_content: true,
+            resumes: true,
         }
+    }
+
+    /// A peer is about to be [`Self::connected`], of whose large values these parts are here.
+    pub fn keeps(&mut self, id: LinkId, parts: BegunValues) {
+        self.parts.insert(id, parts);
     }
 
     /// A peer has greeted, and was told that `wanted` is to be exchanged. The driver has made sure that it is the only
@@ -44,6 +50,7 @@ impl Replica {
         self.renewals.met(now.wall);
         let held = self.cursors.get(&greeting.origin).cloned();
         let mut link = Link::new(greeting, held, wanted, now.monotonic);
+        link.receiving.parts = self.parts.remove(&id).unwrap_or_default();
         if link.scope.is_nothing() {
             tracing::warn!(peer = %link.node_id, "no key is within the prefixes of both sides: nothing is exchanged");
         }
@@ -144,6 +151,8 @@ impl Replica {
             credit: link.receiving.granted,
             void: link.void.take(),
             reconcile,
+            aside: 0,
+            parts: std::mem::take(&mut link.receiving.parts),
         };
         self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
     }
@@ -151,6 +160,7 @@ impl Replica {
     /// A peer is gone. What it was sent and did not acknowledge counts as queued again.
     pub fn disconnected(&mut self, id: LinkId, map: &EntryMap) {
         if let Some(mut link) = self.links.remove(&id) {
+            self.kept_ahead.leave(&mut link);
             self.abandon_comparisons(&mut link);
             self.leave_parked(&link, map);
             self.supersede_gone(link.origin);

@@ -3,6 +3,7 @@
 
 pub use super::ranges::{Claim, Listed, Part, Ranges};
 use crate::core::identity::{Dot, Incarnation, Origin};
+use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::{Entry, Summary};
 use crate::store::ledger::FeedPosition;
 pub use crate::store::ledger::Stretch;
@@ -82,6 +83,10 @@ impl From<Cursor> for FeedPosition {
 }
 
 /// Who a replica is and what it holds: the replica's half of HELLO.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each says something else of what the replica can do"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Greeting {
     /// The label.
@@ -106,6 +111,8 @@ pub struct Greeting {
     pub reconciles: bool,
     /// Whether what its state sums up to covers what was written. Sums of an older version cannot be compared.
     pub sums_content: bool,
+    /// Whether it keeps the part of a large value that has come, and goes on behind it (see [`Begun`]).
+    pub resumes: bool,
 }
 
 /// Entries of one lane of the sender's feed, oldest first; or, with `to` 0, entries of a reconciliation, which move no
@@ -135,7 +142,65 @@ pub struct Large {
     pub entry: Entry,
     /// Bytes of the value.
     pub value_length: u64,
+    /// What the value is and where its chunks begin. Only said to who can resume; `None`: at the start.
+    pub resumption: Option<Resumption>,
 }
+
+impl Large {
+    /// Names the value exactly, if the announcement tells its content.
+    pub fn value_id(&self) -> Option<ValueId> {
+        let resumption = self.resumption?;
+        Some(ValueId {
+            dot: self.entry.dot,
+            content: resumption.content,
+            length: self.value_length,
+        })
+    }
+}
+
+/// The value that [`Large`] announces, and where its chunks begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resumption {
+    /// [`Entry::content_hash`] of the whole entry: the receiver checks it once the value is complete.
+    pub content: u64,
+    /// Bytes that the receiver has told to have, and that do not come again.
+    pub offset: u64,
+}
+
+/// Names one exact large value. A dot alone does not: copies of a node may give it twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ValueId {
+    /// The entry's dot.
+    pub dot: Dot,
+    /// [`Entry::content_hash`] of the whole entry.
+    pub content: u64,
+    /// Bytes of the whole value.
+    pub length: u64,
+}
+
+impl ValueId {
+    /// Whether both name the same value.
+    pub fn is_same(self, other: Self) -> bool {
+        let is_alike = self.dot == other.dot && self.length == other.length;
+        is_alike && (self.content == other.content || is_broken(Rule::PartOfAnother))
+    }
+}
+
+/// The beginning of a large value that a receiver has kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begun {
+    /// Which value.
+    pub id: ValueId,
+    /// Bytes of it that are there.
+    pub bytes: u64,
+}
+
+/// Parts that are kept of one peer's values, and told to it, at the most. One value at a time travels on a connection, so
+/// one is the rule; a second leaves room for another order after a reconnect.
+pub const BEGUN_MAX: usize = 2;
+
+/// The parts of a peer's values that a receiver has kept, at most [`BEGUN_MAX`].
+pub type BegunValues = Vec<Begun>;
 
 /// The next bytes of the value that [`Large`] announced. Without bytes: given up, because the entry was
 /// replaced meanwhile; the receiver forgets the announcement.
@@ -158,7 +223,7 @@ pub struct End {
 }
 
 /// How far I hold your feed, durably where I am durable at all, and how much more you may send.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ack {
     /// My cursor on your feed; `None`: I have none, start from the beginning.
     pub cursor: Option<Cursor>,
@@ -169,6 +234,11 @@ pub struct Ack {
     pub void: Option<Cursor>,
     /// Let us reconcile, instead of sending the feed from its start. Only said to who can.
     pub reconcile: bool,
+    /// How many [`Batch`]es that move no position came on this connection and are durable here, counted in the order in
+    /// which they were sent up to the first that could not be stored.
+    pub aside: u64,
+    /// Large values of yours of which a part is here. Said once, with the first of these messages.
+    pub parts: BegunValues,
 }
 
 /// Why an entry is refused.
@@ -181,21 +251,42 @@ pub enum RefusalCode {
     StorageFailed = 2,
     /// The entry breaks a rule of the protocol.
     Malformed = 3,
+    /// The entry names more authors than the receiver's store has room for.
+    TooManyAuthors = 4,
     /// A code of a newer version.
     Other = 255,
 }
 
-/// An entry is refused; the feed goes on behind it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A write that is refused, by what its sender finds it by: the receiver does not know its place in the feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedWrite {
+    /// Its stored key.
+    pub key: Vec<u8>,
+    /// Its dot.
+    pub dot: Dot,
+}
+
+/// Writes that one NACK names at the most: with the longest keys it takes a quarter of a frame. More go into several.
+pub const REFUSED_WRITES_MAX: usize = 256;
+
+/// The local sequence of a NACK about writes whose places only their sender knows. A node that knows no names finds nothing
+/// there, and passes it over.
+pub const PLACE_UNKNOWN: u64 = u64::MAX;
+
+/// Entries are refused; the feed goes on behind them.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nack {
     /// The lane.
     pub lane: Lane,
-    /// Its local sequence at the sender: the batch's `to` if it held one entry.
+    /// The entry's local sequence at the sender: the batch's `to` if it held one entry, [`PLACE_UNKNOWN`] otherwise. Counts
+    /// only where no writes are named: what the sender passed over behind the entry has moved `to` too.
     pub lseq: u64,
     /// Why.
     pub code: RefusalCode,
     /// Whether sending it again may help.
     pub retryable: bool,
+    /// The writes, at most [`REFUSED_WRITES_MAX`]; none from a node that does not name them.
+    pub writes: Vec<RefusedWrite>,
 }
 
 /// Sequences of one origin, both ends included.

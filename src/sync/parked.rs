@@ -43,7 +43,7 @@ impl Replica {
         &mut self,
         id: LinkId,
         link: &mut Link,
-        nack: Nack,
+        nack: &Nack,
         now: Now,
         map: &EntryMap,
     ) {
@@ -52,7 +52,8 @@ impl Replica {
         let is_known = is_retryable && link.is_taken_back(now.monotonic);
         if is_known {
             // One attempt may be refused in several parts.
-        } else if !self.may_refuse(link, &nack, is_retryable, map) {
+        } else if !self.may_refuse(link, nack, is_retryable, map) && !is_broken(Rule::RefusalUnsent)
+        {
             // Nothing of it was sent: a peer's word about it is worth nothing.
             self.unfounded_refusals += 1;
         } else if is_retryable && link.sending.attempts >= self.options.max_retries {
@@ -61,20 +62,69 @@ impl Replica {
             link.sending.progress_at = MonotonicMs(u64::MAX / 2);
         } else if is_retryable {
             self.retry(link, RetryCause::Refused(nack.code as u8), now, map);
+        } else if nack.writes.is_empty() {
+            self.refused_at(id, link, (nack.lane, nack.lseq), nack.code, now, map);
         } else {
-            let refused = (nack.lane, nack.lseq);
-            let is_refused = |large: &mut LargeSend| (large.lane, large.lseq) == refused;
-            if let Some(large) = link.sending.large.take_if(is_refused) {
-                // Refused before all of it was sent: the feed goes on behind it, and so will the cursor.
-                link.sending.large_abandoned = true;
-                for place in [&mut link.sending.sent, &mut link.sending.told] {
-                    let place = place.get_mut(large.lane);
-                    *place = large.lseq.max(*place);
-                }
+            self.refused_by_name(id, link, nack, now, map);
+        }
+    }
+
+    /// A peer refused what is at a place for good.
+    fn refused_at(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        refused: (Lane, u64),
+        code: RefusalCode,
+        now: Now,
+        map: &EntryMap,
+    ) {
+        // What it refuses it does not keep.
+        link.sending.parts.clear();
+        let is_refused = |large: &mut LargeSend| (large.lane, large.lseq) == refused;
+        if let Some(large) = link.sending.large.take_if(is_refused) {
+            // Refused before all of it was sent: the feed goes on behind it, and so will the cursor.
+            link.sending.large_abandoned = true;
+            for place in [&mut link.sending.sent, &mut link.sending.told] {
+                let place = place.get_mut(large.lane);
+                *place = large.lseq.max(*place);
             }
-            if self.park(link.origin, nack.lseq, nack.code as u8, map, now.monotonic) {
-                self.list_refusals(id, link, now.monotonic);
+        }
+        if self.park(link.origin, refused.1, code as u8, map, now.monotonic) {
+            self.list_refusals(id, link, now.monotonic);
+        }
+    }
+
+    /// A peer refused writes for good, and names them. Those that were replaced meanwhile are of no account any more.
+    fn refused_by_name(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        nack: &Nack,
+        now: Now,
+        map: &EntryMap,
+    ) {
+        let mut is_news = false;
+        for write in &nack.writes {
+            let held = map.held_entry(&write.key);
+            let Ok(Some(held)) = held else {
+                // What cannot be read now differs from what the peer holds, and is compared.
+                continue;
+            };
+            if held.entry.dot != write.dot {
+                continue;
             }
+            let (lane, lseq) = (Self::lane_of(&held), held.lseq);
+            // In a comparison it is sent by its key, at whatever place.
+            let is_compared = link.is_reconciling() && lseq <= self.durable_lseq;
+            if is_compared || self.was_sent(link, lane, lseq) {
+                is_news |= self.park(link.origin, lseq, nack.code as u8, map, now.monotonic);
+            } else {
+                self.unfounded_refusals += 1;
+            }
+        }
+        if is_news {
+            self.list_refusals(id, link, now.monotonic);
         }
     }
 
@@ -84,19 +134,30 @@ impl Replica {
         if is_retryable {
             return link.is_owed() || link.is_reconciling() || sending.large.is_some();
         }
+        if !nack.writes.is_empty() {
+            // Each is looked at by itself.
+            return true;
+        }
         let of_lane = |held: &Held| Self::lane_of(held) == nack.lane;
         // What cannot be read now is looked up when it is offered again.
         let is_of_lane = map
             .at(nack.lseq)
             .map_or(true, |held| held.is_some_and(|held| of_lane(&held)));
+        is_of_lane && self.was_sent(link, nack.lane, nack.lseq)
+    }
+
+    /// Whether the entry at a place was sent to a peer on this connection, or is on record to be refused by it.
+    fn was_sent(&self, link: &Link, lane: Lane, lseq: u64) -> bool {
+        let sending = &link.sending;
         let told = sending.told.furthest(sending.told_before);
-        let told = told.furthest(sending.told_once).get(nack.lane);
-        let was_sent = nack.lseq > sending.begun.get(nack.lane) && nack.lseq <= told;
-        let is_under_way = |large: &LargeSend| (large.lane, large.lseq) == (nack.lane, nack.lseq);
+        let told = told.furthest(sending.told_once).get(lane);
+        let was_told = lseq > sending.begun.get(lane) && lseq <= told;
+        let is_under_way = |large: &LargeSend| (large.lane, large.lseq) == (lane, lseq);
         let is_under_way = sending.large.as_ref().is_some_and(is_under_way);
+        let is_ahead = link.has_sent_ahead((lane, lseq));
         let peer = self.peers.get(&link.origin);
-        let is_known = peer.is_some_and(|peer| is_listed(peer, nack.lseq));
-        is_of_lane && (was_sent || is_under_way || is_known)
+        let is_known = peer.is_some_and(|peer| is_listed(peer, lseq));
+        was_told || is_under_way || is_ahead || is_known
     }
 
     /// A peer refuses more: the list goes on record at once, or where that was done a moment ago, with all that it refuses
@@ -200,7 +261,7 @@ impl Replica {
     pub(super) fn record_refusals(&mut self, id: LinkId, link: &mut Link) {
         self.remember(link.origin);
         link.sending.record_due = None;
-        link.receiving.commits += 1;
+        link.commit_begins(false);
         link.sending.recording = link.receiving.commits;
         // Takes in nothing, and is synced.
         self.outputs

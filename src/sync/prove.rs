@@ -203,6 +203,7 @@ impl Replica {
                 credit: link.receiving.granted,
                 void: None,
                 reconcile: false,
+                ..Ack::default()
             };
             self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
         } else {

@@ -45,7 +45,7 @@ impl Replica {
                 if link.is_reconciling() {
                     link.sending.progress_at = now.monotonic;
                 }
-                self.batch(id, &mut link, batch, now, map)
+                self.batch(id, &mut link, batch, charged, now, map)
             }
             Feed::Ack(ack) => self.acknowledged(id, &mut link, ack, now, map),
             Feed::End(end) => {
@@ -53,7 +53,7 @@ impl Replica {
                 Ok(())
             }
             Feed::Nack(nack) => {
-                self.refusal(id, &mut link, nack, now, map);
+                self.refusal(id, &mut link, &nack, now, map);
                 Ok(())
             }
             Feed::Have(have) => {
@@ -88,6 +88,7 @@ impl Replica {
             lseq,
             code,
             retryable: false,
+            writes: Vec::new(),
         };
         self.outputs.push_back(Output::Send(id, Feed::Nack(nack)));
         let place = link.receiving.pending.get_mut(lane);
@@ -101,6 +102,7 @@ impl Replica {
         id: LinkId,
         link: &mut Link,
         mut batch: Batch,
+        is_assembled: bool,
         now: Now,
         map: &EntryMap,
     ) -> Result<(), &'static str> {
@@ -129,7 +131,7 @@ impl Replica {
         (link.receiving.end, link.receiving.told) = (None, None);
         let request = if is_reconciled {
             link.count_reconciled(&batch.entries, map);
-            link.receiving.commits += 1;
+            link.commit_begins(!is_assembled);
             Request::Received(Received {
                 peer: link.origin,
                 token: id,
@@ -168,7 +170,8 @@ impl Replica {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
-        link.commit_ended();
+        let is_aside = link.commit_ended();
+        link.receiving.aside += u64::from(is_aside && !link.receiving.is_aside_lost);
         if moves {
             let held = Positions {
                 own: position.own,
@@ -209,7 +212,7 @@ impl Replica {
                 .entry(link.origin)
                 .or_insert(MonotonicMs(0));
         }
-        link.commit_ended();
+        link.receiving.is_aside_lost |= link.commit_ended();
         link.receiving.pending = link.receiving.held;
         let recorded = link.receiving.recorded;
         let is_current = recorded.incarnation == link.incarnation;
@@ -238,6 +241,7 @@ impl Replica {
             lseq,
             code: RefusalCode::StorageFailed,
             retryable: true,
+            writes: Vec::new(),
         };
         self.outputs.push_back(Output::Send(id, Feed::Nack(nack)));
         let ack = acknowledgement(link);
@@ -261,8 +265,13 @@ impl Replica {
         if has_more_credit && !is_broken(Rule::OnlyCursorsProgress) {
             // The peer has taken in some of what it owes. It cannot say so for more than it was sent.
             link.sending.progress_at = now.monotonic;
+            link.has_progressed = true;
             link.await_first_copy(now.monotonic.after(self.options.ack_timeout_ms));
         }
+        for part in ack.parts.into_iter().rev() {
+            link.note_part(part);
+        }
+        link.confirm_ahead(ack.aside);
         if ack.reconcile {
             self.expect_reconciliation(link);
         }
@@ -292,9 +301,15 @@ impl Replica {
         let Positions { own, relay } = cursor.positions;
         let most = countable.furthest(sending.told_once);
         let most = most.furthest(sending.claimed);
-        if own > most.own || relay > most.relay {
+        let is_beyond = own > most.own || relay > most.relay;
+        if is_beyond && !is_broken(Rule::AcknowledgementUnsent) {
             return Err("an acknowledgement of what was not sent");
         }
+        let countable = if is_beyond {
+            cursor.positions
+        } else {
+            countable
+        };
         sending.claimed = sending.claimed.furthest(cursor.positions);
         let before = sending.acknowledged;
         let counted = cursor.positions.nearest(countable).furthest(before);
@@ -342,7 +357,7 @@ pub(super) fn is_overdrawn(link: &Link) -> bool {
 
 /// What moves the cursor to what is pending, with the entries that it takes.
 pub(super) fn take_in(id: LinkId, link: &mut Link, entries: Vec<Entry>) -> Request {
-    link.receiving.commits += 1;
+    link.commit_begins(false);
     let position = link.position(link.receiving.pending);
     Request::Received(Received {
         peer: link.origin,
@@ -363,5 +378,7 @@ pub(super) fn acknowledgement(link: &mut Link) -> Ack {
         credit: link.receiving.granted,
         void: link.void.take(),
         reconcile: false,
+        aside: link.receiving.aside,
+        parts: std::mem::take(&mut link.receiving.parts),
     }
 }

@@ -10,12 +10,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, KeptAhead};
 use super::comparison::{ComparisonId, Incomparable};
 use super::doubt::{Doubt, Renewals};
 use super::link::{Link, LinkId};
 use super::looking::Looking;
-use super::message::{Feed, Stretch};
+use super::message::{BegunValues, Feed, Stretch};
 use super::options::{AckPolicy, ReplicaOptions};
 use super::outbox::{Marks, Outbox};
 use super::parked::has_taken;
@@ -88,6 +88,10 @@ pub struct Replica {
     pub(super) relay_marks: VecDeque<(u64, MonotonicMs)>,
     /// What is relayed earlier than they say.
     pub(super) ahead: Ahead,
+    /// What peers that are gone hold of what was sent ahead.
+    pub(super) kept_ahead: KeptAhead,
+    /// Parts of large values, for links that are about to be.
+    pub(super) parts: BTreeMap<LinkId, BegunValues>,
     pub(super) have_due: Option<MonotonicMs>,
     pub(super) retried: u64,
     pub(super) total_retries: u64,
@@ -177,6 +181,8 @@ impl Replica {
             withheld: Withheld::default(),
             relay_marks: VecDeque::new(),
             ahead: Ahead::default(),
+            kept_ahead: KeptAhead::default(),
+            parts: BTreeMap::new(),
             have_due: None,
             retried: 0,
             total_retries: 0,

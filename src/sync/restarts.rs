@@ -47,6 +47,8 @@ impl Replica {
         link.sending.peer_has.clear();
         link.sending.lineage_told = 0;
         link.sending.skip_echo = false;
+        link.sending.held_ahead.clear();
+        link.sending.parts.clear();
         self.record_acknowledged(link, now.monotonic);
     }
 }

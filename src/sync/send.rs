@@ -9,7 +9,7 @@ use super::message::{Batch, Chunk, Feed, Lane, Positions};
 use super::options::{BATCH_COST, PASSED_OVER_MS};
 use super::picked::Picked;
 use super::replica::{Farewell, Output, Replica};
-use crate::core::clock::{MonotonicMs, Now};
+use crate::core::clock::{MonotonicMs, Now, WallMs};
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::entry::{Entry, Namespace};
@@ -52,9 +52,10 @@ pub(super) fn is_left_out(link: &Link, held: &Held, peer: Option<Via>) -> bool {
     let is_forgotten = held.entry.is_tombstone() && is_broken(Rule::RemovalsNotSent);
     let is_kept = held.entry.key().first() == Some(&(Namespace::Conflict as u8));
     let is_forgotten = is_forgotten || (is_kept && is_broken(Rule::KeptNotSent));
-    let is_lie = lie_of(&held.entry).is_some();
-    let is_outside = !link.scope.contains(held.entry.key()) && !is_broken(Rule::ScopeIgnored);
-    is_lie || is_outside || echo || is_there || is_forgotten
+    let is_outside = || !link.scope.contains(held.entry.key()) && !is_broken(Rule::ScopeIgnored);
+    // The value is read for the last of them.
+    let is_lie = || lie_of(&held.entry).is_some();
+    echo || is_there || is_forgotten || is_outside() || is_lie()
 }
 
 /// What a chunk of that many bytes takes from the receiver's credit.
@@ -72,6 +73,7 @@ pub(super) struct Gate {
     /// Up to where the feed will be covered by a reconciliation that begins now.
     pub(super) start: Positions,
     pub(super) now: MonotonicMs,
+    pub(super) wall: WallMs,
 }
 
 impl Replica {
@@ -90,7 +92,7 @@ impl Replica {
         ids.rotate_left(first);
         if !ids.is_empty() {
             // With nobody to send to it would only cost a look at what is withheld.
-            let gate = self.gate(now.monotonic, map);
+            let gate = self.gate(now, map);
             for id in ids {
                 self.send_to(id, gate, map);
             }
@@ -122,8 +124,8 @@ impl Replica {
     }
 
     /// What may be sent now. The link that it is for may be taken out of the others while it is looked at.
-    pub(super) fn gate(&mut self, now: MonotonicMs, map: &EntryMap) -> Gate {
-        self.relay_what_is_due(now);
+    pub(super) fn gate(&mut self, now: Now, map: &EntryMap) -> Gate {
+        self.relay_what_is_due(now.monotonic);
         let waiting_after = self
             .relay_marks
             .front()
@@ -151,7 +153,8 @@ impl Replica {
                 relay: self.durable_lseq.min(readable),
             },
             start: Positions { own, relay: reach },
-            now,
+            now: now.monotonic,
+            wall: now.wall,
         }
     }
 
@@ -175,7 +178,9 @@ impl Replica {
             }
             let begun = self.outputs.len();
             if !link.is_reconciling()
-                && let Err(error) = self.send_ahead(id, &mut link, gate, map)
+                && let Err(error) = self
+                    .look_ahead(&mut link, gate, map)
+                    .and_then(|()| self.send_ahead(id, &mut link, gate, map))
             {
                 self.unreadable(id, &error);
             }
@@ -187,7 +192,7 @@ impl Replica {
             }
             for lane in [Lane::Own, Lane::Relay] {
                 while self.outputs.len() == said
-                    && link.sending.large.is_none()
+                    && !link.is_filled(lane)
                     && !link.is_reconciling()
                     && self
                         .send_batch(id, &mut link, lane, gate, map)
@@ -233,13 +238,13 @@ impl Replica {
         let peer = map.via_of(link.origin);
         let withheld = Some(&self.withheld).filter(|withheld| withheld.holds_some());
         let mut passed_over = Vec::new();
-        let has_sent_ahead = !link.sending.sent_ahead.is_empty();
+        let has_sent_ahead = !link.sending.held_ahead.is_empty();
         let mut picked = Picked::new(link, lane, limit, self.looking.allowance());
         let mut pick = |held: Result<Cow<'_, Held>, StoreError>| {
             if let Ok(held) = &held
                 && held.lseq <= limit
             {
-                if has_sent_ahead && link.sending.sent_ahead.contains(&(lane, held.lseq)) {
+                if has_sent_ahead && link.sending.held_ahead.contains(&(lane, held.lseq)) {
                     return picked.pass_over(held.lseq, false);
                 }
                 let is_withheld = withheld.is_some_and(|withheld| withheld.holds(held.lseq));
@@ -279,6 +284,10 @@ impl Replica {
             }
         }
         if let Some(lseq) = large {
+            if link.sending.large.is_some() {
+                // Its turn comes behind the one that is under way in the other lane.
+                return self.move_on(id, link, (lane, lseq - 1), entries, (gate, false));
+            }
             self.begin_large(id, link, (lane, lseq), Course::InOrder, map);
             // If it cannot be read, it must not be tried again at once and for ever.
             let has_moved = link.sending.large.is_some() || link.sending.sent.get(lane) >= lseq;

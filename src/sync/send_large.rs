@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::link::{Course, LargeSend, Link, LinkId};
-use super::message::{Chunk, Feed, Lane, Large};
+use super::message::{Chunk, Feed, Lane, Large, Resumption, ValueId};
 use super::replica::Replica;
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::{Entry, EntryFlags, Extra};
@@ -75,6 +75,23 @@ impl Replica {
             Course::Reconciled => (0, 0),
         };
         let value_length = entry.value_length() as u64;
+        let content = entry.content_hash().filter(|_| link.resumes);
+        let part = content.map(|content| ValueId {
+            dot: entry.dot,
+            content,
+            length: value_length,
+        });
+        let has_part = part.map_or(0, |id| link.take_part(id));
+        // What is to be sent is never nothing.
+        let offset = usize::try_from(has_part).unwrap_or(0);
+        let offset = if has_part < value_length { offset } else { 0 };
+        let resumption = content.map(|content| Resumption {
+            content,
+            offset: offset as u64,
+        });
+        if course == Course::InOrder {
+            *link.sending.looked_ahead.get_mut(lane) = lseq;
+        }
         self.push_feed(
             id,
             link,
@@ -84,13 +101,15 @@ impl Replica {
                 to,
                 entry: bare,
                 value_length,
+                resumption,
             }),
         );
         link.sending.large = Some(LargeSend {
             lane,
             lseq,
-            offset: 0,
+            offset,
             course,
+            part,
             read: read.into_shared(),
         });
         self.send_large(id, link, map);

@@ -1,5 +1,6 @@
 //! Large values put together from their chunks: in memory while that is small and there is room for it in the
-//! node's budget, else in an unnamed temporary file. One at a time for a connection.
+//! node's budget, else in an unnamed temporary file. One at a time for a connection. What has come of one outlives the
+//! connection (`unfinished`), if its announcement says what it is.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -8,6 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::SpooledTempFile;
 use thiserror::Error;
 
+use super::unfinished::{HolderId, PartFile, Unfinished};
+use crate::core::clock::MonotonicMs;
+use crate::core::identity::Origin;
+use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::{Entry, Extra};
 use crate::sync::message::{Batch, Chunk, Lane, Large, RefusalCode};
 
@@ -29,6 +34,12 @@ pub enum AssemblyError {
     /// More bytes came than were announced.
     #[error("a large value is longer than announced")]
     TooLong,
+    /// It was to go on behind bytes that are not here.
+    #[error("a large value goes on behind bytes that are not here")]
+    Missing,
+    /// What has come is not what was announced. It begins anew.
+    #[error("a large value is not what was announced")]
+    Different,
     /// The node stops.
     #[error("the node stops")]
     Interrupted,
@@ -96,13 +107,20 @@ impl Drop for Reservation {
     }
 }
 
+/// Where the bytes of one value are.
+#[derive(Debug)]
+pub(super) struct Spool {
+    file: SpooledTempFile,
+    /// Memory taken from the budget; `None` when the bytes go straight to a file.
+    reservation: Option<Reservation>,
+}
+
 #[derive(Debug)]
 struct UnderWay {
     large: Large,
-    spool: SpooledTempFile,
+    part: Arc<PartFile>,
     received: u64,
-    /// Memory taken from the budget; `None` when the bytes go straight to a file.
-    reservation: Option<Reservation>,
+    is_in_memory: bool,
 }
 
 #[derive(Debug)]
@@ -118,28 +136,51 @@ pub struct Assembler {
     value_bytes_max: u64,
     folder: Option<PathBuf>,
     budget: Arc<SpoolBudget>,
+    unfinished: Arc<Unfinished>,
+    holder: HolderId,
+    /// The peer, once it has greeted and is accepted.
+    peer: Option<Origin>,
     state: State,
+}
+
+impl Drop for Assembler {
+    fn drop(&mut self) {
+        self.unfinished.release(self.holder);
+    }
 }
 
 impl Assembler {
     /// Takes values of at most `value_bytes_max` bytes. Files are made in `folder`, or where the system keeps
     /// its temporary files.
-    pub fn new(value_bytes_max: u64, folder: Option<PathBuf>, budget: Arc<SpoolBudget>) -> Self {
+    pub fn new(
+        value_bytes_max: u64,
+        folder: Option<PathBuf>,
+        budget: Arc<SpoolBudget>,
+        unfinished: Arc<Unfinished>,
+    ) -> Self {
         Self {
             value_bytes_max,
             folder,
             budget,
+            holder: unfinished.next_holder(),
+            unfinished,
+            peer: None,
             state: State::Idle,
         }
     }
 
-    /// Whether the next step may touch a file, so that it does not belong on a thread that must not wait.
-    pub fn may_block(&self) -> bool {
-        matches!(&self.state, State::UnderWay(under_way) if under_way.reservation.is_none())
+    /// The peer has said who it is, and was accepted: what comes from now on is kept for it.
+    pub fn greeted(&mut self, peer: Origin) {
+        self.peer = Some(peer);
     }
 
-    /// A large value begins.
-    pub fn on_large(&mut self, large: Large) -> Result<Assembled, AssemblyError> {
+    /// Whether the next step may touch a file, so that it does not belong on a thread that must not wait.
+    pub fn may_block(&self) -> bool {
+        matches!(&self.state, State::UnderWay(under_way) if !under_way.is_in_memory)
+    }
+
+    /// A large value begins, or goes on behind what has come of it. Where it goes on, this may touch a file.
+    pub fn on_large(&mut self, large: Large, now: MonotonicMs) -> Result<Assembled, AssemblyError> {
         if !matches!(self.state, State::Idle) {
             return Err(AssemblyError::Overlapping);
         }
@@ -149,26 +190,61 @@ impl Assembler {
             };
             return Ok(refused(&large, RefusalCode::ValueTooLarge));
         }
-        let reservation = usize::try_from(large.value_length)
-            .ok()
-            .filter(|length| *length <= SPOOL_BYTES_MAX)
-            .and_then(|length| self.budget.reserve(length));
-        let in_memory = reservation.as_ref().map_or(0, |taken| taken.bytes);
-        let spool = match &self.folder {
-            Some(folder) => tempfile::spooled_tempfile_in(in_memory, folder),
-            None => tempfile::spooled_tempfile(in_memory),
+        let received = large.resumption.map_or(0, |resumption| resumption.offset);
+        let spool = if received > 0 {
+            self.go_on(&large, received)?
+        } else {
+            self.spool(large.value_length)
         };
+        let is_in_memory = spool.reservation.is_some();
+        let part = Arc::new(PartFile::new(spool, received, now));
+        if let (Some(peer), Some(id)) = (self.peer, large.value_id()) {
+            self.unfinished.begin(peer, id, self.holder, &part);
+        }
         self.state = State::UnderWay(Box::new(UnderWay {
             large,
-            spool,
-            received: 0,
-            reservation,
+            part,
+            received,
+            is_in_memory,
         }));
         Ok(Assembled::Nothing)
     }
 
-    /// The next bytes of it; none give it up.
-    pub fn on_chunk(&mut self, chunk: &Chunk) -> Result<Assembled, AssemblyError> {
+    /// Room for a value of that many bytes.
+    fn spool(&self, value_length: u64) -> Spool {
+        let reservation = usize::try_from(value_length)
+            .ok()
+            .filter(|length| *length <= SPOOL_BYTES_MAX)
+            .and_then(|length| self.budget.reserve(length));
+        let in_memory = reservation.as_ref().map_or(0, |taken| taken.bytes);
+        let file = match &self.folder {
+            Some(folder) => tempfile::spooled_tempfile_in(in_memory, folder),
+            None => tempfile::spooled_tempfile(in_memory),
+        };
+        Spool { file, reservation }
+    }
+
+    /// What has come of a value before, to add to it behind `offset`.
+    fn go_on(&self, large: &Large, offset: u64) -> Result<Spool, AssemblyError> {
+        let known = self.peer.zip(large.value_id());
+        let (peer, id) = known.ok_or(AssemblyError::Missing)?;
+        let spool = self.unfinished.take(peer, id, offset);
+        let mut spool = spool.ok_or(AssemblyError::Missing)?;
+        match spool.file.seek(SeekFrom::Start(offset)) {
+            Ok(_) => Ok(spool),
+            Err(error) => {
+                tracing::warn!(%error, "a large value that was kept cannot be gone on with");
+                Err(AssemblyError::Missing)
+            }
+        }
+    }
+
+    /// The next bytes of it; none give it up for now.
+    pub fn on_chunk(
+        &mut self,
+        chunk: &Chunk,
+        now: MonotonicMs,
+    ) -> Result<Assembled, AssemblyError> {
         let length = chunk.bytes.len() as u64;
         match std::mem::replace(&mut self.state, State::Idle) {
             State::Idle => Err(AssemblyError::Unannounced),
@@ -180,7 +256,7 @@ impl Assembler {
                 }
                 Ok(Assembled::Nothing)
             }
-            State::UnderWay(under_way) => self.extend(under_way, &chunk.bytes),
+            State::UnderWay(under_way) => self.extend(under_way, &chunk.bytes, now),
         }
     }
 
@@ -188,6 +264,7 @@ impl Assembler {
         &mut self,
         mut under_way: Box<UnderWay>,
         bytes: &[u8],
+        now: MonotonicMs,
     ) -> Result<Assembled, AssemblyError> {
         let announced = under_way.large.value_length;
         let received = under_way.received + bytes.len() as u64;
@@ -195,16 +272,34 @@ impl Assembler {
             return Err(AssemblyError::TooLong);
         }
         under_way.received = received;
-        let written = under_way.spool.write_all(bytes);
-        let complete = match written {
+        let part = Arc::clone(&under_way.part);
+        let mut guard = part.spool.lock();
+        let Some(spool) = guard.as_mut() else {
+            // Another connection of this peer goes on with it: this one is about to end.
+            let left = announced - received;
+            if left > 0 {
+                self.state = State::Skipping { left };
+            }
+            return Ok(Assembled::Nothing);
+        };
+        let complete = match spool.file.write_all(bytes) {
             Ok(()) if received < announced => {
+                part.reach(received, now);
+                drop(guard);
                 self.state = State::UnderWay(under_way);
                 return Ok(Assembled::Nothing);
             }
-            Ok(()) => finish(&mut under_way.spool, &under_way.large),
+            Ok(()) => finish(&mut spool.file, &under_way.large),
             Err(error) => Err(error),
         };
+        drop(guard);
+        if let Some(id) = under_way.large.value_id() {
+            self.unfinished.forget(id, self.holder);
+        }
         match complete {
+            Ok(batch) if !is_as_announced(&under_way.large, &batch) => {
+                Err(AssemblyError::Different)
+            }
             Ok(batch) => Ok(Assembled::Complete(batch)),
             Err(error) => {
                 tracing::warn!(%error, "a large value could not be kept while it arrived");
@@ -225,6 +320,15 @@ fn refused(large: &Large, code: RefusalCode) -> Assembled {
         lseq_to: large.to,
         code,
     }
+}
+
+/// Whether a value is the one that was announced, if that was told.
+fn is_as_announced(large: &Large, batch: &Batch) -> bool {
+    let Some(resumption) = large.resumption.filter(|_| !is_broken(Rule::PartOfAnother)) else {
+        return true;
+    };
+    let mut entries = batch.entries.iter();
+    entries.all(|entry| entry.content_hash() == Some(resumption.content))
 }
 
 fn finish(spool: &mut SpooledTempFile, large: &Large) -> io::Result<Batch> {

@@ -4,18 +4,21 @@
 use std::borrow::Borrow;
 use thiserror::Error;
 
-use super::codec_entry::{lane_of, put_batch, put_large, read_batch, read_large};
+use super::codec_entry::{put_batch, put_large, read_batch, read_large};
 use super::codec_have::{put_have, read_have};
 use super::codec_hello::{put_hello, read_hello};
+use super::codec_nack::{put_nack, read_nack};
 use super::codec_ranges::{put_ranges, read_ranges};
 use super::fields::{FieldReader, Unknown, put_field, put_flag, put_number, required};
 use super::frame::{BODY_BYTES_MAX, FRAME_HEADER_BYTES, IGNORABLE_KIND_BIT, MessageKind};
 use super::message::{GOODBYE_TEXT_BYTES_MAX, Goodbye, GoodbyeReason, Message};
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
-use crate::core::identity::Incarnation;
+use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::{Entry, Summary};
-use crate::sync::message::{Ack, Chunk, Cursor, End, Feed, Lane, Nack, Positions, RefusalCode};
+use crate::sync::message::{
+    Ack, BEGUN_MAX, Begun, BegunValues, Chunk, Cursor, End, Feed, Lane, Positions, ValueId,
+};
 
 /// Why a message cannot be sent. Whoever made it has to make another; nothing was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -98,15 +101,15 @@ pub fn encode_feed(feed: &Feed, out: &mut Vec<u8>) -> Result<usize, EncodeError>
             if let Some(cursor) = ack.void {
                 put_field(out, 4, Unknown::Skip, |value| put_cursor(value, cursor));
             }
+            if ack.aside > 0 {
+                put_number(out, 5, Unknown::Skip, ack.aside);
+            }
+            if !ack.parts.is_empty() {
+                put_field(out, 6, Unknown::Skip, |value| put_parts(value, &ack.parts));
+            }
             Ok(())
         }),
-        Feed::Nack(nack) => frame(out, MessageKind::Nack, |out| {
-            put_number(out, 1, Unknown::Refuse, nack.lane as u64);
-            put_number(out, 2, Unknown::Refuse, nack.lseq);
-            put_number(out, 3, Unknown::Refuse, nack.code as u64);
-            put_flag(out, 4, Unknown::Refuse, nack.retryable);
-            Ok(())
-        }),
+        Feed::Nack(nack) => frame(out, MessageKind::Nack, |out| put_nack(out, nack)),
         Feed::Have(have) => frame(out, MessageKind::Have, |out| put_have(out, have)),
         Feed::Ranges(ranges) => frame(out, MessageKind::Ranges, |out| put_ranges(out, ranges)),
     }
@@ -291,8 +294,43 @@ fn read_cursor(reader: &mut ByteReader<'_>) -> Result<Cursor, DecodeError> {
     })
 }
 
+fn put_parts(out: &mut Vec<u8>, parts: &[Begun]) {
+    for part in parts {
+        out.extend_from_slice(&part.id.dot.origin.0);
+        out.put_varint(part.id.dot.sequence);
+        out.extend_from_slice(&part.id.content.to_le_bytes());
+        out.put_varint(part.id.length);
+        out.put_varint(part.bytes);
+    }
+}
+
+/// Parts of large values. More than are of use are skipped: a newer version may keep more.
+fn read_parts(reader: &mut ByteReader<'_>) -> Result<BegunValues, DecodeError> {
+    let mut parts = BegunValues::default();
+    while reader.remaining() > 0 {
+        let dot = Dot {
+            origin: Origin(reader.array()?),
+            sequence: reader.varint()?,
+        };
+        let id = ValueId {
+            dot,
+            content: reader.u64()?,
+            length: reader.varint()?,
+        };
+        let bytes = reader.varint()?;
+        if bytes >= id.length {
+            return Err(DecodeError::Malformed("a part of a large value"));
+        }
+        if parts.len() < BEGUN_MAX {
+            parts.push(Begun { id, bytes });
+        }
+    }
+    Ok(parts)
+}
+
 fn read_ack(payload: &[u8]) -> Result<Ack, DecodeError> {
     let (mut cursor, mut credit, mut reconcile, mut void) = (None, None, false, None);
+    let (mut aside, mut parts) = (0, BegunValues::default());
     let mut fields = FieldReader::new(payload);
     while let Some(field) = fields.next_field()? {
         match field.number {
@@ -300,6 +338,8 @@ fn read_ack(payload: &[u8]) -> Result<Ack, DecodeError> {
             2 => credit = Some(field.number_value()?),
             3 => reconcile = field.flag()?,
             4 => void = Some(field.parse(read_cursor)?),
+            5 => aside = field.number_value()?,
+            6 => parts = field.parse(read_parts)?,
             _ => field.skip()?,
         }
     }
@@ -308,36 +348,9 @@ fn read_ack(payload: &[u8]) -> Result<Ack, DecodeError> {
         void,
         credit: required(credit, "an acknowledgement")?,
         reconcile,
+        aside,
+        parts,
     })
-}
-
-fn read_nack(payload: &[u8]) -> Result<Nack, DecodeError> {
-    let (mut lane, mut lseq, mut code, mut retryable) = (None, None, None, None);
-    let mut fields = FieldReader::new(payload);
-    while let Some(field) = fields.next_field()? {
-        match field.number {
-            1 => lane = Some(lane_of(field.number_value()?)?),
-            2 => lseq = Some(field.number_value()?),
-            3 => code = Some(refusal_of(field.number_value()?)),
-            4 => retryable = Some(field.flag()?),
-            _ => field.skip()?,
-        }
-    }
-    Ok(Nack {
-        lane: required(lane, "a refusal")?,
-        lseq: required(lseq, "a refusal")?,
-        code: required(code, "a refusal")?,
-        retryable: required(retryable, "a refusal")?,
-    })
-}
-
-fn refusal_of(number: u64) -> RefusalCode {
-    match number {
-        1 => RefusalCode::ValueTooLarge,
-        2 => RefusalCode::StorageFailed,
-        3 => RefusalCode::Malformed,
-        _ => RefusalCode::Other,
-    }
 }
 
 fn read_goodbye(payload: &[u8]) -> Result<Goodbye, DecodeError> {

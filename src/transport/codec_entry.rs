@@ -11,7 +11,7 @@ use crate::core::limits::{EXTENSION_BYTES_MAX, STORED_KEY_BYTES_MAX, VECTOR_ORIG
 use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags, Extra, Namespace};
-use crate::sync::message::{Batch, Lane, Large};
+use crate::sync::message::{Batch, Lane, Large, Resumption};
 
 /// Most entries in a batch: bounds what a receiver builds from one frame.
 pub const BATCH_ENTRIES_MAX: usize = 8192;
@@ -306,6 +306,13 @@ pub(super) fn put_large(out: &mut Vec<u8>, large: &Large) -> Result<(), EncodeEr
     put_origins(out, &dictionary);
     let mut context = Context::new(dictionary.len());
     put_entry(out, &large.entry, &mut dictionary, &mut context);
+    if let Some(resumption) = large.resumption {
+        if resumption.offset >= large.value_length {
+            return Err(EncodeError::Malformed("where a large entry goes on"));
+        }
+        out.extend_from_slice(&resumption.content.to_le_bytes());
+        out.put_varint(resumption.offset);
+    }
     Ok(())
 }
 
@@ -317,7 +324,12 @@ pub(super) fn read_large(payload: &[u8]) -> Result<Large, DecodeError> {
     let origins = read_origins(&mut reader)?;
     let mut context = Context::new(origins.len());
     let entry = read_entry(&mut reader, &origins, &mut context)?;
+    let resumption = (reader.remaining() > 0).then(|| read_resumption(&mut reader));
+    let resumption = resumption.transpose()?;
     reader.finish()?;
+    if resumption.is_some_and(|resumption| resumption.offset >= value_length) {
+        return Err(DecodeError::Malformed("where a large entry goes on"));
+    }
     if value_length == 0 || entry.is_tombstone() || entry.value_length() > 0 {
         return Err(DecodeError::Malformed("a large entry"));
     }
@@ -327,5 +339,13 @@ pub(super) fn read_large(payload: &[u8]) -> Result<Large, DecodeError> {
         to,
         entry,
         value_length,
+        resumption,
+    })
+}
+
+fn read_resumption(reader: &mut ByteReader<'_>) -> Result<Resumption, DecodeError> {
+    Ok(Resumption {
+        content: reader.u64()?,
+        offset: reader.varint()?,
     })
 }

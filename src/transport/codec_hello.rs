@@ -21,6 +21,8 @@ mod capability {
     pub(super) const RECONCILES: u64 = 1 << 1;
     /// Its sums cover content.
     pub(super) const SUMS_CONTENT: u64 = 1 << 2;
+    /// It reads what LARGE tells of the content, keeps parts of large values, and goes on behind them.
+    pub(super) const RESUMES: u64 = 1 << 3;
 }
 
 fn check(hello: &Hello) -> Result<(), EncodeError> {
@@ -98,6 +100,7 @@ pub(super) fn put_hello(out: &mut Vec<u8>, hello: &Hello) -> Result<(), EncodeEr
     let capabilities = [
         (greeting.reconciles, capability::RECONCILES),
         (greeting.sums_content, capability::SUMS_CONTENT),
+        (greeting.resumes, capability::RESUMES),
     ];
     let capabilities = capabilities.into_iter().filter(|(can, _)| *can);
     let capabilities: u64 = capabilities.map(|(_, bit)| bit).sum();
@@ -186,6 +189,7 @@ fn assemble(parts: Parts) -> Result<Hello, DecodeError> {
             wall_ms: parts.wall_ms,
             reconciles: parts.capabilities & capability::RECONCILES != 0,
             sums_content: parts.capabilities & capability::SUMS_CONTENT != 0,
+            resumes: parts.capabilities & capability::RESUMES != 0,
         },
         expected_node_id: parts.expected_node_id,
         instance: required(parts.instance, "the instance")?,

@@ -87,14 +87,16 @@ impl Liveness {
 
     /// Nonce and wall clock of a ping, when one is due.
     pub(super) fn ping(&mut self, now: Now) -> Option<(u64, u64)> {
-        if now.monotonic < self.ping_due() {
-            return None;
-        }
+        (now.monotonic >= self.ping_due()).then(|| self.ping_now(now))
+    }
+
+    /// Nonce and wall clock of a ping, whether one is due or not.
+    pub(super) fn ping_now(&mut self, now: Now) -> (u64, u64) {
         let nonce = self.next_nonce;
         self.next_nonce = nonce.wrapping_add(1);
         self.pinged = Some(now.monotonic);
         self.waiting = Some(SentPing { nonce, at: now });
-        Some((nonce, now.wall.0))
+        (nonce, now.wall.0)
     }
 
     /// An answer came. One to an older ping, or to none, says nothing about the clock.

@@ -9,6 +9,7 @@ pub mod codec;
 pub mod codec_entry;
 pub mod codec_have;
 pub mod codec_hello;
+mod codec_nack;
 mod codec_ranges;
 mod dictionary;
 pub mod error;
@@ -21,6 +22,7 @@ pub mod pace;
 pub mod session;
 pub mod tcp;
 pub mod ties;
+pub mod unfinished;
 pub mod work;
 
 #[cfg(test)]

@@ -268,6 +268,16 @@ impl Session {
         }
     }
 
+    /// A ping out of its turn, once the peer has greeted: whoever wants to know whether it is there does not wait for the
+    /// next one.
+    pub fn ping(&mut self, now: Now) -> Option<Message> {
+        let Phase::Greeted { liveness, .. } = &mut self.phase else {
+            return None;
+        };
+        let (nonce, wall_ms) = liveness.ping_now(now);
+        Some(Message::Ping { nonce, wall_ms })
+    }
+
     /// What the time asks for. Ask again until the answer is [`TimeVerdict::Nothing`].
     pub fn on_time(&mut self, now: Now) -> TimeVerdict {
         match &mut self.phase {

@@ -16,6 +16,9 @@ const OPENING_WORK: u64 = 20_000;
 /// A range of which the peer tells a sum: it is summed up here, and may be split.
 const SUM_WORK: u64 = 20;
 
+/// A write that a NACK names: it is looked up by its key, and put on a list.
+const REFUSED_WORK: u64 = 4;
+
 /// Entries that are listed, asked for, or named by a hint, for one unit.
 const NAMES_FOR_A_UNIT: usize = 4;
 
@@ -26,7 +29,8 @@ pub fn work_of(message: &Message) -> u64 {
         Message::Ping { .. } | Message::Pong { .. } => MESSAGE_WORK,
         Message::Feed(feed) => match feed {
             Feed::Batch(_) | Feed::Large(_) | Feed::Chunk(_) => 0,
-            Feed::Ack(_) | Feed::Nack(_) => MESSAGE_WORK,
+            Feed::Ack(_) => MESSAGE_WORK,
+            Feed::Nack(nack) => MESSAGE_WORK + REFUSED_WORK * nack.writes.len() as u64,
             Feed::End(_) => END_WORK,
             Feed::Have(have) => MESSAGE_WORK + names(have.ranges.len()),
             Feed::Ranges(ranges) => {

@@ -6,6 +6,7 @@ use std::io;
 use thiserror::Error;
 
 use super::checkpoint::CheckpointError;
+use super::storage::Displacement;
 
 /// A failure of the system, kept so that it can be told more than once: what kind it was, and the system's
 /// own words for it.
@@ -13,6 +14,7 @@ use super::checkpoint::CheckpointError;
 pub struct IoCause {
     kind: io::ErrorKind,
     text: String,
+    displacement: Option<Displacement>,
 }
 
 impl IoCause {
@@ -40,11 +42,17 @@ pub(super) fn is_full(kind: io::ErrorKind) -> bool {
     )
 }
 
+/// Why a change was not made, if the storage refused it because a file was not the one that it knows.
+fn displacement_of(error: &io::Error) -> Option<Displacement> {
+    error.get_ref()?.downcast_ref().copied()
+}
+
 impl From<io::Error> for IoCause {
     fn from(error: io::Error) -> Self {
         Self {
             kind: error.kind(),
             text: error.to_string(),
+            displacement: displacement_of(&error),
         }
     }
 }
@@ -193,6 +201,15 @@ pub enum WalError {
         /// What the system said.
         cause: IoCause,
     },
+    /// The path does not lead to the log that is open, or to all of it. Nothing was written and nothing there was touched;
+    /// the log goes on where its path leads to it again.
+    #[error("WAL path {file} does not lead to the log of this client any more: {how}")]
+    Displaced {
+        /// The file.
+        file: String,
+        /// What was found instead.
+        how: Displacement,
+    },
     /// A frame's body is over the limit.
     #[error("failed to append WAL record: a body of {bytes} bytes is over the limit of {limit}")]
     BodyTooLarge {
@@ -258,6 +275,7 @@ impl WalError {
             }
             Self::Seal { cause, .. } => system_kind(cause, "wal_seal"),
             Self::Remove { cause, .. } => system_kind(cause, "wal_remove"),
+            Self::Displaced { how, .. } => displaced_kind(*how),
             Self::BodyTooLarge { .. } => "wal_body_too_large",
             Self::Poisoned { .. } => "poisoned",
             Self::Checkpoint(error) => error
@@ -301,6 +319,7 @@ impl WalError {
             | Self::Behind { file, .. }
             | Self::Seal { file, .. }
             | Self::Remove { file, .. }
+            | Self::Displaced { file, .. }
             | Self::InUse { file, .. } => Some(file),
             Self::Checkpoint(error) => Some(error.file()),
             Self::Poisoned { first } => first.file(),
@@ -326,9 +345,19 @@ impl WalError {
     }
 }
 
+fn displaced_kind(how: Displacement) -> &'static str {
+    match how {
+        Displacement::Gone => "wal_removed",
+        Displacement::Replaced | Displacement::Overwritten => "wal_replaced",
+    }
+}
+
 fn system_kind(cause: &IoCause, otherwise: &'static str) -> &'static str {
     if cause.is_full() {
         return "disk_full";
+    }
+    if let Some(how) = cause.displacement {
+        return displaced_kind(how);
     }
     match cause.kind {
         io::ErrorKind::PermissionDenied => "permission_denied",
@@ -378,6 +407,19 @@ mod tests {
             "failed to seal WAL data/x.wal: the file, or its directory, was removed"
         );
         assert_eq!(error.kind(), "wal_removed");
+    }
+
+    #[test]
+    fn a_change_that_another_file_was_in_the_way_of_is_told_as_that() {
+        let error = WalError::Remove {
+            file: "data/x.wal".into(),
+            cause: io::Error::from(Displacement::Replaced).into(),
+        };
+        assert_eq!(
+            error.to_string(),
+            "failed to remove sealed WAL data/x.wal: another file is in its place"
+        );
+        assert_eq!(error.kind(), "wal_replaced");
     }
 
     #[test]

@@ -9,8 +9,9 @@ use super::format::{
 use super::frame_buffer::FrameBuffer;
 use super::scan::Scan;
 use super::sealed::SealedLog;
-use super::storage::StorageFile;
+use super::storage::{Anchor, StorageFile};
 
+mod place;
 mod room;
 mod seal;
 pub mod syncing;
@@ -46,6 +47,9 @@ pub struct Log {
     marker: FrameBuffer,
     tail: Tail,
     poison: Option<WalError>,
+    /// What knows where the path of the log leads; `None` where nobody looks.
+    anchor: Option<Arc<dyn Anchor>>,
+    is_displaced: bool,
     /// In order; each goes on in the next, the last in this file.
     sealed: Vec<SealedLog>,
     /// How long the file was that this process sealed last; 0 if it sealed none.
@@ -60,6 +64,7 @@ impl Log {
         found: &Scan,
         allocated: u64,
         sealed: Vec<SealedLog>,
+        anchor: Option<Arc<dyn Anchor>>,
     ) -> Self {
         Self {
             name,
@@ -79,6 +84,8 @@ impl Log {
             marker: FrameBuffer::new(),
             tail: Tail::default(),
             poison: None,
+            anchor,
+            is_displaced: false,
             sealed,
             previous_bytes: 0,
         }
@@ -136,12 +143,13 @@ impl Log {
     /// frame, not synced itself. Does nothing when the file tells it already.
     ///
     /// # Errors
-    /// As [`append`](Self::append).
+    /// As [`append`](Self::append), and if the path of the log does not lead to it.
     pub fn watermark(&mut self) -> Result<(), WalError> {
         self.check()?;
         if self.last_group.min(self.synced) <= self.told_synced {
             return Ok(());
         }
+        self.check_place()?;
         self.mark(FrameKind::Watermark)
     }
 

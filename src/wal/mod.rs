@@ -10,6 +10,7 @@
 
 mod chain;
 pub mod checkpoint;
+pub mod directory;
 pub mod error;
 pub mod following;
 pub mod format;
@@ -34,6 +35,7 @@ pub mod scan;
 pub mod sealed;
 pub mod storage;
 pub mod storage_file;
+pub mod storage_held;
 pub mod storage_memory;
 mod storage_through;
 

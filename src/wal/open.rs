@@ -153,7 +153,14 @@ fn reopen<E: From<WalError>>(
         let _ = storage.sync_directory();
     }
     let names = (name.to_owned(), shown);
-    let log = Log::resume(names, active.file, &found, file_bytes, sealed);
+    let log = Log::resume(
+        names,
+        active.file,
+        &found,
+        file_bytes,
+        sealed,
+        storage.anchor(),
+    );
     Ok((log, recovery))
 }
 

@@ -4,8 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::directory::{Directory, sync_directory};
 use super::error::WalError;
-use super::storage_file::{FileStorage, sync_directory};
+use super::storage_file::FileStorage;
 
 /// Most symbolic links that are followed one behind the other; more are a circle.
 const LINKS_MAX: usize = 32;
@@ -23,6 +24,8 @@ pub struct ResolvedPath {
     pub name: String,
     /// The directory as the user spelled it, for messages; empty if only a name was given.
     pub shown_directory: PathBuf,
+    /// The path as the user gave it, absolute, with its links.
+    given: PathBuf,
 }
 
 impl ResolvedPath {
@@ -66,6 +69,24 @@ impl ResolvedPath {
         FileStorage::new(&self.directory, &self.shown_directory)
     }
 
+    /// The directory that has that path now, to be worked in whatever comes into its place.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn hold(&self) -> Result<Directory, WalError> {
+        Directory::hold(&self.directory).map_err(|error| failed(&self.shown(), error))
+    }
+
+    /// As [`storage`](Self::storage), in a held directory.
+    pub fn storage_in(&self, directory: &Directory) -> FileStorage {
+        FileStorage::over(directory.clone(), &self.shown_directory, self.given.clone())
+    }
+
+    fn shown(&self) -> String {
+        let shown = self.shown_directory.join(&self.name);
+        shown.to_string_lossy().into_owned()
+    }
+
     /// The whole path.
     pub fn path(&self) -> PathBuf {
         self.directory.join(&self.name)
@@ -92,6 +113,7 @@ impl ResolvedPath {
             directory: std::path::absolute(directory).map_err(|error| failed(given, error))?,
             name: name.to_string_lossy().into_owned(),
             shown_directory: parent.to_path_buf(),
+            given: std::path::absolute(given).map_err(|error| failed(given, error))?,
         })
     }
 

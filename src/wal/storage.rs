@@ -1,10 +1,63 @@
 //! The whole disk, as the log sees it: one directory of files.
 
 use std::io;
+use std::sync::Arc;
+
+use thiserror::Error;
 
 /// What is written at once past the page cache, and where that may begin: a multiple of this, which is the largest
 /// sector of disks that are in use.
 pub const THROUGH_BYTES: usize = 4 << 10;
+
+/// Which file it is, whatever its name. No other file is equal to it as long as it is open or has a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileIdentity {
+    /// The number of the device, and that of the file on it.
+    Number(u64, u64),
+    /// An open handle, where only that tells.
+    #[cfg(not(unix))]
+    Handle(Arc<same_file::Handle>),
+}
+
+/// What a path leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedTo {
+    /// Which file; `None` where the system does not tell.
+    pub identity: Option<FileIdentity>,
+    /// How long it is.
+    pub bytes: u64,
+}
+
+/// Why a path does not lead to the file that is open. As the inside of an [`io::Error`] it is the reason of a change that
+/// was not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Displacement {
+    /// Nothing is there.
+    #[error("the file, or its directory, was removed or moved")]
+    Gone,
+    /// Something else is there.
+    #[error("another file is in its place")]
+    Replaced,
+    /// It is the file, and it does not hold what was written to it.
+    #[error("something else was written over it")]
+    Overwritten,
+}
+
+impl From<Displacement> for io::Error {
+    fn from(displacement: Displacement) -> Self {
+        Self::other(displacement)
+    }
+}
+
+/// What knows where the path of an open log leads.
+pub trait Anchor: Send + Sync {
+    /// Whether the path that was given of the log still leads to it, and it is so many bytes long: one look at the path.
+    fn check(&self, bytes: u64) -> Result<(), Displacement>;
+
+    /// Whether everything that the log needs is still where it was put: its sealed parts and its checkpoint. Gives the
+    /// name of what is not.
+    fn check_parts(&self) -> Result<(), (String, Displacement)>;
+}
 
 /// A directory of files. Names are file names in it, never paths.
 ///
@@ -35,6 +88,21 @@ pub trait Storage: Send + Sync {
     /// How a file of that name is told to users.
     fn shown(&self, name: &str) -> String {
         name.to_owned()
+    }
+
+    /// Which file has that name; `None` if there is none, or the system does not tell.
+    fn identity(&self, _name: &str) -> io::Result<Option<FileIdentity>> {
+        Ok(None)
+    }
+
+    /// What the path leads to that was given of the log of that name; `None` if nothing is there.
+    fn led_to(&self, _log: &str) -> io::Result<Option<LedTo>> {
+        Ok(None)
+    }
+
+    /// What knows whether the path still leads to the log; `None` where nobody looks.
+    fn anchor(&self) -> Option<Arc<dyn Anchor>> {
+        None
     }
 }
 
@@ -78,6 +146,11 @@ pub trait StorageFile: Send + Sync {
 
     /// Cuts the file off at `bytes`, or grows it to there with zeros that take no room yet.
     fn set_len(&self, bytes: u64) -> io::Result<()>;
+
+    /// Which file it is; `None` where the system does not tell.
+    fn identity(&self) -> Option<FileIdentity> {
+        None
+    }
 }
 
 /// Reads until `buffer` is full or the file ends; says how many bytes.

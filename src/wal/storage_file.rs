@@ -1,17 +1,20 @@
 //! The real disk: positioned reads and writes on files of one directory.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::storage::{Storage, StorageFile};
+use super::directory::{Access, Directory, identity_of_file, look_timeless};
+use super::storage::{FileIdentity, LedTo, Storage, StorageFile};
 use super::storage_through::Through;
 
 /// A directory of the file system.
 #[derive(Debug, Clone)]
 pub struct FileStorage {
-    directory: PathBuf,
+    directory: Directory,
     shown: PathBuf,
+    /// The path of the log as it was given, absolute; empty if that is its name in the directory.
+    given: PathBuf,
     is_read_only: bool,
 }
 
@@ -19,9 +22,15 @@ impl FileStorage {
     /// The files of `directory`, which should be absolute, so that a program that changes its working
     /// directory keeps its log. `shown` is the directory as the user spelled it, for messages.
     pub fn new(directory: impl Into<PathBuf>, shown: impl Into<PathBuf>) -> Self {
+        Self::over(Directory::by_path(directory), shown, PathBuf::new())
+    }
+
+    /// The files of a directory. `given` is the path of the log as the user gave it, absolute.
+    pub fn over(directory: Directory, shown: impl Into<PathBuf>, given: PathBuf) -> Self {
         Self {
-            directory: directory.into(),
+            directory,
             shown: shown.into(),
+            given,
             is_read_only: false,
         }
     }
@@ -43,24 +52,24 @@ impl FileStorage {
 
     /// The directory.
     pub fn directory(&self) -> &Path {
-        &self.directory
+        self.directory.path()
     }
 }
 
 impl Storage for FileStorage {
     fn open(&self, name: &str) -> io::Result<Option<Box<dyn StorageFile>>> {
-        let path = self.directory.join(name);
         // Looked at before it is opened: opening a pipe would wait for its other end.
-        match fs::metadata(&path) {
-            Ok(found) if !found.is_file() => return Err(not_regular()),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+        match self.directory.look_through(name)? {
+            Some(found) if !found.is_file => return Err(not_regular()),
+            Some(_) => {}
+            None => return Ok(None),
         }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(!self.is_read_only)
-            .open(&path)?;
+        let access = if self.is_read_only {
+            Access::Read
+        } else {
+            Access::Write
+        };
+        let file = self.directory.open(name, access)?;
         if !file.metadata()?.is_file() {
             return Err(not_regular());
         }
@@ -69,87 +78,52 @@ impl Storage for FileStorage {
 
     fn create(&self, name: &str) -> io::Result<Box<dyn StorageFile>> {
         self.check_writable()?;
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create_new(true);
-        owner_only(&mut options);
-        let file = options.open(self.directory.join(name))?;
+        let file = self.directory.open(name, Access::Create)?;
         Ok(Box::new(DiskFile::new(file)))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.check_writable()?;
-        fs::rename(self.directory.join(from), self.directory.join(to))
+        self.directory.rename(from, to)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         self.check_writable()?;
-        fs::remove_file(self.directory.join(name))
+        self.directory.remove(name)
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.directory)? {
-            let entry = entry?;
-            if entry.file_type()?.is_file()
-                && let Ok(name) = entry.file_name().into_string()
-            {
-                names.push(name);
-            }
-        }
-        Ok(names)
+        self.directory.list()
     }
 
     fn sync_directory(&self) -> io::Result<()> {
-        sync_directory(&self.directory)
+        self.directory.sync()
     }
 
     fn shown(&self, name: &str) -> String {
         self.shown.join(name).to_string_lossy().into_owned()
     }
+
+    fn identity(&self, name: &str) -> io::Result<Option<FileIdentity>> {
+        let found = self.directory.look_through(name)?;
+        Ok(found.and_then(|found| found.identity))
+    }
+
+    fn led_to(&self, log: &str) -> io::Result<Option<LedTo>> {
+        let found = if self.given.as_os_str().is_empty() {
+            look_timeless(&self.directory.path().join(log))
+        } else {
+            look_timeless(&self.given)
+        };
+        Ok(found?.map(|found| LedTo {
+            identity: found.identity,
+            bytes: found.bytes,
+        }))
+    }
 }
 
 fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
-}
-
-/// Makes a new file readable and writable by its owner alone.
-#[cfg(unix)]
-pub(super) fn owner_only(options: &mut OpenOptions) {
-    use std::os::unix::fs::OpenOptionsExt;
-    options.mode(0o600);
-}
-
-/// Windows gives a new file the access list of its directory; there is no mode to narrow.
-#[cfg(not(unix))]
-pub(super) fn owner_only(_options: &mut OpenOptions) {}
-
-/// Makes the names in a directory durable.
-#[cfg(unix)]
-pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
-    let handle = OpenOptions::new().read(true).open(directory)?;
-    match handle.sync_all() {
-        // Some network and user-space file systems have no such operation; there is nothing to wait for.
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
-            ) =>
-        {
-            Ok(())
-        }
-        outcome => outcome,
-    }
-}
-
-/// Windows has no sync of a directory: NTFS journals creates and renames in order by itself, and flushing the
-/// handle of a directory asks for rights that an ordinary process lacks.
-#[cfg(not(unix))]
-#[allow(
-    clippy::unnecessary_wraps,
-    reason = "the same signature as where there is something to do"
-)]
-pub(super) fn sync_directory(_directory: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 struct DiskFile {
@@ -203,6 +177,10 @@ impl StorageFile for DiskFile {
     fn set_len(&self, bytes: u64) -> io::Result<()> {
         self.file.set_len(bytes)
     }
+
+    fn identity(&self) -> Option<FileIdentity> {
+        identity_of_file(&self.file)
+    }
 }
 
 /// Writes all of `bytes` at `offset`.
@@ -245,6 +223,8 @@ pub(super) fn positioned_write(file: &File, offset: u64, bytes: &[u8]) -> io::Re
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

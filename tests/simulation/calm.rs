@@ -88,6 +88,9 @@ impl World<'_> {
         self.trace.say(|| "-- calm".to_owned());
         self.blocked.clear();
         self.delays.clear();
+        for (from, to) in std::mem::take(&mut self.forged_on) {
+            self.cut(from, to);
+        }
         for line in self.lines.values_mut() {
             for end in &mut line.ends {
                 end.damage = None;
@@ -98,6 +101,7 @@ impl World<'_> {
             self.nodes[node].disk.set_capacity_bytes(None);
             self.nodes[node].stalled_until = 0;
             self.nodes[node].crash = None;
+            self.nodes[node].copied = None;
             let running = self.nodes[node].running.as_ref();
             if running.is_some_and(|running| running.store.is_poisoned()) {
                 self.stop(node, Stop::Killed, 0);

@@ -44,7 +44,7 @@ impl World<'_> {
         let (is_hurt, crash) = (self.nodes[node].is_hurt, self.nodes[node].crash.take());
         let running = self.nodes[node].up_mut();
         let group = if running.rest.is_empty() {
-            running.queue.take_group()
+            running.queue.take_group(now.monotonic)
         } else {
             std::mem::take(&mut running.rest)
         };
@@ -53,7 +53,8 @@ impl World<'_> {
             // It may be found on the disk although nobody was told.
             self.foresee(node, &group);
         }
-        if crash.is_some() {
+        let copied = self.nodes[node].copied.take();
+        if crash.is_some() || copied.is_some() {
             self.nodes[node].disk.record_crash_points(true);
         }
         let asked = group.clone();
@@ -68,6 +69,9 @@ impl World<'_> {
         if let Some(seed) = crash {
             return self.crash_in_commit(node, seed);
         }
+        let disk = self.nodes[node].disk;
+        let moments = copied.map(|_| disk.take_crash_points()).unwrap_or_default();
+        disk.record_crash_points(false);
         match outcome {
             Ok(committed) => {
                 let rest = committed.rest.clone();
@@ -90,6 +94,16 @@ impl World<'_> {
         }
         self.carry_out(node);
         self.check_holdings(node);
+        if let Some((to, seed)) = copied {
+            let moment = usize::try_from(seed % moments.len() as u64).unwrap();
+            self.receive_copy(
+                node,
+                to,
+                &moments[moment].image.process_killed(),
+                true,
+                seed,
+            );
+        }
     }
 
     fn foresee(&mut self, node: usize, group: &[Request]) {
@@ -142,6 +156,8 @@ impl World<'_> {
         running.machine.replica.committed(last, durable);
         self.nodes[node].settle(durable);
         let running = self.nodes[node].up_mut();
+        let refused = std::mem::take(&mut committed.refused_entries);
+        running.machine.replica.refused_by_store(&refused);
         for (token, peer, position, scope) in &committed.acknowledge {
             let replica = &mut running.machine.replica;
             replica.received_durably(*token, *peer, *position, scope, now);

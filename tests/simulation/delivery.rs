@@ -92,10 +92,11 @@ impl World<'_> {
 
     fn assemble(&mut self, node: usize, id: ConversationId, part: Feed) {
         let cost = part.cost();
+        let now = self.now(node).monotonic;
         let end = self.end_mut(id).unwrap();
         let outcome = match part {
-            Feed::Large(large) => end.assembler.on_large(large),
-            Feed::Chunk(chunk) => end.assembler.on_chunk(&chunk),
+            Feed::Large(large) => end.assembler.on_large(large, now),
+            Feed::Chunk(chunk) => end.assembler.on_chunk(&chunk, now),
             other => panic!("{other:?} is no part"),
         };
         let outcome = match outcome {
@@ -132,15 +133,33 @@ impl World<'_> {
             Message::Feed(Feed::Ack(ack)) => ack.void,
             _ => None,
         };
+        let peer = match &message {
+            Message::Hello(hello) => Some(hello.greeting.origin),
+            _ => None,
+        };
+        if let Some(peer) = peer {
+            let now = self.now(node).monotonic;
+            let parts = self.nodes[node].unfinished.parts_of(peer, now);
+            self.drive(node, |machine, _, _| machine.keeps(id, parts));
+        }
         let ledger = self.nodes[node].running.as_ref();
         let ledger = ledger.map(|running| running.store.committer.ledger());
         let is_void = void.is_some_and(|void| {
             // A place that this node's feed has reached since it greeted is not lost.
             ledger.is_some_and(|ledger| !ledger.is_reached(&void.into()))
         });
+        let unsent = self.refused_unsent(node, id, &message);
         self.drive(node, |machine, now, map| {
             machine.received(id, message, charged, now, map);
         });
+        if let Some((peer, end)) = peer.zip(self.end_mut(id))
+            && end.is_greeted
+        {
+            end.assembler.greeted(peer);
+        }
+        if let Some(unsent) = unsent {
+            self.check_refused_unsent(node, unsent);
+        }
         if is_linked && is_void {
             self.check_doubted(node, id);
         }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::schedule::{Action, NodePlan, Schedule, Step, Stop, Write};
+use super::schedule::{Action, Copying, NodePlan, Schedule, Step, Stop, Write};
 use super::wanted::{name_some, some_keys};
 use super::weather::Weather;
 use crate::node::options::Options;
@@ -291,6 +291,33 @@ fn forging_dice(seed: u64) -> Dice {
     Dice::new(seed ^ 0xf06e5)
 }
 
+fn copying_dice(seed: u64) -> Dice {
+    Dice::new(seed ^ 0xc09e5)
+}
+
+/// Some copies are taken of nodes that run on, and some disks go back in time with clocks behind what they wrote.
+fn harden(action: Action, dice: &mut Dice, ahead: &mut VecDeque<(Action, u64)>) -> Action {
+    match action {
+        Action::Clone(from, to) if dice.one_in(2) => {
+            let how = match dice.below(3) {
+                0 => Copying::Snapshot,
+                1 => Copying::InCommit,
+                _ => Copying::Files(dice.below(400)),
+            };
+            Action::CloneRunning(from, to, how)
+        }
+        Action::RollBack(node) | Action::Restore(node) | Action::GoBack(node)
+            if ahead.is_empty() && dice.one_in(2) =>
+        {
+            let ms = [20_000, DAY_MS / 24, DAY_MS][dice.index(3)];
+            let ms = i64::try_from(ms + dice.below(20_000)).unwrap();
+            ahead.push_back((action, 0));
+            Action::Clock(node, -ms)
+        }
+        action => action,
+    }
+}
+
 fn aging_dice(seed: u64) -> Dice {
     Dice::new(seed ^ 0xa6e5)
 }
@@ -323,6 +350,7 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
     if names_peers {
         name_some(&mut naming, &mut nodes, &edges, keys);
     }
+    let mut copying = copying_dice(seed);
     let count = 20 + dice.index(100);
     let (is_unambiguous, begins_apart) = (weather.is_unambiguous, weather.begins_apart);
     let mut drawing = Drawing {
@@ -355,7 +383,13 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
             }
             let drawn = (action, drawing.dice.next(), drawing.pause());
             let (mut action, seed, mut pause_ms) = drawn;
-            if let Some(planned) = drawing.planned() {
+            let was_planned = !drawing.ahead.is_empty();
+            if !was_planned {
+                action = harden(action, &mut copying, &mut drawing.ahead);
+            }
+            if !was_planned && !drawing.ahead.is_empty() {
+                pause_ms = 0;
+            } else if let Some(planned) = drawing.planned() {
                 (action, pause_ms) = planned;
             }
             Step {

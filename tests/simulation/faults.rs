@@ -106,6 +106,7 @@ impl World<'_> {
             Action::Clone(from, to) => {
                 self.copy_folder(*from, *to, seed.is_multiple_of(2), seed);
             }
+            Action::CloneRunning(from, to, how) => self.copy_running(*from, *to, *how, seed),
             Action::Lose(node, comes_back) => self.lose(*node, *comes_back, seed),
             Action::Clock(node, ms) => self.set_clock(*node, *ms),
             Action::Rescope(node, scope) => self.rescope(*node, scope, seed),
@@ -216,7 +217,7 @@ impl World<'_> {
     }
 
     /// The connections between two nodes are lost; each end learns of it on its own, or by its own silence.
-    fn cut(&mut self, a: usize, b: usize) {
+    pub(super) fn cut(&mut self, a: usize, b: usize) {
         let lines: Vec<u64> = self.lines.keys().copied().collect();
         for line in lines {
             let ends = &self.lines[&line].ends;

@@ -1,13 +1,19 @@
-//! What no node makes, and every node refuses (PROTOCOL section 3): a write that is stamped further beyond the year 9999
-//! than all writes of a key could have brought it, whoever took which in could not overwrite it any more; a key that is no
-//! text, or that lies in a reserved namespace; a value that is not the text that it is said to be.
+//! What no node makes. Some of it every node refuses (PROTOCOL section 3): a write that is stamped further beyond the year
+//! 9999 than all writes of a key could have brought it, whoever took which in could not overwrite it any more; a key that is
+//! no text, or that lies in a reserved namespace; a value that is not the text that it is said to be; a version that no key
+//! reaches; an acknowledgement or a refusal of what was never sent. Some of it nobody can tell from a write, and it does as
+//! little harm as one: another content under a number that was given, and a number far beyond those that its author gave.
 
 use super::stream::Packet;
 use super::world::World;
+use crate::core::identity::{Dot, Origin};
+use crate::core::limits::VERSION_MAX;
 use crate::core::stamp::{STAMP_MS_END, Stamp};
+use crate::node::conversation::ConversationId;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::lineage::LineageRecord;
-use crate::sync::message::{Batch, Feed, Lane};
+use crate::store::totals::is_user;
+use crate::sync::message::{Ack, Batch, Cursor, Feed, Lane, Nack, Positions, RefusalCode};
 use crate::sync::tests::dice::Dice;
 use crate::transport::codec::encode;
 use crate::transport::message::Message;
@@ -15,18 +21,32 @@ use crate::transport::message::Message;
 /// How far beyond the year 9999 forgeries are dated at least, in milliseconds: no time of a run allows for as much.
 pub(super) const FORGED_AHEAD_MS: u64 = STAMP_MS_END / 100;
 
-/// A write like `row` that no node makes.
-fn forged(row: &Entry, dice: &mut Dice) -> Option<Entry> {
+/// Forged sequences are greater, and no run comes that far.
+pub(super) const FORGED_SEQUENCE: u64 = 1 << 40;
+
+/// A write like `row` that no node makes, for whoever writes under `author` now. With it, whether nobody can tell that.
+fn forged(row: &Entry, author: Origin, dice: &mut Dice) -> Option<(Entry, bool)> {
     let mut key = row.key().to_vec();
     let mut value = row.value().unwrap_or_default().to_vec();
-    let (mut flags, mut stamp) = (row.flags, row.stamp);
-    match dice.below(4) {
-        0 => {
+    let (mut flags, mut stamp, mut version, mut dot) = (row.flags, row.stamp, row.version, row.dot);
+    let is_credible = is_user(row) && !row.is_tombstone();
+    let mut kind = dice.below(7);
+    kind = if kind < 2 && !is_credible { 6 } else { kind };
+    match kind {
+        0 => value = format!("forged {}", dice.below(9)).into_bytes(),
+        1 => {
+            dot = Dot {
+                origin: author,
+                sequence: FORGED_SEQUENCE + dice.below(9),
+            };
+        }
+        2 => version = VERSION_MAX + 1 + dice.below(9),
+        3 => {
             let ahead_ms = FORGED_AHEAD_MS + dice.below(STAMP_MS_END / 11);
             stamp = Stamp((STAMP_MS_END + ahead_ms) << 16);
         }
-        1 => key = [&[0, 0xff], &key[..]].concat(),
-        2 => key = [&[2], &key[..]].concat(),
+        4 => key = [&[0, 0xff], &key[..]].concat(),
+        5 => key = [&[2], &key[..]].concat(),
         _ => {
             (flags, value) = (EntryFlags::ASCII, vec![0xc3, 0xa9]);
             key = [&[0], "forged".as_bytes()].concat();
@@ -37,15 +57,8 @@ fn forged(row: &Entry, dice: &mut Dice) -> Option<Entry> {
         vector: row.vector().to_vec(),
         extension: Vec::new(),
     };
-    Entry::new(
-        payload,
-        key.len(),
-        flags,
-        row.dot,
-        stamp,
-        row.version,
-        extra,
-    )
+    let forged = Entry::new(payload, key.len(), flags, dot, stamp, version, extra)?;
+    Some((forged, kind < 2))
 }
 
 fn frame_of(entry: Entry) -> Vec<u8> {
@@ -73,6 +86,7 @@ pub(super) fn is_sound(entry: &Entry) -> bool {
     };
     is_named
         && (!is_ascii || value.is_ascii())
+        && entry.version <= VERSION_MAX
         && entry.stamp.0 < (STAMP_MS_END + FORGED_AHEAD_MS) << 16
 }
 
@@ -80,6 +94,9 @@ impl World<'_> {
     /// One node sends the other a write that no node makes.
     pub(super) fn forge(&mut self, from: usize, to: usize, seed: u64) {
         let mut dice = Dice::new(seed);
+        if dice.one_in(4) {
+            return self.forge_claim(from, to, &mut dice);
+        }
         let is_well = !self.nodes[from].is_hurt;
         let running = self.nodes[from].running.as_ref();
         let Some(running) = running.filter(|_| is_well) else {
@@ -87,6 +104,7 @@ impl World<'_> {
         };
         // In its own name it would notice for another reason.
         let theirs = self.nodes[to].running.as_ref();
+        let author = theirs.map(|running| running.store.committer.ledger().authorship.current);
         let theirs = theirs.map(|running| running.machine.replica.origin());
         let rows: Vec<Entry> = super::checks::all_rows(&running.store.map)
             .map(|(_, _, entry)| entry)
@@ -96,16 +114,115 @@ impl World<'_> {
             return;
         }
         let row = rows[dice.index(rows.len())].clone();
-        let Some(forged) = forged(&row, &mut dice) else {
+        let author = author.unwrap_or_default();
+        let Some((forged, is_credible)) = forged(&row, author, &mut dice) else {
             return;
         };
-        let frame = frame_of(forged);
+        if is_credible {
+            // From now on somebody has written it.
+            self.knowledge.distrust(&forged);
+            self.see_forged_name(forged.dot);
+            // Nobody sends back what came from a peer, which does not hold it; and a hint that names a number names both
+            // contents of it. Only the comparison of states shows that, as it does of a wrong hint.
+            self.excuses.lied = true;
+            self.written
+                .entry(forged.dot)
+                .or_default()
+                .push(forged.clone());
+        }
+        self.trace.say(|| format!("{from} forges {forged:?}"));
+        self.utter(from, to, &frame_of(forged));
+    }
+
+    /// Whoever is told of a write in its name that it never made has reason to doubt that name.
+    fn see_forged_name(&mut self, dot: Dot) {
+        for node in &self.nodes {
+            let is_another = node.running.as_ref().is_some_and(|running| {
+                let author = running.store.committer.ledger().authorship.current;
+                !running.store.map.lineage().is_own(author, dot) && author != dot.origin
+            });
+            if !is_another {
+                self.repeated.insert(node.identity);
+            }
+        }
+    }
+
+    /// One node says to the other that it holds, or does not take, what it cannot have been sent.
+    fn forge_claim(&mut self, from: usize, to: usize, dice: &mut Dice) {
+        let Some(running) = &self.nodes[to].running else {
+            return;
+        };
+        let replica = &running.machine.replica;
+        let last = running.store.committer.ledger().last_lseq;
+        let sent = replica.marks().sent;
+        let unsent = running.store.map.own_after(sent).map(Result::unwrap);
+        let unsent: Vec<u64> = unsent.map(|held| held.lseq).collect();
+        let claim = if dice.one_in(2) || unsent.is_empty() {
+            let beyond = last + 1 + dice.below(9);
+            Feed::Ack(Ack {
+                cursor: Some(Cursor {
+                    incarnation: replica.incarnation(),
+                    positions: Positions {
+                        own: beyond,
+                        relay: beyond,
+                    },
+                }),
+                credit: 0,
+                void: None,
+                reconcile: false,
+                ..Ack::default()
+            })
+        } else {
+            Feed::Nack(Nack {
+                lane: Lane::Own,
+                lseq: unsent[dice.index(unsent.len())],
+                code: RefusalCode::Malformed,
+                retryable: false,
+                writes: Vec::new(),
+            })
+        };
+        let mut frame = Vec::new();
+        encode(&Message::Feed(claim.clone()), &mut frame).unwrap();
+        self.trace.say(|| format!("{from} claims {claim:?}"));
+        self.utter(from, to, &frame);
+    }
+
+    /// The second node hears it from the first.
+    fn utter(&mut self, from: usize, to: usize, frame: &[u8]) {
+        self.forged_on.insert((from, to));
         for (line, side) in self.hearing(from, to) {
             let at = self.at;
             // Whoever is told so blames the other one.
             self.excuses.damaged = true;
             let end = &mut self.lines.get_mut(&line).unwrap().ends[side];
-            end.push(at, Packet::Bytes(frame.clone()));
+            end.push(at, Packet::Bytes(frame.to_vec()));
         }
+    }
+
+    /// The row that a peer is about to refuse, if nobody was sent it.
+    pub(super) fn refused_unsent(
+        &self,
+        node: usize,
+        id: ConversationId,
+        message: &Message,
+    ) -> Option<(Origin, u64)> {
+        let Message::Feed(Feed::Nack(nack)) = message else {
+            return None;
+        };
+        let replica = &self.nodes[node].running.as_ref()?.machine.replica;
+        let links = replica.acknowledged_links();
+        let (_, peer, _) = links.into_iter().find(|(other, ..)| *other == id)?;
+        let is_unsent = nack.lane == Lane::Own && nack.lseq > replica.marks().sent;
+        let is_known = self.excuses.limited || replica.is_parked(peer, nack.lseq);
+        (is_unsent && !nack.retryable && !is_known).then_some((peer, nack.lseq))
+    }
+
+    /// Nobody can refuse what it was not sent.
+    pub(super) fn check_refused_unsent(&self, node: usize, (peer, lseq): (Origin, u64)) {
+        let running = self.nodes[node].running.as_ref();
+        assert!(
+            running.is_none_or(|running| !running.machine.replica.is_parked(peer, lseq)),
+            "6: {node} believes that {peer} refuses its write at {lseq}, which nobody was sent"
+        );
     }
 }

@@ -23,6 +23,8 @@ fn write_of(entry: &Entry) -> Write {
 #[derive(Debug, Default)]
 pub(super) struct Knowledge {
     read: BTreeMap<Write, BTreeSet<Write>>,
+    /// Keys of which somebody has forged a write. What that author had read nobody knows.
+    doubtful: BTreeSet<Vec<u8>>,
 }
 
 impl Knowledge {
@@ -48,6 +50,16 @@ impl Knowledge {
             .entry(write_of(entry))
             .or_default()
             .append(&mut read);
+    }
+
+    /// Somebody has forged a write.
+    pub(super) fn distrust(&mut self, forged: &Entry) {
+        self.doubtful.insert(forged.key().to_vec());
+    }
+
+    /// Whether all writes of a key were made by nodes.
+    pub(super) fn is_sure(&self, key: &[u8]) -> bool {
+        !self.doubtful.contains(key)
     }
 
     /// Whether who wrote `entry` had read `other`, or it is that.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::conflicts::name_of;
 use super::node::{LOG, Node, Running};
-use super::schedule::Stop;
+use super::schedule::{Copying, Stop};
 use super::stream::{Packet, State};
 use super::world::World;
 use crate::core::identity::{Incarnation, Origin};
@@ -12,9 +12,11 @@ use crate::node::backlog::{Backlog, RECEIVED_WAITING_BYTES_MAX};
 use crate::node::machine::Machine;
 use crate::store::conflict::loser_of;
 use crate::store::entry::Entry;
+use crate::store::error::StoreError;
 use crate::store::recovery::{self, OpenReport, Seeds};
 use crate::store::tests::torture::making::Node as Store;
 use crate::sync::replica::Replica;
+use crate::sync::tests::dice::Dice;
 use crate::wal::lease;
 use crate::wal::storage::Storage;
 use crate::wal::storage_memory::MemoryStorage;
@@ -100,6 +102,7 @@ impl<'d> World<'d> {
             named: BTreeMap::new(),
         };
         self.nodes[node].running = Some(running);
+        self.nodes[node].unfinished = std::sync::Arc::default();
         let origin = self.nodes[node].up().machine.replica.origin();
         self.trace.note(&origin.0);
         self.trace
@@ -335,11 +338,56 @@ impl<'d> World<'d> {
 
     /// The second node gets a copy of the first's folder, and opens it.
     pub(super) fn copy_folder(&mut self, from: usize, to: usize, has_lease: bool, seed: u64) {
+        let copy = self.nodes[from].disk.image().process_killed();
+        self.receive_copy(from, to, &copy, has_lease, seed);
+    }
+
+    /// The second node gets what is on the first's disk while that runs on.
+    pub(super) fn copy_running(&mut self, from: usize, to: usize, how: Copying, seed: u64) {
+        if from == to || self.nodes[from].running.is_none() {
+            return;
+        }
+        let image = self.nodes[from].disk.image();
+        match how {
+            Copying::Snapshot => {
+                self.receive_copy(from, to, &image.power_cut(seed), true, seed);
+            }
+            Copying::InCommit => self.nodes[from].copied = Some((to, seed)),
+            Copying::Files(ms) => {
+                self.run_for(ms);
+                let later = self.nodes[from].disk.image();
+                let names = image.names().into_iter().chain(later.names());
+                let names: BTreeSet<String> = names.collect();
+                let mut dice = Dice::new(seed);
+                let files = names.into_iter().filter_map(|name| {
+                    let moment = if dice.one_in(2) { &image } else { &later };
+                    Some((name.clone(), moment.file(&name)?))
+                });
+                let mut copy = MemoryStorage::from_files(files);
+                if let Err(error) = self.try_to_open(to, &copy) {
+                    // Whoever has files that do not belong together is told so, and begins anew.
+                    self.trace
+                        .say(|| format!("a copy of {from} does not open: {error}"));
+                    copy = MemoryStorage::new();
+                }
+                self.receive_copy(from, to, &copy, true, seed);
+            }
+        }
+    }
+
+    /// The second node gets a copy of what was on the first's disk at some moment of this stretch, and opens it.
+    pub(super) fn receive_copy(
+        &mut self,
+        from: usize,
+        to: usize,
+        copy: &MemoryStorage,
+        has_lease: bool,
+        seed: u64,
+    ) {
         let are_durable = [from, to].map(|node| self.nodes[node].plan.options.durable);
         if are_durable != [true, true] || self.nodes[from].is_hurt || self.nodes[to].is_lost {
             return;
         }
-        let image = self.nodes[from].disk.image();
         if let Some(running) = &self.nodes[from].running {
             let origin = running.machine.replica.origin();
             let volatile = running.volatile.iter().map(|(_, entry)| entry);
@@ -348,7 +396,7 @@ impl<'d> World<'d> {
             self.carried_off.extend(writes.cloned());
         }
         self.stop(to, Stop::PowerCut, seed);
-        self.replace_disk(to, image.process_killed());
+        self.replace_disk(to, copy.image().process_killed());
         self.nodes[to].forget();
         self.nodes[to].kept = None;
         self.nodes[to].identity = self.nodes[from].identity;
@@ -361,6 +409,20 @@ impl<'d> World<'d> {
         self.trace.say(|| format!("{to} gets a copy of {from}"));
         self.open(to);
         self.repeat(to);
+    }
+
+    /// Opens a disk as a node would, which it leaves as it is.
+    fn try_to_open(&self, node: usize, disk: &MemoryStorage) -> Result<(), StoreError> {
+        let disk = disk.image().process_killed();
+        let Node { name, plan, .. } = &self.nodes[node];
+        let seeds = Seeds {
+            salt: 1,
+            file_id: [1; 16],
+            origin: Origin([1; 16]),
+            lease: [1; 16],
+            incarnation: Incarnation([1; 16]),
+        };
+        recovery::open(&disk, LOG, name, plan.durability, CACHE_BYTES, &seeds).map(drop)
     }
 
     /// Section 2: an opening that takes another identity than there was in the folder says so.

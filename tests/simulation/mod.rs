@@ -19,8 +19,9 @@
 //! which loses the connection: a frame has no checksum of its own. Nothing comes twice or out of order within one
 //! connection; entries do where a feed is taken back, where connections overlap, and where several peers have them.
 //! Peers may hint at what they do not have, and say what no node makes (`forgeries`). Nodes crash between any two calls of their disk and at any other time, and
-//! disks fail, fill up, go back in time with or without a new opening, are copied, also while the original runs on, and
-//! are lost. Nodes differ in what they do about concurrent writes, keep a log or none, send by themselves or in ticks,
+//! disks fail, fill up, go back in time with or without a new opening, are copied, also while the original runs on
+//! (between two calls of its disk, as a snapshot of that, or one file after another), and are lost. Clocks are set back where
+//! a disk goes back. Nodes differ in what they do about concurrent writes, keep a log or none, send by themselves or in ticks,
 //! and take smaller values than others. In some runs nodes of a version to come write what others do not know (`newer`).
 //! In some, nodes want only keys with some prefixes, of everybody or of a single peer, and other ones after a restart or
 //! another call (`wanted`, `prefixes`).

@@ -197,9 +197,10 @@ impl World<'_> {
         self.trace
             .say(|| format!("{node} is connected to {to} as {mine} and {theirs}"));
         let limits = [node, to].map(|node| self.nodes[node].plan.options.value_bytes_max);
+        let kept = [node, to].map(|node| &self.nodes[node].unfinished);
         let mut ends = [
-            End::new(node, mine, State::Open, limits[0]),
-            End::new(to, theirs, State::Called, limits[1]),
+            End::new(node, mine, State::Open, limits[0], kept[0].clone()),
+            End::new(to, theirs, State::Called, limits[1], kept[1].clone()),
         ];
         let delay = self.delay(node, to);
         ends[1].push(self.at + delay, Packet::Call);

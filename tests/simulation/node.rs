@@ -1,6 +1,7 @@
 //! A node without its threads: a disk, an open store, a machine, and what of its work must not be lost.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::conflicts::{Name, name_of};
 use super::schedule::NodePlan;
@@ -17,6 +18,7 @@ use crate::store::scope::Scope;
 use crate::store::tests::torture::making::Node as Store;
 use crate::store::totals::is_user;
 use crate::sync::doubt::Doubt;
+use crate::transport::unfinished::Unfinished;
 use crate::wal::storage_memory::{DiskImage, MemoryStorage};
 
 /// What the log is called.
@@ -37,6 +39,8 @@ pub(super) struct Node<'d> {
     pub(super) is_lost: bool,
     /// Its disk as it was once, and the stretch that its feed was in.
     pub(super) kept: Option<(DiskImage, Incarnation)>,
+    /// What it keeps of large values, since it was opened.
+    pub(super) unfinished: Arc<Unfinished>,
     pub(super) skew_ms: i64,
     /// What that was before, and until when.
     pub(super) skews: Vec<(u64, i64)>,
@@ -45,6 +49,8 @@ pub(super) struct Node<'d> {
     pub(super) stalled_until: u64,
     /// The power is cut at some call of the next commit.
     pub(super) crash: Option<u64>,
+    /// Whoever gets a copy of the disk between two calls of the next commit, with what decides which.
+    pub(super) copied: Option<(usize, u64)>,
     /// Its disk fails or is full, or may have while it was up.
     pub(super) is_hurt: bool,
 }

@@ -1,6 +1,7 @@
 //! What a node writes itself: what it knows, how it is stamped, and how much of it a tick releases (PROTOCOL sections 3 and
 //! 5.8).
 
+use super::forgeries::FORGED_SEQUENCE;
 use super::kept::kept_of;
 use super::world::World;
 use crate::core::clock::WallMs;
@@ -18,13 +19,17 @@ impl World<'_> {
         if !is_user(entry) || entry.flags.contains(EntryFlags::ASSERTED) {
             return;
         }
+        assert!(
+            entry.dot.sequence < FORGED_SEQUENCE,
+            "{node} counts on from a number that it never gave: {entry:?}"
+        );
         let lineage = self.nodes[node].up().store.map.lineage();
         let read = self.knowledge.read_by(entry);
         let mut forgotten = read.filter(|dot| !entry.has_seen(*dot, lineage));
         let forgotten = forgotten.next();
         let is_full = entry.vector().len() >= VECTOR_ORIGINS_WRITTEN_MAX;
         assert!(
-            forgotten.is_none() || is_full,
+            forgotten.is_none() || is_full || !self.knowledge.is_sure(entry.key()),
             "{node} writes {entry:?} over {before:?} and does not know of {forgotten:?}"
         );
         let map = &self.nodes[node].up().store.map;

@@ -53,6 +53,9 @@ pub(super) struct Waiting {
     own_end: Option<Summary>,
     /// When it last asked for a reconciliation, unless both told the same state since.
     asked_at: Option<u64>,
+    /// When the last words of a reconciliation last came: too late, they may be those of one that was begun anew, and it is
+    /// asked for again.
+    last_words_at: Option<u64>,
 }
 
 impl Waiting {
@@ -179,7 +182,10 @@ impl Waiting {
                 self.unanswered = 0;
             }
             Feed::Ack(ack) if ack.cursor.is_none() || ack.reconcile => self.begin_anew(),
-            Feed::Ranges(_) => self.begin_anew(),
+            Feed::Ranges(ranges) => {
+                self.last_words_at = ranges.parts.is_empty().then_some(at);
+                self.begin_anew();
+            }
             Feed::Ack(_) | Feed::Nack(_) => {
                 self.see_late_answer(feed, at);
                 (self.since, self.unheard_since, self.next_sent_at) = (None, None, None);
@@ -265,6 +271,9 @@ impl World<'_> {
             return;
         }
         let waiting = &mut end.seen.waiting;
+        if waiting.last_words_at == Some(at) {
+            return;
+        }
         let told = waiting.end.1;
         assert!(
             told >= 2,

@@ -74,6 +74,12 @@ const RULES: &[(Rule, Force)] = &[
     (Rule::TextUnchecked, forging),
     (Rule::KeysUnchecked, forging),
     (Rule::SystemKeysTaken, forging),
+    (Rule::VersionUnbounded, forging),
+    (Rule::OrderWithoutContent, forging),
+    (Rule::FingerprintWithoutContent, forging),
+    (Rule::SequenceFollowed, forging),
+    (Rule::AcknowledgementUnsent, forging),
+    (Rule::RefusalUnsent, forging),
     (Rule::SkewUntold, |weather| {
         weather.has_clock_jumps = true;
     }),

@@ -59,6 +59,17 @@ pub(super) enum Stop {
     PowerCut,
 }
 
+/// How the disk of a node that runs on is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Copying {
+    /// All files at once, as a disk has them that is taken from under a machine.
+    Snapshot,
+    /// All files at once, between two calls of the next commit.
+    InCommit,
+    /// One file after another, which takes that many milliseconds.
+    Files(u64),
+}
+
 /// A write; no length: a removal.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Write {
@@ -107,6 +118,8 @@ pub(super) enum Action {
     GoBack(usize),
     /// The second gets a copy of the first's folder.
     Clone(usize, usize),
+    /// The second gets what is on the first's disk while that runs on.
+    CloneRunning(usize, usize, Copying),
     /// Its disk is gone; whether it comes back with an empty one.
     Lose(usize, bool),
     Clock(usize, i64),
@@ -147,6 +160,7 @@ impl Action {
             Self::RollBack(..) => "rollback",
             Self::GoBack(..) => "goback",
             Self::Clone(..) => "clone",
+            Self::CloneRunning(..) => "running",
             Self::Lose(..) => "lose",
             Self::Clock(..) => "clock",
             Self::Rescope(..) => "rescope",
@@ -166,6 +180,7 @@ impl Action {
             | Self::Lie(a, b)
             | Self::Forge(a, b)
             | Self::Name(a, b, _)
+            | Self::CloneRunning(a, b, _)
             | Self::Clone(a, b) => *a.max(b),
             Self::Write(node, _)
             | Self::Batch(node, _)

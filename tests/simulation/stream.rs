@@ -12,6 +12,7 @@ use crate::sync::message::{Cursor, DotRange};
 use crate::transport::assembly::{Assembler, SPOOL_BUDGET_BYTES, SpoolBudget};
 use crate::transport::codec::decode;
 use crate::transport::frame::FrameDecoder;
+use crate::transport::unfinished::Unfinished;
 
 /// Names a connection; never given twice.
 pub(super) type LineId = u64;
@@ -83,7 +84,13 @@ impl Seen {
 }
 
 impl End {
-    pub(super) fn new(node: usize, id: ConversationId, state: State, value_bytes_max: u64) -> Self {
+    pub(super) fn new(
+        node: usize,
+        id: ConversationId,
+        state: State,
+        value_bytes_max: u64,
+        unfinished: Arc<Unfinished>,
+    ) -> Self {
         let budget = Arc::new(SpoolBudget::new(SPOOL_BUDGET_BYTES));
         Self {
             node,
@@ -92,7 +99,7 @@ impl End {
             arriving: VecDeque::new(),
             arriving_bytes: 0,
             decoder: FrameDecoder::new(),
-            assembler: Assembler::new(value_bytes_max, None, budget),
+            assembler: Assembler::new(value_bytes_max, None, budget, unfinished),
             is_greeted: false,
             damage: None,
             seen: Seen::default(),

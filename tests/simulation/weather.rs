@@ -81,6 +81,10 @@ impl Weather {
 
     /// Whether every identity that is met stays: only then can all of them acknowledge.
     pub(super) fn keeps_identities(&self) -> bool {
-        !(self.goes_back || self.has_copies || self.loses_disks || self.has_limits)
+        !(self.goes_back
+            || self.has_copies
+            || self.loses_disks
+            || self.has_limits
+            || self.has_forgeries)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::conflicts::Name;
 use super::exchanges::Exchanged;
@@ -109,6 +110,9 @@ pub(super) struct World<'d> {
     /// Pairs that were connected twice at once: what came on the older connection may be recorded behind what came on
     /// the newer, and take a cursor back.
     pub(super) overlapped: BTreeSet<(usize, usize)>,
+    /// Who has forged something for whom. No end of a feed follows that, so whoever heard it does not know that it is in sync
+    /// before it hears one on another connection.
+    pub(super) forged_on: BTreeSet<(usize, usize)>,
     /// What the last reconciliation on each connection has cost.
     pub(super) exchanges: BTreeMap<LineId, Exchanged>,
     /// When the last one calls again of those that have left a peer alone because their own disk failed.
@@ -167,6 +171,7 @@ impl<'d> World<'d> {
             is_unambiguous: schedule.is_unambiguous,
             has_prefixes: schedule.has_prefixes(),
             overlapped: BTreeSet::new(),
+            forged_on: BTreeSet::new(),
             exchanges: BTreeMap::new(),
             put_off_until: 0,
             feed_messages: 0,
@@ -185,11 +190,13 @@ impl<'d> World<'d> {
                 identity: Origin::default(),
                 is_lost: false,
                 kept: None,
+                unfinished: Arc::default(),
                 skew_ms: plan.skew_ms,
                 skews: Vec::new(),
                 latest_wall: WallMs(0),
                 stalled_until: 0,
                 crash: None,
+                copied: None,
                 is_hurt: false,
             });
             world.open(place);

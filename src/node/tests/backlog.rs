@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::GROUP_BYTES_TARGET;
 use crate::core::stamp::Stamp;
@@ -12,6 +13,8 @@ use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::ledger::FeedPosition;
 use crate::store::operation::{Operation, Received, Request, Ticket};
 use crate::store::scope::Scope;
+
+const NOW: MonotonicMs = MonotonicMs(1_000);
 
 const BATCH_BYTES: usize = 128 << 10;
 
@@ -75,7 +78,7 @@ fn a_local_request_is_in_the_next_group_and_first_whatever_peers_have_sent() {
     let mut backlog = flooded();
     for ticket in 1..=100 {
         backlog.push(local(ticket, 100));
-        let group = backlog.take_group();
+        let group = backlog.take_group(NOW);
         assert_eq!(tickets(&group), [ticket]);
         assert_eq!(group[0].ticket(), Some(ticket), "nothing is ahead of it");
         assert!(received_bytes(&group) <= RECEIVED_BESIDE_LOCAL_BYTES);
@@ -87,24 +90,40 @@ fn a_local_request_is_in_the_next_group_and_first_whatever_peers_have_sent() {
 fn while_local_requests_come_every_now_and_then_groups_of_peers_stay_small() {
     let mut backlog = flooded();
     backlog.push(local(1, 100));
-    backlog.take_group();
+    backlog.take_group(NOW);
     for _ in 0..10 {
-        let group = backlog.take_group();
+        let group = backlog.take_group(NOW);
         assert!(received_bytes(&group) <= RECEIVED_BESIDE_LOCAL_BYTES);
         assert!(!group.is_empty());
     }
 }
 
 #[test]
-fn peers_get_whole_groups_where_no_local_request_is_near() {
+fn peers_get_whole_groups_where_no_local_write_is_near() {
+    let is_whole = |backlog: &mut Backlog, now: u64| {
+        let group = backlog.take_group(MonotonicMs(now));
+        received_bytes(&group) > GROUP_BYTES_TARGET - 2 * BATCH_BYTES
+    };
     let mut backlog = flooded();
-    assert!(received_bytes(&backlog.take_group()) > GROUP_BYTES_TARGET - 2 * BATCH_BYTES);
+    assert!(is_whole(&mut backlog, 1_000), "none has come yet");
     backlog.push(local(1, 100));
-    let mut groups = 0;
-    while received_bytes(&backlog.take_group()) <= RECEIVED_BESIDE_LOCAL_BYTES {
-        groups += 1;
-        assert!(groups < 200, "they never do");
+    for (now, expected) in [
+        (1_001, false),
+        (1_002, false),
+        (1_250, false),
+        (1_251, true),
+    ] {
+        assert_eq!(is_whole(&mut backlog, now), expected, "at {now}");
     }
+}
+
+#[test]
+fn what_no_program_wrote_keeps_no_peer_waiting() {
+    let mut backlog = flooded();
+    backlog.push(Request::Flush { ticket: 1 });
+    backlog.take_group(NOW);
+    let group = backlog.take_group(NOW);
+    assert!(received_bytes(&group) > GROUP_BYTES_TARGET - 2 * BATCH_BYTES);
 }
 
 #[test]
@@ -115,7 +134,7 @@ fn peers_take_turns() {
     }
     backlog.push(received(2, 0, 10));
     backlog.push(received(3, 0, 10));
-    let group = backlog.take_group();
+    let group = backlog.take_group(NOW);
     assert_eq!(peers(&group)[..3], [1, 2, 3]);
 }
 
@@ -128,7 +147,7 @@ fn what_is_too_large_to_go_beside_local_requests_is_in_the_group_behind() {
     loop {
         ticket += 1;
         backlog.push(local(ticket, 100));
-        let group = backlog.take_group();
+        let group = backlog.take_group(NOW);
         if !peers(&group).is_empty() {
             assert_eq!(group.len(), 1, "no local request waits for it in its group");
             break;
@@ -136,7 +155,7 @@ fn what_is_too_large_to_go_beside_local_requests_is_in_the_group_behind() {
         waited += 1;
         assert!(waited < 3, "local requests starve it");
     }
-    assert_eq!(tickets(&backlog.take_group()), [ticket]);
+    assert_eq!(tickets(&backlog.take_group(NOW)), [ticket]);
 }
 
 #[test]
@@ -146,7 +165,7 @@ fn a_stream_of_local_requests_leaves_peers_their_share() {
     for ticket in 1..=8 {
         backlog.push(local(ticket, GROUP_BYTES_TARGET - 100));
     }
-    let groups: Vec<_> = (0..2).map(|_| peers(&backlog.take_group())).collect();
+    let groups: Vec<_> = (0..2).map(|_| peers(&backlog.take_group(NOW))).collect();
     assert_eq!(groups.concat(), [1]);
 }
 
@@ -170,7 +189,7 @@ fn what_waits_of_all_peers_is_bounded_and_who_waits_for_nothing_may_send() {
     );
     assert!(!backlog.is_crowded_by(Origin([77; 16])));
     while !backlog.is_empty() {
-        backlog.take_group();
+        backlog.take_group(NOW);
     }
     assert!((0..40).all(|peer| !backlog.is_crowded_by(Origin([peer; 16]))));
 }
@@ -184,7 +203,7 @@ proptest! {
         let mut expected: BTreeMap<Option<u8>, Vec<u64>> = BTreeMap::new();
         let mut seen: BTreeMap<Option<u8>, Vec<u64>> = BTreeMap::new();
         let mut take = |backlog: &mut Backlog| {
-            let group = backlog.take_group();
+            let group = backlog.take_group(NOW);
             for request in &group {
                 let peer = peers(std::slice::from_ref(request)).first().copied();
                 let number = request.ticket().or(request.token()).unwrap();

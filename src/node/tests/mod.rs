@@ -7,6 +7,7 @@ mod lone_writes;
 mod mailbox;
 mod meeting;
 mod memory;
+mod opening;
 mod outcomes;
 mod parting;
 mod pipes;

@@ -296,3 +296,40 @@ fn what_is_told_of_conversations_that_are_over_is_passed_over() {
     net.settle();
     assert_eq!(net.outcome(0, id), Some(&Ok(())));
 }
+
+/// Asks the peer for a sign of life, as somebody does who calls it again, and gives the answers that have come after a while.
+fn answers_after(net: &mut Pipes, wait_ms: u64) -> usize {
+    let settled = net.members[0].settled.len();
+    net.drive(0, |machine, now, _| {
+        assert!(machine.ask_for_life(&name(1), now).is_some());
+    });
+    net.wait(wait_ms);
+    net.members[0].settled.len() - settled
+}
+
+#[test]
+fn a_peer_that_is_connected_answers_whoever_calls_it_again() {
+    let (mut net, id) = connected();
+    assert_eq!(answers_after(&mut net, 500), 1);
+    assert_eq!(net.outcome(0, id), Some(&Ok(())));
+    net.drive(0, |machine, now, map| {
+        machine.leave_if_silent(id, now, map);
+    });
+    assert_eq!(net.conversations(0), [id], "it has answered");
+}
+
+#[test]
+fn a_connection_that_is_dead_without_a_word_ends_when_the_peer_is_called_again() {
+    let (mut net, id) = connected();
+    net.restart_silently(1);
+    assert_eq!(answers_after(&mut net, 5_000), 0);
+    assert_eq!(net.conversations(0), [id], "it is not idle for long enough");
+    net.drive(0, |machine, now, map| {
+        machine.leave_if_silent(id, now, map);
+    });
+    assert!(net.conversations(0).is_empty());
+    let target = net.target(0, &name(1), 1);
+    net.dial_target(0, target, 1);
+    net.wait(500);
+    assert_eq!(state(&mut net, 0, 1), "connected");
+}

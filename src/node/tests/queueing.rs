@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::core::clock::SystemClock;
 use crate::core::limits::{GROUP_BYTES_TARGET, PENDING_BYTES_MAX};
 use crate::node::queue::{NotQueued, Queue, Work};
 use crate::store::operation::{NOT_A_WRITE, Operation, Request, Ticket};
@@ -47,7 +48,7 @@ fn no_request_and_no_wake_is_lost_between_threads() {
             let (mut writes, mut flushes) = (Vec::new(), Vec::new());
             // Only a wake that is lost lets it wait so long.
             while writes.len() + flushes.len() < THREADS * EACH {
-                match queue.next(Some(Duration::from_secs(20))) {
+                match queue.next(&SystemClock::new(), Some(Duration::from_secs(20))) {
                     Work::Group(group) => {
                         let (others, written): (Vec<_>, Vec<_>) = tickets(&group)
                             .into_iter()
@@ -80,13 +81,19 @@ fn what_is_not_woken_for_waits_and_then_goes_together() {
         submit(&queue, 1).unwrap();
     }
     let moment = Some(Duration::from_millis(5));
-    assert!(matches!(queue.next(moment), Work::Idle));
+    assert!(matches!(
+        queue.next(&SystemClock::new(), moment),
+        Work::Idle
+    ));
     queue.wake();
-    let Work::Group(group) = queue.next(moment) else {
+    let Work::Group(group) = queue.next(&SystemClock::new(), moment) else {
         panic!("it was woken");
     };
     assert_eq!(tickets(&group), (1..=10).collect::<Vec<_>>());
-    assert!(matches!(queue.next(moment), Work::Idle));
+    assert!(matches!(
+        queue.next(&SystemClock::new(), moment),
+        Work::Idle
+    ));
 }
 
 #[test]
@@ -102,7 +109,7 @@ fn a_full_queue_takes_again_once_it_was_emptied() {
     assert_eq!(submit(&queue, bytes), Err(NotQueued::Full));
     let mut out = 0;
     // It was woken by the refusal.
-    while let Work::Group(group) = queue.next(Some(Duration::from_millis(5))) {
+    while let Work::Group(group) = queue.next(&SystemClock::new(), Some(Duration::from_millis(5))) {
         let together: usize = group.iter().map(Request::bytes).sum();
         assert!(together <= GROUP_BYTES_TARGET || group.len() == 1);
         out += group.len();
@@ -136,12 +143,18 @@ fn closing_takes_nothing_more_and_gives_out_what_waits() {
         Err(NotQueued::Closed)
     );
     queue.push(write(0, 1));
-    let Work::Group(group) = queue.next(None) else {
+    let Work::Group(group) = queue.next(&SystemClock::new(), None) else {
         panic!("two wait");
     };
     assert_eq!(tickets(&group), [1, 2]);
-    assert!(matches!(queue.next(None), Work::Closed));
-    assert!(matches!(queue.next(None), Work::Closed));
+    assert!(matches!(
+        queue.next(&SystemClock::new(), None),
+        Work::Closed
+    ));
+    assert!(matches!(
+        queue.next(&SystemClock::new(), None),
+        Work::Closed
+    ));
 }
 
 #[test]
@@ -158,23 +171,34 @@ fn only_a_small_write_that_waits_alone_can_be_taken_by_its_writer() {
     submit(&queue, 1).unwrap();
     assert_eq!(taken(&queue), None, "two wait");
     queue.wake();
-    assert!(matches!(queue.next(None), Work::Group(group) if tickets(&group) == [2, 3]));
+    assert!(
+        matches!(queue.next(&SystemClock::new(), None), Work::Group(group) if tickets(&group) == [2, 3])
+    );
 
     submit(&queue, 2_000).unwrap();
     assert_eq!(taken(&queue), None, "it is large");
     queue.wake();
-    assert!(matches!(queue.next(None), Work::Group(_)));
+    assert!(matches!(
+        queue.next(&SystemClock::new(), None),
+        Work::Group(_)
+    ));
 
     submit(&queue, 1).unwrap();
     queue.wake();
     assert_eq!(taken(&queue), None, "the committer is on its way");
-    assert!(matches!(queue.next(None), Work::Group(_)));
+    assert!(matches!(
+        queue.next(&SystemClock::new(), None),
+        Work::Group(_)
+    ));
 
     queue
         .submit_apart(0, |ticket| Request::Flush { ticket })
         .unwrap();
     assert_eq!(taken(&queue), None, "a flush is the committer's");
-    assert!(matches!(queue.next(None), Work::Group(_)));
+    assert!(matches!(
+        queue.next(&SystemClock::new(), None),
+        Work::Group(_)
+    ));
 
     submit(&queue, 1).unwrap();
     queue.close();

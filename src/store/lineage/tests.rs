@@ -46,6 +46,8 @@ fn record(child: u64, parent: u64, up_to: u64) -> LineageRecord {
     }
 }
 
+mod every_history;
+
 proptest! {
     #[test]
     fn it_says_what_a_walk_to_the_root_says_in_whatever_order_it_was_told(

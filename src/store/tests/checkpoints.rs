@@ -15,7 +15,7 @@ use super::super::operation::{Received, Request};
 use super::super::range_sums::RangeSums;
 use super::super::rebase::Rebase;
 use super::super::recovery::put_in_place;
-use super::super::view::{ViewId, page};
+use super::super::view::ViewId;
 use super::{NAME, WALL, operation, remove_covered, reopen};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::Stamp;
@@ -157,8 +157,11 @@ impl Life {
             Step::Prune => self.request(&Request::Pruned { lseq: self.number }),
             Step::View => {
                 let view = self.map.open_view();
-                let found = page(&self.map, view, &[0], None, usize::MAX).unwrap();
-                assert_eq!(found.len(), self.map.len());
+                let found = super::views::read(&self.map, view, &[0], None, usize::MAX);
+                let live = self.model.range_from(std::ops::Bound::Unbounded);
+                let live = live.map(|entry| entry.unwrap().into_owned());
+                let live = live.filter(|entry| !entry.is_tombstone() && entry.key()[0] == 0);
+                assert!(found.into_iter().eq(live));
                 self.map.close_view(view);
             }
         }
@@ -320,11 +323,7 @@ impl Life {
     }
 
     fn shown(&self, view: ViewId) -> Vec<Entry> {
-        let found = page(&self.map, view, &[0], None, usize::MAX).unwrap();
-        found
-            .into_iter()
-            .map(std::borrow::Cow::into_owned)
-            .collect()
+        super::views::read(&self.map, view, &[0], None, usize::MAX)
     }
 }
 

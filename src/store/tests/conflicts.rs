@@ -326,3 +326,91 @@ fn prefixes_and_whole_keys_find_their_losers_only() {
         (1, 1, 0)
     );
 }
+
+#[test]
+fn the_losers_of_a_key_are_found_without_going_through_those_of_longer_keys() {
+    let mut nodes = [1, 2, 3].map(|number| Writer::new(number, Manual));
+    for node in &mut nodes {
+        node.put(b"a", b"apart");
+        for number in 0..300 {
+            node.put(format!("a-{number:05}").as_bytes(), &[1]);
+        }
+        node.put(b"b", b"apart");
+    }
+    let [first, second, third] = &mut nodes;
+    // The content differs, or it is no conflict.
+    second.put(b"a", b"second");
+    third.put(b"a", b"third");
+    for number in 0..300 {
+        second.put(format!("a-{number:05}").as_bytes(), &[2]);
+        third.put(format!("a-{number:05}").as_bytes(), &[3]);
+    }
+    for other in [second, third] {
+        for entries in other.all().chunks(500) {
+            first.receive(entries.to_vec());
+        }
+    }
+    let page = first.map.kept_page(b"a", true, None, loser_of).unwrap();
+    let values: Vec<_> = page
+        .losers
+        .iter()
+        .map(|loser| loser.value().unwrap())
+        .collect();
+    assert_eq!(values.len(), 2);
+    assert_eq!(page.next, None, "one page has all");
+    let mut all = 0;
+    let mut after = None;
+    loop {
+        let page = first.map.kept_page(b"a", false, after.as_deref(), loser_of);
+        let page = page.unwrap();
+        all += page.losers.len();
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(all, 2 + 600);
+}
+
+#[test]
+fn a_resolution_that_was_overtaken_is_told_as_any_write_is_and_what_it_settled_stays_settled() {
+    for resolved_first in [true, false] {
+        let mut first = Writer::new(1, Manual);
+        let mut second = Writer::new(2, Manual);
+        first.put(b"k", b"one");
+        second.put(b"k", b"two");
+        second.receive(first.all());
+        let mut third = Writer::new(3, LastWriteWins);
+        third.receive(second.all());
+        assert_eq!(third.conflicts().len(), 1);
+        third.resolve(b"k", b"settled");
+        assert!(third.conflicts().is_empty());
+        let mut fourth = Writer::new(4, LastWriteWins);
+        fourth.wall += 10_000;
+        fourth.put(b"k", b"later");
+        let (resolved, later) = (third.all(), fourth.all());
+        if resolved_first {
+            third.receive(later);
+        } else {
+            fourth.receive(resolved);
+        }
+        let told = if resolved_first { &third } else { &fourth };
+        let last = told.losers.last().unwrap();
+        assert_eq!(
+            last.value(),
+            Some(&b"settled"[..]),
+            "nothing is gone in silence"
+        );
+        // Whatever way they exchange the rest, both end up with the same, and nothing is open.
+        let (of_third, of_fourth) = (third.all(), fourth.all());
+        third.receive(of_fourth);
+        fourth.receive(of_third);
+        assert_eq!(third.map.summary(), fourth.map.summary());
+        for node in [&third, &fourth] {
+            let current = node.map.entry(b"\0k").unwrap().unwrap();
+            assert_eq!(current.value(), Some(&b"later"[..]));
+            let page = node.map.kept_page(b"k", true, None, loser_of).unwrap();
+            assert!(page.losers.is_empty() && node.conflicts().is_empty());
+        }
+    }
+}

@@ -23,6 +23,8 @@ enum Step {
     Open,
     Read { view: usize, count: usize },
     Close(usize),
+    Settle,
+    Merge,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -33,6 +35,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(Step::Open),
         4 => (0_usize..4, 1_usize..5).prop_map(|(view, count)| Step::Read { view, count }),
         1 => (0_usize..4).prop_map(Step::Close),
+        2 => Just(Step::Settle),
+        1 => Just(Step::Merge),
     ];
     proptest::collection::vec(step, 1..120)
 }
@@ -51,9 +55,31 @@ fn snapshot(map: &EntryMap) -> Snapshot {
         .collect()
 }
 
+/// So many entries of a view, over as many pages as it takes.
+pub(super) fn read(
+    map: &EntryMap,
+    view: ViewId,
+    prefix: &[u8],
+    after: Option<&[u8]>,
+    count: usize,
+) -> Vec<Entry> {
+    let mut found = Vec::new();
+    let mut after = after.map(<[u8]>::to_vec);
+    loop {
+        let left = count - found.len();
+        let page = page(map, view, prefix, after.as_deref(), left).unwrap();
+        found.extend(page.entries.into_iter().map(std::borrow::Cow::into_owned));
+        if page.next.is_none() || found.len() == count {
+            return found;
+        }
+        assert!(after < page.next, "a page goes on behind the one before");
+        after = page.next;
+    }
+}
+
 /// Reads the next page, and takes what it read from what is still expected.
 fn read_on(map: &EntryMap, reading: &mut Reading, count: usize) {
-    let found = page(map, reading.view, &[0], reading.after.as_deref(), count).unwrap();
+    let found = read(map, reading.view, &[0], reading.after.as_deref(), count);
     let expected: Vec<_> = reading.expected.iter().take(count).collect();
     assert_eq!(found.len(), expected.len());
     for (entry, (key, value)) in found.iter().zip(&expected) {
@@ -124,8 +150,12 @@ scope: crate::store::scope::Scope::ALL,
                     if view < readings.len() {
                         let closed = readings.remove(view).view;
                         map.close_view(closed);
-                        prop_assert!(page(&map, closed, &[0], None, 10).unwrap().is_empty());
+                        prop_assert!(read(&map, closed, &[0], None, 10).is_empty());
                     }
+                }
+                Step::Settle => map.settle_some(),
+                Step::Merge => {
+                    map.merge_undo();
                 }
             }
         }
@@ -133,8 +163,10 @@ scope: crate::store::scope::Scope::ALL,
             while !reading.expected.is_empty() {
                 read_on(&map, &mut reading, 3);
             }
-            prop_assert!(page(&map, reading.view, &[0], reading.after.as_deref(), 10).unwrap().is_empty());
+            prop_assert!(read(&map, reading.view, &[0], reading.after.as_deref(), 10).is_empty());
+            map.close_view(reading.view);
         }
+        prop_assert_eq!(map.views().kept(), 0);
     }
 }
 
@@ -161,8 +193,7 @@ fn a_page_holds_only_what_has_the_prefix_and_lies_behind_the_place() {
     let keys = |prefix: &str, after: Option<&str>, limit| -> Vec<String> {
         let stored = |key: &str| [b"\0", key.as_bytes()].concat();
         let after = after.map(stored);
-        page(&map, view, &stored(prefix), after.as_deref(), limit)
-            .unwrap()
+        read(&map, view, &stored(prefix), after.as_deref(), limit)
             .iter()
             .map(|entry| String::from_utf8_lossy(&entry.key()[1..]).into_owned())
             .collect()
@@ -173,4 +204,129 @@ fn a_page_holds_only_what_has_the_prefix_and_lies_behind_the_place() {
     assert_eq!(keys("b", Some("c"), 10), [""; 0]);
     assert_eq!(keys("", None, 10).len(), 6);
     assert_eq!(keys("bz", None, 10), [""; 0]);
+}
+
+/// A node in memory that writes some keys, all with the same value, or removes them.
+struct Writing {
+    opened: Opened,
+}
+
+impl Writing {
+    fn new() -> Self {
+        Self {
+            opened: in_memory("node", &seeds(0)),
+        }
+    }
+
+    fn write(&mut self, keys: std::ops::Range<u8>, value: Option<u8>) {
+        for key in keys {
+            let operation = operation(key, value);
+            let request = Request::Write {
+                ticket: 1,
+                operation,
+            };
+            let Opened { committer, map, .. } = &mut self.opened;
+            commit(committer, map, vec![request]);
+        }
+    }
+
+    fn kept(&self) -> usize {
+        self.opened.map.views().kept()
+    }
+}
+
+#[test]
+fn what_is_replaced_is_kept_once_however_many_views_need_it() {
+    let mut node = Writing::new();
+    node.write(0..20, Some(1));
+    let map = &mut node.opened.map;
+    let views: Vec<ViewId> = (0..40).map(|_| map.open_view()).collect();
+    for value in 2..5 {
+        node.write(0..20, Some(value));
+    }
+    assert_eq!(node.kept(), 20);
+    for view in &views {
+        let found = read(&node.opened.map, *view, &[0], None, 100);
+        assert_eq!(found.len(), 20);
+        assert!(found.iter().all(|entry| entry.value() == Some(&[1; 40])));
+    }
+    let map = &mut node.opened.map;
+    let told = map.views().kept_bytes().clone();
+    assert!(told.load(std::sync::atomic::Ordering::Relaxed) > 20 * 40);
+    for view in views {
+        map.close_view(view);
+    }
+    assert_eq!(node.kept(), 0);
+    assert_eq!(told.load(std::sync::atomic::Ordering::Relaxed), 0);
+}
+
+#[test]
+fn views_that_come_and_go_leave_nothing_to_one_that_stays() {
+    let mut node = Writing::new();
+    node.write(0..10, Some(0));
+    let old = node.opened.map.open_view();
+    for round in 1..60 {
+        let short = node.opened.map.open_view();
+        node.write(0..10, Some(round));
+        let now = node.opened.map.open_view();
+        node.write(0..5, None);
+        node.opened.map.close_view(short);
+        node.opened.map.close_view(now);
+        // Writers clear up as they go: never much more than what the old view needs.
+        assert!(
+            node.kept() <= 40,
+            "{} entries in round {round}",
+            node.kept()
+        );
+    }
+    let found = read(&node.opened.map, old, &[0], None, 100);
+    assert_eq!(found.len(), 10);
+    assert!(found.iter().all(|entry| entry.value() == Some(&[0; 40])));
+}
+
+#[test]
+fn a_page_looks_at_what_it_gives_and_not_at_what_was_removed() {
+    let mut node = Writing::new();
+    node.write(0..200, Some(1));
+    for is_settled_before in [true, false] {
+        while is_settled_before && node.opened.map.unsettled() > 0 {
+            node.opened.map.settle_some();
+        }
+        node.write(0..199, None);
+        while node.opened.map.unsettled() > 0 {
+            node.opened.map.settle_some();
+        }
+        let map = &mut node.opened.map;
+        let view = map.open_view();
+        let found = page(map, view, &[0], None, 1).unwrap();
+        assert_eq!((found.entries.len(), found.looked_at), (1, 1));
+        map.close_view(view);
+        node.write(0..199, Some(2));
+    }
+}
+
+#[test]
+fn what_came_and_went_since_a_view_began_is_not_gone_through() {
+    let mut node = Writing::new();
+    node.write(0..1, Some(1));
+    node.write(200..201, Some(1));
+    let view = node.opened.map.open_view();
+    node.write(1..200, Some(2));
+    node.write(1..200, None);
+    while node.opened.map.unsettled() > 0 {
+        node.opened.map.settle_some();
+    }
+    let found = page(&node.opened.map, view, &[0], None, 10).unwrap();
+    assert_eq!((found.entries.len(), found.looked_at), (2, 2));
+}
+
+#[test]
+fn a_page_that_would_pass_over_much_is_given_in_parts() {
+    let mut node = Writing::new();
+    node.write(200..201, Some(1));
+    let view = node.opened.map.open_view();
+    node.write(0..200, Some(2));
+    let first = page(&node.opened.map, view, &[0], None, 10).unwrap();
+    assert!(first.entries.is_empty() && first.next.is_some());
+    assert_eq!(read(&node.opened.map, view, &[0], None, 10).len(), 1);
 }

@@ -61,12 +61,17 @@ impl Replica {
             return;
         }
         self.expect_reconciliation(link);
+        self.ask_to_open(id, link);
+    }
+
+    /// Asks a peer to open a reconciliation, where that is its to do.
+    fn ask_to_open(&mut self, id: LinkId, link: &Link) {
         if !self.opens(link) {
             let ack = Ack {
                 cursor: link.cursor(),
                 credit: link.receiving.granted,
                 reconcile: true,
-                void: None,
+                ..Ack::default()
             };
             self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
         }
@@ -97,14 +102,19 @@ impl Replica {
             if self.opens(link) {
                 return Err("a reconciliation that was opened from the wrong side");
             }
-            let gate = self.gate(now.monotonic, map);
+            link.openings.count(now.monotonic)?;
+            let gate = self.gate(now, map);
             self.sum_up(id, link, now.monotonic, map);
             let exchange = Exchange::answering(ranges, gate.start, count_in(link, map));
             link.set_reconciling(Reconciling::Active(Box::new(exchange)));
             return Ok(());
         }
         let Reconciling::Active(exchange) = &mut link.reconciling else {
-            // The last words of one that began anew here.
+            // Of one that began anew here. If these are its last words, the peer takes it for over, and nobody would open
+            // the one that is awaited.
+            if ranges.parts.is_empty() && matches!(link.reconciling, Reconciling::Awaited) {
+                self.ask_to_open(id, link);
+            }
             return Ok(());
         };
         if exchange.number == ranges.exchange {

@@ -6,6 +6,7 @@ mod answering;
 mod driving;
 mod exchange;
 mod gathering;
+mod openings;
 mod outcome;
 mod reply;
 mod trailing;
@@ -15,6 +16,7 @@ mod view;
 mod tests;
 
 pub(super) use exchange::Exchange;
+pub(super) use openings::Openings;
 pub use outcome::{DIFFERING_KEYS_MAX, Outcome};
 
 /// How far a link is with it.

@@ -21,6 +21,7 @@ mod schedules_pieces;
 mod schedules_proof;
 mod schedules_reconcile;
 mod schedules_reconcile_peers;
+mod schedules_refused;
 mod schedules_retry;
 mod schedules_scope;
 mod schedules_scope_rows;

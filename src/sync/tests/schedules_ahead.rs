@@ -81,3 +81,89 @@ fn a_key_that_is_rewritten_all_the_time_arrives_over_a_line_that_was_cut() {
     assert_eq!(world.get(2, "hot"), world.get(0, "hot"));
     world.check_convergence();
 }
+
+/// A host that another one meets for the first time, over a line that takes seconds for what there is.
+fn first_sync(prefix: &str) -> World {
+    let mut world = stage(&[options(); 3]);
+    for number in 0..400 {
+        world.put(0, &format!("{prefix}-{number}"), &"x".repeat(100_000));
+    }
+    world.run_for(2_000);
+    world.connect(0, 1, 5);
+    world
+}
+
+/// Lets the line to host 1 carry one message each `every_ms`.
+fn slow_down(world: &mut World, every_ms: u64) {
+    let wire = world.wire_between(0, 1).unwrap();
+    let end = world.wires[wire].ends.iter_mut().find(|end| end.host == 1);
+    let mut last = None;
+    for (due, _) in &mut end.unwrap().arriving {
+        *due = last.map_or(*due, |last| (*due).max(last + every_ms));
+        last = Some(*due);
+    }
+}
+
+#[test]
+fn a_new_write_shows_while_much_that_is_old_is_on_its_way() {
+    let mut world = first_sync("old");
+    let began = world.at;
+    let mut written = None;
+    while world.get(1, "new").is_none() {
+        slow_down(&mut world, 20);
+        world.run_for(1);
+        if written.is_none() && world.at > began + 1_000 {
+            world.put(0, "new", "here");
+            written = Some(world.at);
+        }
+        assert!(
+            world.get(1, "old-399").is_none(),
+            "it waits behind all that is old"
+        );
+    }
+    let took = world.at - written.unwrap();
+    assert!(took < 2_000, "{took}");
+    world.connect(0, 2, 5);
+    world.run_for(60_000);
+    world.check_convergence();
+}
+
+#[test]
+fn a_write_that_is_passed_on_shows_while_much_that_is_old_is_on_its_way() {
+    let mut world = first_sync("old");
+    world.connect(0, 2, 5);
+    let began = world.at;
+    let mut written = None;
+    while world.get(1, "new").is_none() {
+        slow_down(&mut world, 20);
+        world.run_for(1);
+        if written.is_none() && world.at > began + 1_000 {
+            world.put(2, "new", "here");
+            written = Some(world.at);
+        }
+        assert!(
+            world.get(1, "old-399").is_none(),
+            "it waits behind all that is old"
+        );
+    }
+    let took = world.at - written.unwrap();
+    assert!(took < 3_000, "{took}");
+    world.run_for(60_000);
+    world.check_convergence();
+}
+
+#[test]
+fn what_was_sent_ahead_and_could_not_be_stored_is_sent_again() {
+    let mut world = stage(&[options(); 2]);
+    world.line();
+    world.put(0, "film", &"x".repeat(30_000_000));
+    world.put_many(0, "note", 10);
+    world.run_for(7);
+    world.hosts[1].storage.set_capacity_bytes(Some(0));
+    world.run_for(300);
+    world.hosts[1].storage.set_capacity_bytes(None);
+    world.run_for(60_000);
+    assert_eq!(world.get(1, "note-00009").as_deref(), Some("value"));
+    assert!(world.get(1, "film").is_some());
+    world.check_convergence();
+}

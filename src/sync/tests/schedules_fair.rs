@@ -19,6 +19,7 @@ fn ask_for_the_whole_feed(world: &mut World, host: usize, other: usize) {
         credit: WINDOW_COST,
         void: None,
         reconcile: false,
+        ..Ack::default()
     };
     let link = world.link(host, other);
     world.hand_in(host, link, Feed::Ack(ack), false);

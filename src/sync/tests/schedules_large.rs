@@ -1,7 +1,7 @@
 //! Values that travel in chunks.
 
-use super::host::options;
-use super::stage::{MOMENT_MS, stage};
+use super::host::{Stop, options};
+use super::stage::{MOMENT_MS, keys_sent, stage};
 use super::world::World;
 use crate::core::clock::{MonotonicMs, Now, WallMs};
 use crate::core::identity::{Incarnation, Origin};
@@ -262,6 +262,7 @@ fn a_value_out_of_the_checkpoint_is_read_once() {
             credit,
             void: None,
             reconcile: false,
+            ..Ack::default()
         };
         replica.received(7, Feed::Ack(ack), false, now, &map);
         let before = sent.len();
@@ -330,5 +331,141 @@ fn where_it_was_sent_again_a_late_acknowledgement_ends_the_second_copy() {
     let sent: usize = chunks(&world.said(0, 1)).iter().sum();
     assert!(sent < 5_000_000, "{sent}");
     world.run_for(60_000);
+    world.check_convergence();
+}
+
+/// The bytes of large values that host 0 has said to host 1.
+fn sent_bytes(world: &mut World) -> usize {
+    chunks(&world.said(0, 1)).iter().sum()
+}
+
+/// A large value of which a part has come when the line is lost.
+fn half_arrived() -> World {
+    let mut world = stage(&[options(), options()]);
+    world.line();
+    world.forget_what_was_said();
+    world.put(0, "key", &text(9_000_000, 1));
+    while world.begun.is_empty() {
+        world.run_for(1);
+        let wire = world.wire_between(0, 1).unwrap();
+        let ends = &world.wires[wire].ends;
+        let end = ends.iter().find(|end| end.host == 1).unwrap();
+        let large = end.large.as_ref();
+        if large.is_some_and(|(_, value)| value.len() > 4_000_000) {
+            world.cut(0, 1);
+        }
+    }
+    assert!(world.get(1, "key").is_none());
+    world.forget_what_was_said();
+    world
+}
+
+#[test]
+fn a_large_value_goes_on_behind_what_has_come_of_it_when_the_connection_was_lost() {
+    let mut world = half_arrived();
+    world.line();
+    world.run_for(10_000);
+    let sent = sent_bytes(&mut world);
+    assert!(sent < 5_000_000, "{sent}");
+    assert_eq!(world.get(1, "key"), Some(text(9_000_000, 1)));
+    assert!(world.closes.is_empty(), "{:?}", world.closes);
+    world.check_convergence();
+}
+
+#[test]
+fn what_has_come_of_a_value_is_of_no_use_for_its_successor() {
+    let mut world = half_arrived();
+    world.put(0, "key", &text(9_000_000, 2));
+    world.run_for(100);
+    world.line();
+    world.run_for(10_000);
+    assert_eq!(sent_bytes(&mut world), 9_000_000);
+    assert_eq!(world.get(1, "key"), Some(text(9_000_000, 2)));
+    world.check_convergence();
+}
+
+#[test]
+fn what_a_receiver_has_of_a_value_is_gone_with_its_process() {
+    let mut world = half_arrived();
+    world.stop(1, Stop::Cleanly);
+    world.open(1);
+    world.line();
+    world.run_for(10_000);
+    assert_eq!(sent_bytes(&mut world), 9_000_000);
+    assert_eq!(world.get(1, "key"), Some(text(9_000_000, 1)));
+    world.check_convergence();
+}
+
+#[test]
+fn a_peer_that_cannot_resume_gets_large_values_from_their_start() {
+    let mut world = stage(&[options(), options()]);
+    world.is_old = true;
+    world.line();
+    world.stall(1, 0, world.at + 3_000);
+    world.put(0, "key", &text(9_000_000, 1));
+    world.run_for(1_000);
+    world.cut(0, 1);
+    world.forget_what_was_said();
+    world.connect(0, 1, 5);
+    world.run_for(10_000);
+    assert_eq!(sent_bytes(&mut world), 9_000_000);
+    assert_eq!(world.get(1, "key"), Some(text(9_000_000, 1)));
+}
+
+#[test]
+fn small_writes_pass_a_large_value_and_are_sent_once() {
+    let mut world = stage(&[options(), options()]);
+    world.line();
+    world.put(0, "film", &text(30_000_000, 1));
+    world.put_many(0, "note", 10);
+    world.forget_what_was_said();
+    while world.get(1, "note-00009").is_none() {
+        world.run_for(1);
+        assert!(world.get(1, "film").is_none(), "they wait behind it");
+    }
+    world.run_for(20_000);
+    assert!(world.get(1, "film").is_some());
+    let mut keys = keys_sent(&world.said(0, 1));
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), 11);
+    assert_eq!(world.entries, 11, "each goes once");
+    world.check_convergence();
+}
+
+#[test]
+fn what_passed_a_large_value_is_not_sent_again_when_the_connection_was_lost() {
+    let mut world = stage(&[options(), options()]);
+    world.line();
+    world.put(0, "film", &text(30_000_000, 1));
+    world.put_many(0, "note", 10);
+    while world.get(1, "note-00009").is_none() {
+        world.run_for(1);
+    }
+    world.run_for(30);
+    world.cut(0, 1);
+    world.forget_what_was_said();
+    world.line();
+    world.run_for(20_000);
+    assert!(world.get(1, "film").is_some());
+    let keys = keys_sent(&world.said(0, 1));
+    assert_eq!(keys, ["film"]);
+    world.check_convergence();
+}
+
+#[test]
+fn the_other_lane_goes_on_beside_a_large_value() {
+    let mut world = stage(&[options(), options(), options()]);
+    world.connect(0, 1, 5);
+    world.connect(1, 2, 60);
+    world.run_for(MOMENT_MS);
+    world.put(1, "film", &text(60_000_000, 1));
+    world.run_for(20);
+    world.put(0, "note", "small");
+    while world.get(2, "note").is_none() {
+        world.run_for(1);
+        assert!(world.get(2, "film").is_none(), "it waits behind it");
+    }
+    world.run_for(20_000);
     world.check_convergence();
 }

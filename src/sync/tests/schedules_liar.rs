@@ -8,7 +8,7 @@ use crate::core::stamp::{STAMP_MS_END, Stamp};
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::operation::Request;
 use crate::sync::message::{
-    Ack, Batch, Cursor, DotRange, End, Feed, Have, Lane, Nack, Positions, RefusalCode,
+    Ack, Batch, Cursor, DotRange, End, Feed, Have, Lane, Nack, Positions, Ranges, RefusalCode,
 };
 use crate::sync::options::WINDOW_COST;
 
@@ -207,6 +207,7 @@ fn what_a_peer_claims_to_hold_is_no_acknowledgement_and_releases_nothing() {
             credit: WINDOW_COST,
             void: None,
             reconcile: false,
+            ..Ack::default()
         })
     };
     lie(&mut world, claim());
@@ -231,6 +232,7 @@ fn a_refusal_of_what_was_not_sent_is_no_refusal() {
                 lseq,
                 code: RefusalCode::Malformed,
                 retryable,
+                writes: Vec::new(),
             };
             lie(&mut world, Feed::Nack(nack));
         }
@@ -258,6 +260,7 @@ fn many_refusals_are_recorded_together() {
             lseq,
             code: RefusalCode::Malformed,
             retryable: false,
+            writes: Vec::new(),
         };
         let link = world.link(0, 1);
         world.hand_in(0, link, Feed::Nack(nack), false);
@@ -299,6 +302,7 @@ fn acknowledging_what_was_not_sent_ends_the_connection() {
         credit: 0,
         void: None,
         reconcile: false,
+        ..Ack::default()
     };
     lie(&mut world, Feed::Ack(ack));
     assert_eq!(world.closes.len(), 1);
@@ -349,6 +353,7 @@ fn a_grant_without_end_is_taken_for_a_usual_one() {
         credit: u64::MAX,
         void: None,
         reconcile: false,
+        ..Ack::default()
     };
     lie(&mut world, Feed::Ack(ack));
     world.stall(1, 0, world.at + 60_000);
@@ -391,6 +396,7 @@ fn hints_and_ends_and_refusals_of_any_kind_do_no_harm() {
         lseq,
         code: RefusalCode::Other,
         retryable,
+        writes: Vec::new(),
     };
     for feed in [
         Feed::Have(Have {
@@ -415,4 +421,31 @@ fn hints_and_ends_and_refusals_of_any_kind_do_no_harm() {
     world.run_for(10_000);
     assert_eq!(world.get(1, "later").as_deref(), Some("value"));
     world.check_convergence();
+}
+
+#[test]
+fn who_opens_reconciliations_without_end_loses_its_connection() {
+    let mut world = honest_pair();
+    let opening = || {
+        Feed::Ranges(Ranges {
+            exchange: 1,
+            step: 1,
+            parts: Vec::new(),
+        })
+    };
+    // Only the lower one opens: the other one is the liar.
+    let lower =
+        usize::from(world.hosts[0].up().replica.origin > world.hosts[1].up().replica.origin);
+    let link = world.link(1 - lower, lower);
+    for _ in 0..8 {
+        world.hand_in(1 - lower, link, opening(), false);
+        world.drain(1 - lower);
+    }
+    assert!(world.closes.is_empty(), "{:?}", world.closes);
+    world.hand_in(1 - lower, link, opening(), false);
+    world.drain(1 - lower);
+    assert!(
+        !world.closes.is_empty(),
+        "the ninth at once is one too many"
+    );
 }

@@ -51,6 +51,7 @@ fn greeted(world: &mut World, credit: u64) {
             credit,
             void: None,
             reconcile: false,
+            ..Ack::default()
         };
         replica.received(link, Feed::Ack(ack), false, now, map);
     }

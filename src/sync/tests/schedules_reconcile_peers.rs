@@ -152,10 +152,27 @@ fn who_never_opens_holds_up_only_itself() {
         credit: 0,
         reconcile: true,
         void: None,
+        ..Ack::default()
     };
     world.hand_in(waits, link, Feed::Ack(ack), false);
     world.drain(waits);
     world.put_many(waits, "key", 20);
     world.run_for(MOMENT_MS);
     assert_eq!(world.get(2, "key-00019").as_deref(), Some("value"));
+}
+
+#[test]
+fn who_hears_the_last_words_too_late_has_it_opened_again() {
+    for host in [0, 1] {
+        for wait_ms in (5..80).step_by(5) {
+            let mut world = apart(options(), 20);
+            write_apart(&mut world, 3);
+            world.connect(0, 1, 5);
+            world.run_for(wait_ms);
+            let until = world.at + 15_000;
+            world.stall(host, 1 - host, until);
+            world.run_for(120_000);
+            check_pair(&world);
+        }
+    }
 }

@@ -109,6 +109,7 @@ fn what_is_refused_in_two_parts_was_one_attempt() {
             lseq: 0,
             code: RefusalCode::StorageFailed,
             retryable: true,
+            writes: Vec::new(),
         };
         world.hand_in(0, link, Feed::Nack(nack), false);
         world.drain(0);

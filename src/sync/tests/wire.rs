@@ -6,7 +6,7 @@ use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::{Entry, Extra};
 use crate::store::scope::Scope;
 use crate::sync::LinkId;
-use crate::sync::message::{Batch, Chunk, Feed, Greeting, Large};
+use crate::sync::message::{Batch, Begun, BegunValues, Chunk, Feed, Greeting, Large, ValueId};
 
 #[derive(Debug, Clone)]
 pub(super) enum Packet {
@@ -25,6 +25,8 @@ pub(super) struct End {
     pub(super) stalled_until: u64,
     pub(super) greeted: bool,
     pub(super) large: Option<(Large, Vec<u8>)>,
+    /// What has come of a large value before, and was left.
+    pub(super) begun: Option<(ValueId, Vec<u8>)>,
     /// What comes of large values is passed over: there is no room.
     pub(super) skips_large: bool,
 }
@@ -39,6 +41,7 @@ impl End {
             stalled_until: 0,
             greeted: false,
             large: None,
+            begun: None,
             skips_large: false,
         }
     }
@@ -47,6 +50,26 @@ impl End {
         let last = self.arriving.back().map_or(0, |(at, _)| *at);
         self.arriving
             .push_back((at.max(last).max(self.stalled_until), packet));
+    }
+
+    /// What there is of a large value is kept for another announcement of it.
+    pub(super) fn leave_large(&mut self) {
+        if let Some((large, value)) = self.large.take()
+            && let Some(id) = large.value_id()
+            && !value.is_empty()
+            && !self.skips_large
+        {
+            self.begun = Some((id, value));
+        }
+    }
+
+    /// What its host keeps of large values.
+    pub(super) fn begun_values(&self) -> BegunValues {
+        let begun = self.begun.iter().map(|(id, value)| Begun {
+            id: *id,
+            bytes: value.len() as u64,
+        });
+        begun.collect()
     }
 
     pub(super) fn due(&self) -> Option<u64> {
@@ -63,7 +86,16 @@ impl End {
                     "a large value was announced before the last one was complete"
                 );
                 assert!(large.value_length > CHUNK_BYTES_MAX as u64);
-                self.large = Some((large, Vec::new()));
+                let offset = large.resumption.map_or(0, |begun| begun.offset);
+                let begun = self.begun.take_if(|(id, _)| Some(*id) == large.value_id());
+                let mut value = begun.map_or_else(Vec::new, |(_, value)| value);
+                value.truncate(usize::try_from(offset).unwrap());
+                assert_eq!(
+                    value.len() as u64,
+                    offset,
+                    "it goes on behind what is not there"
+                );
+                self.large = Some((large, value));
                 None
             }
             Feed::Chunk(Chunk { bytes }) => {
@@ -72,6 +104,8 @@ impl End {
                     .take()
                     .expect("a chunk came without an announcement");
                 if bytes.is_empty() {
+                    self.large = Some((large, value));
+                    self.leave_large();
                     return None;
                 }
                 assert!(bytes.len() <= CHUNK_BYTES_MAX);

@@ -13,7 +13,7 @@ use crate::store::install::install_some;
 use crate::store::operation::{Operation, Request, group_length};
 use crate::sync::LinkId;
 use crate::sync::doubt::DoubtReason;
-use crate::sync::message::Feed;
+use crate::sync::message::{Feed, ValueId};
 use crate::sync::replica::{Farewell, Output};
 use crate::sync::report::TickReport;
 
@@ -47,6 +47,8 @@ pub(super) struct World {
     pub(super) is_old: bool,
     /// Whether cursors are held against what is held: not where a refusal is under way.
     pub(super) checks_holdings: bool,
+    /// What hosts keep of large values of others that they are not connected to any more.
+    pub(super) begun: BTreeMap<(usize, usize), (ValueId, Vec<u8>)>,
     /// Nobody has named its peers.
     pub(super) are_strangers: bool,
 }
@@ -69,6 +71,7 @@ impl World {
             trace: false,
             is_old: false,
             checks_holdings: true,
+            begun: BTreeMap::new(),
             are_strangers: false,
         };
         for host in 0..world.hosts.len() {
@@ -114,6 +117,7 @@ impl World {
         while let Some(wire) = self.wires.iter().position(|wire| wire.touches(host)) {
             self.cut_wire(wire);
         }
+        self.begun.retain(|(holder, _), _| *holder != host);
         self.hosts[host].stop(how, &mut self.dice);
     }
 
@@ -131,10 +135,14 @@ impl World {
             return;
         }
         self.say(|| format!("{a} and {b} connect, delay {delay}"));
+        let left = [(a, b), (b, a)].map(|pair| self.begun.remove(&pair));
         let mut ends = [a, b].map(|host| {
             self.last_link += 1;
             End::new(host, self.last_link, self.hosts[host].scope.clone())
         });
+        for (end, begun) in ends.iter_mut().zip(left) {
+            end.begun = begun;
+        }
         for (from, to) in [(a, 1), (b, 0)] {
             let now = self.now(from);
             let host = &mut self.hosts[from];
@@ -142,6 +150,7 @@ impl World {
             let replica = &mut running.replica;
             let mut greeting = replica.greeting(&host.scope, now, &running.map);
             greeting.reconciles = !self.is_old;
+            greeting.resumes = !self.is_old;
             ends[to].push(self.at + delay, Packet::Greeting(Box::new(greeting)));
         }
         self.wires.push(Wire { ends, delay });
@@ -155,8 +164,15 @@ impl World {
 
     pub(super) fn cut_wire(&mut self, wire: usize) {
         let wire = self.wires.remove(wire);
-        let [a, b] = wire.ends;
+        let [mut a, mut b] = wire.ends;
         self.say(|| format!("{} and {} are cut", a.host, b.host));
+        let hosts = [b.host, a.host];
+        for (end, other) in [&mut a, &mut b].into_iter().zip(hosts) {
+            end.leave_large();
+            if let Some(begun) = end.begun.take() {
+                self.begun.insert((end.host, other), begun);
+            }
+        }
         for end in [a, b] {
             if end.greeted
                 && let Some(running) = &mut self.hosts[end.host].running
@@ -231,6 +247,9 @@ impl World {
                 }
                 let (last, durable) = (committed.last_lseq, committed.durable_lseq);
                 running.replica.committed(last, durable);
+                running
+                    .replica
+                    .refused_by_store(&std::mem::take(&mut committed.refused_entries));
                 for (token, peer, position, scope) in &committed.acknowledge {
                     running
                         .replica
@@ -376,9 +395,11 @@ impl World {
             Packet::Greeting(greeting) => {
                 end.greeted = true;
                 let wanted = end.wanted.clone();
+                let begun = end.begun_values();
                 let now = self.now(host);
                 let running = self.hosts[host].up_mut();
                 let replica = &mut running.replica;
+                replica.keeps(link, begun);
                 replica.connected(link, &greeting, &wanted, now, &running.map);
                 if !self.are_strangers {
                     replica.name(greeting.origin, now.monotonic);

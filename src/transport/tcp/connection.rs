@@ -22,6 +22,7 @@ use crate::transport::codec::encode;
 use crate::transport::half_open::HalfOpenSlot;
 use crate::transport::message::{Goodbye, GoodbyeReason, Message};
 use crate::transport::session::Role;
+use crate::transport::unfinished::KEPT_MS;
 
 /// Why a frame was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -256,7 +257,24 @@ impl Drop for Ending {
 
 async fn run(ending: Ending, stream: Arc<TcpStream>) {
     converse(&ending, stream).await;
+    let shared = Arc::clone(&ending.shared);
     drop(ending);
+    forget_kept_later(&shared);
+}
+
+/// What the connection has left of a large value is let go of once nobody has gone on with it for long, also where nothing
+/// else happens.
+fn forget_kept_later(shared: &Arc<Shared>) {
+    if !shared.unfinished.expire(shared.clock.monotonic()) {
+        return;
+    }
+    let shared = Arc::downgrade(shared);
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(KEPT_MS)).await;
+        if let Some(shared) = shared.upgrade() {
+            shared.unfinished.expire(shared.clock.monotonic());
+        }
+    });
 }
 
 /// Reads and writes until the connection has ended. Nothing of the socket is held here afterwards.

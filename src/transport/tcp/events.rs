@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::connection::Connection;
-use crate::sync::message::{Lane, RefusalCode};
+use crate::sync::message::{BegunValues, Lane, RefusalCode};
 use crate::transport::close::CloseReason;
 use crate::transport::message::Message;
 use crate::transport::session::Role;
@@ -42,6 +42,9 @@ pub trait ConnectionEvents: Send + Sync + 'static {
     /// complete comes as a BATCH of one entry that is `is_charged`, because its parts were reported by
     /// [`Self::charged`] already.
     fn received(&self, id: ConnectionId, message: Message, is_charged: bool) -> Reception;
+
+    /// A peer greets, of whose large values these parts are here. Comes right before its HELLO does.
+    fn keeps(&self, _id: ConnectionId, _parts: BegunValues) {}
 
     /// For how many milliseconds nothing more should be read from a connection. Asked where a message [`Reception::Paused`]
     /// it, and again once that time is over: a peer that sends more than its share waits, and sees a socket that takes

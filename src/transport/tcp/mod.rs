@@ -28,6 +28,7 @@ use super::address::HostPort;
 use super::assembly::{SPOOL_BUDGET_BYTES, SpoolBudget};
 use super::error::TransportError;
 use super::half_open::HalfOpen;
+use super::unfinished::Unfinished;
 use crate::core::clock::SystemClock;
 
 /// What all connections of a transport share.
@@ -39,6 +40,7 @@ struct Shared {
     half_open_places: Arc<Semaphore>,
     half_open: Arc<HalfOpen>,
     spool: Arc<SpoolBudget>,
+    unfinished: Arc<Unfinished>,
     live: watch::Sender<usize>,
 }
 
@@ -63,6 +65,7 @@ impl TcpTransport {
             half_open_places: Arc::new(Semaphore::new(settings.half_open_max)),
             half_open: Arc::new(HalfOpen::default()),
             spool: Arc::new(SpoolBudget::new(SPOOL_BUDGET_BYTES)),
+            unfinished: Arc::default(),
             settings,
             events,
             clock: SystemClock::new(),

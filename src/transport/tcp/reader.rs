@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::events::Reception;
 use super::outgoing::Phase;
 use crate::core::clock::MonotonicMs;
-use crate::sync::message::Feed;
+use crate::sync::message::{Feed, Large};
 use crate::transport::assembly::{Assembled, Assembler, AssemblyError};
 use crate::transport::close::CloseReason;
 use crate::transport::codec::decode;
@@ -50,7 +50,6 @@ enum Waited {
     Elapsed,
 }
 
-/// A step of putting a large value together.
 /// Reads one connection.
 pub(super) struct Reader {
     shared: Arc<Shared>,
@@ -77,6 +76,7 @@ impl Reader {
             shared.settings.value_bytes_max,
             shared.settings.spool_folder.clone(),
             Arc::clone(&shared.spool),
+            Arc::clone(&shared.unfinished),
         );
         Self {
             hello_until: now.after(shared.settings.hello_timeout_ms),
@@ -270,12 +270,26 @@ impl Reader {
 
     async fn deliver(&mut self, message: Message, is_charged: bool) -> Result<(), CloseReason> {
         let events = &self.shared.events;
+        let peer = match &message {
+            Message::Hello(hello) if !self.limit_is_raised => Some(hello.greeting.origin),
+            _ => None,
+        };
+        if let Some(peer) = peer {
+            let now = self.shared.clock.monotonic();
+            let parts = self.shared.unfinished.parts_of(peer, now);
+            events.keeps(self.connection.id(), parts);
+        }
         let reception = events.received(self.connection.id(), message, is_charged);
         if reception == Reception::Refused {
             return Err(CloseReason::NotAccepted);
         }
         if !self.limit_is_raised {
             self.wait_until_greeted().await?;
+        }
+        if let (Some(peer), Some(assembler)) = (peer, &mut self.assembler)
+            && self.limit_is_raised
+        {
+            assembler.greeted(peer);
         }
         if reception == Reception::Paused {
             self.pause().await?;
@@ -332,11 +346,14 @@ impl Reader {
 
     async fn take_part(&mut self, part: Feed) -> Result<Assembled, AssemblyError> {
         let mut assembler = self.assembler.take().ok_or(AssemblyError::Interrupted)?;
-        let may_block = assembler.may_block();
+        let goes_on = |large: &Large| large.resumption.is_some_and(|begun| begun.offset > 0);
+        let may_block =
+            assembler.may_block() || matches!(&part, Feed::Large(large) if goes_on(large));
+        let now = self.shared.clock.monotonic();
         let step = move || {
             let outcome = match part {
-                Feed::Large(large) => assembler.on_large(large),
-                Feed::Chunk(chunk) => assembler.on_chunk(&chunk),
+                Feed::Large(large) => assembler.on_large(large, now),
+                Feed::Chunk(chunk) => assembler.on_chunk(&chunk, now),
                 _ => Err(AssemblyError::Interrupted),
             };
             (assembler, outcome)

@@ -9,8 +9,8 @@ use crate::core::stamp::{STAMP_MS_END, Stamp};
 use crate::store::entry::{Entry, EntryFlags, Extra, Summary};
 use crate::store::scope::Scope;
 use crate::sync::message::{
-    Ack, Batch, Chunk, Cursor, DotRange, End, Feed, Greeting, Have, Lane, Large, Nack, Positions,
-    RefusalCode, Stretch,
+    Ack, BEGUN_MAX, Batch, Begun, Chunk, Cursor, DotRange, End, Feed, Greeting, Have, Lane, Large,
+    Nack, Positions, RefusalCode, RefusedWrite, Resumption, Stretch, ValueId,
 };
 use crate::transport::message::{
     Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN,
@@ -38,6 +38,7 @@ pub(super) fn hello(node_id: &str, instance: u64) -> Hello {
             wall_ms: 1_700_000_000_000,
             reconciles: false,
             sums_content: true,
+            resumes: true,
         },
         expected_node_id: None,
         instance,
@@ -178,14 +179,35 @@ fn any_large() -> impl Strategy<Value = Large> {
         any::<u64>(),
         any_entry_with(Just(Vec::new()), false),
         1..=u64::MAX,
+        option::of((any::<u64>(), any::<u64>())),
     )
-        .prop_map(|(lane, a, b, entry, value_length)| Large {
+        .prop_map(|(lane, a, b, entry, value_length, resumption)| Large {
             lane,
             from: a.min(b),
             to: a.max(b),
             entry,
             value_length,
+            resumption: resumption.map(|(content, offset)| Resumption {
+                content,
+                offset: offset % value_length,
+            }),
         })
+}
+
+fn any_part() -> impl Strategy<Value = Begun> {
+    let dot = (any::<[u8; 16]>(), any::<u64>());
+    let numbers = (any::<u64>(), 1..=u64::MAX, any::<u64>());
+    (dot, numbers).prop_map(|((origin, sequence), (content, length, bytes))| Begun {
+        id: ValueId {
+            dot: Dot {
+                origin: Origin(origin),
+                sequence,
+            },
+            content,
+            length,
+        },
+        bytes: bytes % length,
+    })
 }
 
 fn any_ack() -> impl Strategy<Value = Ack> {
@@ -196,12 +218,18 @@ fn any_ack() -> impl Strategy<Value = Ack> {
         })
     };
     let cursors = (option::of(cursor()), option::of(cursor()));
-    (cursors, any::<u64>(), any::<bool>()).prop_map(|((cursor, void), credit, reconcile)| Ack {
-        cursor,
-        credit,
-        void,
-        reconcile,
-    })
+    let numbers = (any::<u64>(), any::<u64>());
+    let parts = vec(any_part(), 0..=BEGUN_MAX);
+    (cursors, numbers, any::<bool>(), parts).prop_map(
+        |((cursor, void), (credit, aside), reconcile, parts)| Ack {
+            cursor,
+            credit,
+            void,
+            reconcile,
+            aside,
+            parts,
+        },
+    )
 }
 
 fn any_nack() -> impl Strategy<Value = Nack> {
@@ -209,14 +237,25 @@ fn any_nack() -> impl Strategy<Value = Nack> {
         Just(RefusalCode::ValueTooLarge),
         Just(RefusalCode::StorageFailed),
         Just(RefusalCode::Malformed),
+        Just(RefusalCode::TooManyAuthors),
         Just(RefusalCode::Other),
     ];
-    (any_lane(), any::<u64>(), code, any::<bool>()).prop_map(|(lane, lseq, code, retryable)| Nack {
-        lane,
-        lseq,
-        code,
-        retryable,
-    })
+    let write = (any_origin(), any_sequence(), vec(any::<u8>(), 0..40)).prop_map(
+        |(origin, sequence, key)| RefusedWrite {
+            key,
+            dot: Dot { origin, sequence },
+        },
+    );
+    let place = (any_lane(), any::<u64>());
+    (place, code, any::<bool>(), vec(write, 0..4)).prop_map(
+        |((lane, lseq), code, retryable, writes)| Nack {
+            lane,
+            lseq,
+            code,
+            retryable,
+            writes,
+        },
+    )
 }
 
 fn any_have() -> impl Strategy<Value = Have> {
@@ -290,6 +329,7 @@ fn any_greeting() -> impl Strategy<Value = Greeting> {
                     wall_ms,
                     reconciles,
                     sums_content: !reconciles,
+                    resumes: reconciles,
                 }
             },
         )

@@ -38,6 +38,7 @@ fn ack() -> Message {
         credit: 5,
         void: None,
         reconcile: false,
+        ..Ack::default()
     }))
 }
 

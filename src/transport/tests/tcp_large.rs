@@ -17,6 +17,7 @@ fn large_frame(value_length: u64) -> Vec<u8> {
         to: 7,
         entry: entry(b"big", b"", 1, 1, 1_000),
         value_length,
+        resumption: None,
     })))
 }
 

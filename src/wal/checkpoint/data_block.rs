@@ -24,7 +24,7 @@ pub(super) const SHAPE_LANE_SHIFT: u32 = 11;
 const SHAPE_LANE: u16 = 3;
 pub(super) const SHAPE_EXTENT: u16 = 0x2000;
 pub(super) const SHAPE_SUM: u16 = 0x4000;
-const SHAPE_UNUSED: u16 = 0x8000;
+pub(super) const SHAPE_DEAD: u16 = 0x8000;
 
 /// How many bytes two keys have in common at their beginning.
 pub(super) fn common_prefix(first: &[u8], second: &[u8]) -> usize {
@@ -154,7 +154,16 @@ impl<'a> DataBlock<'a> {
             lseq: self.lseq_min.checked_add(u64::from_le_bytes(delta))?,
             sum,
             body,
+            is_dead: shape & SHAPE_DEAD != 0,
+            block_of: None,
         })
+    }
+
+    /// Says if the row with that place has nothing to show; `None` if its bytes contradict themselves.
+    pub(super) fn is_dead(&self, index: usize) -> Option<bool> {
+        let (_, bytes) = self.bytes_of(index)?;
+        let (shape, _) = bytes.split_first_chunk::<2>()?;
+        Some(u16::from_le_bytes(*shape) & SHAPE_DEAD != 0)
     }
 
     /// The body of the row with that place, or where it is: the same as [`Self::row`] tells, for who wants nothing
@@ -167,9 +176,7 @@ impl<'a> DataBlock<'a> {
         let sum_bytes = if shape & SHAPE_SUM == 0 { 0 } else { 16 };
         let before = usize::from(shape & SHAPE_SUFFIX) + self.width + sum_bytes;
         let tail = rest.get(before..)?;
-        if shape & SHAPE_UNUSED != 0 {
-            None
-        } else if shape & SHAPE_EXTENT == 0 {
+        if shape & SHAPE_EXTENT == 0 {
             Some(Ok(tail))
         } else {
             Extent::decode(tail).map(Err)

@@ -5,7 +5,8 @@ use std::ops::Range;
 use crate::core::checksum::{key_hash, key_tag};
 
 use super::data_block::{
-    EXTENT_BYTES, HEAD_BYTES, ROW_BYTES, SHAPE_EXTENT, SHAPE_LANE_SHIFT, SHAPE_SUM, common_prefix,
+    EXTENT_BYTES, HEAD_BYTES, ROW_BYTES, SHAPE_DEAD, SHAPE_EXTENT, SHAPE_LANE_SHIFT, SHAPE_SUM,
+    common_prefix,
 };
 use super::format::{CHECKSUM_BYTES, DATA_BLOCK_BYTES_MAX};
 use super::row::{Extent, Row};
@@ -19,6 +20,7 @@ struct Pending {
     /// Of the body, or of the place where it is.
     tail: Range<usize>,
     elsewhere: bool,
+    is_dead: bool,
 }
 
 /// Collects the rows of one block.
@@ -92,6 +94,7 @@ impl DataBlockBuilder {
             sum: row.sum,
             tail: middle..self.bytes.len(),
             elsewhere: elsewhere.is_some(),
+            is_dead: row.is_dead,
         });
     }
 
@@ -120,6 +123,7 @@ impl DataBlockBuilder {
             let shape = narrow(suffix.len())
                 | lane << SHAPE_LANE_SHIFT
                 | if row.elsewhere { SHAPE_EXTENT } else { 0 }
+                | if row.is_dead { SHAPE_DEAD } else { 0 }
                 | if row.sum == 0 { 0 } else { SHAPE_SUM };
             block.extend_from_slice(&shape.to_le_bytes());
             block.extend_from_slice(suffix);

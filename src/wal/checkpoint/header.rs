@@ -6,8 +6,9 @@ use crate::core::checksum::placed_crc;
 /// The first bytes of every checkpoint, made like those of a log.
 pub(super) const MAGIC: [u8; 8] = *b"\x89SACKP\r\n";
 
-/// The version of the format that this code writes. Version 2 is laid out as 1 is; sums cover the content of rows.
-pub(super) const FORMAT_VERSION: u16 = 2;
+/// The version of the format that this code writes. Version 2 is laid out as 1 is; sums cover the content of rows. Version 3
+/// marks dead rows, and nodes of the index count the others.
+pub(super) const FORMAT_VERSION: u16 = 3;
 
 /// How long the header is, in bytes. The first row follows it.
 pub(super) const HEADER_BYTES: usize = 64;

@@ -14,8 +14,13 @@ use super::format::{CHECKSUM_BYTES, INDEX_NODE_BYTES_MAX};
 /// How long what precedes the heads is, in bytes.
 const HEAD_BYTES: usize = 32;
 
-/// What a child takes besides its separator, in bytes: its head and its entry.
-const CHILD_BYTES: usize = 8 + ENTRY_BYTES;
+/// Bytes that a child takes besides its separator: its head, its entry, and how many rows of it are live.
+const CHILD_BYTES: usize = 8 + ENTRY_BYTES + LIVE_BYTES;
+
+const LIVE_BYTES: usize = 4;
+
+/// In the count of children: how many rows of each are live stands behind all else. Files of format 1 and 2 have no such nodes.
+const COUNTS_LIVE: u32 = 1 << 31;
 
 const ENTRY_BYTES: usize = 36;
 
@@ -30,6 +35,8 @@ pub(super) struct Child {
     pub(super) rows_before: u32,
     /// The sum of those.
     pub(super) sum_before: u128,
+    /// Rows in it that are not dead.
+    pub(super) live: u32,
 }
 
 /// Collects the children of one node.
@@ -100,7 +107,7 @@ impl IndexNodeBuilder {
         let mut node = Vec::with_capacity(
             HEAD_BYTES + count * CHILD_BYTES + self.separators.len() + CHECKSUM_BYTES,
         );
-        node.extend_from_slice(&wide(count).to_le_bytes());
+        node.extend_from_slice(&(wide(count) | COUNTS_LIVE).to_le_bytes());
         node.extend_from_slice(&wide(prefix.len()).to_le_bytes());
         node.extend_from_slice(&first_number.to_le_bytes());
         node.extend_from_slice(&rows_end.to_le_bytes());
@@ -127,6 +134,9 @@ impl IndexNodeBuilder {
         }
         node.extend_from_slice(prefix);
         node.extend_from_slice(&remainders);
+        for child in &self.children {
+            node.extend_from_slice(&child.live.to_le_bytes());
+        }
         self.children.clear();
         self.separators.clear();
         self.ends.clear();
@@ -165,6 +175,8 @@ pub(super) struct IndexNode<'a> {
     entries: &'a [[u8; ENTRY_BYTES]],
     prefix: &'a [u8],
     remainders: &'a [u8],
+    /// For each child; empty in a file that does not tell.
+    live: &'a [[u8; LIVE_BYTES]],
     first_number: u32,
     rows_end: u32,
     sum_end: u128,
@@ -176,7 +188,13 @@ impl<'a> IndexNode<'a> {
     pub(super) fn parse(block: &'a [u8]) -> Option<Self> {
         let (payload, _) = block.split_last_chunk::<CHECKSUM_BYTES>()?;
         let mut reader = ByteReader::new(payload);
-        let count = reader.u32().ok()? as usize;
+        let shape = reader.u32().ok()?;
+        let count = (shape & !COUNTS_LIVE) as usize;
+        let live_bytes = if shape & COUNTS_LIVE == 0 {
+            0
+        } else {
+            count.checked_mul(LIVE_BYTES)?
+        };
         let prefix_bytes = reader.u32().ok()? as usize;
         let first_number = reader.u32().ok()?;
         let rows_end = reader.u32().ok()?;
@@ -185,12 +203,15 @@ impl<'a> IndexNode<'a> {
         let entries = reader.take(count.checked_mul(ENTRY_BYTES)?).ok()?;
         let (entries, _) = entries.as_chunks();
         let prefix = reader.take(prefix_bytes).ok()?;
-        let remainders = reader.take(reader.remaining()).ok()?;
+        let remainders = reader.remaining().checked_sub(live_bytes)?;
+        let remainders = reader.take(remainders).ok()?;
+        let (live, _) = reader.take(live_bytes).ok()?.as_chunks();
         (count > 0).then_some(Self {
             heads,
             entries,
             prefix,
             remainders,
+            live,
             first_number,
             rows_end,
             sum_end,
@@ -229,7 +250,19 @@ impl<'a> IndexNode<'a> {
             bytes,
             rows_before: reader.u32().ok()?,
             sum_before: reader.u128().ok()?,
+            live: self.live(index).unwrap_or(0),
         })
+    }
+
+    /// Number of rows below a child that are not dead; `None` in a file that does not tell.
+    pub(super) fn live(&self, index: usize) -> Option<u32> {
+        self.live.get(index).map(|live| u32::from_le_bytes(*live))
+    }
+
+    /// Number of rows below a child.
+    pub(super) fn rows_of(&self, index: usize) -> Option<u32> {
+        let before = self.child(index)?.rows_before;
+        self.rows_through(index)?.checked_sub(before)
     }
 
     /// How many rows are in the blocks up to and with a child.
@@ -358,7 +391,7 @@ mod tests {
                 prop_assert!(stands > before && stands <= &key[..]);
                 separators.push(stands);
                 let expected = builder.bytes_with(stands);
-                builder.push(stands, Child { rows_before: number, ..Child::default() });
+                builder.push(stands, Child { rows_before: number, live: number * 2, ..Child::default() });
                 before = key;
                 prop_assert!(expected > HEAD_BYTES);
             }
@@ -376,17 +409,20 @@ mod tests {
                 let number = u32::try_from(index).unwrap();
                 prop_assert_eq!(view.search_row(number), index);
                 prop_assert_eq!(view.number(index), Some(3 + number));
+                prop_assert_eq!(view.live(index), Some(number * 2));
             }
         }
 
         #[test]
-        fn any_bytes_are_met_without_a_panic(mut bytes: Vec<u8>, count in 0..4_u8, key: Vec<u8>, row: u32) {
+        fn any_bytes_are_met_without_a_panic(
+            mut bytes: Vec<u8>, count in 0..4_u8, tells in any::<bool>(), key: Vec<u8>, row: u32,
+        ) {
             if let Some(first) = bytes.get_mut(..8) {
-                first.copy_from_slice(&[count, 0, 0, 0, count, 0, 0, 0]);
+                first.copy_from_slice(&[count, 0, 0, u8::from(tells) << 7, count, 0, 0, 0]);
             }
             if let Some(view) = IndexNode::parse(&bytes) {
                 let _ = (view.search(&key), view.search_row(row), view.separator(1));
-                let _ = (view.rows_through(0), view.sum_through(3));
+                let _ = (view.rows_through(0), view.sum_through(3), view.live(0), view.rows_of(2));
             }
         }
     }

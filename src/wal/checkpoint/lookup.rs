@@ -10,6 +10,7 @@ use super::data_block::{Contradiction, DataBlock};
 use super::error::CheckpointError;
 use super::fences::Fences;
 use super::format::{DATA_BLOCK_BYTES_MAX, INDEX_NODE_BYTES_MAX, what};
+use super::gone_rows::BlockOf;
 use super::index_node::{Child, IndexNode};
 use super::open::{Checkpoint, Open};
 use super::row::RowRef;
@@ -31,7 +32,8 @@ pub(super) struct Located {
 impl Checkpoint {
     /// The row with that key. Takes memory for no more than the row if the block that it needs is in the cache.
     pub fn find(&self, key: &[u8]) -> Result<Option<RowRef>, CheckpointError> {
-        self.look_up(key, key_hash(key), |block, index| block.row_apart(index))
+        let found = self.look_up(key, key_hash(key), |block, index| block.row_apart(index))?;
+        Ok(found.map(|(row, block_of)| RowRef { block_of, ..row }))
     }
 
     /// Reads the body of the row with that key where it lies, without taking a share of its block. `hash` is the
@@ -51,20 +53,20 @@ impl Checkpoint {
         })?;
         Ok(match found {
             None => None,
-            Some(Ok(read)) => Some(read),
-            Some(Err((extent, read))) => Some(read(&self.body_at(&extent)?)),
+            Some((Ok(read), _)) => Some(read),
+            Some((Err((extent, read)), _)) => Some(read(&self.body_at(&extent)?)),
         })
     }
 
-    /// What `read` makes of the row with that key, which is at that place in that block; it gives `None` if the
-    /// row contradicts itself.
+    /// What `read` makes of the row with that key, which is at that place in that block, and the block; `read` gives `None`
+    /// if the row contradicts itself.
     #[inline]
     fn look_up<R>(
         &self,
         key: &[u8],
         hash: u64,
         read: impl FnOnce(DataBlock<'_>, usize) -> Option<R>,
-    ) -> Result<Option<R>, CheckpointError> {
+    ) -> Result<Option<(R, Option<BlockOf>)>, CheckpointError> {
         let (open, source) = (&*self.open, &self.open.source);
         let Some(top) = &open.top_fences else {
             // There is no row; or the top contradicts itself, which is an error.
@@ -95,7 +97,14 @@ impl Checkpoint {
             },
         )?;
         match found {
-            Ok(found) => Ok(found),
+            Ok(found) => Ok(found.map(|read| {
+                let node = u32::try_from(node_at).ok();
+                let of = node.map(|node| BlockOf {
+                    node,
+                    block: number,
+                });
+                (read, of)
+            })),
             Err(Contradiction) => Err(source.damaged_at(data_place()?)),
         }
     }

@@ -7,6 +7,7 @@ use super::block_cache::BlockNumber;
 use super::data_block::DataBlock;
 use super::error::CheckpointError;
 use super::format::what;
+use super::gone_rows::{BlockOf, GoneRows};
 use super::index_node::IndexNode;
 use super::open::{Checkpoint, Open};
 use super::row::RowRef;
@@ -26,6 +27,8 @@ pub struct RangeCursor {
     node_at: usize,
     node: Arc<[u8]>,
     child: usize,
+    /// The number of the block that it is in.
+    number: u32,
     block: Arc<[u8]>,
     block_place: Place,
     row: usize,
@@ -45,6 +48,7 @@ impl RangeCursor {
             node_at: 0,
             node: Arc::default(),
             child: 0,
+            number: 0,
             block: Arc::default(),
             block_place: nowhere,
             row: 0,
@@ -71,6 +75,7 @@ impl RangeCursor {
         self.node = node;
         let node = open.parse_node(&self.node, place)?;
         self.child = open.search(&node, key, place.offset)?;
+        (self.number, _) = open.data_place(&node, self.child)?;
         (self.block, self.block_place) = open.data(&node, self.child, Keep::Cached)?;
         let before =
             DataBlock::parse(&self.block).and_then(|view| view.rows_before(key, inclusive));
@@ -85,54 +90,91 @@ impl RangeCursor {
         reason = "an iterator of results would be easy to end by mistake at its first error"
     )]
     pub fn next(&mut self) -> Result<Option<RowRef>, CheckpointError> {
+        self.next_behind(None)
+    }
+
+    /// The next row that is not dead, and not in a block of which all were replaced: such blocks are not read. Rows of other
+    /// blocks may have been replaced. Dead rows at hand are passed over, of up to one block.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub fn next_live(&mut self, gone: &GoneRows) -> Result<Option<RowRef>, CheckpointError> {
+        self.next_behind(Some(gone))
+    }
+
+    fn next_behind(&mut self, gone: Option<&GoneRows>) -> Result<Option<RowRef>, CheckpointError> {
         if self.ended {
             return Ok(None);
         }
-        let next = self.advance();
+        let next = self.advance(gone);
         self.ended = !matches!(next, Ok(Some(_)));
         next
     }
 
-    fn advance(&mut self) -> Result<Option<RowRef>, CheckpointError> {
+    fn advance(&mut self, gone: Option<&GoneRows>) -> Result<Option<RowRef>, CheckpointError> {
         loop {
             let damaged = |place: Place| {
                 let source = &self.checkpoint.open.source;
                 source.damaged(place.offset, place.what)
             };
             let view = DataBlock::parse(&self.block).ok_or_else(|| damaged(self.block_place))?;
-            if self.row < view.rows() {
-                let row = view
-                    .row(self.row, &self.block)
-                    .ok_or_else(|| damaged(self.block_place))?;
+            while self.row < view.rows() {
+                let index = self.row;
                 self.row += 1;
-                return Ok(Some(row));
+                if gone.is_some() && view.is_dead(index) == Some(true) {
+                    continue;
+                }
+                let row = view
+                    .row(index, &self.block)
+                    .ok_or_else(|| damaged(self.block_place))?;
+                let node = u32::try_from(self.node_at).ok();
+                let block = self.number;
+                let block_of = node.map(|node| BlockOf { node, block });
+                return Ok(Some(RowRef { block_of, ..row }));
             }
-            if !self.next_block()? {
+            if !self.next_block(gone)? {
                 return Ok(None);
             }
         }
     }
 
-    fn next_block(&mut self) -> Result<bool, CheckpointError> {
-        let open = &*self.checkpoint.open;
-        let node_damaged = || open.source.damaged(open.footer.top_offset, what::INDEX);
-        let node = IndexNode::parse(&self.node).ok_or_else(node_damaged)?;
+    fn next_block(&mut self, gone: Option<&GoneRows>) -> Result<bool, CheckpointError> {
         self.row = 0;
-        self.child += 1;
-        if self.child < node.len() {
-            (self.block, self.block_place) = self.ahead.block(open, &node, self.child)?;
-            return Ok(true);
+        let mut child = self.child + 1;
+        loop {
+            let open = &*self.checkpoint.open;
+            let damaged = || open.source.damaged(open.footer.top_offset, what::INDEX);
+            let node = IndexNode::parse(&self.node).ok_or_else(damaged)?;
+            let first = child;
+            let hides = |child| gone.is_some_and(|gone| gone.hides_block(&node, child));
+            while child < node.len() && hides(child) {
+                child += 1;
+            }
+            if child > first {
+                self.ahead.begin_anew();
+            }
+            if child < node.len() {
+                self.child = child;
+                (self.number, _) = open.data_place(&node, child)?;
+                (self.block, self.block_place) = self.ahead.block(open, &node, child)?;
+                return Ok(true);
+            }
+            let Some(top) = open.top()? else {
+                return Ok(false);
+            };
+            let mut node_at = self.node_at + 1;
+            let hides = |node_at| gone.is_some_and(|gone| gone.hides_node(&top, node_at));
+            while node_at < top.len() && hides(node_at) {
+                node_at += 1;
+                self.ahead.begin_anew();
+            }
+            if node_at >= top.len() {
+                return Ok(false);
+            }
+            self.node_at = node_at;
+            (self.node, _) = open.node(&top, node_at, Keep::Passing)?;
+            child = 0;
         }
-        let Some(top) = open.top()?.filter(|top| self.node_at + 1 < top.len()) else {
-            return Ok(false);
-        };
-        self.node_at += 1;
-        self.child = 0;
-        let (next, place) = open.node(&top, self.node_at, Keep::Passing)?;
-        let node = open.parse_node(&next, place)?;
-        (self.block, self.block_place) = self.ahead.block(open, &node, 0)?;
-        self.node = next;
-        Ok(true)
     }
 }
 
@@ -146,6 +188,11 @@ struct Ahead {
 }
 
 impl Ahead {
+    /// Begins with short reads again: a part of the last one was passed over, and so may be much of the next.
+    fn begin_anew(&mut self) {
+        self.last_bytes = 0;
+    }
+
     /// A block below a node, verified, out of what was read ahead or after a new read.
     fn block(
         &mut self,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use crate::core::bytes::ByteReader;
 
+use super::gone_rows::BlockOf;
+
 /// A row to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row<'a> {
@@ -19,6 +21,8 @@ pub struct Row<'a> {
     pub sum: u128,
     /// Up to [`ROW_BODY_BYTES_MAX`](super::ROW_BODY_BYTES_MAX) bytes.
     pub body: &'a [u8],
+    /// It has nothing to show to who goes through what is live; see [`RangeCursor::next_live`](super::RangeCursor::next_live).
+    pub is_dead: bool,
 }
 
 /// A row that was read: a share of its block, which stays in memory as long as this does, or a copy of its own. Cloned
@@ -32,6 +36,9 @@ pub struct RowRef {
     pub(super) lseq: u64,
     pub(super) sum: u128,
     pub(super) body: BodyPlace,
+    pub(super) is_dead: bool,
+    /// The block that it is in, where who found it was told.
+    pub(super) block_of: Option<BlockOf>,
 }
 
 /// Where the body of a row is.
@@ -82,6 +89,15 @@ impl RowRef {
         cmp_parts(prefix, suffix, key)
     }
 
+    /// Says if its key begins with these bytes.
+    pub fn starts_with(&self, wanted: &[u8]) -> bool {
+        let (prefix, suffix) = self.key_parts();
+        match wanted.split_at_checked(prefix.len()) {
+            Some((head, tail)) => prefix == head && suffix.starts_with(tail),
+            None => prefix.starts_with(wanted),
+        }
+    }
+
     /// The feed that it is in.
     pub fn lane(&self) -> Option<u8> {
         self.lane
@@ -95,6 +111,16 @@ impl RowRef {
     /// What it adds to the sum.
     pub fn sum(&self) -> u128 {
         self.sum
+    }
+
+    /// Says if it was written as one that has nothing to show; never in a file of an earlier format.
+    pub fn is_dead(&self) -> bool {
+        self.is_dead
+    }
+
+    /// The block that it is in; `None` for a row that was found by its place in a feed.
+    pub fn block_of(&self) -> Option<BlockOf> {
+        self.block_of
     }
 
     /// How long its body is, in bytes.

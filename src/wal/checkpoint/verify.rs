@@ -60,6 +60,7 @@ impl Checkpoint {
             end: HEADER_BYTES as u64,
             rows: 0,
             sum: 0,
+            live: 0,
             blocks: 0,
             lanes: [0; LANES],
             last_key: Vec::new(),
@@ -81,6 +82,8 @@ struct Walk<'a> {
     end: u64,
     rows: u32,
     sum: u128,
+    /// Rows that are not dead.
+    live: u32,
     blocks: u32,
     lanes: [u32; LANES],
     last_key: Vec<u8>,
@@ -155,11 +158,14 @@ impl<'a> Walk<'a> {
             .map(|child| (child.rows_before, child.sum_before))
             == Some((self.rows, self.sum));
         self.expect(fits, place.offset, place.what)?;
+        let live_before = self.live;
         for child in 0..node.len() {
             self.data(&node, child)?;
         }
-        let whole =
-            node.rows_end() == self.rows && node.sum_end() == self.sum && place.offset == self.end;
+        let whole = node.rows_end() == self.rows
+            && node.sum_end() == self.sum
+            && self.counts(top, index, live_before)
+            && place.offset == self.end;
         self.expect(whole, place.offset, place.what)?;
         self.end += place.bytes as u64;
         self.tell(place.bytes as u64)
@@ -175,6 +181,7 @@ impl<'a> Walk<'a> {
 
     fn data(&mut self, node: &IndexNode<'_>, index: usize) -> Result<(), Stop> {
         let (number, place) = self.checkpoint.open.data_place(node, index)?;
+        let live_before = self.live;
         let block = self.source().load(place)?;
         let fits = node
             .child(index)
@@ -203,9 +210,16 @@ impl<'a> Walk<'a> {
         self.end += place.bytes as u64;
         self.blocks += 1;
         let through = (node.rows_through(index), node.sum_through(index));
-        let whole = through == (Some(self.rows), Some(self.sum));
+        let whole =
+            through == (Some(self.rows), Some(self.sum)) && self.counts(node, index, live_before);
         self.expect(whole, place.offset, place.what)?;
         self.tell(place.bytes as u64)
+    }
+
+    /// Says if a child has as many live rows as its node tells, if that does.
+    fn counts(&self, node: &IndexNode<'_>, index: usize, live_before: u32) -> bool {
+        let live = self.live.wrapping_sub(live_before);
+        node.live(index).is_none_or(|told| told == live)
     }
 
     fn row(&mut self, row: &RowRef, place: Place) -> Result<(), Stop> {
@@ -213,6 +227,7 @@ impl<'a> Walk<'a> {
         self.expect(rows.is_some(), place.offset, place.what)?;
         self.rows = rows.unwrap_or(u32::MAX);
         self.sum = self.sum.wrapping_add(row.sum);
+        self.live = self.live.saturating_add(u32::from(!row.is_dead));
         if let Some(count) = row
             .lane
             .and_then(|lane| self.lanes.get_mut(usize::from(lane)))

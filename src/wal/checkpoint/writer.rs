@@ -49,6 +49,9 @@ pub struct CheckpointWriter<'s> {
     blocks_before_node: u32,
     rows: u32,
     sum: u128,
+    /// Rows that are not dead, in the block and below the node that is being gathered.
+    live_in_block: u32,
+    live_in_node: u32,
     footer: Footer,
     failed: bool,
 }
@@ -87,6 +90,8 @@ impl<'s> CheckpointWriter<'s> {
             blocks_before_node: 0,
             rows: 0,
             sum: 0,
+            live_in_block: 0,
+            live_in_node: 0,
             footer: Footer::default(),
             failed: false,
         })
@@ -179,6 +184,7 @@ impl<'s> CheckpointWriter<'s> {
             })?;
         }
         self.rows += 1;
+        self.live_in_block += u32::from(!row.is_dead);
         self.sum = self.sum.wrapping_add(row.sum);
         self.last_key.clear();
         self.last_key.extend_from_slice(row.key);
@@ -196,7 +202,9 @@ impl<'s> CheckpointWriter<'s> {
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
             rows_before,
             sum_before,
+            live: self.live_in_block,
         };
+        self.live_in_node += std::mem::take(&mut self.live_in_block);
         self.nodes.push(&self.separator, child);
         self.footer.data_blocks += 1;
         Ok(())
@@ -217,6 +225,7 @@ impl<'s> CheckpointWriter<'s> {
             bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
             rows_before,
             sum_before,
+            live: std::mem::take(&mut self.live_in_node),
         };
         self.top.push(&stands, child);
         self.blocks_before_node = self.footer.data_blocks;

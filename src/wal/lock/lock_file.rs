@@ -1,46 +1,44 @@
 //! What may have the name of a lock file: nothing else is opened, and nothing else is written to.
 
-use std::fs::OpenOptions;
 use std::io::{self, Read};
-use std::path::Path;
 
-use super::{PID_TEXT_BYTES_MAX, WalError};
+use super::{Access, LockGuard, PID_TEXT_BYTES_MAX, WalError};
 
-/// Whether what has the name of a lock file can be one, before it is opened, which a pipe would never let end, and before
-/// anything is written to it: it is a file of its own, no link to another, and what is in it was written by a lock.
-pub(super) fn check_lock_file(lock_path: &Path) -> Result<(), WalError> {
-    let file = lock_path.display().to_string();
-    match std::fs::symlink_metadata(lock_path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => {
-            let cause = error.into();
-            return Err(WalError::Open { file, cause });
+impl LockGuard {
+    /// Whether what has the name of the lock file can be one, before it is opened, which a pipe would never let end, and
+    /// before anything is written to it: it is a file of its own, no link to another, and what is in it was written by a
+    /// lock.
+    pub(super) fn check_lock_file(&self) -> Result<(), WalError> {
+        let lock_name = self.lock_name();
+        let file = || self.shown(&lock_name);
+        match self.directory.look(&lock_name) {
+            Err(error) => return Err(self.lock_failed(error)),
+            Ok(None) => return Ok(()),
+            Ok(Some(found)) if !found.is_file => {
+                return Err(WalError::NotRegularFile { file: file() });
+            }
+            Ok(Some(found)) if found.bytes == 0 => return Ok(()),
+            Ok(Some(_)) => {}
         }
-        Ok(found) if !found.is_file() => return Err(WalError::NotRegularFile { file }),
-        Ok(found) if found.len() == 0 => return Ok(()),
-        Ok(_) => {}
-    }
-    if cfg!(windows) {
-        // Nothing is ever written to it there, and what is locked cannot be read.
-        return Ok(());
-    }
-    let mut content = Vec::new();
-    let opened = OpenOptions::new().read(true).open(lock_path);
-    let read = opened.and_then(|lock_file| {
-        let mut lock_file = lock_file.take(PID_TEXT_BYTES_MAX + 1);
-        lock_file.read_to_end(&mut content)
-    });
-    match read {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => {
-            let cause = error.into();
-            Err(WalError::Open { file, cause })
+        if cfg!(windows) {
+            // Nothing is ever written to it there, and what is locked cannot be read.
+            return Ok(());
         }
-        Ok(_) if is_pid_text(&content) => Ok(()),
-        Ok(_) => Err(WalError::Foreign {
-            file,
-            reason: "it is not the lock of a log, or a link to another file",
-        }),
+        let mut content = Vec::new();
+        let opened = self.directory.open(&lock_name, Access::Read);
+        let read = opened.and_then(|lock_file| {
+            let mut lock_file = lock_file.take(PID_TEXT_BYTES_MAX + 1);
+            lock_file.read_to_end(&mut content)
+        });
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(self.lock_failed(error)),
+            Ok(_) if is_pid_text(&content) => Ok(()),
+            Ok(_) => Err(WalError::Foreign {
+                file: file(),
+                reason: "it is not the lock of a log, or a link to another file",
+            }),
+        }
     }
 }
 

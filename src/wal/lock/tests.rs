@@ -1,6 +1,15 @@
 //! Who holds a log, and who is told.
 
+use std::fs::OpenOptions;
+use std::path::PathBuf;
+
 use super::*;
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
 
 fn refused(path: &Path) -> Option<u32> {
     match LockGuard::acquire(path) {
@@ -93,10 +102,11 @@ fn another_spelling_of_the_same_lock_file_is_held_too() {
 fn the_number_of_a_process_replaces_a_longer_text_wholly() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.wal");
-    let pid = pid_path(&with_suffix(&path, LOCK_SUFFIX));
-    std::fs::write(&pid, "123456789012345\n").unwrap();
+    let directory = Directory::by_path(folder.path());
+    let pid = pid_name("a.wal.lock");
+    std::fs::write(folder.path().join(&pid), "123456789012345\n").unwrap();
     let guard = LockGuard::acquire(&path).unwrap();
-    assert_eq!(read_pid(&pid), Some(std::process::id()));
+    assert_eq!(read_pid(&directory, "a.wal.lock"), Some(std::process::id()));
     drop(guard);
 }
 
@@ -193,4 +203,55 @@ fn a_lock_file_that_was_taken_away_before_it_was_locked_holds_nobody() {
             .sum::<u32>()
     });
     assert!(many > 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_was_moved_away_is_held_on_and_what_came_into_its_place_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, old) = (folder.path().join("data"), folder.path().join("old"));
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("a.wal"), "log").unwrap();
+    let first = LockGuard::acquire(&data.join("a.wal")).unwrap();
+    std::fs::rename(&data, &old).unwrap();
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("a.wal"), "another").unwrap();
+    let second = LockGuard::acquire(&data.join("a.wal")).unwrap();
+    // Neither takes hold of the other's files, nor lets go of them.
+    first.claim_log().unwrap();
+    drop(first.release_sealed().unwrap());
+    assert_eq!(refused(&data.join("a.wal")), Some(std::process::id()));
+    assert_eq!(refused(&old.join("a.wal")), Some(std::process::id()));
+    drop(second);
+    assert_eq!(refused(&old.join("a.wal")), Some(std::process::id()));
+    drop(LockGuard::acquire(&data.join("a.wal")).unwrap());
+    drop(first);
+    drop(LockGuard::acquire(&old.join("a.wal")).unwrap());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_lock_file_that_came_into_the_place_of_another_is_not_taken_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.wal");
+    let first = LockGuard::acquire(&path).unwrap();
+    std::fs::remove_file(folder.path().join("a.wal.lock")).unwrap();
+    let second = LockGuard::acquire(&path).unwrap();
+    first.unmake();
+    assert!(folder.path().join("a.wal.lock").exists());
+    drop(second);
+}
+
+#[test]
+fn who_reads_where_no_lock_file_is_notices_that_a_node_has_begun() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.wal");
+    let reader = LockGuard::observe(&path).unwrap();
+    assert!(reader.holds_others_off());
+    let node = LockGuard::acquire(&path).unwrap();
+    assert!(!reader.holds_others_off());
+    drop((reader, node));
+    let reader = LockGuard::observe(&path).unwrap();
+    assert!(reader.holds_others_off());
+    assert_eq!(refused(&path), Some(std::process::id()));
 }

@@ -20,7 +20,7 @@ impl Log {
     /// Wherever the power is cut, the next opening finds the log as it was, or sealed.
     ///
     /// # Errors
-    /// No room for the new file, or any other failure before the log gets its sealed name: the log goes on in
+    /// A path that does not lead to the log, no room for the new file, or any other failure before the log gets its sealed name: the log goes on in
     /// the old file. A failure after that, or of a sync of the log: it takes nothing more until it is opened
     /// again, which finishes what was begun.
     pub fn seal(
@@ -28,6 +28,8 @@ impl Log {
         storage: &dyn Storage,
         salt: u64,
     ) -> Result<Option<SealedLog>, WalError> {
+        self.check_place()?;
+        self.check_content()?;
         self.sync()?;
         if self.appended < self.header.first_frame {
             return Ok(None);

@@ -30,7 +30,7 @@ pub use image::{CrashPoint, DiskImage};
 use image::{Disk, NameChange};
 use node::Node;
 
-use super::storage::{Storage, StorageFile};
+use super::storage::{FileIdentity, LedTo, Storage, StorageFile};
 
 /// How a call of the disk goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,6 +243,22 @@ impl Storage for MemoryStorage {
             Ok(())
         })
     }
+
+    fn identity(&self, name: &str) -> io::Result<Option<FileIdentity>> {
+        let id = self.shared.lock().disk.find(name);
+        Ok(id.map(|id| FileIdentity::Number(0, id)))
+    }
+
+    fn led_to(&self, log: &str) -> io::Result<Option<LedTo>> {
+        let shared = self.shared.lock();
+        let Some(id) = shared.disk.find(log) else {
+            return Ok(None);
+        };
+        Ok(Some(LedTo {
+            identity: Some(FileIdentity::Number(0, id)),
+            bytes: shared.disk.node(id)?.len(),
+        }))
+    }
 }
 
 struct MemoryFile {
@@ -336,5 +352,9 @@ impl StorageFile for MemoryFile {
             disk.node_mut(self.id)?.set_len(bytes);
             Ok(())
         })
+    }
+
+    fn identity(&self) -> Option<FileIdentity> {
+        Some(FileIdentity::Number(0, self.id))
     }
 }

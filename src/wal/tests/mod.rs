@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod displaced;
 mod faults;
 mod recovering;
 mod running;

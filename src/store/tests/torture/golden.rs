@@ -11,7 +11,7 @@ use crate::store::ledger::{FeedPosition, PeerRecord};
 use crate::store::operation::{Operation, Received, Request};
 use crate::wal::storage_memory::{DiskImage, MemoryStorage};
 
-const FOLDERS: [&str; 3] = ["log-1", "sealed-2", "checkpoint-1"];
+const FOLDERS: [&str; 4] = ["log-1", "sealed-2", "checkpoint-1", "checkpoint-2"];
 
 const PEER: Origin = Origin([9; 16]);
 
@@ -79,7 +79,7 @@ fn write(name: &str) -> DiskImage {
             node.advance().unwrap();
         }
         node.commit(group, WALL).unwrap();
-        while name == "checkpoint-1" && node.is_making() {
+        while name.starts_with("checkpoint") && node.is_making() {
             node.advance().unwrap();
         }
     }
@@ -123,7 +123,12 @@ fn what_earlier_versions_wrote_is_read() {
         assert_eq!(version_of(NAME), Some((follows, follows)), "{name}");
         let checkpoint = version_of("a.wal.checkpoint");
         let sealed = version_of("a.wal.sealed.1");
-        assert_eq!(checkpoint, (name == "checkpoint-1").then_some((1, 1)));
+        let written = match name {
+            "checkpoint-1" => Some((1, 1)),
+            "checkpoint-2" => Some((2, 2)),
+            _ => None,
+        };
+        assert_eq!(checkpoint, written);
         assert_eq!(sealed, (name == "sealed-2").then_some((1, 1)));
         let disk = MemoryStorage::from_files(files);
         // Which asserts that the lease is the one that the log tells.
@@ -144,7 +149,13 @@ fn what_earlier_versions_wrote_is_read() {
         }
         assert_eq!(node.map.len(), 4, "{name}");
         let ledger = node.committer.ledger();
-        assert_eq!((ledger.origin, ledger.lease), (Origin([1; 16]), [2; 16]));
+        // The seeds of these tests were others when the first of them were written.
+        let origin = if name == "checkpoint-2" { 2 } else { 1 };
+        assert_eq!(
+            (ledger.origin, ledger.lease),
+            (Origin([origin; 16]), [2; 16]),
+            "{name}"
+        );
         assert_eq!(ledger.cursors.get(&PEER), Some(&POSITION));
         assert_eq!(ledger.peers[&PEER].node_id, "the peer");
         let counts = (ledger.last_sequence, ledger.last_lseq, ledger.pruned);

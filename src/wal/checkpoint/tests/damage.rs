@@ -4,7 +4,9 @@ use std::ops::Bound;
 
 use proptest::prelude::*;
 
+use super::super::gone_rows::GoneRows;
 use super::super::header::{self, HEADER_BYTES};
+use super::super::source::Keep;
 use super::{CheckpointError, NAME, OwnRow, bytes, open, row, rows, verify, with_bytes, write};
 use crate::wal::storage::Storage;
 
@@ -184,4 +186,41 @@ fn a_top_that_contradicts_itself_is_an_error_and_no_empty_checkpoint() {
         checkpoint.find(&rows[0].key),
         Err(CheckpointError::Damaged { .. })
     ));
+}
+
+#[test]
+fn blocks_in_which_nothing_is_left_are_not_read() {
+    let count = 20_000;
+    for is_dead in [true, false] {
+        let mut sample = rows(count, 100);
+        let last = sample.len() - 1;
+        for (number, row) in sample.iter_mut().enumerate() {
+            row.is_dead = is_dead && number != 0 && number != last;
+        }
+        let (storage, _) = write(&sample, 1_000_000);
+        let whole = open(&storage, 1 << 20).unwrap();
+        let mut gone = GoneRows::default();
+        let mut file = bytes(&storage);
+        for number in 500..u32::try_from(count).unwrap() - 500 {
+            let located = whole.open.locate_row(number, Keep::Passing).unwrap();
+            // Whoever reads one of these is told that it is damaged.
+            let offset = usize::try_from(located.unwrap().place.offset).unwrap();
+            file[offset + 20] = 0xff;
+        }
+        for row in sample.iter().filter(|_| !is_dead).skip(1).take(last - 1) {
+            gone.add(whole.find(&row.key).unwrap().unwrap().block_of().unwrap());
+        }
+        let checkpoint = open(&with_bytes(file), 0).unwrap();
+        let mut live = checkpoint.range(Bound::Unbounded).unwrap();
+        let mut found = Vec::new();
+        while let Some(row) = live.next_live(&gone).unwrap() {
+            found.push(row.key());
+        }
+        assert_eq!(found.first(), Some(&sample[0].key));
+        assert_eq!(found.last(), Some(&sample[last].key));
+        assert!(found.len() < 200, "{} rows", found.len());
+        let mut all = checkpoint.range(Bound::Unbounded).unwrap();
+        let told = std::iter::from_fn(|| all.next().transpose()).find(Result::is_err);
+        assert!(told.is_some());
+    }
 }

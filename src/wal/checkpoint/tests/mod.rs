@@ -24,6 +24,7 @@ struct OwnRow {
     lseq: u64,
     sum: u128,
     body: Vec<u8>,
+    is_dead: bool,
 }
 
 impl OwnRow {
@@ -34,6 +35,7 @@ impl OwnRow {
             lseq: self.lseq,
             sum: self.sum,
             body: &self.body,
+            is_dead: self.is_dead,
         }
     }
 
@@ -48,6 +50,7 @@ impl OwnRow {
             lseq: row.lseq(),
             sum: row.sum(),
             body: body.to_vec(),
+            is_dead: row.is_dead(),
         })
     }
 }
@@ -61,6 +64,7 @@ fn row(number: u64, key: String, body_bytes: usize) -> OwnRow {
         lseq: number * 7_919 % 100_003,
         sum: u128::from(number) << 120 | 5,
         body: text.bytes().cycle().take(body_bytes).collect(),
+        is_dead: number % 5 == 3,
     }
 }
 

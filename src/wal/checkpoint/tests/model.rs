@@ -5,6 +5,8 @@ use std::ops::Bound;
 
 use proptest::prelude::*;
 
+use super::super::gone_rows::GoneRows;
+use super::super::open::Checkpoint;
 use super::super::verify::Verified;
 use super::{CACHE_BYTES, OwnRow, open, rows, verify, write};
 
@@ -37,12 +39,13 @@ fn some_rows() -> impl Strategy<Value = Vec<OwnRow>> {
             .prop_shuffle()
             .prop_map(move |numbers| {
                 let rows = rows.clone().into_iter().zip(numbers);
-                rows.map(|((key, (lane, sum, body, _)), lseq)| OwnRow {
+                rows.map(|((key, (lane, sum, body, is_dead)), lseq)| OwnRow {
                     key,
                     lane,
                     lseq,
                     sum,
                     body,
+                    is_dead,
                 })
                 .collect()
             })
@@ -75,6 +78,32 @@ fn bound(kind: u8, key: &[u8]) -> Bound<&[u8]> {
         0 => Bound::Unbounded,
         1 => Bound::Included(key),
         _ => Bound::Excluded(key),
+    }
+}
+
+/// Whoever goes through what is live meets all of it, and no dead row; of what was replaced, what is in blocks with others.
+fn live(checkpoint: &Checkpoint, map: &BTreeMap<Vec<u8>, OwnRow>) {
+    for step in [1, 2, 7] {
+        let mut gone = GoneRows::default();
+        let mut left: BTreeSet<&[u8]> = BTreeSet::new();
+        for (number, row) in map.values().filter(|row| !row.is_dead).enumerate() {
+            let found = checkpoint.find(&row.key).unwrap().unwrap();
+            if number % 50 < 20 || number % step == 0 {
+                gone.add(found.block_of().unwrap());
+            } else {
+                left.insert(&row.key);
+            }
+        }
+        let mut cursor = checkpoint.range(Bound::Unbounded).unwrap();
+        let mut last = Vec::new();
+        while let Some(row) = cursor.next_live(&gone).unwrap() {
+            assert!(last < row.key() && !row.is_dead());
+            last = row.key();
+            left.remove(&last[..]);
+            let found = checkpoint.find(&last).unwrap().unwrap();
+            assert_eq!(row.block_of(), found.block_of());
+        }
+        assert_eq!(left.len(), 0);
     }
 }
 
@@ -113,6 +142,7 @@ fn check(
         assert_eq!(cursor.next().unwrap().map(read).as_ref(), Some(row));
     }
     assert!(cursor.next().unwrap().is_none() && cursor.next().unwrap().is_none());
+    live(&checkpoint, &map);
     for (key, other, kinds, _) in asked {
         assert_eq!(
             checkpoint.find(key).unwrap().map(read).as_ref(),

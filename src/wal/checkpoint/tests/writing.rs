@@ -20,6 +20,7 @@ fn plain(key: &[u8], lseq: u64) -> Row<'_> {
         lseq,
         sum: 1,
         body: b"body",
+        is_dead: false,
     }
 }
 

@@ -1,0 +1,105 @@
+//! Opening a store that somebody else is busy with, and one that was moved away.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::node::{Failure, Node, Operation, Options, RecoveryOutcome, Silent, salvage, verify};
+use crate::wal::lock::LockGuard;
+
+fn open(path: &Path) -> Result<Node, Failure> {
+    let options = Options::persistent("node", path.to_str().unwrap());
+    Node::open(options, Arc::new(Silent))
+}
+
+fn put(node: &Node, key: &str) {
+    let operation = Operation::put(key.as_bytes(), b"value", true).unwrap();
+    node.submit(operation).unwrap();
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(future)
+}
+
+/// What a node that is busy has in its folder at some moments, beside the lock: no log, half of a seal, a checkpoint that
+/// has no name yet, and nothing at all.
+const HALFWAY: [&[&str]; 5] = [
+    &["a.wal.lease", "a.wal.checkpoint"],
+    &["a.wal.sealed.1", "a.wal.sealing"],
+    &["a.wal.sealed.1", "a.wal.checkpoint.new"],
+    &["a.wal.new"],
+    &[],
+];
+
+#[test]
+fn a_store_that_somebody_is_busy_with_is_told_as_in_use_whatever_it_looks_like() {
+    for files in HALFWAY {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.wal");
+        let guard = LockGuard::acquire(&path).unwrap();
+        for file in files {
+            std::fs::write(folder.path().join(file), "halfway").unwrap();
+        }
+        let path = path.to_str().unwrap();
+        let elsewhere = folder.path().join("b.wal");
+        let elsewhere = elsewhere.to_str().unwrap();
+        let told = [
+            open(Path::new(path)).unwrap_err(),
+            verify(path).unwrap_err(),
+            salvage(path, elsewhere).unwrap_err(),
+            salvage(elsewhere, path).unwrap_err(),
+        ];
+        for told in told {
+            assert_eq!(told.kind, "wal_in_use", "{files:?}: {told}");
+            assert!(told.retryable);
+        }
+        drop(guard);
+        assert!(!folder.path().join("b.wal.lock").exists());
+    }
+}
+
+#[test]
+fn what_is_no_log_of_ours_gets_no_lock_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.wal");
+    std::fs::write(&path, "somebody's diary, and no log").unwrap();
+    assert_eq!(open(&path).unwrap_err().kind, "wal_foreign");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(folder.path().join("a.wal.checkpoint"), "rows").unwrap();
+    assert_eq!(open(&path).unwrap_err().kind, "wal_missing");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+/// Windows moves no folder in which files are open.
+#[cfg(unix)]
+#[test]
+fn a_store_at_the_path_of_one_that_was_moved_away_is_left_to_whoever_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, old) = (folder.path().join("data"), folder.path().join("old"));
+    let path = data.join("a.wal");
+    std::fs::create_dir(&data).unwrap();
+    let first = open(&path).unwrap();
+    put(&first, "first");
+    wait(first.flush()).unwrap();
+    std::fs::rename(&data, &old).unwrap();
+    std::fs::create_dir(&data).unwrap();
+    let second = open(&path).unwrap();
+    put(&second, "second");
+    wait(second.close()).unwrap();
+    let kind = |outcome: Result<(), Failure>| outcome.unwrap_err().kind;
+    assert_eq!(kind(wait(first.compact())), "wal_replaced");
+    assert_eq!(kind(wait(first.flush())), "wal_replaced");
+    assert_eq!(kind(wait(first.close())), "wal_replaced");
+    for (place, key) in [(path, "second"), (old.join("a.wal"), "first")] {
+        let node = open(&place).unwrap();
+        assert_eq!(node.recovery().outcome, RecoveryOutcome::Clean, "{key}");
+        let stored = [&[0], key.as_bytes()].concat();
+        let found = node.read(&stored, |held, _| held == b"value").unwrap();
+        assert_eq!(found, Some(true), "{key}");
+        assert_eq!(node.size().unwrap(), 1, "{key}");
+        wait(node.close()).unwrap();
+    }
+}

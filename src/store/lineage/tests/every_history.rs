@@ -1,0 +1,502 @@
+//! Every history of one node up to a size, with real stores: each opening may go on from any disk that there ever was (a
+//! restart, a copy, a disk that went back in time), keeps its identity or takes another one, and writes twice. A record of
+//! its own says who had read what, and everything that lineage proves is held against that, for a third node too that
+//! gets any of the lineage records in any order.
+//!
+//! `TORTURE_COUNT`, whatever it is, asks for the large bound.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use super::super::{Lineage, LineageRecord};
+use crate::core::clock::WallMs;
+use crate::core::identity::{Dot, Incarnation, Origin};
+use crate::core::rules::{Rule, break_rule};
+use crate::store::commit::Durability;
+use crate::store::conflict::ConflictPolicy;
+use crate::store::entry::Entry;
+use crate::store::ledger::FeedPosition;
+use crate::store::operation::{Operation, Received, Request};
+use crate::store::recovery::{self, Seeds};
+use crate::store::scope::Scope;
+use crate::store::tests::torture::making::Node as Store;
+use crate::store::tests::torture::number;
+use crate::store::totals::is_user;
+use crate::wal::lease::LEASE_SUFFIX;
+use crate::wal::storage::Storage;
+use crate::wal::storage_memory::{DiskImage, MemoryStorage};
+
+const LOG: &str = "a.wal";
+const KEY: &[u8] = b"k";
+const WRITES: usize = 2;
+
+/// How many of the newest records come in any order.
+const RECORDS_IN_ANY_ORDER: usize = 4;
+
+/// Which histories there are.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// Openings of any disk behind those of `restarts`.
+    openings: usize,
+    /// How often the node was opened and wrote before, one after the other.
+    restarts: usize,
+    /// A node may get everything that another disk holds between its writes.
+    receives: bool,
+    durability: Durability,
+    /// What is found on a disk was closed in good order.
+    closes: bool,
+    /// What is found on a disk is a checkpoint.
+    checkpoints: bool,
+}
+
+const SMALL: Bounds = Bounds {
+    openings: 4,
+    restarts: 0,
+    receives: false,
+    durability: Durability::Synced,
+    closes: false,
+    checkpoints: false,
+};
+
+/// A disk as it is at some moment, and what is known of it without the product.
+struct Disk {
+    image: DiskImage,
+    /// Up to which sequence each author that wrote here was seen.
+    seen: BTreeMap<Origin, u64>,
+    /// The writes of users that were made here.
+    own: BTreeSet<Dot>,
+    /// All entries.
+    rows: Vec<Entry>,
+}
+
+/// Who wrote under an author.
+struct Author {
+    identity: Origin,
+    /// What the disk held of each author when it was opened.
+    seen: BTreeMap<Origin, u64>,
+}
+
+/// What has happened.
+#[derive(Clone, Default)]
+struct History {
+    disks: Vec<Rc<Disk>>,
+    authors: BTreeMap<Origin, Rc<Author>>,
+    /// Each write of a user with those that it had read.
+    writes: BTreeMap<Dot, Rc<(Entry, BTreeSet<Dot>)>>,
+    records: Vec<Entry>,
+}
+
+/// A store that is open.
+struct Open<'d> {
+    store: Store<'d>,
+    disk: &'d MemoryStorage,
+    author: Origin,
+    seen: BTreeMap<Origin, u64>,
+    own: BTreeSet<Dot>,
+}
+
+fn seeds(number: usize) -> Seeds {
+    let number = u8::try_from(number).unwrap() + 1;
+    Seeds {
+        salt: u64::from(number),
+        file_id: [number; 16],
+        origin: Origin([number; 16]),
+        lease: [number; 16],
+        incarnation: Incarnation([number; 16]),
+    }
+}
+
+impl<'d> Open<'d> {
+    fn new(history: &mut History, disk: &'d MemoryStorage, found: &Disk, bounds: Bounds) -> Self {
+        let seeds = seeds(history.authors.len());
+        let opened = recovery::open(disk, LOG, "node", bounds.durability, 0, &seeds).unwrap();
+        let mut store = Store::over(disk, opened);
+        store.committer.set_conflict_policy(ConflictPolicy::Manual);
+        store.committer.write_records(&[]).unwrap();
+        let ledger = store.committer.ledger();
+        let author = ledger.authorship.current;
+        assert!(
+            !history.authors.contains_key(&author),
+            "two openings write under one author"
+        );
+        let known = Author {
+            identity: ledger.origin,
+            seen: found.seen.clone(),
+        };
+        history.authors.insert(author, Rc::new(known));
+        Self {
+            store,
+            disk,
+            author,
+            seen: found.seen.clone(),
+            own: found.own.clone(),
+        }
+    }
+
+    fn held(&self) -> Option<Entry> {
+        let key = [&[0], KEY].concat();
+        let held = self.store.map.entry(&key).unwrap();
+        held.map(std::borrow::Cow::into_owned)
+    }
+
+    fn rows(&self) -> Vec<Entry> {
+        let rows = self.store.map.range_from(std::ops::Bound::Unbounded);
+        rows.map(|row| row.unwrap().into_owned()).collect()
+    }
+
+    fn write(&mut self, history: &mut History) {
+        let before = self.held();
+        let operation = Operation::put(KEY, &self.author.0, false).unwrap();
+        self.commit(Request::Write {
+            ticket: 1,
+            operation,
+        });
+        let mut read = self.own.clone();
+        if let Some(before) = before {
+            read.extend(&history.writes[&before.dot].1);
+            read.insert(before.dot);
+        }
+        let made = self.rows().into_iter();
+        for entry in made.filter(|entry| entry.dot.origin == self.author) {
+            let seen = self.seen.entry(self.author).or_default();
+            if entry.dot.sequence <= *seen {
+                continue;
+            }
+            if is_user(&entry) {
+                self.own.insert(entry.dot);
+                let write = Rc::new((entry.clone(), read.clone()));
+                history.writes.insert(entry.dot, write);
+            } else if LineageRecord::of(&entry).is_some() {
+                history.records.push(entry);
+            }
+        }
+        let last = self.store.committer.ledger().last_sequence;
+        self.seen.insert(self.author, last);
+    }
+
+    fn receive(&mut self, entries: Vec<Entry>) {
+        self.commit(Request::Received(Received {
+            peer: Origin([255; 16]),
+            token: 1,
+            from: FeedPosition::default(),
+            position: FeedPosition::default(),
+            scope: Scope::ALL,
+            entries,
+        }));
+    }
+
+    fn commit(&mut self, request: Request) {
+        let mut asked = vec![request];
+        while !asked.is_empty() {
+            let (store, map) = (&mut self.store.committer, &mut self.store.map);
+            let mut committed = store.commit(asked, map, WallMs(1_700_000_000_000)).unwrap();
+            while !crate::store::install::install_some(&mut committed, map).is_empty() {}
+            asked = committed.rest;
+        }
+    }
+
+    /// The disk as it is now, as another opening may find it.
+    fn leave(&self, history: &mut History, bounds: Bounds) {
+        let mut image = self.disk.image();
+        if bounds.closes || bounds.checkpoints {
+            let disk = image.process_killed();
+            let stretch = seeds(200);
+            let opened = recovery::open(&disk, LOG, "node", bounds.durability, 0, &stretch);
+            let mut store = Store::over(&disk, opened.unwrap());
+            if bounds.checkpoints {
+                store.advance().unwrap();
+                while store.is_making() {
+                    store.advance().unwrap();
+                }
+            }
+            if bounds.closes {
+                store.committer.close().unwrap();
+            }
+            image = disk.image();
+        }
+        history.disks.push(Rc::new(Disk {
+            image,
+            seen: self.seen.clone(),
+            own: self.own.clone(),
+            rows: self.rows(),
+        }));
+    }
+}
+
+/// Goes through all histories that go on from this one; gives how many there are.
+fn go_through(history: &History, bounds: Bounds, openings: usize) -> u64 {
+    if openings == 0 {
+        history.check_third_nodes();
+        return 1;
+    }
+    let mut histories = 0;
+    for found in history.disks.clone() {
+        for keeps_identity in [true, false] {
+            let sources = history.disks.iter().filter(|_| bounds.receives);
+            let sources = sources.map(|source| source.rows.as_slice());
+            for source in std::iter::once(&[][..]).chain(sources) {
+                let mut next = history.clone();
+                next.open(&found, keeps_identity, source, bounds);
+                histories += go_through(&next, bounds, openings - 1);
+            }
+        }
+    }
+    histories
+}
+
+impl History {
+    /// A node that writes anew at each opening.
+    fn begin(bounds: Bounds) -> Self {
+        let mut history = Self::default();
+        let mut found = Rc::new(Disk {
+            image: MemoryStorage::new().image(),
+            seen: BTreeMap::new(),
+            own: BTreeSet::new(),
+            rows: Vec::new(),
+        });
+        for _ in 0..=bounds.restarts {
+            history.disks.clear();
+            history.open(&found, true, &[], bounds);
+            found = Rc::clone(history.disks.last().unwrap());
+        }
+        history
+    }
+
+    /// A store is opened from a disk, writes, gets what there is on another disk, and writes once more.
+    fn open(&mut self, found: &Disk, keeps_identity: bool, source: &[Entry], bounds: Bounds) {
+        let disk = found.image.process_killed();
+        if !keeps_identity {
+            disk.remove(&format!("{LOG}{LEASE_SUFFIX}")).unwrap();
+        }
+        let mut open = Open::new(self, &disk, found, bounds);
+        open.leave(self, bounds);
+        for write in 0..WRITES {
+            if write > 0 && !source.is_empty() {
+                open.receive(source.to_vec());
+            }
+            open.write(self);
+            open.leave(self, bounds);
+            self.check(open.store.map.lineage(), None);
+        }
+    }
+
+    /// A third node gets any of the newest records in any order, before or behind those of long ago.
+    fn check_third_nodes(&self) {
+        let records = self.records.iter().filter_map(LineageRecord::of);
+        let records: Vec<LineageRecord> = records.collect();
+        let (old, new) = records.split_at(records.len().saturating_sub(RECORDS_IN_ANY_ORDER));
+        self.check_orders(new, old, Lineage::default(), &mut Vec::new());
+        if !old.is_empty() {
+            let mut lineage = Lineage::default();
+            for record in old {
+                lineage.add(record);
+            }
+            self.check_orders(new, &[], lineage, &mut old.iter().collect());
+        }
+        self.check_losses();
+    }
+
+    fn check_orders<'r>(
+        &self,
+        left: &'r [LineageRecord],
+        last: &'r [LineageRecord],
+        mut lineage: Lineage,
+        told: &mut Vec<&'r LineageRecord>,
+    ) {
+        self.check(&lineage, Some(told));
+        let is_told =
+            |record: &LineageRecord| told.iter().any(|other| std::ptr::eq(*other, record));
+        let next: Vec<&LineageRecord> = left.iter().filter(|record| !is_told(record)).collect();
+        for record in &next {
+            let mut lineage = lineage.clone();
+            lineage.add(record);
+            told.push(record);
+            self.check_orders(left, last, lineage, told);
+            told.pop();
+        }
+        if next.is_empty() {
+            for record in last {
+                lineage.add(record);
+            }
+            self.check_complete(&lineage);
+        }
+    }
+
+    /// Everything that lineage says is so. With the records that it was made of: it says all that they tell.
+    fn check(&self, lineage: &Lineage, told: Option<&[&LineageRecord]>) {
+        let links: BTreeMap<Origin, (Origin, u64)> = told
+            .into_iter()
+            .flatten()
+            .flat_map(|record| record.authors.windows(2))
+            .map(|pair| (pair[1].0, pair[0]))
+            .collect();
+        let named = told.into_iter().flatten().flat_map(|record| {
+            let behind = record.foreign.max(1);
+            record.authors.iter().skip(behind).map(|(author, _)| author)
+        });
+        let named: BTreeSet<&Origin> = named.collect();
+        for (author, known) in &self.authors {
+            for ancestor in self.authors.keys().filter(|other| *other != author) {
+                let said = lineage.seen_up_to(*author, *ancestor);
+                let truth = known.seen.get(ancestor).copied();
+                assert!(
+                    said.is_none() || said == truth,
+                    "{author} is said to have seen {said:?} of {ancestor}, and has seen {truth:?}"
+                );
+                if told.is_some() {
+                    let mut at = (*author, None);
+                    while let Some((parent, up_to)) = links.get(&at.0).filter(|_| at.0 != *ancestor)
+                    {
+                        at = (*parent, Some(*up_to));
+                    }
+                    let walked = at.1.filter(|_| at.0 == *ancestor);
+                    assert_eq!(said, walked, "{author} and {ancestor}");
+                }
+            }
+            let said = lineage.identity_of(*author);
+            assert!(
+                said == known.identity || said == *author && !named.contains(author),
+                "{author} is said to have written for {said}, and wrote for {}",
+                known.identity
+            );
+        }
+        for (later, read) in self.writes.values().map(Rc::as_ref) {
+            for (earlier, _) in self.writes.values().map(Rc::as_ref) {
+                assert!(
+                    later.dot == earlier.dot
+                        || !later.follows(earlier, lineage)
+                        || read.contains(&earlier.dot),
+                    "{later:?} is said to follow {earlier:?}, which its author had not read"
+                );
+            }
+        }
+    }
+
+    /// With all records nothing that was seen counts as unseen.
+    fn check_complete(&self, lineage: &Lineage) {
+        for (later, read) in self.writes.values().map(Rc::as_ref) {
+            for earlier in read.iter().map(|dot| &self.writes[dot].0) {
+                assert!(
+                    later.follows(earlier, lineage),
+                    "{later:?} is said not to follow {earlier:?}, which its author had read"
+                );
+            }
+        }
+        for (author, known) in &self.authors {
+            for (ancestor, up_to) in known.seen.iter().filter(|_| self.has_written(*author)) {
+                assert_eq!(lineage.seen_up_to(*author, *ancestor), Some(*up_to));
+            }
+        }
+    }
+
+    fn has_written(&self, author: Origin) -> bool {
+        self.writes.keys().any(|dot| dot.origin == author)
+    }
+
+    /// Where only the newest record of each place is left, what is not told was told by one that a copy overwrote.
+    fn check_losses(&self) {
+        let mut newest: BTreeMap<&[u8], &Entry> = BTreeMap::new();
+        for record in &self.records {
+            let known = newest.entry(record.key()).or_insert(record);
+            if record.order(known).is_gt() {
+                *known = record;
+            }
+        }
+        let mut lineage = Lineage::default();
+        for record in newest.values() {
+            lineage.add(&LineageRecord::of(record).unwrap());
+        }
+        self.check(&lineage, None);
+        let has_seen = |later: Origin, earlier: Origin| {
+            later == earlier || self.authors[&later].seen.contains_key(&earlier)
+        };
+        let is_lost = |author: Origin| {
+            self.records.iter().any(|record| {
+                let left = newest[record.key()].dot.origin;
+                let names = LineageRecord::of(record).unwrap().authors;
+                names.iter().skip(1).any(|(named, _)| *named == author)
+                    && !has_seen(left, record.dot.origin)
+            })
+        };
+        for (author, known) in self
+            .authors
+            .iter()
+            .filter(|(author, _)| self.has_written(**author))
+        {
+            for (ancestor, up_to) in &known.seen {
+                let is_told = lineage.seen_up_to(*author, *ancestor) == Some(*up_to);
+                let between = self
+                    .authors
+                    .keys()
+                    .filter(|other| has_seen(*author, **other) && has_seen(**other, *ancestor));
+                assert!(
+                    is_told || between.copied().any(is_lost),
+                    "{author} has seen {up_to} of {ancestor}, and no copy is why nobody is told"
+                );
+            }
+        }
+    }
+}
+
+fn histories(bounds: Bounds) -> u64 {
+    go_through(&History::begin(bounds), bounds, bounds.openings - 1)
+}
+
+fn is_large() -> bool {
+    number("TORTURE_COUNT").is_some()
+}
+
+#[test]
+fn no_history_has_lineage_say_that_a_write_was_seen_which_was_not() {
+    let openings = if is_large() { 5 } else { 4 };
+    let found = |durability, closes, checkpoints| Bounds {
+        openings,
+        durability,
+        closes,
+        checkpoints,
+        ..SMALL
+    };
+    let all = [
+        Bounds { openings, ..SMALL },
+        found(Durability::Written, false, false),
+        found(Durability::Written, true, false),
+        found(Durability::Synced, false, true),
+        // One record is full, and the next one begins.
+        Bounds {
+            restarts: super::super::AUTHORS_PER_RECORD - 2,
+            openings: openings - 1,
+            ..SMALL
+        },
+    ];
+    let mut count = 0;
+    for bounds in all {
+        let histories = histories(bounds);
+        println!("{histories} of {bounds:?}");
+        count += histories;
+    }
+    println!("all histories: {count} cases");
+}
+
+#[test]
+fn no_exchange_between_copies_has_lineage_say_that_a_write_was_seen_which_was_not() {
+    let bounds = Bounds {
+        openings: if is_large() { 4 } else { 3 },
+        receives: true,
+        ..SMALL
+    };
+    println!("all histories: {} cases", histories(bounds));
+}
+
+#[test]
+fn lineage_without_a_bound_is_found() {
+    for rule in [Rule::LineageUnbounded, Rule::AuthorKept] {
+        break_rule(Some(rule));
+        let bounds = Bounds {
+            openings: 3,
+            ..SMALL
+        };
+        let found = std::panic::catch_unwind(|| histories(bounds));
+        break_rule(None);
+        assert!(found.is_err(), "{rule:?} is not found");
+    }
+}
