@@ -268,7 +268,7 @@ fn write(shared: &Shared, place: &Place, cut: Cut) -> Result<Arc<Base>, StoreErr
             storage,
             &passing,
             &place.name,
-            place.cache_bytes,
+            (place.cache_bytes, place.work_bytes),
             &mut pause,
         )
     });
@@ -320,7 +320,7 @@ fn write_rows(
     pace: &mut Pace,
 ) -> Result<u64, StoreError> {
     let rows = cut.totals.live.saturating_add(cut.totals.tombstones);
-    let mut job = CheckpointJob::begin(storage, passing, cut)?;
+    let mut job = CheckpointJob::begin_within(storage, passing, cut, shared.budget.work_bytes)?;
     loop {
         pace.keep(shared);
         if is_abandoned(shared) {

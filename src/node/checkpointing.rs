@@ -73,9 +73,8 @@ impl CommitDriver {
     /// Room for those who write beside the checkpoint that is being written.
     fn room_beside(&self, begun: Sizes) -> Room {
         let due_from = self.due_from();
-        let floor = due_from.dead_floor();
         let changes_bytes = self.shared.budget.changes_bytes;
-        Room::beside(begun, changes_bytes, due_from.log_bytes, floor)
+        Room::beside(begun, changes_bytes, due_from.log_bytes)
     }
 
     /// Those who write have to wait until the checkpoint under way has gone on.

@@ -37,16 +37,9 @@ const CLOSING_WORK_MS: u64 = 400;
 /// The same while the node runs: a checkpoint writes all live data once.
 const RUNNING_PART: u64 = 2;
 
-/// Bytes on disk that may be dead, as a part of the live data, before a checkpoint is due: the old checkpoint, the new one and the
-/// log together then stay below two and a half times the data.
-const DEAD_PART: u64 = 4;
-
-/// Bytes on disk that may be dead however little data there is: some tens of thousands of writes between two
-/// checkpoints. Less where the log is meant to be shorter than that.
-const DEAD_BYTES_MIN: u64 = 4 << 20;
-
-/// [`DEAD_BYTES_MIN`] as a part of how long the log is meant to be, where that is more: who asks for a long log is given one.
-const DEAD_LOG_PART: u64 = 16;
+/// The part of the dead bytes that there may be on disk at which a checkpoint is due: the rest is for what comes while it is
+/// written.
+const DEAD_DUE_PART: u64 = 2;
 
 /// Bytes that a row takes on disk besides its key and value: about, in the log and in a checkpoint.
 const ROW_BYTES: u64 = 32;
@@ -162,6 +155,8 @@ pub(super) struct Place {
     /// The log's name.
     pub(super) name: String,
     pub(super) cache_bytes: usize,
+    /// Memory for the order of the feeds while one is written.
+    pub(super) work_bytes: usize,
 }
 
 impl std::fmt::Debug for Place {
@@ -182,13 +177,6 @@ pub(super) struct DueFrom {
 }
 
 impl DueFrom {
-    /// Bytes on disk that may be dead however little data there is.
-    pub(super) fn dead_floor(&self) -> u64 {
-        DEAD_BYTES_MIN
-            .min(self.log_bytes)
-            .max(self.log_bytes / DEAD_LOG_PART)
-    }
-
     /// Most bytes that the log may have.
     fn log_bytes_max(&self, sizes: &Sizes) -> u64 {
         let stretched = self.log_bytes.saturating_mul(STRETCHED);
@@ -199,23 +187,18 @@ impl DueFrom {
     /// A checkpoint is due: the log is long enough, much of what is on disk is dead, or memory is used up.
     pub(super) fn is_due(&self, sizes: &Sizes) -> bool {
         sizes.log_bytes > self.log_bytes_max(sizes)
-            || dead_bytes(sizes) > self.dead_floor().max(sizes.data_bytes / DEAD_PART)
+            || sizes.dead_bytes() > sizes.dead_bytes_max(self.log_bytes) / DEAD_DUE_PART
             || sizes.changed_bytes > self.changed_bytes
     }
 
     /// A checkpoint that is due may not wait for a calmer moment.
     pub(super) fn is_pressing(&self, sizes: &Sizes) -> bool {
-        let twice = sizes.data_bytes / (DEAD_PART / 2);
+        let dead_max = sizes.dead_bytes_max(self.log_bytes);
+        let dead_due = dead_max / DEAD_DUE_PART;
         sizes.log_bytes / STRETCHED > self.log_bytes
-            || dead_bytes(sizes) > self.dead_floor().saturating_mul(2).max(twice)
+            || sizes.dead_bytes() > dead_due + (dead_max - dead_due) / 2
             || sizes.changed_bytes > self.changed_bytes
     }
-}
-
-/// Bytes on disk beside the live data: the log says again, or says no more, what the checkpoint says.
-fn dead_bytes(sizes: &Sizes) -> u64 {
-    let stands = sizes.log_bytes.saturating_add(sizes.checkpoint_bytes);
-    stands.saturating_sub(sizes.data_bytes)
 }
 
 /// About how long a checkpoint of that many entries would be, in bytes.
@@ -370,12 +353,12 @@ mod tests {
 
     #[test]
     fn what_is_dead_on_disk_is_a_part_of_the_data_or_a_small_constant() {
-        assert!(!DUE_FROM.is_due(&overwritten(4, 1)));
-        assert!(DUE_FROM.is_due(&overwritten(5, 1)));
-        assert!(!DUE_FROM.is_due(&overwritten(6, 24)));
-        assert!(DUE_FROM.is_due(&overwritten(7, 24)));
-        assert!(!DUE_FROM.is_pressing(&overwritten(12, 24)));
-        assert!(DUE_FROM.is_pressing(&overwritten(13, 24)));
+        assert!(!DUE_FROM.is_due(&overwritten(15, 1)));
+        assert!(DUE_FROM.is_due(&overwritten(16, 1)));
+        assert!(!DUE_FROM.is_due(&overwritten(10, 60)));
+        assert!(DUE_FROM.is_due(&overwritten(11, 60)));
+        assert!(!DUE_FROM.is_pressing(&overwritten(15, 60)));
+        assert!(DUE_FROM.is_pressing(&overwritten(16, 60)));
         // Removals make what the checkpoint holds dead.
         let removed = Sizes {
             log_bytes: MIB,
@@ -384,18 +367,21 @@ mod tests {
             changed_bytes: MIB,
         };
         assert!(DUE_FROM.is_due(&removed));
-        // Who asks for a short log, or a long one, has it.
-        let short = DueFrom {
-            log_bytes: 4096,
-            ..DUE_FROM
-        };
-        assert_eq!(short.dead_floor(), 4096);
+        // Who asks for a long log has it.
         let long = DueFrom {
             log_bytes: 2048 * MIB,
             ..DUE_FROM
         };
-        assert!(!long.is_due(&overwritten(127, 1)));
-        assert!(long.is_due(&overwritten(129, 1)));
+        assert!(!long.is_due(&overwritten(254, 1)));
+        assert!(long.is_due(&overwritten(256, 1)));
+    }
+
+    #[test]
+    fn new_data_is_due_when_the_log_is_long_and_not_before() {
+        for data in 1..64 {
+            assert!(!DUE_FROM.is_due(&grown(data, 0)), "{data} MiB");
+            assert!(!DUE_FROM.is_due(&grown(data, 100)), "{data} MiB");
+        }
     }
 
     #[test]

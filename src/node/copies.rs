@@ -15,7 +15,7 @@ use super::shared::Shared;
 use crate::core::entropy::random_bytes;
 use crate::store::checkpoint::{CheckpointJob, Cut, PASSING_SUFFIX};
 use crate::store::error::StoreError;
-use crate::store::recovery::{companion_of, put_in_place};
+use crate::store::recovery::{companion_of, put_in_place_telling};
 use crate::wal::error::WalError;
 use crate::wal::following::create_following;
 use crate::wal::format::FileHeader;
@@ -172,7 +172,8 @@ pub(super) fn write_copy(
     let passing = format!("{}{PASSING_SUFFIX}", copy.name);
     let covers_frame = cut.covers_frame;
     let written = write_rows(shared, copy, &passing, cut).and_then(|()| {
-        let mut pause = || {
+        let memory = (0, shared.budget.work_bytes);
+        let mut pause = |_| {
             if copy.progress.is_cancelled.load(Ordering::Acquire)
                 || shared.checkpoints.is_abandoned.load(Ordering::Acquire)
             {
@@ -181,14 +182,16 @@ pub(super) fn write_copy(
                 ControlFlow::Continue(())
             }
         };
-        put_in_place(storage, &passing, &copy.name, 0, &mut pause).map_err(|error| {
-            let is_cancelled = copy.progress.is_cancelled.load(Ordering::Acquire);
-            if matches!(error, StoreError::Stopped) && is_cancelled {
-                aborted()
-            } else {
-                error.into()
-            }
-        })?;
+        put_in_place_telling(storage, &passing, &copy.name, memory, &mut pause).map_err(
+            |error| {
+                let is_cancelled = copy.progress.is_cancelled.load(Ordering::Acquire);
+                if matches!(error, StoreError::Stopped) && is_cancelled {
+                    aborted()
+                } else {
+                    error.into()
+                }
+            },
+        )?;
         let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());
         let salt = u64::from_le_bytes(random_bytes().map_err(entropy)?);
         if copy.progress.is_cancelled.load(Ordering::Acquire) {
@@ -239,7 +242,8 @@ fn write_rows(shared: &Shared, copy: &Copy, passing: &str, cut: Cut) -> Result<(
     let progress = &copy.progress;
     let total = cut.totals.live + cut.totals.tombstones;
     progress.entries_total.store(total, Ordering::Relaxed);
-    let mut job = CheckpointJob::begin(&*copy.storage, passing, cut)?;
+    let mut job =
+        CheckpointJob::begin_within(&*copy.storage, passing, cut, shared.budget.work_bytes)?;
     loop {
         if progress.is_cancelled.load(Ordering::Acquire) {
             return Err(aborted());

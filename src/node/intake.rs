@@ -14,8 +14,25 @@ const LOG_ROOM_PART: u64 = 2;
 /// would stand still.
 const MEMORY_ROOM_PART: u64 = 16;
 
-/// Length that all files may have together, in halves of the data: two and a half times as much.
-const DISK_HALVES: u64 = 5;
+/// The least room for dead bytes while a checkpoint is written, in bytes: where more is dead already than may be, as after
+/// the removal of most of the data, writers go on as slowly as it does.
+const DEAD_ROOM_BYTES_MIN: u64 = 1 << 20;
+
+/// [`DEAD_ROOM_BYTES_MIN`] as a part of the data, where that is more.
+const DEAD_ROOM_PART: u64 = 16;
+
+/// The part of the data that may be dead on disk while a checkpoint is written. The old checkpoint, the new one and the log
+/// are two and a third of the data then; what is left to two and a half is for a group under way, for zeros written ahead
+/// of the log, and for rows that take more than is reckoned with.
+pub(super) const DEAD_PART_MAX: u64 = 3;
+
+/// Length that all files may have together however little data there is, in bytes: some hundred thousand writes between
+/// two checkpoints of a store that is small.
+pub(super) const FILES_BYTES_SMALL: u64 = 32 << 20;
+
+/// [`FILES_BYTES_SMALL`] as a part of how long the log is meant to be, where that is more: who asks for a long log is given
+/// one.
+pub(super) const FILES_LOG_PART: u64 = 4;
 
 /// The sizes of a store, as they are at one moment, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +46,22 @@ pub(super) struct Sizes {
     pub(super) checkpoint_bytes: u64,
     /// The memory of what changed since the checkpoint.
     pub(super) changed_bytes: u64,
+}
+
+impl Sizes {
+    /// Bytes on disk beside the live data: the log says again, or says no more, what the checkpoint says.
+    pub(super) fn dead_bytes(&self) -> u64 {
+        let stands = self.log_bytes.saturating_add(self.checkpoint_bytes);
+        stands.saturating_sub(self.data_bytes)
+    }
+
+    /// Most dead bytes there may be beside the data and a new checkpoint of it, with a log that is meant to be `log_limit`
+    /// long.
+    pub(super) fn dead_bytes_max(&self, log_limit: u64) -> u64 {
+        let small = FILES_BYTES_SMALL.max(log_limit / FILES_LOG_PART);
+        let left = small.saturating_sub(self.data_bytes.saturating_mul(2));
+        left.max(self.data_bytes / DEAD_PART_MAX)
+    }
 }
 
 /// Room for those who write until a checkpoint has ended, in bytes.
@@ -54,27 +87,18 @@ pub(super) enum Intake {
 
 impl Room {
     /// The room beside a checkpoint that begins at `begun`, with `changes_bytes` of memory for changes and a log that is
-    /// meant to be `log_limit` long, and that has `dead_floor` bytes of dead data at least.
-    pub(super) fn beside(
-        begun: Sizes,
-        changes_bytes: u64,
-        log_limit: u64,
-        dead_floor: u64,
-    ) -> Self {
+    /// meant to be `log_limit` long.
+    pub(super) fn beside(begun: Sizes, changes_bytes: u64, log_limit: u64) -> Self {
         // All that comes is in the old map and in the new one for a moment.
         let free = changes_bytes.saturating_sub(begun.changed_bytes) / 2;
-        // The checkpoint before and the new one stand beside the log.
-        let stands = begun
-            .checkpoint_bytes
-            .saturating_add(begun.data_bytes)
-            .saturating_add(begun.log_bytes);
-        let may_stand = begun.data_bytes.saturating_mul(DISK_HALVES) / 2;
+        let dead_max = begun.dead_bytes_max(log_limit);
+        let least = DEAD_ROOM_BYTES_MIN.max(begun.data_bytes / DEAD_ROOM_PART);
         Self {
             memory_bytes: free.max(changes_bytes / MEMORY_ROOM_PART),
             log_bytes: log_limit
                 .saturating_mul(LOG_ROOM_PART)
                 .max(LOG_ROOM_BYTES_MIN),
-            dead_bytes: may_stand.saturating_sub(stands).max(dead_floor),
+            dead_bytes: dead_max.saturating_sub(begun.dead_bytes()).max(least),
         }
     }
 
@@ -84,7 +108,7 @@ impl Room {
         Self {
             log_bytes: u64::MAX,
             dead_bytes: u64::MAX,
-            ..Self::beside(begun, changes_bytes, 0, 0)
+            ..Self::beside(begun, changes_bytes, 0)
         }
     }
 
@@ -100,7 +124,8 @@ impl Room {
             ),
             (log_bytes, self.log_bytes),
             (
-                log_bytes.saturating_sub(grown.saturating_mul(DISK_HALVES) / 2),
+                // New data may be in the log, and adds to how much may be dead.
+                log_bytes.saturating_sub(grown.saturating_add(grown / DEAD_PART_MAX)),
                 self.dead_bytes,
             ),
         ];
@@ -151,7 +176,7 @@ mod tests {
 
     #[test]
     fn memory_is_never_taken_beyond_the_budget() {
-        let room = Room::beside(begun(), 80 * MIB, 64 * MIB, 0);
+        let room = Room::beside(begun(), 80 * MIB, 64 * MIB);
         assert_eq!(
             room.memory_bytes,
             20 * MIB,
@@ -167,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_checkpoint_that_goes_on_lets_more_in() {
-        let room = Room::beside(begun(), 80 * MIB, 64 * MIB, 0);
+        let room = Room::beside(begun(), 80 * MIB, 64 * MIB);
         let mut most = 0;
         for progress in (0..=WHOLE).step_by(50) {
             let taken = (0..100)
@@ -180,34 +205,52 @@ mod tests {
     }
 
     #[test]
-    fn files_stand_at_two_and_a_half_times_the_data_at_most() {
-        let room = Room::beside(begun(), 1000 * MIB, 640 * MIB, 0);
+    fn files_stand_at_two_and_a_third_of_the_data_at_most() {
+        let due = Sizes {
+            log_bytes: 17 * MIB,
+            ..begun()
+        };
+        let room = Room::beside(due, 1000 * MIB, 64 * MIB);
+        let with = |log: u64, data: u64| Sizes {
+            log_bytes: due.log_bytes + log * MIB,
+            data_bytes: due.data_bytes + data * MIB,
+            ..due
+        };
         let (mut log, mut held) = (0, false);
         while !held {
             log += 1;
-            held = room.intake(begun(), with(log, 0, 0), WHOLE) == Intake::Held;
+            held = room.intake(due, with(log, 0), WHOLE) == Intake::Held;
         }
-        let stand = begun().checkpoint_bytes + begun().data_bytes + begun().log_bytes;
-        assert_eq!(stand + (log - 1) * MIB, 250 * MIB);
-        // New data may come beside: it counts for the bound too.
-        assert_ne!(room.intake(begun(), with(60, 60, 0), 0), Intake::Held);
-        // A copy says nothing of the disk.
+        let stand = due.checkpoint_bytes + due.data_bytes + due.log_bytes;
+        let stand = stand + (log - 1) * MIB;
+        assert!((232 * MIB..=234 * MIB).contains(&stand));
+        // New data may come beside.
+        assert_ne!(room.intake(due, with(60, 60), 0), Intake::Held);
+        // However little there is, writers are not held by what a small constant allows.
+        let none = Sizes::default();
+        let small = Room::beside(none, 1000 * MIB, 64 * MIB);
+        let some = |log_bytes| Sizes { log_bytes, ..none };
+        assert_eq!(small.intake(none, some(8 * MIB), 0), Intake::Free);
+        assert_ne!(small.intake(none, some(32 * MIB), WHOLE), Intake::Held);
+        assert_eq!(small.intake(none, some(33 * MIB), WHOLE), Intake::Held);
+    }
+
+    #[test]
+    fn a_copy_says_nothing_of_the_disk() {
         let copy = Room::beside_copy(begun(), 1000 * MIB);
         assert_eq!(copy.intake(begun(), with(450, 0, 0), 0), Intake::Free);
         assert_eq!(copy.intake(begun(), with(0, 0, 450), 0), Intake::Held);
-        // However little there is, writers are not held by what a small constant allows.
-        let small = Room::beside(Sizes::default(), 1000 * MIB, 64 * MIB, 4 * MIB);
-        assert_ne!(
-            small.intake(
-                Sizes::default(),
-                Sizes {
-                    log_bytes: MIB,
-                    ..Sizes::default()
-                },
-                0
-            ),
-            Intake::Held
-        );
+    }
+
+    #[test]
+    fn who_removed_most_of_the_data_still_goes_on() {
+        let removed = Sizes {
+            data_bytes: MIB,
+            ..begun()
+        };
+        let room = Room::beside(removed, 1000 * MIB, 64 * MIB);
+        assert_eq!(room.dead_bytes, DEAD_ROOM_BYTES_MIN);
+        assert_ne!(room.intake(removed, removed, 0), Intake::Held);
     }
 
     #[test]
@@ -217,7 +260,7 @@ mod tests {
             log_bytes: 900 * MIB,
             ..begun()
         };
-        let room = Room::beside(full, 80 * MIB, 4096, 1);
+        let room = Room::beside(full, 80 * MIB, 4096);
         assert_eq!(room.memory_bytes, 5 * MIB);
         assert_eq!(room.log_bytes, LOG_ROOM_BYTES_MIN);
         assert_ne!(room.intake(full, full, 0), Intake::Held);

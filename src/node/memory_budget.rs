@@ -4,6 +4,8 @@
 use super::backlog::RECEIVED_WAITING_BYTES_MAX;
 use super::mailbox;
 use crate::core::limits::PENDING_BYTES_MAX;
+use crate::store::recovery::OpeningMemory;
+use crate::wal::checkpoint::WORK_BYTES_MAX;
 
 /// The least budget, in bytes: below it a checkpoint would be made every few megabytes, whatever the data.
 pub const MEMORY_BYTES_MIN: u64 = 32 << 20;
@@ -41,7 +43,9 @@ pub struct Budget {
     pub received_queue_bytes: usize,
     /// Events that the program has not taken yet, and as much again for merged ones: a sixteenth together.
     pub events_bytes: usize,
-    /// Changes since the last checkpoint, with what a checkpoint under way keeps and copies of it: a half.
+    /// The order of the feeds of a checkpoint or a backup that is written: a sixteenth.
+    pub work_bytes: usize,
+    /// Changes since the last checkpoint, with what a checkpoint under way keeps and copies of it: seven sixteenths.
     pub changes_bytes: u64,
 }
 
@@ -58,7 +62,8 @@ impl Budget {
             local_queue_bytes: PENDING_BYTES_MAX.min(part(memory / 8)),
             received_queue_bytes: RECEIVED_WAITING_BYTES_MAX.min(part(memory / 16)),
             events_bytes: mailbox::WAITING_BYTES_MAX.min(part(memory / 32)),
-            changes_bytes: memory / 2,
+            work_bytes: WORK_BYTES_MAX.min(part(memory / 16)),
+            changes_bytes: memory / 16 * 7,
         }
     }
 
@@ -66,6 +71,15 @@ impl Budget {
     /// other half is for what comes while it is written, which is in memory twice for a moment.
     pub fn due_bytes(&self) -> u64 {
         self.changes_bytes / 2
+    }
+
+    /// Memory for an opening, which nothing else takes yet.
+    pub fn opening(&self) -> OpeningMemory {
+        OpeningMemory {
+            cache_bytes: self.cache_bytes,
+            changes_bytes: self.due_bytes(),
+            work_bytes: self.work_bytes,
+        }
     }
 }
 
@@ -94,7 +108,8 @@ mod tests {
                 let small = budget.cache_bytes
                     + budget.local_queue_bytes
                     + budget.received_queue_bytes
-                    + 2 * budget.events_bytes;
+                    + 2 * budget.events_bytes
+                    + budget.work_bytes;
                 let all = small as u64 + budget.changes_bytes;
                 assert!(all <= memory.max(MEMORY_BYTES_MIN), "{memory} {cache}");
                 assert!(budget.cache_bytes <= cache);

@@ -77,7 +77,7 @@ fn recover(
         &place.name,
         &options.node_id,
         durability,
-        (budget.cache_bytes, budget.due_bytes()),
+        budget.opening(),
         &seeds,
         Some(&beside),
     )?;
@@ -87,6 +87,7 @@ fn recover(
         storage: Arc::new(storage),
         name: place.name,
         cache_bytes: budget.cache_bytes,
+        work_bytes: budget.work_bytes,
     };
     Ok((opened, Some(lock), Some(place)))
 }

@@ -18,7 +18,9 @@ use super::row;
 use super::totals::{NOTED, Totals};
 use super::view::ViewId;
 use crate::core::identity::Origin;
-use crate::wal::checkpoint::{Checkpoint, CheckpointWriter, RangeCursor, Row, RowRef};
+use crate::wal::checkpoint::{
+    Checkpoint, CheckpointWriter, RangeCursor, Row, RowRef, WORK_BYTES_MAX,
+};
 use crate::wal::storage::Storage;
 
 pub use crate::wal::sealed::CHECKPOINT_SUFFIX;
@@ -102,8 +104,21 @@ impl<'s> CheckpointJob<'s> {
     /// # Errors
     /// If the file cannot be made, or the checkpoint before not be read.
     pub fn begin(storage: &'s dyn Storage, name: &str, cut: Cut) -> Result<Self, StoreError> {
+        Self::begin_within(storage, name, cut, WORK_BYTES_MAX)
+    }
+
+    /// As [`begin`](Self::begin), with `work_bytes` of memory for the order of the feeds.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn begin_within(
+        storage: &'s dyn Storage,
+        name: &str,
+        cut: Cut,
+        work_bytes: usize,
+    ) -> Result<Self, StoreError> {
         let mut job = Self {
-            writer: CheckpointWriter::create(storage, name)?,
+            writer: CheckpointWriter::create_within(storage, name, work_bytes)?,
             beneath: None,
             row: None,
             origins: OriginDictionary::default(),

@@ -12,7 +12,7 @@ use super::error::StoreError;
 use super::map::EntryMap;
 use super::origin_dictionary::OriginDictionary;
 use super::record::{Record, decode};
-use super::recovery::put_in_place;
+use super::recovery::put_in_place_telling;
 use super::totals::{NOTED, Totals};
 use crate::wal::checkpoint::{Checkpoint, CheckpointWriter, Row};
 use crate::wal::storage::Storage;
@@ -34,6 +34,7 @@ pub(super) fn migrate(
     name: &str,
     old: Checkpoint,
     notes: &Notes,
+    work_bytes: usize,
 ) -> Result<(), StoreError> {
     let meta = old.meta()?;
     let mut origins = OriginDictionary::default();
@@ -52,7 +53,7 @@ pub(super) fn migrate(
     let base = Base::new(old, origins, sources, notes.totals);
     let map = EntryMap::over(base.clone());
     let passing = format!("{name}{PASSING_SUFFIX}");
-    let mut writer = CheckpointWriter::create(storage, &passing)?;
+    let mut writer = CheckpointWriter::create_within(storage, &passing, work_bytes)?;
     let mut totals = Totals::default();
     let mut rows = base.range(Bound::Unbounded)?;
     while let Some(row) = rows.next()? {
@@ -74,12 +75,7 @@ pub(super) fn migrate(
     }
     writer.set_notes(&numbers);
     writer.finish(&meta, covers_frame)?;
-    put_in_place(
-        storage,
-        &passing,
-        name,
-        0,
-        &mut || ControlFlow::Continue(()),
-    )?;
+    let go_on = &mut |_| ControlFlow::Continue(());
+    put_in_place_telling(storage, &passing, name, (0, work_bytes), go_on)?;
     Ok(())
 }

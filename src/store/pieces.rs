@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use super::checkpoint::{CheckpointJob, Cut, PASSING_SUFFIX};
 use super::error::StoreError;
 use super::record::OriginDictionary;
-use super::recovery::{open_checkpoint, put_in_place};
+use super::recovery::{OpeningMemory, open_checkpoint, put_in_place_telling};
 use super::replay::{Replay, State};
 use crate::wal::log::Log;
 use crate::wal::scan::RecoveredFrame;
@@ -18,9 +18,7 @@ pub(super) struct Pieces<'s> {
     pub(super) storage: &'s dyn Storage,
     /// The log's name.
     pub(super) name: &'s str,
-    pub(super) cache_bytes: usize,
-    /// Memory that may be used before a checkpoint is made of it.
-    pub(super) changes_bytes: u64,
+    pub(super) memory: OpeningMemory,
 }
 
 pub(super) fn malformed(
@@ -42,7 +40,7 @@ impl Pieces<'_> {
     /// # Errors
     /// If the disk fails or is full, or what it gives is malformed.
     pub(super) fn read(&self, log: &mut Log) -> Result<(State, OriginDictionary), StoreError> {
-        let checkpoint = open_checkpoint(self.storage, self.name, self.cache_bytes)?;
+        let checkpoint = open_checkpoint(self.storage, self.name, self.memory.cache_bytes)?;
         let covers_frame = checkpoint
             .as_ref()
             .map_or(0, |(file, _)| file.covers_frame());
@@ -52,7 +50,7 @@ impl Pieces<'_> {
             replay
                 .frame(&frame)
                 .map_err(|reason| malformed(&frame, reason))?;
-            if replay.memory_bytes() > self.changes_bytes
+            if replay.memory_bytes() > self.memory.changes_bytes
                 && let Some(state) = replay.state_mut()
             {
                 self.make_checkpoint(state, frame.number, file_id)?;
@@ -87,6 +85,7 @@ impl Pieces<'_> {
         while map.unsettled() > 0 {
             map.settle_some();
         }
+        let (cache_bytes, work_bytes) = (self.memory.cache_bytes, self.memory.work_bytes);
         let passing = format!("{}{PASSING_SUFFIX}", self.name);
         let cut = Cut {
             covers_frame,
@@ -97,7 +96,7 @@ impl Pieces<'_> {
             base: map.base().cloned(),
             sources: map.sources().to_vec(),
         };
-        let mut job = CheckpointJob::begin(self.storage, &passing, cut)?;
+        let mut job = CheckpointJob::begin_within(self.storage, &passing, cut, work_bytes)?;
         loop {
             if job.has_more() {
                 job.take_page(map);
@@ -107,8 +106,11 @@ impl Pieces<'_> {
             }
         }
         job.finish()?;
-        let go_on = &mut || ControlFlow::Continue(());
-        let base = put_in_place(self.storage, &passing, self.name, self.cache_bytes, go_on)?;
+        let (memory, go_on) = (
+            (cache_bytes, work_bytes),
+            &mut |_| ControlFlow::Continue(()),
+        );
+        let base = put_in_place_telling(self.storage, &passing, self.name, memory, go_on)?;
         state.map = State::map_over(base)?;
         Ok(())
     }

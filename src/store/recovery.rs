@@ -18,7 +18,7 @@ use super::replay::{Beside, Origins, Replay, State};
 use crate::core::bytes::DecodeError;
 use crate::core::identity::{Incarnation, Origin};
 use crate::core::rules::{Rule, unless};
-use crate::wal::checkpoint::{Checkpoint, CheckpointError, Verified};
+use crate::wal::checkpoint::{Checkpoint, CheckpointError, Verified, WORK_BYTES_MAX};
 use crate::wal::error::WalError;
 use crate::wal::lease;
 use crate::wal::log::Log;
@@ -40,6 +40,18 @@ pub struct Seeds {
     pub lease: [u8; 16],
     /// For this open's stretch of the feed.
     pub incarnation: Incarnation,
+}
+
+/// Memory for an opening, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::struct_field_names, reason = "the unit is part of each name")]
+pub struct OpeningMemory {
+    /// Blocks of the checkpoint that are kept.
+    pub cache_bytes: usize,
+    /// About as much may be taken by what the log tells, before a checkpoint is made of it.
+    pub changes_bytes: u64,
+    /// The order of the feeds of a checkpoint that is written or verified.
+    pub work_bytes: usize,
 }
 
 /// What an open found and did besides reading.
@@ -124,10 +136,11 @@ pub fn put_in_place(
     cache_bytes: usize,
     pause: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Arc<Base>, StoreError> {
-    put_in_place_telling(storage, passing, name, cache_bytes, &mut |_| pause())
+    let memory = (cache_bytes, WORK_BYTES_MAX);
+    put_in_place_telling(storage, passing, name, memory, &mut |_| pause())
 }
 
-/// As [`put_in_place`]; `pause` is told how many bytes were read so far.
+/// As [`put_in_place`], with `work_bytes` of memory for the order of the feeds; `pause` is told how many bytes were read so far.
 ///
 /// # Errors
 /// As [`put_in_place`].
@@ -135,12 +148,12 @@ pub fn put_in_place_telling(
     storage: &dyn Storage,
     passing: &str,
     name: &str,
-    cache_bytes: usize,
+    (cache_bytes, work_bytes): (usize, usize),
     pause: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<Arc<Base>, StoreError> {
     let written = Checkpoint::open(storage, passing, 0)?;
     if let Some(written) = written
-        && written.verify(pause)? == Verified::Stopped
+        && written.verify_within(work_bytes, pause)? == Verified::Stopped
     {
         return Err(StoreError::Stopped);
     }
@@ -188,17 +201,20 @@ pub fn open_beside(
     seeds: &Seeds,
     beside: Option<Beside<'_>>,
 ) -> Result<Opened, StoreError> {
+    let memory = OpeningMemory {
+        cache_bytes,
+        changes_bytes: u64::MAX,
+        work_bytes: WORK_BYTES_MAX,
+    };
     let pieces = Pieces {
         storage,
         name,
-        cache_bytes,
-        changes_bytes: u64::MAX,
+        memory,
     };
     open_in(pieces, node_id, durability, seeds, beside)
 }
 
-/// As [`open_beside`], where no more than about `changes_bytes` of memory may be taken by what the log tells: checkpoints are
-/// made while a longer one is read.
+/// As [`open_beside`], within so much memory: checkpoints are made while a log is read that tells more.
 ///
 /// # Errors
 /// As [`open_beside`], and if such a checkpoint cannot be written.
@@ -207,15 +223,14 @@ pub fn open_within(
     name: &str,
     node_id: &str,
     durability: Durability,
-    (cache_bytes, changes_bytes): (usize, u64),
+    memory: OpeningMemory,
     seeds: &Seeds,
     beside: Option<Beside<'_>>,
 ) -> Result<Opened, StoreError> {
     let pieces = Pieces {
         storage,
         name,
-        cache_bytes,
-        changes_bytes,
+        memory,
     };
     open_in(pieces, node_id, durability, seeds, beside)
 }
@@ -264,9 +279,9 @@ fn read(
     let Pieces {
         storage,
         name,
-        cache_bytes,
-        changes_bytes,
+        memory,
     } = pieces;
+    let (cache_bytes, changes_bytes) = (memory.cache_bytes, memory.changes_bytes);
     let mut checkpoint = open_checkpoint(storage, name, cache_bytes)?;
     let covers_frame = checkpoint
         .as_ref()
@@ -285,7 +300,7 @@ fn read(
         return Err(other());
     }
     if let Some((old, notes)) = checkpoint.take_if(|(file, _)| migration::is_due(file)) {
-        migration::migrate(storage, name, old, &notes)?;
+        migration::migrate(storage, name, old, &notes, memory.work_bytes)?;
         checkpoint = open_checkpoint(storage, name, cache_bytes)?;
     }
     let mut reading = Reading::of(Replay::over(checkpoint, beside)?, changes_bytes);

@@ -1,4 +1,4 @@
-//! A node stays within its memory, whatever is written.
+//! A node stays within its memory and its disk, whatever is written.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -74,6 +74,35 @@ fn what_changed_stays_within_its_part_of_the_memory_however_long_the_log_may_be(
     assert!(most >= budget.due_bytes());
 }
 
+/// The most that all files took while 23 MB of data were overwritten five times, as a part of the data's own bytes.
+fn most_on_disk(value_bytes: usize) -> f64 {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::open(options(folder.path()), Arc::new(Silent)).unwrap();
+    let look = || {
+        let files = std::fs::read_dir(folder.path()).unwrap();
+        let lengths = files.filter_map(|file| file.ok()?.metadata().ok());
+        lengths.map(|file| file.len()).sum()
+    };
+    let keys = 23_000_000 / value_bytes as u64;
+    most_while_writing(&node, keys, 1, value_bytes, &|| 0);
+    let most = most_while_writing(&node, keys, 5, value_bytes, &look);
+    let data = node.stats().unwrap().live_bytes;
+    assert!(data >= 22_900_000);
+    #[allow(clippy::cast_precision_loss, reason = "some megabytes")]
+    return most as f64 / data as f64;
+}
+
+#[test]
+fn files_stand_at_two_and_a_half_times_the_data_at_most_while_it_is_overwritten() {
+    for value_bytes in [1_000, 60_000] {
+        let most = most_on_disk(value_bytes);
+        assert!(
+            most <= 2.5,
+            "{most} times the data in values of {value_bytes} bytes"
+        );
+    }
+}
+
 #[test]
 fn a_budget_that_no_node_can_keep_is_refused_by_name() {
     for memory_bytes in [1, MEMORY_BYTES_MIN - 1, MEMORY_BYTES_MAX + 1, u64::MAX] {
@@ -93,6 +122,6 @@ fn a_budget_that_no_node_can_keep_is_refused_by_name() {
             ..Options::local("a")
         };
         assert!(options.validate().is_ok());
-        assert!(options.budget().changes_bytes >= MEMORY_BYTES_MIN / 2);
+        assert!(options.budget().changes_bytes >= MEMORY_BYTES_MIN / 16 * 7);
     }
 }

@@ -1,14 +1,16 @@
 //! A large log is read back with the help of another thread, to the same state as without.
 
+use std::ops::Range;
 use std::sync::mpsc::channel;
 use std::thread::Builder;
 
 use super::{NAME, WALL, commit, seeds};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::Stamp;
-use crate::store::commit::Durability;
+use crate::store::commit::{Committer, Durability};
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::ledger::FeedPosition;
+use crate::store::map::EntryMap;
 use crate::store::operation::{Operation, Received, Request};
 use crate::store::recovery::{Opened, open, open_beside};
 use crate::store::replay::Beside;
@@ -51,7 +53,13 @@ pub(super) fn large_log() -> MemoryStorage {
     let disk = MemoryStorage::new();
     let opened = open(&disk, NAME, "node", Durability::Synced, 0, &seeds(1)).unwrap();
     let (mut committer, mut map) = (opened.committer, opened.map);
-    for group in 0..300_u64 {
+    fill(&mut committer, &mut map, 0..300);
+    disk
+}
+
+/// Commits those groups, of which each writes or removes a key of the node and brings one of a peer.
+pub(super) fn fill(committer: &mut Committer, map: &mut EntryMap, groups: Range<u64>) {
+    for group in groups {
         let key = format!("key-{}", group % 120);
         let write = if group % 7 == 6 {
             Operation::remove(key.as_bytes())
@@ -62,9 +70,8 @@ pub(super) fn large_log() -> MemoryStorage {
             ticket: group + 1,
             operation: write.unwrap(),
         };
-        commit(&mut committer, &mut map, vec![write, received(group + 1)]);
+        commit(committer, map, vec![write, received(group + 1)]);
     }
-    disk
 }
 
 pub(super) fn same(one: &Opened, other: &Opened) {

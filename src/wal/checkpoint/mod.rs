@@ -40,7 +40,9 @@ mod writer;
 pub use error::CheckpointError;
 pub use feed::{Feed, FeedCursor};
 pub use footer::NOTES_MAX;
-pub use format::{INLINE_BYTES_MAX, LANES, META_BYTES_MAX, ROW_BODY_BYTES_MAX, ROW_KEY_BYTES_MAX};
+pub use format::{
+    INLINE_BYTES_MAX, LANES, META_BYTES_MAX, ROW_BODY_BYTES_MAX, ROW_KEY_BYTES_MAX, WORK_BYTES_MAX,
+};
 pub use gone_rows::{BlockOf, GoneRows};
 pub use open::Checkpoint;
 pub use range::RangeCursor;

@@ -5,12 +5,12 @@ use crate::wal::storage::Storage;
 
 use super::data_block_builder::DataBlockBuilder;
 use super::error::CheckpointError;
-use super::feed_sorter::{FeedItem, FeedSorter, SORT_ROWS_MAX, create_anew};
+use super::feed_sorter::{FeedItem, FeedSorter, create_anew, rows_within};
 use super::feed_writer::FeedWriter;
 use super::footer::{Footer, NOTES_MAX};
 use super::format::{
     INLINE_BYTES_MAX, LANES, META_BYTES_MAX, ROW_BODY_BYTES_MAX, ROW_KEY_BYTES_MAX,
-    TOP_NODE_BYTES_MAX,
+    TOP_NODE_BYTES_MAX, WORK_BYTES_MAX,
 };
 use super::header;
 use super::index_node::{Child, IndexNodeBuilder, separator};
@@ -32,7 +32,7 @@ pub struct Finished {
 }
 
 /// Writes one checkpoint: rows in ascending order of their keys, then [`finish`](Self::finish). Holds up to
-/// 64 MiB for the order of the feeds, and well below 1 MiB besides the top of the index. After an error it takes
+/// [`WORK_BYTES_MAX`] for the order of the feeds, and well below 1 MiB besides the top of the index. After an error it takes
 /// nothing more; what it has written is of no use then, and stays for the caller to remove.
 pub struct CheckpointWriter<'s> {
     sink: Sink,
@@ -60,7 +60,17 @@ impl<'s> CheckpointWriter<'s> {
     /// Begins a checkpoint in a new file of that name, which replaces what has the name: it should be a passing
     /// one. Nothing is durable before [`finish`](Self::finish) returns.
     pub fn create(storage: &'s dyn Storage, name: &str) -> Result<Self, CheckpointError> {
-        Self::with_sort_limit(storage, name, SORT_ROWS_MAX)
+        Self::create_within(storage, name, WORK_BYTES_MAX)
+    }
+
+    /// As [`create`](Self::create), with so much memory for the order of the feeds, [`WORK_BYTES_MAX`] at the most.
+    pub fn create_within(
+        storage: &'s dyn Storage,
+        name: &str,
+        work_bytes: usize,
+    ) -> Result<Self, CheckpointError> {
+        let rows_max = rows_within(work_bytes.min(WORK_BYTES_MAX));
+        Self::with_sort_limit(storage, name, rows_max)
     }
 
     /// As [`create`](Self::create), with another limit for the rows that are sorted in memory.
