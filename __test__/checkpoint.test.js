@@ -87,3 +87,49 @@ test('what a checkpoint makes durable is sent', async (t) => {
   ok(await client.compact());
   await until(() => other.contains('a'), 'the write at the peer', 3000);
 });
+
+test('closing with a checkpoint leaves everything in it, and no more than the beginning of a log', async (t) => {
+  const options = loggedOptions(t);
+  const client = await openClient(t, options);
+  await fill(client, 3000, 'first');
+  const before = await read(client);
+  ok(await client.close({ compact: true }));
+  assert.ok(existsSync(`${options.walPath}.checkpoint`));
+  assert.ok(statSync(options.walPath).size <= 4096, `${statSync(options.walPath).size} bytes of log`);
+
+  const again = await openClient(t, options);
+  assert.deepEqual(await read(again), before);
+});
+
+test('closing closes whatever it is given, and names what it does not take', async (t) => {
+  const options = loggedOptions(t);
+  for (const wrong of [{ compakt: true }, { compact: 'yes' }, 'compact', 7, [true]]) {
+    const client = await openClient(t, options);
+    const error = refused(await client.close(wrong), 'invalid_argument');
+    assert.match(error.message, /compact|options/, JSON.stringify(wrong));
+    assert.equal(client.isOpen(), false);
+    ok(await client.close());
+  }
+});
+
+test('a checkpoint that closing gives up is told as closed, and everything is in the log', async (t) => {
+  const options = loggedOptions(t);
+  const client = await openClient(t, options);
+  const large = Buffer.alloc(1 << 20, 'x');
+  for (let index = 0; index < 200; index += 1) ok(await client.put(`key/${index}`, large));
+  const copy = `${options.walPath}.copy`;
+  const [compacted, backup, closed] = await Promise.all([
+    client.compact(),
+    client.backup(copy),
+    client.close(),
+  ]);
+  ok(closed);
+  for (const result of [compacted, backup]) {
+    if (result.isErr()) assert.equal(refused(result, 'invalid_state').kind, 'closed');
+  }
+  assert.equal(existsSync(copy), backup.isOk(), 'half a backup stays nowhere');
+
+  const again = await openClient(t, options);
+  assert.equal(again.size(), 200);
+  assert.deepEqual(ok(await again.get('key/199')).toBuffer(), large);
+});

@@ -279,7 +279,7 @@ impl CommitDriver {
     pub(super) fn close_checkpoints(&mut self) {
         let began = self.shared.clock.monotonic();
         while let Some(copy) = self.shared.checkpoints.next_copy() {
-            copy.answer.give(Err(Failure::not_open()));
+            copy.answer.give(Err(StoreError::Stopped.into()));
         }
         self.end_running(began);
         let live_bytes = self.shared.map.read().totals().live_bytes;

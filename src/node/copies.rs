@@ -116,7 +116,7 @@ impl Node {
         }
         let place = ResolvedPath::resolve(wal_path, false).map_err(StoreError::from)?;
         let directory = place.hold().map_err(StoreError::from)?;
-        let lock = LockGuard::acquire_in(&directory, &place.name).map_err(StoreError::from)?;
+        let lock = LockGuard::acquire(&directory, &place.name).map_err(StoreError::from)?;
         let storage = HeldStorage::new(place.storage_in(&directory), &place.name);
         let outcome = self
             .backup_under(Arc::new(storage), place.name, wal_path, progress)

@@ -308,12 +308,13 @@ impl Machine {
 
     /// Drops a conversation in favour of another with the same peer: who waits for it has what he wanted.
     fn replace(&mut self, loser: ConversationId, winner: ConversationId, now: Now, map: &EntryMap) {
-        let Some(mut conversation) = self.conversations.remove(&loser) else {
+        let Some(conversation) = self.conversations.remove(&loser) else {
             return;
         };
         self.note_debt(&conversation, now.monotonic);
         self.replica.disconnected(loser, map);
-        if !std::mem::replace(&mut conversation.settled, true) {
+        // Its peer is connected, which is what whoever calls it or asks it for a sign of life waits for.
+        if !conversation.settled || conversation.is_asked {
             self.outputs.push_back(Output::Settled(loser, Ok(())));
         }
         self.outputs.push_back(Output::Close(loser));

@@ -65,7 +65,7 @@ fn recover(
     let directory = place.hold()?;
     // Locked first, looked at afterwards: a node that seals its log, makes a checkpoint, opens or closes changes files, and
     // what is seen halfway looks like a store that is damaged.
-    let lock = LockGuard::acquire_in(&directory, &place.name)?;
+    let lock = LockGuard::acquire(&directory, &place.name)?;
     let storage = HeldStorage::new(place.storage_in(&directory), &place.name);
     if let Err(error) = look(&storage, &place.name, &options.wal_path) {
         // No lock is left beside what is not a log of ours.

@@ -42,7 +42,7 @@ pub fn salvage(from: &str, to: &str) -> Result<SalvageReport, Failure> {
         target.hold().map_err(failure)?,
     );
     // Locked first, looked at afterwards: what a node is changing looks like something that is damaged.
-    let target_lock = LockGuard::acquire_in(&to_directory, &target.name).map_err(failure)?;
+    let target_lock = LockGuard::acquire(&to_directory, &target.name).map_err(failure)?;
     let target_storage = HeldStorage::new(target.storage_in(&to_directory), &target.name);
     let salvaged = salvage_under(&source, &from_directory, &target_storage, &target.name, to);
     if salvaged.is_err() {

@@ -84,7 +84,7 @@ pub(super) fn observed<T>(
     mut look: impl FnMut() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     for _ in 0..BEGINNINGS_MAX {
-        let guard = LockGuard::observe_in(directory, name).map_err(failure)?;
+        let guard = LockGuard::observe(directory, name).map_err(failure)?;
         let seen = look();
         if guard.holds_others_off() {
             return seen;

@@ -77,7 +77,9 @@ pub enum StoreError {
         path: String,
     },
     /// The node was dropped before this was done.
-    #[error("the node was closed before the checkpoint was done")]
+    #[error(
+        "the node was closed before the checkpoint or backup was done; the log holds everything"
+    )]
     Stopped,
     /// A thread of the store failed inside.
     #[error("a thread of the store failed: {0}")]

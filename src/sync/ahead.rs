@@ -43,6 +43,9 @@ const FRESH_MS: u64 = 60_000;
 /// Peers that are gone of which it is remembered what they hold ahead: each has up to [`AHEAD_MAX`] numbers.
 const KEPT_AHEAD_MAX: usize = 16;
 
+/// Batches sent ahead that are kept although nothing may be left of them: fewer are not worth looking through.
+const ASIDES_SPARED: usize = 4;
+
 /// Places in lanes.
 type Places = BTreeSet<(Lane, u64)>;
 
@@ -149,7 +152,8 @@ impl Link {
         }
     }
 
-    /// Forgets what was sent ahead in a lane once that is beyond it.
+    /// Forgets what was sent ahead in a lane once that is beyond it, and the batches of which nothing else is left: a peer of
+    /// an older build never confirms them.
     pub(super) fn forget_sent_ahead(&mut self, lane: Lane) {
         let sending = &mut self.sending;
         let passed = (lane, 0)..=(lane, sending.sent.get(lane));
@@ -157,6 +161,14 @@ impl Link {
             while let Some(first) = places.range(passed.clone()).next().copied() {
                 places.remove(&first);
             }
+        }
+        // Looked through once half of them may be over, so that a batch costs the same however many there are.
+        if sending.asides.len() > 2 * sending.sent_ahead.len() + ASIDES_SPARED {
+            let waiting = &sending.sent_ahead;
+            sending.asides.retain_mut(|aside| {
+                aside.entries.retain(|place| waiting.contains(place));
+                !aside.entries.is_empty()
+            });
         }
     }
 

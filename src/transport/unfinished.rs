@@ -160,15 +160,21 @@ impl Unfinished {
         }
     }
 
-    /// Forgets what was kept for too long. Says whether anything still is kept.
-    pub fn expire(&self, now: MonotonicMs) -> bool {
+    /// Forgets what was kept for too long. Tells when the next of what still is kept will have been.
+    pub fn expire(&self, now: MonotonicMs) -> Option<MonotonicMs> {
         let mut records = self.records.lock();
-        let is_over = |record: &Record| {
-            is_kept(record) && MonotonicMs(record.file.touched()).after(KEPT_MS) <= now
-        };
-        records.retain(|record| !is_over(record));
-        records.iter().any(is_kept)
+        records.retain(|record| !is_kept(record) || over_at(record) > now);
+        records
+            .iter()
+            .filter(|record| is_kept(record))
+            .map(over_at)
+            .min()
     }
+}
+
+/// When a record has been kept for too long, should its connection be gone.
+fn over_at(record: &Record) -> MonotonicMs {
+    MonotonicMs(record.file.touched()).after(KEPT_MS)
 }
 
 fn is_kept(record: &Record) -> bool {

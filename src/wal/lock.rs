@@ -3,7 +3,6 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
@@ -53,22 +52,12 @@ pub struct LockGuard {
 const REMOVALS_MAX: usize = 100;
 
 impl LockGuard {
-    /// Takes the lock of the log at `wal_path`, which need not exist yet. The path should be a resolved one,
-    /// so that all spellings of it name the same lock file.
-    ///
-    /// # Errors
-    /// As [`acquire_in`](Self::acquire_in), and if the directory cannot be opened.
-    pub fn acquire(wal_path: &Path) -> Result<Self, WalError> {
-        let (directory, name) = split(wal_path)?;
-        Self::acquire_in(&directory, &name)
-    }
-
     /// Takes the lock of the log of that name in a directory.
     ///
     /// # Errors
     /// [`WalError::InUse`] if another node holds it, in this process or in another, under this name or, as a
     /// hard link, under another. The system's own error if the lock file cannot be made or locked.
-    pub fn acquire_in(directory: &Directory, name: &str) -> Result<Self, WalError> {
+    pub fn acquire(directory: &Directory, name: &str) -> Result<Self, WalError> {
         let mut guard = Self::new(directory, name);
         let mut held = HELD.lock();
         let (mut lock_file, identity, has_made) = guard.take_lock_file(&held)?;
@@ -85,22 +74,13 @@ impl LockGuard {
         Ok(guard)
     }
 
-    /// Holds a log that is only read, and changes nothing: no lock file is made, and the one that is there goes on
+    /// Holds the log of that name in a directory, which is only read, and changes nothing: no lock file is made, and the one that is there goes on
     /// naming the last node. Where there is none, no node has opened the log under this name; on Unix the log
     /// itself is held too, so that none can begin.
     ///
     /// # Errors
     /// As [`acquire`](Self::acquire).
-    pub fn observe(wal_path: &Path) -> Result<Self, WalError> {
-        let (directory, name) = split(wal_path)?;
-        Self::observe_in(&directory, &name)
-    }
-
-    /// As [`observe`](Self::observe), for the log of that name in a directory.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn observe_in(directory: &Directory, name: &str) -> Result<Self, WalError> {
+    pub fn observe(directory: &Directory, name: &str) -> Result<Self, WalError> {
         let mut guard = Self::new(directory, name);
         guard.is_read_only = true;
         let lock_name = guard.lock_name();
@@ -321,18 +301,6 @@ impl Drop for LockGuard {
             let _ = lock_file.unlock();
         }
     }
-}
-
-/// The directory and the name of a path.
-fn split(wal_path: &Path) -> Result<(Directory, String), WalError> {
-    let failed = |error: io::Error| WalError::Open {
-        file: wal_path.display().to_string(),
-        cause: error.into(),
-    };
-    let name = wal_path.file_name().unwrap_or_default();
-    let directory = wal_path.parent().unwrap_or(Path::new(""));
-    let directory = Directory::hold(directory).map_err(failed)?;
-    Ok((directory, name.to_string_lossy().into_owned()))
 }
 
 /// Locks the log itself too, so that another process that comes by a hard link, and so by another lock file,

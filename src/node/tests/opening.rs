@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::node::{Failure, Node, Operation, Options, RecoveryOutcome, Silent, salvage, verify};
+use crate::wal::directory::Directory;
 use crate::wal::lock::LockGuard;
 
 fn open(path: &Path) -> Result<Node, Failure> {
@@ -38,7 +39,8 @@ fn a_store_that_somebody_is_busy_with_is_told_as_in_use_whatever_it_looks_like()
     for files in HALFWAY {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wal");
-        let guard = LockGuard::acquire(&path).unwrap();
+        let held = Directory::hold(folder.path()).unwrap();
+        let guard = LockGuard::acquire(&held, "a.wal").unwrap();
         for file in files {
             std::fs::write(folder.path().join(file), "halfway").unwrap();
         }

@@ -319,6 +319,21 @@ fn a_peer_that_is_connected_answers_whoever_calls_it_again() {
 }
 
 #[test]
+fn whoever_calls_a_peer_again_is_answered_when_the_connection_gives_way_to_another_one() {
+    let (mut net, id) = connected();
+    net.restart_silently(1);
+    let settled = net.members[0].settled.len();
+    net.drive(0, |machine, now, _| {
+        assert!(machine.ask_for_life(&name(1), now).is_some());
+    });
+    net.dial(1, 0);
+    net.settle();
+    assert!(!net.conversations(0).contains(&id), "it was replaced");
+    let answers = &net.members[0].settled[settled..];
+    assert!(answers.contains(&(id, Ok(()))), "{answers:?}");
+}
+
+#[test]
 fn a_connection_that_is_dead_without_a_word_ends_when_the_peer_is_called_again() {
     let (mut net, id) = connected();
     net.restart_silently(1);

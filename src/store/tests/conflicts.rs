@@ -414,3 +414,62 @@ fn a_resolution_that_was_overtaken_is_told_as_any_write_is_and_what_it_settled_s
         }
     }
 }
+
+/// What a node shows of `k`: what is current, and the versions that lost.
+fn shown(node: &Writer) -> Vec<String> {
+    let text = |entry: &Entry| String::from_utf8_lossy(entry.value().unwrap_or(b"-")).into_owned();
+    let conflicts = node.conflicts();
+    let all = conflicts
+        .iter()
+        .flat_map(|one| std::iter::once(&one.current).chain(&one.losers));
+    all.map(text).collect()
+}
+
+#[test]
+fn under_manual_a_resolution_that_was_overtaken_is_kept_and_what_it_settled_stays_settled() {
+    for resolved_first in [true, false] {
+        let mut first = Writer::new(1, Manual);
+        let mut second = Writer::new(2, Manual);
+        first.put(b"k", b"one");
+        second.put(b"k", b"two");
+        second.receive(first.all());
+        let mut third = Writer::new(3, Manual);
+        third.receive(second.all());
+        third.resolve(b"k", b"settled");
+        let mut fourth = Writer::new(4, Manual);
+        fourth.wall += 10_000;
+        fourth.put(b"k", b"later");
+        let (resolved, later) = (third.all(), fourth.all());
+        if resolved_first {
+            third.receive(later);
+            fourth.receive(third.all());
+        } else {
+            fourth.receive(resolved);
+            third.receive(fourth.all());
+        }
+        second.receive(third.all());
+        for node in [&second, &third, &fourth] {
+            assert_eq!(shown(node), ["later", "settled"], "{resolved_first}");
+        }
+    }
+}
+
+#[test]
+fn who_never_saw_a_resolution_that_is_gone_asks_about_what_it_settled() {
+    let mut first = Writer::new(1, Manual);
+    let mut second = Writer::new(2, Manual);
+    first.put(b"k", b"one");
+    second.put(b"k", b"two");
+    second.receive(first.all());
+    let mut third = Writer::new(3, LastWriteWins);
+    third.receive(second.all());
+    third.resolve(b"k", b"settled");
+    let mut fourth = Writer::new(4, Manual);
+    fourth.wall += 10_000;
+    fourth.put(b"k", b"later");
+    second.receive(fourth.all());
+    third.receive(fourth.all());
+    assert_eq!(third.losers.last().unwrap().value(), Some(&b"settled"[..]));
+    second.receive(third.all());
+    assert_eq!(shown(&second), ["later", "two"]);
+}

@@ -2,7 +2,9 @@
 
 use super::host::options;
 use super::stage::{keys_sent, stage};
+use super::wire::Packet;
 use super::world::World;
+use crate::sync::message::Feed;
 use crate::sync::options::RELAY_DELAY_MS;
 
 /// How long a write takes besides over a hub: two commits and two lines.
@@ -165,5 +167,37 @@ fn what_was_sent_ahead_and_could_not_be_stored_is_sent_again() {
     world.run_for(60_000);
     assert_eq!(world.get(1, "note-00009").as_deref(), Some("value"));
     assert!(world.get(1, "film").is_some());
+    world.check_convergence();
+}
+
+/// Lets `for_ms` pass while host 1 is of an older build, which does not confirm what moves no position.
+fn run_unconfirmed(world: &mut World, for_ms: u64) {
+    for _ in 0..for_ms {
+        let wire = world.wire_between(0, 1).unwrap();
+        let ends = world.wires[wire].ends.iter_mut();
+        for (_, packet) in ends.flat_map(|end| &mut end.arriving) {
+            if let Packet::Feed(Feed::Ack(ack)) = packet {
+                ack.aside = 0;
+            }
+        }
+        world.run_for(1);
+    }
+}
+
+#[test]
+fn what_was_sent_ahead_is_forgotten_once_its_lane_has_come_to_it_though_nobody_confirms_it() {
+    let mut world = stage(&[options(); 2]);
+    world.line();
+    for number in 0..7 {
+        world.put(0, "film", &"x".repeat(30_000_000 + number));
+        world.put(0, &format!("note-{number}"), "here");
+        run_unconfirmed(&mut world, 500);
+    }
+    let mut links = world.hosts[0].up().replica.links.values();
+    let sending = &links.next().unwrap().sending;
+    assert!(sending.aside_batches >= 7, "{}", sending.aside_batches);
+    let kept = sending.asides.len();
+    assert!(kept <= 5, "{kept} batches are remembered");
+    world.run_for(60_000);
     world.check_convergence();
 }

@@ -22,7 +22,6 @@ use crate::transport::codec::encode;
 use crate::transport::half_open::HalfOpenSlot;
 use crate::transport::message::{Goodbye, GoodbyeReason, Message};
 use crate::transport::session::Role;
-use crate::transport::unfinished::KEPT_MS;
 
 /// Why a frame was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -262,17 +261,32 @@ async fn run(ending: Ending, stream: Arc<TcpStream>) {
     forget_kept_later(&shared);
 }
 
-/// What the connection has left of a large value is let go of once nobody has gone on with it for long, also where nothing
-/// else happens.
+/// Lets go of what ended connections have left of large values, each once nobody has gone on with it for long. One task does
+/// it for all of them, however many connections a peer opens and ends.
 fn forget_kept_later(shared: &Arc<Shared>) {
-    if !shared.unfinished.expire(shared.clock.monotonic()) {
+    let Some(due) = shared.unfinished.expire(shared.clock.monotonic()) else {
+        return;
+    };
+    if shared.is_forgetting.swap(true, Ordering::AcqRel) {
         return;
     }
-    let shared = Arc::downgrade(shared);
+    let waiting_for = Arc::downgrade(shared);
+    let mut wait_ms = due.since(shared.clock.monotonic());
     tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(KEPT_MS)).await;
-        if let Some(shared) = shared.upgrade() {
-            shared.unfinished.expire(shared.clock.monotonic());
+        loop {
+            tokio::time::sleep(Duration::from_millis(wait_ms.max(1))).await;
+            let Some(shared) = waiting_for.upgrade() else {
+                return;
+            };
+            let now = shared.clock.monotonic();
+            match shared
+                .unfinished
+                .expire(now)
+                .or_else(|| shared.stop_forgetting(now))
+            {
+                Some(next) => wait_ms = next.since(now),
+                None => return,
+            }
         }
     });
 }

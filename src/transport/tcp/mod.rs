@@ -12,7 +12,7 @@ mod settings;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
@@ -29,7 +29,7 @@ use super::assembly::{SPOOL_BUDGET_BYTES, SpoolBudget};
 use super::error::TransportError;
 use super::half_open::HalfOpen;
 use super::unfinished::Unfinished;
-use crate::core::clock::SystemClock;
+use crate::core::clock::{MonotonicMs, SystemClock};
 
 /// What all connections of a transport share.
 struct Shared {
@@ -41,12 +41,23 @@ struct Shared {
     half_open: Arc<HalfOpen>,
     spool: Arc<SpoolBudget>,
     unfinished: Arc<Unfinished>,
+    /// A task waits until what ended connections have left of large values is to be forgotten.
+    is_forgetting: AtomicBool,
     live: watch::Sender<usize>,
 }
 
 impl Shared {
     fn next_id(&self) -> ConnectionId {
         ConnectionId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// The task that forgets what connections have left ends, unless one has left something since it looked: then it goes on
+    /// until the moment that is returned.
+    fn stop_forgetting(&self, now: MonotonicMs) -> Option<MonotonicMs> {
+        self.is_forgetting.swap(false, Ordering::AcqRel);
+        let next = self.unfinished.expire(now)?;
+        let has_another_begun = self.is_forgetting.swap(true, Ordering::AcqRel);
+        (!has_another_begun).then_some(next)
     }
 }
 
@@ -66,6 +77,7 @@ impl TcpTransport {
             half_open: Arc::new(HalfOpen::default()),
             spool: Arc::new(SpoolBudget::new(SPOOL_BUDGET_BYTES)),
             unfinished: Arc::default(),
+            is_forgetting: AtomicBool::new(false),
             settings,
             events,
             clock: SystemClock::new(),

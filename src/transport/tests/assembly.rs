@@ -267,7 +267,9 @@ fn parts_are_kept_for_their_peer_within_limits_of_bytes_number_and_time() {
     assert!(bytes_there(&unfinished, NOW).is_empty(), "others are newer");
     let last = Origin([199; 16]);
     let is_there = |now| !unfinished.parts_of(last, now).is_empty();
-    assert!(is_there(MonotonicMs(1 + KEPT_MS)));
+    let now = MonotonicMs(1 + KEPT_MS);
+    assert!(is_there(now));
+    assert_eq!(unfinished.expire(now), Some(MonotonicMs(2 + KEPT_MS)));
     assert!(!is_there(MonotonicMs(2 + KEPT_MS)));
-    assert!(!unfinished.expire(MonotonicMs(2 + KEPT_MS)));
+    assert_eq!(unfinished.expire(MonotonicMs(2 + KEPT_MS)), None);
 }

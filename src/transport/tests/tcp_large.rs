@@ -1,9 +1,12 @@
 //! Large values over loopback.
 
+use std::time::Duration;
+use tokio::runtime::Handle;
+
 use super::recorder::{Event, Manner, Node, RawPeer, frame_of};
 use super::samples::entry;
 use crate::core::limits::CHUNK_BYTES_MAX;
-use crate::sync::message::{Chunk, Feed, Lane, Large, RefusalCode};
+use crate::sync::message::{Chunk, Feed, Lane, Large, RefusalCode, Resumption};
 use crate::transport::assembly::AssemblyError;
 use crate::transport::close::CloseReason;
 use crate::transport::codec::decode;
@@ -113,4 +116,45 @@ async fn a_value_over_the_limit_is_refused_and_the_connection_goes_on() {
     assert!(matches!(node.next().await, Event::Charged(64)));
     let reason = node.closed().await;
     assert_eq!(reason, CloseReason::Assembly(AssemblyError::Unannounced));
+}
+
+/// The announcement of a value of that length that can be gone on with.
+fn resumable_frame(value_length: u64) -> Vec<u8> {
+    frame_of(&Message::Feed(Feed::Large(Large {
+        lane: Lane::Own,
+        from: 0,
+        to: 7,
+        entry: entry(b"big", b"", 1, 1, 1_000),
+        value_length,
+        resumption: Some(Resumption {
+            content: 1,
+            offset: 0,
+        }),
+    })))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_connections_leave_a_value_one_task_waits_to_forget_them() {
+    let mut node = Node::greeting();
+    let (_listener, address) = node.listen().await;
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    for _ in 0..20 {
+        let mut peer = RawPeer::greet(&address).await;
+        node.opened().await;
+        node.received().await;
+        peer.write(&resumable_frame(400_000)).await;
+        peer.write(&chunk_frame(&[1; 1000])).await;
+        assert!(matches!(node.next().await, Event::Charged(_)));
+        assert!(matches!(node.next().await, Event::Charged(_)));
+        drop(peer);
+        node.closed().await;
+    }
+    for _ in 0..80 {
+        if tasks() == before + 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{before} tasks have become {}", tasks());
 }

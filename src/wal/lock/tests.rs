@@ -1,7 +1,7 @@
 //! Who holds a log, and who is told.
 
 use std::fs::OpenOptions;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::*;
 
@@ -11,8 +11,24 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+fn acquire(path: &Path) -> Result<LockGuard, WalError> {
+    LockGuard::acquire(&folder_of(path), &name_of(path))
+}
+
+fn observe(path: &Path) -> Result<LockGuard, WalError> {
+    LockGuard::observe(&folder_of(path), &name_of(path))
+}
+
+fn folder_of(path: &Path) -> Directory {
+    Directory::hold(path.parent().unwrap()).unwrap()
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
 fn refused(path: &Path) -> Option<u32> {
-    match LockGuard::acquire(path) {
+    match acquire(path) {
         Err(WalError::InUse { pid, .. }) => pid,
         other => panic!("{other:?}"),
     }
@@ -22,11 +38,11 @@ fn refused(path: &Path) -> Option<u32> {
 fn a_log_is_held_once_and_again_after_it_was_let_go() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.wal");
-    let guard = LockGuard::acquire(&path).unwrap();
+    let guard = acquire(&path).unwrap();
     assert_eq!(refused(&path), Some(std::process::id()));
     drop(guard);
     assert!(folder.path().join("a.wal.lock").exists());
-    LockGuard::acquire(&path).unwrap();
+    acquire(&path).unwrap();
 }
 
 #[test]
@@ -34,44 +50,44 @@ fn who_only_reads_holds_nodes_off_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.wal");
     std::fs::write(&path, "log").unwrap();
-    let reader = LockGuard::observe(&path).unwrap();
+    let reader = observe(&path).unwrap();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     assert_eq!(refused(&path), Some(std::process::id()));
     drop(reader);
-    let node = LockGuard::acquire(&path).unwrap();
+    let node = acquire(&path).unwrap();
     let before = std::fs::read(folder.path().join("a.wal.lock")).unwrap();
-    assert!(LockGuard::observe(&path).is_err());
+    assert!(observe(&path).is_err());
     drop(node);
-    let reader = LockGuard::observe(&path).unwrap();
+    let reader = observe(&path).unwrap();
     assert_eq!(refused(&path), Some(std::process::id()));
     let after = std::fs::read(folder.path().join("a.wal.lock")).unwrap();
     assert_eq!(before, after);
     drop(reader);
-    LockGuard::acquire(&path).unwrap();
+    acquire(&path).unwrap();
 }
 
 #[test]
 fn another_name_of_the_same_log_is_held_too() {
     let folder = tempfile::tempdir().unwrap();
     let (path, link) = (folder.path().join("a.wal"), folder.path().join("b.wal"));
-    let guard = LockGuard::acquire(&path).unwrap();
+    let guard = acquire(&path).unwrap();
     std::fs::write(&path, "log").unwrap();
     guard.claim_log().unwrap();
     guard.claim_log().unwrap();
     std::fs::hard_link(&path, &link).unwrap();
     assert_eq!(refused(&link), Some(std::process::id()));
     drop(guard);
-    let other = LockGuard::acquire(&link).unwrap();
+    let other = acquire(&link).unwrap();
     assert_eq!(refused(&path), Some(std::process::id()));
     drop(other);
-    LockGuard::acquire(&path).unwrap();
+    acquire(&path).unwrap();
 }
 
 #[test]
 fn a_sealed_log_is_held_until_it_is_let_go_and_the_new_one_is_held_on() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let guard = LockGuard::acquire(&at("a.wal")).unwrap();
+    let guard = acquire(&at("a.wal")).unwrap();
     std::fs::write(at("a.wal"), "log").unwrap();
     guard.claim_log().unwrap();
     std::fs::hard_link(at("a.wal"), at("old.wal")).unwrap();
@@ -85,7 +101,7 @@ fn a_sealed_log_is_held_until_it_is_let_go_and_the_new_one_is_held_on() {
     #[cfg(unix)]
     assert_eq!(refused(&at("old.wal")), None);
     drop(released);
-    drop(LockGuard::acquire(&at("old.wal")).unwrap());
+    drop(acquire(&at("old.wal")).unwrap());
     assert_eq!(refused(&at("new.wal")), Some(std::process::id()));
     assert_eq!(refused(&at("a.wal")), Some(std::process::id()));
 }
@@ -93,7 +109,7 @@ fn a_sealed_log_is_held_until_it_is_let_go_and_the_new_one_is_held_on() {
 #[test]
 fn another_spelling_of_the_same_lock_file_is_held_too() {
     let folder = tempfile::tempdir().unwrap();
-    let _guard = LockGuard::acquire(&folder.path().join("a.wal")).unwrap();
+    let _guard = acquire(&folder.path().join("a.wal")).unwrap();
     let spelled = folder.path().join(".").join("a.wal");
     assert_eq!(refused(&spelled), Some(std::process::id()));
 }
@@ -105,7 +121,7 @@ fn the_number_of_a_process_replaces_a_longer_text_wholly() {
     let directory = Directory::by_path(folder.path());
     let pid = pid_name("a.wal.lock");
     std::fs::write(folder.path().join(&pid), "123456789012345\n").unwrap();
-    let guard = LockGuard::acquire(&path).unwrap();
+    let guard = acquire(&path).unwrap();
     assert_eq!(read_pid(&directory, "a.wal.lock"), Some(std::process::id()));
     drop(guard);
 }
@@ -122,7 +138,7 @@ fn a_lock_of_another_process_is_told_with_its_pid() {
     holder.lock().unwrap();
     assert_eq!(refused(&path), Some(4242));
     drop(holder);
-    LockGuard::acquire(&path).unwrap();
+    acquire(&path).unwrap();
 }
 
 #[cfg(unix)]
@@ -136,10 +152,7 @@ fn what_is_no_lock_file_is_neither_opened_nor_written_to() {
     let precious = folder.path().join("precious");
     let kinds = || {
         let kind = |held: Result<LockGuard, WalError>| held.unwrap_err().kind();
-        (
-            kind(LockGuard::acquire(&path)),
-            kind(LockGuard::observe(&path)),
-        )
+        (kind(acquire(&path)), kind(observe(&path)))
     };
     std::fs::write(&precious, "1984, and more than a number").unwrap();
     symlink(&precious, &lock).unwrap();
@@ -162,18 +175,18 @@ fn what_is_no_lock_file_is_neither_opened_nor_written_to() {
     );
     // A process id that is shorter or longer than the last one is none of these.
     std::fs::write(&lock, "4194304\n").unwrap();
-    drop(LockGuard::acquire(&path).unwrap());
-    drop(LockGuard::acquire(&path).unwrap());
+    drop(acquire(&path).unwrap());
+    drop(acquire(&path).unwrap());
 }
 
 #[test]
 fn a_lock_that_came_to_nothing_leaves_no_file_and_one_that_was_there_stays() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.wal");
-    LockGuard::acquire(&path).unwrap().unmake();
+    acquire(&path).unwrap().unmake();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-    drop(LockGuard::acquire(&path).unwrap());
-    LockGuard::acquire(&path).unwrap().unmake();
+    drop(acquire(&path).unwrap());
+    acquire(&path).unwrap().unmake();
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
@@ -187,7 +200,7 @@ fn a_lock_file_that_was_taken_away_before_it_was_locked_holds_nobody() {
                 let mut taken = 0;
                 for _ in 0..200 {
                     // In one process the list of what it holds is asked first, so holders never overlap.
-                    if let Ok(guard) = LockGuard::acquire(&path) {
+                    if let Ok(guard) = acquire(&path) {
                         taken += 1;
                         assert!(folder.path().join("a.wal.lock").exists());
                         guard.unmake();
@@ -212,11 +225,11 @@ fn a_folder_that_was_moved_away_is_held_on_and_what_came_into_its_place_is_not()
     let (data, old) = (folder.path().join("data"), folder.path().join("old"));
     std::fs::create_dir(&data).unwrap();
     std::fs::write(data.join("a.wal"), "log").unwrap();
-    let first = LockGuard::acquire(&data.join("a.wal")).unwrap();
+    let first = acquire(&data.join("a.wal")).unwrap();
     std::fs::rename(&data, &old).unwrap();
     std::fs::create_dir(&data).unwrap();
     std::fs::write(data.join("a.wal"), "another").unwrap();
-    let second = LockGuard::acquire(&data.join("a.wal")).unwrap();
+    let second = acquire(&data.join("a.wal")).unwrap();
     // Neither takes hold of the other's files, nor lets go of them.
     first.claim_log().unwrap();
     drop(first.release_sealed().unwrap());
@@ -224,9 +237,9 @@ fn a_folder_that_was_moved_away_is_held_on_and_what_came_into_its_place_is_not()
     assert_eq!(refused(&old.join("a.wal")), Some(std::process::id()));
     drop(second);
     assert_eq!(refused(&old.join("a.wal")), Some(std::process::id()));
-    drop(LockGuard::acquire(&data.join("a.wal")).unwrap());
+    drop(acquire(&data.join("a.wal")).unwrap());
     drop(first);
-    drop(LockGuard::acquire(&old.join("a.wal")).unwrap());
+    drop(acquire(&old.join("a.wal")).unwrap());
 }
 
 #[cfg(unix)]
@@ -234,9 +247,9 @@ fn a_folder_that_was_moved_away_is_held_on_and_what_came_into_its_place_is_not()
 fn a_lock_file_that_came_into_the_place_of_another_is_not_taken_away() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.wal");
-    let first = LockGuard::acquire(&path).unwrap();
+    let first = acquire(&path).unwrap();
     std::fs::remove_file(folder.path().join("a.wal.lock")).unwrap();
-    let second = LockGuard::acquire(&path).unwrap();
+    let second = acquire(&path).unwrap();
     first.unmake();
     assert!(folder.path().join("a.wal.lock").exists());
     drop(second);
@@ -246,12 +259,12 @@ fn a_lock_file_that_came_into_the_place_of_another_is_not_taken_away() {
 fn who_reads_where_no_lock_file_is_notices_that_a_node_has_begun() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.wal");
-    let reader = LockGuard::observe(&path).unwrap();
+    let reader = observe(&path).unwrap();
     assert!(reader.holds_others_off());
-    let node = LockGuard::acquire(&path).unwrap();
+    let node = acquire(&path).unwrap();
     assert!(!reader.holds_others_off());
     drop((reader, node));
-    let reader = LockGuard::observe(&path).unwrap();
+    let reader = observe(&path).unwrap();
     assert!(reader.holds_others_off());
     assert_eq!(refused(&path), Some(std::process::id()));
 }
