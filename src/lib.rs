@@ -5,6 +5,9 @@
 //! [`core`], [`wal`], [`store`], [`sync`], [`transport`], [`metadata`], [`node`] and, behind the feature
 //! `node-api`, the bindings to JavaScript. A Rust program uses [`node`] as its SDK.
 
+pub mod disk;
+pub mod table;
+
 pub mod core;
 pub mod metadata;
 pub mod node;

@@ -13,11 +13,11 @@ use std::sync::{Arc, Weak};
 use napi::sys;
 use parking_lot::{Mutex, RwLock};
 
+use super::arguments::put_operation;
 use super::channel::Channel;
 use super::listener::{Event, Pending, Settled, numbers_of};
-use super::refused::Refused;
+use super::refusal::Refused;
 use super::text::{value_of, with_stored_key, with_text};
-use super::write_arguments::put_operation;
 use crate::node::{Failure, Node, Operation};
 
 /// Values up to this size are copied out of the store before JavaScript's memory is asked for, so that its
@@ -44,7 +44,7 @@ pub(super) struct Hot {
     /// Bytes that are kept for open scans.
     kept_bytes: Arc<AtomicUsize>,
     /// The part of them that JavaScript's garbage collector knows of. Only its thread changes it.
-    told_bytes: AtomicI64,
+    reported_bytes: AtomicI64,
 }
 
 /// The garbage collector is told of what scans hold once it is so much more or less, in bytes: it looks for garbage from some
@@ -62,7 +62,7 @@ impl Hot {
     ) -> Arc<Self> {
         Arc::new(Self {
             kept_bytes: node.kept_bytes(),
-            told_bytes: AtomicI64::new(0),
+            reported_bytes: AtomicI64::new(0),
             closing: Arc::downgrade(&node),
             node: RwLock::new(Some(node)),
             commits,
@@ -87,7 +87,7 @@ impl Hot {
     pub(super) unsafe fn tell_weight(&self, env: sys::napi_env) {
         let kept = self.kept_bytes.load(Ordering::Relaxed);
         let kept = i64::try_from(kept).unwrap_or(i64::MAX);
-        let more = kept - self.told_bytes.load(Ordering::Relaxed);
+        let more = kept - self.reported_bytes.load(Ordering::Relaxed);
         if more.abs() >= TOLD_STEP_BYTES {
             // SAFETY: as the caller promises.
             unsafe { self.tell_more(env, more) };
@@ -95,10 +95,10 @@ impl Hot {
     }
 
     unsafe fn tell_more(&self, env: sys::napi_env, more: i64) {
-        self.told_bytes.fetch_add(more, Ordering::Relaxed);
-        let mut told = 0;
+        self.reported_bytes.fetch_add(more, Ordering::Relaxed);
+        let mut reported = 0;
         // SAFETY: the out-pointer is valid.
-        unsafe { sys::napi_adjust_external_memory(env, more, &raw mut told) };
+        unsafe { sys::napi_adjust_external_memory(env, more, &raw mut reported) };
     }
 
     /// Takes the node from all calls that are still to come. Whoever drops it last gives back all that it held.
@@ -168,10 +168,10 @@ impl Hot {
     /// # Safety
     /// `env` is the environment that was given to [`Self::hook`], and this is its thread.
     pub(super) unsafe fn unhook(self: &Arc<Self>, env: sys::napi_env) {
-        let told = self.told_bytes.load(Ordering::Relaxed);
-        if told != 0 {
+        let reported = self.reported_bytes.load(Ordering::Relaxed);
+        if reported != 0 {
             // SAFETY: as the caller promises. What scans held is given back with the node.
-            unsafe { self.tell_more(env, -told) };
+            unsafe { self.tell_more(env, -reported) };
         }
         if self.hooked.swap(false, Ordering::AcqRel) {
             let data = Arc::as_ptr(self).cast::<c_void>().cast_mut();
@@ -424,7 +424,7 @@ unsafe extern "C" fn commit(env: sys::napi_env, info: sys::napi_callback_info) -
     unsafe {
         call(env, info, |hot, node, []| {
             let is_one = hot.pending.is_one();
-            let Some(receipt) = is_one.then(|| node.commit_lone()).flatten() else {
+            let Some(receipt) = is_one.then(|| node.commit_inline()).flatten() else {
                 node.wake();
                 return Ok(ptr::null_mut());
             };

@@ -10,13 +10,15 @@ use napi::{Env, sys};
 use parking_lot::Mutex;
 
 use super::channel::{Arguments, Channel};
+use super::conflicts::NativeConflict;
 use super::failure::NativeFailure;
-use super::native_conflicts::NativeConflict;
 use super::reports::signed_number;
 use super::text::{key_of, value_of};
-use crate::node::conversation::PeerEvent;
-use crate::node::mailbox::{Event as Told, Mailbox};
-use crate::node::{Change, Conflict, Doubt, Failure, IdentityEvent, NodeEvents, Receipt};
+use crate::node::api::mailbox::{Event as Told, Mailbox};
+use crate::node::machine::conversation::PeerEvent;
+use crate::node::{
+    Change, Conflict, Failure, IdentityConflict, IdentityEvent, NodeEvents, Receipt,
+};
 
 /// What [`Settled`] needs to know on JavaScript's thread to let the process end when nothing is pending.
 #[derive(Debug, Default)]
@@ -66,9 +68,9 @@ pub(super) unsafe fn numbers_of(env: sys::napi_env, receipt: &Receipt) -> sys::n
     // SAFETY: `env` is the environment of the call, as the caller promises.
     unsafe {
         sys::napi_create_array_with_length(env, NUMBERS_A_TICKET, &raw mut array);
-        for (place, told) in (0..).zip([done_of(receipt), receipt.sequence]) {
+        for (place, reported) in (0..).zip([done_of(receipt), receipt.sequence]) {
             let mut value = ptr::null_mut();
-            sys::napi_create_double(env, number(told), &raw mut value);
+            sys::napi_create_double(env, number(reported), &raw mut value);
             sys::napi_set_element(env, array, place, value);
         }
     }
@@ -234,7 +236,7 @@ unsafe fn event_value(env: sys::napi_env, event: Told) -> napi::Result<sys::napi
                     object.set("kind", "renamed")?;
                     object.set("from", from)?;
                 }
-                IdentityEvent::Renewed(Doubt { reason, node_id }) => {
+                IdentityEvent::Renewed(IdentityConflict { reason, node_id }) => {
                     object.set("kind", reason.as_str())?;
                     object.set("nodeId", node_id)?;
                 }

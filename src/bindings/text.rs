@@ -7,9 +7,9 @@ use std::ptr;
 use napi::sys;
 
 use crate::core::limits::KEY_BYTES_MAX;
+use crate::store::commit::operation::check_key;
 use crate::store::entry::Namespace;
 use crate::store::error::StoreError;
-use crate::store::operation::check_key;
 
 /// Strings up to this many bytes are read with one call into a buffer on the stack.
 pub(super) const STACK_BYTES: usize = 2048;

@@ -1,4 +1,4 @@
-//! Who a node is and which stretch of its feed is meant (PROTOCOL section 2).
+//! Who a node is and which epoch of its feed is meant (PROTOCOL section 2).
 
 use std::fmt;
 

@@ -4,7 +4,7 @@
 /// names them, so they are kept small.
 pub const KEY_BYTES_MAX: usize = 1024;
 
-/// What names the write of a kept loser, behind the key of a user: its author's 16 bytes and its sequence.
+/// What names the write of a sibling, behind the key of a user: its author's 16 bytes and its sequence.
 pub const DOT_BYTES: usize = 16 + 8;
 
 /// Longest stored key: the byte of the namespace, a key of a user, and what names a write to it.

@@ -90,7 +90,7 @@ pub(crate) enum Rule {
     RelayNotDone,
     /// A part of a large value is taken for that of any value with its dot and length.
     PartOfAnother,
-    /// Removals of kept losers pass large values and bulk, and so what settled the conflict.
+    /// Removals of siblings pass large values and bulk, and so what settled the conflict.
     RemovalsPassed,
     /// What was sent ahead counts as held before the peer has said so.
     AheadUnconfirmed,
@@ -99,7 +99,7 @@ pub(crate) enum Rule {
     /// A key that is rewritten while it waits to be passed on begins to wait anew.
     RelayDelayAnew,
     /// What waits for a tick holds up what is relayed behind it.
-    WithheldHoldsUp,
+    HeldBackHoldsUp,
     /// What a peer could not store is not sent again.
     RetryNotDone,
     /// Whoever is not answered waits.
@@ -132,7 +132,7 @@ pub(crate) enum Rule {
     EndTooFar,
     /// Whoever was granted something gets no more.
     CreditNotRenewed,
-    /// A place in a stretch of the feed is good however far that stretch had come.
+    /// A place in an epoch of the feed is good however far that stretch had come.
     StretchWithoutEnd,
     /// A hint shows that a peer holds the same.
     HintProves,

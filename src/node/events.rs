@@ -1,10 +1,10 @@
 //! What a node tells whoever opened it. Called from the node's own threads: implementations only hand on.
 
-use super::conflicts::Conflict;
-use super::conversation::PeerEvent;
+use super::api::conflicts::Conflict;
 use super::failure::Failure;
-use crate::store::operation::{Receipt, Ticket};
-use crate::sync::doubt::Doubt;
+use super::machine::conversation::PeerEvent;
+use crate::store::commit::operation::{Receipt, Ticket};
+use crate::sync::identity::identity_conflict::IdentityConflict;
 
 /// A key changed, here or by a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum IdentityEvent {
         from: String,
     },
     /// The node could not be sure of its identity any more while it ran, and writes under a new one.
-    Renewed(Doubt),
+    Renewed(IdentityConflict),
 }
 
 /// Receives what a node tells.

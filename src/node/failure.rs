@@ -281,7 +281,7 @@ mod tests {
     use std::io::{Error, ErrorKind};
 
     use super::*;
-    use crate::wal::checkpoint::CheckpointError;
+    use crate::table::CheckpointError;
     use crate::wal::error::IoCause;
 
     fn cause(kind: ErrorKind) -> IoCause {

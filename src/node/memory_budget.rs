@@ -1,11 +1,11 @@
 //! The memory budget of one node: how `memory_bytes` is shared out among caches, queues, events and what changed since
 //! the last checkpoint. Pure.
 
-use super::backlog::RECEIVED_WAITING_BYTES_MAX;
-use super::mailbox;
+use super::api::mailbox;
+use super::commit::backlog::RECEIVED_WAITING_BYTES_MAX;
 use crate::core::limits::PENDING_BYTES_MAX;
-use crate::store::recovery::OpeningMemory;
-use crate::wal::checkpoint::WORK_BYTES_MAX;
+use crate::store::maintain::recovery::OpeningMemory;
+use crate::table::WORK_BYTES_MAX;
 
 /// The least budget, in bytes: below it a checkpoint would be made every few megabytes, whatever the data.
 pub const MEMORY_BYTES_MIN: u64 = 32 << 20;

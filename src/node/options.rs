@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::memory_budget::{Budget, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, chosen};
 use super::memory_limit;
 use crate::core::limits::{KEY_BYTES_MAX, LABEL_BYTES_MAX, VALUE_BYTES_MAX};
-use crate::store::conflict::ConflictPolicy;
+use crate::store::conflict::policy::ConflictPolicy;
 use crate::store::scope::{PREFIXES_BYTES_MAX, PREFIXES_MAX, Scope};
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 

@@ -1,7 +1,7 @@
 //! The node's heart, shared by the threads that drive it: the machine behind one lock, the map behind
 //! another, and what carries out the machine's outputs.
 //!
-//! Locks are taken in this order: the committer's seat, machine, map, then any of the small ones. Installing entries takes the
+//! Locks are taken in this order: the committer's commit slot, machine, map, then any of the small ones. Installing entries takes the
 //! machine's lock too, so whoever holds it sees map and counters agree.
 
 use std::collections::HashMap;
@@ -11,28 +11,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::sync::oneshot;
 
-use super::alarm::Alarm;
-use super::awaiting::Awaiting;
-use super::checkpoints::Checkpoints;
-use super::comparing::Compared;
-use super::conversation::{ConversationId, Refusal};
+use super::api::compare::Compared;
+use super::api::stats::Figures;
+use super::api::wait_for::Awaiting;
+use super::checkpoint::checkpoints::Checkpoints;
+use super::commit::inline_commit::QuickSyncs;
+use super::commit::queue::Queue;
+use super::commit::waiters::Waiters;
 use super::events::NodeEvents;
 use super::failure::Failure;
-use super::figures::Figures;
+use super::machine::conversation::{ConversationId, Refusal};
 use super::machine::{Machine, Output};
 use super::memory_budget::Budget;
+use super::net::timer::Alarm;
 use super::options::Options;
-use super::queue::Queue;
-use super::quick_syncs::QuickSyncs;
-use super::waiters::Waiters;
 use crate::core::clock::{Now, SystemClock};
 use crate::store::error::StoreError;
-use crate::store::map::EntryMap;
-use crate::store::view::ViewId;
-use crate::sync::doubt::Doubt;
-use crate::sync::waits::Held;
-use crate::transport::codec;
+use crate::store::state::map::EntryMap;
+use crate::store::state::snapshot::SnapshotId;
+use crate::sync::delivery::waits::Held;
+use crate::sync::identity::identity_conflict::IdentityConflict;
 use crate::transport::tcp::{Connection, TcpTransport};
+use crate::transport::wire::codec;
 
 /// A call that waits for a conversation to be ready.
 pub(super) type Settling = oneshot::Sender<Result<(), Refusal>>;
@@ -45,7 +45,7 @@ pub(super) struct Shared {
     pub(super) machine: Mutex<Machine>,
     pub(super) map: RwLock<EntryMap>,
     pub(super) queue: Queue,
-    pub(super) quick_syncs: QuickSyncs,
+    pub(super) inline_commit: QuickSyncs,
     pub(super) figures: Figures,
     pub(super) checkpoints: Checkpoints,
     pub(super) events: Arc<dyn NodeEvents>,
@@ -67,16 +67,16 @@ pub(super) struct Shared {
     pub(super) refusal: Mutex<Option<Failure>>,
     pub(super) is_refusing: AtomicBool,
     /// Why the node is to take another identity, until the committer has done so.
-    pub(super) doubt: Mutex<Option<Doubt>>,
+    pub(super) identity_conflict: Mutex<Option<IdentityConflict>>,
     /// Why it last took another one since it was opened.
-    pub(super) renewed: Mutex<Option<Doubt>>,
+    pub(super) renewed: Mutex<Option<IdentityConflict>>,
     pub(super) wants_changes: AtomicBool,
     pub(super) wants_conflicts: AtomicBool,
     /// Whether own writes leave as they commit.
     pub(super) is_automatic: AtomicBool,
 }
 
-/// Short locks that ending a view takes to clear up what it alone needed: below a millisecond together.
+/// Short locks that ending a snapshot takes to clear up what it alone needed: below a millisecond together.
 const MERGES_BY_CLOSE: usize = 8;
 
 impl Shared {
@@ -126,14 +126,14 @@ impl Shared {
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
-    pub(super) fn drive_resolved<R>(
+    pub(super) fn drive_with_totals<R>(
         self: &Arc<Self>,
         mut input: impl FnMut(&mut Machine, Now, &EntryMap) -> R,
     ) -> Result<R, StoreError> {
         loop {
             self.resolve()?;
             let result = self.drive(|machine, now, map| {
-                (map.unresolved() == 0).then(|| input(machine, now, map))
+                (map.base_unknown() == 0).then(|| input(machine, now, map))
             });
             if let Some(result) = result {
                 return Ok(result);
@@ -146,7 +146,7 @@ impl Shared {
     /// # Errors
     /// If the checkpoint cannot be read there.
     pub(super) fn count_rows(self: &Arc<Self>) -> Result<(), StoreError> {
-        while !self.drive_resolved(|machine, _, map| machine.replica.count_some(map))?? {}
+        while !self.drive_with_totals(|machine, _, map| machine.replica.count_some(map))?? {}
         Ok(())
     }
 
@@ -204,7 +204,7 @@ impl Shared {
                 }
             }
             Output::Commit(request) => self.queue.push(request),
-            Output::Dial(target) => super::network::redial(self, target),
+            Output::Dial(target) => super::net::network::redial(self, target),
             Output::Settled(id, outcome) => {
                 let settling = self.settling.lock().remove(&id);
                 for settling in settling.into_iter().flatten() {
@@ -213,8 +213,8 @@ impl Shared {
                 }
             }
             Output::Peer(event) => self.events.peer(event),
-            Output::Renew(doubt) => {
-                *self.doubt.lock() = Some(doubt);
+            Output::Renew(identity_conflict) => {
+                *self.identity_conflict.lock() = Some(identity_conflict);
                 self.queue.wake();
             }
         }
@@ -225,36 +225,36 @@ impl Shared {
     /// # Errors
     /// If the checkpoint cannot be read there.
     pub(super) fn resolve(&self) -> Result<(), StoreError> {
-        self.resolve_while(EntryMap::unresolved)
+        self.look_up_while(EntryMap::base_unknown)
     }
 
     /// The same only as far as counts of all entries need it: after a crash, not after a checkpoint.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
-    pub(super) fn resolve_totals(&self) -> Result<(), StoreError> {
-        self.resolve_while(EntryMap::untotalled)
+    pub(super) fn look_up_totals(&self) -> Result<(), StoreError> {
+        self.look_up_while(EntryMap::untotalled)
     }
 
-    fn resolve_while(&self, left: impl Fn(&EntryMap) -> usize) -> Result<(), StoreError> {
+    fn look_up_while(&self, left: impl Fn(&EntryMap) -> usize) -> Result<(), StoreError> {
         if left(&self.map.read()) == 0 {
             return Ok(());
         }
-        self.map.write().sort_unresolved();
+        self.map.write().sort_base_unknown();
         loop {
             let mut map = self.map.write();
             if left(&map) == 0 {
                 return Ok(());
             }
-            map.resolve_some()?;
+            map.look_up_base()?;
         }
     }
 
-    /// Ends a view. Giving back the memory of what was kept for it takes longer than anybody may wait.
-    pub(super) fn close_view(&self, view: ViewId) {
-        let closed = self.map.write().close_view(view);
+    /// Ends a snapshot. Giving back the memory of what was kept for it takes longer than anybody may wait.
+    pub(super) fn close_snapshot(&self, snapshot: SnapshotId) {
+        let closed = self.map.write().close_snapshot(snapshot);
         drop(closed);
-        // Writers hand on what it shared with views that go on; this much is done here, so that it need not wait for any.
+        // Writers hand on what it shared with snapshots that go on; this much is done here, so that it need not wait for any.
         for _ in 0..MERGES_BY_CLOSE {
             if !self.map.write().merge_undo() {
                 break;
@@ -263,39 +263,39 @@ impl Shared {
     }
 
     /// Puts new keys in order until at most `left` are not: many short locks, so that nobody waits for long.
-    pub(super) fn settle_order(&self, left: usize) {
-        let mut unsettled = self.map.read().unsettled();
-        while unsettled > left {
+    pub(super) fn sort_keys(&self, left: usize) {
+        let mut unsorted = self.map.read().unsorted();
+        while unsorted > left {
             let mut map = self.map.write();
-            map.settle_some();
-            unsettled = map.unsettled();
+            map.sort_some();
+            unsorted = map.unsorted();
         }
     }
 
     /// Puts new keys in order until at most `left` are not, in so many short locks at the most. Whether it came that far.
-    pub(super) fn settle_order_for(&self, left: usize, locks: usize) -> bool {
-        let mut unsettled = self.map.read().unsettled();
+    pub(super) fn sort_keys_for(&self, left: usize, locks: usize) -> bool {
+        let mut unsorted = self.map.read().unsorted();
         for _ in 0..locks {
-            if unsettled <= left {
+            if unsorted <= left {
                 break;
             }
             let mut map = self.map.write();
-            map.settle_some();
-            unsettled = map.unsettled();
+            map.sort_some();
+            unsorted = map.unsorted();
         }
-        unsettled <= left
+        unsorted <= left
     }
 
     /// Puts new keys in order, and looks up what is not known yet, until something else is to be done.
-    pub(super) fn settle_order_while_idle(&self) {
-        while self.map.read().unsettled() > 0 && !self.queue.is_awake() {
-            self.map.write().settle_some();
+    pub(super) fn sort_keys_while_idle(&self) {
+        while self.map.read().unsorted() > 0 && !self.queue.is_awake() {
+            self.map.write().sort_some();
         }
-        while self.map.read().views().has_ended() && !self.queue.is_awake() {
+        while self.map.read().snapshots().has_ended() && !self.queue.is_awake() {
             self.map.write().merge_undo();
         }
-        while self.map.read().unresolved() > 0 && !self.queue.is_awake() {
-            if let Err(error) = self.map.write().resolve_some() {
+        while self.map.read().base_unknown() > 0 && !self.queue.is_awake() {
+            if let Err(error) = self.map.write().look_up_base() {
                 // Whoever needs it is told.
                 tracing::error!(%error, "the checkpoint cannot be read");
                 return;

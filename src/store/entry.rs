@@ -55,7 +55,7 @@ impl EntryFlags {
     /// The value was written as text and is ASCII.
     pub const ASCII: Self = Self(1 << 1);
     /// A conflict policy wrote it again on purpose.
-    pub const ASSERTED: Self = Self(1 << 2);
+    pub const REWRITTEN_BY_POLICY: Self = Self(1 << 2);
     /// Its author keeps no log: the write is not durable where it was made.
     pub const EPHEMERAL: Self = Self(1 << 3);
 
@@ -113,7 +113,7 @@ impl Entry {
     ) -> Option<Self> {
         let tombstone_with_value =
             flags.contains(EntryFlags::TOMBSTONE) && payload.len() != key_length;
-        // What names a kept loser stands behind a key of a user that is as long as it may be.
+        // What names a sibling stands behind a key of a user that is as long as it may be.
         let key_length_max = if payload.first() == Some(&(Namespace::User as u8)) {
             KEY_BYTES_MAX + 1
         } else {

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::core::bytes::DecodeError;
 use crate::core::limits::{GROUP_BYTES_MAX, KEY_BYTES_MAX};
-use crate::wal::checkpoint::CheckpointError;
+use crate::table::CheckpointError;
 use crate::wal::error::WalError;
 
 /// A failure of the store. Local state is as it was before the call unless the variant says otherwise.

@@ -1,6 +1,6 @@
 //! The memory of what changed since the checkpoint, from counters that are kept anyway.
 
-use super::map::{EntryMap, Held};
+use super::state::map::{EntryMap, Held};
 
 /// Bytes that an entry takes in the indexes: its place by hash, in the order of keys, in the feed and among the rows that
 /// it replaced; and what the allocator rounds up. Measured with a million entries of a hundred bytes.
@@ -12,6 +12,6 @@ impl EntryMap {
     pub fn memory_bytes(&self) -> u64 {
         let slot = size_of::<Held>() + INDEXES_BYTES;
         let slots = slot * self.slots.next() as usize;
-        (slots + self.payload_bytes + self.views.changes_bytes()) as u64
+        (slots + self.payload_bytes + self.snapshots.changes_bytes()) as u64
     }
 }

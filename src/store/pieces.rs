@@ -3,14 +3,14 @@
 
 use std::ops::ControlFlow;
 
-use super::checkpoint::{CheckpointJob, Cut, PASSING_SUFFIX};
 use super::error::StoreError;
+use super::maintain::checkpoint::{CheckpointJob, Cut, TEMP_SUFFIX};
+use super::maintain::recovery::{OpeningMemory, open_checkpoint, put_in_place_telling};
+use super::maintain::replay::{Replay, State};
 use super::record::OriginDictionary;
-use super::recovery::{OpeningMemory, open_checkpoint, put_in_place_telling};
-use super::replay::{Replay, State};
+use crate::disk::storage::Storage;
 use crate::wal::log::Log;
-use crate::wal::scan::RecoveredFrame;
-use crate::wal::storage::Storage;
+use crate::wal::recover::scan::RecoveredFrame;
 
 /// Where checkpoints of the pieces go.
 #[derive(Clone, Copy)]
@@ -78,25 +78,25 @@ impl Pieces<'_> {
         file_id: [u8; 16],
     ) -> Result<(), StoreError> {
         let (map, ledger) = (&mut state.map, &state.ledger);
-        map.sort_unresolved();
-        while map.unresolved() > 0 {
-            map.resolve_some()?;
+        map.sort_base_unknown();
+        while map.base_unknown() > 0 {
+            map.look_up_base()?;
         }
-        while map.unsettled() > 0 {
-            map.settle_some();
+        while map.unsorted() > 0 {
+            map.sort_some();
         }
         let (cache_bytes, work_bytes) = (self.memory.cache_bytes, self.memory.work_bytes);
-        let passing = format!("{}{PASSING_SUFFIX}", self.name);
+        let temp = format!("{}{TEMP_SUFFIX}", self.name);
         let cut = Cut {
             covers_frame,
             file_id,
             ledger: ledger.clone(),
             totals: map.totals(),
-            view: map.open_changes_view(ledger.last_lseq),
+            snapshot: map.open_checkpoint_snapshot(ledger.last_lseq),
             base: map.base().cloned(),
             sources: map.sources().to_vec(),
         };
-        let mut job = CheckpointJob::begin_within(self.storage, &passing, cut, work_bytes)?;
+        let mut job = CheckpointJob::begin_within(self.storage, &temp, cut, work_bytes)?;
         loop {
             if job.has_more() {
                 job.take_page(map);
@@ -110,7 +110,7 @@ impl Pieces<'_> {
             (cache_bytes, work_bytes),
             &mut |_| ControlFlow::Continue(()),
         );
-        let base = put_in_place_telling(self.storage, &passing, self.name, memory, go_on)?;
+        let base = put_in_place_telling(self.storage, &temp, self.name, memory, go_on)?;
         state.map = State::map_over(base)?;
         Ok(())
     }

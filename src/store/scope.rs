@@ -1,6 +1,6 @@
 //! A part of the data: the keys of users that begin with one of some prefixes, and what belongs to them.
 //!
-//! What counts are the bytes of the stored key. A kept loser lies under the user's key and what names the write, so it is
+//! What counts are the bytes of the stored key. A sibling lies under the user's key and what names the write, so it is
 //! in the scope that its user's key is in; where a prefix goes on behind a whole key, those bytes may happen to go on
 //! alike, and the loser is in a scope in which its key is not. Both sides of a connection see that alike, and all that
 //! comes of it is a loser that nobody is shown.
@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::entry::Namespace;
-use super::range_sums::REPLICATED_END;
+use super::state::range_sums::REPLICATED_END;
 use crate::core::limits::KEY_BYTES_MAX;
 
 /// Most prefixes that one side may name.

@@ -16,27 +16,27 @@ mod replaying;
 mod salvage;
 mod sealing;
 mod siblings;
+mod snapshots;
 pub(crate) mod torture;
 mod verify;
-mod views;
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::commit::{Committer, Durability};
+use super::commit::committer::{Committer, Durability};
+use super::commit::install::install_some;
+use super::commit::ledger::FeedPosition;
+use super::commit::operation::{Operation, Receipt, Received, Request, WriteStatus};
 use super::entry::{Entry, EntryFlags, Extra};
 use super::error::StoreError;
-use super::install::install_some;
-use super::ledger::FeedPosition;
-use super::map::EntryMap;
-use super::operation::{Operation, Receipt, Received, Request, WriteStatus};
-use super::recovery::{Opened, Seeds, in_memory, open};
+use super::maintain::recovery::{Opened, Seeds, in_memory, open};
+use super::state::map::EntryMap;
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::Stamp;
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::MemoryStorage;
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::Storage;
 
 const NAME: &str = "a.wal";
 const WALL: WallMs = WallMs(1_700_000_000_000);
@@ -126,13 +126,13 @@ fn check(map: &mut EntryMap, model: &Model) {
         .filter_map(|(key, (value, _))| Some((vec![0, b'k', *key], vec![(*value)?; 40])));
     let live: Vec<(Vec<u8>, Vec<u8>)> = live.collect();
     assert_eq!(map.len(), live.len());
-    let view = map.open_view();
-    let found = views::read(map, view, &[0], None, usize::MAX);
+    let snapshot = map.open_snapshot();
+    let found = snapshots::read(map, snapshot, &[0], None, usize::MAX);
     let found: Vec<(Vec<u8>, Vec<u8>)> = found
         .iter()
         .map(|entry| (entry.key().to_vec(), entry.value().unwrap().to_vec()))
         .collect();
-    map.close_view(view);
+    map.close_snapshot(snapshot);
     assert_eq!(found, live);
 }
 
@@ -155,8 +155,8 @@ proptest! {
                     let receipts = commit(&mut committer, &mut map, requests);
                     prop_assert_eq!(receipts.len(), writes.len());
                     for (receipt, (key, value)) in receipts.iter().zip(&writes) {
-                        let told = (receipt.status, receipt.version);
-                        prop_assert_eq!(told, model_write(&mut model, *key, *value));
+                        let reported = (receipt.status, receipt.version);
+                        prop_assert_eq!(reported, model_write(&mut model, *key, *value));
                         if receipt.sequence > 0 {
                             prop_assert!(receipt.sequence > last_sequence, "a sequence is given once");
                             last_sequence = receipt.sequence;
@@ -194,7 +194,7 @@ proptest! {
         seed: u64,
     ) {
         let mut disk = MemoryStorage::new();
-        let mut told = 0;
+        let mut reported = 0;
         let mut ticket = 0;
         for round in 0..3_u8 {
             let (mut committer, mut map) = reopen(&disk, Durability::Written, round);
@@ -207,8 +207,8 @@ proptest! {
                 });
                 let requests = requests.collect();
                 for receipt in commit(&mut committer, &mut map, requests) {
-                    prop_assert!(receipt.sequence > told, "{} was told before {}", told, receipt.sequence);
-                    told = receipt.sequence;
+                    prop_assert!(receipt.sequence > reported, "{} was told before {}", reported, receipt.sequence);
+                    reported = receipt.sequence;
                 }
             }
             let written = map.len() - before;
@@ -289,7 +289,7 @@ fn a_folder_without_its_lease_opens_as_another_author() {
     assert!(opened.report.copy_noticed);
     let ledger = opened.committer.ledger();
     assert_eq!(
-        (ledger.origin, ledger.chain.len()),
+        (ledger.origin, ledger.epochs.len()),
         (Origin([7; 16]), 1),
         "old cursors are void"
     );

@@ -1,44 +1,44 @@
 //! What replicas say to each other, as values. How it looks as bytes is `transport::codec`'s, which session
 //! it rides on is `transport::session`'s (PROTOCOL section 4).
 
-pub use super::ranges::{Claim, Listed, Part, Ranges};
+pub use super::reconcile::ranges::{Claim, Listed, Part, Ranges};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::rules::{Rule, is_broken};
+pub use crate::store::commit::ledger::Epoch;
+use crate::store::commit::ledger::FeedPosition;
 use crate::store::entry::{Entry, Summary};
-use crate::store::ledger::FeedPosition;
-pub use crate::store::ledger::Stretch;
 use crate::store::scope::Scope;
 
-/// The two lanes of a feed. A node's own writes may wait for a tick, and what it relays may wait for a hint
+/// The two streams of a feed. A node's own writes may wait for a tick, and what it relays may wait for a hint
 /// that the peer has it already; with one cursor over both, either would hold up the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
-pub enum Lane {
+pub enum Stream {
     /// Entries whose author is the sender.
     Own = 0,
     /// Entries that the sender received from others.
     Relay = 1,
 }
 
-/// A position in each lane of a feed, as local sequences: everything up to and including it.
+/// A position in each stream of a feed, as local sequences: everything up to and including it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Positions {
-    /// In the lane of own writes.
+    /// In the stream of own writes.
     pub own: u64,
-    /// In the lane of relayed entries.
+    /// In the stream of relayed entries.
     pub relay: u64,
 }
 
 impl Positions {
-    /// The position in one lane.
-    pub fn get(self, lane: Lane) -> u64 {
-        match lane {
-            Lane::Own => self.own,
-            Lane::Relay => self.relay,
+    /// The position in one stream.
+    pub fn get(self, stream: Stream) -> u64 {
+        match stream {
+            Stream::Own => self.own,
+            Stream::Relay => self.relay,
         }
     }
 
-    /// The further position of two in each lane.
+    /// The further position of two in each stream.
     pub fn furthest(self, other: Self) -> Self {
         Self {
             own: self.own.max(other.own),
@@ -46,7 +46,7 @@ impl Positions {
         }
     }
 
-    /// The nearer position of two in each lane.
+    /// The nearer position of two in each stream.
     pub fn nearest(self, other: Self) -> Self {
         Self {
             own: self.own.min(other.own),
@@ -54,11 +54,11 @@ impl Positions {
         }
     }
 
-    /// The position in one lane, to change it.
-    pub fn get_mut(&mut self, lane: Lane) -> &mut u64 {
-        match lane {
-            Lane::Own => &mut self.own,
-            Lane::Relay => &mut self.relay,
+    /// The position in one stream, to change it.
+    pub fn get_mut(&mut self, stream: Stream) -> &mut u64 {
+        match stream {
+            Stream::Own => &mut self.own,
+            Stream::Relay => &mut self.relay,
         }
     }
 }
@@ -66,7 +66,7 @@ impl Positions {
 /// A place in somebody's feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cursor {
-    /// The stretch of the feed that the positions belong to.
+    /// The epoch of the feed that the positions belong to.
     pub incarnation: Incarnation,
     /// Where in it.
     pub positions: Positions,
@@ -94,7 +94,7 @@ pub struct Greeting {
     /// The author of its dots.
     pub origin: Origin,
     /// The newest stretches of its feed, oldest first; at least one, the last is the current one.
-    pub chain: Vec<Stretch>,
+    pub epochs: Vec<Epoch>,
     /// Whether what it acknowledges is durable there.
     pub durable: bool,
     /// What it sends and receives on this connection, as far as the peer does too.
@@ -115,15 +115,15 @@ pub struct Greeting {
     pub resumes: bool,
 }
 
-/// Entries of one lane of the sender's feed, oldest first; or, with `to` 0, entries of a reconciliation, which move no
+/// Entries of one stream of the sender's feed, oldest first; or, with `to` 0, entries of a reconciliation, which move no
 /// cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    /// The lane.
-    pub lane: Lane,
+    /// The stream.
+    pub stream: Stream,
     /// Where the receiver's cursor must at least be for this to follow on.
     pub from: u64,
-    /// Where it is afterwards: all live entries of the lane in (from, to] are here or were known there.
+    /// Where it is afterwards: all live entries of the stream in (from, to] are here or were known there.
     pub to: u64,
     /// The entries.
     pub entries: Vec<Entry>,
@@ -132,8 +132,8 @@ pub struct Batch {
 /// The announcement of an entry whose value follows in [`Chunk`]s on the same connection, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Large {
-    /// The lane.
-    pub lane: Lane,
+    /// The stream.
+    pub stream: Stream,
     /// As in [`Batch`].
     pub from: u64,
     /// As in [`Batch`].
@@ -213,7 +213,7 @@ pub struct Chunk {
 /// The feed was sent up to here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
-    /// The end of each lane as far as it may be sent now.
+    /// The end of each stream as far as it may be sent now.
     pub positions: Positions,
     /// The sender's state at that point.
     pub summary: Summary,
@@ -276,8 +276,8 @@ pub const PLACE_UNKNOWN: u64 = u64::MAX;
 /// Entries are refused; the feed goes on behind them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nack {
-    /// The lane.
-    pub lane: Lane,
+    /// The stream.
+    pub stream: Stream,
     /// The entry's local sequence at the sender: the batch's `to` if it held one entry, [`PLACE_UNKNOWN`] otherwise. Counts
     /// only where no writes are named: what the sender passed over behind the entry has moved `to` too.
     pub lseq: u64,

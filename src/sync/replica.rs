@@ -10,28 +10,28 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::ahead::{Ahead, KeptAhead};
-use super::comparison::{ComparisonId, Incomparable};
-use super::doubt::{Doubt, Renewals};
-use super::link::{Link, LinkId};
-use super::looking::Looking;
-use super::message::{BegunValues, Feed, Stretch};
+use super::delivery::successors::Replacements;
+use super::delivery::waits::Waits;
+use super::feed::ahead::{Ahead, KeptAhead};
+use super::feed::looking::Looking;
+use super::identity::identity_conflict::{IdentityConflict, Renewals};
+use super::message::{BegunValues, Epoch, Feed};
 use super::options::{AckPolicy, ReplicaOptions};
-use super::outbox::{Marks, Outbox};
-use super::parked::has_taken;
+use super::outbox::class_counts::ClassCounts;
+use super::outbox::held_back::HeldBack;
+use super::outbox::rejected::has_taken;
+use super::outbox::watermarks::{Outbox, Watermarks};
+use super::peer::link::{Link, LinkId};
 use super::reconcile::Outcome;
-use super::replacements::Replacements;
-use super::tally::Tally;
-use super::waits::Waits;
-use super::withheld::Withheld;
+use super::reconcile::requested::{ComparisonId, Incomparable};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::{Incarnation, Origin};
+use crate::store::commit::ledger::{FeedPosition, Ledger, PeerRecord};
+use crate::store::commit::operation::Request;
 use crate::store::error::StoreError;
-use crate::store::ledger::{FeedPosition, Ledger, PeerRecord};
-use crate::store::map::{EntryMap, Installed};
-use crate::store::operation::Request;
-use crate::store::range_sums::RangeSums;
 use crate::store::scope::Scope;
+use crate::store::state::map::{EntryMap, Installed};
+use crate::store::state::range_sums::RangeSums;
 
 /// What a replica wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,14 +41,14 @@ pub enum Output {
     /// Make durable, and say so with `committed` or `refused`.
     Commit(Request),
     /// End the connection.
-    Close(LinkId, Farewell),
+    Close(LinkId, PartingReason),
     /// Take another identity, and say so with `renewed`.
-    Renew(Doubt),
+    Renew(IdentityConflict),
 }
 
 /// Why a connection has to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Farewell {
+pub enum PartingReason {
     /// The peer broke the protocol.
     Breach(&'static str),
     /// The peer acknowledges nothing.
@@ -65,7 +65,7 @@ pub struct Replica {
     pub(super) origin: Origin,
     /// The author of what this node writes since the opening.
     pub(super) author: Origin,
-    pub(super) chain: Vec<Stretch>,
+    pub(super) epochs: Vec<Epoch>,
     pub(super) links: BTreeMap<LinkId, Link>,
     /// How far each peer's feed is held, and what that is about.
     pub(super) cursors: BTreeMap<Origin, (FeedPosition, Scope)>,
@@ -83,7 +83,7 @@ pub struct Replica {
     pub(super) shadowed_from: u64,
     /// Own writes up to here were released by a tick.
     pub(super) released: u64,
-    pub(super) withheld: Withheld,
+    pub(super) held_back: HeldBack,
     /// Entries received behind the first may be relayed from the second on.
     pub(super) relay_marks: VecDeque<(u64, MonotonicMs)>,
     /// What is relayed earlier than they say.
@@ -110,7 +110,7 @@ pub struct Replica {
     pub(super) outputs: VecDeque<Output>,
     /// The first time that what a peer should be sent could not be read, and whether it was taken to be told.
     pub(super) unreadable: Option<StoreError>,
-    pub(super) is_unreadable_told: bool,
+    pub(super) is_unreadable_reported: bool,
     /// The last own sequence that was given before this opening.
     pub(super) opened_sequence: u64,
     /// The local sequence of the last own write since the opening.
@@ -123,12 +123,12 @@ pub struct Replica {
     pub(super) last_comparison: ComparisonId,
     /// Those that have ended and are to be told of.
     pub(super) compared: Vec<(ComparisonId, Result<Outcome, Incomparable>)>,
-    /// Peers that were given up, and the part of the own lane that each of them owed.
+    /// Peers that were given up, and the part of the own stream that each of them owed.
     pub(super) given_up: BTreeMap<Origin, (u64, u64)>,
     /// Rows of the feed that may be passed over.
     pub(super) looking: Looking,
     /// The rows of the outbox, where some peers take only a part of the keys.
-    pub(super) tally: Option<Tally>,
+    pub(super) class_counts: Option<ClassCounts>,
     /// What was installed and is to be looked at by its keys, for the same reason.
     pub(super) unsorted: Vec<Installed>,
 }
@@ -143,14 +143,14 @@ impl Replica {
             }
             // What cannot be looked up now is looked up when it is offered again.
             record
-                .parked
+                .rejected
                 .retain(|entry| map.at(entry.lseq).map_or(true, |held| held.is_some()));
-            record.parked.sort_unstable_by_key(|entry| entry.lseq);
+            record.rejected.sort_unstable_by_key(|entry| entry.lseq);
         }
-        let parked: Vec<u64> = peers
+        let rejected: Vec<u64> = peers
             .values()
             .filter(|peer| has_taken(peer))
-            .flat_map(|peer| peer.parked.iter().map(|entry| entry.lseq))
+            .flat_map(|peer| peer.rejected.iter().map(|entry| entry.lseq))
             .filter(|lseq| map.is_own_row(*lseq).unwrap_or(false))
             .collect();
         let mut replica = Self {
@@ -158,7 +158,7 @@ impl Replica {
             node_id: ledger.node_id.clone(),
             origin: ledger.origin,
             author: ledger.authorship.current,
-            chain: ledger.chain.clone(),
+            epochs: ledger.epochs.clone(),
             links: BTreeMap::new(),
             cursors: ledger
                 .cursors
@@ -167,7 +167,7 @@ impl Replica {
                 .collect(),
             refusing: peers
                 .iter()
-                .filter(|(_, record)| !record.parked.is_empty())
+                .filter(|(_, record)| !record.rejected.is_empty())
                 .map(|(origin, _)| *origin)
                 .collect(),
             peers,
@@ -178,7 +178,7 @@ impl Replica {
             durable_lseq: ledger.last_lseq,
             shadowed_from: u64::MAX,
             released: 0,
-            withheld: Withheld::default(),
+            held_back: HeldBack::default(),
             relay_marks: VecDeque::new(),
             ahead: Ahead::default(),
             kept_ahead: KeptAhead::default(),
@@ -196,7 +196,7 @@ impl Replica {
             reconcile_due: None,
             outputs: VecDeque::new(),
             unreadable: None,
-            is_unreadable_told: false,
+            is_unreadable_reported: false,
             opened_sequence: ledger.last_sequence,
             last_own_lseq: 0,
             replacements: Replacements::default(),
@@ -206,7 +206,7 @@ impl Replica {
             compared: Vec::new(),
             given_up: BTreeMap::new(),
             looking: Looking::default(),
-            tally: None,
+            class_counts: None,
             unsorted: Vec::new(),
         };
         replica.forget_surplus();
@@ -214,16 +214,16 @@ impl Replica {
         let acknowledged = replica.acknowledged_mark();
         // As in `record_acknowledged`. What one of them refused was released once as well.
         let anywhere = replica.peers.values().map(|peer| peer.acknowledged.own);
-        let anywhere = anywhere.chain(parked.iter().copied());
+        let anywhere = anywhere.chain(rejected.iter().copied());
         replica.released = anywhere.max().unwrap_or(0).max(ledger.released);
-        replica.recall_doubt(ledger);
-        let marks = Marks {
+        replica.recall_identity_conflict(ledger);
+        let watermarks = Watermarks {
             pruned: ledger.pruned,
             acknowledged,
             sent: acknowledged,
             failed: 0,
         };
-        replica.outbox = Outbox::new(marks, parked);
+        replica.outbox = Outbox::new(watermarks, rejected);
         replica
     }
 
@@ -262,9 +262,9 @@ impl Replica {
 
     /// The current stretch of this node's feed.
     pub fn incarnation(&self) -> Incarnation {
-        self.chain
+        self.epochs
             .last()
-            .map(|stretch| stretch.incarnation)
+            .map(|epoch| epoch.incarnation)
             .unwrap_or_default()
     }
 
@@ -285,8 +285,8 @@ impl Replica {
         if lineage.seen_up_to(self.author, author).is_some() {
             return self.node_id.clone();
         }
-        let told = lineage.label_of(author).map(str::to_owned);
-        told.unwrap_or_else(|| self.label_of(author))
+        let reported = lineage.label_of(author).map(str::to_owned);
+        reported.unwrap_or_else(|| self.label_of(author))
     }
 
     /// Whether own writes leave as they commit.
@@ -302,14 +302,14 @@ impl Replica {
 
     /// The furthest row that may be acknowledged.
     fn acknowledged_mark(&self) -> u64 {
-        if self.tally.is_some() {
+        if self.class_counts.is_some() {
             self.acknowledged_anywhere()
         } else {
             self.acknowledged_by_policy()
         }
     }
 
-    /// How far enough peers have acknowledged the own lane.
+    /// How far enough peers have acknowledged the own stream.
     pub(super) fn acknowledged_by_policy(&self) -> u64 {
         if self.options.ack_policy == AckPolicy::Any {
             return self.acknowledged_anywhere();
@@ -326,7 +326,7 @@ impl Replica {
     }
 
     /// Takes the marks of the outbox to where links and records say they are.
-    pub(super) fn move_marks(&mut self) {
+    pub(super) fn move_watermarks(&mut self) {
         let acknowledged = self.acknowledged_mark();
         let sent = self
             .links
@@ -335,14 +335,14 @@ impl Replica {
             .max()
             .unwrap_or(0)
             .max(acknowledged);
-        let marks = self.outbox.marks();
-        let moved = Marks {
+        let watermarks = self.outbox.watermarks();
+        let moved = Watermarks {
             acknowledged,
             sent,
-            ..marks
+            ..watermarks
         };
-        if moved != marks {
-            self.outbox.set_marks(moved);
+        if moved != watermarks {
+            self.outbox.set_watermarks(moved);
         }
     }
 

@@ -1,16 +1,16 @@
 //! What users see and steer: ticks, the state of the outbox, and how far each peer is.
 
-use super::link::{Link, LinkId};
 use super::message::Positions;
 use super::options::{ACKNOWLEDGED_ROWS_MAX, BATCH_COST};
-use super::outbox::{Marks, OutboxCounts};
+use super::outbox::watermarks::{OutboxCounts, Watermarks};
+use super::peer::link::{Link, LinkId};
 use super::replica::{Output, Replica};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
+use crate::store::commit::operation::Request;
 use crate::store::error::StoreError;
-use crate::store::map::EntryMap;
-use crate::store::operation::Request;
+use crate::store::state::map::EntryMap;
 
 /// What a tick did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,7 +81,7 @@ impl Replica {
         let queued = queued.saturating_sub(self.rows_untaken(map)?);
         let batch = queued.min(self.options.batch_size as u64);
         if !self.links.is_empty() {
-            let behind = self.released.max(self.outbox.marks().sent);
+            let behind = self.released.max(self.outbox.watermarks().sent);
             let last = map.own_row_after(behind, self.options.batch_size)?;
             // A batch that reaches the end takes along what lies behind it and is nobody's row.
             let complete = queued <= self.options.batch_size as u64;
@@ -118,13 +118,13 @@ impl Replica {
 
     /// Takes acknowledged rows out of the outbox. Only the view changes, nobody's data.
     fn prune(&mut self, map: &EntryMap) -> Result<u64, StoreError> {
-        let marks = self.outbox.marks();
+        let watermarks = self.outbox.watermarks();
         let is_bold = is_broken(Rule::PruneUnacknowledged);
         self.prune_to(
             if is_bold {
-                marks.sent
+                watermarks.sent
             } else {
-                marks.acknowledged
+                watermarks.acknowledged
             },
             map,
         )
@@ -132,11 +132,11 @@ impl Replica {
 
     fn prune_to(&mut self, lseq: u64, map: &EntryMap) -> Result<u64, StoreError> {
         let before = self.counts_of(map)?.acknowledged;
-        let marks = self.outbox.marks();
-        if lseq > marks.pruned {
-            self.outbox.set_marks(Marks {
+        let watermarks = self.outbox.watermarks();
+        if lseq > watermarks.pruned {
+            self.outbox.set_watermarks(Watermarks {
                 pruned: lseq,
-                ..marks
+                ..watermarks
             });
             self.outputs
                 .push_back(Output::Commit(Request::Pruned { lseq }));
@@ -150,7 +150,7 @@ impl Replica {
         now: MonotonicMs,
         map: &EntryMap,
     ) -> Result<(), StoreError> {
-        if map.unresolved() > 0 {
+        if map.base_unknown() > 0 {
             // Rows would be counted twice. There is time.
             return Ok(());
         }
@@ -167,10 +167,10 @@ impl Replica {
             .acknowledged
             .saturating_sub(ACKNOWLEDGED_ROWS_MAX);
         if surplus > ACKNOWLEDGED_ROWS_MAX / 8 {
-            let marks = self.outbox.marks();
+            let watermarks = self.outbox.watermarks();
             let surplus = usize::try_from(surplus).unwrap_or(usize::MAX);
-            if let Some(lseq) = map.own_row_after(marks.pruned, surplus)? {
-                self.prune_to(lseq.min(marks.acknowledged), map)?;
+            if let Some(lseq) = map.own_row_after(watermarks.pruned, surplus)? {
+                self.prune_to(lseq.min(watermarks.acknowledged), map)?;
             }
         }
         Ok(())
@@ -178,8 +178,11 @@ impl Replica {
 
     /// Nothing counts as given up any more.
     pub(super) fn forgive(&mut self) {
-        let marks = self.outbox.marks();
-        self.outbox.set_marks(Marks { failed: 0, ..marks });
+        let watermarks = self.outbox.watermarks();
+        self.outbox.set_watermarks(Watermarks {
+            failed: 0,
+            ..watermarks
+        });
         self.given_up.clear();
     }
 
@@ -232,7 +235,7 @@ impl Replica {
             node_id: link.node_id.clone(),
             durable: link.durable,
             in_sync: link.proof.equal_at == Some(self.last_lseq),
-            sent: link.sending.told,
+            sent: link.sending.reported,
             acknowledged: link.sending.acknowledged,
         }
     }

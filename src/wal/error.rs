@@ -5,8 +5,8 @@ use std::io;
 
 use thiserror::Error;
 
-use super::checkpoint::CheckpointError;
-use super::storage::Displacement;
+use crate::disk::storage::Displacement;
+use crate::table::CheckpointError;
 
 /// A failure of the system, kept so that it can be told more than once: what kind it was, and the system's
 /// own words for it.

@@ -8,36 +8,13 @@
 //! of methods, [`storage`], with a real one in [`storage_file`] and one that forgets, tears and fails on
 //! command in [`storage_memory`].
 
-mod chain;
-pub mod checkpoint;
-pub mod directory;
 pub mod error;
-pub mod following;
+pub mod files;
 pub mod format;
 pub mod frame_buffer;
-pub mod inspect;
-pub mod lease;
-mod leftovers;
-pub mod lock;
 pub mod log;
-mod lost_header;
-mod open;
-mod part;
-pub mod path;
-pub mod readable;
-mod reader;
-pub mod recovery;
-pub mod released;
-pub mod removal;
-mod repair;
+pub mod recover;
 mod rereading;
-pub mod scan;
-pub mod sealed;
-pub mod storage;
-pub mod storage_file;
-pub mod storage_held;
-pub mod storage_memory;
-mod storage_through;
 
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,10 @@
 
 use super::error::WalError;
 use super::log::Log;
-use super::part::Part;
-use super::recovery::Verdict;
-use super::scan::{RecoveredFrame, Scan, scan};
-use super::storage::Storage;
+use super::recover::part::Part;
+use super::recover::recovery::Verdict;
+use super::recover::scan::{RecoveredFrame, Scan, scan};
+use crate::disk::storage::Storage;
 
 impl Log {
     /// Hands each group to `visit` in order, from the sealed logs and from the log itself; its first error ends the reading.

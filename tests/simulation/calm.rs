@@ -6,7 +6,7 @@ use super::node::{Node, Running};
 use super::schedule::{Action, Schedule, Step, Stop, Write};
 use super::world::World;
 use crate::store::entry::Entry;
-use crate::store::map::Held;
+use crate::store::state::map::Held;
 use crate::sync::report::PeerProgress;
 
 /// How long the calm lasts at the most: time for a repair, one more a minute later, and the next.
@@ -293,15 +293,15 @@ impl World<'_> {
             }
             self.run_for(1_000);
             self.check_readable();
-            let is_in_doubt = self.is_somebody_in_doubt();
-            if is_in_doubt {
+            let has_identity_conflict = self.is_somebody_in_doubt();
+            if has_identity_conflict {
                 until = until.max(at_last.min(self.at + RENEWED_MS));
             }
             if self.excuses.limited && self.has_repairs_ahead() {
                 assert!(self.at < latest, "10: they go on looking for what differs");
                 until = until.max(self.at + SETTLED_MS);
             }
-            let is_well = !self.excuses.limited && !is_in_doubt && self.is_well();
+            let is_well = !self.excuses.limited && !has_identity_conflict && self.is_well();
             steady_ms = if is_well { steady_ms + 1_000 } else { 0 };
         }
     }
@@ -309,7 +309,7 @@ impl World<'_> {
     /// Whether somebody will take another identity, once it may.
     fn is_somebody_in_doubt(&self) -> bool {
         let mut running = self.nodes.iter().filter_map(|node| node.running.as_ref());
-        running.any(|running| running.machine.replica.is_in_doubt())
+        running.any(|running| running.machine.replica.has_identity_conflict())
     }
 
     /// Whether somebody is to repair what differs, as soon as enough time has passed since the last repair.

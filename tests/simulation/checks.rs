@@ -6,15 +6,15 @@ use super::conflicts::{is_made_of_others, name_of};
 use super::forgeries::is_sound;
 use super::world::World;
 use crate::core::identity::Origin;
-use crate::store::commit::Committed;
-use crate::store::conflict::{loser_of, user_key_in};
+use crate::store::commit::committer::Committed;
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::conflict::policy::{loser_of, user_key_in};
 use crate::store::entry::{Entry, Namespace};
-use crate::store::ledger::FeedPosition;
 use crate::store::lineage::identity_in;
-use crate::store::map::EntryMap;
-use crate::sync::message::Lane;
+use crate::store::state::map::EntryMap;
+use crate::sync::message::Stream;
 use crate::sync::options::AckPolicy;
-use crate::sync::withheld::is_covered;
+use crate::sync::outbox::held_back::is_covered;
 
 impl World<'_> {
     /// A store was opened. `goes_on`: as if it had never been closed.
@@ -66,7 +66,7 @@ impl World<'_> {
         }
         let incarnation = ledger.incarnation();
         let last = ledger.last_lseq;
-        let chain = &ledger.chain;
+        let chain = &ledger.epochs;
         let begins_anew = chain
             .iter()
             .filter(|link| link.incarnation == incarnation)
@@ -129,7 +129,7 @@ impl World<'_> {
     /// 6: what is counted is a recount.
     pub(super) fn check_totals(&self, node: usize) {
         let map = &self.nodes[node].up().store.map;
-        if map.unresolved() == 0 && !self.nodes[node].is_hurt {
+        if map.base_unknown() == 0 && !self.nodes[node].is_hurt {
             let recounted = map.recount().unwrap();
             assert_eq!(
                 map.totals(),
@@ -281,7 +281,7 @@ impl World<'_> {
     pub(super) fn check_node(&self, node: usize) {
         let running = self.nodes[node].up();
         let (replica, map) = (&running.machine.replica, &running.store.map);
-        if map.unresolved() == 0 && !self.nodes[node].is_hurt {
+        if map.base_unknown() == 0 && !self.nodes[node].is_hurt {
             let recounted = replica.recount(map);
             assert_eq!(
                 replica.rows(map),
@@ -291,7 +291,7 @@ impl World<'_> {
         }
         let ledger = running.store.committer.ledger();
         assert!(replica.durable() <= ledger.last_lseq);
-        let marks = replica.marks();
+        let watermarks = replica.watermarks();
         let mut held: Vec<u64> = self
             .held
             .get(&replica.origin())
@@ -306,9 +306,9 @@ impl World<'_> {
         };
         let most = held.get(needed - 1).copied().unwrap_or(0);
         assert!(
-            marks.acknowledged <= most || !self.nodes[node].plan.options.durable,
+            watermarks.acknowledged <= most || !self.nodes[node].plan.options.durable,
             "7: {node} counts rows up to {} as acknowledged, but not {needed} logs ever held more than {most}: {held:?}",
-            marks.acknowledged
+            watermarks.acknowledged
         );
         for (id, peer, said) in replica.acknowledged_links() {
             self.check_acknowledged(node, id, peer, (said.own, said.relay));
@@ -365,13 +365,13 @@ impl World<'_> {
                 continue;
             }
             let scope = ledger.scope_of(peer.machine.replica.origin());
-            for (lane, lseq, entry) in all_rows(&peer.store.map) {
+            for (stream, lseq, entry) in all_rows(&peer.store.map) {
                 let held = peer.store.map.at(lseq).unwrap();
                 let is_covered =
-                    held.is_some_and(|held| is_covered(cursor, &held, lane, &peer.store.map));
+                    held.is_some_and(|held| is_covered(cursor, &held, stream, &peer.store.map));
                 let limit = self.nodes[node].plan.options.value_bytes_max;
                 let is_refused = entry.value_length() as u64 > limit
-                    || peer.machine.replica.is_parked(ledger.origin, lseq);
+                    || peer.machine.replica.is_rejected(ledger.origin, lseq);
                 if !is_covered || is_refused || !scope.contains(entry.key()) {
                     continue;
                 }
@@ -404,10 +404,12 @@ impl World<'_> {
     }
 }
 
-/// All rows of both lanes, with their places.
-pub(super) fn all_rows(map: &EntryMap) -> impl Iterator<Item = (Lane, u64, Entry)> {
-    let own = map.own_after(0).map(|held| (Lane::Own, held.unwrap()));
-    let relay = map.relay_after(0).map(|held| (Lane::Relay, held.unwrap()));
+/// All rows of both streams, with their places.
+pub(super) fn all_rows(map: &EntryMap) -> impl Iterator<Item = (Stream, u64, Entry)> {
+    let own = map.own_after(0).map(|held| (Stream::Own, held.unwrap()));
+    let relay = map
+        .relay_after(0)
+        .map(|held| (Stream::Relay, held.unwrap()));
     own.chain(relay)
-        .map(|(lane, held)| (lane, held.lseq, held.entry.clone()))
+        .map(|(stream, held)| (stream, held.lseq, held.entry.clone()))
 }

@@ -1,7 +1,7 @@
 //! How far clocks are apart: it is measured, shown and told (PROTOCOL section 3).
 
 use super::world::World;
-use crate::node::conversation::PeerEvent;
+use crate::node::machine::conversation::PeerEvent;
 
 /// From how far on it is told.
 const TOLD_MS: u64 = 60_000;
@@ -49,7 +49,8 @@ impl World<'_> {
                 let origin = self.nodes[other].up().machine.replica.origin();
                 let rows = running.machine.progress(self.now(node), &running.store.map);
                 let rows = rows.unwrap();
-                let is_met = |status: &crate::sync::progress::PeerStatus| status.origin == origin;
+                let is_met =
+                    |status: &crate::sync::peer::progress::PeerStatus| status.origin == origin;
                 let row = rows
                     .iter()
                     .find(|row| row.status.as_ref().is_some_and(is_met));

@@ -2,10 +2,10 @@
 
 use super::newer::extend;
 use super::world::World;
-use crate::store::commit::Committed;
-use crate::store::conflict::loser_of;
-use crate::store::install::install_some;
-use crate::store::operation::Request;
+use crate::store::commit::committer::Committed;
+use crate::store::commit::install::install_some;
+use crate::store::commit::operation::Request;
+use crate::store::conflict::policy::loser_of;
 use crate::store::tests::torture::making::Node as Store;
 
 /// How long an accepted write may lie unsynced with `autoFlush` off.
@@ -199,10 +199,10 @@ impl World<'_> {
         let running = self.nodes[node].up_mut();
         running.idle_at = None;
         let store = &mut running.store;
-        while store.map.unsettled() > 0 {
-            store.map.settle_some();
+        while store.map.unsorted() > 0 {
+            store.map.sort_some();
         }
-        while store.map.unresolved() > 0 && store.map.resolve_some().is_ok() {}
+        while store.map.base_unknown() > 0 && store.map.look_up_base().is_ok() {}
         if !store.committer.is_behind() {
             let marked = store.committer.watermark();
             assert!(

@@ -8,12 +8,12 @@ use super::knowledge::Knowledge;
 use super::node::Running;
 use super::world::World;
 use crate::core::identity::{Dot, Origin};
-use crate::store::commit::Committed;
-use crate::store::conflict::{ConflictPolicy, kept_key, loser_of, user_key_in};
+use crate::store::commit::committer::Committed;
+use crate::store::commit::operation::{Operation, Request, Resolution};
+use crate::store::conflict::policy::{ConflictPolicy, loser_of, sibling_key, user_key_in};
 use crate::store::entry::{Entry, EntryFlags, Namespace};
 use crate::store::lineage::{Lineage, LineageRecord};
-use crate::store::operation::{Operation, Request, Resolution};
-use crate::store::totals::is_user;
+use crate::store::state::totals::is_user;
 
 /// What tells an entry from all others: its dot and stamp, and whether it is kept as a loser.
 pub(super) type Name = (Dot, u64, bool);
@@ -24,7 +24,7 @@ pub(super) fn name_of(entry: &Entry) -> Name {
 
 /// Whether an entry of this node stands for entries of which it needs to hold none.
 pub(super) fn is_made_of_others(entry: &Entry) -> bool {
-    !is_user(entry) || entry.flags.contains(EntryFlags::ASSERTED)
+    !is_user(entry) || entry.flags.contains(EntryFlags::REWRITTEN_BY_POLICY)
 }
 
 /// A group as its checks see it.
@@ -104,8 +104,8 @@ impl Look<'_> {
 
     /// A write of this node that nobody asked for is one that its policy makes, and says so.
     fn check_own(&self, entry: &Entry) {
-        if entry.flags.contains(EntryFlags::ASSERTED) {
-            return self.check_asserted(entry);
+        if entry.flags.contains(EntryFlags::REWRITTEN_BY_POLICY) {
+            return self.check_rewritten_by_policy(entry);
         }
         if let Some(record) = LineageRecord::of(entry) {
             let last = record.authors.last().map(|(author, _)| *author);
@@ -119,7 +119,7 @@ impl Look<'_> {
         let is_resolved = self.resolutions().any(|(_, resolution)| {
             let user_key = &resolution.operation.key()[1..];
             let mut losers = resolution.losers.iter();
-            entry.is_tombstone() && losers.any(|loser| kept_key(user_key, *loser) == entry.key())
+            entry.is_tombstone() && losers.any(|loser| sibling_key(user_key, *loser) == entry.key())
         });
         let is_made_again = || {
             let before = self.before(entry.key());
@@ -140,7 +140,7 @@ impl Look<'_> {
 
     /// *keepLocal* and *keepRemote* write once more what would lose, only where this node wrote one of the two, and
     /// that only once.
-    fn check_asserted(&self, entry: &Entry) {
+    fn check_rewritten_by_policy(&self, entry: &Entry) {
         if !self.knowledge.is_sure(entry.key()) {
             return;
         }
@@ -170,7 +170,7 @@ impl Look<'_> {
             ConflictPolicy::KeepRemote => winner,
             ConflictPolicy::LastWriteWins | ConflictPolicy::Manual => return false,
         };
-        self.is_own(own.dot) && !own.flags.contains(EntryFlags::ASSERTED)
+        self.is_own(own.dot) && !own.flags.contains(EntryFlags::REWRITTEN_BY_POLICY)
     }
 
     /// A write that settles a conflict knows all versions, and their copies go with it. `place`: of its request.
@@ -184,7 +184,7 @@ impl Look<'_> {
         // nobody's operation.
         let made = planned().filter(|entry| {
             entry.dot.origin == self.author
-                && !entry.flags.contains(EntryFlags::ASSERTED)
+                && !entry.flags.contains(EntryFlags::REWRITTEN_BY_POLICY)
                 && entry.key() == operation.key()
                 && entry.is_tombstone() == operation.is_removal()
                 && entry.value().unwrap_or_default() == operation.value()
@@ -197,7 +197,7 @@ impl Look<'_> {
             return;
         }
         for loser in &resolution.losers {
-            let key = kept_key(&operation.key()[1..], *loser);
+            let key = sibling_key(&operation.key()[1..], *loser);
             let before = self.before(&key);
             let Some((held, kept)) = before.and_then(|kept| Some((loser_of(&kept)?, kept))) else {
                 continue;
@@ -298,7 +298,8 @@ impl World<'_> {
                 continue;
             };
             let is_made = |other: &Entry| {
-                other.flags.contains(EntryFlags::ASSERTED) && other.dot.origin == look.author
+                other.flags.contains(EntryFlags::REWRITTEN_BY_POLICY)
+                    && other.dot.origin == look.author
             };
             let mut versions = look.versions(entry.key()).into_iter();
             let has_met_others =
@@ -358,7 +359,7 @@ impl World<'_> {
         let map = &self.nodes[place].up().store.map;
         let kept = losers_among(held.values());
         assert!(
-            kept.is_empty() || map.has_kept().unwrap(),
+            kept.is_empty() || map.has_siblings().unwrap(),
             "{place} does not know that it keeps losers"
         );
         let is_sure = |key: &[u8]| self.knowledge.is_sure(key);

@@ -2,12 +2,12 @@
 
 use super::stream::{End, LineId, Packet, State, is_refused};
 use super::world::World;
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 use crate::sync::message::Feed;
-use crate::transport::assembly::Assembled;
-use crate::transport::codec::{decode, encode};
-use crate::transport::message::{Goodbye, GoodbyeReason, Message};
 use crate::transport::session::Role;
+use crate::transport::session::chunks::Assembled;
+use crate::transport::wire::codec::{decode, encode};
+use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 
 impl World<'_> {
     pub(super) fn arrive(&mut self, line: LineId, side: usize) {
@@ -113,12 +113,12 @@ impl World<'_> {
                 self.deliver(node, id, Message::Feed(Feed::Batch(batch)), true);
             }
             Assembled::Refused {
-                lane,
+                stream,
                 lseq_to,
                 code,
             } => {
                 self.drive(node, |machine, _, _| {
-                    machine.refused(id, lane, lseq_to, code);
+                    machine.refused(id, stream, lseq_to, code);
                 });
             }
         }
@@ -161,7 +161,7 @@ impl World<'_> {
             self.check_refused_unsent(node, unsent);
         }
         if is_linked && is_void {
-            self.check_doubted(node, id);
+            self.check_identity_conflict(node, id);
         }
         self.check_taken_up(node, id);
     }

@@ -6,11 +6,11 @@ use std::ops::Bound;
 use super::checks::all_rows;
 use super::stream::LineId;
 use super::world::World;
-use crate::node::conversation::ConversationId;
-use crate::store::conflict::user_key_in;
+use crate::node::machine::conversation::ConversationId;
+use crate::store::conflict::policy::user_key_in;
 use crate::store::entry::Entry;
 use crate::store::scope::Scope;
-use crate::sync::message::{Claim, Feed, Lane, Ranges};
+use crate::sync::message::{Claim, Feed, Ranges, Stream};
 
 /// How often an entry that differs may be sent: both ways where it was written apart, and once more where that was
 /// begun anew.
@@ -71,9 +71,9 @@ impl World<'_> {
         } else {
             replica.released()
         };
-        let is_waiting = |(lane, lseq, entry): &(Lane, u64, Entry)| match lane {
-            Lane::Own => *lseq > released,
-            Lane::Relay => {
+        let is_waiting = |(stream, lseq, entry): &(Stream, u64, Entry)| match stream {
+            Stream::Own => *lseq > released,
+            Stream::Relay => {
                 *lseq > released
                     && user_key_in(entry.key()).is_some()
                     && entry.dot.origin == replica.author()
@@ -81,10 +81,10 @@ impl World<'_> {
         };
         let first = all_rows(map)
             .filter(is_waiting)
-            .filter(|(lane, ..)| *lane == Lane::Relay);
+            .filter(|(stream, ..)| *stream == Stream::Relay);
         let first = first.map(|(_, lseq, _)| lseq).min().unwrap_or(u64::MAX);
         let rows = all_rows(map)
-            .filter(|row| is_waiting(row) || (row.0 == Lane::Relay && row.1 >= first))
+            .filter(|row| is_waiting(row) || (row.0 == Stream::Relay && row.1 >= first))
             .map(|(.., entry)| entry);
         let volatile = running.volatile.iter().map(|(_, entry)| entry.clone());
         rows.chain(volatile)

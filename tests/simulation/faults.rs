@@ -5,12 +5,12 @@ use super::schedule::{Action, Step, Write};
 use super::stream::{Packet, State};
 use super::world::World;
 use crate::core::identity::Origin;
-use crate::store::operation::{Operation, Request, Resolution};
+use crate::disk::memory::Fault;
+use crate::store::commit::operation::{Operation, Request, Resolution};
 use crate::sync::message::{DotRange, Feed, Have};
 use crate::sync::tests::dice::Dice;
-use crate::transport::codec::encode;
-use crate::transport::message::Message;
-use crate::wal::storage_memory::Fault;
+use crate::transport::wire::codec::encode;
+use crate::transport::wire::message::Message;
 
 impl World<'_> {
     pub(super) fn perform(&mut self, step: &Step) {
@@ -164,14 +164,14 @@ impl World<'_> {
         };
         // As `node::shared` does before rows are counted.
         let map = &mut running.store.map;
-        while map.unresolved() > 0 && map.resolve_some().is_ok() {}
+        while map.base_unknown() > 0 && map.look_up_base().is_ok() {}
         running.ticked = running
             .ticked
             .max(running.store.committer.ledger().last_lseq);
         let before = running.store.map.summary();
-        let pruned = running.machine.replica.marks().pruned;
+        let pruned = running.machine.replica.watermarks().pruned;
         let replica = &running.machine.replica;
-        let released = replica.released().max(replica.marks().sent);
+        let released = replica.released().max(replica.watermarks().sent);
         let report = self.drive(node, |machine, now, map| {
             machine.replica.tick(prune, now, map)
         });
@@ -187,10 +187,10 @@ impl World<'_> {
                 running.store.map.summary(),
                 "8: a tick changed the state of {node}"
             );
-            let marks = running.machine.replica.marks();
+            let watermarks = running.machine.replica.watermarks();
             assert!(
-                marks.pruned == pruned || marks.pruned <= marks.acknowledged,
-                "8: {node} prunes what is not acknowledged: {marks:?}"
+                watermarks.pruned == pruned || watermarks.pruned <= watermarks.acknowledged,
+                "8: {node} prunes what is not acknowledged: {watermarks:?}"
             );
             self.check_released(node, released);
         }

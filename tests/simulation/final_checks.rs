@@ -8,7 +8,7 @@ use super::node::{Node, Running};
 use super::stream::State;
 use super::world::{Excuses, World};
 use crate::store::entry::Entry;
-use crate::sync::message::Lane;
+use crate::sync::message::Stream;
 use crate::sync::options::AckPolicy;
 
 impl World<'_> {
@@ -50,7 +50,7 @@ impl World<'_> {
             }
             let more = held.keys().find(|key| !greatest.contains_key(*key));
             assert!(more.is_none(), "10: {place} alone has {more:?}");
-            if map.unresolved() == 0 {
+            if map.base_unknown() == 0 {
                 let recounted = map.recount().unwrap();
                 assert_eq!(
                     map.totals(),
@@ -160,7 +160,7 @@ impl World<'_> {
         let replica = &running.machine.replica;
         let report = replica.report(&running.store.map).unwrap();
         let (mut refused, mut listed) = (0, 0);
-        for (lane, lseq, entry) in all_rows(&running.store.map) {
+        for (stream, lseq, entry) in all_rows(&running.store.map) {
             let others = self.nodes.iter().enumerate();
             let others = others.filter(|(other, _)| self.is_near(place, *other));
             let limits = others.filter_map(|(other, node)| {
@@ -173,9 +173,9 @@ impl World<'_> {
                 let is_carried = self.carried(place, other).contains(entry.key());
                 (is_peer && is_carried && is_too_large && !is_there).then_some(origin)
             });
-            for peer in limits.filter(|_| lane == Lane::Own) {
+            for peer in limits.filter(|_| stream == Stream::Own) {
                 refused += 1;
-                listed += u64::from(replica.is_parked(peer, lseq));
+                listed += u64::from(replica.is_rejected(peer, lseq));
             }
         }
         assert!(
@@ -191,8 +191,8 @@ impl World<'_> {
             ..
         } = self.excuses;
         if !(lost || renewed || hurt) && self.nodes.iter().all(is_plain) {
-            let held = all_rows(&running.store.map).filter(|(lane, _, entry)| {
-                *lane == Lane::Own && self.is_held_elsewhere(place, entry)
+            let held = all_rows(&running.store.map).filter(|(stream, _, entry)| {
+                *stream == Stream::Own && self.is_held_elsewhere(place, entry)
             });
             assert!(
                 report.counts.acknowledged <= held.count() as u64,

@@ -9,14 +9,14 @@ use super::world::World;
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::VERSION_MAX;
 use crate::core::stamp::{STAMP_MS_END, Stamp};
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::lineage::LineageRecord;
-use crate::store::totals::is_user;
-use crate::sync::message::{Ack, Batch, Cursor, Feed, Lane, Nack, Positions, RefusalCode};
+use crate::store::state::totals::is_user;
+use crate::sync::message::{Ack, Batch, Cursor, Feed, Nack, Positions, RefusalCode, Stream};
 use crate::sync::tests::dice::Dice;
-use crate::transport::codec::encode;
-use crate::transport::message::Message;
+use crate::transport::wire::codec::encode;
+use crate::transport::wire::message::Message;
 
 /// How far beyond the year 9999 forgeries are dated at least, in milliseconds: no time of a run allows for as much.
 pub(super) const FORGED_AHEAD_MS: u64 = STAMP_MS_END / 100;
@@ -63,7 +63,7 @@ fn forged(row: &Entry, author: Origin, dice: &mut Dice) -> Option<(Entry, bool)>
 
 fn frame_of(entry: Entry) -> Vec<u8> {
     let batch = Batch {
-        lane: Lane::Relay,
+        stream: Stream::Relay,
         from: 0,
         to: 0,
         entries: vec![entry],
@@ -134,7 +134,7 @@ impl World<'_> {
         self.utter(from, to, &frame_of(forged));
     }
 
-    /// Whoever is told of a write in its name that it never made has reason to doubt that name.
+    /// Whoever is told of a write in its name that it never made has reason to identity conflict that name.
     fn see_forged_name(&mut self, dot: Dot) {
         for node in &self.nodes {
             let is_another = node.running.as_ref().is_some_and(|running| {
@@ -154,7 +154,7 @@ impl World<'_> {
         };
         let replica = &running.machine.replica;
         let last = running.store.committer.ledger().last_lseq;
-        let sent = replica.marks().sent;
+        let sent = replica.watermarks().sent;
         let unsent = running.store.map.own_after(sent).map(Result::unwrap);
         let unsent: Vec<u64> = unsent.map(|held| held.lseq).collect();
         let claim = if dice.one_in(2) || unsent.is_empty() {
@@ -174,7 +174,7 @@ impl World<'_> {
             })
         } else {
             Feed::Nack(Nack {
-                lane: Lane::Own,
+                stream: Stream::Own,
                 lseq: unsent[dice.index(unsent.len())],
                 code: RefusalCode::Malformed,
                 retryable: false,
@@ -212,8 +212,8 @@ impl World<'_> {
         let replica = &self.nodes[node].running.as_ref()?.machine.replica;
         let links = replica.acknowledged_links();
         let (_, peer, _) = links.into_iter().find(|(other, ..)| *other == id)?;
-        let is_unsent = nack.lane == Lane::Own && nack.lseq > replica.marks().sent;
-        let is_known = self.excuses.limited || replica.is_parked(peer, nack.lseq);
+        let is_unsent = nack.stream == Stream::Own && nack.lseq > replica.watermarks().sent;
+        let is_known = self.excuses.limited || replica.is_rejected(peer, nack.lseq);
         (is_unsent && !nack.retryable && !is_known).then_some((peer, nack.lseq))
     }
 
@@ -221,7 +221,7 @@ impl World<'_> {
     pub(super) fn check_refused_unsent(&self, node: usize, (peer, lseq): (Origin, u64)) {
         let running = self.nodes[node].running.as_ref();
         assert!(
-            running.is_none_or(|running| !running.machine.replica.is_parked(peer, lseq)),
+            running.is_none_or(|running| !running.machine.replica.is_rejected(peer, lseq)),
             "6: {node} believes that {peer} refuses its write at {lseq}, which nobody was sent"
         );
     }

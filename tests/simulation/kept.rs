@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::store::conflict::loser_of;
+use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
-use crate::store::map::EntryMap;
+use crate::store::state::map::EntryMap;
 
 /// Losers by the stored key that they were written to.
 pub(super) type Losers = BTreeMap<Vec<u8>, Vec<Entry>>;
@@ -23,7 +23,7 @@ pub(super) fn losers_among<'e>(entries: impl Iterator<Item = &'e Entry>) -> Lose
 pub(super) fn kept_of(map: &EntryMap, key: &[u8]) -> Result<Vec<Entry>, StoreError> {
     let (mut kept, mut after) = (Vec::new(), None);
     loop {
-        let page = map.kept_page(key, true, after.as_deref(), loser_of)?;
+        let page = map.sibling_page(key, true, after.as_deref(), loser_of)?;
         kept.extend(page.losers);
         after = page.next;
         if after.is_none() {

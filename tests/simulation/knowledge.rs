@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::World;
 use crate::core::identity::{Dot, Origin};
-use crate::store::conflict::{kept_key, loser_of};
+use crate::store::commit::operation::{Operation, Request};
+use crate::store::conflict::policy::{loser_of, sibling_key};
 use crate::store::entry::{Entry, EntryFlags};
 use crate::store::lineage::Authorship;
-use crate::store::operation::{Operation, Request};
-use crate::store::totals::is_user;
+use crate::store::state::totals::is_user;
 
 /// A write by what it is, so that two under one dot are two: its key, dot, stamp and value.
 type Write = (Vec<u8>, Dot, u64, Option<Vec<u8>>);
@@ -127,7 +127,7 @@ impl World<'_> {
                 for request in asked {
                     match request {
                         Request::Received(received)
-                            if entry.flags.contains(EntryFlags::ASSERTED) =>
+                            if entry.flags.contains(EntryFlags::REWRITTEN_BY_POLICY) =>
                         {
                             // Of several that came in one group those that it names: which of them met is not seen
                             // from here.
@@ -140,7 +140,7 @@ impl World<'_> {
                             if is_made_by(entry, &resolution.operation) =>
                         {
                             let losers = resolution.losers.iter();
-                            let kept = losers.map(|loser| kept_key(&entry.key()[1..], *loser));
+                            let kept = losers.map(|loser| sibling_key(&entry.key()[1..], *loser));
                             let kept = kept.filter_map(|key| loser_of(&held(&newest, &key)?));
                             // The same may be asked for twice in a group: then only what it names tells which is which.
                             let alike = asked.iter().flat_map(operations_of);

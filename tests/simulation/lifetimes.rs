@@ -8,18 +8,18 @@ use super::schedule::{Copying, Stop};
 use super::stream::{Packet, State};
 use super::world::World;
 use crate::core::identity::{Incarnation, Origin};
-use crate::node::backlog::{Backlog, RECEIVED_WAITING_BYTES_MAX};
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::Storage;
+use crate::node::commit::backlog::{Backlog, RECEIVED_WAITING_BYTES_MAX};
 use crate::node::machine::Machine;
-use crate::store::conflict::loser_of;
+use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
-use crate::store::recovery::{self, OpenReport, Seeds};
+use crate::store::maintain::recovery::{self, OpenReport, Seeds};
 use crate::store::tests::torture::making::Node as Store;
 use crate::sync::replica::Replica;
 use crate::sync::tests::dice::Dice;
-use crate::wal::lease;
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::MemoryStorage;
+use crate::wal::files::lease;
 
 /// What is kept in memory of a checkpoint; every other node reads each block anew.
 const CACHE_BYTES: usize = 1 << 16;
@@ -42,10 +42,10 @@ impl<'d> World<'d> {
         }
     }
 
-    /// Opens it; if a stretch is given, as if the process had gone on in that.
-    fn open_in(&mut self, node: usize, stretch: Option<Incarnation>) {
+    /// Opens it; if an epoch is given, as if the process had gone on in that.
+    fn open_in(&mut self, node: usize, epoch: Option<Incarnation>) {
         let mut seeds = self.seeds();
-        seeds.incarnation = stretch.unwrap_or(seeds.incarnation);
+        seeds.incarnation = epoch.unwrap_or(seeds.incarnation);
         let Node {
             name, plan, disk, ..
         } = &self.nodes[node];
@@ -60,10 +60,10 @@ impl<'d> World<'d> {
         let report = opened.report.clone();
         let mut store = Store::over(disk, opened);
         store.committer.set_conflict_policy(plan.policy);
-        if stretch.is_some() {
+        if epoch.is_some() {
             store.forget_the_opening();
         } else if plan.options.durable {
-            // Before it meets anybody, the stretch that it will tell has to be on disk.
+            // Before it meets anybody, the epoch that it will tell has to be on disk.
             let told = store.committer.write_records(&[]);
             assert!(told.is_ok() || self.nodes[node].is_hurt, "{told:?}");
         }
@@ -88,7 +88,7 @@ impl<'d> World<'d> {
             checkpoint_at: None,
             timer_at: None,
             calls: BTreeMap::new(),
-            doubt: None,
+            identity_conflict: None,
             doubted_at: None,
             disowned: None,
             volatile: Vec::new(),
@@ -108,19 +108,19 @@ impl<'d> World<'d> {
         self.trace
             .say(|| format!("{node} opens as {origin}, {report:?}"));
         self.keep_holdings(node);
-        self.check_opened(node, stretch.is_some());
+        self.check_opened(node, epoch.is_some());
         self.check_identity_told(node, &report);
         self.look_for_carried_off(node);
         self.carry_out(node);
     }
 
     /// Takes another identity if that is asked for, as `node::renewing` does.
-    pub(super) fn renew_if_in_doubt(&mut self, node: usize) {
+    pub(super) fn renew_on_identity_conflict(&mut self, node: usize) {
         let running = self.nodes[node].up_mut();
         if running.store.is_making() || running.store.is_poisoned() {
             return;
         }
-        let Some(doubt) = running.doubt.take() else {
+        let Some(identity_conflict) = running.identity_conflict.take() else {
             return;
         };
         let seeds = self.seeds();
@@ -143,7 +143,7 @@ impl<'d> World<'d> {
         self.origins.insert(seeds.origin);
         self.trace.note(&seeds.origin.0);
         self.trace
-            .say(|| format!("{node} goes on as {}: {doubt:?}", seeds.origin));
+            .say(|| format!("{node} goes on as {}: {identity_conflict:?}", seeds.origin));
         self.nodes[node].settle(last_lseq);
         let rows = super::checks::all_rows(&self.nodes[node].up().store.map);
         let rows: Vec<_> = rows.map(|(_, lseq, entry)| (lseq, entry)).collect();
@@ -277,15 +277,15 @@ impl<'d> World<'d> {
             && kept.plan.options.durable
             && !kept.is_hurt
         {
-            let stretch = running.machine.replica.incarnation();
-            kept.kept = Some((kept.disk.image(), stretch));
+            let epoch = running.machine.replica.incarnation();
+            kept.kept = Some((kept.disk.image(), epoch));
             self.trace.say(|| format!("{node} is backed up"));
         }
     }
 
     /// Opens a node from what was kept of it. `has_lease`: as it was, not as a backup.
     pub(super) fn go_back(&mut self, node: usize, has_lease: bool, goes_on: bool, seed: u64) {
-        let Some((image, stretch)) = self.nodes[node].kept.take() else {
+        let Some((image, epoch)) = self.nodes[node].kept.take() else {
             return;
         };
         self.stop(node, Stop::PowerCut, seed);
@@ -302,7 +302,7 @@ impl<'d> World<'d> {
             self.lose_lease(node);
         }
         self.trace.say(|| format!("{node} is taken back in time"));
-        self.open_in(node, goes_on.then_some(stretch));
+        self.open_in(node, goes_on.then_some(epoch));
         self.repeat(node);
     }
 
@@ -375,7 +375,7 @@ impl<'d> World<'d> {
         }
     }
 
-    /// The second node gets a copy of what was on the first's disk at some moment of this stretch, and opens it.
+    /// The second node gets a copy of what was on the first's disk at some moment of this epoch, and opens it.
     pub(super) fn receive_copy(
         &mut self,
         from: usize,

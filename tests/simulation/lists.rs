@@ -3,9 +3,9 @@
 
 use super::conflicts::name_of;
 use super::world::World;
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 use crate::store::entry::Entry;
-use crate::store::totals::is_user;
+use crate::store::state::totals::is_user;
 use crate::sync::message::{Claim, Listed, Ranges};
 
 /// What a node that was told lists has to do until its turn is over.

@@ -4,14 +4,14 @@
 use super::stream::{End, Line, LineId, Packet, State};
 use super::world::{Dial, World};
 use crate::core::clock::Now;
-use crate::node::conversation::{ConversationId, Opening};
-use crate::node::directory::{TargetId, UNREADABLE_MS};
+use crate::node::machine::address_book::{TargetId, UNREADABLE_MS};
+use crate::node::machine::conversation::{ConversationId, Opening};
 use crate::node::machine::{Machine, Output};
-use crate::store::map::EntryMap;
-use crate::transport::codec::encode;
-use crate::transport::message::Message;
+use crate::store::state::map::EntryMap;
 use crate::transport::session::Role;
 use crate::transport::tcp::{CONNECT_TIMEOUT_MS, OUTGOING_BYTES_MAX};
+use crate::transport::wire::codec::encode;
+use crate::transport::wire::message::Message;
 
 const PORT: u16 = 4_000;
 
@@ -59,7 +59,7 @@ impl World<'_> {
         running.see_released();
         self.check_given_up(node);
         self.check_node(node);
-        self.renew_if_in_doubt(node);
+        self.renew_on_identity_conflict(node);
     }
 
     fn execute(&mut self, node: usize, output: Output) {
@@ -79,16 +79,17 @@ impl World<'_> {
                     .say(|| format!("{node}: call {id} came to {outcome:?}"));
                 self.nodes[node].up_mut().calls.remove(&id);
             }
-            Output::Renew(doubt) => {
+            Output::Renew(identity_conflict) => {
                 let at = self.at;
                 let running = self.nodes[node].up();
                 let origin = running.machine.replica.origin();
                 assert!(
                     self.repeated.contains(&origin),
-                    "2: {node} doubts that it is {origin}, which nobody else ever was: {doubt:?}"
+                    "2: {node} doubts that it is {origin}, which nobody else ever was: {identity_conflict:?}"
                 );
                 let running = self.nodes[node].up_mut();
-                (running.doubt, running.doubted_at) = (Some(doubt), Some(at));
+                (running.identity_conflict, running.doubted_at) =
+                    (Some(identity_conflict), Some(at));
             }
             Output::Peer(event) => {
                 self.trace

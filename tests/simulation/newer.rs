@@ -2,9 +2,9 @@
 //! on untouched (PROTOCOL section 3). Whoever held a write without it would hold what nobody wrote.
 
 use crate::core::identity::Dot;
-use crate::store::conflict::loser_of;
+use crate::store::conflict::policy::loser_of;
 use crate::store::entry::{Entry, Extra};
-use crate::store::totals::is_user;
+use crate::store::state::totals::is_user;
 
 /// What a newer node adds to a write: something else, and of another length, to each.
 fn extension_of(dot: Dot) -> Vec<u8> {

@@ -7,19 +7,19 @@ use super::conflicts::{Name, name_of};
 use super::schedule::NodePlan;
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Incarnation, Origin};
-use crate::node::backlog::Backlog;
-use crate::node::conversation::ConversationId;
-use crate::node::directory::TargetId;
+use crate::disk::memory::{DiskImage, MemoryStorage};
+use crate::node::commit::backlog::Backlog;
 use crate::node::machine::Machine;
+use crate::node::machine::address_book::TargetId;
+use crate::node::machine::conversation::ConversationId;
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::operation::Request;
 use crate::store::entry::Entry;
-use crate::store::ledger::FeedPosition;
-use crate::store::operation::Request;
 use crate::store::scope::Scope;
+use crate::store::state::totals::is_user;
 use crate::store::tests::torture::making::Node as Store;
-use crate::store::totals::is_user;
-use crate::sync::doubt::Doubt;
-use crate::transport::unfinished::Unfinished;
-use crate::wal::storage_memory::{DiskImage, MemoryStorage};
+use crate::sync::identity::identity_conflict::IdentityConflict;
+use crate::transport::session::unfinished::Unfinished;
 
 /// What the log is called.
 pub(super) const LOG: &str = "a.wal";
@@ -37,7 +37,7 @@ pub(super) struct Node<'d> {
     pub(super) identity: Origin,
     /// It does not come back.
     pub(super) is_lost: bool,
-    /// Its disk as it was once, and the stretch that its feed was in.
+    /// Its disk as it was once, and the epoch that its feed was in.
     pub(super) kept: Option<(DiskImage, Incarnation)>,
     /// What it keeps of large values, since it was opened.
     pub(super) unfinished: Arc<Unfinished>,
@@ -71,7 +71,7 @@ pub(super) struct Running<'d> {
     /// Calls that somebody waits for, and until when.
     pub(super) calls: BTreeMap<ConversationId, (u64, TargetId)>,
     /// Why it is to take another identity.
-    pub(super) doubt: Option<Doubt>,
+    pub(super) identity_conflict: Option<IdentityConflict>,
     /// When it last was to take another identity.
     pub(super) doubted_at: Option<u64>,
     /// The identity under which it was brought a write that it has not made, or not any more.

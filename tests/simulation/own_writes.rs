@@ -8,7 +8,7 @@ use crate::core::clock::WallMs;
 use crate::core::limits::VECTOR_ORIGINS_WRITTEN_MAX;
 use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags};
-use crate::store::totals::is_user;
+use crate::store::state::totals::is_user;
 
 impl World<'_> {
     /// A node has made an entry in the place of another one.
@@ -16,7 +16,7 @@ impl World<'_> {
         let now = self.now(node).wall;
         let latest = self.nodes[node].latest_wall;
         let most = Stamp::at(WallMs(latest.0 + 1));
-        if !is_user(entry) || entry.flags.contains(EntryFlags::ASSERTED) {
+        if !is_user(entry) || entry.flags.contains(EntryFlags::REWRITTEN_BY_POLICY) {
             return;
         }
         assert!(
@@ -61,12 +61,16 @@ impl World<'_> {
 
     /// No more is written by policies than by programs.
     pub(super) fn check_assertions(&self) {
-        let is_asserted = |entry: &&Entry| entry.flags.contains(EntryFlags::ASSERTED);
+        let is_rewritten_by_policy =
+            |entry: &&Entry| entry.flags.contains(EntryFlags::REWRITTEN_BY_POLICY);
         let users = || self.told.values().filter(|entry| is_user(entry));
-        let (all, asserted) = (users().count(), users().filter(is_asserted).count());
+        let (all, rewritten_by_policy) = (
+            users().count(),
+            users().filter(is_rewritten_by_policy).count(),
+        );
         assert!(
-            2 * asserted <= all,
-            "of {all} writes {asserted} were made by policies"
+            2 * rewritten_by_policy <= all,
+            "of {all} writes {rewritten_by_policy} were made by policies"
         );
     }
 }

@@ -6,9 +6,9 @@ use std::ops::Bound;
 
 use super::checks::all_rows;
 use super::world::World;
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 use crate::store::entry::Entry;
-use crate::sync::withheld::is_covered;
+use crate::sync::outbox::held_back::is_covered;
 
 impl World<'_> {
     /// Rule 9: whatever is sent is wanted by both ends.
@@ -47,12 +47,13 @@ impl World<'_> {
         let Some((said, scope)) = replica.recorded_in(origin) else {
             return;
         };
-        for (lane, lseq, entry) in all_rows(&running.store.map) {
+        for (stream, lseq, entry) in all_rows(&running.store.map) {
             let map = &running.store.map;
             let own = map.held_entry(entry.key()).unwrap();
-            let is_covered = own.is_some_and(|own| is_covered(&said, &own, lane, map));
+            let is_covered = own.is_some_and(|own| is_covered(&said, &own, stream, map));
             let limit = self.nodes[holder].plan.options.value_bytes_max;
-            let is_refused = entry.value_length() as u64 > limit || replica.is_parked(origin, lseq);
+            let is_refused =
+                entry.value_length() as u64 > limit || replica.is_rejected(origin, lseq);
             if !is_covered || is_refused || !scope.contains(entry.key()) {
                 continue;
             }
@@ -162,7 +163,7 @@ impl World<'_> {
                 self.check_is_written(*node, entry);
             }
             let running = self.nodes[*node].up();
-            if running.store.map.unresolved() == 0 {
+            if running.store.map.base_unknown() == 0 {
                 let recounted = running.store.map.recount().unwrap();
                 let counted = running.store.map.totals();
                 assert_eq!(counted, recounted, "6: the totals of {node} are no recount");

@@ -3,9 +3,9 @@
 
 use super::stream::State;
 use super::world::World;
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 use crate::store::entry::Summary;
-use crate::sync::message::{Ack, Cursor, Feed, Lane, Positions};
+use crate::sync::message::{Ack, Cursor, Feed, Positions, Stream};
 
 /// How long a peer may owe an acknowledgement, and the longest delay behind that before all is sent again.
 const OWED_MS: u64 = 10_000;
@@ -63,8 +63,12 @@ impl Waiting {
     pub(super) fn said(&mut self, feed: &Feed, at: u64) {
         self.count_attempt(feed, at);
         match feed {
-            Feed::Batch(batch) if batch.to > 0 => self.sent(batch.lane, (batch.from, batch.to), at),
-            Feed::Large(large) if large.to > 0 => self.sent(large.lane, (large.from, large.to), at),
+            Feed::Batch(batch) if batch.to > 0 => {
+                self.sent(batch.stream, (batch.from, batch.to), at)
+            }
+            Feed::Large(large) if large.to > 0 => {
+                self.sent(large.stream, (large.from, large.to), at)
+            }
             Feed::Chunk(chunk) if chunk.bytes.is_empty() => {
                 // It was replaced in the middle: what was sent up to there goes on from there.
                 self.begin_anew();
@@ -130,8 +134,8 @@ impl Waiting {
     }
 
     /// 6: what was sent is sent again a while after nothing was heard of it, or after the peer could not store it.
-    fn sent(&mut self, lane: Lane, (from, to): (u64, u64), at: u64) {
-        let is_again = from < self.furthest.get(lane) && from != to;
+    fn sent(&mut self, stream: Stream, (from, to): (u64, u64), at: u64) {
+        let is_again = from < self.furthest.get(stream) && from != to;
         let doubled = (DELAY_MS << self.unanswered.min(8)).min(DELAY_MS_MAX);
         let is_late = |since: Option<u64>, ms| since.is_some_and(|since| at >= since + ms);
         assert!(
@@ -150,11 +154,11 @@ impl Waiting {
             // what is sent then is the first of the new count.
             let was_pending = self.pending_until.take().is_some_and(|until| at <= until);
             self.unanswered += u32::from(!was_pending);
-            // Both lanes have gone back, and the other one may have gone on first, with something new.
+            // Both streams have gone back, and the other one may have gone on first, with something new.
             (self.furthest, self.sent_at) = (Positions::default(), self.next_sent_at.take());
             self.unheard_since = self.sent_at.or(Some(at));
         }
-        let furthest = self.furthest.get_mut(lane);
+        let furthest = self.furthest.get_mut(stream);
         *furthest = to.max(*furthest);
         self.sent_at.get_or_insert(at);
         self.since = Some(at);
@@ -233,10 +237,12 @@ impl World<'_> {
         let running = self.nodes[node].up();
         let (replica, map) = (&running.machine.replica, &running.store.map);
         let has_others = !replica.acknowledged_links().is_empty();
-        if has_others || self.has_prefixes || self.nodes[node].is_hurt || map.unresolved() > 0 {
+        if has_others || self.has_prefixes || self.nodes[node].is_hurt || map.base_unknown() > 0 {
             return;
         }
-        let rows = map.own_rows(replica.marks().acknowledged, reached).unwrap();
+        let rows = map
+            .own_rows(replica.watermarks().acknowledged, reached)
+            .unwrap();
         let counts = replica.rows(map);
         assert!(
             counts.failed >= rows,

@@ -4,7 +4,7 @@ use super::drawing::draw_in;
 use super::proof::{outcome, shortened};
 use super::weather::Weather;
 use crate::core::rules::Rule;
-use crate::store::conflict::ConflictPolicy::{KeepLocal, KeepRemote, Manual};
+use crate::store::conflict::policy::ConflictPolicy::{KeepLocal, KeepRemote, Manual};
 use crate::store::tests::torture::number;
 
 /// Runs that it may take to find a broken rule.
@@ -116,7 +116,7 @@ const RULES: &[(Rule, Force)] = &[
     (Rule::HintIgnored, |_| {}),
     (Rule::RelayWithoutDelay, |_| {}),
     (Rule::RelayNotDone, |_| {}),
-    (Rule::WithheldHoldsUp, manual),
+    (Rule::HeldBackHoldsUp, manual),
     (Rule::RelayDelayAnew, |_| {}),
     (Rule::RetryNotDone, |weather| {
         weather.has_disk_faults = true;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::store::commit::Durability;
-use crate::store::conflict::ConflictPolicy;
+use crate::store::commit::committer::Durability;
+use crate::store::conflict::policy::ConflictPolicy;
 use crate::store::scope::Scope;
 use crate::sync::options::ReplicaOptions;
 

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use super::lists::Owed;
 use super::repairs::Waiting;
 use crate::core::identity::Dot;
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 use crate::store::scope::Scope;
 use crate::sync::message::{Cursor, DotRange};
-use crate::transport::assembly::{Assembler, SPOOL_BUDGET_BYTES, SpoolBudget};
-use crate::transport::codec::decode;
-use crate::transport::frame::FrameDecoder;
-use crate::transport::unfinished::Unfinished;
+use crate::transport::session::chunks::{Assembler, SPOOL_BUDGET_BYTES, SpoolBudget};
+use crate::transport::session::unfinished::Unfinished;
+use crate::transport::wire::codec::decode;
+use crate::transport::wire::frame::FrameDecoder;
 
 /// Names a connection; never given twice.
 pub(super) type LineId = u64;

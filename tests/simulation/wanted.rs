@@ -3,10 +3,10 @@
 
 use super::schedule::{NodePlan, Stop};
 use super::world::World;
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 use crate::store::scope::Scope;
 use crate::sync::tests::dice::Dice;
-use crate::transport::message::Hello;
+use crate::transport::wire::message::Hello;
 
 /// Prefixes of some of the keys that a run writes, or all keys.
 pub(super) fn some_keys(dice: &mut Dice, keys: u64) -> Scope {

@@ -1,6 +1,8 @@
 //! Which kinds of faults a run has.
 
-use crate::store::conflict::ConflictPolicy::{self, KeepLocal, KeepRemote, LastWriteWins, Manual};
+use crate::store::conflict::policy::ConflictPolicy::{
+    self, KeepLocal, KeepRemote, LastWriteWins, Manual,
+};
 use crate::sync::tests::dice::Dice;
 
 /// Policies that the nodes of a run may have: each draws one of them.

@@ -6,12 +6,12 @@ use super::node::Running;
 use super::stream::State;
 use super::world::World;
 use crate::core::identity::Incarnation;
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 use crate::store::entry::{Entry, Summary};
-use crate::store::totals::is_user;
-use crate::sync::message::{Ack, Batch, Feed, Lane};
+use crate::store::state::totals::is_user;
+use crate::sync::message::{Ack, Batch, Feed, Stream};
 use crate::sync::options::{BATCH_COST, HAVE_INTERVAL_MS};
-use crate::transport::message::{GoodbyeReason, Message};
+use crate::transport::wire::message::{GoodbyeReason, Message};
 
 /// What may be sent beyond credit: the message that uses it up.
 const OVERDRAFT_COST: u64 = 2 * BATCH_COST + (1 << 20);
@@ -108,12 +108,15 @@ impl World<'_> {
             );
         }
         if let Feed::Batch(Batch {
-            lane, to, entries, ..
+            stream,
+            to,
+            entries,
+            ..
         }) = feed
             && !entries.is_empty()
             && !is_again
         {
-            self.check_lane(node, id, *lane, *to, entries, at);
+            self.check_stream(node, id, *stream, *to, entries, at);
         }
         let cost = feed.cost();
         let end = self.end_mut(id).unwrap();
@@ -131,17 +134,17 @@ impl World<'_> {
         }
     }
 
-    fn check_lane(
+    fn check_stream(
         &self,
         node: usize,
         id: ConversationId,
-        lane: Lane,
+        stream: Stream,
         to: u64,
         entries: &[Entry],
         at: u64,
     ) {
         let running = self.nodes[node].up();
-        if lane == Lane::Own {
+        if stream == Stream::Own {
             assert!(
                 to <= running
                     .ticked
@@ -193,7 +196,7 @@ impl World<'_> {
 
     /// Rule of section 2: whoever learns that its disk has forgotten what a peer saw takes another identity, but for a
     /// while after it did.
-    pub(super) fn check_doubted(&self, node: usize, id: ConversationId) {
+    pub(super) fn check_identity_conflict(&self, node: usize, id: ConversationId) {
         let is_doubted = |running: &Running| running.doubted_at.is_some();
         assert!(
             self.nodes[node].running.as_ref().is_none_or(is_doubted),
@@ -262,14 +265,14 @@ impl World<'_> {
         );
     }
 
-    fn check_was_seen(&self, node: usize, id: u64, stretch: Incarnation, reached: (u64, u64)) {
-        let Some(feed) = self.feeds.get(&stretch) else {
+    fn check_was_seen(&self, node: usize, id: u64, epoch: Incarnation, reached: (u64, u64)) {
+        let Some(feed) = self.feeds.get(&epoch) else {
             panic!("2: {node} goes on from a stretch on {id} that never was");
         };
-        for (lane, lseq, entry) in super::checks::all_rows(&self.nodes[node].up().store.map) {
-            let to = match lane {
-                Lane::Own => reached.0,
-                Lane::Relay => reached.1,
+        for (stream, lseq, entry) in super::checks::all_rows(&self.nodes[node].up().store.map) {
+            let to = match stream {
+                Stream::Own => reached.0,
+                Stream::Relay => reached.1,
             };
             let is_named = feed
                 .get(&lseq)
@@ -284,7 +287,7 @@ impl World<'_> {
 
 /// The peer that an entry came from.
 fn source(
-    map: &crate::store::map::EntryMap,
+    map: &crate::store::state::map::EntryMap,
     entry: &Entry,
 ) -> Option<crate::core::identity::Origin> {
     let mut rows = map.relay_after(0).map(Result::unwrap);
@@ -306,7 +309,7 @@ pub(super) fn shown(message: &Message) -> String {
     match message {
         Message::Feed(Feed::Batch(batch)) => format!(
             "{:?} ({}, {}] {}",
-            batch.lane,
+            batch.stream,
             batch.from,
             batch.to,
             entries(batch)

@@ -13,11 +13,11 @@ use super::stream::{Line, LineId};
 use super::trace::Trace;
 use crate::core::clock::{MonotonicMs, Now, WallMs};
 use crate::core::identity::{Dot, Incarnation, Origin};
-use crate::node::conversation::ConversationId;
-use crate::node::directory::TargetId;
+use crate::disk::memory::MemoryStorage;
+use crate::node::machine::address_book::TargetId;
+use crate::node::machine::conversation::ConversationId;
 use crate::store::entry::Entry;
 use crate::sync::tests::dice::Dice;
-use crate::wal::storage_memory::MemoryStorage;
 
 /// Most events in one run: it would never come to rest.
 const EVENTS_MAX: u64 = 400_000;
@@ -87,9 +87,9 @@ pub(super) struct World<'d> {
     pub(super) written: BTreeMap<Dot, Vec<Entry>>,
     /// Those that somebody was told of, or that were found in a log.
     pub(super) told: BTreeMap<Dot, Entry>,
-    /// What each place of each stretch of a feed named.
+    /// What each place of each epoch of a feed named.
     pub(super) feeds: BTreeMap<Incarnation, BTreeMap<u64, BTreeSet<Name>>>,
-    /// How far each node with a log ever held each author's own lane.
+    /// How far each node with a log ever held each author's own stream.
     pub(super) held: BTreeMap<Origin, BTreeMap<usize, u64>>,
     /// All identities that there ever were.
     pub(super) origins: BTreeSet<Origin>,

@@ -8,10 +8,12 @@ use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::GROUP_BYTES_TARGET;
 use crate::core::stamp::Stamp;
-use crate::node::backlog::{Backlog, RECEIVED_BESIDE_LOCAL_BYTES, RECEIVED_WAITING_BYTES_MAX};
+use crate::node::commit::backlog::{
+    Backlog, RECEIVED_BESIDE_LOCAL_BYTES, RECEIVED_WAITING_BYTES_MAX,
+};
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::operation::{Operation, Received, Request, Ticket};
 use crate::store::entry::{Entry, EntryFlags, Extra};
-use crate::store::ledger::FeedPosition;
-use crate::store::operation::{Operation, Received, Request, Ticket};
 use crate::store::scope::Scope;
 
 const NOW: MonotonicMs = MonotonicMs(1_000);

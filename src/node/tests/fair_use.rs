@@ -3,7 +3,7 @@
 use super::pipes::Pipes;
 use crate::core::identity::Origin;
 use crate::sync::message::{DotRange, Feed, Have};
-use crate::transport::message::Message;
+use crate::transport::wire::message::Message;
 
 /// Two nodes that have met; gives the conversation as the second one names it.
 fn met() -> (Pipes, u64) {

@@ -2,14 +2,14 @@
 
 use super::pipes::{Pipes, member, name};
 use crate::core::identity::Incarnation;
-use crate::node::greetings::TURNED_AWAY_MS;
-use crate::sync::doubt::{DoubtReason, RENEWAL_DELAY_MS};
-use crate::transport::message::{Goodbye, GoodbyeReason, Message};
+use crate::node::machine::on_greeting::TURNED_AWAY_MS;
+use crate::sync::identity::identity_conflict::{IdentityConflictReason, RENEWAL_DELAY_MS};
+use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 
-fn reasons(net: &Pipes, node: usize) -> Vec<(DoubtReason, &str)> {
-    let doubts = net.members[node].doubts.iter();
-    doubts
-        .map(|doubt| (doubt.reason, doubt.node_id.as_str()))
+fn reasons(net: &Pipes, node: usize) -> Vec<(IdentityConflictReason, &str)> {
+    let identity_conflicts = net.members[node].identity_conflicts.iter();
+    identity_conflicts
+        .map(|identity_conflict| (identity_conflict.reason, identity_conflict.node_id.as_str()))
         .collect()
 }
 
@@ -29,8 +29,14 @@ fn two_nodes_with_one_identity_both_take_another_and_go_on_together() {
         let refusal = net.refusal(0, id);
         assert_eq!(refusal.kind, "identity");
         assert!(refusal.text.contains("copy"), "{}", refusal.text);
-        assert_eq!(reasons(&net, 0), [(DoubtReason::Shared, "node-1")]);
-        assert_eq!(reasons(&net, 1), [(DoubtReason::Shared, "node-0")]);
+        assert_eq!(
+            reasons(&net, 0),
+            [(IdentityConflictReason::Shared, "node-1")]
+        );
+        assert_eq!(
+            reasons(&net, 1),
+            [(IdentityConflictReason::Shared, "node-0")]
+        );
         let calls = net.call_again();
         assert_eq!(calls.len(), 1, "who has called calls again");
         assert!(net.outcome(0, calls[0].1).unwrap().is_ok());
@@ -62,11 +68,18 @@ fn of_copies_that_only_meet_a_third_the_later_one_takes_another_identity_in_the_
         let id = net.dial(1, 2);
         net.settle();
         assert_eq!(net.refusal(1, id).kind, "identity");
-        assert!(net.members.iter().all(|member| member.doubts.is_empty()));
+        assert!(
+            net.members
+                .iter()
+                .all(|member| member.identity_conflicts.is_empty())
+        );
         assert_eq!(net.conversations(2).len(), 1, "who came first stays");
         go_on_for_long(&mut net);
-        assert_eq!(reasons(&net, 1)[0], (DoubtReason::Shared, "node-2"));
-        assert!(net.members[2].doubts.is_empty());
+        assert_eq!(
+            reasons(&net, 1)[0],
+            (IdentityConflictReason::Shared, "node-2")
+        );
+        assert!(net.members[2].identity_conflicts.is_empty());
         for node in 0..3 {
             assert!(net.has(node, "of-the-first") && net.has(node, "of-the-second"));
         }
@@ -86,7 +99,7 @@ fn a_farewell_of_somebody_who_never_greeted_shows_nothing() {
         });
         net.wait(TURNED_AWAY_MS);
     }
-    assert!(net.members[0].doubts.is_empty());
+    assert!(net.members[0].identity_conflicts.is_empty());
 }
 
 #[test]
@@ -97,8 +110,8 @@ fn who_only_uses_the_name_of_a_node_neither_reaches_it_nor_takes_its_place_elsew
     // A stranger that has learned the name and nothing of the history.
     let mut stranger = member(2, 1, 1);
     let mut ledger = stranger.committer.ledger().clone();
-    ledger.chain.clear();
-    ledger.begin_stretch(Incarnation([0xee; 16]));
+    ledger.epochs.clear();
+    ledger.begin_epoch(Incarnation([0xee; 16]));
     stranger.machine.renewed(&ledger, net.now(2), &stranger.map);
     net.members[2] = stranger;
     for to in [1, 0] {
@@ -109,7 +122,7 @@ fn who_only_uses_the_name_of_a_node_neither_reaches_it_nor_takes_its_place_elsew
     assert!(
         net.members[..2]
             .iter()
-            .all(|member| member.doubts.is_empty())
+            .all(|member| member.identity_conflicts.is_empty())
     );
     net.put(0, "later");
     net.settle();
@@ -126,7 +139,11 @@ fn copies_that_only_others_connect_are_both_told_by_what_those_pass_on() {
         net.dial(0, 2);
         net.dial(1, 3);
         net.settle();
-        assert!(net.members.iter().all(|member| member.doubts.is_empty()));
+        assert!(
+            net.members
+                .iter()
+                .all(|member| member.identity_conflicts.is_empty())
+        );
         net.dial(2, 3);
         for _ in 0..3 {
             net.settle();
@@ -143,8 +160,11 @@ fn copies_that_only_others_connect_are_both_told_by_what_those_pass_on() {
         net.put(0, "later");
         net.wait(3 * RENEWAL_DELAY_MS);
         assert!(net.has(1, "later"));
-        let doubts = net.members.iter().map(|member| member.doubts.len());
-        assert_eq!(doubts.sum::<usize>(), 2, "nobody is told twice");
+        let identity_conflicts = net
+            .members
+            .iter()
+            .map(|member| member.identity_conflicts.len());
+        assert_eq!(identity_conflicts.sum::<usize>(), 2, "nobody is told twice");
     }
 }
 
@@ -158,9 +178,16 @@ fn a_copy_that_was_opened_later_is_no_restart() {
         net.settle();
         net.dial(1, 2);
         net.settle();
-        assert!(net.members.iter().all(|member| member.doubts.is_empty()));
+        assert!(
+            net.members
+                .iter()
+                .all(|member| member.identity_conflicts.is_empty())
+        );
         go_on_for_long(&mut net);
-        assert_eq!(reasons(&net, 0), [(DoubtReason::Shared, "node-2")]);
+        assert_eq!(
+            reasons(&net, 0),
+            [(IdentityConflictReason::Shared, "node-2")]
+        );
         assert!(reasons(&net, 1).is_empty());
         assert_eq!(net.conversations(2).len(), 2, "seed {seed}");
         net.put(0, "of-the-first");
@@ -180,7 +207,11 @@ fn what_a_node_said_before_it_restarted_replaces_nothing_when_it_comes_late() {
     // The third stands for what is left of the first one's earlier life.
     net.dial(2, 1);
     net.settle();
-    assert!(net.members.iter().all(|member| member.doubts.is_empty()));
+    assert!(
+        net.members
+            .iter()
+            .all(|member| member.identity_conflicts.is_empty())
+    );
     net.put(0, "later");
     net.settle();
     assert!(net.has(1, "later"), "the connection lives on");
@@ -194,7 +225,11 @@ fn a_restart_is_no_copy() {
     net.restart_silently(1);
     net.dial(1, 0);
     net.settle();
-    assert!(net.members.iter().all(|member| member.doubts.is_empty()));
+    assert!(
+        net.members
+            .iter()
+            .all(|member| member.identity_conflicts.is_empty())
+    );
 }
 
 #[test]
@@ -207,7 +242,7 @@ fn who_goes_on_claiming_an_identity_cannot_have_it_renewed_all_the_time() {
     let claim = |net: &mut Pipes| {
         let mut other = member(1, 1, 1);
         let mut ledger = net.members[0].committer.ledger().clone();
-        ledger.begin_stretch(Incarnation([0xf0; 16]));
+        ledger.begin_epoch(Incarnation([0xf0; 16]));
         other.machine.renewed(&ledger, net.now(1), &other.map);
         net.members[1] = other;
         let target = net.target(1, &name(0), 0);

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::node::conversation::PeerEvent;
+use crate::node::machine::conversation::PeerEvent;
 use crate::node::{
     Change, Conflict, Failure, IdentityEvent, Node, NodeEvents, Operation, Options, Receipt,
 };
-use crate::store::operation::Ticket;
+use crate::store::commit::operation::Ticket;
 
 /// What was told of commits, in order.
 #[derive(Debug, Default)]
@@ -47,14 +47,14 @@ fn wait_for(node: &Node, key: &str, value: &str) {
 
 #[test]
 fn who_awaits_one_write_after_another_commits_them_himself_without_a_log() {
-    let told = Arc::new(Told::default());
-    let node = Node::open(Options::local("a"), Arc::clone(&told) as _).unwrap();
+    let reported = Arc::new(Told::default());
+    let node = Node::open(Options::local("a"), Arc::clone(&reported) as _).unwrap();
     let mut own = Vec::new();
     // Some are late where others want the processor, and go to the thread.
     for number in 1.. {
         let value = number.to_string();
         let ticket = put(&node, "key", &value);
-        match node.commit_lone() {
+        match node.commit_inline() {
             Some(receipt) => {
                 assert_eq!((receipt.ticket, receipt.version), (ticket, number));
                 own.push(receipt);
@@ -73,10 +73,10 @@ fn each_write_is_told_once_and_kept_whoever_commits_it() {
     const EACH: usize = 500;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log").to_string_lossy().into_owned();
-    let told = Arc::new(Told::default());
+    let reported = Arc::new(Told::default());
     let node = Node::open(
         Options::persistent("a", path.clone()),
-        Arc::clone(&told) as _,
+        Arc::clone(&reported) as _,
     )
     .unwrap();
     let own: Vec<Receipt> = std::thread::scope(|scope| {
@@ -97,12 +97,12 @@ fn each_write_is_told_once_and_kept_whoever_commits_it() {
             node.wake();
             wait_for(&node, &key, "value");
             put(&node, "shared", "again");
-            own.extend(node.commit_lone());
+            own.extend(node.commit_inline());
         }
         own
     });
     drop(node);
-    let mut all = told.0.lock().clone();
+    let mut all = reported.0.lock().clone();
     assert!(all.is_sorted_by(|a, b| a.ticket < b.ticket && a.sequence < b.sequence));
     all.extend(own);
     all.sort_unstable_by_key(|receipt| receipt.ticket);
@@ -122,10 +122,10 @@ fn large_groups_that_follow_on_one_another_are_told_in_order_and_kept() {
     const COUNT: u64 = 400;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log").to_string_lossy().into_owned();
-    let told = Arc::new(Told::default());
+    let reported = Arc::new(Told::default());
     let node = Node::open(
         Options::persistent("a", path.clone()),
-        Arc::clone(&told) as _,
+        Arc::clone(&reported) as _,
     )
     .unwrap();
     // Some twenty groups wait at once, so one is planned while another is made durable; keys come again in later ones.
@@ -134,10 +134,10 @@ fn large_groups_that_follow_on_one_another_are_told_in_order_and_kept() {
         put(&node, &format!("key{}", number % 70), &value);
     }
     node.wake();
-    while (told.0.lock().len() as u64) < COUNT {
+    while (reported.0.lock().len() as u64) < COUNT {
         std::thread::yield_now();
     }
-    let receipts = told.0.lock().clone();
+    let receipts = reported.0.lock().clone();
     assert!(receipts.iter().map(|receipt| receipt.ticket).eq(1..=COUNT));
     for receipt in &receipts {
         assert_eq!(receipt.version, (receipt.ticket - 1) / 70 + 1);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::node::api::mailbox::{Event, MERGED_BYTES_MAX, Mailbox, WAITING_BYTES_MAX};
 use crate::node::events::{Change, IdentityEvent};
-use crate::node::mailbox::{Event, MERGED_BYTES_MAX, Mailbox, WAITING_BYTES_MAX};
 
 fn change(key: u64, version: u64, bytes: usize) -> Change {
     Change {
@@ -16,21 +16,21 @@ fn change(key: u64, version: u64, bytes: usize) -> Change {
 }
 
 /// All that waits, one call each; fails if the calls are not as many as were asked for.
-fn told(mailbox: &mut Mailbox, calls: usize) -> Vec<Event> {
-    let told: Vec<Event> = (0..calls).map(|_| mailbox.take().unwrap()).collect();
+fn reported(mailbox: &mut Mailbox, calls: usize) -> Vec<Event> {
+    let reported: Vec<Event> = (0..calls).map(|_| mailbox.take().unwrap()).collect();
     assert_eq!(mailbox.take(), None);
-    told
+    reported
 }
 
-fn newest(told: &[Event]) -> BTreeMap<Vec<u8>, u64> {
-    let changes = told.iter().flat_map(|event| match event {
+fn newest(reported: &[Event]) -> BTreeMap<Vec<u8>, u64> {
+    let changes = reported.iter().flat_map(|event| match event {
         Event::Changed(changes) => changes.clone(),
         _ => Vec::new(),
     });
     changes.map(|change| (change.key, change.version)).collect()
 }
 
-fn bytes(told: &[Event]) -> usize {
+fn bytes(reported: &[Event]) -> usize {
     let size = |event: &Event| match event {
         Event::Changed(changes) => changes
             .iter()
@@ -38,7 +38,7 @@ fn bytes(told: &[Event]) -> usize {
             .sum(),
         _ => 0,
     };
-    told.iter().map(size).sum()
+    reported.iter().map(size).sum()
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn what_a_program_can_take_is_told_one_by_one_in_order() {
         calls += mailbox.push(Event::Changed(vec![change(version % 3, version, 100)]));
     }
     assert_eq!(calls, 1_000);
-    for (version, event) in (1..).zip(told(&mut mailbox, calls)) {
+    for (version, event) in (1..).zip(reported(&mut mailbox, calls)) {
         assert_eq!(
             event,
             Event::Changed(vec![change(version % 3, version, 100)])
@@ -62,15 +62,15 @@ fn more_than_may_wait_is_merged_by_key_and_the_newest_is_told() {
     for version in 1..=200_000 {
         calls += mailbox.push(Event::Changed(vec![change(version % 10, version, 1_000)]));
     }
-    let told = told(&mut mailbox, calls);
-    assert!(bytes(&told) <= WAITING_BYTES_MAX + MERGED_BYTES_MAX);
-    let newest: Vec<u64> = newest(&told).into_values().collect();
+    let reported = reported(&mut mailbox, calls);
+    assert!(bytes(&reported) <= WAITING_BYTES_MAX + MERGED_BYTES_MAX);
+    let newest: Vec<u64> = newest(&reported).into_values().collect();
     assert!(
         newest.iter().all(|version| *version > 199_990),
         "{newest:?}"
     );
-    let Some(Event::Failed(failure)) = told.last() else {
-        panic!("nobody is told: {:?}", told.last());
+    let Some(Event::Failed(failure)) = reported.last() else {
+        panic!("nobody is told: {:?}", reported.last());
     };
     assert_eq!(failure.kind, "events_merged");
     assert!(
@@ -90,14 +90,14 @@ fn what_cannot_be_merged_is_counted_and_told() {
         calls += mailbox.push(Event::Changed(vec![change(key, 1, 1_000)]));
     }
     calls += mailbox.push(Event::Identity(IdentityEvent::CopyNoticed));
-    let told = told(&mut mailbox, calls);
-    assert!(bytes(&told) <= WAITING_BYTES_MAX + MERGED_BYTES_MAX);
-    let left_out = 100_000 - newest(&told).len();
+    let reported = reported(&mut mailbox, calls);
+    assert!(bytes(&reported) <= WAITING_BYTES_MAX + MERGED_BYTES_MAX);
+    let left_out = 100_000 - newest(&reported).len();
     assert!(
-        told.contains(&Event::Identity(IdentityEvent::CopyNoticed)),
+        reported.contains(&Event::Identity(IdentityEvent::CopyNoticed)),
         "always told"
     );
-    let is_counted = told.iter().any(|event| {
+    let is_counted = reported.iter().any(|event| {
         matches!(event, Event::Failed(failure)
             if failure.message.contains(&format!("{left_out} events were not told")))
     });
@@ -111,5 +111,5 @@ fn a_node_with_little_memory_keeps_fewer_events() {
     for key in 0..10_000 {
         calls += mailbox.push(Event::Changed(vec![change(key, 1, 1_000)]));
     }
-    assert!(bytes(&told(&mut mailbox, calls)) <= 2 << 20);
+    assert!(bytes(&reported(&mut mailbox, calls)) <= 2 << 20);
 }

@@ -1,7 +1,7 @@
 //! Who becomes connected to whom, and what callers are told.
 
 use super::pipes::{Pipes, name};
-use crate::node::conversation::ConversationId;
+use crate::node::machine::conversation::ConversationId;
 
 impl Pipes {
     /// Whether two conversations are the two ends of one pipe.
@@ -33,12 +33,12 @@ fn two_nodes_meet_and_hold_the_same() {
             .collect();
         assert_eq!(summaries[0], summaries[1]);
         for (node, other) in [(0, 1), (1, 0)] {
-            let told: Vec<_> = net.members[node]
+            let reported: Vec<_> = net.members[node]
                 .events
                 .iter()
                 .map(|event| (event.node_id.clone(), event.state))
                 .collect();
-            assert_eq!(told, [(name(other), "connected")]);
+            assert_eq!(reported, [(name(other), "connected")]);
         }
     }
 }
@@ -175,7 +175,7 @@ fn a_peer_that_restarted_is_met_anew_though_the_old_connection_seems_to_live() {
             net.settle();
             assert_eq!(net.outcome(caller, id), Some(&Ok(())));
             // It has forgotten what it was sent, is told so, and goes on under another identity.
-            assert_eq!(net.members[1].doubts.len(), 1);
+            assert_eq!(net.members[1].identity_conflicts.len(), 1);
             assert!(!net.call_again().is_empty());
             assert_eq!(net.conversations(0).len(), 1);
             net.put(1, "after");

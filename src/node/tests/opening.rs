@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::disk::directory::Directory;
 use crate::node::{Failure, Node, Operation, Options, RecoveryOutcome, Silent, salvage, verify};
-use crate::wal::directory::Directory;
-use crate::wal::lock::LockGuard;
+use crate::wal::files::lock::LockGuard;
 
 fn open(path: &Path) -> Result<Node, Failure> {
     let options = Options::persistent("node", path.to_str().unwrap());
@@ -47,15 +47,15 @@ fn a_store_that_somebody_is_busy_with_is_told_as_in_use_whatever_it_looks_like()
         let path = path.to_str().unwrap();
         let elsewhere = folder.path().join("b.wal");
         let elsewhere = elsewhere.to_str().unwrap();
-        let told = [
+        let reported = [
             open(Path::new(path)).unwrap_err(),
             verify(path).unwrap_err(),
             salvage(path, elsewhere).unwrap_err(),
             salvage(elsewhere, path).unwrap_err(),
         ];
-        for told in told {
-            assert_eq!(told.kind, "wal_in_use", "{files:?}: {told}");
-            assert!(told.retryable);
+        for reported in reported {
+            assert_eq!(reported.kind, "wal_in_use", "{files:?}: {reported}");
+            assert!(reported.retryable);
         }
         drop(guard);
         assert!(!folder.path().join("b.wal.lock").exists());

@@ -1,7 +1,7 @@
 //! What callers were told of their calls.
 
 use super::pipes::Pipes;
-use crate::node::conversation::{ConversationId, Refusal};
+use crate::node::machine::conversation::{ConversationId, Refusal};
 
 impl Pipes {
     pub(super) fn outcome(&self, node: usize, id: ConversationId) -> Option<&Result<(), Refusal>> {

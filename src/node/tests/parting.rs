@@ -2,13 +2,13 @@
 
 use super::pipes::{Pipes, name};
 use crate::core::identity::Origin;
-use crate::node::directory::UNREADABLE_MS;
 use crate::node::machine::Machine;
-use crate::sync::message::{Batch, Feed, Lane};
-use crate::sync::replica::Farewell;
-use crate::transport::backoff::{RECONNECT_MS_MAX, RECONNECT_MS_MIN};
-use crate::transport::message::Message;
+use crate::node::machine::address_book::UNREADABLE_MS;
+use crate::sync::message::{Batch, Feed, Stream};
+use crate::sync::replica::PartingReason;
+use crate::transport::session::backoff::{RECONNECT_MS_MAX, RECONNECT_MS_MIN};
 use crate::transport::session::{HELLO_TIMEOUT_MS, IDLE_MS};
+use crate::transport::wire::message::Message;
 
 fn connected() -> (Pipes, u64) {
     let mut net = Pipes::new(3, &[1, 2]);
@@ -65,7 +65,7 @@ fn a_peer_that_cannot_read_its_store_is_called_ever_less_often() {
     for attempt in 0..10_u32 {
         let id = net.conversations(1)[0];
         net.drive(1, |machine, _, _| {
-            machine.say_farewell(id, Farewell::Unreadable);
+            machine.say_goodbye(id, PartingReason::Unreadable);
         });
         net.settle();
         assert!(net.conversations(0).is_empty() && net.conversations(1).is_empty());
@@ -85,7 +85,7 @@ fn who_cannot_read_its_store_leaves_a_peer_alone_for_long_and_shows_it() {
     for _ in 0..3 {
         let id = net.conversations(0)[0];
         net.drive(0, |machine, _, _| {
-            machine.say_farewell(id, Farewell::Unreadable);
+            machine.say_goodbye(id, PartingReason::Unreadable);
         });
         net.settle();
         assert_eq!(state(&mut net, 0, 1), "faulted");
@@ -239,7 +239,7 @@ fn quiet_connections_live_on_pings() {
 fn a_peer_that_breaks_the_rules_is_dropped_with_the_reason() {
     let (mut net, id) = connected();
     let gap = Message::Feed(Feed::Batch(Batch {
-        lane: Lane::Own,
+        stream: Stream::Own,
         from: 70,
         to: 80,
         entries: Vec::new(),
@@ -281,11 +281,11 @@ fn what_is_told_of_conversations_that_are_over_is_passed_over() {
         machine.closed(id, "again", now, map);
         machine.heard(id, now);
         machine.charged(id, 1 << 40, now);
-        machine.refused(id, Lane::Own, 1, crate::sync::message::RefusalCode::Other);
+        machine.refused(id, Stream::Own, 1, crate::sync::message::RefusalCode::Other);
         machine.replica.received_durably(
             id,
             Origin([2; 16]),
-            crate::store::ledger::FeedPosition::default(),
+            crate::store::commit::ledger::FeedPosition::default(),
             &crate::store::scope::Scope::ALL,
             now,
         );

@@ -5,21 +5,21 @@ use std::collections::VecDeque;
 
 use crate::core::clock::{MonotonicMs, Now, WallMs};
 use crate::core::identity::{Incarnation, Origin};
-use crate::node::conversation::{ConversationId, Opening, PeerEvent, Refusal};
-use crate::node::directory::TargetId;
+use crate::node::machine::address_book::TargetId;
+use crate::node::machine::conversation::{ConversationId, Opening, PeerEvent, Refusal};
 use crate::node::machine::{Machine, Output};
 use crate::node::options::Options;
-use crate::store::commit::Committer;
-use crate::store::install::install_some;
-use crate::store::ledger::Stretch;
-use crate::store::map::EntryMap;
-use crate::store::operation::{Operation, Request};
-use crate::store::recovery::{Opened, Seeds, in_memory};
-use crate::sync::doubt::Doubt;
+use crate::store::commit::committer::Committer;
+use crate::store::commit::install::install_some;
+use crate::store::commit::ledger::Epoch;
+use crate::store::commit::operation::{Operation, Request};
+use crate::store::maintain::recovery::{Opened, Seeds, in_memory};
+use crate::store::state::map::EntryMap;
+use crate::sync::identity::identity_conflict::IdentityConflict;
 use crate::sync::options::ReplicaOptions;
 use crate::sync::replica::Replica;
-use crate::transport::message::Message;
 use crate::transport::session::Role;
+use crate::transport::wire::message::Message;
 
 pub(super) enum Packet {
     Opened {
@@ -45,7 +45,7 @@ pub(super) struct Member {
     pub(super) settled: Vec<(ConversationId, Result<(), Refusal>)>,
     pub(super) dials: Vec<TargetId>,
     pub(super) events: Vec<PeerEvent>,
-    pub(super) doubts: Vec<Doubt>,
+    pub(super) identity_conflicts: Vec<IdentityConflict>,
     pub(super) opens: u8,
     pub(super) skew_ms: i64,
 }
@@ -88,11 +88,11 @@ pub(super) fn member(node: usize, origin: u8, opens: u8) -> Member {
         ..Options::local(name(node)).replica()
     };
     let mut ledger = committer.ledger().clone();
-    let earlier = (1..opens).map(|open| Stretch {
+    let earlier = (1..opens).map(|open| Epoch {
         incarnation: seeds(origin, origin ^ (open << 4)).incarnation,
         began_after: 0,
     });
-    ledger.chain.splice(0..0, earlier);
+    ledger.epochs.splice(0..0, earlier);
     let replica = Replica::new(options, &ledger, &map);
     Member {
         machine: Machine::new(replica, &name(node), Vec::new()),
@@ -101,7 +101,7 @@ pub(super) fn member(node: usize, origin: u8, opens: u8) -> Member {
         settled: Vec::new(),
         dials: Vec::new(),
         events: Vec::new(),
-        doubts: Vec::new(),
+        identity_conflicts: Vec::new(),
         opens,
         skew_ms: 0,
     }
@@ -232,7 +232,7 @@ impl Pipes {
             Output::Settled(id, outcome) => self.members[node].settled.push((id, outcome)),
             Output::Peer(event) => self.members[node].events.push(event),
             Output::Greeted(_) => {}
-            Output::Renew(doubt) => self.renew(node, doubt),
+            Output::Renew(identity_conflict) => self.renew(node, identity_conflict),
         }
     }
 

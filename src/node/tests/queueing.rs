@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::core::clock::SystemClock;
 use crate::core::limits::{GROUP_BYTES_TARGET, PENDING_BYTES_MAX};
-use crate::node::queue::{NotQueued, Queue, Work};
-use crate::store::operation::{NOT_A_WRITE, Operation, Request, Ticket};
+use crate::node::commit::queue::{NotQueued, Queue, Work};
+use crate::store::commit::operation::{NOT_A_WRITE, Operation, Request, Ticket};
 
 fn write(ticket: Ticket, bytes: usize) -> Request {
     let operation = Operation::put(b"key", &vec![0; bytes], false).unwrap();

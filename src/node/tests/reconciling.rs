@@ -3,11 +3,11 @@
 use super::pipes::Pipes;
 use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::Stamp;
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::operation::{Received, Request};
 use crate::store::entry::{Entry, EntryFlags, Extra};
-use crate::store::ledger::FeedPosition;
-use crate::store::operation::{Received, Request};
-use crate::transport::codec::encode;
-use crate::transport::message::Message;
+use crate::transport::wire::codec::encode;
+use crate::transport::wire::message::Message;
 
 const THIRD: Origin = Origin([9; 16]);
 

@@ -2,12 +2,12 @@
 
 use super::pipes::{Pipes, member, seeds};
 use crate::core::identity::Incarnation;
-use crate::node::conversation::ConversationId;
-use crate::sync::doubt::Doubt;
+use crate::node::machine::conversation::ConversationId;
+use crate::sync::identity::identity_conflict::IdentityConflict;
 
 impl Pipes {
     /// A node takes another identity, as its committer does between two groups.
-    pub(super) fn renew(&mut self, node: usize, doubt: Doubt) {
+    pub(super) fn renew(&mut self, node: usize, identity_conflict: IdentityConflict) {
         let now = self.now(node);
         self.renewals += 1;
         let byte = 100 + self.renewals;
@@ -16,7 +16,7 @@ impl Pipes {
         let ledger = member.committer.ledger();
         member.map.know_authorship(ledger);
         member.machine.renewed(ledger, now, &member.map);
-        member.doubts.push(doubt);
+        member.identity_conflicts.push(identity_conflict);
     }
 
     /// Calls whoever the nodes want to call after a while; who has called, and the conversation.
@@ -35,12 +35,12 @@ impl Pipes {
         calls
     }
 
-    /// Two nodes open with the files of one: each goes on in a stretch of its own.
+    /// Two nodes open with the files of one: each goes on in an epoch of its own.
     pub(super) fn part_twins(&mut self, twins: [usize; 2]) {
         for (node, open) in twins.into_iter().zip([1, 2]) {
             let mut twin = member(node, self.members[node].machine.replica.origin().0[0], 1);
             let mut ledger = twin.committer.ledger().clone();
-            ledger.begin_stretch(Incarnation([0xf0 + open; 16]));
+            ledger.begin_epoch(Incarnation([0xf0 + open; 16]));
             twin.machine.renewed(&ledger, self.now(node), &twin.map);
             self.members[node] = twin;
         }

@@ -31,13 +31,16 @@ fn the_skew_is_measured_shown_and_told_once() {
     let mut net = a_day_off(1);
     net.wait(600_000);
     for (node, other, skew_ms) in [(0, 1, DAY_MS), (0, 2, -DAY_MS), (1, 2, -2 * DAY_MS)] {
-        let told: Vec<_> = net.members[node]
+        let reported: Vec<_> = net.members[node]
             .events
             .iter()
             .filter(|event| event.node_id == name(other))
             .map(|event| (event.state, event.skew_ms))
             .collect();
-        assert_eq!(told, [("connected", None), ("connected", Some(skew_ms))]);
+        assert_eq!(
+            reported,
+            [("connected", None), ("connected", Some(skew_ms))]
+        );
         let member = &net.members[node];
         let rows = member.machine.progress(net.now(node), &member.map).unwrap();
         let row = rows.iter().find(|row| row.node_id == name(other)).unwrap();

@@ -5,21 +5,21 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::super::base::Base;
-use super::super::checkpoint::{CheckpointJob, PASSING_SUFFIX};
-use super::super::commit::{Committer, Durability};
 use super::super::entry::{Entry, EntryFlags, Extra};
-use super::super::ledger::FeedPosition;
-use super::super::map::EntryMap;
-use super::super::operation::{Received, Request};
-use super::super::range_sums::RangeSums;
-use super::super::rebase::Rebase;
-use super::super::recovery::put_in_place;
-use super::super::view::ViewId;
 use super::{NAME, WALL, operation, remove_covered, reopen};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::Stamp;
-use crate::wal::storage_memory::MemoryStorage;
+use crate::disk::memory::MemoryStorage;
+use crate::store::commit::committer::{Committer, Durability};
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::operation::{Received, Request};
+use crate::store::maintain::checkpoint::{CheckpointJob, TEMP_SUFFIX};
+use crate::store::maintain::recovery::put_in_place;
+use crate::store::state::base::Base;
+use crate::store::state::map::EntryMap;
+use crate::store::state::range_sums::RangeSums;
+use crate::store::state::rebase::Rebase;
+use crate::store::state::snapshot::SnapshotId;
 
 /// What happens between two pages of a checkpoint, and between two checkpoints.
 #[derive(Debug, Clone)]
@@ -27,12 +27,12 @@ enum Step {
     Write(u8, Option<u8>),
     Receive(u8, Option<u8>),
     Prune,
-    View,
+    Snapshot,
 }
 
 /// A stretch of life: what happens before a checkpoint, what while it is made, and how it ends.
 #[derive(Debug, Clone)]
-struct Stretch {
+struct Epoch {
     before: Vec<Step>,
     during: Vec<Step>,
     end: End,
@@ -50,14 +50,14 @@ enum End {
     Closed,
 }
 
-fn stretches() -> impl Strategy<Value = Vec<Stretch>> {
+fn epochs() -> impl Strategy<Value = Vec<Epoch>> {
     let step = || {
         let value = proptest::option::weighted(0.7, 0_u8..5);
         prop_oneof![
             6 => (0_u8..12, value.clone()).prop_map(|(key, value)| Step::Write(key, value)),
             3 => (0_u8..12, value).prop_map(|(key, value)| Step::Receive(key, value)),
             1 => Just(Step::Prune),
-            1 => Just(Step::View),
+            1 => Just(Step::Snapshot),
         ]
     };
     let end = prop_oneof![
@@ -66,17 +66,17 @@ fn stretches() -> impl Strategy<Value = Vec<Stretch>> {
         1 => any::<u64>().prop_map(End::CutInPlace),
         1 => Just(End::Closed),
     ];
-    let stretch = (
+    let epoch = (
         proptest::collection::vec(step(), 0..12),
         proptest::collection::vec(step(), 0..8),
         end,
     );
-    let stretch = stretch.prop_map(|(before, during, end)| Stretch {
+    let epoch = epoch.prop_map(|(before, during, end)| Epoch {
         before,
         during,
         end,
     });
-    proptest::collection::vec(stretch, 1..6)
+    proptest::collection::vec(epoch, 1..6)
 }
 
 struct Life {
@@ -110,8 +110,8 @@ impl Life {
     fn reopen(&mut self) {
         self.round += 1;
         (self.committer, self.map) = reopen(&self.disk, Durability::Synced, self.round);
-        while self.map.unresolved() > 0 {
-            self.map.resolve_some().unwrap();
+        while self.map.base_unknown() > 0 {
+            self.map.look_up_base().unwrap();
         }
         self.check();
     }
@@ -155,14 +155,14 @@ impl Life {
                 assert_eq!(self.committer.ledger().cursors.get(&peer), Some(&position));
             }
             Step::Prune => self.request(&Request::Pruned { lseq: self.number }),
-            Step::View => {
-                let view = self.map.open_view();
-                let found = super::views::read(&self.map, view, &[0], None, usize::MAX);
+            Step::Snapshot => {
+                let snapshot = self.map.open_snapshot();
+                let found = super::snapshots::read(&self.map, snapshot, &[0], None, usize::MAX);
                 let live = self.model.range_from(std::ops::Bound::Unbounded);
                 let live = live.map(|entry| entry.unwrap().into_owned());
                 let live = live.filter(|entry| !entry.is_tombstone() && entry.key()[0] == 0);
                 assert!(found.into_iter().eq(live));
-                self.map.close_view(view);
+                self.map.close_snapshot(snapshot);
             }
         }
     }
@@ -222,8 +222,8 @@ impl Life {
     }
 
     fn job(&mut self) -> Option<(CheckpointJob<'static>, u64, u64)> {
-        while self.map.unsettled() > 0 {
-            self.map.settle_some();
+        while self.map.unsorted() > 0 {
+            self.map.sort_some();
         }
         self.committer
             .seal(&self.disk, u64::from(self.round) + 500)
@@ -233,8 +233,8 @@ impl Life {
         let last_lseq = cut.ledger.last_lseq;
         // Tests end soon: a disk that outlives the job is simpler than its lifetime.
         let disk: &'static MemoryStorage = Box::leak(Box::new(self.disk.clone()));
-        let passing = format!("{NAME}{PASSING_SUFFIX}");
-        let job = CheckpointJob::begin(disk, &passing, cut).unwrap();
+        let temp = format!("{NAME}{TEMP_SUFFIX}");
+        let job = CheckpointJob::begin(disk, &temp, cut).unwrap();
         Some((job, last_lseq, covers_frame))
     }
 
@@ -253,32 +253,32 @@ impl Life {
             rebase.put(carried);
         }
         drop(rebase.finish(&mut self.map));
-        while self.map.unresolved() > 0 {
-            self.map.resolve_some().unwrap();
+        while self.map.base_unknown() > 0 {
+            self.map.look_up_base().unwrap();
         }
         self.check();
     }
 
-    fn live(&mut self, stretch: &Stretch) {
-        for step in &stretch.before {
+    fn live(&mut self, epoch: &Epoch) {
+        for step in &epoch.before {
             self.step(step);
         }
-        if matches!(stretch.end, End::Closed) {
+        if matches!(epoch.end, End::Closed) {
             let (fresh, _) = reopen(&MemoryStorage::new(), Durability::Synced, 0);
             std::mem::replace(&mut self.committer, fresh)
                 .close()
                 .unwrap();
             return self.reopen();
         }
-        let shown = self.map.open_view();
+        let shown = self.map.open_snapshot();
         let then = self.shown(shown);
         let Some((mut job, last_lseq, covers_frame)) = self.job() else {
             return;
         };
-        let mut during = stretch.during.iter();
+        let mut during = epoch.during.iter();
         let mut pages = 0;
         loop {
-            if let End::CutAfterPages(after, seed) = stretch.end
+            if let End::CutAfterPages(after, seed) = epoch.end
                 && pages == after
             {
                 drop(job);
@@ -289,7 +289,7 @@ impl Life {
             if job.has_more() {
                 job.take_page(&self.map);
                 if !job.has_more() {
-                    self.map.close_view(job.view());
+                    self.map.close_snapshot(job.snapshot());
                 }
             }
             if !job.write_page().unwrap() {
@@ -300,12 +300,12 @@ impl Life {
             }
         }
         job.finish().unwrap();
-        let passing = format!("{NAME}{PASSING_SUFFIX}");
-        let base = put_in_place(&self.disk, &passing, NAME, 1 << 16, &mut || {
+        let temp = format!("{NAME}{TEMP_SUFFIX}");
+        let base = put_in_place(&self.disk, &temp, NAME, 1 << 16, &mut || {
             std::ops::ControlFlow::Continue(())
         })
         .unwrap();
-        if let End::CutInPlace(seed) = stretch.end {
+        if let End::CutInPlace(seed) = epoch.end {
             self.disk = self.disk.image().power_cut(seed);
             return self.reopen();
         }
@@ -319,11 +319,11 @@ impl Life {
             then,
             "a view goes on over another checkpoint"
         );
-        self.map.close_view(shown);
+        self.map.close_snapshot(shown);
     }
 
-    fn shown(&self, view: ViewId) -> Vec<Entry> {
-        super::views::read(&self.map, view, &[0], None, usize::MAX)
+    fn shown(&self, snapshot: SnapshotId) -> Vec<Entry> {
+        super::snapshots::read(&self.map, snapshot, &[0], None, usize::MAX)
     }
 }
 
@@ -355,10 +355,10 @@ pub(super) fn received(key: u8, value: Option<u8>, number: u64) -> Entry {
 
 proptest! {
     #[test]
-    fn a_store_with_checkpoints_is_the_store_without_them(stretches in stretches()) {
+    fn a_store_with_checkpoints_is_the_store_without_them(epochs in epochs()) {
         let mut life = Life::new();
-        for stretch in &stretches {
-            life.live(stretch);
+        for epoch in &epochs {
+            life.live(epoch);
         }
         life.reopen();
     }
@@ -368,7 +368,7 @@ proptest! {
 fn a_checkpoint_of_another_log_is_told() {
     let mut life = Life::new();
     life.step(&Step::Write(1, Some(1)));
-    life.live(&Stretch {
+    life.live(&Epoch {
         before: vec![],
         during: vec![],
         end: End::Finished,

@@ -2,12 +2,12 @@
 
 use proptest::prelude::*;
 
-use super::super::conflict::{
+use super::conflicts::{Writer, origin};
+use super::*;
+use crate::store::conflict::policy::{
     ConflictPolicy::{self, KeepLocal, KeepRemote, LastWriteWins, Manual},
     loser_of,
 };
-use super::conflicts::{Writer, origin};
-use super::*;
 
 #[derive(Debug, Clone)]
 enum Event {
@@ -104,8 +104,8 @@ proptest! {
             prop_assert_eq!(node.all(), nodes[0].all());
             prop_assert_eq!(node.conflicts(), nodes[0].conflicts());
         }
-        let asserted: u64 = nodes.iter().flat_map(Writer::all_own).filter(|own| own.flags.contains(EntryFlags::ASSERTED)).count() as u64;
-        prop_assert!(asserted <= asked);
+        let rewritten_by_policy: u64 = nodes.iter().flat_map(Writer::all_own).filter(|own| own.flags.contains(EntryFlags::REWRITTEN_BY_POLICY)).count() as u64;
+        prop_assert!(rewritten_by_policy <= asked);
     }
 
     #[test]

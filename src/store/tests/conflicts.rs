@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::super::conflict::{
+use super::super::entry::{Namespace, vector_over};
+use super::super::lineage::Lineage;
+use super::*;
+use crate::core::limits::VECTOR_ORIGINS_WRITTEN_MAX;
+use crate::store::commit::operation::Resolution;
+use crate::store::conflict::open_conflicts::OpenConflict;
+use crate::store::conflict::policy::{
     ConflictPolicy::{self, KeepLocal, LastWriteWins, Manual},
     loser_of,
 };
-use super::super::conflicts::OpenConflict;
-use super::super::entry::{Namespace, vector_over};
-use super::super::lineage::Lineage;
-use super::super::operation::Resolution;
-use super::*;
-use crate::core::limits::VECTOR_ORIGINS_WRITTEN_MAX;
 
 pub(super) fn origin(number: u64) -> Origin {
     let mut bytes = [0; 16];
@@ -160,7 +160,7 @@ impl Writer {
     }
 
     pub(super) fn conflicts(&self) -> Vec<OpenConflict> {
-        let page = self.map.kept_page(&[], false, None, loser_of).unwrap();
+        let page = self.map.sibling_page(&[], false, None, loser_of).unwrap();
         assert_eq!(page.next, None);
         let mut kept: BTreeMap<Vec<u8>, Vec<Entry>> = BTreeMap::new();
         for loser in page.losers {
@@ -173,7 +173,7 @@ impl Writer {
     }
 
     pub(super) fn resolve(&mut self, key: &[u8], value: &[u8]) {
-        let page = self.map.kept_page(key, true, None, loser_of).unwrap();
+        let page = self.map.sibling_page(key, true, None, loser_of).unwrap();
         self.commit(vec![Request::Resolve(Resolution {
             ticket: 1,
             operation: Operation::put(key, value, false).unwrap(),
@@ -209,7 +209,7 @@ fn an_assertion_takes_the_place_of_both_in_one_entry() {
     assert_eq!((held.value(), held.dot), (Some(&b"one"[..]), dot(1, 2)));
     assert!(held.follows(&a, &Lineage::default()) && held.follows(&b, &Lineage::default()));
     assert!(held.order(&b).is_gt() && held.version == 2);
-    assert!(held.flags.contains(EntryFlags::ASSERTED));
+    assert!(held.flags.contains(EntryFlags::REWRITTEN_BY_POLICY));
     assert_eq!(
         first.losers,
         std::slice::from_ref(&b),
@@ -237,7 +237,11 @@ fn a_plain_write_over_an_assertion_is_plain() {
     let (mut first, _, _, b) = pair([KeepLocal, LastWriteWins]);
     first.receive(vec![b]);
     first.put(b"k", b"four");
-    assert!(!first.all()[0].flags.contains(EntryFlags::ASSERTED));
+    assert!(
+        !first.all()[0]
+            .flags
+            .contains(EntryFlags::REWRITTEN_BY_POLICY)
+    );
 }
 
 #[test]
@@ -314,7 +318,7 @@ fn prefixes_and_whole_keys_find_their_losers_only() {
     let all = first.all();
     second.receive(all);
     let found = |prefix: &[u8], is_whole| {
-        let page = second.map.kept_page(prefix, is_whole, None, loser_of);
+        let page = second.map.sibling_page(prefix, is_whole, None, loser_of);
         page.unwrap().losers.len()
     };
     assert_eq!(
@@ -350,7 +354,7 @@ fn the_losers_of_a_key_are_found_without_going_through_those_of_longer_keys() {
             first.receive(entries.to_vec());
         }
     }
-    let page = first.map.kept_page(b"a", true, None, loser_of).unwrap();
+    let page = first.map.sibling_page(b"a", true, None, loser_of).unwrap();
     let values: Vec<_> = page
         .losers
         .iter()
@@ -361,7 +365,9 @@ fn the_losers_of_a_key_are_found_without_going_through_those_of_longer_keys() {
     let mut all = 0;
     let mut after = None;
     loop {
-        let page = first.map.kept_page(b"a", false, after.as_deref(), loser_of);
+        let page = first
+            .map
+            .sibling_page(b"a", false, after.as_deref(), loser_of);
         let page = page.unwrap();
         all += page.losers.len();
         after = page.next;
@@ -394,8 +400,8 @@ fn a_resolution_that_was_overtaken_is_told_as_any_write_is_and_what_it_settled_s
         } else {
             fourth.receive(resolved);
         }
-        let told = if resolved_first { &third } else { &fourth };
-        let last = told.losers.last().unwrap();
+        let reported = if resolved_first { &third } else { &fourth };
+        let last = reported.losers.last().unwrap();
         assert_eq!(
             last.value(),
             Some(&b"settled"[..]),
@@ -409,7 +415,7 @@ fn a_resolution_that_was_overtaken_is_told_as_any_write_is_and_what_it_settled_s
         for node in [&third, &fourth] {
             let current = node.map.entry(b"\0k").unwrap().unwrap();
             assert_eq!(current.value(), Some(&b"later"[..]));
-            let page = node.map.kept_page(b"k", true, None, loser_of).unwrap();
+            let page = node.map.sibling_page(b"k", true, None, loser_of).unwrap();
             assert!(page.losers.is_empty() && node.conflicts().is_empty());
         }
     }

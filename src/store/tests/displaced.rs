@@ -2,14 +2,14 @@
 //! what was acknowledged is in the files, wherever they are.
 
 use super::{NAME, WALL, commit, operation, reopen, seeds};
-use crate::store::commit::{Committer, Durability};
-use crate::store::map::EntryMap;
-use crate::store::operation::Request;
-use crate::store::recovery::open;
-use crate::wal::sealed::checkpoint_name;
-use crate::wal::storage::Storage;
-use crate::wal::storage_held::HeldStorage;
-use crate::wal::storage_memory::MemoryStorage;
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::Storage;
+use crate::store::commit::committer::{Committer, Durability};
+use crate::store::commit::operation::Request;
+use crate::store::maintain::recovery::open;
+use crate::store::state::map::EntryMap;
+use crate::wal::files::held_storage::HeldStorage;
+use crate::wal::log::segment::checkpoint_name;
 
 fn held(disk: &MemoryStorage, durability: Durability) -> (Committer, EntryMap) {
     let storage = HeldStorage::new(disk.clone(), NAME);
@@ -79,10 +79,10 @@ fn an_end_elsewhere_is_clean_and_not_told_as_fine() {
     let (mut committer, mut map) = held(&disk, Durability::Synced);
     commit(&mut committer, &mut map, write(1, 1));
     disk.rename(NAME, "elsewhere").unwrap();
-    let told = committer.close().unwrap_err().to_string();
+    let reported = committer.close().unwrap_err().to_string();
     assert!(
-        told.contains(NAME) && told.contains("removed or moved"),
-        "{told}"
+        reported.contains(NAME) && reported.contains("removed or moved"),
+        "{reported}"
     );
     disk.rename("elsewhere", NAME).unwrap();
     let opened = open(&disk, NAME, "node", Durability::Synced, 0, &seeds(1)).unwrap();
@@ -105,8 +105,8 @@ fn an_end_without_the_checkpoint_that_it_needs_is_not_told_as_fine() {
         disk.remove(&checkpoint).unwrap();
         open(&storage, NAME, "node", Durability::Synced, 0, &seeds(1)).unwrap()
     };
-    let told = opened.committer.close().unwrap_err().to_string();
-    assert!(told.contains(&checkpoint), "{told}");
+    let reported = opened.committer.close().unwrap_err().to_string();
+    assert!(reported.contains(&checkpoint), "{reported}");
 }
 
 #[test]

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 
 use super::{commit, operation, reopen};
 use crate::core::clock::WallMs;
-use crate::store::commit::{Committer, Durability};
-use crate::store::map::EntryMap;
-use crate::store::operation::{Operation, Request};
-use crate::wal::storage_memory::{Fault, MemoryStorage};
+use crate::disk::memory::{Fault, MemoryStorage};
+use crate::store::commit::committer::{Committer, Durability};
+use crate::store::commit::operation::{Operation, Request};
+use crate::store::state::map::EntryMap;
 
 fn large(ticket: u64) -> Request {
     let operation = Operation::put(
@@ -92,13 +92,13 @@ fn a_sequence_that_the_full_disk_refused_to_reserve_is_not_given_twice() {
         .unwrap_err();
     disk.set_capacity_bytes(None);
     let receipts = commit(&mut committer, &mut map, vec![small(2, 1)]);
-    let told = receipts[0].sequence;
+    let reported = receipts[0].sequence;
     drop(committer);
     for seed in 0..40 {
         let survived = disk.image().power_cut(seed);
         let (mut committer, mut map) = reopen(&survived, Durability::Written, 1);
         let receipts = commit(&mut committer, &mut map, vec![small(3, 2)]);
-        assert!(receipts[0].sequence > told, "seed {seed}");
+        assert!(receipts[0].sequence > reported, "seed {seed}");
     }
 }
 
@@ -106,9 +106,9 @@ fn a_sequence_that_the_full_disk_refused_to_reserve_is_not_given_twice() {
 fn lost_sequences_stay_lost_through_a_clean_close_without_a_write() {
     let disk = MemoryStorage::new();
     let (mut committer, mut map) = reopen(&disk, Durability::Written, 0);
-    let mut told = 0;
+    let mut reported = 0;
     for ticket in 1..20 {
-        told = commit(&mut committer, &mut map, vec![small(ticket, 1)])[0].sequence;
+        reported = commit(&mut committer, &mut map, vec![small(ticket, 1)])[0].sequence;
     }
     drop(committer);
     for seed in 0..40 {
@@ -119,7 +119,7 @@ fn lost_sequences_stay_lost_through_a_clean_close_without_a_write() {
         }
         let (mut committer, mut map) = reopen(&survived, Durability::Written, 9);
         let receipts = commit(&mut committer, &mut map, vec![small(90, 2)]);
-        assert!(receipts[0].sequence > told, "seed {seed}");
+        assert!(receipts[0].sequence > reported, "seed {seed}");
     }
 }
 
@@ -141,7 +141,7 @@ proptest! {
                 Ok(mut committed) => {
                     prop_assert!(!poisoned, "a poisoned log takes nothing");
                     accepted.extend(committed.entries().map(|(entry, _)| entry.clone()));
-                    while !crate::store::install::install_some(&mut committed, &mut map).is_empty() {}
+                    while !crate::store::commit::install::install_some(&mut committed, &mut map).is_empty() {}
                 }
                 Err(refused) => prop_assert_eq!(refused.tickets, vec![ticket]),
             }

@@ -6,17 +6,17 @@ use proptest::prelude::*;
 use super::conflicts::Writer;
 use super::{Model, check, model_write, operation, reopen};
 use crate::core::clock::WallMs;
-use crate::store::appended::Appended;
-use crate::store::commit::{Committed, Committer, Durability, Refused};
-use crate::store::conflict::ConflictPolicy;
+use crate::disk::memory::{Fault, MemoryStorage};
+use crate::store::commit::appended::Appended;
+use crate::store::commit::committer::{Committed, Committer, Durability, Refused};
+use crate::store::commit::install::install_some;
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::operation::{Operation, Receipt, Received, Request};
+use crate::store::conflict::policy::ConflictPolicy;
 use crate::store::error::StoreError;
-use crate::store::install::install_some;
-use crate::store::ledger::FeedPosition;
-use crate::store::map::EntryMap;
-use crate::store::operation::{Operation, Receipt, Received, Request};
 use crate::store::scope::Scope;
+use crate::store::state::map::EntryMap;
 use crate::wal::log::syncing::SyncJob;
-use crate::wal::storage_memory::{Fault, MemoryStorage};
 
 type Writes = Vec<(u8, Option<u8>)>;
 
@@ -52,7 +52,7 @@ fn overlapped(
     map: &mut EntryMap,
     disk: &MemoryStorage,
 ) -> Told {
-    let mut told = Told::default();
+    let mut reported = Told::default();
     let mut flight: Option<Appended> = None;
     for group in groups {
         let plan = committer.plan_after(flight.as_ref(), group, map, WallMs(9));
@@ -61,29 +61,29 @@ fn overlapped(
             let outcome = sync(&mut before);
             if outcome.is_err() {
                 let later = committer.take_back(plan, StoreError::Stopped);
-                told.refuse(&committer.complete(before, outcome).unwrap_err());
-                told.refuse(&later);
+                reported.refuse(&committer.complete(before, outcome).unwrap_err());
+                reported.refuse(&later);
                 continue;
             }
             landed = Some(committer.complete(before, outcome).unwrap());
         }
         let appended = committer.append(plan, false);
         if let Some(landed) = landed {
-            told.install(landed, map, disk);
+            reported.install(landed, map, disk);
         }
         match appended {
             Ok(appended) => flight = Some(appended),
-            Err(refused) => told.refuse(&refused),
+            Err(refused) => reported.refuse(&refused),
         }
     }
     if let Some(mut last) = flight {
         let outcome = sync(&mut last);
         match committer.complete(last, outcome) {
-            Ok(landed) => told.install(landed, map, disk),
-            Err(refused) => told.refuse(&refused),
+            Ok(landed) => reported.install(landed, map, disk),
+            Err(refused) => reported.refuse(&refused),
         }
     }
-    told
+    reported
 }
 
 fn requests(groups: &[Writes]) -> Vec<Vec<Request>> {
@@ -119,21 +119,21 @@ proptest! {
         let disk = MemoryStorage::new();
         let (mut committer, mut map) = reopen(&disk, Durability::Synced, 0);
         disk.record_crash_points(true);
-        let told = overlapped(requests(&groups), &mut committer, &mut map, &disk);
+        let reported = overlapped(requests(&groups), &mut committer, &mut map, &disk);
         let mut all = Model::new();
-        for (receipt, (key, value)) in told.receipts.iter().zip(groups.iter().flatten()) {
+        for (receipt, (key, value)) in reported.receipts.iter().zip(groups.iter().flatten()) {
             let wanted = model_write(&mut all, *key, *value);
             prop_assert_eq!((receipt.status, receipt.version), wanted);
         }
-        prop_assert_eq!(told.receipts.len(), groups.iter().flatten().count());
+        prop_assert_eq!(reported.receipts.len(), groups.iter().flatten().count());
         prop_assert_eq!(map.totals(), map.recount().unwrap());
         check(&mut map, &all);
         drop(committer);
         for (number, point) in disk.take_crash_points().into_iter().enumerate() {
-            let promises = told.promises.iter().rev();
+            let promises = reported.promises.iter().rev();
             let promised = promises.filter(|(calls, _)| *calls <= point.calls).map(|promise| promise.1).next();
             let (_, left) = reopen(&point.image.power_cut(number as u64), Durability::Synced, 1);
-            let is_prefix = (promised.unwrap_or(0)..=told.receipts.len()).any(|count| {
+            let is_prefix = (promised.unwrap_or(0)..=reported.receipts.len()).any(|count| {
                 let model = model(&groups, count);
                 let live = model.values().filter(|(value, _)| value.is_some()).count();
                 left.len() == live && model.iter().all(|(key, (value, version))| {
@@ -158,10 +158,10 @@ proptest! {
         let (mut committer, mut map) = reopen(&disk, Durability::Synced, 0);
         let fault = Fault::Short { bytes: short, error: std::io::ErrorKind::Other };
         disk.fail_call(disk.calls() + call, fault);
-        let told = overlapped(requests(&groups), &mut committer, &mut map, &disk);
-        let accepted = told.receipts.len();
-        prop_assert_eq!(accepted + told.refused.len(), groups.iter().flatten().count());
-        prop_assert!(told.refused.is_empty() || committer.poisoned().is_some());
+        let reported = overlapped(requests(&groups), &mut committer, &mut map, &disk);
+        let accepted = reported.receipts.len();
+        prop_assert_eq!(accepted + reported.refused.len(), groups.iter().flatten().count());
+        prop_assert!(reported.refused.is_empty() || committer.poisoned().is_some());
         prop_assert_eq!(map.totals(), map.recount().unwrap());
         check(&mut map, &model(&groups, accepted));
         drop(committer);

@@ -2,14 +2,14 @@
 
 use super::replaying::{fill, large_log, opened, same};
 use super::{NAME, commit, seeds};
-use crate::store::checkpoint::{CHECKPOINT_SUFFIX, PASSING_SUFFIX};
-use crate::store::commit::Durability;
+use crate::disk::memory::{CrashPoint, Fault, MemoryStorage};
+use crate::disk::storage::Storage;
+use crate::store::commit::committer::Durability;
+use crate::store::commit::operation::{Operation, Request};
 use crate::store::error::StoreError;
-use crate::store::operation::{Operation, Request};
-use crate::store::recovery::{Opened, OpeningMemory, open, open_within};
-use crate::store::verify::verify;
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::{CrashPoint, Fault, MemoryStorage};
+use crate::store::maintain::checkpoint::{CHECKPOINT_SUFFIX, TEMP_SUFFIX};
+use crate::store::maintain::recovery::{Opened, OpeningMemory, open, open_within};
+use crate::store::maintain::verify::verify;
 
 /// A fifth of what the large log tells.
 const CHANGES_BYTES: u64 = 400 << 10;
@@ -36,9 +36,9 @@ fn by_pieces(disk: &MemoryStorage) -> Result<Opened, StoreError> {
 }
 
 fn resolved(mut opened: Opened) -> Opened {
-    opened.map.sort_unresolved();
-    while opened.map.unresolved() > 0 {
-        opened.map.resolve_some().unwrap();
+    opened.map.sort_base_unknown();
+    while opened.map.base_unknown() > 0 {
+        opened.map.look_up_base().unwrap();
     }
     opened
 }
@@ -163,7 +163,7 @@ fn cut_everywhere(disk: &dyn Fn() -> MemoryStorage, is_synced: bool) {
     assert!(made.len() > 3, "{} checkpoints on the way", made.len());
     let mut has_piece = false;
     for point in &points {
-        has_piece |= has(point, PASSING_SUFFIX).is_some();
+        has_piece |= has(point, TEMP_SUFFIX).is_some();
         let killed = point.image.process_killed();
         let cuts = (1..4).map(|seed| (point.image.power_cut(seed ^ point.calls), false));
         for (left, is_killed) in cuts.chain([(killed, true)]) {
@@ -237,8 +237,8 @@ fn a_node_that_was_opened_by_pieces_goes_on_as_any_other() {
     let disk = large_log();
     let opened = by_pieces(&disk).unwrap();
     let (mut committer, mut map) = (opened.committer, opened.map);
-    while map.unresolved() > 0 {
-        map.resolve_some().unwrap();
+    while map.base_unknown() > 0 {
+        map.look_up_base().unwrap();
     }
     let operation = Operation::put(b"later", b"value", false).unwrap();
     commit(

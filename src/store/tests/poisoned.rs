@@ -2,14 +2,14 @@
 
 use std::io::ErrorKind;
 
-use super::super::commit::{Committer, Durability};
 use super::super::error::StoreError;
-use super::super::map::EntryMap;
 use super::verify::put;
 use super::{WALL, operation, reopen};
-use crate::store::operation::Request;
+use crate::disk::memory::{Fault, MemoryStorage};
+use crate::store::commit::committer::{Committer, Durability};
+use crate::store::commit::operation::Request;
+use crate::store::state::map::EntryMap;
 use crate::wal::error::WalError;
-use crate::wal::storage_memory::{Fault, MemoryStorage};
 
 fn refused(committer: &mut Committer, map: &EntryMap, key: u8) -> StoreError {
     let operation = operation(key, Some(9));

@@ -5,12 +5,12 @@ use proptest::prelude::*;
 use super::{NAME, commit, reopen};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::Stamp;
-use crate::store::commit::Durability;
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::Storage;
+use crate::store::commit::committer::Durability;
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::operation::{Operation, Received, Request};
 use crate::store::entry::{Entry, EntryFlags, Extra};
-use crate::store::ledger::FeedPosition;
-use crate::store::operation::{Operation, Received, Request};
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::MemoryStorage;
 
 const PEER: Origin = Origin([8; 16]);
 
@@ -86,7 +86,7 @@ proptest! {
             let files = [(NAME.to_owned(), log[..length].to_vec()), ("a.wal.lease".to_owned(), lease.clone())];
             let cut = MemoryStorage::from_files(files);
             // Below the first sync nobody was promised anything, and a beginning that is no log is refused.
-            let opened = crate::store::recovery::open(&cut, NAME, "node", Durability::Written, 0, &super::seeds(1));
+            let opened = crate::store::maintain::recovery::open(&cut, NAME, "node", Durability::Written, 0, &super::seeds(1));
             let Ok(opened) = opened else { continue };
             let there = |kind: &str, number: u64| {
                 let stored = [b"\0".to_vec(), key_of(kind, number)].concat();
@@ -132,7 +132,7 @@ proptest! {
         log[at] ^= 1 << bit;
         let files = [(NAME.to_owned(), log.clone()), ("a.wal.lease".to_owned(), image.file("a.wal.lease").unwrap())];
         let damaged = MemoryStorage::from_files(files);
-        let opened = crate::store::recovery::open(&damaged, NAME, "node", Durability::Synced, 0, &super::seeds(1));
+        let opened = crate::store::maintain::recovery::open(&damaged, NAME, "node", Durability::Synced, 0, &super::seeds(1));
         if let Ok(opened) = opened {
             // Only what no checksum covers may change without notice.
             prop_assert_eq!(opened.map.summary(), map.summary(), "byte {} changed what is there", at);

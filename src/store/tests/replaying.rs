@@ -7,15 +7,15 @@ use std::thread::Builder;
 use super::{NAME, WALL, commit, seeds};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::Stamp;
-use crate::store::commit::{Committer, Durability};
+use crate::disk::memory::MemoryStorage;
+use crate::store::commit::committer::{Committer, Durability};
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::operation::{Operation, Received, Request};
 use crate::store::entry::{Entry, EntryFlags, Extra};
-use crate::store::ledger::FeedPosition;
-use crate::store::map::EntryMap;
-use crate::store::operation::{Operation, Received, Request};
-use crate::store::recovery::{Opened, open, open_beside};
-use crate::store::replay::Beside;
+use crate::store::maintain::recovery::{Opened, open, open_beside};
+use crate::store::maintain::replay::Beside;
 use crate::store::scope::Scope;
-use crate::wal::storage_memory::MemoryStorage;
+use crate::store::state::map::EntryMap;
 
 const PEER: Origin = Origin([7; 16]);
 
@@ -86,8 +86,8 @@ pub(super) fn same(one: &Opened, other: &Opened) {
     };
     assert_eq!(all(one), all(other));
     assert_eq!(one.map.totals(), other.map.totals());
-    let told = |opened: &Opened| format!("{:?}", opened.committer.ledger());
-    assert_eq!(told(one), told(other));
+    let reported = |opened: &Opened| format!("{:?}", opened.committer.ledger());
+    assert_eq!(reported(one), reported(other));
 }
 
 #[test]

@@ -4,22 +4,22 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::super::commit::{Committer, Durability};
-use super::super::map::EntryMap;
-use super::super::operation::{Operation, Received, Request};
-use super::super::recovery::{Opened, Seeds, open};
-use super::super::salvage::{Saved, in_the_way, read, write};
 use super::verify::{CHECKPOINT, changed, checkpoint, files, sample, with_checkpoint};
 use super::{NAME, commit, reopen, seeds};
 use crate::core::identity::Origin;
+use crate::store::commit::committer::{Committer, Durability};
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::operation::{Operation, Received, Request};
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::error::StoreError;
-use crate::store::ledger::FeedPosition;
+use crate::store::maintain::recovery::{Opened, Seeds, open};
+use crate::store::maintain::salvage::{Saved, in_the_way, read, write};
 use crate::store::record::{OriginDictionary, Record, decode};
+use crate::store::state::map::EntryMap;
 use crate::wal::error::WalError;
-use crate::wal::readable::read_readable;
+use crate::wal::recover::readable::read_readable;
 
-use crate::wal::storage_memory::MemoryStorage;
+use crate::disk::memory::MemoryStorage;
 
 const NEW: &str = "new.wal";
 const STAND_IN: Origin = Origin([0x5a; 16]);
@@ -44,7 +44,7 @@ fn salvaged(disk: &MemoryStorage) -> (Held, Saved, EntryMap) {
     let before = files(disk);
     let saved = read(disk, NAME, STAND_IN).unwrap();
     assert_eq!(files(disk), before, "the source is not touched");
-    let told = read(disk, NAME, STAND_IN).unwrap();
+    let reported = read(disk, NAME, STAND_IN).unwrap();
     write(disk, NEW, saved, &new_seeds()).unwrap();
     let Opened { map, report, .. } =
         open(disk, NEW, "node", Durability::Synced, 1 << 20, &seeds(8)).unwrap();
@@ -53,7 +53,7 @@ fn salvaged(disk: &MemoryStorage) -> (Held, Saved, EntryMap) {
     assert!(report.renamed_from.is_none_or(|from| from == "salvaged"));
     let entries = all(&map).into_iter();
     let held = entries.map(|entry| (entry.key().to_vec(), entry.value().map(<[u8]>::to_vec)));
-    (held.collect(), told, map)
+    (held.collect(), reported, map)
 }
 
 fn stored(key: u8) -> Vec<u8> {
@@ -63,8 +63,11 @@ fn stored(key: u8) -> Vec<u8> {
 #[test]
 fn a_whole_store_is_saved_whole() {
     let disk = sample();
-    let (held, told, map) = salvaged(&disk);
-    assert_eq!((held.len(), told.entries(), told.lost.len()), (10, 10, 0));
+    let (held, reported, map) = salvaged(&disk);
+    assert_eq!(
+        (held.len(), reported.entries(), reported.lost.len()),
+        (10, 10, 0)
+    );
     let (_, source) = reopen(&disk, Durability::Synced, 3);
     let author = |map: &EntryMap| map.entry(&stored(3)).unwrap().unwrap().dot.origin;
     assert_eq!(author(&map), author(&source));
@@ -83,18 +86,18 @@ fn what_is_behind_the_damage_is_saved_too() {
         }
         for at in [0, 20, 62, 70, 130, 300] {
             let disk = changed(&whole, &name, |bytes| bytes[at] ^= 0x40);
-            let (held, told, _) = salvaged(&disk);
+            let (held, reported, _) = salvaged(&disk);
             assert!(held.len() >= 9, "{name} {at}: {}", held.len());
-            let is_told = told.lost.iter().any(|range| {
+            let is_reported = reported.lost.iter().any(|range| {
                 let place = at as u64;
                 range.file == name && range.from_offset <= place && place < range.to_offset
             });
-            let harmless = held.len() == 10 && told.lost.is_empty();
+            let harmless = held.len() == 10 && reported.lost.is_empty();
             assert!(
-                is_told || harmless,
+                is_reported || harmless,
                 "{name} {at} of {}: {:?}",
                 bytes.len(),
-                told.lost
+                reported.lost
             );
         }
     }
@@ -105,25 +108,31 @@ fn a_file_that_is_gone_costs_what_was_in_it() {
     let whole = sample();
     let rest = files(&whole).into_iter().filter(|file| file.0 != NAME);
     let disk = MemoryStorage::from_files(rest);
-    let (held, told, _) = salvaged(&disk);
+    let (held, reported, _) = salvaged(&disk);
     assert_eq!(held.len(), 7);
-    assert_eq!(told.lost.len(), 1);
-    assert_eq!(told.lost[0].reason, "the file is missing");
+    assert_eq!(reported.lost.len(), 1);
+    assert_eq!(reported.lost[0].reason, "the file is missing");
 }
 
 #[test]
 fn what_is_readable_of_a_checkpoint_is_saved() {
     let whole = with_checkpoint();
-    let (held, told, map) = salvaged(&whole);
-    assert_eq!((held.len(), told.rows, told.lost.len()), (300, 290, 0));
+    let (held, reported, map) = salvaged(&whole);
+    assert_eq!(
+        (held.len(), reported.rows, reported.lost.len()),
+        (300, 290, 0)
+    );
     let (_, source) = reopen(&whole, Durability::Synced, 3);
     assert_eq!(map.summary(), source.summary());
     let bytes = whole.image().file(CHECKPOINT).unwrap().len();
     let mut fewest = 300;
     for at in (64..bytes).step_by(211) {
         let disk = changed(&whole, CHECKPOINT, |bytes| bytes[at] ^= 0x10);
-        let (held, told, _) = salvaged(&disk);
-        assert_eq!(held.len() < 300, held.len() < 300 && !told.lost.is_empty());
+        let (held, reported, _) = salvaged(&disk);
+        assert_eq!(
+            held.len() < 300,
+            held.len() < 300 && !reported.lost.is_empty()
+        );
         assert!(held.len() >= 10);
         // Without index and footer nothing of it is found; anywhere else a block is lost.
         if held.len() > 10 {
@@ -233,7 +242,7 @@ proptest! {
         if read(&damaged, NAME, STAND_IN).is_err() {
             return Ok(());
         }
-        let (_, told, saved) = salvaged(&damaged);
+        let (_, reported, saved) = salvaged(&damaged);
         for entry in all(&saved) {
             let is_real = every.iter().any(|real| {
                 let is_nameless = !authors.contains(&entry.dot.origin);
@@ -243,11 +252,11 @@ proptest! {
             prop_assert!(is_real, "{entry:?}");
         }
         if saved.summary() != map.summary() {
-            prop_assert!(!told.lost.is_empty());
+            prop_assert!(!reported.lost.is_empty());
         }
         let is_nameless = |entry: &Entry| !authors.contains(&entry.dot.origin);
         let nameless = all(&saved).into_iter().filter(is_nameless);
-        prop_assert!(nameless.count() as u64 <= told.nameless);
+        prop_assert!(nameless.count() as u64 <= reported.nameless);
     }
 }
 
@@ -271,8 +280,8 @@ fn that_a_store_was_saved_is_told_behind_a_checkpoint_too() {
         )
         .unwrap();
         assert_eq!(report.salvaged, Some(0), "round {round}");
-        while map.unresolved() > 0 {
-            map.resolve_some().unwrap();
+        while map.base_unknown() > 0 {
+            map.look_up_base().unwrap();
         }
         checkpoint(&disk, NEW, &mut committer, &mut map, u64::from(round));
         committer.close().unwrap();

@@ -1,15 +1,15 @@
 //! A store whose log was sealed: it reads back whole, and each file of it can be read without those before.
 
-use super::super::commit::Durability;
 use super::super::record::{OriginDictionary, Record, decode};
-use super::super::recovery::companion_of;
 use super::{NAME, commit, operation, reopen};
-use crate::store::map::EntryMap;
-use crate::store::operation::Request;
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::Storage;
+use crate::store::commit::committer::Durability;
+use crate::store::commit::operation::Request;
+use crate::store::maintain::recovery::companion_of;
+use crate::store::state::map::EntryMap;
 use crate::wal::error::WalError;
 use crate::wal::log::Log;
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::MemoryStorage;
 
 fn put(key: u8, value: u8) -> Vec<Request> {
     let operation = operation(key, Some(value));

@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use crate::core::clock::SystemClock;
 use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::Stamp;
+use crate::store::conflict::siblings::open_among;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::lineage::Lineage;
-use crate::store::siblings::open_among;
 
 fn write(origin: u32, sequence: u64, stamp: u64, seen: &[(u32, u64)]) -> Entry {
     let author = |number: u32| {

@@ -83,17 +83,17 @@ pub(crate) fn each_seed_of(
                 return;
             }
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| prove(seed)));
-            let told = match outcome {
+            let reported = match outcome {
                 Ok(Ok(more)) => {
                     sum.fetch_add(more, Ordering::Relaxed);
                     continue;
                 }
-                Ok(Err(told)) => told,
+                Ok(Err(reported)) => reported,
                 Err(_) => "it panicked, see above".to_owned(),
             };
             has_failed.store(true, Ordering::Relaxed);
             panic!(
-                "{proof}, seed {seed}: {told}\nagain: TORTURE_SEED={seed} TORTURE_COUNT=1 \
+                "{proof}, seed {seed}: {reported}\nagain: TORTURE_SEED={seed} TORTURE_COUNT=1 \
                  cargo test --no-default-features --lib {module}::{proof}"
             );
         }

@@ -1,17 +1,17 @@
 //! Whatever is wrong with a store is told, with its place, and nothing is changed by asking.
 
-use super::super::checkpoint::{CheckpointJob, PASSING_SUFFIX};
-use super::super::commit::{Committer, Durability};
 use super::super::error::StoreError;
-use super::super::map::EntryMap;
-use super::super::operation::{Operation, Request};
-use super::super::rebase::Rebase;
-use super::super::recovery::put_in_place;
-use super::super::verify::{StoreRemark, Verification, verify};
 use super::{NAME, commit, operation, remove_covered, reopen};
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::Storage;
+use crate::store::commit::committer::{Committer, Durability};
+use crate::store::commit::operation::{Operation, Request};
+use crate::store::maintain::checkpoint::{CheckpointJob, TEMP_SUFFIX};
+use crate::store::maintain::recovery::put_in_place;
+use crate::store::maintain::verify::{StoreRemark, Verification, verify};
+use crate::store::state::map::EntryMap;
+use crate::store::state::rebase::Rebase;
 use crate::wal::error::WalError;
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::MemoryStorage;
 
 pub(super) const CHECKPOINT: &str = "a.wal.checkpoint";
 
@@ -222,14 +222,14 @@ pub(super) fn checkpoint(
     map: &mut EntryMap,
     salt: u64,
 ) {
-    while map.unsettled() > 0 {
-        map.settle_some();
+    while map.unsorted() > 0 {
+        map.sort_some();
     }
     committer.seal(disk, salt).unwrap();
     let covers_frame = committer.sealed_frame().unwrap();
     let cut = committer.cut(covers_frame, map).unwrap();
-    let (passing, last_lseq) = (format!("{name}{PASSING_SUFFIX}"), cut.ledger.last_lseq);
-    let mut job = CheckpointJob::begin(disk, &passing, cut).unwrap();
+    let (temp, last_lseq) = (format!("{name}{TEMP_SUFFIX}"), cut.ledger.last_lseq);
+    let mut job = CheckpointJob::begin(disk, &temp, cut).unwrap();
     loop {
         if job.has_more() {
             job.take_page(map);
@@ -238,9 +238,9 @@ pub(super) fn checkpoint(
             break;
         }
     }
-    map.close_view(job.view());
+    map.close_snapshot(job.snapshot());
     job.finish().unwrap();
-    let base = put_in_place(disk, &passing, name, 1 << 16, &mut || {
+    let base = put_in_place(disk, &temp, name, 1 << 16, &mut || {
         std::ops::ControlFlow::Continue(())
     })
     .unwrap();

@@ -7,10 +7,10 @@ use super::exchange::Exchange;
 use super::gathering::Gathered;
 use super::view::View;
 use crate::core::rules::{Rule, is_broken};
-use crate::store::conflict::is_kept_removal;
+use crate::store::conflict::policy::is_sibling_removal;
 use crate::store::entry::Summary;
 use crate::store::error::StoreError;
-use crate::store::totals::is_user;
+use crate::store::state::totals::is_user;
 use crate::sync::message::{Claim, Listed};
 
 /// Into how many ranges an unequal one is split at the most: more take fewer turns, and tell more sums of ranges that are
@@ -87,7 +87,7 @@ impl Exchange {
     ) -> Result<bool, StoreError> {
         let (mut at, mut resume) = (0, None);
         let (wants, owed) = (&mut self.wants, &mut self.owed);
-        let (outcome, has_withheld) = (&mut self.outcome, &mut self.has_withheld);
+        let (outcome, has_held_back) = (&mut self.outcome, &mut self.has_held_back);
         let removals = &mut self.removals;
         view.walk(&self.lower, to, |held| {
             let key = held.entry.key();
@@ -111,13 +111,13 @@ impl Exchange {
                 })
                 && !is_broken(Rule::LesserNotExchanged);
             if (is_concurrent || order.is_lt()) && !view.may_travel(&held) {
-                *has_withheld = true;
+                *has_held_back = true;
                 outcome.count_held_back(&held.entry);
             }
             if is_concurrent && order.is_lt() {
                 wants.push(key.to_vec());
                 owed.extend(view.may_travel(&held).then(|| key.to_vec()));
-            } else if order.is_lt() && is_kept_removal(&held.entry) && view.may_travel(&held) {
+            } else if order.is_lt() && is_sibling_removal(&held.entry) && view.may_travel(&held) {
                 removals.insert(key.to_vec());
             } else if (is_concurrent || order.is_lt()) && view.may_travel(&held) {
                 let fits = gathered.add(&held.entry, held.lseq, view.value_bytes_max);

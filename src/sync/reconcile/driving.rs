@@ -6,14 +6,14 @@ use super::view::{ScopedRanges, View};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::rules::{Rule, is_broken, unless};
 use crate::store::error::StoreError;
-use crate::store::map::EntryMap;
-use crate::store::range_sums::ADDED_AT_ONCE;
-use crate::sync::link::{Course, Link, LinkId, RetryCause};
-use crate::sync::message::{Ack, Feed, Lane, Ranges};
+use crate::store::state::map::EntryMap;
+use crate::store::state::range_sums::ADDED_AT_ONCE;
+use crate::sync::message::{Ack, Feed, Ranges, Stream};
+use crate::sync::peer::link::{Course, Link, LinkId, RetryCause};
 
+use crate::sync::feed::send::Gate;
+use crate::sync::peer::scope_sums::state_of;
 use crate::sync::replica::{Output, Replica};
-use crate::sync::scoped::state_of;
-use crate::sync::send::Gate;
 
 impl Link {
     /// Another stage of a reconciliation. What an attempt moved that ends by it is not forgotten.
@@ -97,7 +97,7 @@ impl Replica {
         link.sending.progress_at = now.monotonic;
         (link.sending.end, link.receiving.end) = (None, None);
         self.heed_lists(link, &ranges, now, map);
-        link.receiving.told = None;
+        link.receiving.reported = None;
         if ranges.step == 1 {
             if self.opens(link) {
                 return Err("a reconciliation that was opened from the wrong side");
@@ -217,7 +217,7 @@ impl Replica {
                 scope: &scope,
                 // What it covers is sent, also if own writes are to wait for ticks since it began.
                 limit: unless(Rule::WaitingNotReconciled, limit, gate.limit),
-                withheld: &self.withheld,
+                held_back: &self.held_back,
                 value_bytes_max: link.value_bytes_max,
             };
             let is_settled = link.receiving.commits == 0;
@@ -251,7 +251,7 @@ impl Replica {
                     if let Some(held) = map.at(lseq)? {
                         exchange.outcome.count_sent(&held.entry);
                     }
-                    self.begin_large(id, link, (Lane::Relay, lseq), Course::Reconciled, map);
+                    self.begin_large(id, link, (Stream::Relay, lseq), Course::Reconciled, map);
                 }
                 Act::Say(ranges) => {
                     link.sending.progress_at = gate.now;

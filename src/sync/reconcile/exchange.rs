@@ -15,10 +15,10 @@ use super::outcome::Outcome;
 use super::reply::Reply;
 use super::trailing::Trailing;
 use super::view::{View, end_of};
-use crate::store::conflict::is_kept_removal;
+use crate::store::conflict::policy::is_sibling_removal;
 use crate::store::entry::{Entry, Namespace, Summary};
 use crate::store::error::StoreError;
-use crate::store::range_sums::REPLICATED_END;
+use crate::store::state::range_sums::REPLICATED_END;
 use crate::sync::message::{Claim, Part, Positions, Ranges};
 
 /// Turns that are granted before it counts how much there was to do.
@@ -45,7 +45,7 @@ pub(super) enum Act {
 
 impl Act {
     /// Whether something stays here that the peer lacks.
-    fn has_withheld(&self) -> bool {
+    fn has_held_back(&self) -> bool {
         matches!(self, Self::Send(_, too_large) if !too_large.is_empty())
     }
 }
@@ -82,12 +82,12 @@ pub(in crate::sync) struct Exchange {
     due: Vec<Vec<u8>>,
     /// What follows behind the answer.
     pub(super) trailing: Trailing,
-    /// Keys of kept losers that were removed. The removal goes out last: what settled them must not come behind it.
+    /// Keys of siblings that were removed. The removal goes out last: what settled them must not come behind it.
     pub(super) removals: BTreeSet<Vec<u8>>,
     /// Entries went out since this side spoke last: what the peer says may have been said before they came.
     has_sent: bool,
     /// Something that the peer lacks may not be sent to it.
-    pub(super) has_withheld: bool,
+    pub(super) has_held_back: bool,
     pub(super) reply: Reply,
     has_said_nothing: bool,
     has_heard_nothing: bool,
@@ -115,7 +115,7 @@ impl Exchange {
             trailing: Trailing::default(),
             removals: BTreeSet::new(),
             has_sent: false,
-            has_withheld: false,
+            has_held_back: false,
             reply: Reply::default(),
             has_said_nothing: false,
             has_heard_nothing: false,
@@ -290,7 +290,7 @@ impl Exchange {
                 self.reply.say(&[], &REPLICATED_END, Claim::Settled);
             }
         }
-        if std::mem::take(&mut self.has_withheld) && self.reply.is_empty() {
+        if std::mem::take(&mut self.has_held_back) && self.reply.is_empty() {
             // By silence the peer would take both sides for equal.
             self.reply.say(&[], &REPLICATED_END, Claim::Settled);
         }
@@ -311,8 +311,8 @@ impl Exchange {
     }
 
     fn trail(&mut self, view: &View<'_>, gathered: &mut Gathered) -> Result<(), StoreError> {
-        let has_withheld = self.trailing.gather(view, gathered, &mut self.outcome)?;
-        self.has_withheld |= has_withheld;
+        let has_held_back = self.trailing.gather(view, gathered, &mut self.outcome)?;
+        self.has_held_back |= has_held_back;
         Ok(())
     }
 
@@ -326,12 +326,12 @@ impl Exchange {
         }
         self.has_sent = true;
         let act = gathered.into_act();
-        self.has_withheld |= act.has_withheld();
+        self.has_held_back |= act.has_held_back();
         act
     }
 }
 
-/// Takes the keys of kept losers that were removed from those that the peer asks for.
+/// Takes the keys of siblings that were removed from those that the peer asks for.
 fn put_off(
     view: &View<'_>,
     keys: &mut Vec<Vec<u8>>,
@@ -341,7 +341,7 @@ fn put_off(
     for key in keys.iter().filter(|key| is_kept(key)) {
         if view
             .get(key)?
-            .is_some_and(|held| is_kept_removal(&held.entry))
+            .is_some_and(|held| is_sibling_removal(&held.entry))
         {
             removals.insert(key.clone());
         }

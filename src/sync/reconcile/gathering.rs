@@ -5,8 +5,8 @@ use super::view::View;
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
+use crate::sync::feed::send::entry_cost;
 use crate::sync::options::BATCH_COST;
-use crate::sync::send::entry_cost;
 
 /// Entries larger than the peer takes that are noted at once: each is put on its list.
 const TOO_LARGE_AT_ONCE: usize = 64;

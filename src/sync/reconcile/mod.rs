@@ -2,6 +2,9 @@
 //! one go. `exchange` is the conversation as a machine of its own, `view` what it looks at, `driving` what a replica does
 //! with it.
 
+pub mod ranges;
+pub mod requested;
+
 mod answering;
 mod driving;
 mod exchange;

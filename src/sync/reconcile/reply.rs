@@ -1,6 +1,6 @@
 //! An answer that is being put together, within what one message may hold.
 
-use crate::store::range_sums::REPLICATED_END;
+use crate::store::state::range_sums::REPLICATED_END;
 use crate::sync::message::{Claim, Part};
 
 /// Parts after which an answer is full. What is behind them is summed up as one.

@@ -16,11 +16,11 @@ use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::lineage::Lineage;
-use crate::store::map::EntryMap;
-use crate::store::range_sums::RangeSums;
 use crate::store::scope::Scope;
+use crate::store::state::map::EntryMap;
+use crate::store::state::range_sums::RangeSums;
 use crate::sync::message::{Claim, Listed, Part, Positions, Ranges};
-use crate::sync::withheld::Withheld;
+use crate::sync::outbox::held_back::HeldBack;
 
 const ALL: Positions = Positions {
     own: u64::MAX,
@@ -99,7 +99,7 @@ impl Side {
                 sums: &self.sums,
                 scope: &ScopedRanges::new(&self.scope),
                 limit: ALL,
-                withheld: &Withheld::default(),
+                held_back: &HeldBack::default(),
                 value_bytes_max: u64::MAX,
             };
             match exchange.advance(&view, true).unwrap() {
@@ -347,7 +347,7 @@ fn what_is_held_back_is_neither_listed_nor_sent_nor_asked_for() {
             sums: &sides[0].sums,
             scope: &ScopedRanges::new(&Scope::ALL),
             limit,
-            withheld: &Withheld::default(),
+            held_back: &HeldBack::default(),
             value_bytes_max: u64::MAX,
         };
         match exchange.advance(&view, true).unwrap() {

@@ -8,7 +8,7 @@ use super::gathering::Gathered;
 use super::outcome::Outcome;
 use super::view::View;
 use crate::store::error::StoreError;
-use crate::sync::ranges::PARTS_MAX;
+use crate::sync::reconcile::ranges::PARTS_MAX;
 
 /// Ranges that are to be sent.
 #[derive(Debug, Clone, Default)]
@@ -42,7 +42,7 @@ impl Trailing {
         gathered: &mut Gathered,
         outcome: &mut Outcome,
     ) -> Result<bool, StoreError> {
-        let mut has_withheld = false;
+        let mut has_held_back = false;
         while let Some((from, to)) = self.ranges.front_mut().filter(|_| !gathered.is_full()) {
             let mut resume = None;
             view.walk(from, to, |held| {
@@ -51,7 +51,7 @@ impl Trailing {
                 if matches!(held, Cow::Owned(_)) && view.map.has_changed(key) {
                     // It was replaced since keys were last taken in, behind what is covered: the feed brings that.
                 } else if !view.may_travel(&held) {
-                    has_withheld = true;
+                    has_held_back = true;
                     outcome.count_held_back(&held.entry);
                 } else if !gathered.add(&held.entry, held.lseq, view.value_bytes_max) {
                     resume = Some(key.to_vec());
@@ -72,6 +72,6 @@ impl Trailing {
             }
             self.ranges.pop_front();
         }
-        Ok(has_withheld)
+        Ok(has_held_back)
     }
 }

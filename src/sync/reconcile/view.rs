@@ -6,12 +6,12 @@ use std::ops::ControlFlow;
 
 use crate::store::entry::Summary;
 use crate::store::error::StoreError;
-use crate::store::map::{EntryMap, Held};
-use crate::store::range_sums::{REPLICATED_END, RangeSums};
 use crate::store::scope::Scope;
-use crate::sync::admission::lie_of;
+use crate::store::state::map::{EntryMap, Held};
+use crate::store::state::range_sums::{REPLICATED_END, RangeSums};
+use crate::sync::feed::admission::lie_of;
 use crate::sync::message::Positions;
-use crate::sync::withheld::Withheld;
+use crate::sync::outbox::held_back::HeldBack;
 
 /// A scope, and the ranges that it is made of.
 pub(super) struct ScopedRanges {
@@ -51,10 +51,10 @@ pub(super) struct View<'a> {
     pub(super) sums: &'a RangeSums,
     /// What the connection carries: nothing else is seen, whatever the peer says of it.
     pub(super) scope: &'a ScopedRanges,
-    /// What may travel, in each lane.
+    /// What may travel, in each stream.
     pub(super) limit: Positions,
     /// What may not whatever its place.
-    pub(super) withheld: &'a Withheld,
+    pub(super) held_back: &'a HeldBack,
     /// Largest value that the peer takes.
     pub(super) value_bytes_max: u64,
 }
@@ -72,7 +72,7 @@ impl View<'_> {
         } else {
             self.limit.relay
         };
-        held.lseq <= limit && !self.withheld.holds(held.lseq) && lie_of(&held.entry).is_none()
+        held.lseq <= limit && !self.held_back.holds(held.lseq) && lie_of(&held.entry).is_none()
     }
 
     /// Count and fingerprint of `[from, to)`.

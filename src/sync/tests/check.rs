@@ -1,10 +1,10 @@
 //! What must hold at all times (PROTOCOL section 7), looked at from outside.
 
 use super::world::World;
-use crate::store::conflict::loser_of;
+use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Entry;
-use crate::sync::message::{Feed, Lane};
-use crate::sync::withheld::is_covered;
+use crate::sync::message::{Feed, Stream};
+use crate::sync::outbox::held_back::is_covered;
 
 impl World {
     /// After everything that a host does.
@@ -84,20 +84,25 @@ impl World {
             if !peer.committer.ledger().is_reached(cursor) {
                 continue;
             }
-            let parked = peer.replica.peers.get(&holder.replica.origin());
-            let is_parked = |lseq| {
-                parked.is_some_and(|record| record.parked.iter().any(|entry| entry.lseq == lseq))
+            let rejected = peer.replica.peers.get(&holder.replica.origin());
+            let is_rejected = |lseq| {
+                rejected
+                    .is_some_and(|record| record.rejected.iter().any(|entry| entry.lseq == lseq))
             };
-            let own = peer.map.own_after(0).map(|held| (Lane::Own, held.unwrap()));
+            let own = peer
+                .map
+                .own_after(0)
+                .map(|held| (Stream::Own, held.unwrap()));
             let relay = peer
                 .map
                 .relay_after(0)
-                .map(|held| (Lane::Relay, held.unwrap()));
-            for (lane, held) in own.chain(relay) {
+                .map(|held| (Stream::Relay, held.unwrap()));
+            for (stream, held) in own.chain(relay) {
                 let limit = self.hosts[host].options.value_bytes_max;
-                let is_parked = is_parked(held.lseq) || held.entry.value_length() as u64 > limit;
-                let is_covered = is_covered(cursor, &held, lane, &peer.map);
-                if !is_covered || is_parked || !scope.contains(held.entry.key()) {
+                let is_rejected =
+                    is_rejected(held.lseq) || held.entry.value_length() as u64 > limit;
+                let is_covered = is_covered(cursor, &held, stream, &peer.map);
+                if !is_covered || is_rejected || !scope.contains(held.entry.key()) {
                     continue;
                 }
                 let mine = holder.map.entry(held.entry.key()).unwrap();

@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::dice::Dice;
 use crate::core::identity::{Incarnation, Origin};
-use crate::store::commit::{Committer, Durability};
-use crate::store::conflict::{ConflictPolicy, loser_of};
-use crate::store::conflicts::OpenConflict;
+use crate::disk::memory::{DiskImage, MemoryStorage};
+use crate::disk::storage::Storage;
+use crate::store::commit::committer::{Committer, Durability};
+use crate::store::commit::operation::Request;
+use crate::store::conflict::open_conflicts::OpenConflict;
+use crate::store::conflict::policy::{ConflictPolicy, loser_of};
 use crate::store::entry::Entry;
-use crate::store::map::EntryMap;
-use crate::store::operation::Request;
-use crate::store::recovery::{self, Opened, Seeds};
+use crate::store::maintain::recovery::{self, Opened, Seeds};
 use crate::store::scope::Scope;
+use crate::store::state::map::EntryMap;
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 use crate::sync::replica::Replica;
 use crate::sync::report::SyncReport;
-use crate::wal::lease;
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::{DiskImage, MemoryStorage};
+use crate::wal::files::lease;
 
 pub(super) const LOG: &str = "a.wal";
 
@@ -250,7 +250,9 @@ impl Running {
         let mut kept: BTreeMap<Vec<u8>, Vec<Entry>> = BTreeMap::new();
         let mut after = None;
         loop {
-            let page = self.map.kept_page(&[], false, after.as_deref(), loser_of);
+            let page = self
+                .map
+                .sibling_page(&[], false, after.as_deref(), loser_of);
             let page = page.unwrap();
             for loser in page.losers {
                 kept.entry(loser.key().to_vec()).or_default().push(loser);
@@ -260,7 +262,7 @@ impl Running {
                 break;
             }
         }
-        assert!(kept.is_empty() || self.map.has_kept().unwrap());
+        assert!(kept.is_empty() || self.map.has_siblings().unwrap());
         let open = kept
             .into_values()
             .map(|losers| self.map.open_conflict(losers));

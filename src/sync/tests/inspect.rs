@@ -1,23 +1,23 @@
 //! What proofs outside of this layer may see of a replica.
 
 use crate::core::identity::Origin;
-use crate::store::ledger::FeedPosition;
-use crate::store::map::EntryMap;
+use crate::store::commit::ledger::FeedPosition;
 use crate::store::scope::Scope;
+use crate::store::state::map::EntryMap;
 use crate::sync::LinkId;
-use crate::sync::listing::RowState;
 use crate::sync::message::Positions;
-use crate::sync::outbox::{Marks, OutboxCounts};
+use crate::sync::outbox::rows::RowState;
+use crate::sync::outbox::watermarks::{OutboxCounts, Watermarks};
 use crate::sync::replica::Replica;
 
 impl Replica {
     /// The counters of the outbox, row by row.
     pub(crate) fn recount(&self, map: &EntryMap) -> OutboxCounts {
-        let standing = self.standing();
+        let progress_marks = self.progress_marks();
         let mut counts = OutboxCounts::default();
         for held in map.own_after(0) {
             let held = held.unwrap();
-            match self.row_state(&held, &standing.of(held.entry.key())) {
+            match self.row_state(&held, &progress_marks.of(held.entry.key())) {
                 Some(RowState::Queued) => counts.queued += 1,
                 Some(RowState::InFlight) => counts.in_flight += 1,
                 Some(RowState::Acknowledged) => counts.acknowledged += 1,
@@ -34,8 +34,8 @@ impl Replica {
     }
 
     /// The marks of the outbox.
-    pub(crate) fn marks(&self) -> Marks {
-        self.outbox.marks()
+    pub(crate) fn watermarks(&self) -> Watermarks {
+        self.outbox.watermarks()
     }
 
     /// Up to where ticks have released own writes.
@@ -50,7 +50,7 @@ impl Replica {
 
     /// Its links, the origin of the peer of each, and how far that has acknowledged.
     pub(crate) fn acknowledged_links(&self) -> Vec<(LinkId, Origin, Positions)> {
-        let seen = |(id, link): (&LinkId, &super::super::link::Link)| {
+        let seen = |(id, link): (&LinkId, &crate::sync::peer::link::Link)| {
             (*id, link.origin, link.sending.acknowledged)
         };
         self.links.iter().map(seen).collect()
@@ -75,23 +75,23 @@ impl Replica {
 
     /// The last local sequence of an own row that any peer is on record to have refused: it was sent once.
     pub(crate) fn refused_anywhere(&self, map: &EntryMap) -> u64 {
-        let refused = self.peers.values().flat_map(|record| &record.parked);
+        let refused = self.peers.values().flat_map(|record| &record.rejected);
         let own = refused.filter(|entry| map.is_own_row(entry.lseq).unwrap_or(false));
         own.map(|entry| entry.lseq).max().unwrap_or(0)
     }
 
     /// Whether states are known to differ, and the reason is looked for once enough time has passed since the last repair.
     pub(crate) fn has_repairs_ahead(&self) -> bool {
-        let is_due = |link: &super::super::link::Link| {
-            let is_unequal = link.proof.unequal.0 >= super::super::prove::UNEQUAL_ENDS;
+        let is_due = |link: &crate::sync::peer::link::Link| {
+            let is_unequal = link.proof.unequal.0 >= crate::sync::feed::end_of_feed::UNEQUAL_ENDS;
             is_unequal && link.receiving.end.is_some()
         };
         self.links.values().any(is_due)
     }
 
     /// Whether a peer has refused the entry at a local sequence.
-    pub(crate) fn is_parked(&self, peer: Origin, lseq: u64) -> bool {
+    pub(crate) fn is_rejected(&self, peer: Origin, lseq: u64) -> bool {
         let record = self.peers.get(&peer);
-        record.is_some_and(|record| record.parked.iter().any(|entry| entry.lseq == lseq))
+        record.is_some_and(|record| record.rejected.iter().any(|entry| entry.lseq == lseq))
     }
 }

@@ -185,7 +185,7 @@ fn run_unconfirmed(world: &mut World, for_ms: u64) {
 }
 
 #[test]
-fn what_was_sent_ahead_is_forgotten_once_its_lane_has_come_to_it_though_nobody_confirms_it() {
+fn what_was_sent_ahead_is_forgotten_once_its_stream_has_come_to_it_though_nobody_confirms_it() {
     let mut world = stage(&[options(); 2]);
     world.line();
     for number in 0..7 {

@@ -4,9 +4,9 @@ use super::host::options;
 use super::schedules_reconcile::{apart, check_pair, meet, write_apart};
 use super::stage::{MOMENT_MS, keys_sent, manual, stage};
 use super::world::World;
-use crate::sync::comparison::{ComparisonId, Incomparable};
 use crate::sync::message::{DotRange, Feed, Have};
 use crate::sync::options::ReplicaOptions;
+use crate::sync::reconcile::requested::{ComparisonId, Incomparable};
 use crate::sync::{DIFFERING_KEYS_MAX, Outcome};
 
 type Compared = Result<Outcome, Incomparable>;
@@ -25,7 +25,7 @@ pub(super) fn ask(
     asked
 }
 
-fn told(world: &mut World, host: usize) -> Vec<(ComparisonId, Compared)> {
+fn reported(world: &mut World, host: usize) -> Vec<(ComparisonId, Compared)> {
     world.hosts[host].up_mut().replica.take_compared()
 }
 
@@ -33,9 +33,9 @@ fn told(world: &mut World, host: usize) -> Vec<(ComparisonId, Compared)> {
 pub(super) fn compare(world: &mut World, host: usize, other: usize) -> Outcome {
     let id = ask(world, host, other).unwrap();
     world.run_for(MOMENT_MS);
-    let mut told = told(world, host);
-    let (of, outcome) = told.pop().expect("it is over");
-    assert!(told.is_empty() && of == id);
+    let mut reported = reported(world, host);
+    let (of, outcome) = reported.pop().expect("it is over");
+    assert!(reported.is_empty() && of == id);
     outcome.unwrap()
 }
 
@@ -148,10 +148,10 @@ fn what_is_under_way_is_no_difference() {
         world.run_for(6);
         let again = ask(&mut world, host, 1 - host).unwrap();
         world.run_for(MOMENT_MS);
-        let told = told(&mut world, host);
-        let ids: Vec<ComparisonId> = told.iter().map(|(id, _)| *id).collect();
+        let reported = reported(&mut world, host);
+        let ids: Vec<ComparisonId> = reported.iter().map(|(id, _)| *id).collect();
         assert_eq!(ids, [asked, again]);
-        let last = told[1].1.as_ref().unwrap();
+        let last = reported[1].1.as_ref().unwrap();
         assert!(last.is_equal(), "{last:?}");
         assert_eq!(last.compared, 301);
         check_pair(&world);
@@ -179,7 +179,7 @@ fn nobody_waits_for_a_peer_that_is_gone_or_too_old() {
     running.replica.cancel_comparison(given_up);
     let link = world.link(0, 1);
     world.cut(0, 1);
-    assert_eq!(told(&mut world, 0), [(id, Err(Incomparable::Gone))]);
+    assert_eq!(reported(&mut world, 0), [(id, Err(Incomparable::Gone))]);
     let replica = &mut world.hosts[0].up_mut().replica;
     assert_eq!(replica.compare_with(link), Err(Incomparable::Gone));
     world.is_old = true;
@@ -200,8 +200,8 @@ fn a_comparison_is_told_after_a_disk_that_failed_in_its_middle() {
     world.run_for(100);
     world.hosts[0].storage.set_capacity_bytes(None);
     world.run_for(60_000);
-    let told = told(&mut world, 0);
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0].0, id);
+    let reported = reported(&mut world, 0);
+    assert_eq!(reported.len(), 1);
+    assert_eq!(reported[0].0, id);
     check_pair(&world);
 }

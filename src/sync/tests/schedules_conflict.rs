@@ -3,10 +3,12 @@
 use super::host::{Host, Stop, options};
 use super::stage::{MOMENT_MS, manual};
 use super::world::World;
-use crate::store::commit::Durability;
-use crate::store::conflict::ConflictPolicy::{self, KeepLocal, KeepRemote, LastWriteWins, Manual};
+use crate::store::commit::committer::Durability;
+use crate::store::commit::operation::Request;
+use crate::store::conflict::policy::ConflictPolicy::{
+    self, KeepLocal, KeepRemote, LastWriteWins, Manual,
+};
 use crate::store::entry::EntryFlags;
-use crate::store::operation::Request;
 
 /// Hosts with these policies, none connected.
 fn apart(policies: &[ConflictPolicy]) -> World {
@@ -67,17 +69,17 @@ impl World {
         .collect()
     }
 
-    fn told(&self, host: usize) -> Vec<Option<Vec<u8>>> {
+    fn reported(&self, host: usize) -> Vec<Option<Vec<u8>>> {
         let losers = self.hosts[host].losers.iter();
         losers
             .map(|loser| loser.value().map(<[u8]>::to_vec))
             .collect()
     }
 
-    fn is_asserted(&self, host: usize) -> bool {
+    fn is_rewritten_by_policy(&self, host: usize) -> bool {
         let map = &self.hosts[host].up().map;
         let entry = map.entry(b"\0doc").unwrap().unwrap();
-        entry.flags.contains(EntryFlags::ASSERTED)
+        entry.flags.contains(EntryFlags::REWRITTEN_BY_POLICY)
     }
 }
 
@@ -87,14 +89,14 @@ fn the_last_write_wins_and_the_other_is_told_once_on_each_side() {
     world.mesh();
     assert_eq!(world.agree("doc"), Some("of 1".to_owned()));
     for host in 0..2 {
-        assert_eq!(world.told(host), [Some(b"of 0".to_vec())]);
+        assert_eq!(world.reported(host), [Some(b"of 0".to_vec())]);
         assert!(world.versions(host).is_empty());
     }
     assert_eq!(world.sequences(), [1, 1]);
     // Connected anew it is no news.
     world.cut(0, 1);
     world.mesh();
-    assert_eq!(world.told(0).len(), 1);
+    assert_eq!(world.reported(0).len(), 1);
 }
 
 #[test]
@@ -107,7 +109,7 @@ fn a_write_that_knew_the_other_is_no_conflict() {
     world.put(0, "doc", "third");
     assert_eq!(world.agree("doc"), Some("third".to_owned()));
     for host in 0..2 {
-        assert!(world.told(host).is_empty() && world.versions(host).is_empty());
+        assert!(world.reported(host).is_empty() && world.versions(host).is_empty());
     }
 }
 
@@ -123,7 +125,7 @@ fn the_same_content_on_both_sides_is_no_conflict() {
     world.write(1, b"gone", None);
     world.mesh();
     world.agree("doc");
-    assert!(world.told(0).is_empty() && world.told(1).is_empty());
+    assert!(world.reported(0).is_empty() && world.reported(1).is_empty());
     assert!(world.versions(0).is_empty());
 }
 
@@ -133,7 +135,7 @@ fn keep_local_writes_its_own_once_more_where_it_lost() {
     world.mesh();
     assert_eq!(world.agree("doc"), Some("of 0".to_owned()));
     assert_eq!(world.sequences(), [2, 1]);
-    assert!(world.is_asserted(0) && world.is_asserted(1));
+    assert!(world.is_rewritten_by_policy(0) && world.is_rewritten_by_policy(1));
 }
 
 #[test]
@@ -150,7 +152,7 @@ fn keep_remote_writes_the_other_once_more_where_it_lost() {
     world.mesh();
     assert_eq!(world.agree("doc"), Some("of 0".to_owned()));
     assert_eq!(world.sequences(), [1, 2]);
-    assert!(world.is_asserted(0) && world.is_asserted(1));
+    assert!(world.is_rewritten_by_policy(0) && world.is_rewritten_by_policy(1));
 }
 
 #[test]
@@ -167,7 +169,7 @@ fn who_wrote_none_of_the_two_writes_nothing() {
         world.connect(1, 2, 5);
         assert_eq!(world.agree("doc"), Some("of 1".to_owned()));
         assert_eq!(world.sequences(), [1, 1, 0]);
-        assert_eq!(world.told(2), [Some(b"of 0".to_vec())]);
+        assert_eq!(world.reported(2), [Some(b"of 0".to_vec())]);
     }
 }
 
@@ -185,7 +187,7 @@ fn a_removal_against_a_write_is_a_conflict() {
     assert_eq!(world.agree("doc"), Some("second".to_owned()));
     for host in 0..2 {
         assert_eq!(world.versions(host), [Some("second".to_owned()), None]);
-        assert_eq!(world.told(host), [None]);
+        assert_eq!(world.reported(host), [None]);
     }
     world.resolve(1, b"doc", b"both");
     assert_eq!(world.agree("doc"), Some("both".to_owned()));
@@ -204,7 +206,7 @@ fn keep_local_removes_once_more() {
     world.run_for(MOMENT_MS);
     world.mesh();
     assert_eq!(world.agree("doc"), None);
-    assert!(world.is_asserted(1));
+    assert!(world.is_rewritten_by_policy(1));
 }
 
 #[test]
@@ -323,7 +325,7 @@ fn it_outlives_a_power_cut_with_the_cursor_that_it_came_with() {
     world.mesh();
     assert_eq!(world.agree("doc"), Some("of 0".to_owned()));
     assert_eq!(world.sequences(), [2, 1]);
-    assert!(world.is_asserted(0) && world.is_asserted(1));
+    assert!(world.is_rewritten_by_policy(0) && world.is_rewritten_by_policy(1));
 }
 
 #[test]
@@ -343,7 +345,7 @@ fn values_of_which_no_frame_holds_two_are_kept_all_the_same() {
             .map(crate::store::entry::Entry::value_length)
             .collect();
         assert_eq!(lengths, [64 << 20, 64 << 20], "{host}");
-        assert_eq!(world.told(host).len(), 1);
+        assert_eq!(world.reported(host).len(), 1);
     }
 }
 
@@ -358,7 +360,7 @@ fn many_losers_at_once_take_several_groups_and_none_is_left_out() {
     world.put_many(1, "other", 3);
     let operations = (0..80).map(|number| {
         let key = format!("doc-{number}");
-        crate::store::operation::Operation::put(key.as_bytes(), b"small", true).unwrap()
+        crate::store::commit::operation::Operation::put(key.as_bytes(), b"small", true).unwrap()
     });
     let operations = operations.collect();
     world.request(
@@ -373,7 +375,7 @@ fn many_losers_at_once_take_several_groups_and_none_is_left_out() {
     world.agree("doc-7");
     for host in 0..2 {
         assert_eq!(world.hosts[host].up().conflicts().len(), 80, "{host}");
-        assert_eq!(world.told(host).len(), 80, "{host}");
+        assert_eq!(world.reported(host).len(), 80, "{host}");
     }
 }
 

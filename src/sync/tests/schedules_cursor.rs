@@ -3,9 +3,9 @@
 use super::host::{Stop, options};
 use super::stage::{MOMENT_MS, keys_sent, manual, stage};
 use super::world::World;
-use crate::store::operation::{Received, Request};
-use crate::sync::doubt::DoubtReason;
-use crate::sync::message::{Batch, Cursor, Feed, Lane, Positions};
+use crate::store::commit::operation::{Received, Request};
+use crate::sync::identity::identity_conflict::IdentityConflictReason;
+use crate::sync::message::{Batch, Cursor, Feed, Positions, Stream};
 use crate::sync::replica::Output;
 
 #[test]
@@ -82,7 +82,7 @@ fn a_rolled_back_node_gets_home_what_it_wrote_and_forgot() {
         assert_eq!(world.get(host, "forgotten").as_deref(), Some("2"));
         assert_eq!(world.get(host, "reused").as_deref(), Some("4"));
     }
-    assert_eq!(world.renewals, [(0, DoubtReason::WentBack)]);
+    assert_eq!(world.renewals, [(0, IdentityConflictReason::WentBack)]);
     world.check_convergence();
     // Numbers that were given before are not given again under the same author.
     world.put(0, "later", "5");
@@ -103,7 +103,7 @@ fn a_peer_that_lost_its_disk_gets_everything_anew() {
     world.put_many(1, "b", 20);
     world.run_for(3_000);
     world.stop(1, Stop::Killed);
-    world.hosts[1].storage = crate::wal::storage_memory::MemoryStorage::new();
+    world.hosts[1].storage = crate::disk::memory::MemoryStorage::new();
     world.hosts[1].witness.clear();
     world.open(1);
     world.line();
@@ -223,9 +223,9 @@ fn what_was_acknowledged_on_another_connection_since_the_greeting_is_not_lost() 
 }
 
 /// A batch of nothing comes from the first node; what the second one asks of its committer for it.
-fn hears(world: &mut World, lane: Lane, from: u64, to: u64) -> Option<Received> {
+fn hears(world: &mut World, stream: Stream, from: u64, to: u64) -> Option<Received> {
     let batch = Batch {
-        lane,
+        stream,
         from,
         to,
         entries: Vec::new(),
@@ -246,16 +246,16 @@ fn what_is_stored_behind_a_second_refusal_is_not_asked_for_again() {
     let mut world = stage(&[options(), options()]);
     world.line();
     let (link, now) = (world.link(1, 0), world.now(1));
-    hears(&mut world, Lane::Own, 0, 2).unwrap();
-    hears(&mut world, Lane::Own, 2, 3).unwrap();
-    // The first fails; the other lane goes on; then the second one has nothing to go on from.
+    hears(&mut world, Stream::Own, 0, 2).unwrap();
+    hears(&mut world, Stream::Own, 2, 3).unwrap();
+    // The first fails; the other stream goes on; then the second one has nothing to go on from.
     world.hosts[1].up_mut().replica.received_in_vain(link);
-    let relayed = hears(&mut world, Lane::Relay, 0, 4).unwrap();
+    let relayed = hears(&mut world, Stream::Relay, 0, 4).unwrap();
     let replica = &mut world.hosts[1].up_mut().replica;
     replica.received_in_vain(link);
     replica.received_durably(link, relayed.peer, relayed.position, &relayed.scope, now);
-    let own = hears(&mut world, Lane::Own, 0, 2).unwrap();
+    let own = hears(&mut world, Stream::Own, 0, 2).unwrap();
     assert_eq!((own.position.own, own.position.relay), (2, 4));
-    let more = hears(&mut world, Lane::Relay, 4, 5).expect("nothing is missing before it");
+    let more = hears(&mut world, Stream::Relay, 4, 5).expect("nothing is missing before it");
     assert_eq!((more.position.own, more.position.relay), (2, 5));
 }

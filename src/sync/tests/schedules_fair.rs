@@ -88,7 +88,7 @@ fn many_too_large(count: usize) -> World {
 
 fn listed(world: &World, host: usize) -> usize {
     let peers = &world.hosts[host].up().replica.peers;
-    peers.values().map(|peer| peer.parked.len()).sum()
+    peers.values().map(|peer| peer.rejected.len()).sum()
 }
 
 #[test]

@@ -7,18 +7,18 @@ use crate::core::clock::{MonotonicMs, Now, WallMs};
 use crate::core::identity::{Incarnation, Origin};
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::core::rules::{Rule, break_rule};
-use crate::store::checkpoint::CheckpointJob;
-use crate::store::commit::Durability;
-use crate::store::install::install_some;
-use crate::store::map::EntryMap;
-use crate::store::operation::{Operation, Request};
-use crate::store::rebase::Rebase;
-use crate::store::recovery::{Seeds, open, put_in_place};
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::Storage;
+use crate::store::commit::committer::Durability;
+use crate::store::commit::install::install_some;
+use crate::store::commit::operation::{Operation, Request};
+use crate::store::maintain::checkpoint::CheckpointJob;
+use crate::store::maintain::recovery::{Seeds, open, put_in_place};
 use crate::store::scope::Scope;
-use crate::sync::message::{Ack, Cursor, Feed, Lane, Positions, RefusalCode};
+use crate::store::state::map::EntryMap;
+use crate::store::state::rebase::Rebase;
+use crate::sync::message::{Ack, Cursor, Feed, Positions, RefusalCode, Stream};
 use crate::sync::replica::{Output, Replica};
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::MemoryStorage;
 
 fn text(bytes: usize, seed: usize) -> String {
     let digits = (0..bytes).map(|place| {
@@ -158,7 +158,7 @@ fn a_retry_in_the_middle_ends_it_before_it_begins_again() {
 }
 
 #[test]
-fn refused_on_arrival_it_is_parked_and_what_follows_comes() {
+fn refused_on_arrival_it_is_rejected_and_what_follows_comes() {
     let mut world = half_sent();
     world.checks_holdings = false;
     // The receiving transport found no room for it, and skips the rest.
@@ -168,7 +168,7 @@ fn refused_on_arrival_it_is_parked_and_what_follows_comes() {
     let running = world.hosts[1].up_mut();
     running
         .replica
-        .refuse(link, Lane::Own, lseq, RefusalCode::StorageFailed);
+        .refuse(link, Stream::Own, lseq, RefusalCode::StorageFailed);
     world.drain(1);
     let wire = world.wire_between(0, 1).unwrap();
     world.wires[wire]
@@ -219,19 +219,19 @@ fn over_a_checkpoint(node: u8, value: &str) -> (MemoryStorage, Replica, EntryMap
     let wall = WallMs(1_700_000_000_000);
     let mut group = committer.commit(vec![request], &map, wall).unwrap();
     while !install_some(&mut group, &mut map).is_empty() {}
-    map.settle_some();
+    map.sort_some();
     committer.seal(&disk, 2).unwrap();
     let cut = committer.cut(committer.sealed_frame().unwrap(), &mut map);
-    let (cut, passing) = (cut.unwrap(), "a.wal.checkpoint.new");
+    let (cut, temp) = (cut.unwrap(), "a.wal.checkpoint.new");
     let last_lseq = cut.ledger.last_lseq;
-    let mut job = CheckpointJob::begin(&disk, passing, cut).unwrap();
+    let mut job = CheckpointJob::begin(&disk, temp, cut).unwrap();
     job.take_page(&map);
     while job.write_page().unwrap() {
         job.take_page(&map);
     }
     job.finish().unwrap();
     let pause = &mut || std::ops::ControlFlow::Continue(());
-    let base = put_in_place(&disk, passing, "a.wal", 1 << 20, pause).unwrap();
+    let base = put_in_place(&disk, temp, "a.wal", 1 << 20, pause).unwrap();
     drop(Rebase::new(base, &map, last_lseq).finish(&mut map));
     let replica = Replica::new(options(), committer.ledger(), &map);
     (disk, replica, map)
@@ -454,7 +454,7 @@ fn what_passed_a_large_value_is_not_sent_again_when_the_connection_was_lost() {
 }
 
 #[test]
-fn the_other_lane_goes_on_beside_a_large_value() {
+fn the_other_stream_goes_on_beside_a_large_value() {
     let mut world = stage(&[options(), options(), options()]);
     world.connect(0, 1, 5);
     world.connect(1, 2, 60);

@@ -5,10 +5,10 @@ use super::stage::{MOMENT_MS, stage};
 use super::world::World;
 use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::{STAMP_MS_END, Stamp};
+use crate::store::commit::operation::Request;
 use crate::store::entry::{Entry, EntryFlags, Extra};
-use crate::store::operation::Request;
 use crate::sync::message::{
-    Ack, Batch, Cursor, DotRange, End, Feed, Have, Lane, Nack, Positions, Ranges, RefusalCode,
+    Ack, Batch, Cursor, DotRange, End, Feed, Have, Nack, Positions, Ranges, RefusalCode, Stream,
 };
 use crate::sync::options::WINDOW_COST;
 
@@ -51,7 +51,7 @@ fn entry(namespace: u8, sequence: u64, stamp: u64, version: u64, value: usize) -
 fn batch(world: &World, entry: Entry) -> Feed {
     let relay = world.hosts[1].up().replica.last_lseq;
     Feed::Batch(Batch {
-        lane: Lane::Relay,
+        stream: Stream::Relay,
         from: relay,
         to: relay + 1,
         entries: vec![entry],
@@ -101,7 +101,7 @@ fn an_entry_that_no_node_can_have_written_is_refused_by_itself_and_the_feed_goes
             .push(next.clone());
         let relay = world.hosts[1].up().replica.last_lseq + 1;
         let next = Feed::Batch(Batch {
-            lane: Lane::Relay,
+            stream: Stream::Relay,
             from: relay,
             to: relay + 1,
             entries: vec![next],
@@ -165,7 +165,7 @@ fn a_key_with_the_last_stamp_of_a_clock_is_written_by_everybody_and_travels() {
         .or_default()
         .push(last.clone());
     let feed = Feed::Batch(Batch {
-        lane: Lane::Relay,
+        stream: Stream::Relay,
         from: 0,
         to: 0,
         entries: vec![last],
@@ -225,10 +225,10 @@ fn a_refusal_of_what_was_not_sent_is_no_refusal() {
     world.put(0, "draft", "value");
     world.run_for(MOMENT_MS);
     let lseq = world.hosts[0].up().replica.last_lseq;
-    for lane in [Lane::Own, Lane::Relay] {
+    for stream in [Stream::Own, Stream::Relay] {
         for retryable in [false, true] {
             let nack = Nack {
-                lane,
+                stream,
                 lseq,
                 code: RefusalCode::Malformed,
                 retryable,
@@ -256,7 +256,7 @@ fn many_refusals_are_recorded_together() {
     let last = world.hosts[0].up().replica.last_lseq;
     for lseq in before + 1..=last {
         let nack = Nack {
-            lane: Lane::Own,
+            stream: Stream::Own,
             lseq,
             code: RefusalCode::Malformed,
             retryable: false,
@@ -279,7 +279,7 @@ fn gaps_and_batches_that_run_backwards_end_the_connection() {
     for (from, to) in [(50, 60), (1, 0)] {
         let mut world = honest_pair();
         let feed = Feed::Batch(Batch {
-            lane: Lane::Own,
+            stream: Stream::Own,
             from,
             to,
             entries: vec![entry(0, 1, 1 << 16, 1, 3)],
@@ -328,17 +328,17 @@ fn a_value_over_the_limit_that_was_told_ends_the_connection() {
 fn more_than_was_granted_ends_the_connection() {
     let mut world = honest_pair();
     world.commit_ms = 1_000_000;
-    let mut told = 0;
+    let mut reported = 0;
     while world.closes.is_empty() {
         let feed = batch(&world, entry(0, 1, 1 << 16, 1, 200_000));
-        told += feed.cost();
+        reported += feed.cost();
         assert!(
-            told < 3 * WINDOW_COST,
+            reported < 3 * WINDOW_COST,
             "nothing bounds what waits to be committed"
         );
         lie(&mut world, feed);
     }
-    assert!(told > WINDOW_COST, "what was granted may be sent");
+    assert!(reported > WINDOW_COST, "what was granted may be sent");
 }
 
 #[test]
@@ -392,7 +392,7 @@ fn hints_and_ends_and_refusals_of_any_kind_do_no_harm() {
         complete: true,
     };
     let nack = |retryable, lseq| Nack {
-        lane: Lane::Relay,
+        stream: Stream::Relay,
         lseq,
         code: RefusalCode::Other,
         retryable,

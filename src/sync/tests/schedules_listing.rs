@@ -3,9 +3,9 @@
 use super::host::{Stop, options};
 use super::stage::{manual, stage};
 use super::world::World;
-use crate::sync::listing::{OutboxRow, RowState, Trouble};
 use crate::sync::options::{AckPolicy, ReplicaOptions};
-use crate::sync::outbox::OutboxCounts;
+use crate::sync::outbox::rows::{OutboxRow, RowState, Trouble};
+use crate::sync::outbox::watermarks::OutboxCounts;
 
 const STATES: [RowState; 4] = [
     RowState::Queued,

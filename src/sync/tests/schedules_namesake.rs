@@ -5,7 +5,7 @@ use super::stage::{MOMENT_MS, stage};
 use super::world::World;
 use crate::core::identity::Origin;
 use crate::store::scope::Scope;
-use crate::sync::doubt::{Doubt, DoubtReason};
+use crate::sync::identity::identity_conflict::{IdentityConflict, IdentityConflictReason};
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 
 fn held_by_all() -> ReplicaOptions {
@@ -29,11 +29,11 @@ fn a_peer_of_another_identity_takes_the_place_of_the_one_before() {
         world.put(0, "before", "1");
         world.run_for(MOMENT_MS);
         assert!(is_all_acknowledged(&world, 0));
-        let doubt = Doubt {
-            reason: DoubtReason::Shared,
+        let identity_conflict = IdentityConflict {
+            reason: IdentityConflictReason::Shared,
             node_id: String::new(),
         };
-        world.renew(1, &doubt);
+        world.renew(1, &identity_conflict);
         world.put(0, "apart", "1");
         world.run_for(MOMENT_MS);
         assert!(!is_all_acknowledged(&world, 0), "the one before counts yet");

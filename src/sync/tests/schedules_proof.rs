@@ -28,7 +28,7 @@ fn smuggle(world: &mut World, host: usize, key: &str) {
     .unwrap();
     world.written.insert(dot, vec![entry.clone()]);
     let running = world.hosts[host].up_mut();
-    // At a place of the lane of relayed entries that everybody has passed, and that is free.
+    // At a place of the stream of relayed entries that everybody has passed, and that is free.
     running.map.install(entry, 1, Some(Origin([3; 16])));
 }
 
@@ -131,7 +131,7 @@ fn what_cannot_be_mended_is_tried_seldom() {
     world.put_many(0, "key", 50);
     world.run_for(5_000);
     smuggle(&mut world, 0, "hidden");
-    // Nothing sends what lies at no place of the feed's lanes.
+    // Nothing sends what lies at no place of the feed's streams.
     let running = world.hosts[0].up_mut();
     let entry = running
         .map
@@ -155,7 +155,7 @@ fn a_repair_that_finds_nothing_backs_off_across_new_writes() {
     world.line();
     world.put_many(0, "key", 50);
     world.run_for(5_000);
-    // Held, but at no place of any lane, and so never sent.
+    // Held, but at no place of any stream, and so never sent.
     let payload = b"\0hidden".to_vec();
     let entry = Entry::new(
         payload.into(),

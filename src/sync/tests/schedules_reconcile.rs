@@ -4,9 +4,9 @@ use super::dice::Dice;
 use super::host::{Stop, options};
 use super::stage::{MOMENT_MS, keys_sent, manual, stage};
 use super::world::World;
+use crate::disk::memory::MemoryStorage;
 use crate::sync::message::{Claim, Feed};
 use crate::sync::options::ReplicaOptions;
-use crate::wal::storage_memory::MemoryStorage;
 
 /// Two hosts that never met, and hold the same but for what each wrote apart.
 pub(super) fn apart(kind: ReplicaOptions, shared: usize) -> World {

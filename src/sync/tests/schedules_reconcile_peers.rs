@@ -79,7 +79,7 @@ fn while_its_disk_is_full_they_try_ever_less_often_and_both_show_why() {
 }
 
 #[test]
-fn what_a_peer_cannot_take_is_parked() {
+fn what_a_peer_cannot_take_is_rejected() {
     let small = ReplicaOptions {
         value_bytes_max: 1_000,
         ..options()

@@ -7,11 +7,11 @@ use crate::core::identity::{Dot, Origin};
 use crate::core::limits::AUTHORS_MAX;
 use crate::core::rules::{Rule, break_rule};
 use crate::core::stamp::Stamp;
+use crate::store::commit::operation::Request;
 use crate::store::entry::{Entry, EntryFlags, Extra};
-use crate::store::operation::Request;
-use crate::sync::listing::{OutboxRow, RowState};
-use crate::sync::message::{Batch, Feed, Lane, Nack, PLACE_UNKNOWN, RefusalCode, RefusedWrite};
+use crate::sync::message::{Batch, Feed, Nack, PLACE_UNKNOWN, RefusalCode, RefusedWrite, Stream};
 use crate::sync::options::BATCH_COST;
+use crate::sync::outbox::rows::{OutboxRow, RowState};
 
 /// Keys that are no text, which a Rust program can write and no node takes from a peer.
 const FAULTY: [&[u8]; 2] = [b"\xff-one", b"\xff-two"];
@@ -151,7 +151,7 @@ fn fill_with_authors(world: &mut World) {
             known.push(entry.clone());
         }
         let batch = Batch {
-            lane: Lane::Relay,
+            stream: Stream::Relay,
             from: 0,
             to: 0,
             entries,
@@ -217,7 +217,7 @@ fn writes_that_were_never_sent_are_not_refused_by_naming_them() {
     };
     for (key, dot) in [(b"\0sent".as_slice(), wrong), (b"\0other", entry.dot)] {
         let nack = Nack {
-            lane: Lane::Own,
+            stream: Stream::Own,
             lseq: PLACE_UNKNOWN,
             code: RefusalCode::Malformed,
             retryable: false,

@@ -3,7 +3,7 @@
 use super::host::options;
 use super::stage::{keys_sent, manual, stage};
 use super::world::{GAVE_UP, World};
-use crate::sync::message::{Feed, Lane, Nack, RefusalCode};
+use crate::sync::message::{Feed, Nack, RefusalCode, Stream};
 
 /// Two nodes, of which the second hears nothing until then.
 fn deaf_until(until: u64) -> World {
@@ -103,9 +103,9 @@ fn what_is_refused_in_two_parts_was_one_attempt() {
     let mut world = deaf_until(10_000_000);
     world.run_for(1_000);
     let link = world.link(0, 1);
-    for lane in [Lane::Own, Lane::Relay] {
+    for stream in [Stream::Own, Stream::Relay] {
         let nack = Nack {
-            lane,
+            stream,
             lseq: 0,
             code: RefusalCode::StorageFailed,
             retryable: true,

@@ -5,10 +5,10 @@ use super::stage::{MOMENT_MS, keys_sent, stage};
 use super::world::World;
 use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::Stamp;
-use crate::store::conflict::ConflictPolicy;
+use crate::store::conflict::policy::ConflictPolicy;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::scope::Scope;
-use crate::sync::message::{Batch, Feed, Lane};
+use crate::sync::message::{Batch, Feed, Stream};
 
 pub(super) fn scope(prefixes: &[&str]) -> Scope {
     Scope::of(prefixes.iter().map(|prefix| prefix.as_bytes()))
@@ -202,7 +202,7 @@ fn what_a_connection_does_not_carry_is_not_taken_in() {
     // Once more out of its order, and in a reconciliation: no position moves that the peer would miss.
     for (from, to) in [(relay, relay), (0, 0)] {
         let batch = Batch {
-            lane: Lane::Relay,
+            stream: Stream::Relay,
             from,
             to,
             entries: vec![stray(b"b/1", 1), stray(b"a", 2)],

@@ -6,10 +6,10 @@ use super::schedules_waits::on;
 use super::stage::MOMENT_MS;
 use super::world::World;
 use crate::store::scope::Scope;
-use crate::sync::listing::RowState;
+use crate::sync::delivery::waiting::{Subject, Waiting};
+use crate::sync::delivery::waits::Holders;
 use crate::sync::options::AckPolicy;
-use crate::sync::waiting::{Subject, Waiting};
-use crate::sync::waits::Holders;
+use crate::sync::outbox::rows::RowState;
 
 /// One node with all keys, whose peers take `a/`, `a/` and `b/`, and everything, as it counts under a policy.
 fn hub(policy: AckPolicy) -> World {

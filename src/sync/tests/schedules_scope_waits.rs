@@ -8,10 +8,10 @@ use super::stage::{MOMENT_MS, manual};
 use super::world::World;
 use crate::core::identity::Origin;
 use crate::store::scope::Scope;
-use crate::sync::comparison::Incomparable;
+use crate::sync::delivery::waiting::Subject;
+use crate::sync::delivery::waits::{Held, Holders};
 use crate::sync::message::Feed;
-use crate::sync::waiting::Subject;
-use crate::sync::waits::{Held, Holders};
+use crate::sync::reconcile::requested::Incomparable;
 
 fn meet(world: &mut World, peer: usize) {
     world.connect(0, peer, 5);

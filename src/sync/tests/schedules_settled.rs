@@ -3,8 +3,8 @@
 use super::host::{Host, Stop};
 use super::stage::{MOMENT_MS, manual};
 use super::world::World;
-use crate::store::commit::Durability;
-use crate::store::conflict::ConflictPolicy::Manual;
+use crate::store::commit::committer::Durability;
+use crate::store::conflict::policy::ConflictPolicy::Manual;
 
 fn open_conflicts(world: &World, host: usize) -> usize {
     world.hosts[host].up().conflicts().len()

@@ -3,9 +3,9 @@
 use super::host::{Stop, options};
 use super::stage::{MOMENT_MS, manual, stage};
 use super::world::World;
-use crate::store::operation::Request;
+use crate::store::commit::operation::Request;
 use crate::sync::options::ReplicaOptions;
-use crate::sync::registry::PEERS_MAX;
+use crate::sync::peer::registry::PEERS_MAX;
 
 fn strangers(options: &[ReplicaOptions]) -> World {
     let mut world = stage(options);

@@ -3,7 +3,7 @@
 use super::host::{Stop, options};
 use super::stage::{keys_sent, manual, stage};
 use crate::sync::options::ReplicaOptions;
-use crate::sync::outbox::OutboxCounts;
+use crate::sync::outbox::watermarks::OutboxCounts;
 
 fn queued(queued: u64) -> OutboxCounts {
     OutboxCounts {

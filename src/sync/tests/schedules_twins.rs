@@ -3,7 +3,7 @@
 use super::host::{Stop, options};
 use super::stage::{MOMENT_MS, keys_sent, manual, stage};
 use super::world::World;
-use crate::sync::doubt::{DoubtReason, RENEWAL_DELAY_MS};
+use crate::sync::identity::identity_conflict::{IdentityConflictReason, RENEWAL_DELAY_MS};
 
 /// Longer than it takes until all have what all have.
 const A_WHILE_MS: u64 = 20_000;
@@ -23,7 +23,7 @@ impl World {
         assert_eq!(origin, twin);
     }
 
-    fn reasons(&self, host: usize) -> Vec<DoubtReason> {
+    fn reasons(&self, host: usize) -> Vec<IdentityConflictReason> {
         let renewals = self.renewals.iter();
         let of_host = renewals.filter(|(other, _)| *other == host);
         of_host.map(|(_, reason)| *reason).collect()
@@ -93,8 +93,8 @@ fn what_is_written_while_others_are_connected_is_told_to_be_of_a_copy() {
     world.put(0, "of-the-first", "1");
     world.put(3, "of-the-last", "2");
     settle(&mut world);
-    assert_eq!(world.reasons(0), [DoubtReason::Shared]);
-    assert_eq!(world.reasons(3), [DoubtReason::Shared]);
+    assert_eq!(world.reasons(0), [IdentityConflictReason::Shared]);
+    assert_eq!(world.reasons(3), [IdentityConflictReason::Shared]);
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn of_a_copy_that_writes_nothing_nobody_can_know() {
     world.run_for(A_WHILE_MS);
     world.line();
     world.run_for(A_WHILE_MS);
-    assert_eq!(world.renewals, [(0, DoubtReason::Shared)]);
+    assert_eq!(world.renewals, [(0, IdentityConflictReason::Shared)]);
     assert!(world.has_everywhere("of-the-last", "1"));
     settle(&mut world);
     assert_eq!(world.renewals.len(), 1);
@@ -122,7 +122,7 @@ fn whoever_wrote_over_a_copys_write_tells_of_it_as_well() {
     world.run_for(MOMENT_MS);
     world.line();
     world.run_for(A_WHILE_MS);
-    assert_eq!(world.renewals, [(0, DoubtReason::WentBack)]);
+    assert_eq!(world.renewals, [(0, IdentityConflictReason::WentBack)]);
     settle(&mut world);
     assert!(world.has_everywhere("key", "2"));
 }
@@ -168,7 +168,7 @@ fn lost_writes_that_come_home_through_others_tell_that_the_disk_went_back() {
     // Of its feed this one has never seen anything.
     world.connect(0, 2, 5);
     world.run_for(MOMENT_MS);
-    assert_eq!(world.renewals, [(0, DoubtReason::WentBack)]);
+    assert_eq!(world.renewals, [(0, IdentityConflictReason::WentBack)]);
     world.mesh();
     world.run_for(A_WHILE_MS);
     assert!(world.has_everywhere("lost", "2"));
@@ -244,7 +244,7 @@ fn own_writes_that_come_back_by_whatever_way_are_no_copys() {
         }
         // A new one compares all that it has with all that they have.
         world.stop(3, Stop::Killed);
-        world.hosts[3].storage = crate::wal::storage_memory::MemoryStorage::new();
+        world.hosts[3].storage = crate::disk::memory::MemoryStorage::new();
         world.hosts[3].witness.clear();
         world.open(3);
         world.put(3, "a-00001", "again");

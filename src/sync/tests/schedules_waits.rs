@@ -4,9 +4,9 @@ use super::host::{Stop, options};
 use super::stage::{manual, stage};
 use super::world::World;
 use crate::core::identity::Dot;
+use crate::sync::delivery::waiting::{Subject, Waiting};
+use crate::sync::delivery::waits::{Held, Holders, WaitId};
 use crate::sync::options::ReplicaOptions;
-use crate::sync::waiting::{Subject, Waiting};
-use crate::sync::waits::{Held, Holders, WaitId};
 
 fn in_memory() -> ReplicaOptions {
     ReplicaOptions {

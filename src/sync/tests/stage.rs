@@ -3,16 +3,16 @@
 use super::dice::Dice;
 use super::host::{Host, options};
 use super::world::World;
-use crate::store::commit::Durability;
-use crate::store::conflict::loser_of;
+use crate::store::commit::committer::Durability;
+use crate::store::commit::operation::{Operation, Request, Resolution};
+use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Namespace;
-use crate::store::operation::{Operation, Request, Resolution};
 use crate::store::scope::Scope;
 use crate::sync::LinkId;
-use crate::sync::doubt::Doubt;
+use crate::sync::identity::identity_conflict::IdentityConflict;
 use crate::sync::message::Feed;
 use crate::sync::options::ReplicaOptions;
-use crate::sync::outbox::OutboxCounts;
+use crate::sync::outbox::watermarks::OutboxCounts;
 use crate::sync::report::PeerProgress;
 
 /// How long everything takes that takes no waiting: well below every timeout.
@@ -53,15 +53,15 @@ pub(super) fn stage(options: &[ReplicaOptions]) -> World {
 
 impl World {
     /// A host takes another identity; it is connected anew like after any cut.
-    pub(super) fn renew(&mut self, host: usize, doubt: &Doubt) {
+    pub(super) fn renew(&mut self, host: usize, identity_conflict: &IdentityConflict) {
         while let Some(wire) = self.wires.iter().position(|wire| wire.touches(host)) {
             self.cut_wire(wire);
         }
         self.hosts[host].renew(&mut self.dice);
-        self.renewals.push((host, doubt.reason));
+        self.renewals.push((host, identity_conflict.reason));
         self.say(|| {
             let origin = self.hosts[host].up().replica.origin();
-            format!("{host} is {origin} from now on: {doubt:?}")
+            format!("{host} is {origin} from now on: {identity_conflict:?}")
         });
         self.drain(host);
     }
@@ -94,7 +94,7 @@ impl World {
     /// Queues what settles the conflict of a key as the host knows it now.
     pub(super) fn resolve(&mut self, host: usize, key: &[u8], value: &[u8]) {
         let running = self.hosts[host].up();
-        let page = running.map.kept_page(key, true, None, loser_of).unwrap();
+        let page = running.map.sibling_page(key, true, None, loser_of).unwrap();
         let losers = page.losers.iter().map(|loser| loser.dot).collect();
         let resolution = Resolution {
             ticket: 1,

@@ -10,12 +10,12 @@ use super::dice::Dice;
 use super::host::{Host, Stop, options};
 use super::stage::some_keys;
 use super::world::{GAVE_UP, World};
-use crate::store::commit::Durability;
-use crate::store::conflict::ConflictPolicy;
-use crate::store::operation::{Operation, Request};
+use crate::disk::memory::Fault;
+use crate::store::commit::committer::Durability;
+use crate::store::commit::operation::{Operation, Request};
+use crate::store::conflict::policy::ConflictPolicy;
 use crate::store::scope::Scope;
 use crate::sync::options::ReplicaOptions;
-use crate::wal::storage_memory::Fault;
 
 /// Storms in one run of the tests, over all groups.
 const STORMS: u64 = 4_000;

@@ -143,7 +143,7 @@ fn whole(large: &Large, value: &[u8]) -> Batch {
         extra,
     );
     Batch {
-        lane: large.lane,
+        stream: large.stream,
         from: large.from,
         to: large.to,
         entries: vec![entry.unwrap()],
@@ -179,10 +179,10 @@ pub(super) fn shown(feed: &Feed) -> String {
                 .collect();
             format!(
                 "batch {:?} ({}, {}] {keys:?}",
-                batch.lane, batch.from, batch.to
+                batch.stream, batch.from, batch.to
             )
         }
-        Feed::Large(large) => format!("large {:?} ({}, {}]", large.lane, large.from, large.to),
+        Feed::Large(large) => format!("large {:?} ({}, {}]", large.stream, large.from, large.to),
         Feed::Chunk(chunk) => format!("chunk of {}", chunk.bytes.len()),
         other => format!("{other:?}"),
     }

@@ -7,14 +7,14 @@ use super::host::{Host, Stop};
 use super::wire::{End, Packet, Wire, shown};
 use crate::core::clock::{MonotonicMs, Now, WallMs};
 use crate::core::identity::Dot;
-use crate::store::conflict::loser_of;
+use crate::store::commit::install::install_some;
+use crate::store::commit::operation::{Operation, Request, group_length};
+use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Entry;
-use crate::store::install::install_some;
-use crate::store::operation::{Operation, Request, group_length};
 use crate::sync::LinkId;
-use crate::sync::doubt::DoubtReason;
+use crate::sync::identity::identity_conflict::IdentityConflictReason;
 use crate::sync::message::{Feed, ValueId};
-use crate::sync::replica::{Farewell, Output};
+use crate::sync::replica::{Output, PartingReason};
 use crate::sync::report::TickReport;
 
 pub(super) const GAVE_UP: &str = "the peer acknowledges nothing";
@@ -41,7 +41,7 @@ pub(super) struct World {
     /// Connections that a replica ended, and why.
     pub(super) closes: Vec<&'static str>,
     /// Hosts that took another identity, and why.
-    pub(super) renewals: Vec<(usize, DoubtReason)>,
+    pub(super) renewals: Vec<(usize, IdentityConflictReason)>,
     pub(super) trace: bool,
     /// The hosts do not know how to reconcile.
     pub(super) is_old: bool,
@@ -325,7 +325,7 @@ impl World {
     /// Carries out what a replica wants.
     pub(super) fn drain(&mut self, host: usize) {
         let mut ended = Vec::new();
-        let mut in_doubt = None;
+        let mut in_conflict = None;
         let now = self.now(host);
         loop {
             let running = self.hosts[host].up_mut();
@@ -337,12 +337,14 @@ impl World {
             match output {
                 Output::Send(link, feed) => self.send(host, link, feed),
                 Output::Commit(request) => self.request(host, request),
-                Output::Close(link, Farewell::Breach(reason)) => ended.push((link, reason)),
-                Output::Close(link, Farewell::Unanswered) => {
+                Output::Close(link, PartingReason::Breach(reason)) => ended.push((link, reason)),
+                Output::Close(link, PartingReason::Unanswered) => {
                     ended.push((link, "the peer acknowledges nothing"));
                 }
-                Output::Renew(doubt) => in_doubt = Some(doubt),
-                Output::Close(_, Farewell::Unreadable) => panic!("{host} cannot read its store"),
+                Output::Renew(identity_conflict) => in_conflict = Some(identity_conflict),
+                Output::Close(_, PartingReason::Unreadable) => {
+                    panic!("{host} cannot read its store")
+                }
             }
         }
         self.check_host(host);
@@ -354,8 +356,8 @@ impl World {
                 self.cut_wire(wire);
             }
         }
-        if let Some(doubt) = in_doubt {
-            self.renew(host, &doubt);
+        if let Some(identity_conflict) = in_conflict {
+            self.renew(host, &identity_conflict);
         }
     }
 

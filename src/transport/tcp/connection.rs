@@ -17,11 +17,11 @@ use super::events::ConnectionId;
 use super::outgoing::{Outgoing, Phase, Written};
 use super::reader::Reader;
 use super::writer::write_queued;
-use crate::transport::close::CloseReason;
-use crate::transport::codec::encode;
-use crate::transport::half_open::HalfOpenSlot;
-use crate::transport::message::{Goodbye, GoodbyeReason, Message};
 use crate::transport::session::Role;
+use crate::transport::session::close::CloseReason;
+use crate::transport::session::half_open::HalfOpenSlot;
+use crate::transport::wire::codec::encode;
+use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 
 /// Why a frame was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

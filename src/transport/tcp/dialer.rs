@@ -9,9 +9,9 @@ use tokio::time::timeout;
 use super::Shared;
 use super::connection::{Connection, start};
 use super::resolve::resolve;
-use crate::transport::address::HostPort;
 use crate::transport::error::TransportError;
 use crate::transport::session::Role;
+use crate::transport::session::address::HostPort;
 
 /// Calls the addresses of a host one after another until one answers.
 pub(super) async fn dial(

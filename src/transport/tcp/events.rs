@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::connection::Connection;
-use crate::sync::message::{BegunValues, Lane, RefusalCode};
-use crate::transport::close::CloseReason;
-use crate::transport::message::Message;
+use crate::sync::message::{BegunValues, RefusalCode, Stream};
 use crate::transport::session::Role;
+use crate::transport::session::close::CloseReason;
+use crate::transport::wire::message::Message;
 
 /// Names a connection for as long as its transport lives; never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,8 +60,8 @@ pub trait ConnectionEvents: Send + Sync + 'static {
     /// [`crate::sync::message::Feed::cost`]), which may be given again.
     fn charged(&self, id: ConnectionId, cost: u64);
 
-    /// The large value announced up to `lseq_to` in `lane` is not taken; its chunks are skipped.
-    fn refused(&self, id: ConnectionId, lane: Lane, lseq_to: u64, code: RefusalCode);
+    /// The large value announced up to `lseq_to` in `stream` is not taken; its chunks are skipped.
+    fn refused(&self, id: ConnectionId, stream: Stream, lseq_to: u64, code: RefusalCode);
 
     /// The connection has ended; exactly once for each that was opened.
     fn closed(&self, id: ConnectionId, reason: CloseReason);

@@ -13,9 +13,9 @@ use super::Shared;
 use super::connection::start;
 use super::resolve::resolve;
 use super::settings::LISTEN_BACKLOG;
-use crate::transport::address::HostPort;
 use crate::transport::error::TransportError;
 use crate::transport::session::Role;
+use crate::transport::session::address::HostPort;
 
 /// Pause after the system refused to accept (it is out of descriptors, usually), in milliseconds.
 const ACCEPT_PAUSE_MS: u64 = 100;

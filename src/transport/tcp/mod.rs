@@ -24,11 +24,11 @@ pub use settings::{
     TcpSettings,
 };
 
-use super::address::HostPort;
-use super::assembly::{SPOOL_BUDGET_BYTES, SpoolBudget};
 use super::error::TransportError;
-use super::half_open::HalfOpen;
-use super::unfinished::Unfinished;
+use super::session::address::HostPort;
+use super::session::chunks::{SPOOL_BUDGET_BYTES, SpoolBudget};
+use super::session::half_open::HalfOpen;
+use super::session::unfinished::Unfinished;
 use crate::core::clock::{MonotonicMs, SystemClock};
 
 /// What all connections of a transport share.

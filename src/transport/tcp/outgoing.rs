@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 
-use crate::transport::close::CloseReason;
+use crate::transport::session::close::CloseReason;
 
 /// Room that an empty queue keeps, in bytes.
 const KEPT_BYTES_MAX: usize = 64 << 10;

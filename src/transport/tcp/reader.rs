@@ -14,11 +14,11 @@ use super::events::Reception;
 use super::outgoing::Phase;
 use crate::core::clock::MonotonicMs;
 use crate::sync::message::{Feed, Large};
-use crate::transport::assembly::{Assembled, Assembler, AssemblyError};
-use crate::transport::close::CloseReason;
-use crate::transport::codec::decode;
-use crate::transport::frame::FrameDecoder;
-use crate::transport::message::Message;
+use crate::transport::session::chunks::{Assembled, Assembler, AssemblyError};
+use crate::transport::session::close::CloseReason;
+use crate::transport::wire::codec::decode;
+use crate::transport::wire::frame::FrameDecoder;
+use crate::transport::wire::message::Message;
 
 /// Room made for one read before the peer has greeted, in bytes.
 const STRANGER_READ_BYTES: usize = 4 << 10;
@@ -114,8 +114,8 @@ impl Reader {
     /// Tells that bytes came, unless that was told a moment ago.
     fn tell_heard(&mut self) {
         let now = self.shared.clock.monotonic();
-        let is_told = |at: MonotonicMs| now < at.after(HEARD_EVERY_MS);
-        if !self.heard_at.is_some_and(is_told) {
+        let is_reported = |at: MonotonicMs| now < at.after(HEARD_EVERY_MS);
+        if !self.heard_at.is_some_and(is_reported) {
             self.heard_at = Some(now);
             self.shared.events.heard(self.connection.id());
         }
@@ -334,11 +334,11 @@ impl Reader {
                 self.deliver(Message::Feed(Feed::Batch(batch)), true).await
             }
             Assembled::Refused {
-                lane,
+                stream,
                 lseq_to,
                 code,
             } => {
-                self.shared.events.refused(id, lane, lseq_to, code);
+                self.shared.events.refused(id, stream, lseq_to, code);
                 Ok(())
             }
         }

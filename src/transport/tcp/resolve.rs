@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crate::transport::address::HostPort;
 use crate::transport::error::TransportError;
+use crate::transport::session::address::HostPort;
 
 /// The addresses of a host, best first. "localhost" is this machine whatever a resolver says, so that a
 /// loopback-only node stays one.

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use crate::core::limits::VALUE_BYTES_MAX;
-use crate::transport::address::Protection;
-use crate::transport::half_open::HALF_OPEN_MAX;
-use crate::transport::pace::Pace;
 use crate::transport::session::HELLO_TIMEOUT_MS;
+use crate::transport::session::address::Protection;
+use crate::transport::session::half_open::HALF_OPEN_MAX;
+use crate::transport::session::pace::Pace;
 
 /// Bytes that may wait to be sent on one connection: several frames, so that a sender is never starved, and
 /// little enough that a peer that never reads costs little.

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::connection::Connection;
 use super::outgoing::{Phase, Written};
-use crate::transport::close::CloseReason;
+use crate::transport::session::close::CloseReason;
 
 /// Sends what waits, as the peer takes it, until the connection ends (when flushing: until nothing waits). A
 /// peer that takes nothing for `stall_timeout` ends it.

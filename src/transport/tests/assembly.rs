@@ -5,17 +5,17 @@ use std::sync::Arc;
 use super::samples::entry;
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::Origin;
-use crate::sync::message::{BEGUN_MAX, Chunk, Lane, Large, RefusalCode, Resumption};
-use crate::transport::assembly::{
+use crate::sync::message::{BEGUN_MAX, Chunk, Large, RefusalCode, Resumption, Stream};
+use crate::transport::session::chunks::{
     Assembled, Assembler, AssemblyError, SPOOL_BUDGET_BYTES, SPOOL_BYTES_MAX, SpoolBudget,
 };
-use crate::transport::unfinished::{KEPT_MS, Unfinished};
+use crate::transport::session::unfinished::{KEPT_MS, Unfinished};
 
 const NOW: MonotonicMs = MonotonicMs(1);
 
 fn large(value_length: u64) -> Large {
     Large {
-        lane: Lane::Relay,
+        stream: Stream::Relay,
         from: 4,
         to: 9,
         entry: entry(b"big", b"", 1, 1, 1_000),
@@ -61,7 +61,7 @@ fn a_value_is_whole_again_in_memory_and_on_disk() {
             let Assembled::Complete(batch) = outcome else {
                 panic!("complete");
             };
-            assert_eq!((batch.lane, batch.from, batch.to), (Lane::Relay, 4, 9));
+            assert_eq!((batch.stream, batch.from, batch.to), (Stream::Relay, 4, 9));
             assert_eq!(batch.entries[0].value(), Some(&value[..]));
             assert_eq!(batch.entries[0].key(), announced.entry.key());
             assert_eq!(batch.entries[0].dot, announced.entry.dot);
@@ -79,7 +79,7 @@ fn a_value_over_the_limit_is_refused_and_skipped() {
     assert_eq!(
         assembler.on_large(large(11), NOW),
         Ok(Assembled::Refused {
-            lane: Lane::Relay,
+            stream: Stream::Relay,
             lseq_to: 9,
             code: RefusalCode::ValueTooLarge,
         })
@@ -153,7 +153,7 @@ fn a_folder_that_is_gone_refuses_the_value_and_not_the_peer() {
     assert_eq!(
         assembler.on_chunk(&chunk(&[0; 1000]), NOW),
         Ok(Assembled::Refused {
-            lane: Lane::Relay,
+            stream: Stream::Relay,
             lseq_to: 9,
             code: RefusalCode::StorageFailed,
         })

@@ -7,11 +7,11 @@ use crate::core::bytes::{ByteWriter, DecodeError};
 use crate::core::identity::Origin;
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::scope::Scope;
-use crate::sync::message::{Chunk, DotRange, Feed, Have, Stretch};
-use crate::transport::codec::{EncodeError, decode, encode};
-use crate::transport::codec_have::HAVE_RANGES_MAX;
-use crate::transport::frame::{FRAME_HEADER_BYTES, MessageKind};
-use crate::transport::message::{Goodbye, GoodbyeReason, Message};
+use crate::sync::message::{Chunk, DotRange, Epoch, Feed, Have};
+use crate::transport::wire::codec::{EncodeError, decode, encode};
+use crate::transport::wire::frame::{FRAME_HEADER_BYTES, MessageKind};
+use crate::transport::wire::have::HAVE_RANGES_MAX;
+use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 
 fn payload_of(message: &Message) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -125,9 +125,9 @@ fn a_peer_without_a_common_protocol_can_still_be_read() {
 #[test]
 fn what_a_receiver_would_refuse_is_not_sent() {
     let mut long_chain = hello("a", 1);
-    long_chain.greeting.chain = vec![long_chain.greeting.chain[0]; 65];
+    long_chain.greeting.epochs = vec![long_chain.greeting.epochs[0]; 65];
     let mut no_chain = hello("a", 1);
-    no_chain.greeting.chain = Vec::<Stretch>::new();
+    no_chain.greeting.epochs = Vec::<Epoch>::new();
     let mut many_prefixes = hello("a", 1);
     many_prefixes.greeting.scope = Scope::of((0..65).map(|byte| vec![byte]));
     let mut long_prefix = hello("a", 1);
@@ -181,10 +181,10 @@ fn what_a_receiver_would_refuse_is_not_sent() {
 #[test]
 fn the_largest_hello_fits_what_a_stranger_may_send() {
     let mut largest = hello(&"x".repeat(255), u64::MAX);
-    largest.greeting.chain = vec![
-        Stretch {
+    largest.greeting.epochs = vec![
+        Epoch {
             began_after: u64::MAX,
-            ..largest.greeting.chain[0]
+            ..largest.greeting.epochs[0]
         };
         64
     ];

@@ -10,27 +10,27 @@ use crate::core::limits::{
 };
 use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags, Extra};
-use crate::sync::message::{Feed, Lane};
-use crate::transport::codec::{decode, encode_batch};
-use crate::transport::codec_entry::{
+use crate::sync::message::{Feed, Stream};
+use crate::transport::wire::codec::{decode, encode_batch};
+use crate::transport::wire::entry::{
     BATCH_BYTES_TARGET, BATCH_ENTRIES_MAX, BATCH_OVERHEAD_BYTES_MAX, encoded_entry_bytes,
 };
-use crate::transport::frame::{FRAME_HEADER_BYTES, MessageKind};
-use crate::transport::message::Message;
+use crate::transport::wire::frame::{FRAME_HEADER_BYTES, MessageKind};
+use crate::transport::wire::message::Message;
 
 proptest! {
     #[test]
     fn the_estimate_is_never_too_small(batch in any_batch()) {
         let mut bytes = Vec::new();
         let body_len =
-            encode_batch(batch.lane, batch.from, batch.to, &batch.entries, &mut bytes).unwrap();
+            encode_batch(batch.stream, batch.from, batch.to, &batch.entries, &mut bytes).unwrap();
         let estimate: usize = batch.entries.iter().map(encoded_entry_bytes).sum();
         prop_assert!(body_len <= estimate + BATCH_OVERHEAD_BYTES_MAX);
     }
 }
 
 /// What 1,000 writes of 100 bytes under keys of 20 bytes cost on the wire, everything included, in bytes.
-fn bytes_per_thousand(wall_ms_between: u64, lane: Lane, authors: u8) -> usize {
+fn bytes_per_thousand(wall_ms_between: u64, stream: Stream, authors: u8) -> usize {
     let entries: Vec<Entry> = (0..1000_u64)
         .map(|n| {
             let author = u8::try_from(n % u64::from(authors)).unwrap();
@@ -41,7 +41,7 @@ fn bytes_per_thousand(wall_ms_between: u64, lane: Lane, authors: u8) -> usize {
         .collect();
     assert_eq!(entries[0].key().len(), 21);
     let mut bytes = Vec::new();
-    encode_batch(lane, 1_000_000, 1_001_000, &entries, &mut bytes).unwrap();
+    encode_batch(stream, 1_000_000, 1_001_000, &entries, &mut bytes).unwrap();
     bytes.len()
 }
 
@@ -49,11 +49,11 @@ fn bytes_per_thousand(wall_ms_between: u64, lane: Lane, authors: u8) -> usize {
 fn an_entry_of_120_bytes_takes_at_most_136_on_the_wire() {
     for wall_ms_between in [0, 1, 1000, 600_000] {
         for authors in [1, 8, 100] {
-            let bytes = bytes_per_thousand(wall_ms_between, Lane::Relay, authors);
+            let bytes = bytes_per_thousand(wall_ms_between, Stream::Relay, authors);
             assert!(bytes <= 136_000, "{authors}, {wall_ms_between}: {bytes}");
         }
     }
-    let bytes = bytes_per_thousand(1, Lane::Own, 1);
+    let bytes = bytes_per_thousand(1, Stream::Own, 1);
     assert!(bytes <= 129_000, "{bytes}");
 }
 
@@ -96,7 +96,7 @@ fn a_batch_filled_to_the_target_and_one_more_entry_fits_a_frame() {
     .unwrap();
     let entries: Vec<Entry> = small.into_iter().chain([largest]).collect();
     let mut bytes = Vec::new();
-    encode_batch(Lane::Own, 0, u64::MAX, &entries, &mut bytes).unwrap();
+    encode_batch(Stream::Own, 0, u64::MAX, &entries, &mut bytes).unwrap();
     let read = decode(bytes[4], &bytes[FRAME_HEADER_BYTES + 1..]).unwrap();
     let Some(Message::Feed(Feed::Batch(batch))) = read else {
         panic!("a batch");

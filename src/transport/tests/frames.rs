@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::samples::any_message;
-use crate::transport::codec::{decode, encode};
-use crate::transport::frame::{
+use crate::transport::wire::codec::{decode, encode};
+use crate::transport::wire::frame::{
     BODY_BYTES_MAX, FrameDecoder, FrameError, GREETING_BODY_BYTES_MAX, MessageKind,
 };
 

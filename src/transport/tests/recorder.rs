@@ -12,16 +12,16 @@ use tokio::time::timeout;
 
 use super::samples::hello;
 use crate::core::limits::CHUNK_BYTES_MAX;
-use crate::sync::message::{Chunk, Feed, Lane, RefusalCode};
-use crate::transport::address::HostPort;
-use crate::transport::close::CloseReason;
-use crate::transport::codec::{decode, encode};
-use crate::transport::frame::FrameDecoder;
-use crate::transport::message::Message;
+use crate::sync::message::{Chunk, Feed, RefusalCode, Stream};
 use crate::transport::session::Role;
+use crate::transport::session::address::HostPort;
+use crate::transport::session::close::CloseReason;
 use crate::transport::tcp::{
     Connection, ConnectionEvents, ConnectionId, Listener, Reception, TcpSettings, TcpTransport,
 };
+use crate::transport::wire::codec::{decode, encode};
+use crate::transport::wire::frame::FrameDecoder;
+use crate::transport::wire::message::Message;
 
 /// Longest that a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -34,7 +34,7 @@ pub(super) enum Event {
     Opened(Arc<Connection>),
     Received(Message, bool),
     Charged(u64),
-    Refused(Lane, u64, RefusalCode),
+    Refused(Stream, u64, RefusalCode),
     Closed(CloseReason),
 }
 
@@ -119,8 +119,8 @@ impl ConnectionEvents for Recorder {
         self.tell(Event::Charged(cost));
     }
 
-    fn refused(&self, _id: ConnectionId, lane: Lane, lseq_to: u64, code: RefusalCode) {
-        self.tell(Event::Refused(lane, lseq_to, code));
+    fn refused(&self, _id: ConnectionId, stream: Stream, lseq_to: u64, code: RefusalCode) {
+        self.tell(Event::Refused(stream, lseq_to, code));
     }
 
     fn closed(&self, id: ConnectionId, reason: CloseReason) {

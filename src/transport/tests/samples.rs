@@ -9,10 +9,10 @@ use crate::core::stamp::{STAMP_MS_END, Stamp};
 use crate::store::entry::{Entry, EntryFlags, Extra, Summary};
 use crate::store::scope::Scope;
 use crate::sync::message::{
-    Ack, BEGUN_MAX, Batch, Begun, Chunk, Cursor, DotRange, End, Feed, Greeting, Have, Lane, Large,
-    Nack, Positions, RefusalCode, RefusedWrite, Resumption, Stretch, ValueId,
+    Ack, BEGUN_MAX, Batch, Begun, Chunk, Cursor, DotRange, End, Epoch, Feed, Greeting, Have, Large,
+    Nack, Positions, RefusalCode, RefusedWrite, Resumption, Stream, ValueId,
 };
-use crate::transport::message::{
+use crate::transport::wire::message::{
     Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN,
 };
 
@@ -26,7 +26,7 @@ pub(super) fn hello(node_id: &str, instance: u64) -> Hello {
         greeting: Greeting {
             node_id: node_id.to_owned(),
             origin: Origin([3; 16]),
-            chain: vec![Stretch {
+            epochs: vec![Epoch {
                 incarnation: Incarnation([4; 16]),
                 began_after: 0,
             }],
@@ -85,8 +85,8 @@ pub(super) fn any_stamp() -> impl Strategy<Value = Stamp> {
     (wall_ms, any::<u16>()).prop_map(|(wall_ms, counter)| Stamp(wall_ms << 16 | u64::from(counter)))
 }
 
-fn any_lane() -> impl Strategy<Value = Lane> {
-    prop_oneof![Just(Lane::Own), Just(Lane::Relay)]
+fn any_stream() -> impl Strategy<Value = Stream> {
+    prop_oneof![Just(Stream::Own), Just(Stream::Relay)]
 }
 
 fn any_positions() -> impl Strategy<Value = Positions> {
@@ -164,8 +164,8 @@ fn any_entry_with(
 /// Any batch.
 pub(super) fn any_batch() -> impl Strategy<Value = Batch> {
     let entries = vec(any_entry_with(vec(any::<u8>(), 0..200), true), 0..20);
-    (any_lane(), any::<u64>(), any::<u64>(), entries).prop_map(|(lane, a, b, entries)| Batch {
-        lane,
+    (any_stream(), any::<u64>(), any::<u64>(), entries).prop_map(|(stream, a, b, entries)| Batch {
+        stream,
         from: a.min(b),
         to: a.max(b),
         entries,
@@ -174,15 +174,15 @@ pub(super) fn any_batch() -> impl Strategy<Value = Batch> {
 
 fn any_large() -> impl Strategy<Value = Large> {
     (
-        any_lane(),
+        any_stream(),
         any::<u64>(),
         any::<u64>(),
         any_entry_with(Just(Vec::new()), false),
         1..=u64::MAX,
         option::of((any::<u64>(), any::<u64>())),
     )
-        .prop_map(|(lane, a, b, entry, value_length, resumption)| Large {
-            lane,
+        .prop_map(|(stream, a, b, entry, value_length, resumption)| Large {
+            stream,
             from: a.min(b),
             to: a.max(b),
             entry,
@@ -246,10 +246,10 @@ fn any_nack() -> impl Strategy<Value = Nack> {
             dot: Dot { origin, sequence },
         },
     );
-    let place = (any_lane(), any::<u64>());
+    let place = (any_stream(), any::<u64>());
     (place, code, any::<bool>(), vec(write, 0..4)).prop_map(
-        |((lane, lseq), code, retryable, writes)| Nack {
-            lane,
+        |((stream, lseq), code, retryable, writes)| Nack {
+            stream,
             lseq,
             code,
             retryable,
@@ -289,15 +289,14 @@ fn any_feed() -> impl Strategy<Value = Feed> {
 }
 
 fn any_greeting() -> impl Strategy<Value = Greeting> {
-    let stretch =
-        (any::<[u8; 16]>(), any::<u64>()).prop_map(|(incarnation, began_after)| Stretch {
-            incarnation: Incarnation(incarnation),
-            began_after,
-        });
+    let epoch = (any::<[u8; 16]>(), any::<u64>()).prop_map(|(incarnation, began_after)| Epoch {
+        incarnation: Incarnation(incarnation),
+        began_after,
+    });
     (
         "\\PC{1,40}",
         any_origin(),
-        vec(stretch, 1..64),
+        vec(epoch, 1..64),
         any::<bool>(),
         option::of(vec(vec(any::<u8>(), 1..20), 0..5)),
         any_summary(),
@@ -309,7 +308,7 @@ fn any_greeting() -> impl Strategy<Value = Greeting> {
             |(
                 node_id,
                 origin,
-                chain,
+                epochs,
                 durable,
                 prefixes,
                 summary,
@@ -320,7 +319,7 @@ fn any_greeting() -> impl Strategy<Value = Greeting> {
                 Greeting {
                     node_id,
                     origin,
-                    chain,
+                    epochs,
                     durable,
                     scope: prefixes.map_or(Scope::ALL, Scope::of),
                     summary,

@@ -3,11 +3,11 @@
 use super::samples::hello;
 use crate::core::clock::{MonotonicMs, Now, WallMs};
 use crate::sync::message::{Ack, Feed};
-use crate::transport::message::{Goodbye, GoodbyeReason, Message};
 use crate::transport::session::{
     HELLO_TIMEOUT_MS, IDLE_MS, KEEPALIVE_MS, Role, Session, SessionError, SessionEvent,
     SilenceReason, TimeVerdict,
 };
+use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 
 fn at(ms: u64) -> Now {
     Now {

@@ -8,17 +8,17 @@ use tokio::time::timeout;
 
 use super::recorder::{Event, Manner, Node, REFUSAL_FRAMES, RawPeer, frame_of, hello_frame};
 use super::samples::entry;
-use crate::sync::message::{Batch, Feed, Lane};
-use crate::transport::address::HostPort;
-use crate::transport::close::CloseReason;
+use crate::sync::message::{Batch, Feed, Stream};
 use crate::transport::error::TransportErrorKind;
-use crate::transport::message::{Goodbye, GoodbyeReason, Message};
 use crate::transport::session::Role;
+use crate::transport::session::address::HostPort;
+use crate::transport::session::close::CloseReason;
 use crate::transport::tcp::{SendError, TcpSettings};
+use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 
 fn batch(lseq: u64, value_bytes: usize) -> Message {
     Message::Feed(Feed::Batch(Batch {
-        lane: Lane::Own,
+        stream: Stream::Own,
         from: lseq - 1,
         to: lseq,
         entries: vec![entry(b"key", &vec![7; value_bytes], 1, lseq, 1_000)],

@@ -4,11 +4,11 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::recorder::{Event, Manner, Node, RawPeer, frame_of, hello_frame};
-use crate::transport::close::CloseReason;
-use crate::transport::frame::FrameError;
-use crate::transport::message::{GoodbyeReason, Message};
-use crate::transport::pace::Pace;
+use crate::transport::session::close::CloseReason;
+use crate::transport::session::pace::Pace;
 use crate::transport::tcp::{SendError, TcpSettings};
+use crate::transport::wire::frame::FrameError;
+use crate::transport::wire::message::{GoodbyeReason, Message};
 
 /// Impatient with strangers too.
 fn impatient() -> TcpSettings {
@@ -93,7 +93,7 @@ async fn a_silent_peer_is_dropped_whichever_side_called() {
     assert!(silent.read_to_end().await.is_empty());
     let deaf = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = deaf.local_addr().unwrap().port();
-    let address = crate::transport::address::HostPort::new("127.0.0.1", port).unwrap();
+    let address = crate::transport::session::address::HostPort::new("127.0.0.1", port).unwrap();
     let connection = node.transport.dial(&address, 5_000, 0).await.unwrap();
     connection.send(&hello_frame("a")).unwrap();
     assert_eq!(reason_for(&mut node).await, CloseReason::HelloTimeout);

@@ -6,16 +6,16 @@ use tokio::runtime::Handle;
 use super::recorder::{Event, Manner, Node, RawPeer, frame_of};
 use super::samples::entry;
 use crate::core::limits::CHUNK_BYTES_MAX;
-use crate::sync::message::{Chunk, Feed, Lane, Large, RefusalCode, Resumption};
-use crate::transport::assembly::AssemblyError;
-use crate::transport::close::CloseReason;
-use crate::transport::codec::decode;
-use crate::transport::message::Message;
+use crate::sync::message::{Chunk, Feed, Large, RefusalCode, Resumption, Stream};
+use crate::transport::session::chunks::AssemblyError;
+use crate::transport::session::close::CloseReason;
 use crate::transport::tcp::TcpSettings;
+use crate::transport::wire::codec::decode;
+use crate::transport::wire::message::Message;
 
 fn large_frame(value_length: u64) -> Vec<u8> {
     frame_of(&Message::Feed(Feed::Large(Large {
-        lane: Lane::Own,
+        stream: Stream::Own,
         from: 0,
         to: 7,
         entry: entry(b"big", b"", 1, 1, 1_000),
@@ -99,7 +99,7 @@ async fn a_value_over_the_limit_is_refused_and_the_connection_goes_on() {
     assert!(matches!(node.next().await, Event::Charged(_)));
     assert!(matches!(
         node.next().await,
-        Event::Refused(Lane::Own, 7, RefusalCode::ValueTooLarge)
+        Event::Refused(Stream::Own, 7, RefusalCode::ValueTooLarge)
     ));
     peer.write(&chunk_frame(&vec![1; 200_000])).await;
     peer.write(&chunk_frame(&vec![1; 200_001])).await;
@@ -121,7 +121,7 @@ async fn a_value_over_the_limit_is_refused_and_the_connection_goes_on() {
 /// The announcement of a value of that length that can be gone on with.
 fn resumable_frame(value_length: u64) -> Vec<u8> {
     frame_of(&Message::Feed(Feed::Large(Large {
-        lane: Lane::Own,
+        stream: Stream::Own,
         from: 0,
         to: 7,
         entry: entry(b"big", b"", 1, 1, 1_000),

@@ -3,8 +3,8 @@
 
 use super::super::error::WalError;
 use super::super::format::FILE_HEADER_BYTES;
-use super::super::storage::{Displacement, read_full};
 use super::Log;
+use crate::disk::storage::{Displacement, read_full};
 
 impl Log {
     /// Whether the path that was given of the log leads to it, and nobody else has written to it: one look at the path.

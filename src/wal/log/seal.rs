@@ -5,12 +5,12 @@ use std::io;
 
 use super::super::error::WalError;
 use super::super::format::{FILE_HEADER_BYTES, FileHeader};
-use super::super::leftovers::remove_sealing;
-use super::super::removal::Removal;
-use super::super::sealed::{SealedLog, sealed_name, sealing_name};
-use super::super::storage::{Storage, StorageFile};
 use super::Log;
 use super::room::{AHEAD_BYTES_MIN, BLOCK_BYTES, ZEROS};
+use super::segment::{SealedLog, sealed_name, sealing_name};
+use super::segment_removal::Removal;
+use crate::disk::storage::{Storage, StorageFile};
+use crate::wal::files::leftovers::remove_sealing;
 
 impl Log {
     /// Ends the file that is appended to, under its sealed name, and goes on in a new one with the next number.
@@ -42,14 +42,14 @@ impl Log {
         let marks = u64::from(!self.settled);
         let header = self.header.following(salt, self.appended + marks + 1);
         let sealed = sealed_name(&self.name, self.header.first_frame);
-        let passing = sealing_name(&self.name);
+        let temp = sealing_name(&self.name);
         let (file, allocated) = self.make_next(storage, &header, &sealed).map_err(failed)?;
         if !self.settled
             && let Err(error) = self.mark_closed().and_then(|()| self.flush())
         {
             drop(file);
             // Best effort, here and below: what is left of it is removed by the next seal or opening.
-            let _ = storage.remove(&passing);
+            let _ = storage.remove(&temp);
             return Err(error);
         }
         if let Err(error) = storage.rename(&self.name, &sealed) {
@@ -58,12 +58,12 @@ impl Log {
                 return Err(self.poison(error));
             }
             drop(file);
-            let _ = storage.remove(&passing);
+            let _ = storage.remove(&temp);
             return Err(error);
         }
         // With a log under the sealed name there is no way back: from here on only an opening finishes it.
         storage
-            .rename(&passing, &self.name)
+            .rename(&temp, &self.name)
             .and_then(|()| storage.sync_directory())
             .map_err(|error| self.poison(failed(error)))?;
         Ok(Some(self.go_on_in(file, header, allocated)))
@@ -126,8 +126,8 @@ impl Log {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         remove_sealing(storage, &self.name, header)?;
-        let passing = sealing_name(&self.name);
-        let file = storage.create(&passing)?;
+        let temp = sealing_name(&self.name);
+        let file = storage.create(&temp)?;
         let made = write_empty(&*file, header).and_then(|bytes| {
             file.sync_all()?;
             // Before the old file loses its name: else a power cut could leave neither under a known one.
@@ -138,7 +138,7 @@ impl Log {
             Ok(bytes) => Ok((file, bytes)),
             Err(error) => {
                 drop(file);
-                let _ = storage.remove(&passing);
+                let _ = storage.remove(&temp);
                 Err(error)
             }
         }
@@ -171,7 +171,7 @@ impl Log {
         self.forget_tail();
         self.allocated = allocated;
         self.length_changed = false;
-        self.told_synced = self.appended;
+        self.reported_synced = self.appended;
         self.settled = false;
         sealed
     }

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use super::super::error::WalError;
-use super::super::storage::StorageFile;
 use super::Log;
+use crate::disk::storage::StorageFile;
 
 /// How a sync ended.
 pub type Synced = io::Result<()>;

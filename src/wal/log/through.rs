@@ -3,8 +3,8 @@
 //! with it, as the page cache would do.
 
 use super::super::error::WalError;
-use super::super::storage::THROUGH_BYTES;
 use super::Log;
+use crate::disk::storage::THROUGH_BYTES;
 
 /// Most bytes that are written so: a lone write, or a few. For more the page cache costs less than it saves.
 const THROUGH_BYTES_MAX: u64 = 16 << 10;
@@ -84,7 +84,7 @@ impl Log {
         let count = usize::try_from(self.used - from).unwrap_or(usize::MAX);
         self.tail.from = from;
         self.tail.bytes.resize(count, 0);
-        let read = super::super::storage::read_full(&*self.file, from, &mut self.tail.bytes);
+        let read = crate::disk::storage::read_full(&*self.file, from, &mut self.tail.bytes);
         let is_known = read.is_ok_and(|read| read == count);
         if !is_known {
             self.tail.bytes.clear();

@@ -3,8 +3,8 @@
 
 use std::io::ErrorKind;
 
-use super::super::storage_memory::{CrashPoint, Fault, MemoryStorage};
 use super::{Bodies, append, append_synced, body, open};
+use crate::disk::memory::{CrashPoint, Fault, MemoryStorage};
 
 /// Deterministic numbers below a bound.
 pub(super) struct Dice(pub(super) u64);
@@ -122,29 +122,29 @@ fn promise_at(promises: &[Promise], calls: u64) -> Option<&Promise> {
 }
 
 /// Opens what a power cut left and holds it against the promise; gives what is there.
-fn check(storage: &MemoryStorage, promise: Option<&Promise>, told: &str) -> Bodies {
+fn check(storage: &MemoryStorage, promise: Option<&Promise>, reported: &str) -> Bodies {
     let (mut log, recovery, found) =
-        open(storage).unwrap_or_else(|error| panic!("{told}: {error}"));
+        open(storage).unwrap_or_else(|error| panic!("{reported}: {error}"));
     let (begun, durable) = promise.map_or((&[][..], 0), |promise| {
         (&promise.begun[..], promise.durable)
     });
     assert!(
         found.len() >= durable,
-        "{told}: {} of {durable} are left",
+        "{reported}: {} of {durable} are left",
         found.len()
     );
-    assert!(begun.starts_with(&found), "{told}: not a prefix");
+    assert!(begun.starts_with(&found), "{reported}: not a prefix");
     assert!(recovery.torn.is_none() || recovery.known_synced <= recovery.last_frame);
     // It goes on, and what it shows is durable.
     append(&mut log, b"after").unwrap();
     log.sync().unwrap();
     drop(log);
     let (_, _, again) =
-        open(&storage.image().power_cut(1)).unwrap_or_else(|error| panic!("{told}: {error}"));
+        open(&storage.image().power_cut(1)).unwrap_or_else(|error| panic!("{reported}: {error}"));
     assert_eq!(
         again.split_last(),
         Some((&b"after".to_vec(), &found[..])),
-        "{told}"
+        "{reported}"
     );
     found
 }
@@ -157,7 +157,7 @@ fn crash_everywhere(histories: std::ops::Range<u64>, cuts: u64) -> usize {
         for (index, point) in points.iter().enumerate() {
             let promise = promise_at(&promises, point.calls);
             for cut in 0..cuts {
-                let told = format!(
+                let reported = format!(
                     "history {seed}, cut before call {}, outcome {cut}",
                     point.calls + 1
                 );
@@ -165,21 +165,21 @@ fn crash_everywhere(histories: std::ops::Range<u64>, cuts: u64) -> usize {
                 let storage = point.image.power_cut(outcome);
                 images += 1;
                 if !outcome.is_multiple_of(4) {
-                    check(&storage, promise, &told);
+                    check(&storage, promise, &reported);
                     continue;
                 }
                 // The power fails again at each step of the recovery.
                 storage.record_crash_points(true);
-                open(&storage).unwrap_or_else(|error| panic!("{told}: {error}"));
+                open(&storage).unwrap_or_else(|error| panic!("{reported}: {error}"));
                 for second in storage.take_crash_points() {
                     images += 1;
-                    let told = format!("{told}, then before call {}", second.calls + 1);
+                    let reported = format!("{reported}, then before call {}", second.calls + 1);
                     check(
                         &second.image.power_cut(outcome ^ second.calls),
                         promise,
-                        &told,
+                        &reported,
                     );
-                    check(&second.image.process_killed(), promise, &told);
+                    check(&second.image.process_killed(), promise, &reported);
                 }
             }
         }

@@ -3,9 +3,9 @@
 
 use super::super::error::WalError;
 use super::super::format::{FILE_HEADER_BYTES, frame_bytes};
-use super::super::recovery::Recovery;
-use super::super::storage_memory::MemoryStorage;
 use super::{Bodies, NAME, append, body, bytes, open, with_bytes};
+use crate::disk::memory::MemoryStorage;
+use crate::wal::recover::recovery::Recovery;
 
 /// Groups of different lengths; every third sync is left out, so that frames tell different things.
 fn history(count: usize, group_bytes: usize, close: bool) -> (Bodies, Vec<u8>) {

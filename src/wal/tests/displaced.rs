@@ -3,10 +3,10 @@
 use super::super::error::WalError;
 use super::super::frame_buffer::FrameBuffer;
 use super::super::log::Log;
-use super::super::sealed::{checkpoint_name, sealed_name, sealing_name};
-use super::super::storage::{Storage, replace_file};
-use super::super::storage_held::HeldStorage;
-use super::super::storage_memory::MemoryStorage;
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::{Storage, replace_file};
+use crate::wal::files::held_storage::HeldStorage;
+use crate::wal::log::segment::{checkpoint_name, sealed_name, sealing_name};
 
 const NAME: &str = "a.wal";
 
@@ -132,14 +132,14 @@ fn a_part_or_a_checkpoint_that_is_not_in_its_place_is_told_by_name() {
                 put(&disk, lost, b"another's");
             }
             log.check_place().unwrap();
-            let told = log.check_parts().unwrap_err();
-            assert_eq!(told.file(), Some(lost.as_str()));
+            let reported = log.check_parts().unwrap_err();
+            assert_eq!(reported.file(), Some(lost.as_str()));
             let kind = if is_replaced {
                 "wal_replaced"
             } else {
                 "wal_removed"
             };
-            assert_eq!(told.kind(), kind);
+            assert_eq!(reported.kind(), kind);
         }
     }
 }
@@ -147,16 +147,16 @@ fn a_part_or_a_checkpoint_that_is_not_in_its_place_is_told_by_name() {
 #[test]
 fn no_file_of_another_store_is_renamed_replaced_or_removed() {
     let (sealed, checkpoint) = (sealed_name(NAME, 1), checkpoint_name(NAME));
-    let passing = format!("{checkpoint}.new");
+    let temp = format!("{checkpoint}.new");
     // Another store has come into the place of all files, in the same directory.
     let disk = MemoryStorage::new();
     let (storage, mut log) = open(&disk);
     append(&mut log);
     log.seal(&storage, 2).unwrap().unwrap();
     replace_file(&storage, &checkpoint, &mut |file| file.write_at(0, b"rows")).unwrap();
-    drop(storage.create(&passing).unwrap());
+    drop(storage.create(&temp).unwrap());
     let mut removal = log.covered(u64::MAX).unwrap();
-    let all = [NAME, &sealed, &checkpoint, &passing];
+    let all = [NAME, &sealed, &checkpoint, &temp];
     for name in all {
         put(&disk, name, b"another's");
     }
@@ -165,7 +165,7 @@ fn no_file_of_another_store_is_renamed_replaced_or_removed() {
         removal.carry_out(&storage).unwrap_err().kind(),
         "wal_replaced"
     );
-    assert!(storage.rename(&passing, &checkpoint).is_err());
+    assert!(storage.rename(&temp, &checkpoint).is_err());
     assert!(storage.create(&sealing_name(NAME)).is_err());
     for name in all {
         assert!(storage.remove(name).is_err(), "{name}");
@@ -180,7 +180,7 @@ fn no_file_of_another_store_is_renamed_replaced_or_removed() {
 #[test]
 fn one_file_that_was_replaced_beside_the_log_is_left_as_it_is() {
     let checkpoint = checkpoint_name(NAME);
-    let passing = format!("{checkpoint}.new");
+    let temp = format!("{checkpoint}.new");
     for is_known in [false, true] {
         let disk = MemoryStorage::new();
         let (storage, _log) = open(&disk);
@@ -190,12 +190,12 @@ fn one_file_that_was_replaced_beside_the_log_is_left_as_it_is() {
             assert!(storage.open(&checkpoint).unwrap().is_none());
         }
         put(&disk, &checkpoint, b"restored");
-        drop(storage.create(&passing).unwrap());
-        assert!(storage.rename(&passing, &checkpoint).is_err());
+        drop(storage.create(&temp).unwrap());
+        assert!(storage.rename(&temp, &checkpoint).is_err());
         assert_eq!(content(&disk, &checkpoint).unwrap(), b"restored");
         // One that is gone is made anew: nobody loses anything by that.
         disk.remove(&checkpoint).unwrap();
-        storage.rename(&passing, &checkpoint).unwrap();
+        storage.rename(&temp, &checkpoint).unwrap();
     }
 }
 

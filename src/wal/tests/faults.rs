@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 
 use super::super::error::WalError;
 use super::super::log::Log;
-use super::super::storage_memory::{Fault, MemoryStorage};
 use super::{Bodies, append, body, bytes, open, synced_log};
+use crate::disk::memory::{Fault, MemoryStorage};
 
 /// A run over all that a log does; stops at the first error that the log remembers. What `durable` holds when
 /// it returns was acknowledged.

@@ -14,10 +14,10 @@ mod sealing;
 use super::error::WalError;
 use super::frame_buffer::FrameBuffer;
 use super::log::Log;
-use super::recovery::Recovery;
-use super::sealed::SealedLog;
-use super::storage::Storage;
-use super::storage_memory::MemoryStorage;
+use super::log::segment::SealedLog;
+use super::recover::recovery::Recovery;
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::Storage;
 
 const NAME: &str = "a.wal";
 

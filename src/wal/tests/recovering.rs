@@ -6,9 +6,9 @@ use super::super::format::{
 };
 use super::super::frame_buffer::FrameBuffer;
 use super::super::log::Log;
-use super::super::recovery::TornTail;
-use super::super::storage::Storage;
 use super::{NAME, append, body, bytes, open, synced_log, with_bytes};
+use crate::disk::storage::Storage;
+use crate::wal::recover::recovery::TornTail;
 
 /// Opening fails with that kind, and nothing on the disk is different.
 fn refused(file: &[u8], kind: &str) -> WalError {
@@ -188,7 +188,7 @@ fn what_a_failed_sync_lost_is_durable_after_the_next_opening() {
     append(&mut log, &body(1, 10)).unwrap();
     storage.fail_call(
         storage.calls() + 1,
-        super::super::storage_memory::Fault::Fail(std::io::ErrorKind::Other),
+        crate::disk::memory::Fault::Fail(std::io::ErrorKind::Other),
     );
     assert!(log.sync().is_err());
     drop(log);

@@ -6,9 +6,9 @@ use super::super::error::WalError;
 use super::super::format::{FILE_HEADER_BYTES, FRAME_BODY_BYTES_MAX, frame_bytes};
 use super::super::frame_buffer::FrameBuffer;
 use super::super::log::Log;
-use super::super::storage_file::FileStorage;
-use super::super::storage_memory::{Fault, MemoryStorage};
 use super::{NAME, append, append_synced, body, bytes, open, synced_log};
+use crate::disk::file::FileStorage;
+use crate::disk::memory::{Fault, MemoryStorage};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]

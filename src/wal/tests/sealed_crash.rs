@@ -4,9 +4,9 @@
 use std::io::ErrorKind;
 
 use super::super::log::Log;
-use super::super::storage_memory::{CrashPoint, Fault, MemoryStorage};
 use super::crash::Dice;
 use super::{Bodies, append, body, open_from, seal};
+use crate::disk::memory::{CrashPoint, Fault, MemoryStorage};
 
 /// What may and must be there from a number of calls on.
 #[derive(Clone, Default)]
@@ -144,7 +144,7 @@ fn promise_at(promises: &[Promise], calls: u64) -> Promise {
 }
 
 /// Opens what a power cut left and holds it against the promise; says whether a seal had to be finished.
-fn check(storage: &MemoryStorage, promise: &Promise, told: &str) -> bool {
+fn check(storage: &MemoryStorage, promise: &Promise, reported: &str) -> bool {
     let Promise {
         begun,
         durable,
@@ -153,16 +153,16 @@ fn check(storage: &MemoryStorage, promise: &Promise, told: &str) -> bool {
         ..
     } = promise;
     let (mut log, recovery, found) =
-        open_from(storage, *covers_frame).unwrap_or_else(|error| panic!("{told}: {error}"));
+        open_from(storage, *covers_frame).unwrap_or_else(|error| panic!("{reported}: {error}"));
     let all = [&begun[..*covered], &found].concat();
     assert!(
         all.len() >= *durable,
-        "{told}: {} of {durable} are left",
+        "{reported}: {} of {durable} are left",
         all.len()
     );
-    assert!(begun.starts_with(&all), "{told}: not a prefix");
+    assert!(begun.starts_with(&all), "{reported}: not a prefix");
     let sealing = storage.image().file("a.wal.sealing");
-    assert_eq!(sealing, None, "{told}");
+    assert_eq!(sealing, None, "{reported}");
     // It goes on, and what it shows is durable.
     append(&mut log, b"after").unwrap();
     if storage.calls().is_multiple_of(2) {
@@ -174,10 +174,10 @@ fn check(storage: &MemoryStorage, promise: &Promise, told: &str) -> bool {
     drop(log);
     let cut = storage.image().power_cut(storage.calls());
     let (_, _, again) =
-        open_from(&cut, *covers_frame).unwrap_or_else(|error| panic!("{told}: {error}"));
-    assert_eq!(again.len(), found.len() + 2, "{told}");
-    assert!(again.starts_with(&found), "{told}");
-    assert_eq!(again[found.len()..], [&b"after"[..], b"seal"], "{told}");
+        open_from(&cut, *covers_frame).unwrap_or_else(|error| panic!("{reported}: {error}"));
+    assert_eq!(again.len(), found.len() + 2, "{reported}");
+    assert!(again.starts_with(&found), "{reported}");
+    assert_eq!(again[found.len()..], [&b"after"[..], b"seal"], "{reported}");
     recovery.seal_finished
 }
 
@@ -189,24 +189,25 @@ fn a_log_is_as_it_was_or_sealed_wherever_the_power_is_cut() {
         for (index, point) in points.iter().enumerate() {
             let promise = promise_at(&promises, point.calls);
             for cut in 0..2 {
-                let told = format!("history {seed}, cut before call {}: {cut}", point.calls + 1);
+                let reported =
+                    format!("history {seed}, cut before call {}: {cut}", point.calls + 1);
                 let outcome = seed ^ (cut << 40) ^ ((index as u64) << 20);
                 let storage = point.image.power_cut(outcome);
                 images += 1;
                 if !outcome.is_multiple_of(4) {
-                    finished += usize::from(check(&storage, &promise, &told));
+                    finished += usize::from(check(&storage, &promise, &reported));
                     continue;
                 }
                 // The power fails again at each step of the recovery.
                 storage.record_crash_points(true);
                 open_from(&storage, promise.covers_frame)
-                    .unwrap_or_else(|error| panic!("{told}: {error}"));
+                    .unwrap_or_else(|error| panic!("{reported}: {error}"));
                 for second in storage.take_crash_points() {
                     images += 2;
-                    let told = format!("{told}, then before call {}", second.calls + 1);
+                    let reported = format!("{reported}, then before call {}", second.calls + 1);
                     let cut = second.image.power_cut(outcome ^ second.calls);
-                    finished += usize::from(check(&cut, &promise, &told));
-                    check(&second.image.process_killed(), &promise, &told);
+                    finished += usize::from(check(&cut, &promise, &reported));
+                    check(&second.image.process_killed(), &promise, &reported);
                 }
             }
         }
@@ -221,11 +222,11 @@ fn a_process_killed_anywhere_loses_nothing_that_was_appended_before_or_behind_a_
         for point in &points {
             let promise = promise_at(&promises, point.calls);
             let storage = point.image.process_killed();
-            let told = format!("history {seed}, call {}", point.calls);
+            let reported = format!("history {seed}, call {}", point.calls);
             let at_least = promise.begun.len().saturating_sub(1);
             let durable = promise.durable.max(at_least);
             let promise = Promise { durable, ..promise };
-            check(&storage, &promise, &told);
+            check(&storage, &promise, &reported);
         }
     }
 }

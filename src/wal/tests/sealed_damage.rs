@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use super::super::error::WalError;
 use super::super::log::Log;
-use super::super::storage::Storage;
-use super::super::storage_memory::MemoryStorage;
 use super::{NAME, append, body, open, open_from};
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::Storage;
 
 const FIRST: &str = "a.wal.sealed.1";
 const SECOND: &str = "a.wal.sealed.4";
-const PASSING: &str = "a.wal.sealing";
+const TEMP: &str = "a.wal.sealing";
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -128,8 +128,8 @@ fn a_file_of_another_log_or_another_history_is_refused() {
     for name in [FIRST, SECOND, NAME] {
         let mut swapped = ours.clone();
         swapped.insert(name.to_owned(), copy[name].clone());
-        let told = if name == FIRST { SECOND } else { name };
-        refused(&swapped, 0, "wal_foreign", told);
+        let reported = if name == FIRST { SECOND } else { name };
+        refused(&swapped, 0, "wal_foreign", reported);
     }
     let mut swapped = ours.clone();
     swapped.insert(FIRST.to_owned(), ours[SECOND].clone());
@@ -194,7 +194,7 @@ fn a_halved_seal_is_finished_only_with_the_file_that_was_made_for_it() {
     let whole = chain(0);
     let mut halved = whole.clone();
     let next = halved.remove(NAME).unwrap();
-    halved.insert(PASSING.to_owned(), next.clone());
+    halved.insert(TEMP.to_owned(), next.clone());
     let storage = on_disk(&halved);
     assert!(Log::probe(&storage, NAME).unwrap());
     let (log, recovery, found) = open(&storage).unwrap();
@@ -208,16 +208,16 @@ fn a_halved_seal_is_finished_only_with_the_file_that_was_made_for_it() {
     // The log itself is gone, and what lies there was made for an earlier seal.
     let mut stale = whole.clone();
     stale.remove(NAME);
-    stale.insert(PASSING.to_owned(), whole[SECOND].clone());
+    stale.insert(TEMP.to_owned(), whole[SECOND].clone());
     assert!(!Log::probe(&on_disk(&stale), NAME).unwrap());
     refused(&stale, 0, "wal_part_missing", NAME);
-    let alone = Files::from([(PASSING.to_owned(), next)]);
+    let alone = Files::from([(TEMP.to_owned(), next)]);
     refused(&alone, 0, "wal_part_missing", NAME);
     // With the log in its place it is a leftover.
     let mut stale = whole.clone();
-    stale.insert(PASSING.to_owned(), whole[SECOND].clone());
+    stale.insert(TEMP.to_owned(), whole[SECOND].clone());
     let storage = on_disk(&stale);
-    assert_eq!(open(&storage).unwrap().1.leftovers, [PASSING]);
+    assert_eq!(open(&storage).unwrap().1.leftovers, [TEMP]);
     assert_eq!(storage.list().unwrap().len(), 3);
 }
 
@@ -225,7 +225,7 @@ fn a_halved_seal_is_finished_only_with_the_file_that_was_made_for_it() {
 fn the_last_bit_of_a_halved_seal_counts_too() {
     let mut halved = chain(0);
     let next = halved.remove(NAME).unwrap();
-    halved.insert(PASSING.to_owned(), next);
+    halved.insert(TEMP.to_owned(), next);
     let at = halved[SECOND].len() - 10;
     halved.get_mut(SECOND).unwrap()[at] ^= 1;
     refused(&halved, 0, "wal_corrupt", SECOND);

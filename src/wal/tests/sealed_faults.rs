@@ -5,8 +5,8 @@ use std::io::ErrorKind;
 
 use super::super::error::WalError;
 use super::super::log::Log;
-use super::super::storage_memory::{Fault, MemoryStorage};
 use super::{Bodies, append, body, open, open_from, seal};
+use crate::disk::memory::{Fault, MemoryStorage};
 
 /// What was acknowledged in a run.
 #[derive(Default)]
@@ -19,10 +19,14 @@ struct Told {
 }
 
 /// Holds an error against what the log says of itself: it goes on, or it takes nothing more.
-fn settled(log: &mut Log, outcome: Result<(), WalError>, told: &mut Told) -> Result<(), WalError> {
+fn settled(
+    log: &mut Log,
+    outcome: Result<(), WalError>,
+    reported: &mut Told,
+) -> Result<(), WalError> {
     let Err(error) = outcome else { return Ok(()) };
     if log.poisoned().is_none() {
-        told.went_on += 1;
+        reported.went_on += 1;
         return Ok(());
     }
     assert_eq!(log.poisoned(), Some(&error));
@@ -31,24 +35,24 @@ fn settled(log: &mut Log, outcome: Result<(), WalError>, told: &mut Told) -> Res
     Err(error)
 }
 
-fn run(storage: &MemoryStorage, told: &mut Told) -> Result<(), WalError> {
+fn run(storage: &MemoryStorage, reported: &mut Told) -> Result<(), WalError> {
     for round in 0..2 {
-        let (mut log, _, found) = open_from(storage, told.covers.0)?;
-        assert_eq!(told.durable[told.covers.1..], found);
+        let (mut log, _, found) = open_from(storage, reported.covers.0)?;
+        assert_eq!(reported.durable[reported.covers.1..], found);
         for step in 0..3 {
-            let group = body(told.durable.len(), [40, 9_000, 300][step]);
+            let group = body(reported.durable.len(), [40, 9_000, 300][step]);
             append(&mut log, &group)?;
             log.sync()?;
-            told.durable.push(group);
+            reported.durable.push(group);
             let sealed = seal(&mut log, storage);
             let last_frame = sealed.as_ref().map_or(None, |sealed| *sealed);
-            settled(&mut log, sealed.map(|_| ()), told)?;
+            settled(&mut log, sealed.map(|_| ()), reported)?;
             if step == round
                 && let Some(sealed) = last_frame
             {
-                told.covers = (sealed.last_frame, told.durable.len());
+                reported.covers = (sealed.last_frame, reported.durable.len());
                 let removed = log.remove_sealed(storage, sealed.last_frame);
-                settled(&mut log, removed.map(|_| ()), told)?;
+                settled(&mut log, removed.map(|_| ()), reported)?;
             }
         }
         if round == 0 {
@@ -58,22 +62,22 @@ fn run(storage: &MemoryStorage, told: &mut Told) -> Result<(), WalError> {
     Ok(())
 }
 
-fn survives(storage: &MemoryStorage, told: &Told, call: u64) {
+fn survives(storage: &MemoryStorage, reported: &Told, call: u64) {
     let image = storage.image();
     for survivor in [
         image.process_killed(),
         image.power_cut(call),
         image.power_cut(!call),
     ] {
-        let (mut log, _, found) = open_from(&survivor, told.covers.0)
+        let (mut log, _, found) = open_from(&survivor, reported.covers.0)
             .unwrap_or_else(|error| panic!("call {call}: {error}"));
-        let durable = &told.durable[told.covers.1..];
+        let durable = &reported.durable[reported.covers.1..];
         assert!(found.starts_with(durable), "call {call}");
         assert!(found.len() <= durable.len() + 1);
         seal(&mut log, &survivor).unwrap();
         append(&mut log, b"after").unwrap();
         log.close().unwrap();
-        let again = open_from(&survivor, told.covers.0).unwrap().2;
+        let again = open_from(&survivor, reported.covers.0).unwrap().2;
         assert_eq!(again.split_last(), Some((&b"after".to_vec(), &found[..])));
     }
 }
@@ -81,9 +85,9 @@ fn survives(storage: &MemoryStorage, told: &Told, call: u64) {
 #[test]
 fn any_single_failure_of_a_seal_or_a_removal_loses_nothing() {
     let whole = MemoryStorage::new();
-    let mut told = Told::default();
-    run(&whole, &mut told).unwrap();
-    assert_eq!((told.durable.len(), told.went_on), (6, 0));
+    let mut reported = Told::default();
+    run(&whole, &mut reported).unwrap();
+    assert_eq!((reported.durable.len(), reported.went_on), (6, 0));
     let faults = [
         Fault::Fail(ErrorKind::Other),
         Fault::Fail(ErrorKind::StorageFull),
@@ -101,11 +105,11 @@ fn any_single_failure_of_a_seal_or_a_removal_loses_nothing() {
         for fault in faults {
             let storage = MemoryStorage::new();
             storage.fail_call(call, fault);
-            let mut told = Told::default();
-            failed += usize::from(run(&storage, &mut told).is_err());
-            went_on += told.went_on;
+            let mut reported = Told::default();
+            failed += usize::from(run(&storage, &mut reported).is_err());
+            went_on += reported.went_on;
             storage.heal();
-            survives(&storage, &told, call);
+            survives(&storage, &reported, call);
         }
     }
     assert!(failed > 50 && went_on > 50, "{failed} {went_on}");
@@ -118,10 +122,10 @@ fn a_disk_that_is_gone_for_good_during_a_seal_loses_nothing() {
     for call in 1..=whole.calls() {
         let storage = MemoryStorage::new();
         storage.fail_from(call, ErrorKind::Other);
-        let mut told = Told::default();
-        let _ = run(&storage, &mut told);
+        let mut reported = Told::default();
+        let _ = run(&storage, &mut reported);
         storage.heal();
-        survives(&storage, &told, call);
+        survives(&storage, &reported, call);
     }
 }
 

@@ -1,11 +1,11 @@
 //! Sealed logs while all goes well: the log goes on in a new file, and what is covered can be removed.
 
 use super::super::format::{FORMAT_VERSION, FileHeader, frame_bytes};
-use super::super::sealed::SealedLog;
-use super::super::storage::Storage;
-use super::super::storage_file::FileStorage;
-use super::super::storage_memory::MemoryStorage;
 use super::{Bodies, NAME, append, body, bytes, open, open_from, seal};
+use crate::disk::file::FileStorage;
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::Storage;
+use crate::wal::log::segment::SealedLog;
 
 /// A log of three files with two groups in each, and its bodies.
 fn three_files() -> (MemoryStorage, Bodies) {
@@ -144,7 +144,7 @@ fn sealed_logs_that_a_checkpoint_covers_are_leftovers() {
 
 #[test]
 fn a_leftover_that_cannot_be_removed_is_removed_later() {
-    use super::super::storage_memory::Fault;
+    use crate::disk::memory::Fault;
     let (storage, _) = three_files();
     let mut kept = 0;
     for call in 1..60 {

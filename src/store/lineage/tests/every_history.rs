@@ -12,19 +12,19 @@ use super::super::{Lineage, LineageRecord};
 use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::rules::{Rule, break_rule};
-use crate::store::commit::Durability;
-use crate::store::conflict::ConflictPolicy;
+use crate::disk::memory::{DiskImage, MemoryStorage};
+use crate::disk::storage::Storage;
+use crate::store::commit::committer::Durability;
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::operation::{Operation, Received, Request};
+use crate::store::conflict::policy::ConflictPolicy;
 use crate::store::entry::Entry;
-use crate::store::ledger::FeedPosition;
-use crate::store::operation::{Operation, Received, Request};
-use crate::store::recovery::{self, Seeds};
+use crate::store::maintain::recovery::{self, Seeds};
 use crate::store::scope::Scope;
+use crate::store::state::totals::is_user;
 use crate::store::tests::torture::making::Node as Store;
 use crate::store::tests::torture::number;
-use crate::store::totals::is_user;
-use crate::wal::lease::LEASE_SUFFIX;
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::{DiskImage, MemoryStorage};
+use crate::wal::files::lease::LEASE_SUFFIX;
 
 const LOG: &str = "a.wal";
 const KEY: &[u8] = b"k";
@@ -190,7 +190,7 @@ impl<'d> Open<'d> {
         while !asked.is_empty() {
             let (store, map) = (&mut self.store.committer, &mut self.store.map);
             let mut committed = store.commit(asked, map, WallMs(1_700_000_000_000)).unwrap();
-            while !crate::store::install::install_some(&mut committed, map).is_empty() {}
+            while !crate::store::commit::install::install_some(&mut committed, map).is_empty() {}
             asked = committed.rest;
         }
     }
@@ -200,8 +200,8 @@ impl<'d> Open<'d> {
         let mut image = self.disk.image();
         if bounds.closes || bounds.checkpoints {
             let disk = image.process_killed();
-            let stretch = seeds(200);
-            let opened = recovery::open(&disk, LOG, "node", bounds.durability, 0, &stretch);
+            let epoch = seeds(200);
+            let opened = recovery::open(&disk, LOG, "node", bounds.durability, 0, &epoch);
             let mut store = Store::over(&disk, opened.unwrap());
             if bounds.checkpoints {
                 store.advance().unwrap();
@@ -301,18 +301,18 @@ impl History {
         left: &'r [LineageRecord],
         last: &'r [LineageRecord],
         mut lineage: Lineage,
-        told: &mut Vec<&'r LineageRecord>,
+        reported: &mut Vec<&'r LineageRecord>,
     ) {
-        self.check(&lineage, Some(told));
-        let is_told =
-            |record: &LineageRecord| told.iter().any(|other| std::ptr::eq(*other, record));
-        let next: Vec<&LineageRecord> = left.iter().filter(|record| !is_told(record)).collect();
+        self.check(&lineage, Some(reported));
+        let is_reported =
+            |record: &LineageRecord| reported.iter().any(|other| std::ptr::eq(*other, record));
+        let next: Vec<&LineageRecord> = left.iter().filter(|record| !is_reported(record)).collect();
         for record in &next {
             let mut lineage = lineage.clone();
             lineage.add(record);
-            told.push(record);
-            self.check_orders(left, last, lineage, told);
-            told.pop();
+            reported.push(record);
+            self.check_orders(left, last, lineage, reported);
+            reported.pop();
         }
         if next.is_empty() {
             for record in last {
@@ -323,14 +323,14 @@ impl History {
     }
 
     /// Everything that lineage says is so. With the records that it was made of: it says all that they tell.
-    fn check(&self, lineage: &Lineage, told: Option<&[&LineageRecord]>) {
-        let links: BTreeMap<Origin, (Origin, u64)> = told
+    fn check(&self, lineage: &Lineage, reported: Option<&[&LineageRecord]>) {
+        let links: BTreeMap<Origin, (Origin, u64)> = reported
             .into_iter()
             .flatten()
             .flat_map(|record| record.authors.windows(2))
             .map(|pair| (pair[1].0, pair[0]))
             .collect();
-        let named = told.into_iter().flatten().flat_map(|record| {
+        let named = reported.into_iter().flatten().flat_map(|record| {
             let behind = record.foreign.max(1);
             record.authors.iter().skip(behind).map(|(author, _)| author)
         });
@@ -343,7 +343,7 @@ impl History {
                     said.is_none() || said == truth,
                     "{author} is said to have seen {said:?} of {ancestor}, and has seen {truth:?}"
                 );
-                if told.is_some() {
+                if reported.is_some() {
                     let mut at = (*author, None);
                     while let Some((parent, up_to)) = links.get(&at.0).filter(|_| at.0 != *ancestor)
                     {
@@ -424,13 +424,13 @@ impl History {
             .filter(|(author, _)| self.has_written(**author))
         {
             for (ancestor, up_to) in &known.seen {
-                let is_told = lineage.seen_up_to(*author, *ancestor) == Some(*up_to);
+                let is_reported = lineage.seen_up_to(*author, *ancestor) == Some(*up_to);
                 let between = self
                     .authors
                     .keys()
                     .filter(|other| has_seen(*author, **other) && has_seen(**other, *ancestor));
                 assert!(
-                    is_told || between.copied().any(is_lost),
+                    is_reported || between.copied().any(is_lost),
                     "{author} has seen {up_to} of {ancestor}, and no copy is why nobody is told"
                 );
             }

@@ -4,7 +4,7 @@ use super::damage::Folder;
 use super::{Dice, Told, each_seed, is_usual};
 use crate::store::tests::NAME;
 
-/// Longest stretch that is damaged, in bytes.
+/// Longest epoch that is damaged, in bytes.
 const BURST_BYTES_MAX: u64 = 2_000;
 
 fn burst(folder: &Folder, seed: u64) -> Told<bool> {
@@ -44,16 +44,16 @@ fn burst(folder: &Folder, seed: u64) -> Told<bool> {
     };
     let end = (start..end).rfind(changed).unwrap_or(first) + 1;
     let disk = folder.with(name, &file);
-    let told = folder.judge(&disk, name, &(first..end));
-    told.map_err(|told| format!("kind {kind} in {name} at {first}..{end}: {told}"))
+    let reported = folder.judge(&disk, name, &(first..end));
+    reported.map_err(|reported| format!("kind {kind} in {name} at {first}..{end}: {reported}"))
 }
 
 #[test]
 fn a_burst_of_damage_is_told_or_costs_only_the_end_of_the_log() {
     let folders: Vec<Folder> = (0..20).map(Folder::of_everything).collect();
-    let told = each_seed("bursts", 20_000, |seed| {
+    let reported = each_seed("bursts", 20_000, |seed| {
         let folder = &folders[usize::try_from(seed % 20).unwrap()];
         burst(folder, seed).map(u64::from)
     });
-    assert!(told > 10_000 || !is_usual(), "{told}");
+    assert!(reported > 10_000 || !is_usual(), "{reported}");
 }

@@ -5,9 +5,9 @@ use super::life::{Life, Wrong};
 use super::making::Node;
 use super::state::{Promise, State};
 use super::{Dice, Told};
-use crate::store::operation::Request;
-use crate::wal::recovery::TornTail;
-use crate::wal::storage_memory::MemoryStorage;
+use crate::disk::memory::MemoryStorage;
+use crate::store::commit::operation::Request;
+use crate::wal::recover::recovery::TornTail;
 
 /// Rounds of openings that no life comes to.
 const LATER: u8 = 200;
@@ -66,7 +66,7 @@ impl Left<'_> {
 }
 
 /// It goes on as if nothing had been, also with a checkpoint.
-fn write_on(node: &mut Node<'_>, dice: &mut Dice, told: u64) -> Told<()> {
+fn write_on(node: &mut Node<'_>, dice: &mut Dice, reported: u64) -> Told<()> {
     let write = |node: &mut Node<'_>, key: u8| -> Told<u64> {
         let operation = operation(key, Some(key));
         let requests = vec![
@@ -81,9 +81,9 @@ fn write_on(node: &mut Node<'_>, dice: &mut Dice, told: u64) -> Told<()> {
         Ok(receipts[0].sequence)
     };
     let sequence = write(node, 40)?;
-    if sequence <= told {
+    if sequence <= reported {
         return Err(format!(
-            "sequence {sequence} is given after {told} was told"
+            "sequence {sequence} is given after {reported} was told"
         ));
     }
     if dice.once_in(3) {

@@ -5,21 +5,21 @@ use super::checking::Left;
 use super::life::{Life, Wrong, live};
 use super::making::Node;
 use super::{Told, each_seed, is_usual};
-use crate::wal::storage_memory::MemoryStorage;
+use crate::disk::memory::MemoryStorage;
 
 /// One life, stopped everywhere; says how many images of the disk that were.
 pub(super) fn stop_everywhere(seed: u64, wrong: &Wrong) -> Told<u64> {
     let (life, _) = live(seed, wrong)?;
     let mut images = 0;
-    for (at, stretch) in life.stretches.iter().enumerate() {
-        for (index, point) in stretch.points.iter().enumerate() {
+    for (at, epoch) in life.epochs.iter().enumerate() {
+        for (index, point) in epoch.points.iter().enumerate() {
             let outcome = seed ^ ((index as u64) << 24) ^ ((at as u64) << 50);
             for (cut, killed) in [(1_u64, false), (2, false), (3, true)] {
                 let outcome = outcome.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ cut;
                 let left = Left {
                     life: &life,
                     wrong,
-                    promise: stretch.promise_at(point.calls),
+                    promise: epoch.promise_at(point.calls),
                     killed,
                 };
                 let disk = if killed {
@@ -27,17 +27,17 @@ pub(super) fn stop_everywhere(seed: u64, wrong: &Wrong) -> Told<u64> {
                 } else {
                     point.image.power_cut(outcome)
                 };
-                let told = |told| {
+                let reported = |reported| {
                     let how = if killed { "killed" } else { "cut" };
                     format!(
-                        "stretch {at}, {how} before call {}: {told}",
+                        "stretch {at}, {how} before call {}: {reported}",
                         point.calls + 1
                     )
                 };
                 images += if (outcome >> 40).is_multiple_of(4) {
-                    stop_again(&left, &life, &disk, outcome).map_err(told)?
+                    stop_again(&left, &life, &disk, outcome).map_err(reported)?
                 } else {
-                    left.check(&disk, outcome).map_err(told)?;
+                    left.check(&disk, outcome).map_err(reported)?;
                     1
                 };
             }
@@ -57,7 +57,7 @@ fn stop_again(left: &Left<'_>, life: &Life, disk: &MemoryStorage, outcome: u64) 
     })?;
     let mut images = 0;
     for second in disk.take_crash_points() {
-        let told = |told| format!("then before call {}: {told}", second.calls + 1);
+        let reported = |reported| format!("then before call {}: {reported}", second.calls + 1);
         let cut = Left {
             promise: left.promise.clone(),
             killed: false,
@@ -65,9 +65,9 @@ fn stop_again(left: &Left<'_>, life: &Life, disk: &MemoryStorage, outcome: u64) 
         };
         let outcome = outcome ^ (second.calls << 8);
         cut.check(&second.image.power_cut(outcome), outcome)
-            .map_err(told)?;
+            .map_err(reported)?;
         left.check(&second.image.process_killed(), outcome)
-            .map_err(told)?;
+            .map_err(reported)?;
         images += 2;
     }
     Ok(images)

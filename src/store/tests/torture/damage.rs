@@ -7,12 +7,12 @@ use super::super::{NAME, WALL, seeds};
 use super::making::Node;
 use super::state::State;
 use super::{Told, each_seed, is_usual};
-use crate::store::commit::Durability;
-use crate::store::map::EntryMap;
-use crate::store::operation::{Operation, Request};
-use crate::store::recovery::open;
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::{DiskImage, MemoryStorage};
+use crate::disk::memory::{DiskImage, MemoryStorage};
+use crate::disk::storage::Storage;
+use crate::store::commit::committer::Durability;
+use crate::store::commit::operation::{Operation, Request};
+use crate::store::maintain::recovery::open;
+use crate::store::state::map::EntryMap;
 
 /// How much of the zeros behind the last group is kept where all bits before them are flipped.
 const ZEROS_KEPT: usize = 4 << 10;
@@ -147,17 +147,17 @@ impl Folder {
 
 /// Each entry is as it was, or an error; says whether there was one.
 fn reads_right_or_not_at_all(map: &EntryMap, expected: &State) -> Told<bool> {
-    let mut told = false;
+    let mut reported = false;
     for (key, (entry, lseq, from)) in &expected.entries {
         match map.entry(key) {
             Ok(Some(found)) if *found == *entry => {}
             Ok(found) => return Err(format!("{key:?} reads {found:?}")),
-            Err(_) => told = true,
+            Err(_) => reported = true,
         }
         match map.at(*lseq) {
             Ok(Some(held)) if held.entry == *entry && map.source_of(held.via) == *from => {}
             Ok(_) => return Err(format!("at {lseq} is another entry")),
-            Err(_) => told = true,
+            Err(_) => reported = true,
         }
         let value = map.read_changed(key, |value, _| value.map(<[u8]>::to_vec));
         if value.is_some_and(|value| value.as_deref() != entry.value()) {
@@ -175,7 +175,7 @@ fn reads_right_or_not_at_all(map: &EntryMap, expected: &State) -> Told<bool> {
     if expected.next().is_some() {
         return Err("a range ends early".to_owned());
     }
-    Ok(told)
+    Ok(reported)
 }
 
 #[test]
@@ -197,11 +197,12 @@ fn every_flipped_bit_of_64_kib_of_log_is_told_or_costs_only_the_last_group() {
                 let disk = image.process_killed();
                 let log = disk.open(NAME).unwrap().unwrap();
                 log.write_at(at as u64, &[byte ^ (1 << bit)]).unwrap();
-                let told = folder.judge(&disk, NAME, &(at..at + 1));
-                let told = told.map_err(|told| format!("byte {at}, bit {bit}: {told}"))?;
+                let reported = folder.judge(&disk, NAME, &(at..at + 1));
+                let reported =
+                    reported.map_err(|reported| format!("byte {at}, bit {bit}: {reported}"))?;
                 // Padding means nothing, and is a few bytes of a frame at most.
                 let is_padding = folder.ends.iter().any(|end| (at..at + 8).contains(end));
-                if !told && !is_padding {
+                if !reported && !is_padding {
                     return Err(format!("byte {at}, bit {bit} makes no difference"));
                 }
             }
@@ -232,8 +233,8 @@ fn a_file_that_is_cut_or_zeros_from_any_byte_on_is_told_or_costs_only_its_end() 
             zeroed[at..].fill(0);
             for damaged in [&file[..at], &zeroed] {
                 let disk = folder.with(name, damaged);
-                let told = folder.judge(&disk, name, &(at..file.len()));
-                told.map_err(|told| format!("{name} from {at} on: {told}"))?;
+                let reported = folder.judge(&disk, name, &(at..file.len()));
+                reported.map_err(|reported| format!("{name} from {at} on: {reported}"))?;
                 cases += 1;
             }
         }

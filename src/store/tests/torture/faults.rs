@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use super::checking::Left;
 use super::life::{Wrong, live};
 use super::{Dice, Told, each_seed, is_usual};
-use crate::wal::storage_memory::Fault;
+use crate::disk::memory::Fault;
 
 const FAULTS: [Fault; 4] = [
     Fault::Fail(ErrorKind::Other),
@@ -23,12 +23,12 @@ const FAULTS: [Fault; 4] = [
 
 /// A life with these failures, stopped at its end.
 fn fail(seed: u64, faults: &[(u64, Fault)]) -> Told<u64> {
-    let told = |told| format!("{faults:?}: {told}");
+    let reported = |reported| format!("{faults:?}: {reported}");
     let wrong = Wrong {
         faults: faults.to_vec(),
         ..Wrong::default()
     };
-    let (life, disk) = live(seed, &wrong).map_err(told)?;
+    let (life, disk) = live(seed, &wrong).map_err(reported)?;
     let image = disk.image();
     for (killed, disk) in [
         (true, image.process_killed()),
@@ -40,7 +40,7 @@ fn fail(seed: u64, faults: &[(u64, Fault)]) -> Told<u64> {
             promise: life.now.clone(),
             killed,
         };
-        left.check(&disk, seed).map_err(told)?;
+        left.check(&disk, seed).map_err(reported)?;
     }
     Ok(life.broken)
 }

@@ -6,10 +6,10 @@ use super::super::checkpoints::received;
 use super::super::{NAME, WALL};
 use super::making::Node;
 use crate::core::identity::{Incarnation, Origin};
-use crate::store::commit::Durability;
-use crate::store::ledger::{FeedPosition, PeerRecord};
-use crate::store::operation::{Operation, Received, Request};
-use crate::wal::storage_memory::{DiskImage, MemoryStorage};
+use crate::disk::memory::{DiskImage, MemoryStorage};
+use crate::store::commit::committer::Durability;
+use crate::store::commit::ledger::{FeedPosition, PeerRecord};
+use crate::store::commit::operation::{Operation, Received, Request};
 
 const FOLDERS: [&str; 4] = ["log-1", "sealed-2", "checkpoint-1", "checkpoint-2"];
 
@@ -41,7 +41,7 @@ fn groups() -> Vec<Vec<Request>> {
         is_superseded: false,
         is_named: false,
         acknowledged: POSITION,
-        parked: Vec::new(),
+        rejected: Vec::new(),
         scope: crate::store::scope::Scope::ALL,
     };
     let received = Received {
@@ -144,8 +144,8 @@ fn what_earlier_versions_wrote_is_read() {
         assert_eq!(value(b"k\x07"), Some(Some(vec![3])), "{name}");
         assert_eq!(value(b"omega"), Some(Some(b"last".to_vec())), "{name}");
         assert_eq!(value(b"other"), None, "{name}");
-        while node.map.unresolved() > 0 {
-            node.map.resolve_some().unwrap();
+        while node.map.base_unknown() > 0 {
+            node.map.look_up_base().unwrap();
         }
         assert_eq!(node.map.len(), 4, "{name}");
         let ledger = node.committer.ledger();
@@ -160,6 +160,6 @@ fn what_earlier_versions_wrote_is_read() {
         assert_eq!(ledger.peers[&PEER].node_id, "the peer");
         let counts = (ledger.last_sequence, ledger.last_lseq, ledger.pruned);
         assert_eq!(counts, (6, 7, 2), "{name}");
-        assert_eq!(ledger.chain.len(), 2, "{name}");
+        assert_eq!(ledger.epochs.len(), 2, "{name}");
     }
 }

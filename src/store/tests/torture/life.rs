@@ -9,11 +9,11 @@ use super::state::{Promise, State};
 use super::{Dice, Told};
 use crate::core::clock::WallMs;
 use crate::core::identity::{Incarnation, Origin};
-use crate::store::commit::Durability;
-use crate::store::ledger::{FeedPosition, PeerRecord};
-use crate::store::operation::{Operation, Received, Request};
-use crate::wal::storage::Storage;
-use crate::wal::storage_memory::{CrashPoint, Fault, MemoryStorage};
+use crate::disk::memory::{CrashPoint, Fault, MemoryStorage};
+use crate::disk::storage::Storage;
+use crate::store::commit::committer::Durability;
+use crate::store::commit::ledger::{FeedPosition, PeerRecord};
+use crate::store::commit::operation::{Operation, Received, Request};
 
 /// Who is known to this node.
 const PEER: Origin = Origin([9; 16]);
@@ -38,12 +38,12 @@ impl Wrong {
 }
 
 /// From an opening to an end.
-pub(super) struct Stretch {
+pub(super) struct Epoch {
     pub(super) points: Vec<CrashPoint>,
     promises: Vec<Promise>,
 }
 
-impl Stretch {
+impl Epoch {
     /// What held after so many calls.
     pub(super) fn promise_at(&self, calls: u64) -> Promise {
         let mut before = self.promises.iter().rev();
@@ -56,7 +56,7 @@ pub(super) struct Life {
     pub(super) durability: Durability,
     /// All states that there were, in order.
     pub(super) states: Vec<State>,
-    pub(super) stretches: Vec<Stretch>,
+    pub(super) epochs: Vec<Epoch>,
     /// What is promised at the end.
     pub(super) now: Promise,
     /// How many checkpoints came into place.
@@ -90,7 +90,7 @@ pub(super) fn live(seed: u64, wrong: &Wrong) -> Told<(Life, MemoryStorage)> {
     let mut life = Life {
         durability,
         states: vec![State::default()],
-        stretches: Vec::new(),
+        epochs: Vec::new(),
         now: Promise::default(),
         checkpoints: 0,
         broken: 0,
@@ -106,11 +106,11 @@ pub(super) fn live(seed: u64, wrong: &Wrong) -> Told<(Life, MemoryStorage)> {
         let disk = life.disk.clone();
         disk.record_crash_points(!fails);
         life.note();
-        wrong.on(&disk, |storage| life.stretch(storage, wrong.mistake))?;
+        wrong.on(&disk, |storage| life.epoch(storage, wrong.mistake))?;
         let points = disk.take_crash_points();
         disk.record_crash_points(false);
         let promises = std::mem::take(&mut life.promises);
-        life.stretches.push(Stretch { points, promises });
+        life.epochs.push(Epoch { points, promises });
         if !fails && life.dice.once_in(3) {
             let seed = life.dice.below(1 << 30);
             life.disk = disk.image().power_cut(seed);
@@ -135,7 +135,7 @@ impl Life {
         if node.is_synced() || self.tells_unsynced {
             self.now.least = self.now.most;
             let ledger = node.committer.ledger();
-            // Nobody has heard of a stretch that the log was not told of.
+            // Nobody has heard of an epoch that the log was not told of.
             if node.committer.opening.is_empty() {
                 self.now.reached = Some((ledger.incarnation(), ledger.last_lseq));
             }
@@ -143,7 +143,7 @@ impl Life {
         self.note();
     }
 
-    fn stretch(&mut self, storage: &dyn Storage, mistake: Option<Mistake>) -> Told<()> {
+    fn epoch(&mut self, storage: &dyn Storage, mistake: Option<Mistake>) -> Told<()> {
         self.round += 1;
         let opened = Node::open(storage, self.durability, self.round, mistake);
         let mut node = match opened {

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use super::super::{NAME, remove_covered, seeds};
 use super::state::Placed;
 use crate::core::clock::WallMs;
-use crate::store::base::Base;
-use crate::store::checkpoint::{CHECKPOINT_SUFFIX, CheckpointJob, Cut, PASSING_SUFFIX};
-use crate::store::commit::{Committer, Durability, Plan, Refused};
+use crate::disk::storage::Storage;
+use crate::store::commit::committer::{Committer, Durability, Plan, Refused};
+use crate::store::commit::install::install_some;
+use crate::store::commit::ledger::Ledger;
+use crate::store::commit::operation::{Receipt, Request};
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
-use crate::store::install::install_some;
-use crate::store::ledger::Ledger;
-use crate::store::map::EntryMap;
-use crate::store::operation::{Receipt, Request};
-use crate::store::rebase::Rebase;
-use crate::store::recovery::{OpenReport, Opened, open, put_in_place};
-use crate::store::view::ViewId;
+use crate::store::maintain::checkpoint::{CHECKPOINT_SUFFIX, CheckpointJob, Cut, TEMP_SUFFIX};
+use crate::store::maintain::recovery::{OpenReport, Opened, open, put_in_place};
+use crate::store::state::base::Base;
+use crate::store::state::map::EntryMap;
+use crate::store::state::rebase::Rebase;
+use crate::store::state::snapshot::SnapshotId;
 use crate::wal::log::Log;
-use crate::wal::storage::Storage;
 
 /// What somebody who drives checkpoints could get wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(super) enum Making<'s> {
 pub(super) struct Reach {
     last_lseq: u64,
     covers_frame: u64,
-    view: ViewId,
+    snapshot: SnapshotId,
 }
 
 /// An open store.
@@ -113,9 +113,9 @@ impl<'s> Node<'s> {
         }
     }
 
-    /// As if the process had gone on with the disk that was found, in the stretch that it was opened with now.
+    /// As if the process had gone on with the disk that was found, in the epoch that it was opened with now.
     pub(crate) fn forget_the_opening(&mut self) {
-        let chain = &mut self.committer.ledger.chain;
+        let chain = &mut self.committer.ledger.epochs;
         let is_known = |place: usize| chain.get(place).map(|link| link.incarnation);
         let last = chain.len() - 1;
         if last > 0 && is_known(last - 1) == is_known(last) {
@@ -168,11 +168,11 @@ impl<'s> Node<'s> {
     ) -> Option<(Vec<Placed>, Ledger)> {
         let before = self.committer.ledger().clone();
         let first = before.last_lseq + 1;
-        let origins = crate::store::origin_dictionary::OriginDictionary::default();
+        let origins = crate::store::record::origin_dictionary::OriginDictionary::default();
         // Without a log it only plans.
         let mut twin = Committer::new(None, before, origins, Durability::Synced);
         twin.policy = self.committer.policy;
-        twin.told = self.committer.told.clone();
+        twin.reported = self.committer.reported.clone();
         let committed = twin.commit(requests, &self.map, wall).ok()?;
         let ephemeral = crate::store::entry::EntryFlags::EPHEMERAL;
         let planned = committed
@@ -194,8 +194,8 @@ impl<'s> Node<'s> {
             Making::Writing(job, reach) => {
                 let outcome = self.write(job, reach);
                 if outcome.is_err() {
-                    self.map.close_view(reach.view);
-                    let _ = self.storage.remove(&format!("{NAME}{PASSING_SUFFIX}"));
+                    self.map.close_snapshot(reach.snapshot);
+                    let _ = self.storage.remove(&format!("{NAME}{TEMP_SUFFIX}"));
                 }
                 outcome
             }
@@ -226,11 +226,11 @@ impl<'s> Node<'s> {
     }
 
     fn begin(&mut self) -> Result<(), StoreError> {
-        while self.map.unresolved() > 0 {
-            self.map.resolve_some()?;
+        while self.map.base_unknown() > 0 {
+            self.map.look_up_base()?;
         }
-        while self.map.unsettled() > 0 {
-            self.map.settle_some();
+        while self.map.unsorted() > 0 {
+            self.map.sort_some();
         }
         if self.mistake == Some(Mistake::CutBeforeSeal) {
             let cut = self.committer.cut(0, &mut self.map);
@@ -270,13 +270,13 @@ impl<'s> Node<'s> {
         let reach = Reach {
             last_lseq: cut.ledger.last_lseq,
             covers_frame,
-            view: cut.view,
+            snapshot: cut.snapshot,
         };
-        let passing = format!("{NAME}{PASSING_SUFFIX}");
-        match CheckpointJob::begin(self.storage, &passing, cut) {
+        let temp = format!("{NAME}{TEMP_SUFFIX}");
+        match CheckpointJob::begin(self.storage, &temp, cut) {
             Ok(job) => self.making = Making::Writing(Box::new(job), reach),
             Err(error) => {
-                self.map.close_view(reach.view);
+                self.map.close_snapshot(reach.snapshot);
                 return Err(error);
             }
         }
@@ -291,17 +291,17 @@ impl<'s> Node<'s> {
             self.making = Making::Writing(job, reach);
             return Ok(());
         }
-        let passing = format!("{NAME}{PASSING_SUFFIX}");
+        let temp = format!("{NAME}{TEMP_SUFFIX}");
         if self.mistake == Some(Mistake::NameBeforeEnd) {
             let place = format!("{NAME}{CHECKPOINT_SUFFIX}");
-            let _ = self.storage.rename(&passing, &place);
+            let _ = self.storage.rename(&temp, &place);
             let _ = self.storage.sync_directory();
         }
         job.finish()?;
-        let base = put_in_place(self.storage, &passing, NAME, 1 << 16, &mut || {
+        let base = put_in_place(self.storage, &temp, NAME, 1 << 16, &mut || {
             std::ops::ControlFlow::Continue(())
         })?;
-        self.map.close_view(reach.view);
+        self.map.close_snapshot(reach.snapshot);
         self.making = Making::Placed(base, reach);
         Ok(())
     }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::super::NAME;
-use crate::wal::storage::{Storage, StorageFile};
-use crate::wal::storage_memory::MemoryStorage;
+use crate::disk::memory::MemoryStorage;
+use crate::disk::storage::{Storage, StorageFile};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {

@@ -152,7 +152,7 @@ fn caught(prove: impl Fn(u64) -> Told<u64>) -> Option<(u64, String)> {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| prove(seed)));
         match outcome {
             Ok(Ok(_)) => None,
-            Ok(Err(told)) => Some((seed, told)),
+            Ok(Err(reported)) => Some((seed, reported)),
             Err(_) => Some((seed, "it panicked".to_owned())),
         }
     })
@@ -163,7 +163,7 @@ fn every_seeded_bug_is_caught_by_the_crashes() {
     let mut missed = Vec::new();
     for (name, wrong) in bugs().into_iter().chain(mistakes()) {
         match caught(|seed| stop_everywhere(seed, &wrong)) {
-            Some((seed, told)) => println!("{name}: seed {seed}: {told}"),
+            Some((seed, reported)) => println!("{name}: seed {seed}: {reported}"),
             None => missed.push(name),
         }
     }
@@ -263,7 +263,7 @@ fn every_check_that_is_left_out_is_caught_by_the_damage() {
         ("the id of a checkpoint", without_a_look_at_the_id),
     ];
     for (name, prove) in checks {
-        let told = prove().expect_err(name);
-        println!("{name}: {told}");
+        let reported = prove().expect_err(name);
+        println!("{name}: {reported}");
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::Told;
 use crate::core::identity::{Incarnation, Origin};
+use crate::store::commit::ledger::{FeedPosition, Ledger, PeerRecord};
 use crate::store::entry::Entry;
-use crate::store::ledger::{FeedPosition, Ledger, PeerRecord};
-use crate::store::map::EntryMap;
+use crate::store::state::map::EntryMap;
 
 /// An entry with its place in the feed and the peer it came from.
 pub(crate) type Placed = (Entry, u64, Option<Origin>);
@@ -24,8 +24,8 @@ impl State {
     /// What an open store shows. Everything that can be counted in two ways is.
     pub(super) fn of(map: &mut EntryMap, ledger: &Ledger) -> Told<Self> {
         let failed = |error: crate::store::error::StoreError| error.to_string();
-        while map.unresolved() > 0 {
-            map.resolve_some().map_err(failed)?;
+        while map.base_unknown() > 0 {
+            map.look_up_base().map_err(failed)?;
         }
         let mut state = Self {
             cursors: ledger.cursors.clone(),
@@ -90,7 +90,7 @@ pub(super) struct Promise {
     pub(super) written: usize,
     /// The highest sequence that somebody was told.
     pub(super) told_sequence: u64,
-    /// The stretch of the feed, and how far it is durable.
+    /// The epoch of the feed, and how far it is durable.
     pub(super) reached: Option<(Incarnation, u64)>,
 }
 
@@ -115,11 +115,11 @@ impl Promise {
     /// What a new stretch must not go back behind.
     pub(super) fn check_ledger(&self, ledger: &Ledger) -> Told<()> {
         if ledger.last_sequence < self.told_sequence {
-            let (last, told) = (ledger.last_sequence, self.told_sequence);
-            return Err(format!("sequence {told} was told, {last} is the last"));
+            let (last, reported) = (ledger.last_sequence, self.told_sequence);
+            return Err(format!("sequence {reported} was told, {last} is the last"));
         }
         if let Some((incarnation, durable)) = self.reached {
-            let mut links = ledger.chain.iter();
+            let mut links = ledger.epochs.iter();
             if !links.any(|link| link.incarnation == incarnation) {
                 return Err("a stretch of the feed is forgotten".to_owned());
             }

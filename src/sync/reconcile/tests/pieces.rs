@@ -46,7 +46,7 @@ fn ranges_of_which_nothing_may_travel_are_gone_through_in_pieces() {
         map: &side.map,
         sums: &side.sums,
         scope: &ScopedRanges::new(&Scope::ALL),
-        withheld: &crate::sync::withheld::Withheld::default(),
+        held_back: &crate::sync::outbox::held_back::HeldBack::default(),
         limit: Positions::default(),
         value_bytes_max: u64::MAX,
     };

@@ -1,10 +1,10 @@
-//! What is left of kept losers goes out behind all else: the value that settled them may need more turns to be found, and
+//! What is left of siblings goes out behind all else: the value that settled them may need more turns to be found, and
 //! a peer that has the one without the other holds neither.
 
 use super::{Side, entry, reconcile};
 use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::Stamp;
-use crate::store::conflict::{kept, kept_key};
+use crate::store::conflict::policy::{kept, sibling_key};
 use crate::store::entry::{Entry, EntryFlags, Extra};
 
 /// The key in conflict, in the middle of others that both sides hold.
@@ -18,7 +18,7 @@ fn loser() -> Entry {
 /// What is left of it once the conflict is settled.
 fn removal() -> Entry {
     let loser = loser();
-    let key = kept_key(&loser.key()[1..], loser.dot);
+    let key = sibling_key(&loser.key()[1..], loser.dot);
     let dot = Dot {
         origin: Origin([1; 16]),
         sequence: 10,

@@ -10,9 +10,9 @@ use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::Entry;
 use crate::store::scope::Scope;
 use crate::sync::message::Ranges;
+use crate::sync::outbox::held_back::HeldBack;
 use crate::sync::reconcile::exchange::{Act, Exchange};
 use crate::sync::reconcile::view::{ScopedRanges, View};
-use crate::sync::withheld::Withheld;
 
 enum Said {
     Entries(Vec<Entry>),
@@ -55,7 +55,7 @@ impl Pair {
             sums: &side.sums,
             scope: &ScopedRanges::new(&Scope::ALL),
             limit: ALL,
-            withheld: &Withheld::default(),
+            held_back: &HeldBack::default(),
             value_bytes_max: u64::MAX,
         };
         let said = match exchange

@@ -1,0 +1,8 @@
+//! The disk as a handful of methods that say what survives what, a real one and one that forgets, tears and fails on
+//! command. Knows neither logs nor tables.
+
+pub(crate) mod direct_io;
+pub mod directory;
+pub mod file;
+pub mod memory;
+pub mod storage;

@@ -1,0 +1,234 @@
+//! Conflicts as users see and settle them. What one is, is decided in `store::conflict`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+
+use super::handle::Node;
+use crate::core::clock::WallMs;
+use crate::core::identity::{Dot, Origin};
+use crate::node::failure::{ErrorCode, Failure};
+use crate::node::machine::Machine;
+use crate::node::shared::Shared;
+use crate::store::commit::operation::{Operation, Receipt, Request, Resolution};
+use crate::store::conflict::open_conflicts::OpenConflict;
+use crate::store::conflict::policy::{bare_loser_of, loser_of};
+use crate::store::conflict::siblings::open_among;
+use crate::store::entry::{Entry, EntryFlags};
+use crate::store::error::StoreError;
+use crate::store::state::map::EntryMap;
+
+/// Keys that a look at siblings may find out of order: sorting them costs less than the look.
+const UNSORTED_MAX: usize = 256;
+
+/// One of the values that a key in conflict has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The node that wrote it: its label if this node has met it, else its author id.
+    pub node_id: String,
+    /// The value; `None`: it was a removal.
+    pub value: Option<Vec<u8>>,
+    /// Whether the value is text and ASCII.
+    pub ascii: bool,
+    /// When it was written, by its author's clock.
+    pub at: WallMs,
+    /// Whether it is what is shown.
+    pub is_current: bool,
+}
+
+/// A key that nodes wrote without knowing of each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The key.
+    pub key: Vec<u8>,
+    /// What is shown first, then the others, newest first.
+    pub versions: Vec<Version>,
+}
+
+fn version(entry: &Entry, is_current: bool, label_of: impl Fn(Origin) -> String) -> Version {
+    Version {
+        node_id: label_of(entry.dot.origin),
+        value: entry.value().map(<[u8]>::to_vec),
+        ascii: entry.flags.contains(EntryFlags::ASCII),
+        at: entry.stamp.wall(),
+        is_current,
+    }
+}
+
+fn conflict(current: &Entry, losers: &[Entry], label_of: impl Fn(Origin) -> String) -> Conflict {
+    let current_version = version(current, true, &label_of);
+    let others = losers.iter().map(|loser| version(loser, false, &label_of));
+    Conflict {
+        key: current.key().get(1..).unwrap_or_default().to_vec(),
+        versions: std::iter::once(current_version).chain(others).collect(),
+    }
+}
+
+/// Kept losers by the user's key.
+type SiblingsByKey = BTreeMap<Vec<u8>, Vec<Entry>>;
+
+impl Shared {
+    /// Tells of writes that lost in a group that is installed now.
+    pub(in crate::node) fn tell_conflicts(&self, losers: &[Entry], machine: &Machine) {
+        self.figures.met_conflicts(losers.len() as u64);
+        if losers.is_empty() || !self.wants_conflicts.load(Ordering::Relaxed) {
+            return;
+        }
+        let map = self.map.read();
+        let reported = losers
+            .iter()
+            .filter_map(|loser| match map.entry(loser.key()) {
+                Ok(current) => Some(conflict(
+                    &*current?,
+                    std::slice::from_ref(loser),
+                    |author| machine.replica.author_label(author, &map),
+                )),
+                Err(error) => {
+                    tracing::error!(%error, "what a write lost against cannot be read");
+                    None
+                }
+            });
+        let reported: Vec<Conflict> = reported.collect();
+        drop(map);
+        self.events.conflicted(reported);
+    }
+
+    fn kept(
+        &self,
+        prefix: &[u8],
+        is_whole: bool,
+        form: impl Fn(&Entry) -> Option<Entry>,
+    ) -> Result<SiblingsByKey, StoreError> {
+        let mut found = SiblingsByKey::new();
+        self.walk_siblings(prefix, is_whole, form, |_, losers| {
+            for loser in losers {
+                found.entry(loser.key().to_vec()).or_default().push(loser);
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Goes through siblings page by page, each under a lock of its own.
+    fn walk_siblings(
+        &self,
+        prefix: &[u8],
+        is_whole: bool,
+        form: impl Fn(&Entry) -> Option<Entry>,
+        mut visit: impl FnMut(&EntryMap, Vec<Entry>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        if !self.map.read().has_siblings()? {
+            return Ok(());
+        }
+        let mut after = None;
+        loop {
+            self.sort_keys(UNSORTED_MAX);
+            let map = self.map.read();
+            let page = map.sibling_page(prefix, is_whole, after.as_deref(), &form)?;
+            visit(&map, page.losers)?;
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn open_conflicts(&self, kept: SiblingsByKey) -> Result<Vec<OpenConflict>, StoreError> {
+        let mut open = Vec::new();
+        let lineage = self.map.read().shared_lineage();
+        for siblings in kept.into_values() {
+            // Nobody waits for the map while they are held against each other.
+            let current = self.map.read().shown_over(&siblings)?;
+            open.extend(current.and_then(|current| open_among(current, siblings, &lineage)));
+        }
+        Ok(open)
+    }
+}
+
+impl Node {
+    /// The open conflicts of keys that begin with `prefix`, in the order of the keys: those whose losers were kept,
+    /// by a node with the policy *manual*, and are unknown to the value that is shown.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be.
+    pub fn conflicts(&self, prefix: &[u8]) -> Result<Vec<Conflict>, Failure> {
+        let kept = self.shared.kept(prefix, false, loser_of)?;
+        let open = self.shared.open_conflicts(kept)?;
+        let shown = open
+            .iter()
+            .map(|open| conflict(&open.current, &open.losers, |origin| self.label_of(origin)));
+        Ok(shown.collect())
+    }
+
+    /// The open conflict of a key.
+    ///
+    /// # Errors
+    /// If there is none, or the checkpoint cannot be read where it has to be.
+    pub fn conflict(&self, key: &[u8]) -> Result<Conflict, Failure> {
+        let kept = self.shared.kept(key, true, loser_of)?;
+        let open = self.shared.open_conflicts(kept)?;
+        let open = open.first().ok_or_else(|| none_at(key))?;
+        Ok(conflict(&open.current, &open.losers, |origin| {
+            self.label_of(origin)
+        }))
+    }
+
+    /// The machine is locked for one label, and not while values are copied: a key may have thousands of versions.
+    fn label_of(&self, author: Origin) -> String {
+        let machine = self.shared.machine.lock();
+        let map = self.shared.map.read();
+        machine.replica.author_label(author, &map)
+    }
+
+    /// How many keys have an open conflict.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be.
+    pub fn conflict_count(&self) -> Result<u64, Failure> {
+        let mut open = BTreeSet::new();
+        self.shared
+            .walk_siblings(&[], false, bare_loser_of, |map, losers| {
+                map.note_open(&losers, &mut open)
+            })?;
+        Ok(open.len() as u64)
+    }
+
+    /// How many writes lost against one that did not know of them, as far as this node saw both since it was opened.
+    pub fn conflicts_seen(&self) -> u64 {
+        self.shared.figures.conflicts_met()
+    }
+
+    /// Settles the conflict of a key with a value that knows all its versions, and removes the losers that were kept,
+    /// in one step. What loses later is another conflict.
+    ///
+    /// # Errors
+    /// If there is no conflict, or the write is malformed or was not accepted: then nothing of it is visible.
+    pub async fn resolve(&self, operation: Operation) -> Result<Receipt, Failure> {
+        self.check_value(operation.value().len())?;
+        let key = operation.key().get(1..).unwrap_or_default();
+        let kept = self.shared.kept(key, true, bare_loser_of)?;
+        let losers = kept.values().flatten().map(|loser| loser.dot);
+        let losers: Vec<Dot> = losers.collect();
+        if self.shared.open_conflicts(kept)?.is_empty() {
+            return Err(none_at(key));
+        }
+        self.request_apart(operation.bytes(), |ticket| {
+            Request::Resolve(Resolution {
+                ticket,
+                operation,
+                losers,
+            })
+        })
+        .await
+    }
+
+    /// Whether conflicts are told as they are met; off at first, because telling costs a copy of each version.
+    pub fn tell_conflicts(&self, wanted: bool) {
+        self.shared.wants_conflicts.store(wanted, Ordering::Relaxed);
+    }
+}
+
+fn none_at(key: &[u8]) -> Failure {
+    let key = String::from_utf8_lossy(key);
+    let message = format!("conflict not found: there is none at the key {key}");
+    Failure::new(ErrorCode::NotFound, "conflict_not_found", message).about(key)
+}

@@ -1,0 +1,19 @@
+//! The calls of a node, as a Rust program and the bindings make them. Each submits to the committing thread or reads
+//! the state; none decides anything about replication.
+
+pub mod backup;
+pub(super) mod compare;
+pub mod conflicts;
+pub(super) mod handle;
+pub mod histogram;
+pub mod mailbox;
+pub(super) mod open;
+pub(super) mod peers;
+pub(super) mod progress;
+pub(super) mod reading;
+pub(super) mod recovery_report;
+pub(super) mod salvage;
+pub(super) mod stats;
+pub(super) mod verify;
+pub(super) mod wait_for;
+pub(super) mod writing;

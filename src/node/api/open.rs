@@ -1,0 +1,184 @@
+//! Opening a node: judge the options, take the lock, recover the log, and start the committer. Nothing
+//! listens, calls or is looked for yet.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::handle::{Node, describe};
+use super::recovery_report::RecoveryReport;
+use super::stats::Figures;
+use super::wait_for::Awaiting;
+use crate::core::clock::SystemClock;
+use crate::core::entropy::random_bytes;
+use crate::core::identity::{Incarnation, Origin};
+use crate::disk::storage::Storage;
+use crate::node::checkpoint::checkpoints::{Checkpoints, Place};
+use crate::node::commit::commit_thread;
+use crate::node::commit::committer::CommitDriver;
+use crate::node::commit::inline_commit::QuickSyncs;
+use crate::node::commit::queue::Queue;
+use crate::node::commit::waiters::Waiters;
+use crate::node::events::{IdentityEvent, NodeEvents};
+use crate::node::failure::Failure;
+use crate::node::machine::Machine;
+use crate::node::memory_budget::Budget;
+use crate::node::net::timer::Alarm;
+use crate::node::options::Options;
+use crate::node::shared::Shared;
+use crate::store::commit::committer::Durability;
+use crate::store::error::StoreError;
+use crate::store::maintain::recovery::{self, Opened, Seeds};
+use crate::sync::replica::Replica;
+use crate::wal::files::held_storage::HeldStorage;
+use crate::wal::files::lock::LockGuard;
+use crate::wal::files::path::ResolvedPath;
+use crate::wal::log::Log;
+
+pub(in crate::node) fn seeds() -> Result<Seeds, StoreError> {
+    let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());
+    Ok(Seeds {
+        salt: u64::from_le_bytes(random_bytes().map_err(entropy)?),
+        file_id: random_bytes().map_err(entropy)?,
+        origin: Origin(random_bytes().map_err(entropy)?),
+        lease: random_bytes().map_err(entropy)?,
+        incarnation: Incarnation(random_bytes().map_err(entropy)?),
+    })
+}
+
+fn beside(work: Box<dyn FnOnce() + Send>) -> bool {
+    let thread = std::thread::Builder::new().name("softadastra-open".into());
+    thread.spawn(work).is_ok()
+}
+
+fn recover(
+    options: &Options,
+    budget: &Budget,
+    durability: Durability,
+) -> Result<(Opened, Option<LockGuard>, Option<Place>), StoreError> {
+    let seeds = seeds()?;
+    if !options.enable_wal {
+        return Ok((recovery::in_memory(&options.node_id, &seeds), None, None));
+    }
+    let place = ResolvedPath::resolve(&options.wal_path, options.create_dirs)?;
+    let directory = place.hold()?;
+    // Locked first, looked at afterwards: a node that seals its log, makes a checkpoint, opens or closes changes files, and
+    // what is seen halfway looks like a store that is damaged.
+    let lock = LockGuard::acquire(&directory, &place.name)?;
+    let storage = HeldStorage::new(place.storage_in(&directory), &place.name);
+    if let Err(error) = look(&storage, &place.name, &options.wal_path) {
+        // No lock is left beside what is not a log of ours.
+        lock.unmake();
+        return Err(error);
+    }
+    let mut opened = recovery::open_within(
+        &storage,
+        &place.name,
+        &options.node_id,
+        durability,
+        budget.opening(),
+        &seeds,
+        Some(&beside),
+    )?;
+    lock.claim_log()?;
+    opened.committer.check_place()?;
+    let place = Place {
+        storage: Arc::new(storage),
+        name: place.name,
+        cache_bytes: budget.cache_bytes,
+        work_bytes: budget.work_bytes,
+    };
+    Ok((opened, Some(lock), Some(place)))
+}
+
+/// Whether a log is there, or may be made.
+fn look(storage: &dyn Storage, name: &str, path: &str) -> Result<(), StoreError> {
+    let is_there = Log::probe(storage, name)?;
+    if !is_there && let Some(companion) = recovery::companion_of(storage, name)? {
+        let path = path.to_owned();
+        return Err(StoreError::MissingLog { path, companion });
+    }
+    Ok(())
+}
+
+pub(in crate::node) fn open(
+    options: Options,
+    events: Arc<dyn NodeEvents>,
+) -> Result<Node, Failure> {
+    options.validate()?;
+    let budget = options.budget();
+    let durability = if options.auto_flush {
+        Durability::Synced
+    } else {
+        Durability::Written
+    };
+    let (opened, lock, place) = recover(&options, &budget, durability)?;
+    let Opened {
+        mut committer,
+        map,
+        report,
+    } = opened;
+    committer.set_conflict_policy(options.conflict_policy);
+    let recovery = RecoveryReport::new(&report, place.as_ref(), map.base());
+    if report.copy_noticed {
+        tracing::warn!(node = %options.node_id, "the folder is a copy: this node writes under a new identity");
+        events.identity(IdentityEvent::CopyNoticed);
+    }
+    if let Some(from) = report.renamed_from {
+        tracing::info!(node = %options.node_id, %from, "the log was last opened under another node id");
+        events.identity(IdentityEvent::Renamed { from });
+    }
+    let clock = SystemClock::new();
+    let info = describe(&options, clock.wall());
+    let replica = Replica::new(options.replica(), committer.ledger(), &map);
+    let mut machine = Machine::new(replica, &options.node_id, info.encode());
+    machine.scope = options.scope.clone();
+    let is_automatic = options.sync_interval_ms > 0;
+    let shared = Arc::new(Shared {
+        options,
+        budget,
+        clock,
+        machine: Mutex::new(machine),
+        map: RwLock::new(map),
+        queue: Queue::new(budget.local_queue_bytes, budget.received_queue_bytes),
+        inline_commit: QuickSyncs::new(),
+        figures: Figures::default(),
+        checkpoints: Checkpoints::default(),
+        events,
+        connections: Mutex::default(),
+        settling: Mutex::default(),
+        calling: Mutex::default(),
+        is_ending: AtomicBool::new(false),
+        transport: Mutex::new(None),
+        waiters: Waiters::default(),
+        awaiting: Awaiting::default(),
+        comparing: Awaiting::default(),
+        alarm: Arc::new(Alarm::default()),
+        refusal: Mutex::new(None),
+        is_refusing: AtomicBool::new(false),
+        identity_conflict: Mutex::default(),
+        renewed: Mutex::default(),
+        wants_changes: AtomicBool::new(false),
+        wants_conflicts: AtomicBool::new(false),
+        is_automatic: AtomicBool::new(is_automatic),
+    });
+    let driver = CommitDriver::new(&shared, committer, lock, place.clone());
+    if driver.is_checkpoint_due() {
+        // What the last close left undone does not wait for a write.
+        shared.queue.wake();
+    }
+    let commit_slot = Arc::new(Mutex::new(Some(driver)));
+    let thread = commit_thread::start(&shared, &commit_slot)
+        .map_err(|error| Failure::no_thread("failed to start the committer", &error))?;
+    Ok(Node {
+        shared,
+        commit_slot,
+        commit_thread: Mutex::new(Some(thread)),
+        listener: tokio::sync::Mutex::new(None),
+        bound_port: Mutex::new(None),
+        info,
+        place,
+        recovery,
+    })
+}

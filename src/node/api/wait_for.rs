@@ -1,0 +1,223 @@
+//! Calls that wait until writes are durable on other nodes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+
+use super::handle::Node;
+use crate::core::identity::Dot;
+use crate::node::failure::{ErrorCode, Failure};
+use crate::node::shared::Shared;
+use crate::sync::delivery::waiting::{Subject, Waiting};
+use crate::sync::delivery::waits::{Holders, WaitId};
+
+/// Calls that wait for something of replication, by the name that it gave them.
+#[derive(Debug)]
+pub(in crate::node) struct Awaiting<T> {
+    waiting: Mutex<HashMap<u64, oneshot::Sender<T>>>,
+}
+
+impl<T> Default for Awaiting<T> {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::default(),
+        }
+    }
+}
+
+impl<T> Awaiting<T> {
+    /// A call waits from now on.
+    pub(in crate::node) fn expect(&self, id: u64, sender: oneshot::Sender<T>) {
+        self.waiting.lock().insert(id, sender);
+    }
+
+    /// A call waits no more.
+    pub(in crate::node) fn forget(&self, id: u64) {
+        self.waiting.lock().remove(&id);
+    }
+
+    /// Tells those whose wait has ended.
+    pub(in crate::node) fn settle(&self, ended: Vec<(u64, T)>) {
+        if ended.is_empty() {
+            return;
+        }
+        let mut waiting = self.waiting.lock();
+        for (id, held) in ended {
+            if let Some(sender) = waiting.remove(&id) {
+                // Nobody waits any more: the call was given up.
+                let _ = sender.send(held);
+            }
+        }
+    }
+
+    /// The node ends, or goes on as another author: whoever waits waits in vain.
+    pub(in crate::node) fn end(&self) {
+        self.waiting.lock().clear();
+    }
+}
+
+/// What was waited for is durable where it had to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// The labels of the peers that hold it, in the order in which they came to it.
+    pub peers: Vec<String>,
+    /// It was replaced: what they hold is its successor, or the successor's.
+    pub is_replaced: bool,
+    /// That one, where it is known.
+    pub successor: Option<Dot>,
+}
+
+/// A wish to wait. It begins with [`Wait::delivered`].
+#[derive(Debug)]
+pub struct Wait {
+    shared: Arc<Shared>,
+    subject: Subject,
+    holders: Holders,
+    cancelled: Notify,
+}
+
+/// Nobody waits any more once this is gone.
+struct Begun<'a>(&'a Arc<Shared>, WaitId);
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        let Self(shared, id) = self;
+        shared.awaiting.forget(*id);
+        shared.machine.lock().replica.cancel_wait(*id);
+    }
+}
+
+impl Node {
+    /// A wish to wait until something is durable on others.
+    pub fn wait(&self, subject: Subject, holders: Holders) -> Wait {
+        Wait {
+            shared: Arc::clone(&self.shared),
+            subject,
+            holders,
+            cancelled: Notify::new(),
+        }
+    }
+}
+
+fn ended() -> Failure {
+    Failure::new(
+        ErrorCode::InvalidState,
+        "closed_while_waiting",
+        "the client closed before what was waited for was known to be there",
+    )
+}
+
+fn renewed() -> Failure {
+    Failure::new(
+        ErrorCode::InvalidState,
+        "identity_renewed",
+        "the node took another identity while it waited: its earlier writes travel as another author's",
+    )
+}
+
+impl Wait {
+    /// It is not wanted any more: [`Self::delivered`] ends with a failure of kind `aborted`.
+    pub fn cancel(&self) {
+        self.cancelled.notify_one();
+    }
+
+    /// Waits. Everything that was accepted before is part of [`Subject::All`]. Dropping this ends the wait.
+    ///
+    /// # Errors
+    /// If the write is not known here, the node closes or takes another identity, or the wait is cancelled.
+    pub async fn delivered(&self) -> Result<Delivered, Failure> {
+        tokio::select! {
+            biased;
+            () = self.cancelled.notified() => Err(Failure::new(
+                ErrorCode::InvalidState,
+                "aborted",
+                "the wait was aborted; what it waited for goes on",
+            )),
+            delivered = self.run() => delivered,
+        }
+    }
+
+    async fn run(&self) -> Result<Delivered, Failure> {
+        let shared = &self.shared;
+        if self.subject == Subject::All && !shared.is_refusing.load(Ordering::Acquire) {
+            // What was accepted has its place in the feed behind this.
+            shared.flush().await?;
+        }
+        shared.resolve()?;
+        let (sender, receiver) = oneshot::channel();
+        let begun = shared.drive(|machine, _, map| {
+            if shared.is_ending.load(Ordering::Acquire) {
+                return Err(ended());
+            }
+            let holders = self.holders.clone();
+            match machine.replica.wait_for(self.subject, holders, map)? {
+                Waiting::Begun(id) => {
+                    // Before what is known already is told.
+                    shared.awaiting.expect(id, sender);
+                    Ok(Begun(shared, id))
+                }
+                Waiting::Unknown => Err(unknown(self.subject)),
+                Waiting::Outside => Err(outside()),
+            }
+        })?;
+        let held = receiver.await;
+        drop(begun);
+        let held = held.map_err(|_| {
+            if shared.is_ending.load(Ordering::Acquire) {
+                ended()
+            } else {
+                renewed()
+            }
+        })?;
+        if held.is_outside {
+            return Err(match self.holders {
+                Holders::Count(count) => too_few(count, held.peers.len()),
+                Holders::Peer(_) | Holders::All => outside(),
+            });
+        }
+        let machine = shared.machine.lock();
+        Ok(Delivered {
+            peers: held
+                .peers
+                .iter()
+                .map(|peer| machine.replica.label_of(*peer))
+                .collect(),
+            is_replaced: held.is_replaced,
+            successor: held.successor,
+        })
+    }
+}
+
+fn outside() -> Failure {
+    Failure::new(
+        ErrorCode::InvalidState,
+        "outside_prefixes",
+        "what is waited for is outside of the prefixes that are exchanged with the peer",
+    )
+}
+
+fn too_few(count: usize, holding: usize) -> Failure {
+    Failure::new(
+        ErrorCode::InvalidState,
+        "too_few_peers",
+        format!(
+            "fewer than {count} of the peers known here are left that take what is waited for and keep it; \
+             {holding} hold it. It stays here and goes to each peer that takes it: connect one, \
+             or have one take its prefix again, and wait once more"
+        ),
+    )
+}
+
+fn unknown(subject: Subject) -> Failure {
+    let subject = match subject {
+        Subject::Operation(dot) => dot.to_string(),
+        Subject::All => "all".to_owned(),
+    };
+    let message = format!(
+        "operation not found: {subject}; this node has not made it, or replaced it before it was opened"
+    );
+    Failure::new(ErrorCode::NotFound, "operation_not_found", message).about(subject)
+}

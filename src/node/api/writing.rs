@@ -1,0 +1,198 @@
+//! Writing: queued at once, answered when it is as durable as was promised.
+
+use std::sync::atomic::Ordering;
+
+use crate::core::limits::GROUP_BYTES_MAX;
+use crate::store::commit::operation::{Operation, Receipt, Request, Ticket};
+use crate::store::error::StoreError;
+
+use super::handle::Node;
+use crate::node::commit::committer::CommitDriver;
+use crate::node::commit::queue::NotQueued;
+use crate::node::failure::{ErrorCode, Failure};
+use crate::node::shared::Shared;
+
+impl Node {
+    fn not_queued(why: NotQueued) -> Failure {
+        match why {
+            NotQueued::Closed => Failure::not_open(),
+            NotQueued::Full => Failure::new(
+                ErrorCode::InvalidState,
+                "queue_full",
+                "too many writes are waiting: try again after the next commit",
+            )
+            .retryable(),
+        }
+    }
+
+    /// Queues a write. The committer is not woken: call [`Self::wake`] after a burst.
+    pub fn submit(&self, operation: Operation) -> Result<Ticket, NotQueued> {
+        let bytes = operation.bytes();
+        self.shared
+            .queue
+            .submit(bytes, |ticket| Request::Write { ticket, operation })
+    }
+
+    /// Queues writes that become visible and durable together.
+    pub fn submit_batch(&self, operations: Vec<Operation>) -> Result<Ticket, NotQueued> {
+        let bytes = operations.iter().map(Operation::bytes).sum();
+        self.shared
+            .queue
+            .submit(bytes, |ticket| Request::Batch { ticket, operations })
+    }
+
+    /// Whether writes of that size together can be one step.
+    ///
+    /// # Errors
+    /// If more than one operation is larger together than a step of the log may be.
+    pub fn check_batch(operations: &[Operation]) -> Result<(), StoreError> {
+        let bytes = operations.iter().map(Operation::bytes).sum();
+        if operations.len() > 1 && bytes > GROUP_BYTES_MAX {
+            return Err(StoreError::BatchTooLarge { bytes });
+        }
+        Ok(())
+    }
+
+    /// The committer takes what was queued.
+    pub fn wake(&self) {
+        self.shared.queue.wake();
+    }
+
+    /// Whether who has queued one write should come back with [`Self::commit_inline`] when its turn is over, instead of
+    /// waking the committer.
+    pub fn is_lone(&self) -> bool {
+        let shared = &self.shared;
+        shared.inline_commit.are_awaited(shared.clock.elapsed_us()) && shared.queue.is_lone()
+    }
+
+    /// Commits on the calling thread what was queued, if it is one small write, nothing else is under way, and the
+    /// disk is quick: to hand it over and to hear of it would take longer. Nobody else is told of the receipt.
+    /// Otherwise the committer takes it.
+    pub fn commit_inline(&self) -> Option<Receipt> {
+        let shared = &self.shared;
+        let committed = if shared.inline_commit.are_awaited(shared.clock.elapsed_us()) {
+            let commit_slot = self.commit_slot.try_lock();
+            commit_slot.and_then(|mut commit_slot| {
+                commit_slot.as_mut().and_then(CommitDriver::commit_inline)
+            })
+        } else {
+            None
+        };
+        if committed.is_none() {
+            self.wake();
+        }
+        committed
+    }
+
+    /// Writes, and waits until it is accepted as durably as was promised.
+    ///
+    /// # Errors
+    /// If the write is malformed, or was not accepted: then nothing of it is visible.
+    pub async fn write(&self, operation: Operation) -> Result<Receipt, Failure> {
+        self.check_value(operation.value().len())?;
+        let bytes = operation.bytes();
+        self.request(bytes, |ticket| Request::Write { ticket, operation })
+            .await
+    }
+
+    /// Whether a value may be written.
+    pub(in crate::node) fn check_value(&self, bytes: usize) -> Result<(), StoreError> {
+        let limit = self.value_bytes_max();
+        if bytes > limit {
+            Err(StoreError::ValueTooLarge { bytes, limit })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// As [`Self::write`], from a thread that may block, and not from an async task.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_blocking(&self, operation: Operation) -> Result<Receipt, Failure> {
+        self.check_value(operation.value().len())?;
+        let bytes = operation.bytes();
+        let receiver = self.enqueue(bytes, |ticket| Request::Write { ticket, operation })?;
+        receiver.blocking_recv().map_err(|_| Failure::not_open())?
+    }
+
+    fn enqueue(
+        &self,
+        bytes: usize,
+        request: impl FnOnce(Ticket) -> Request,
+    ) -> Result<tokio::sync::oneshot::Receiver<Result<Receipt, Failure>>, Failure> {
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
+        }
+        let mut receiver = None;
+        self.shared
+            .queue
+            .submit(bytes, |ticket| {
+                receiver = Some(self.shared.waiters.wait_for(ticket));
+                request(ticket)
+            })
+            .map_err(Self::not_queued)?;
+        self.wake();
+        receiver.ok_or_else(|| Failure::internal("a request was queued without its waiter"))
+    }
+
+    async fn request(
+        &self,
+        bytes: usize,
+        request: impl FnOnce(Ticket) -> Request,
+    ) -> Result<Receipt, Failure> {
+        self.enqueue(bytes, request)?
+            .await
+            .map_err(|_| Failure::not_open())?
+    }
+
+    /// Makes durable everything that was accepted before, whatever `auto_flush` says.
+    ///
+    /// # Errors
+    /// If the log fails; then nothing more is accepted.
+    pub async fn flush(&self) -> Result<(), Failure> {
+        self.shared.flush().await
+    }
+
+    /// As [`Shared::request_apart`].
+    pub(in crate::node) async fn request_apart(
+        &self,
+        bytes: usize,
+        request: impl FnOnce(Ticket) -> Request,
+    ) -> Result<Receipt, Failure> {
+        self.shared.request_apart(bytes, request).await
+    }
+}
+
+impl Shared {
+    /// As [`Node::flush`].
+    pub(in crate::node) async fn flush(&self) -> Result<(), Failure> {
+        self.request_apart(0, |ticket| Request::Flush { ticket })
+            .await
+            .map(drop)
+    }
+
+    /// Asks the committer for something whose ticket is numbered apart from those of writes.
+    async fn request_apart(
+        &self,
+        bytes: usize,
+        request: impl FnOnce(Ticket) -> Request,
+    ) -> Result<Receipt, Failure> {
+        if self.is_refusing.load(Ordering::Acquire)
+            && let Some(refusal) = self.refusal.lock().clone()
+        {
+            return Err(refusal);
+        }
+        let mut receiver = None;
+        self.queue
+            .submit_apart(bytes, |ticket| {
+                receiver = Some(self.waiters.wait_for(ticket));
+                request(ticket)
+            })
+            .map_err(Node::not_queued)?;
+        match receiver {
+            Some(receiver) => receiver.await.map_err(|_| Failure::not_open())?,
+            None => Err(Failure::internal("a request was queued without its waiter")),
+        }
+    }
+}

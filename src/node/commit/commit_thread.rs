@@ -1,0 +1,237 @@
+//! The thread that commits what waits, looks after the log between groups, and has the last word when something
+//! breaks.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::committer::CommitDriver;
+use super::queue::{Crowding, Work};
+use crate::node::checkpoint::checkpoints::refuse_all;
+use crate::node::failure::{ErrorCode, Failure};
+use crate::node::shared::Shared;
+use crate::store::commit::operation::{NOT_A_WRITE, Receipt, Request, Ticket};
+use crate::store::error::StoreError;
+
+/// How long the thread stays awake after a commit, in microseconds: about how long JavaScript takes to hear
+/// of it and to write again.
+const SPIN_US: u64 = 120;
+
+/// After how many commits it is tried again to stay awake where others wanted the processor.
+const RESTS: u32 = 256;
+
+/// Time for which requests that have to wait are left alone: a checkpoint writes some hundred kilobytes meanwhile.
+const HELD: Duration = Duration::from_millis(1);
+
+/// Who holds this commits. What waits is taken out of the queue only by who holds it, so groups are committed in the
+/// order in which they were taken. Empty once the node has ended.
+pub(in crate::node) type CommitSlot = Arc<Mutex<Option<CommitDriver>>>;
+
+/// What the thread does between two groups.
+enum Turn {
+    Committed,
+    /// Requests have to wait until the checkpoint has gone on.
+    Held,
+    Looked,
+    Ended,
+    Panicked(String),
+}
+
+/// Starts the thread. It ends, and gives the outcome of closing the log, once the queue is closed and empty.
+pub(in crate::node) fn start(
+    shared: &Arc<Shared>,
+    commit_slot: &CommitSlot,
+) -> std::io::Result<JoinHandle<Result<(), StoreError>>> {
+    let (shared, commit_slot) = (Arc::clone(shared), Arc::clone(commit_slot));
+    std::thread::Builder::new()
+        .name("softadastra-commit".into())
+        .spawn(move || run(&shared, &commit_slot))
+}
+
+fn run(shared: &Arc<Shared>, commit_slot: &CommitSlot) -> Result<(), StoreError> {
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        run_until_closed(shared, commit_slot)
+    }));
+    let driver = commit_slot.lock().take();
+    let text = match outcome {
+        Ok(None) => {
+            shared.checkpoints.end();
+            return driver.map_or(Ok(()), CommitDriver::close);
+        }
+        Ok(Some(text)) => text,
+        Err(panic) => panic_text(&*panic),
+    };
+    give_up(shared, driver, &text);
+    Err(StoreError::Panicked(text))
+}
+
+/// Returns how whoever committed meanwhile panicked; `None` once the node is closed.
+fn run_until_closed(shared: &Shared, commit_slot: &CommitSlot) -> Option<String> {
+    let mut rests = 0;
+    let mut patience = None;
+    loop {
+        let has_work = shared.queue.wait(patience);
+        let turn = match commit_slot.lock().as_mut() {
+            Some(driver) => {
+                let turn = take_turn(shared, driver, has_work);
+                patience = driver.patience();
+                turn
+            }
+            None => Turn::Ended,
+        };
+        match turn {
+            Turn::Committed => spin(shared, &mut rests),
+            Turn::Looked => {}
+            Turn::Held => std::thread::sleep(HELD),
+            Turn::Ended => return None,
+            Turn::Panicked(text) => return Some(text),
+        }
+    }
+}
+
+fn take_turn(shared: &Shared, driver: &mut CommitDriver, has_work: bool) -> Turn {
+    if let Some(text) = driver.panicked.take() {
+        return Turn::Panicked(text);
+    }
+    let mut tell = |receipts: &[Receipt]| {
+        if let Some(last) = receipts.last() {
+            shared.events.committed(last.ticket, receipts, &[]);
+        }
+    };
+    // What waits when a node closes has its room, and nothing comes after it.
+    if has_work && driver.is_intake_held() && !shared.queue.is_closed() {
+        driver.land(&mut tell);
+        driver.look_after();
+        return Turn::Held;
+    }
+    let work = if has_work {
+        shared.queue.take(shared.clock.monotonic())
+    } else {
+        Work::Idle
+    };
+    let turn = match work {
+        Work::Group(requests) => {
+            driver.group(requests, &mut tell);
+            if driver.is_last_in_flight() {
+                driver.land(&mut tell);
+            }
+            if driver.in_flight.is_some() {
+                // The log is looked after when nothing is in flight.
+                return Turn::Committed;
+            }
+            Turn::Committed
+        }
+        _ if driver.in_flight.is_some() => {
+            driver.land(&mut tell);
+            Turn::Committed
+        }
+        Work::Woken => Turn::Looked,
+        Work::Idle => {
+            driver.idle();
+            Turn::Looked
+        }
+        Work::Closed => {
+            driver.close_checkpoints();
+            return Turn::Ended;
+        }
+    };
+    driver.look_after();
+    turn
+}
+
+/// Stays awake for a moment. Where others want the processor it would only use up what the system is ready to
+/// give this thread, and the next commit would wait for its turn: there it sleeps.
+fn spin(shared: &Shared, rests: &mut u32) {
+    if *rests > 0 {
+        *rests -= 1;
+    } else if shared.queue.spin(&shared.clock, SPIN_US) == Crowding::Crowded {
+        *rests = RESTS;
+    }
+}
+
+/// What a panic said.
+pub(in crate::node) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// Something broke while it committed: everybody is told, and nothing is accepted any more.
+fn give_up(shared: &Arc<Shared>, mut driver: Option<CommitDriver>, text: &str) {
+    let failure = Failure::new(
+        ErrorCode::Internal,
+        "panicked",
+        format!(
+            "the committer failed and no more writes are accepted until the client is opened again: {text}"
+        ),
+    );
+    if let Some(driver) = driver.as_mut().filter(|driver| driver.in_flight.is_some()) {
+        // The lock is let go behind it. What it comes to, only the next opening can tell.
+        let _ = driver.sync_thread.wait();
+    }
+    let under_way = driver
+        .as_mut()
+        .map(|driver| std::mem::take(&mut driver.under_way));
+    // Nobody can tell any more whether the group that was under way is on disk.
+    let unknown = outcome_unknown(failure.clone());
+    let under_way = under_way.unwrap_or_default();
+    let under_way = under_way
+        .into_iter()
+        .map(|ticket| (ticket, unknown.clone()));
+    tell_failures(shared, under_way.collect());
+    refuse_the_rest(shared, &failure);
+    shared
+        .checkpoints
+        .is_abandoned
+        .store(true, Ordering::Release);
+    if let Some(running) = driver.as_mut().and_then(|driver| driver.running.take()) {
+        // It still writes beside the log: the lock is let go behind it.
+        running.has_news(shared, true);
+        running.tell(&Err(failure));
+    }
+    shared.checkpoints.end();
+    drop(driver);
+}
+
+/// Tells everybody who waits that it came to nothing.
+pub(in crate::node) fn tell_failures(shared: &Shared, mut failures: Vec<(Ticket, Failure)>) {
+    shared.waiters.settle(&[], &failures);
+    failures.retain(|(ticket, _)| *ticket < NOT_A_WRITE);
+    if let Some((highest, _)) = failures.last() {
+        shared.events.committed(*highest, &[], &failures);
+    }
+}
+
+/// What was under way when the log failed may be on disk or not: only the next open can tell.
+pub(in crate::node) fn outcome_unknown(failure: Failure) -> Failure {
+    let message = format!(
+        "{}; whether this write is on disk is unknown until the log is opened again, earlier writes are safe",
+        failure.message
+    );
+    Failure { message, ..failure }
+}
+
+/// The committer is gone: everything that waits or comes fails with the same cause, reads go on.
+fn refuse_the_rest(shared: &Arc<Shared>, failure: &Failure) {
+    shared.refuse_writes(failure);
+    shared.events.failed(failure.clone());
+    loop {
+        match shared.queue.next(&shared.clock, None) {
+            Work::Group(requests) => {
+                let failures: Vec<(Ticket, Failure)> = requests
+                    .iter()
+                    .filter_map(Request::ticket)
+                    .map(|ticket| (ticket, failure.clone()))
+                    .collect();
+                tell_failures(shared, failures);
+            }
+            Work::Idle | Work::Woken => refuse_all(shared, failure),
+            Work::Closed => return,
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Parting: because the node leaves, because replication gives a peer up, or because the connection is gone.
+
+use crate::core::clock::Now;
+use crate::store::scope::Scope;
+use crate::store::state::map::EntryMap;
+use crate::sync::replica::PartingReason;
+use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
+
+use super::address_book::TargetId;
+use super::conversation::{Acquaintance, Conversation, ConversationId, Refusal, peer_event};
+use super::{Machine, Output};
+
+/// What a connection is called that ended because the store cannot be read here.
+const UNREADABLE: &str = "unreadable";
+
+/// A connection that has held so long was worth its call, whatever ended it, in milliseconds.
+const LASTED_MS: u64 = 60_000;
+
+impl Machine {
+    pub(in crate::node) fn drop_conversation(
+        &mut self,
+        id: ConversationId,
+        refusal: &Refusal,
+        come_back: bool,
+        now: Now,
+        map: &EntryMap,
+    ) {
+        let Some(conversation) = self.conversations.remove(&id) else {
+            return;
+        };
+        self.note_debt(&conversation, now.monotonic);
+        let has_progressed = self.replica.has_progressed(id);
+        self.replica.disconnected(id, map);
+        if !conversation.settled || conversation.is_asked {
+            // A peer that says "replaced" keeps another connection to this node.
+            let outcome = if refusal.kind == "replaced" {
+                Ok(())
+            } else {
+                Err(refusal.clone())
+            };
+            self.outputs.push_back(Output::Settled(id, outcome));
+        }
+        self.outputs.push_back(Output::Close(id));
+        if let Some(target) = conversation.target {
+            let has_lasted = |peer: &Acquaintance| now.monotonic.since(peer.since) >= LASTED_MS;
+            let has_lasted = conversation.peer.as_ref().is_some_and(has_lasted);
+            if conversation.settled && (has_progressed || has_lasted) {
+                self.directory.succeeded(target);
+            }
+            self.lost(target, id, &conversation, refusal.kind, come_back, now);
+        }
+        if let Some(peer) = &conversation.peer {
+            let state = match refusal.kind {
+                "protocol" | UNREADABLE => "faulted",
+                _ => "available",
+            };
+            let event = peer_event(&conversation, &peer.node_id, state);
+            self.outputs.push_back(Output::Peer(event));
+            self.remember(&conversation, state, now);
+        }
+    }
+
+    /// A conversation that was made for a target is over.
+    fn lost(
+        &mut self,
+        target: TargetId,
+        id: ConversationId,
+        conversation: &Conversation,
+        kind: &str,
+        come_back: bool,
+        now: Now,
+    ) {
+        let is_replaced = kind == "replaced";
+        if is_replaced {
+            // The peer's other connection may have greeted here, or is about to: then it is found by a call.
+            self.directory.wanted(target);
+            let origin = conversation.peer.as_ref().map(|peer| peer.origin);
+            let with = |other: &Conversation| {
+                origin.is_some() && other.peer.as_ref().map(|peer| peer.origin) == origin
+            };
+            let survivor = self
+                .conversations
+                .iter()
+                .find(|(_, other)| with(other))
+                .map(|(other, _)| *other);
+            if let Some(survivor) = survivor {
+                return self.adopt(target, survivor, now);
+            }
+        }
+        // A call that was lost before it was ready does not end the wish that an earlier one left.
+        let come_back = come_back || is_replaced || kind == "connection_lost";
+        let was_ready = conversation.settled || is_replaced;
+        self.directory
+            .lost(target, id, was_ready, come_back, now.monotonic);
+        if kind == UNREADABLE {
+            self.directory.hold_off(target, now.monotonic);
+        }
+    }
+
+    /// Replication cannot go on with this peer. The conversation is dropped by whoever knows the time.
+    pub(in crate::node) fn say_goodbye(&mut self, id: ConversationId, farewell: PartingReason) {
+        let (reason, text) = match farewell {
+            PartingReason::Breach(text) => (GoodbyeReason::Malformed, text),
+            PartingReason::Unanswered => (GoodbyeReason::Idle, "the peer acknowledges nothing"),
+            PartingReason::Unreadable => (GoodbyeReason::Idle, "the store cannot be read here"),
+        };
+        let goodbye = Message::Goodbye(Goodbye::new(reason, text, None));
+        self.outputs.push_back(Output::Send(id, goodbye));
+        let kind = if farewell == PartingReason::Unreadable {
+            UNREADABLE
+        } else {
+            "protocol"
+        };
+        self.broken.push((id, kind, text));
+    }
+
+    /// Ends the conversations that replication has given up. The driver calls it once no output is left.
+    pub fn end_broken(&mut self, now: Now, map: &EntryMap) {
+        for (id, kind, reason) in std::mem::take(&mut self.broken) {
+            let refusal = Refusal {
+                kind,
+                text: format!("connection ended: {reason}"),
+            };
+            self.drop_conversation(id, &refusal, true, now, map);
+        }
+    }
+
+    /// Leaves every conversation, in words. Targets stay known, and are not called again.
+    pub fn leave_all(&mut self, now: Now, map: &EntryMap) {
+        let ids: Vec<ConversationId> = self.conversations.keys().copied().collect();
+        for id in ids {
+            self.leave(
+                id,
+                GoodbyeReason::Closing,
+                "the node stops its transport",
+                now,
+                map,
+            );
+        }
+        self.directory.forget_wishes();
+    }
+
+    /// Leaves the conversations with a target, and does not call it again.
+    pub fn disconnect(&mut self, target: TargetId, now: Now, map: &EntryMap) {
+        self.directory.unwanted(target);
+        let with = |conversation: &&Conversation| conversation.target == Some(target);
+        let ids: Vec<ConversationId> = self
+            .conversations
+            .iter()
+            .filter(|(_, conversation)| with(conversation))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ids {
+            self.leave(
+                id,
+                GoodbyeReason::Disconnected,
+                "the node's user asked to disconnect",
+                now,
+                map,
+            );
+        }
+    }
+
+    /// Whether the node of that id is connected to exchange what is wanted. A connection that carries something else is
+    /// left.
+    pub fn is_met(&mut self, node_id: &str, wanted: &Scope, now: Now, map: &EntryMap) -> bool {
+        let Some(id) = self.conversation_with(node_id) else {
+            return false;
+        };
+        let conversation = self.conversations.get(&id);
+        if conversation.is_some_and(|conversation| conversation.wanted == *wanted) {
+            return true;
+        }
+        let text = "the node's user connects with other prefixes";
+        let target = conversation.and_then(|conversation| conversation.target);
+        // The peer may come back by itself. Should this node's call fail, it calls again.
+        self.leave(id, GoodbyeReason::Replaced, text, now, map);
+        if let Some(target) = target {
+            self.directory.keep_calling(target);
+        }
+        false
+    }
+
+    fn leave(
+        &mut self,
+        id: ConversationId,
+        reason: GoodbyeReason,
+        text: &str,
+        now: Now,
+        map: &EntryMap,
+    ) {
+        let goodbye = Goodbye::new(reason, text, None);
+        self.outputs
+            .push_back(Output::Send(id, Message::Goodbye(goodbye)));
+        let refusal = Refusal {
+            kind: "stopped",
+            text: text.to_owned(),
+        };
+        self.drop_conversation(id, &refusal, false, now, map);
+    }
+}

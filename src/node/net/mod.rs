@@ -1,0 +1,5 @@
+//! Drivers of the machine: its connections, its runtime and its timer.
+
+pub(super) mod network;
+pub(super) mod runtime;
+pub(super) mod timer;

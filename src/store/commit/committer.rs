@@ -1,0 +1,390 @@
+//! The one way in which state changes: plan a group, append it to the log as one frame, make it durable,
+//! then install it. Whoever drives this owns the thread and the clock.
+
+use super::appended::Appended;
+use super::group::{Group, Planned, Terms};
+use super::hints::Hints;
+use super::ledger::{FeedPosition, Ledger};
+use super::operation::{Receipt, Request, Ticket, WriteStatus};
+use super::plan_base::PlanBase;
+use crate::core::clock::WallMs;
+use crate::core::identity::Origin;
+use crate::core::rules::{Rule, is_broken};
+use crate::core::stamp::HybridClock;
+use crate::store::conflict::policy::ConflictPolicy;
+use crate::store::conflict::reported_losers::RecentDots;
+use crate::store::entry::{Entry, EntryFlags};
+use crate::store::error::StoreError;
+use crate::store::lineage::Lineage;
+use crate::store::record::{OriginDictionary, Record, encode, encode_entry};
+use crate::store::scope::Scope;
+use crate::store::state::authors::RefusedEntry;
+use crate::store::state::map::EntryMap;
+use crate::wal::frame_buffer::FrameBuffer;
+use crate::wal::log::Log;
+use crate::wal::log::syncing::SyncJob;
+
+/// Operation sequences that are reserved at once where acknowledged writes may be lost with the power
+/// (`autoFlush = false`): large enough that the sync it takes is rare, small against 2^64.
+const RESERVED_SEQUENCES: u64 = 1 << 16;
+
+/// When a write counts as accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Once it survives a power cut.
+    Synced,
+    /// Once the operating system has it: it survives this process, and not a power cut.
+    Written,
+}
+
+/// A group that is in the log, or that needs none, and waits to be installed.
+#[derive(Debug, Default)]
+pub struct Committed {
+    pub(in crate::store) planned: std::vec::IntoIter<Planned>,
+    /// What to tell who waits, in the order of the requests.
+    pub receipts: Vec<Receipt>,
+    /// Acknowledgements that peers are owed: the asker's token, the peer, and where its feed is held up to.
+    pub acknowledge: Vec<(u64, Origin, FeedPosition, Scope)>,
+    /// Entries of peers that were not taken in, because they name more authors than there is room for.
+    pub refused_entries: Vec<RefusedEntry>,
+    /// Tokens of the peers whose entries were left out, because what comes before them was refused earlier.
+    pub refused: Vec<u64>,
+    /// The last local sequence of the group.
+    pub last_lseq: u64,
+    /// Everything up to this local sequence is durable.
+    pub durable_lseq: u64,
+    /// Writes that came to nothing against a concurrent one, each told of once.
+    pub losers: Vec<Entry>,
+    /// What was asked for and had no place in the group: to be planned next, before anything else.
+    pub rest: Vec<Request>,
+    /// The lineage of authors, if the group adds to it.
+    pub(in crate::store) lineage: Option<Lineage>,
+}
+
+/// A group that could not be written: nothing of it counts, local state is as before.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub error: StoreError,
+    /// Who waits.
+    pub tickets: Vec<Ticket>,
+    /// Tokens of the peers whose entries were in it.
+    pub tokens: Vec<u64>,
+}
+
+/// What a group will be once it is written.
+#[derive(Debug, Default)]
+pub struct Plan {
+    pub(in crate::store) group: Group,
+    pub(in crate::store) before: Counters,
+    pub(in crate::store) must_sync: bool,
+    pub(in crate::store) tickets: Vec<Ticket>,
+    pub(in crate::store) tokens: Vec<u64>,
+    pub(in crate::store) refused: Vec<u64>,
+    pub(in crate::store) acknowledge: Vec<(u64, Origin, FeedPosition, Scope)>,
+    pub(in crate::store) hints: Hints,
+    /// What has no place in the group.
+    pub(in crate::store) rest: Vec<Request>,
+    /// Why it cannot be written.
+    pub(in crate::store) failure: Option<StoreError>,
+}
+
+/// What planning counts up, to be taken back if the plan cannot be written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::store) struct Counters {
+    last_sequence: u64,
+    reserved_sequence: u64,
+    last_lseq: u64,
+    last_applied_remote: u64,
+    clock: HybridClock,
+    authorship: (bool, bool),
+    origins: usize,
+}
+
+/// Plans, writes and installs groups. There is one for each open store.
+#[derive(Debug)]
+pub struct Committer {
+    pub(in crate::store) log: Option<Log>,
+    pub(in crate::store) ledger: Ledger,
+    pub(in crate::store) origins: OriginDictionary,
+    /// What the checkpoint covered when a group was planned last.
+    #[allow(
+        clippy::option_option,
+        reason = "nothing was planned yet, there was no checkpoint, and what it covered are three cases"
+    )]
+    covers: Option<Option<u64>>,
+    pub(in crate::store) buffer: FrameBuffer,
+    durability: Durability,
+    pub(in crate::store) policy: ConflictPolicy,
+    /// The losers that were told of lately.
+    pub(in crate::store) reported: RecentDots,
+    pub(in crate::store) durable_lseq: u64,
+    /// What this opening has to tell the log, with the first frame that there is a reason for.
+    pub(in crate::store) opening: Vec<Record>,
+}
+
+impl Committed {
+    /// The entries that wait to be installed, and the peer that each came from.
+    pub fn entries(&self) -> impl Iterator<Item = (&Entry, Option<Origin>)> {
+        self.planned
+            .as_slice()
+            .iter()
+            .map(|planned| (&planned.entry, planned.from))
+    }
+}
+
+impl Committer {
+    /// Goes on from a recovered state; without a log, in memory only.
+    pub fn new(
+        log: Option<Log>,
+        ledger: Ledger,
+        origins: OriginDictionary,
+        durability: Durability,
+    ) -> Self {
+        let durable_lseq = ledger.last_lseq;
+        Self {
+            log,
+            ledger,
+            origins,
+            covers: None,
+            buffer: FrameBuffer::new(),
+            durability,
+            policy: ConflictPolicy::default(),
+            reported: RecentDots::default(),
+            durable_lseq,
+            opening: Vec::new(),
+        }
+    }
+
+    /// What is done about concurrent writes from now on.
+    pub fn set_conflict_policy(&mut self, policy: ConflictPolicy) {
+        self.policy = policy;
+    }
+
+    /// What must be remembered besides entries, as of the last commit.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The log's first failure, after which nothing more is accepted.
+    pub fn poisoned(&self) -> Option<StoreError> {
+        self.log
+            .as_ref()
+            .and_then(Log::poisoned)
+            .map(|error| StoreError::Log(error.clone()))
+    }
+
+    /// Whether something was accepted that a power cut would take.
+    pub fn is_behind(&self) -> bool {
+        self.durable_lseq < self.ledger.last_lseq
+    }
+
+    /// Plans one group: nothing is written yet, and the map need not be held any longer.
+    pub fn plan(&mut self, requests: Vec<Request>, map: &EntryMap, wall: WallMs) -> Plan {
+        self.plan_after(None, requests, map, wall)
+    }
+
+    /// The same where the group before it, `before`, waits to be durable and is not in the map yet.
+    pub fn plan_after(
+        &mut self,
+        before: Option<&Appended>,
+        requests: Vec<Request>,
+        map: &EntryMap,
+        wall: WallMs,
+    ) -> Plan {
+        let covers = map.base().map(|base| base.file().covers_frame());
+        if self
+            .covers
+            .replace(covers)
+            .is_some_and(|before| before != covers)
+        {
+            self.origins.forget_earlier();
+        }
+        let base = PlanBase::new(map, before.map(|before| &before.plan.group));
+        let common = if self.log.is_some() {
+            EntryFlags::default()
+        } else {
+            EntryFlags::EPHEMERAL
+        };
+        let mut plan = Plan {
+            before: self.counters(),
+            ..Plan::default()
+        };
+        plan.must_sync = self.durability == Durability::Synced;
+        plan.group
+            .reserve(requests.iter().map(Request::entries).sum());
+        plan.group.receipts.reserve(requests.len());
+        let terms = Terms {
+            wall,
+            common,
+            policy: self.policy,
+            reported: &self.reported,
+            authors: &self.origins,
+        };
+        for request in requests {
+            plan.tickets.extend(request.ticket());
+            plan.tokens.extend(request.token());
+            if plan.failure.is_some() {
+                continue;
+            }
+            if !plan.rest.is_empty() {
+                plan.rest.push(request);
+                continue;
+            }
+            let planned = match request {
+                Request::Write { ticket, operation } => {
+                    plan.group
+                        .write_one(ticket, operation, base, &mut self.ledger, wall, common)
+                }
+                Request::Batch { ticket, operations } => {
+                    plan.group
+                        .write_all(ticket, operations, base, &mut self.ledger, wall, common)
+                }
+                Request::Resolve(resolution) => {
+                    plan.group
+                        .resolve(resolution, base, &mut self.ledger, &terms)
+                }
+                Request::Received(received)
+                    if !plan.group.follows(&received, base, &self.ledger) =>
+                {
+                    plan.refused.push(received.token);
+                    Ok(())
+                }
+                Request::Received(received) => {
+                    plan.must_sync |= !is_broken(Rule::AcknowledgeBeforeSync);
+                    let scope = received.scope.clone();
+                    let owed = (received.token, received.peer, received.position, scope);
+                    let planned = plan.group.receive(received, base, &mut self.ledger, &terms);
+                    planned.map(|left| match left {
+                        Some(left) => plan.rest.push(Request::Received(left)),
+                        None => plan.acknowledge.push(owed),
+                    })
+                }
+                Request::Peer { .. }
+                | Request::ForgetPeer { .. }
+                | Request::Pruned { .. }
+                | Request::Released { .. }
+                | Request::IdentityConflict(_) => {
+                    plan.hints.note(request);
+                    Ok(())
+                }
+                Request::Flush { ticket } => {
+                    plan.must_sync = true;
+                    plan.group.receipts.push(Receipt {
+                        ticket,
+                        status: WriteStatus::Updated,
+                        version: 0,
+                        sequence: 0,
+                    });
+                    Ok(())
+                }
+            };
+            plan.failure = planned.err();
+        }
+        plan
+    }
+
+    /// Writes a planned group. Returns once it is as durable as was promised; nothing is visible yet. The plan
+    /// must be the last one that was made.
+    pub fn write(&mut self, plan: Plan) -> Result<Committed, Box<Refused>> {
+        let mut appended = self.append(plan, true)?;
+        let outcome = appended.job.take().map_or(Ok(()), SyncJob::run);
+        self.complete(appended, outcome)
+    }
+
+    fn counters(&self) -> Counters {
+        Counters {
+            last_sequence: self.ledger.last_sequence,
+            reserved_sequence: self.ledger.reserved_sequence,
+            last_lseq: self.ledger.last_lseq,
+            last_applied_remote: self.ledger.last_applied_remote,
+            clock: self.ledger.clock,
+            authorship: {
+                let author = &self.ledger.authorship;
+                (author.has_written, author.is_declared)
+            },
+            origins: self.origins.len(),
+        }
+    }
+
+    pub(in crate::store) fn restore(&mut self, before: Counters) {
+        self.ledger.last_sequence = before.last_sequence;
+        self.ledger.reserved_sequence = before.reserved_sequence;
+        self.ledger.last_lseq = before.last_lseq;
+        self.ledger.last_applied_remote = before.last_applied_remote;
+        self.ledger.clock = before.clock;
+        let author = &mut self.ledger.authorship;
+        (author.has_written, author.is_declared) = before.authorship;
+        self.origins.forget_from(before.origins);
+    }
+
+    /// Appends the frame of a plan. Says whether all is to be durable, and gives the sync that it still takes.
+    pub(in crate::store) fn write_frame(
+        &mut self,
+        plan: &Plan,
+        at_once: bool,
+    ) -> Result<(bool, Option<SyncJob>), StoreError> {
+        if let Some(log) = &mut self.log
+            && (plan.must_sync || log.is_displaced())
+        {
+            // Before anything is appended: what is refused is not written, and the log goes on once it is in its place.
+            log.check_place()?;
+        }
+        self.append_early(&plan.group.cursors)?;
+        let Some(log) = &mut self.log else {
+            return Ok((true, None));
+        };
+        let Plan { group, hints, .. } = plan;
+        let mut must_sync = plan.must_sync;
+        self.buffer.clear();
+        let body = self.buffer.body();
+        for record in &self.opening {
+            encode(body, &mut self.origins, record);
+        }
+        let ledger = &mut self.ledger;
+        if self.durability == Durability::Written && ledger.last_sequence > ledger.reserved_sequence
+        {
+            // Before a sequence is told that the power may take, the jump over it has to be durable.
+            ledger.reserved_sequence = ledger.last_sequence + RESERVED_SEQUENCES;
+            must_sync = true;
+            let reserve = Record::Reserve {
+                sequence: ledger.reserved_sequence,
+                clock: ledger.clock.high_water(),
+            };
+            encode(body, &mut self.origins, &reserve);
+        }
+        let mut source = None;
+        for planned in &group.planned {
+            if planned.from != source {
+                source = planned.from;
+                encode(body, &mut self.origins, &Record::Source { peer: source });
+            }
+            encode_entry(body, &mut self.origins, &planned.entry, planned.lseq);
+        }
+        for (peer, position, scope) in &group.cursors {
+            let cursor = Record::Cursor {
+                peer: *peer,
+                position: *position,
+                scope: scope.clone(),
+            };
+            encode(body, &mut self.origins, &cursor);
+        }
+        hints.encode(body, &mut self.origins);
+        // A frame that only remembers hints about peers is carried by the next sync, unless somebody waits for it.
+        let only_hints = group.planned.is_empty()
+            && group.cursors.is_empty()
+            && group.receipts.is_empty()
+            && plan.acknowledge.is_empty();
+        let syncs = must_sync && !only_hints;
+        if !self.buffer.is_empty() {
+            if syncs && at_once {
+                log.append_synced(&mut self.buffer)?;
+            } else {
+                log.append(&mut self.buffer)?;
+            }
+            self.opening.clear();
+        }
+        let job = if syncs { log.begin_sync()? } else { None };
+        Ok((syncs, job))
+    }
+}

@@ -1,0 +1,72 @@
+//! What settled a conflict and lost itself, before anybody else had it: it is kept like any loser, and what it settled was
+//! removed before that. In the feed these removals would go ahead of it, and were this node lost in between, nobody would
+//! hold either. So they are made once more, behind it. Pure, like all of a group.
+
+use super::policy::user_key_of;
+use super::resolve::Kept;
+use crate::core::checksum::key_hash;
+use crate::store::commit::group::{Group, Terms};
+use crate::store::commit::ledger::Ledger;
+use crate::store::commit::plan_base::PlanBase;
+use crate::store::entry::Entry;
+use crate::store::error::StoreError;
+
+impl Group {
+    /// Removes once more what this node removed of a key before `superseded`, a write of it, was kept; but for what somebody
+    /// else has been told of already, behind what settled it.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be.
+    pub(in crate::store) fn remove_once_more(
+        &mut self,
+        superseded: &Entry,
+        base: PlanBase<'_>,
+        ledger: &mut Ledger,
+        terms: &Terms<'_>,
+    ) -> Result<(), StoreError> {
+        // What settles a conflict has seen what another one wrote.
+        let author = ledger.authorship.current;
+        let is_own = |group: &Self, entry: &Entry| {
+            let lineage = group.lineage_over(base);
+            lineage.is_own(author, entry.dot)
+        };
+        let can_settle = is_own(self, superseded) && !superseded.vector().is_empty();
+        if !can_settle || self.removed.is_empty() && !base.has_siblings()? {
+            return Ok(());
+        }
+        let user_key = superseded.key().get(1..).unwrap_or_default();
+        let mut places = base.kept_places(user_key)?;
+        places.extend(self.removed_of(user_key).map(|key| (key.clone(), None)));
+        for (key, lseq) in places {
+            let mut peers = ledger.peers.values();
+            let has_left = peers.any(|peer| {
+                let is_reported = lseq.is_some_and(|lseq| lseq <= peer.acknowledged.relay);
+                is_reported && !peer.is_superseded && peer.scope.contains(&key)
+            });
+            let hash = key_hash(&key);
+            let found = self.find(&key, hash, base)?;
+            let removal = found.entry().filter(|_| !has_left);
+            let removal = removal.filter(|held| held.is_tombstone() && is_own(self, held));
+            // A removal that was kept as a loser is none of what was kept.
+            let removal = removal.filter(|held| user_key_of(held).is_none());
+            let Some((dot, seen, stamp, version)) =
+                removal.map(|held| (held.dot, held.vector().to_vec(), held.stamp, held.version))
+            else {
+                continue;
+            };
+            let base_row = found.into_base_row();
+            let kept = Kept {
+                key,
+                hash,
+                base_row,
+                dot,
+                seen,
+                stamp,
+                version,
+            };
+            self.remove_siblings(kept, base, ledger, terms);
+            self.declare_author(base, ledger, (terms.wall, terms.common))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,9 @@
+//! Openings, checkpoints, verification and salvage of a store.
+
+pub mod checkpoint;
+pub(super) mod migration;
+pub(super) mod recover_origins;
+pub mod recovery;
+pub mod replay;
+pub mod salvage;
+pub mod verify;

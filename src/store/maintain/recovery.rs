@@ -1,0 +1,474 @@
+//! From a log to the state it tells, and from that state to a node that may write again.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::checkpoint::{CHECKPOINT_SUFFIX, Notes, TEMP_SIDE_SUFFIX, TEMP_SUFFIX};
+use super::migration;
+use super::replay::{Beside, Origins, Replay, State};
+use crate::core::bytes::DecodeError;
+use crate::core::identity::{Incarnation, Origin};
+use crate::core::rules::{Rule, unless};
+use crate::disk::storage::Storage;
+use crate::store::commit::committer::{Committer, Durability};
+use crate::store::commit::ledger::Ledger;
+use crate::store::commit::maintenance::peers_of;
+use crate::store::error::StoreError;
+use crate::store::lineage::Authorship;
+use crate::store::pieces::{Pieces, malformed};
+use crate::store::record::{OriginDictionary, Record};
+use crate::store::state::base::Base;
+use crate::store::state::map::EntryMap;
+use crate::table::{Checkpoint, CheckpointError, Verified, WORK_BYTES_MAX};
+use crate::wal::error::WalError;
+use crate::wal::files::lease;
+use crate::wal::log::Log;
+use crate::wal::log::segment::SealedFiles;
+use crate::wal::recover::recovery::Recovery;
+use crate::wal::recover::scan::RecoveredFrame;
+
+/// Random bytes that an open may need; drawn by the driver.
+#[derive(Debug, Clone, Copy)]
+pub struct Seeds {
+    /// For the log's salt.
+    pub salt: u64,
+    /// For the log's file id.
+    pub file_id: [u8; 16],
+    /// For the author of what this opening writes, and for the origin, if a new one is needed.
+    pub origin: Origin,
+    /// For the lease, if a new one is needed.
+    pub lease: [u8; 16],
+    /// For this open's epoch of the feed.
+    pub incarnation: Incarnation,
+}
+
+/// Memory for an opening, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::struct_field_names, reason = "the unit is part of each name")]
+pub struct OpeningMemory {
+    /// Blocks of the checkpoint that are kept.
+    pub cache_bytes: usize,
+    /// About as much may be taken by what the log tells, before a checkpoint is made of it.
+    pub changes_bytes: u64,
+    /// The order of the feeds of a checkpoint that is written or verified.
+    pub work_bytes: usize,
+}
+
+/// What an open found and did besides reading.
+#[derive(Debug, Clone, Default)]
+pub struct OpenReport {
+    /// What the log said; `None` without one.
+    pub log: Option<Recovery>,
+    /// The folder is a copy of another node's: the node writes under a new origin now.
+    pub copy_noticed: bool,
+    /// The node was last opened under this other id.
+    pub renamed_from: Option<String>,
+    /// The store was saved from a damaged one, of which that many parts could not be read.
+    pub salvaged: Option<u64>,
+}
+
+/// A recovered store, ready to write.
+#[derive(Debug)]
+pub struct Opened {
+    /// The way in.
+    pub committer: Committer,
+    /// The state.
+    pub map: EntryMap,
+    /// What was found.
+    pub report: OpenReport,
+}
+
+/// A file that only a log can have left beside it, for a log that is not there itself.
+///
+/// # Errors
+/// If the directory cannot be read.
+pub fn companion_of(storage: &dyn Storage, name: &str) -> Result<Option<String>, StoreError> {
+    let failed = |error: std::io::Error| WalError::Open {
+        file: storage.shown(name),
+        cause: error.into(),
+    };
+    let companions =
+        [lease::LEASE_SUFFIX, CHECKPOINT_SUFFIX].map(|suffix| format!("{name}{suffix}"));
+    let names = storage.list().map_err(failed)?;
+    let sealed = SealedFiles::among(name, &names).any(name);
+    let found = names.into_iter().find(|file| companions.contains(file));
+    Ok(found.or(sealed).map(|file| storage.shown(&file)))
+}
+
+/// Removes what a stop left of a checkpoint that was being written.
+fn remove_temp(storage: &dyn Storage, name: &str) {
+    for suffix in [TEMP_SUFFIX, TEMP_SIDE_SUFFIX] {
+        let left = format!("{name}{suffix}");
+        if matches!(storage.open(&left), Ok(Some(_))) {
+            // Best effort: it only takes room, and the next checkpoint replaces it.
+            let _ = storage.remove(&left);
+        }
+    }
+}
+
+pub(in crate::store) fn open_checkpoint(
+    storage: &dyn Storage,
+    name: &str,
+    cache_bytes: usize,
+) -> Result<Option<(Checkpoint, Notes)>, StoreError> {
+    let file = format!("{name}{CHECKPOINT_SUFFIX}");
+    let Some(checkpoint) = Checkpoint::open(storage, &file, cache_bytes)? else {
+        return Ok(None);
+    };
+    match Notes::of(&checkpoint) {
+        Some(notes) => Ok(Some((checkpoint, notes))),
+        None => Err(StoreError::Row {
+            path: checkpoint.file().to_owned(),
+            reason: DecodeError::Malformed("the numbers of a checkpoint"),
+        }),
+    }
+}
+
+/// Verifies a new checkpoint, puts it where an open looks for it, and opens it. `pause` is called now and then
+/// while all of it is read.
+///
+/// # Errors
+/// If it does not read back, or the system refuses; the one before is still in place then.
+pub fn put_in_place(
+    storage: &dyn Storage,
+    temp: &str,
+    name: &str,
+    cache_bytes: usize,
+    pause: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<Arc<Base>, StoreError> {
+    let memory = (cache_bytes, WORK_BYTES_MAX);
+    put_in_place_telling(storage, temp, name, memory, &mut |_| pause())
+}
+
+/// As [`put_in_place`], with `work_bytes` of memory for the order of the feeds; `pause` is told how many bytes were read so far.
+///
+/// # Errors
+/// As [`put_in_place`].
+pub fn put_in_place_telling(
+    storage: &dyn Storage,
+    temp: &str,
+    name: &str,
+    (cache_bytes, work_bytes): (usize, usize),
+    pause: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<Arc<Base>, StoreError> {
+    let written = Checkpoint::open(storage, temp, 0)?;
+    if let Some(written) = written
+        && written.verify_within(work_bytes, pause)? == Verified::Stopped
+    {
+        return Err(StoreError::Stopped);
+    }
+    let file = format!("{name}{CHECKPOINT_SUFFIX}");
+    let failed = |error: std::io::Error| CheckpointError::Write {
+        file: storage.shown(&file),
+        cause: error.into(),
+    };
+    storage.rename(temp, &file).map_err(failed)?;
+    storage.sync_directory().map_err(failed)?;
+    let opened = open_checkpoint(storage, name, cache_bytes)?;
+    let (file, notes) = opened.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
+    let state = State::over(file, &notes)?;
+    let missing = || failed(std::io::ErrorKind::NotFound.into());
+    Ok(state.map.base().cloned().ok_or_else(missing)?)
+}
+
+/// Opens the store whose log is `name` in `storage`, for a node labelled `node_id`; up to `cache_bytes` of its
+/// checkpoint are kept in memory.
+///
+/// # Errors
+/// When the log is damaged, foreign, newer, or fails; the error says where, and nothing was changed that
+/// recovery does not allow.
+pub fn open(
+    storage: &dyn Storage,
+    name: &str,
+    node_id: &str,
+    durability: Durability,
+    cache_bytes: usize,
+    seeds: &Seeds,
+) -> Result<Opened, StoreError> {
+    open_beside(storage, name, node_id, durability, cache_bytes, seeds, None)
+}
+
+/// The same for who has another thread to give: behind a large log, part of the work is done beside the caller.
+///
+/// # Errors
+/// As [`open`], and if what is done there fails.
+pub fn open_beside(
+    storage: &dyn Storage,
+    name: &str,
+    node_id: &str,
+    durability: Durability,
+    cache_bytes: usize,
+    seeds: &Seeds,
+    beside: Option<Beside<'_>>,
+) -> Result<Opened, StoreError> {
+    let memory = OpeningMemory {
+        cache_bytes,
+        changes_bytes: u64::MAX,
+        work_bytes: WORK_BYTES_MAX,
+    };
+    let pieces = Pieces {
+        storage,
+        name,
+        memory,
+    };
+    open_in(pieces, node_id, durability, seeds, beside)
+}
+
+/// As [`open_beside`], within so much memory: checkpoints are made while a log is read that tells more.
+///
+/// # Errors
+/// As [`open_beside`], and if such a checkpoint cannot be written.
+pub fn open_within(
+    storage: &dyn Storage,
+    name: &str,
+    node_id: &str,
+    durability: Durability,
+    memory: OpeningMemory,
+    seeds: &Seeds,
+    beside: Option<Beside<'_>>,
+) -> Result<Opened, StoreError> {
+    let pieces = Pieces {
+        storage,
+        name,
+        memory,
+    };
+    open_in(pieces, node_id, durability, seeds, beside)
+}
+
+fn open_in(
+    pieces: Pieces<'_>,
+    node_id: &str,
+    durability: Durability,
+    seeds: &Seeds,
+    beside: Option<Beside<'_>>,
+) -> Result<Opened, StoreError> {
+    let Pieces { storage, name, .. } = pieces;
+    let (log, recovery, state, origins) = read(pieces, seeds, beside)?;
+    let (mut ledger, mut map) = (state.ledger, state.map);
+    remove_temp(storage, name);
+    let mut report = OpenReport {
+        log: Some(recovery),
+        salvaged: ledger.salvaged,
+        ..OpenReport::default()
+    };
+    let is_new = ledger.origin == Origin::default();
+    let records = begin(storage, name, node_id, seeds, &mut ledger, &mut report)?;
+    map.know_authorship(&ledger);
+    let mut committer = Committer::new(Some(log), ledger, origins, durability);
+    committer.opening = records;
+    // Otherwise they go with the first write, so that an opening costs no sync. Behind an end that was cut off they
+    // make sure that it does not come back with the power.
+    let was_cut_off = report.log.as_ref().is_some_and(|log| log.torn.is_some());
+    let is_other = report.copy_noticed || report.renamed_from.is_some();
+    if is_new || is_other || was_cut_off {
+        committer.write_records(&[])?;
+    }
+    Ok(Opened {
+        committer,
+        map,
+        report,
+    })
+}
+
+/// Reads a log and what was made of it: all at once, or by pieces where that takes too much memory.
+fn read(
+    pieces: Pieces<'_>,
+    seeds: &Seeds,
+    beside: Option<Beside<'_>>,
+) -> Result<(Log, Recovery, State, OriginDictionary), StoreError> {
+    let Pieces {
+        storage,
+        name,
+        memory,
+    } = pieces;
+    let (cache_bytes, changes_bytes) = (memory.cache_bytes, memory.changes_bytes);
+    let mut checkpoint = open_checkpoint(storage, name, cache_bytes)?;
+    let covers_frame = checkpoint
+        .as_ref()
+        .map_or(0, |(file, _)| file.covers_frame());
+    let made_of = checkpoint
+        .as_ref()
+        .map(|(file, notes)| (notes.file_id, file.file().to_owned()));
+    let other = || {
+        let path = made_of.as_ref().map(|(_, path)| path.clone());
+        let path = path.unwrap_or_default();
+        StoreError::OtherCheckpoint { path }
+    };
+    let is_of = |id: [u8; 16]| made_of.as_ref().is_none_or(|(of, _)| *of == id);
+    if made_of.is_some() && Log::file_id(storage, name)?.is_some_and(|id| !is_of(id)) {
+        // Before anything is changed: what it seems to cover of this log is not in it.
+        return Err(other());
+    }
+    if let Some((old, notes)) = checkpoint.take_if(|(file, _)| migration::is_due(file)) {
+        migration::migrate(storage, name, old, &notes, memory.work_bytes)?;
+        checkpoint = open_checkpoint(storage, name, cache_bytes)?;
+    }
+    let mut reading = Reading::of(Replay::over(checkpoint, beside)?, changes_bytes);
+    let visit = &mut |frame: RecoveredFrame<'_>| {
+        let taken = reading.frame(&frame);
+        taken.map_err(|reason| malformed(&frame, reason))
+    };
+    let (salt, file_id) = (seeds.salt, seeds.file_id);
+    let read = Log::open(storage, name, salt, file_id, covers_frame, visit);
+    let (mut log, recovery) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            // What is done beside ends with the opening. Why it failed is known.
+            reading.give_up();
+            return Err(error);
+        }
+    };
+    if !is_of(log.header().file_id) {
+        reading.give_up();
+        return Err(other());
+    }
+    let (state, origins) = match reading {
+        Reading::Whole { mut replay, .. } => {
+            // Also if no group is in it yet.
+            replay.enter_file(log.header().first_frame);
+            replay.finish()?
+        }
+        Reading::Beyond(_) => pieces.read(&mut log)?,
+    };
+    Ok((log, recovery, state, origins))
+}
+
+/// The first reading of a log.
+enum Reading<'b> {
+    /// All of it so far is in memory.
+    Whole {
+        replay: Replay<'b>,
+        memory_bytes_max: u64,
+    },
+    /// It was too much. What follows is only judged, before anything is changed.
+    Beyond(Origins),
+}
+
+impl<'b> Reading<'b> {
+    fn of(replay: Replay<'b>, memory_bytes_max: u64) -> Self {
+        Self::Whole {
+            replay,
+            memory_bytes_max,
+        }
+    }
+
+    fn frame(&mut self, frame: &RecoveredFrame<'_>) -> Result<(), DecodeError> {
+        match self {
+            Self::Beyond(origins) => origins.judge(frame),
+            Self::Whole {
+                replay,
+                memory_bytes_max,
+            } => {
+                replay.frame(frame)?;
+                if replay.memory_bytes() > *memory_bytes_max {
+                    let origins = replay.take_origins();
+                    let whole = std::mem::replace(self, Self::Beyond(origins));
+                    whole.give_up();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives the memory back, and waits until what is done beside has ended.
+    fn give_up(self) {
+        if let Self::Whole { replay, .. } = self {
+            let _ = replay.finish();
+        }
+    }
+}
+
+/// Begins an opening: who the node is, under which author it writes, and an epoch of the feed. Returns the records that
+/// say so.
+///
+/// # Errors
+/// If the lease cannot be read or written.
+fn begin(
+    storage: &dyn Storage,
+    name: &str,
+    node_id: &str,
+    seeds: &Seeds,
+    ledger: &mut Ledger,
+    report: &mut OpenReport,
+) -> Result<Vec<Record>, StoreError> {
+    if ledger.authorship.current == ledger.origin && ledger.authorship.before.is_empty() {
+        // A log of the first version does not say whether its author has written.
+        ledger.authorship.has_written |= ledger.last_sequence > 0;
+    }
+    let lease_failed = |error: std::io::Error| WalError::Open {
+        file: storage.shown(name),
+        cause: error.into(),
+    };
+    let mut records = Vec::new();
+    let is_new = ledger.origin == Origin::default();
+    let incarnation = next_epoch(ledger, seeds);
+    let leased = lease::read(storage, name).map_err(lease_failed)?;
+    let is_copy = !is_new && unless(Rule::CopyUnnoticed, leased != Some(ledger.lease), false);
+    if is_new || is_copy {
+        lease::write(storage, name, seeds.lease).map_err(lease_failed)?;
+        ledger.take_identity(seeds.origin, seeds.lease, incarnation);
+        report.copy_noticed = unless(Rule::CopyUntold, is_copy, false);
+    } else {
+        let author = unless(Rule::AuthorKept, seeds.origin, ledger.authorship.current);
+        ledger.write_as(author);
+        ledger.begin_epoch(incarnation);
+    }
+    // After a clean close this is the last one given, also where the entry that had it was lost before. The author before
+    // was seen as far as its entries are here, and no further.
+    ledger.last_sequence = ledger.last_sequence.max(ledger.reserved_sequence);
+    if !is_new && ledger.node_id != node_id {
+        report.renamed_from = Some(std::mem::take(&mut ledger.node_id));
+    }
+    if is_new || is_copy || report.renamed_from.is_some() {
+        node_id.clone_into(&mut ledger.node_id);
+        records.push(Record::Identity {
+            origin: ledger.origin,
+            lease: ledger.lease,
+            node_id: node_id.to_owned(),
+            fresh_chain: is_new || is_copy,
+        });
+        if is_copy {
+            records.extend(peers_of(ledger));
+        }
+    }
+    records.push(Record::Author(ledger.authorship.clone()));
+    records.push(Record::Stretch {
+        incarnation,
+        began_after: ledger.last_lseq,
+    });
+    records.push(Record::Reserve {
+        sequence: ledger.last_sequence,
+        clock: ledger.clock.high_water(),
+    });
+    ledger.reserved_sequence = ledger.last_sequence;
+    Ok(records)
+}
+
+/// The epoch that an opening begins.
+fn next_epoch(ledger: &Ledger, seeds: &Seeds) -> Incarnation {
+    let last = ledger.epochs.last().map(|link| link.incarnation);
+    let last = last.unwrap_or(seeds.incarnation);
+    unless(Rule::StretchWithoutOpening, seeds.incarnation, last)
+}
+
+/// A store without a log: nothing outlives the process.
+pub fn in_memory(node_id: &str, seeds: &Seeds) -> Opened {
+    let mut ledger = Ledger {
+        origin: seeds.origin,
+        authorship: Authorship::new(seeds.origin),
+        node_id: node_id.to_owned(),
+        ..Ledger::default()
+    };
+    ledger.begin_epoch(seeds.incarnation);
+    let committer = Committer::new(
+        None,
+        ledger,
+        OriginDictionary::default(),
+        Durability::Synced,
+    );
+    Opened {
+        committer,
+        map: EntryMap::default(),
+        report: OpenReport::default(),
+    }
+}

@@ -1,0 +1,287 @@
+//! Saves what can be read of a damaged store into a new one. The old one is left as it is.
+//!
+//! What was lost may have reached peers, who hold it under the old author and its sequences. So the new store has an
+//! author of its own: sequences that are given twice would let a peer take a new write for an old one. What is
+//! saved keeps its author, as far as it is known, like anything that came from another node. How far the feeds of peers were held is not
+//! saved: they are asked for anew, and bring back what they have.
+
+use std::collections::BTreeMap;
+
+use super::recover_origins::{RawRecord, StandIns, fill_all, fill_places, raw_records};
+use super::recovery::{Seeds, open};
+use crate::core::identity::Origin;
+use crate::core::limits::GROUP_BYTES_TARGET;
+use crate::disk::storage::Storage;
+use crate::store::commit::committer::{Committer, Durability};
+use crate::store::entry::Entry;
+use crate::store::error::StoreError;
+use crate::store::record::{OriginDictionary, Record, RecordKind, decode};
+use crate::store::state::row;
+use crate::table::Checkpoint;
+use crate::wal::error::WalError;
+use crate::wal::files::lease::LEASE_SUFFIX;
+use crate::wal::log::segment::{SealedFiles, checkpoint_name, sealed_name};
+use crate::wal::recover::readable::{LostRange, read_readable};
+use crate::wal::recover::recovery::TORN_SUFFIX;
+use crate::wal::recover::scan::RecoveredFrame;
+
+/// The node id of a store that does not tell which one it had.
+const UNKNOWN_NODE: &str = "salvaged";
+
+/// What could be read.
+#[derive(Debug)]
+pub struct Saved {
+    /// The newest entry of each key, tombstones included.
+    entries: BTreeMap<Vec<u8>, Entry>,
+    /// Under which node id the store was opened last, if that could be read.
+    node_id: Option<String>,
+    stand_ins: StandIns,
+    /// How many entries, of those that were read, have an author whose name was told in a lost part. They are
+    /// kept, under an author that stands for nobody.
+    pub nameless: u64,
+    /// How many groups of the log were read.
+    pub groups: u64,
+    /// How many rows the checkpoint has.
+    pub rows: u64,
+    /// What could not be read.
+    pub lost: Vec<LostRange>,
+}
+
+/// Reads all that can be read of the store whose log is `name`, and changes nothing. `stand_in` is random, and no
+/// node's origin.
+///
+/// # Errors
+/// If nothing of a store is there, a file is somebody else's or needs a newer version, or the directory cannot be
+/// read.
+pub fn read(storage: &dyn Storage, name: &str, stand_in: Origin) -> Result<Saved, StoreError> {
+    let mut saved = Saved {
+        entries: BTreeMap::new(),
+        node_id: None,
+        stand_ins: StandIns::new(stand_in),
+        nameless: 0,
+        groups: 0,
+        rows: 0,
+        lost: Vec::new(),
+    };
+    rows_of_checkpoint(storage, name, &mut saved);
+    let beside = SealedFiles::find(storage, name).map_err(|error| WalError::Open {
+        file: storage.shown(name),
+        cause: error.into(),
+    })?;
+    let sealed = beside.first_frames.iter();
+    let sealed = sealed.map(|first_frame| sealed_name(name, *first_frame));
+    let mut failure = None;
+    for file in sealed.chain([name.to_owned()]) {
+        // One file that is gone or somebody else's is no reason to give up the others.
+        if let Err(error) = saved.read_file(storage, &file) {
+            saved.lose_file(storage, &file, &error);
+            failure.get_or_insert(error);
+        }
+    }
+    if let Some(error) = failure.filter(|_| saved.groups == 0 && saved.entries.is_empty()) {
+        return Err(error.into());
+    }
+    Ok(saved)
+}
+
+/// Saves the rows of the checkpoint whose blocks are whole.
+fn rows_of_checkpoint(storage: &dyn Storage, name: &str, saved: &mut Saved) {
+    let checkpoint = match Checkpoint::open(storage, &checkpoint_name(name), 0) {
+        Ok(Some(checkpoint)) => checkpoint,
+        Ok(None) => return,
+        Err(error) => return saved.lose_file(storage, &checkpoint_name(name), &error.into()),
+    };
+    let mut origins = OriginDictionary::default();
+    let mut lost = Vec::new();
+    let meta = checkpoint.meta();
+    let reported = meta.map_err(WalError::from).map(|meta| {
+        let reported = decode(&meta, &mut origins, |record| {
+            if let Record::Identity { node_id, .. } = record {
+                saved.node_id = Some(node_id);
+            }
+        });
+        reported.is_ok()
+    });
+    let is_behind_loss = !matches!(reported, Ok(true));
+    if is_behind_loss {
+        // Then only numbers tell the authors of rows.
+        fill_all(&mut origins, &mut saved.stand_ins);
+    }
+    if let Err(WalError::Checkpoint(error)) = reported {
+        lost.push(error);
+    }
+    let mut malformed = 0;
+    checkpoint.readable_rows(
+        &mut |row, body| match row::decode(row.key_parts(), body, &origins) {
+            Ok((entry, _)) => saved.keep(entry),
+            Err(_) => malformed += 1,
+        },
+        &mut |error| lost.push(error),
+    );
+    saved.rows += u64::from(checkpoint.rows());
+    saved.lost.extend(lost.iter().map(|error| {
+        let from_offset = error.offset().unwrap_or(0);
+        LostRange {
+            file: error.file().to_owned(),
+            from_offset,
+            to_offset: from_offset + 1,
+            reason: "a block of the checkpoint begins there that cannot be read",
+        }
+    }));
+    if malformed > 0 {
+        saved.lost.push(LostRange {
+            file: checkpoint.file().to_owned(),
+            from_offset: 0,
+            to_offset: checkpoint.file_bytes(),
+            reason: "some of its rows need a newer version",
+        });
+    }
+}
+
+impl Saved {
+    /// How many keys there are, removed ones included.
+    pub fn entries(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn lose_file(&mut self, storage: &dyn Storage, name: &str, error: &WalError) {
+        let file = storage.open(name).ok().flatten();
+        self.lost.push(LostRange {
+            file: storage.shown(name),
+            from_offset: 0,
+            to_offset: file.and_then(|file| file.len().ok()).unwrap_or(0),
+            reason: match error {
+                WalError::MissingPart { .. } => "the file is missing",
+                WalError::Checkpoint(_) => {
+                    "its header, its footer or the top of its index is damaged"
+                }
+                WalError::Foreign { .. } => "the file is not a log, and nothing of one is in it",
+                WalError::NewerVersion { .. } => "it needs a newer version",
+                _ => "the file cannot be opened",
+            },
+        });
+    }
+
+    fn read_file(&mut self, storage: &dyn Storage, name: &str) -> Result<(), WalError> {
+        let mut origins = OriginDictionary::default();
+        let mut lost = Vec::new();
+        let ranges = read_readable(storage, name, &mut |frame, is_behind_loss| {
+            self.groups += 1;
+            self.frame(&frame, is_behind_loss, &mut origins, &mut lost);
+        })?;
+        self.lost.extend(ranges);
+        self.lost.extend(lost);
+        Ok(())
+    }
+
+    fn frame(
+        &mut self,
+        frame: &RecoveredFrame<'_>,
+        is_behind_loss: bool,
+        origins: &mut OriginDictionary,
+        lost: &mut Vec<LostRange>,
+    ) {
+        let records = raw_records(frame.body);
+        let is_sure = !is_behind_loss || fill_places(origins, &mut self.stand_ins, &records);
+        let read: usize = records.iter().map(|record| record.bytes.len()).sum();
+        let mut unread = usize::from(read < frame.body.len());
+        for record in &records {
+            let is_meant = is_sure || record.kind != RecordKind::Entry as u8;
+            unread += usize::from(!is_meant || !self.record(record, origins));
+        }
+        if unread > 0 {
+            lost.push(LostRange {
+                file: frame.file.to_owned(),
+                from_offset: frame.offset,
+                to_offset: frame.offset + frame.body.len() as u64,
+                reason: "some of its records need a newer version",
+            });
+        }
+    }
+
+    /// Whether the record could be read.
+    fn record(&mut self, record: &RawRecord<'_>, origins: &mut OriginDictionary) -> bool {
+        let decoded = decode(record.bytes, origins, |record| match record {
+            Record::Entry { entry, .. } => self.keep(entry),
+            Record::Identity { node_id, .. } => self.node_id = Some(node_id),
+            _ => {}
+        });
+        decoded.is_ok()
+    }
+
+    /// Keeps an entry unless a newer one is there.
+    fn keep(&mut self, entry: Entry) {
+        self.nameless += u64::from(self.stand_ins.contains(entry.dot.origin));
+        let is_older = |held: &Entry| entry.order(held).is_le();
+        if !self.entries.get(entry.key()).is_some_and(is_older) {
+            self.entries.insert(entry.key().to_vec(), entry);
+        }
+    }
+}
+
+/// A file that is in the way of a new log of that name: the log itself, or what only a log can have left.
+///
+/// # Errors
+/// If the directory cannot be read.
+pub fn in_the_way(storage: &dyn Storage, name: &str) -> Result<Option<String>, StoreError> {
+    let names = storage.list().map_err(|error| WalError::Open {
+        file: storage.shown(name),
+        cause: error.into(),
+    })?;
+    let taken = [
+        name.to_owned(),
+        format!("{name}{LEASE_SUFFIX}"),
+        checkpoint_name(name),
+        format!("{name}{TORN_SUFFIX}"),
+    ];
+    let beside = SealedFiles::among(name, &names).any(name);
+    let found = names.iter().find(|file| taken.contains(file)).cloned();
+    Ok(found.or(beside).map(|file| storage.shown(&file)))
+}
+
+/// Writes what was saved to a new log of that name, which must not be there. `seeds` must be new.
+///
+/// # Errors
+/// If the log cannot be made or written; what was made of it is removed then.
+pub fn write(
+    storage: &dyn Storage,
+    name: &str,
+    saved: Saved,
+    seeds: &Seeds,
+) -> Result<(), StoreError> {
+    let node_id = saved.node_id.as_deref().unwrap_or(UNKNOWN_NODE);
+    let written = open(storage, name, node_id, Durability::Synced, 0, seeds)
+        .and_then(|opened| write_saved(opened.committer, saved.entries, saved.lost.len()));
+    if written.is_err() {
+        for suffix in ["", LEASE_SUFFIX] {
+            // Best effort: the first failure counts, and whoever tries again is told what is in the way.
+            let _ = storage.remove(&format!("{name}{suffix}"));
+        }
+        let _ = storage.sync_directory();
+    }
+    written
+}
+
+fn write_saved(
+    mut committer: Committer,
+    entries: BTreeMap<Vec<u8>, Entry>,
+    lost: usize,
+) -> Result<(), StoreError> {
+    committer.write_records(&[Record::Salvaged { lost: lost as u64 }])?;
+    let mut group = Vec::new();
+    let mut bytes = 0;
+    for (lseq, entry) in (1..).zip(entries.into_values()) {
+        let size = entry.key().len() + entry.value_length();
+        if bytes + size > GROUP_BYTES_TARGET && !group.is_empty() {
+            committer.write_records(&group)?;
+            group.clear();
+            bytes = 0;
+        }
+        bytes += size;
+        group.push(Record::Entry { entry, lseq });
+    }
+    if !group.is_empty() {
+        committer.write_records(&group)?;
+    }
+    committer.close()
+}

@@ -1,0 +1,164 @@
+//! The order of keys. New keys are put aside first, and into the order later, many at once and sorted: who
+//! writes does not wait for it, and finding one place after the other is quicker than finding places at random.
+//!
+//! Keys with a value and keys without one (tombstones) are in two orders, so that who goes through what has a value never
+//! meets what was removed, however much that is.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use super::ordered_key::OrderedKey;
+use super::slots::Slots;
+
+/// New keys that are sorted and put in order in one go.
+const SETTLED_AT_ONCE: usize = 1024;
+
+/// Slots by the order of their keys.
+#[derive(Debug, Default)]
+pub(in crate::store) struct KeyIndex {
+    /// Keys that had a value when they were put in order.
+    live: BTreeMap<OrderedKey, u32>,
+    /// Keys that had none then. No key is in both.
+    dead: BTreeMap<OrderedKey, u32>,
+    /// Slots that are in neither, and such that may be in the wrong one. Some may be there twice.
+    fresh: Vec<u32>,
+}
+
+fn key(slots: &Slots, slot: u32) -> &[u8] {
+    slots.get(slot).map_or(&[], |held| held.entry.key())
+}
+
+fn is_live(slots: &Slots, slot: u32) -> bool {
+    slots
+        .get(slot)
+        .is_some_and(|held| !held.entry.is_tombstone())
+}
+
+impl KeyIndex {
+    /// Adds a key that is not there yet.
+    pub(in crate::store) fn insert(&mut self, slot: u32) {
+        self.fresh.push(slot);
+    }
+
+    /// The entry of a key that is there came to have a value, or to have none.
+    pub(in crate::store) fn turn(&mut self, slot: u32) {
+        // Put aside once is enough, and a key that is written and removed by turns is often the last one.
+        if self.fresh.last() != Some(&slot) {
+            self.fresh.push(slot);
+        }
+    }
+
+    /// How many keys are not in order yet. A scan sorts them each time anew.
+    pub(in crate::store) fn unsorted(&self) -> usize {
+        self.fresh.len()
+    }
+
+    /// Puts some more new keys in order.
+    pub(in crate::store) fn sort_some(&mut self, slots: &Slots) {
+        let rest = self.fresh.len().saturating_sub(SETTLED_AT_ONCE);
+        let some = sorted(self.fresh.split_off(rest), slots);
+        for slot in some {
+            let key = OrderedKey::new(key(slots, slot));
+            let (into, from) = if is_live(slots, slot) {
+                (&mut self.live, &mut self.dead)
+            } else {
+                (&mut self.dead, &mut self.live)
+            };
+            if !from.is_empty() {
+                from.remove(&key);
+            }
+            into.insert(key, slot);
+        }
+        if self.fresh.is_empty() {
+            self.fresh = Vec::new();
+        }
+    }
+
+    /// Slots whose keys lie in `[from, …)`, in key order, without keys that are not in order yet.
+    pub(in crate::store) fn sorted_from<'a>(
+        &'a self,
+        from: Bound<&[u8]>,
+    ) -> impl Iterator<Item = u32> + use<'a> {
+        let range = (from.map(OrderedKey::new), Bound::Unbounded);
+        let mut live = self.live.range(range.clone()).peekable();
+        let mut dead = self.dead.range(range).peekable();
+        std::iter::from_fn(move || {
+            let next = match (live.peek(), dead.peek()) {
+                (Some((a, _)), Some((b, _))) if b < a => dead.next(),
+                (None, _) => dead.next(),
+                _ => live.next(),
+            };
+            next.map(|(_, slot)| *slot)
+        })
+    }
+
+    /// Slots whose keys lie in `[from, …)`, in key order.
+    pub(in crate::store) fn range_from<'a>(
+        &'a self,
+        from: Bound<&[u8]>,
+        slots: &'a Slots,
+    ) -> impl Iterator<Item = u32> + use<'a> {
+        merged(
+            self.sorted_from(from),
+            self.fresh_from(from, slots, |_| true),
+            slots,
+        )
+    }
+
+    /// Slots of keys with a value that lie in `[from, …)`, in key order. Meets no others, but for such as lost their values
+    /// since they were put in order.
+    pub(in crate::store) fn live_from<'a>(
+        &'a self,
+        from: Bound<&[u8]>,
+        slots: &'a Slots,
+    ) -> impl Iterator<Item = u32> + use<'a> {
+        let range = (from.map(OrderedKey::new), Bound::Unbounded);
+        let settled = self.live.range(range).map(|(_, slot)| *slot);
+        let fresh = self.fresh_from(from, slots, |slot| is_live(slots, slot));
+        merged(settled, fresh, slots).filter(|slot| is_live(slots, *slot))
+    }
+
+    fn fresh_from(
+        &self,
+        from: Bound<&[u8]>,
+        slots: &Slots,
+        is_wanted: impl Fn(u32) -> bool,
+    ) -> Vec<u32> {
+        let is_in = |slot: &u32| {
+            is_wanted(*slot)
+                && match from {
+                    Bound::Included(from) => key(slots, *slot) >= from,
+                    Bound::Excluded(from) => key(slots, *slot) > from,
+                    Bound::Unbounded => true,
+                }
+        };
+        let fresh = self.fresh.iter().copied().filter(is_in).collect();
+        sorted(fresh, slots)
+    }
+}
+
+/// Slots in the order of their keys, each once.
+fn sorted(mut some: Vec<u32>, slots: &Slots) -> Vec<u32> {
+    some.sort_unstable_by(|a, b| key(slots, *a).cmp(key(slots, *b)));
+    some.dedup();
+    some
+}
+
+/// Two rows of slots in key order as one, with what is in both once.
+fn merged<'a, I: Iterator<Item = u32> + 'a>(
+    settled: I,
+    fresh: Vec<u32>,
+    slots: &'a Slots,
+) -> impl Iterator<Item = u32> + use<'a, I> {
+    let mut settled = settled.peekable();
+    let mut fresh = fresh.into_iter().peekable();
+    std::iter::from_fn(move || match (settled.peek(), fresh.peek()) {
+        (Some(old), Some(new)) if old == new => {
+            fresh.next();
+            settled.next()
+        }
+        (Some(old), Some(new)) if key(slots, *new) < key(slots, *old) => fresh.next(),
+        (None, _) => fresh.next(),
+        _ => settled.next(),
+    })
+}

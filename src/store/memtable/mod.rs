@@ -1,0 +1,7 @@
+//! What changed since the last checkpoint, in memory: a hash index over slots, and orders of keys and of the feed.
+
+pub(super) mod hash_index;
+pub(super) mod key_index;
+pub(super) mod ordered_key;
+pub(super) mod slots;
+pub(super) mod stream;

@@ -1,0 +1,412 @@
+//! The records inside the body of a log frame, as bytes (docs/format.md, "Records"). One frame is one
+//! atomic step: all of its records count, or none.
+
+pub mod origin_dictionary;
+pub(super) mod peer_record;
+
+pub use super::record::origin_dictionary::OriginDictionary;
+
+use super::commit::ledger::{FeedPosition, KnownIdentityConflict, PeerRecord};
+use super::entry::{Entry, EntryFlags, Extra};
+use super::lineage::{AUTHORS_PER_RECORD, Authorship, put_authors, read_authors};
+use super::record::peer_record::{
+    decode_peer, position, prefixes, put_peer, put_position, put_scope,
+};
+use super::scope::Scope;
+use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
+use crate::core::identity::{Dot, Incarnation, Origin};
+use crate::core::limits::{
+    EXTENSION_BYTES_MAX, LABEL_BYTES_MAX, STORED_KEY_BYTES_MAX, VECTOR_ORIGINS_MAX,
+};
+use crate::core::rules::{Rule, unless};
+use crate::core::stamp::Stamp;
+
+/// Set in a record's kind: a reader that does not know the kind may pass over it.
+pub const MAY_BE_IGNORED: u8 = 0x80;
+
+/// Most rejected entries that are remembered for one peer. A peer that refuses more is told of nothing new:
+/// the oldest are offered to it again.
+pub const REJECTED_MAX: usize = 4096;
+
+/// The registry of record kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum RecordKind {
+    /// Who the node is.
+    Identity = 1,
+    /// An epoch of the feed begins.
+    Stretch = 2,
+    /// An entry is installed.
+    Entry = 3,
+    /// How far a peer's feed is held.
+    Cursor = 4,
+    /// What is known of a peer.
+    Peer = 5,
+    /// What may have been given out.
+    Reserve = 6,
+    /// Rows of the outbox were pruned.
+    Pruned = 7,
+    /// An origin gets a short number in this file.
+    Origin = 8,
+    /// Where the entries that follow in this frame came from.
+    Source = 9,
+    /// Under which author the node writes from here on.
+    Author = 10,
+    /// The store was saved from a damaged one.
+    Salvaged = 138,
+    /// What the last connection with a peer carried, if that was not all keys.
+    Scope = 139,
+    /// Own writes were released by a tick.
+    Released = 140,
+    /// The node has reason to identity conflict its identity.
+    IdentityConflict = 141,
+}
+
+/// A record, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// Who the node is: origin, lease, node id.
+    Identity {
+        /// The author of its writes.
+        origin: Origin,
+        /// What the lease file must say.
+        lease: [u8; 16],
+        /// Its label.
+        node_id: String,
+        /// The chain of stretches begins anew: peers' cursors are void.
+        fresh_chain: bool,
+    },
+    /// An epoch of the feed begins behind this local sequence.
+    Stretch {
+        /// Its name.
+        incarnation: Incarnation,
+        /// The highest local sequence before it.
+        began_after: u64,
+    },
+    /// An entry is installed at a local sequence.
+    Entry {
+        /// The entry.
+        entry: Entry,
+        /// Its place in the feed.
+        lseq: u64,
+    },
+    /// Under which author the node writes from here on, and whom that one goes on from.
+    Author(Authorship),
+    /// The entries that follow in this frame came from this peer; `None`: they were written here, as are those
+    /// before the first of these records.
+    Source {
+        /// The peer.
+        peer: Option<Origin>,
+    },
+    /// How far a peer's feed is held.
+    Cursor {
+        /// The peer.
+        peer: Origin,
+        /// Where.
+        position: FeedPosition,
+        /// What it is about.
+        scope: Scope,
+    },
+    /// What the record before this one, of the same peer, is about, and what it acknowledged of that; all keys where none
+    /// follows.
+    PeerScope {
+        /// The peer.
+        peer: Origin,
+        /// How far it has acknowledged this node's feed, and what that is about.
+        about: (FeedPosition, Scope),
+    },
+    /// What is known of a peer.
+    Peer {
+        /// The peer.
+        peer: Origin,
+        /// All that is known.
+        record: PeerRecord,
+    },
+    /// No sequence up to this one, and no stamp up to that one, may be given again after an unclean stop.
+    Reserve {
+        /// Operation sequences.
+        sequence: u64,
+        /// Stamps.
+        clock: Stamp,
+    },
+    /// The store was saved from a damaged one, of which that many parts could not be read.
+    Salvaged {
+        /// How many.
+        lost: u64,
+    },
+    /// Rows up to this local sequence were pruned.
+    Pruned {
+        /// The local sequence.
+        lseq: u64,
+    },
+    /// Own writes up to this local sequence were released by a tick.
+    Released {
+        /// The local sequence.
+        lseq: u64,
+    },
+    /// The node has reason to identity conflict its identity, until it takes another one.
+    IdentityConflict(KnownIdentityConflict),
+}
+
+pub(super) fn record(body: &mut Vec<u8>, kind: RecordKind, write: impl FnOnce(&mut Vec<u8>)) {
+    body.push(kind as u8);
+    let at = body.len();
+    body.extend_from_slice(&[0; 4]);
+    write(body);
+    let length = u32::try_from(body.len() - at - 4).unwrap_or(u32::MAX);
+    if let Some(place) = body.get_mut(at..at + 4) {
+        place.copy_from_slice(&length.to_le_bytes());
+    }
+}
+
+pub(super) const HAS_VECTOR: u8 = 1;
+const HAS_EXTENSION: u8 = 2;
+
+/// Appends an entry record, and before it the origins that the file does not know yet.
+pub fn encode_entry(body: &mut Vec<u8>, origins: &mut OriginDictionary, entry: &Entry, lseq: u64) {
+    let author = origins.number(entry.dot.origin, body);
+    let seen: Vec<(u64, u64)> = entry
+        .vector()
+        .iter()
+        .map(|dot| (origins.number(dot.origin, body), dot.sequence))
+        .collect();
+    let extension = unless(Rule::ExtensionNotKept, entry.extension(), &[]);
+    record(body, RecordKind::Entry, |payload| {
+        payload.push(entry.flags.0);
+        let vector_bit = if seen.is_empty() { 0 } else { HAS_VECTOR };
+        payload.push(
+            vector_bit
+                | if extension.is_empty() {
+                    0
+                } else {
+                    HAS_EXTENSION
+                },
+        );
+        payload.extend_from_slice(&entry.stamp.0.to_le_bytes());
+        payload.put_varint(author);
+        payload.put_varint(entry.dot.sequence);
+        payload.put_varint(entry.version);
+        payload.put_varint(lseq);
+        payload.put_length(entry.key().len());
+        if !seen.is_empty() {
+            payload.put_length(seen.len());
+            for (number, sequence) in &seen {
+                payload.put_varint(*number);
+                payload.put_varint(*sequence);
+            }
+        }
+        if !extension.is_empty() {
+            payload.put_prefixed(extension);
+        }
+        payload.extend_from_slice(entry.key());
+        payload.extend_from_slice(entry.value().unwrap_or_default());
+    });
+}
+
+/// Appends any other record.
+pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record) {
+    match what {
+        Record::Entry { entry, lseq } => encode_entry(body, origins, entry, *lseq),
+        Record::Identity {
+            origin,
+            lease,
+            node_id,
+            fresh_chain,
+        } => record(body, RecordKind::Identity, |payload| {
+            payload.extend_from_slice(&origin.0);
+            payload.extend_from_slice(lease);
+            payload.push(u8::from(*fresh_chain));
+            payload.put_prefixed(node_id.as_bytes());
+        }),
+        Record::Source { peer } => record(body, RecordKind::Source, |payload| {
+            payload.extend(peer.iter().flat_map(|peer| peer.0));
+        }),
+        Record::Author(authorship) => record(body, RecordKind::Author, |payload| {
+            payload.extend_from_slice(&authorship.current.0);
+            payload.push(u8::from(authorship.has_written));
+            payload.put_varint(authorship.record_number);
+            payload.put_length(authorship.foreign);
+            put_authors(payload, &authorship.before);
+        }),
+        Record::Stretch {
+            incarnation,
+            began_after,
+        } => record(body, RecordKind::Stretch, |payload| {
+            payload.extend_from_slice(&incarnation.0);
+            payload.put_varint(*began_after);
+        }),
+        Record::Cursor {
+            peer,
+            position,
+            scope,
+        } => record(body, RecordKind::Cursor, |payload| {
+            payload.extend_from_slice(&peer.0);
+            put_position(payload, position);
+            // No prefixes: all keys. A cursor of nothing is not kept.
+            put_scope(payload, scope);
+        }),
+        Record::PeerScope { peer, about } => record(body, RecordKind::Scope, |payload| {
+            payload.extend_from_slice(&peer.0);
+            put_position(payload, &about.0);
+            put_scope(payload, &about.1);
+        }),
+        Record::Peer {
+            peer,
+            record: known,
+        } => {
+            put_peer(body, peer, known);
+            if !known.scope.is_all() {
+                let (peer, about) = (*peer, (known.acknowledged, known.scope.clone()));
+                encode(body, origins, &Record::PeerScope { peer, about });
+            }
+        }
+        Record::Reserve { sequence, clock } => record(body, RecordKind::Reserve, |payload| {
+            payload.put_varint(*sequence);
+            payload.extend_from_slice(&clock.0.to_le_bytes());
+        }),
+        Record::Pruned { lseq } => record(body, RecordKind::Pruned, |payload| {
+            payload.put_varint(*lseq);
+        }),
+        Record::Salvaged { lost } => record(body, RecordKind::Salvaged, |payload| {
+            payload.put_varint(*lost);
+        }),
+        Record::Released { lseq } => record(body, RecordKind::Released, |payload| {
+            payload.put_varint(*lseq);
+        }),
+        Record::IdentityConflict(identity_conflict) => {
+            record(body, RecordKind::IdentityConflict, |payload| {
+                payload.extend_from_slice(&identity_conflict.origin.0);
+                payload.push(identity_conflict.reason);
+                payload.put_prefixed(identity_conflict.node_id.as_bytes());
+            })
+        }
+    }
+}
+
+/// Reads the records of a frame's body in order and hands each to `visit`.
+///
+/// # Errors
+/// At the first record that does not decode, or is of a kind that this version neither knows nor may ignore.
+pub fn decode(
+    body: &[u8],
+    origins: &mut OriginDictionary,
+    mut visit: impl FnMut(Record),
+) -> Result<(), DecodeError> {
+    let mut reader = ByteReader::new(body);
+    while !reader.is_empty() {
+        let kind = reader.u8()?;
+        let length = usize::try_from(reader.u32()?).map_err(|_| DecodeError::Number)?;
+        let mut payload = ByteReader::new(reader.take(length)?);
+        let what = match kind {
+            1 => Record::Identity {
+                origin: Origin(payload.array()?),
+                lease: payload.array()?,
+                fresh_chain: payload.u8()? != 0,
+                node_id: payload.text(LABEL_BYTES_MAX, "node id")?.to_owned(),
+            },
+            2 => Record::Stretch {
+                incarnation: Incarnation(payload.array()?),
+                began_after: payload.varint()?,
+            },
+            3 => decode_entry(&mut payload, origins)?,
+            4 => {
+                let peer = Origin(payload.array()?);
+                let position = position(&mut payload)?;
+                let prefixes = prefixes(&mut payload)?;
+                let is_all = prefixes.is_empty();
+                Record::Cursor {
+                    peer,
+                    position,
+                    scope: if is_all {
+                        Scope::ALL
+                    } else {
+                        Scope::of(prefixes)
+                    },
+                }
+            }
+            5 => decode_peer(&mut payload)?,
+            6 => Record::Reserve {
+                sequence: payload.varint()?,
+                clock: Stamp(payload.u64()?),
+            },
+            7 => Record::Pruned {
+                lseq: payload.varint()?,
+            },
+            8 => {
+                origins.learn(Origin(payload.array()?));
+                continue;
+            }
+            9 if length == 0 => Record::Source { peer: None },
+            9 => Record::Source {
+                peer: Some(Origin(payload.array()?)),
+            },
+            10 => Record::Author(Authorship {
+                current: Origin(payload.array()?),
+                has_written: payload.u8()? != 0,
+                is_declared: false,
+                record_number: payload.varint()?,
+                foreign: payload.length(AUTHORS_PER_RECORD, "authors")?,
+                before: read_authors(&mut payload)?,
+            }),
+            138 => Record::Salvaged {
+                lost: payload.varint()?,
+            },
+            139 => Record::PeerScope {
+                peer: Origin(payload.array()?),
+                about: (position(&mut payload)?, Scope::of(prefixes(&mut payload)?)),
+            },
+            140 => Record::Released {
+                lseq: payload.varint()?,
+            },
+            141 => Record::IdentityConflict(KnownIdentityConflict {
+                origin: Origin(payload.array()?),
+                reason: payload.u8()?,
+                node_id: payload.text(LABEL_BYTES_MAX, "node id")?.to_owned(),
+            }),
+            kind if kind & MAY_BE_IGNORED != 0 => continue,
+            _ => return Err(DecodeError::Malformed("record kind")),
+        };
+        payload.finish()?;
+        visit(what);
+    }
+    Ok(())
+}
+
+fn decode_entry(
+    payload: &mut ByteReader<'_>,
+    origins: &OriginDictionary,
+) -> Result<Record, DecodeError> {
+    let flags = EntryFlags(payload.u8()?);
+    let parts = payload.u8()?;
+    let stamp = Stamp(payload.u64()?);
+    let dot = Dot {
+        origin: origins.origin(payload)?,
+        sequence: payload.varint()?,
+    };
+    let version = payload.varint()?;
+    let lseq = payload.varint()?;
+    let key_length = payload.length(STORED_KEY_BYTES_MAX, "key")?;
+    let mut extra = Extra::default();
+    if parts & HAS_VECTOR != 0 {
+        let count = payload.length(VECTOR_ORIGINS_MAX, "version vector")?;
+        for _ in 0..count {
+            extra.vector.push(Dot {
+                origin: origins.origin(payload)?,
+                sequence: payload.varint()?,
+            });
+        }
+        if origins.has_stand_ins() {
+            extra.vector.sort_unstable_by_key(|seen| seen.origin);
+        }
+    }
+    if parts & HAS_EXTENSION != 0 {
+        extra.extension = payload.prefixed(EXTENSION_BYTES_MAX, "extension")?.to_vec();
+    }
+    let rest = payload.take(payload.remaining())?;
+    let entry = Entry::new(rest.into(), key_length, flags, dot, stamp, version, extra)
+        .ok_or(DecodeError::Malformed("entry"))?;
+    Ok(Record::Entry { entry, lseq })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! What is counted over a set of entries as it changes.
+
+use crate::core::rules::{Rule, is_broken};
+use crate::store::entry::{Entry, Namespace, Summary};
+
+/// Numbers of a [`Totals`] as a checkpoint notes them.
+pub(in crate::store) const NOTED: usize = 5;
+
+/// Counts over a set of entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Keys of users that have a value.
+    pub live: u64,
+    /// Bytes of keys and values of all entries that have one.
+    pub live_bytes: u64,
+    /// Entries without a value.
+    pub tombstones: u64,
+    /// Rows of the outbox: entries of users' keys that were written here.
+    pub own: u64,
+    /// Count and fingerprint of all replicated entries.
+    pub summary: Summary,
+}
+
+/// Whether an entry is one of a user.
+pub fn is_user(entry: &Entry) -> bool {
+    entry.key().first() == Some(&(Namespace::User as u8))
+}
+
+/// Whether an entry is a row of the outbox: one of a user, written here and not brought by a peer.
+pub fn is_row(entry: &Entry, is_written_here: bool) -> bool {
+    is_written_here && (is_user(entry) || is_broken(Rule::KeptIsRow))
+}
+
+impl Totals {
+    /// With `entry` in.
+    pub(in crate::store) fn add(&mut self, entry: &Entry, is_written_here: bool) {
+        if Namespace::of(entry.key()).is_some_and(Namespace::is_replicated) {
+            self.summary.add(entry);
+        }
+        if let Some(value) = entry.value() {
+            self.live_bytes += (entry.key().len() + value.len()) as u64;
+            self.live += u64::from(is_user(entry) || is_broken(Rule::KeptCounted));
+        } else {
+            self.tombstones += 1;
+        }
+        self.own += u64::from(is_row(entry, is_written_here));
+    }
+
+    /// With `entry` out, which was in.
+    pub(in crate::store) fn remove(&mut self, entry: &Entry, is_written_here: bool) {
+        if Namespace::of(entry.key()).is_some_and(Namespace::is_replicated) {
+            self.summary.remove(entry);
+        }
+        if let Some(value) = entry.value() {
+            self.live_bytes = self
+                .live_bytes
+                .saturating_sub((entry.key().len() + value.len()) as u64);
+            let is_counted = is_user(entry) || is_broken(Rule::KeptCounted);
+            self.live = self.live.saturating_sub(u64::from(is_counted));
+        } else {
+            self.tombstones = self.tombstones.saturating_sub(1);
+        }
+        self.own = self
+            .own
+            .saturating_sub(u64::from(is_row(entry, is_written_here)));
+    }
+
+    /// As numbers beside a checkpoint, whose own sum is the fingerprint.
+    pub(in crate::store) fn noted(&self) -> [u64; NOTED] {
+        [
+            self.live,
+            self.live_bytes,
+            self.tombstones,
+            self.own,
+            self.summary.count,
+        ]
+    }
+
+    /// From such numbers.
+    pub(in crate::store) fn from_noted(notes: &[u64], fingerprint: u128) -> Option<Self> {
+        let [live, live_bytes, tombstones, own, count] = *notes.first_chunk::<NOTED>()?;
+        Some(Self {
+            live,
+            live_bytes,
+            tombstones,
+            own,
+            summary: Summary { count, fingerprint },
+        })
+    }
+}

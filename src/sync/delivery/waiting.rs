@@ -1,0 +1,320 @@
+//! Waiting until own writes are durable on others: which place in the feed a write has, and who may end a wait.
+
+use std::collections::BTreeMap;
+
+use super::successors::Successor;
+use super::wait_queue::{Reach, Replacement, Target};
+use super::waits::{self, Counting, Held, Holders, WaitId, Waits};
+use crate::core::identity::{Dot, Origin};
+use crate::core::rules::{Rule, unless};
+use crate::store::commit::ledger::PeerRecord;
+use crate::store::error::StoreError;
+use crate::store::state::map::{EntryMap, Installed};
+use crate::sync::message::{Positions, Stream};
+use crate::sync::replica::Replica;
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// One write of this node.
+    Operation(Dot),
+    /// All writes of this node so far.
+    All,
+}
+
+/// What came of the wish to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// It will be told by [`Replica::take_ended_waits`].
+    Begun(WaitId),
+    /// This node has made no such write, or it was replaced so long ago that nothing is known of it.
+    Unknown,
+    /// The peers that are to hold it do not take its key.
+    Outside,
+}
+
+/// Where a write is, and what took its place.
+struct Whereabouts {
+    target: Target,
+    is_replaced: bool,
+    successor: Option<Dot>,
+}
+
+impl Replica {
+    /// Whether a peer's acknowledgement counts.
+    pub(in crate::sync) fn counts(&self, peer: &PeerRecord) -> bool {
+        let memory_will_do = unless(Rule::MemoryCounts, self.options.memory_will_do, true);
+        let is_safe = peer.durable || !self.options.durable || memory_will_do;
+        is_safe && !peer.is_superseded
+    }
+
+    pub(in crate::sync) fn counting(&self) -> Counting {
+        let counting = self.peers.iter().filter(|(_, peer)| self.counts(peer));
+        counting
+            .map(|(origin, peer)| (*origin, peer.scope.clone()))
+            .collect()
+    }
+
+    /// What is waited for, as far as it matters to peers that take a part of the keys; `None` if those that are to hold
+    /// it do not take it.
+    fn taken(
+        &self,
+        target: Target,
+        holders: &Holders,
+        map: &EntryMap,
+    ) -> Result<Option<waits::Subject>, StoreError> {
+        let is_wanted = |peer: &PeerRecord| match holders {
+            Holders::Peer(label) => peer.node_id == *label,
+            Holders::Count(_) | Holders::All => true,
+        };
+        let counting = self.counting();
+        let wanted = self.peers.iter().filter(|(_, peer)| is_wanted(peer));
+        let wanted: Vec<_> = wanted
+            .filter(|(origin, _)| counting.contains_key(origin))
+            .collect();
+        if let Target::Own(lseq) | Target::Relay(lseq) = target {
+            let Some(held) = map.at(lseq)? else {
+                return Ok(Some(waits::Subject::Any(Counting::new())));
+            };
+            let key = held.entry.key().to_vec();
+            let is_one = matches!(holders, Holders::Peer(_));
+            let is_taken = wanted.iter().any(|(_, peer)| peer.scope.contains(&key));
+            let is_in_vain = is_one && !wanted.is_empty() && !is_taken;
+            return Ok((!is_in_vain).then_some(waits::Subject::Key(key)));
+        }
+        let mut takers = Counting::new();
+        for (origin, peer) in &wanted {
+            if self.rows_outside(**origin, map)? == 0 {
+                takers.insert(**origin, peer.scope.clone());
+            }
+        }
+        let is_for_all = *holders == Holders::All;
+        let is_taken = if is_for_all {
+            self.rows_of_nobody(map)? == 0
+        } else {
+            !takers.is_empty()
+        };
+        let is_in_vain = !wanted.is_empty() && !is_taken;
+        Ok((!is_in_vain).then_some(waits::Subject::Any(takers)))
+    }
+
+    /// Waits until something is durable on others; it may be already. All must be resolved in the map.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read where it has to be.
+    pub fn wait_for(
+        &mut self,
+        subject: Subject,
+        holders: Holders,
+        map: &EntryMap,
+    ) -> Result<Waiting, StoreError> {
+        let whereabouts = match subject {
+            Subject::Operation(dot) => self.whereabouts(dot, map)?,
+            Subject::All => Some(Whereabouts {
+                target: Target::AllUpTo(map.last_own(), 0),
+                is_replaced: false,
+                successor: None,
+            }),
+        };
+        let Some(Whereabouts {
+            target,
+            is_replaced,
+            successor,
+        }) = whereabouts
+        else {
+            return Ok(Waiting::Unknown);
+        };
+        let Some(taken) = self.taken(target, &holders, map)? else {
+            return Ok(Waiting::Outside);
+        };
+        let source = match target {
+            // Whoever it came from holds it.
+            Target::Relay(lseq) => map.at(lseq)?.and_then(|held| map.source_of(held.via)),
+            Target::Own(_) | Target::AllUpTo(..) => None,
+        };
+        let concerned = self.peers.iter().filter(|(_, peer)| match &holders {
+            Holders::Peer(label) => peer.node_id == *label,
+            Holders::Count(_) | Holders::All => true,
+        });
+        let mut places = Vec::new();
+        for (peer, record) in concerned {
+            let acknowledged = record.acknowledged.own;
+            let place = match target {
+                // Nothing lies behind: what the last place held was replaced.
+                Target::AllUpTo(own, relay) if map.own_rows(acknowledged, u64::MAX)? == 0 => {
+                    Target::AllUpTo(own.min(acknowledged), relay)
+                }
+                other => other,
+            };
+            places.push((*peer, place));
+        }
+        let counting = self.counting();
+        let id = self
+            .waits
+            .begin(holders, target, taken, is_replaced, successor, &counting);
+        if target == Target::AllUpTo(0, 0) {
+            self.waits.end_at_once(id);
+        }
+        for (peer, place) in places {
+            self.waits.enqueue(id, peer, place, successor);
+            if source == Some(peer) && counting.contains_key(&peer) {
+                self.waits.is_held(id, peer, successor, &counting);
+            }
+            self.moved.insert(peer);
+        }
+        self.settle_waits(map);
+        Ok(Waiting::Begun(id))
+    }
+
+    /// Nobody waits for it any more.
+    pub fn cancel_wait(&mut self, id: WaitId) {
+        self.waits.cancel(id);
+    }
+
+    /// The waits that have ended well since this was last asked.
+    pub fn take_ended_waits(&mut self) -> Vec<(WaitId, Held)> {
+        self.waits.take_ended()
+    }
+
+    fn whereabouts(&self, dot: Dot, map: &EntryMap) -> Result<Option<Whereabouts>, StoreError> {
+        let is_own = map.lineage().is_own(self.author, dot);
+        if !is_own || dot.sequence == 0 || dot.sequence > self.last_sequence {
+            return Ok(None);
+        }
+        let newest = self.replacements.newest(dot.sequence, self.author);
+        if let Some(Successor { dot, lseq }) = newest
+            && map.at(lseq)?.is_some_and(|held| held.entry.dot == dot)
+        {
+            return Ok(Some(Whereabouts {
+                target: if dot.origin == self.author {
+                    Target::Own(lseq)
+                } else {
+                    Target::Relay(lseq)
+                },
+                is_replaced: true,
+                successor: Some(dot),
+            }));
+        }
+        if newest.is_none()
+            && let Some(lseq) = map.own_row_of(dot.sequence)?
+        {
+            return Ok(Some(Whereabouts {
+                target: Target::Own(lseq),
+                is_replaced: false,
+                successor: None,
+            }));
+        }
+        // It was replaced, and by what is not known any more: its successor is among all that there is. A write of an
+        // earlier opening that is not there may also have been lost with the power.
+        let is_replaced = newest.is_some() || dot.sequence > self.opened_sequence;
+        Ok(is_replaced.then(|| Whereabouts {
+            target: Target::AllUpTo(map.last_own(), map.last_relay()),
+            is_replaced: true,
+            successor: None,
+        }))
+    }
+
+    pub(in crate::sync) fn acknowledged_by(&self, peer: Origin) -> Positions {
+        self.peers
+            .get(&peer)
+            .map(|record| Positions {
+                own: record.acknowledged.own,
+                relay: record.acknowledged.relay,
+            })
+            .unwrap_or_default()
+    }
+
+    fn reach(&self, peer: Origin, reported: Positions, is_own: impl Fn(u64) -> bool) -> Reach {
+        let acknowledged = self.acknowledged_by(peer);
+        let reported = reported.furthest(acknowledged);
+        let refused = self.refused_by(peer).into_iter();
+        let (refused, refused_relay) = refused.partition(|lseq| is_own(*lseq));
+        Reach {
+            acknowledged,
+            reported,
+            refused,
+            refused_relay,
+        }
+    }
+
+    /// A write was replaced: who waits for it waits for its successor from now on.
+    /// `reaches` and `counting` as from [`Self::reaches`].
+    pub(in crate::sync) fn follow(
+        &mut self,
+        replaced: u64,
+        change: &Installed,
+        reaches: &BTreeMap<Origin, Reach>,
+        counting: &Counting,
+    ) {
+        if let Some(dot) = change.replaced_dot
+            && change.replaced_row
+        {
+            let successor = Successor {
+                dot: change.dot,
+                lseq: change.lseq,
+            };
+            self.replacements.note(dot.sequence, successor);
+        }
+        let by = Replacement {
+            dot: change.dot,
+            lseq: change.lseq,
+            is_own: change.is_row,
+            from: change.from,
+        };
+        if !self.waits.is_empty() {
+            self.waits.replaced(replaced, &by, reaches, counting);
+        }
+    }
+
+    /// How far all peers are and which of them count, for who waits; nothing if nobody does.
+    pub(in crate::sync) fn reaches(&self) -> (BTreeMap<Origin, Reach>, Counting) {
+        if self.waits.is_empty() {
+            return Default::default();
+        }
+        let mut reaches: BTreeMap<Origin, Reach> = self
+            .peers
+            .keys()
+            .map(|peer| (*peer, self.reach(*peer, Positions::default(), |_| true)))
+            .collect();
+        for link in self.links.values() {
+            if let Some(reach) = reaches.get_mut(&link.origin) {
+                reach.reported = reach.reported.furthest(link.sending.reported);
+            }
+        }
+        (reaches, self.counting())
+    }
+
+    /// What a peer was sent and did not acknowledge is taken back.
+    pub(in crate::sync) fn unsent(&mut self, peer: Origin) {
+        self.waits.take_back(peer, self.last_own_lseq);
+    }
+
+    /// Ends the waits of peers that have moved.
+    pub(in crate::sync) fn settle_waits(&mut self, map: &EntryMap) {
+        if let Err(error) = self.look_again_at_waits(map) {
+            // Until that is known nobody is told anything.
+            tracing::error!(%error, "who takes what is waited for cannot be read");
+            self.waits.look_again();
+            return;
+        }
+        if self.moved.is_empty() {
+            return;
+        }
+        let moved = std::mem::take(&mut self.moved);
+        if self.waits.is_empty() {
+            return;
+        }
+        let counting = self.counting();
+        let mut waits: Waits = std::mem::take(&mut self.waits);
+        for peer in moved.into_iter().filter(|peer| counting.contains_key(peer)) {
+            let is_own = |lseq| {
+                let held = map.at(lseq).ok().flatten();
+                held.is_some_and(|held| Self::stream_of(&held) == Stream::Own)
+            };
+            let link = self.links.values().find(|link| link.origin == peer);
+            let reported = link.map(|link| link.sending.reported).unwrap_or_default();
+            waits.advance(peer, &self.reach(peer, reported, is_own), &counting);
+        }
+        self.waits = waits;
+    }
+}

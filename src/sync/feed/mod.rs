@@ -1,0 +1,16 @@
+//! The feed of entries between two nodes: what is sent when, what is believed, and how its end is proved.
+
+pub(super) mod admission;
+pub(super) mod ahead;
+pub(super) mod claim;
+pub(super) mod credit;
+pub mod dot_ranges;
+pub(super) mod end_of_feed;
+pub(super) mod installed;
+pub(super) mod large_values;
+pub(super) mod looking;
+pub(super) mod picked;
+pub(super) mod receive;
+pub(super) mod restarts;
+pub(super) mod send;
+pub(super) mod timers;

@@ -1,0 +1,395 @@
+//! Receiving: entries go to the committer together with the cursor that covers them, and are acknowledged
+//! when both are durable (PROTOCOL rule 2).
+
+use crate::core::clock::{MonotonicMs, Now};
+use crate::core::identity::Origin;
+use crate::core::limits::CHUNK_BYTES_MAX;
+use crate::core::rules::{Rule, is_broken, unless};
+use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::operation::{Received, Request};
+use crate::store::entry::Entry;
+use crate::store::scope::Scope;
+use crate::store::state::map::EntryMap;
+use crate::sync::identity::identity_conflict::IdentityConflictReason;
+use crate::sync::message::{Ack, Batch, Feed, Nack, Positions, RefusalCode};
+use crate::sync::options::{BATCH_COST, WINDOW_COST};
+use crate::sync::peer::link::{Link, LinkId, Rewound};
+use crate::sync::peer::scope_sums::leave_out_strays;
+use crate::sync::reconcile::Reconciling;
+use crate::sync::replica::{Output, PartingReason, Replica};
+
+/// What a peer may send beyond its credit: the message that uses it up, which costs at most a batch and the
+/// entry that fills it.
+const OVERDRAFT_COST: u64 = 2 * BATCH_COST + 2 * CHUNK_BYTES_MAX as u64;
+
+pub(in crate::sync) const OVERDRAWN: &str = "more than was granted";
+
+impl Replica {
+    /// A peer said something. `charged` says that its cost was told before, with [`Self::charged`].
+    pub fn received(&mut self, id: LinkId, feed: Feed, charged: bool, now: Now, map: &EntryMap) {
+        let Some(mut link) = self.links.remove(&id) else {
+            return;
+        };
+        if !charged {
+            link.receiving.consumed += feed.cost();
+        }
+        let verdict = match feed {
+            _ if is_overdrawn(&link) => Err(OVERDRAWN),
+            Feed::Batch(_) | Feed::End(_) | Feed::Ranges(_) if link.scope.is_nothing() => {
+                let grant = due_grant(&mut link).map(|ack| Output::Send(id, Feed::Ack(ack)));
+                self.outputs.extend(grant);
+                Ok(())
+            }
+            Feed::Batch(batch) => {
+                link.active_at = now.monotonic;
+                if link.is_reconciling() {
+                    link.sending.progress_at = now.monotonic;
+                }
+                self.batch(id, &mut link, batch, charged, now, map)
+            }
+            Feed::Ack(ack) => self.acknowledged(id, &mut link, ack, now, map),
+            Feed::End(end) => {
+                self.end(id, &mut link, end, now, map);
+                Ok(())
+            }
+            Feed::Nack(nack) => {
+                self.refusal(id, &mut link, &nack, now, map);
+                Ok(())
+            }
+            Feed::Have(have) => {
+                have.ranges
+                    .into_iter()
+                    .for_each(|range| link.sending.peer_has.insert(range));
+                Ok(())
+            }
+            Feed::Ranges(ranges) => self.heard_ranges(id, &mut link, ranges, now, map),
+            Feed::Large(_) | Feed::Chunk(_) => Err("a chunk outside of a large value"),
+        };
+        self.links.insert(id, link);
+        if let Err(reason) = verdict {
+            self.outputs
+                .push_back(Output::Close(id, PartingReason::Breach(reason)));
+        }
+        self.send_some(now, map);
+        self.settle_waits(map);
+    }
+
+    /// An entry was refused before it reached the replica: the peer is told, and its feed goes on behind it.
+    pub fn refuse(
+        &mut self,
+        id: LinkId,
+        stream: crate::sync::message::Stream,
+        lseq: u64,
+        code: RefusalCode,
+    ) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        if *link.receiving.rewound.get_mut(stream) || link.scope.is_nothing() {
+            // It comes again, behind what could not be stored.
+            return;
+        }
+        let nack = Nack {
+            stream,
+            lseq,
+            code,
+            retryable: false,
+            writes: Vec::new(),
+        };
+        self.outputs.push_back(Output::Send(id, Feed::Nack(nack)));
+        let place = link.receiving.pending.get_mut(stream);
+        *place = lseq.max(*place);
+        let request = take_in(id, link, Vec::new());
+        self.outputs.push_back(Output::Commit(request));
+    }
+
+    fn batch(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        mut batch: Batch,
+        is_assembled: bool,
+        now: Now,
+        map: &EntryMap,
+    ) -> Result<(), &'static str> {
+        let has_gap = batch.from > link.receiving.pending.get(batch.stream);
+        let rewound = link.receiving.rewound.get_mut(batch.stream);
+        let is_reconciled = batch.to == 0;
+        if has_gap && *rewound {
+            // What it cost is free again all the same.
+            let grant = due_grant(link).map(|ack| Output::Send(id, Feed::Ack(ack)));
+            self.outputs.extend(grant);
+            return Ok(());
+        }
+        if has_gap || batch.from > batch.to {
+            return Err("a gap in the feed");
+        }
+        *rewound &= is_reconciled;
+        let is_too_large =
+            |entry: &Entry| entry.limited_length() as u64 > self.options.value_bytes_max;
+        if batch.entries.iter().any(is_too_large) {
+            return Err("a value over the limit that was told");
+        }
+        leave_out_strays(link, &mut batch);
+        let lie = self.refuse_faulty(id, link, &mut batch, now.wall);
+        self.heed_entries(link, &batch.entries, now, map);
+        link.proof.equal_at = None;
+        (link.receiving.end, link.receiving.reported) = (None, None);
+        let request = if is_reconciled {
+            link.count_reconciled(&batch.entries, map);
+            link.commit_begins(!is_assembled);
+            Request::Received(Received {
+                peer: link.origin,
+                token: id,
+                from: FeedPosition::default(),
+                position: FeedPosition::default(),
+                scope: link.scope.clone(),
+                entries: batch.entries,
+            })
+        } else {
+            let place = link.receiving.pending.get_mut(batch.stream);
+            *place = batch.to.max(*place);
+            take_in(id, link, batch.entries)
+        };
+        self.outputs.push_back(Output::Commit(request));
+        lie.map_or(Ok(()), Err)
+    }
+
+    /// What was received is durable, with the cursor at `position`, which is about `scope`, or where it was if that is the
+    /// default: the peer gets its acknowledgement.
+    pub fn received_durably(
+        &mut self,
+        id: LinkId,
+        peer: Origin,
+        position: FeedPosition,
+        scope: &Scope,
+        now: Now,
+    ) {
+        let moves = position != FeedPosition::default();
+        if moves {
+            let before = self.cursors.insert(peer, (position, scope.clone()));
+            if before.is_none() {
+                // It is worth a record now.
+                self.unremembered.entry(peer).or_insert(now.monotonic);
+            }
+        }
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let is_aside = link.commit_ended();
+        link.receiving.aside += u64::from(is_aside && !link.receiving.is_aside_lost);
+        if moves {
+            let held = Positions {
+                own: position.own,
+                relay: position.relay,
+            };
+            link.has_progressed |= held != link.receiving.held;
+            link.receiving.held = held;
+            link.receiving.recorded = position;
+            // It may have been taken for lost, together with what was left out before it.
+            link.receiving.pending = link.receiving.pending.furthest(held);
+        }
+        link.active_at = now.monotonic;
+        if !link.is_reconciling() {
+            // While ranges are compared a little may fit again and again, and most not.
+            link.receiving.failures = 0;
+        }
+        // One acknowledgement for all that one group made durable.
+        let ack = acknowledgement(link);
+        let earlier = self.outputs.back_mut().and_then(|output| match output {
+            Output::Send(to, Feed::Ack(ack)) if *to == id => Some(ack),
+            _ => None,
+        });
+        match earlier {
+            Some(earlier) => *earlier = ack,
+            None => self.outputs.push_back(Output::Send(id, Feed::Ack(ack))),
+        }
+    }
+
+    /// What was received could not be stored. Nothing that follows it may be, or its cursor would pass over a
+    /// hole: the peer is asked to go back to what is durable here, later.
+    pub fn received_in_vain(&mut self, id: LinkId) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        if link.sending.recording > 0 {
+            // Nothing can be made durable: the list of what the peer refuses is tried again like all that is remembered.
+            self.unremembered
+                .entry(link.origin)
+                .or_insert(MonotonicMs(0));
+        }
+        link.receiving.is_aside_lost |= link.commit_ended();
+        link.receiving.pending = link.receiving.held;
+        let recorded = link.receiving.recorded;
+        let is_current = recorded.incarnation == link.incarnation;
+        link.receiving.handed = if is_current {
+            recorded
+        } else {
+            FeedPosition::default()
+        };
+        let was_reconciling = matches!(link.reconciling, Reconciling::Active(_));
+        if was_reconciling || link.receiving.rewound != Rewound::ALL {
+            link.receiving.failures += 1;
+            self.total_retries += 1;
+        }
+        if was_reconciling {
+            link.set_reconciling(Reconciling::Failed);
+            // At once: whoever knows the time has it begin anew later.
+            self.reconcile_due = Some(MonotonicMs(1));
+        }
+        let was_reported =
+            std::mem::replace(&mut link.receiving.rewound, Rewound::ALL) == Rewound::ALL;
+        if was_reported && !was_reconciling {
+            return;
+        }
+        let lseq = link.receiving.held.own;
+        let nack = Nack {
+            stream: crate::sync::message::Stream::Own,
+            lseq,
+            code: RefusalCode::StorageFailed,
+            retryable: true,
+            writes: Vec::new(),
+        };
+        self.outputs.push_back(Output::Send(id, Feed::Nack(nack)));
+        let ack = acknowledgement(link);
+        self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
+    }
+
+    fn acknowledged(
+        &mut self,
+        id: LinkId,
+        link: &mut Link,
+        ack: Ack,
+        now: Now,
+        map: &EntryMap,
+    ) -> Result<(), &'static str> {
+        // No peer of this version grants more, and one that did would have the whole feed wait in memory.
+        let grant = ack.credit.min(link.sending.spent + WINDOW_COST);
+        let is_boundless = is_broken(Rule::CreditIgnored);
+        let grant = if is_boundless { u64::MAX } else { grant };
+        let has_more_credit = grant > link.sending.credit && link.sending.started;
+        link.sending.credit = link.sending.credit.max(grant);
+        if has_more_credit && !is_broken(Rule::OnlyCursorsProgress) {
+            // The peer has taken in some of what it owes. It cannot say so for more than it was sent.
+            link.sending.progress_at = now.monotonic;
+            link.has_progressed = true;
+            link.await_first_copy(now.monotonic.after(self.options.ack_timeout_ms));
+        }
+        for part in ack.parts.into_iter().rev() {
+            link.note_part(part);
+        }
+        link.confirm_ahead(ack.aside);
+        if ack.reconcile {
+            self.expect_reconciliation(link);
+        }
+        if link.is_reconciling() {
+            link.sending.progress_at = now.monotonic;
+        }
+        if !link.sending.started {
+            link.sending.started = true;
+            let is_forgotten = ack.void.is_some_and(|void| self.has_forgotten(void));
+            if is_forgotten && !is_broken(Rule::ForgottenUnheeded) {
+                self.identity_conflict(
+                    IdentityConflictReason::WentBack,
+                    &link.node_id,
+                    now.monotonic,
+                );
+            }
+            self.begin_feed(id, link, ack.cursor, now, map);
+            return Ok(());
+        }
+        let Some(cursor) = ack.cursor else {
+            if !link.is_reconciling() {
+                self.begin_anew(link, now);
+            }
+            return Ok(());
+        };
+        if cursor.incarnation != self.incarnation() {
+            return Ok(());
+        }
+        let sending = &mut link.sending;
+        let countable = sending.reported.furthest(sending.reported_before);
+        let Positions { own, relay } = cursor.positions;
+        let most = countable.furthest(sending.reported_once);
+        let most = most.furthest(sending.claimed);
+        let is_beyond = own > most.own || relay > most.relay;
+        if is_beyond && !is_broken(Rule::AcknowledgementUnsent) {
+            return Err("an acknowledgement of what was not sent");
+        }
+        let countable = if is_beyond {
+            cursor.positions
+        } else {
+            countable
+        };
+        sending.claimed = sending.claimed.furthest(cursor.positions);
+        let before = sending.acknowledged;
+        let counted = cursor.positions.nearest(countable).furthest(before);
+        sending.acknowledged = counted;
+        // A late one may reach beyond what is told again just now.
+        sending.reported = sending.reported.furthest(counted);
+        sending.sent = sending.sent.furthest(counted);
+        if link.sending.acknowledged != before {
+            link.has_progressed = true;
+            link.sending.listed_ahead = 0;
+            link.end_second_copy();
+            link.sending.attempts = 0;
+            link.sending.retry_cause = None;
+            link.sending.progress_at = now.monotonic;
+            self.record_acknowledged(link, now.monotonic);
+        }
+        Ok(())
+    }
+
+    pub(in crate::sync) fn record_acknowledged(&mut self, link: &Link, now: MonotonicMs) {
+        let Positions { own, relay } = link.sending.acknowledged;
+        let acknowledged = FeedPosition {
+            incarnation: self.incarnation(),
+            own,
+            relay,
+        };
+        self.peers.entry(link.origin).or_default().acknowledged = acknowledged;
+        self.moved.insert(link.origin);
+        // What one of them has was released once, and the others get it without another tick.
+        self.released = self.released.max(own);
+        self.unremembered.entry(link.origin).or_insert(now);
+    }
+}
+
+/// More credit, once a part of the window is used up.
+pub(in crate::sync) fn due_grant(link: &mut Link) -> Option<Ack> {
+    let is_due = link.receiving.consumed + WINDOW_COST > link.receiving.granted + WINDOW_COST / 4;
+    is_due.then(|| acknowledgement(link))
+}
+
+/// Whether a peer has sent more than it was granted and one message.
+pub(in crate::sync) fn is_overdrawn(link: &Link) -> bool {
+    link.receiving.consumed > link.receiving.granted + OVERDRAFT_COST
+}
+
+/// What moves the cursor to what is pending, with the entries that it takes.
+pub(in crate::sync) fn take_in(id: LinkId, link: &mut Link, entries: Vec<Entry>) -> Request {
+    link.commit_begins(false);
+    let position = link.position(link.receiving.pending);
+    Request::Received(Received {
+        peer: link.origin,
+        token: id,
+        from: std::mem::replace(&mut link.receiving.handed, position),
+        position,
+        scope: link.scope.clone(),
+        entries,
+    })
+}
+
+/// How far the peer's feed is held, and how much more it may send.
+pub(in crate::sync) fn acknowledgement(link: &mut Link) -> Ack {
+    let grant = link.receiving.consumed + WINDOW_COST;
+    link.receiving.granted = unless(Rule::CreditNotRenewed, grant, link.receiving.granted);
+    Ack {
+        cursor: Some(link.place()),
+        credit: link.receiving.granted,
+        void: link.void.take(),
+        reconcile: false,
+        aside: link.receiving.aside,
+        parts: std::mem::take(&mut link.receiving.parts),
+    }
+}

@@ -1,0 +1,6 @@
+//! Blocks of a table in memory.
+
+pub(super) mod block_cache;
+pub(super) mod huge_pages;
+pub(super) mod row_blocks;
+pub(super) mod shared_blocks;

@@ -1,0 +1,93 @@
+//! Verified blocks in memory that are shared by those who read on in them: nodes of the index, and blocks of feeds.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::RwLock;
+
+/// The kept blocks of one file, by their numbers.
+pub(in crate::table) struct SharedBlocks {
+    bytes_max: usize,
+    kept: RwLock<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    blocks: HashMap<u64, Shared>,
+    /// Whose turn it is to go, unless it was used since the last time.
+    turns: VecDeque<u64>,
+    bytes: usize,
+}
+
+struct Shared {
+    block: Arc<[u8]>,
+    is_used: AtomicBool,
+}
+
+impl SharedBlocks {
+    /// Room for so many bytes.
+    pub(in crate::table) fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            kept: RwLock::default(),
+        }
+    }
+
+    /// The block, if it is here.
+    pub(in crate::table) fn share(&self, number: u64) -> Option<Arc<[u8]>> {
+        let kept = self.kept.read();
+        let shared = kept.blocks.get(&number)?;
+        if !shared.is_used.load(Ordering::Relaxed) {
+            shared.is_used.store(true, Ordering::Relaxed);
+        }
+        Some(Arc::clone(&shared.block))
+    }
+
+    /// Keeps a block, if one of its size may be kept at all.
+    pub(in crate::table) fn insert(&self, number: u64, block: &Arc<[u8]>) {
+        if block.len() > self.bytes_max {
+            return;
+        }
+        let mut kept = self.kept.write();
+        if kept.blocks.contains_key(&number) {
+            // Another thread was faster.
+            return;
+        }
+        while kept.bytes + block.len() > self.bytes_max {
+            kept.drop_one();
+        }
+        kept.bytes += block.len();
+        kept.turns.push_back(number);
+        let shared = Shared {
+            block: Arc::clone(block),
+            is_used: AtomicBool::new(false),
+        };
+        kept.blocks.insert(number, shared);
+    }
+
+    /// How many bytes of blocks it holds.
+    #[cfg(test)]
+    pub(in crate::table) fn bytes(&self) -> usize {
+        let kept = self.kept.read();
+        let bytes: usize = kept.blocks.values().map(|shared| shared.block.len()).sum();
+        assert_eq!((bytes, kept.blocks.len()), (kept.bytes, kept.turns.len()));
+        bytes
+    }
+}
+
+impl Kept {
+    /// Whoever was used gets another turn, once.
+    fn drop_one(&mut self) {
+        while let Some(number) = self.turns.pop_front() {
+            let was_used = self.blocks.get(&number);
+            if was_used.is_some_and(|shared| shared.is_used.swap(false, Ordering::Relaxed)) {
+                self.turns.push_back(number);
+            } else {
+                let shared = self.blocks.remove(&number);
+                self.bytes -= shared.map_or(0, |shared| shared.block.len());
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Writing a table.
+
+pub(super) mod feed_sorter;
+pub(super) mod feed_writer;
+pub(super) mod sink;
+pub(super) mod writer;

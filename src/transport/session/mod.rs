@@ -1,0 +1,362 @@
+//! One connection's conversation, from HELLO to farewell: who may speak when, whether the other is alive, and
+//! how far its clock is off. Pure: a driver hands in messages and the time, and sends what comes out.
+
+pub mod address;
+pub mod backoff;
+pub mod chunks;
+pub mod close;
+pub mod duplicate;
+pub mod half_open;
+pub mod liveness;
+pub mod pace;
+pub mod unfinished;
+pub mod work;
+
+use thiserror::Error;
+
+use super::session::liveness::{ClockSample, Liveness};
+use super::wire::message::{Goodbye, GoodbyeReason, Hello, Message};
+use crate::core::clock::{MonotonicMs, Now};
+use crate::sync::message::{Feed, Greeting};
+
+/// Longest that a peer may take to say HELLO, in milliseconds.
+pub const HELLO_TIMEOUT_MS: u64 = 5_000;
+
+/// Silence after which a ping is sent, in milliseconds, unless the other side asked for less.
+pub const KEEPALIVE_MS: u64 = 10_000;
+
+/// Shortest interval of pings that a peer may ask for, in milliseconds.
+pub const KEEPALIVE_MS_MIN: u64 = 1_000;
+
+/// Silence after which the connection is given up, in milliseconds.
+pub const IDLE_MS: u64 = 60_000;
+
+/// Which side of a connection this node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// It called.
+    Dialled,
+    /// It was called.
+    Accepted,
+}
+
+/// The times of a session, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// See [`HELLO_TIMEOUT_MS`].
+    pub hello_timeout_ms: u64,
+    /// See [`KEEPALIVE_MS`]. What HELLO tells is [`Hello::keepalive_ms`]; give both the same.
+    pub keepalive_ms: u64,
+    /// See [`IDLE_MS`].
+    pub idle_ms: u64,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self {
+            hello_timeout_ms: HELLO_TIMEOUT_MS,
+            keepalive_ms: KEEPALIVE_MS,
+            idle_ms: IDLE_MS,
+        }
+    }
+}
+
+/// Why a conversation cannot go on. Local data is untouched; the connection ends.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SessionError {
+    /// Something else came before HELLO.
+    #[error("the peer spoke before it said who it is")]
+    NotGreeted,
+    /// HELLO came twice.
+    #[error("the peer said HELLO twice")]
+    GreetedTwice,
+    /// Something came behind GOODBYE.
+    #[error("the peer spoke after its goodbye")]
+    AfterGoodbye,
+    /// No protocol that both speak.
+    #[error(
+        "the peer speaks protocols {theirs_min} to {theirs_max}, this node {mine_min} to {mine_max}"
+    )]
+    Protocol {
+        /// This node's oldest.
+        mine_min: u16,
+        /// This node's newest.
+        mine_max: u16,
+        /// The peer's oldest.
+        theirs_min: u16,
+        /// The peer's newest.
+        theirs_max: u16,
+    },
+    /// The dialler meant another node than the one that answered; on either side.
+    #[error("the node is \"{found}\", but \"{expected}\" was called")]
+    WrongNode {
+        /// Whom the dialler meant.
+        expected: String,
+        /// Who answered.
+        found: String,
+    },
+    /// The node has called itself.
+    #[error("the node has called itself")]
+    SelfConnection,
+}
+
+impl SessionError {
+    /// The farewell to send before closing.
+    pub fn goodbye(&self) -> Goodbye {
+        let reason = match self {
+            Self::NotGreeted | Self::GreetedTwice | Self::AfterGoodbye => GoodbyeReason::Malformed,
+            Self::Protocol { .. } => GoodbyeReason::Protocol,
+            Self::WrongNode { .. } => GoodbyeReason::WrongNode,
+            Self::SelfConnection => GoodbyeReason::SelfConnection,
+        };
+        Goodbye::new(reason, self.to_string(), None)
+    }
+}
+
+/// What a message means to the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionEvent {
+    /// The peer said who it is; once, before any other event.
+    Greeted(Box<Hello>),
+    /// What replicas say.
+    Feed(Feed),
+    /// This has to be sent.
+    Reply(Message),
+    /// Nothing.
+    Nothing,
+    /// The peer leaves: close.
+    Left(Goodbye),
+}
+
+/// What the time asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TimeVerdict {
+    /// Nothing before [`Session::deadline`].
+    Nothing,
+    /// This has to be sent.
+    Send(Message),
+    /// The connection has to end.
+    Close(SilenceReason),
+}
+
+/// Which silence was too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SilenceReason {
+    /// HELLO did not come in time.
+    HelloTimeout,
+    /// Not a byte came for too long.
+    Idle,
+}
+
+#[derive(Debug)]
+enum Phase {
+    AwaitingHello {
+        until: MonotonicMs,
+    },
+    Greeted {
+        protocol: u16,
+        liveness: Liveness,
+    },
+    /// What is known of the peer's clock and of when it was heard stays.
+    Left(Option<Liveness>),
+}
+
+/// The state of one conversation.
+///
+/// Send [`Self::opening`] first. Then hand in every message ([`Self::on_message`]), the arrival of any bytes
+/// ([`Self::on_bytes`]), and the time at [`Self::deadline`] or later ([`Self::on_time`]).
+#[derive(Debug)]
+pub struct Session {
+    role: Role,
+    hello: Hello,
+    settings: SessionSettings,
+    phase: Phase,
+}
+
+impl Session {
+    /// A conversation that begins now, with the usual times. `hello` is what this side says.
+    pub fn new(role: Role, hello: Hello, now: Now) -> Self {
+        let settings = SessionSettings {
+            keepalive_ms: hello.keepalive_ms.max(KEEPALIVE_MS_MIN),
+            ..SessionSettings::default()
+        };
+        Self::with_settings(role, hello, settings, now)
+    }
+
+    /// As [`Self::new`], with other times.
+    pub fn with_settings(role: Role, hello: Hello, settings: SessionSettings, now: Now) -> Self {
+        let until = now.monotonic.after(settings.hello_timeout_ms);
+        Self {
+            role,
+            hello,
+            settings,
+            phase: Phase::AwaitingHello { until },
+        }
+    }
+
+    /// This side says that of itself, which it has not said yet.
+    pub fn greet_with(&mut self, greeting: Greeting) {
+        self.hello.greeting = greeting;
+    }
+
+    /// What this side sends first, at once: both sides do, and neither waits for the other.
+    pub fn opening(&self) -> Message {
+        Message::Hello(Box::new(self.hello.clone()))
+    }
+
+    /// Which side this is.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The number of this side's attempt to connect.
+    pub fn instance(&self) -> u64 {
+        self.hello.instance
+    }
+
+    /// The protocol that both agreed on, once greeted.
+    pub fn protocol(&self) -> Option<u16> {
+        match &self.phase {
+            Phase::Greeted { protocol, .. } => Some(*protocol),
+            Phase::AwaitingHello { .. } | Phase::Left(_) => None,
+        }
+    }
+
+    /// How far the peer's clock is ahead, as far as known.
+    pub fn clock_sample(&self) -> Option<ClockSample> {
+        match &self.phase {
+            Phase::Greeted { liveness, .. } | Phase::Left(Some(liveness)) => {
+                liveness.clock_sample()
+            }
+            Phase::AwaitingHello { .. } | Phase::Left(None) => None,
+        }
+    }
+
+    /// When the peer was last heard, once greeted.
+    pub fn heard(&self) -> Option<MonotonicMs> {
+        match &self.phase {
+            Phase::Greeted { liveness, .. } | Phase::Left(Some(liveness)) => Some(liveness.heard()),
+            Phase::AwaitingHello { .. } | Phase::Left(None) => None,
+        }
+    }
+
+    /// A message came. On an error send [`SessionError::goodbye`] and close.
+    pub fn on_message(&mut self, message: Message, now: Now) -> Result<SessionEvent, SessionError> {
+        self.on_bytes(now);
+        let liveness = match (&mut self.phase, message) {
+            (Phase::Left(_), _) => return Err(SessionError::AfterGoodbye),
+            (_, Message::Goodbye(goodbye)) => {
+                let left = Phase::Left(None);
+                if let Phase::Greeted { liveness, .. } = std::mem::replace(&mut self.phase, left) {
+                    self.phase = Phase::Left(Some(liveness));
+                }
+                return Ok(SessionEvent::Left(goodbye));
+            }
+            (Phase::AwaitingHello { .. }, Message::Hello(hello)) => return self.greet(hello, now),
+            (Phase::AwaitingHello { .. }, _) => return Err(SessionError::NotGreeted),
+            (Phase::Greeted { .. }, Message::Hello(_)) => return Err(SessionError::GreetedTwice),
+            (Phase::Greeted { .. }, Message::Feed(feed)) => return Ok(SessionEvent::Feed(feed)),
+            (Phase::Greeted { .. }, Message::Ping { nonce, wall_ms }) => {
+                return Ok(SessionEvent::Reply(Message::Pong {
+                    nonce,
+                    echoed_wall_ms: wall_ms,
+                    wall_ms: now.wall.0,
+                }));
+            }
+            (Phase::Greeted { liveness, .. }, Message::Pong { nonce, wall_ms, .. }) => {
+                (liveness, nonce, wall_ms)
+            }
+        };
+        let (liveness, nonce, wall_ms) = liveness;
+        liveness.on_pong(nonce, wall_ms, now);
+        Ok(SessionEvent::Nothing)
+    }
+
+    /// Bytes came, of whatever kind: the peer is alive.
+    pub fn on_bytes(&mut self, now: Now) {
+        if let Phase::Greeted { liveness, .. } = &mut self.phase {
+            liveness.on_bytes(now.monotonic);
+        }
+    }
+
+    /// A ping out of its turn, once the peer has greeted: whoever wants to know whether it is there does not wait for the
+    /// next one.
+    pub fn ping(&mut self, now: Now) -> Option<Message> {
+        let Phase::Greeted { liveness, .. } = &mut self.phase else {
+            return None;
+        };
+        let (nonce, wall_ms) = liveness.ping_now(now);
+        Some(Message::Ping { nonce, wall_ms })
+    }
+
+    /// What the time asks for. Ask again until the answer is [`TimeVerdict::Nothing`].
+    pub fn on_time(&mut self, now: Now) -> TimeVerdict {
+        match &mut self.phase {
+            Phase::AwaitingHello { until } if now.monotonic >= *until => {
+                TimeVerdict::Close(SilenceReason::HelloTimeout)
+            }
+            Phase::AwaitingHello { .. } | Phase::Left(_) => TimeVerdict::Nothing,
+            Phase::Greeted { liveness, .. } if liveness.is_idle(now.monotonic) => {
+                TimeVerdict::Close(SilenceReason::Idle)
+            }
+            Phase::Greeted { liveness, .. } => liveness
+                .ping(now)
+                .map_or(TimeVerdict::Nothing, |(nonce, wall_ms)| {
+                    TimeVerdict::Send(Message::Ping { nonce, wall_ms })
+                }),
+        }
+    }
+
+    /// When [`Self::on_time`] has something to say, if nothing else happens before; `None`: never.
+    pub fn deadline(&self) -> Option<MonotonicMs> {
+        match &self.phase {
+            Phase::AwaitingHello { until } => Some(*until),
+            Phase::Greeted { liveness, .. } => Some(liveness.deadline()),
+            Phase::Left(_) => None,
+        }
+    }
+
+    fn greet(&mut self, hello: Box<Hello>, now: Now) -> Result<SessionEvent, SessionError> {
+        let protocol = self.hello.protocol_max.min(hello.protocol_max);
+        if protocol < self.hello.protocol_min || protocol < hello.protocol_min {
+            return Err(SessionError::Protocol {
+                mine_min: self.hello.protocol_min,
+                mine_max: self.hello.protocol_max,
+                theirs_min: hello.protocol_min,
+                theirs_max: hello.protocol_max,
+            });
+        }
+        if self.hello.instance == hello.instance {
+            return Err(SessionError::SelfConnection);
+        }
+        let pairs = [
+            (&self.hello.expected_node_id, &hello.greeting.node_id),
+            (&hello.expected_node_id, &self.hello.greeting.node_id),
+        ];
+        for (expected, found) in pairs {
+            if let Some(expected) = expected
+                && expected != found
+            {
+                return Err(SessionError::WrongNode {
+                    expected: expected.clone(),
+                    found: found.clone(),
+                });
+            }
+        }
+        let asked_ms = if hello.keepalive_ms == 0 {
+            self.settings.keepalive_ms
+        } else {
+            hello.keepalive_ms.max(KEEPALIVE_MS_MIN)
+        };
+        self.phase = Phase::Greeted {
+            protocol,
+            liveness: Liveness::new(
+                self.hello.instance,
+                self.settings.keepalive_ms.min(asked_ms),
+                self.settings.idle_ms,
+                now.monotonic,
+            ),
+        };
+        Ok(SessionEvent::Greeted(hello))
+    }
+}

@@ -1,0 +1,56 @@
+//! The work that a message asks of whoever receives it, where no credit bounds it. In units of about a microsecond, so that
+//! what is cheap to send and dear to answer is charged to who sends it.
+
+use crate::sync::message::{Claim, Feed, Part};
+use crate::transport::wire::message::Message;
+
+/// Any message: it is decoded, the machine is locked for it, and deadlines are looked at anew.
+const MESSAGE_WORK: u64 = 20;
+
+/// An END: states are summed up and compared, and a cursor may be made durable.
+const END_WORK: u64 = 200;
+
+/// A RANGES that opens a reconciliation: one that was under way is thrown away, and both states may be gone through.
+const OPENING_WORK: u64 = 20_000;
+
+/// A range of which the peer tells a sum: it is summed up here, and may be split.
+const SUM_WORK: u64 = 20;
+
+/// A write that a NACK names: it is looked up by its key, and put on a list.
+const REFUSED_WORK: u64 = 4;
+
+/// Entries that are listed, asked for, or named by a hint, for one unit.
+const NAMES_FOR_A_UNIT: usize = 4;
+
+/// What a message costs. Entries and their parts cost credit, and nothing here; so does what says that they came.
+pub fn work_of(message: &Message) -> u64 {
+    match message {
+        Message::Hello(_) | Message::Goodbye(_) => 0,
+        Message::Ping { .. } | Message::Pong { .. } => MESSAGE_WORK,
+        Message::Feed(feed) => match feed {
+            Feed::Batch(_) | Feed::Large(_) | Feed::Chunk(_) => 0,
+            Feed::Ack(_) => MESSAGE_WORK,
+            Feed::Nack(nack) => MESSAGE_WORK + REFUSED_WORK * nack.writes.len() as u64,
+            Feed::End(_) => END_WORK,
+            Feed::Have(have) => MESSAGE_WORK + names(have.ranges.len()),
+            Feed::Ranges(ranges) => {
+                let opening = if ranges.step <= 1 { OPENING_WORK } else { 0 };
+                let parts = ranges.parts.iter().map(work_of_part).sum::<u64>();
+                MESSAGE_WORK + opening + parts
+            }
+        },
+    }
+}
+
+fn work_of_part(part: &Part) -> u64 {
+    match &part.claim {
+        Claim::Settled | Claim::All => 1,
+        Claim::Sum(_) => SUM_WORK,
+        Claim::List(list) => SUM_WORK + names(list.len()),
+        Claim::These(keys) => 1 + names(keys.len()),
+    }
+}
+
+fn names(count: usize) -> u64 {
+    count.div_ceil(NAMES_FOR_A_UNIT) as u64
+}

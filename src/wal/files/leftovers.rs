@@ -1,0 +1,66 @@
+//! Files that a stop left beside a log and that are not needed any more.
+
+use std::io;
+
+use crate::disk::storage::Storage;
+use crate::wal::format::FileHeader;
+use crate::wal::log::segment::{SealedLog, sealed_name, sealing_name};
+use crate::wal::recover::part::Part;
+use crate::wal::recover::scan::read_header;
+
+/// Removes the sealed logs with these first frames, all of which the checkpoint covers, as far as that
+/// succeeds. `next` is where the first file begins that is needed. Gives the names of those that are gone, and
+/// those that are left; a file that is not of this log is none of our business and is in neither.
+pub(crate) fn remove_covered(
+    storage: &dyn Storage,
+    name: &str,
+    first_frames: &[u64],
+    next: u64,
+    log: &FileHeader,
+) -> (Vec<String>, Vec<SealedLog>) {
+    let (mut removed, mut kept) = (Vec::new(), Vec::new());
+    let nexts = first_frames.iter().skip(1).copied().chain([next]);
+    for (first_frame, next) in first_frames.iter().copied().zip(nexts) {
+        let Ok(part) = Part::sealed(storage, name, first_frame) else {
+            continue;
+        };
+        if !part.is_of(log) {
+            continue;
+        }
+        let bytes = part.file.len().unwrap_or_default();
+        drop(part);
+        let file = sealed_name(name, first_frame);
+        if storage.remove(&file).is_ok() {
+            removed.push(file);
+        } else {
+            kept.push(SealedLog {
+                first_frame,
+                last_frame: next - 1,
+                bytes,
+            });
+        }
+    }
+    (removed, kept)
+}
+
+/// Removes what an unfinished seal left under the passing name, which never holds a frame; says whether there
+/// was something.
+///
+/// # Errors
+/// If it is another log, or cannot be removed.
+pub(crate) fn remove_sealing(
+    storage: &dyn Storage,
+    name: &str,
+    log: &FileHeader,
+) -> io::Result<bool> {
+    let temp = sealing_name(name);
+    let Some(file) = storage.open(&temp)? else {
+        return Ok(false);
+    };
+    if read_header(&*file, &temp).is_ok_and(|header| header.file_id != log.file_id) {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
+    drop(file);
+    storage.remove(&temp)?;
+    Ok(true)
+}

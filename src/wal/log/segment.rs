@@ -1,0 +1,148 @@
+//! The names of the files that a log is in besides the active one, and what is known of each.
+
+use std::io;
+
+use crate::disk::storage::Storage;
+
+/// What the name of a log is followed by where a part of it was sealed; then comes the number of its first frame.
+pub const SEALED_SUFFIX: &str = ".sealed.";
+
+/// What the name of a log is followed by in the passing name of the file that takes its place when it is sealed.
+pub const SEALING_SUFFIX: &str = ".sealing";
+
+/// What the name of a log is followed by in the name of its checkpoint.
+pub const CHECKPOINT_SUFFIX: &str = ".checkpoint";
+
+/// A part of a log to which nothing is added any more, and all of which survives a power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SealedLog {
+    /// The number of its first frame, after which its file is named.
+    pub first_frame: u64,
+    /// The number of its last frame.
+    pub last_frame: u64,
+    /// How long its file is.
+    pub bytes: u64,
+}
+
+/// The name of the sealed log of `log` that begins with that frame.
+pub fn sealed_name(log: &str, first_frame: u64) -> String {
+    format!("{log}{SEALED_SUFFIX}{first_frame}")
+}
+
+/// The passing name of the file that takes the place of `log`.
+pub fn sealing_name(log: &str) -> String {
+    format!("{log}{SEALING_SUFFIX}")
+}
+
+/// The name of the checkpoint of `log`.
+pub fn checkpoint_name(log: &str) -> String {
+    format!("{log}{CHECKPOINT_SUFFIX}")
+}
+
+/// The number of the first frame of a sealed log of `log`, by its name; `None` for any other file.
+fn first_frame_of(log: &str, file: &str) -> Option<u64> {
+    let digits = file.strip_prefix(log)?.strip_prefix(SEALED_SUFFIX)?;
+    // One name for each number: what a person has padded or signed is not ours.
+    let first_frame = digits.parse().ok().filter(|number| *number > 0)?;
+    (sealed_name(log, first_frame) == file).then_some(first_frame)
+}
+
+/// What the name of a log may be followed by in names of files of its own, besides sealed logs.
+const COMPANION_SUFFIXES: [&str; 12] = [
+    ".lock",
+    ".lock.pid",
+    ".lease",
+    ".lease.new",
+    ".torn",
+    ".torn.new",
+    ".new",
+    ".key",
+    ".key.new",
+    CHECKPOINT_SUFFIX,
+    ".checkpoint.new",
+    SEALING_SUFFIX,
+];
+
+/// Whether a file is the log of that name or a sealed part of it.
+pub fn is_part_of_log(log: &str, file: &str) -> bool {
+    file == log || first_frame_of(log, file).is_some()
+}
+
+/// Whether a file is the log of that name, a part or a companion of it.
+pub fn belongs_to_log(log: &str, file: &str) -> bool {
+    let suffix = file.strip_prefix(log);
+    is_part_of_log(log, file) || suffix.is_some_and(|suffix| COMPANION_SUFFIXES.contains(&suffix))
+}
+
+/// The files of a log besides the active one, by their names alone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SealedFiles {
+    /// The first frames of sealed logs, in ascending order.
+    pub first_frames: Vec<u64>,
+    /// There is a file under the passing name.
+    pub is_sealing: bool,
+}
+
+impl SealedFiles {
+    /// Looks for those of `log`.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn find(storage: &dyn Storage, log: &str) -> io::Result<Self> {
+        Ok(Self::among(log, &storage.list()?))
+    }
+
+    /// Those of `log` among the names of a directory.
+    pub fn among(log: &str, names: &[String]) -> Self {
+        let mut first_frames: Vec<u64> = names
+            .iter()
+            .filter_map(|file| first_frame_of(log, file))
+            .collect();
+        first_frames.sort_unstable();
+        Self {
+            first_frames,
+            is_sealing: names.contains(&sealing_name(log)),
+        }
+    }
+
+    /// The name of one of them, if there is any.
+    pub fn any(&self, log: &str) -> Option<String> {
+        let sealed = self.first_frames.first();
+        sealed
+            .map(|first_frame| sealed_name(log, *first_frame))
+            .or_else(|| self.is_sealing.then(|| sealing_name(log)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sealed_logs_are_known_by_their_names_and_nothing_else_is() {
+        let names = [
+            "a.wal",
+            "a.wal.sealed.10",
+            "a.wal.sealed.9",
+            "a.wal.sealed.0",
+            "a.wal.sealed.07",
+            "a.wal.sealed.+7",
+            "a.wal.sealed.",
+            "a.wal.sealed.7.torn",
+            "b.wal.sealed.3",
+            "a.wal.sealed.99999999999999999999",
+        ];
+        let names = names.map(str::to_owned);
+        let found = SealedFiles::among("a.wal", &names);
+        assert_eq!(found.first_frames, [9, 10]);
+        assert!(is_part_of_log("a.wal", "a.wal.sealed.9"));
+        assert!(!belongs_to_log("a.wal", "a.wal.sealed.07"));
+        assert!(belongs_to_log("a.wal", "a.wal.lease"));
+        assert!(!belongs_to_log("a.wal", "a.walnut"));
+        assert!(!found.is_sealing);
+        assert_eq!(found.any("a.wal").unwrap(), "a.wal.sealed.9");
+        let found = SealedFiles::among("a.wal", &[sealing_name("a.wal")]);
+        assert_eq!(found.any("a.wal").unwrap(), "a.wal.sealing");
+        assert_eq!(SealedFiles::among("c.wal", &names).any("c.wal"), None);
+    }
+}
