@@ -50,3 +50,18 @@ test('where nobody listens a failure in the background is a process warning', as
   const [warning] = await warned;
   assert.deepEqual([warning.name, warning.message, warning.count], ['SoftadastraError', full.message, 1]);
 });
+
+test('a listener that throws each time is told once for each cause too', () => {
+  const events = new Events();
+  const heard = [];
+  events.on('error', (error) => heard.push([error.kind, error.context, error.cause.message, error.count]));
+  const change = { key: Buffer.from('a'), value: null, ascii: true, version: 1, nodeId: 'n', local: true };
+  events.on('change', () => {
+    throw new Error('of always');
+  });
+  for (let n = 0; n < 20; n += 1) events.handle({ type: 'change', changes: [change] }, 'n');
+  assert.deepEqual(heard, [
+    ['listener_failed', 'change', 'of always', 1],
+    ['listener_failed', 'change', 'of always', 10],
+  ]);
+});

@@ -11,8 +11,8 @@ const read = (...where) => readFileSync(path.join(root, ...where), 'utf8');
 
 /** Sources of a folder, without the tests in them. */
 const sources = (folder, suffix) =>
-  readdirSync(path.join(root, folder))
-    .filter((name) => name.endsWith(suffix))
+  readdirSync(path.join(root, folder), { recursive: true })
+    .filter((name) => name.endsWith(suffix) && !name.includes('tests'))
     .map((name) => read(folder, name).split('#[cfg(test)]')[0]);
 
 const found = (texts, ...patterns) =>
@@ -33,11 +33,11 @@ const given = new Set([
     /GoodbyeReason::\w+ => "([a-z_]+)"/g,
   ),
   ...found(
-    ['wal/error.rs', 'wal/checkpoint/error.rs', 'transport/error.rs'].map(
+    ['disk/error.rs', 'disk/storage.rs', 'wal/error.rs', 'table/error.rs', 'transport/error.rs'].map(
       (file) => read('src', file).split('#[cfg(test)]')[0],
     ),
     /=>\s*(?:\{\s*)?"([a-z_]+)"/g,
-    /system_kind\(cause, "([a-z_]+)"\)/g,
+    /kind_or\("([a-z_]+)"\)/g,
     /return "([a-z_]+)"/g,
   ),
 ]);

@@ -225,3 +225,14 @@ test('memory of a closed client is given back without a garbage collection', asy
   // What an allocator keeps for later is less than what two rounds wrote; without an end it is four times that.
   assert.ok(sizes.at(-1) - sizes[0] < 200, `MiB after each of five times 100: ${sizes.join(', ')}`);
 });
+
+test('open and close may be called in any order without waiting, and the last of them decides', async (t) => {
+  const options = loggedOptions(t);
+  const client = await openClient(t, options);
+  for (let round = 0; round < 40; round += 1) {
+    const names = [...round.toString(2)].map((digit) => (digit === '1' ? 'open' : 'close'));
+    const results = await Promise.all([...names, 'open', 'close', ...names].map((name) => client[name]()));
+    for (const result of results) ok(result);
+    assert.equal(client.isOpen(), names.at(-1) === 'open', names.join(' '));
+  }
+});

@@ -53,6 +53,8 @@ class Client {
   #events = new Events();
   // Opening and closing take turns, in the order in which they were asked for.
   #turn = Promise.resolve();
+  /** The closing that began last: resolves once it holds nothing any more. */
+  #leaving = Promise.resolve();
 
   constructor(options, ...surplus) {
     this.#given = options;
@@ -62,6 +64,8 @@ class Client {
   open() {
     return this.#inTurn(async () => {
       if (this.#session !== undefined) return Result.ok();
+      // A close() that was called behind this has begun already, and holds the log until it is done.
+      await this.#leaving;
       const { options, failure: refused } = readOptions(this.#given);
       if ((this.#refused ?? refused) !== undefined) return Result.err(this.#refused ?? refused);
       const { session, failure: failed } = await Session.open(options, this.#events);
@@ -74,7 +78,11 @@ class Client {
 
   close(options) {
     const closing = this.#leave(options);
-    return this.#inTurn(() => closing ?? this.#leave(options) ?? Result.ok());
+    return this.#inTurn(async () => {
+      const closed = await closing;
+      // What was called before this may have opened it again meanwhile.
+      return (await this.#leave(options)) ?? closed ?? Result.ok();
+    });
   }
 
   isOpen() {
@@ -352,7 +360,9 @@ class Client {
     const session = this.#session;
     if (session === undefined) return undefined;
     this.#session = undefined;
-    return session.close(options?.compact === true).finally(() => this.#events.endWatches());
+    const closing = session.close(options?.compact === true).finally(() => this.#events.endWatches());
+    this.#leaving = closing;
+    return closing;
   }
 
   #ask(question, convert) {

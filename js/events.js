@@ -14,6 +14,9 @@ class Events {
   #listeners = new Map(EVENTS.map((event) => [event, new Set()]));
   #watches = new Set();
   #causes = new Causes();
+  /** Listeners that have thrown, each with a number of its own. */
+  #throwing = new WeakMap();
+  #throwingCount = 0;
 
   /** Adds a listener; why not, if it cannot be. The same one twice is heard once. */
   on(event, listener) {
@@ -78,9 +81,9 @@ class Events {
   }
 
   #emit(event, argument) {
-    const report = (cause) => this.#listenerFailed(event, cause);
     // A copy: listeners may come and go while they are called.
     for (const listener of [...(this.#listeners.get(event) ?? [])]) {
+      const report = (cause) => this.#listenerFailed(event, listener, cause);
       try {
         const answer = listener(argument);
         if (typeof answer?.then === 'function') answer.then(undefined, report);
@@ -90,14 +93,15 @@ class Events {
     }
   }
 
-  // A listener that throws is its owner's bug: it is told, and nobody else's delivery suffers.
-  #listenerFailed(event, cause) {
+  // A listener that throws is its owner's bug: it is told, once for each cause, and nobody else's delivery suffers.
+  #listenerFailed(event, listener, cause) {
     const message = `a listener for ${event} failed: ${reasonOf(cause)}`;
-    const error = new SoftadastraError(ErrorCode.Unknown, message, {
-      kind: 'listener_failed',
-      context: event,
-      cause,
-    });
+    const failed = { code: ErrorCode.Unknown, kind: 'listener_failed', context: event };
+    const number = this.#throwing.get(listener) ?? ++this.#throwingCount;
+    this.#throwing.set(listener, number);
+    const count = this.#causes.heard({ ...failed, context: `${number} ${message}` }, monotonicMs());
+    if (count === undefined) return;
+    const error = new SoftadastraError(failed.code, message, { ...failed, cause, count });
     if (event === 'error' || this.#listeners.get('error').size === 0) process.emitWarning(error);
     else this.#emit('error', error);
   }

@@ -3,6 +3,7 @@
 
 pub(crate) mod direct_io;
 pub mod directory;
+pub mod error;
 pub mod file;
 pub mod memory;
 pub mod storage;

@@ -43,6 +43,16 @@ pub enum Displacement {
     Overwritten,
 }
 
+impl Displacement {
+    /// The stable name of a failure that this is the reason of.
+    pub(crate) fn kind(self) -> &'static str {
+        match self {
+            Self::Gone => "wal_removed",
+            Self::Replaced | Self::Overwritten => "wal_replaced",
+        }
+    }
+}
+
 impl From<Displacement> for io::Error {
     fn from(displacement: Displacement) -> Self {
         Self::other(displacement)

@@ -4,9 +4,9 @@
 use std::fmt;
 
 use super::advice::{Advice, advice};
+use crate::disk::error::IoCause;
 use crate::store::error::StoreError;
 use crate::transport::error::{TransportError, TransportErrorKind};
-use crate::wal::error::WalError;
 
 /// The stable codes of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +124,32 @@ impl Failure {
         .retryable()
     }
 
+    /// What failed on the disk, by its stable name, and the system's own words where it was the system that failed.
+    fn on_disk(kind: &'static str, message: String, cause: Option<&str>) -> Self {
+        let code = match kind {
+            "invalid_path" => ErrorCode::InvalidArgument,
+            "wal_in_use" => ErrorCode::InvalidState,
+            _ => ErrorCode::Io,
+        };
+        let is_damaged = matches!(
+            kind,
+            "wal_corrupt"
+                | "wal_part_missing"
+                | "wal_behind"
+                | "checkpoint_missing"
+                | "checkpoint_damaged"
+        );
+        let failure = Self {
+            retryable: matches!(kind, "disk_full" | "wal_in_use"),
+            local_state_valid: !is_damaged,
+            ..Self::new(code, kind, message)
+        };
+        match cause {
+            Some(cause) => failure.because(cause),
+            None => failure,
+        }
+    }
+
     /// With what it was about.
     pub fn about(mut self, context: impl Into<String>) -> Self {
         self.context = Some(context.into());
@@ -213,7 +239,13 @@ impl From<StoreError> for Failure {
             }
             .located(Some(&path), None)
             .about(path),
-            StoreError::Checkpoint(error) => StoreError::Log(WalError::Checkpoint(error)).into(),
+            StoreError::Checkpoint(error) => {
+                let failure =
+                    Self::on_disk(error.kind(), message, error.cause().map(IoCause::text));
+                failure
+                    .located(Some(error.file()), error.offset())
+                    .about(error.file())
+            }
             StoreError::Row { ref path, .. } | StoreError::Record { ref path, .. } => Self {
                 local_state_valid: false,
                 ..Self::new(ErrorCode::Store, "record_malformed", message)
@@ -221,32 +253,11 @@ impl From<StoreError> for Failure {
             .located(Some(path), None)
             .about(path.clone()),
             StoreError::Log(error) => {
-                let kind = error.kind();
-                let code = match kind {
-                    "invalid_path" => ErrorCode::InvalidArgument,
-                    "wal_in_use" => ErrorCode::InvalidState,
-                    _ => ErrorCode::Io,
-                };
-                let failure = Self::new(code, kind, message).located(error.file(), error.offset());
-                let failure = match error.cause() {
-                    Some(cause) => failure.because(cause),
-                    None => failure,
-                };
-                let failure = match error.file() {
+                let failure = Self::on_disk(error.kind(), message, error.cause());
+                let failure = failure.located(error.file(), error.offset());
+                match error.file() {
                     Some(file) => failure.about(file),
                     None => failure,
-                };
-                Self {
-                    retryable: matches!(kind, "disk_full" | "wal_in_use"),
-                    local_state_valid: !matches!(
-                        kind,
-                        "wal_corrupt"
-                            | "wal_part_missing"
-                            | "wal_behind"
-                            | "checkpoint_missing"
-                            | "checkpoint_damaged"
-                    ),
-                    ..failure
                 }
             }
         }
@@ -282,7 +293,7 @@ mod tests {
 
     use super::*;
     use crate::table::CheckpointError;
-    use crate::wal::error::IoCause;
+    use crate::wal::error::WalError;
 
     fn cause(kind: ErrorKind) -> IoCause {
         Error::from(kind).into()
@@ -326,20 +337,22 @@ mod tests {
             file: file(),
             offset,
         };
-        let cases = [
+        let log = [
             (corrupt, "wal_corrupt", Some(offset)),
             (foreign, "wal_foreign", None),
             (newer, "wal_newer_version", None),
             (missing, "checkpoint_missing", None),
-            (damaged.into(), "checkpoint_damaged", Some(offset)),
             (open(ErrorKind::PermissionDenied), "permission_denied", None),
             (open(ErrorKind::ReadOnlyFilesystem), "read_only", None),
             (append, "disk_full", Some(offset)),
             (flush(ErrorKind::Other), "wal_flush", None),
         ];
-        for (error, kind, offset) in cases {
+        let log = log.map(|(error, kind, offset)| (StoreError::Log(error), kind, offset));
+        let table = StoreError::Checkpoint(damaged);
+        let table = [(table, "checkpoint_damaged", Some(offset))];
+        for (error, kind, offset) in log.into_iter().chain(table) {
             let text = error.to_string();
-            let failure = Failure::from(StoreError::Log(error));
+            let failure = Failure::from(error);
             assert_eq!((failure.kind, failure.offset), (kind, offset));
             assert_eq!(failure.context.as_deref(), Some("data/x.wal"));
             let message = &failure.message;

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::wal::error::IoCause;
+use crate::disk::error::IoCause;
 
 /// Why a checkpoint could not be written, opened or read. Files are told as the user spelled them.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -80,7 +80,7 @@ pub enum CheckpointError {
 impl CheckpointError {
     /// A stable name in snake case, without what the system said.
     pub fn kind(&self) -> &'static str {
-        match self {
+        let kind = match self {
             Self::Foreign { .. } => "checkpoint_foreign",
             Self::NewerVersion { .. } => "checkpoint_newer_version",
             Self::Damaged { .. } => "checkpoint_damaged",
@@ -89,7 +89,8 @@ impl CheckpointError {
             Self::Write { .. } => "checkpoint_write",
             Self::Refused { .. } => "checkpoint_refused",
             Self::TooLarge { .. } => "checkpoint_too_large",
-        }
+        };
+        self.cause().map_or(kind, |cause| cause.kind_or(kind))
     }
 
     /// What the system said, where the system failed.

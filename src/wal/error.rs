@@ -1,76 +1,11 @@
 //! What can go wrong with a log, in the words that users are promised.
 
-use std::fmt;
 use std::io;
 
 use thiserror::Error;
 
+use crate::disk::error::IoCause;
 use crate::disk::storage::Displacement;
-use crate::table::CheckpointError;
-
-/// A failure of the system, kept so that it can be told more than once: what kind it was, and the system's
-/// own words for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IoCause {
-    kind: io::ErrorKind,
-    text: String,
-    displacement: Option<Displacement>,
-}
-
-impl IoCause {
-    /// The kind of failure.
-    pub fn kind(&self) -> io::ErrorKind {
-        self.kind
-    }
-
-    /// The system's own text.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// Whether there was no room: the disk, the quota or the largest size of a file.
-    pub fn is_full(&self) -> bool {
-        is_full(self.kind)
-    }
-}
-
-/// Whether a failure means that there is no room for more.
-pub(super) fn is_full(kind: io::ErrorKind) -> bool {
-    matches!(
-        kind,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    )
-}
-
-/// Why a change was not made, if the storage refused it because a file was not the one that it knows.
-fn displacement_of(error: &io::Error) -> Option<Displacement> {
-    error.get_ref()?.downcast_ref().copied()
-}
-
-impl From<io::Error> for IoCause {
-    fn from(error: io::Error) -> Self {
-        Self {
-            kind: error.kind(),
-            text: error.to_string(),
-            displacement: displacement_of(&error),
-        }
-    }
-}
-
-impl fmt::Display for IoCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.is_full() {
-            return f.write_str("no space left on device");
-        }
-        f.write_str(match self.kind {
-            io::ErrorKind::PermissionDenied => "permission denied",
-            io::ErrorKind::NotFound => "directory does not exist",
-            io::ErrorKind::NotADirectory => "not a directory",
-            io::ErrorKind::ReadOnlyFilesystem => "read-only file system",
-            _ => &self.text,
-        })
-    }
-}
 
 /// Why a log could not be opened, read or written. Files are told as the user spelled them.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -224,9 +159,6 @@ pub enum WalError {
         /// That failure.
         first: Box<WalError>,
     },
-    /// A checkpoint could not be written, opened or read.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
     /// Another node has the log open.
     #[error("WAL path is in use by another node{}", holder(*pid))]
     InUse {
@@ -239,7 +171,7 @@ pub enum WalError {
 
 /// The cause where the file had been there before: it is not its directory that was never made.
 fn gone_or(cause: &IoCause) -> String {
-    if cause.kind == io::ErrorKind::NotFound {
+    if cause.kind() == io::ErrorKind::NotFound {
         "the file, or its directory, was removed".to_owned()
     } else {
         cause.to_string()
@@ -255,32 +187,29 @@ impl WalError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::InvalidPath(_) => "invalid_path",
-            Self::Open { cause, .. } => system_kind(cause, "wal_open"),
+            Self::Open { cause, .. } => cause.kind_or("wal_open"),
             Self::IsDirectory { .. } => "is_directory",
             Self::NotRegularFile { .. } => "not_regular_file",
             Self::Foreign { .. } => "wal_foreign",
             Self::NewerVersion { .. } => "wal_newer_version",
             Self::Corrupt { .. } => "wal_corrupt",
-            Self::Read { cause, .. } => system_kind(cause, "wal_read"),
-            Self::Append { cause, .. } => system_kind(cause, "wal_append"),
-            Self::Flush { cause, .. } => system_kind(cause, "wal_flush"),
-            Self::Recover { cause, .. } => system_kind(cause, "wal_recover"),
+            Self::Read { cause, .. } => cause.kind_or("wal_read"),
+            Self::Append { cause, .. } => cause.kind_or("wal_append"),
+            Self::Flush { cause, .. } => cause.kind_or("wal_flush"),
+            Self::Recover { cause, .. } => cause.kind_or("wal_recover"),
             Self::MissingPart { .. } => "wal_part_missing",
             Self::MissingCheckpoint { .. } => "checkpoint_missing",
             Self::Behind { .. } => "wal_behind",
             Self::Seal { cause, .. } | Self::Remove { cause, .. }
-                if cause.kind == io::ErrorKind::NotFound =>
+                if cause.kind() == io::ErrorKind::NotFound =>
             {
                 "wal_removed"
             }
-            Self::Seal { cause, .. } => system_kind(cause, "wal_seal"),
-            Self::Remove { cause, .. } => system_kind(cause, "wal_remove"),
-            Self::Displaced { how, .. } => displaced_kind(*how),
+            Self::Seal { cause, .. } => cause.kind_or("wal_seal"),
+            Self::Remove { cause, .. } => cause.kind_or("wal_remove"),
+            Self::Displaced { how, .. } => how.kind(),
             Self::BodyTooLarge { .. } => "wal_body_too_large",
             Self::Poisoned { .. } => "poisoned",
-            Self::Checkpoint(error) => error
-                .cause()
-                .map_or(error.kind(), |cause| system_kind(cause, error.kind())),
             Self::InUse { .. } => "wal_in_use",
         }
     }
@@ -295,7 +224,6 @@ impl WalError {
             | Self::Remove { cause, .. }
             | Self::Append { cause, .. }
             | Self::Flush { cause, .. } => Some(cause.text()),
-            Self::Checkpoint(error) => error.cause().map(IoCause::text),
             Self::Poisoned { first } => first.cause(),
             _ => None,
         }
@@ -321,7 +249,6 @@ impl WalError {
             | Self::Remove { file, .. }
             | Self::Displaced { file, .. }
             | Self::InUse { file, .. } => Some(file),
-            Self::Checkpoint(error) => Some(error.file()),
             Self::Poisoned { first } => first.file(),
             _ => None,
         }
@@ -334,7 +261,6 @@ impl WalError {
             | Self::Read { offset, .. }
             | Self::Append { offset, .. } => Some(*offset),
             Self::Poisoned { first } => first.offset(),
-            Self::Checkpoint(error) => error.offset(),
             _ => None,
         }
     }
@@ -342,29 +268,6 @@ impl WalError {
     /// Whether it means that there is no room, and the same call can succeed once there is.
     pub fn is_full(&self) -> bool {
         self.kind() == "disk_full"
-    }
-}
-
-fn displaced_kind(how: Displacement) -> &'static str {
-    match how {
-        Displacement::Gone => "wal_removed",
-        Displacement::Replaced | Displacement::Overwritten => "wal_replaced",
-    }
-}
-
-fn system_kind(cause: &IoCause, otherwise: &'static str) -> &'static str {
-    if cause.is_full() {
-        return "disk_full";
-    }
-    if let Some(how) = cause.displacement {
-        return displaced_kind(how);
-    }
-    match cause.kind {
-        io::ErrorKind::PermissionDenied => "permission_denied",
-        io::ErrorKind::NotFound => "directory_missing",
-        io::ErrorKind::NotADirectory => "not_a_directory",
-        io::ErrorKind::ReadOnlyFilesystem => "read_only",
-        _ => otherwise,
     }
 }
 

@@ -134,7 +134,7 @@ impl World<'_> {
         self.utter(from, to, &frame_of(forged));
     }
 
-    /// Whoever is told of a write in its name that it never made has reason to identity conflict that name.
+    /// Whoever is told of a write in its name that it never made has reason to doubt that name.
     fn see_forged_name(&mut self, dot: Dot) {
         for node in &self.nodes {
             let is_another = node.running.as_ref().is_some_and(|running| {

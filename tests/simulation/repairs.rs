@@ -64,10 +64,10 @@ impl Waiting {
         self.count_attempt(feed, at);
         match feed {
             Feed::Batch(batch) if batch.to > 0 => {
-                self.sent(batch.stream, (batch.from, batch.to), at)
+                self.sent(batch.stream, (batch.from, batch.to), at);
             }
             Feed::Large(large) if large.to > 0 => {
-                self.sent(large.stream, (large.from, large.to), at)
+                self.sent(large.stream, (large.from, large.to), at);
             }
             Feed::Chunk(chunk) if chunk.bytes.is_empty() => {
                 // It was replaced in the middle: what was sent up to there goes on from there.

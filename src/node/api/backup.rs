@@ -109,7 +109,8 @@ impl Node {
             ));
         }
         if self.shared.is_ending.load(Ordering::Acquire) {
-            return Err(Failure::not_open());
+            // It was open when this was called.
+            return Err(StoreError::Stopped.into());
         }
         if progress.is_cancelled.load(Ordering::Acquire) {
             return Err(aborted());

@@ -148,7 +148,8 @@ impl Node {
     /// If it could not be written; the log keeps everything, as before.
     pub async fn compact(&self) -> Result<(), Failure> {
         if self.shared.is_ending.load(Ordering::Acquire) {
-            return Err(Failure::not_open());
+            // It was open when this was called.
+            return Err(StoreError::Stopped.into());
         }
         let answer = self.shared.checkpoints.ask();
         self.shared.queue.wake();

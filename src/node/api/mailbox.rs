@@ -60,8 +60,16 @@ pub struct Mailbox {
     left_out: u64,
 }
 
+/// About the memory that a change takes, in bytes. Its key counts twice: what is merged is found by it.
 fn change_bytes(change: &Change) -> usize {
-    EVENT_BYTES + change.key.len() + change.value.as_ref().map_or(0, Vec::len)
+    let label = change.node_id.as_ref().map_or(0, String::len);
+    EVENT_BYTES + label + 2 * change.key.len() + change.value.as_ref().map_or(0, Vec::len)
+}
+
+fn failure_bytes(failure: &Failure) -> usize {
+    let texts = [&failure.context, &failure.cause];
+    let texts = texts.into_iter().flatten().map(String::len);
+    failure.message.len() + texts.sum::<usize>()
 }
 
 fn event_bytes(event: &Event) -> usize {
@@ -72,12 +80,15 @@ fn event_bytes(event: &Event) -> usize {
                 let key = conflict.key.len();
                 let values = conflict.versions.iter();
                 values.map(move |version| {
-                    key + EVENT_BYTES + version.value.as_ref().map_or(0, Vec::len)
+                    let label = version.node_id.len();
+                    key + label + EVENT_BYTES + version.value.as_ref().map_or(0, Vec::len)
                 })
             });
             versions.sum()
         }
-        Event::Peer(_) | Event::Identity(_) | Event::Failed(_) => 2 * EVENT_BYTES,
+        Event::Peer(peer) => 2 * EVENT_BYTES + peer.node_id.len() + peer.host.len(),
+        Event::Identity(_) => 2 * EVENT_BYTES,
+        Event::Failed(failure) => 2 * EVENT_BYTES + failure_bytes(failure),
     }
 }
 
@@ -101,6 +112,8 @@ impl Mailbox {
         let bytes = event_bytes(&event);
         // The first one always has a place, however large.
         let fits = self.bytes == 0 || self.bytes.saturating_add(bytes) <= self.waiting_bytes_max();
+        // A change behind merged ones would be told after a newer one of its key that is merged into those.
+        let fits = fits && !(self.is_merging && matches!(event, Event::Changed(_)));
         if fits || matches!(event, Event::Identity(_)) {
             self.bytes = self.bytes.saturating_add(bytes);
             self.slots.push_back(Slot::Event(event));
@@ -174,7 +187,7 @@ impl Mailbox {
                     ErrorCode::InvalidState,
                     "events_merged",
                     format!(
-                        "the program was busy for too long: {merged} changes were reported only as later ones of their keys, \
+                        "the program was busy for too long: {merged} changes were told only as later ones of their keys, \
                          and {left_out} events were not told; what the store holds now can be read"
                     ),
                 ))

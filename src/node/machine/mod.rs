@@ -101,7 +101,7 @@ impl Machine {
                 replica::Output::Commit(request) => self.outputs.push_back(Output::Commit(request)),
                 replica::Output::Close(id, farewell) => self.say_goodbye(id, farewell),
                 replica::Output::Renew(identity_conflict) => {
-                    self.outputs.push_back(Output::Renew(identity_conflict))
+                    self.outputs.push_back(Output::Renew(identity_conflict));
                 }
             }
         }

@@ -25,7 +25,7 @@ impl Hints {
             Request::Pruned { lseq } => self.pruned = Some(lseq),
             Request::Released { lseq } => self.released = Some(lseq),
             Request::IdentityConflict(identity_conflict) => {
-                self.identity_conflict = Some(identity_conflict)
+                self.identity_conflict = Some(identity_conflict);
             }
             Request::Write { .. }
             | Request::Batch { .. }
@@ -51,7 +51,7 @@ impl Hints {
         }
         let pruned = self.pruned.map(|lseq| Record::Pruned { lseq });
         let released = self.released.map(|lseq| Record::Released { lseq });
-        let identity_conflict = self.identity_conflict.clone().map(Record::IdentityConflict);
+        let identity_conflict = self.identity_conflict.clone().map(Record::Doubt);
         for record in [pruned, released, identity_conflict].into_iter().flatten() {
             encode(body, origins, &record);
         }

@@ -117,7 +117,7 @@ pub struct Ledger {
     pub pruned: u64,
     /// Own writes up to this local sequence were released by a tick.
     pub released: u64,
-    /// The node has reason to identity conflict its identity, and has taken no other one since.
+    /// The node has reason to doubt its identity, and has taken no other one since.
     pub identity_conflict: Option<KnownIdentityConflict>,
     /// The greatest operation sequence received from a peer.
     pub last_applied_remote: u64,

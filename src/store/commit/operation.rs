@@ -173,7 +173,7 @@ pub enum Request {
         /// The local sequence.
         lseq: u64,
     },
-    /// The node has reason to identity conflict its identity.
+    /// The node has reason to doubt its identity.
     IdentityConflict(KnownIdentityConflict),
     /// Make everything before this durable, whatever `autoFlush` says.
     Flush {

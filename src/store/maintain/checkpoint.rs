@@ -329,12 +329,7 @@ fn records_of(ledger: &Ledger) -> Vec<Record> {
     records.push(Record::Released {
         lseq: ledger.released,
     });
-    records.extend(
-        ledger
-            .identity_conflict
-            .clone()
-            .map(Record::IdentityConflict),
-    );
+    records.extend(ledger.identity_conflict.clone().map(Record::Doubt));
     records.extend(ledger.salvaged.map(|lost| Record::Salvaged { lost }));
     records
 }

@@ -347,9 +347,7 @@ impl State {
             Record::Salvaged { lost } => ledger.salvaged = Some(lost),
             Record::Pruned { lseq } => ledger.pruned = ledger.pruned.max(lseq),
             Record::Released { lseq } => ledger.released = ledger.released.max(lseq),
-            Record::IdentityConflict(identity_conflict) => {
-                ledger.identity_conflict = Some(identity_conflict)
-            }
+            Record::Doubt(identity_conflict) => ledger.identity_conflict = Some(identity_conflict),
         }
     }
 }

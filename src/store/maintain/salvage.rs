@@ -74,7 +74,7 @@ pub fn read(storage: &dyn Storage, name: &str, stand_in: Origin) -> Result<Saved
     for file in sealed.chain([name.to_owned()]) {
         // One file that is gone or somebody else's is no reason to give up the others.
         if let Err(error) = saved.read_file(storage, &file) {
-            saved.lose_file(storage, &file, &error);
+            saved.lose_file(storage, &file, loss_of(&error));
             failure.get_or_insert(error);
         }
     }
@@ -89,12 +89,15 @@ fn rows_of_checkpoint(storage: &dyn Storage, name: &str, saved: &mut Saved) {
     let checkpoint = match Checkpoint::open(storage, &checkpoint_name(name), 0) {
         Ok(Some(checkpoint)) => checkpoint,
         Ok(None) => return,
-        Err(error) => return saved.lose_file(storage, &checkpoint_name(name), &error.into()),
+        Err(_) => {
+            let reason = "its header, its footer or the top of its index is damaged";
+            return saved.lose_file(storage, &checkpoint_name(name), reason);
+        }
     };
     let mut origins = OriginDictionary::default();
     let mut lost = Vec::new();
     let meta = checkpoint.meta();
-    let reported = meta.map_err(WalError::from).map(|meta| {
+    let reported = meta.map(|meta| {
         let reported = decode(&meta, &mut origins, |record| {
             if let Record::Identity { node_id, .. } = record {
                 saved.node_id = Some(node_id);
@@ -107,7 +110,7 @@ fn rows_of_checkpoint(storage: &dyn Storage, name: &str, saved: &mut Saved) {
         // Then only numbers tell the authors of rows.
         fill_all(&mut origins, &mut saved.stand_ins);
     }
-    if let Err(WalError::Checkpoint(error)) = reported {
+    if let Err(error) = reported {
         lost.push(error);
     }
     let mut malformed = 0;
@@ -138,27 +141,29 @@ fn rows_of_checkpoint(storage: &dyn Storage, name: &str, saved: &mut Saved) {
     }
 }
 
+/// Why all of a log's file is lost.
+fn loss_of(error: &WalError) -> &'static str {
+    match error {
+        WalError::MissingPart { .. } => "the file is missing",
+        WalError::Foreign { .. } => "the file is not a log, and nothing of one is in it",
+        WalError::NewerVersion { .. } => "it needs a newer version",
+        _ => "the file cannot be opened",
+    }
+}
+
 impl Saved {
     /// How many keys there are, removed ones included.
     pub fn entries(&self) -> usize {
         self.entries.len()
     }
 
-    fn lose_file(&mut self, storage: &dyn Storage, name: &str, error: &WalError) {
+    fn lose_file(&mut self, storage: &dyn Storage, name: &str, reason: &'static str) {
         let file = storage.open(name).ok().flatten();
         self.lost.push(LostRange {
             file: storage.shown(name),
             from_offset: 0,
             to_offset: file.and_then(|file| file.len().ok()).unwrap_or(0),
-            reason: match error {
-                WalError::MissingPart { .. } => "the file is missing",
-                WalError::Checkpoint(_) => {
-                    "its header, its footer or the top of its index is damaged"
-                }
-                WalError::Foreign { .. } => "the file is not a log, and nothing of one is in it",
-                WalError::NewerVersion { .. } => "it needs a newer version",
-                _ => "the file cannot be opened",
-            },
+            reason,
         });
     }
 

@@ -10,7 +10,7 @@ use crate::disk::storage::Storage;
 use crate::store::commit::ledger::Ledger;
 use crate::store::error::StoreError;
 use crate::store::record::{OriginDictionary, Record, decode};
-use crate::table::{Checkpoint, CheckpointError};
+use crate::table::Checkpoint;
 use crate::wal::error::WalError;
 use crate::wal::files::lease;
 use crate::wal::log::segment::checkpoint_name;
@@ -143,7 +143,7 @@ impl Verification {
             Err(error) => {
                 let length = storage.open(&file).ok().flatten();
                 let bytes = length.and_then(|file| file.len().ok()).unwrap_or(0);
-                (bytes, 0, Some(StoreError::Log(error.clone().into())))
+                (bytes, 0, Some(StoreError::Checkpoint(error.clone())))
             }
         };
         self.checkpoint = Some(VerifiedCheckpoint {
@@ -184,11 +184,8 @@ struct Reading {
 impl Reading {
     /// Verifies a checkpoint, and takes in what its meta area tells.
     fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
-        let log = |error: CheckpointError| StoreError::Log(error.into());
         // Not to be ended, so the answer is that it was read to its end.
-        let _ = checkpoint
-            .verify(&mut |_| ControlFlow::Continue(()))
-            .map_err(log)?;
+        let _ = checkpoint.verify(&mut |_| ControlFlow::Continue(()))?;
         let malformed = |reason| StoreError::Row {
             path: checkpoint.file().to_owned(),
             reason,
@@ -198,7 +195,7 @@ impl Reading {
                 "the numbers of a checkpoint",
             )));
         }
-        let meta = checkpoint.meta().map_err(log)?;
+        let meta = checkpoint.meta()?;
         let ledger = &mut self.ledger;
         let mut origins = OriginDictionary::default();
         let reported = decode(&meta, &mut origins, |record| {

@@ -58,8 +58,8 @@ pub enum RecordKind {
     Scope = 139,
     /// Own writes were released by a tick.
     Released = 140,
-    /// The node has reason to identity conflict its identity.
-    IdentityConflict = 141,
+    /// The node has reason to doubt its identity.
+    Doubt = 141,
 }
 
 /// A record, read.
@@ -144,8 +144,8 @@ pub enum Record {
         /// The local sequence.
         lseq: u64,
     },
-    /// The node has reason to identity conflict its identity, until it takes another one.
-    IdentityConflict(KnownIdentityConflict),
+    /// The node has reason to doubt its identity, until it takes another one.
+    Doubt(KnownIdentityConflict),
 }
 
 pub(super) fn record(body: &mut Vec<u8>, kind: RecordKind, write: impl FnOnce(&mut Vec<u8>)) {
@@ -273,13 +273,11 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
         Record::Released { lseq } => record(body, RecordKind::Released, |payload| {
             payload.put_varint(*lseq);
         }),
-        Record::IdentityConflict(identity_conflict) => {
-            record(body, RecordKind::IdentityConflict, |payload| {
-                payload.extend_from_slice(&identity_conflict.origin.0);
-                payload.push(identity_conflict.reason);
-                payload.put_prefixed(identity_conflict.node_id.as_bytes());
-            })
-        }
+        Record::Doubt(identity_conflict) => record(body, RecordKind::Doubt, |payload| {
+            payload.extend_from_slice(&identity_conflict.origin.0);
+            payload.push(identity_conflict.reason);
+            payload.put_prefixed(identity_conflict.node_id.as_bytes());
+        }),
     }
 }
 
@@ -358,7 +356,7 @@ pub fn decode(
             140 => Record::Released {
                 lseq: payload.varint()?,
             },
-            141 => Record::IdentityConflict(KnownIdentityConflict {
+            141 => Record::Doubt(KnownIdentityConflict {
                 origin: Origin(payload.array()?),
                 reason: payload.u8()?,
                 node_id: payload.text(LABEL_BYTES_MAX, "node id")?.to_owned(),

@@ -135,7 +135,7 @@ fn records() -> impl Strategy<Value = Record> {
         any::<u64>().prop_map(|lost| Record::Salvaged { lost }),
         any::<u64>().prop_map(|lseq| Record::Released { lseq }),
         (origins(), any::<u8>(), "[a-z]{0,9}").prop_map(|(origin, reason, node_id)| {
-            Record::IdentityConflict(KnownIdentityConflict {
+            Record::Doubt(KnownIdentityConflict {
                 origin,
                 reason,
                 node_id,

@@ -76,6 +76,7 @@ fn verified(disk: &MemoryStorage) -> Verification {
 
 fn kinds(verification: &Verification) -> Vec<&'static str> {
     let kind = |problem: &StoreError| match problem {
+        StoreError::Checkpoint(error) => error.kind(),
         StoreError::Log(error) => error.kind(),
         StoreError::MissingLog { .. } => "wal_missing",
         StoreError::Record { .. } | StoreError::Row { .. } => "record_malformed",

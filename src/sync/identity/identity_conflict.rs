@@ -49,7 +49,7 @@ impl IdentityConflictReason {
     }
 }
 
-/// What made a node identity conflict its identity.
+/// What made a node doubt its identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityConflict {
     /// Why.

@@ -4,14 +4,16 @@ use std::io;
 
 use crate::core::limits::VALUE_BYTES_MAX;
 
-use super::{CACHE_BYTES, MemoryStorage, NAME, OwnRow, Row, bytes, open, row, rows, verify, write};
+use super::{
+    CACHE_BYTES, CheckpointError, MemoryStorage, NAME, OwnRow, Row, bytes, open, row, rows, verify,
+    write,
+};
 use crate::disk::memory::Fault;
 use crate::disk::storage::Storage;
 use crate::table::footer::NOTES_MAX;
 use crate::table::format::{ROW_BODY_BYTES_MAX, ROW_KEY_BYTES_MAX};
 use crate::table::verify::Verified;
 use crate::table::write::writer::CheckpointWriter;
-use crate::wal::error::WalError;
 
 fn plain(key: &[u8], lseq: u64) -> Row<'_> {
     Row {
@@ -141,7 +143,7 @@ fn a_writer_that_is_dropped_takes_its_side_file_along() {
     assert_eq!(storage.image().names(), [NAME]);
 }
 
-fn write_failing(rows: &[OwnRow], call: u64) -> Result<u64, WalError> {
+fn write_failing(rows: &[OwnRow], call: u64) -> Result<u64, CheckpointError> {
     let storage = MemoryStorage::new();
     storage.fail_call(
         call,
@@ -168,8 +170,8 @@ fn every_call_of_the_disk_that_fails_is_told() {
         match write_failing(&rows, call) {
             Ok(_) => passed += 1,
             Err(error) => {
-                assert!(error.is_full(), "{error}");
-                assert!(error.file().unwrap().starts_with(NAME));
+                assert_eq!(error.kind(), "disk_full", "{error}");
+                assert!(error.file().starts_with(NAME));
             }
         }
     }

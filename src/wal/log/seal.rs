@@ -186,7 +186,7 @@ fn write_empty(file: &dyn StorageFile, header: &FileHeader) -> io::Result<u64> {
     let zeros = ZEROS.get(..count).unwrap_or(&ZEROS);
     match file.write_at(header_bytes, zeros) {
         Ok(()) => Ok(header_bytes + zeros.len() as u64),
-        Err(error) if super::super::error::is_full(error.kind()) => {
+        Err(error) if crate::disk::error::is_full(error.kind()) => {
             file.set_len(header_bytes)?;
             Ok(header_bytes)
         }
