@@ -11,10 +11,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lowest first: a layer imports only what stands before it.
-const LAYERS: [&str; 10] = [
+const LAYERS: [&str; 11] = [
     "core",
-    "fs",
+    "disk",
     "wal",
+    "table",
     "store",
     "sync",
     "transport",
