@@ -3,7 +3,7 @@
 use napi_derive::napi;
 
 use super::conflicts::policy_of;
-use crate::node::memory_budget::MEMORY_BYTES_MAX;
+use crate::node::memory::budget::MEMORY_BYTES_MAX;
 use crate::node::{AckPolicy, Failure, Options};
 use crate::store::scope::Scope;
 

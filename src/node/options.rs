@@ -1,8 +1,8 @@
 //! What a node is opened with. Read once, at the open; `validate` is the only place that judges it.
 
 use super::failure::Failure;
-use super::memory_budget::{Budget, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, chosen};
-use super::memory_limit;
+use super::memory::budget::{Budget, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, chosen};
+use super::memory::limit;
 use crate::core::limits::{KEY_BYTES_MAX, LABEL_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::store::conflict::policy::ConflictPolicy;
 use crate::store::scope::{PREFIXES_BYTES_MAX, PREFIXES_MAX, Scope};
@@ -198,7 +198,7 @@ impl Options {
     /// The shares of the node's memory. Asks the system how much there is, unless it was told.
     pub fn budget(&self) -> Budget {
         let memory_bytes = if self.memory_bytes == 0 {
-            let (container, machine) = memory_limit::read();
+            let (container, machine) = limit::read();
             chosen(container, machine, self.cache_bytes)
         } else {
             self.memory_bytes

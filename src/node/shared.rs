@@ -22,7 +22,7 @@ use super::events::NodeEvents;
 use super::failure::Failure;
 use super::machine::conversation::{ConversationId, Refusal};
 use super::machine::{Machine, Output};
-use super::memory_budget::Budget;
+use super::memory::budget::Budget;
 use super::net::timer::Alarm;
 use super::options::Options;
 use crate::core::clock::{Now, SystemClock};

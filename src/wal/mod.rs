@@ -14,7 +14,6 @@ pub mod format;
 pub mod frame_buffer;
 pub mod log;
 pub mod recover;
-mod rereading;
 
 #[cfg(test)]
 mod tests;

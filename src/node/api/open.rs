@@ -23,7 +23,7 @@ use crate::node::commit::waiters::Waiters;
 use crate::node::events::{IdentityEvent, NodeEvents};
 use crate::node::failure::Failure;
 use crate::node::machine::Machine;
-use crate::node::memory_budget::Budget;
+use crate::node::memory::budget::Budget;
 use crate::node::net::timer::Alarm;
 use crate::node::options::Options;
 use crate::node::shared::Shared;

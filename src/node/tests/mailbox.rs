@@ -115,7 +115,7 @@ fn a_node_with_little_memory_keeps_fewer_events() {
     for key in 0..10_000 {
         calls += mailbox.push(Event::Changed(vec![change(key, 1, 1_000)]));
     }
-    assert!(bytes(&reported(&mut mailbox, calls)) <= 2 << 20);
+    assert!(bytes(&told(&mut mailbox, calls)) <= 2 << 20);
 }
 
 fn version(bytes: usize) -> Version {

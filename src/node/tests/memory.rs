@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::node::memory_budget::{MEMORY_BYTES_MAX, MEMORY_BYTES_MIN};
+use crate::node::memory::budget::{MEMORY_BYTES_MAX, MEMORY_BYTES_MIN};
 use crate::node::{Node, Operation, Options, Silent};
 
 const MIB: u64 = 1 << 20;

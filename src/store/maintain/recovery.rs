@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::checkpoint::{CHECKPOINT_SUFFIX, Notes, TEMP_SIDE_SUFFIX, TEMP_SUFFIX};
 use super::migration;
+use super::pieces::{Pieces, malformed};
 use super::replay::{Beside, Origins, Replay, State};
 use crate::core::bytes::DecodeError;
 use crate::core::identity::{Incarnation, Origin};
@@ -15,7 +16,6 @@ use crate::store::commit::ledger::Ledger;
 use crate::store::commit::maintenance::peers_of;
 use crate::store::error::StoreError;
 use crate::store::lineage::Authorship;
-use crate::store::pieces::{Pieces, malformed};
 use crate::store::record::{OriginDictionary, Record};
 use crate::store::state::base::Base;
 use crate::store::state::map::EntryMap;

@@ -200,13 +200,13 @@ fn no_piece_covers_what_a_power_cut_may_still_take_from_the_log() {
 fn a_power_cut_at_an_opening_after_a_power_cut_at_one_loses_nothing() {
     let mut disk = left_by_a_killed_process(Durability::Synced);
     let whole = acknowledged(&at_once(&disk.image().process_killed()));
-    for round in 0..40_u64 {
+    for round in 0..40_usize {
         disk.record_crash_points(true);
         let opened = resolved(by_pieces(&disk).unwrap());
         assert!(acknowledged(&opened) == whole, "round {round}");
         let points = disk.take_crash_points();
-        let place = (round * 7) as usize % points.len();
-        disk = points[place].image.power_cut(round);
+        let place = round * 7 % points.len();
+        disk = points[place].image.power_cut(round as u64);
     }
 }
 

@@ -16,6 +16,7 @@ use super::recover::scan::Scan;
 use crate::disk::storage::{Anchor, StorageFile};
 
 mod place;
+mod rereading;
 mod room;
 mod seal;
 pub mod syncing;

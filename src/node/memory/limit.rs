@@ -10,7 +10,7 @@ const NO_LIMIT: u64 = 1 << 60;
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// The limit of the container, and the memory of the machine, in bytes; `None` where the system does not say.
-pub(super) fn read() -> (Option<u64>, Option<u64>) {
+pub(in crate::node) fn read() -> (Option<u64>, Option<u64>) {
     if !cfg!(target_os = "linux") {
         return (None, None);
     }

@@ -1,9 +1,9 @@
 //! The memory budget of one node: how `memory_bytes` is shared out among caches, queues, events and what changed since
 //! the last checkpoint. Pure.
 
-use super::api::mailbox;
-use super::commit::backlog::RECEIVED_WAITING_BYTES_MAX;
 use crate::core::limits::PENDING_BYTES_MAX;
+use crate::node::api::mailbox;
+use crate::node::commit::backlog::RECEIVED_WAITING_BYTES_MAX;
 use crate::store::maintain::recovery::OpeningMemory;
 use crate::table::WORK_BYTES_MAX;
 

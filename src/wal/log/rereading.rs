@@ -1,11 +1,11 @@
 //! Reads the groups of an open log once more, for who could not take all of them in at once.
 
-use super::error::WalError;
-use super::log::Log;
-use super::recover::part::Part;
-use super::recover::recovery::Verdict;
-use super::recover::scan::{RecoveredFrame, Scan, scan};
+use super::Log;
 use crate::disk::storage::Storage;
+use crate::wal::error::WalError;
+use crate::wal::recover::part::Part;
+use crate::wal::recover::recovery::Verdict;
+use crate::wal::recover::scan::{RecoveredFrame, Scan, scan};
 
 impl Log {
     /// Hands each group to `visit` in order, from the sealed logs and from the log itself; its first error ends the reading.

@@ -3,12 +3,12 @@
 
 use std::ops::ControlFlow;
 
-use super::error::StoreError;
-use super::maintain::checkpoint::{CheckpointJob, Cut, TEMP_SUFFIX};
-use super::maintain::recovery::{OpeningMemory, open_checkpoint, put_in_place_telling};
-use super::maintain::replay::{Replay, State};
-use super::record::OriginDictionary;
+use super::checkpoint::{CheckpointJob, Cut, TEMP_SUFFIX};
+use super::recovery::{OpeningMemory, open_checkpoint, put_in_place_telling};
+use super::replay::{Replay, State};
 use crate::disk::storage::Storage;
+use crate::store::error::StoreError;
+use crate::store::record::OriginDictionary;
 use crate::wal::log::Log;
 use crate::wal::recover::scan::RecoveredFrame;
 

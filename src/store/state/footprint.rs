@@ -1,6 +1,6 @@
 //! The memory of what changed since the checkpoint, from counters that are kept anyway.
 
-use super::state::map::{EntryMap, Held};
+use super::map::{EntryMap, Held};
 
 /// Bytes that an entry takes in the indexes: its place by hash, in the order of keys, in the feed and among the rows that
 /// it replaced; and what the allocator rounds up. Measured with a million entries of a hundred bytes.
