@@ -10,7 +10,7 @@ const imported = { ...namespace };
 const require = createRequire(import.meta.url);
 const required = require('@softadastra/sdk');
 const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
-const declarations = readFileSync(path.join(root, 'js', 'index.d.ts'), 'utf8');
+const declarations = readFileSync(path.join(root, 'index.d.ts'), 'utf8');
 
 /** Members as `index.d.ts` declares them, by class: the file is written one member a line. */
 function declared(name) {

@@ -68,7 +68,7 @@ test('every code is in the table and in the types, and no other', () => {
   const codes = Object.values(ErrorCode);
   const told = new Set(rows.flatMap(([, code]) => code ?? []));
   assert.deepEqual([...told, 'metadata_error', 'none'].sort(), [...codes].sort());
-  const types = read('js', 'index.d.ts');
+  const types = read('index.d.ts');
   const declared = types.slice(types.indexOf('declare const ErrorCode'), types.indexOf('type ErrorCode'));
   const named = [...declared.matchAll(/readonly (\w+): '([a-z_]+)'/g)].map(([, name, code]) => [name, code]);
   assert.deepEqual(Object.fromEntries(named), { ...ErrorCode });

@@ -17,6 +17,8 @@ import { temporaryFolder } from './support/folders.js';
 import { installPacked } from './support/packed.js';
 import { runProgram } from './support/processes.js';
 
+const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+
 /** Two runs of a program have to say the same; what they say. */
 async function saysTwice(program, cwd) {
   const first = await runProgram([program], { cwd });
@@ -191,7 +193,7 @@ test('import and require of the installed package give the same classes', async 
 });
 
 test('without the package of the platform the package still loads, and open() names what is missing', async (t) => {
-  const folder = project(t, ['softadastra-sdk-0.1.0.tgz']);
+  const folder = project(t, [`softadastra-sdk-${version}.tgz`]);
   writeFileSync(
     path.join(folder, 'missing.js'),
     `import { Client, ClientOptions } from '@softadastra/sdk';

@@ -139,7 +139,7 @@ test('automatic sync needs no ticks', async (t) => {
 test('automatic sync can be started and stopped', async (t) => {
   const [a, b] = await pair(t);
   ok(await a.put('before', '1'));
-  ok(await a.startSync(20));
+  ok(await a.startSync());
   await reads(b, 'before', '1');
   ok(await a.put('during', '2'));
   await reads(b, 'during', '2');

@@ -265,6 +265,19 @@ test('a node describes itself', async (t) => {
   await until(() => info.uptimeMs() > earlier, 'time passes');
 });
 
+test('a description of a node is kept until it is refreshed, and until it is closed', async (t) => {
+  const client = await openClient(t, ClientOptions.local('kept'));
+  const first = ok(await client.nodeInfo());
+  assert.equal(ok(await client.nodeInfo()), first);
+  const second = ok(await client.refreshNodeInfo());
+  assert.notEqual(second, first);
+  assert.equal(ok(await client.nodeInfo()), second);
+  ok(await client.close());
+  assert.equal((await client.nodeInfo()).error().codeString(), 'invalid_state');
+  ok(await client.open());
+  assert.notEqual(ok(await client.nodeInfo()), second);
+});
+
 test('capabilities are the features that are on, in order', async (t) => {
   const client = await openClient(t, Object.assign(transporting(t), { enableDiscovery: true }));
   const { capabilities } = ok(await client.nodeInfo());

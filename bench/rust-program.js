@@ -15,7 +15,7 @@ const MESSAGES_BYTES_MAX = 64 << 20;
  * @param {string} directory where it goes
  */
 export function buildProgram(name, directory) {
-  const parameters = ['bench', '--no-default-features', '--bench', name, '--no-run', '--message-format=json'];
+  const parameters = ['bench', '--bench', name, '--no-run', '--message-format=json'];
   const options = {
     cwd: repository,
     encoding: 'utf8',

@@ -90,7 +90,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if cfg!(feature = "node-api") {
         return Err(
-            "nothing is counted with the addon's allocator: build with --no-default-features"
+            "nothing is counted with the addon's allocator: build without the feature node-api"
                 .into(),
         );
     }

@@ -1,5 +1,5 @@
 //! Two nodes in one program, written against the engine as its SDK: a write on one, a tick, and the value on
-//! the other. `cargo run --no-default-features --example two_node_sync`.
+//! the other. `cargo run --example two_node_sync`.
 
 use std::sync::Arc;
 use std::time::Duration;

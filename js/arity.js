@@ -20,7 +20,7 @@ const TAKES = Object.freeze({
   retryFailed: '',
   outbox: 'options',
   waitFor: 'operation and options',
-  startSync: 'intervalMs',
+  startSync: '',
   stopSync: '',
   startTransport: '',
   stopTransport: '',

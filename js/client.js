@@ -1,6 +1,6 @@
 'use strict';
 
-const { checkContent, checkCount, checkKey, surplusArgument } = require('./arguments.js');
+const { checkContent, checkKey, surplusArgument } = require('./arguments.js');
 const { addAliases } = require('./aliases.js');
 const { refuseSurplus } = require('./arity.js');
 const {
@@ -37,10 +37,6 @@ const { contentOf, valueFrom } = require('./value.js');
 const { deliveredOf, runWait } = require('./wait.js');
 const { Watch } = require('./watch.js');
 const { BATCH, writeInfo } = require('./write-info.js');
-
-const INTERVAL_MS_MAX = 2 ** 31 - 1;
-/** How often automatic sync looks for what is due when neither the call nor the options say. */
-const SYNC_INTERVAL_MS = 1000;
 
 const settled = (failed) => answered(Result.err(failed), 0);
 
@@ -265,14 +261,8 @@ class Client {
     return this.#askWith(() => readBackupArguments(walPath, options), runBackup);
   }
 
-  startSync(intervalMs) {
-    const session = this.#session;
-    if (session === undefined) return settled(notOpen());
-    const wrong = checkCount(intervalMs, 1, INTERVAL_MS_MAX, 'intervalMs');
-    if (wrong !== undefined) return settled(wrong);
-    return this.#ask((node) =>
-      node.startSync(intervalMs ?? (session.options.syncIntervalMs || SYNC_INTERVAL_MS)),
-    );
+  startSync() {
+    return this.#ask((node) => node.startSync());
   }
 
   stopSync() {
@@ -328,17 +318,19 @@ class Client {
     return this.#session !== undefined && this.#session.node.discoveryRunning() === true;
   }
 
-  nodeInfo() {
-    return this.#ask(
-      (node) => node.nodeInfo(false),
-      (info) => new NodeInfo(info),
-    );
+  async nodeInfo() {
+    const known = this.#session?.info;
+    return known === undefined ? this.refreshNodeInfo() : Result.ok(known);
   }
 
   refreshNodeInfo() {
+    const session = this.#session;
     return this.#ask(
-      (node) => node.nodeInfo(true),
-      (info) => new NodeInfo(info),
+      (node) => node.nodeInfo(),
+      (info) => {
+        session.info = new NodeInfo(info);
+        return session.info;
+      },
     );
   }
 

@@ -15,6 +15,8 @@ class Session {
     this.options = options;
     this.commits = commits;
     this.refusal = refusal;
+    /** The {@link NodeInfo} that was taken last. */
+    this.info = undefined;
   }
 
   /** `{ session }`, or `{ failure }`. `events` gets what the addon tells from now on. */

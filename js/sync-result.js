@@ -25,6 +25,7 @@ class SyncResult {
     this.lastAppliedRemoteVersion = state?.lastAppliedRemoteVersion ?? 0;
     this.conflictCount = state?.conflictCount ?? 0;
     this.conflictsSeen = state?.conflictsSeen ?? 0;
+    this.versionsDropped = state?.versionsDropped ?? 0;
     this.peers = (state?.peers ?? []).map(progressOf);
   }
 

@@ -23,6 +23,8 @@ export function build() {
     'build',
     '--platform',
     '--release',
+    '--features',
+    'node-api',
     '--no-js',
     '--output-dir',
     'js/native',

@@ -19,6 +19,7 @@ import { build } from './build.js';
 import { notices } from './notices.js';
 import { must } from './run.js';
 import { root } from './sources.js';
+import { writeTypesForRequire } from './types.js';
 
 const { release: isRelease, to } = parseArgs({
   options: { release: { type: 'boolean', default: false }, to: { type: 'string', default: 'dist' } },
@@ -89,6 +90,7 @@ function dependencies(platforms) {
 }
 
 function packSdk(platforms) {
+  writeTypesForRequire();
   const { scripts, devDependencies, ...manifest } = readJson('package.json');
   const staged = path.join(stage, 'sdk');
   mkdirSync(staged);
@@ -97,7 +99,15 @@ function packSdk(platforms) {
     filter: (from) => from !== path.join(root, 'js', 'native'),
   });
   // What links in README.md lead to.
-  for (const name of ['README.md', 'CHANGELOG.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'docs']) {
+  for (const name of [
+    'index.d.ts',
+    'index.d.cts',
+    'README.md',
+    'CHANGELOG.md',
+    'ARCHITECTURE.md',
+    'CONTRIBUTING.md',
+    'docs',
+  ]) {
     cpSync(path.join(root, name), path.join(staged, name), { recursive: true });
   }
   copyLicense(staged);

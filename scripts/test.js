@@ -4,7 +4,7 @@
 // The addon is linked by one processor for minutes, so that goes on beside the lints and the building of the Rust
 // tests, which have a folder of their own. While tests run nothing is built.
 import { spawn, spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { install } from './install.js';
@@ -31,19 +31,31 @@ const suite = (group, name, passed, failed, command) => ({ group, name, passed, 
 /** The only step that goes on beside others, see {@link takeAll}. */
 const building = check('addon', 'building the addon', [process.execPath, 'scripts/build.js']);
 
-const dist = 'dist/softadastra-sdk-0.1.0.tgz';
+const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+const dist = `dist/softadastra-sdk-${version}.tgz`;
 const npx = (...command) => ['npx', '--no-install', ...command];
 
-const cargoTest = ['cargo', ...(hasNextest ? ['nextest', 'run'] : ['test']), '--no-default-features'];
+const cargoTest = ['cargo', ...(hasNextest ? ['nextest', 'run'] : ['test'])];
 const [rustPassed, rustFailed] = hasNextest
   ? [/^ *Summary .* (\d+) passed/gm, /^ *Summary .* (\d+) (?:failed|timed out)/gm]
   : [/^test result: .* (\d+) passed/gm, /^test result: .* (\d+) failed/gm];
 
 const steps = [
   check('lints', 'formatting and lints of JavaScript', npx('biome', 'check', '--error-on-warnings')),
-  check('lints', 'types', npx('tsc', '-p', '__test__/types')),
+  check('lints', 'types', [process.execPath, 'scripts/types.js']),
+  check('lints', 'one version everywhere', [process.execPath, 'scripts/version.js', '--check']),
   check('lints', 'formatting of Rust', ['cargo', 'fmt', '--check']),
-  check('lints', 'lints of Rust', ['cargo', 'clippy', '--all-targets', '--quiet', '--', '-D', 'warnings']),
+  check('lints', 'lints of Rust', [
+    'cargo',
+    'clippy',
+    '--all-targets',
+    '--features',
+    'node-api',
+    '--quiet',
+    '--',
+    '-D',
+    'warnings',
+  ]),
   check('rust', 'building the Rust tests', [...cargoTest, '--no-run']),
   suite('rust', 'Rust tests', rustPassed, rustFailed, [...cargoTest, '--no-fail-fast']),
   check('package', 'packaging', [process.execPath, 'scripts/package.js']),

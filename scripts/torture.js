@@ -41,7 +41,7 @@ async function run(program, parameters, environment = {}) {
 
 /** Builds the Rust tests; where their program is. */
 async function rustTests() {
-  const parameters = ['test', '--no-default-features', '--lib', '--no-run', '--message-format=json'];
+  const parameters = ['test', '--lib', '--no-run', '--message-format=json'];
   const { code, output } = await run('cargo', parameters);
   if (code !== 0) throw new Error(output);
   const messages = output.split('\n').filter((line) => line.startsWith('{'));

@@ -183,7 +183,6 @@ fn the_example_shows_two_nodes_that_converge() {
         .args([
             "run",
             "--quiet",
-            "--no-default-features",
             "--profile",
             "test",
             "--example",

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lowest first: a layer imports only what stands before it.
-const LAYERS: [&str; 11] = [
+const LAYERS: [&str; 10] = [
     "core",
     "disk",
     "wal",
@@ -19,7 +19,6 @@ const LAYERS: [&str; 11] = [
     "store",
     "sync",
     "transport",
-    "discovery",
     "metadata",
     "node",
     "bindings",

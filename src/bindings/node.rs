@@ -194,6 +194,7 @@ impl NativeNode {
                 last_applied_remote_version: number(report.last_applied_remote),
                 conflict_count: number(node.conflict_count()?),
                 conflicts_seen: number(node.conflicts_seen()),
+                versions_dropped: number(node.versions_dropped()),
                 peers: peers.into_iter().map(NativePeerProgress::from).collect(),
             })
         })

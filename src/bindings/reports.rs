@@ -19,6 +19,7 @@ pub struct NativeSyncState {
     pub last_applied_remote_version: f64,
     pub conflict_count: f64,
     pub conflicts_seen: f64,
+    pub versions_dropped: f64,
     pub peers: Vec<NativePeerProgress>,
 }
 

@@ -200,6 +200,10 @@ pub(crate) enum Rule {
     ResolvedBlindly,
     /// Losers stay kept when their conflict is settled.
     ResolvedCopiesLeft,
+    /// However many losers of a key are kept, they stay.
+    SiblingsUnbounded,
+    /// That a loser is not kept any more, because too many were, is told to nobody.
+    SiblingsDroppedUntold,
     /// A connection carries all keys, whatever both sides want of it.
     ScopeIgnored,
     /// A connection that is called for a part of the keys carries whatever the node exchanges.

@@ -19,7 +19,7 @@ use crate::core::rules::{Rule, is_broken};
 /// Most authors that one record names. A record is rewritten by each opening that writes, so it stays small.
 pub const AUTHORS_PER_RECORD: usize = 16;
 
-/// Records that one identity keeps, in turn: with [`AUTHORS_PER_RECORD`] the last 960 openings that wrote something, in
+/// Records that one identity keeps, in turn: with [`AUTHORS_PER_RECORD`] the last 959 openings that wrote something, in
 /// less than 30 kB. A peer that was away for longer sees conflicts that are none.
 pub const RECORDS_PER_IDENTITY: u64 = 64;
 
@@ -329,7 +329,9 @@ impl Authorship {
         if !std::mem::take(&mut self.has_written) {
             return;
         }
-        if self.before.len() + 1 >= AUTHORS_PER_RECORD {
+        // The first record has a place for the identity, see `Self::record`.
+        let reserved = usize::from(self.record_number == 0);
+        if self.before.len() + reserved + 1 >= AUTHORS_PER_RECORD {
             self.before.clear();
             self.foreign = 0;
             self.record_number += 1;
@@ -350,20 +352,33 @@ impl Authorship {
         author == self.current || before.any(|(named, _)| *named == author)
     }
 
-    /// Whether the lineage of the present author has to be put on record with what it writes.
-    pub fn is_undeclared(&self) -> bool {
-        !self.is_declared && !self.before.is_empty()
+    /// Whether the lineage of the present author has to be put on record with what it writes for a node of that identity:
+    /// it goes on from another one, or it is not the one that everybody takes for the identity itself.
+    pub fn is_undeclared(&self, identity: Origin) -> bool {
+        !self.is_declared && (!self.before.is_empty() || self.current != identity)
     }
 
-    /// What is to be put on record for the node of that identity and label.
+    /// What is to be put on record for the node of that identity and label. The first author of a record does not say for
+    /// whom it wrote, so the first record of an identity begins with the identity: also where its first openings have
+    /// written nothing under that, of which the next author has then seen all, up to 0.
     pub fn record(&self, identity: Origin, node_id: &str) -> LineageRecord {
         let present = std::iter::once((self.current, 0));
+        let begins_with = self
+            .before
+            .first()
+            .map_or(self.current, |(first, _)| *first);
+        let begins_elsewhere = begins_with != identity;
+        let is_first = self.record_number == 0 && self.foreign == 0 && begins_elsewhere;
+        let first = is_first.then_some((identity, 0)).into_iter();
         LineageRecord {
             identity,
             number: self.record_number,
             foreign: self.foreign,
             node_id: node_id.to_owned(),
-            authors: self.before.iter().copied().chain(present).collect(),
+            authors: first
+                .chain(self.before.iter().copied())
+                .chain(present)
+                .collect(),
         }
     }
 }

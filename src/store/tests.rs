@@ -15,6 +15,7 @@ mod range_sums;
 mod replaying;
 mod salvage;
 mod sealing;
+mod sibling_limit;
 mod siblings;
 mod snapshots;
 pub(crate) mod torture;

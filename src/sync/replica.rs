@@ -9,6 +9,7 @@
 //! `timers`; what users see of it in `report`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use super::delivery::successors::Replacements;
 use super::delivery::waits::Waits;
@@ -142,10 +143,9 @@ impl Replica {
                 record.acknowledged = FeedPosition::default();
             }
             // What cannot be looked up now is looked up when it is offered again.
-            record
-                .rejected
-                .retain(|entry| map.at(entry.lseq).map_or(true, |held| held.is_some()));
-            record.rejected.sort_unstable_by_key(|entry| entry.lseq);
+            let rejected = Arc::make_mut(&mut record.rejected);
+            rejected.retain(|entry| map.at(entry.lseq).map_or(true, |held| held.is_some()));
+            rejected.sort_unstable_by_key(|entry| entry.lseq);
         }
         let rejected: Vec<u64> = peers
             .values()

@@ -116,6 +116,12 @@ impl Look<'_> {
         let is_asked = self.operations().any(|operation| {
             operation.key() == entry.key() && operation.value() == entry.value().unwrap_or_default()
         });
+        let mut dropped = self.committed.dropped.iter();
+        if entry.is_tombstone() && dropped.any(|one| sibling_key(&one.key, one.dot) == entry.key())
+        {
+            // Looked at by itself.
+            return;
+        }
         let is_resolved = self.resolutions().any(|(_, resolution)| {
             let user_key = &resolution.operation.key()[1..];
             let mut losers = resolution.losers.iter();
@@ -173,6 +179,55 @@ impl Look<'_> {
         self.is_own(own.dot) && !own.flags.contains(EntryFlags::REWRITTEN_BY_POLICY)
     }
 
+    /// The losers of a user's key that are kept with a value once the group is installed, and those that were before or
+    /// came with it.
+    fn siblings(&self, user_key: &[u8]) -> (Vec<Entry>, Vec<Entry>) {
+        let mut newest = BTreeMap::new();
+        let mut met = Vec::new();
+        let held = super::checks::all_rows(&self.running.store.map).map(|(.., entry)| entry);
+        let planned = self.committed.entries().map(|(entry, _)| entry.clone());
+        for entry in held.chain(planned) {
+            if user_key_in(entry.key()) == Some(user_key) {
+                met.extend(loser_of(&entry));
+                newest.insert(entry.key().to_vec(), entry);
+            }
+        }
+        let kept = newest.values().filter_map(loser_of);
+        (kept.filter(|loser| !loser.is_tombstone()).collect(), met)
+    }
+
+    /// Of no key more losers are kept than may be, and those that are removed for it are known to another version, or the
+    /// node says that they are lost. Gives the latter.
+    fn check_dropped(&self, siblings_max: usize) -> Vec<Entry> {
+        let brought = self.committed.entries().map(|(entry, _)| entry);
+        let brought = brought.filter(|entry| loser_of(entry).is_some());
+        for key in brought.filter_map(|entry| user_key_in(entry.key())) {
+            let kept = self.siblings(key).0.len();
+            assert!(
+                kept <= siblings_max,
+                "{kept} losers of {key:?} are kept, and not {siblings_max}"
+            );
+        }
+        let mut lost = Vec::new();
+        for dropped in &self.committed.dropped {
+            let met = self.siblings(&dropped.key).1;
+            let stored = [&[Namespace::User as u8], &dropped.key[..]].concat();
+            let loser = met.iter().find(|loser| loser.dot == dropped.dot);
+            let loser = loser.expect("what is dropped was kept");
+            let mut versions = self.versions(&stored);
+            versions.extend(met.iter().filter(|other| *other != loser).cloned());
+            let is_known = versions
+                .iter()
+                .any(|other| other != loser && self.knowledge.knows(other, loser));
+            assert!(
+                dropped.is_open || is_known || !self.knowledge.is_sure(&stored),
+                "{loser:?} is dropped as one that is known, and nobody knows it"
+            );
+            lost.extend(dropped.is_open.then(|| loser.clone()));
+        }
+        lost
+    }
+
     /// A write that settles a conflict knows all versions, and their copies go with it. `place`: of its request.
     fn check_resolution(&self, place: usize, resolution: &Resolution) {
         let operation = &resolution.operation;
@@ -209,6 +264,11 @@ impl Look<'_> {
                 continue;
             }
             let mut earlier = self.resolutions().filter(|(at, _)| *at < place);
+            let mut dropped = self.committed.dropped.iter();
+            if dropped.any(|dropped| sibling_key(&dropped.key, dropped.dot) == key) {
+                // There were too many, before it was planned.
+                continue;
+            }
             if earlier.any(|(_, other)| {
                 let is_of_it = other.operation.key() == operation.key();
                 is_of_it && other.operation.is_removal() && other.losers.contains(loser)
@@ -332,6 +392,8 @@ impl World<'_> {
         for (place, resolution) in look.resolutions() {
             look.check_resolution(place, resolution);
         }
+        let lost = look.check_dropped(self.nodes[node].plan.siblings_max);
+        self.dropped.extend(lost);
         let running = self.nodes[node].up_mut();
         running.losers = told;
         running.losers_told += committed.losers.len() as u64;
@@ -429,6 +491,11 @@ impl World<'_> {
             let kept = losers_among(all.iter());
             let writes = node.vouched.values();
             for write in writes.filter(|write| self.knowledge.is_sure(write.key())) {
+                let mut dropped = self.dropped.iter();
+                if dropped.any(|dropped| self.knowledge.knows(dropped, write)) {
+                    // There were too many, and that was told.
+                    continue;
+                }
                 let versions = kept.get(write.key()).into_iter().flatten();
                 let mut versions =
                     versions.chain(all.iter().filter(|held| held.key() == write.key()));

@@ -9,6 +9,7 @@ use super::weather::Weather;
 use crate::node::options::Options;
 use crate::store::commit::committer::Durability;
 use crate::store::conflict::policy::ConflictPolicy::Manual;
+use crate::store::conflict::sibling_limit::SIBLINGS_MAX;
 use crate::store::scope::Scope;
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 use crate::sync::tests::dice::Dice;
@@ -50,6 +51,7 @@ fn nodes(dice: &mut Dice, weather: &Weather) -> Vec<NodePlan> {
             scope: Scope::ALL,
             named: BTreeMap::new(),
             is_newer: false,
+            siblings_max: SIBLINGS_MAX,
             skew_ms: i64::try_from(dice.below(skew_ms + 1)).unwrap(),
             commit_ms,
         })
@@ -318,6 +320,10 @@ fn harden(action: Action, dice: &mut Dice, ahead: &mut VecDeque<(Action, u64)>) 
     }
 }
 
+fn crowding_dice(seed: u64) -> Dice {
+    Dice::new(seed ^ 0xc0d5)
+}
+
 fn aging_dice(seed: u64) -> Dice {
     Dice::new(seed ^ 0xa6e5)
 }
@@ -330,11 +336,17 @@ pub(super) fn draw_in(seed: u64, force: fn(&mut Weather)) -> Schedule {
     weather.has_newer = aging.one_in(8);
     let mut forging = forging_dice(seed);
     weather.has_forgeries = forging.one_in(12);
+    let mut crowding = crowding_dice(seed);
+    weather.keeps_few = crowding.one_in(6);
     force(&mut weather);
     let has_forgeries = weather.has_forgeries;
     let mut nodes = nodes(&mut dice, &weather);
     for node in nodes.iter_mut().filter(|_| weather.has_newer) {
         node.is_newer = aging.one_in(2);
+    }
+    let siblings_max = 1 + crowding.index(3);
+    for node in nodes.iter_mut().filter(|_| weather.keeps_few) {
+        node.siblings_max = siblings_max;
     }
     let edges = edges(&mut dice, nodes.len());
     let few = if weather.is_unsynced { 4 } else { 16 };

@@ -60,6 +60,7 @@ impl<'d> World<'d> {
         let report = opened.report.clone();
         let mut store = Store::over(disk, opened);
         store.committer.set_conflict_policy(plan.policy);
+        store.committer.set_siblings_max(plan.siblings_max);
         if epoch.is_some() {
             store.forget_the_opening();
         } else if plan.options.durable {

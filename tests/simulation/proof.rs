@@ -86,7 +86,7 @@ pub(super) fn shortened(schedule: &Schedule, told: &str, weather: &str) -> Strin
         .collect();
     format!(
         "{told}\n\nThe shortest schedule found says: {last}\n{}\n\nto see it: {weather}SIMULATION_SEED={seed} \
-         SIMULATION_NODES={} SIMULATION_STEPS={} cargo test --no-default-features --lib \
+         SIMULATION_NODES={} SIMULATION_STEPS={} cargo test --lib \
          simulation::proof::replayed -- --nocapture\n",
         short.shown(),
         short.nodes.len(),

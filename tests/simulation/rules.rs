@@ -21,6 +21,12 @@ fn manual(weather: &mut Weather) {
     (weather.policies, weather.is_unambiguous) = (&[Manual], true);
 }
 
+/// The same, and of one key few losers are kept.
+fn crowded(weather: &mut Weather) {
+    manual(weather);
+    weather.keeps_few = true;
+}
+
 /// Disks go back in time, and only when a node opens.
 fn rolled_back(weather: &mut Weather) {
     (weather.goes_back, weather.goes_back_unnoticed) = (true, false);
@@ -214,6 +220,8 @@ const RULES: &[(Rule, Force)] = &[
     (Rule::AssertionRepeated, asserting),
     (Rule::ResolvedBlindly, manual),
     (Rule::ResolvedCopiesLeft, manual),
+    (Rule::SiblingsUnbounded, crowded),
+    (Rule::SiblingsDroppedUntold, crowded),
     (Rule::ScopeIgnored, parted),
     (Rule::PeerScopeIgnored, |weather| {
         (weather.has_prefixes, weather.names_peers) = (true, true);

@@ -19,6 +19,8 @@ pub(super) struct NodePlan {
     pub(super) named: BTreeMap<usize, Scope>,
     /// What it writes carries what only a newer version knows.
     pub(super) is_newer: bool,
+    /// How many losers of one key it keeps.
+    pub(super) siblings_max: usize,
     /// How far its wall clock is off at first.
     pub(super) skew_ms: i64,
     /// Longest time that a commit waits.

@@ -48,6 +48,8 @@ pub(super) struct Weather {
     pub(super) has_forgeries: bool,
     /// Some nodes are of a newer version.
     pub(super) has_newer: bool,
+    /// Of one key few losers are kept.
+    pub(super) keeps_few: bool,
     /// Again and again the power takes an overwrite, and brings back what had waited for a tick.
     pub(super) loses_overwrites: bool,
 }
@@ -77,6 +79,7 @@ impl Weather {
             names_peers: false,
             has_forgeries: false,
             has_newer: false,
+            keeps_few: false,
             loses_overwrites: false,
         }
     }

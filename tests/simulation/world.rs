@@ -100,6 +100,8 @@ pub(super) struct World<'d> {
     pub(super) carried_off: Vec<Entry>,
     /// What each write had read.
     pub(super) knowledge: Knowledge,
+    /// Losers that were removed because too many of their keys were kept, and told as that.
+    pub(super) dropped: Vec<Entry>,
     /// Identities that came in the place of others.
     pub(super) successors: BTreeSet<Origin>,
     pub(super) excuses: Excuses,
@@ -162,6 +164,7 @@ impl<'d> World<'d> {
             repeated: BTreeSet::new(),
             carried_off: Vec::new(),
             knowledge: Knowledge::default(),
+            dropped: Vec::new(),
             successors: BTreeSet::new(),
             excuses: Excuses {
                 limited: schedule.nodes.iter().map(limits).min()

@@ -12,6 +12,7 @@ use crate::node::shared::Shared;
 use crate::store::commit::operation::{Operation, Receipt, Request, Resolution};
 use crate::store::conflict::open_conflicts::OpenConflict;
 use crate::store::conflict::policy::{bare_loser_of, loser_of};
+use crate::store::conflict::sibling_limit::{DroppedSibling, SIBLINGS_MAX};
 use crate::store::conflict::siblings::open_among;
 use crate::store::entry::{Entry, EntryFlags};
 use crate::store::error::StoreError;
@@ -90,6 +91,25 @@ impl Shared {
         let reported: Vec<Conflict> = reported.collect();
         drop(map);
         self.events.conflicted(reported);
+    }
+
+    /// Tells of versions of conflicts that are kept no more, because their keys had too many: of each key once.
+    pub(in crate::node) fn tell_dropped(&self, dropped: &[DroppedSibling]) {
+        let open = dropped.iter().filter(|version| version.is_open);
+        let mut keys: BTreeMap<&[u8], u64> = BTreeMap::new();
+        for version in open {
+            *keys.entry(&version.key).or_default() += 1;
+        }
+        self.figures.dropped_versions(keys.values().sum());
+        for (key, versions) in keys {
+            let key = String::from_utf8_lossy(key);
+            let message = format!(
+                "the conflict at the key {key} had more than {SIBLINGS_MAX} versions that lost: the {versions} oldest of \
+                 them were removed, on all nodes; settle conflicts before there are so many"
+            );
+            let failure = Failure::new(ErrorCode::Sync, "conflict_versions_dropped", message);
+            self.events.failed(failure.about(key));
+        }
     }
 
     fn kept(
@@ -195,6 +215,11 @@ impl Node {
     /// How many writes lost against one that did not know of them, as far as this node saw both since it was opened.
     pub fn conflicts_seen(&self) -> u64 {
         self.shared.figures.conflicts_met()
+    }
+
+    /// How many versions of conflicts this node has removed since it was opened, because their keys had more than are kept.
+    pub fn versions_dropped(&self) -> u64 {
+        self.shared.figures.versions_dropped()
     }
 
     /// Settles the conflict of a key with a value that knows all its versions, and removes the losers that were kept,

@@ -14,6 +14,7 @@ pub(in crate::node) struct Figures {
     commits: AtomicU64,
     refusals: AtomicU64,
     conflicts: AtomicU64,
+    versions_dropped: AtomicU64,
     writes_a_group: Histogram,
     sync_us: Histogram,
 }
@@ -40,6 +41,16 @@ impl Figures {
     /// How many such writes there were.
     pub(in crate::node) fn conflicts_met(&self) -> u64 {
         self.conflicts.load(Ordering::Relaxed)
+    }
+
+    /// That many versions of conflicts were removed because their keys had too many.
+    pub(in crate::node) fn dropped_versions(&self, versions: u64) {
+        self.versions_dropped.fetch_add(versions, Ordering::Relaxed);
+    }
+
+    /// How many such versions there were.
+    pub(in crate::node) fn versions_dropped(&self) -> u64 {
+        self.versions_dropped.load(Ordering::Relaxed)
     }
 
     /// How many entries were committed.

@@ -300,6 +300,7 @@ impl CommitDriver {
             shared.events.changed(changes);
         }
         shared.tell_conflicts(&committed.losers, &machine);
+        shared.tell_dropped(&committed.dropped);
         let map = shared.map.read();
         // Before what covers them is acknowledged: none of them counts as held for a moment.
         machine.replica.refused_by_store(&committed.refused_entries);

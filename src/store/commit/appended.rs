@@ -77,6 +77,7 @@ impl Committer {
 
     fn refuse(&mut self, plan: Plan, error: StoreError) -> Refused {
         self.restore(plan.before);
+        self.full_keys.forget();
         let Plan {
             tickets, tokens, ..
         } = plan;
@@ -126,6 +127,7 @@ impl Committer {
             last_lseq,
             durable_lseq: self.durable_lseq,
             losers: plan.group.losers,
+            dropped: plan.group.dropped,
             rest: plan.rest,
             lineage: plan.group.lineage,
         })

@@ -13,6 +13,7 @@ use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::HybridClock;
 use crate::store::conflict::policy::ConflictPolicy;
 use crate::store::conflict::reported_losers::RecentDots;
+use crate::store::conflict::sibling_limit::{DroppedSibling, FullKeys, SIBLINGS_MAX};
 use crate::store::entry::{Entry, EntryFlags};
 use crate::store::error::StoreError;
 use crate::store::lineage::Lineage;
@@ -55,6 +56,8 @@ pub struct Committed {
     pub durable_lseq: u64,
     /// Writes that came to nothing against a concurrent one, each told of once.
     pub losers: Vec<Entry>,
+    /// Losers that are not kept any more, because too many of their keys were.
+    pub dropped: Vec<DroppedSibling>,
     /// What was asked for and had no place in the group: to be planned next, before anything else.
     pub rest: Vec<Request>,
     /// The lineage of authors, if the group adds to it.
@@ -118,6 +121,10 @@ pub struct Committer {
     pub(in crate::store) policy: ConflictPolicy,
     /// The losers that were told of lately.
     pub(in crate::store) reported: RecentDots,
+    /// How many losers of one key are kept.
+    siblings_max: usize,
+    /// Those of keys that had too many.
+    pub(in crate::store) full_keys: FullKeys,
     pub(in crate::store) durable_lseq: u64,
     /// What this opening has to tell the log, with the first frame that there is a reason for.
     pub(in crate::store) opening: Vec<Record>,
@@ -151,6 +158,8 @@ impl Committer {
             durability,
             policy: ConflictPolicy::default(),
             reported: RecentDots::default(),
+            siblings_max: SIBLINGS_MAX,
+            full_keys: FullKeys::default(),
             durable_lseq,
             opening: Vec::new(),
         }
@@ -159,6 +168,12 @@ impl Committer {
     /// What is done about concurrent writes from now on.
     pub fn set_conflict_policy(&mut self, policy: ConflictPolicy) {
         self.policy = policy;
+    }
+
+    /// How many losers of one key are kept from now on.
+    #[cfg(test)]
+    pub fn set_siblings_max(&mut self, siblings_max: usize) {
+        self.siblings_max = siblings_max;
     }
 
     /// What must be remembered besides entries, as of the last commit.
@@ -220,6 +235,8 @@ impl Committer {
             policy: self.policy,
             reported: &self.reported,
             authors: &self.origins,
+            siblings_max: self.siblings_max,
+            full_keys: &self.full_keys,
         };
         for request in requests {
             plan.tickets.extend(request.ticket());
@@ -281,6 +298,7 @@ impl Committer {
             };
             plan.failure = planned.err();
         }
+        self.full_keys.follow(&mut plan.group.siblings);
         plan
     }
 

@@ -17,6 +17,7 @@ use crate::core::rules::{Rule, is_broken};
 use crate::core::stamp::Stamp;
 use crate::store::conflict::policy::{ConflictPolicy, user_key_in};
 use crate::store::conflict::reported_losers::RecentDots;
+use crate::store::conflict::sibling_limit::{DroppedSibling, FullKeys, PlannedSiblings};
 use crate::store::entry::{Entry, EntryFlags, Extra, Namespace, vector_over};
 use crate::store::error::StoreError;
 use crate::store::lineage::{Lineage, LineageRecord};
@@ -60,8 +61,12 @@ pub struct Group {
     pub(in crate::store) new_authors: usize,
     /// Bytes of keys and values of what is planned and what is to be told.
     pub(in crate::store) bytes: usize,
-    /// Their dots.
+    /// Losers that it removes because too many of their keys are kept.
+    pub dropped: Vec<DroppedSibling>,
+    /// The dots of the losers that are to be told.
     pub(in crate::store) reported: BTreeSet<Dot>,
+    /// Kept losers among what is planned.
+    pub(in crate::store) siblings: PlannedSiblings,
     /// Stored keys of siblings that it removes.
     pub(in crate::store) removed: BTreeSet<Vec<u8>>,
     /// The lineage of authors with what this group adds to it, if it adds something.
@@ -82,6 +87,10 @@ pub(in crate::store) struct Terms<'a> {
     pub(in crate::store) reported: &'a RecentDots,
     /// The authors that the log names.
     pub(in crate::store) authors: &'a OriginDictionary,
+    /// How many losers of a key are kept.
+    pub(in crate::store) siblings_max: usize,
+    /// Those of keys that had too many.
+    pub(in crate::store) full_keys: &'a FullKeys,
 }
 
 /// What a write replaces besides the newest entry of its key.
@@ -154,6 +163,9 @@ impl Group {
             ledger.last_sequence = ledger.last_sequence.max(entry.dot.sequence);
         }
         self.bytes += entry.key().len() + entry.value_length();
+        if entry.key().first() == Some(&(Namespace::Conflict as u8)) {
+            self.siblings.note(&entry);
+        }
         let at = self.planned.len();
         let planned = &self.planned;
         let key_at = |at: &usize| {
@@ -230,7 +242,7 @@ impl Group {
         ledger: &mut Ledger,
         (wall, common): (WallMs, EntryFlags),
     ) -> Result<(), StoreError> {
-        if !ledger.authorship.is_undeclared() {
+        if !ledger.authorship.is_undeclared(ledger.origin) {
             return Ok(());
         }
         ledger.authorship.is_declared = true;

@@ -2,6 +2,7 @@
 //! what it gave out, and how far it and its peers are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::rules::{Rule, is_broken};
@@ -69,8 +70,9 @@ pub struct PeerRecord {
     pub is_named: bool,
     /// How far it has acknowledged this node's feed, as it was last told: a cache, for what users see.
     pub acknowledged: FeedPosition,
-    /// What it refused for good.
-    pub rejected: Vec<Rejected>,
+    /// What it refused for good, by local sequence. Shared: whoever goes through a list of thousands, or puts it on record,
+    /// takes no copy of it.
+    pub rejected: Arc<Vec<Rejected>>,
     /// What the last connection with it carried, and what those positions are about.
     pub scope: Scope,
 }

@@ -1,6 +1,6 @@
 //! What a group is planned over: the state, and the group before it if that is written and not installed yet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -74,6 +74,26 @@ impl<'a> PlanBase<'a> {
     pub(in crate::store) fn has_siblings(&self) -> Result<bool, StoreError> {
         let is_removed = self.before.is_some_and(|before| !before.removed.is_empty());
         Ok(is_removed || self.map.has_siblings()?)
+    }
+
+    /// Stored keys of losers of a user's key that are kept with a value; see [`EntryMap::live_kept_keys`].
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    pub(in crate::store) fn live_kept_keys(
+        &self,
+        user_key: &[u8],
+    ) -> Result<BTreeSet<Vec<u8>>, StoreError> {
+        let mut keys = self.map.live_kept_keys(user_key)?;
+        let before = self.before.into_iter();
+        for (stored, kept) in before.flat_map(|before| before.siblings.of(user_key)) {
+            if kept.is_some() {
+                keys.insert(stored.clone());
+            } else {
+                keys.remove(stored);
+            }
+        }
+        Ok(keys)
     }
 
     /// Stored keys of losers of a user's key, also of those that were removed, with their places in the feed; `None` for

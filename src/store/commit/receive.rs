@@ -63,6 +63,7 @@ impl Group {
                 break;
             }
         }
+        self.bound_siblings(begin, base, ledger, terms)?;
         self.join_from(begin);
         let moves = received.position != FeedPosition::default();
         if left.is_none() && moves && !scope.is_nothing() {

@@ -5,4 +5,5 @@ pub mod policy;
 pub(super) mod re_removal;
 pub(super) mod reported_losers;
 pub(super) mod resolve;
+pub mod sibling_limit;
 pub mod siblings;

@@ -1,13 +1,16 @@
 //! The conflicts that are open: which siblings their key's value does not know of.
 
+use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
 
-use super::policy::user_key_of;
+use super::policy::{user_key_in, user_key_of};
 use super::siblings::open_among;
 use crate::core::identity::Origin;
 use crate::core::limits::DOT_BYTES;
 use crate::store::entry::{Entry, Namespace};
 use crate::store::error::StoreError;
+use crate::store::state::live_rows::LiveRows;
 use crate::store::state::map::EntryMap;
 
 /// A page that holds this many bytes is full: its values are copied while writers wait.
@@ -42,6 +45,68 @@ pub struct OpenConflict {
     pub current: Entry,
     /// What lost against it or against what it followed, newest first.
     pub losers: Vec<Entry>,
+}
+
+/// A visit to the siblings of keys of users that begin with some bytes, or of one key alone. Losers of longer keys lie
+/// among those of that one, since a sibling is found under its key and its author. So from one of theirs on it is looked
+/// where the next author's begin that has losers (a leapfrog join of rows and authors): the visit costs as many looks as
+/// there are such authors, and not as many as longer keys.
+struct Leap<'m> {
+    map: &'m EntryMap,
+    /// What the stored keys begin with.
+    stored: Vec<u8>,
+    is_whole: bool,
+    /// Rows of longer keys that were met in a row.
+    strays: usize,
+    /// The authors, once they are needed; see [`EntryMap::sibling_authors`].
+    authors: OnceCell<Option<Vec<Origin>>>,
+}
+
+/// A row as [`Leap`] sees it.
+enum Sight {
+    /// It is to be visited.
+    Row,
+    /// All of them were met.
+    End,
+    /// Rows of the key can only be from here on.
+    Beyond(Vec<u8>),
+}
+
+impl<'m> Leap<'m> {
+    fn new(map: &'m EntryMap, prefix: &[u8], is_whole: bool) -> Self {
+        Self {
+            map,
+            stored: [&[Namespace::Conflict as u8], prefix].concat(),
+            is_whole,
+            strays: 0,
+            authors: OnceCell::new(),
+        }
+    }
+
+    fn at(&mut self, key: &[u8]) -> Sight {
+        let Some(name) = key.strip_prefix(&self.stored[..]) else {
+            return Sight::End;
+        };
+        let is_stray = self.is_whole && name.len() != DOT_BYTES;
+        self.strays = if is_stray { self.strays + 1 } else { 0 };
+        if self.strays < STRAYS_MAX {
+            return Sight::Row;
+        }
+        let map = self.map;
+        let Some(authors) = self.authors.get_or_init(|| map.sibling_authors()) else {
+            return Sight::Row;
+        };
+        let begun = name.get(..ORIGIN_BYTES).unwrap_or(name);
+        let at = authors.partition_point(|author| author.0[..] < *begun);
+        match authors.get(at) {
+            None => Sight::End,
+            Some(author) if author.0[..] != *begun => {
+                self.strays = 0;
+                Sight::Beyond([&self.stored[..], &author.0].concat())
+            }
+            Some(_) => Sight::Row,
+        }
+    }
 }
 
 impl EntryMap {
@@ -100,10 +165,7 @@ impl EntryMap {
     }
 
     /// Visits rows of the conflict namespace behind the stored key `after`, whose keys of users begin with `prefix`: with
-    /// `is_whole` all of that key, and of longer ones only some. Theirs lie in between, since a sibling is found under
-    /// its key and its author. So from one of theirs on it is looked where the next author's begins that has losers
-    /// (a leapfrog join of rows and authors): the visit costs as many looks as there are such authors, and not as many as
-    /// longer keys.
+    /// `is_whole` all of that key, and of longer ones only some; see [`Leap`].
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -114,48 +176,55 @@ impl EntryMap {
         after: Option<&[u8]>,
         mut visit: impl FnMut(&Entry) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        let mut stored = vec![Namespace::Conflict as u8];
-        stored.extend_from_slice(prefix);
-        let authors = if is_whole {
-            self.sibling_authors()
-        } else {
-            None
-        };
-        let mut from = after.map_or(Bound::Included(stored.clone()), |after| {
+        let mut leap = Leap::new(self, prefix, is_whole);
+        let mut from = after.map_or(Bound::Included(leap.stored.clone()), |after| {
             Bound::Excluded(after.to_vec())
         });
-        loop {
-            let mut strays = 0;
-            let mut next = None;
+        'sought: loop {
             for entry in self.range_from(from.as_ref().map(Vec::as_slice)) {
                 let entry = entry?;
-                let Some(name) = entry.key().strip_prefix(&stored[..]) else {
-                    return Ok(());
-                };
-                let is_stray = is_whole && name.len() != DOT_BYTES;
-                strays = if is_stray { strays + 1 } else { 0 };
-                if strays >= STRAYS_MAX
-                    && let Some(authors) = &authors
-                {
-                    let begun = name.get(..ORIGIN_BYTES).unwrap_or(name);
-                    let at = authors.partition_point(|author| author.0[..] < *begun);
-                    let Some(author) = authors.get(at) else {
-                        return Ok(());
-                    };
-                    if author.0[..] != *begun {
-                        // Only rows from there on can be of this key.
-                        next = Some([&stored[..], &author.0].concat());
-                        break;
+                match leap.at(entry.key()) {
+                    Sight::Row if visit(&entry).is_continue() => {}
+                    Sight::Row | Sight::End => return Ok(()),
+                    Sight::Beyond(next) => {
+                        from = Bound::Included(next);
+                        continue 'sought;
                     }
                 }
-                if visit(&entry).is_break() {
-                    return Ok(());
+            }
+            return Ok(());
+        }
+    }
+
+    /// The stored keys of losers of one user's key that are kept with a value. What was removed is not gone through, and no
+    /// value is read. In a checkpoint of an earlier format some of them may be removed.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    pub(in crate::store) fn live_kept_keys(
+        &self,
+        user_key: &[u8],
+    ) -> Result<BTreeSet<Vec<u8>>, StoreError> {
+        let mut leap = Leap::new(self, user_key, true);
+        let stored = leap.stored.clone();
+        let mut from = stored.clone();
+        let mut keys = BTreeSet::new();
+        'sought: loop {
+            let mut rows = LiveRows::new(self, &stored, Bound::Included(&from))?;
+            while let Some(key) = rows.take_key()? {
+                match leap.at(&key) {
+                    Sight::Row if user_key_in(&key) == Some(user_key) => {
+                        keys.insert(key.into_owned());
+                    }
+                    Sight::Row => {}
+                    Sight::End => return Ok(keys),
+                    Sight::Beyond(next) => {
+                        from = next;
+                        continue 'sought;
+                    }
                 }
             }
-            match next {
-                Some(next) => from = Bound::Included(next),
-                None => return Ok(()),
-            }
+            return Ok(keys);
         }
     }
 

@@ -2,14 +2,21 @@
 //! removed before that. In the feed these removals would go ahead of it, and were this node lost in between, nobody would
 //! hold either. So they are made once more, behind it. Pure, like all of a group.
 
+use std::cmp::Reverse;
+
 use super::policy::user_key_of;
 use super::resolve::Kept;
+use super::sibling_limit::SIBLINGS_MAX;
 use crate::core::checksum::key_hash;
 use crate::store::commit::group::{Group, Terms};
 use crate::store::commit::ledger::Ledger;
 use crate::store::commit::plan_base::PlanBase;
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
+
+/// Removals that are made once more behind one overtaken write, the newest ones: more than a conflict has versions. Peers can
+/// have this node remove any number of losers of a key, see [`SIBLINGS_MAX`].
+const MADE_AGAIN_MAX: usize = 8 * SIBLINGS_MAX;
 
 impl Group {
     /// Removes once more what this node removed of a key before `superseded`, a write of it, was kept; but for what somebody
@@ -37,6 +44,12 @@ impl Group {
         let user_key = superseded.key().get(1..).unwrap_or_default();
         let mut places = base.kept_places(user_key)?;
         places.extend(self.removed_of(user_key).map(|key| (key.clone(), None)));
+        let mut places = Vec::from_iter(places);
+        if places.len() > MADE_AGAIN_MAX {
+            // What has no place in the feed yet is the newest.
+            places.sort_unstable_by_key(|(_, lseq)| Reverse(lseq.unwrap_or(u64::MAX)));
+            places.truncate(MADE_AGAIN_MAX);
+        }
         for (key, lseq) in places {
             let mut peers = ledger.peers.values();
             let has_left = peers.any(|peer| {

@@ -115,7 +115,7 @@ fn a_node_goes_on_through_more_openings_than_a_record_names() {
     for opening in 1..=openings {
         authorship.has_written = true;
         authorship.go_on_as(author(opening), opening * 10);
-        assert!(authorship.is_undeclared());
+        assert!(authorship.is_undeclared(author(0)));
         let record = authorship.record(author(0), "node");
         assert!(record.authors.len() <= AUTHORS_PER_RECORD);
         keys.insert(record.key());
@@ -135,13 +135,38 @@ fn a_node_goes_on_through_more_openings_than_a_record_names() {
 #[test]
 fn an_opening_that_writes_nothing_leaves_no_trace() {
     let mut authorship = Authorship::new(author(0));
-    authorship.go_on_as(author(1), 0);
-    assert!(!authorship.is_undeclared());
+    assert!(!authorship.is_undeclared(author(0)));
     authorship.has_written = true;
+    authorship.go_on_as(author(1), 5);
     authorship.go_on_as(author(2), 5);
-    authorship.go_on_as(author(3), 5);
     let record = authorship.record(author(0), "node");
-    assert_eq!(record.authors, [(author(1), 5), (author(3), 0)]);
+    assert_eq!(record.authors, [(author(0), 5), (author(2), 0)]);
+}
+
+#[test]
+fn each_author_of_a_node_that_wrote_nothing_at_first_is_known_to_be_its() {
+    let mut authorship = Authorship::new(author(0));
+    authorship.go_on_as(author(1), 0);
+    authorship.go_on_as(author(2), 0);
+    let mut records = BTreeMap::new();
+    let openings = 3 * AUTHORS_PER_RECORD as u64;
+    for opening in 2..openings {
+        assert!(authorship.is_undeclared(author(0)));
+        authorship.has_written = true;
+        let record = authorship.record(author(0), "node");
+        assert!(record.authors.len() <= AUTHORS_PER_RECORD);
+        records.insert(record.key(), record);
+        // For whoever sees the newest of them only.
+        let mut lineage = Lineage::default();
+        for record in records.values() {
+            lineage.add(record);
+        }
+        for earlier in 2..=opening {
+            assert_eq!(lineage.identity_of(author(earlier)), author(0), "{earlier}");
+            assert_eq!(lineage.label_of(author(earlier)), Some("node"));
+        }
+        authorship.go_on_as(author(opening + 1), opening * 10);
+    }
 }
 
 #[test]

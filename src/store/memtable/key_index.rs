@@ -106,15 +106,19 @@ impl KeyIndex {
     }
 
     /// Slots of keys with a value that lie in `[from, …)`, in key order. Meets no others, but for such as lost their values
-    /// since they were put in order.
+    /// since they were put in order. Of keys that are not in order yet only those that begin with `prefix`: to sort all of
+    /// them for a few rows would cost more than the rows.
     pub(in crate::store) fn live_from<'a>(
         &'a self,
         from: Bound<&[u8]>,
+        prefix: &[u8],
         slots: &'a Slots,
     ) -> impl Iterator<Item = u32> + use<'a> {
         let range = (from.map(OrderedKey::new), Bound::Unbounded);
         let settled = self.live.range(range).map(|(_, slot)| *slot);
-        let fresh = self.fresh_from(from, slots, |slot| is_live(slots, slot));
+        let fresh = self.fresh_from(from, slots, |slot| {
+            key(slots, slot).starts_with(prefix) && is_live(slots, slot)
+        });
         merged(settled, fresh, slots).filter(|slot| is_live(slots, *slot))
     }
 

@@ -93,7 +93,7 @@ pub(in crate::store) fn decode_peer(payload: &mut ByteReader<'_>) -> Result<Reco
             is_superseded: state & SUPERSEDED != 0,
             is_named: state & NAMED != 0,
             acknowledged,
-            rejected,
+            rejected: rejected.into(),
             scope: Scope::ALL,
         },
     })

@@ -83,7 +83,8 @@ fn records() -> impl Strategy<Value = Record> {
             rejected
                 .into_iter()
                 .map(|(lseq, code)| Rejected { lseq, code })
-                .collect()
+                .collect::<Vec<_>>()
+                .into()
         });
     prop_oneof![
         (entries(), any::<u64>()).prop_map(|(entry, lseq)| Record::Entry { entry, lseq }),

@@ -135,13 +135,15 @@ impl EntryMap {
             .filter_map(|slot| self.held(slot))
     }
 
-    /// Entries with a value that changed since the checkpoint, with keys in `[from, …)`, in key order.
+    /// Entries with a value that changed since the checkpoint, with keys in `[from, …)`, in key order; see
+    /// [`KeyIndex::live_from`](crate::store::memtable::key_index::KeyIndex::live_from) for `prefix`.
     pub(in crate::store) fn live_changed_from<'a>(
         &'a self,
         from: Bound<&[u8]>,
+        prefix: &[u8],
     ) -> impl Iterator<Item = &'a Held> + use<'a> {
         self.by_key
-            .live_from(from, &self.slots)
+            .live_from(from, prefix, &self.slots)
             .filter_map(|slot| self.held(slot))
     }
 

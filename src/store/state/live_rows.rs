@@ -31,7 +31,7 @@ impl<'a> LiveRows<'a> {
         from: Bound<&[u8]>,
     ) -> Result<Self, StoreError> {
         let changed: Box<dyn Iterator<Item = &'a Held> + 'a> =
-            Box::new(map.live_changed_from(from));
+            Box::new(map.live_changed_from(from, prefix));
         let mut rows = Self {
             map,
             prefix,
@@ -80,6 +80,35 @@ impl<'a> LiveRows<'a> {
     /// Says if there is no row left.
     pub(in crate::store) fn is_at_end(&mut self) -> bool {
         self.row.is_none() && self.next_changed().is_none()
+    }
+
+    /// The key of the next row, without its value being read; `None` at the end. A row may be a removal in a checkpoint of
+    /// an earlier format.
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read there.
+    pub(in crate::store) fn take_key(&mut self) -> Result<Option<Cow<'a, [u8]>>, StoreError> {
+        loop {
+            let changed = self.next_changed();
+            let Some(row) = &self.row else {
+                self.changed.next();
+                return Ok(changed.map(|held| Cow::Borrowed(held.entry.key())));
+            };
+            let order = changed.map_or(Ordering::Less, |held| row.cmp_key(held.entry.key()));
+            let base_row = (order.is_lt() && !row.is_dead() && !self.map.has_changed_row(row))
+                .then(|| row.key());
+            if order.is_ge() {
+                self.changed.next();
+            }
+            if order.is_le() {
+                self.advance()?;
+            }
+            let changed = changed.filter(|_| order.is_ge());
+            let changed = changed.map(|held| Cow::Borrowed(held.entry.key()));
+            if let Some(key) = base_row.map(Cow::Owned).or(changed) {
+                return Ok(Some(key));
+            }
+        }
     }
 
     /// The next row; `None` at the end.

@@ -12,6 +12,7 @@ use crate::store::conflict::policy::{
     ConflictPolicy::{self, KeepLocal, LastWriteWins, Manual},
     loser_of,
 };
+use crate::store::conflict::sibling_limit::DroppedSibling;
 
 pub(super) fn origin(number: u64) -> Origin {
     let mut bytes = [0; 16];
@@ -91,12 +92,24 @@ fn what_a_full_vector_has_forgotten_counts_as_seen_and_what_it_replaced_is_never
     }
 }
 
+pub(super) fn received(entries: Vec<Entry>) -> Request {
+    Request::Received(Received {
+        peer: Origin([9; 16]),
+        token: 1,
+        from: FeedPosition::default(),
+        position: FeedPosition::default(),
+        scope: crate::store::scope::Scope::ALL,
+        entries,
+    })
+}
+
 /// A node without disk, links or time of its own.
 pub(super) struct Writer {
     pub(super) committer: Committer,
     pub(super) map: EntryMap,
     wall: u64,
     losers: Vec<Entry>,
+    pub(super) dropped: Vec<DroppedSibling>,
 }
 
 impl Writer {
@@ -114,19 +127,26 @@ impl Writer {
             map,
             wall: WALL.0 + author,
             losers: Vec::new(),
+            dropped: Vec::new(),
         }
     }
 
-    pub(super) fn commit(&mut self, mut requests: Vec<Request>) {
+    pub(super) fn commit(&mut self, requests: Vec<Request>) {
+        self.commit_uncounted(requests);
+        assert_eq!(self.map.totals(), self.map.recount().unwrap());
+    }
+
+    /// The same without adding up all that there is.
+    pub(super) fn commit_uncounted(&mut self, mut requests: Vec<Request>) {
         while !requests.is_empty() {
             self.wall += 3;
             let wall = WallMs(self.wall);
             let mut committed = self.committer.commit(requests, &self.map, wall).unwrap();
             while !install_some(&mut committed, &mut self.map).is_empty() {}
             self.losers.append(&mut committed.losers);
+            self.dropped.append(&mut committed.dropped);
             requests = committed.rest;
         }
-        assert_eq!(self.map.totals(), self.map.recount().unwrap());
     }
 
     pub(super) fn put(&mut self, key: &[u8], value: &[u8]) {
@@ -149,14 +169,7 @@ impl Writer {
     }
 
     pub(super) fn receive(&mut self, entries: Vec<Entry>) {
-        self.commit(vec![Request::Received(Received {
-            peer: Origin([9; 16]),
-            token: 1,
-            from: FeedPosition::default(),
-            position: FeedPosition::default(),
-            scope: crate::store::scope::Scope::ALL,
-            entries,
-        })]);
+        self.commit(vec![received(entries)]);
     }
 
     pub(super) fn conflicts(&self) -> Vec<OpenConflict> {

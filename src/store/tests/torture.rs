@@ -94,7 +94,7 @@ pub(crate) fn each_seed_of(
             has_failed.store(true, Ordering::Relaxed);
             panic!(
                 "{proof}, seed {seed}: {reported}\nagain: TORTURE_SEED={seed} TORTURE_COUNT=1 \
-                 cargo test --no-default-features --lib {module}::{proof}"
+                 cargo test --lib {module}::{proof}"
             );
         }
     };

@@ -1,6 +1,8 @@
 //! Entries that a peer refused for good: on record until they are replaced, or until the peer is shown to hold
 //! the same as this node.
 
+use std::sync::Arc;
+
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
@@ -228,11 +230,11 @@ impl Replica {
         let has_taken = self.peers.get(&link.origin).is_some_and(has_taken);
         if has_taken {
             // What was offered again and not shown to be there has failed as before.
-            for entry in self.rejected_by(link.origin) {
+            for entry in self.rejected_by(link.origin).iter() {
                 self.park_row(entry.lseq, map);
             }
         } else if is_reported {
-            for entry in self.rejected_by(link.origin) {
+            for entry in self.rejected_by(link.origin).iter() {
                 self.unpark_unless_listed(entry.lseq);
             }
         } else {
@@ -243,7 +245,7 @@ impl Replica {
     /// A peer is back: what it refused counts again, if it has passed over it.
     pub(in crate::sync) fn recount_rejected(&mut self, link: &Link, map: &EntryMap) {
         if self.peers.get(&link.origin).is_some_and(has_taken) {
-            for entry in self.rejected_by(link.origin) {
+            for entry in self.rejected_by(link.origin).iter() {
                 self.park_row(entry.lseq, map);
             }
         }
@@ -290,7 +292,7 @@ impl Replica {
             // Replaced meanwhile.
             return false;
         }
-        let rejected = &mut self.peers.entry(origin).or_default().rejected;
+        let rejected = Arc::make_mut(&mut self.peers.entry(origin).or_default().rejected);
         let place = rejected.binary_search_by_key(&lseq, |entry| entry.lseq);
         match place {
             Ok(place) => rejected
@@ -349,10 +351,10 @@ impl Replica {
     }
 
     /// What a peer has refused.
-    pub(in crate::sync) fn rejected_by(&self, origin: Origin) -> Vec<Rejected> {
+    pub(in crate::sync) fn rejected_by(&self, origin: Origin) -> Arc<Vec<Rejected>> {
         self.peers
             .get(&origin)
-            .map(|record| record.rejected.clone())
+            .map(|record| Arc::clone(&record.rejected))
             .unwrap_or_default()
     }
 
@@ -366,7 +368,7 @@ impl Replica {
                 .rejected
                 .binary_search_by_key(&lseq, |entry| entry.lseq)
             {
-                record.rejected.remove(place);
+                Arc::make_mut(&mut record.rejected).remove(place);
             }
         }
     }
@@ -386,7 +388,7 @@ impl Replica {
         self.moved.insert(origin);
         self.refusing.remove(&origin);
         let dropped = std::mem::take(&mut record.rejected);
-        for entry in &dropped {
+        for entry in dropped.iter() {
             let rejected = |lseq| {
                 let peers = &mut self.peers.values();
                 peers.any(|peer| is_listed(peer, lseq))
@@ -401,7 +403,7 @@ impl Replica {
     /// Has what a peer refused offered to it once more, but for what it cannot take by its own word. On record
     /// it stays until the peer is shown to have it.
     pub(in crate::sync) fn offer_again(&mut self, link: &mut Link, map: &EntryMap) {
-        for entry in self.rejected_by(link.origin) {
+        for entry in self.rejected_by(link.origin).iter() {
             let fits = |held: &Held| {
                 held.entry.limited_length() as u64 <= link.value_bytes_max
                     && link.scope.contains(held.entry.key())
@@ -429,9 +431,9 @@ impl Replica {
                 held.is_some_and(|held| scope.contains(held.entry.key()))
             })
         };
-        let (taken, outside) = rejected.into_iter().partition(is_taken);
-        record.rejected = taken;
-        let outside: Vec<Rejected> = outside;
+        let (taken, outside): (Vec<Rejected>, Vec<Rejected>) =
+            rejected.iter().copied().partition(is_taken);
+        record.rejected = taken.into();
         for entry in outside {
             if !self.peers.values().any(|peer| is_listed(peer, entry.lseq)) {
                 self.outbox.unpark(entry.lseq);

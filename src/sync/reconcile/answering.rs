@@ -118,7 +118,7 @@ impl Exchange {
                 wants.push(key.to_vec());
                 owed.extend(view.may_travel(&held).then(|| key.to_vec()));
             } else if order.is_lt() && is_sibling_removal(&held.entry) && view.may_travel(&held) {
-                removals.insert(key.to_vec());
+                removals.note(key);
             } else if (is_concurrent || order.is_lt()) && view.may_travel(&held) {
                 let fits = gathered.add(&held.entry, held.lseq, view.value_bytes_max);
                 if !fits {

@@ -7,16 +7,17 @@
 //! Who has nothing to say any more, and has made durable all that it was sent, says nothing; that is answered alike, and
 //! then it is over. Whoever hears nothing knows that all it sent before it spoke last is durable at the peer.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 use super::answering::LISTED;
 use super::gathering::Gathered;
 use super::outcome::Outcome;
+use super::removals::Removals;
 use super::reply::Reply;
 use super::trailing::Trailing;
 use super::view::{View, end_of};
-use crate::store::conflict::policy::is_sibling_removal;
-use crate::store::entry::{Entry, Namespace, Summary};
+use crate::store::entry::{Entry, Summary};
 use crate::store::error::StoreError;
 use crate::store::state::range_sums::REPLICATED_END;
 use crate::sync::message::{Claim, Part, Positions, Ranges};
@@ -83,7 +84,7 @@ pub(in crate::sync) struct Exchange {
     /// What follows behind the answer.
     pub(super) trailing: Trailing,
     /// Keys of siblings that were removed. The removal goes out last: what settled them must not come behind it.
-    pub(super) removals: BTreeSet<Vec<u8>>,
+    pub(super) removals: Removals,
     /// Entries went out since this side spoke last: what the peer says may have been said before they came.
     has_sent: bool,
     /// Something that the peer lacks may not be sent to it.
@@ -113,7 +114,7 @@ impl Exchange {
             owed: Vec::new(),
             due: Vec::new(),
             trailing: Trailing::default(),
-            removals: BTreeSet::new(),
+            removals: Removals::default(),
             has_sent: false,
             has_held_back: false,
             reply: Reply::default(),
@@ -214,74 +215,25 @@ impl Exchange {
                 return Ok(self.send(gathered));
             }
         }
-        gathered.fetch(view, &mut self.due)?;
-        let mut is_through = self.due.is_empty();
-        let mut answered = 0;
-        while is_through && !gathered.is_full() {
-            if answered >= ANSWERED_AT_ONCE && gathered.is_empty() {
-                return Ok(Act::Pause);
-            }
-            let said = self.reply.len();
-            let Some(part) = self.incoming.front_mut() else {
-                break;
-            };
-            if self.reply.is_full() && !self.is_interrupted {
-                let rest = view.sum(&self.lower, &REPLICATED_END)?;
-                self.reply
-                    .say(&self.lower, &REPLICATED_END, Claim::Sum(rest));
-                self.incoming.clear();
-                break;
-            }
-            let to = end_of(&part.to).to_vec();
-            is_through = match &mut part.claim {
-                Claim::Settled => true,
-                // They have nothing there, so everything is for them.
-                Claim::All | Claim::Sum(Summary { count: 0, .. }) => {
-                    self.trailing.add(&self.lower, &to);
-                    true
-                }
-                Claim::Sum(theirs) => {
-                    let theirs = *theirs;
-                    self.answer_sum(view, theirs, &to)?;
-                    true
-                }
-                Claim::List(listed) => {
-                    let mut listed = std::mem::take(listed);
-                    let is_through = self.gather(view, &mut listed, &to, &mut gathered)?;
-                    if let Some(part) = self.incoming.front_mut() {
-                        part.claim = Claim::List(listed);
-                    }
-                    is_through
-                }
-                Claim::These(keys) => {
-                    put_off(view, keys, &mut self.removals)?;
-                    gathered.fetch(view, keys)?;
-                    keys.is_empty()
-                }
-            };
-            self.is_interrupted = !is_through;
-            if !is_through {
-                break;
-            }
-            if !self.wants.is_empty() {
-                let keys = std::mem::take(&mut self.wants);
-                self.reply.say(&[], &to, Claim::These(keys));
-            }
-            self.incoming.pop_front();
-            self.lower = to;
-            answered += 1 + self.reply.len().saturating_sub(said);
+        if self.answer(view, &mut gathered)?.is_break() {
+            return Ok(Act::Pause);
         }
         if self.reply.is_empty() && self.incoming.is_empty() && self.due.is_empty() {
             // There is no answer for the peer to wait for.
             self.trail(view, &mut gathered)?;
             if self.trailing.is_empty() {
-                let mut keys = Vec::from_iter(std::mem::take(&mut self.removals));
+                let mut keys = self.removals.take();
                 gathered.fetch(view, &mut keys)?;
-                self.removals.extend(keys);
+                for key in &keys {
+                    self.removals.note(key);
+                }
             }
         }
         if !gathered.is_empty() || gathered.is_full() {
             return Ok(self.send(gathered));
+        }
+        if self.reply.is_empty() {
+            self.removals.ask_again(view, &mut self.reply)?;
         }
         if std::mem::take(&mut self.has_sent) && self.has_heard_nothing {
             // That the peer had nothing to say was before this: it has to say so again.
@@ -310,6 +262,73 @@ impl Exchange {
         }))
     }
 
+    /// Answers the parts of the peer's message in key order until the reply or `gathered` is full. Breaks off after
+    /// [`ANSWERED_AT_ONCE`] parts that sent nothing, so that a small message cannot hold the state for long.
+    fn answer(
+        &mut self,
+        view: &View<'_>,
+        gathered: &mut Gathered,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        gathered.fetch(view, &mut self.due)?;
+        let mut is_through = self.due.is_empty();
+        let mut answered = 0;
+        while is_through && !gathered.is_full() {
+            if answered >= ANSWERED_AT_ONCE && gathered.is_empty() {
+                return Ok(ControlFlow::Break(()));
+            }
+            let said = self.reply.len();
+            let Some(part) = self.incoming.front_mut() else {
+                break;
+            };
+            if self.reply.is_full() && !self.is_interrupted {
+                let rest = view.sum(&self.lower, &REPLICATED_END)?;
+                self.reply
+                    .say(&self.lower, &REPLICATED_END, Claim::Sum(rest));
+                self.incoming.clear();
+                break;
+            }
+            let to = end_of(&part.to).to_vec();
+            is_through = match &mut part.claim {
+                Claim::Settled => true,
+                // They have nothing there, so everything is for them.
+                Claim::All | Claim::Sum(Summary { count: 0, .. }) => {
+                    self.trailing.add(&self.lower, &to);
+                    true
+                }
+                Claim::Sum(theirs) => {
+                    let theirs = *theirs;
+                    self.answer_sum(view, theirs, &to)?;
+                    true
+                }
+                Claim::List(listed) => {
+                    let mut listed = std::mem::take(listed);
+                    let is_through = self.gather(view, &mut listed, &to, gathered)?;
+                    if let Some(part) = self.incoming.front_mut() {
+                        part.claim = Claim::List(listed);
+                    }
+                    is_through
+                }
+                Claim::These(keys) => {
+                    self.removals.put_off(view, keys)?;
+                    gathered.fetch(view, keys)?;
+                    keys.is_empty()
+                }
+            };
+            self.is_interrupted = !is_through;
+            if !is_through {
+                break;
+            }
+            if !self.wants.is_empty() {
+                let keys = std::mem::take(&mut self.wants);
+                self.reply.say(&[], &to, Claim::These(keys));
+            }
+            self.incoming.pop_front();
+            self.lower = to;
+            answered += 1 + self.reply.len().saturating_sub(said);
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
     fn trail(&mut self, view: &View<'_>, gathered: &mut Gathered) -> Result<(), StoreError> {
         let has_held_back = self.trailing.gather(view, gathered, &mut self.outcome)?;
         self.has_held_back |= has_held_back;
@@ -329,23 +348,4 @@ impl Exchange {
         self.has_held_back |= act.has_held_back();
         act
     }
-}
-
-/// Takes the keys of siblings that were removed from those that the peer asks for.
-fn put_off(
-    view: &View<'_>,
-    keys: &mut Vec<Vec<u8>>,
-    removals: &mut BTreeSet<Vec<u8>>,
-) -> Result<(), StoreError> {
-    let is_kept = |key: &Vec<u8>| key.first() == Some(&(Namespace::Conflict as u8));
-    for key in keys.iter().filter(|key| is_kept(key)) {
-        if view
-            .get(key)?
-            .is_some_and(|held| is_sibling_removal(&held.entry))
-        {
-            removals.insert(key.clone());
-        }
-    }
-    keys.retain(|key| !removals.contains(key));
-    Ok(())
 }

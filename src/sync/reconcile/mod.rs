@@ -11,6 +11,7 @@ mod exchange;
 mod gathering;
 mod openings;
 mod outcome;
+mod removals;
 mod reply;
 mod trailing;
 mod view;

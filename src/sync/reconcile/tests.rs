@@ -36,6 +36,8 @@ struct Side {
     sent: Vec<Vec<u8>>,
     messages: usize,
     pauses: usize,
+    /// Most removals that it remembered at once.
+    remembered: usize,
 }
 
 fn entry(key: u32, version: u64, origin: u8, value: &[u8]) -> Entry {
@@ -72,6 +74,7 @@ impl Side {
             sent: Vec::new(),
             messages: 0,
             pauses: 0,
+            remembered: 0,
         }
     }
 
@@ -102,7 +105,9 @@ impl Side {
                 held_back: &HeldBack::default(),
                 value_bytes_max: u64::MAX,
             };
-            match exchange.advance(&view, true).unwrap() {
+            let act = exchange.advance(&view, true).unwrap();
+            self.remembered = self.remembered.max(exchange.removals.remembered());
+            match act {
                 Act::Nothing => return (said, entries),
                 Act::Pause => self.pauses += 1,
                 Act::Say(ranges) => said = Some(ranges),

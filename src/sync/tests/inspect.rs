@@ -75,7 +75,10 @@ impl Replica {
 
     /// The last local sequence of an own row that any peer is on record to have refused: it was sent once.
     pub(crate) fn refused_anywhere(&self, map: &EntryMap) -> u64 {
-        let refused = self.peers.values().flat_map(|record| &record.rejected);
+        let refused = self
+            .peers
+            .values()
+            .flat_map(|record| record.rejected.iter());
         let own = refused.filter(|entry| map.is_own_row(entry.lseq).unwrap_or(false));
         own.map(|entry| entry.lseq).max().unwrap_or(0)
     }

@@ -254,3 +254,26 @@ fn own_writes_that_come_back_by_whatever_way_are_no_copys() {
         assert_eq!(world.renewals, []);
     }
 }
+
+#[test]
+fn a_third_node_knows_who_wrote_where_the_first_opening_of_that_node_wrote_nothing() {
+    let mut world = stage(&[options(); 3]);
+    for _ in 0..2 {
+        // Neither the first opening nor the second writes anything.
+        world.stop(0, Stop::Cleanly);
+        world.open(0);
+    }
+    world.run_for(MOMENT_MS);
+    world.put(0, "key", "value");
+    world.line();
+    world.run_for(A_WHILE_MS);
+    assert!(world.has_everywhere("key", "value"));
+    let identity = world.hosts[0].up().replica.origin();
+    let third = world.hosts[2].up();
+    let author = third.map.entry(b"\0key").unwrap().unwrap().dot.origin;
+    assert_ne!(author, identity);
+    assert_eq!(third.map.lineage().identity_of(author), identity);
+    let label = third.replica.author_label(author, &third.map);
+    assert_eq!(label, world.hosts[0].name);
+    world.check_convergence();
+}

@@ -364,7 +364,7 @@ fn run_group(group: u64) {
     assert!(
         failed.is_empty(),
         "storms {failed:?} failed; to see one again: \
-         SOFTADASTRA_SEED=n cargo test --no-default-features storm_replayed -- --nocapture"
+         SOFTADASTRA_SEED=n cargo test storm_replayed -- --nocapture"
     );
 }
 

@@ -340,7 +340,7 @@ impl History {
                 let said = lineage.seen_up_to(*author, *ancestor);
                 let truth = known.seen.get(ancestor).copied();
                 assert!(
-                    said.is_none() || said == truth,
+                    said.is_none_or(|said| said == truth.unwrap_or(0)),
                     "{author} is said to have seen {said:?} of {ancestor}, and has seen {truth:?}"
                 );
                 if reported.is_some() {

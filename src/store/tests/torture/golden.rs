@@ -41,7 +41,7 @@ fn groups() -> Vec<Vec<Request>> {
         is_superseded: false,
         is_named: false,
         acknowledged: POSITION,
-        rejected: Vec::new(),
+        rejected: std::sync::Arc::default(),
         scope: crate::store::scope::Scope::ALL,
     };
     let received = Received {

@@ -620,6 +620,11 @@ export declare class SyncResult {
   readonly conflictCount: number;
   /** Writes that this node saw lose against one that did not know of them, since the client opened. */
   readonly conflictsSeen: number;
+  /**
+   * Versions of conflicts that this node has removed since the client opened, because their keys had more than 128 that
+   * lost. An `error` event of kind `conflict_versions_dropped` names each key.
+   */
+  readonly versionsDropped: number;
   /** The same by peer. */
   readonly peers: readonly PeerProgress[];
   /** Whether anything waits to be handed over. */
@@ -1145,7 +1150,8 @@ export declare class Client {
   tick(options?: boolean | { prune?: boolean | undefined }): Promise<Result<TickResult>>;
   /**
    * The conflicts that wait for a decision, in the order of their keys; those of keys that begin with `prefix`. Losing
-   * writes are kept by nodes with the policy `"manual"`, and reach all nodes.
+   * writes are kept by nodes with the policy `"manual"`, and reach all nodes: up to 128 values of one key. What is beyond
+   * that, the oldest first, is removed by whichever node sees it, with an `error` event of kind `conflict_versions_dropped`.
    */
   conflicts(options?: { prefix?: string | undefined }): Promise<Result<Conflict[]>>;
   /** The conflict of a key; `not_found` if there is none. */
@@ -1179,11 +1185,11 @@ export declare class Client {
    */
   waitFor(operation: string, options?: WaitOptions): Promise<Result<Delivered>>;
   /**
-   * From now on writes are sent as they commit. The engine wakes up by itself when a retry is due: in this
-   * version only that the interval is above 0 matters.
+   * Turns automatic sync on: writes are sent as they commit, and retries wake up by themselves when they are due. Ok if it
+   * is on already. An opening with {@link ClientOptions.syncIntervalMs} above 0 does this by itself.
    */
-  startSync(intervalMs?: number): Promise<Result<void>>;
-  /** Back to ticks. Ok if it was not started. */
+  startSync(): Promise<Result<void>>;
+  /** Turns automatic sync off: writes wait for {@link tick} again. Ok if it is off already. */
   stopSync(): Promise<Result<void>>;
 
   /** Listens for peers. Needs `enableTransport`. Ok if it runs already. A port in use is a `transport_error`. */
@@ -1226,9 +1232,9 @@ export declare class Client {
   /** Whether it runs. */
   discoveryRunning(): boolean;
 
-  /** Who this node is; taken once and kept. */
+  /** Describes this node: names, version, system, capabilities, uptime. Taken at the first call of an opening and kept. */
   nodeInfo(): Promise<Result<NodeInfo>>;
-  /** The same, taken anew. */
+  /** Describes this node like {@link nodeInfo}, taken anew; later calls of `nodeInfo` give this one. */
   refreshNodeInfo(): Promise<Result<NodeInfo>>;
 
   /**
