@@ -146,8 +146,11 @@ fn left_by_a_killed_process(durability: Durability) -> MemoryStorage {
     MemoryStorage::from_files(names.map(|name| (name.clone(), left.file(&name).unwrap())))
 }
 
-/// Opens by pieces, cuts the power at every point meanwhile, or kills the process, and opens again, with as little memory and
-/// with more. Everything has to be there: that is synced before, or as soon as there is a piece.
+/// Opens by pieces, cuts the power before every call of the disk, or kills the process there, and opens again, with as little
+/// memory and with more. Everything has to be there where each group was synced (`is_synced`), and wherever a process was
+/// killed. A log that was written without a sync for each group promises less: until an opening has synced it, a power cut may
+/// take what came after the last seal, whoever reads it and however. So only what is sealed is asked for at first; from the
+/// first piece on, which may cover nothing that is not durable, everything is.
 fn cut_everywhere(disk: &dyn Fn() -> MemoryStorage, is_synced: bool) {
     let whole = acknowledged(&at_once(&disk()));
     let cut = disk();
