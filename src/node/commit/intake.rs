@@ -15,11 +15,12 @@ const LOG_ROOM_PART: u64 = 2;
 const MEMORY_ROOM_PART: u64 = 16;
 
 /// The least room for dead bytes while a checkpoint is written, in bytes: where more is dead already than may be, as after
-/// the removal of most of the data, writers go on as slowly as it does.
-const DEAD_ROOM_BYTES_MIN: u64 = 1 << 20;
+/// the removal of most of the data, writers go on as slowly as it does. It adds to what the files take while the log behind
+/// a new checkpoint is removed, so it is small.
+const DEAD_ROOM_BYTES_MIN: u64 = 256 << 10;
 
 /// [`DEAD_ROOM_BYTES_MIN`] as a part of the data, where that is more.
-const DEAD_ROOM_PART: u64 = 16;
+const DEAD_ROOM_PART: u64 = 64;
 
 /// The part of the data that may be dead on disk while a checkpoint is written. The old checkpoint, the new one and the log
 /// are two and a third of the data then; what is left to two and a half is for a group under way, for zeros written ahead
