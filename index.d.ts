@@ -37,12 +37,137 @@ export declare const ErrorCode: {
 /** One of the thirteen codes, as text. */
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 
+/**
+ * Name of what went wrong, finer than {@link ErrorCode}; docs/errors.md explains each. Where a failure has no name of its own,
+ * its code stands here. New names may come with any version, so the type is open.
+ */
+export type ErrorKind =
+  | 'aborted'
+  | 'addon_broken'
+  | 'addon_missing'
+  | 'addon_version'
+  | 'address_in_use'
+  | 'backup_exists'
+  | 'batch_too_large'
+  | 'checkpoint_damaged'
+  | 'checkpoint_foreign'
+  | 'checkpoint_mismatch'
+  | 'checkpoint_missing'
+  | 'checkpoint_newer_version'
+  | 'checkpoint_open'
+  | 'checkpoint_read'
+  | 'checkpoint_refused'
+  | 'checkpoint_too_large'
+  | 'checkpoint_write'
+  | 'client_not_open'
+  | 'closed'
+  | 'closed_while_waiting'
+  | 'conflict_not_found'
+  | 'conflict_versions_dropped'
+  | 'connect_failed'
+  | 'connection_lost'
+  | 'connection_refused'
+  | 'directory_missing'
+  | 'discovery_disabled'
+  | 'discovery_unsupported'
+  | 'disk_full'
+  | 'events_merged'
+  | 'identity'
+  | 'identity_renewed'
+  | 'insecure_host'
+  | 'internal'
+  | 'invalid_address'
+  | 'invalid_backup'
+  | 'invalid_batch'
+  | 'invalid_configuration'
+  | 'invalid_event'
+  | 'invalid_function'
+  | 'invalid_key'
+  | 'invalid_listener'
+  | 'invalid_operation'
+  | 'invalid_option'
+  | 'invalid_options'
+  | 'invalid_path'
+  | 'invalid_peer'
+  | 'invalid_signal'
+  | 'invalid_text'
+  | 'invalid_value'
+  | 'invalid_wait'
+  | 'is_directory'
+  | 'key_empty'
+  | 'key_not_found'
+  | 'key_too_long'
+  | 'listen_failed'
+  | 'listener_failed'
+  | 'no_log'
+  | 'no_randomness'
+  | 'no_threads'
+  | 'not_a_directory'
+  | 'not_allowed'
+  | 'not_open'
+  | 'not_regular_file'
+  | 'operation_not_found'
+  | 'outcome_unknown'
+  | 'outside_prefixes'
+  | 'panicked'
+  | 'peer_busy'
+  | 'peer_closing'
+  | 'peer_disconnected'
+  | 'peer_idle'
+  | 'peer_left'
+  | 'peer_not_connected'
+  | 'peer_not_found'
+  | 'peer_too_old'
+  | 'permission_denied'
+  | 'poisoned'
+  | 'protocol'
+  | 'protocol_version'
+  | 'queue_full'
+  | 'read_only'
+  | 'record_malformed'
+  | 'replaced'
+  | 'self_connection'
+  | 'stopped'
+  | 'timed_out'
+  | 'too_few_peers'
+  | 'transport_disabled'
+  | 'unexpected'
+  | 'unexpected_argument'
+  | 'unknown_host'
+  | 'unknown_option'
+  | 'unreadable'
+  | 'unsupported_platform'
+  | 'value_too_large'
+  | 'wal_append'
+  | 'wal_behind'
+  | 'wal_body_too_large'
+  | 'wal_corrupt'
+  | 'wal_exists'
+  | 'wal_flush'
+  | 'wal_foreign'
+  | 'wal_in_use'
+  | 'wal_missing'
+  | 'wal_newer_version'
+  | 'wal_not_found'
+  | 'wal_open'
+  | 'wal_part_missing'
+  | 'wal_read'
+  | 'wal_recover'
+  | 'wal_remove'
+  | 'wal_removed'
+  | 'wal_replaced'
+  | 'wal_seal'
+  | 'wrong_node'
+  | 'wrong_result'
+  | ErrorCode
+  | (string & {});
+
 /** What {@link SoftadastraError} can be told besides its code and message. */
 export interface SoftadastraErrorDetails {
   /** What the failure is about: a key, an option's name, a path. */
   context?: string | undefined;
   /** A finer word than the code, such as `"client_not_open"`. */
-  kind?: string | undefined;
+  kind?: ErrorKind | undefined;
   /** What lies underneath: the system's own words, or another error. */
   cause?: unknown;
   /** Whether the same call may succeed later without any change. */
@@ -67,7 +192,7 @@ export declare class SoftadastraError extends Error {
   /** The stable code. */
   readonly code: ErrorCode;
   /** The finer word; the same as the code where there is none. Kinds may grow in number, codes do not. */
-  readonly kind: string;
+  readonly kind: ErrorKind;
   /** What the failure is about, for instance the key that was not found. */
   readonly context: string | undefined;
   /** What lies underneath, if anything: the system's own message, or another error. */
@@ -98,7 +223,7 @@ export declare class SoftadastraError extends Error {
 /** What an error says, as plain data: {@link Result.failure}. */
 export interface SoftadastraFailure {
   readonly code: ErrorCode;
-  readonly kind: string;
+  readonly kind: ErrorKind;
   readonly message: string;
   readonly context: string | undefined;
   readonly cause: unknown;
@@ -909,7 +1034,7 @@ export interface Stats {
 /** Something that is wrong with the files of a log: what opening it would fail with. */
 export interface Problem {
   /** As {@link SoftadastraError.kind}. */
-  readonly kind: string;
+  readonly kind: ErrorKind;
   readonly file: string | null;
   /** Where in the file, in bytes, if it is about a place. */
   readonly offset: number | null;
@@ -945,7 +1070,11 @@ export interface Verification {
    * What is beside the log and does no harm: `"lease_lost"` (it is a copy or was restored: the next opening gives
    * the node a new identity), `"seal_unfinished"`, `"leftover"`, `"torn_tail_kept"`.
    */
-  readonly notices: readonly { readonly kind: string; readonly file: string; readonly message: string }[];
+  readonly notices: readonly {
+    readonly kind: 'lease_lost' | 'seal_unfinished' | 'leftover' | 'torn_tail_kept';
+    readonly file: string;
+    readonly message: string;
+  }[];
   /** Whole groups in the log. */
   readonly groups: number;
   /** Entries that were read: those of the checkpoint, removed keys included, and the writes in the log behind it. */

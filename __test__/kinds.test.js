@@ -1,5 +1,6 @@
-// The codes and kinds of errors: what the code gives, what the types say, and what the table in README.md explains are the
-// same. Kinds are found by the ways in which they are written in the sources.
+// The codes and kinds of errors: what the code gives, what the types say, and what the tables in docs/errors.md explain are
+// the same. The engine's kinds stand in one table; those of the JavaScript layer are found by the ways in which they are
+// written.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -18,6 +19,11 @@ const sources = (folder, suffix) =>
 const found = (texts, ...patterns) =>
   texts.flatMap((text) => patterns.flatMap((pattern) => [...text.matchAll(pattern)].map(([, kind]) => kind)));
 
+/** The engine's table: how a kind is called in the sources, and at the surface. */
+const kindsOfEngine = [...read('src', 'core', 'error_kind.rs').matchAll(/^ {4}(\w+) = "([a-z_]+)",$/gm)].map(
+  ([, variant, name]) => [variant, name],
+);
+
 const given = new Set([
   ...found(
     sources('js', '.js'),
@@ -26,31 +32,22 @@ const given = new Set([
     /refuse\(\s*'([a-z_]+)'/g,
     /kind: '([a-z_]+)'/g,
   ),
-  ...found(
-    [...sources('src/node', '.rs'), ...sources('src/bindings', '.rs')],
-    /(?:Failure|Self)::new\(\s*(?:ErrorCode::\w+|code),\s*"([a-z_]+)"/g,
-    /kind: "([a-z_]+)"/g,
-    /GoodbyeReason::\w+ => "([a-z_]+)"/g,
-  ),
-  ...found(
-    ['disk/error.rs', 'disk/storage.rs', 'wal/error.rs', 'table/error.rs', 'transport/error.rs'].map(
-      (file) => read('src', file).split('#[cfg(test)]')[0],
-    ),
-    /=>\s*(?:\{\s*)?"([a-z_]+)"/g,
-    /kind_or\("([a-z_]+)"\)/g,
-    /return "([a-z_]+)"/g,
-  ),
+  ...kindsOfEngine.map(([, name]) => name),
 ]);
 
-const readme = read('README.md');
-const rows = readme
-  .slice(readme.indexOf('| Code | Kinds |'), readme.indexOf('`metadata_error` and `none`'))
-  .split('\n')
-  .slice(2)
-  .map((row) => row.split('|').map((cell) => [...cell.matchAll(/`([a-z_]+)`/g)].map(([, word]) => word)));
+/** The words in backticks of the first cell of each row. */
+const firstCells = (text) =>
+  text
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .flatMap((row) => [...row.split('|')[1].matchAll(/`([a-z_]+)`/g)].map(([, word]) => word));
 
-test('every kind that the code gives is in the table, and no other', () => {
-  const told = new Set(rows.flatMap(([, , kinds]) => kinds ?? []));
+const [codesTable, ...chapters] = read('docs', 'errors.md').split('\n## ').slice(2);
+const sections = chapters.join('').split('\n### ').slice(1);
+const codeOf = (section) => section.match(/^`([a-z_]+)`\n/)?.[1];
+
+test('every kind that the code gives is in a table, and no other', () => {
+  const told = new Set(sections.flatMap(firstCells));
   assert.ok(given.size > 80, `${given.size} kinds were found`);
   assert.deepEqual(
     [...given].filter((kind) => !told.has(kind)),
@@ -60,14 +57,31 @@ test('every kind that the code gives is in the table, and no other', () => {
   assert.deepEqual(
     [...told].filter((kind) => !given.has(kind)),
     [],
-    'in the table only',
+    'in a table only',
   );
 });
 
-test('every code is in the table and in the types, and no other', () => {
+test('the engine gives each kind of its table', () => {
+  const engine = sources('src', '.rs');
+  const unused = kindsOfEngine.filter(
+    ([variant]) => !engine.some((text) => text.includes(`ErrorKind::${variant}`)),
+  );
+  assert.deepEqual(unused, []);
+});
+
+test('the types name every kind, and no other', () => {
+  const types = read('index.d.ts');
+  const union = types.slice(types.indexOf('type ErrorKind ='), types.indexOf('(string & {})'));
+  assert.deepEqual(
+    [...union.matchAll(/'([a-z_]+)'/g)].map(([, kind]) => kind),
+    [...given].sort(),
+  );
+});
+
+test('every code is in the table and in the types, no other is, and each that is given has kinds', () => {
   const codes = Object.values(ErrorCode);
-  const told = new Set(rows.flatMap(([, code]) => code ?? []));
-  assert.deepEqual([...told, 'metadata_error', 'none'].sort(), [...codes].sort());
+  assert.deepEqual(firstCells(codesTable).sort(), [...codes].sort());
+  assert.deepEqual([...sections.map(codeOf), 'metadata_error', 'none'].sort(), [...codes].sort());
   const types = read('index.d.ts');
   const declared = types.slice(types.indexOf('declare const ErrorCode'), types.indexOf('type ErrorCode'));
   const named = [...declared.matchAll(/readonly (\w+): '([a-z_]+)'/g)].map(([, name, code]) => [name, code]);

@@ -1,5 +1,7 @@
 'use strict';
 
+// Counts failures in the background by their cause, so that one that goes on is reported once, and again at 10, 100, 1000.
+
 /** How many causes are told apart; the oldest is forgotten first. */
 const CAUSES_MAX = 64;
 /** A cause that was not heard of for so long is told like a new one. */

@@ -1,5 +1,7 @@
 'use strict';
 
+// A row of the outbox, as `outbox()` gives it.
+
 /** A write of this node on its way to others, as it was when it was asked for. */
 class OutboxEntry {
   constructor(entry) {

@@ -1,5 +1,7 @@
 'use strict';
 
+// Prefixes of keys, as options and peers name them.
+
 /** What the engine holds of prefixes, which travel in every greeting. */
 const PREFIXES_MAX = 64;
 const PREFIX_BYTES_MAX = 1024;

@@ -1,5 +1,7 @@
 'use strict';
 
+// Finds the name that a misspelled one was probably meant to be.
+
 /** How many letters two names differ by, at most `limit` + 1 (further counting would tell nothing). */
 function distance(a, b, limit) {
   if (Math.abs(a.length - b.length) > limit) return limit + 1;

@@ -1,5 +1,7 @@
 'use strict';
 
+// Gives answers that are known at once, and now and then makes them wait for the next turn of the event loop.
+
 const { monotonicMs, setImmediate } = require('./host.js');
 
 // Answers that are ready at once, and the event loop. A promise that is resolved already has its reader go on before any timer,

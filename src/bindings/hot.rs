@@ -1,5 +1,5 @@
 //! The calls that programs make a million times a second, as raw Node-API callbacks with the node behind a
-//! data pointer. A derived method costs about ten times as much before it does anything (DESIGN section 2).
+//! data pointer. A derived method costs about ten times as much before it does anything (docs/internals/commit.md, "The crossing").
 //!
 //! They give numbers and strings, never exceptions: a negative number is one of [`Refused`].
 

@@ -2,9 +2,8 @@
 
 use napi_derive::napi;
 
-use super::conflicts::policy_of;
 use crate::node::memory::budget::MEMORY_BYTES_MAX;
-use crate::node::{AckPolicy, Failure, Options};
+use crate::node::{AckPolicy, ConflictPolicy, Failure, Options};
 use crate::store::scope::Scope;
 
 /// Options as JavaScript gives them: plain values, all of them.
@@ -144,4 +143,19 @@ impl NativeOptions {
             ..defaults
         })
     }
+}
+
+/// A policy by its name.
+fn policy_of(name: &str) -> std::result::Result<ConflictPolicy, Failure> {
+    Ok(match name {
+        "lastWriteWins" => ConflictPolicy::LastWriteWins,
+        "keepLocal" => ConflictPolicy::KeepLocal,
+        "keepRemote" => ConflictPolicy::KeepRemote,
+        "manual" => ConflictPolicy::Manual,
+        _ => {
+            return Err(Failure::configuration(
+                "conflict policy must be lastWriteWins, keepLocal, keepRemote or manual",
+            ));
+        }
+    })
 }

@@ -7,7 +7,7 @@ use napi_derive::napi;
 use super::failure::{NativeFailure, Outcome, guarded};
 use super::node::NativeNode;
 use super::reports::number;
-use crate::node::api::histogram::Percentiles;
+use crate::node::histogram::Percentiles;
 use crate::node::{
     CutOff, Failure, FileReport, LastCheckpoint, LostRange, Notice, OpenedCheckpoint,
     RecoveryReport, SalvageReport, Stats, UnfinishedEnd, VerifyReport, salvage, verify,
@@ -220,7 +220,7 @@ impl From<FileReport> for NativeFileReport {
 impl From<Notice> for NativeNotice {
     fn from(notice: Notice) -> Self {
         Self {
-            kind: notice.kind.to_owned(),
+            kind: notice.kind.as_str().to_owned(),
             file: notice.file,
             message: notice.message,
         }

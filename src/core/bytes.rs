@@ -3,13 +3,14 @@
 
 use thiserror::Error;
 
-/// Whether every byte is ASCII. Looks at all of them without a branch, which the compiler turns into vector instructions:
-/// for the short keys and values of a feed that is several times as fast as the standard library, which stops early.
+/// True if every byte is ASCII. All bytes are tested without a branch, which the compiler turns into vector
+/// instructions: for the short keys and values of a feed that is several times as fast as the standard library, which
+/// stops early.
 pub fn is_ascii(bytes: &[u8]) -> bool {
     bytes.iter().fold(0, |seen, byte| seen | byte).is_ascii()
 }
 
-/// Whether bytes are UTF-8.
+/// True if the bytes are UTF-8.
 pub fn is_utf8(bytes: &[u8]) -> bool {
     is_ascii(bytes) || std::str::from_utf8(bytes).is_ok()
 }
@@ -23,10 +24,10 @@ pub enum DecodeError {
     /// A number is written in more bytes than it needs, or does not fit.
     #[error("a number is malformed")]
     Number,
-    /// A length or a count is over its limit; the name says which.
+    /// The named length or count is over its limit.
     #[error("{0} is over its limit")]
     Limit(&'static str),
-    /// A field holds what it never may; the name says which.
+    /// The named field holds an impossible value.
     #[error("{0} is malformed")]
     Malformed(&'static str),
     /// Bytes are left over behind the last value.
@@ -41,17 +42,17 @@ pub struct ByteReader<'a> {
 }
 
 impl<'a> ByteReader<'a> {
-    /// Reads from the start of `bytes`.
+    /// A reader at the start of `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    /// How many bytes are left.
+    /// Bytes that are left.
     pub fn remaining(&self) -> usize {
         self.rest.len()
     }
 
-    /// Whether everything was read.
+    /// True if everything was read.
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
@@ -76,27 +77,27 @@ impl<'a> ByteReader<'a> {
         Ok(*head)
     }
 
-    /// One byte.
+    /// Reads one byte.
     pub fn u8(&mut self) -> Result<u8, DecodeError> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    /// Two bytes.
+    /// Reads an integer of two bytes.
     pub fn u16(&mut self) -> Result<u16, DecodeError> {
         self.array().map(u16::from_le_bytes)
     }
 
-    /// Four bytes.
+    /// Reads an integer of four bytes.
     pub fn u32(&mut self) -> Result<u32, DecodeError> {
         self.array().map(u32::from_le_bytes)
     }
 
-    /// Eight bytes.
+    /// Reads an integer of eight bytes.
     pub fn u64(&mut self) -> Result<u64, DecodeError> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// Sixteen bytes.
+    /// Reads an integer of sixteen bytes.
     pub fn u128(&mut self) -> Result<u128, DecodeError> {
         self.array().map(u128::from_le_bytes)
     }
@@ -122,7 +123,7 @@ impl<'a> ByteReader<'a> {
         }
     }
 
-    /// A variable-length integer that must be at most `limit`; `name` is told when it is not.
+    /// A variable-length integer that must be at most `limit`; `name` is in the error if it is not.
     pub fn length(&mut self, limit: usize, name: &'static str) -> Result<usize, DecodeError> {
         let length = usize::try_from(self.varint()?).map_err(|_| DecodeError::Limit(name))?;
         if length > limit {
@@ -143,7 +144,7 @@ impl<'a> ByteReader<'a> {
         std::str::from_utf8(self.prefixed(limit, name)?).map_err(|_| DecodeError::Malformed(name))
     }
 
-    /// Ends the reading: bytes that are left over are an error.
+    /// Ends the reading: an error if bytes are left over.
     pub fn finish(self) -> Result<(), DecodeError> {
         if self.rest.is_empty() {
             Ok(())
@@ -153,7 +154,7 @@ impl<'a> ByteReader<'a> {
     }
 }
 
-/// Appends to a byte vector what [`ByteReader`] reads.
+/// Appends to a byte vector in the encoding of [`ByteReader`].
 pub trait ByteWriter {
     /// Appends a variable-length integer.
     fn put_varint(&mut self, value: u64);

@@ -1,10 +1,10 @@
-//! Checksums against damage and the hash behind the fingerprint. Neither is cryptographic: damage is an
-//! accident, and whoever may write to a network may write anything (PROTOCOL section 1).
+//! Checksums against damage (CRC-32), and the hash behind the fingerprint (XXH3). Neither is cryptographic: damage is
+//! an accident, and a node that may write to a network may write anything (PROTOCOL section 1).
 
 use xxhash_rust::xxh3::xxh3_128;
 
-/// CRC-32 (the polynomial of IEEE 802.3) of the parts in order, bound to where they belong: the salt of the
-/// file and the offset in it. A frame that is copied elsewhere, or left over from an older file, never fits.
+/// CRC-32 (the polynomial of IEEE 802.3) of the parts in order, bound to their place: the salt of the file and the
+/// offset in it. A frame that is copied elsewhere, or left over from an older file, never fits.
 pub fn placed_crc(salt: u64, offset: u64, parts: &[&[u8]]) -> u32 {
     let mut checksum = PlacedCrc::new(salt, offset);
     for part in parts {
@@ -18,7 +18,7 @@ pub fn placed_crc(salt: u64, offset: u64, parts: &[&[u8]]) -> u32 {
 pub struct PlacedCrc(crc32fast::Hasher);
 
 impl PlacedCrc {
-    /// Of no bytes yet, for that file and place.
+    /// The checksum of no bytes yet, for that file and place.
     pub fn new(salt: u64, offset: u64) -> Self {
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(&salt.to_le_bytes());
@@ -31,7 +31,7 @@ impl PlacedCrc {
         self.0.update(bytes);
     }
 
-    /// The checksum of all of them.
+    /// The checksum of all bytes added.
     pub fn finish(self) -> u32 {
         self.0.finalize()
     }
@@ -43,13 +43,13 @@ pub fn hash128(bytes: &[u8]) -> u128 {
 }
 
 /// A 64-bit hash of a value and the flags of its entry (XXH3 with the flags as its seed, which costs nothing for short
-/// values). Sent and summed up, so neither it nor the hash ever changes.
+/// values). Sent and summed up, so neither its input nor the hash function ever changes.
 pub fn content_hash(flags: u8, value: &[u8]) -> u64 {
     xxhash_rust::xxh3::xxh3_64_with_seed(value, u64::from(flags))
 }
 
-/// [`hash128`] of two parts behind each other. Short ones are joined on the stack, because the streaming
-/// form of the hash costs several times as much before it reads anything.
+/// [`hash128`] of two parts in sequence. Short parts are joined on the stack, because the streaming form of the hash
+/// costs several times as much before it reads anything.
 pub fn hash128_pair(first: &[u8], second: &[u8]) -> u128 {
     let mut joined = [0_u8; JOINED_BYTES];
     let length = first.len() + second.len();
@@ -64,16 +64,16 @@ pub fn hash128_pair(first: &[u8], second: &[u8]) -> u128 {
     }
 }
 
-/// Room for the parts of most entries: what is fixed, and a key of usual length.
+/// Room for the parts of most entries, in bytes: the fixed fields, and a key of usual length.
 const JOINED_BYTES: usize = 128;
 
-/// The hash by which a key is found (XXH3 with 64 bits). Never written and never sent but for its lowest byte.
+/// The 64-bit hash by which a key is found (XXH3). Never written and never sent, except its lowest byte.
 pub fn key_hash(key: &[u8]) -> u64 {
     xxhash_rust::xxh3::xxh3_64(key)
 }
 
-/// The lowest byte of a key's hash, by which a checkpoint tells rows apart before it compares keys. Written to
-/// disk, so neither it nor the hash ever changes.
+/// The lowest byte of a key's hash, by which a checkpoint tells rows apart before it compares keys. Written to disk,
+/// so neither it nor the hash ever changes.
 pub fn key_tag(hash: u64) -> u8 {
     let [tag, ..] = hash.to_le_bytes();
     tag

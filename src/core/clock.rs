@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Milliseconds on a clock that never goes back, from an arbitrary start. Elapsed time, timers, deadlines.
+/// Milliseconds on a clock that never goes back, from an arbitrary start. For elapsed time, timers and deadlines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct MonotonicMs(pub u64);
 
 impl MonotonicMs {
-    /// This moment and `ms` milliseconds.
+    /// The moment `ms` milliseconds later.
     pub fn after(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms))
     }
@@ -18,16 +18,16 @@ impl MonotonicMs {
     }
 }
 
-/// Milliseconds since 1970 on the wall clock, which may jump. Only stamps and what users read.
+/// Milliseconds since 1970 on the wall clock, which may jump. For stamps and times shown to users only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct WallMs(pub u64);
 
 /// Both clocks at one moment, as drivers hand them to pure code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Now {
-    /// For elapsed time.
+    /// The monotonic clock, for elapsed time.
     pub monotonic: MonotonicMs,
-    /// For stamps.
+    /// The wall clock, for stamps.
     pub wall: WallMs,
 }
 

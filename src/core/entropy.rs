@@ -5,7 +5,7 @@ use std::io;
 /// `N` random bytes from the operating system.
 ///
 /// # Errors
-/// When the system has no source of randomness to give.
+/// If the system has no source of randomness.
 #[allow(
     clippy::disallowed_methods,
     reason = "this is the one place that asks for randomness"

@@ -1,22 +1,23 @@
-//! Who a node is and which epoch of its feed is meant (PROTOCOL section 2).
+//! Identity of a node, and epochs of its feed (PROTOCOL section 2).
 
 use std::fmt;
 
-/// Sixteen random bytes, made at a node's first open and when a copy of its folder is noticed: the author of
-/// dots, and the tie-break between equal stamps.
+/// Id of an identity or of an author: sixteen random bytes. A node gets an identity at its first open and when a copy
+/// of its folder is noticed, and an author at every open; the first author is the identity. Also the tie-break between
+/// equal stamps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Origin(pub [u8; 16]);
 
-/// Sixteen random bytes, made at every open: names a stretch of a node's feed.
+/// Id of an epoch of a node's feed: sixteen random bytes, made at every opening.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Incarnation(pub [u8; 16]);
 
-/// One write: who made it, and that node's how-manieth it was. Given once, never again.
+/// Unique id of a write (a *dot*): its author and the author's sequence number. Never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Dot {
-    /// The author.
+    /// The author of the write.
     pub origin: Origin,
-    /// The author's operation sequence, from 1.
+    /// The author's sequence number, from 1.
     pub sequence: u64,
 }
 
@@ -26,14 +27,14 @@ impl fmt::Display for Dot {
     }
 }
 
-/// A text that names no write.
+/// Error: the text is not a dot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotADot;
 
 impl std::str::FromStr for Dot {
     type Err = NotADot;
 
-    /// Reads what [`fmt::Display`] writes, and nothing else: a write has one name.
+    /// Parses the text that [`fmt::Display`] writes, and nothing else: a write has one name.
     fn from_str(text: &str) -> Result<Self, NotADot> {
         let (origin, sequence) = text.split_once('-').ok_or(NotADot)?;
         let mut bytes = [0_u8; 16];

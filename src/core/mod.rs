@@ -1,10 +1,11 @@
-//! Primitives that every layer shares: ids, time, bounded bytes, checksums, and the only places that ask the
-//! operating system for the time or for randomness. Never files, never sockets.
+//! Primitives that every layer shares: ids, time, bounded bytes, checksums, and the only places that ask the operating
+//! system for the time or for randomness. Never files, never sockets.
 
 pub mod bytes;
 pub mod checksum;
 pub mod clock;
 pub mod entropy;
+pub mod error_kind;
 pub mod give_back;
 pub mod identity;
 pub mod limits;

@@ -1,230 +1,231 @@
 //! Rules of the protocol that the simulator breaks on purpose, so that it can be believed when it finds nothing. A
-//! production build holds none of it: there the answer is known when it is compiled.
+//! production build contains none of this: there `is_broken` is a constant.
 
-/// A rule of PROTOCOL sections 2, 3 and 5, by what happens when it is broken.
+/// A rule of PROTOCOL sections 2, 3 and 5; each variant is named and described by the behavior when the rule is
+/// broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
-    /// A cursor is taken up in whatever incarnation.
+    /// A cursor is accepted in any incarnation.
     CursorWithoutIncarnation,
-    /// An opening goes on in the stretch of the one before.
+    /// An opening continues the epoch of the opening before.
     StretchWithoutOpening,
-    /// An opening writes under the author of the one before.
+    /// An opening writes under the author of the opening before.
     AuthorKept,
     /// Lineage records are not sent ahead.
     LineageLate,
-    /// Whoever goes on from another node counts as having seen all of it.
+    /// A node that continues another counts as having seen all of its writes.
     LineageUnbounded,
-    /// A copied folder keeps the identity of the one that it was copied from.
+    /// A copied folder keeps the identity of its original.
     CopyUnnoticed,
-    /// An opening takes another identity and does not say so.
+    /// An opening takes another identity and does not report it.
     CopyUntold,
-    /// What arrives later wins.
+    /// The write that arrives later wins.
     OrderByArrival,
-    /// Among equal stamps what is held wins.
+    /// Among equal stamps the held entry wins.
     LocalTieBreak,
-    /// The order of entries ends with the dot, whatever they contain.
+    /// The order of entries ends with the dot and ignores their content.
     OrderWithoutContent,
-    /// What entries contain is not in the fingerprint.
+    /// The fingerprint leaves out the content of entries.
     FingerprintWithoutContent,
-    /// A sequence that others name as this node's own moves its counter.
+    /// A sequence number that others attribute to this node moves its counter.
     SequenceFollowed,
-    /// The version of an entry of a peer may be any number.
+    /// The version of a peer's entry may be any number.
     VersionUnbounded,
-    /// A peer may acknowledge what it was never sent.
+    /// A peer may acknowledge rows that it was never sent.
     AcknowledgementUnsent,
-    /// A peer may refuse what it was never sent.
+    /// A peer may refuse rows that it was never sent.
     RefusalUnsent,
     /// A write is stamped by the clock alone.
     StampNotBumped,
     /// A stamp may lie as far beyond the year 9999 as there is room.
     StampUnbounded,
-    /// What is said to be text is not looked at.
+    /// A value flagged as text is not checked.
     TextUnchecked,
-    /// Keys of users may be anything.
+    /// Keys of users may be any bytes.
     KeysUnchecked,
-    /// The reserved namespace is anybody's.
+    /// Peers may write the reserved namespace.
     SystemKeysTaken,
-    /// Of what is refused among other entries its sender is not told.
+    /// A sender is not told which of its entries were refused.
     RefusedUnnamed,
-    /// That the clock of a peer is far off is told to nobody.
+    /// A large clock skew of a peer is not reported.
     SkewUntold,
-    /// How far the clock of a peer is off is not shown.
+    /// The clock skew of a peer is not shown.
     SkewNotShown,
-    /// A clock follows the stamps of what its node overwrites.
+    /// A node's clock follows the stamps of the entries that it overwrites.
     ClockDragged,
-    /// What a newer version has added to an entry is not sent on.
+    /// The extension area that a newer version has added to an entry is not relayed.
     ExtensionNotSent,
-    /// What a newer version has added to an entry is not on disk.
+    /// The extension area that a newer version has added to an entry is not kept on disk.
     ExtensionNotKept,
-    /// A write knows what it replaces, and not what that knew.
+    /// A write knows the entry that it replaces, and not the vector of that entry.
     VectorForgotten,
     /// The version of a key begins anew behind a removal.
     VersionBeginsAnew,
     /// Removals are not sent.
     RemovalsNotSent,
-    /// What is not durable is sent.
+    /// Entries that are not durable are sent.
     SendBeforeSync,
-    /// More is sent than was granted.
+    /// More is sent than the credit allows.
     CreditIgnored,
-    /// What was received is acknowledged before it is synced.
+    /// Received entries are acknowledged before they are synced.
     AcknowledgeBeforeSync,
     /// The cursor is in another frame than the entries.
     CursorInAnotherFrame,
-    /// Whoever sends goes on from what it has on record, whatever it is told.
+    /// The sender continues from its own record and ignores the peer's cursor.
     SenderRemembers,
-    /// Ends are not compared.
+    /// Ends of feeds are not compared.
     ProofSkipped,
-    /// Ends that are unequal once are reason enough to reconcile.
+    /// A single unequal comparison of ends starts a reconciliation.
     UnequalOnce,
-    /// Whoever reconciled a moment ago may do so again.
+    /// A reconciliation may follow another at once.
     RepairWithoutDelay,
-    /// What came from a peer is sent back to it.
+    /// Entries that came from a peer are sent back to it.
     EchoSent,
-    /// Whoever has no good cursor gets nothing of what there is.
+    /// A peer without a good cursor gets no existing entry.
     UnknownPeerAtEnd,
-    /// Hints are not heeded.
+    /// Hints are ignored.
     HintIgnored,
-    /// What was received is passed on at once.
+    /// Received entries are relayed at once.
     RelayWithoutDelay,
-    /// What was received is not passed on.
+    /// Received entries are not relayed.
     RelayNotDone,
     /// A part of a large value is taken for that of any value with its dot and length.
     PartOfAnother,
-    /// Removals of siblings pass large values and bulk, and so what settled the conflict.
+    /// Removals of siblings pass large values and backlogs, and so the value that settled the conflict.
     RemovalsPassed,
-    /// What was sent ahead counts as held before the peer has said so.
+    /// Entries sent ahead count as held before the peer has confirmed them.
     AheadUnconfirmed,
-    /// Only a cursor that moves shows that something has arrived.
+    /// Only a moving cursor counts as progress of a peer.
     OnlyCursorsProgress,
-    /// A key that is rewritten while it waits to be passed on begins to wait anew.
+    /// A key that is rewritten while it waits to be relayed begins to wait anew.
     RelayDelayAnew,
-    /// What waits for a tick holds up what is relayed behind it.
+    /// An entry that waits for a tick holds up the relayed entries behind it.
     HeldBackHoldsUp,
-    /// What a peer could not store is not sent again.
+    /// Entries that a peer could not store are not sent again.
     RetryNotDone,
-    /// Whoever is not answered waits.
+    /// Unacknowledged rows are never sent again.
     RetryNever,
-    /// Whoever is not answered in time sends again at once.
+    /// Unacknowledged rows are sent again without a delay.
     RetryAtOnce,
-    /// The delay before what was not answered is sent again is always as long.
+    /// The delay before a retry does not grow.
     RetryWithoutDoubling,
-    /// Where nothing was sent, nobody answers in time either.
+    /// A peer that was sent nothing counts as not answering in time.
     AttemptUnsent,
-    /// What nobody answers for after all attempts is not shown as failed.
+    /// Rows that stay unacknowledged after all attempts are not shown as failed.
     FailureNotShown,
-    /// An entry that a peer refuses holds up what is behind it.
+    /// An entry that a peer refuses holds up the entries behind it.
     RefusalBlocks,
     /// An entry that a peer refuses is on no list.
     RefusalUnlisted,
-    /// A peer without a log counts like one that has one.
+    /// The acknowledgement of a peer without a log counts like that of a durable one.
     MemoryCounts,
-    /// One acknowledgement is enough, however many are asked for.
+    /// One acknowledgement is enough, whatever the policy.
     PolicyIgnored,
-    /// What was sent and not acknowledged is pruned too.
+    /// Rows that were sent and not acknowledged are pruned too.
     PruneUnacknowledged,
-    /// Own writes leave without a tick.
+    /// Own writes are sent without a tick.
     SentWithoutTick,
-    /// A tick releases all there is.
+    /// A tick releases all rows.
     BatchSizeIgnored,
-    /// What was received waits for a tick before it is passed on.
+    /// Received entries wait for a tick before they are relayed.
     RelayWaitsForTick,
-    /// The feed is told to end behind what was not sent.
+    /// An END covers entries that were not sent.
     EndTooFar,
-    /// Whoever was granted something gets no more.
+    /// Credit is granted once and never renewed.
     CreditNotRenewed,
-    /// A place in an epoch of the feed is good however far that stretch had come.
+    /// A position in an epoch is valid beyond the end of that epoch.
     StretchWithoutEnd,
-    /// A hint shows that a peer holds the same.
+    /// A hint proves that a peer holds the same state.
     HintProves,
-    /// That states differ has no consequences.
+    /// Different states have no consequences.
     UnequalIgnored,
     /// An entry that a peer refuses counts as acknowledged by it.
     RefusalCounts,
-    /// Ranges with the same number of entries are equal.
+    /// Ranges with equal numbers of entries count as equal.
     RangeEqualByCount,
-    /// Unequal ranges are sent, however much of them is equal.
+    /// Unequal ranges are sent whole, however much of them is equal.
     RangeSentWhole,
-    /// A reconciliation sends what the peer lacks, and not what it holds smaller.
+    /// A reconciliation sends entries that the peer lacks, and not those that it holds older.
     SmallerNotSent,
     /// Of two concurrent writes a reconciliation exchanges only the greater.
     LesserNotExchanged,
-    /// A reconciliation covers the feed to where that is when it ends.
+    /// A reconciliation covers the feed up to its place at the end of the reconciliation.
     CoveredToEnd,
     /// A reconciliation covers the feed before it has ended.
     CoveredEarly,
-    /// A cursor passes over what was replaced, also while the power may bring that back.
+    /// A cursor passes over a replaced entry while a power cut may still bring that back.
     ShadowPassed,
-    /// A reconciliation leaves out what waits to be passed on, and covers it.
+    /// A reconciliation leaves out entries that wait to be relayed, and covers them.
     WaitingNotReconciled,
-    /// A node whose disk has forgotten what a peer saw of its feed goes on under its identity.
+    /// A node whose disk has forgotten what a peer saw of its feed keeps its identity.
     ForgottenUnheeded,
     /// A node that meets its own identity keeps it.
     TwinUnheeded,
-    /// A node that is told that it has a twin keeps its identity.
+    /// A node that is told of a twin keeps its identity.
     TwinNewsIgnored,
-    /// A node that greets with an earlier stretch than is connected is taken for one that has restarted.
+    /// A node that greets with an earlier epoch than the connected one counts as restarted.
     OlderTwinUnheeded,
-    /// A node that is brought what it never wrote, under its own identity, keeps that.
+    /// A node that receives writes under its identity that it never made keeps the identity.
     TwinWritesUnheeded,
-    /// A node that takes another identity writes as the same author.
+    /// A node that takes another identity goes on with the same author.
     RenewedInName,
-    /// Where losers are to be kept, they are not.
+    /// Losers are not kept where they should be.
     LoserNotKept,
-    /// A loser is kept with the time at which it was.
+    /// A sibling has the stamp of its keeping, not that of the write.
     KeptWithOwnStamp,
-    /// A loser is kept as a write of who keeps it.
+    /// A sibling has the dot of the node that keeps it, not that of the write.
     KeptUnderOwnDot,
-    /// Losers of one key are kept in one place.
+    /// All losers of a key are kept under one key.
     KeptInOnePlace,
-    /// What is kept is not sent.
+    /// Siblings are not sent.
     KeptNotSent,
-    /// What the value knows of is shown as a conflict too.
+    /// Losers that the value knows of are shown as a conflict too.
     KnownLoserShown,
-    /// What is kept counts as a key of a user.
+    /// Siblings count as keys of users.
     KeptCounted,
-    /// What is kept is a row of the outbox.
+    /// Siblings are rows of the outbox.
     KeptIsRow,
-    /// Losers are told to nobody.
+    /// Losers are not reported.
     LoserUntold,
-    /// A loser is told of whenever it comes.
+    /// A loser is reported each time it comes.
     LoserToldAgain,
-    /// A policy does not speak.
+    /// A policy never rewrites a loser.
     AssertionNotMade,
-    /// A write that a policy makes is like any other.
+    /// A write made by a policy has no flag that says so.
     AssertionUnflagged,
-    /// A policy also speaks where others wrote both.
+    /// A policy also rewrites where other nodes wrote both versions.
     AssertionByOthers,
-    /// A policy also speaks against what a policy made.
+    /// A policy also rewrites against a write made by a policy.
     AssertionRepeated,
-    /// A write that settles a conflict does not know its versions.
+    /// A resolution does not know the versions that it settles.
     ResolvedBlindly,
-    /// Losers stay kept when their conflict is settled.
+    /// Siblings stay when their conflict is settled.
     ResolvedCopiesLeft,
-    /// However many losers of a key are kept, they stay.
+    /// The number of siblings of a key is not limited.
     SiblingsUnbounded,
-    /// That a loser is not kept any more, because too many were, is told to nobody.
+    /// Siblings removed by the limit are not reported.
     SiblingsDroppedUntold,
-    /// A connection carries all keys, whatever both sides want of it.
+    /// A connection carries all keys, whatever its scope.
     ScopeIgnored,
-    /// A connection that is called for a part of the keys carries whatever the node exchanges.
+    /// The scope of a single peer is ignored when it is called.
     PeerScopeIgnored,
-    /// A cursor on a part of a feed is taken up for more of it.
+    /// A cursor of a narrow scope is accepted for a wider one.
     NarrowCursorTaken,
-    /// States are compared as a whole, whatever a connection carries of them.
+    /// Summaries of whole states are compared, whatever the scope of the connection.
     WholeCompared,
-    /// Whoever takes a part of the keys acknowledges all.
+    /// A peer that takes a part of the keys acknowledges rows outside of it.
     RowsOutsideCount,
-    /// Rows are not parted anew where a peer takes other keys.
+    /// Rows are not divided into classes anew when the scope of a peer changes.
     RowsPartedOnce,
 }
 
-/// Whether a rule is broken in this thread.
+/// True if the rule is broken in this thread.
 #[cfg(not(test))]
 pub(crate) const fn is_broken(_: Rule) -> bool {
     false
 }
 
-/// A value as the rule has it, or as it is where the rule is broken.
+/// `value`, or `broken` where the rule is broken.
 pub(crate) fn unless<T>(rule: Rule, value: T, broken: T) -> T {
     if is_broken(rule) { broken } else { value }
 }
@@ -234,13 +235,13 @@ thread_local! {
     static BROKEN: std::cell::Cell<Option<Rule>> = const { std::cell::Cell::new(None) };
 }
 
-/// Whether a rule is broken in this thread.
+/// True if the rule is broken in this thread.
 #[cfg(test)]
 pub(crate) fn is_broken(rule: Rule) -> bool {
     BROKEN.get() == Some(rule)
 }
 
-/// Breaks a rule in this thread, or none, from now on.
+/// Breaks a rule in this thread from now on, or none.
 #[cfg(test)]
 pub(crate) fn break_rule(rule: Option<Rule>) {
     BROKEN.set(rule);

@@ -1,5 +1,5 @@
-//! The hybrid logical clock (Kulkarni et al., "Logical Physical Clocks", 2014), bumped per key and not per
-//! node: a peer that is dated ahead wins only the keys that it wrote (PROTOCOL section 3).
+//! The hybrid logical clock (Kulkarni et al., "Logical Physical Clocks", 2014), bumped per key and not per node: a
+//! peer with a fast clock wins only the keys that it wrote (PROTOCOL section 3).
 
 use super::clock::WallMs;
 use super::rules::{Rule, is_broken, unless};
@@ -7,22 +7,22 @@ use super::rules::{Rule, is_broken, unless};
 /// Bits of the counter below the milliseconds.
 const COUNTER_BITS: u32 = 16;
 
-/// The first millisecond of the year 10000: no clock gives a stamp from there on. The room above is for writes over the
-/// last stamps that clocks may give, each one more than what it replaces.
+/// The first millisecond of the year 10000: no clock gives a stamp from there on. The room above is for writes over
+/// the last stamps of clocks, each one more than the stamp that it replaces.
 pub const STAMP_MS_END: u64 = 253_402_300_800_000;
 
 /// The greatest stamp that a clock gives.
 const CLOCK_LAST: Stamp = Stamp((STAMP_MS_END << COUNTER_BITS) - 1);
 
-/// How many places above [`CLOCK_LAST`] are believed for each millisecond since 1970, as a power of two: more than any key
-/// is written in that time, so that whoever claims the last place of today is overwritten a moment later; and few enough
-/// that even the last day of a clock leaves 2^59 places for writes of this node.
+/// Credible places above [`CLOCK_LAST`] for each millisecond since 1970, as a power of two: more than any key is
+/// written in that time, so that a forger of today's last place is overwritten a moment later; and few enough that
+/// even the last day of a clock leaves 2^59 places for writes of this node.
 const PLACES_BITS_PER_MS: u32 = 12;
 
-/// The beginning of 2025: a clock that says less is wrong, and nothing is refused because of it.
+/// The beginning of 2025: a clock that shows less is wrong, and no stamp is refused because of it.
 const PLACES_SINCE_MS: u64 = 1_735_689_600_000;
 
-/// 48 bits of milliseconds since 1970 above 16 bits of counter.
+/// A stamp: 48 bits of milliseconds since 1970 above 16 bits of counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Stamp(pub u64);
 
@@ -37,22 +37,22 @@ impl Stamp {
         WallMs(self.0 >> COUNTER_BITS)
     }
 
-    /// Whether it may come from a clock, or from writes over the last stamps of clocks by the time `now`. What a stamp may
-    /// be at most so grows with time, and is the same on all nodes whose clocks agree: no key can be taken for good.
+    /// True if the stamp may come from a clock, or from writes over the last stamps of clocks by the time `now`. The
+    /// limit grows with time, and is the same on all nodes whose clocks agree: no key can be taken for good.
     pub fn is_credible(self, now: WallMs) -> bool {
         let places = self.0.saturating_sub(CLOCK_LAST.0);
         let since_ms = now.0.clamp(PLACES_SINCE_MS, STAMP_MS_END - 1);
         places <= since_ms << PLACES_BITS_PER_MS || is_broken(Rule::StampUnbounded)
     }
 
-    /// The stamp of that many milliseconds and that counter; `None` if it has no room for them.
+    /// The stamp of these milliseconds and this counter; `None` if the milliseconds do not fit.
     pub fn from_parts(wall_ms: u64, counter: u16) -> Option<Self> {
         let is_in_reach = wall_ms >> (u64::BITS - COUNTER_BITS) == 0;
         let stamp = Self(wall_ms << COUNTER_BITS | u64::from(counter));
         is_in_reach.then_some(stamp)
     }
 
-    /// The next one.
+    /// The next stamp.
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
@@ -70,13 +70,13 @@ impl HybridClock {
         Self { last: high_water }
     }
 
-    /// The greatest stamp the node's own clock gave, apart from bumps for a key.
+    /// The greatest stamp that the node's own clock gave, apart from bumps for a key.
     pub fn high_water(self) -> Stamp {
         self.last
     }
 
-    /// The stamp of a write: the greater of the clock's next and the replaced entry's next. The clock itself
-    /// does not follow the entry.
+    /// The stamp of a write: the greater of the clock's next stamp and the one after the replaced entry's. The clock
+    /// itself does not follow the entry.
     pub fn stamp(&mut self, wall: WallMs, replaced: Option<Stamp>) -> Stamp {
         self.last = Stamp::at(wall).max(self.last.next());
         let given = replaced.map_or(self.last, |stamp| self.last.max(stamp.next()));

@@ -1,19 +1,19 @@
-//! A token bucket: how much work somebody may cause, with time as an argument. Pure.
+//! A token bucket: limits the work that one party may cause, with time as an argument. Pure.
 
 use super::clock::MonotonicMs;
 
-/// A bucket of tokens that fills up with time, and may be overdrawn: who has caused more than it held waits until it is
-/// paid back.
+/// A bucket of tokens that fills up with time, and may be overdrawn: a party that has spent more than it held waits
+/// until the debt is paid back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenBucket {
-    /// Below 0: overdrawn.
+    /// Tokens in the bucket; below 0: overdrawn.
     level: i64,
     filled_at: MonotonicMs,
     tokens_max: i64,
 }
 
 impl TokenBucket {
-    /// A full bucket of so many tokens.
+    /// A full bucket of `tokens_max` tokens.
     pub fn full(tokens_max: u32, now: MonotonicMs) -> Self {
         Self {
             level: i64::from(tokens_max),
@@ -22,7 +22,7 @@ impl TokenBucket {
         }
     }
 
-    /// Lets in what has come since the last call, at so many tokens a millisecond.
+    /// Adds the tokens of the time since the last call, at `tokens_per_ms`.
     pub fn fill(&mut self, tokens_per_ms: u32, now: MonotonicMs) {
         let passed_ms = i64::try_from(now.since(self.filled_at)).unwrap_or(i64::MAX);
         let tokens = passed_ms.saturating_mul(i64::from(tokens_per_ms));
@@ -30,23 +30,23 @@ impl TokenBucket {
         self.filled_at = self.filled_at.max(now);
     }
 
-    /// Takes tokens out, whether they are there or not.
+    /// Takes out tokens, even beyond those in the bucket.
     pub fn spend(&mut self, tokens: u64) {
         let tokens = i64::try_from(tokens).unwrap_or(i64::MAX);
         self.level = self.level.saturating_sub(tokens);
     }
 
-    /// Tokens that are there; below 0 those that are owed.
+    /// Tokens in the bucket; below 0: tokens owed.
     pub fn level(&self) -> i64 {
         self.level
     }
 
-    /// Tokens that are there.
+    /// Tokens in the bucket, 0 if it is overdrawn.
     pub fn available(&self) -> u64 {
         u64::try_from(self.level).unwrap_or(0)
     }
 
-    /// How many milliseconds it takes until the bucket is not overdrawn, if it fills with so many tokens in each.
+    /// Milliseconds until the bucket is not overdrawn any more, at `tokens_per_ms`.
     pub fn debt_ms(&self, tokens_per_ms: u32) -> u64 {
         let debt = u64::try_from(self.level.saturating_neg()).unwrap_or(0);
         debt.div_ceil(u64::from(tokens_per_ms.max(1)))

@@ -1,5 +1,5 @@
-//! Writing to the disk past the page cache, each write durable when it returns, where the system and the file system can
-//! do that. Linux calls it direct and synchronous; elsewhere files are written and synced in two steps.
+//! Direct writes past the page cache, each durable when it returns, where the system and the file system support it
+//! (on Linux `O_DIRECT` with `O_DSYNC`). Elsewhere files are written and synced in two steps.
 
 use std::fs::File;
 use std::io;
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::file::{positioned_write, write_all_at};
 use super::storage::THROUGH_BYTES;
 
-/// The way past the page cache to one file; found out when it is first asked for.
+/// The direct way to one file; set up when it is first asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Through {
     way: OnceLock<Option<Way>>,
@@ -23,11 +23,11 @@ pub(crate) struct Through {
     allow(dead_code, reason = "there is no such way elsewhere")
 )]
 struct Way {
-    /// The same file, opened so.
+    /// A second handle of the file, opened for direct writes.
     file: File,
-    /// The disk takes bytes only from where its blocks could begin in memory.
+    /// Buffer with the alignment in memory that the disk demands.
     aligned: Mutex<Vec<u8>>,
-    /// It does not take them at all.
+    /// True once the disk has refused direct writes.
     is_refused: AtomicBool,
 }
 
@@ -41,7 +41,7 @@ impl Through {
         self.way(file).is_some()
     }
 
-    /// As [`super::storage::StorageFile::write_through`].
+    /// Writes directly, see [`super::storage::StorageFile::write_through`].
     pub(crate) fn write(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<bool> {
         let Some(way) = self.way(file) else {
             return Ok(false);
@@ -54,7 +54,7 @@ impl Through {
         };
         aligned.copy_from_slice(bytes);
         match positioned_write(&way.file, offset, aligned) {
-            // A disk with larger sectors, or a driver that cannot, says so before it writes anything.
+            // A disk with larger sectors, or a driver without support, refuses before it writes anything.
             Err(error) if is_refusal(error.kind()) => {
                 way.is_refused.store(true, Ordering::Relaxed);
                 Ok(false)
@@ -77,12 +77,12 @@ fn is_refusal(kind: io::ErrorKind) -> bool {
     )
 }
 
-/// File systems that keep their word when a file is opened so: ext2 to ext4, XFS, Btrfs and F2FS. Others, above all those
-/// that a program or another machine serves, may take the flags and never pass a sync on.
+/// Magic numbers of file systems that honour the flags: ext2 to ext4, XFS, Btrfs and F2FS. Others, above all those
+/// that a program or another machine serves, may accept the flags and never pass a sync on.
 #[cfg(target_os = "linux")]
 const KEEPING_THEIR_WORD: [i64; 4] = [0xef53, 0x5846_5342, 0x9123_683e, 0xf2f5_2010];
 
-/// Opens a file once more, by its descriptor: its name may have changed.
+/// Opens a file a second time, by its descriptor: its name may have changed.
 #[cfg(target_os = "linux")]
 fn open(file: &File) -> Option<Way> {
     use std::os::fd::AsRawFd;
@@ -102,7 +102,7 @@ fn open(file: &File) -> Option<Way> {
         let found = file.metadata().ok()?;
         Some((found.dev(), found.ino()))
     };
-    // Whole blocks are written there: never into another file.
+    // Whole blocks are written through this handle, so it must never lead to another file.
     if place(file).is_none() || place(file) != place(&again) {
         return None;
     }
@@ -113,8 +113,8 @@ fn open(file: &File) -> Option<Way> {
     })
 }
 
-/// Windows and macOS have calls of their own for it, which bring less there: not through the page cache they are
-/// durable only with a second call.
+/// Windows and macOS have calls of their own for this, which gain less: on these systems a direct write is durable
+/// only with a second call.
 #[cfg(not(target_os = "linux"))]
 fn open(_file: &File) -> Option<Way> {
     None

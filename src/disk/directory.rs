@@ -1,5 +1,5 @@
-//! A directory of the real disk, worked in by a handle where the system has such calls: it stays the directory that was
-//! opened, wherever it is moved and whatever comes into its place.
+//! A directory of the real disk, accessed by a handle where the system has such calls: it stays the directory that was
+//! opened, wherever it is moved and whatever takes its place.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
@@ -8,27 +8,28 @@ use std::sync::Arc;
 
 use super::storage::FileIdentity;
 
-/// How a file is opened.
+/// Access with which a file is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
     /// For reading.
     Read,
     /// For reading and writing.
     Write,
-    /// For reading and writing; it must not exist yet, and belongs to its owner alone where the system has such a notion.
+    /// For reading and writing; the file must not exist yet, and belongs to its owner alone where the system has such
+    /// a notion.
     Create,
 }
 
-/// A directory.
+/// A directory, by handle or by path.
 #[derive(Debug, Clone)]
 pub struct Directory {
     path: PathBuf,
-    /// None where files are found by the directory's path.
+    /// `None` where files are found by the directory's path.
     handle: Option<Arc<File>>,
 }
 
 impl Directory {
-    /// Whatever directory has that path at each call.
+    /// The directory that has this path at the time of each call.
     pub fn by_path(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -36,23 +37,23 @@ impl Directory {
         }
     }
 
-    /// The directory that has that path now. Where the system has no calls for files of an open directory, it refuses to
-    /// move one in which files are open, and the path stands for it.
+    /// The directory that has this path now. Where the system has no calls for files of an open directory, it refuses
+    /// to move one in which files are open, and the path is used instead.
     ///
     /// # Errors
-    /// If there is none, or it may not be read.
+    /// If there is no such directory, or it may not be read.
     pub fn hold(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         let handle = open_directory(&path)?.map(Arc::new);
         Ok(Self { path, handle })
     }
 
-    /// The path that led to it.
+    /// The path by which the directory was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Opens a file.
+    /// Opens the file with that name.
     pub(crate) fn open(&self, name: &str, access: Access) -> io::Result<File> {
         #[cfg(unix)]
         if let Some(handle) = &self.handle {
@@ -67,7 +68,7 @@ impl Directory {
         options.open(self.path.join(name))
     }
 
-    /// What has that name: a file that is no link, how long it is, and which one. `None` if nothing has.
+    /// File type, length and identity under a name, without following a symbolic link; `None` if nothing has the name.
     pub(crate) fn look(&self, name: &str) -> io::Result<Option<Looked>> {
         #[cfg(unix)]
         if let Some(handle) = &self.handle {
@@ -78,7 +79,7 @@ impl Directory {
         })
     }
 
-    /// As [`look`](Self::look), where a symbolic link leads.
+    /// [`look`](Self::look) that follows a symbolic link.
     pub(crate) fn look_through(&self, name: &str) -> io::Result<Option<Looked>> {
         #[cfg(unix)]
         if let Some(handle) = &self.handle {
@@ -87,7 +88,7 @@ impl Directory {
         look_at(&self.path.join(name))
     }
 
-    /// Gives a file another name.
+    /// Renames a file.
     pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         #[cfg(unix)]
         if let Some(handle) = &self.handle {
@@ -105,7 +106,7 @@ impl Directory {
         std::fs::remove_file(self.path.join(name))
     }
 
-    /// The names of all files that are no links, and are Unicode.
+    /// The names of all regular files whose names are Unicode; links are left out.
     pub(crate) fn list(&self) -> io::Result<Vec<String>> {
         #[cfg(unix)]
         if let Some(handle) = &self.handle {
@@ -123,7 +124,7 @@ impl Directory {
         Ok(names)
     }
 
-    /// Makes the names in it durable.
+    /// Makes the names in the directory durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
         match &self.handle {
             Some(handle) => sync_handle(handle),
@@ -132,18 +133,18 @@ impl Directory {
     }
 }
 
-/// What was found under a name.
+/// File type, length and identity found under a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Looked {
     pub(crate) is_file: bool,
     pub(crate) bytes: u64,
-    /// None where the system does not tell.
+    /// `None` where the system does not tell.
     pub(crate) identity: Option<FileIdentity>,
 }
 
-/// Looks at a path without asking for times, following symbolic links; `None` if nothing is there. Linux counts the times of a
-/// file that somebody has asked for more finely at its next change (multigrain timestamps, since 6.13): after each look with
-/// times a write has to journal the inode, which makes it a third slower.
+/// Looks at a path without asking for times, following symbolic links; `None` if nothing is there. Once somebody has
+/// asked for a file's times, Linux counts them more finely at its next change (multigrain timestamps, since 6.13): a
+/// write after such a look has to journal the inode, which makes it a third slower.
 #[cfg(target_os = "linux")]
 pub(crate) fn look_timeless(path: &Path) -> io::Result<Option<Looked>> {
     use rustix::fs::{AtFlags, CWD, FileType, StatxFlags, makedev, statx};
@@ -157,18 +158,19 @@ pub(crate) fn look_timeless(path: &Path) -> io::Result<Option<Looked>> {
                 identity: Some(FileIdentity::Number(device, found.stx_ino)),
             }))
         }
-        // Nothing is there, or the system has no such call or does not let it through.
+        // Nothing is there, or the system lacks the call or blocks it.
         Err(_) => look_at(path),
     }
 }
 
-/// Looks at a path, following symbolic links; `None` if nothing is there. Only Linux makes writes pay for a look at times.
+/// Looks at a path, following symbolic links; `None` if nothing is there. Only on Linux does a look at times slow down
+/// writes.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn look_timeless(path: &Path) -> io::Result<Option<Looked>> {
     look_at(path)
 }
 
-/// What is at a path, where symbolic links lead; `None` if nothing is.
+/// File type, length and identity at a path, following symbolic links; `None` if nothing is there.
 pub(crate) fn look_at(path: &Path) -> io::Result<Option<Looked>> {
     found(std::fs::metadata(path), || identity_at(path))
 }
@@ -188,7 +190,7 @@ fn found(
     }
 }
 
-/// Whether nothing is at a path: neither a file nor the directories that lead to it.
+/// True if the error means that nothing is at a path: no file, or no directory that leads to it.
 fn is_nowhere(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -216,20 +218,20 @@ fn identity_at(_path: &Path) -> Option<FileIdentity> {
     None
 }
 
-/// Opens the file, because only a handle tells.
+/// Identity of the file at a path. The file is opened, because only a handle tells it.
 #[cfg(not(unix))]
 fn identity_at(path: &Path) -> Option<FileIdentity> {
     let handle = same_file::Handle::from_path(path).ok()?;
     Some(FileIdentity::Handle(Arc::new(handle)))
 }
 
-/// Which file it is.
+/// Identity of an open file.
 #[cfg(unix)]
 pub(crate) fn identity_of_file(file: &File) -> Option<FileIdentity> {
     identity_of(&file.metadata().ok()?)
 }
 
-/// Which file it is.
+/// Identity of an open file.
 #[cfg(not(unix))]
 pub(crate) fn identity_of_file(file: &File) -> Option<FileIdentity> {
     let handle = same_file::Handle::from_file(file.try_clone().ok()?).ok()?;
@@ -262,7 +264,7 @@ fn owner_only(options: &mut OpenOptions) {
     options.mode(0o600);
 }
 
-/// Windows gives a new file the access list of its directory; there is no mode to narrow.
+/// Does nothing: Windows gives a new file the access list of its directory, and there is no mode to narrow.
 #[cfg(not(unix))]
 fn owner_only(_options: &mut OpenOptions) {}
 
@@ -287,7 +289,7 @@ pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     sync_handle(&OpenOptions::new().read(true).open(directory)?)
 }
 
-/// Windows has no sync of a directory: NTFS journals creates and renames in order by itself, and flushing the
+/// Does nothing: Windows has no sync of a directory. NTFS journals creates and renames in order, and flushing the
 /// handle of a directory asks for rights that an ordinary process lacks.
 #[cfg(not(unix))]
 #[allow(
@@ -298,7 +300,7 @@ pub(crate) fn sync_directory(_directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The calls of POSIX for files of an open directory.
+/// The POSIX calls for files of an open directory.
 #[cfg(unix)]
 mod by_handle {
     use std::fs::File;
@@ -368,7 +370,7 @@ mod by_handle {
             };
             let is_file = match entry.file_type() {
                 FileType::RegularFile => true,
-                // Some file systems tell only who asks for one.
+                // Some file systems tell the type only when it is asked for.
                 FileType::Unknown => {
                     look(directory, name, false)?.is_some_and(|found| found.is_file)
                 }

@@ -1,12 +1,12 @@
 //! Failures of the disk, in words for people and by stable names.
 
+use crate::core::error_kind::ErrorKind;
 use std::fmt;
 use std::io;
 
 use super::storage::Displacement;
 
-/// A failure of the system, kept so that it can be told more than once: what kind it was, and the system's
-/// own words for it.
+/// A failure of the system, kept so that it can be reported more than once: its kind and the system's own text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IoCause {
     kind: io::ErrorKind,
@@ -15,7 +15,7 @@ pub struct IoCause {
 }
 
 impl IoCause {
-    /// The kind of failure.
+    /// The kind of the failure.
     pub fn kind(&self) -> io::ErrorKind {
         self.kind
     }
@@ -25,30 +25,30 @@ impl IoCause {
         &self.text
     }
 
-    /// Whether there was no room: the disk, the quota or the largest size of a file.
+    /// True if there was no room: the disk, the quota or the largest size of a file.
     pub fn is_full(&self) -> bool {
         is_full(self.kind)
     }
 
-    /// The stable name of the failure: of what the system said where that tells people what to do, else `otherwise`.
-    pub(crate) fn kind_or(&self, otherwise: &'static str) -> &'static str {
+    /// The stable name of the failure: a specific one where people can act on it, else `otherwise`.
+    pub(crate) fn kind_or(&self, otherwise: ErrorKind) -> ErrorKind {
         if self.is_full() {
-            return "disk_full";
+            return ErrorKind::DiskFull;
         }
         if let Some(how) = self.displacement {
             return how.kind();
         }
         match self.kind {
-            io::ErrorKind::PermissionDenied => "permission_denied",
-            io::ErrorKind::NotFound => "directory_missing",
-            io::ErrorKind::NotADirectory => "not_a_directory",
-            io::ErrorKind::ReadOnlyFilesystem => "read_only",
+            io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+            io::ErrorKind::NotFound => ErrorKind::DirectoryMissing,
+            io::ErrorKind::NotADirectory => ErrorKind::NotADirectory,
+            io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,
             _ => otherwise,
         }
     }
 }
 
-/// Whether a failure means that there is no room for more.
+/// True if a failure means that there is no room.
 pub(crate) fn is_full(kind: io::ErrorKind) -> bool {
     matches!(
         kind,
@@ -56,7 +56,8 @@ pub(crate) fn is_full(kind: io::ErrorKind) -> bool {
     )
 }
 
-/// Why a change was not made, if the storage refused it because a file was not the one that it knows.
+/// The displacement because of which the storage refused a change, if that is the error: a file was not the one it
+/// knows.
 fn displacement_of(error: &io::Error) -> Option<Displacement> {
     error.get_ref()?.downcast_ref().copied()
 }

@@ -8,7 +8,7 @@ use super::direct_io::Through;
 use super::directory::{Access, Directory, identity_of_file, look_timeless};
 use super::storage::{FileIdentity, LedTo, Storage, StorageFile};
 
-/// A directory of the file system.
+/// A directory of the real file system as storage.
 #[derive(Debug, Clone)]
 pub struct FileStorage {
     directory: Directory,
@@ -19,13 +19,13 @@ pub struct FileStorage {
 }
 
 impl FileStorage {
-    /// The files of `directory`, which should be absolute, so that a program that changes its working
-    /// directory keeps its log. `shown` is the directory as the user spelled it, for messages.
+    /// The files of `directory`, which should be absolute, so that a program that changes its working directory keeps
+    /// its log. `shown`: the directory as the user spelled it, for messages.
     pub fn new(directory: impl Into<PathBuf>, shown: impl Into<PathBuf>) -> Self {
         Self::over(Directory::by_path(directory), shown, PathBuf::new())
     }
 
-    /// The files of a directory. `given` is the path of the log as the user gave it, absolute.
+    /// The files of a directory. `given`: the path of the log as the user gave it, absolute.
     pub fn over(directory: Directory, shown: impl Into<PathBuf>, given: PathBuf) -> Self {
         Self {
             directory,
@@ -35,7 +35,7 @@ impl FileStorage {
         }
     }
 
-    /// The same files, of which none can be changed through it. Needs no right to write them.
+    /// A read-only view of the files. Needs no right to write them.
     #[must_use]
     pub fn reading_only(mut self) -> Self {
         self.is_read_only = true;
@@ -50,7 +50,7 @@ impl FileStorage {
         }
     }
 
-    /// The directory.
+    /// The path of the directory.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
@@ -58,7 +58,7 @@ impl FileStorage {
 
 impl Storage for FileStorage {
     fn open(&self, name: &str) -> io::Result<Option<Box<dyn StorageFile>>> {
-        // Looked at before it is opened: opening a pipe would wait for its other end.
+        // The type is checked before the file is opened: opening a pipe would wait for its other end.
         match self.directory.look_through(name)? {
             Some(found) if !found.is_file => return Err(not_regular()),
             Some(_) => {}
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn what_is_written_through_is_read_back_beside_what_was_not() {
         use crate::disk::storage::THROUGH_BYTES;
-        // Not the system's folder for passing files: that may be in memory.
+        // The folder is not the system's temporary one, which may be in memory.
         let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
         let storage = FileStorage::new(folder.path(), "");
         let file = storage.create("a").unwrap();

@@ -1,5 +1,5 @@
-//! The disk as a handful of methods that say what survives what, a real one and one that forgets, tears and fails on
-//! command. Knows neither logs nor tables.
+//! The disk as a handful of methods that define which writes survive which failure; with a real disk, and one that
+//! forgets, tears and fails on command. Knows neither logs nor tables.
 
 pub(crate) mod direct_io;
 pub mod directory;

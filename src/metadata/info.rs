@@ -1,28 +1,28 @@
-//! The description of a node, and the part of it that peers are told.
+//! The description of a node, and the part of it that is sent to peers.
 
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::clock::WallMs;
 use crate::core::limits::LABEL_BYTES_MAX;
 
-/// What a node can do, in the order in which it is told.
+/// Capabilities of a node, in the order in which they are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Capability {
-    /// The primitives.
+    /// The node has the primitives that every layer shares.
     Core = 0,
-    /// Observing directories.
+    /// The node observes directories.
     Fs = 1,
-    /// A log.
+    /// The node keeps a log.
     Wal = 2,
-    /// The store.
+    /// The node has a store.
     Store = 3,
-    /// Replication.
+    /// The node replicates.
     Sync = 4,
-    /// Connections.
+    /// The node makes and accepts connections.
     Transport = 5,
-    /// Finding peers.
+    /// The node finds peers.
     Discovery = 6,
-    /// This description.
+    /// The node has this description.
     Metadata = 7,
 }
 
@@ -39,7 +39,7 @@ const ALL: [Capability; 8] = [
 ];
 
 impl Capability {
-    /// The capability's name.
+    /// The name of the capability.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Core => "core",
@@ -61,26 +61,26 @@ impl Capability {
 /// The description of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeInfo {
-    /// Its label.
+    /// The label of the node.
     pub node_id: String,
-    /// Its name for people.
+    /// The name of the node for people.
     pub display_name: String,
-    /// Its machine's name.
+    /// The name of the machine.
     pub hostname: String,
-    /// Its operating system.
+    /// The operating system of the machine.
     pub os_name: &'static str,
-    /// The application's version.
+    /// The version of the application.
     pub version: String,
-    /// When it was opened.
+    /// When the node was opened.
     pub started_at: WallMs,
-    /// How long it has been open, in milliseconds.
+    /// Time since it was opened, in milliseconds.
     pub uptime_ms: u64,
-    /// What it can do.
+    /// Capabilities of the node.
     pub capabilities: Vec<Capability>,
 }
 
 impl NodeInfo {
-    /// What peers are told: display name, version, and capabilities as one byte each.
+    /// The part for peers, as bytes: display name, version, and capabilities as one byte each.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         bytes.put_prefixed(self.display_name.as_bytes());
@@ -91,7 +91,7 @@ impl NodeInfo {
     }
 }
 
-/// The display name, version and capabilities that a peer tells. Capabilities of a newer version are left out.
+/// The display name, version and capabilities that a peer has sent. Capabilities of a newer version are left out.
 pub fn decode_label(bytes: &[u8]) -> Result<(String, String, Vec<Capability>), DecodeError> {
     let mut reader = ByteReader::new(bytes);
     let display_name = reader.text(LABEL_BYTES_MAX, "display name")?.to_owned();

@@ -1,4 +1,4 @@
-//! Who this node is, for people and peers. Never application data.
+//! The description of this node for people and peers. Never application data.
 
 mod info;
 mod platform;

@@ -1,6 +1,6 @@
-//! What the operating system says about this machine.
+//! Name and operating system of this machine.
 
-/// The machine's name; `unknown-host` if it has none that is Unicode.
+/// The name of the machine; `unknown-host` if it has none that is Unicode.
 pub fn hostname() -> String {
     gethostname::gethostname()
         .into_string()

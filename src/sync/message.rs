@@ -1,5 +1,5 @@
-//! What replicas say to each other, as values. How it looks as bytes is `transport::codec`'s, which session
-//! it rides on is `transport::session`'s (PROTOCOL section 4).
+//! The messages between replicas, as values. `transport::codec` turns them into bytes, and `transport::session`
+//! carries them (PROTOCOL section 4).
 
 pub use super::reconcile::ranges::{Claim, Listed, Part, Ranges};
 use crate::core::identity::{Dot, Incarnation, Origin};
@@ -20,7 +20,7 @@ pub enum Stream {
     Relay = 1,
 }
 
-/// A position in each stream of a feed, as local sequences: everything up to and including it.
+/// A position in each stream of a feed, as local sequence numbers, inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Positions {
     /// In the stream of own writes.
@@ -63,12 +63,12 @@ impl Positions {
     }
 }
 
-/// A place in somebody's feed.
+/// A place in a node's feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cursor {
     /// The epoch of the feed that the positions belong to.
     pub incarnation: Incarnation,
-    /// Where in it.
+    /// The position in each stream.
     pub positions: Positions,
 }
 
@@ -82,36 +82,37 @@ impl From<Cursor> for FeedPosition {
     }
 }
 
-/// Who a replica is and what it holds: the replica's half of HELLO.
+/// Identity and state of a replica: the replica's half of HELLO.
 #[allow(
     clippy::struct_excessive_bools,
     reason = "each says something else of what the replica can do"
 )]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Greeting {
-    /// The label.
+    /// The label of the node.
     pub node_id: String,
-    /// The author of its dots.
+    /// The identity of the node.
     pub origin: Origin,
-    /// The newest stretches of its feed, oldest first; at least one, the last is the current one.
+    /// The newest epochs of its feed, oldest first; at least one, the last is the current one.
     pub epochs: Vec<Epoch>,
-    /// Whether what it acknowledges is durable there.
+    /// True if what the sender acknowledges is durable on its disk.
     pub durable: bool,
-    /// What it sends and receives on this connection, as far as the peer does too.
+    /// The keys that the sender sends and receives on this connection; the connection carries those in both scopes.
     pub scope: Scope,
-    /// Count and fingerprint of its state in that scope; both 0 where that is not summed up yet.
+    /// Entry count and fingerprint of the sender's state in that scope; both 0 where it is not summed up yet.
     pub summary: Summary,
-    /// The last local sequence it gave.
+    /// The last local sequence number that the sender gave.
     pub last_lseq: u64,
-    /// Largest value it accepts, in bytes.
+    /// Largest value that the sender accepts, in bytes.
     pub value_bytes_max: u64,
-    /// Wall clock when this was said, in milliseconds since 1970.
+    /// The sender's wall clock at this greeting, in milliseconds since 1970.
     pub wall_ms: u64,
-    /// Whether it can reconcile (see [`Ranges`]).
+    /// True if the sender can reconcile (see [`Ranges`]).
     pub reconciles: bool,
-    /// Whether what its state sums up to covers what was written. Sums of an older version cannot be compared.
+    /// True if the sender's fingerprint covers the content of writes. Fingerprints of an older version cannot be
+    /// compared.
     pub sums_content: bool,
-    /// Whether it keeps the part of a large value that has come, and goes on behind it (see [`Begun`]).
+    /// True if the sender keeps the received part of a large value and resumes behind it (see [`Begun`]).
     pub resumes: bool,
 }
 
@@ -121,9 +122,10 @@ pub struct Greeting {
 pub struct Batch {
     /// The stream.
     pub stream: Stream,
-    /// Where the receiver's cursor must at least be for this to follow on.
+    /// Position that the receiver's cursor must have reached for this batch to follow on.
     pub from: u64,
-    /// Where it is afterwards: all live entries of the stream in (from, to] are here or were known there.
+    /// Position of the cursor afterwards: all live entries of the stream in (from, to] are here or were known to the
+    /// receiver.
     pub to: u64,
     /// The entries.
     pub entries: Vec<Entry>,
@@ -134,20 +136,21 @@ pub struct Batch {
 pub struct Large {
     /// The stream.
     pub stream: Stream,
-    /// As in [`Batch`].
+    /// Position that the receiver's cursor must have reached, as in [`Batch`].
     pub from: u64,
-    /// As in [`Batch`].
+    /// Position of the cursor once the value is complete, as in [`Batch`].
     pub to: u64,
     /// The entry without its value (its flags say that it has one).
     pub entry: Entry,
     /// Bytes of the value.
     pub value_length: u64,
-    /// What the value is and where its chunks begin. Only said to who can resume; `None`: at the start.
+    /// The content hash of the value and the offset of its first chunk. Sent only to peers that can resume; `None`:
+    /// from the start.
     pub resumption: Option<Resumption>,
 }
 
 impl Large {
-    /// Names the value exactly, if the announcement tells its content.
+    /// The exact identity of the value, if the announcement tells its content.
     pub fn value_id(&self) -> Option<ValueId> {
         let resumption = self.resumption?;
         Some(ValueId {
@@ -163,11 +166,11 @@ impl Large {
 pub struct Resumption {
     /// [`Entry::content_hash`] of the whole entry: the receiver checks it once the value is complete.
     pub content: u64,
-    /// Bytes that the receiver has told to have, and that do not come again.
+    /// Bytes that the receiver has reported to have, and that do not come again.
     pub offset: u64,
 }
 
-/// Names one exact large value. A dot alone does not: copies of a node may give it twice.
+/// Identity of one exact large value. A dot alone is not enough: copies of a node may give it twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ValueId {
     /// The entry's dot.
@@ -179,7 +182,7 @@ pub struct ValueId {
 }
 
 impl ValueId {
-    /// Whether both name the same value.
+    /// True if both name the same value.
     pub fn is_same(self, other: Self) -> bool {
         let is_alike = self.dot == other.dot && self.length == other.length;
         is_alike && (self.content == other.content || is_broken(Rule::PartOfAnother))
@@ -189,55 +192,56 @@ impl ValueId {
 /// The beginning of a large value that a receiver has kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Begun {
-    /// Which value.
+    /// The value.
     pub id: ValueId,
-    /// Bytes of it that are there.
+    /// Bytes of it that the receiver has.
     pub bytes: u64,
 }
 
-/// Parts that are kept of one peer's values, and told to it, at the most. One value at a time travels on a connection, so
+/// Most parts of one peer's values that are kept and reported to it. One value at a time travels on a connection, so
 /// one is the rule; a second leaves room for another order after a reconnect.
 pub const BEGUN_MAX: usize = 2;
 
 /// The parts of a peer's values that a receiver has kept, at most [`BEGUN_MAX`].
 pub type BegunValues = Vec<Begun>;
 
-/// The next bytes of the value that [`Large`] announced. Without bytes: given up, because the entry was
+/// The next bytes of the value that [`Large`] announced. An empty chunk gives the value up, because the entry was
 /// replaced meanwhile; the receiver forgets the announcement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
-    /// At most [`crate::core::limits::CHUNK_BYTES_MAX`] of them.
+    /// At most [`crate::core::limits::CHUNK_BYTES_MAX`] bytes.
     pub bytes: Vec<u8>,
 }
 
-/// The feed was sent up to here.
+/// The end of the sender's feed: everything up to here was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
     /// The end of each stream as far as it may be sent now.
     pub positions: Positions,
     /// The sender's state at that point.
     pub summary: Summary,
-    /// Whether nothing is held back: neither writes that wait for a tick, nor relays that wait for a hint. Only then do
-    /// summaries prove anything. A peer that cannot reconcile is told so only where it has refused nothing.
+    /// True if nothing is held back: neither writes that wait for a tick, nor relays that wait for a hint. Only then
+    /// do summaries prove anything. A peer that cannot reconcile is told so only where it has refused nothing.
     pub complete: bool,
 }
 
-/// How far I hold your feed, durably where I am durable at all, and how much more you may send.
+/// Acknowledgement: the receiver's cursor on the sender's feed, durable where the receiver is durable at all, and the
+/// credit for more.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ack {
-    /// My cursor on your feed; `None`: I have none, start from the beginning.
+    /// The receiver's cursor; `None`: it has none, start from the beginning.
     pub cursor: Option<Cursor>,
-    /// The total cost of feed messages (see [`Feed::cost`]) since the connection began that you may reach.
+    /// The total cost of feed messages (see [`Feed::cost`]) since the connection began that the sender may reach.
     pub credit: u64,
-    /// Where I was on your feed before, if that is not there any more as you greet: your files have forgotten what
-    /// I have seen.
+    /// The receiver's earlier cursor, if the sender's greeting shows that the sender never was there: its files have
+    /// forgotten what the receiver has seen.
     pub void: Option<Cursor>,
-    /// Let us reconcile, instead of sending the feed from its start. Only said to who can.
+    /// Asks for a reconciliation instead of the feed from its start. Set only for peers that can reconcile.
     pub reconcile: bool,
-    /// How many [`Batch`]es that move no position came on this connection and are durable here, counted in the order in
-    /// which they were sent up to the first that could not be stored.
+    /// Number of [`Batch`]es of this connection that moved no position and are durable at the receiver, counted in the
+    /// order in which they were sent up to the first that could not be stored.
     pub aside: u64,
-    /// Large values of yours of which a part is here. Said once, with the first of these messages.
+    /// Large values of which the receiver has a part. Sent once, with the first acknowledgement.
     pub parts: BegunValues,
 }
 
@@ -257,79 +261,80 @@ pub enum RefusalCode {
     Other = 255,
 }
 
-/// A write that is refused, by what its sender finds it by: the receiver does not know its place in the feed.
+/// A refused write, named by key and dot: the receiver does not know its place in the sender's feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedWrite {
-    /// Its stored key.
+    /// The stored key of the write.
     pub key: Vec<u8>,
-    /// Its dot.
+    /// The dot of the write.
     pub dot: Dot,
 }
 
-/// Writes that one NACK names at the most: with the longest keys it takes a quarter of a frame. More go into several.
+/// Most writes that one NACK names: with the longest keys it takes a quarter of a frame. More go into several.
 pub const REFUSED_WRITES_MAX: usize = 256;
 
-/// The local sequence of a NACK about writes whose places only their sender knows. A node that knows no names finds nothing
-/// there, and passes it over.
+/// The local sequence number in a NACK about writes whose places only their sender knows. A node that does not know
+/// named writes finds nothing there, and ignores it.
 pub const PLACE_UNKNOWN: u64 = u64::MAX;
 
-/// Entries are refused; the feed goes on behind them.
+/// Refusal of entries; the feed goes on behind them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nack {
-    /// The stream.
+    /// The stream of the entries.
     pub stream: Stream,
-    /// The entry's local sequence at the sender: the batch's `to` if it held one entry, [`PLACE_UNKNOWN`] otherwise. Counts
-    /// only where no writes are named: what the sender passed over behind the entry has moved `to` too.
+    /// The entry's local sequence number at the sender: the batch's `to` if it held one entry, [`PLACE_UNKNOWN`]
+    /// otherwise. Used only where no writes are named, because `to` has also moved over entries that the sender passed
+    /// over.
     pub lseq: u64,
-    /// Why.
+    /// Reason of the refusal.
     pub code: RefusalCode,
-    /// Whether sending it again may help.
+    /// True if sending the entry again may help.
     pub retryable: bool,
-    /// The writes, at most [`REFUSED_WRITES_MAX`]; none from a node that does not name them.
+    /// The refused writes, at most [`REFUSED_WRITES_MAX`]; empty from a node that does not name them.
     pub writes: Vec<RefusedWrite>,
 }
 
-/// Sequences of one origin, both ends included.
+/// A range of sequence numbers of one origin, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DotRange {
-    /// The author.
+    /// The author of the dots.
     pub origin: Origin,
-    /// The lowest sequence.
+    /// The lowest sequence number.
     pub first: u64,
-    /// The highest.
+    /// The highest sequence number.
     pub last: u64,
 }
 
 impl DotRange {
-    /// Whether the dot lies in it.
+    /// True if the dot lies in the range.
     pub fn contains(self, dot: Dot) -> bool {
         self.origin == dot.origin && (self.first..=self.last).contains(&dot.sequence)
     }
 }
 
-/// Dots just installed from others: a hint against duplicates, never a proof.
+/// Dots that the sender has just installed from other nodes: a hint against duplicates, never a proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Have {
-    /// In any order.
+    /// The ranges, in any order.
     pub ranges: Vec<DotRange>,
 }
 
-/// Everything that replicas say once they have greeted.
+/// All messages that replicas exchange once they have greeted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Feed {
     /// Entries.
     Batch(Batch),
-    /// A large entry begins.
+    /// Announcement of a large value.
     Large(Large),
-    /// A large entry goes on.
+    /// The next bytes of a large value.
     Chunk(Chunk),
-    /// The end is reached.
+    /// End of the feed.
     End(End),
     /// Acknowledgement and credit.
     Ack(Ack),
-    /// An entry is refused.
+    /// Refusal of entries.
     Nack(Nack),
-    /// A hint.
+    /// Hint against duplicates.
     Have(Have),
     /// A step of a reconciliation.
     Ranges(Ranges),

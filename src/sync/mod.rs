@@ -1,5 +1,5 @@
-//! What must travel and what arrived. Pure: no clock, no socket, no thread; it neither knows addresses nor
-//! bytes on a wire.
+//! Replication: which entries must travel, and which have arrived. Pure: no clock, no socket, no thread; it knows
+//! neither addresses nor bytes on a wire.
 
 pub mod delivery;
 pub mod feed;

@@ -5,8 +5,8 @@
 //! [`Replica::poll`] until it gives `None`, call [`Replica::send_more`] and drain again until there is no more, and come
 //! back at [`Replica::deadline`].
 //!
-//! What is sent when is in `send`, what arrives in `receive`, the comparison of ends in `prove`, timers in
-//! `timers`; what users see of it in `report`.
+//! The rules of sending are in `send`, those of receiving in `receive`, the comparison of ends in `end_of_feed`,
+//! timers in `timers`; reports for users are in `report`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -34,16 +34,16 @@ use crate::store::scope::Scope;
 use crate::store::state::map::{EntryMap, Installed};
 use crate::store::state::range_sums::RangeSums;
 
-/// What a replica wants done.
+/// Action that a replica asks its driver for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Send to a peer.
+    /// Send a message to a peer.
     Send(LinkId, Feed),
-    /// Make durable, and say so with `committed` or `refused`.
+    /// Make a request durable, and answer with `committed` or `refused`.
     Commit(Request),
     /// End the connection.
     Close(LinkId, PartingReason),
-    /// Take another identity, and say so with `renewed`.
+    /// Take another identity, and answer with `renewed`.
     Renew(IdentityConflict),
 }
 
@@ -54,7 +54,7 @@ pub enum PartingReason {
     Breach(&'static str),
     /// The peer acknowledges nothing.
     Unanswered,
-    /// What it should be sent cannot be read here.
+    /// An entry for the peer cannot be read here.
     Unreadable,
 }
 
@@ -64,85 +64,87 @@ pub struct Replica {
     pub(super) options: ReplicaOptions,
     pub(super) node_id: String,
     pub(super) origin: Origin,
-    /// The author of what this node writes since the opening.
+    /// The author of the writes of this opening.
     pub(super) author: Origin,
     pub(super) epochs: Vec<Epoch>,
     pub(super) links: BTreeMap<LinkId, Link>,
-    /// How far each peer's feed is held, and what that is about.
+    /// The cursor up to which each peer's feed is held, and the scope that it is valid for.
     pub(super) cursors: BTreeMap<Origin, (FeedPosition, Scope)>,
     pub(super) peers: BTreeMap<Origin, PeerRecord>,
-    /// When peers that are known were last met since the open.
+    /// Time of the last greeting of each known peer since the open.
     pub(super) met_at: BTreeMap<Origin, MonotonicMs>,
-    /// Peers that refuse something, on record.
+    /// Peers with refused entries on record.
     pub(super) refusing: BTreeSet<Origin>,
-    /// Peers whose record is newer than what is on disk, and since when.
+    /// Peers whose record is newer than the one on disk, and since when.
     pub(super) unremembered: BTreeMap<Origin, MonotonicMs>,
     pub(super) outbox: Outbox,
     pub(super) last_lseq: u64,
     pub(super) durable_lseq: u64,
-    /// The lowest local sequence that something replaced which is not durable yet: no peer's cursor may pass over it.
+    /// The lowest local sequence number of an entry that was replaced by one that is not durable yet: no peer's cursor
+    /// may pass over it.
     pub(super) shadowed_from: u64,
     /// Own writes up to here were released by a tick.
     pub(super) released: u64,
     pub(super) held_back: HeldBack,
-    /// Entries received behind the first may be relayed from the second on.
+    /// Entries received behind the first number may be relayed from the given time on.
     pub(super) relay_marks: VecDeque<(u64, MonotonicMs)>,
-    /// What is relayed earlier than they say.
+    /// Entries that are relayed earlier than the relay marks say.
     pub(super) ahead: Ahead,
-    /// What peers that are gone hold of what was sent ahead.
+    /// Entries sent ahead that disconnected peers hold.
     pub(super) kept_ahead: KeptAhead,
-    /// Parts of large values, for links that are about to be.
+    /// Kept parts of large values, for links that are about to be connected.
     pub(super) parts: BTreeMap<LinkId, BegunValues>,
     pub(super) have_due: Option<MonotonicMs>,
     pub(super) retried: u64,
     pub(super) total_retries: u64,
     /// Entries of peers that broke a rule and were not taken in, since the open.
     pub(super) refused_entries: u64,
-    /// Refusals that were about nothing that was sent, since the open.
+    /// Refusals of entries that were not sent, since the open.
     pub(super) unfounded_refusals: u64,
     pub(super) sent_entries: u64,
     pub(super) last_sequence: u64,
     pub(super) last_applied_remote: u64,
     pub(super) renewals: Renewals,
-    /// What ranges of keys sum up to.
+    /// Sums of ranges of keys.
     pub(super) sums: RangeSums,
-    /// Reconciliations go on at that moment.
+    /// When reconciliations go on.
     pub(super) reconcile_due: Option<MonotonicMs>,
     pub(super) outputs: VecDeque<Output>,
-    /// The first time that what a peer should be sent could not be read, and whether it was taken to be told.
+    /// The first failure to read an entry for a peer, until the driver takes it.
     pub(super) unreadable: Option<StoreError>,
+    /// True if that failure was recorded.
     pub(super) is_unreadable_reported: bool,
-    /// The last own sequence that was given before this opening.
+    /// The last own sequence number that was given before this opening.
     pub(super) opened_sequence: u64,
-    /// The local sequence of the last own write since the opening.
+    /// The local sequence number of the last own write since the opening.
     pub(super) last_own_lseq: u64,
     pub(super) replacements: Replacements,
     pub(super) waits: Waits,
-    /// Peers whose acknowledgements have moved since waits were looked at.
+    /// Peers whose acknowledgements have moved since waits were last examined.
     pub(super) moved: BTreeSet<Origin>,
-    /// The last comparison that was asked for.
+    /// Id of the last requested comparison.
     pub(super) last_comparison: ComparisonId,
-    /// Those that have ended and are to be told of.
+    /// Comparisons that have ended and are not reported yet.
     pub(super) compared: Vec<(ComparisonId, Result<Outcome, Incomparable>)>,
-    /// Peers that were given up, and the part of the own stream that each of them owed.
+    /// Peers that were given up, and the range of the own stream that each of them owed.
     pub(super) given_up: BTreeMap<Origin, (u64, u64)>,
-    /// Rows of the feed that may be passed over.
+    /// Budget of feed rows that may be passed over.
     pub(super) looking: Looking,
-    /// The rows of the outbox, where some peers take only a part of the keys.
+    /// Counted rows of the outbox, where some peers take only a part of the keys.
     pub(super) class_counts: Option<ClassCounts>,
-    /// What was installed and is to be looked at by its keys, for the same reason.
+    /// Installed changes that are not looked at by key yet, where some peers take only a part of the keys.
     pub(super) unsorted: Vec<Installed>,
 }
 
 impl Replica {
-    /// The replica of a node as its ledger and map show it.
+    /// The replica of a node, as its ledger and map show its state.
     pub fn new(options: ReplicaOptions, ledger: &Ledger, map: &EntryMap) -> Self {
         let mut peers = ledger.peers.clone();
         for record in peers.values_mut() {
             if !ledger.is_reached(&record.acknowledged) {
                 record.acknowledged = FeedPosition::default();
             }
-            // What cannot be looked up now is looked up when it is offered again.
+            // A row that cannot be looked up now is looked up when it is offered again.
             let rejected = Arc::make_mut(&mut record.rejected);
             rejected.retain(|entry| map.at(entry.lseq).map_or(true, |held| held.is_some()));
             rejected.sort_unstable_by_key(|entry| entry.lseq);
@@ -212,7 +214,8 @@ impl Replica {
         replica.forget_surplus();
         replica.part_rows();
         let acknowledged = replica.acknowledged_mark();
-        // As in `record_acknowledged`. What one of them refused was released once as well.
+        // An own write that any peer has was released once, as in `record_acknowledged`; so was one that a peer
+        // refused.
         let anywhere = replica.peers.values().map(|peer| peer.acknowledged.own);
         let anywhere = anywhere.chain(rejected.iter().copied());
         replica.released = anywhere.max().unwrap_or(0).max(ledger.released);
@@ -227,7 +230,7 @@ impl Replica {
         replica
     }
 
-    /// The node has another identity, as its ledger and map show it. All links must be gone.
+    /// Starts anew under another identity, as ledger and map show it. All links must be removed before.
     pub fn renewed(&mut self, ledger: &Ledger, map: &EntryMap) {
         let before = std::mem::take(&mut self.outputs);
         let mut next = Self::new(self.options, ledger, map);
@@ -245,7 +248,7 @@ impl Replica {
         };
     }
 
-    /// The next thing to do.
+    /// Removes and returns the next action.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
@@ -255,12 +258,12 @@ impl Replica {
         self.origin
     }
 
-    /// The author of what this node writes.
+    /// The author of this node's writes.
     pub fn author(&self) -> Origin {
         self.author
     }
 
-    /// The current stretch of this node's feed.
+    /// The current epoch of this node's feed.
     pub fn incarnation(&self) -> Incarnation {
         self.epochs
             .last()
@@ -268,7 +271,7 @@ impl Replica {
             .unwrap_or_default()
     }
 
-    /// The label of this node or of a peer that was met, or else its author id.
+    /// The label of this node or of a known peer, or else the id.
     pub fn label_of(&self, origin: Origin) -> String {
         if origin == self.origin {
             return self.node_id.clone();
@@ -278,8 +281,8 @@ impl Replica {
             .map_or_else(|| origin.to_string(), |peer| peer.node_id.clone())
     }
 
-    /// The label of the node that wrote under an author: of this one, of one that a lineage record names or that was met,
-    /// or else the author's id.
+    /// The label of the node that wrote under an author: this node, a node that a lineage record names, or a known
+    /// peer; or else the author's id.
     pub fn author_label(&self, author: Origin, map: &EntryMap) -> String {
         let lineage = map.lineage();
         if lineage.seen_up_to(self.author, author).is_some() {
@@ -289,18 +292,18 @@ impl Replica {
         reported.unwrap_or_else(|| self.label_of(author))
     }
 
-    /// Whether own writes leave as they commit.
+    /// True if own writes are sent as they commit.
     pub fn is_automatic(&self) -> bool {
         self.options.automatic
     }
 
-    /// Own writes leave as they commit, or wait for ticks, from now on.
+    /// Switches between sending own writes as they commit and making them wait for ticks.
     pub fn set_automatic(&mut self, automatic: bool, now: Now, map: &EntryMap) {
         self.options.automatic = automatic;
         self.send_some(now, map);
     }
 
-    /// The furthest row that may be acknowledged.
+    /// Upper bound of acknowledged rows.
     fn acknowledged_mark(&self) -> u64 {
         if self.class_counts.is_some() {
             self.acknowledged_anywhere()
@@ -309,7 +312,7 @@ impl Replica {
         }
     }
 
-    /// How far enough peers have acknowledged the own stream.
+    /// Position in the own stream that enough peers have acknowledged.
     pub(super) fn acknowledged_by_policy(&self) -> u64 {
         if self.options.ack_policy == AckPolicy::Any {
             return self.acknowledged_anywhere();
@@ -325,7 +328,7 @@ impl Replica {
         reached.get(needed - 1).copied().unwrap_or(0)
     }
 
-    /// Takes the marks of the outbox to where links and records say they are.
+    /// Moves the watermarks of the outbox to where links and records stand.
     pub(super) fn move_watermarks(&mut self) {
         let acknowledged = self.acknowledged_mark();
         let sent = self
@@ -346,7 +349,7 @@ impl Replica {
         }
     }
 
-    /// What is known of a peer goes to disk with the next sync.
+    /// Writes the record of a peer with the next sync, if it is worth keeping.
     pub(super) fn remember(&mut self, peer: Origin) {
         self.unremembered.remove(&peer);
         let record = self.peers.get(&peer);
@@ -358,7 +361,7 @@ impl Replica {
         }
     }
 
-    /// Writes down everything that is only known in memory; at close.
+    /// Writes the records of all peers that are newer in memory than on disk; called at close.
     pub fn remember_all(&mut self) {
         for peer in self.unremembered.keys().copied().collect::<Vec<_>>() {
             self.remember(peer);

@@ -1,4 +1,4 @@
-//! What users see and steer: ticks, the state of the outbox, and how far each peer is.
+//! Ticks, and reports of the outbox and of peers' progress for users.
 
 use super::message::Positions;
 use super::options::{ACKNOWLEDGED_ROWS_MAX, BATCH_COST};
@@ -12,14 +12,14 @@ use crate::store::commit::operation::Request;
 use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
 
-/// What a tick did.
+/// Result of a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TickReport {
-    /// Rows whose acknowledgement was overdue and that are to be sent again, since the last tick.
+    /// Rows taken back since the last tick because their acknowledgement was overdue.
     pub retried: u64,
     /// Acknowledged rows taken out of the outbox.
     pub pruned: u64,
-    /// Rows that were ready to be sent.
+    /// Rows that were ready to be sent, at most the batch size.
     pub batch: u64,
     /// Entries handed to connections.
     pub sent: u64,
@@ -27,20 +27,20 @@ pub struct TickReport {
     pub connected: u64,
 }
 
-/// How far one connected peer is.
+/// Progress of one connected peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerProgress {
-    /// Its author id.
+    /// The identity of the peer.
     pub origin: Origin,
-    /// Its label.
+    /// The label of the peer.
     pub node_id: String,
-    /// Whether what it acknowledges is durable there.
+    /// True if what the peer acknowledges is durable there.
     pub durable: bool,
-    /// Whether both sides were shown to hold the same, with no change since.
+    /// True if both sides were shown to hold the same state, with no change since.
     pub in_sync: bool,
-    /// Sent to it.
+    /// Positions up to which the peer was sent this node's feed.
     pub sent: Positions,
-    /// Acknowledged by it.
+    /// Positions up to which the peer has acknowledged it.
     pub acknowledged: Positions,
 }
 
@@ -51,21 +51,21 @@ pub struct SyncReport {
     pub counts: OutboxCounts,
     /// Rows that were sent again since the open.
     pub total_retries: u64,
-    /// What peers said since the open that broke a rule and was not taken: entries, and refusals of what they were not sent.
+    /// Entries of peers that broke a rule, and refusals of entries that were not sent, since the open.
     pub total_refused: u64,
-    /// This node's last operation sequence.
+    /// This node's last sequence number.
     pub last_submitted: u64,
-    /// The greatest operation sequence received from a peer.
+    /// The greatest sequence number of a write received from a peer.
     pub last_applied_remote: u64,
-    /// One for each connected peer.
+    /// Progress of each connected peer.
     pub peers: Vec<PeerProgress>,
 }
 
 impl Replica {
-    /// One tick: retry what is overdue, prune if asked, release the next own writes, and send.
+    /// One tick: retries overdue rows, prunes if asked, releases the next batch of own writes, and sends.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read where it has to be.
+    /// If the checkpoint cannot be read.
     pub fn tick(
         &mut self,
         prune: bool,
@@ -76,14 +76,14 @@ impl Replica {
         self.expire(now, map);
         let retried = std::mem::take(&mut self.retried);
         let pruned = if prune { self.prune(map)? } else { 0 };
-        // What nobody takes stays queued, and no tick has anything to do with it.
+        // Rows that no peer takes stay queued, and are no business of a tick.
         let queued = self.counts_of(map)?.queued;
         let queued = queued.saturating_sub(self.rows_untaken(map)?);
         let batch = queued.min(self.options.batch_size as u64);
         if !self.links.is_empty() {
             let behind = self.released.max(self.outbox.watermarks().sent);
             let last = map.own_row_after(behind, self.options.batch_size)?;
-            // A batch that reaches the end takes along what lies behind it and is nobody's row.
+            // A batch that reaches the end also releases the entries behind it that are no rows.
             let complete = queued <= self.options.batch_size as u64;
             let complete = complete || is_broken(Rule::BatchSizeIgnored);
             let released = if complete {
@@ -105,8 +105,8 @@ impl Replica {
         })
     }
 
-    /// Own writes may leave up to there. That goes on record where they wait for ticks: what a peer claims to hold does not
-    /// show that it was released.
+    /// Releases own writes up to `lseq`. Where writes wait for ticks this goes on record: a peer's claim to hold a row
+    /// does not show that it was released.
     fn release(&mut self, lseq: u64) {
         let is_news = lseq > self.released;
         self.released = lseq;
@@ -144,18 +144,18 @@ impl Replica {
         Ok(before - self.counts_of(map)?.acknowledged)
     }
 
-    /// Keeps acknowledged rows within their bound when nobody prunes them.
+    /// Prunes acknowledged rows beyond [`ACKNOWLEDGED_ROWS_MAX`] when nobody else prunes them.
     pub(super) fn bound_rows(
         &mut self,
         now: MonotonicMs,
         map: &EntryMap,
     ) -> Result<(), StoreError> {
         if map.base_unknown() > 0 {
-            // Rows would be counted twice. There is time.
+            // Rows would be counted twice. It can wait.
             return Ok(());
         }
         if !self.count_some(map)? {
-            // Others get their turn in between.
+            // Other work gets its turn between two steps.
             self.reconcile_due = self.reconcile_due.or(Some(now.after(1)));
             return Ok(());
         }
@@ -176,7 +176,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Nothing counts as given up any more.
+    /// Resets the failed watermark and the peers that were given up.
     pub(super) fn forgive(&mut self) {
         let watermarks = self.outbox.watermarks();
         self.outbox.set_watermarks(Watermarks {
@@ -186,11 +186,11 @@ impl Replica {
         self.given_up.clear();
     }
 
-    /// What failed is queued again: given up peers are tried anew, refused entries are offered once more to the
-    /// peers that are connected (others get them when they return). Returns how many rows had failed.
+    /// Queues failed rows again: peers that were given up are tried anew, and refused entries are offered once more to
+    /// connected peers (others get them when they return). Returns the number of rows that had failed.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read where it has to be.
+    /// If the checkpoint cannot be read.
     pub fn retry_failed(&mut self, now: Now, map: &EntryMap) -> Result<u64, StoreError> {
         let failed = self.counts_of(map)?.failed;
         self.forgive();
@@ -213,7 +213,7 @@ impl Replica {
     /// The state of replication.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read where it has to be.
+    /// If the checkpoint cannot be read.
     pub fn report(&self, map: &EntryMap) -> Result<SyncReport, StoreError> {
         Ok(SyncReport {
             counts: self.counts_of(map)?,
@@ -240,34 +240,35 @@ impl Replica {
         }
     }
 
-    /// Whether a link's peer was shown to hold the same, with no change since.
+    /// True if a link's peer was shown to hold the same state, with no change since.
     pub fn is_in_sync(&self, id: LinkId) -> bool {
         let link = self.links.get(&id);
         link.is_some_and(|link| self.progress(link).in_sync)
     }
 
-    /// Whether a link is ready to send: its peer has told where to begin.
+    /// True if a link is ready to send: its peer has told where to begin.
     pub fn is_started(&self, id: LinkId) -> bool {
         self.links.get(&id).is_some_and(|link| link.sending.started)
     }
 
-    /// How far a peer has taken what it was sent, and how many batches more it grants; `None`: there is no such link.
+    /// Positions that the peer has acknowledged, and its credit as a number of batches; `None` if there is no such
+    /// link.
     pub fn taken_by(&self, id: LinkId) -> Option<(Positions, u64)> {
         let sending = &self.links.get(&id)?.sending;
         Some((sending.acknowledged, sending.credit / BATCH_COST))
     }
 
-    /// The failure because of which peers cannot be sent what they should be; given once.
+    /// The failure to read an entry for a peer; returned once.
     pub fn take_unreadable(&mut self) -> Option<StoreError> {
         self.unreadable.take()
     }
 
-    /// Whether anything came of the connection to a peer.
+    /// True if the connection to a peer has led to something: either side holds more, or an end was proven.
     pub fn has_progressed(&self, id: LinkId) -> bool {
         self.links.get(&id).is_some_and(|link| link.has_progressed)
     }
 
-    /// Whether a connected peer owes an acknowledgement.
+    /// True if a connected peer owes an acknowledgement.
     pub fn is_owed(&self) -> bool {
         self.links.values().any(Link::is_owed)
     }

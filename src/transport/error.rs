@@ -1,136 +1,95 @@
-//! What can go wrong with the transport, in words for people. None of it touches local data.
+//! Failures of the transport, in words for people. None of them affects local data.
 
 use std::io;
+
+use crate::core::error_kind::ErrorKind;
 use thiserror::Error;
 
-/// Why the transport could not do what it was asked. The system's own error is the `source`.
+/// Failure of a call of the transport. The system's own error is the `source`.
 #[derive(Debug, Error)]
 pub enum TransportError {
-    /// It is switched off in the options.
+    /// The transport is switched off in the options.
     #[error("transport is disabled: set enableTransport to true before the client is opened")]
     Disabled,
-    /// It was stopped meanwhile.
+    /// The transport was stopped meanwhile.
     #[error("transport is stopped")]
     Stopped,
-    /// Another process or node listens there.
+    /// Another process or node listens at the address.
     #[error("failed to start transport: port already in use ({address})")]
     AddressInUse {
-        /// Host and port that were asked for.
+        /// Host and port to listen at.
         address: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// Listening failed for another reason, told in `reason`.
+    /// Listening failed for another reason, given in `reason`.
     #[error("failed to start transport: {reason} ({address})")]
     Listen {
-        /// In a few words.
+        /// The reason in a few words.
         reason: String,
-        /// Host and port that were asked for.
+        /// Host and port to listen at.
         address: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// Nobody listens there.
+    /// Nothing listens at the address.
     #[error("connection refused ({address})")]
     ConnectionRefused {
         /// Host and port that were called.
         address: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// Nobody answered in time.
+    /// No answer came in time.
     #[error("connection timed out ({address})")]
     TimedOut {
         /// Host and port that were called.
         address: String,
     },
-    /// Calling failed for another reason, told in `reason`.
+    /// Calling failed for another reason, given in `reason`.
     #[error("connection failed: {reason} ({address})")]
     Connect {
-        /// In a few words.
+        /// The reason in a few words.
         reason: String,
         /// Host and port that were called.
         address: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// The name of a host leads nowhere.
+    /// The name of a host has no address.
     #[error("unknown host: {host}")]
     UnknownHost {
-        /// The name.
+        /// The name of the host.
         host: String,
-        /// What the system said, if anything.
+        /// The system's error, if there is one.
         #[source]
         source: Option<io::Error>,
     },
-    /// A host beyond this machine without protection.
+    /// The host is not this machine, and nothing protects the connection.
     #[error(
         "host {host} is not this machine, and connections are not encrypted in this version: set allowInsecure to \
          true if all that can reach it may read and write everything, or go through a tunnel"
     )]
     InsecureHost {
-        /// The host.
+        /// The host that was given.
         host: String,
     },
-    /// No address at all.
+    /// The text is not an address.
     #[error("invalid address \"{text}\": {reason}")]
     InvalidAddress {
-        /// What was given.
+        /// The text that was given.
         text: String,
-        /// What is wrong with it.
+        /// The fault in the text.
         reason: &'static str,
     },
 }
 
-/// What a program can tell errors apart by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TransportErrorKind {
-    /// See [`TransportError::Disabled`].
-    Disabled,
-    /// See [`TransportError::Stopped`].
-    Stopped,
-    /// See [`TransportError::AddressInUse`].
-    AddressInUse,
-    /// See [`TransportError::Listen`].
-    Listen,
-    /// See [`TransportError::ConnectionRefused`].
-    ConnectionRefused,
-    /// See [`TransportError::TimedOut`].
-    TimedOut,
-    /// See [`TransportError::Connect`].
-    Connect,
-    /// See [`TransportError::UnknownHost`].
-    UnknownHost,
-    /// See [`TransportError::InsecureHost`].
-    InsecureHost,
-    /// See [`TransportError::InvalidAddress`].
-    InvalidAddress,
-}
-
-impl TransportErrorKind {
-    /// A stable name in `snake_case`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Disabled => "transport_disabled",
-            Self::Stopped => "stopped",
-            Self::AddressInUse => "address_in_use",
-            Self::Listen => "listen_failed",
-            Self::ConnectionRefused => "connection_refused",
-            Self::TimedOut => "timed_out",
-            Self::Connect => "connect_failed",
-            Self::UnknownHost => "unknown_host",
-            Self::InsecureHost => "insecure_host",
-            Self::InvalidAddress => "invalid_address",
-        }
-    }
-}
-
 impl TransportError {
-    /// The address or the host that it is about.
+    /// The address or the host of the error; `None` if it has none.
     pub fn subject(&self) -> Option<&str> {
         match self {
             Self::Disabled | Self::Stopped => None,
@@ -144,39 +103,39 @@ impl TransportError {
         }
     }
 
-    /// Which error it is.
-    pub fn kind(&self) -> TransportErrorKind {
+    /// The kind of the error.
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Disabled => TransportErrorKind::Disabled,
-            Self::Stopped => TransportErrorKind::Stopped,
-            Self::AddressInUse { .. } => TransportErrorKind::AddressInUse,
-            Self::Listen { .. } => TransportErrorKind::Listen,
-            Self::ConnectionRefused { .. } => TransportErrorKind::ConnectionRefused,
-            Self::TimedOut { .. } => TransportErrorKind::TimedOut,
-            Self::Connect { .. } => TransportErrorKind::Connect,
-            Self::UnknownHost { .. } => TransportErrorKind::UnknownHost,
-            Self::InsecureHost { .. } => TransportErrorKind::InsecureHost,
-            Self::InvalidAddress { .. } => TransportErrorKind::InvalidAddress,
+            Self::Disabled => ErrorKind::TransportDisabled,
+            Self::Stopped => ErrorKind::Stopped,
+            Self::AddressInUse { .. } => ErrorKind::AddressInUse,
+            Self::Listen { .. } => ErrorKind::ListenFailed,
+            Self::ConnectionRefused { .. } => ErrorKind::ConnectionRefused,
+            Self::TimedOut { .. } => ErrorKind::TimedOut,
+            Self::Connect { .. } => ErrorKind::ConnectFailed,
+            Self::UnknownHost { .. } => ErrorKind::UnknownHost,
+            Self::InsecureHost { .. } => ErrorKind::InsecureHost,
+            Self::InvalidAddress { .. } => ErrorKind::InvalidAddress,
         }
     }
 
-    /// Whether the same call may succeed later without a change of options.
+    /// True if the same call may succeed later without a change of options.
     pub fn is_retryable(&self) -> bool {
-        match self.kind() {
-            TransportErrorKind::AddressInUse
-            | TransportErrorKind::Listen
-            | TransportErrorKind::ConnectionRefused
-            | TransportErrorKind::TimedOut
-            | TransportErrorKind::Connect
-            | TransportErrorKind::UnknownHost => true,
-            TransportErrorKind::Disabled
-            | TransportErrorKind::Stopped
-            | TransportErrorKind::InsecureHost
-            | TransportErrorKind::InvalidAddress => false,
+        match self {
+            Self::AddressInUse { .. }
+            | Self::Listen { .. }
+            | Self::ConnectionRefused { .. }
+            | Self::TimedOut { .. }
+            | Self::Connect { .. }
+            | Self::UnknownHost { .. } => true,
+            Self::Disabled
+            | Self::Stopped
+            | Self::InsecureHost { .. }
+            | Self::InvalidAddress { .. } => false,
         }
     }
 
-    /// What listening at `address` came to, in the documented words.
+    /// The error of listening at `address`, in the documented words.
     pub fn of_listen(address: String, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::AddrInUse {
             return Self::AddressInUse { address, source };
@@ -188,7 +147,7 @@ impl TransportError {
         }
     }
 
-    /// What calling `address` came to, in the documented words.
+    /// The error of calling `address`, in the documented words.
     pub fn of_connect(address: String, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::ConnectionRefused => Self::ConnectionRefused { address, source },
@@ -202,7 +161,7 @@ impl TransportError {
     }
 }
 
-/// A few words for what systems say in many.
+/// A short text for common errors of systems; the system's own text for others.
 fn reason_of(error: &io::Error) -> String {
     let known = match error.kind() {
         io::ErrorKind::PermissionDenied => "permission denied",

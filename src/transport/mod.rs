@@ -1,5 +1,5 @@
-//! How nodes talk: frames, messages and the session of a connection (all pure), and the sockets that carry
-//! them (`tcp`). Never what an operation means, never which value wins.
+//! Transport between nodes: frames, messages and the session of a connection (all pure), and the sockets that carry
+//! them (`tcp`). It never knows what an operation means, or which value wins.
 
 pub mod error;
 pub mod session;

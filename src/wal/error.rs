@@ -1,112 +1,113 @@
-//! What can go wrong with a log, in the words that users are promised.
+//! Failures of a log, in the words that users are promised.
 
 use std::io;
 
 use thiserror::Error;
 
+use crate::core::error_kind::ErrorKind;
 use crate::disk::error::IoCause;
 use crate::disk::storage::Displacement;
 
-/// Why a log could not be opened, read or written. Files are told as the user spelled them.
+/// Failure to open, read or write a log. Files are named as the user spelled them.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum WalError {
-    /// The path that was given is no path to a file; the reason says why.
+    /// The given path is not a path to a file; the reason says why.
     #[error("invalid WAL path: {0}")]
     InvalidPath(&'static str),
     /// The system refused to open, create or replace a file of the log.
     #[error("failed to open WAL path {file}: {cause}")]
     Open {
-        /// The file.
+        /// The file of the log.
         file: String,
-        /// What the system said.
+        /// The system's error.
         cause: IoCause,
     },
     /// The path leads to a directory.
     #[error("failed to open WAL path {file}: is a directory")]
     IsDirectory {
-        /// The path.
+        /// The path as it was given.
         file: String,
     },
     /// The path leads to a device, a pipe or a socket.
     #[error("failed to open WAL path {file}: not a regular file")]
     NotRegularFile {
-        /// The path.
+        /// The path as it was given.
         file: String,
     },
-    /// The file is somebody else's; it was left as it is.
+    /// The file belongs to something else; it was left as it is.
     #[error("failed to open WAL path {file}: {reason}")]
     Foreign {
-        /// The file.
+        /// The file at the path.
         file: String,
-        /// What showed it.
+        /// The evidence that it is foreign.
         reason: &'static str,
     },
-    /// The file was written by a newer version, and says that this one may not read it.
+    /// The file was written by a newer version, and says that this version may not read it.
     #[error("failed to open WAL path {file}: it needs a newer version ({needs})")]
     NewerVersion {
-        /// The file.
+        /// The file of the log.
         file: String,
-        /// What it needs: a format version or a kind of frame.
+        /// A format version or a kind of frame that the file needs.
         needs: String,
     },
-    /// What was known to be on disk is damaged. Nothing was changed.
+    /// Data that was known to be on disk is damaged. Nothing was changed.
     #[error("corrupted WAL record at byte offset {offset}")]
     Corrupt {
-        /// The file.
+        /// The damaged file.
         file: String,
-        /// Where the first damaged byte may be.
+        /// Byte offset from which on there may be damage.
         offset: u64,
     },
     /// The system could not read the file.
     #[error("failed to read WAL at byte offset {offset}: {cause}")]
     Read {
-        /// The file.
+        /// The file that was read.
         file: String,
-        /// Where.
+        /// Byte offset of the read.
         offset: u64,
-        /// What the system said.
+        /// The system's error.
         cause: IoCause,
     },
     /// A frame could not be written.
     #[error("failed to append WAL record: {cause}")]
     Append {
-        /// The file.
+        /// The file of the log.
         file: String,
-        /// Where it was to be written.
+        /// Byte offset at which the frame was to be written.
         offset: u64,
-        /// What the system said.
+        /// The system's error.
         cause: IoCause,
     },
-    /// What was written could not be made durable.
+    /// Written frames could not be made durable.
     #[error("failed to flush WAL: {cause}")]
     Flush {
-        /// The file.
+        /// The file of the log.
         file: String,
-        /// What the system said.
+        /// The system's error.
         cause: IoCause,
     },
-    /// The log could not be repaired after an unclean stop; what it holds is as it was.
+    /// The log could not be repaired after an unclean stop; its content is as it was.
     #[error("failed to recover WAL {file}: {cause}")]
     Recover {
-        /// The file.
+        /// The file of the log.
         file: String,
-        /// What the system said.
+        /// The system's error.
         cause: IoCause,
     },
-    /// A file of the log is missing: it is needed, and no file holds its frames. Nothing was changed.
+    /// A file of the log is missing: it is needed, and no other file holds its frames. Nothing was changed.
     #[error("failed to open WAL path {file}: this file of the log is missing")]
     MissingPart {
-        /// The file.
+        /// The missing file.
         file: String,
     },
-    /// What was logged before the first file is missing: a checkpoint or sealed logs. Nothing was changed.
+    /// The history before the first file is missing: a checkpoint or sealed logs. Nothing was changed.
     #[error(
         "failed to open WAL path {file}: the checkpoint is missing, and no sealed log {sealed} is in its place"
     )]
     MissingCheckpoint {
-        /// The checkpoint.
+        /// The missing checkpoint.
         file: String,
-        /// What would make it needless.
+        /// The sealed log that would be needed instead.
         sealed: String,
     },
     /// The log ends before what its companions know to have been durable. Nothing was changed.
@@ -115,17 +116,17 @@ pub enum WalError {
          an older log is in its place, or its end is gone"
     )]
     Behind {
-        /// The log.
+        /// The file of the log.
         file: String,
-        /// A frame that should be there.
+        /// Number of a frame that should be there.
         frame: u64,
     },
-    /// The log could not be sealed. Unless it was poisoned, it goes on as it was.
+    /// The log could not be sealed. Unless it was poisoned, it goes on in its old file.
     #[error("failed to seal WAL {file}: {}", gone_or(cause))]
     Seal {
-        /// The log.
+        /// The file of the log.
         file: String,
-        /// What the system said.
+        /// The system's error.
         cause: IoCause,
     },
     /// A sealed log that is not needed any more could not be removed.
@@ -133,43 +134,43 @@ pub enum WalError {
     Remove {
         /// The sealed log.
         file: String,
-        /// What the system said.
+        /// The system's error.
         cause: IoCause,
     },
-    /// The path does not lead to the log that is open, or to all of it. Nothing was written and nothing there was touched;
-    /// the log goes on where its path leads to it again.
+    /// The path does not lead to the open log, or to all of its files. Nothing was written and nothing there was
+    /// touched; the log goes on once its path leads to it again.
     #[error("WAL path {file} does not lead to the log of this client any more: {how}")]
     Displaced {
-        /// The file.
+        /// The file that is not in its place.
         file: String,
-        /// What was found instead.
+        /// The displacement that was found.
         how: Displacement,
     },
     /// A frame's body is over the limit.
     #[error("failed to append WAL record: a body of {bytes} bytes is over the limit of {limit}")]
     BodyTooLarge {
-        /// How long it is.
+        /// Length of the body, in bytes.
         bytes: usize,
-        /// How long it may be.
+        /// Greatest length of a body, in bytes.
         limit: usize,
     },
-    /// An earlier write or sync failed, and nothing more is written until the log is opened again.
+    /// An earlier write or sync failed, and the log takes nothing more until it is opened again.
     #[error("WAL is read-only since an earlier failure: {first}")]
     Poisoned {
-        /// That failure.
+        /// The earlier failure.
         first: Box<WalError>,
     },
     /// Another node has the log open.
     #[error("WAL path is in use by another node{}", holder(*pid))]
     InUse {
-        /// The file.
+        /// The file of the log.
         file: String,
-        /// The process that holds it, where it is known.
+        /// Process id of the holder, where it is known.
         pid: Option<u32>,
     },
 }
 
-/// The cause where the file had been there before: it is not its directory that was never made.
+/// Text of the cause where a file that existed before is gone: its directory is not one that was never made.
 fn gone_or(cause: &IoCause) -> String {
     if cause.kind() == io::ErrorKind::NotFound {
         "the file, or its directory, was removed".to_owned()
@@ -183,38 +184,38 @@ fn holder(pid: Option<u32>) -> String {
 }
 
 impl WalError {
-    /// A stable name in snake case, finer than the public error codes.
-    pub fn kind(&self) -> &'static str {
+    /// A stable name of the failure in snake case, finer than the public error codes.
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::InvalidPath(_) => "invalid_path",
-            Self::Open { cause, .. } => cause.kind_or("wal_open"),
-            Self::IsDirectory { .. } => "is_directory",
-            Self::NotRegularFile { .. } => "not_regular_file",
-            Self::Foreign { .. } => "wal_foreign",
-            Self::NewerVersion { .. } => "wal_newer_version",
-            Self::Corrupt { .. } => "wal_corrupt",
-            Self::Read { cause, .. } => cause.kind_or("wal_read"),
-            Self::Append { cause, .. } => cause.kind_or("wal_append"),
-            Self::Flush { cause, .. } => cause.kind_or("wal_flush"),
-            Self::Recover { cause, .. } => cause.kind_or("wal_recover"),
-            Self::MissingPart { .. } => "wal_part_missing",
-            Self::MissingCheckpoint { .. } => "checkpoint_missing",
-            Self::Behind { .. } => "wal_behind",
+            Self::InvalidPath(_) => ErrorKind::InvalidPath,
+            Self::Open { cause, .. } => cause.kind_or(ErrorKind::WalOpen),
+            Self::IsDirectory { .. } => ErrorKind::IsDirectory,
+            Self::NotRegularFile { .. } => ErrorKind::NotRegularFile,
+            Self::Foreign { .. } => ErrorKind::WalForeign,
+            Self::NewerVersion { .. } => ErrorKind::WalNewerVersion,
+            Self::Corrupt { .. } => ErrorKind::WalCorrupt,
+            Self::Read { cause, .. } => cause.kind_or(ErrorKind::WalRead),
+            Self::Append { cause, .. } => cause.kind_or(ErrorKind::WalAppend),
+            Self::Flush { cause, .. } => cause.kind_or(ErrorKind::WalFlush),
+            Self::Recover { cause, .. } => cause.kind_or(ErrorKind::WalRecover),
+            Self::MissingPart { .. } => ErrorKind::WalPartMissing,
+            Self::MissingCheckpoint { .. } => ErrorKind::CheckpointMissing,
+            Self::Behind { .. } => ErrorKind::WalBehind,
             Self::Seal { cause, .. } | Self::Remove { cause, .. }
                 if cause.kind() == io::ErrorKind::NotFound =>
             {
-                "wal_removed"
+                ErrorKind::WalRemoved
             }
-            Self::Seal { cause, .. } => cause.kind_or("wal_seal"),
-            Self::Remove { cause, .. } => cause.kind_or("wal_remove"),
+            Self::Seal { cause, .. } => cause.kind_or(ErrorKind::WalSeal),
+            Self::Remove { cause, .. } => cause.kind_or(ErrorKind::WalRemove),
             Self::Displaced { how, .. } => how.kind(),
-            Self::BodyTooLarge { .. } => "wal_body_too_large",
-            Self::Poisoned { .. } => "poisoned",
-            Self::InUse { .. } => "wal_in_use",
+            Self::BodyTooLarge { .. } => ErrorKind::WalBodyTooLarge,
+            Self::Poisoned { .. } => ErrorKind::Poisoned,
+            Self::InUse { .. } => ErrorKind::WalInUse,
         }
     }
 
-    /// The system's own words, where the system failed.
+    /// The system's own text, where the system failed.
     pub fn cause(&self) -> Option<&str> {
         match self {
             Self::Open { cause, .. }
@@ -229,7 +230,7 @@ impl WalError {
         }
     }
 
-    /// The file that is meant, where the text alone does not say it.
+    /// The file of the failure, where the text alone does not say it.
     pub fn file(&self) -> Option<&str> {
         match self {
             Self::Open { file, .. }
@@ -254,7 +255,7 @@ impl WalError {
         }
     }
 
-    /// Where in the file, in bytes, if that is known.
+    /// Byte offset in the file, if it is known.
     pub fn offset(&self) -> Option<u64> {
         match self {
             Self::Corrupt { offset, .. }
@@ -265,9 +266,9 @@ impl WalError {
         }
     }
 
-    /// Whether it means that there is no room, and the same call can succeed once there is.
+    /// True if the disk is full: the same call can succeed once there is room.
     pub fn is_full(&self) -> bool {
-        self.kind() == "disk_full"
+        self.kind() == ErrorKind::DiskFull
     }
 }
 
@@ -287,7 +288,7 @@ mod tests {
             error.to_string(),
             "failed to append WAL record: no space left on device"
         );
-        assert_eq!(error.kind(), "disk_full");
+        assert_eq!(error.kind(), ErrorKind::DiskFull);
         assert_eq!(error.cause(), Some("ENOSPC"));
         let error = WalError::Open {
             file: "data/x.wal".into(),
@@ -309,7 +310,7 @@ mod tests {
             error.to_string(),
             "failed to seal WAL data/x.wal: the file, or its directory, was removed"
         );
-        assert_eq!(error.kind(), "wal_removed");
+        assert_eq!(error.kind(), ErrorKind::WalRemoved);
     }
 
     #[test]
@@ -322,7 +323,7 @@ mod tests {
             error.to_string(),
             "failed to remove sealed WAL data/x.wal: another file is in its place"
         );
-        assert_eq!(error.kind(), "wal_replaced");
+        assert_eq!(error.kind(), ErrorKind::WalReplaced);
     }
 
     #[test]

@@ -1,52 +1,52 @@
-//! The bytes of a log: the header of the file and the header of a frame. Drawn in `docs/format.md`. Decoding
-//! meets any bytes without a panic and takes no memory.
+//! The bytes of a log: the header of a file and the header of a frame. Drawn in `docs/format.md`. Decoding accepts any
+//! bytes without a panic and allocates nothing.
 
 use crate::core::bytes::ByteReader;
 use crate::core::checksum::placed_crc;
 use crate::core::limits::VALUE_BYTES_MAX;
 
-/// The first bytes of every log. The first is no text, and the line ending breaks when a program that means
-/// well converts it: both are then told apart from a log at once.
+/// The first bytes of every log. The first byte is not text, and the line ending breaks when a program converts it:
+/// both show a converted log at once.
 pub const FILE_MAGIC: [u8; 8] = *b"\x89SAWAL\r\n";
 
-/// The newest version of the format, which is that of a file that goes on behind another: an older reader would
-/// take it for the whole log.
+/// The newest version of the format, that of a file which continues another: an older reader would take it for the
+/// whole log.
 pub const FORMAT_VERSION: u16 = 2;
 
-/// The version of the first file of a log. It was the only file once, and still looks the same.
+/// The version of the first file of a log, whose layout has not changed since it was the only file.
 const FORMAT_VERSION_OF_FIRST: u16 = 1;
 
-/// How long the header of the file is, in bytes. The first frame follows it.
+/// Length of the header of a file, in bytes. The first frame follows it.
 pub const FILE_HEADER_BYTES: usize = 64;
 
-/// The first bytes of every frame. No byte of it is zero, so zeros never look like a frame.
+/// The first bytes of every frame. None of them is zero, so zeros never look like a frame.
 pub const FRAME_MAGIC: [u8; 4] = *b"\xfaSAF";
 
-/// How long the header of a frame is, in bytes. Its body follows.
+/// Length of the header of a frame, in bytes. Its body follows.
 pub const FRAME_HEADER_BYTES: usize = 32;
 
-/// How long the checksum behind a body is, in bytes.
+/// Length of the checksum (crc32) behind a body, in bytes.
 pub const BODY_CHECKSUM_BYTES: usize = 4;
 
-/// Frames begin at multiples of this, so that looking for one tests an eighth of all offsets.
+/// Frames begin at multiples of this, in bytes, so that a search tests an eighth of all offsets.
 pub const FRAME_ALIGNMENT: usize = 8;
 
-/// Longest body of a frame, in bytes: one operation with the largest value, and room for its key and all that
-/// belongs to it. A length is checked against it before memory is taken.
+/// Longest body of a frame, in bytes: one operation with the largest value, and room for its key and everything that
+/// belongs to it. A length is checked against this before memory is allocated.
 pub const FRAME_BODY_BYTES_MAX: usize = VALUE_BYTES_MAX + (1 << 20);
 
-/// A reader that does not know the kind of a frame with this flag goes on behind it.
+/// Flag of a frame: a reader that does not know its kind skips it.
 pub const FLAG_MAY_BE_IGNORED: u8 = 1;
 
-/// What a frame is for.
+/// Kind of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum FrameKind {
-    /// A group of records, committed as one.
+    /// A group of records, committed as one (group commit).
     Group = 1,
-    /// Empty. Its header tells how far the log is known synced.
+    /// An empty frame whose header tells up to which frame the log is known synced.
     Watermark = 2,
-    /// Empty. The log was closed: all before it is synced.
+    /// An empty frame that marks a clean close: everything before it is synced.
     Close = 3,
 }
 
@@ -62,31 +62,31 @@ impl FrameKind {
     }
 }
 
-/// The header of a file.
+/// The header of a file of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileHeader {
-    /// The version of the format it is written in.
+    /// The version of the format that the file is written in.
     pub format_version: u16,
-    /// The oldest version that may read it.
+    /// The oldest version that may read the file.
     pub minimum_reader_version: u16,
-    /// Random; in every checksum, so that nothing from elsewhere passes for a part of this file.
+    /// Random number that enters every checksum, so that bytes from elsewhere never pass for a part of this file.
     pub salt: u64,
-    /// The number of its first frame.
+    /// The number of the file's first frame.
     pub first_frame: u64,
-    /// Random; names the log. All files of one log have the same.
+    /// Random id of the log. All files of one log have the same.
     pub file_id: [u8; 16],
-    /// The salt of the file that this one goes on behind; 0 in the first.
+    /// The salt of the file that this one continues; 0 in the first.
     pub previous_salt: u64,
 }
 
-/// Why the start of a file is no header.
+/// Why the start of a file is not a valid header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileHeaderError {
-    /// The file does not begin as a log does.
+    /// The file does not begin with the magic bytes of a log.
     Foreign,
-    /// It begins as one, and the rest of the header is damaged or missing.
+    /// The file begins as a log, but the rest of the header is damaged or missing.
     Damaged,
-    /// It is whole, and needs a reader of at least this version.
+    /// The header is valid, and needs a reader of at least this version.
     Newer(u16),
 }
 
@@ -103,7 +103,7 @@ impl FileHeader {
         }
     }
 
-    /// The header of the file that goes on with `first_frame` behind the file with this header.
+    /// The header of the file that continues the file with this header from `first_frame` on.
     pub fn following(&self, salt: u64, first_frame: u64) -> Self {
         Self {
             format_version: FORMAT_VERSION,
@@ -115,7 +115,7 @@ impl FileHeader {
         }
     }
 
-    /// Its bytes.
+    /// The header as bytes.
     pub fn encode(&self) -> [u8; FILE_HEADER_BYTES] {
         let mut bytes = Vec::with_capacity(FILE_HEADER_BYTES);
         bytes.extend_from_slice(&FILE_MAGIC);
@@ -134,13 +134,13 @@ impl FileHeader {
         header
     }
 
-    /// Reads the header from the first bytes of a file; bytes behind it are left alone.
+    /// Reads the header from the first bytes of a file; bytes behind it are ignored.
     pub fn decode(bytes: &[u8]) -> Result<Self, FileHeaderError> {
         if bytes.first_chunk() != Some(&FILE_MAGIC) {
             return Err(FileHeaderError::Foreign);
         }
         let header = Self::fields(bytes).ok_or(FileHeaderError::Damaged)?;
-        // The place of the checksum and of the versions is the same in all versions to come.
+        // The places of the checksum and of the versions stay the same in all versions to come.
         if header.minimum_reader_version > FORMAT_VERSION {
             return Err(FileHeaderError::Newer(header.minimum_reader_version));
         }
@@ -176,20 +176,20 @@ impl FileHeader {
 /// The header of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameHeader {
-    /// How long the body is, in bytes.
+    /// Length of the body, in bytes.
     pub body_bytes: u32,
-    /// Its number: one more than the frame before it.
+    /// Number of the frame: one more than the frame before it.
     pub number: u64,
-    /// The highest frame that was known to survive a power cut when this was written; below `number`.
+    /// The highest frame that was known to survive a power cut when this header was written; below `number`.
     pub known_synced: u64,
-    /// A tag of [`FrameKind`], or of a newer version.
+    /// A tag of [`FrameKind`], or one of a newer version.
     pub kind: u8,
-    /// Flags; unknown ones mean nothing, because what changes the meaning of a frame takes a new kind.
+    /// Flags; unknown ones are ignored, because anything that changes the meaning of a frame takes a new kind.
     pub flags: u8,
 }
 
 impl FrameHeader {
-    /// Its bytes at `offset` of a file with that salt.
+    /// The header as bytes, for `offset` in a file with that salt.
     pub fn encode(&self, salt: u64, offset: u64) -> [u8; FRAME_HEADER_BYTES] {
         let mut bytes = Vec::with_capacity(FRAME_HEADER_BYTES);
         bytes.extend_from_slice(&FRAME_MAGIC);
@@ -204,8 +204,8 @@ impl FrameHeader {
         header
     }
 
-    /// Reads a header that was written at `offset` of a file with that salt; `None` for anything else. Only
-    /// then may its length be trusted, which is within the limit.
+    /// Decodes a header that was written at `offset` of a file with that salt; `None` for anything else. The length in
+    /// a decoded header is within the limit.
     pub fn decode(bytes: &[u8], salt: u64, offset: u64) -> Option<Self> {
         let bytes = bytes.get(..FRAME_HEADER_BYTES)?;
         let mut reader = ByteReader::new(bytes);
@@ -227,20 +227,19 @@ impl FrameHeader {
         (sane && placed_crc(salt, offset, &[covered]) == checksum).then_some(header)
     }
 
-    /// How many bytes the whole frame takes: header, body, checksum and the zeros up to the next multiple of
-    /// [`FRAME_ALIGNMENT`].
+    /// Bytes of the whole frame: header, body, checksum and the zeros up to the next multiple of [`FRAME_ALIGNMENT`].
     pub fn frame_bytes(&self) -> usize {
         frame_bytes(self.body_bytes as usize)
     }
 }
 
-/// How many bytes a frame with a body of `body_bytes` takes in the file.
+/// Bytes that a frame with a body of `body_bytes` takes in the file.
 pub const fn frame_bytes(body_bytes: usize) -> usize {
     (FRAME_HEADER_BYTES + body_bytes + BODY_CHECKSUM_BYTES).next_multiple_of(FRAME_ALIGNMENT)
 }
 
-/// The body of a frame whose header held, out of the bytes of the whole frame; `None` if the body, its
-/// checksum or the zeros behind it are damaged or missing.
+/// The body of a frame with a valid header, from the bytes of the whole frame; `None` if the body, its checksum or the
+/// zeros behind it are damaged or missing.
 pub fn decode_body<'a>(
     frame: &'a [u8],
     header: &FrameHeader,

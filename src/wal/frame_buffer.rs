@@ -1,14 +1,13 @@
-//! Where a frame is built: the body behind room for its header, so that appending is one write and no copy.
+//! Buffer in which a frame is built: the body behind room for its header, so that appending is one write and no copy.
 
 use crate::core::checksum::placed_crc;
 
 use super::format::{FRAME_ALIGNMENT, FRAME_HEADER_BYTES, FrameHeader};
 
-/// A buffer that once held a frame larger than this is given back to the system when it is cleared: one large
-/// value must not keep its memory for the life of the log.
+/// Bytes that a cleared buffer keeps: one large value must not hold its memory for the life of the log.
 const KEPT_BYTES_MAX: usize = 16 << 20;
 
-/// The body of a frame to come. Reusable.
+/// The body of a frame under construction. Reusable.
 #[derive(Debug, Clone)]
 pub struct FrameBuffer {
     bytes: Vec<u8>,
@@ -22,28 +21,28 @@ impl FrameBuffer {
         }
     }
 
-    /// The vector to append the body to. It starts with the room for the header: append to it, and use
+    /// The vector that the body is appended to. It starts with the room for the header: only append to it, and use
     /// [`truncate`](Self::truncate) to take back what was appended.
     pub fn body(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
-    /// What the body holds so far.
+    /// The body so far.
     pub fn written(&self) -> &[u8] {
         self.bytes.get(FRAME_HEADER_BYTES..).unwrap_or_default()
     }
 
-    /// How long the body is so far, in bytes.
+    /// Length of the body so far, in bytes.
     pub fn body_bytes(&self) -> usize {
         self.bytes.len().saturating_sub(FRAME_HEADER_BYTES)
     }
 
-    /// Whether the body holds nothing.
+    /// True if the body is empty.
     pub fn is_empty(&self) -> bool {
         self.body_bytes() == 0
     }
 
-    /// Cuts the body off at `body_bytes`; does nothing if it is no longer than that.
+    /// Truncates the body to `body_bytes`; does nothing if it is no longer than that.
     pub fn truncate(&mut self, body_bytes: usize) {
         self.bytes.truncate(FRAME_HEADER_BYTES + body_bytes);
     }
@@ -55,8 +54,8 @@ impl FrameBuffer {
         self.bytes.resize(FRAME_HEADER_BYTES, 0);
     }
 
-    /// Fills the header in, appends checksum and padding, and gives the whole frame as it belongs at
-    /// `offset`. The header says how long the body is.
+    /// Fills in the header, appends checksum and padding, and returns the whole frame for `offset`. The header must
+    /// state the length of the body.
     pub(super) fn seal(&mut self, header: &FrameHeader, salt: u64, offset: u64) -> &[u8] {
         if let Some(room) = self.bytes.first_chunk_mut::<FRAME_HEADER_BYTES>() {
             *room = header.encode(salt, offset);

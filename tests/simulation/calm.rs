@@ -1,4 +1,4 @@
-//! All faults end, and programs do what programs do: they call their peers and tick.
+//! The calm behind the faults: all faults end, and programs call their peers and tick.
 
 use std::collections::BTreeSet;
 
@@ -9,46 +9,48 @@ use crate::store::entry::Entry;
 use crate::store::state::map::Held;
 use crate::sync::report::PeerProgress;
 
-/// How long the calm lasts at the most: time for a repair, one more a minute later, and the next.
+/// Longest duration of the calm, in milliseconds: time for a repair, one more a minute later, and the next.
 const CALM_MS: u64 = 900_000;
 
-/// How long it lasts where states cannot become equal, because not everybody takes every value.
+/// Duration of the calm where states cannot become equal, because not every node takes every value, in milliseconds.
 const LIMITED_CALM_MS: u64 = 240_000;
 
-/// How long it lasts at the most where they are still to look for the reason why they differ: the waits between repairs
-/// double, and what one repair brings may have neighbours compare again.
+/// Longest duration of the calm while repairs are still due, in milliseconds: the delays between repairs double, and
+/// entries that one repair brings may make neighbours compare again.
 const REPAIRS_MS: u64 = 7_200_000;
 
-/// How long nobody may have to look for a reason any more before that is believed.
+/// Time without a repair due after which no more are expected, in milliseconds.
 const SETTLED_MS: u64 = 10_000;
 
-/// How long nobody ticks at first in some runs: time for retries and calls that were put off.
+/// Time without ticks at the beginning of the calm in some runs, in milliseconds: long enough for retries and delayed
+/// calls.
 const UNTICKED_MS: u64 = 240_000;
 
-/// How long nodes have to meet once faults have ended.
+/// Time that nodes have to meet once faults have ended, in milliseconds.
 const MEETING_MS: u64 = 5_000;
 
-/// A key that nobody has written, how often it is written, and how long after each other: less than what is relayed waits.
+/// A key that no schedule writes, the number of its writes, and their interval in milliseconds: shorter than the relay
+/// delay.
 const HOT_KEY: u64 = 1_000_000;
 const HOT_WRITES: usize = 100;
 const HOT_EVERY_MS: u64 = 100;
 
-/// Keys whose conflicts are settled then.
+/// Number of keys whose conflicts are settled then.
 const SETTLED_KEYS: u64 = 12;
 
-/// Steps that no schedule has are numbered behind this.
+/// Steps outside of the schedule are numbered from here on.
 const LAST_STEPS: usize = 1_000_000;
 
-/// How long it takes to go on once somebody has taken another identity.
+/// Time that the calm goes on once a node has taken another identity, in milliseconds.
 const RENEWED_MS: u64 = 60_000;
 
-/// How long all is to be well before it is believed.
+/// Time for which all has to be well before it is believed, in milliseconds.
 const STEADY_MS: u64 = 3_000;
 
-/// How long it takes until a connection that nobody is at any more is given up.
+/// Time after which an abandoned connection is given up, in milliseconds.
 const IDLE_MS: u64 = 75_000;
 
-/// How long nothing may be said once all is well.
+/// Time in which no message may be sent once all is well, in milliseconds.
 const QUIET_MS: u64 = 300_000;
 
 impl World<'_> {
@@ -112,7 +114,7 @@ impl World<'_> {
         self.join_survivors();
     }
 
-    /// Whoever is left is connected, also where the node between is lost.
+    /// Connects all nodes that are left, also where the node between them is lost.
     fn join_survivors(&mut self) {
         let is_left = |node: &usize| !self.nodes[*node].is_lost;
         let left: Vec<usize> = (0..self.nodes.len()).filter(is_left).collect();
@@ -142,7 +144,7 @@ impl World<'_> {
         }
     }
 
-    /// Somebody writes one key again and again, and everybody sees it change while that goes on.
+    /// Rewrites one key again and again; every node has to see it change while that goes on.
     fn rewrite_one_key(&mut self) {
         let is_automatic = |running: &Running<'_>| running.machine.replica.is_automatic();
         let is_one = |node: &Node<'_>| node.running.as_ref().is_some_and(is_automatic);
@@ -183,7 +185,7 @@ impl World<'_> {
         self.calm();
     }
 
-    /// Nobody ticks for a while, and what came from others is passed on all the same.
+    /// Lets time pass without ticks; relayed entries have to travel all the same.
     fn rest_without_ticks(&mut self) {
         for (a, b) in self.edges.clone() {
             self.call(a, b, false);
@@ -207,7 +209,8 @@ impl World<'_> {
         }
     }
 
-    /// Who waits for ticks settles what conflicts it knows of; then the others write, and it has to pass that on.
+    /// Nodes that wait for ticks settle the conflicts they know of; then the others write, and those writes have to be
+    /// relayed.
     fn settle_without_ticks(&mut self) {
         let does_wait = |running: &Running<'_>| !running.machine.replica.is_automatic();
         let waits = |node: &Node<'_>| node.running.as_ref().is_some_and(does_wait);
@@ -240,13 +243,13 @@ impl World<'_> {
         }
     }
 
-    /// Whether nodes may have to repair something first, or do not take everything.
+    /// True if nodes may have to repair something first, or do not take everything.
     fn is_excused(&self) -> bool {
         let excuses = &self.excuses;
         excuses.limited || excuses.lied || excuses.repeats_numbers() || self.has_prefixes
     }
 
-    /// Something that a node has from others, and a node that it is to be connected to does not.
+    /// A relayed entry that a node holds and a node connected to it lacks.
     fn first_not_passed_on(&self) -> Option<(usize, usize, Entry)> {
         let pairs = self.edges.iter().flat_map(|(a, b)| [(*a, *b), (*b, *a)]);
         pairs.into_iter().find_map(|(from, to)| {
@@ -287,7 +290,7 @@ impl World<'_> {
                     counts.queued > 0
                 });
                 if is_behind {
-                    // Whoever has nothing to send need not tick, and passes on what came all the same.
+                    // A node with nothing to send need not tick, and relays entries all the same.
                     self.tick(node, false);
                 }
             }
@@ -306,19 +309,19 @@ impl World<'_> {
         }
     }
 
-    /// Whether somebody will take another identity, once it may.
+    /// True if some node has an identity conflict and will take another identity.
     fn is_somebody_in_doubt(&self) -> bool {
         let mut running = self.nodes.iter().filter_map(|node| node.running.as_ref());
         running.any(|running| running.machine.replica.has_identity_conflict())
     }
 
-    /// Whether somebody is to repair what differs, as soon as enough time has passed since the last repair.
+    /// True if some node has a repair due, once the delay since the last one is over.
     fn has_repairs_ahead(&self) -> bool {
         let mut running = self.nodes.iter().filter_map(|node| node.running.as_ref());
         running.any(|running| running.machine.replica.has_repairs_ahead())
     }
 
-    /// Whether everybody knows that all is well.
+    /// True if every node knows that it is in sync with its peers and has nothing left to send.
     fn is_well(&self) -> bool {
         let mut edges = self.edges.iter();
         edges.all(|(a, b)| {

@@ -1,4 +1,4 @@
-//! What must hold at all times, looked at from outside. The numbers are those of PROTOCOL section 7.
+//! Invariants of nodes at all times, checked from outside. The numbers are those of PROTOCOL section 7.
 
 use std::ops::Bound;
 
@@ -17,7 +17,7 @@ use crate::sync::options::AckPolicy;
 use crate::sync::outbox::held_back::is_covered;
 
 impl World<'_> {
-    /// A store was opened. `goes_on`: as if it had never been closed.
+    /// Checks a store that was opened. `goes_on`: as if it had never been closed.
     pub(super) fn check_opened(&mut self, node: usize, goes_on: bool) {
         let opened = self.nodes[node].up();
         let (map, ledger) = (&opened.store.map, opened.store.committer.ledger());
@@ -39,7 +39,7 @@ impl World<'_> {
             let held = ledger.cursors.get(&peer.machine.replica.origin());
             let held = held.copied().unwrap_or_default();
             if self.has_prefixes {
-                // A cursor may have begun anew, for more keys than were acknowledged before.
+                // The cursor may have begun anew, for more keys than were acknowledged before.
                 self.check_is_held(other, node);
                 continue;
             }
@@ -95,7 +95,7 @@ impl World<'_> {
         for (_, entry) in rows {
             self.check_is_written(node, &entry);
             if is_own(entry.dot) && loser_of(&entry).is_none() {
-                // It may have been written by a commit that failed.
+                // The entry may have been written by a commit that failed.
                 self.told.entry(entry.dot).or_insert_with(|| entry.clone());
             }
             if self.nodes[node].plan.options.durable {
@@ -108,14 +108,15 @@ impl World<'_> {
         }
     }
 
-    /// How far a node was ever known to hold the own writes of an identity that came in the place of another one.
+    /// Furthest position to which a node was ever known to hold the own writes of an identity that replaced another
+    /// one.
     fn held_before(&self, identity: Origin, node: usize) -> Option<u64> {
         let held = self.held.get(&identity);
         let held = held.filter(|_| self.successors.contains(&identity));
         held.and_then(|held| held.get(&node).copied())
     }
 
-    /// Somebody wrote it, or wrote what it keeps.
+    /// Checks that some node wrote the entry, or the write that it keeps as a sibling.
     pub(super) fn check_is_written(&self, node: usize, entry: &Entry) {
         let known = self.written.get(&entry.dot);
         let loser = loser_of(entry);
@@ -126,7 +127,7 @@ impl World<'_> {
         );
     }
 
-    /// 6: what is counted is a recount.
+    /// Invariant 6: the totals equal a recount.
     pub(super) fn check_totals(&self, node: usize) {
         let map = &self.nodes[node].up().store.map;
         if map.base_unknown() == 0 && !self.nodes[node].is_hurt {
@@ -140,7 +141,7 @@ impl World<'_> {
         }
     }
 
-    /// Section 3: only users' keys count, and are rows.
+    /// Section 3: only keys of users are counted, and are rows.
     fn check_user_keys(&self, node: usize) {
         let running = self.nodes[node].up();
         let map = &running.store.map;
@@ -160,7 +161,7 @@ impl World<'_> {
         );
     }
 
-    /// A group is written, and not installed yet.
+    /// Checks a group that is written and not installed yet.
     pub(super) fn check_committed(&mut self, node: usize, committed: &Committed) {
         let running = self.nodes[node].up();
         let (map, ledger) = (&running.store.map, running.store.committer.ledger());
@@ -194,7 +195,7 @@ impl World<'_> {
                 );
                 let is_next = entry.version == before.version + 1
                     || entry.version > before.version && is_made_of_others(entry);
-                // Of two contents under one number both would be kept in one place.
+                // Two contents under one number would both be kept in one place.
                 let user_key = user_key_in(entry.key()).map(|key| [&[0], key].concat());
                 let is_sure = user_key.is_none_or(|key| self.knowledge.is_sure(&key));
                 assert!(
@@ -248,7 +249,7 @@ impl World<'_> {
                 let is_identity = lineage.identity_of(entry.dot.origin) == origin;
                 let is_by_own = lineage.is_own(author, entry.dot);
                 let is_own = is_identity && is_by_own && loser_of(&entry).is_none();
-                // Somebody else says from which of this node's writes he goes on, under its identity.
+                // Another node has written under this node's identity from which of its writes it goes on.
                 let is_of_twin = identity_in(entry.key()) == Some(origin) && !is_by_own;
                 if is_own || is_of_twin {
                     self.nodes[node].up_mut().disowned = Some(origin);
@@ -261,7 +262,7 @@ impl World<'_> {
         self.note_cursors(node, committed, is_unsynced);
     }
 
-    /// How far peers' feeds are held with a group.
+    /// Records up to which positions peers' feeds are held with a group.
     fn note_cursors(&mut self, node: usize, committed: &Committed, is_unsynced: bool) {
         let is_durable = self.nodes[node].plan.options.durable;
         let running = self.nodes[node].up_mut();
@@ -277,7 +278,7 @@ impl World<'_> {
         }
     }
 
-    /// After everything that a node does.
+    /// Checks a node after each of its steps.
     pub(super) fn check_node(&self, node: usize) {
         let running = self.nodes[node].up();
         let (replica, map) = (&running.machine.replica, &running.store.map);
@@ -342,9 +343,10 @@ impl World<'_> {
         );
     }
 
-    /// 2: a node holds everything up to its cursors, at the least. Not so where a disk went back in time or has a twin:
-    /// what was replaced when a cursor passed it may be back, a hint may name a number that was given again, and a
-    /// cursor be one on the twin's feed. Only the comparison of states notices that, as it does wrong hints.
+    /// Invariant 2: a node holds at least everything up to its cursors. Skipped where a disk went back in time or has
+    /// a twin: entries replaced before a cursor passed them may be back, a hint may name a number that was given
+    /// again, and a cursor may be one on the twin's feed. Only the comparison of states notices that, as it does wrong
+    /// hints.
     pub(super) fn check_holdings(&self, node: usize) {
         if self.excuses.repeats_numbers() || self.excuses.lied || self.nodes[node].is_hurt {
             return;
@@ -384,7 +386,7 @@ impl World<'_> {
         }
     }
 
-    /// 9: whatever became of its delivery, what was accepted can be read.
+    /// Invariant 9: an accepted write can be read, whatever became of its delivery.
     pub(super) fn check_readable(&self) {
         for (place, node) in self.nodes.iter().enumerate() {
             let Some(running) = node.running.as_ref().filter(|_| !node.is_hurt) else {

@@ -1,19 +1,20 @@
-//! How far clocks are apart: it is measured, shown and told (PROTOCOL section 3).
+//! Clock skew between nodes: it is measured, shown and reported (PROTOCOL section 3).
 
 use super::world::World;
 use crate::node::machine::conversation::PeerEvent;
+use crate::node::machine::peer_state::PeerState;
 
-/// From how far on it is told.
+/// Skew from which on it is reported, in milliseconds.
 const TOLD_MS: u64 = 60_000;
 
-/// For how long the best sample stands, and how long it may take until there is another one then.
+/// Time for which the best sample stands, and then the longest time until there is another one, in milliseconds.
 const SAMPLES_MS: u64 = 600_000 + 120_000;
 
-/// How far a sample is off at the most that was taken, or would have been, while all is well.
+/// Greatest error of a clock sample taken while all is well, in milliseconds.
 const OFF_MS: i64 = 1_000;
 
 impl World<'_> {
-    /// The clock of a node is set.
+    /// Sets the clock of a node by `ms`.
     pub(super) fn set_clock(&mut self, node: usize, ms: i64) {
         let at = self.at;
         let node = &mut self.nodes[node];
@@ -21,27 +22,27 @@ impl World<'_> {
         node.skew_ms += ms;
     }
 
-    /// A node tells of a peer.
+    /// Records an event about a peer.
     pub(super) fn see_peer_event(&mut self, node: usize, event: &PeerEvent) {
         let is_far_off = event.skew_ms.is_some_and(|ms| ms.unsigned_abs() >= TOLD_MS);
         let running = self.nodes[node].up_mut();
-        if is_far_off && event.state == "connected" {
+        if is_far_off && event.state == PeerState::Connected {
             running.skews_told.insert(event.node_id.clone());
         }
     }
 
-    /// How far its clock was off since a sample may have been taken that still stands.
+    /// Skews of the node's clock since the oldest sample that may still stand.
     fn skews_of(&self, node: usize) -> Vec<i64> {
         let node = &self.nodes[node];
         let since = self.at.saturating_sub(SAMPLES_MS);
         let mut skews = vec![node.skew_ms];
-        // What it was until then.
+        // Earlier skews that lasted into that time.
         let before = node.skews.iter().filter(|(until, _)| *until >= since);
         skews.extend(before.map(|(_, skew_ms)| *skew_ms));
         skews
     }
 
-    /// Everybody shows how far the clocks of its peers are off, and has told of those that are far off.
+    /// Checks that every node shows the clock skew of its peers, and has reported the large ones.
     pub(super) fn check_clocks(&self) {
         for (a, b) in &self.edges {
             for (node, other) in [(*a, *b), (*b, *a)] {
@@ -54,7 +55,7 @@ impl World<'_> {
                 let row = rows
                     .iter()
                     .find(|row| row.status.as_ref().is_some_and(is_met));
-                let Some(row) = row.filter(|row| row.state == "connected") else {
+                let Some(row) = row.filter(|row| row.state == PeerState::Connected) else {
                     continue;
                 };
                 let theirs = self.skews_of(other);

@@ -1,4 +1,4 @@
-//! What `node::committer` and `node::checkpointing` do: groups, syncs, quiet moments, checkpoints.
+//! The simulated work of `node::committer` and `node::checkpointing`: groups, syncs, idle marks, checkpoints.
 
 use super::newer::extend;
 use super::world::World;
@@ -8,16 +8,16 @@ use crate::store::commit::operation::Request;
 use crate::store::conflict::policy::loser_of;
 use crate::store::tests::torture::making::Node as Store;
 
-/// How long an accepted write may lie unsynced with `autoFlush` off.
+/// Longest time that an accepted write may lie unsynced with `autoFlush` off, in milliseconds.
 const SYNC_AFTER_MS: u64 = 1_000;
 
-/// The same while a peer waits for it.
+/// Longest time that a write may lie unsynced while a peer waits for it, in milliseconds.
 const PEER_SYNC_AFTER_MS: u64 = 5;
 
-/// How long the log may stand without a mark that its last group is durable.
+/// Time without a write after which the log gets a mark that its last group is durable, in milliseconds.
 const IDLE_AFTER_MS: u64 = 50;
 
-/// Pages of a checkpoint are that far apart at the most.
+/// Longest time between two pages of a checkpoint, in milliseconds.
 const PAGE_MS: u64 = 12;
 
 impl World<'_> {
@@ -28,14 +28,14 @@ impl World<'_> {
             return;
         };
         if running.store.is_poisoned() && request.ticket().is_some() {
-            // Refused before it is queued.
+            // The request is refused before it is queued.
             return;
         }
         running.queue.push(request);
         running.commit_at.get_or_insert(at);
     }
 
-    /// Commits what fits one group, now.
+    /// Commits one group of the queue, now.
     pub(super) fn commit(&mut self, node: usize) {
         let now = self.now(node);
         let latest = &mut self.nodes[node].latest_wall;
@@ -50,7 +50,7 @@ impl World<'_> {
         };
         running.commit_at = (!running.queue.is_empty()).then_some(again);
         if is_hurt || crash.is_some() {
-            // It may be found on the disk although nobody was told.
+            // The group may be found on the disk although no node was told of it.
             self.foresee(node, &group);
         }
         let copied = self.nodes[node].copied.take();
@@ -109,7 +109,7 @@ impl World<'_> {
     fn foresee(&mut self, node: usize, group: &[Request]) {
         let wall = self.now(node).wall;
         let running = self.nodes[node].up();
-        // The call that is to fail may be one that reads the checkpoint here, and then not in the commit.
+        // The call that is to fail may be one that reads the checkpoint here, so that the commit does not meet it.
         let foresee = || running.store.foresee(group.to_vec(), wall);
         let planned = foresee().or_else(foresee);
         let mut planned = planned.map(|(planned, _)| planned).unwrap_or_default();
@@ -193,7 +193,7 @@ impl World<'_> {
         }
     }
 
-    /// Nothing was written for a while.
+    /// Marks the log after a while without writes.
     pub(super) fn idle(&mut self, node: usize) {
         let is_hurt = self.nodes[node].is_hurt;
         let running = self.nodes[node].up_mut();
@@ -213,7 +213,7 @@ impl World<'_> {
         self.check_totals(node);
     }
 
-    /// The next step of a checkpoint; begins one if there is none.
+    /// Takes the next step of a checkpoint; begins one if there is none.
     pub(super) fn advance_checkpoint(&mut self, node: usize) {
         let is_hurt = self.nodes[node].is_hurt;
         let running = self.nodes[node].up_mut();
@@ -222,7 +222,7 @@ impl World<'_> {
             return;
         }
         if !running.store.is_making() && running.store.committer.is_behind() {
-            // The seal would make it durable too, but nobody would tell those who wait to send it.
+            // The seal would make the group durable too, but nobody would tell the links that wait to send it.
             self.sync(node);
         }
         let again = self.at + 1 + self.dice.below(PAGE_MS);

@@ -1,5 +1,4 @@
-//! Writes that did not know of each other: what may become of them under each policy, looked at from outside
-//! (PROTOCOL section 3).
+//! Concurrent writes: the outcomes that each policy allows, checked from outside (PROTOCOL section 3).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,14 +14,14 @@ use crate::store::entry::{Entry, EntryFlags, Namespace};
 use crate::store::lineage::{Lineage, LineageRecord};
 use crate::store::state::totals::is_user;
 
-/// What tells an entry from all others: its dot and stamp, and whether it is kept as a loser.
+/// Name that tells an entry from all others: its dot and stamp, and true for a sibling.
 pub(super) type Name = (Dot, u64, bool);
 
 pub(super) fn name_of(entry: &Entry) -> Name {
     (entry.dot, entry.stamp.0, !is_user(entry))
 }
 
-/// Whether an entry of this node stands for entries of which it needs to hold none.
+/// True if an entry of this node stands for other entries, of which it need not hold any.
 pub(super) fn is_made_of_others(entry: &Entry) -> bool {
     !is_user(entry) || entry.flags.contains(EntryFlags::REWRITTEN_BY_POLICY)
 }
@@ -38,7 +37,7 @@ struct Look<'g> {
 }
 
 impl Look<'_> {
-    /// Whether this node wrote it, in this opening or before.
+    /// True if this node made the write, in this opening or an earlier one.
     fn is_own(&self, dot: Dot) -> bool {
         let lineage = self.running.store.map.lineage();
         lineage.is_own(self.author, dot)
@@ -49,8 +48,8 @@ impl Look<'_> {
         held.map(std::borrow::Cow::into_owned)
     }
 
-    /// What came from peers and was looked at, each with the place of its request among those of the group: not what
-    /// was left out, nor what is left to the next group, to which all belongs that was asked for behind it.
+    /// Entries received from peers and planned in this group, each with the place of its request in the group: without
+    /// entries that were left out, and without those left to the next group, which takes all later requests too.
     fn came(&self) -> impl Iterator<Item = (usize, &Entry)> {
         let rest = &self.committed.rest;
         let (whole, left) = (
@@ -73,7 +72,7 @@ impl Look<'_> {
         })
     }
 
-    /// All that a key has had in this group: what was held, what came, and what is held now.
+    /// All versions of a key in this group: those held before, received and held afterwards.
     fn versions(&self, key: &[u8]) -> Vec<Entry> {
         let received = self.asked.iter().filter_map(|request| match request {
             Request::Received(received) => Some(&received.entries),
@@ -102,7 +101,7 @@ impl Look<'_> {
         })
     }
 
-    /// A write of this node that nobody asked for is one that its policy makes, and says so.
+    /// Checks a write of this node. One that no program asked for has to be made by a policy, and flagged as such.
     fn check_own(&self, entry: &Entry) {
         if entry.flags.contains(EntryFlags::REWRITTEN_BY_POLICY) {
             return self.check_rewritten_by_policy(entry);
@@ -119,7 +118,7 @@ impl Look<'_> {
         let mut dropped = self.committed.dropped.iter();
         if entry.is_tombstone() && dropped.any(|one| sibling_key(&one.key, one.dot) == entry.key())
         {
-            // Looked at by itself.
+            // A resolution's write is checked by itself.
             return;
         }
         let is_resolved = self.resolutions().any(|(_, resolution)| {
@@ -144,8 +143,8 @@ impl Look<'_> {
         );
     }
 
-    /// *keepLocal* and *keepRemote* write once more what would lose, only where this node wrote one of the two, and
-    /// that only once.
+    /// Checks a write made by a policy: *keepLocal* and *keepRemote* rewrite a version that would lose, only where
+    /// this node wrote one of the two, and only once.
     fn check_rewritten_by_policy(&self, entry: &Entry) {
         if !self.knowledge.is_sure(entry.key()) {
             return;
@@ -169,7 +168,7 @@ impl Look<'_> {
         );
     }
 
-    /// Whether this node's policy has it write a loser once more.
+    /// True if this node's policy makes it rewrite a loser.
     fn speaks(&self, winner: &Entry, loser: &Entry) -> bool {
         let own = match self.policy {
             ConflictPolicy::KeepLocal => loser,
@@ -179,8 +178,8 @@ impl Look<'_> {
         self.is_own(own.dot) && !own.flags.contains(EntryFlags::REWRITTEN_BY_POLICY)
     }
 
-    /// The losers of a user's key that are kept with a value once the group is installed, and those that were before or
-    /// came with it.
+    /// The losers of a user's key that are kept once the group is installed, and those that were kept before or came
+    /// with it.
     fn siblings(&self, user_key: &[u8]) -> (Vec<Entry>, Vec<Entry>) {
         let mut newest = BTreeMap::new();
         let mut met = Vec::new();
@@ -196,8 +195,8 @@ impl Look<'_> {
         (kept.filter(|loser| !loser.is_tombstone()).collect(), met)
     }
 
-    /// Of no key more losers are kept than may be, and those that are removed for it are known to another version, or the
-    /// node says that they are lost. Gives the latter.
+    /// Checks that no key has more siblings than allowed, and that those removed for it are known to another version
+    /// or reported as lost. Returns the latter.
     fn check_dropped(&self, siblings_max: usize) -> Vec<Entry> {
         let brought = self.committed.entries().map(|(entry, _)| entry);
         let brought = brought.filter(|entry| loser_of(entry).is_some());
@@ -228,15 +227,16 @@ impl Look<'_> {
         lost
     }
 
-    /// A write that settles a conflict knows all versions, and their copies go with it. `place`: of its request.
+    /// Checks a resolution: its write knows all versions, and their siblings are removed. `place`: of its request in
+    /// the group.
     fn check_resolution(&self, place: usize, resolution: &Resolution) {
         let operation = &resolution.operation;
         if !self.knowledge.is_sure(operation.key()) {
             return;
         }
         let planned = || self.committed.entries().map(|(entry, _)| entry);
-        // The same may have been written in the same group, by who knew of no conflict. What a policy repeats is
-        // nobody's operation.
+        // An equal write may be in the group, by a program that knew of no conflict. A write that a policy repeats is
+        // no program's operation.
         let made = planned().filter(|entry| {
             entry.dot.origin == self.author
                 && !entry.flags.contains(EntryFlags::REWRITTEN_BY_POLICY)
@@ -246,7 +246,7 @@ impl Look<'_> {
         });
         let made: Vec<&Entry> = made.collect();
         let alike = self.operations().filter(|other| *other == operation);
-        // A removal of what there is not is none, also where another one of this group came before.
+        // The removal of a key that does not exist makes no write, also behind another removal in this group.
         let does_nothing = operation.is_removal() && made.len() < alike.count();
         if made.is_empty() || does_nothing {
             return;
@@ -260,20 +260,20 @@ impl Look<'_> {
             let is_removal = |entry: &Entry| entry.key() == key && entry.is_tombstone();
             let mut came = self.came().filter(|(at, _)| *at < place);
             if came.any(|(_, entry)| is_removal(entry) && entry.order(&kept).is_gt()) {
-                // Somebody else has settled it before, with a write that knows of it.
+                // Another node has settled the conflict before, with a write that knows of the loser.
                 continue;
             }
             let mut earlier = self.resolutions().filter(|(at, _)| *at < place);
             let mut dropped = self.committed.dropped.iter();
             if dropped.any(|dropped| sibling_key(&dropped.key, dropped.dot) == key) {
-                // There were too many, before it was planned.
+                // The sibling was dropped by the limit before the resolution was planned.
                 continue;
             }
             if earlier.any(|(_, other)| {
                 let is_of_it = other.operation.key() == operation.key();
                 is_of_it && other.operation.is_removal() && other.losers.contains(loser)
             }) {
-                // This node has settled it before by a removal, which was none if the key was removed already.
+                // This node has settled it before by a removal, which made no write if the key was removed already.
                 continue;
             }
             assert!(
@@ -287,8 +287,8 @@ impl Look<'_> {
 }
 
 impl World<'_> {
-    /// A group is written, and not installed yet: conflicts that it met are dealt with as the policy says, and told
-    /// once.
+    /// Checks a group that is written and not installed yet: its conflicts are handled as the policy says, and
+    /// reported once.
     pub(super) fn check_conflicts(
         &mut self,
         node: usize,
@@ -313,7 +313,7 @@ impl World<'_> {
             let is_due = versions
                 .iter()
                 .any(|other| look.knowledge.is_conflict(other, loser));
-            // Copies write their lineage to one place until they are noticed, and one of two records is lost.
+            // Copies write their lineage under one key until they are noticed, and one of two records is lost.
             let is_untold = || {
                 let surviving = self.surviving_lineage();
                 let is_apart = |other: &Entry| other.is_concurrent_with(loser, &surviving);
@@ -366,7 +366,7 @@ impl World<'_> {
                 versions.any(|other| other != before && other != *entry && !is_made(&other));
             let is_unsure = has_met_others || !look.knowledge.is_sure(entry.key());
             if is_unsure || !look.knowledge.is_conflict(&before, entry) {
-                // Which of them met is not seen from here.
+                // It cannot be seen from here which of them met.
                 continue;
             }
             let is_overruled = look
@@ -399,7 +399,7 @@ impl World<'_> {
         running.losers_told += committed.losers.len() as u64;
     }
 
-    /// What the lineage records tell of which none was overwritten.
+    /// The lineage of all records that were not overwritten.
     fn surviving_lineage(&self) -> Lineage {
         let all = || self.written.values().flatten();
         let mut newest: BTreeMap<&[u8], &Entry> = BTreeMap::new();
@@ -416,7 +416,7 @@ impl World<'_> {
         lineage
     }
 
-    /// What is shown as conflicts is what a look at every entry gives.
+    /// Checks that the conflicts shown equal those found by examining every entry.
     pub(super) fn check_open_conflicts(&self, place: usize, held: &BTreeMap<Vec<u8>, Entry>) {
         let map = &self.nodes[place].up().store.map;
         let kept = losers_among(held.values());
@@ -446,8 +446,8 @@ impl World<'_> {
             };
             let recounted = open.iter().filter(|loser| !is_known(loser));
             let recounted: BTreeSet<Dot> = recounted.map(|loser| loser.dot).collect();
-            // Where a record of a copy has taken the place of another one a conflict may be shown that is none, but none
-            // is missed.
+            // Where a copy's record has replaced another one, a conflict may be shown that is none, but none is
+            // missed.
             let is_untold = || {
                 let surviving = self.surviving_lineage();
                 let mut more = losers
@@ -472,7 +472,8 @@ impl World<'_> {
         );
     }
 
-    /// Where every node keeps losers, what some log held is there, or somebody replaced it knowingly.
+    /// Checks that where every node keeps losers, each write that some log held is still there, or was replaced
+    /// knowingly.
     pub(super) fn check_nothing_overruled(&self) {
         if !self.is_unambiguous {
             return;
@@ -493,7 +494,7 @@ impl World<'_> {
             for write in writes.filter(|write| self.knowledge.is_sure(write.key())) {
                 let mut dropped = self.dropped.iter();
                 if dropped.any(|dropped| self.knowledge.knows(dropped, write)) {
-                    // There were too many, and that was told.
+                    // There were too many siblings, and the loss was reported.
                     continue;
                 }
                 let versions = kept.get(write.key()).into_iter().flatten();

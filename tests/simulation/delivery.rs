@@ -1,4 +1,5 @@
-//! What `transport::tcp` does with bytes that have come: frames, messages, large values, and the end of a connection.
+//! The simulated work of `transport::tcp` on received bytes: frames, messages, large values, and the end of a
+//! connection.
 
 use super::stream::{End, LineId, Packet, State, is_refused};
 use super::world::World;
@@ -84,7 +85,7 @@ impl World<'_> {
             }
             let is_accepted = |end: &mut End| end.is_greeted || end.state != State::Open;
             if self.end_mut(id).is_some_and(|end| !is_accepted(end)) {
-                // Nothing is read behind HELLO before it is accepted.
+                // Nothing behind HELLO is read before the peer is accepted.
                 return;
             }
         }
@@ -166,7 +167,7 @@ impl World<'_> {
         self.check_taken_up(node, id);
     }
 
-    /// The peer has broken a rule of the wire: it is told, and the connection ends.
+    /// Ends the connection because the peer has broken a rule of the wire, and tells it so.
     fn violated(&mut self, id: ConversationId, error: &str) {
         assert!(
             self.excuses.damaged,

@@ -1,5 +1,5 @@
-//! From a seed to a schedule. Each seed has only some kinds of faults, so that what some of them excuse is checked
-//! without excuse where they do not occur.
+//! Drawing of a schedule from a seed. Each seed has only some kinds of faults, so that checks that some of them excuse
+//! are made without excuse where they do not occur.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -16,7 +16,7 @@ use crate::sync::tests::dice::Dice;
 
 const DAY_MS: u64 = 86_400_000;
 
-/// Values that a node with a limit does not take are longer than this.
+/// Largest value that a node with a limit takes, in bytes.
 const SMALL_LIMIT_BYTES: u64 = 40;
 
 fn options(dice: &mut Dice, weather: &Weather) -> ReplicaOptions {
@@ -235,7 +235,7 @@ impl Drawing<'_> {
         Action::Clock(node, if self.dice.one_in(2) { ms } else { -ms })
     }
 
-    /// What is next of something that takes several steps, with what passes behind it.
+    /// The next step of an action that takes several, with the pause behind it.
     fn planned(&mut self) -> Option<(Action, u64)> {
         if self.ahead.is_empty() && self.weather.loses_overwrites && self.dice.one_in(6) {
             self.ahead = self.lost_overwrite().into();
@@ -243,8 +243,8 @@ impl Drawing<'_> {
         self.ahead.pop_front()
     }
 
-    /// A write that waits for a tick is durable, is overwritten, and comes back with the power, after peers were told of
-    /// what is durable.
+    /// A write that waits for a tick is durable, is overwritten, and comes back with a power cut, after peers were
+    /// sent the durable entries.
     fn lost_overwrite(&mut self) -> [(Action, u64); 7] {
         let (node, peer) = self.edge();
         let write = self.write();
@@ -271,7 +271,7 @@ impl Drawing<'_> {
 
 /// The schedule of a seed.
 pub(super) fn draw(seed: u64) -> Schedule {
-    // From dice of their own: all else stays as it was.
+    // The dice are their own, so that the rest of the schedule stays as it was.
     match (parting_dice(seed).one_in(5), naming_dice(seed).one_in(2)) {
         (true, true) => draw_in(seed, |weather| {
             (weather.has_prefixes, weather.names_peers) = (true, true);
@@ -297,7 +297,8 @@ fn copying_dice(seed: u64) -> Dice {
     Dice::new(seed ^ 0xc09e5)
 }
 
-/// Some copies are taken of nodes that run on, and some disks go back in time with clocks behind what they wrote.
+/// Turns some copies into copies of running nodes, and sets the clocks of some disks that go back in time behind their
+/// writes.
 fn harden(action: Action, dice: &mut Dice, ahead: &mut VecDeque<(Action, u64)>) -> Action {
     match action {
         Action::Clone(from, to) if dice.one_in(2) => {

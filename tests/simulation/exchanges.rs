@@ -1,4 +1,5 @@
-//! What a reconciliation costs (PROTOCOL rule 5.4): as much as differs, times the logarithm of what there is.
+//! Cost of a reconciliation (PROTOCOL rule 5.4): proportional to the difference, times the logarithm of the number of
+//! entries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -12,27 +13,26 @@ use crate::store::entry::Entry;
 use crate::store::scope::Scope;
 use crate::sync::message::{Claim, Feed, Ranges, Stream};
 
-/// How often an entry that differs may be sent: both ways where it was written apart, and once more where that was
-/// begun anew.
+/// Most times that a differing entry may be sent: both ways where it is concurrent, and again after a new beginning.
 const SENT_MAX: u64 = 4;
 
-/// How many entries are listed for one that differs: the length of a list, and once more where it was begun anew.
+/// Most entries listed for one that differs: the length of a list, and again after a new beginning.
 const LISTED_MAX: u64 = 64;
 
-/// How many sums of ranges are told for one that differs in each turn in which what differs is narrowed down.
+/// Most sums sent for one differing entry in each turn that narrows the difference down.
 const SUMS_MAX: u64 = 64;
 
-/// Into how many parts a range is split at the least that is worth it, by the power of two.
+/// Least number of parts that a range is split into, as a power of two.
 const SPLIT_BITS: u32 = 4;
 
-/// One reconciliation.
+/// One reconciliation as observed on its connection.
 #[derive(Default)]
 pub(super) struct Exchanged {
     number: u64,
-    /// Keys that differed when it began, or of which a node may not tell yet, and how many there were.
+    /// Number of keys that differed or were held back at its beginning; `size` is the number of all keys.
     differing: u64,
     size: u64,
-    /// The last local sequences of both nodes then.
+    /// The last local sequence numbers of both nodes at its beginning.
     reached: u64,
     sent: u64,
     listed: u64,
@@ -40,7 +40,7 @@ pub(super) struct Exchanged {
 }
 
 impl World<'_> {
-    /// Both nodes of a line, if they run.
+    /// Both nodes of a line, if they run and their disks are well.
     fn both(&self, line: LineId) -> Option<[usize; 2]> {
         let both = self.lines[&line].ends.each_ref().map(|end| end.node);
         let is_well = |node: &usize| {
@@ -59,9 +59,9 @@ impl World<'_> {
             .collect()
     }
 
-    /// Keys of which a node may not tell yet: they are in its sums and in no list, and come back from a peer that holds
-    /// them. Own writes wait for a tick, what settles a conflict without being a write waits with them, and so does what is
-    /// relayed behind that.
+    /// Keys that a node may not send yet: they are in its sums and in no list, and come back from a peer that holds
+    /// them. Own writes wait for a tick; so do removals that settle a conflict without being writes, and the entries
+    /// relayed behind those.
     fn held_back(&self, node: usize) -> BTreeSet<Vec<u8>> {
         let running = self.nodes[node].up();
         let (replica, map) = (&running.machine.replica, &running.store.map);
@@ -97,7 +97,7 @@ impl World<'_> {
         both.into_iter().map(last).sum()
     }
 
-    /// A node says something in a reconciliation.
+    /// Records a message of a reconciliation that a node sends.
     pub(super) fn see_exchange(&mut self, id: ConversationId, feed: &Feed) {
         let Some((line, _)) = self.ends.get(&id).copied() else {
             return;
@@ -130,7 +130,7 @@ impl World<'_> {
             self.exchanges.remove(&line);
             return;
         };
-        // What was told when they met: what is wanted of the next connection may be something else already.
+        // The scopes are those of the greetings: the nodes may want other keys of the next connection already.
         let scope = one.intersection(other);
         let [mine, theirs] = both.map(|node| self.held(node, &scope));
         let is_different = |key: &&Vec<u8>| {

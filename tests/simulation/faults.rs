@@ -1,4 +1,4 @@
-//! Carries out the steps of a schedule.
+//! Execution of the steps of a schedule.
 
 use super::kept::kept_of;
 use super::schedule::{Action, Step, Write};
@@ -125,7 +125,7 @@ impl World<'_> {
         Operation::put(key.as_bytes(), &value, false).unwrap()
     }
 
-    /// A program settles the conflict of a key, if it sees one.
+    /// Settles the conflict of a key as a program would, if there is one.
     fn resolve(&mut self, node: usize, operation: Operation) {
         let Some(running) = &self.nodes[node].running else {
             return;
@@ -147,7 +147,7 @@ impl World<'_> {
         }
     }
 
-    /// Its disk may fail from now on; only where it runs, because an opening that fails is none.
+    /// Lets the node's disk fail from now on; only while the node runs, because an opening that fails is none.
     fn hurt(&mut self, node: usize) {
         if self.nodes[node].running.is_some() {
             self.nodes[node].is_hurt = true;
@@ -162,7 +162,7 @@ impl World<'_> {
         let Some(running) = &mut self.nodes[node].running else {
             return;
         };
-        // As `node::shared` does before rows are counted.
+        // Rows are resolved first, as `node::shared` does before it counts them.
         let map = &mut running.store.map;
         while map.base_unknown() > 0 && map.look_up_base().is_ok() {}
         running.ticked = running
@@ -216,7 +216,7 @@ impl World<'_> {
         ways.sort_unstable();
     }
 
-    /// The connections between two nodes are lost; each end learns of it on its own, or by its own silence.
+    /// Loses the connections between two nodes; each end learns of it on its own, or by its own silence.
     pub(super) fn cut(&mut self, a: usize, b: usize) {
         let lines: Vec<u64> = self.lines.keys().copied().collect();
         for line in lines {
@@ -240,7 +240,7 @@ impl World<'_> {
         }
     }
 
-    /// Ends of open connections on which `to` hears `from`, once it has greeted.
+    /// Ends of open connections on which `to` hears `from`, once `from` has greeted.
     pub(super) fn hearing(&self, from: usize, to: usize) -> Vec<(u64, usize)> {
         let sides = self.lines.iter().flat_map(|(line, both)| {
             (0..2).filter_map(move |side| {
@@ -259,7 +259,7 @@ impl World<'_> {
         }
     }
 
-    /// One node hints at what it may not have: writes of everybody, before and after the newest.
+    /// One node sends hints for writes that it may not have, of all nodes, before and after the newest.
     fn lie(&mut self, from: usize, to: usize, seed: u64) {
         let mut dice = Dice::new(seed);
         let known: Vec<(Origin, u64)> = self

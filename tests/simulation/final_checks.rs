@@ -1,4 +1,5 @@
-//! What must be so when all faults have ended and everything had its time. The numbers are those of PROTOCOL section 7.
+//! Invariants at the end, when all faults have ended and everything had its time. The numbers are those of PROTOCOL
+//! section 7.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -20,8 +21,8 @@ impl World<'_> {
             let nodes = self.nodes.iter().enumerate();
             nodes.filter_map(|(place, node)| Some((place, node.running.as_ref()?)))
         };
-        // What every key must hold at the least: the greatest entry of which a log that was spared, or a memory that
-        // lives, has told that it is there.
+        // The least that every key must hold: the greatest entry that a log which was spared, or a memory which lives,
+        // has acknowledged.
         let mut greatest: BTreeMap<Vec<u8>, Entry> = BTreeMap::new();
         for node in self.nodes.iter().filter(|node| !node.is_lost) {
             for (key, entry) in &node.witness {
@@ -75,8 +76,8 @@ impl World<'_> {
         self.check_assertions();
     }
 
-    /// Pairs of nodes that have one identity, and that meet or have a neighbour in common: nobody else can know. With
-    /// each, whether only the two have it and only they can tell each other.
+    /// Pairs of nodes that have one identity, and that meet or have a neighbour in common: no other node can know.
+    /// With each, true if only these two have the identity and only they can tell each other.
     pub(super) fn twins(&self) -> Vec<(usize, usize, bool)> {
         let origin = |node: usize| {
             let running = self.nodes[node].running.as_ref();
@@ -88,14 +89,14 @@ impl World<'_> {
             let is_between = |node: usize| self.is_near(a, node) && self.is_near(node, b);
             let has_others = nodes.clone().any(is_between);
             let is_same = origin(a).is_some() && origin(a) == origin(b);
-            // A third of them may have been told before, with one of these.
+            // A third twin may have told one of these two before.
             let has_third = nodes
                 .clone()
                 .filter(|node| origin(*node) == origin(a))
                 .count()
                 > 2;
             let meets = self.is_near(a, b) || has_others;
-            // What one still hears of the other's former life makes it give way, and the other does not learn of it.
+            // A node that still hears the other's former life gives way, and the other does not learn of it.
             let has_remains = self.lines.values().any(|line| {
                 let ends = line.ends.each_ref().map(|end| end.node);
                 let is_left = line.ends.iter().any(|end| end.state == State::Shut);
@@ -107,8 +108,8 @@ impl World<'_> {
         twins.collect()
     }
 
-    /// Section 2: no two nodes have one identity. Of twins both are told when they meet; where others know both, these
-    /// may find that one of them has forgotten what the other wrote, and that one is told first.
+    /// Section 2: no two nodes have one identity. Both twins are told when they meet; where others know both, these
+    /// may find that one of the two has forgotten the other's writes, and that one is told first.
     pub(super) fn check_identities(&self, twins: &[(usize, usize, bool)], since: u64) {
         let left = self.twins();
         assert!(left.is_empty(), "2: {left:?} still have one identity");
@@ -116,7 +117,8 @@ impl World<'_> {
             let Some(running) = &node.running else {
                 continue;
             };
-            // Whoever wrote it is a copy of this node, or the node was that itself once; whether the two ever met or not.
+            // The author of that write is a copy of this node, or this node was itself that once; whether the two ever
+            // met or not.
             let origin = running.machine.replica.origin();
             assert!(
                 running.disowned != Some(origin),
@@ -125,7 +127,7 @@ impl World<'_> {
         }
         for (a, b, is_theirs) in twins {
             let told = [a, b].map(|node| self.nodes[*node].up().doubted_at);
-            // Who was told of another copy lately is not told again at once: the other one gives way then.
+            // A node that was told of another copy lately is not told again at once: then the other one gives way.
             let is_well = told.iter().flatten().any(|told| *told >= since)
                 && (!is_theirs || told.iter().all(Option::is_some));
             assert!(is_well, "2: of the twins {a} and {b} were told: {told:?}");
@@ -138,7 +140,7 @@ impl World<'_> {
         nodes.all(|node| length <= node.plan.options.value_bytes_max)
     }
 
-    /// Everybody knows that it is in sync with everybody it is connected to.
+    /// Checks that every node knows that it is in sync with every node it is connected to.
     pub(super) fn check_known(&self) {
         for (a, b) in &self.edges {
             for (node, other) in [(a, b), (b, a)] {
@@ -155,7 +157,7 @@ impl World<'_> {
         }
     }
 
-    /// 7: nothing waits where there is somebody to acknowledge it; 6 (rule): what was refused is on a list.
+    /// Invariant 7: no row waits that a peer could acknowledge; rule 6: refused entries are on a list.
     pub(super) fn check_outbox(&self, place: usize, running: &Running<'_>) {
         let replica = &running.machine.replica;
         let report = replica.report(&running.store.map).unwrap();
@@ -215,7 +217,7 @@ impl World<'_> {
         }
     }
 
-    /// How many peers have to acknowledge a row at the least.
+    /// Least number of peers that have to acknowledge a row.
     pub(super) fn needed(&self, place: usize) -> usize {
         match self.nodes[place].plan.options.ack_policy {
             AckPolicy::All if self.excuses.renewed => usize::MAX,

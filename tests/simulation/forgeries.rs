@@ -1,8 +1,9 @@
-//! What no node makes. Some of it every node refuses (PROTOCOL section 3): a write that is stamped further beyond the year
-//! 9999 than all writes of a key could have brought it, whoever took which in could not overwrite it any more; a key that is
-//! no text, or that lies in a reserved namespace; a value that is not the text that it is said to be; a version that no key
-//! reaches; an acknowledgement or a refusal of what was never sent. Some of it nobody can tell from a write, and it does as
-//! little harm as one: another content under a number that was given, and a number far beyond those that its author gave.
+//! Forged messages, which no node makes. Every node refuses some of them (PROTOCOL section 3): a write that is stamped
+//! further beyond the year 9999 than all writes of a key could have brought it, which a node that took it in could not
+//! overwrite any more; a key that is no text, or that lies in a reserved namespace; a value flagged as text that is
+//! none; a version that no key reaches; an acknowledgement or a refusal of entries that were never sent. Others cannot
+//! be told from a write, and do as little harm as one: another content under a number that was given, and a number far
+//! beyond those that its author gave.
 
 use super::stream::Packet;
 use super::world::World;
@@ -18,13 +19,14 @@ use crate::sync::tests::dice::Dice;
 use crate::transport::wire::codec::encode;
 use crate::transport::wire::message::Message;
 
-/// How far beyond the year 9999 forgeries are dated at least, in milliseconds: no time of a run allows for as much.
+/// Least time by which forgeries are dated beyond the year 9999, in milliseconds: no run is long enough to allow it.
 pub(super) const FORGED_AHEAD_MS: u64 = STAMP_MS_END / 100;
 
-/// Forged sequences are greater, and no run comes that far.
+/// Forged sequence numbers are greater than this, and no run comes that far.
 pub(super) const FORGED_SEQUENCE: u64 = 1 << 40;
 
-/// A write like `row` that no node makes, for whoever writes under `author` now. With it, whether nobody can tell that.
+/// A forged write based on `row`, for a node that writes under `author` now. With it, true if no node can tell that it
+/// is forged.
 fn forged(row: &Entry, author: Origin, dice: &mut Dice) -> Option<(Entry, bool)> {
     let mut key = row.key().to_vec();
     let mut value = row.value().unwrap_or_default().to_vec();
@@ -73,7 +75,7 @@ fn frame_of(entry: Entry) -> Vec<u8> {
     frame
 }
 
-/// Whether a node may hold it.
+/// True if a node may hold the entry.
 pub(super) fn is_sound(entry: &Entry) -> bool {
     let is_text = |key: &[u8]| std::str::from_utf8(key).is_ok();
     let is_ascii = entry.flags.contains(EntryFlags::ASCII);
@@ -91,7 +93,7 @@ pub(super) fn is_sound(entry: &Entry) -> bool {
 }
 
 impl World<'_> {
-    /// One node sends the other a write that no node makes.
+    /// One node sends the other a forged write.
     pub(super) fn forge(&mut self, from: usize, to: usize, seed: u64) {
         let mut dice = Dice::new(seed);
         if dice.one_in(4) {
@@ -102,7 +104,7 @@ impl World<'_> {
         let Some(running) = running.filter(|_| is_well) else {
             return;
         };
-        // In its own name it would notice for another reason.
+        // A write in the receiver's own name would be noticed for another reason.
         let theirs = self.nodes[to].running.as_ref();
         let author = theirs.map(|running| running.store.committer.ledger().authorship.current);
         let theirs = theirs.map(|running| running.machine.replica.origin());
@@ -119,11 +121,11 @@ impl World<'_> {
             return;
         };
         if is_credible {
-            // From now on somebody has written it.
+            // From now on the entry counts as written.
             self.knowledge.distrust(&forged);
             self.see_forged_name(forged.dot);
-            // Nobody sends back what came from a peer, which does not hold it; and a hint that names a number names both
-            // contents of it. Only the comparison of states shows that, as it does of a wrong hint.
+            // The entry is not sent back to the peer that it came from, which does not hold it; and a hint for its
+            // number names both contents. Only the comparison of states shows that, as it does a wrong hint.
             self.excuses.lied = true;
             self.written
                 .entry(forged.dot)
@@ -134,7 +136,7 @@ impl World<'_> {
         self.utter(from, to, &frame_of(forged));
     }
 
-    /// Whoever is told of a write in its name that it never made has reason to doubt that name.
+    /// Allows an identity conflict for nodes that see a write in their name that they never made.
     fn see_forged_name(&mut self, dot: Dot) {
         for node in &self.nodes {
             let is_another = node.running.as_ref().is_some_and(|running| {
@@ -147,7 +149,7 @@ impl World<'_> {
         }
     }
 
-    /// One node says to the other that it holds, or does not take, what it cannot have been sent.
+    /// One node claims to the other that it holds, or refuses, entries that it cannot have been sent.
     fn forge_claim(&mut self, from: usize, to: usize, dice: &mut Dice) {
         let Some(running) = &self.nodes[to].running else {
             return;
@@ -187,19 +189,19 @@ impl World<'_> {
         self.utter(from, to, &frame);
     }
 
-    /// The second node hears it from the first.
+    /// Delivers a frame to the second node on its connections with the first.
     fn utter(&mut self, from: usize, to: usize, frame: &[u8]) {
         self.forged_on.insert((from, to));
         for (line, side) in self.hearing(from, to) {
             let at = self.at;
-            // Whoever is told so blames the other one.
+            // The receiver may blame its peer for the frame.
             self.excuses.damaged = true;
             let end = &mut self.lines.get_mut(&line).unwrap().ends[side];
             end.push(at, Packet::Bytes(frame.to_vec()));
         }
     }
 
-    /// The row that a peer is about to refuse, if nobody was sent it.
+    /// The row that a peer is about to refuse, if no peer was sent it.
     pub(super) fn refused_unsent(
         &self,
         node: usize,
@@ -217,7 +219,7 @@ impl World<'_> {
         (is_unsent && !nack.retryable && !is_known).then_some((peer, nack.lseq))
     }
 
-    /// Nobody can refuse what it was not sent.
+    /// Checks that a refusal of an entry that was not sent has no effect.
     pub(super) fn check_refused_unsent(&self, node: usize, (peer, lseq): (Origin, u64)) {
         let running = self.nodes[node].running.as_ref();
         assert!(

@@ -1,4 +1,4 @@
-//! Losers that are kept, as `node::conflicts` looks at them.
+//! Siblings, as `node::conflicts` looks at them.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::store::state::map::EntryMap;
 /// Losers by the stored key that they were written to.
 pub(super) type Losers = BTreeMap<Vec<u8>, Vec<Entry>>;
 
-/// Them by those keys.
+/// The losers among some entries, by that key.
 pub(super) fn losers_among<'e>(entries: impl Iterator<Item = &'e Entry>) -> Losers {
     let mut losers = Losers::new();
     for loser in entries.filter_map(loser_of) {
@@ -19,7 +19,7 @@ pub(super) fn losers_among<'e>(entries: impl Iterator<Item = &'e Entry>) -> Lose
     losers
 }
 
-/// What is kept of a user's key, page by page as `node::conflicts` looks at it.
+/// The siblings of a user's key, page by page as `node::conflicts` looks at them.
 pub(super) fn kept_of(map: &EntryMap, key: &[u8]) -> Result<Vec<Entry>, StoreError> {
     let (mut kept, mut after) = (Vec::new(), None);
     loop {

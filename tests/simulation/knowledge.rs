@@ -1,5 +1,5 @@
-//! Who had read what when it was written: a record of its own, made from what nodes held when they wrote. What the product
-//! concludes from dots, vectors and lineage is held against it, in both directions.
+//! An independent record of the writes that each write had read, made from the entries that nodes held when they
+//! wrote. The product's conclusions from dots, vectors and lineage are checked against it, in both directions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::store::entry::{Entry, EntryFlags};
 use crate::store::lineage::Authorship;
 use crate::store::state::totals::is_user;
 
-/// A write by what it is, so that two under one dot are two: its key, dot, stamp and value.
+/// Exact identity of a write, so that two under one dot are distinct: its key, dot, stamp and value.
 type Write = (Vec<u8>, Dot, u64, Option<Vec<u8>>);
 
 fn write_of(entry: &Entry) -> Write {
@@ -19,16 +19,17 @@ fn write_of(entry: &Entry) -> Write {
     (entry.key().to_vec(), entry.dot, entry.stamp.0, value)
 }
 
-/// What each write had read, of its key.
+/// The writes of the same key that each write had read.
 #[derive(Debug, Default)]
 pub(super) struct Knowledge {
     read: BTreeMap<Write, BTreeSet<Write>>,
-    /// Keys of which somebody has forged a write. What that author had read nobody knows.
+    /// Keys with a forged write: it is unknown what its author had read.
     doubtful: BTreeSet<Vec<u8>>,
 }
 
 impl Knowledge {
-    /// A node has written an entry, with these before its eyes. What it wrote itself of the key it knows, shown or not.
+    /// Records that a node has written an entry while it held `over`. It also knows its own earlier writes of the key,
+    /// shown or not.
     fn note(&mut self, entry: &Entry, over: &[Entry], authorship: &Authorship) {
         let is_own = |dot: &Dot| {
             let mut before = authorship.before.iter();
@@ -52,17 +53,17 @@ impl Knowledge {
             .append(&mut read);
     }
 
-    /// Somebody has forged a write.
+    /// Records that a write of a key was forged.
     pub(super) fn distrust(&mut self, forged: &Entry) {
         self.doubtful.insert(forged.key().to_vec());
     }
 
-    /// Whether all writes of a key were made by nodes.
+    /// True if all writes of a key were made by nodes.
     pub(super) fn is_sure(&self, key: &[u8]) -> bool {
         !self.doubtful.contains(key)
     }
 
-    /// Whether who wrote `entry` had read `other`, or it is that.
+    /// True if the author of `entry` had read `other`, or the two are equal.
     pub(super) fn knows(&self, entry: &Entry, other: &Entry) -> bool {
         let (entry, other) = (write_of(entry), write_of(other));
         entry == other
@@ -72,7 +73,7 @@ impl Knowledge {
                 .is_some_and(|read| read.contains(&other))
     }
 
-    /// Whether neither knew of the other, and somebody loses something.
+    /// True if neither write knew of the other, and a value would be lost.
     pub(super) fn is_conflict(&self, a: &Entry, b: &Entry) -> bool {
         is_user(a) && !self.knows(a, b) && !self.knows(b, a) && a.value() != b.value()
     }
@@ -100,7 +101,7 @@ fn operations_of(request: &Request) -> &[Operation] {
 }
 
 impl World<'_> {
-    /// A node writes a group, of which this is asked and that is planned.
+    /// Records the writes of a group, with the requests `asked` and the entries `planned`.
     pub(super) fn learn_writes(
         &mut self,
         node: usize,
@@ -129,8 +130,8 @@ impl World<'_> {
                         Request::Received(received)
                             if entry.flags.contains(EntryFlags::REWRITTEN_BY_POLICY) =>
                         {
-                            // Of several that came in one group those that it names: which of them met is not seen
-                            // from here.
+                            // Of several entries received in one group only those that the vector names count: it
+                            // cannot be seen from here which of them met.
                             let is_met = |came: &&Entry| {
                                 came.key() == entry.key() && entry.vector().contains(&came.dot)
                             };
@@ -142,7 +143,8 @@ impl World<'_> {
                             let losers = resolution.losers.iter();
                             let kept = losers.map(|loser| sibling_key(&entry.key()[1..], *loser));
                             let kept = kept.filter_map(|key| loser_of(&held(&newest, &key)?));
-                            // The same may be asked for twice in a group: then only what it names tells which is which.
+                            // An equal operation may be requested twice in a group: then only the vector tells which
+                            // entry is which.
                             let alike = asked.iter().flat_map(operations_of);
                             let alike = alike.filter(|other| is_made_by(entry, other)).count();
                             let lineage = map.lineage();

@@ -1,4 +1,4 @@
-//! Openings and stops, and what may have become of a disk in between.
+//! Openings and stops of nodes, and changes of a disk in between.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ use crate::sync::replica::Replica;
 use crate::sync::tests::dice::Dice;
 use crate::wal::files::lease;
 
-/// What is kept in memory of a checkpoint; every other node reads each block anew.
+/// Bytes of a checkpoint that are cached; every other node reads each block anew.
 const CACHE_BYTES: usize = 1 << 16;
 
 impl<'d> World<'d> {
@@ -42,7 +42,7 @@ impl<'d> World<'d> {
         }
     }
 
-    /// Opens it; if an epoch is given, as if the process had gone on in that.
+    /// Opens a node; if an epoch is given, as if the process had gone on in it.
     fn open_in(&mut self, node: usize, epoch: Option<Incarnation>) {
         let mut seeds = self.seeds();
         seeds.incarnation = epoch.unwrap_or(seeds.incarnation);
@@ -64,7 +64,7 @@ impl<'d> World<'d> {
         if epoch.is_some() {
             store.forget_the_opening();
         } else if plan.options.durable {
-            // Before it meets anybody, the epoch that it will tell has to be on disk.
+            // Before the node meets a peer, the epoch that it will tell has to be on disk.
             let told = store.committer.write_records(&[]);
             assert!(told.is_ok() || self.nodes[node].is_hurt, "{told:?}");
         }
@@ -115,7 +115,7 @@ impl<'d> World<'d> {
         self.carry_out(node);
     }
 
-    /// Takes another identity if that is asked for, as `node::renewing` does.
+    /// Takes another identity if there is a conflict, as `node::renewing` does.
     pub(super) fn renew_on_identity_conflict(&mut self, node: usize) {
         let running = self.nodes[node].up_mut();
         if running.store.is_making() || running.store.is_poisoned() {
@@ -155,7 +155,7 @@ impl<'d> World<'d> {
         self.carry_out(node);
     }
 
-    /// What peers held of a node's own writes they hold as well once it has another identity.
+    /// Carries over to a new identity the positions that peers held of the node's own writes.
     fn keep_holdings(&mut self, node: usize) {
         let origin = self.nodes[node].up().machine.replica.origin();
         let before = std::mem::replace(&mut self.nodes[node].identity, origin);
@@ -175,7 +175,7 @@ impl<'d> World<'d> {
         if how == Stop::Cleanly {
             self.finish(node);
             if self.nodes[node].running.is_none() {
-                // The power went meanwhile.
+                // The power failed meanwhile.
                 return;
             }
         }
@@ -212,7 +212,7 @@ impl<'d> World<'d> {
         }
     }
 
-    /// Leaves its peers, and commits what waits.
+    /// Leaves the peers, and commits the queue.
     fn finish(&mut self, node: usize) {
         self.drive(node, Machine::leave_all);
         self.drive(node, |machine, _, _| machine.replica.remember_all());
@@ -224,8 +224,7 @@ impl<'d> World<'d> {
         }
     }
 
-    /// What becomes of its connections: those of a killed process are reset, and from one without power nothing
-    /// comes.
+    /// Ends the connections of a node: those of a killed process are reset, and a node without power may send nothing.
     fn leave_lines(&mut self, node: usize, how: Stop) {
         let lines: Vec<u64> = self.lines.keys().copied().collect();
         for line in lines {
@@ -253,7 +252,7 @@ impl<'d> World<'d> {
         (node.is_hurt, node.crash) = (false, None);
     }
 
-    /// The power goes at some call of the commit that was just made; nobody has heard of it.
+    /// Cuts the power at some call of the commit that was just made, before anything was answered.
     pub(super) fn crash_in_commit(&mut self, node: usize, seed: u64) {
         let disk = self.nodes[node].disk;
         let points = disk.take_crash_points();
@@ -271,7 +270,7 @@ impl<'d> World<'d> {
         }
     }
 
-    /// Keeps the disk of a node as it is now.
+    /// Keeps the present disk of a node.
     pub(super) fn keep(&mut self, node: usize) {
         let kept = &mut self.nodes[node];
         if let Some(running) = &kept.running
@@ -284,7 +283,7 @@ impl<'d> World<'d> {
         }
     }
 
-    /// Opens a node from what was kept of it. `has_lease`: as it was, not as a backup.
+    /// Opens a node from its kept disk. `has_lease`: as the disk was, not as a backup.
     pub(super) fn go_back(&mut self, node: usize, has_lease: bool, goes_on: bool, seed: u64) {
         let Some((image, epoch)) = self.nodes[node].kept.take() else {
             return;
@@ -307,8 +306,9 @@ impl<'d> World<'d> {
         self.repeat(node);
     }
 
-    /// A copy may hold what this node wrote and the power took from it. Whoever shows it that shows a write in its name that
-    /// it has not made, as far as it can know: a copy that went on in its name has made such writes too.
+    /// Allows an identity conflict where a copy may hold writes of this node that a power cut took from it: to the
+    /// node they are writes in its name that it has not made. A copy that went on in its name has made such writes
+    /// too.
     fn look_for_carried_off(&mut self, node: usize) {
         let running = self.nodes[node].up();
         let (origin, map) = (running.machine.replica.origin(), &running.store.map);
@@ -321,7 +321,7 @@ impl<'d> World<'d> {
         }
     }
 
-    /// Its identity may have been somebody's before.
+    /// Notes that the node's identity may have been in use before.
     fn repeat(&mut self, node: usize) {
         if let Some(running) = &self.nodes[node].running {
             self.repeated.insert(running.machine.replica.origin());
@@ -337,13 +337,13 @@ impl<'d> World<'d> {
         }
     }
 
-    /// The second node gets a copy of the first's folder, and opens it.
+    /// Gives the second node a copy of the first's folder, and opens it.
     pub(super) fn copy_folder(&mut self, from: usize, to: usize, has_lease: bool, seed: u64) {
         let copy = self.nodes[from].disk.image().process_killed();
         self.receive_copy(from, to, &copy, has_lease, seed);
     }
 
-    /// The second node gets what is on the first's disk while that runs on.
+    /// Gives the second node a copy of the first's disk while the first runs on.
     pub(super) fn copy_running(&mut self, from: usize, to: usize, how: Copying, seed: u64) {
         if from == to || self.nodes[from].running.is_none() {
             return;
@@ -366,7 +366,7 @@ impl<'d> World<'d> {
                 });
                 let mut copy = MemoryStorage::from_files(files);
                 if let Err(error) = self.try_to_open(to, &copy) {
-                    // Whoever has files that do not belong together is told so, and begins anew.
+                    // A node with files that do not belong together gets an error, and begins anew.
                     self.trace
                         .say(|| format!("a copy of {from} does not open: {error}"));
                     copy = MemoryStorage::new();
@@ -376,7 +376,7 @@ impl<'d> World<'d> {
         }
     }
 
-    /// The second node gets a copy of what was on the first's disk at some moment of this epoch, and opens it.
+    /// Gives the second node a copy of the first's disk at some moment of this epoch, and opens it.
     pub(super) fn receive_copy(
         &mut self,
         from: usize,
@@ -412,7 +412,7 @@ impl<'d> World<'d> {
         self.repeat(to);
     }
 
-    /// Opens a disk as a node would, which it leaves as it is.
+    /// Tries to open a disk as a node would, without changing it.
     fn try_to_open(&self, node: usize, disk: &MemoryStorage) -> Result<(), StoreError> {
         let disk = disk.image().process_killed();
         let Node { name, plan, .. } = &self.nodes[node];
@@ -426,11 +426,11 @@ impl<'d> World<'d> {
         recovery::open(&disk, LOG, name, plan.durability, CACHE_BYTES, &seeds).map(drop)
     }
 
-    /// Section 2: an opening that takes another identity than there was in the folder says so.
+    /// Section 2: an opening that takes another identity than the folder had reports it.
     fn check_identity_told(&mut self, node: usize, report: &OpenReport) {
         let origin = self.nodes[node].up().machine.replica.origin();
         let is_new = self.origins.insert(origin);
-        // Whatever was written behind an identity.
+        // The folder had another identity if its log holds any frame.
         let had_another = report.log.as_ref().is_some_and(|log| log.frames > 0);
         assert!(
             report.copy_noticed || !is_new || !had_another,
@@ -438,7 +438,7 @@ impl<'d> World<'d> {
         );
     }
 
-    /// The disk of a node is gone.
+    /// Loses the disk of a node.
     pub(super) fn lose(&mut self, node: usize, comes_back: bool, seed: u64) {
         let left = self.nodes.iter().filter(|node| !node.is_lost).count();
         if left <= 2 && !comes_back {

@@ -1,5 +1,5 @@
-//! What is owed of a list in a reconciliation (PROTOCOL rule 5.4): where two entries were written apart, both sides meet
-//! the other's, or only one of them would know that there was a conflict.
+//! Duties that follow from a list in a reconciliation (PROTOCOL rule 5.4): where two entries are concurrent, both
+//! sides meet the other's, or only one of them would know that there was a conflict.
 
 use super::conflicts::name_of;
 use super::world::World;
@@ -8,26 +8,26 @@ use crate::store::entry::Entry;
 use crate::store::state::totals::is_user;
 use crate::sync::message::{Claim, Listed, Ranges};
 
-/// What a node that was told lists has to do until its turn is over.
+/// Duties of a node that received lists, until its turn is over.
 #[derive(Default)]
 pub(super) struct Owed {
     exchange: u64,
     step: u64,
-    /// Held, and less than what was listed: they go to the peer.
+    /// Entries held that are less than the listed ones: they are sent to the peer.
     lesser: Vec<(Entry, Listed)>,
-    /// Held, and greater: the peer's are asked for.
+    /// Entries held that are greater: the peer's are asked for.
     greater: Vec<(Entry, Listed)>,
 }
 
 impl Owed {
-    /// Something was sent.
+    /// Removes an entry that was sent.
     pub(super) fn sent(&mut self, entry: &Entry) {
         self.lesser
             .retain(|(owed, _)| name_of(owed) != name_of(entry));
     }
 }
 
-/// Whether a range that a message leaves for later holds a key.
+/// True if a key lies in a range that a message leaves for later.
 fn is_left(ranges: &Ranges, key: &[u8]) -> bool {
     let mut parts = ranges.parts.iter();
     let part = parts.find(|part| part.to.is_empty() || &part.to[..] > key);
@@ -35,7 +35,7 @@ fn is_left(ranges: &Ranges, key: &[u8]) -> bool {
 }
 
 impl World<'_> {
-    /// Lists are about to be handed to a machine.
+    /// Records the duties from lists that are about to be handed to a machine.
     pub(super) fn see_lists(&mut self, id: ConversationId, ranges: &Ranges) {
         let Some(end) = self.end_mut(id) else { return };
         let node = end.node;
@@ -47,7 +47,7 @@ impl World<'_> {
             step: ranges.step,
             ..Owed::default()
         };
-        // What waits for a tick or the disk is held back, and sent later.
+        // Entries that wait for a tick or the disk are held back, and sent later.
         let may_travel = running.ticked == u64::MAX && running.volatile.is_empty();
         let lists = ranges.parts.iter().filter_map(|part| match &part.claim {
             Claim::List(listed) => Some(listed),
@@ -72,7 +72,7 @@ impl World<'_> {
         }
     }
 
-    /// A turn in a reconciliation ends.
+    /// Checks the duties at the end of a node's turn.
     pub(super) fn check_lists(&mut self, node: usize, id: ConversationId, ranges: &Ranges) {
         let (line, side) = self.ends[&id];
         let ends = &mut self.lines.get_mut(&line).unwrap().ends;

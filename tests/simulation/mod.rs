@@ -1,12 +1,12 @@
-//! Whole nodes in a simulated world, everything from one seed: the machine, the committer, recovery and checkpoints as
-//! they are, over disks in memory, a virtual clock and a network that carries bytes. First faults come, and what must
-//! always hold is checked all along (`checks`, `wire`; the numbers in what they say are those of PROTOCOL section 7,
-//! and of its rules); then the faults stop, and everything has to be well (`calm`).
+//! Whole nodes in a simulated world (deterministic simulation), everything from one seed: the real machine, committer,
+//! recovery and checkpoints, over disks in memory, a virtual clock and a network that carries bytes. First faults
+//! come, and invariants are checked all along (`checks`, `wire`; the numbers in their messages are those of PROTOCOL
+//! section 7, and of its rules); then the faults stop, and everything has to be well (`calm`).
 //!
-//! It is compiled into the crate's unit tests, because it drives parts that only the crate sees, and breaks rules of
-//! the protocol on purpose (`rules`), which production code has no switch for.
+//! The simulation is compiled into the crate's unit tests, because it drives parts that are private to the crate, and
+//! breaks rules of the protocol on purpose (`rules`), for which production code has no switch.
 //!
-//! # What is real and what is not
+//! # Real and simulated parts
 //! Real: `node::machine` with sessions, replica and directory; `transport`'s frames, codec and assembler; `store`'s
 //! committer, recovery and checkpoints; `wal` over `storage_memory`, with its fault model.
 //! Not real: threads and sockets. `commits` does what `node::committer` does, `network` and `stream` what
@@ -18,16 +18,18 @@
 //! direction. A damaged frame reaches the decoder; one that would pass for another message is noticed by the channel,
 //! which loses the connection: a frame has no checksum of its own. Nothing comes twice or out of order within one
 //! connection; entries do where a feed is taken back, where connections overlap, and where several peers have them.
-//! Peers may hint at what they do not have, and say what no node makes (`forgeries`). Nodes crash between any two calls of their disk and at any other time, and
+//! Peers may send wrong hints, and messages that no node makes (`forgeries`). Nodes crash between any two calls of
+//! their disk and at any other time, and
 //! disks fail, fill up, go back in time with or without a new opening, are copied, also while the original runs on
 //! (between two calls of its disk, as a snapshot of that, or one file after another), and are lost. Clocks are set back where
-//! a disk goes back. Nodes differ in what they do about concurrent writes, keep a log or none, send by themselves or in ticks,
-//! and take smaller values than others. In some runs nodes of a version to come write what others do not know (`newer`).
+//! a disk goes back. Nodes have different conflict policies, keep a log or none, send by themselves or in ticks, and
+//! take smaller values than others. In some runs nodes of a version to come write extensions that others do not know
+//! (`newer`).
 //! In some, nodes want only keys with some prefixes, of everybody or of a single peer, and other ones after a restart or
 //! another call (`wanted`, `prefixes`).
 //!
 //! # Environment
-//! `TORTURE_SEED` and `TORTURE_COUNT` as for the torture of the store. A failure prints what repeats it.
+//! `TORTURE_SEED` and `TORTURE_COUNT` as for the torture of the store. A failure prints the command that repeats it.
 
 mod calm;
 mod checks;

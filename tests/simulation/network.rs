@@ -1,5 +1,5 @@
-//! What `node::network`, `node::shared` and `transport::tcp` do, with bytes that take their time: calling, sending,
-//! arriving, closing, and what may go wrong on the way.
+//! The simulated work of `node::network`, `node::shared` and `transport::tcp`, with bytes that take time: calling,
+//! sending, arriving, closing, and faults on the way.
 
 use super::stream::{End, Line, LineId, Packet, State};
 use super::world::{Dial, World};
@@ -15,10 +15,10 @@ use crate::transport::wire::message::Message;
 
 const PORT: u16 = 4_000;
 
-/// How long a program waits for a call, as `node::network` does.
+/// Time that a program waits for a call, as in `node::network`, in milliseconds.
 const SETTLE_TIMEOUT_MS: u64 = 10_000;
 
-/// What a node says that cannot read what it is to send.
+/// Text of the GOODBYE of a node that cannot read an entry to send.
 const UNREADABLE: &str = "the store cannot be read here";
 
 fn remote(node: usize) -> (String, u16) {
@@ -26,7 +26,7 @@ fn remote(node: usize) -> (String, u16) {
 }
 
 impl World<'_> {
-    /// Gives a machine an input, and carries out all that comes of it.
+    /// Hands an input to a machine, and carries out its outputs.
     pub(super) fn drive<R>(
         &mut self,
         node: usize,
@@ -93,7 +93,7 @@ impl World<'_> {
             }
             Output::Peer(event) => {
                 self.trace
-                    .say(|| format!("{node}: {} is {}", event.node_id, event.state));
+                    .say(|| format!("{node}: {} is {}", event.node_id, event.state.as_str()));
                 self.see_peer_event(node, &event);
             }
         }
@@ -115,7 +115,7 @@ impl World<'_> {
         Some(self.passes_at(line.ends[1 - side].node, end.node, at))
     }
 
-    /// When something that is there at a time gets through.
+    /// When a packet that arrives at `at` gets through blocks of the way.
     fn passes_at(&self, from: usize, to: usize, mut at: u64) -> u64 {
         for (begin, end) in self.blocked.get(&(from, to)).into_iter().flatten() {
             if (*begin..*end).contains(&at) {
@@ -130,7 +130,7 @@ impl World<'_> {
         delay + self.dice.below(delay / 4 + 1)
     }
 
-    /// A program calls a peer, as `connect` does.
+    /// Calls a peer, as a program does by `connect`.
     pub(super) fn call(&mut self, node: usize, to: usize, again: bool) {
         if self.nodes[node].running.is_none() {
             return;
@@ -148,7 +148,7 @@ impl World<'_> {
         }
     }
 
-    /// What one node knows another one by.
+    /// The target under which one node knows another.
     pub(super) fn target(&mut self, node: usize, to: usize) -> TargetId {
         let name = self.nodes[to].name.clone();
         let (host, port) = remote(to);
@@ -255,7 +255,7 @@ impl World<'_> {
             .say(|| format!("{node} on {id} says {}", super::wire::shown(message)));
         self.feed_messages += u64::from(matches!(message, Message::Feed(_)));
         if matches!(message, Message::Goodbye(goodbye) if goodbye.text == UNREADABLE) {
-            // It calls that peer again then, also if that has called meanwhile.
+            // The node calls that peer again then, even if the peer has called meanwhile.
             self.put_off_until = self.at + UNREADABLE_MS;
         }
         self.transmit(id, frame);
@@ -277,7 +277,7 @@ impl World<'_> {
         let ends = &mut self.lines.get_mut(&line).unwrap().ends;
         let other = &mut ends[1 - side];
         if other.state == State::Shut {
-            // Nobody is there any more, as it learns only by trying.
+            // The other end is gone, as this end learns only by sending.
             if self.nodes[to].running.is_some() {
                 ends[side].push(at, Packet::Closed("nobody is there"));
             }
@@ -300,7 +300,7 @@ impl World<'_> {
         }
     }
 
-    /// The system has ended a connection; the node at this end hears of it by and by, and so does the other.
+    /// Ends a connection by the system; both nodes learn of it later.
     pub(super) fn fail(&mut self, id: ConversationId, reason: &'static str) {
         let Some((line, side)) = self.ends.get(&id).copied() else {
             return;
@@ -315,7 +315,7 @@ impl World<'_> {
         }
     }
 
-    /// One end closes, once what it has sent is there.
+    /// Closes one end, once the bytes that it has sent have arrived.
     pub(super) fn hang_up(&mut self, id: ConversationId, reason: &'static str) {
         let Some((line, side)) = self.ends.get(&id).copied() else {
             return;

@@ -1,12 +1,12 @@
-//! Nodes of a version that is to come: their writes carry something in the extension area, which all others keep and pass
-//! on untouched (PROTOCOL section 3). Whoever held a write without it would hold what nobody wrote.
+//! Nodes of a version to come: their writes carry an extension area, which all other nodes keep and relay untouched
+//! (PROTOCOL section 3). A node that held a write without it would hold an entry that nobody wrote.
 
 use crate::core::identity::Dot;
 use crate::store::conflict::policy::loser_of;
 use crate::store::entry::{Entry, Extra};
 use crate::store::state::totals::is_user;
 
-/// What a newer node adds to a write: something else, and of another length, to each.
+/// The extension that a newer node adds to a write, of different content and length for each.
 fn extension_of(dot: Dot) -> Vec<u8> {
     let length = 1 + usize::try_from(dot.sequence % 40).unwrap();
     dot.sequence
@@ -35,8 +35,9 @@ fn extended(entry: &Entry) -> Entry {
     extended.unwrap()
 }
 
-/// Has what a newer node makes in one group carry an extension: its writes, and those of them that it keeps or tells of as
-/// losers in the same group. What it keeps of others it does not touch, nor what a policy repeats with an extension.
+/// Adds extensions to the entries that a newer node makes in one group: its writes, and their copies kept or reported
+/// as losers in the same group. Siblings of others are not touched, nor is a write that a policy repeats with an
+/// extension.
 pub(super) fn extend<'a>(made: impl Iterator<Item = &'a mut Entry>, told: &mut [Entry]) {
     let mut written = Vec::new();
     for entry in made.filter(|entry| entry.extension().is_empty()) {

@@ -1,4 +1,4 @@
-//! A node without its threads: a disk, an open store, a machine, and what of its work must not be lost.
+//! A node without its threads: a disk, an open store, a machine, and a record of its work that must not be lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::store::tests::torture::making::Node as Store;
 use crate::sync::identity::identity_conflict::IdentityConflict;
 use crate::transport::session::unfinished::Unfinished;
 
-/// What the log is called.
+/// Name of the log.
 pub(super) const LOG: &str = "a.wal";
 
 pub(super) struct Node<'d> {
@@ -31,73 +31,75 @@ pub(super) struct Node<'d> {
     pub(super) running: Option<Running<'d>>,
     /// The greatest entry of each key that was durable here: no fault may take it back.
     pub(super) witness: BTreeMap<Vec<u8>, Entry>,
-    /// Users' writes that were durable here, and that no fault has taken. A write that failed may have the name of one.
+    /// Users' writes that were durable here, and that no fault has taken. A write that failed may have the name of
+    /// one.
     pub(super) vouched: BTreeMap<Name, Entry>,
-    /// The identity that it opened with last.
+    /// The identity of the last opening.
     pub(super) identity: Origin,
-    /// It does not come back.
+    /// True if the node does not come back.
     pub(super) is_lost: bool,
-    /// Its disk as it was once, and the epoch that its feed was in.
+    /// The disk as it once was, and the epoch of the feed at that time.
     pub(super) kept: Option<(DiskImage, Incarnation)>,
-    /// What it keeps of large values, since it was opened.
+    /// Received parts of large values, since the opening.
     pub(super) unfinished: Arc<Unfinished>,
     pub(super) skew_ms: i64,
-    /// What that was before, and until when.
+    /// Earlier skews, each with the time when it ended.
     pub(super) skews: Vec<(u64, i64)>,
-    /// The latest that its clock said in a commit.
+    /// The latest time of the node's clock in a commit.
     pub(super) latest_wall: WallMs,
     pub(super) stalled_until: u64,
-    /// The power is cut at some call of the next commit.
+    /// Seed of a power cut at some call of the next commit.
     pub(super) crash: Option<u64>,
-    /// Whoever gets a copy of the disk between two calls of the next commit, with what decides which.
+    /// The node that gets a copy of the disk between two calls of the next commit, and the seed that picks the moment.
     pub(super) copied: Option<(usize, u64)>,
-    /// Its disk fails or is full, or may have while it was up.
+    /// True if the disk fails or is full, or may have done so while the node was up.
     pub(super) is_hurt: bool,
 }
 
-/// What a node has while it runs.
+/// Parts of a node while it runs.
 pub(super) struct Running<'d> {
     pub(super) store: Store<'d>,
     pub(super) machine: Machine,
     pub(super) queue: Backlog,
-    /// What the last group had no place for: it goes into the next one, ahead of everything.
+    /// Requests that the last group had no room for: they go into the next one, ahead of everything.
     pub(super) rest: Vec<Request>,
     pub(super) commit_at: Option<u64>,
     pub(super) sync_at: Option<u64>,
     pub(super) idle_at: Option<u64>,
     pub(super) checkpoint_at: Option<u64>,
-    /// When the machine wants to be asked.
+    /// When the machine's next deadline is.
     pub(super) timer_at: Option<u64>,
-    /// Calls that somebody waits for, and until when.
+    /// Calls that a program waits for, and until when.
     pub(super) calls: BTreeMap<ConversationId, (u64, TargetId)>,
-    /// Why it is to take another identity.
+    /// The reason to take another identity.
     pub(super) identity_conflict: Option<IdentityConflict>,
-    /// When it last was to take another identity.
+    /// When the node last had to take another identity.
     pub(super) doubted_at: Option<u64>,
-    /// The identity under which it was brought a write that it has not made, or not any more.
+    /// The identity under which it received a write that it has not made, or has lost.
     pub(super) disowned: Option<Origin>,
-    /// Accepted, and not durable yet.
+    /// Entries that are accepted and not durable yet.
     pub(super) volatile: Vec<(u64, Entry)>,
-    /// Recorded, and not durable yet.
+    /// Cursors that are recorded and not durable yet.
     pub(super) volatile_cursors: Vec<(Origin, FeedPosition)>,
-    /// When each entry came from a peer, and on which connections others were connected then.
+    /// When each entry came from a peer, and the connections with other peers at that time.
     pub(super) came: BTreeMap<Name, (u64, Vec<ConversationId>)>,
-    /// Up to where it had sent to a peer that it has just given up.
+    /// Position up to which rows were sent to a peer that was just given up.
     pub(super) given_up: Option<u64>,
-    /// Peers whose clocks it has told to be far off.
+    /// Peers whose clock skew was reported as large.
     pub(super) skews_told: BTreeSet<String>,
-    /// Losers of conflicts that were told of, and how often any was.
+    /// Losers of conflicts that were reported, and the number of reports.
     pub(super) losers: BTreeSet<Dot>,
     pub(super) losers_told: u64,
-    /// Up to where its writes may be sent: the last local sequence when it was last ticked, or what any peer has said to
-    /// hold since, whatever became of that peer; all of them where it sends by itself.
+    /// Position up to which own writes may be sent: the last local sequence number at the last tick, or the furthest
+    /// that any peer has acknowledged since, whatever became of that peer; all of them where the node sends by itself.
     pub(super) ticked: u64,
-    /// What its program has said since the opening that it wants of single peers.
+    /// Scopes of single peers that the program has set since the opening.
     pub(super) named: BTreeMap<usize, Scope>,
 }
 
 impl Running<'_> {
-    /// What a peer has said to hold is released for good, also if another connection of that peer knows nothing of it.
+    /// Takes in that rows which a peer has acknowledged are released for good, even for another connection that does
+    /// not know it.
     pub(super) fn see_released(&mut self) {
         let recorded = self.machine.replica.recorded_anywhere();
         self.ticked = self.ticked.max(recorded);
@@ -113,7 +115,7 @@ impl<'d> Node<'d> {
         self.running.as_mut().expect("the node runs")
     }
 
-    /// An entry is durable: it joins what must not be lost.
+    /// Adds a durable entry to those that must not be lost.
     pub(super) fn remember(&mut self, entry: Entry) {
         if is_user(&entry) {
             self.vouched.insert(name_of(&entry), entry.clone());
@@ -124,13 +126,13 @@ impl<'d> Node<'d> {
         }
     }
 
-    /// Nothing that was durable here has to be any more.
+    /// Forgets all durable entries: none of them has to be there any more.
     pub(super) fn forget(&mut self) {
         self.witness.clear();
         self.vouched.clear();
     }
 
-    /// Everything up to there is durable.
+    /// Moves the entries up to `durable_lseq` to the durable ones.
     pub(super) fn settle(&mut self, durable_lseq: u64) {
         let Some(running) = &mut self.running else {
             return;

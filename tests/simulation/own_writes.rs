@@ -1,5 +1,5 @@
-//! What a node writes itself: what it knows, how it is stamped, and how much of it a tick releases (PROTOCOL sections 3 and
-//! 5.8).
+//! Own writes of a node: the writes that they know, their stamps, and the number that a tick releases (PROTOCOL
+//! sections 3 and 5.8).
 
 use super::forgeries::FORGED_SEQUENCE;
 use super::kept::kept_of;
@@ -11,7 +11,7 @@ use crate::store::entry::{Entry, EntryFlags};
 use crate::store::state::totals::is_user;
 
 impl World<'_> {
-    /// A node has made an entry in the place of another one.
+    /// Checks an entry that a node has made over another one.
     pub(super) fn check_own_write(&self, node: usize, entry: &Entry, before: Option<&Entry>) {
         let now = self.now(node).wall;
         let latest = self.nodes[node].latest_wall;
@@ -41,13 +41,13 @@ impl World<'_> {
         );
     }
 
-    /// 8: a tick has released no more than a batch. Before it as much was released, or on its way.
+    /// Rule 8: a tick releases at most a batch. `before`: rows that were released or sent before it.
     pub(super) fn check_released(&self, node: usize, before: u64) {
         let running = self.nodes[node].up();
         let counts_otherwise = self.has_prefixes || self.excuses.limited;
         let is_automatic = running.machine.replica.is_automatic();
         if counts_otherwise || is_automatic || self.nodes[node].is_hurt {
-            // Rows of nobody, and those that were refused, are no part of a batch; where all leave at once there is none.
+            // Untaken and refused rows are no part of a batch; with automatic sync there is no batch.
             return;
         }
         let released = running.machine.replica.released();
@@ -59,7 +59,7 @@ impl World<'_> {
         );
     }
 
-    /// No more is written by policies than by programs.
+    /// Checks that policies have made at most as many writes as programs.
     pub(super) fn check_assertions(&self) {
         let is_rewritten_by_policy =
             |entry: &&Entry| entry.flags.contains(EntryFlags::REWRITTEN_BY_POLICY);

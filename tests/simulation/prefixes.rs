@@ -1,5 +1,5 @@
-//! Nodes that exchange a part of the keys (PROTOCOL rule 5.9): what must hold where connections carry only some. What is
-//! there in the end is looked at key by key: nodes between which connections carry it agree.
+//! Nodes that exchange a part of the keys (PROTOCOL rule 5.9): invariants of scoped connections. The final states are
+//! compared key by key: nodes between which connections carry a key agree on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -11,7 +11,7 @@ use crate::store::entry::Entry;
 use crate::sync::outbox::held_back::is_covered;
 
 impl World<'_> {
-    /// Rule 9: whatever is sent is wanted by both ends.
+    /// Rule 9: both ends want every entry that is sent.
     pub(super) fn check_is_carried(&self, node: usize, id: ConversationId, entries: &[Entry]) {
         let (line, _) = self.ends[&id];
         for end in &self.lines[&line].ends {
@@ -27,7 +27,7 @@ impl World<'_> {
         }
     }
 
-    /// Invariant 3: what a node takes for acknowledged by another one is there.
+    /// Invariant 3: rows that a node takes for acknowledged by another one are there.
     pub(super) fn check_is_held(&self, node: usize, holder: usize) {
         let is_excused = self.excuses.repeats_numbers() || self.excuses.lied;
         if is_excused || [node, holder].iter().any(|node| self.nodes[*node].is_hurt) {
@@ -66,8 +66,7 @@ impl World<'_> {
         }
     }
 
-    /// Rows of a node that fewer than needed of the peers take that it is connected to, and whose acknowledgement
-    /// counts.
+    /// Rows of a node that fewer than needed of its connected peers take whose acknowledgement counts.
     pub(super) fn rows_of_nobody(&self, node: usize) -> u64 {
         if !self.has_prefixes {
             return 0;
@@ -99,12 +98,12 @@ impl World<'_> {
         rows.filter(|held| is_nobodys(held.entry.key())).count() as u64
     }
 
-    /// Whether two nodes exchange anything: whom one only knows by a copy that it met is nobody that it does that with.
+    /// True if two nodes exchange anything: a peer that a node knows only by a copy that it met does not count.
     pub(super) fn is_near(&self, node: usize, other: usize) -> bool {
         self.edges.contains(&(node.min(other), node.max(other)))
     }
 
-    /// The nodes between which connections carry a key, each with all that it reaches.
+    /// For each node the number of its group: nodes that connections carry a key between are in one group.
     fn groups_of(&self, key: &[u8]) -> Vec<usize> {
         let mut groups: Vec<usize> = (0..self.nodes.len()).collect();
         for (a, b) in &self.edges {
@@ -118,7 +117,7 @@ impl World<'_> {
         groups
     }
 
-    /// The same as for whole states, key by key.
+    /// Checks the final states key by key, as whole states are where connections carry all keys.
     pub(super) fn check_parts(&self) {
         let left: Vec<usize> = (0..self.nodes.len())
             .filter(|node| !self.nodes[*node].is_lost)
@@ -180,7 +179,7 @@ impl World<'_> {
         self.check_assertions();
     }
 
-    /// What a connection carries is the same on both sides.
+    /// Checks that the part that a connection carries is equal on both sides.
     fn check_edges(&self, held: &BTreeMap<usize, BTreeMap<Vec<u8>, Entry>>) {
         for (a, b) in &self.edges {
             let scope = self.carried(*a, *b);
@@ -193,7 +192,7 @@ impl World<'_> {
         }
     }
 
-    /// 7: rows that nobody takes that was ever met wait.
+    /// Invariant 7: rows that no known peer takes stay queued.
     fn check_kept_rows(&self, node: usize) {
         if self.excuses.renewed || self.excuses.lost {
             return;

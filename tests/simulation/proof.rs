@@ -1,4 +1,4 @@
-//! Runs of many seeds, and what a failure says.
+//! Runs of many seeds, and the reports of failures.
 
 use std::cell::{Cell, OnceCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,15 +12,15 @@ use super::world::World;
 use crate::core::rules::{Rule, break_rule};
 use crate::store::tests::torture::{each_seed_of, number};
 
-/// Runs in the usual tests. `npm run torture -- --only simulation` has many more.
+/// Seeds in the usual tests. `npm run torture -- --only simulation` runs many more.
 const SEEDS: u64 = 2_000;
 
 thread_local! {
-    /// Panics of this thread are told by whoever catches them.
+    /// True while panics of this thread are reported by their catcher.
     static IS_QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Keeps panics that are caught from being printed.
+/// Runs `act` without printing panics that are caught.
 fn quietly<T>(act: impl FnOnce() -> T) -> T {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -37,13 +37,13 @@ fn quietly<T>(act: impl FnOnce() -> T) -> T {
     outcome
 }
 
-/// Runs a schedule; gives a number that is the same for all that happened, or what went wrong.
+/// Runs a schedule. Returns a digest of all events, or the text of the failure.
 pub(super) fn outcome(
     schedule: &Schedule,
     broken: Option<Rule>,
     is_loud: bool,
 ) -> Result<u128, String> {
-    // Each stop takes a new one, and so may a step.
+    // Each stop takes a new disk, and so may a step.
     let disks: Vec<OnceCell<_>> = (0..3 * (schedule.steps.len() + schedule.nodes.len()) + 8)
         .map(|_| OnceCell::new())
         .collect();
@@ -62,7 +62,7 @@ pub(super) fn outcome(
     })
 }
 
-/// Runs a seed. A failure tells the shortest schedule that was found, and how to repeat it.
+/// Runs a seed. A failure names the shortest failing schedule that was found, and the command that repeats it.
 fn prove(seed: u64) -> Result<u64, String> {
     let schedule = draw(seed);
     match outcome(&schedule, None, false) {
@@ -71,8 +71,8 @@ fn prove(seed: u64) -> Result<u64, String> {
     }
 }
 
-/// What a failure says, with the shortest schedule that was found, and how to repeat it. `weather` is the variable that
-/// makes some certain, with a space behind it.
+/// The report of a failure: its text, the shortest failing schedule that was found, and the command that repeats it.
+/// `weather`: the variable that makes some kinds of faults certain, with a space behind it.
 pub(super) fn shortened(schedule: &Schedule, told: &str, weather: &str) -> String {
     let seed = schedule.seed;
     let (short, last) = shrink(schedule, told.to_owned(), |schedule| {
@@ -94,7 +94,7 @@ pub(super) fn shortened(schedule: &Schedule, told: &str, weather: &str) -> Strin
     )
 }
 
-/// What two failures of one sort have in common: how they begin, but for numbers.
+/// The sort of a failure, by which two are compared: the beginning of its text without digits.
 fn sort_of(told: &str) -> String {
     let words = told.chars().filter(|letter| !letter.is_ascii_digit());
     words.take(24).collect()
@@ -119,8 +119,8 @@ fn the_same_seed_gives_the_same_run() {
     assert_eq!(others.len(), 40, "different seeds give the same run");
 }
 
-/// Shows the run of `SIMULATION_SEED`; of its first `SIMULATION_NODES` nodes and of the steps `SIMULATION_STEPS`, in the
-/// weather of the rule `SIMULATION_WEATHER`, and with the rule `SIMULATION_BROKEN` broken, if they are given.
+/// Shows the run of `SIMULATION_SEED`; with only its first `SIMULATION_NODES` nodes and the steps `SIMULATION_STEPS`,
+/// in the weather of the rule `SIMULATION_WEATHER`, and with the rule `SIMULATION_BROKEN` broken, if they are given.
 #[test]
 fn replayed() {
     let Some(seed) = number("SIMULATION_SEED") else {

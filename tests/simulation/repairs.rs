@@ -1,5 +1,5 @@
-//! What follows from silence and from states that differ (PROTOCOL rules 5.3 and 5.6), as far as a connection shows it: who
-//! is not answered sends again, and who asks for a reconciliation has a reason.
+//! Consequences of silence and of different states (PROTOCOL rules 5.3 and 5.6), as far as a connection shows them: a
+//! node that is not answered sends again, and a request for a reconciliation has a reason.
 
 use super::stream::State;
 use super::world::World;
@@ -7,59 +7,61 @@ use crate::node::machine::conversation::ConversationId;
 use crate::store::entry::Summary;
 use crate::sync::message::{Ack, Cursor, Feed, Positions, Stream};
 
-/// How long a peer may owe an acknowledgement, and the longest delay behind that before all is sent again.
+/// Longest time that a peer may owe an acknowledgement, and the longest delay after it before everything is sent
+/// again, in milliseconds.
 const OWED_MS: u64 = 10_000;
 const PAUSE_MS_MAX: u64 = DELAY_MS_MAX + DELAY_MS_MAX / 8;
 const ANSWER_MS: u64 = OWED_MS + PAUSE_MS_MAX;
 
-/// The shortest delay before all is sent again, what it doubles to, and the shortest with how long was waited for an
-/// answer.
+/// The shortest delay before everything is sent again, the longest that it doubles to, and the shortest including the
+/// wait for an answer, in milliseconds.
 const DELAY_MS: u64 = 5_000;
 const DELAY_MS_MAX: u64 = 30_000;
 const AGAIN_MS: u64 = OWED_MS + DELAY_MS;
 
-/// Between two repairs of one connection.
+/// Least time between two repairs of one connection, in milliseconds.
 const REPAIR_MS: u64 = 60_000;
 
-/// What was said that asks for an answer.
+/// Messages on one end that ask for an answer.
 #[derive(Default)]
 pub(super) struct Waiting {
-    /// Since when it has sent entries that the peer says nothing of.
+    /// When the node sent entries that the peer has not acknowledged.
     since: Option<u64>,
-    /// How far it has sent since nothing was begun anew, and since when.
+    /// Furthest positions sent since the last new beginning, and the time of the first.
     furthest: Positions,
     sent_at: Option<u64>,
-    /// The furthest end that it told since then.
+    /// The furthest END sent since then.
     told: Positions,
-    /// When something was first sent since the peer was last heard of it, or since all was begun anew.
+    /// When the first entry was sent since the peer was last heard, or since the last new beginning.
     unheard_since: Option<u64>,
-    /// When something was first sent so long after that that all must have been begun anew with it at the latest.
+    /// When the first entry was sent so long after `unheard_since` that a new beginning must have come with it at the
+    /// latest.
     next_sent_at: Option<u64>,
-    /// When the peer last said that it could not store something.
+    /// When the peer last answered that it could not store something.
     refused_at: Option<u64>,
-    /// How often all was begun anew since the peer was last heard of it.
+    /// New beginnings since the peer was last heard.
     unanswered: u32,
-    /// The peer may have been too late with what it answered for last: until then all may be begun anew once more for
-    /// what it did not answer for before that.
+    /// Until when one more new beginning is allowed: the peer's last answer may have come too late for the entries
+    /// that it did not cover.
     pending_until: Option<u64>,
-    /// How often something was said that asks for an answer and may be another attempt, and when last.
+    /// Attempts: messages that ask for an answer and may belong to another attempt, and the time of the last.
     attempts: u32,
     attempted_at: u64,
-    /// A program asked for another attempt.
+    /// True if a program has asked for another attempt.
     is_wanted_again: bool,
-    /// The state that the peer told last at its end, and how often in a row.
+    /// The summary in the peer's last END, and how often in a row it came.
     end: (Summary, u32),
-    /// The state that its node told last.
+    /// The summary in the node's own last END.
     own_end: Option<Summary>,
-    /// When it last asked for a reconciliation, unless both told the same state since.
+    /// When the node last asked for a reconciliation, unless both have sent equal summaries since.
     asked_at: Option<u64>,
-    /// When the last words of a reconciliation last came: too late, they may be those of one that was begun anew, and it is
-    /// asked for again.
+    /// When the last message of a reconciliation came: if it is late, it may belong to one that was begun anew, which
+    /// is then asked for again.
     last_words_at: Option<u64>,
 }
 
 impl Waiting {
-    /// Its node says something.
+    /// Records a message that the node sends.
     pub(super) fn said(&mut self, feed: &Feed, at: u64) {
         self.count_attempt(feed, at);
         match feed {
@@ -70,13 +72,13 @@ impl Waiting {
                 self.sent(large.stream, (large.from, large.to), at);
             }
             Feed::Chunk(chunk) if chunk.bytes.is_empty() => {
-                // It was replaced in the middle: what was sent up to there goes on from there.
+                // The value was replaced in the middle: the feed goes on from the announced place.
                 self.begin_anew();
             }
             Feed::Chunk(_) => self.since = self.since.map(|_| at),
             Feed::End(end) => {
                 self.since = None;
-                // That moves a cursor, and is to be answered like what was sent.
+                // An END moves a cursor, and has to be answered like entries.
                 self.sent_at.get_or_insert(at);
                 if self.told.furthest(end.positions) != self.told {
                     self.told = self.told.furthest(end.positions);
@@ -91,7 +93,7 @@ impl Waiting {
         }
     }
 
-    /// Between two attempts nothing is said for a while.
+    /// Counts an attempt: between two attempts nothing is sent for a while.
     fn count_attempt(&mut self, feed: &Feed, at: u64) {
         if matches!(feed, Feed::Ack(_) | Feed::Nack(_) | Feed::Have(_)) {
             return;
@@ -102,7 +104,8 @@ impl Waiting {
         self.attempted_at = at;
     }
 
-    /// 6: its node gives up, which it may only after it has sent all once, and again that often.
+    /// Rule 6: the node gives up, which it may only after it has sent everything once, and again `retries_max` times.
+    /// Returns the furthest position sent.
     pub(super) fn given_up(&self, retries_max: u32) -> u64 {
         assert!(
             self.attempts > retries_max,
@@ -112,12 +115,12 @@ impl Waiting {
         self.furthest.own
     }
 
-    /// What was repaired is over once both told the same: whatever differs next is something else.
+    /// Forgets the request for a repair once both have sent the same summary: the next difference is a new one.
     fn end_repair(&mut self) {
         self.asked_at = self.asked_at.filter(|_| self.own_end != Some(self.end.0));
     }
 
-    /// What was sent before does not count any more.
+    /// Forgets everything sent before a new beginning.
     fn begin_anew(&mut self) {
         (self.since, self.sent_at, self.refused_at) = (None, None, None);
         (self.unheard_since, self.next_sent_at) = (None, None);
@@ -125,7 +128,7 @@ impl Waiting {
         (self.unanswered, self.pending_until) = (0, None);
     }
 
-    /// Its node says something that the peer is to answer.
+    /// Records a message that the peer has to answer.
     fn wants_answer(&mut self, at: u64) {
         let unheard_since = *self.unheard_since.get_or_insert(at);
         if at >= unheard_since + AGAIN_MS {
@@ -133,7 +136,7 @@ impl Waiting {
         }
     }
 
-    /// 6: what was sent is sent again a while after nothing was heard of it, or after the peer could not store it.
+    /// Rule 6: entries are sent again only after a while without an answer, or after the peer could not store them.
     fn sent(&mut self, stream: Stream, (from, to): (u64, u64), at: u64) {
         let is_again = from < self.furthest.get(stream) && from != to;
         let doubled = (DELAY_MS << self.unanswered.min(8)).min(DELAY_MS_MAX);
@@ -150,8 +153,8 @@ impl Waiting {
         );
         self.wants_answer(at);
         if is_again {
-            // After an answer that came within the delay, attempts are counted from there: the delay is waited for, and
-            // what is sent then is the first of the new count.
+            // After an answer that came within the delay, attempts are counted from there: the delay is waited for,
+            // and the next sending is the first of the new count.
             let was_pending = self.pending_until.take().is_some_and(|until| at <= until);
             self.unanswered += u32::from(!was_pending);
             // Both streams have gone back, and the other one may have gone on first, with something new.
@@ -164,7 +167,7 @@ impl Waiting {
         self.since = Some(at);
     }
 
-    /// Its node hears how far the peer is, which may be less than it was to answer for by now.
+    /// Records an acknowledgement that covers less than the peer has to answer for by now.
     fn see_late_answer(&mut self, feed: &Feed, at: u64) {
         let Feed::Ack(ack) = feed else { return };
         let told = self.furthest.furthest(self.told);
@@ -174,12 +177,12 @@ impl Waiting {
         self.pending_until = is_pending.then_some(at + PAUSE_MS_MAX);
     }
 
-    /// Its node hears something, and holds a state that it may not have told yet.
+    /// Records a message that the node receives. `held`: the state that it holds, which it may not have sent yet.
     pub(super) fn heard(&mut self, feed: &Feed, held: Option<Summary>, at: u64) {
         match feed {
             Feed::Nack(nack) if nack.retryable => {
-                // What was sent before the first refusal came may be refused in several parts. Until something else is
-                // sent the delay goes on from the first.
+                // Entries sent before the first refusal may be refused in several parts. Until something else is sent,
+                // the delay goes on from the first.
                 let is_known = |refused: &u64| self.attempted_at <= *refused;
                 self.refused_at = self.refused_at.filter(is_known).or(Some(at));
                 (self.unheard_since, self.next_sent_at) = (None, None);
@@ -203,7 +206,7 @@ impl Waiting {
                 };
                 self.end = (end.summary, before + 1);
                 self.end_repair();
-                // Of what is equal when it is told the other side need not hear.
+                // The other side need not hear that the states are equal when its END arrives.
                 self.asked_at = self.asked_at.filter(|_| held != Some(end.summary));
             }
             _ => {}
@@ -212,7 +215,7 @@ impl Waiting {
 }
 
 impl World<'_> {
-    /// A program wants what failed to be tried anew, at once.
+    /// Records that a program asks for failed rows to be retried at once.
     pub(super) fn wants_again(&mut self, node: usize) {
         let ends = self.lines.values_mut().flat_map(|line| &mut line.ends);
         for end in ends.filter(|end| end.node == node) {
@@ -220,7 +223,7 @@ impl World<'_> {
         }
     }
 
-    /// A node leaves because the peer answers for nothing.
+    /// Records that a node leaves because the peer acknowledges nothing.
     pub(super) fn see_giving_up(&mut self, node: usize, id: ConversationId) {
         let retries_max = self.nodes[node].plan.options.max_retries;
         if let Some(end) = self.end_mut(id) {
@@ -229,7 +232,7 @@ impl World<'_> {
         }
     }
 
-    /// 6: what it had sent to such a peer counts as failed, unless another one may answer for it.
+    /// Rule 6: rows sent to a given-up peer count as failed, unless another peer may acknowledge them.
     pub(super) fn check_given_up(&mut self, node: usize) {
         let Some(reached) = self.nodes[node].up_mut().given_up.take() else {
             return;
@@ -250,7 +253,7 @@ impl World<'_> {
         );
     }
 
-    /// 6: whoever is not answered sends again after a while.
+    /// Rule 6: a node that is not answered sends again after a while.
     pub(super) fn check_answered(&self) {
         let ends = self.lines.values().flat_map(|line| &line.ends);
         for end in ends.filter(|end| end.state == State::Open) {
@@ -268,7 +271,7 @@ impl World<'_> {
         }
     }
 
-    /// 3: a node asks for a reconciliation that has met the peer before, and does so on this connection.
+    /// Rule 3: only a node that has met the peer before, on this connection, asks for a reconciliation.
     pub(super) fn check_asked(&mut self, node: usize, id: ConversationId, ack: &Ack) {
         let at = self.at;
         let Some(end) = self.end_mut(id) else { return };

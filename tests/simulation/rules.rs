@@ -1,4 +1,4 @@
-//! Every rule broken in turn: some run must find each, and without it the same runs must be well.
+//! Every rule broken in turn: some run must find each, and without the broken rule the same runs must be well.
 
 use super::drawing::draw_in;
 use super::proof::{outcome, shortened};
@@ -7,21 +7,21 @@ use crate::core::rules::Rule;
 use crate::store::conflict::policy::ConflictPolicy::{KeepLocal, KeepRemote, Manual};
 use crate::store::tests::torture::number;
 
-/// Runs that it may take to find a broken rule.
+/// Most runs until a broken rule is found.
 const SEEDS_MAX: u64 = 600;
 
-/// Where the runs for rules begin that few runs show: one of the first in which each was found.
+/// First seeds for rules that few runs show: one of the first in which each was found.
 const FIRST_SEEDS: &[(Rule, u64)] = &[(Rule::RetryNever, 940), (Rule::FailureNotShown, 1_260)];
 
 /// Makes some weather certain.
 pub(super) type Force = fn(&mut Weather);
 
-/// Everybody keeps what loses, and no two writes have the same content.
+/// Every node keeps losers, and no two writes have the same content.
 fn manual(weather: &mut Weather) {
     (weather.policies, weather.is_unambiguous) = (&[Manual], true);
 }
 
-/// The same, and of one key few losers are kept.
+/// Every node keeps losers, but few of one key.
 fn crowded(weather: &mut Weather) {
     manual(weather);
     weather.keeps_few = true;
@@ -32,12 +32,12 @@ fn rolled_back(weather: &mut Weather) {
     (weather.goes_back, weather.goes_back_unnoticed) = (true, false);
 }
 
-/// Policies write.
+/// Policies rewrite losers.
 fn asserting(weather: &mut Weather) {
     weather.policies = &[KeepLocal, KeepRemote];
 }
 
-/// Somebody sends what no node makes.
+/// Some messages are forged.
 fn forging(weather: &mut Weather) {
     weather.has_forgeries = true;
 }
@@ -239,7 +239,7 @@ pub(super) fn rule_of(name: &str) -> (Rule, Force) {
     *found.unwrap_or_else(|| panic!("there is no rule {name}"))
 }
 
-/// The first run that finds it and what it says there; or why none does.
+/// The first run that finds a broken rule and the text of its failure; or the reason why none does.
 fn find(rule: Rule, force: Force) -> Result<(u64, String), String> {
     let first = FIRST_SEEDS.iter().find(|(other, _)| *other == rule);
     let first = first.map_or(0, |(_, seed)| *seed);
@@ -260,7 +260,7 @@ fn find(rule: Rule, force: Force) -> Result<(u64, String), String> {
     Err(format!("not found in {SEEDS_MAX} runs"))
 }
 
-/// `SIMULATION_RULES` names those to be broken, with commas, if not all are to be.
+/// `SIMULATION_RULES` names the rules to be broken, separated by commas, if not all are to be.
 #[test]
 fn every_rule_that_is_broken_is_found() {
     let next = std::sync::atomic::AtomicUsize::new(0);

@@ -1,4 +1,4 @@
-//! What happens in one run, as values: drawn from the seed before anything runs, so that parts of it can be left out.
+//! The events of one run, as values: drawn from the seed before anything runs, so that parts of it can be left out.
 
 use std::collections::BTreeMap;
 
@@ -7,53 +7,53 @@ use crate::store::conflict::policy::ConflictPolicy;
 use crate::store::scope::Scope;
 use crate::sync::options::ReplicaOptions;
 
-/// One node.
+/// Settings of one node.
 #[derive(Debug, Clone)]
 pub(super) struct NodePlan {
     pub(super) options: ReplicaOptions,
     pub(super) durability: Durability,
     pub(super) policy: ConflictPolicy,
-    /// What it exchanges.
+    /// Keys that the node exchanges.
     pub(super) scope: Scope,
-    /// What of that it exchanges with some of the others.
+    /// Scopes for single peers, within `scope`.
     pub(super) named: BTreeMap<usize, Scope>,
-    /// What it writes carries what only a newer version knows.
+    /// True if the node's writes carry an extension that only a newer version knows.
     pub(super) is_newer: bool,
-    /// How many losers of one key it keeps.
+    /// Most losers of one key that the node keeps.
     pub(super) siblings_max: usize,
-    /// How far its wall clock is off at first.
+    /// Skew of the wall clock at the beginning, in milliseconds.
     pub(super) skew_ms: i64,
-    /// Longest time that a commit waits.
+    /// Longest time that a commit waits, in milliseconds.
     pub(super) commit_ms: u64,
 }
 
-/// A run.
+/// One run as a value: its nodes, connections and steps.
 #[derive(Debug, Clone)]
 pub(super) struct Schedule {
     pub(super) seed: u64,
     pub(super) nodes: Vec<NodePlan>,
-    /// No two writes have the same content, removals included.
+    /// True if no two writes have the same content, removals included.
     pub(super) is_unambiguous: bool,
-    /// Nobody is connected at first, so that nodes meet with something on both sides.
+    /// True if no nodes are connected at first, so that they meet with entries on both sides.
     pub(super) begins_apart: bool,
-    /// Pairs that want to be connected.
+    /// Pairs of nodes that want to be connected.
     pub(super) edges: Vec<(usize, usize)>,
     pub(super) steps: Vec<Step>,
 }
 
-/// One step.
+/// One step of a run.
 #[derive(Debug, Clone)]
 pub(super) struct Step {
-    /// Its place among all that were drawn.
+    /// Place of the step among all that were drawn.
     pub(super) number: usize,
     pub(super) action: Action,
-    /// Decides what the action leaves open.
+    /// Seed for the choices that the action leaves open.
     pub(super) seed: u64,
-    /// What passes behind it.
+    /// Time that passes behind the step, in milliseconds.
     pub(super) pause_ms: u64,
 }
 
-/// How a node stops.
+/// The way in which a node stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
     Cleanly,
@@ -61,10 +61,10 @@ pub(super) enum Stop {
     PowerCut,
 }
 
-/// How the disk of a node that runs on is copied.
+/// The way in which the disk of a running node is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Copying {
-    /// All files at once, as a disk has them that is taken from under a machine.
+    /// All files at once, like a disk that is taken from under a machine.
     Snapshot,
     /// All files at once, between two calls of the next commit.
     InCommit,
@@ -72,14 +72,14 @@ pub(super) enum Copying {
     Files(u64),
 }
 
-/// A write; no length: a removal.
+/// A write; a removal if it has no length.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Write {
     pub(super) key: u64,
     pub(super) value_bytes: Option<usize>,
 }
 
-/// What is done or goes wrong.
+/// An action of a program, or a fault.
 #[derive(Debug, Clone)]
 pub(super) enum Action {
     Write(usize, Write),
@@ -89,19 +89,19 @@ pub(super) enum Action {
     Tick(usize, bool),
     SetAutomatic(usize, bool),
     RetryFailed(usize),
-    /// Calls; also if they are connected.
+    /// Calls a peer, even if they are connected.
     Call(usize, usize, bool),
     Cut(usize, usize),
-    /// Nothing passes in that direction for so long.
+    /// Blocks that direction for a time.
     Block(usize, usize, u64),
-    /// Nothing passes in either direction, again and again: how often, and for how long.
+    /// Blocks both directions again and again: the number of blocks, and the duration of each.
     Flap(usize, usize, u64, u64),
     Delay(usize, usize, u64),
-    /// It reads nothing for so long.
+    /// Keeps a node from reading for a time.
     Stall(usize, u64),
     Corrupt(usize, usize),
     Lie(usize, usize),
-    /// The first says to the second what no node makes.
+    /// Makes the first node send the second a forged message.
     Forge(usize, usize),
     Stop(usize, Stop),
     Start(usize),
@@ -110,29 +110,29 @@ pub(super) enum Action {
     FailingDisk(usize),
     HealDisk(usize),
     Checkpoint(usize),
-    /// Its disk is kept as it is.
+    /// Keeps the present disk.
     Keep(usize),
-    /// It is opened from what was kept, as a backup that has no lease.
+    /// Opens the node from the kept disk, as from a backup without a lease.
     Restore(usize),
-    /// It is opened from what was kept, lease and all.
+    /// Opens the node from the kept disk, lease included.
     RollBack(usize),
-    /// It goes on from what was kept as if nothing had happened.
+    /// Lets the node go on from the kept disk as if nothing had happened.
     GoBack(usize),
-    /// The second gets a copy of the first's folder.
+    /// Gives the second node a copy of the first's folder.
     Clone(usize, usize),
-    /// The second gets what is on the first's disk while that runs on.
+    /// Gives the second node a copy of the first's disk while the first runs on.
     CloneRunning(usize, usize, Copying),
-    /// Its disk is gone; whether it comes back with an empty one.
+    /// Loses the disk; true if the node comes back with an empty one.
     Lose(usize, bool),
     Clock(usize, i64),
-    /// It opens anew, and exchanges something else from then on.
+    /// Opens the node anew with another scope.
     Rescope(usize, Scope),
-    /// It connects to the second one to exchange something else with that from then on.
+    /// Makes the node connect to the second one with another scope for that peer.
     Name(usize, usize, Scope),
 }
 
 impl Action {
-    /// What it is called; all of one kind can be left out at once.
+    /// Name of the action; all actions of one name can be left out at once.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Write(..) => "write",
@@ -170,7 +170,7 @@ impl Action {
         }
     }
 
-    /// The greatest node that it is about.
+    /// The greatest number of a node in the action.
     pub(super) fn last_node(&self) -> usize {
         match self {
             Self::Call(a, b, _)
@@ -210,14 +210,14 @@ impl Action {
 }
 
 impl Schedule {
-    /// Whether some connection may carry only a part of the keys.
+    /// True if some connection may carry only a part of the keys.
     pub(super) fn has_prefixes(&self) -> bool {
         let is_change = |step: &Step| matches!(step.action, Action::Rescope(..) | Action::Name(..));
         let has_all = |node: &NodePlan| node.scope.is_all() && node.named.is_empty();
         !self.nodes.iter().all(has_all) || self.steps.iter().any(is_change)
     }
 
-    /// The schedule with these steps only, for the first nodes.
+    /// The schedule with these steps only, for the first `nodes` nodes.
     pub(super) fn with(&self, nodes: usize, keeps: impl Fn(&Step) -> bool) -> Self {
         let fits = |step: &&Step| step.action.last_node() < nodes && keeps(step);
         Self {
@@ -233,7 +233,7 @@ impl Schedule {
         }
     }
 
-    /// The schedule in lines.
+    /// The schedule as text, in lines.
     pub(super) fn shown(&self) -> String {
         let mut lines = vec![format!("edges {:?}", self.edges)];
         for (place, node) in self.nodes.iter().enumerate() {

@@ -1,12 +1,12 @@
-//! From a schedule that fails to a short one that fails too: kinds of steps, nodes, and steps are left out as long as it
-//! fails.
+//! Shrinking of a failing schedule to a short one that fails too: kinds of steps, nodes, and steps are left out as
+//! long as it fails.
 
 use super::schedule::Schedule;
 
-/// Runs that it may take.
+/// Most runs of the shrinking.
 const RUNS_MAX: usize = 400;
 
-/// The shortest schedule found that fails, and what it says.
+/// The shortest failing schedule found, and the text of its failure.
 pub(super) fn shrink(
     schedule: &Schedule,
     told: String,

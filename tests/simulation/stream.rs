@@ -1,4 +1,4 @@
-//! One end of a connection: what is on its way to it, and what became of the bytes that came.
+//! One end of a connection: the packets on their way to it, and the state of the bytes received.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::transport::session::unfinished::Unfinished;
 use crate::transport::wire::codec::decode;
 use crate::transport::wire::frame::FrameDecoder;
 
-/// Names a connection; never given twice.
+/// Id of a connection; never given twice.
 pub(super) type LineId = u64;
 
 pub(super) enum Packet {
-    /// Somebody calls.
+    /// The other end calls.
     Call,
     Bytes(Vec<u8>),
     /// A whole frame, damaged on the way.
@@ -29,10 +29,10 @@ pub(super) enum Packet {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// Called, and not answered yet.
+    /// The other end was called, and has not answered yet.
     Called,
     Open,
-    /// Ended by the system; the node has not heard of it.
+    /// The system has ended the connection; the node has not heard of it.
     Failed,
     Shut,
 }
@@ -45,32 +45,32 @@ pub(super) struct End {
     pub(super) arriving_bytes: usize,
     pub(super) decoder: FrameDecoder,
     pub(super) assembler: Assembler,
-    /// The machine has accepted who greeted.
+    /// True if the machine has accepted the greeting of the peer.
     pub(super) is_greeted: bool,
-    /// The next frame that is sent to it is damaged, as this says.
+    /// Seed of the damage to the next frame that is sent to this end.
     pub(super) damage: Option<u64>,
     pub(super) seen: Seen,
 }
 
-/// What was said to a node and by it on a connection, as far as checks go by it.
+/// Record of the messages to and from a node on a connection, as far as checks need it.
 #[derive(Default)]
 pub(super) struct Seen {
-    /// Hints that it was given.
+    /// Hints that the node received.
     pub(super) hints: Vec<DotRange>,
-    /// The cursor that the peer told first.
+    /// The first cursor of the peer.
     #[allow(
         clippy::option_option,
         reason = "that it told none is not that it told nothing"
     )]
     pub(super) first_cursor: Option<Option<Cursor>>,
-    /// Whether it told with its first cursor that the place is void where it was on the peer's feed; `None` until then. The
-    /// peer may have forgotten what it wrote then, or have the identity of who wrote it.
+    /// True if the first cursor came with a void one, which tells that the peer's former place is not in the feed;
+    /// `None` until then. The peer may have forgotten its own writes, or have the identity of their author.
     pub(super) is_void_told: Option<bool>,
-    /// The peer has asked for the feed from its start once more.
+    /// True if the peer has asked for the feed from its start again.
     pub(super) is_begun_anew: bool,
-    /// What it wants of the connection; `None` until it has told.
+    /// The scope in the node's greeting; `None` until it has greeted.
     pub(super) wanted: Option<Scope>,
-    /// The cost that it has sent, and may send.
+    /// The cost of feed messages sent, and the credit granted.
     pub(super) spent: u64,
     pub(super) granted: u64,
     pub(super) owed: Owed,
@@ -106,7 +106,7 @@ impl End {
         }
     }
 
-    /// Something is on its way, behind all that is.
+    /// Puts a packet on its way, behind all others.
     pub(super) fn push(&mut self, at: u64, packet: Packet) {
         if self.state == State::Shut {
             return;
@@ -126,7 +126,7 @@ impl End {
         Some(packet)
     }
 
-    /// Nothing is taken any more.
+    /// Shuts the end: no packet is taken any more.
     pub(super) fn shut(&mut self) {
         self.state = State::Shut;
         self.arriving.clear();
@@ -138,7 +138,7 @@ pub(super) struct Line {
     pub(super) ends: [End; 2],
 }
 
-/// What a decoder makes of one damaged frame: whether it finds fault with it.
+/// True if a decoder finds a damaged frame faulty.
 pub(super) fn is_refused(frame: &[u8]) -> bool {
     let mut decoder = FrameDecoder::new();
     decoder.raise_limit();

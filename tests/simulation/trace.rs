@@ -1,4 +1,4 @@
-//! What happened, as one number that two equal runs share, and in words for whoever replays one.
+//! Trace of a run: a digest that two equal runs share, and text for replaying one.
 
 use crate::core::checksum::hash128_pair;
 
@@ -6,7 +6,7 @@ use crate::core::checksum::hash128_pair;
 pub(super) struct Trace {
     digest: u128,
     at: u64,
-    /// Whether each line is printed.
+    /// True if each line is printed.
     pub(super) is_loud: bool,
 }
 
@@ -15,13 +15,13 @@ impl Trace {
         self.at = at;
     }
 
-    /// Something happened that these bytes tell all of.
+    /// Adds an event to the digest; `bytes` describe it completely.
     pub(super) fn note(&mut self, bytes: &[u8]) {
         let before = [self.digest.to_le_bytes(), u128::from(self.at).to_le_bytes()].concat();
         self.digest = hash128_pair(&before, bytes);
     }
 
-    /// Says something to whoever listens.
+    /// Prints a line, if the trace is loud.
     pub(super) fn say(&self, what: impl FnOnce() -> String) {
         if self.is_loud {
             println!("{:>9} {}", self.at, what());

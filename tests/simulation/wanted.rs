@@ -1,5 +1,5 @@
-//! What nodes want of connections (PROTOCOL rule 5.9): of all of them, and of those with a single peer, whichever of the
-//! two calls. Drawing it, changing it, and what follows for what a connection carries.
+//! Scopes of nodes (PROTOCOL rule 5.9): for all connections, and for those with a single peer, whichever of the two
+//! calls. Drawing and changing them, and the scope of a connection that follows.
 
 use super::schedule::{NodePlan, Stop};
 use super::world::World;
@@ -16,7 +16,7 @@ pub(super) fn some_keys(dice: &mut Dice, keys: u64) -> Scope {
     let prefixes = (0..=dice.below(4)).map(|_| {
         let mut prefix = format!("key-{}", dice.below(keys));
         match dice.below(4) {
-            // All that begin with the same digit, and now and then all that are written.
+            // All keys that begin with the same digit, and now and then all that are written.
             0 => prefix.truncate(5),
             1 if dice.one_in(6) => prefix.truncate(2),
             _ => {}
@@ -26,7 +26,7 @@ pub(super) fn some_keys(dice: &mut Dice, keys: u64) -> Scope {
     Scope::of(prefixes)
 }
 
-/// Has nodes want something of single peers, in half of the runs of nobody else.
+/// Gives nodes scopes for single peers; in half of the runs no node has a scope of its own.
 pub(super) fn name_some(
     dice: &mut Dice,
     nodes: &mut [NodePlan],
@@ -46,7 +46,7 @@ pub(super) fn name_some(
 }
 
 impl NodePlan {
-    /// Wants this of a peer from now on. What nothing would come of is refused, as by `node::network`.
+    /// Sets the scope for a peer. Refused if nothing would be exchanged, as by `node::network`.
     fn name(&mut self, peer: usize, scope: Scope) -> bool {
         let is_something = !self.scope.intersection(&scope).is_nothing();
         if is_something {
@@ -55,7 +55,7 @@ impl NodePlan {
         is_something
     }
 
-    /// What is wanted of a peer.
+    /// The scope wanted of a peer.
     fn wanted_of(&self, peer: usize) -> Scope {
         let named = self.named.get(&peer);
         named.map_or_else(
@@ -66,7 +66,7 @@ impl NodePlan {
 }
 
 impl World<'_> {
-    /// A node opens anew, and wants other keys.
+    /// Opens a node anew with another scope.
     pub(super) fn rescope(&mut self, node: usize, scope: &Scope, seed: u64) {
         let how = match seed % 3 {
             0 => Stop::Cleanly,
@@ -77,7 +77,7 @@ impl World<'_> {
         self.stop(node, how, seed);
         let plan = &mut self.nodes[node].plan;
         plan.scope = scope.clone();
-        // Whoever changes the one so that nothing would be left changes the other too.
+        // A change of the node's scope also drops scopes for peers that would be left empty by it.
         plan.named
             .retain(|_, named| !scope.intersection(named).is_nothing());
         if was_up {
@@ -85,26 +85,26 @@ impl World<'_> {
         }
     }
 
-    /// A node connects to a peer to exchange something else from then on.
+    /// Connects a node to a peer with another scope for it.
     pub(super) fn name_scope(&mut self, node: usize, peer: usize, scope: &Scope) {
         if self.nodes[node].plan.name(peer, scope.clone()) {
             self.call(node, peer, false);
         }
     }
 
-    /// Whether some node wants something of a single peer: then each has to call, or the other does not know.
+    /// True if some node has a scope for a single peer: then each has to call, or the other does not know.
     pub(super) fn names_peers(&self) -> bool {
         self.nodes.iter().any(|node| !node.plan.named.is_empty())
     }
 
-    /// What two nodes exchange once each has called the other.
+    /// The scope of the connection of two nodes once each has called the other.
     pub(super) fn carried(&self, a: usize, b: usize) -> Scope {
         let [mine, theirs] = [(a, b), (b, a)].map(|(a, b)| self.nodes[a].plan.wanted_of(b));
         mine.intersection(&theirs)
     }
 
-    /// Tells a machine what is wanted of a peer that it is about to call. Whether it is connected for that already; what
-    /// carries something else is left.
+    /// Tells a machine the scope wanted of a peer that it is about to call. Returns true if it is connected with that
+    /// scope already; a connection with another scope is left.
     pub(super) fn is_met(&mut self, node: usize, peer: usize) -> bool {
         let name = self.nodes[peer].name.clone();
         let named = self.nodes[node].plan.named.get(&peer).cloned();
@@ -123,7 +123,7 @@ impl World<'_> {
         is_met.unwrap_or(false)
     }
 
-    /// Rule 9: a node tells what it wants of whom it greets, as far as it has been told by whom it runs for.
+    /// Rule 9: a node greets with the scope for its peer, as far as its program has set one.
     pub(super) fn check_greeting(&mut self, node: usize, id: ConversationId, hello: &Hello) {
         let (line, side) = self.ends[&id];
         let peer = self.lines[&line].ends[1 - side].node;
@@ -134,7 +134,7 @@ impl World<'_> {
             |named| plan.scope.intersection(named),
         );
         let told = &hello.greeting.scope;
-        // Whose greeting cannot be read is told what anybody would be.
+        // A peer whose greeting cannot be read gets the scope for anybody.
         let is_anonymous = self.excuses.damaged && *told == plan.scope;
         assert!(
             *told == wanted || is_anonymous,

@@ -1,11 +1,11 @@
-//! Which kinds of faults a run has.
+//! Kinds of faults that a run has.
 
 use crate::store::conflict::policy::ConflictPolicy::{
     self, KeepLocal, KeepRemote, LastWriteWins, Manual,
 };
 use crate::sync::tests::dice::Dice;
 
-/// Policies that the nodes of a run may have: each draws one of them.
+/// Policies that the nodes of a run may have: each node draws one of them.
 const POLICIES: [&[ConflictPolicy]; 6] = [
     &[LastWriteWins],
     &[LastWriteWins],
@@ -15,7 +15,7 @@ const POLICIES: [&[ConflictPolicy]; 6] = [
     &[LastWriteWins, KeepLocal, KeepRemote, Manual],
 ];
 
-/// Which kinds of faults a run has.
+/// Kinds of faults that a run has.
 #[allow(clippy::struct_excessive_bools, reason = "they are drawn one by one")]
 pub(super) struct Weather {
     pub(super) has_crashes: bool,
@@ -24,7 +24,7 @@ pub(super) struct Weather {
     pub(super) has_corruption: bool,
     pub(super) has_lies: bool,
     pub(super) goes_back: bool,
-    /// Also under a running feed, which excuses whoever takes up a cursor then.
+    /// True if disks also go back under a running feed, which excuses a node that accepts a cursor then.
     pub(super) goes_back_unnoticed: bool,
     pub(super) has_copies: bool,
     pub(super) loses_disks: bool,
@@ -32,25 +32,25 @@ pub(super) struct Weather {
     pub(super) has_limits: bool,
     pub(super) has_large_values: bool,
     pub(super) has_checkpoints: bool,
-    /// Nobody waits for a sync, and few keys are written often.
+    /// True if no program waits for a sync, and few keys are written often.
     pub(super) is_unsynced: bool,
     pub(super) policies: &'static [ConflictPolicy],
-    /// No two writes have the same content, removals included: then no conflict passes for agreement.
+    /// True if no two writes have the same content, removals included: then no conflict passes for agreement.
     pub(super) is_unambiguous: bool,
     pub(super) begins_apart: bool,
-    /// So many that a reconciliation has to split them.
+    /// True if there are so many keys that a reconciliation has to split them.
     pub(super) has_many_keys: bool,
-    /// Nodes exchange parts of the keys.
+    /// True if nodes exchange parts of the keys.
     pub(super) has_prefixes: bool,
-    /// And some with single peers.
+    /// True if some scopes are for single peers.
     pub(super) names_peers: bool,
-    /// Some say what no node makes.
+    /// True if some messages are forged.
     pub(super) has_forgeries: bool,
-    /// Some nodes are of a newer version.
+    /// True if some nodes are of a newer version.
     pub(super) has_newer: bool,
-    /// Of one key few losers are kept.
+    /// True if few losers of one key are kept.
     pub(super) keeps_few: bool,
-    /// Again and again the power takes an overwrite, and brings back what had waited for a tick.
+    /// True if power cuts again and again take an overwrite, and bring back a write that had waited for a tick.
     pub(super) loses_overwrites: bool,
 }
 
@@ -84,7 +84,7 @@ impl Weather {
         }
     }
 
-    /// Whether every identity that is met stays: only then can all of them acknowledge.
+    /// True if every identity that is met stays: only then can all of them acknowledge.
     pub(super) fn keeps_identities(&self) -> bool {
         !(self.goes_back
             || self.has_copies

@@ -1,5 +1,5 @@
-//! What must hold of everything that is said. The numbers are those of the rules in PROTOCOL section 5, but for what is
-//! called an invariant.
+//! Invariants of all messages. The numbers are those of the rules in PROTOCOL section 5, except where an invariant is
+//! named.
 
 use super::conflicts::name_of;
 use super::node::Running;
@@ -13,11 +13,11 @@ use crate::sync::message::{Ack, Batch, Feed, Stream};
 use crate::sync::options::{BATCH_COST, HAVE_INTERVAL_MS};
 use crate::transport::wire::message::{GoodbyeReason, Message};
 
-/// What may be sent beyond credit: the message that uses it up.
+/// Most that may be sent beyond credit: the message that uses it up.
 const OVERDRAFT_COST: u64 = 2 * BATCH_COST + (1 << 20);
 
 impl World<'_> {
-    /// A node is about to say something.
+    /// Checks a message before a node sends it.
     pub(super) fn check_sent(&mut self, node: usize, id: ConversationId, message: &Message) {
         match message {
             Message::Feed(feed) => self.check_feed(node, id, feed),
@@ -32,8 +32,8 @@ impl World<'_> {
                         | GoodbyeReason::Identity
                 );
                 let is_excused = self.excuses.damaged
-                    // A disk that went back has parted from what its former life told, whose connection may still
-                    // seem to live.
+                    // A disk that went back has parted from the history that its former life told, whose connection
+                    // may still seem to live.
                     || (goodbye.reason == GoodbyeReason::Identity
                         && (self.excuses.hurt || self.excuses.repeats_numbers()));
                 assert!(
@@ -70,7 +70,7 @@ impl World<'_> {
             _ => &[],
         };
         let at = self.at;
-        // What was refused before is offered out of its order.
+        // An entry that was refused before is offered out of its order.
         let is_again = matches!(feed, Feed::Batch(batch) if batch.from == batch.to)
             || matches!(feed, Feed::Large(large) if large.from == large.to);
         let running = self.nodes[node].up();
@@ -176,7 +176,7 @@ impl World<'_> {
         seen.is_void_told.get_or_insert(ack.void.is_some());
     }
 
-    /// Invariant 3: what is acknowledged is durable.
+    /// Invariant 3: acknowledged entries are durable.
     fn check_acknowledgement(&self, node: usize, id: ConversationId, ack: &Ack) {
         let Some(cursor) = ack.cursor else { return };
         let (line, side) = self.ends[&id];
@@ -194,8 +194,8 @@ impl World<'_> {
         }
     }
 
-    /// Rule of section 2: whoever learns that its disk has forgotten what a peer saw takes another identity, but for a
-    /// while after it did.
+    /// Section 2: a node that learns that its disk has forgotten entries which a peer saw takes another identity,
+    /// except for a while after it last did.
     pub(super) fn check_identity_conflict(&self, node: usize, id: ConversationId) {
         let is_doubted = |running: &Running| running.doubted_at.is_some();
         assert!(
@@ -204,7 +204,7 @@ impl World<'_> {
         );
     }
 
-    /// What the node at an end holds, where all of it is exchanged.
+    /// The state of the node at an end, where connections carry all keys.
     fn whole_state_at(&self, id: ConversationId) -> Option<Summary> {
         let (line, side) = self.ends.get(&id)?;
         let node = &self.nodes[self.lines.get(line)?.ends[*side].node];
@@ -212,7 +212,7 @@ impl World<'_> {
         Some(running.store.map.summary())
     }
 
-    /// Something has come to an end and is about to be handed to its machine.
+    /// Records a message that has arrived at an end and is about to be handed to its machine.
     pub(super) fn see_arrival(&mut self, id: ConversationId, message: &Message) {
         let at = self.at;
         let held = self.whole_state_at(id);
@@ -235,7 +235,7 @@ impl World<'_> {
         }
     }
 
-    /// Rule of section 2: whoever goes on from a peer's cursor has that place in a feed that the peer saw.
+    /// Section 2: a node that goes on from a peer's cursor has that place in a feed that the peer saw.
     pub(super) fn check_taken_up(&self, node: usize, id: ConversationId) {
         let Some(running) = &self.nodes[node].running else {
             return;

@@ -1,4 +1,4 @@
-//! The world: its nodes, what is between them, and the running of time.
+//! The world: its nodes, the connections between them, and the passing of time.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,10 +19,10 @@ use crate::node::machine::conversation::ConversationId;
 use crate::store::entry::Entry;
 use crate::sync::tests::dice::Dice;
 
-/// Most events in one run: it would never come to rest.
+/// Most events in one run: with more it would never come to rest.
 const EVENTS_MAX: u64 = 400_000;
 
-/// Wall clocks begin here.
+/// Start of all wall clocks, in milliseconds since 1970.
 const EPOCH_MS: i64 = 1_700_000_000_000;
 
 /// A call that is under way.
@@ -31,11 +31,11 @@ pub(super) struct Dial {
     pub(super) node: usize,
     pub(super) to: usize,
     pub(super) target: TargetId,
-    /// Somebody waits for it.
+    /// True if a program waits for the call.
     pub(super) is_awaited: bool,
 }
 
-/// What a run has had, and what that excuses.
+/// Faults that a run has had and that excuse some checks.
 #[derive(Debug, Clone, Copy, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each excuses something else")]
 pub(super) struct Excuses {
@@ -47,20 +47,20 @@ pub(super) struct Excuses {
     pub(super) had_twins: bool,
     /// Some disk is gone.
     pub(super) lost: bool,
-    /// Hints were wrong.
+    /// Some hints were wrong.
     pub(super) lied: bool,
-    /// Frames were damaged.
+    /// Some frames were damaged.
     pub(super) damaged: bool,
-    /// Disks failed.
+    /// Some disks failed.
     pub(super) hurt: bool,
-    /// Some node has taken another identity, and the former acknowledges nothing any more.
+    /// Some node has taken another identity, and the former one acknowledges nothing any more.
     pub(super) renewed: bool,
     /// Some node takes smaller values than others.
     pub(super) limited: bool,
 }
 
 impl Excuses {
-    /// Whether a feed or a lineage may have parted: a disk went back, or there were copies.
+    /// True if a feed or a lineage may have parted: a disk went back, or there were copies.
     pub(super) fn repeats_numbers(&self) -> bool {
         self.went_back || self.had_twins
     }
@@ -74,52 +74,52 @@ pub(super) struct World<'d> {
     pub(super) at: u64,
     pub(super) nodes: Vec<Node<'d>>,
     pub(super) lines: BTreeMap<LineId, Line>,
-    /// The place of each conversation's end.
+    /// The line and side of each conversation's end.
     pub(super) ends: BTreeMap<ConversationId, (LineId, usize)>,
     pub(super) last_id: u64,
     pub(super) dials: Vec<Dial>,
     pub(super) edges: Vec<(usize, usize)>,
-    /// How long bytes take between two nodes, the lower one first.
+    /// Time that bytes take between two nodes, the lower one first, in milliseconds.
     pub(super) delays: BTreeMap<(usize, usize), u64>,
-    /// Until when nothing passes from one to another.
+    /// Times in which nothing passes from one node to another.
     pub(super) blocked: BTreeMap<(usize, usize), Vec<(u64, u64)>>,
     /// Every entry that a node made or tried to make.
     pub(super) written: BTreeMap<Dot, Vec<Entry>>,
-    /// Those that somebody was told of, or that were found in a log.
+    /// Entries that a program or peer was told of, or that were found in a log.
     pub(super) told: BTreeMap<Dot, Entry>,
-    /// What each place of each epoch of a feed named.
+    /// Entries that were at each place of each epoch of a feed.
     pub(super) feeds: BTreeMap<Incarnation, BTreeMap<u64, BTreeSet<Name>>>,
-    /// How far each node with a log ever held each author's own stream.
+    /// Furthest position to which each node with a log ever held each author's own stream.
     pub(super) held: BTreeMap<Origin, BTreeMap<usize, u64>>,
     /// All identities that there ever were.
     pub(super) origins: BTreeSet<Origin>,
-    /// Identities that were taken up where they had been before: from a copy, by a disk that went back in time, or by one
-    /// that has lost what a copy of it had already.
+    /// Identities that were used more than once: by a copy, by a disk that went back in time, or by a node that has
+    /// lost writes which a copy of it had already.
     pub(super) repeated: BTreeSet<Origin>,
-    /// Own writes that were in a copy of a folder and not durable there yet.
+    /// Own writes that were in a copy of a folder and not durable in the original yet.
     pub(super) carried_off: Vec<Entry>,
-    /// What each write had read.
+    /// The writes that each write had read.
     pub(super) knowledge: Knowledge,
-    /// Losers that were removed because too many of their keys were kept, and told as that.
+    /// Losers that were removed because too many of their keys were kept, and reported as such.
     pub(super) dropped: Vec<Entry>,
-    /// Identities that came in the place of others.
+    /// Identities that replaced others.
     pub(super) successors: BTreeSet<Origin>,
     pub(super) excuses: Excuses,
-    /// No two writes have the same content.
+    /// True if no two writes have the same content.
     pub(super) is_unambiguous: bool,
-    /// Some connection may carry only a part of the keys.
+    /// True if some connection may carry only a part of the keys.
     pub(super) has_prefixes: bool,
-    /// Pairs that were connected twice at once: what came on the older connection may be recorded behind what came on
-    /// the newer, and take a cursor back.
+    /// Pairs that were connected twice at once: entries of the older connection may be recorded behind those of the
+    /// newer, and take a cursor back.
     pub(super) overlapped: BTreeSet<(usize, usize)>,
-    /// Who has forged something for whom. No end of a feed follows that, so whoever heard it does not know that it is in sync
-    /// before it hears one on another connection.
+    /// Pairs of a forger and its receiver. No end of a feed follows a forged message, so the receiver does not know
+    /// that it is in sync before it hears an END on another connection.
     pub(super) forged_on: BTreeSet<(usize, usize)>,
-    /// What the last reconciliation on each connection has cost.
+    /// Cost of the last reconciliation on each connection.
     pub(super) exchanges: BTreeMap<LineId, Exchanged>,
-    /// When the last one calls again of those that have left a peer alone because their own disk failed.
+    /// When the last node calls again of those that have left a peer because their own disk failed.
     pub(super) put_off_until: u64,
-    /// What replicas said to each other.
+    /// Number of messages between replicas.
     pub(super) feed_messages: u64,
     events: u64,
 }
@@ -256,7 +256,7 @@ impl<'d> World<'d> {
         next
     }
 
-    /// Lets everything happen that happens within a time.
+    /// Runs all events of the next `ms` milliseconds.
     pub(super) fn run_for(&mut self, ms: u64) {
         let until = self.at + ms;
         while let Some((at, event)) = self.next(until) {

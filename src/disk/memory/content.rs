@@ -1,15 +1,15 @@
-//! The bytes of a file, shared between all images of it that have them in common.
+//! The bytes of a file, in pages shared between all its images (copy on write).
 
 use std::sync::{Arc, LazyLock};
 
-/// How much is shared or copied at once.
+/// Bytes that are shared or copied at once.
 const PAGE_BYTES: usize = 4096;
 
 type Page = [u8; PAGE_BYTES];
 
 static ZERO_PAGE: LazyLock<Arc<Page>> = LazyLock::new(|| Arc::new([0; PAGE_BYTES]));
 
-/// Bytes with a length; from there to the end of the last page all zeros.
+/// Bytes with a length; zeros from there to the end of the last page.
 #[derive(Clone, Default)]
 pub(super) struct Content {
     pages: Vec<Arc<Page>>,
@@ -27,7 +27,7 @@ impl Content {
         self.len
     }
 
-    /// Cuts off or grows with zeros.
+    /// Truncates, or grows with zeros.
     pub(super) fn set_len(&mut self, len: u64) {
         if len < self.len {
             let (index, within) = position(len);
@@ -43,7 +43,7 @@ impl Content {
         self.len = len;
     }
 
-    /// Copies out what is at `offset`, up to the end; says how many bytes.
+    /// Copies bytes from `offset` on into `buffer`, up to the end. Returns their number.
     pub(super) fn read(&self, offset: u64, buffer: &mut [u8]) -> usize {
         let count = usize::try_from(self.len.saturating_sub(offset))
             .map_or(buffer.len(), |left| left.min(buffer.len()));
@@ -63,7 +63,7 @@ impl Content {
         count
     }
 
-    /// Writes, growing where needed.
+    /// Writes `bytes` at `offset`, growing where needed.
     pub(super) fn write(&mut self, offset: u64, bytes: &[u8]) {
         let end = offset + bytes.len() as u64;
         if end > self.len {
@@ -83,7 +83,7 @@ impl Content {
         }
     }
 
-    /// Takes over the bytes from `start` to `end` of `other`, as far as it has them; grows to hold them.
+    /// Copies the bytes from `start` to `end` of `other`, as far as it has them; grows to hold them.
     pub(super) fn take_over(&mut self, other: &Self, start: u64, end: u64) {
         let end = end.min(other.len);
         let mut at = start;
@@ -106,7 +106,7 @@ impl Content {
     }
 }
 
-/// The page that holds an offset, and where in it.
+/// The index of the page that holds an offset, and the place in the page.
 fn position(offset: u64) -> (usize, usize) {
     let page_bytes = PAGE_BYTES as u64;
     (

@@ -1,4 +1,4 @@
-//! The disk as a value: files by name, which of the names are durable, and what a power cut makes of it.
+//! The memory disk as a value: files by name, durable names, and the result of a power cut.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -23,7 +23,7 @@ pub(super) struct Disk {
     durable: Names,
     /// The names as the system sees them.
     seen: Names,
-    /// What led from the former to the latter.
+    /// Changes that led from `durable` to `seen`, in order.
     pending: Vec<NameChange>,
     next_id: u64,
 }
@@ -45,7 +45,7 @@ impl Disk {
         self.nodes.get_mut(&id).ok_or_else(gone)
     }
 
-    /// How long all files with a name are together.
+    /// Bytes of all files with a name.
     pub(super) fn used_bytes(&self) -> u64 {
         let named = self.seen.values().filter_map(|id| self.nodes.get(id));
         named.map(Node::len).sum()
@@ -85,7 +85,7 @@ impl Disk {
 
     fn after_power_cut(&self, choices: &mut Choices) -> Self {
         let mut names = self.durable.clone();
-        // A change that builds on one that was lost is lost too.
+        // A change that builds on a lost one is lost too.
         let mut lost = BTreeSet::new();
         let habit = choices.habit();
         for change in &self.pending {
@@ -112,7 +112,7 @@ impl Disk {
     }
 }
 
-/// Changes the names; `false` if there is nothing of that name.
+/// Applies a change to the names; false if there is nothing of that name.
 fn apply(names: &mut Names, change: &NameChange) -> bool {
     match change {
         NameChange::Create { name, id } => {
@@ -131,7 +131,7 @@ fn gone() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "the file is gone")
 }
 
-/// A disk at one moment, with what is not durable yet.
+/// A disk at one moment, including everything that is not durable yet.
 #[derive(Clone)]
 pub struct DiskImage {
     disk: Disk,
@@ -142,8 +142,7 @@ impl DiskImage {
         Self { disk }
     }
 
-    /// A new disk that holds one of the states that a power cut at this moment may leave; equal seeds give
-    /// equal states.
+    /// A new disk with one of the states that a power cut at this moment may leave; equal seeds give equal states.
     pub fn power_cut(&self, seed: u64) -> MemoryStorage {
         Self::new(self.disk.after_power_cut(&mut Choices::new(seed))).into_storage()
     }
@@ -180,18 +179,18 @@ impl std::fmt::Debug for DiskImage {
 /// A moment at which the power may be cut.
 #[derive(Debug, Clone)]
 pub struct CrashPoint {
-    /// How many calls had been made.
+    /// Number of calls made before this moment.
     pub calls: u64,
-    /// The disk then.
+    /// The disk at this moment.
     pub image: DiskImage,
 }
 
-/// Decides what a power cut leaves, the same for equal seeds.
+/// Random choices of a power cut, equal for equal seeds.
 pub(super) struct Choices {
     state: u64,
 }
 
-/// How likely each pending change is to have reached the disk, in 16ths.
+/// Probability of each pending change to have reached the disk, in 16ths.
 type Habit = u64;
 
 impl Choices {
@@ -199,7 +198,8 @@ impl Choices {
         Self { state: seed }
     }
 
-    /// Nothing, little, half, most or all: one for each file, because the odd cases are at the edges.
+    /// The habit of one file: nothing, little, half, most or all reached the disk, because the odd cases are at the
+    /// edges.
     pub(super) fn habit(&mut self) -> Habit {
         match self.next() % 8 {
             0 => 0,

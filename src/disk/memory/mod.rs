@@ -1,5 +1,5 @@
-//! A disk in memory that keeps only what was synced, and of the rest whatever a power cut may leave; and that
-//! fails, fills up and writes halves on command. For tests, of this crate and of programs on top of it.
+//! A disk in memory that keeps everything synced, and of the rest any part that a power cut may leave; and that fails,
+//! fills up and writes halves on command. For tests, of this crate and of programs on top of it.
 //!
 //! # Fault model
 //! - A power cut keeps, of each 512-byte sector written since its last sync, any one of the states it went
@@ -32,21 +32,21 @@ use node::Node;
 
 use super::storage::{FileIdentity, LedTo, Storage, StorageFile};
 
-/// How a call of the disk goes wrong.
+/// Fault of one call of the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It fails with that error and does nothing; a sync also forgets what it should have written.
+    /// The call fails with that error and does nothing; a failing sync also forgets the pending writes.
     Fail(io::ErrorKind),
-    /// A write fails with that error after this many bytes; any other call fails like [`Fault::Fail`].
+    /// A write fails with that error after some bytes; any other call fails like [`Fault::Fail`].
     Short {
-        /// How many bytes are written before it fails.
+        /// Bytes that are written before the failure.
         bytes: usize,
-        /// The error.
+        /// The error of the call.
         error: io::ErrorKind,
     },
 }
 
-/// The disk. Clones are the same disk.
+/// The memory disk. Clones are the same disk.
 #[derive(Clone, Default)]
 pub struct MemoryStorage {
     shared: Arc<Mutex<Shared>>,
@@ -55,7 +55,7 @@ pub struct MemoryStorage {
 #[derive(Default)]
 struct Shared {
     disk: Disk,
-    /// How many calls there were.
+    /// Number of calls so far.
     calls: u64,
     faults: BTreeMap<u64, Fault>,
     fails_from: Option<(u64, io::ErrorKind)>,
@@ -82,52 +82,51 @@ impl MemoryStorage {
         storage
     }
 
-    /// The disk at this moment, with all that is not durable yet. Cheap; later calls do not change it.
+    /// The disk at this moment, including everything that is not durable yet. Cheap; later calls do not change it.
     pub fn image(&self) -> DiskImage {
         DiskImage::new(self.shared.lock().disk.clone())
     }
 
-    /// How many calls there were so far: every method of the storage and of its files, but not those that only
-    /// ask for a length.
+    /// Number of calls so far: every method of the storage and of its files, except those that only ask for a length.
     pub fn calls(&self) -> u64 {
         self.shared.lock().calls
     }
 
-    /// Lets the call with that number (the first is 1) go wrong. Several can be asked for.
+    /// Makes the call with that number (the first is 1) fail. Several faults can be pending.
     pub fn fail_call(&self, call: u64, fault: Fault) {
         self.shared.lock().faults.insert(call, fault);
     }
 
-    /// Lets every call from that number on fail and do nothing.
+    /// Makes every call from that number on fail and do nothing.
     pub fn fail_from(&self, call: u64, error: io::ErrorKind) {
         self.shared.lock().fails_from = Some((call, error));
     }
 
-    /// Takes back all faults that are still to come.
+    /// Cancels all faults that are still to come.
     pub fn heal(&self) {
         let mut shared = self.shared.lock();
         shared.faults.clear();
         shared.fails_from = None;
     }
 
-    /// Gives the disk room for so many bytes in all files together, or for any number. A write that finds no
-    /// more room writes what fits and fails with "storage full".
+    /// Limits the bytes in all files together; `None`: no limit. A write that finds no more room writes the part that
+    /// fits and fails with "storage full".
     pub fn set_capacity_bytes(&self, capacity_bytes: Option<u64>) {
         self.shared.lock().capacity_bytes = capacity_bytes;
     }
 
-    /// Whether files of the disk can be written and made durable in one call; they can unless told otherwise.
+    /// Sets whether files can be written and made durable in one call; by default they can.
     pub fn set_write_through(&self, is_possible: bool) {
         self.shared.lock().no_write_through = !is_possible;
     }
 
-    /// Whether to keep an image of the disk before each call that changes it, for
+    /// Sets whether to keep an image of the disk before each call that changes it, for
     /// [`take_crash_points`](Self::take_crash_points).
     pub fn record_crash_points(&self, record: bool) {
         self.shared.lock().recording = record;
     }
 
-    /// The images kept so far, in order of calls, and one of the disk as it is now.
+    /// Removes and returns the images kept so far, in order of calls, with one of the disk as it is now.
     pub fn take_crash_points(&self) -> Vec<CrashPoint> {
         let mut shared = self.shared.lock();
         shared.keep_crash_point();
@@ -159,7 +158,7 @@ impl MemoryStorage {
 }
 
 impl Shared {
-    /// Counts a call and says how it goes wrong, if it does.
+    /// Counts a call. Returns its fault, if it has one.
     fn begin(&mut self, changes: bool) -> Option<Fault> {
         if changes && self.recording {
             self.keep_crash_point();
@@ -181,7 +180,7 @@ impl Shared {
         self.crash_points.push(point);
     }
 
-    /// How many of `count` bytes at `offset` of a file there is room for.
+    /// Number of the `count` bytes at `offset` of a file that there is room for.
     fn room(&self, node: &Node, offset: u64, count: usize) -> usize {
         let Some(capacity) = self.capacity_bytes else {
             return count;
@@ -330,7 +329,7 @@ impl StorageFile for MemoryFile {
             return Err(error.into());
         }
         if shared.recording {
-            // The power may also go in the middle of it, when it has not returned yet.
+            // The power may also fail in the middle of the call, before it has returned.
             shared.calls -= 1;
             shared.keep_crash_point();
             shared.calls += 1;

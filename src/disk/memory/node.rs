@@ -1,11 +1,11 @@
-//! One file of the disk: what is durable of it, what the system sees, and how it got from one to the other.
+//! One file of the memory disk: its durable bytes, the bytes that the system sees, and the changes in between.
 
 use std::sync::Arc;
 
 use super::content::Content;
 use super::image::Choices;
 
-/// What the disk writes whole or not at all.
+/// Bytes that the disk writes whole or not at all.
 pub(super) const SECTOR_BYTES: usize = 512;
 
 const SECTOR: u64 = SECTOR_BYTES as u64;
@@ -16,7 +16,7 @@ enum Pending {
         offset: u64,
         bytes: Arc<[u8]>,
     },
-    /// A write that is durable, unlike what was written before it.
+    /// A write that is durable, unlike the pending ones before it.
     Through {
         offset: u64,
         bytes: Arc<[u8]>,
@@ -24,18 +24,18 @@ enum Pending {
     SetLen(u64),
 }
 
-/// A file. Its name is the disk's business.
+/// A file of the memory disk; its names are kept by the disk.
 #[derive(Clone, Default)]
 pub(super) struct Node {
-    /// What a power cut leaves at least.
+    /// The bytes that a power cut leaves at least.
     durable: Content,
-    /// What the system saw when the last sync ended. It differs from `durable` where a sync failed.
+    /// The bytes that the system saw when the last sync ended. They differ from `durable` where a sync failed.
     base: Content,
-    /// What the system sees.
+    /// The bytes that the system sees.
     seen: Content,
-    /// What led from `base` to `seen`.
+    /// Changes that led from `base` to `seen`, in order.
     pending: Vec<Pending>,
-    /// The least length it had since its length was last made durable.
+    /// The least length that the file had since its length was last made durable.
     cut_to: Option<u64>,
 }
 
@@ -74,13 +74,13 @@ impl Node {
         });
     }
 
-    /// The last write has become durable.
+    /// Marks the last write as durable.
     pub(super) fn written_through(&mut self) {
         if let Some(Pending::Write { offset, bytes }) = self.pending.pop() {
             let (start, end) = sectors(offset, bytes.len());
             let within = self.durable.len();
             self.durable.take_over(&self.seen, start, end.min(within));
-            // Still in its place behind earlier writes, which may reach the disk later.
+            // The write stays in its place behind earlier ones, which may reach the disk later.
             self.pending.push(Pending::Through { offset, bytes });
         }
     }
@@ -91,7 +91,7 @@ impl Node {
         self.cut_to = Some(self.cut_to.map_or(len, |least| least.min(len)));
     }
 
-    /// Makes what was written since the last sync durable: within the durable length, or with the length.
+    /// Makes all writes since the last sync durable: within the durable length, or with the length.
     pub(super) fn sync(&mut self, length_too: bool) {
         if length_too {
             if let Some(least) = self.cut_to.take() {
@@ -109,7 +109,7 @@ impl Node {
         self.pending.clear();
         self.base = self.seen.clone();
         if self.seen.len() > within {
-            // Still waits for a sync of the length.
+            // The bytes behind the durable length wait for a sync of the length.
             let mut tail = vec![0; usize::try_from(self.seen.len() - within).unwrap_or(usize::MAX)];
             self.seen.read(within, &mut tail);
             self.base.set_len(within);
@@ -123,7 +123,7 @@ impl Node {
         }
     }
 
-    /// A sync failed: what was written stays readable, and nothing remembers that it is not durable. Lengths
+    /// Takes in that a sync failed: all writes stay readable, but nothing remembers that they are not durable. Lengths
     /// are kept in the journal of the file system and are not forgotten.
     pub(super) fn forget_pending(&mut self) {
         self.pending.clear();
@@ -175,7 +175,7 @@ impl Node {
     }
 }
 
-/// The offsets of the sectors that hold a stretch of bytes.
+/// The offsets of the first and behind the last sector of a stretch of bytes.
 fn sectors(offset: u64, count: usize) -> (u64, u64) {
     let end = offset + count as u64;
     (offset / SECTOR * SECTOR, end.next_multiple_of(SECTOR))
@@ -185,7 +185,7 @@ fn sectors(offset: u64, count: usize) -> (u64, u64) {
 mod tests {
     use super::*;
 
-    /// Everything that a power cut may leave of one-sector-long files, over many tries.
+    /// Every state that a power cut may leave of one-sector files, over many tries.
     fn outcomes(node: &Node) -> std::collections::BTreeSet<Vec<u8>> {
         (0..400)
             .map(|seed| node.after_power_cut(&mut Choices::new(seed)).bytes())

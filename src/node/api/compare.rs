@@ -7,15 +7,13 @@ use std::sync::atomic::Ordering;
 use tokio::sync::{Notify, oneshot};
 
 use super::handle::Node;
+use crate::core::error_kind::ErrorKind;
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::machine::Machine;
 use crate::node::machine::conversation::ConversationId;
 use crate::node::shared::Shared;
 use crate::sync::Outcome;
 use crate::sync::reconcile::requested::{ComparisonId, Incomparable};
-
-/// How a comparison ended.
-pub(in crate::node) type Compared = Result<Outcome, Incomparable>;
 
 /// A wish to compare. It begins with [`Comparison::finished`].
 #[derive(Debug)]
@@ -31,7 +29,7 @@ struct Begun<'a>(&'a Arc<Shared>, ComparisonId);
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
         let Self(shared, id) = self;
-        shared.comparing.forget(*id);
+        shared.pending_comparisons.forget(*id);
         // The feed may have waited for it to begin.
         shared.drive(|machine, now, map| {
             machine.replica.cancel_comparison(*id);
@@ -68,7 +66,7 @@ impl Comparison {
             biased;
             () = self.cancelled.notified() => Err(Failure::new(
                 ErrorCode::InvalidState,
-                "aborted",
+                ErrorKind::Aborted,
                 "the comparison was aborted; what it has begun goes on",
             )),
             compared = self.run() => compared,
@@ -88,7 +86,7 @@ impl Comparison {
             let asked = machine.replica.compare_with(link);
             let id = asked.map_err(|why| self.incomparable(why))?;
             // Before what is known already is told.
-            shared.comparing.expect(id, sender);
+            shared.pending_comparisons.expect(id, sender);
             machine.replica.send_some(now, map);
             Ok(Begun(shared, id))
         })?;
@@ -102,18 +100,18 @@ impl Comparison {
         let failure = match why {
             Incomparable::Gone => Failure::new(
                 ErrorCode::Transport,
-                "connection_lost",
+                ErrorKind::ConnectionLost,
                 "the connection to the peer ended before both sides were compared",
             )
             .retryable(),
             Incomparable::TooOld => Failure::new(
                 ErrorCode::Sync,
-                "peer_too_old",
+                ErrorKind::PeerTooOld,
                 "the peer's version cannot compare what two nodes hold",
             ),
             Incomparable::Outside => Failure::new(
                 ErrorCode::InvalidState,
-                "outside_prefixes",
+                ErrorKind::OutsidePrefixes,
                 "no key is within the prefixes of both sides: nothing is exchanged with the peer, so there is nothing to compare",
             ),
         };
@@ -134,14 +132,14 @@ impl Machine {
         let failure = if is_known {
             Failure::new(
                 ErrorCode::Transport,
-                "peer_not_connected",
+                ErrorKind::PeerNotConnected,
                 format!("the peer {node_id} is not connected: connect to it, or try later"),
             )
             .retryable()
         } else {
             Failure::new(
                 ErrorCode::NotFound,
-                "peer_not_found",
+                ErrorKind::PeerNotFound,
                 format!(
                     "peer not found: {node_id}; this node has not met it, and has no address of it"
                 ),
@@ -154,7 +152,7 @@ impl Machine {
 fn ended() -> Failure {
     Failure::new(
         ErrorCode::InvalidState,
-        "closed_while_waiting",
+        ErrorKind::ClosedWhileWaiting,
         "the client closed before both sides were compared",
     )
 }

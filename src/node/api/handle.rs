@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::peers::{PeerView, list};
 use super::recovery_report::RecoveryReport;
+use crate::core::error_kind::ErrorKind;
 use crate::metadata::{Capability, NodeInfo, hostname, os_name};
 use crate::node::checkpoint::checkpoints::{LastCheckpoint, Place};
 use crate::node::commit::commit_thread::CommitSlot;
@@ -136,7 +137,7 @@ impl Node {
         } else {
             Err(Failure::new(
                 ErrorCode::Transport,
-                "transport_disabled",
+                ErrorKind::TransportDisabled,
                 "transport is disabled: set enableTransport to true before the client is opened",
             ))
         }
@@ -200,7 +201,7 @@ impl Node {
             listener.stop().await;
         }
         self.shared.drive(|machine, now, map| {
-            network::end_calls(&self.shared, None, "the node stops its transport");
+            self.shared.calls.end(None, "the node stops its transport");
             machine.leave_all(now, map);
         });
     }
@@ -245,7 +246,7 @@ impl Node {
         self.shared.drive(|machine, now, map| {
             if let Some(target) = machine.directory.find(node_id, host, port) {
                 let text = "the node's user asked to disconnect";
-                network::end_calls(&self.shared, Some(target), text);
+                self.shared.calls.end(Some(target), text);
                 machine.disconnect(target, now, map);
             }
         });
@@ -308,8 +309,8 @@ impl Node {
     /// Whoever waits for something waits in vain: under the machine's lock, so that nobody begins to behind this.
     fn end_waits(&self) {
         let _machine = self.shared.machine.lock();
-        self.shared.awaiting.end();
-        self.shared.comparing.end();
+        self.shared.pending_waits.end();
+        self.shared.pending_comparisons.end();
     }
 
     async fn drain(&self) {

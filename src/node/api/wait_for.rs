@@ -1,63 +1,17 @@
 //! Calls that wait until writes are durable on other nodes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use super::handle::Node;
+use crate::core::error_kind::ErrorKind;
 use crate::core::identity::Dot;
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::shared::Shared;
 use crate::sync::delivery::waiting::{Subject, Waiting};
 use crate::sync::delivery::waits::{Holders, WaitId};
-
-/// Calls that wait for something of replication, by the name that it gave them.
-#[derive(Debug)]
-pub(in crate::node) struct Awaiting<T> {
-    waiting: Mutex<HashMap<u64, oneshot::Sender<T>>>,
-}
-
-impl<T> Default for Awaiting<T> {
-    fn default() -> Self {
-        Self {
-            waiting: Mutex::default(),
-        }
-    }
-}
-
-impl<T> Awaiting<T> {
-    /// A call waits from now on.
-    pub(in crate::node) fn expect(&self, id: u64, sender: oneshot::Sender<T>) {
-        self.waiting.lock().insert(id, sender);
-    }
-
-    /// A call waits no more.
-    pub(in crate::node) fn forget(&self, id: u64) {
-        self.waiting.lock().remove(&id);
-    }
-
-    /// Tells those whose wait has ended.
-    pub(in crate::node) fn settle(&self, ended: Vec<(u64, T)>) {
-        if ended.is_empty() {
-            return;
-        }
-        let mut waiting = self.waiting.lock();
-        for (id, held) in ended {
-            if let Some(sender) = waiting.remove(&id) {
-                // Nobody waits any more: the call was given up.
-                let _ = sender.send(held);
-            }
-        }
-    }
-
-    /// The node ends, or goes on as another author: whoever waits waits in vain.
-    pub(in crate::node) fn end(&self) {
-        self.waiting.lock().clear();
-    }
-}
 
 /// What was waited for is durable where it had to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +39,7 @@ struct Begun<'a>(&'a Arc<Shared>, WaitId);
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
         let Self(shared, id) = self;
-        shared.awaiting.forget(*id);
+        shared.pending_waits.forget(*id);
         shared.machine.lock().replica.cancel_wait(*id);
     }
 }
@@ -105,7 +59,7 @@ impl Node {
 fn ended() -> Failure {
     Failure::new(
         ErrorCode::InvalidState,
-        "closed_while_waiting",
+        ErrorKind::ClosedWhileWaiting,
         "the client closed before what was waited for was known to be there",
     )
 }
@@ -113,7 +67,7 @@ fn ended() -> Failure {
 fn renewed() -> Failure {
     Failure::new(
         ErrorCode::InvalidState,
-        "identity_renewed",
+        ErrorKind::IdentityRenewed,
         "the node took another identity while it waited: its earlier writes travel as another author's",
     )
 }
@@ -133,7 +87,7 @@ impl Wait {
             biased;
             () = self.cancelled.notified() => Err(Failure::new(
                 ErrorCode::InvalidState,
-                "aborted",
+                ErrorKind::Aborted,
                 "the wait was aborted; what it waited for goes on",
             )),
             delivered = self.run() => delivered,
@@ -156,7 +110,7 @@ impl Wait {
             match machine.replica.wait_for(self.subject, holders, map)? {
                 Waiting::Begun(id) => {
                     // Before what is known already is told.
-                    shared.awaiting.expect(id, sender);
+                    shared.pending_waits.expect(id, sender);
                     Ok(Begun(shared, id))
                 }
                 Waiting::Unknown => Err(unknown(self.subject)),
@@ -194,7 +148,7 @@ impl Wait {
 fn outside() -> Failure {
     Failure::new(
         ErrorCode::InvalidState,
-        "outside_prefixes",
+        ErrorKind::OutsidePrefixes,
         "what is waited for is outside of the prefixes that are exchanged with the peer",
     )
 }
@@ -202,7 +156,7 @@ fn outside() -> Failure {
 fn too_few(count: usize, holding: usize) -> Failure {
     Failure::new(
         ErrorCode::InvalidState,
-        "too_few_peers",
+        ErrorKind::TooFewPeers,
         format!(
             "fewer than {count} of the peers known here are left that take what is waited for and keep it; \
              {holding} hold it. It stays here and goes to each peer that takes it: connect one, \
@@ -219,5 +173,5 @@ fn unknown(subject: Subject) -> Failure {
     let message = format!(
         "operation not found: {subject}; this node has not made it, or replaced it before it was opened"
     );
-    Failure::new(ErrorCode::NotFound, "operation_not_found", message).about(subject)
+    Failure::new(ErrorCode::NotFound, ErrorKind::OperationNotFound, message).about(subject)
 }

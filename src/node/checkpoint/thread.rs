@@ -290,7 +290,7 @@ impl Pace {
     fn new(shared: &Shared) -> Self {
         Self {
             began_us: shared.clock.elapsed_us(),
-            commits: shared.figures.commits(),
+            commits: shared.counters.commits(),
         }
     }
 
@@ -299,7 +299,7 @@ impl Pace {
         if worked_us < PACE_US {
             return;
         }
-        let commits = shared.figures.commits();
+        let commits = shared.counters.commits();
         let is_wanted = shared.checkpoints.is_asked()
             || shared.checkpoints.is_hurried.load(Ordering::Relaxed)
             || shared.queue.is_closed();

@@ -1,7 +1,9 @@
 //! One connection as the node sees it: whom it was made for, what its session says, and who the peer is.
 
 use crate::core::clock::MonotonicMs;
+use crate::core::error_kind::ErrorKind;
 use crate::core::identity::{Incarnation, Origin};
+use crate::node::machine::peer_state::PeerState;
 use crate::store::scope::Scope;
 use crate::sync::message::{BegunValues, Epoch};
 use crate::transport::session::{Role, Session};
@@ -17,7 +19,7 @@ pub type ConversationId = u64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// A stable name.
-    pub kind: &'static str,
+    pub kind: ErrorKind,
     /// A sentence.
     pub text: String,
 }
@@ -32,7 +34,7 @@ pub struct PeerEvent {
     /// Its port as far as known.
     pub port: u16,
     /// What it is now.
-    pub state: &'static str,
+    pub state: PeerState,
     /// How many milliseconds its clock is ahead of this node's, negative when it is behind; `None`: not measured.
     pub skew_ms: Option<i64>,
 }
@@ -121,7 +123,7 @@ pub(in crate::node) fn current(epochs: &[Epoch]) -> Incarnation {
 pub(in crate::node) fn peer_event(
     conversation: &Conversation,
     node_id: &str,
-    state: &'static str,
+    state: PeerState,
 ) -> PeerEvent {
     let (host, port) = conversation.remote.clone();
     PeerEvent {
@@ -133,19 +135,19 @@ pub(in crate::node) fn peer_event(
     }
 }
 
-pub(in crate::node) fn goodbye_kind(reason: GoodbyeReason) -> &'static str {
+pub(in crate::node) fn goodbye_kind(reason: GoodbyeReason) -> ErrorKind {
     match reason {
-        GoodbyeReason::Closing => "peer_closing",
-        GoodbyeReason::Replaced => "replaced",
-        GoodbyeReason::Protocol => "protocol_version",
-        GoodbyeReason::WrongNode => "wrong_node",
-        GoodbyeReason::SelfConnection => "self_connection",
-        GoodbyeReason::Malformed => "protocol",
-        GoodbyeReason::Busy => "peer_busy",
-        GoodbyeReason::NotAllowed => "not_allowed",
-        GoodbyeReason::Idle => "peer_idle",
-        GoodbyeReason::Disconnected => "peer_disconnected",
-        GoodbyeReason::Identity => "identity",
-        GoodbyeReason::Other => "peer_left",
+        GoodbyeReason::Closing => ErrorKind::PeerClosing,
+        GoodbyeReason::Replaced => ErrorKind::Replaced,
+        GoodbyeReason::Protocol => ErrorKind::ProtocolVersion,
+        GoodbyeReason::WrongNode => ErrorKind::WrongNode,
+        GoodbyeReason::SelfConnection => ErrorKind::SelfConnection,
+        GoodbyeReason::Malformed => ErrorKind::Protocol,
+        GoodbyeReason::Busy => ErrorKind::PeerBusy,
+        GoodbyeReason::NotAllowed => ErrorKind::NotAllowed,
+        GoodbyeReason::Idle => ErrorKind::PeerIdle,
+        GoodbyeReason::Disconnected => ErrorKind::PeerDisconnected,
+        GoodbyeReason::Identity => ErrorKind::Identity,
+        GoodbyeReason::Other => ErrorKind::PeerLeft,
     }
 }

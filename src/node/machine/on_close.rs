@@ -1,6 +1,8 @@
 //! Parting: because the node leaves, because replication gives a peer up, or because the connection is gone.
 
 use crate::core::clock::Now;
+use crate::core::error_kind::ErrorKind;
+use crate::node::machine::peer_state::PeerState;
 use crate::store::scope::Scope;
 use crate::store::state::map::EntryMap;
 use crate::sync::replica::PartingReason;
@@ -9,9 +11,6 @@ use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 use super::address_book::TargetId;
 use super::conversation::{Acquaintance, Conversation, ConversationId, Refusal, peer_event};
 use super::{Machine, Output};
-
-/// What a connection is called that ended because the store cannot be read here.
-const UNREADABLE: &str = "unreadable";
 
 /// A connection that has held so long was worth its call, whatever ended it, in milliseconds.
 const LASTED_MS: u64 = 60_000;
@@ -33,7 +32,7 @@ impl Machine {
         self.replica.disconnected(id, map);
         if !conversation.settled || conversation.is_asked {
             // A peer that says "replaced" keeps another connection to this node.
-            let outcome = if refusal.kind == "replaced" {
+            let outcome = if refusal.kind == ErrorKind::Replaced {
                 Ok(())
             } else {
                 Err(refusal.clone())
@@ -51,8 +50,8 @@ impl Machine {
         }
         if let Some(peer) = &conversation.peer {
             let state = match refusal.kind {
-                "protocol" | UNREADABLE => "faulted",
-                _ => "available",
+                ErrorKind::Protocol | ErrorKind::Unreadable => PeerState::Faulted,
+                _ => PeerState::Available,
             };
             let event = peer_event(&conversation, &peer.node_id, state);
             self.outputs.push_back(Output::Peer(event));
@@ -66,11 +65,11 @@ impl Machine {
         target: TargetId,
         id: ConversationId,
         conversation: &Conversation,
-        kind: &str,
+        kind: ErrorKind,
         come_back: bool,
         now: Now,
     ) {
-        let is_replaced = kind == "replaced";
+        let is_replaced = kind == ErrorKind::Replaced;
         if is_replaced {
             // The peer's other connection may have greeted here, or is about to: then it is found by a call.
             self.directory.wanted(target);
@@ -88,11 +87,11 @@ impl Machine {
             }
         }
         // A call that was lost before it was ready does not end the wish that an earlier one left.
-        let come_back = come_back || is_replaced || kind == "connection_lost";
+        let come_back = come_back || is_replaced || kind == ErrorKind::ConnectionLost;
         let was_ready = conversation.settled || is_replaced;
         self.directory
             .lost(target, id, was_ready, come_back, now.monotonic);
-        if kind == UNREADABLE {
+        if kind == ErrorKind::Unreadable {
             self.directory.hold_off(target, now.monotonic);
         }
     }
@@ -107,9 +106,9 @@ impl Machine {
         let goodbye = Message::Goodbye(Goodbye::new(reason, text, None));
         self.outputs.push_back(Output::Send(id, goodbye));
         let kind = if farewell == PartingReason::Unreadable {
-            UNREADABLE
+            ErrorKind::Unreadable
         } else {
-            "protocol"
+            ErrorKind::Protocol
         };
         self.broken.push((id, kind, text));
     }
@@ -193,7 +192,7 @@ impl Machine {
         self.outputs
             .push_back(Output::Send(id, Message::Goodbye(goodbye)));
         let refusal = Refusal {
-            kind: "stopped",
+            kind: ErrorKind::Stopped,
             text: text.to_owned(),
         };
         self.drop_conversation(id, &refusal, false, now, map);

@@ -1,7 +1,9 @@
 //! Meeting: who greets, whether it is this node itself, and which of two connections to one peer lives.
 
 use crate::core::clock::Now;
+use crate::core::error_kind::ErrorKind;
 use crate::core::rules::{Rule, is_broken};
+use crate::node::machine::peer_state::PeerState;
 use crate::store::commit::ledger::Ledger;
 use crate::store::state::map::EntryMap;
 use crate::sync::identity::identity_conflict::IdentityConflictReason;
@@ -79,7 +81,7 @@ impl Machine {
         if let Some(target) = conversation.target {
             self.directory.connected(target, id, now.wall);
         }
-        let event = peer_event(conversation, &greeting.node_id, "connected");
+        let event = peer_event(conversation, &greeting.node_id, PeerState::Connected);
         let wanted = conversation.wanted.clone();
         self.outputs.push_back(Output::Greeted(id));
         let has_called = conversation.target.is_some();
@@ -109,7 +111,7 @@ impl Machine {
         }
         if let Some(node_id) = conversation.peer.as_ref().map(|peer| &peer.node_id) {
             tracing::warn!(peer = %node_id, skew_ms, "the peer's clock and this node's are far apart");
-            let event = peer_event(conversation, node_id, "connected");
+            let event = peer_event(conversation, node_id, PeerState::Connected);
             self.outputs.push_back(Output::Peer(event));
         }
     }
@@ -124,13 +126,17 @@ impl Machine {
             .map(|(other, _)| *other);
         let (kind, reason, text) = if other_end.is_some() {
             let text = "the node has called itself".to_owned();
-            ("self_connection", GoodbyeReason::SelfConnection, text)
+            (
+                ErrorKind::SelfConnection,
+                GoodbyeReason::SelfConnection,
+                text,
+            )
         } else {
             let node_id = &hello.greeting.node_id;
             let text = format!(
                 "\"{node_id}\" has the identity of this node: one of the two is a copy of the other's files"
             );
-            ("identity", GoodbyeReason::Identity, text)
+            (ErrorKind::Identity, GoodbyeReason::Identity, text)
         };
         let is_copy = other_end.is_none();
         if is_copy && self.shares_history(hello) && !is_broken(Rule::TwinUnheeded) {
@@ -203,7 +209,7 @@ impl Machine {
             return false;
         }
         let refusal = Refusal {
-            kind: "identity",
+            kind: ErrorKind::Identity,
             text: format!(
                 "two nodes have the identity of \"{}\": one of them is a copy of the other's files",
                 greeting.node_id
@@ -246,7 +252,7 @@ impl Machine {
     /// The node has another identity, as its ledger and map show it: whoever knew it under the old one is met anew.
     pub fn renewed(&mut self, ledger: &Ledger, now: Now, map: &EntryMap) {
         let refusal = Refusal {
-            kind: "identity",
+            kind: ErrorKind::Identity,
             text: "the node has taken a new identity and connects again".to_owned(),
         };
         for id in self.conversations.keys().copied().collect::<Vec<_>>() {

@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 
 use super::base::Base;
 use super::map::{EntryMap, Held};
-use crate::store::entry::{Namespace, Summary};
+use crate::store::entry::{Namespace, REPLICATED_END, Summary};
 use crate::store::error::StoreError;
 
 /// Changed keys of a piece: a range has two edges that are added up each time, and a piece costs some hundred bytes.
@@ -19,9 +19,6 @@ const PIECE: usize = 64;
 
 /// Changed keys that are added up in one go at the most: others wait for as long.
 pub const ADDED_AT_ONCE: usize = 8192;
-
-/// Behind the last key that is replicated.
-pub const REPLICATED_END: [u8; 1] = [Namespace::Local as u8];
 
 /// What changed keys add to what the checkpoint sums up to. Counts and sums wrap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,27 +1,27 @@
-//! Which write took the place of which: remembered for the newest ones, so that who asks after a write that was
-//! replaced a moment ago is told of its successor. A bounded table, written once per replaced row.
+//! Successors of replaced own writes: a bounded table that remembers the newest replacements, so that a wait for a
+//! write that was replaced a moment ago finds its successor. Written once per replaced row.
 
 use crate::core::identity::Dot;
 
-/// Replacements that are remembered: those of some milliseconds at full speed, in 160 KiB, taken with the first.
-/// What is forgotten costs a wait that is longer than it would have to be, and nothing else.
+/// Replacements that are remembered: some milliseconds' worth at full speed, in 160 KiB, allocated with the first. A
+/// forgotten replacement only makes a wait longer than necessary.
 const REMEMBERED: usize = 4096;
 
-/// The write that took the place of another.
+/// The write that replaced another, with its place in the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::sync) struct Successor {
     pub(in crate::sync) dot: Dot,
     pub(in crate::sync) lseq: u64,
 }
 
-/// The newest replacements, each in the place that the sequence of the replaced write gives.
+/// The newest replacements, direct-mapped: each lies in the slot that the replaced write's sequence gives.
 #[derive(Debug, Default)]
 pub(in crate::sync) struct Replacements {
     places: Vec<(u64, Successor)>,
 }
 
 impl Replacements {
-    /// The own write `sequence` was replaced.
+    /// Records that `successor` replaced the own write `sequence`.
     pub(in crate::sync) fn note(&mut self, sequence: u64, successor: Successor) {
         if self.places.is_empty() {
             self.places.resize(REMEMBERED, Default::default());
@@ -31,7 +31,7 @@ impl Replacements {
         }
     }
 
-    /// What took the place of the own write `sequence`, of its successor, and so on; the last that is known.
+    /// The last known successor of the own write `sequence`, found by following replacements; `None` if none is known.
     pub(in crate::sync) fn newest(
         &self,
         sequence: u64,

@@ -1,4 +1,4 @@
-//! The waits that one peer may end, under the local sequence that it has to reach.
+//! The waits that one peer may end, keyed by the local sequence number that the peer has to reach.
 //!
 //! A position alone proves nothing of a write that was replaced before it was sent: the peer's cursor passes over its
 //! place. So a wait moves to the successor, unless the write was on its way to that peer already.
@@ -9,7 +9,7 @@ use super::waits::WaitId;
 use crate::core::identity::{Dot, Origin};
 use crate::sync::message::Positions;
 
-/// What a wait waits for, as places in the feed.
+/// Target of a wait, as places in the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sync) enum Target {
     /// The row at this place of the stream of own writes.
@@ -20,7 +20,7 @@ pub(in crate::sync) enum Target {
     AllUpTo(u64, u64),
 }
 
-/// A wait in a queue, and the successor that it waits for there.
+/// An entry of a queue: a wait, and the successor whose arrival it waits for there.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::sync) struct Place {
     pub(in crate::sync) id: WaitId,
@@ -30,19 +30,19 @@ pub(in crate::sync) struct Place {
 
 pub(in crate::sync) type Places = BTreeMap<u64, Vec<Place>>;
 
-/// How far a peer is.
+/// Progress of a peer: its acknowledged and reported positions, and the rows that it has refused.
 #[derive(Debug, Clone, Default)]
 pub(in crate::sync) struct Reach {
     pub(in crate::sync) acknowledged: Positions,
-    /// On its way to the peer.
+    /// Positions up to which the feed was reported to the peer; rows up to here may be on their way.
     pub(in crate::sync) reported: Positions,
-    /// Own rows that it has refused, in order.
+    /// Own rows that the peer has refused, ascending.
     pub(in crate::sync) refused: Vec<u64>,
-    /// The same of relayed entries.
+    /// Relayed entries that the peer has refused, ascending by place.
     pub(in crate::sync) refused_relay: Vec<u64>,
 }
 
-/// The waits that one peer may end.
+/// The wait queues of one peer, by kind of target.
 #[derive(Debug, Clone, Default)]
 pub(in crate::sync) struct Queue {
     pub(in crate::sync) own: Places,
@@ -50,9 +50,9 @@ pub(in crate::sync) struct Queue {
     pub(in crate::sync) all: Places,
     /// Rows that were replaced on their way: held once acknowledged, unless they are taken back.
     in_flight: Places,
-    /// The first row that was replaced on its way.
+    /// The first row that was replaced while it was on its way.
     first_in_flight: Option<u64>,
-    /// Waits for what the peer refuses: for all rows, for one, and for a relayed entry.
+    /// Waits for refused rows: for all rows (`refused_all`), for one (`refused`), and for a relayed entry.
     refused_all: Places,
     refused: Places,
     refused_relay: Places,
@@ -72,12 +72,12 @@ impl Queue {
         });
     }
 
-    /// Takes out what the peer holds by now.
+    /// Removes and returns the waits whose targets the peer holds now.
     pub(in crate::sync) fn advance(&mut self, reach: &Reach) -> Vec<Place> {
         let Positions { own, relay } = reach.acknowledged;
         let is_refused = |lseq: u64| reach.refused.binary_search(&lseq).is_ok();
         let mut held = Vec::new();
-        // What was refused may not be any more.
+        // A row that was refused may be accepted by now, so refused waits go back into their queues first.
         for (from, into) in [
             (&mut self.refused, &mut self.own),
             (&mut self.refused_relay, &mut self.relay),
@@ -126,7 +126,8 @@ impl Queue {
         held
     }
 
-    /// The entry at `lseq` was replaced. Returns what that makes the peer hold.
+    /// Records that the entry at `lseq` was replaced. Returns the waits that this ends: the peer sent the successor
+    /// itself.
     pub(in crate::sync) fn replaced(
         &mut self,
         lseq: u64,
@@ -171,7 +172,7 @@ impl Queue {
         held
     }
 
-    /// Whoever waits for all rows up to `lseq` or one behind it waits up to `to`.
+    /// Moves each wait for all rows up to `lseq` or beyond it to `to`.
     fn move_all(&mut self, lseq: u64, to: u64) {
         let mut moved = self.all.split_off(&lseq);
         moved.append(&mut self.refused_all.split_off(&lseq));
@@ -187,8 +188,8 @@ impl Queue {
         self.all.entry(to).or_default().append(&mut places);
     }
 
-    /// What was on its way is taken back: the waits for rows that are gone wait for their successors, which lie at
-    /// or before `last`.
+    /// Takes back the rows on their way after a lost connection or a retry. Waits for replaced rows then wait for
+    /// their successors, which lie at or before `last`.
     pub(in crate::sync) fn take_back(&mut self, last: u64) {
         self.in_flight.clear();
         if let Some(first) = self.first_in_flight.take() {

@@ -1,4 +1,5 @@
-//! Waiting until own writes are durable on others: which place in the feed a write has, and who may end a wait.
+//! Waiting until own writes are durable on other nodes: the place of a write in the feed, and the peers that may end a
+//! wait.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use crate::store::state::map::{EntryMap, Installed};
 use crate::sync::message::{Positions, Stream};
 use crate::sync::replica::Replica;
 
-/// What is waited for.
+/// The subject of a wait: one write, or all writes so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     /// One write of this node.
@@ -22,18 +23,18 @@ pub enum Subject {
     All,
 }
 
-/// What came of the wish to wait.
+/// Result of asking to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
-    /// It will be told by [`Replica::take_ended_waits`].
+    /// The wait began; its end comes from [`Replica::take_ended_waits`].
     Begun(WaitId),
-    /// This node has made no such write, or it was replaced so long ago that nothing is known of it.
+    /// This node made no such write, or it was replaced so long ago that no record of it is left.
     Unknown,
-    /// The peers that are to hold it do not take its key.
+    /// No peer that is to hold the write takes its key.
     Outside,
 }
 
-/// Where a write is, and what took its place.
+/// Place of a write in the feed, and its successor if it was replaced.
 struct Whereabouts {
     target: Target,
     is_replaced: bool,
@@ -41,7 +42,8 @@ struct Whereabouts {
 }
 
 impl Replica {
-    /// Whether a peer's acknowledgement counts.
+    /// True if the peer's acknowledgement counts: the peer is durable, or this node is not or accepts memory; and no
+    /// other identity has superseded it.
     pub(in crate::sync) fn counts(&self, peer: &PeerRecord) -> bool {
         let memory_will_do = unless(Rule::MemoryCounts, self.options.memory_will_do, true);
         let is_safe = peer.durable || !self.options.durable || memory_will_do;
@@ -55,8 +57,8 @@ impl Replica {
             .collect()
     }
 
-    /// What is waited for, as far as it matters to peers that take a part of the keys; `None` if those that are to hold
-    /// it do not take it.
+    /// The subject of a wait in terms of keys, for peers that take only a part of them; `None` if no peer that is to
+    /// hold it takes it.
     fn taken(
         &self,
         target: Target,
@@ -98,10 +100,11 @@ impl Replica {
         Ok((!is_in_vain).then_some(waits::Subject::Any(takers)))
     }
 
-    /// Waits until something is durable on others; it may be already. All must be resolved in the map.
+    /// Begins a wait until the subject is durable on the holders, which it may be already. All base rows of the map
+    /// must be resolved.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read where it has to be.
+    /// If the checkpoint cannot be read.
     pub fn wait_for(
         &mut self,
         subject: Subject,
@@ -128,7 +131,7 @@ impl Replica {
             return Ok(Waiting::Outside);
         };
         let source = match target {
-            // Whoever it came from holds it.
+            // The peer that sent a relayed entry holds it.
             Target::Relay(lseq) => map.at(lseq)?.and_then(|held| map.source_of(held.via)),
             Target::Own(_) | Target::AllUpTo(..) => None,
         };
@@ -140,7 +143,7 @@ impl Replica {
         for (peer, record) in concerned {
             let acknowledged = record.acknowledged.own;
             let place = match target {
-                // Nothing lies behind: what the last place held was replaced.
+                // No own row lies behind the acknowledged position: the last place held a row that was replaced.
                 Target::AllUpTo(own, relay) if map.own_rows(acknowledged, u64::MAX)? == 0 => {
                     Target::AllUpTo(own.min(acknowledged), relay)
                 }
@@ -166,12 +169,12 @@ impl Replica {
         Ok(Waiting::Begun(id))
     }
 
-    /// Nobody waits for it any more.
+    /// Ends a wait whose caller has given it up. Unknown ids are ignored.
     pub fn cancel_wait(&mut self, id: WaitId) {
         self.waits.cancel(id);
     }
 
-    /// The waits that have ended well since this was last asked.
+    /// Removes and returns the waits that have ended since the last call.
     pub fn take_ended_waits(&mut self) -> Vec<(WaitId, Held)> {
         self.waits.take_ended()
     }
@@ -204,8 +207,8 @@ impl Replica {
                 successor: None,
             }));
         }
-        // It was replaced, and by what is not known any more: its successor is among all that there is. A write of an
-        // earlier opening that is not there may also have been lost with the power.
+        // The write was replaced and its successor is no longer known, so the wait is for all rows there are. A
+        // missing write of an earlier opening may instead have been lost in a power cut.
         let is_replaced = newest.is_some() || dot.sequence > self.opened_sequence;
         Ok(is_replaced.then(|| Whereabouts {
             target: Target::AllUpTo(map.last_own(), map.last_relay()),
@@ -237,8 +240,7 @@ impl Replica {
         }
     }
 
-    /// A write was replaced: who waits for it waits for its successor from now on.
-    /// `reaches` and `counting` as from [`Self::reaches`].
+    /// Moves the waits for a replaced write to its successor. `reaches` and `counting` come from [`Self::reaches`].
     pub(in crate::sync) fn follow(
         &mut self,
         replaced: u64,
@@ -266,7 +268,7 @@ impl Replica {
         }
     }
 
-    /// How far all peers are and which of them count, for who waits; nothing if nobody does.
+    /// Progress of all peers, and the peers whose acknowledgement counts; both empty if nothing waits.
     pub(in crate::sync) fn reaches(&self) -> (BTreeMap<Origin, Reach>, Counting) {
         if self.waits.is_empty() {
             return Default::default();
@@ -284,15 +286,15 @@ impl Replica {
         (reaches, self.counting())
     }
 
-    /// What a peer was sent and did not acknowledge is taken back.
+    /// Takes back the rows that a peer was sent and has not acknowledged.
     pub(in crate::sync) fn unsent(&mut self, peer: Origin) {
         self.waits.take_back(peer, self.last_own_lseq);
     }
 
-    /// Ends the waits of peers that have moved.
+    /// Ends the waits that the peers' progress since the last call has fulfilled.
     pub(in crate::sync) fn settle_waits(&mut self, map: &EntryMap) {
         if let Err(error) = self.look_again_at_waits(map) {
-            // Until that is known nobody is told anything.
+            // Until it is known which peers take the keys, no wait ends.
             tracing::error!(%error, "who takes what is waited for cannot be read");
             self.waits.look_again();
             return;

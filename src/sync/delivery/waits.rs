@@ -1,5 +1,5 @@
-//! Who waits until a write is durable on others. Driven by acknowledgements: each wait stands in a queue for each peer
-//! that may end it, and progress looks only at those that it reaches.
+//! Waits until a write is durable on other nodes, driven by acknowledgements: each wait stands in a queue for each
+//! peer that may end it, and progress looks only at the waits that it reaches.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,44 +9,44 @@ use crate::store::scope::Scope;
 
 pub(in crate::sync) mod again;
 
-/// Names a wait, never again in one process.
+/// Id of a wait, never reused within a process.
 pub type WaitId = u64;
 
-/// On whom something has to be durable.
+/// The peers on which a write has to become durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holders {
-    /// The peer with this label; it may still have to come.
+    /// The peer with this label, which may not be known yet.
     Peer(String),
-    /// So many peers, at least one. They may still have to come; but once they were there, and are not any more, that is
-    /// told, because nothing else would tell it.
+    /// At least this many peers, no fewer than one. They may still have to connect. If there once were enough and no
+    /// longer are, the wait ends as outside, because nothing else would report it.
     Count(usize),
     /// Every registered peer whose acknowledgement counts, at least one.
     All,
 }
 
-/// How a wait ended well.
+/// Result of a wait that has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// Who holds it.
+    /// The peers that hold the write.
     pub peers: Vec<Origin>,
-    /// It was replaced: what is held is its successor.
+    /// True if the write was replaced: the peers hold its successor.
     pub is_replaced: bool,
-    /// That successor, where it is known.
+    /// The successor, where it is known.
     pub successor: Option<Dot>,
-    /// It did not end well after all: of what is waited for there is some that who was to hold it does not take, or too
-    /// few are left that take it.
+    /// True if the wait failed: a peer that was to hold the write does not take all of it, or too few peers are left
+    /// that take it.
     pub is_outside: bool,
 }
 
-/// The peers whose acknowledgement counts, and what each of them takes.
+/// The peers whose acknowledgement counts, with their scopes.
 pub(in crate::sync) type Counting = BTreeMap<Origin, Scope>;
 
-/// What is waited for, as far as it matters to peers that take only a part of the keys.
+/// The subject of a wait in terms of keys, for peers that take only a part of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::sync) enum Subject {
     /// A write to this stored key.
     Key(Vec<u8>),
-    /// Writes to any keys, all of which these peers take as long as they take what they took when that was looked at.
+    /// Writes to any keys. These peers take all of them for as long as their scope covers the one recorded here.
     Any(Counting),
 }
 
@@ -57,18 +57,18 @@ struct Wait {
     held_by: Vec<Origin>,
     is_replaced: bool,
     successor: Option<Dot>,
-    /// There is some of it that nobody takes whose acknowledgement counts.
+    /// True if some of the rows are taken by no peer whose acknowledgement counts.
     is_short: bool,
-    /// There were once as many peers as are waited for that take it. Before that they may still have to come.
+    /// True if there were once enough peers that take it. Until then peers may still have to connect.
     was_possible: bool,
 }
 
 impl Wait {
-    /// Whether a peer takes what is waited for.
+    /// True if the peer takes all keys of the wait's subject.
     fn is_taken(&self, peer: Origin, scope: &Scope) -> bool {
         match (&self.subject, &self.holders) {
             (Subject::Key(key), _) => scope.contains(key),
-            // Of each of them all that it takes is asked for.
+            // A wait for all peers asks each only for the rows that it takes.
             (Subject::Any(_), Holders::All) => !scope.is_nothing(),
             (Subject::Any(takers), Holders::Peer(_) | Holders::Count(_)) => {
                 let looked_at = takers.get(&peer);
@@ -77,7 +77,7 @@ impl Wait {
         }
     }
 
-    /// Whether those who hold it are enough. `counting`: the peers whose acknowledgement counts.
+    /// True if the peers that hold the write are enough. `counting`: the peers whose acknowledgement counts.
     fn is_enough(&self, counting: &Counting) -> bool {
         match self.holders {
             Holders::Peer(_) => !self.held_by.is_empty(),
@@ -93,7 +93,7 @@ impl Wait {
         }
     }
 
-    /// Whether as many peers as are waited for hold it or take it.
+    /// True if enough peers hold the write or take its keys. Always true unless a number of peers is waited for.
     fn is_possible(&self, counting: &Counting) -> bool {
         let Holders::Count(count) = self.holders else {
             return true;
@@ -104,7 +104,7 @@ impl Wait {
         self.held_by.len() + others.count() >= count.max(1)
     }
 
-    /// How it ends where nothing more is to come.
+    /// The result of the wait as it stands.
     fn ending(self) -> Held {
         Held {
             peers: self.held_by,
@@ -115,19 +115,19 @@ impl Wait {
     }
 }
 
-/// All waits.
+/// All open waits, with their queues for each peer.
 #[derive(Debug, Default)]
 pub(in crate::sync) struct Waits {
     last: WaitId,
     open: BTreeMap<WaitId, Wait>,
-    /// For peers that are not known yet.
+    /// The queue that peers not known yet start from.
     strangers: Queue,
     queues: BTreeMap<Origin, Queue>,
     ended: Vec<(WaitId, Held)>,
-    /// Places in queues, at the most, of waits that have ended.
+    /// Upper bound of places in queues that belong to ended waits.
     stale: usize,
     placed: usize,
-    /// Who takes what, or whose acknowledgement counts, has changed: see [`again`].
+    /// True if scopes, or the peers that count, have changed: see [`again`].
     is_due: bool,
 }
 
@@ -135,12 +135,12 @@ pub(in crate::sync) struct Waits {
 const STALE_MIN: usize = 1024;
 
 impl Waits {
-    /// Whether nobody waits.
+    /// True if there is no open wait.
     pub(in crate::sync) fn is_empty(&self) -> bool {
         self.open.is_empty()
     }
 
-    /// Somebody waits. For the peers that may end it, see [`Self::enqueue`].
+    /// Opens a wait and returns its id. The peers that may end it are added by [`Self::enqueue`].
     pub(in crate::sync) fn begin(
         &mut self,
         holders: Holders,
@@ -167,7 +167,7 @@ impl Waits {
         self.last
     }
 
-    /// The wait stands in line for a peer.
+    /// Puts the wait into the queue of a peer.
     pub(in crate::sync) fn enqueue(
         &mut self,
         id: WaitId,
@@ -182,12 +182,13 @@ impl Waits {
         self.placed += 1;
     }
 
-    /// A peer is met for the first time, or under a new label: whoever waits for such a one waits for it.
+    /// Drops the queue of a peer and has all waits looked at again, since the peer no longer counts.
     pub(in crate::sync) fn forget(&mut self, peer: Origin) {
         self.queues.remove(&peer);
         self.look_again();
     }
 
+    /// Puts a peer that is met for the first time, or under a new label, into the queues of all waits that it may end.
     pub(in crate::sync) fn met(&mut self, peer: Origin, label: &str) {
         let waits = &self.open;
         let concerns = |place: &Place| {
@@ -223,7 +224,7 @@ impl Waits {
         }
     }
 
-    /// A peer is that far. `counting`: the peers whose acknowledgement counts.
+    /// Takes in a peer's progress. `counting`: the peers whose acknowledgement counts.
     pub(in crate::sync) fn advance(&mut self, peer: Origin, reach: &Reach, counting: &Counting) {
         let Some(queue) = self.queues.get_mut(&peer) else {
             return;
@@ -232,7 +233,7 @@ impl Waits {
         self.hold(peer, held, counting);
     }
 
-    /// A peer holds what a wait waits for.
+    /// Records that a peer holds the target of a wait.
     pub(in crate::sync) fn is_held(
         &mut self,
         id: WaitId,
@@ -274,7 +275,7 @@ impl Waits {
         self.sweep();
     }
 
-    /// An entry was replaced. `reaches`: how far each peer is.
+    /// Moves waits for a replaced entry to its successor. `reaches`: the progress of each peer.
     pub(in crate::sync) fn replaced(
         &mut self,
         lseq: u64,
@@ -298,14 +299,14 @@ impl Waits {
         }
     }
 
-    /// What a peer was sent and did not acknowledge is taken back.
+    /// Takes back the rows that a peer was sent and has not acknowledged.
     pub(in crate::sync) fn take_back(&mut self, peer: Origin, last: u64) {
         if let Some(queue) = self.queues.get_mut(&peer) {
             queue.take_back(last);
         }
     }
 
-    /// There is nothing to wait for.
+    /// Ends a wait whose subject has no rows.
     pub(in crate::sync) fn end_at_once(&mut self, id: WaitId) {
         if self.open.remove(&id).is_some() {
             let held = Held {
@@ -319,7 +320,7 @@ impl Waits {
         }
     }
 
-    /// Nobody waits any more, and no name is given twice.
+    /// An empty set of waits that goes on with the ids of this one, so that none is given twice.
     pub(in crate::sync) fn emptied(&self) -> Self {
         Self {
             last: self.last,
@@ -327,7 +328,7 @@ impl Waits {
         }
     }
 
-    /// Nobody waits for it any more.
+    /// Removes a wait whose caller has given it up.
     pub(in crate::sync) fn cancel(&mut self, id: WaitId) {
         if self.open.remove(&id).is_some() {
             self.stale += 1;
@@ -335,12 +336,12 @@ impl Waits {
         }
     }
 
-    /// The waits that have ended well since this was last asked.
+    /// Removes and returns the waits that have ended since the last call.
     pub(in crate::sync) fn take_ended(&mut self) -> Vec<(WaitId, Held)> {
         std::mem::take(&mut self.ended)
     }
 
-    /// Ended waits leave the queues of peers that do not move, once they are many.
+    /// Removes ended waits from all queues once they are many; queues of peers that do not move keep them until then.
     fn sweep(&mut self) {
         let is_due =
             self.open.is_empty() && self.placed > 0 || self.stale >= STALE_MIN.max(self.open.len());

@@ -1,6 +1,6 @@
-//! What a peer may bring: each entry is looked at before it is believed, by every node that it reaches. One that breaks a
-//! rule is refused by itself, told and counted, and the feed goes on behind it: an honest peer may hold it and have
-//! taken it from somebody who is not.
+//! Admission of entries from peers: every node checks each entry before it takes it in. An entry that breaks a rule is
+//! refused by itself, named to the peer and counted, and the feed goes on behind it: an honest peer may relay what
+//! another node made up.
 
 use crate::core::bytes::{is_ascii, is_utf8};
 use crate::core::clock::WallMs;
@@ -16,11 +16,11 @@ use crate::sync::message::{
 use crate::sync::peer::link::{Link, LinkId};
 use crate::sync::replica::{Output, Replica};
 
-/// Sequences beyond this are malformed: no node writes that often, and counting on from there must not end.
+/// Highest sequence that is well formed: no node writes that often, and counting on from it cannot overflow.
 const SEQUENCE_MAX: u64 = 1 << 62;
 
-/// What an entry says of itself that is not so, whoever wrote it and whenever; `None` if there is nothing. No node of this
-/// version takes that in or sends it: whoever does is not to be dealt with.
+/// The first false statement that an entry makes about itself, independent of author and time; `None` if there is
+/// none. No node of this version stores or sends such an entry, so the connection with its sender ends.
 pub(in crate::sync) fn lie_of(entry: &Entry) -> Option<&'static str> {
     let key = entry.key();
     let is_text = entry.flags.contains(EntryFlags::ASCII);
@@ -36,7 +36,7 @@ pub(in crate::sync) fn lie_of(entry: &Entry) -> Option<&'static str> {
     (!is_allowed).then_some("a key in a namespace that is not the peer's to write")
 }
 
-/// Why an entry that does not lie is not taken in, for people; `None` if it may be.
+/// Reason for people to refuse an entry that is not a lie; `None` if it may be taken in.
 pub(in crate::sync) fn fault_of(entry: &Entry, now: WallMs) -> Option<&'static str> {
     let is_numbered = |sequence: u64| (1..=SEQUENCE_MAX).contains(&sequence);
     if !is_numbered(entry.dot.sequence) {
@@ -65,7 +65,8 @@ fn has_text_for_key(entry: &Entry) -> bool {
 }
 
 impl Replica {
-    /// The store has no room for what entries of peers name. Whoever sent them is told which; its feed goes on behind them.
+    /// Refuses entries whose authors the store has no room for. Each sender is told which were refused; its feed goes
+    /// on behind them.
     pub fn refused_by_store(&mut self, refused: &[RefusedEntry]) {
         if refused.is_empty() {
             return;
@@ -80,7 +81,8 @@ impl Replica {
                 continue;
             };
             if !self.links.contains_key(&id) {
-                // Who sent them is gone. They differ as long as they are not here, and are refused to its face then.
+                // The sender has disconnected. As long as the entries are missing here the states differ, and it is
+                // told when they come again.
                 continue;
             }
             let name = |refused: &RefusedEntry| RefusedWrite {
@@ -92,9 +94,9 @@ impl Replica {
         }
     }
 
-    /// Takes what may not be taken in out of a batch, and names it to the peer. Returns the reason to end the connection,
-    /// if there is one: the cursor goes on behind the batch all the same, so that an older node that was lied to comes past
-    /// it.
+    /// Removes inadmissible entries from a batch and names them to the peer. Returns the reason to end the connection,
+    /// if there is one: even then the cursor goes on behind the batch, so that an older node which was sent a lie gets
+    /// past it.
     pub(in crate::sync) fn refuse_faulty(
         &mut self,
         id: LinkId,
@@ -130,7 +132,8 @@ impl Replica {
         lie
     }
 
-    /// Names writes to a peer that are refused for good, with the place that an older node goes by, if there is one.
+    /// Sends NACKs that name writes refused for good, with the place in the feed by which an older node finds them, if
+    /// given.
     fn name_refused(
         &mut self,
         id: LinkId,

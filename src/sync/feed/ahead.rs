@@ -1,9 +1,9 @@
-//! Entries that are sent ahead of their place in a stream, because they would wait for too long there. No position moves with
-//! them. The stream passes over them when it comes to their place, but only over those that the peer has said to hold durably:
-//! otherwise its cursor could cover an entry that it failed to store. Three sorts are sent so: the newest write of a key that
-//! is rewritten again and again while it waits to be relayed; small writes behind a large value; and new writes behind much
-//! that is old. Only keys of users go ahead: a removal of a sibling must not pass the value that settled the conflict, and
-//! the feed has each key once, so no entry passes another of its key.
+//! Entries sent ahead of their place in a stream, because they would wait too long there. Such a batch moves no
+//! position. When the stream comes to their place it passes over only the entries that the peer has confirmed as
+//! durable: otherwise the peer's cursor could cover an entry that it failed to store. Three sorts go ahead: the newest
+//! write of a key that is rewritten again and again while it waits to be relayed; small writes behind a large value;
+//! and new writes behind a long backlog. Only keys of users go ahead: a removal of a sibling must not pass the value
+//! that settled the conflict, and the feed has each key once, so no entry passes another of its key.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -23,48 +23,50 @@ use crate::sync::options::BATCH_COST;
 use crate::sync::peer::link::{Course, Link, LinkId};
 use crate::sync::replica::Replica;
 
-/// Entries that one link sends ahead of a stream's position at the most: so many numbers are remembered until the stream has
+/// Most entries that one link sends ahead of a stream's position: their numbers are remembered until the stream has
 /// come to them.
 pub(in crate::sync) const AHEAD_MAX: usize = 16_384;
 
-/// What is sent ahead at once costs that much: a part of a batch, so that most of the line is left to what is in order.
+/// Cost of one batch sent ahead: a quarter of a normal batch, so that most of the line is left to the streams in
+/// order.
 pub(in crate::sync) const AHEAD_COST: u64 = BATCH_COST / 4;
 
-/// Entries that are looked up at once to go ahead: more than one message of them holds.
+/// Most entries that are looked up at once to go ahead: more than one message of them holds.
 const AHEAD_AT_ONCE: usize = 256;
 
-/// How long a stream may take to get through what was there, in milliseconds, before what is newer passes it: a burst of writes
-/// goes in its order, which costs least.
+/// Time that a stream may take for its backlog, in milliseconds, before newer entries pass it. A short burst of writes
+/// goes in order, which costs least.
 const BACKLOG_MS: u64 = 250;
 
-/// How old a write may be that passes much that is old, in milliseconds. What a node that was away brings is no news.
+/// Greatest age of a write that passes a backlog, in milliseconds. Writes that a node brings after an absence are not
+/// urgent.
 const FRESH_MS: u64 = 60_000;
 
-/// Peers that are gone of which it is remembered what they hold ahead: each has up to [`AHEAD_MAX`] numbers.
+/// Disconnected peers whose entries held ahead are remembered: each has up to [`AHEAD_MAX`] numbers.
 const KEPT_AHEAD_MAX: usize = 16;
 
-/// Batches sent ahead that are kept although nothing may be left of them: fewer are not worth looking through.
+/// Batches sent ahead that are kept although no entry of theirs may be left: fewer are not worth looking through.
 const ASIDES_SPARED: usize = 4;
 
 /// Places in streams.
 type Places = BTreeSet<(Stream, u64)>;
 
-/// A batch that moved no position.
+/// A batch sent ahead, which moved no position.
 #[derive(Debug, Clone)]
 pub(in crate::sync) struct Aside {
-    /// The how-manieth of the connection it was.
+    /// Number of the batch among those sent ahead on its connection, from 1.
     number: u64,
     entries: Vec<(Stream, u64)>,
 }
 
-/// What one stream has to get through.
+/// Backlog of one stream: the place where it ends, and the time since when the stream has worked on it.
 #[derive(Debug, Clone, Copy, Default)]
 struct Backlog {
     up_to: u64,
     since: MonotonicMs,
 }
 
-/// What the streams of a link have to get through before they come to what is new.
+/// Backlogs of both streams of a link: the entries in front of the new ones.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::sync) struct Backlogs {
     own: Backlog,
@@ -72,8 +74,8 @@ pub(in crate::sync) struct Backlogs {
 }
 
 impl Backlogs {
-    /// The place behind which what is new passes the rest, while a stream that is at `sent` takes long; once it is through, what
-    /// there is by then up to `limit` is next.
+    /// The end of the backlog behind which newer entries go ahead; `None` while the backlog is younger than
+    /// [`BACKLOG_MS`]. A stream at `sent` that has passed its backlog begins a new one up to `limit`.
     fn end_of(&mut self, stream: Stream, sent: u64, limit: u64, now: MonotonicMs) -> Option<u64> {
         let backlog = match stream {
             Stream::Own => &mut self.own,
@@ -90,15 +92,16 @@ impl Backlogs {
     }
 }
 
-/// What peers that are gone hold ahead of their cursors, for as long as they are not opened anew: what a peer has made durable
-/// since it was opened is there when it comes back. Of more than [`KEPT_AHEAD_MAX`] the oldest are sent once more.
+/// Entries that disconnected peers hold ahead of their cursors, valid until the peer is opened anew: what it made
+/// durable in this incarnation is there when it comes back. Beyond [`KEPT_AHEAD_MAX`] peers the oldest are forgotten
+/// and sent once more.
 #[derive(Debug, Default)]
 pub(in crate::sync) struct KeptAhead {
     peers: VecDeque<(Origin, Incarnation, Places)>,
 }
 
 impl KeptAhead {
-    /// A peer is gone.
+    /// Keeps the entries that a peer holds ahead, when it disconnects.
     pub(in crate::sync) fn leave(&mut self, link: &mut Link) {
         let held = std::mem::take(&mut link.sending.held_ahead);
         if held.is_empty() {
@@ -111,7 +114,7 @@ impl KeptAhead {
         self.peers.push_back((link.origin, link.incarnation, held));
     }
 
-    /// A peer is back, and its feed begins.
+    /// Gives a peer that has come back its entries held ahead, if it was not opened anew, before its feed begins.
     pub(in crate::sync) fn come_back(&mut self, link: &mut Link) {
         let place = self
             .peers
@@ -127,13 +130,13 @@ impl KeptAhead {
 }
 
 impl Link {
-    /// Whether a stream waits for a large value that is under way in it.
+    /// True if the stream waits for a large value that is being sent in it.
     pub(in crate::sync) fn is_filled(&self, stream: Stream) -> bool {
         let large = self.sending.large.as_ref();
         large.is_some_and(|large| large.course == Course::InOrder && large.stream == stream)
     }
 
-    /// The peer holds all batches durably that moved no position, up to one.
+    /// The peer durably holds all batches sent ahead up to the one numbered `up_to`.
     pub(in crate::sync) fn confirm_ahead(&mut self, up_to: u64) {
         let sending = &mut self.sending;
         while let Some(aside) = sending
@@ -144,7 +147,7 @@ impl Link {
             let entries = std::mem::take(&mut aside.entries);
             sending.asides.pop_front();
             for place in entries {
-                // Where its stream has come to it, it is sent in its place.
+                // An entry that the stream has passed already was sent in its place, and is no longer tracked.
                 if sending.sent_ahead.remove(&place) {
                     sending.held_ahead.insert(place);
                 }
@@ -152,8 +155,8 @@ impl Link {
         }
     }
 
-    /// Forgets what was sent ahead in a stream once that is beyond it, and the batches of which nothing else is left: a peer of
-    /// an older build never confirms them.
+    /// Forgets the entries of a stream that were sent ahead once the stream is past them, and the batches with no
+    /// other entry left: a peer of an older build never confirms those.
     pub(in crate::sync) fn forget_sent_ahead(&mut self, stream: Stream) {
         let sending = &mut self.sending;
         let passed = (stream, 0)..=(stream, sending.sent.get(stream));
@@ -162,7 +165,8 @@ impl Link {
                 places.remove(&first);
             }
         }
-        // Looked through once half of them may be over, so that a batch costs the same however many there are.
+        // The batches are looked through once half of them may be over, so that the cost of a batch does not grow with
+        // their number.
         if sending.asides.len() > 2 * sending.sent_ahead.len() + ASIDES_SPARED {
             let waiting = &sending.sent_ahead;
             sending.asides.retain_mut(|aside| {
@@ -172,14 +176,14 @@ impl Link {
         }
     }
 
-    /// How many more entries may be sent ahead of their places.
+    /// Entries that may still be sent ahead of their places, up to [`AHEAD_MAX`].
     fn room_ahead(&self) -> usize {
         let sending = &self.sending;
         let taken = sending.ahead.len() + sending.sent_ahead.len() + sending.held_ahead.len();
         AHEAD_MAX.saturating_sub(taken)
     }
 
-    /// Whether an entry was sent ahead of its place.
+    /// True if the entry at this place was sent ahead of it.
     pub(in crate::sync) fn has_sent_ahead(&self, place: (Stream, u64)) -> bool {
         self.sending.sent_ahead.contains(&place) || self.sending.held_ahead.contains(&place)
     }
@@ -188,28 +192,28 @@ impl Link {
 /// A write that has replaced one which waited to be relayed.
 #[derive(Debug, Clone, Copy)]
 struct Rewritten {
-    /// When the first of them was to be relayed.
+    /// When the first write in the chain of replacements was due to be relayed.
     due: MonotonicMs,
-    /// That write. Whoever says to have it gets this key from elsewhere.
+    /// The first write in the chain. A peer that reports having it gets this key from another node.
     first: Dot,
 }
 
-/// What is to be relayed earlier than its place in the feed says.
+/// Entries that are to be relayed earlier than their place in the feed says.
 #[derive(Debug, Clone, Default)]
 pub(in crate::sync) struct Ahead {
     rewritten: BTreeMap<u64, Rewritten>,
-    /// What was handed to the links: what replaces it begins to wait anew.
+    /// Entries that were handed to the links; a write that replaces one begins to wait anew.
     dispatched: BTreeSet<u64>,
 }
 
 impl Ahead {
-    /// When something is due next of what is durable.
+    /// When the next durable entry is due.
     pub(in crate::sync) fn due(&self, durable_lseq: u64) -> Option<MonotonicMs> {
         let durable = self.rewritten.range(..=durable_lseq);
         durable.map(|(_, waiting)| waiting.due).min()
     }
 
-    /// What is in its place from here on is relayed in its place.
+    /// Forgets entries up to `lseq`: from there on the feed relays them in their place.
     pub(in crate::sync) fn forget_up_to(&mut self, lseq: u64) {
         self.rewritten = self.rewritten.split_off(&lseq.saturating_add(1));
         self.dispatched = self.dispatched.split_off(&lseq.saturating_add(1));
@@ -217,8 +221,8 @@ impl Ahead {
 }
 
 impl Replica {
-    /// A change was installed. What replaces a write that waits to be relayed inherits the time at which that was due: a
-    /// key that is rewritten all the time would never be passed on.
+    /// Lets a write that replaces one waiting to be relayed inherit its due time: otherwise a key that is rewritten
+    /// all the time would never be passed on.
     pub(in crate::sync) fn inherit_delay(&mut self, change: &Installed) {
         let Some(replaced) = change.replaced.zip(change.replaced_dot) else {
             return;
@@ -228,7 +232,7 @@ impl Replica {
         let was_dispatched = self.ahead.dispatched.remove(&replaced);
         let is_relayed = change.from.is_some() && change.is_user;
         for link in self.links.values_mut() {
-            // It is not sent yet: its successor goes in its place.
+            // The replaced entry is not sent yet: its successor goes in its place.
             if link.sending.ahead.remove(&replaced) && is_relayed {
                 link.sending.ahead.insert(change.lseq);
             }
@@ -248,7 +252,7 @@ impl Replica {
         }
     }
 
-    /// Hands what has waited long enough to the links that are to send it.
+    /// Hands the entries that are due to the links that are to send them.
     pub(in crate::sync) fn dispatch_rewritten(&mut self, now: MonotonicMs) {
         if let Some((begin, _)) = self.relay_marks.front() {
             self.ahead.forget_up_to(*begin);
@@ -270,7 +274,7 @@ impl Replica {
         }
     }
 
-    /// Looks up what is to pass a large value, or much that is old.
+    /// Looks up the entries that are to pass a large value or a long backlog.
     pub(in crate::sync) fn look_ahead(
         &mut self,
         link: &mut Link,
@@ -319,7 +323,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Sends what is to go ahead of the streams.
+    /// Sends the entries that go ahead of the streams, in one batch of at most [`AHEAD_COST`].
     pub(in crate::sync) fn send_ahead(
         &mut self,
         id: LinkId,
@@ -331,7 +335,7 @@ impl Replica {
         let (mut entries, mut cost, mut places) = (Vec::new(), 0, Vec::new());
         while let Some(lseq) = link.sending.ahead.first().copied() {
             if link.comparing.is_waiting() {
-                // On its way it would count as different.
+                // While a comparison waits to begin, an entry on its way would count as different.
                 break;
             }
             let has_credit = link.sending.spent + cost < link.sending.credit;
@@ -372,7 +376,7 @@ impl Replica {
     }
 
     /// Sends entries in a batch that moves no position of the peer, so that each still comes in its place in the feed.
-    /// Nothing is sent where there are none.
+    /// Sends nothing if `entries` is empty.
     pub(in crate::sync) fn push_ahead(
         &mut self,
         id: LinkId,
@@ -396,19 +400,19 @@ impl Replica {
     }
 }
 
-/// Whether an entry may be sent ahead of its place.
+/// True if an entry may be sent ahead of its place: only keys of users.
 fn goes_ahead(held: &Held) -> bool {
     is_user(&held.entry) || is_broken(Rule::RemovalsPassed)
 }
 
-/// What is found in a stream that is to be sent ahead.
+/// Entries of a stream that are to be sent ahead, as one scan finds them.
 struct Looked {
-    /// Up to where the stream was looked at.
+    /// The place up to which the stream was scanned.
     to: u64,
     found: Vec<u64>,
-    /// Entries that were looked at.
+    /// Entries that the scan has passed.
     passed: u64,
-    /// More would have been looked at, had it been allowed.
+    /// True if the scan stopped because it had passed as many entries as it may.
     is_cut: bool,
     error: Option<StoreError>,
     limit: u64,
@@ -417,7 +421,8 @@ struct Looked {
 }
 
 impl Looked {
-    /// Nothing yet, of a stream behind `from` up to `limit`; at most so many are found and looked at.
+    /// An empty result for a scan behind `from` up to `limit` that finds at most `room` entries and passes at most
+    /// `allowance`.
     fn new(from: u64, limit: u64, room: usize, allowance: u64) -> Self {
         Self {
             to: from.max(limit),
@@ -431,7 +436,7 @@ impl Looked {
         }
     }
 
-    /// Looks at the next entry. Breaks when enough was found or looked at.
+    /// Examines the next entry. Breaks when enough was found or passed.
     fn look(
         &mut self,
         held: Result<Cow<'_, Held>, StoreError>,

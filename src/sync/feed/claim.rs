@@ -1,5 +1,5 @@
-//! Where the feed of this node begins on a connection: what a peer says that it holds is a claim. It may save bytes, and
-//! it is no acknowledgement of what this node has never sent.
+//! The place where this node's feed begins on a connection. A peer's cursor is a claim: it may save bytes, and it
+//! never acknowledges rows that this node has not sent.
 
 use crate::core::clock::Now;
 use crate::core::rules::{Rule, is_broken, unless};
@@ -10,14 +10,14 @@ use crate::sync::peer::link::{Link, LinkId};
 use crate::sync::peer::scope_sums::state_of;
 use crate::sync::replica::Replica;
 
-/// How many places of the feed are sent once more where a peer claims more than it is on record to hold, before the two
-/// reconcile instead. The record lags behind by a second of acknowledgements, which is about as much.
+/// Most places of the feed that are sent again where a peer claims more than is on record for it; beyond that the two
+/// reconcile instead. The record lags about a second of acknowledgements behind, which is about as much.
 const RESENT_PLACES_MAX: u64 = 8_192;
 
 impl Replica {
-    /// The first acknowledgement of a connection tells where the peer is. It counts as far as the peer is on record to
-    /// hold the feed, or was shown to hold the same state as this node; what it claims beyond is sent again, or compared
-    /// where that is much.
+    /// Begins the feed at the position in the first acknowledgement of a connection. The position counts as far as the
+    /// record goes, or as far as the peer's state was shown to equal this node's; what it claims beyond is sent again,
+    /// or compared by a reconciliation if it is more than [`RESENT_PLACES_MAX`].
     pub(in crate::sync) fn begin_feed(
         &mut self,
         id: LinkId,
@@ -54,10 +54,11 @@ impl Replica {
         }
     }
 
-    /// How much of what a peer claims to hold it was sent: by its record, or by its state, which is the same as here.
+    /// The credible part of a claimed position: as far as the peer's record goes, or to where its state was shown
+    /// equal.
     fn credible(&self, link: &Link, claimed: Positions) -> Positions {
         if is_broken(Rule::CursorWithoutIncarnation) || is_broken(Rule::StretchWithoutEnd) {
-            // What is on record would hide both.
+            // The record would hide the fault that these broken rules seed.
             return claimed;
         }
         let on_record = self.on_record(link).unwrap_or_default();
@@ -65,7 +66,7 @@ impl Replica {
         claimed.nearest(on_record.furthest(shown))
     }
 
-    /// As much of a place as may be sent at all: what waits for a tick is not given away because somebody claims it.
+    /// The part of a position that may be sent: a claim releases no own write that waits for a tick.
     fn released_of(&self, place: Positions) -> Positions {
         let is_waiting = !self.options.automatic;
         Positions {
@@ -78,13 +79,13 @@ impl Replica {
         }
     }
 
-    /// How far a peer is on record to hold this node's feed.
+    /// Position up to which the record says that the peer holds this node's feed.
     fn on_record(&self, link: &Link) -> Option<Positions> {
         let FeedPosition { own, relay, .. } = self.peers.get(&link.origin)?.acknowledged;
         Some(Positions { own, relay })
     }
 
-    /// Where to begin with a peer that has no good cursor: at the end if it holds the same, else at the start.
+    /// Start of the feed for a peer without a good cursor: its end if the states are equal, else its beginning.
     fn start_of_unknown(&self, link: &Link, map: &EntryMap) -> Positions {
         let state = state_of(link, map);
         let is_same = state.is_some() && state == link.greeting_summary;

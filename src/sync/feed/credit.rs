@@ -1,5 +1,5 @@
-//! Credit while a large value arrives: the sender learns how much of it has come, so that it may send more, and takes a slow
-//! line for nothing else.
+//! Credit (flow control) while a large value arrives: the sender learns how much of it has come, so that it may send
+//! more and does not take a slow line for a lost peer.
 
 use super::receive::{OVERDRAWN, acknowledgement, due_grant, is_overdrawn};
 use crate::core::clock::Now;
@@ -9,8 +9,8 @@ use crate::sync::peer::link::LinkId;
 use crate::sync::replica::{Output, PartingReason, Replica};
 
 impl Replica {
-    /// Chunks of a large value were taken in before the value is whole. On a slow line that takes long, and the sender
-    /// learns now and then how much has come.
+    /// Charges chunks of a large value before it is whole. On a slow line that takes long, so the sender is granted
+    /// credit at intervals of [`GRANT_INTERVAL_MS`].
     pub fn charged(&mut self, id: LinkId, cost: u64, now: Now) {
         if let Some(link) = self.links.get_mut(&id) {
             link.receiving.consumed += cost;

@@ -1,5 +1,4 @@
-//! A bounded set of dots, kept as ranges. It holds hints: what does not fit is forgotten, which costs a
-//! duplicate and nothing else.
+//! A bounded set of dots, kept as ranges. It holds hints: a forgotten dot costs a duplicate and nothing else.
 
 use std::collections::BTreeMap;
 
@@ -18,12 +17,12 @@ pub struct DotSet {
 }
 
 impl DotSet {
-    /// Whether nothing is in.
+    /// True if the set holds no dot.
     pub fn is_empty(&self) -> bool {
         self.ranges == 0
     }
 
-    /// Whether `dot` is in.
+    /// True if the set holds `dot`.
     pub fn contains(&self, dot: Dot) -> bool {
         self.by_origin
             .get(&dot.origin)
@@ -31,8 +30,8 @@ impl DotSet {
             .is_some_and(|(_, last)| *last >= dot.sequence)
     }
 
-    /// Puts a range in. A malformed one is passed over. When there are too many, all older ones are forgotten:
-    /// hints are of use for a moment, and the old ones have had theirs.
+    /// Inserts a range. A malformed one is ignored. If the set is full it is emptied first: hints are useful for a
+    /// moment only, and the old ones have had theirs.
     pub fn insert(&mut self, range: DotRange) {
         if range.first > range.last {
             return;
@@ -59,7 +58,7 @@ impl DotSet {
         self.ranges += 1;
     }
 
-    /// Puts one dot in.
+    /// Inserts one dot.
     pub fn insert_dot(&mut self, dot: Dot) {
         self.insert(DotRange {
             origin: dot.origin,
@@ -68,7 +67,7 @@ impl DotSet {
         });
     }
 
-    /// Takes everything out.
+    /// Removes and returns all ranges.
     pub fn take(&mut self) -> Vec<DotRange> {
         self.ranges = 0;
         std::mem::take(&mut self.by_origin)
@@ -83,7 +82,7 @@ impl DotSet {
             .collect()
     }
 
-    /// Forgets everything.
+    /// Removes all dots.
     pub fn clear(&mut self) {
         *self = Self::default();
     }

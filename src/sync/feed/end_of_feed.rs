@@ -1,5 +1,5 @@
-//! Proving: when a feed is at its end, both sides compare what they hold (PROTOCOL rule 3). Unequal states are
-//! reconciled, or mended by sending the feed from its start if the peer is too old for that.
+//! Proof of equality at the end of a feed: both sides compare entry counts and fingerprints (PROTOCOL rule 3). Unequal
+//! states are reconciled, or repaired by sending the feed from its start if the peer is too old for that.
 
 use super::receive::take_in;
 use crate::core::clock::{MonotonicMs, Now};
@@ -14,22 +14,23 @@ use crate::sync::replica::{Output, Replica};
 /// Unequal ends in a row before the feed is asked for anew: one may be a matter of timing.
 pub(in crate::sync) const UNEQUAL_ENDS: u32 = 2;
 
-/// How long after the first unequal end both sides compare again.
+/// Delay between the first unequal end and the next comparison, in milliseconds.
 const COMPARE_AGAIN_MS: u64 = 4 * PROVE_DELAY_MS;
 
 impl Replica {
-    /// Where this node's feed ends for a link, and whether nothing is held back from it; `None` while the state is not
+    /// The end of this node's feed for a link, and whether the feed is complete up to it; `None` until the state is
     /// summed up.
     fn end_of(&self, link: &Link, map: &EntryMap) -> Option<End> {
         let sent = link.sending.sent;
         let behind = map.has_own_after(sent.own) || map.has_relay_after(sent.relay);
         let peer = self.peers.get(&link.origin);
-        // Whoever can compare ranges finds that nothing else differs. Others would send everything again and again.
+        // A peer that can reconcile finds that only rejected entries differ. Without reconciliation everything would
+        // be sent again and again.
         let is_short = !link.reconciles && peer.is_some_and(|peer| !peer.rejected.is_empty());
         let is_under_way = link.sending.large.is_some() || !link.sending.again.is_empty();
         let is_held_back = !link.sending.removals.is_empty();
         let can_complete = !behind && !is_short && !is_under_way && !is_held_back;
-        // A peer whose sums mean something else must not take the two for different.
+        // A peer whose fingerprints leave out the content must not take equal states for different.
         let complete = can_complete && link.sums_content;
         let last = Positions {
             own: self.last_lseq,
@@ -42,7 +43,7 @@ impl Replica {
         })
     }
 
-    /// Tells each peer that is quiet where the feed ends, once per state.
+    /// Tells each quiet peer where the feed ends, once per state.
     pub(in crate::sync) fn prove_all(&mut self, now: Now, map: &EntryMap) {
         let ids: Vec<LinkId> = self.links.keys().copied().collect();
         for id in ids {
@@ -58,7 +59,7 @@ impl Replica {
         }
     }
 
-    /// Tells where the feed ends, if that is news.
+    /// Tells the peer where the feed ends, if that is news.
     pub(in crate::sync) fn tell_end(
         &mut self,
         id: LinkId,
@@ -71,14 +72,15 @@ impl Replica {
             link.sending.end = Some(end);
             link.sending.passed_over_at = None;
             link.sending.reported = end.positions;
-            // Nothing was sent between what it has acknowledged and here, and who is there already does not say so again.
+            // The feed has nothing between the acknowledged position and its end, and a peer that claims to be there
+            // does not say so again.
             let there = end.positions.nearest(link.sending.claimed);
             let acknowledged = there.furthest(link.sending.acknowledged);
             if acknowledged != link.sending.acknowledged {
                 link.sending.acknowledged = acknowledged;
                 self.record_acknowledged(link, now);
             }
-            // Nothing was owed before: if this is, it is from now on.
+            // Nothing was owed before, so the retry timer starts now.
             link.sending.progress_at = now;
             self.outputs.push_back(Output::Send(id, Feed::End(end)));
         }
@@ -99,7 +101,7 @@ impl Replica {
                 .after(PROVE_DELAY_MS)
                 .max(sending.paused_until);
             let Some(mine) = self.end_of(link, map) else {
-                // Where summing up takes several steps, the next one is due then.
+                // While summing up takes several steps, the next step is due then.
                 return Some(self.reconcile_due.map_or(quiet, |due| due.max(quiet)));
             };
             let can_compare = link
@@ -118,7 +120,7 @@ impl Replica {
         self.links.values().filter_map(due).min()
     }
 
-    /// The peer's feed is at its end.
+    /// Takes in that the peer's feed is at its end.
     pub(in crate::sync) fn end(
         &mut self,
         id: LinkId,
@@ -135,7 +137,8 @@ impl Replica {
             relay: relay.max(pending.relay),
         };
         if moved != *pending || link.receiving.recorded.incarnation != link.incarnation {
-            // What the peer passed over is known here: the cursor goes on, in the peer's current epoch.
+            // Everything up to the end is known here, also what the peer passed over: the cursor goes on, in the
+            // peer's current epoch.
             *pending = moved;
             link.receiving.rewound = Rewound::default();
             let request = take_in(id, link, Vec::new());
@@ -145,20 +148,21 @@ impl Replica {
         self.compare(id, link, now, map);
     }
 
-    /// Holds what the peer said at its end against the state here. Where something is under way, that is done
-    /// once it is through.
+    /// Compares the peer's summary at its end with the state here. While something is under way the comparison waits
+    /// for it.
     fn compare(&mut self, id: LinkId, link: &mut Link, now: Now, map: &EntryMap) {
         if !link.sums_content {
             return;
         }
-        // What was unequal when it was told may be equal by now, and the peer has no reason to tell it again.
+        // Summaries that were unequal when reported may be equal by now, and the peer has no reason to report them
+        // again.
         let is_unproven = link.proof.equal_at != Some(self.last_lseq);
         let reported = link.receiving.reported.filter(|_| is_unproven);
         let Some(theirs) = link.receiving.end.or(reported) else {
             return;
         };
         let Some(mine) = self.end_of(link, map) else {
-            // As soon as it is summed up.
+            // The comparison is repeated once the state is summed up.
             return;
         };
         let is_hinted = is_broken(Rule::HintProves) && !link.sending.peer_has.is_empty();
@@ -185,11 +189,12 @@ impl Replica {
         let count = if again { link.proof.unequal.0 + 1 } else { 1 };
         link.proof.unequal = (count, mine.summary, theirs.summary);
         if count < unless(Rule::UnequalOnce, UNEQUAL_ENDS, 1) {
-            // Have both ends told once more, with nothing in between.
+            // Both sides tell their ends once more, with nothing in between.
             link.sending.end = None;
             link.active_at = now.monotonic.after(COMPARE_AGAIN_MS - PROVE_DELAY_MS);
         } else if link.proof.repaired == Some((mine.summary, theirs.summary)) {
-            // A repair changed nothing: all that differs is what one side does not take, and it is listed.
+            // A repair changed nothing: the sides differ only in entries that one of them refuses, and those are
+            // listed.
         } else if now.monotonic >= link.proof.repair_after {
             link.proof.unequal.0 = 0;
             let delay = REPAIR_DELAY_MS << link.proof.repairs.min(6);
@@ -214,13 +219,14 @@ impl Replica {
             };
             self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
         } else {
-            // Too soon after the last repair. If nothing else comes in between, this is looked at again then.
+            // It is too soon after the last repair. The end is kept, so that it is compared again when the delay is
+            // over.
             link.receiving.end = Some(theirs);
         }
     }
 }
 
-/// Whether unequal summaries would mean that the states differ, because nothing is under way or held back.
+/// True if unequal summaries would prove different states, because nothing is under way or held back.
 fn is_settled(link: &Link, mine: &End, theirs: &End) -> bool {
     let is_under_way = link.is_owed() || link.is_reconciling() || link.receiving.commits > 0;
     theirs.complete && mine.complete && !is_under_way
@@ -237,7 +243,7 @@ fn is_quiet(link: &Link, now: MonotonicMs) -> bool {
         && now >= link.sending.paused_until
 }
 
-/// Whether an end is worth telling: it moves the peer's cursor, or it proves something.
+/// True if an end is worth telling: it moves the peer's cursor, or it is complete and proves something.
 fn is_news(link: &Link, end: &End) -> bool {
     link.sending.end != Some(*end) && (end.complete || end.positions != link.sending.reported)
 }

@@ -1,4 +1,4 @@
-//! What a group changed: counted along piece by piece, and shown to peers once the group is whole.
+//! Changes of an installed group: counted piece by piece, and shown to peers once the whole group is installed.
 
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::{Dot, Origin};
@@ -7,11 +7,11 @@ use crate::sync::message::{Feed, Have};
 use crate::sync::options::{HAVE_INTERVAL_MS, RELAY_DELAY_MS};
 use crate::sync::replica::{Output, Replica};
 
-/// Dots that one hint names at the most: a hint is small, and what it leaves out costs a duplicate.
+/// Most ranges of dots in one hint: a hint is small, and a range left out costs a duplicate.
 const HAVE_RANGES_AT_ONCE: usize = 1024;
 
 impl Replica {
-    /// A piece of a group was installed. [`Self::committed`] follows behind the last one, and nothing else before it.
+    /// Takes in one installed piece of a group. Only [`Self::committed`] may follow behind the last piece.
     pub fn installed(&mut self, changes: &[Installed], now: Now) {
         let mut received = false;
         let mut known = None;
@@ -35,7 +35,7 @@ impl Replica {
                 from => {
                     received = true;
                     self.last_applied_remote = self.last_applied_remote.max(change.dot.sequence);
-                    // A sibling has the dot of the write that it is, so a hint could not tell the two apart.
+                    // A sibling has the dot of the write that it keeps, so a hint could not tell the two apart.
                     if change.is_user {
                         self.tell_others(from, change.dot, now.monotonic);
                     }
@@ -45,7 +45,7 @@ impl Replica {
         if self.class_counts.is_some() {
             self.unsorted.extend_from_slice(changes);
         }
-        // One mark for the group: until all of it is installed it begins at the same place.
+        // The group has one relay mark: until all of it is installed, it begins at the same place.
         let is_marked = self.relay_marks.back().map(|(begin, _)| *begin) == Some(self.last_lseq);
         if received && self.links.len() > 1 && !is_marked {
             let due = now.monotonic.after(RELAY_DELAY_MS);
@@ -53,7 +53,8 @@ impl Replica {
         }
     }
 
-    /// A group was made durable or, without a log or with `autoFlush` off, accepted, and all of it was installed.
+    /// Takes in that a group was made durable (or, without a log or with `autoFlush` off, accepted) and installed as a
+    /// whole.
     pub fn committed(&mut self, last_lseq: u64, durable_lseq: u64) {
         self.last_lseq = last_lseq;
         self.durable_lseq = durable_lseq;
@@ -62,13 +63,13 @@ impl Replica {
         }
     }
 
-    /// Hints for all peers but the one that an entry came from and the one that wrote it.
+    /// Queues a hint for all peers but the one that sent the entry and the one that wrote it.
     fn tell_others(&mut self, from: Option<Origin>, dot: Dot, now: MonotonicMs) {
         if self.links.len() < 2 {
             return;
         }
         for link in self.links.values_mut() {
-            // Who takes a part of the keys is told once the key is looked at.
+            // Peers with a partial scope get the hint in `tell_partial`, once the key is looked at.
             if link.scope.is_all() && Some(link.origin) != from && link.origin != dot.origin {
                 link.tell.insert_dot(dot);
                 self.have_due.get_or_insert(now.after(HAVE_INTERVAL_MS));
@@ -76,7 +77,7 @@ impl Replica {
         }
     }
 
-    /// The same for those who take only a part of the keys.
+    /// Queues the hint of [`Self::tell_others`] for peers that take only a part of the keys, if `key` is in it.
     pub(in crate::sync) fn tell_partial(
         &mut self,
         key: &[u8],
@@ -96,7 +97,7 @@ impl Replica {
         }
     }
 
-    /// Tells peers which dots they need not send here.
+    /// Sends the queued hints: dots that peers need not send here.
     pub(in crate::sync) fn send_hints(&mut self) {
         self.have_due = None;
         for (id, link) in &mut self.links {

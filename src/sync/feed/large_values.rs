@@ -1,5 +1,5 @@
-//! Sending a value in chunks: announced first, then as far as credit goes. One that lies in the checkpoint is read
-//! once, and kept until it is sent.
+//! Sends large values in chunks: an announcement, then as many bytes as credit allows. A value that lies in the
+//! checkpoint is read once, and kept until it is sent.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ impl LargeEntry<'_> {
         }
     }
 
-    /// What reading it again would cost, to be kept until it is sent.
+    /// The entry if it was read from the checkpoint, to be kept until it is sent, since reading it again is costly;
+    /// `None` if the map holds it.
     fn into_shared(self) -> Option<Arc<Entry>> {
         match self {
             Self::Held(_) => None,
@@ -55,7 +56,7 @@ impl Replica {
             vector: entry.vector().to_vec(),
             extension: entry.extension().to_vec(),
         };
-        // The announcement has no value, and is no removal all the same.
+        // An announcement has no value, but it is no removal.
         let flags = EntryFlags(entry.flags.0 & !EntryFlags::TOMBSTONE.0);
         let (key, version) = (entry.key(), entry.version);
         let Some(bare) = Entry::new(
@@ -82,7 +83,7 @@ impl Replica {
             length: value_length,
         });
         let has_part = part.map_or(0, |id| link.take_part(id));
-        // What is to be sent is never nothing.
+        // At least one byte is sent: an offset at the value's end begins anew at 0.
         let offset = usize::try_from(has_part).unwrap_or(0);
         let offset = if has_part < value_length { offset } else { 0 };
         let resumption = content.map(|content| Resumption {
@@ -115,7 +116,7 @@ impl Replica {
         self.send_large(id, link, map);
     }
 
-    /// Goes on with a large value by one chunk, if credit reaches for it.
+    /// Sends the next chunk of a large value, if there is credit.
     pub(in crate::sync) fn send_large(&mut self, id: LinkId, link: &mut Link, map: &EntryMap) {
         if link.sending.spent < link.sending.credit
             && let Some(mut large) = link.sending.large.take()
@@ -138,7 +139,8 @@ impl Replica {
                 .and_then(|value| value.get(large.offset..))
                 .filter(|rest| !rest.is_empty())
             else {
-                // Replaced meanwhile. Its successor has its own place in the feed.
+                // The entry was replaced meanwhile: an empty chunk gives it up. Its successor has its own place in the
+                // feed.
                 self.push_feed(id, link, Feed::Chunk(Chunk { bytes: Vec::new() }));
                 return;
             };
@@ -162,7 +164,8 @@ impl Replica {
         }
     }
 
-    /// The entry at a local sequence, read from the checkpoint at most once for all links that send it.
+    /// The entry at a local sequence number, read from the checkpoint at most once for all links that send it; `None`
+    /// if it was replaced.
     fn read_large<'m>(
         &self,
         lseq: u64,

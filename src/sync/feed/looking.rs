@@ -1,6 +1,6 @@
-//! How many rows of the feed are looked at for peers without being sent: those outside of what a peer takes, and those that
-//! it has. A small message may ask for a look at all of them, so they are looked at in pieces, between which others have
-//! their turn, and the links take turns too. Pure.
+//! Limits how many feed rows are passed over for peers without being sent, because they are out of scope or the peer
+//! has them: a token bucket over all links. A small message may ask for a scan of all rows, so rows are scanned in
+//! pieces, between which other work has its turn, and the links take turns too. Pure.
 
 use crate::core::clock::MonotonicMs;
 use crate::core::token_bucket::TokenBucket;
@@ -11,18 +11,18 @@ const ROWS_AT_ONCE: u32 = 4_096;
 /// Rows that are passed over in a millisecond, over all links: under half of one processor, and more than peers send.
 const ROWS_PER_MS: u32 = 4_000;
 
-/// Rows that a link may pass over in its turn even if others have used up all: entries that are to be sent lie among
-/// them.
+/// Rows that a link may pass over in its turn even if other links have emptied the bucket: entries that are to be sent
+/// lie among them.
 const ROWS_OF_A_LINK_MIN: u64 = 64;
 
-/// What it takes to put an entry on the list of what a peer does not take, in rows that are passed over: it is looked up
-/// more than once, and others on the list move.
+/// Cost of one entry added to the list of entries that a peer does not take, in passed-over rows: the entry is looked
+/// up more than once, and other entries on the list move.
 const ROWS_OF_A_LISTED_ENTRY: u64 = 64;
 
-/// How long it takes until more may be looked at, in milliseconds.
+/// Delay until more rows may be passed over, in milliseconds.
 const PAUSE_MS: u64 = 1;
 
-/// Rows that may be looked at.
+/// The budget of rows that may be passed over, shared by all links.
 #[derive(Debug)]
 pub(in crate::sync) struct Looking {
     bucket: TokenBucket,
@@ -41,20 +41,20 @@ impl Default for Looking {
 }
 
 impl Looking {
-    /// All links have their turn now. Says with the how-manieth of so many it begins: those that came too short go first
-    /// some time.
+    /// Begins a turn of all links. Returns the index of the link that goes first, among `links`: each link whose turn
+    /// was cut short goes first some time.
     pub(in crate::sync) fn begin(&mut self, links: usize, now: MonotonicMs) -> usize {
         self.bucket.fill(ROWS_PER_MS, now);
         self.due.take_if(|due| *due <= now);
         self.turn.checked_rem(links).unwrap_or(0)
     }
 
-    /// Rows that a link may pass over now.
+    /// Rows that a link may pass over now, at least [`ROWS_OF_A_LINK_MIN`].
     pub(in crate::sync) fn allowance(&self) -> u64 {
         self.bucket.available().max(ROWS_OF_A_LINK_MIN)
     }
 
-    /// A link has passed over so many rows. `is_cut` says that it would have looked at more.
+    /// Charges rows that a link has passed over. `is_cut`: the link has more to look at, so the next turn is due soon.
     pub(in crate::sync) fn passed(&mut self, rows: u64, is_cut: bool, now: MonotonicMs) {
         self.bucket.spend(rows);
         if is_cut {
@@ -63,18 +63,18 @@ impl Looking {
         }
     }
 
-    /// So many entries were listed for a link, among which there are none to be sent: more is due soon.
+    /// Charges entries that were listed for a link. None of them was to be sent, so the next turn is due soon.
     pub(in crate::sync) fn listed(&mut self, entries: usize, now: MonotonicMs) {
         let rows = (entries as u64).saturating_mul(ROWS_OF_A_LISTED_ENTRY);
         self.passed(rows, true, now);
     }
 
-    /// Whether all that may be looked at now was.
+    /// True if no budget is left now.
     pub(in crate::sync) fn is_used_up(&self) -> bool {
         self.bucket.available() == 0
     }
 
-    /// When more is to be looked at, if something was left.
+    /// When more rows are to be looked at; `None` if no link was cut short.
     pub(in crate::sync) fn due(&self) -> Option<MonotonicMs> {
         self.due
     }

@@ -1,4 +1,5 @@
-//! The feed of entries between two nodes: what is sent when, what is believed, and how its end is proved.
+//! The feed of entries between two nodes: when entries are sent, which are believed, and how the end of the feed is
+//! proved.
 
 pub(super) mod admission;
 pub(super) mod ahead;

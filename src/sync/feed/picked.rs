@@ -1,4 +1,5 @@
-//! The entries of the next message to a peer, picked from the feed in its order, and what is passed over on the way.
+//! Picks the entries of the next message to a peer from the feed, in its order, passing over those that are not for
+//! the peer.
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -13,21 +14,21 @@ use crate::sync::options::BATCH_COST;
 use crate::sync::outbox::rejected::list_room;
 use crate::sync::peer::link::Link;
 
-/// What was picked.
+/// Entries picked for the next message to a peer, and the state of the scan that picks them.
 pub(in crate::sync) struct Picked {
-    /// Up to where the feed was gone over.
+    /// Place up to which the feed was scanned.
     pub(in crate::sync) to: u64,
     pub(in crate::sync) entries: Vec<Entry>,
     cost: u64,
-    /// An entry whose value goes in chunks, if it comes first.
+    /// An entry whose value goes in chunks, if it comes first in the scan.
     pub(in crate::sync) large: Option<u64>,
-    /// Entries larger than the peer takes that are not on its list.
+    /// Entries larger than the peer takes that are not on its list yet.
     pub(in crate::sync) rejected: Vec<u64>,
-    /// Entries that were looked at and not picked.
+    /// Entries that were passed over.
     pub(in crate::sync) passed: u64,
-    /// More would have been looked at.
+    /// True if the scan ended because its allowance was used up.
     pub(in crate::sync) is_cut: bool,
-    /// The list of what the peer does not take has no room before it acknowledges something.
+    /// True if the list of rejected entries has no room until the peer acknowledges something.
     pub(in crate::sync) is_held_back: bool,
     pub(in crate::sync) unreadable: Option<StoreError>,
     limit: u64,
@@ -37,7 +38,7 @@ pub(in crate::sync) struct Picked {
 }
 
 impl Picked {
-    /// Nothing yet, of a stream up to `limit`; at most `allowance` entries may be passed over.
+    /// An empty result for a scan of a stream up to `limit` that passes over at most `allowance` entries.
     pub(in crate::sync) fn new(link: &Link, stream: Stream, limit: u64, allowance: u64) -> Self {
         Self {
             to: limit,
@@ -56,7 +57,7 @@ impl Picked {
         }
     }
 
-    /// Looks at the next entry of the feed. Breaks when the message is complete.
+    /// Picks or passes over the next entry of the feed. Breaks when the message is complete.
     pub(in crate::sync) fn pick(
         &mut self,
         link: &Link,
@@ -105,11 +106,11 @@ impl Picked {
         ControlFlow::Continue(())
     }
 
-    /// Passes over an entry, which is to be listed if it `is_unlisted`.
+    /// Passes over an entry, which goes on the list of rejected entries if it `is_unlisted`.
     pub(in crate::sync) fn pass_over(&mut self, lseq: u64, is_unlisted: bool) -> ControlFlow<()> {
         let is_list_full = is_unlisted && self.rejected.len() >= self.list_max;
         if is_list_full || is_unlisted && !self.entries.is_empty() {
-            // What was gathered goes before it.
+            // The entries picked so far are sent first, and the list has to have room.
             (self.to, self.is_held_back) = (lseq - 1, is_list_full);
             return ControlFlow::Break(());
         }

@@ -18,14 +18,14 @@ use crate::sync::peer::scope_sums::leave_out_strays;
 use crate::sync::reconcile::Reconciling;
 use crate::sync::replica::{Output, PartingReason, Replica};
 
-/// What a peer may send beyond its credit: the message that uses it up, which costs at most a batch and the
+/// Most that a peer may send beyond its credit: the message that uses the credit up costs at most a batch and the
 /// entry that fills it.
 const OVERDRAFT_COST: u64 = 2 * BATCH_COST + 2 * CHUNK_BYTES_MAX as u64;
 
 pub(in crate::sync) const OVERDRAWN: &str = "more than was granted";
 
 impl Replica {
-    /// A peer said something. `charged` says that its cost was told before, with [`Self::charged`].
+    /// Takes in a message of a peer. `charged`: the cost of the message was charged before, with [`Self::charged`].
     pub fn received(&mut self, id: LinkId, feed: Feed, charged: bool, now: Now, map: &EntryMap) {
         let Some(mut link) = self.links.remove(&id) else {
             return;
@@ -74,7 +74,7 @@ impl Replica {
         self.settle_waits(map);
     }
 
-    /// An entry was refused before it reached the replica: the peer is told, and its feed goes on behind it.
+    /// Refuses an entry that never reached the replica: the peer gets a NACK, and its feed goes on behind the entry.
     pub fn refuse(
         &mut self,
         id: LinkId,
@@ -86,7 +86,7 @@ impl Replica {
             return;
         };
         if *link.receiving.rewound.get_mut(stream) || link.scope.is_nothing() {
-            // It comes again, behind what could not be stored.
+            // The stream is being rewound after a failure to store: the entry comes again.
             return;
         }
         let nack = Nack {
@@ -116,7 +116,7 @@ impl Replica {
         let rewound = link.receiving.rewound.get_mut(batch.stream);
         let is_reconciled = batch.to == 0;
         if has_gap && *rewound {
-            // What it cost is free again all the same.
+            // The message is dropped, and its cost becomes credit again.
             let grant = due_grant(link).map(|ack| Output::Send(id, Feed::Ack(ack)));
             self.outputs.extend(grant);
             return Ok(());
@@ -155,8 +155,8 @@ impl Replica {
         lie.map_or(Ok(()), Err)
     }
 
-    /// What was received is durable, with the cursor at `position`, which is about `scope`, or where it was if that is the
-    /// default: the peer gets its acknowledgement.
+    /// Acknowledges received entries that are durable now. `position` is the cursor that became durable with them,
+    /// valid for `scope`; the default position leaves the cursor where it was.
     pub fn received_durably(
         &mut self,
         id: LinkId,
@@ -169,7 +169,7 @@ impl Replica {
         if moves {
             let before = self.cursors.insert(peer, (position, scope.clone()));
             if before.is_none() {
-                // It is worth a record now.
+                // A peer that has brought something is worth a record now.
                 self.unremembered.entry(peer).or_insert(now.monotonic);
             }
         }
@@ -186,15 +186,16 @@ impl Replica {
             link.has_progressed |= held != link.receiving.held;
             link.receiving.held = held;
             link.receiving.recorded = position;
-            // It may have been taken for lost, together with what was left out before it.
+            // A commit behind `position` may have been taken for lost, together with what was left out before it.
             link.receiving.pending = link.receiving.pending.furthest(held);
         }
         link.active_at = now.monotonic;
         if !link.is_reconciling() {
-            // While ranges are compared a little may fit again and again, and most not.
+            // During a reconciliation small commits may succeed again and again while most fail, so the failures stay
+            // counted.
             link.receiving.failures = 0;
         }
-        // One acknowledgement for all that one group made durable.
+        // A group gives one acknowledgement for all that it made durable.
         let ack = acknowledgement(link);
         let earlier = self.outputs.back_mut().and_then(|output| match output {
             Output::Send(to, Feed::Ack(ack)) if *to == id => Some(ack),
@@ -206,14 +207,15 @@ impl Replica {
         }
     }
 
-    /// What was received could not be stored. Nothing that follows it may be, or its cursor would pass over a
-    /// hole: the peer is asked to go back to what is durable here, later.
+    /// Takes in that received entries could not be stored. No later entry may be stored either, or the cursor would
+    /// pass over a gap: the peer is asked to go back later to the position that is durable here.
     pub fn received_in_vain(&mut self, id: LinkId) {
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
         if link.sending.recording > 0 {
-            // Nothing can be made durable: the list of what the peer refuses is tried again like all that is remembered.
+            // Nothing can be made durable: the list of entries that the peer refuses is written again with everything
+            // else to be remembered.
             self.unremembered
                 .entry(link.origin)
                 .or_insert(MonotonicMs(0));
@@ -234,7 +236,7 @@ impl Replica {
         }
         if was_reconciling {
             link.set_reconciling(Reconciling::Failed);
-            // At once: whoever knows the time has it begin anew later.
+            // Due at once: the caller with a clock schedules a new beginning.
             self.reconcile_due = Some(MonotonicMs(1));
         }
         let was_reported =
@@ -263,14 +265,15 @@ impl Replica {
         now: Now,
         map: &EntryMap,
     ) -> Result<(), &'static str> {
-        // No peer of this version grants more, and one that did would have the whole feed wait in memory.
+        // No peer of this version grants more, and with a larger grant the whole feed would wait in memory.
         let grant = ack.credit.min(link.sending.spent + WINDOW_COST);
         let is_boundless = is_broken(Rule::CreditIgnored);
         let grant = if is_boundless { u64::MAX } else { grant };
         let has_more_credit = grant > link.sending.credit && link.sending.started;
         link.sending.credit = link.sending.credit.max(grant);
         if has_more_credit && !is_broken(Rule::OnlyCursorsProgress) {
-            // The peer has taken in some of what it owes. It cannot say so for more than it was sent.
+            // More credit shows that the peer has taken in some of what it owes. It cannot claim that for more than it
+            // was sent.
             link.sending.progress_at = now.monotonic;
             link.has_progressed = true;
             link.await_first_copy(now.monotonic.after(self.options.ack_timeout_ms));
@@ -325,7 +328,7 @@ impl Replica {
         let before = sending.acknowledged;
         let counted = cursor.positions.nearest(countable).furthest(before);
         sending.acknowledged = counted;
-        // A late one may reach beyond what is told again just now.
+        // A late acknowledgement may reach beyond what is being sent again now.
         sending.reported = sending.reported.furthest(counted);
         sending.sent = sending.sent.furthest(counted);
         if link.sending.acknowledged != before {
@@ -349,24 +352,24 @@ impl Replica {
         };
         self.peers.entry(link.origin).or_default().acknowledged = acknowledged;
         self.moved.insert(link.origin);
-        // What one of them has was released once, and the others get it without another tick.
+        // A row that one peer holds was released once, so other peers get it without another tick.
         self.released = self.released.max(own);
         self.unremembered.entry(link.origin).or_insert(now);
     }
 }
 
-/// More credit, once a part of the window is used up.
+/// An acknowledgement with more credit, once a quarter of the window is used up; `None` before.
 pub(in crate::sync) fn due_grant(link: &mut Link) -> Option<Ack> {
     let is_due = link.receiving.consumed + WINDOW_COST > link.receiving.granted + WINDOW_COST / 4;
     is_due.then(|| acknowledgement(link))
 }
 
-/// Whether a peer has sent more than it was granted and one message.
+/// True if a peer has sent more than its credit and one message.
 pub(in crate::sync) fn is_overdrawn(link: &Link) -> bool {
     link.receiving.consumed > link.receiving.granted + OVERDRAFT_COST
 }
 
-/// What moves the cursor to what is pending, with the entries that it takes.
+/// The commit request that moves the cursor to the pending position, with the entries that it covers.
 pub(in crate::sync) fn take_in(id: LinkId, link: &mut Link, entries: Vec<Entry>) -> Request {
     link.commit_begins(false);
     let position = link.position(link.receiving.pending);
@@ -380,7 +383,7 @@ pub(in crate::sync) fn take_in(id: LinkId, link: &mut Link, entries: Vec<Entry>)
     })
 }
 
-/// How far the peer's feed is held, and how much more it may send.
+/// An acknowledgement: the cursor up to which the peer's feed is held, and the credit up to which it may send more.
 pub(in crate::sync) fn acknowledgement(link: &mut Link) -> Ack {
     let grant = link.receiving.consumed + WINDOW_COST;
     link.receiving.granted = unless(Rule::CreditNotRenewed, grant, link.receiving.granted);

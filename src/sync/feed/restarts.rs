@@ -1,4 +1,4 @@
-//! A peer wants the feed from its start: how often it gets it. Eight bytes ask for all of it. Pure.
+//! Limits how often a peer may have the feed from its start, which eight bytes ask for: an exponential backoff. Pure.
 
 use crate::core::clock::{MonotonicMs, Now};
 use crate::sync::message::Positions;
@@ -6,22 +6,23 @@ use crate::sync::options::REPAIR_DELAY_MS;
 use crate::sync::peer::link::Link;
 use crate::sync::replica::Replica;
 
-/// When a peer may have the feed from its start again.
+/// Backoff of one peer's requests for the feed from its start.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::sync) struct Restarts {
     begins_at: MonotonicMs,
     delay_ms: u64,
 }
 
-/// How long after the first time that a peer asked for the whole feed again it gets it once more; doubles up to
+/// Delay between the first and the second sending of the whole feed to a peer, in milliseconds; doubles up to
 /// [`RESTART_DELAY_MS_MAX`].
 const RESTART_DELAY_MS: u64 = 1_000;
 
-/// The longest such wait: who asks because states differ does so no more often than that.
+/// The longest such delay: a peer that asks because states differ does so no more often than that.
 const RESTART_DELAY_MS_MAX: u64 = REPAIR_DELAY_MS;
 
 impl Restarts {
-    /// The peer wants the feed from its start: when that begins. Asking again before it does changes nothing.
+    /// Takes in a request for the feed from its start, and returns when it begins. Asking again before then changes
+    /// nothing.
     pub(in crate::sync) fn asked(&mut self, now: MonotonicMs) -> MonotonicMs {
         if now >= self.begins_at {
             self.begins_at = now.max(self.begins_at.after(self.delay_ms));
@@ -32,7 +33,7 @@ impl Restarts {
 }
 
 impl Replica {
-    /// The peer wants the feed from its start.
+    /// Starts the feed from its beginning for a peer that asked for it, after the delay of [`Restarts`].
     pub(in crate::sync) fn begin_anew(&mut self, link: &mut Link, now: Now) {
         link.take_back(Positions::default());
         self.unsent(link.origin);

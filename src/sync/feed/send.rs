@@ -1,4 +1,4 @@
-//! Sending: what is durable here, in feed order, as far as a peer's credit goes (PROTOCOL rules 1, 5 and 8).
+//! Sends durable entries in feed order, within the peer's credit (flow control; PROTOCOL rules 1, 5 and 8).
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -17,73 +17,73 @@ use crate::sync::options::{BATCH_COST, PASSED_OVER_MS};
 use crate::sync::peer::link::{Course, Link, LinkId};
 use crate::sync::replica::{Output, PartingReason, Replica};
 
-/// What an entry costs besides its key and value: about what it takes in memory while it waits.
+/// Cost of an entry besides its key and value: about the memory that it takes while it waits.
 const ENTRY_COST: u64 = 64;
 
-/// What one origin in a version vector takes at the most, in bytes on the wire.
+/// Most bytes that one origin of a version vector takes on the wire.
 const SEEN_COST: u64 = 32;
 
-/// What an entry takes from a peer's credit.
+/// Credit that an entry uses.
 pub(in crate::sync) fn entry_cost(entry: &Entry) -> u64 {
     let extra = entry.vector().len() as u64 * SEEN_COST + entry.extension().len() as u64;
     (entry.key().len() + entry.value_length()) as u64 + extra + ENTRY_COST
 }
 
 impl Feed {
-    /// What a message takes from the receiver's credit. Sender and receiver compute it alike.
+    /// Credit that a message uses at its receiver. Sender and receiver compute it alike.
     pub fn cost(&self) -> u64 {
         match self {
             Self::Batch(batch) => batch.entries.iter().map(entry_cost).sum(),
             Self::Large(large) => large.entry.key().len() as u64 + ENTRY_COST,
             Self::Chunk(chunk) => chunk_cost(chunk.bytes.len()),
-            // Of ranges a peer may say one, and then waits for the answer.
+            // A peer may send one RANGES message, and then waits for the answer.
             Self::End(_) | Self::Ack(_) | Self::Nack(_) | Self::Have(_) | Self::Ranges(_) => 0,
         }
     }
 }
 
-/// Whether an entry is passed over: it is not for the peer, or the peer has it.
+/// True if an entry is not sent to this peer: it came from there, is out of scope, the peer has it, or it lies.
 pub(in crate::sync) fn is_left_out(link: &Link, held: &Held, peer: Option<Via>) -> bool {
     let echo = link.sending.skip_echo && peer.is_some_and(|peer| peer == held.via);
     let echo = echo && !is_broken(Rule::EchoSent);
-    // Hints are about writes of users: a sibling has the dot of one.
+    // Hints are about writes of users: a sibling has the dot of such a write.
     let is_there = is_user(&held.entry) && link.sending.peer_has.contains(held.entry.dot);
     let is_there = is_there && !is_broken(Rule::HintIgnored);
     let is_forgotten = held.entry.is_tombstone() && is_broken(Rule::RemovalsNotSent);
     let is_kept = held.entry.key().first() == Some(&(Namespace::Conflict as u8));
     let is_forgotten = is_forgotten || (is_kept && is_broken(Rule::KeptNotSent));
     let is_outside = || !link.scope.contains(held.entry.key()) && !is_broken(Rule::ScopeIgnored);
-    // The value is read for the last of them.
+    // The value is read only for this last check.
     let is_lie = || lie_of(&held.entry).is_some();
     echo || is_there || is_forgotten || is_outside() || is_lie()
 }
 
-/// What a chunk of that many bytes takes from the receiver's credit.
+/// Credit that a chunk of this many bytes uses at its receiver.
 pub fn chunk_cost(bytes: usize) -> u64 {
     bytes as u64 + ENTRY_COST
 }
 
-/// What the replica allows a link to send now, whatever the link itself allows.
+/// The limits that the replica sets for sending now, on top of each link's own.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::sync) struct Gate {
-    /// Up to where the feed may be sent.
+    /// Positions up to which the feed may be sent.
     pub(in crate::sync) limit: Positions,
-    /// Up to where entries may travel out of their order, with no position moving over them.
+    /// Positions up to which entries may be sent out of order, in batches that move no position.
     pub(in crate::sync) eligible: Positions,
-    /// Up to where the feed will be covered by a reconciliation that begins now.
+    /// Positions up to which a reconciliation that begins now will cover the feed.
     pub(in crate::sync) start: Positions,
     pub(in crate::sync) now: MonotonicMs,
     pub(in crate::sync) wall: WallMs,
 }
 
 impl Replica {
-    /// Sends to every peer all that may be sent now.
+    /// Sends everything that may be sent now to every peer.
     pub fn send_all(&mut self, now: Now, map: &EntryMap) {
         self.send_some(now, map);
         while self.send_more(now, map) {}
     }
 
-    /// Begins to send to every peer what may be sent now: a message of entries each. The rest is for [`Self::send_more`].
+    /// Sends the first message of entries that may be sent now to each peer. [`Self::send_more`] sends the rest.
     pub fn send_some(&mut self, now: Now, map: &EntryMap) {
         self.sort_out(now.monotonic, map);
         self.relay_what_is_due(now.monotonic);
@@ -91,7 +91,7 @@ impl Replica {
         let first = self.looking.begin(ids.len(), now.monotonic);
         ids.rotate_left(first);
         if !ids.is_empty() {
-            // With nobody to send to it would only cost a look at what is held back.
+            // Without a link the gate would only cost a scan of the rows held back.
             let gate = self.gate(now, map);
             for id in ids {
                 self.send_to(id, gate, map);
@@ -100,14 +100,14 @@ impl Replica {
         self.move_watermarks();
     }
 
-    /// Whether [`Self::send_more`] may have something to do.
+    /// True if [`Self::send_more`] may have something to send.
     pub fn has_more(&self) -> bool {
         self.links.values().any(|link| link.sending.has_more)
     }
 
-    /// Goes on with what was begun, another message of entries for each peer. To be called whenever all outputs are
-    /// carried out, until it says that there was nothing: so each message is on its way before the next one is made, and
-    /// no more than one for each peer is in memory.
+    /// Sends the next message of entries to each peer. To be called whenever all outputs are carried out, until it
+    /// returns false: so each message is on its way before the next is made, and at most one for each peer is in
+    /// memory.
     pub fn send_more(&mut self, now: Now, map: &EntryMap) -> bool {
         let has_more = self.has_more();
         if has_more {
@@ -123,7 +123,7 @@ impl Replica {
         self.dispatch_rewritten(now);
     }
 
-    /// What may be sent now. The link that it is for may be taken out of the others while it is looked at.
+    /// The limits for sending now. The link that they are for may be taken out of the map of links meanwhile.
     pub(in crate::sync) fn gate(&mut self, now: Now, map: &EntryMap) -> Gate {
         self.relay_what_is_due(now.monotonic);
         let waiting_after = self
@@ -270,7 +270,7 @@ impl Replica {
         let (is_cut, is_held_back) = (picked.is_cut, picked.is_held_back);
         self.looking.passed(picked.passed, is_cut, gate.now);
         if let Some(error) = picked.unreadable {
-            // Nothing was passed over: what comes behind it must not be taken for all there is.
+            // Nothing was passed over: the entries behind the unreadable one must not be taken for all there are.
             self.unreadable(id, &error);
             return ControlFlow::Break(());
         }
@@ -279,18 +279,18 @@ impl Replica {
             *link.sending.listed.get_mut(stream) = *last;
             link.sending.listed_ahead += rejected.len();
             if self.park_too_large(id, link, &rejected, map, gate.now) {
-                // It goes on behind them once they are on record.
+                // The stream goes on behind the rejected entries once they are on record.
                 *link.sending.sent.get_mut(stream) = to;
                 return ControlFlow::Break(());
             }
         }
         if let Some(lseq) = large {
             if link.sending.large.is_some() {
-                // Its turn comes behind the one that is under way in the other stream.
+                // The large value's turn comes behind the one that is under way in the other stream.
                 return self.move_on(id, link, (stream, lseq - 1), entries, (gate, false));
             }
             self.begin_large(id, link, (stream, lseq), Course::InOrder, map);
-            // If it cannot be read, it must not be tried again at once and for ever.
+            // A large value that cannot be read must not be tried again at once and for ever.
             let has_moved = link.sending.large.is_some() || link.sending.sent.get(stream) >= lseq;
             return if has_moved {
                 ControlFlow::Continue(())
@@ -302,7 +302,8 @@ impl Replica {
         self.move_on(id, link, (stream, to), entries, (gate, is_through))
     }
 
-    /// A stream was gone over up to a place: sends what was found. `is_through`: nothing holds up what follows.
+    /// Moves a stream to the place up to which it was scanned, and sends the entries found. `is_through`: the scan was
+    /// not cut.
     fn move_on(
         &mut self,
         id: LinkId,
@@ -314,8 +315,8 @@ impl Replica {
         *link.sending.sent.get_mut(stream) = to;
         link.forget_sent_ahead(stream);
         if entries.is_empty() {
-            // Only passed over: the peer learns of it with the next END. That waits until all is quiet, or every write
-            // that is not for the peer would cost it one; but not for ever.
+            // Entries were only passed over: the peer learns of it with the next END. That waits until the link is
+            // quiet, since every write that is not for the peer would otherwise cost an END; but not for ever.
             let since = *link.sending.passed_over_at.get_or_insert(gate.now);
             if !link.scope.is_all() && gate.now < since.after(PASSED_OVER_MS) {
                 link.active_at = link.active_at.max(gate.now);
@@ -328,7 +329,7 @@ impl Replica {
         }
         link.active_at = gate.now;
         self.sent_entries += entries.len() as u64;
-        // What was passed over before it is covered by it: it goes on from what the peer knows.
+        // The batch covers the entries passed over before it, so it begins at the position that the peer knows.
         let from = std::mem::replace(link.sending.reported.get_mut(stream), to);
         self.push_feed(
             id,
@@ -343,7 +344,8 @@ impl Replica {
         ControlFlow::Continue(())
     }
 
-    /// What a peer should get cannot be read: the connection ends, and is tried again later.
+    /// Ends the connection because an entry for the peer cannot be read; it is tried again later. The error is
+    /// reported once.
     pub(in crate::sync) fn unreadable(&mut self, id: LinkId, error: &StoreError) {
         tracing::error!(%error, "what a peer should be sent cannot be read");
         if !std::mem::replace(&mut self.is_unreadable_reported, true) {
@@ -353,9 +355,9 @@ impl Replica {
             .push_back(Output::Close(id, PartingReason::Unreadable));
     }
 
-    /// Sends lineage records ahead of the feed, of a comparison and of what waits for a tick: whoever gets an entry should
-    /// know by then whose writes its author goes on from, or it takes the two for concurrent. No position moves, so that a
-    /// record that is lost here still comes in its place in the feed.
+    /// Sends lineage records ahead of the feed, of a comparison and of writes that wait for a tick: the receiver of an
+    /// entry needs to know which author its author follows, or it takes their writes for concurrent. No position
+    /// moves, so a record that is lost here still comes in its place in the feed.
     fn send_lineage(&mut self, id: LinkId, link: &mut Link, map: &EntryMap, gate: Gate) {
         if link.scope.is_nothing() || is_broken(Rule::LineageLate) {
             return;
@@ -380,7 +382,7 @@ impl Replica {
         self.push_ahead(id, link, entries, gate);
     }
 
-    /// Offers entries once more that the peer had refused. Its cursor has passed them, and stays where it is.
+    /// Sends entries again that the peer had refused. Its cursor has passed them, and stays where it is.
     fn send_again(&mut self, id: LinkId, link: &mut Link, map: &EntryMap) {
         let waiting = std::mem::take(&mut link.sending.again);
         for lseq in waiting {

@@ -1,5 +1,5 @@
-//! Time: acknowledgements that do not come, hints and relays that are due, ends that can be compared, and
-//! views that should reach the disk (PROTOCOL rule 6).
+//! Timers: acknowledgement timeouts, hints and relays that are due, ends to compare, and peer records to be written
+//! (PROTOCOL rule 6).
 
 use crate::core::checksum::hash128;
 use crate::core::clock::{MonotonicMs, Now};
@@ -10,11 +10,11 @@ use crate::sync::options::{REMEMBER_DELAY_MS, RETRY_DELAY_MS_MAX};
 use crate::sync::peer::link::{Course, LargeSend, Link, LinkId, RetryCause};
 use crate::sync::replica::{Output, PartingReason, Replica};
 
-/// The jitter of a retry is at most one part in this many of its delay.
+/// Divisor of the jitter: a retry's jitter is less than this part of its delay.
 const JITTER_PART: u64 = 8;
 
 impl Replica {
-    /// Does what is due, and sends what may be sent.
+    /// Does everything that is due at `now`, and sends what may be sent.
     pub fn on_time(&mut self, now: Now, map: &EntryMap) {
         self.renew_if_due(now.monotonic);
         self.expire(now, map);
@@ -46,7 +46,7 @@ impl Replica {
         self.settle_waits(map);
     }
 
-    /// When [`Self::on_time`] has something to do next, if nothing else happens.
+    /// When [`Self::on_time`] has something to do next, if nothing else happens; `None` if nothing is scheduled.
     pub fn deadline(&self, map: &EntryMap) -> Option<MonotonicMs> {
         let acknowledgement = |link: &Link| {
             let paused =
@@ -83,7 +83,8 @@ impl Replica {
         .min()
     }
 
-    /// Takes back what peers owe for too long. Returns nothing: what was taken back is counted for the tick.
+    /// Retries links whose peers have owed an acknowledgement for too long, or gives them up after the last retry.
+    /// Returns nothing: the rows taken back are counted for the tick.
     pub(in crate::sync) fn expire(&mut self, now: Now, map: &EntryMap) {
         let ids: Vec<LinkId> = self.links.keys().copied().collect();
         for id in ids {
@@ -105,7 +106,7 @@ impl Replica {
         self.move_watermarks();
     }
 
-    /// What was sent and not acknowledged is sent again after a delay.
+    /// Takes back everything sent and not acknowledged; it is sent again after a delay.
     pub(in crate::sync) fn retry(
         &mut self,
         link: &mut Link,
@@ -113,10 +114,10 @@ impl Replica {
         now: Now,
         map: &EntryMap,
     ) {
-        // Only counted for users: where it cannot be counted, it is sent again all the same.
+        // The count is only for users: if it fails, the rows are sent again all the same.
         let taken_back = taken_back(link, map).unwrap_or(0);
         self.retried += taken_back;
-        // A reconciliation that begins anew is one attempt more, whatever of it was sent.
+        // A reconciliation that begins anew is one attempt more, however little of it was sent.
         self.total_retries += taken_back.max(u64::from(link.is_reconciling()));
         link.sending.attempts += 1;
         self.begin_reconciliation_anew(link);
@@ -130,7 +131,8 @@ impl Replica {
         link.sending.paused_until = now.monotonic.after(pause);
     }
 
-    /// How long to wait before what has failed that often in a row is tried again.
+    /// Delay before the next attempt after this many failures in a row, in milliseconds: doubles up to
+    /// [`RETRY_DELAY_MS_MAX`].
     pub(in crate::sync) fn retry_delay(&self, attempts: u32) -> u64 {
         let doublings = attempts.saturating_sub(1).min(16);
         let doublings = unless(Rule::RetryWithoutDoubling, doublings, 0);
@@ -138,7 +140,7 @@ impl Replica {
         doubled.min(RETRY_DELAY_MS_MAX.max(self.options.retry_interval_ms))
     }
 
-    /// The peer does not answer: its rows count as failed until it returns, and the connection ends.
+    /// Gives up a peer that does not answer: its rows count as failed until it returns, and the connection ends.
     pub(in crate::sync) fn give_up(&mut self, id: LinkId, link: &Link) {
         let watermarks = self.outbox.watermarks();
         let failed = watermarks.failed.max(link.sending.reported.own);
@@ -156,8 +158,8 @@ impl Replica {
 }
 
 impl Link {
-    /// Something arrives of what was taken back for another attempt because nobody answered: before more of the second copy
-    /// is sent, the answer to the first is waited for.
+    /// Pauses the second copy until `until` when part of the first copy, which was taken back because no answer came,
+    /// turns out to arrive: the answer to the first copy is awaited before more of the second is sent.
     pub(in crate::sync) fn await_first_copy(&mut self, until: MonotonicMs) {
         let sending = &mut self.sending;
         let is_owed =
@@ -167,8 +169,8 @@ impl Link {
         }
     }
 
-    /// What was taken back for another attempt turns out to have arrived: the rest of the second copy is not sent, and what
-    /// follows does not wait for it.
+    /// Stops sending the second copy of rows whose first copy has arrived after all, so that what follows does not
+    /// wait for it.
     pub(in crate::sync) fn end_second_copy(&mut self) {
         let sending = &mut self.sending;
         let is_there = |large: &LargeSend| {
@@ -186,13 +188,13 @@ impl Link {
     }
 }
 
-/// Whether a peer is to answer within a time.
+/// True if the peer has to answer within the acknowledgement timeout.
 fn is_awaited(link: &Link) -> bool {
     let is_owed = link.is_owed() || link.owes_turn() || is_broken(Rule::AttemptUnsent);
     is_owed && !is_broken(Rule::RetryNever)
 }
 
-/// How many rows are sent again: only those that the peer takes.
+/// Own rows that will be sent again: those after the acknowledged position that the peer takes.
 fn taken_back(link: &Link, map: &EntryMap) -> Result<u64, StoreError> {
     let (from, to) = (link.sending.acknowledged.own, link.sending.reported.own);
     if link.scope.is_all() {
@@ -209,7 +211,7 @@ fn taken_back(link: &Link, map: &EntryMap) -> Result<u64, StoreError> {
     Ok(count)
 }
 
-/// A deterministic part of a delay, so that many nodes do not retry in step: a function of the peer, the
+/// Deterministic jitter of a delay, in milliseconds, so that many nodes do not retry in step: a hash of the peer, the
 /// position and the attempt.
 fn jitter(link: &Link, delay: u64) -> u64 {
     let position = link.sending.acknowledged.own.to_le_bytes();

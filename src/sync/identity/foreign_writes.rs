@@ -1,12 +1,14 @@
-//! What others hold under this node's name, and whether the node can have written it. If not, then a copy of its files
-//! is alive somewhere, or they went back in time; and nobody needs to have met both to see it (PROTOCOL section 2).
+//! Detects identity conflicts: a peer holds a write attributed to this node that it never made. Then either a copy of
+//! its files is running somewhere, or its files went back in time; and nobody needs to have met both to see it
+//! (PROTOCOL section 2).
 //!
-//! A node holds each of its writes, or what has replaced it, before anybody is sent it, and for ever. So what comes back
-//! to it is known, and what is not known is not its own. That says nothing of a write that was replaced here by a greater
-//! one: it may have been its own or not. And it takes a write: a copy that has written nothing can only be met.
+//! A node holds each of its writes, or what has replaced it, for ever, and before it sends it to anybody. So a write
+//! that comes back to it is known, and an unknown one is not its own. This proves nothing about a write that a greater
+//! one has replaced here: it may have been its own or not. And it takes a write: a copy that has written nothing can
+//! only be met.
 //!
-//! Entries and lists are looked at as they come, also those that are not taken in because something greater is held.
-//! Hints are not: they may be wrong.
+//! Entries and lists are checked as they come, also those that are not taken in because something greater is held.
+//! Hints are not checked: they may be wrong.
 
 use super::identity_conflict::IdentityConflictReason;
 use crate::core::clock::Now;
@@ -22,7 +24,7 @@ use crate::sync::peer::link::Link;
 use crate::sync::replica::Replica;
 
 impl Replica {
-    /// Entries came from a peer, and are not taken in yet.
+    /// Checks entries of a peer for writes attributed to this node, before they are taken in.
     pub(in crate::sync) fn heed_entries(
         &mut self,
         link: &Link,
@@ -31,7 +33,7 @@ impl Replica {
         map: &EntryMap,
     ) {
         let own = Own::of(self, map);
-        // The author of the last entry that had nothing to do with this node: most of a feed is one author's.
+        // The author of the last entry that has nothing to do with this node: most of a feed is by one author.
         let mut foreign = None;
         for entry in entries {
             let is_foreign = foreign == Some(entry.dot.origin) && entry.vector().is_empty();
@@ -46,7 +48,7 @@ impl Replica {
         }
     }
 
-    /// A peer lists what it holds.
+    /// Checks the lists of a peer for writes attributed to this node.
     pub(in crate::sync) fn heed_lists(
         &mut self,
         link: &Link,
@@ -72,11 +74,11 @@ impl Replica {
             return;
         }
         if let Some(key) = sibling_user_key(&listed.key, listed.dot) {
-            // A loser is kept as the write that it is, by whoever keeps it.
+            // A sibling is stored as the write that it keeps, by every node that keeps it.
             listed.key = [&[Namespace::User as u8], key].concat();
         }
         let Ok(held) = map.entry(&listed.key) else {
-            // What cannot be read shows nothing.
+            // An unreadable key proves nothing.
             return;
         };
         let own = Own::of(self, map);
@@ -87,7 +89,7 @@ impl Replica {
         }
     }
 
-    /// Only a guess for whoever reads it: clocks may be wrong.
+    /// The likely reason for the conflict, from the write's stamp. Only a guess for people: clocks may be wrong.
     fn reason_of(&self, stamp: Stamp, is_author: bool) -> IdentityConflictReason {
         if is_author && self.renewals.had_met(stamp.wall()) {
             IdentityConflictReason::Shared
@@ -97,11 +99,11 @@ impl Replica {
     }
 }
 
-/// The authors that this node writes or wrote under.
+/// The authors under which this node writes or has written.
 struct Own<'a> {
     identity: Origin,
     author: Origin,
-    /// The last sequence that was given under the present author.
+    /// The last sequence number given under the present author.
     last: u64,
     lineage: &'a Lineage,
 }
@@ -116,8 +118,8 @@ impl<'a> Own<'a> {
         }
     }
 
-    /// The last sequence that this node gave under an author; `None` if it is no author of its own, or one of an earlier
-    /// identity: it is known already that a copy may go on under that.
+    /// The last sequence number that this node gave under `author`; `None` if the author is not its own, or belongs to
+    /// an earlier identity, under which a copy is already known to go on.
     fn limit_of(&self, author: Origin) -> Option<u64> {
         if author == self.author {
             return Some(self.last);
@@ -128,20 +130,21 @@ impl<'a> Own<'a> {
         self.lineage.seen_up_to(self.author, author)
     }
 
-    /// Whether an entry is, or its author knew, a write under one of them.
+    /// True if the dot or the version vector names a write under one of this node's authors.
     fn named_in(&self, dot: Dot, vector: &[Dot]) -> bool {
         let mut seen = std::iter::once(&dot).chain(vector);
         seen.any(|seen| self.limit_of(seen.origin).is_some())
     }
 }
 
-/// Whether an entry is a lineage record of this node's identity that none of its authors wrote: a copy of it writes too.
+/// True if an entry is a lineage record of this node's identity that none of its authors wrote: a copy of the node
+/// writes too.
 fn is_foreign_lineage(entry: &Entry, own: &Own<'_>) -> bool {
     identity_in(entry.key()) == Some(own.identity) && own.limit_of(entry.dot.origin).is_none()
 }
 
-/// Whether what somebody holds of a key names a write under one of a node's authors which that node has not made, or does
-/// not know any more. It holds `held` of the key.
+/// True if a peer's version of a key names a write under one of this node's authors which this node has not made, or
+/// has lost. `held`: this node's entry of the key.
 fn is_unaccounted(listed: &Listed, own: &Own<'_>, held: Option<&Entry>) -> bool {
     let seen = std::iter::once(&listed.dot).chain(&listed.vector);
     let limits = seen.filter_map(|seen| Some((seen.sequence, own.limit_of(seen.origin)?)));
@@ -161,7 +164,8 @@ fn is_unaccounted(listed: &Listed, own: &Own<'_>, held: Option<&Entry>) -> bool 
             order.is_gt() || (listed.dot == held.dot && order.is_ne())
         });
     }
-    // What removes a sibling names that, which whose write it is need not have kept.
+    // The removal of a sibling names the sibling's write in its vector, and the author of that write need not have
+    // kept it.
     let is_of_user = listed.key.first() == Some(&(Namespace::User as u8));
     let is_older =
         |held: &Entry| own.limit_of(held.dot.origin).is_some() && held.dot.sequence < newest;
@@ -232,7 +236,7 @@ mod tests {
         let follower = entry(OTHER, 70, 110, "b", &[(OWN, 5)]);
         assert!(!shows(&follower, Some(&own)));
         assert!(!shows(&follower, Some(&entry(OWN, 7, 120, "c", &[]))));
-        // That one may have replaced it without having known it.
+        // The held write may have replaced it without knowing it.
         assert!(!shows(&follower, Some(&entry(OTHER, 71, 120, "c", &[]))));
     }
 
@@ -259,16 +263,16 @@ mod tests {
     #[test]
     fn a_number_that_was_given_shows_a_copy_where_it_is_another_write() {
         let own = entry(OWN, 5, 100, "a", &[]);
-        // Nothing of it is here, as where numbers were reserved and not given.
+        // Nothing of the key is here, as where numbers were reserved and not given.
         assert!(shows(&own, None));
-        // It would replace what is here.
+        // The reported write would replace the held one.
         assert!(shows(&entry(OWN, 6, 101, "b", &[]), Some(&own)));
         assert!(shows(&entry(OWN, 4, 101, "b", &[]), Some(&own)));
-        // The same number with another stamp, or another value.
+        // The reported dot is the held one, with another stamp or another value.
         assert!(shows(&entry(OWN, 5, 99, "a", &[]), Some(&own)));
         assert!(shows(&entry(OWN, 5, 100, "b", &[]), Some(&own)));
         assert!(shows(&entry(OWN, 5, 100, "c", &[]), Some(&own)));
-        // Somebody knew of a later write of this key than there is.
+        // The author of the reported write knew a later write of this key than there is.
         assert!(shows(&entry(OTHER, 70, 110, "b", &[(OWN, 6)]), Some(&own)));
         assert!(shows(&entry(OTHER, 70, 110, "b", &[(OWN, 6)]), None));
     }

@@ -1,30 +1,30 @@
-//! When a node can no longer be sure that its identity is its own: somebody else has it too, or its own disk went
-//! back in time. Then it has to write as a new author (PROTOCOL section 2). Pure.
+//! Identity conflicts: a node can no longer be sure that its identity is its own, because another node has it too, or
+//! because its own disk went back in time. Then it has to write under a new identity (PROTOCOL section 2). Pure.
 
 use crate::core::clock::{MonotonicMs, WallMs};
 use crate::store::commit::ledger::{KnownIdentityConflict, Ledger};
 use crate::store::commit::operation::Request;
 use crate::sync::replica::{Output, Replica};
 
-/// How long to wait before another identity is taken after one was: whoever claims an identity that is not his
-/// must not be able to make a node start over again and again. Doubles up to [`RENEWAL_DELAY_MS_MAX`].
+/// Delay after taking a new identity before another may be taken, in milliseconds: false claims must not make a node
+/// start over again and again. Doubles up to [`RENEWAL_DELAY_MS_MAX`].
 pub const RENEWAL_DELAY_MS: u64 = 60_000;
 
-/// The longest such wait.
+/// The longest such delay, in milliseconds.
 pub const RENEWAL_DELAY_MS_MAX: u64 = 3_600_000;
 
-/// Why a node identity conflicts its identity.
+/// Why a node can no longer trust its identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentityConflictReason {
-    /// Somebody else has the same identity: a peer, or who wrote what a peer passes on. One of the two is a copy of the
-    /// other's files, and both are running.
+    /// Another node has the same identity: a peer, or the author of a write that a peer relays. One of the two is a
+    /// copy of the other's files, and both are running.
     Shared,
-    /// A peer knows more of what this node wrote than the node itself: its files went back to an earlier state.
+    /// A peer knows more of this node's writes than the node itself: its files went back to an earlier state.
     WentBack,
 }
 
 impl IdentityConflictReason {
-    /// As it is on record.
+    /// The number of the reason in the log.
     fn number(self) -> u8 {
         match self {
             Self::Shared => 1,
@@ -40,7 +40,7 @@ impl IdentityConflictReason {
         }
     }
 
-    /// As users see it.
+    /// The name of the reason that users see.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Shared => "shared",
@@ -49,33 +49,34 @@ impl IdentityConflictReason {
     }
 }
 
-/// What made a node doubt its identity.
+/// An identity conflict: its reason, and the peer that revealed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityConflict {
-    /// Why.
+    /// Reason of the conflict.
     pub reason: IdentityConflictReason,
-    /// The peer that showed it.
+    /// Label of the peer that revealed it.
     pub node_id: String,
 }
 
-/// What identity conflict there is, how often the identity was renewed, and when it may be again.
+/// The open identity conflict, the count of new identities taken, and the earliest time for the next.
 #[derive(Debug, Clone, Default)]
 pub(in crate::sync) struct Renewals {
     count: u32,
     not_before: MonotonicMs,
-    /// The first that has come up under the present identity.
+    /// The first conflict that was found under the present identity.
     identity_conflict: Option<IdentityConflict>,
-    /// When somebody was first met under the present identity since the opening.
+    /// When the first peer was met under the present identity since the opening.
     met_since: Option<WallMs>,
 }
 
 impl Renewals {
-    /// There is identity conflict. It stays until it is mended, because what raised it may never come again.
+    /// Records a conflict. It stays until a new identity is taken, because what revealed it may never come again.
     fn raise(&mut self, identity_conflict: IdentityConflict) {
         self.identity_conflict.get_or_insert(identity_conflict);
     }
 
-    /// What a renewal is due for; it is taken to have begun. If nothing comes of it, it is due once more, later.
+    /// The conflict for which a new identity is due now. Starts the delay until the next: if nothing comes of this
+    /// one, it is due once more.
     fn begin(&mut self, now: MonotonicMs) -> Option<IdentityConflict> {
         let identity_conflict = self
             .identity_conflict
@@ -87,14 +88,14 @@ impl Renewals {
         Some(identity_conflict.clone())
     }
 
-    /// When a renewal is due.
+    /// When a new identity is due; `None` without a conflict.
     pub(in crate::sync) fn due(&self) -> Option<MonotonicMs> {
         self.identity_conflict
             .as_ref()
             .map(|_| self.not_before.max(MonotonicMs(1)))
     }
 
-    /// The same under a new identity, which nobody has doubted.
+    /// State after a new identity was taken: no conflict, with count and delay carried over.
     pub(in crate::sync) fn mended(&self) -> Self {
         Self {
             count: self.count,
@@ -103,20 +104,20 @@ impl Renewals {
         }
     }
 
-    /// Somebody is met.
+    /// Records that a peer was met at `wall`, if it is the first.
     pub(in crate::sync) fn met(&mut self, wall: WallMs) {
         self.met_since.get_or_insert(wall);
     }
 
-    /// Whether somebody had been met at that time: this life had begun, whatever was written in an earlier one.
+    /// True if a peer had been met before `at`: a write of that time was made during this opening.
     pub(in crate::sync) fn had_met(&self, at: WallMs) -> bool {
         self.met_since.is_some_and(|since| since < at)
     }
 }
 
 impl Replica {
-    /// This node may not be who it takes itself for. It goes on as it is for a while where its identity was renewed a
-    /// short while ago.
+    /// Raises an identity conflict. The node takes a new identity at once, or goes on as it is until the delay since
+    /// the last one is over.
     pub fn identity_conflict(
         &mut self,
         reason: IdentityConflictReason,
@@ -125,7 +126,8 @@ impl Replica {
     ) {
         let node_id = node_id.to_owned();
         if !self.has_identity_conflict() {
-            // What raised it may never be shown again, and the renewal may have to wait: it outlives a restart.
+            // The evidence may never be shown again, and the new identity may have to wait: so the
+            // conflict is logged and outlives a restart.
             let known = KnownIdentityConflict {
                 origin: self.origin,
                 reason: reason.number(),
@@ -138,9 +140,9 @@ impl Replica {
         self.renew_if_due(now);
     }
 
-    /// A identity conflict that was raised before this opening, and that nothing came of.
+    /// Restores a conflict that was raised before this opening and not mended.
     pub(in crate::sync) fn recall_identity_conflict(&mut self, ledger: &Ledger) {
-        // That of an identity that was given up since may have come to the log behind the new one.
+        // The record of a conflict about an identity given up since may lie in the log behind the new identity.
         let known = ledger.identity_conflict.as_ref();
         if let Some(known) = known.filter(|known| known.origin == self.origin) {
             self.renewals.raise(IdentityConflict {
@@ -150,7 +152,7 @@ impl Replica {
         }
     }
 
-    /// Whether it may not be, and has not taken another identity yet.
+    /// True if this node has an identity conflict and has not taken a new identity yet.
     pub(crate) fn has_identity_conflict(&self) -> bool {
         self.renewals.identity_conflict.is_some()
     }
@@ -199,7 +201,7 @@ mod tests {
             renewals.begin(MonotonicMs(2)),
             Some(some_identity_conflict("a"))
         );
-        // The disk has failed: it is due once more.
+        // The disk has failed: the new identity is due once more.
         let due = MonotonicMs(2 + RENEWAL_DELAY_MS);
         assert_eq!(renewals.due(), Some(due));
         assert_eq!(renewals.begin(MonotonicMs(3)), None);
@@ -207,7 +209,7 @@ mod tests {
         let mut renewals = renewals.mended();
         assert_eq!(renewals.due(), None);
         assert_eq!(renewals.begin(MonotonicMs(u64::MAX / 2)), None);
-        // The new identity is doubted too soon.
+        // The new identity is in conflict too soon.
         let mended_at = due;
         renewals.raise(some_identity_conflict("c"));
         assert_eq!(renewals.begin(mended_at), None);

@@ -1,8 +1,9 @@
-//! The rows of the outbox where peers take only a part of the keys: what a row counts as follows from its place and the
-//! marks of its class (see `key_classes`), so that it is counted up to the marks of each class.
+//! Rows of the outbox counted by class of keys, where peers take only a part of the keys: the state of a row follows
+//! from its place and the watermarks of its class (see `key_classes`), so rows are counted up to the watermarks of
+//! each class.
 //!
-//! A count is taken on when its mark moves, by looking at the rows in between; who writes pays for a replaced row only.
-//! Memory grows with the classes, not with rows.
+//! A count moves on when its watermark moves, by scanning the rows in between; a write pays only for the row that it
+//! replaces. Memory grows with the classes, not with rows.
 
 use std::sync::Arc;
 
@@ -11,23 +12,23 @@ use super::watermarks::{OutboxCounts, Watermarks};
 use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
 
-/// Rows of a class up to a place.
+/// Number of rows of a class up to a place.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counted {
     at: u64,
     rows: u64,
 }
 
-/// The places up to which the rows of a class are counted, and their order here.
+/// Number of places up to which the rows of a class are counted, in the order of [`places_of`].
 const PLACES: usize = 5;
 
-/// Rows of one class: pruned, acknowledged, sent, failed, and all.
+/// Row counts of one class up to the pruned, acknowledged, sent, failed and last place.
 #[derive(Debug, Clone, Copy, Default)]
 struct Class {
     counted: [Counted; PLACES],
 }
 
-/// The places that marks mean, each at or behind the one before.
+/// The places that watermarks stand for, ascending.
 fn places_of(watermarks: Watermarks, last: u64) -> [u64; PLACES] {
     let sent = watermarks.sent.max(watermarks.acknowledged);
     let failed = watermarks.failed.max(sent);
@@ -41,7 +42,7 @@ fn places_of(watermarks: Watermarks, last: u64) -> [u64; PLACES] {
 }
 
 impl Class {
-    /// The furthest place up to `place` that is counted.
+    /// The furthest counted place up to `place`.
     fn base(&self, place: u64) -> Counted {
         let known = self.counted.iter().filter(|known| known.at <= place);
         let furthest = known.max_by_key(|known| known.at);
@@ -59,7 +60,7 @@ impl Class {
     }
 }
 
-/// Rows by class.
+/// Row counts of all classes.
 #[derive(Debug, Clone)]
 pub(in crate::sync) struct ClassCounts {
     pub(in crate::sync) key_classes: Arc<KeyClasses>,
@@ -67,7 +68,7 @@ pub(in crate::sync) struct ClassCounts {
 }
 
 impl ClassCounts {
-    /// Nothing is counted yet.
+    /// Empty counts for these classes.
     pub(in crate::sync) fn new(key_classes: Arc<KeyClasses>) -> Self {
         let classes = vec![Class::default(); key_classes.len()];
         Self {
@@ -76,7 +77,7 @@ impl ClassCounts {
         }
     }
 
-    /// Peers take other keys from now on. What is counted stays good where keys are parted as they were.
+    /// Takes over classes after peers' scopes have changed. The counts stay valid if the keys are divided as before.
     pub(in crate::sync) fn part_anew(&mut self, key_classes: Arc<KeyClasses>) {
         if self.key_classes.are_parted_like(&key_classes) {
             self.key_classes = key_classes;
@@ -85,7 +86,7 @@ impl ClassCounts {
         }
     }
 
-    /// The row at `lseq`, whose stored key this is, was replaced.
+    /// Uncounts the replaced row of the stored key `key` at `lseq`.
     pub(in crate::sync) fn forget(&mut self, key: &[u8], lseq: u64) {
         let class = self.key_classes.class_of(key);
         let counted = self.classes.get_mut(class).map(|class| &mut class.counted);
@@ -94,10 +95,11 @@ impl ClassCounts {
         }
     }
 
-    /// Takes the counts to the marks of each class, or as far as about `limit` rows lead there. Returns whether all are.
+    /// Counts rows up to the watermarks of each class, scanning about `limit` rows at most. Returns true once all are
+    /// counted.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read where it has to be.
+    /// If the checkpoint cannot be read.
     pub(in crate::sync) fn settle(
         &mut self,
         watermarks: &[Watermarks],
@@ -151,7 +153,7 @@ impl ClassCounts {
         Ok(reached == u64::MAX)
     }
 
-    /// All rows by state, as far as marks say it.
+    /// All rows by state, as counted so far.
     pub(in crate::sync) fn counts(&self) -> OutboxCounts {
         let each = self.classes.iter().map(Class::counts);
         each.fold(OutboxCounts::default(), |total, of_class| OutboxCounts {
@@ -162,7 +164,7 @@ impl ClassCounts {
         })
     }
 
-    /// How many rows of a class there are.
+    /// Rows of a class, as counted so far.
     pub(in crate::sync) fn rows(&self, class: ClassId) -> u64 {
         let class = self.classes.get(class);
         let all = class.and_then(|class| class.counted.last());

@@ -1,10 +1,11 @@
-//! Removals of siblings that this node made when it settled conflicts. They are no rows of the outbox, and so would be
-//! relayed without a tick; but the value that settles the conflict is a row and waits for one. Were this node lost after
-//! the removal left and before the value did, nobody would hold the losers any more.
+//! Holds back removals of siblings that this node made when it settled conflicts. They are no rows of the outbox, and
+//! so would be relayed without a tick; but the value that settles the conflict is a row and waits for one. Were this
+//! node lost after the removal left and before the value did, nobody would hold the losers any more.
 //!
-//! So a removal is passed over in the stream of relays as long as rows before it wait, and each link that has passed it over
-//! sends it in the stream of own writes instead, at the place that it would have there. Positions stay honest without a list
-//! on disk: whoever is at or beyond that place in the own stream, or was not yet beyond it in the other, has it or gets it.
+//! So a removal is passed over in the stream of relays as long as rows before it wait, and each link that has passed
+//! it over sends it in the stream of own writes instead, at the place that it would have there. Positions stay honest
+//! without a list on disk: a peer that is at or beyond that place in the own stream, or not yet beyond it in the
+//! other, has the removal or gets it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -22,37 +23,38 @@ use crate::sync::options::BATCH_COST;
 use crate::sync::peer::link::{Link, LinkId};
 use crate::sync::replica::Replica;
 
-/// Where a removal goes in the stream of own writes.
+/// Place of a held-back removal in the stream of own writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
-    /// Before everything there that is at this local sequence or behind it.
+    /// The removal goes before the row at this local sequence number and all later ones.
     before: u64,
-    /// And behind everything relayed up to here: what settled the conflict may have been overtaken and kept as a loser.
+    /// The removal goes after all relayed entries up to here: the value that settled the conflict may have been
+    /// superseded and kept as a sibling.
     after_relay: u64,
 }
 
-/// Removals of siblings that this node made, by their local sequences.
+/// Removals of siblings that this node made, by local sequence number.
 #[derive(Debug, Clone, Default)]
 pub(in crate::sync) struct HeldBack {
     places: BTreeMap<u64, Place>,
-    /// Those that rows before them hold back, in the order of their places.
+    /// Removals that rows before them still hold back, as (`before`, local sequence number).
     waiting: BTreeSet<(u64, u64)>,
-    /// What was installed and has to be looked at.
+    /// Installed entries that are not examined yet.
     candidates: Vec<u64>,
-    /// What was there before was looked up.
+    /// True once the removals of earlier openings were looked up.
     is_complete: bool,
-    /// Own writes do not wait for ticks: nothing is held back.
+    /// True if own writes do not wait for ticks: then nothing is held back.
     is_off: bool,
 }
 
 impl HeldBack {
-    /// Whether an entry must not leave yet.
+    /// True if the entry is a removal that must not be sent yet.
     pub(in crate::sync) fn holds(&self, lseq: u64) -> bool {
         let waits = |place: &Place| self.waiting.contains(&(place.before, lseq));
         self.holds_some() && self.places.get(&lseq).is_some_and(waits)
     }
 
-    /// Whether there is anything that must not leave yet.
+    /// True if some removal must not be sent yet.
     pub(in crate::sync) fn holds_some(&self) -> bool {
         !self.is_off && !self.waiting.is_empty()
     }
@@ -65,7 +67,7 @@ impl HeldBack {
 }
 
 impl Replica {
-    /// A change was installed.
+    /// Notes an installed change that may be such a removal, and forgets the entry that it replaced.
     pub(in crate::sync) fn withhold(&mut self, change: &Installed) {
         if let Some(replaced) = change.replaced {
             self.held_back.forget(replaced);
@@ -75,14 +77,14 @@ impl Replica {
         }
     }
 
-    /// Takes in which removals have to wait. Says up to where anything may be relayed: all of it, unless the store cannot
-    /// be read.
+    /// Updates which removals have to wait. Returns the place up to which entries may be relayed: all of them, or none
+    /// if the store cannot be read.
     pub(in crate::sync) fn look_at_held_back(&mut self, map: &EntryMap) -> u64 {
         self.held_back.is_off = self.options.automatic;
         let looked = self.recall_held_back(map);
         let looked = looked.and_then(|()| self.sort_candidates(map));
         if let Err(error) = looked.and_then(|()| self.free_some(map)) {
-            // Nothing is passed on before that can be read.
+            // Nothing is relayed until the removals can be read.
             tracing::error!(%error, "what has to wait for own writes cannot be read");
             return 0;
         }
@@ -91,7 +93,7 @@ impl Replica {
         first.map_or(u64::MAX, |(_, lseq)| lseq - 1)
     }
 
-    /// Looks up, once, what was written before this process opened the log.
+    /// Looks up, once, the removals of earlier openings of the log.
     fn recall_held_back(&mut self, map: &EntryMap) -> Result<(), StoreError> {
         if self.held_back.is_complete {
             return Ok(());
@@ -107,7 +109,8 @@ impl Replica {
                 && let Some(held) = map.held_entry(entry.key())?
                 && map.source_of(held.via).is_none()
             {
-                // Wherever its row has moved to since, it is no further than what holds the key now.
+                // The row of the settling value may have moved since, but no further than the entry that holds the key
+                // now.
                 let row = row_of(&held, map)?.map_or(0, |row| row.lseq + 1);
                 found.push((held.lseq, row.max(held.lseq)));
             }
@@ -142,7 +145,7 @@ impl Replica {
         self.held_back.waiting.insert((before, lseq));
     }
 
-    /// Lets go of removals before which no row waits any more.
+    /// Frees removals that no waiting row precedes any more.
     fn free_some(&mut self, map: &EntryMap) -> Result<(), StoreError> {
         while let Some((before, lseq)) = self.held_back.waiting.first().copied() {
             if map.own_rows(self.released, before - 1)? > 0 {
@@ -159,7 +162,8 @@ impl Replica {
             if let Some(row) = row.filter(|row| is_own && row.lseq > self.released)
                 && row.lseq >= before
             {
-                // What settled the conflict was replaced before it left, and its row has moved behind the removal.
+                // The value that settled the conflict was replaced before it was sent, and its row has moved behind
+                // the removal.
                 self.place_held_back(lseq, row.lseq + 1);
                 continue;
             }
@@ -174,7 +178,7 @@ impl Replica {
         Ok(())
     }
 
-    /// What a link has passed over and has to send in the stream of own writes, found again from how far it is.
+    /// Finds the removals that a link has passed over and owes to the peer, from the link's positions.
     fn find_owed_removals(&self, link: &mut Link) {
         if !std::mem::replace(&mut link.sending.knows_removals, true) {
             let sent = link.sending.sent;
@@ -185,7 +189,7 @@ impl Replica {
         }
     }
 
-    /// A link has passed removals over.
+    /// Notes the removals that a link has just passed over, to be sent in the stream of own writes.
     pub(in crate::sync) fn owe_removals(&self, link: &mut Link, passed_over: &[u64]) {
         let places = passed_over.iter().filter_map(|lseq| {
             let place = self.held_back.places.get(lseq)?;
@@ -194,8 +198,8 @@ impl Replica {
         link.sending.removals.extend(places);
     }
 
-    /// Sends removals that were passed over, once all is sent that goes ahead of them. No position moves over their place:
-    /// only what follows them in the stream does that.
+    /// Sends removals that were passed over, once all rows before them are sent. No position moves over their places:
+    /// only entries that follow them in the stream move it.
     pub(in crate::sync) fn send_removals(
         &mut self,
         id: LinkId,
@@ -208,7 +212,7 @@ impl Replica {
         while let Some((before, lseq)) = link.sending.removals.first().copied() {
             let place = self.held_back.places.get(&lseq).copied();
             let Some((place, held)) = place.zip(map.at(lseq)?) else {
-                // Replaced meanwhile. Its successor has its own place in the feed.
+                // The removal was replaced meanwhile. Its successor has its own place in the feed.
                 link.sending.removals.pop_first();
                 continue;
             };
@@ -252,7 +256,7 @@ impl Replica {
     }
 }
 
-/// The entry that holds the user's key of a sibling now.
+/// The entry that now holds the user's key of a sibling; `None` if there is none.
 fn row_of(kept: &Held, map: &EntryMap) -> Result<Option<Held>, StoreError> {
     let Some(user_key) = user_key_in(kept.entry.key()) else {
         return Ok(None);
@@ -261,7 +265,7 @@ fn row_of(kept: &Held, map: &EntryMap) -> Result<Option<Held>, StoreError> {
     Ok(row.map(std::borrow::Cow::into_owned))
 }
 
-/// Whether who has reached a cursor on this node's feed holds an entry of it, or something greater.
+/// True if a peer that has reached a cursor on this node's feed holds an entry of it, or a greater one.
 #[cfg(test)]
 pub(crate) fn is_covered(
     cursor: &FeedPosition,

@@ -1,4 +1,5 @@
-//! Which keys which registered peers take, where some take only a part: keys that the same peers take are one class.
+//! Classes of keys, where some peers take only a part of the keys: all keys that the same registered peers take are
+//! one class.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,22 +7,22 @@ use crate::core::identity::Origin;
 use crate::store::entry::Namespace;
 use crate::store::scope::Scope;
 
-/// Names a class of keys.
+/// Index of a class of keys.
 pub(in crate::sync) type ClassId = usize;
 
-/// The keys of users, parted by who takes them.
+/// The keys of users divided into classes, with the peers that take each class.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::sync) struct KeyClasses {
-    /// The key at which each key class begins, in order, and the class of its keys.
+    /// The key at which each range of keys begins, in order, and the class of the range.
     begins: Vec<(Vec<u8>, ClassId)>,
-    /// The peers that take the keys of each class and not all keys.
+    /// The peers that take the keys of each class but not all keys.
     takers: Vec<Vec<Origin>>,
     /// The peers that take all keys.
     everywhere: Vec<Origin>,
 }
 
 impl KeyClasses {
-    /// As the scopes of these peers part the keys. `None` if all take all.
+    /// The classes that the scopes of these peers make. `None` if every peer takes all keys.
     pub(in crate::sync) fn of<'a>(
         peers: impl Iterator<Item = (Origin, &'a Scope)>,
     ) -> Option<Self> {
@@ -44,7 +45,7 @@ impl KeyClasses {
         let mut classes: BTreeMap<Vec<Origin>, ClassId> = BTreeMap::new();
         let mut takers: BTreeSet<Origin> = BTreeSet::new();
         for (begin, changes) in edges {
-            // What ends there before what begins: a peer may have two ranges side by side.
+            // Ranges that end at a key are closed before those that begin there: a peer may have two adjacent ranges.
             for (peer, _) in changes.iter().filter(|(_, enters)| !enters) {
                 takers.remove(peer);
             }
@@ -61,12 +62,12 @@ impl KeyClasses {
         (!key_classes.begins.is_empty()).then_some(key_classes)
     }
 
-    /// Whether keys are parted alike, whoever takes them.
+    /// True if both divide the keys alike, whichever peers take them.
     pub(in crate::sync) fn are_parted_like(&self, other: &Self) -> bool {
         self.begins == other.begins
     }
 
-    /// How many classes there are.
+    /// Number of classes.
     pub(in crate::sync) fn len(&self) -> usize {
         self.takers.len()
     }

@@ -1,4 +1,4 @@
-//! What this node has written and its peers do not hold yet.
+//! The outbox: writes of this node that its peers do not hold yet.
 
 pub(super) mod class_counts;
 pub(crate) mod held_back;

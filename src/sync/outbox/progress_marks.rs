@@ -1,5 +1,5 @@
-//! How far rows of the outbox are: one set of marks for all where every peer takes all keys, and one for each class of
-//! keys where some take only a part of them.
+//! Watermarks of the outbox: one set for all rows where every peer takes all keys, and one for each class of keys
+//! where some take only a part of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
 use crate::sync::replica::Replica;
 
-/// Rows that are counted in one go at the most: others wait for as long.
+/// Most rows that are counted in one call: all other work waits for as long.
 const COUNTED_AT_ONCE: usize = 8192;
 
-/// The marks of all rows.
+/// The watermarks of all rows: of each class, or a single set.
 pub(in crate::sync) struct ProgressMarks {
     key_classes: Option<Arc<KeyClasses>>,
     watermarks: Vec<Watermarks>,
 }
 
 impl ProgressMarks {
-    /// Those of the row whose stored key this is.
+    /// The watermarks of the row with this stored key.
     pub(in crate::sync) fn of(&self, key: &[u8]) -> Watermarks {
         let class = self
             .key_classes
@@ -33,7 +33,7 @@ impl ProgressMarks {
         self.watermarks.get(class).copied().unwrap_or_default()
     }
 
-    /// The lowest and the highest place that some mark of a row means.
+    /// The lowest and the highest place that `place` selects from the watermarks.
     pub(in crate::sync) fn bounds(&self, place: impl Fn(&Watermarks) -> u64) -> (u64, u64) {
         let places = self.watermarks.iter().map(place);
         let (low, high) = places.fold((u64::MAX, 0), |(low, high), place| {
@@ -44,7 +44,7 @@ impl ProgressMarks {
 }
 
 impl Replica {
-    /// The scope of a peer has changed: what rows count as may be parted otherwise.
+    /// Divides the outbox into classes anew, after the scope of a peer has changed.
     pub(in crate::sync) fn part_rows(&mut self) {
         let scopes = self.peers.iter();
         let key_classes = KeyClasses::of(scopes.map(|(peer, record)| (*peer, &record.scope)));
@@ -55,7 +55,7 @@ impl Replica {
         }
     }
 
-    /// The marks of all rows.
+    /// The current watermarks of all rows.
     pub(in crate::sync) fn progress_marks(&self) -> ProgressMarks {
         let Some(class_counts) = &self.class_counts else {
             return ProgressMarks {
@@ -76,7 +76,7 @@ impl Replica {
         }
     }
 
-    /// Only who takes a key can acknowledge it, or be given up with it.
+    /// The watermarks of a class: only peers that take its keys can acknowledge its rows, or fail them.
     fn watermarks_of(
         &self,
         key_classes: &KeyClasses,
@@ -108,7 +108,8 @@ impl Replica {
         watermarks
     }
 
-    /// How far any peer has acknowledged whose acknowledgement counts: no row behind it is acknowledged.
+    /// Furthest position that any peer has acknowledged whose acknowledgement counts: no row behind it is
+    /// acknowledged.
     pub(in crate::sync) fn acknowledged_anywhere(&self) -> u64 {
         let counting = self.peers.values().filter(|peer| self.counts(peer));
         let reached = counting.map(|peer| peer.acknowledged.own);
@@ -127,11 +128,12 @@ impl Replica {
         Ok(Some(class_counts))
     }
 
-    /// Counts some rows of the outbox where peers take only a part of the keys, and notes it, so that no row is looked at
-    /// again. Returns whether all are counted: then asking for counts costs nothing. All must be resolved in the map.
+    /// Counts up to [`COUNTED_AT_ONCE`] rows of the outbox where peers take only a part of the keys, and keeps the
+    /// result, so that no row is looked at again. Returns true once all are counted: then asking for counts costs
+    /// nothing. All base rows of the map must be resolved.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read where it has to be.
+    /// If the checkpoint cannot be read.
     pub fn count_some(&mut self, map: &EntryMap) -> Result<bool, StoreError> {
         let progress_marks = self.progress_marks();
         match &mut self.class_counts {
@@ -160,10 +162,10 @@ impl Replica {
         Ok(counts)
     }
 
-    /// How many rows a peer does not take. All must be resolved in the map.
+    /// Rows that a peer does not take. All base rows of the map must be resolved.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read where it has to be.
+    /// If the checkpoint cannot be read.
     pub(in crate::sync) fn rows_outside(
         &self,
         peer: Origin,
@@ -178,10 +180,10 @@ impl Replica {
         Ok(classes.map(|class| class_counts.rows(class)).sum())
     }
 
-    /// How many rows no peer takes at all, where there are peers. All must be resolved in the map.
+    /// Rows that no peer takes at all; 0 where every peer takes all keys. All base rows of the map must be resolved.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read where it has to be.
+    /// If the checkpoint cannot be read.
     pub(in crate::sync) fn rows_untaken(&self, map: &EntryMap) -> Result<u64, StoreError> {
         let Some(class_counts) = self.settled(&self.progress_marks(), map)? else {
             return Ok(0);
@@ -191,10 +193,10 @@ impl Replica {
         Ok(classes.map(|class| class_counts.rows(class)).sum())
     }
 
-    /// How many rows no peer takes whose acknowledgement counts. All must be resolved in the map.
+    /// Rows that no peer takes whose acknowledgement counts. All base rows of the map must be resolved.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read where it has to be.
+    /// If the checkpoint cannot be read.
     pub(in crate::sync) fn rows_of_nobody(&self, map: &EntryMap) -> Result<u64, StoreError> {
         let Some(class_counts) = self.settled(&self.progress_marks(), map)? else {
             return Ok(0);
@@ -205,10 +207,11 @@ impl Replica {
         Ok(classes.map(|class| class_counts.rows(class)).sum())
     }
 
-    /// Deals with installs that are to be looked at by their keys.
+    /// Handles the installed changes that have to be looked at by key, where peers take only a part of the keys.
     pub(in crate::sync) fn sort_out(&mut self, now: MonotonicMs, map: &EntryMap) {
         let changes = std::mem::take(&mut self.unsorted);
-        // What a later change of the same group has replaced is known by it.
+        // An entry that a later change of the same group has replaced is gone from the map; its key is known from that
+        // change.
         let mut keys: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
         for change in changes.iter().rev() {
             let key = match map.at(change.lseq) {

@@ -1,5 +1,5 @@
-//! Entries that a peer refused for good: on record until they are replaced, or until the peer is shown to hold
-//! the same as this node.
+//! Entries that a peer refused for good (rejected): on record until they are replaced, or until the peer is shown to
+//! hold the same state as this node.
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ use crate::sync::message::{Nack, Positions, RefusalCode, Stream};
 use crate::sync::peer::link::{LargeSend, Link, LinkId, RetryCause};
 use crate::sync::replica::{Output, Replica};
 
-/// Entries larger than a peer takes that are put on its list at once: each is looked up, and the list is made durable.
+/// Most oversized entries that are put on a peer's list at once: each is looked up, and the list is made durable.
 const REJECTED_AT_ONCE: usize = 256;
 
-/// Entries larger than a peer takes that are listed before it has acknowledged the first of them: who comes, takes nothing
+/// Most oversized entries that are listed before a peer has acknowledged anything: a peer that connects, takes nothing
 /// and leaves makes this node keep no more.
 const LISTED_AHEAD_OF_STRANGER_MAX: usize = 64;
 
-/// Entries that are listed before the next acknowledgement of a peer that has acknowledged something.
+/// Most oversized entries that are listed between two acknowledgements of a peer that has acknowledged something.
 const LISTED_AHEAD_MAX: usize = 1_024;
 
-/// How many more entries may be put on the list of what a peer does not take.
+/// Entries that may still be put on the list of those that a peer does not take.
 pub(in crate::sync) fn list_room(link: &Link) -> usize {
     let ahead_max = if link.sending.acknowledged == Positions::default() {
         LISTED_AHEAD_OF_STRANGER_MAX
@@ -35,12 +35,12 @@ pub(in crate::sync) fn list_room(link: &Link) -> usize {
     room.min(REJECTED_AT_ONCE)
 }
 
-/// How long at least lies between two records of what one peer refuses, in milliseconds: each holds the whole list and
-/// takes a sync. What is sent to that peer waits as long.
+/// Least time between two records of one peer's refusals, in milliseconds: each holds the whole list and takes a sync.
+/// Sending to that peer waits as long.
 const RECORD_DELAY_MS: u64 = 100;
 
 impl Replica {
-    /// A peer refused an entry, for now or for good.
+    /// Takes in a peer's NACK, which refuses entries for now or for good.
     pub(in crate::sync) fn refusal(
         &mut self,
         id: LinkId,
@@ -49,14 +49,14 @@ impl Replica {
         now: Now,
         map: &EntryMap,
     ) {
-        // A large entry of a reconciliation has no place to be named by. It has to come all the same.
+        // A large entry of a reconciliation has no place to be named by, and it has to come in any case.
         let is_retryable = nack.retryable || nack.lseq == 0;
         let is_known = is_retryable && link.is_taken_back(now.monotonic);
         if is_known {
-            // One attempt may be refused in several parts.
+            // One attempt may be refused in several parts, and counts once.
         } else if !self.may_refuse(link, nack, is_retryable, map) && !is_broken(Rule::RefusalUnsent)
         {
-            // Nothing of it was sent: a peer's word about it is worth nothing.
+            // No such entry was sent, so the refusal has no effect.
             self.unfounded_refusals += 1;
         } else if is_retryable && link.sending.attempts >= self.options.max_retries {
             self.give_up(id, link);
@@ -71,7 +71,7 @@ impl Replica {
         }
     }
 
-    /// A peer refused what is at a place for good.
+    /// Takes in that a peer refused the entry at a place for good.
     fn refused_at(
         &mut self,
         id: LinkId,
@@ -81,11 +81,11 @@ impl Replica {
         now: Now,
         map: &EntryMap,
     ) {
-        // What it refuses it does not keep.
+        // A peer keeps no part of a value that it refuses.
         link.sending.parts.clear();
         let is_refused = |large: &mut LargeSend| (large.stream, large.lseq) == refused;
         if let Some(large) = link.sending.large.take_if(is_refused) {
-            // Refused before all of it was sent: the feed goes on behind it, and so will the cursor.
+            // The value was refused before all of it was sent: the feed goes on behind it, and so will the cursor.
             link.sending.large_abandoned = true;
             for place in [&mut link.sending.sent, &mut link.sending.reported] {
                 let place = place.get_mut(large.stream);
@@ -97,7 +97,8 @@ impl Replica {
         }
     }
 
-    /// A peer refused writes for good, and names them. Those that were replaced meanwhile are of no account any more.
+    /// Takes in that a peer refused writes for good, by name. Names of writes that were replaced meanwhile are
+    /// ignored.
     fn refused_by_name(
         &mut self,
         id: LinkId,
@@ -110,14 +111,14 @@ impl Replica {
         for write in &nack.writes {
             let held = map.held_entry(&write.key);
             let Ok(Some(held)) = held else {
-                // What cannot be read now differs from what the peer holds, and is compared.
+                // An entry that cannot be read now still differs from the peer's state, and is compared later.
                 continue;
             };
             if held.entry.dot != write.dot {
                 continue;
             }
             let (stream, lseq) = (Self::stream_of(&held), held.lseq);
-            // In a comparison it is sent by its key, at whatever place.
+            // A reconciliation sends an entry by its key, whatever its place.
             let is_compared = link.is_reconciling() && lseq <= self.durable_lseq;
             if is_compared || self.was_sent(link, stream, lseq) {
                 is_news |= self.park(link.origin, lseq, nack.code as u8, map, now.monotonic);
@@ -130,25 +131,25 @@ impl Replica {
         }
     }
 
-    /// Whether a refusal is about something that the peer was sent on this connection, or is on record to refuse.
+    /// True if a refusal is about entries that the peer was sent on this connection, or is on record to refuse.
     fn may_refuse(&self, link: &Link, nack: &Nack, is_retryable: bool, map: &EntryMap) -> bool {
         let sending = &link.sending;
         if is_retryable {
             return link.is_owed() || link.is_reconciling() || sending.large.is_some();
         }
         if !nack.writes.is_empty() {
-            // Each is looked at by itself.
+            // Named writes are checked one by one.
             return true;
         }
         let of_stream = |held: &Held| Self::stream_of(held) == nack.stream;
-        // What cannot be read now is looked up when it is offered again.
+        // An entry that cannot be read now is looked up when it is offered again.
         let is_of_stream = map
             .at(nack.lseq)
             .map_or(true, |held| held.is_some_and(|held| of_stream(&held)));
         is_of_stream && self.was_sent(link, nack.stream, nack.lseq)
     }
 
-    /// Whether the entry at a place was sent to a peer on this connection, or is on record to be refused by it.
+    /// True if the entry at a place was sent to a peer on this connection, or is on record to be refused by it.
     fn was_sent(&self, link: &Link, stream: Stream, lseq: u64) -> bool {
         let sending = &link.sending;
         let reported = sending.reported.furthest(sending.reported_before);
@@ -162,8 +163,8 @@ impl Replica {
         was_reported || is_under_way || is_ahead || is_known
     }
 
-    /// A peer refuses more: the list goes on record at once, or where that was done a moment ago, with all that it refuses
-    /// meanwhile. Each record holds the whole list.
+    /// Puts a longer list of refusals on record: at once, or [`RECORD_DELAY_MS`] after the last record, with
+    /// everything that is refused meanwhile. Each record holds the whole list.
     fn list_refusals(&mut self, id: LinkId, link: &mut Link, now: MonotonicMs) {
         let earliest = link.sending.recorded_at.map(|at| at.after(RECORD_DELAY_MS));
         if let Some(earliest) = earliest.filter(|earliest| *earliest > now) {
@@ -174,7 +175,7 @@ impl Replica {
         }
     }
 
-    /// Records the lists that had to wait.
+    /// Records the lists whose delay is over.
     pub(in crate::sync) fn record_due_refusals(&mut self, now: MonotonicMs) {
         let is_due = |link: &Link| link.sending.record_due.is_some_and(|due| due <= now);
         let due = self.links.iter().filter(|(_, link)| is_due(link));
@@ -188,7 +189,8 @@ impl Replica {
         }
     }
 
-    /// Entries are larger than a peer takes. Says whether that is news, which goes on record before anything else is sent.
+    /// Lists entries that are larger than a peer takes. Returns true if any is new; the list then goes on record
+    /// before anything else is sent.
     pub(in crate::sync) fn park_too_large(
         &mut self,
         id: LinkId,
@@ -204,8 +206,8 @@ impl Replica {
         is_news
     }
 
-    /// Entries are larger than a peer takes. Says whether that is news, which has to go on record before the peer is told
-    /// of a place behind them.
+    /// Lists entries that are larger than a peer takes. Returns true if any is new; the list then has to go on record
+    /// before the peer is told of a place behind them.
     pub(in crate::sync) fn note_too_large(
         &mut self,
         peer: Origin,
@@ -221,15 +223,16 @@ impl Replica {
         is_news
     }
 
-    /// A peer is gone. What it refused counts for as long as it has taken anything: of who came, took nothing and left,
-    /// nobody has to hear. Should it come back, it is gone over again, or its cursor shows that it passed over them.
+    /// Settles the refusals of a peer that disconnects. They count as long as the peer has taken anything; those of a
+    /// peer that took nothing are dropped or left out of the counts. Should it come back, the feed passes over the
+    /// entries again, or its cursor shows that it passed them.
     pub(in crate::sync) fn leave_rejected(&mut self, link: &Link, map: &EntryMap) {
         let nothing = Positions::default();
         let is_reported =
             link.sending.reported != nothing || link.sending.reported_before != nothing;
         let has_taken = self.peers.get(&link.origin).is_some_and(has_taken);
         if has_taken {
-            // What was offered again and not shown to be there has failed as before.
+            // An entry that was offered again and not shown to be there has failed as before.
             for entry in self.rejected_by(link.origin).iter() {
                 self.park_row(entry.lseq, map);
             }
@@ -242,7 +245,7 @@ impl Replica {
         }
     }
 
-    /// A peer is back: what it refused counts again, if it has passed over it.
+    /// Counts the refusals of a peer that is back, if it has taken anything.
     pub(in crate::sync) fn recount_rejected(&mut self, link: &Link, map: &EntryMap) {
         if self.peers.get(&link.origin).is_some_and(has_taken) {
             for entry in self.rejected_by(link.origin).iter() {
@@ -251,7 +254,7 @@ impl Replica {
         }
     }
 
-    /// A row counts as refused no more, unless a peer that has taken anything refuses it.
+    /// Stops counting a row as refused, unless a peer that has taken anything refuses it.
     fn unpark_unless_listed(&mut self, lseq: u64) {
         let mut peers = self.peers.values();
         if !peers.any(|peer| has_taken(peer) && is_listed(peer, lseq)) {
@@ -259,14 +262,14 @@ impl Replica {
         }
     }
 
-    /// Has the list of what a peer refuses made durable. Nothing is sent until it is: the peer's cursor would pass over what
-    /// is left out, and after a power cut nobody would know that it is not there.
+    /// Has the list of a peer's refusals made durable. Nothing is sent until it is: the peer's cursor would pass over
+    /// the entries left out, and after a power cut nobody would know that they are missing.
     pub(in crate::sync) fn record_refusals(&mut self, id: LinkId, link: &mut Link) {
         self.remember(link.origin);
         link.sending.record_due = None;
         link.commit_begins(false);
         link.sending.recording = link.receiving.commits;
-        // Takes in nothing, and is synced.
+        // The request takes in no entries, and is synced.
         self.outputs
             .push_back(Output::Commit(Request::Received(Received {
                 peer: link.origin,
@@ -278,8 +281,9 @@ impl Replica {
             })));
     }
 
-    /// A peer refused an entry for good. Of more than are remembered the oldest are forgotten: they count as refused
-    /// until the next open, and are not offered again by themselves. Says whether it is news.
+    /// Puts a refused entry on the peer's list. Beyond [`REJECTED_MAX`] the oldest are forgotten: they count as
+    /// refused until the next open, and are not offered again by themselves. Returns true if the entry is new on the
+    /// list.
     pub(in crate::sync) fn park(
         &mut self,
         origin: Origin,
@@ -289,7 +293,7 @@ impl Replica {
         now: MonotonicMs,
     ) -> bool {
         if matches!(map.at(lseq), Ok(None)) || is_broken(Rule::RefusalUnlisted) {
-            // Replaced meanwhile.
+            // The entry was replaced meanwhile.
             return false;
         }
         let rejected = Arc::make_mut(&mut self.peers.entry(origin).or_default().rejected);
@@ -310,15 +314,15 @@ impl Replica {
         place.is_err()
     }
 
-    /// Counts an entry as refused, if it counts at all.
+    /// Counts an entry as refused, if it is a row of the outbox.
     pub(in crate::sync) fn park_row(&mut self, lseq: u64, map: &EntryMap) {
         if map.is_own_row(lseq).unwrap_or(false) {
             self.outbox.park(lseq);
         }
     }
 
-    /// Whether as many peers hold a row as have to, whoever else refuses it. With its stored key, where peers take a part
-    /// of the keys: the others have nothing to do with it.
+    /// True if enough peers hold a row, whichever others refuse it. `key`: its stored key, where peers take a part of
+    /// the keys, so that only peers that take it are asked.
     pub(in crate::sync) fn is_held_by_enough(&self, lseq: u64, key: Option<&[u8]>) -> bool {
         let takes = |peer: &PeerRecord| key.is_none_or(|key| peer.scope.contains(key));
         let counting = self.peers.values();
@@ -332,13 +336,13 @@ impl Replica {
         !self.is_forgotten(lseq) && holding >= self.options.ack_policy.needed(registered)
     }
 
-    /// Whether a row was refused, and nobody remembers by whom.
+    /// True if a row was refused and no record says by which peer.
     fn is_forgotten(&self, lseq: u64) -> bool {
         let is_refused = self.outbox.rejected.contains(&lseq);
         is_refused && !self.peers.values().any(|peer| is_listed(peer, lseq))
     }
 
-    /// What a peer refuses, or may refuse as far as is remembered, in order.
+    /// Rows that a peer refuses, or may have refused if no record is left, ascending.
     pub(in crate::sync) fn refused_by(&self, origin: Origin) -> Vec<u64> {
         let listed = self.peers.get(&origin).map(|peer| peer.rejected.iter());
         let listed = listed.into_iter().flatten().map(|entry| entry.lseq);
@@ -350,7 +354,7 @@ impl Replica {
         refused
     }
 
-    /// What a peer has refused.
+    /// The list of entries that a peer has refused.
     pub(in crate::sync) fn rejected_by(&self, origin: Origin) -> Arc<Vec<Rejected>> {
         self.peers
             .get(&origin)
@@ -358,7 +362,7 @@ impl Replica {
             .unwrap_or_default()
     }
 
-    /// An entry was replaced: nobody refuses it any more.
+    /// Removes a replaced entry from the lists of all peers.
     pub(in crate::sync) fn forget_rejected(&mut self, lseq: u64) {
         for origin in &self.refusing {
             let Some(record) = self.peers.get_mut(origin) else {
@@ -373,14 +377,14 @@ impl Replica {
         }
     }
 
-    /// A peer was shown to hold the same as this node: whatever it refused before is there.
+    /// Forgets all refusals of a peer that was shown to hold the same state as this node.
     pub(in crate::sync) fn forget_all_rejected(&mut self, origin: Origin, now: MonotonicMs) {
         if self.drop_rejected(origin) {
             self.unremembered.entry(origin).or_insert(now);
         }
     }
 
-    /// What a peer refused is of no account any more. Says whether it had refused anything.
+    /// Drops all refusals of a peer. Returns true if there were any.
     pub(in crate::sync) fn drop_rejected(&mut self, origin: Origin) -> bool {
         let Some(record) = self.peers.get_mut(&origin) else {
             return false;
@@ -400,8 +404,8 @@ impl Replica {
         !dropped.is_empty()
     }
 
-    /// Has what a peer refused offered to it once more, but for what it cannot take by its own word. On record
-    /// it stays until the peer is shown to have it.
+    /// Offers a peer its refused entries again, except those beyond its own limits or scope. They stay on record until
+    /// the peer is shown to have them.
     pub(in crate::sync) fn offer_again(&mut self, link: &mut Link, map: &EntryMap) {
         for entry in self.rejected_by(link.origin).iter() {
             let fits = |held: &Held| {
@@ -417,7 +421,7 @@ impl Replica {
         }
     }
 
-    /// A peer takes other keys from now on: what it refused and does not take any more it does not refuse.
+    /// Drops the refusals that lie outside of a peer's new scope.
     pub(in crate::sync) fn forget_rejected_outside(&mut self, origin: Origin, map: &EntryMap) {
         let Some(record) = self.peers.get_mut(&origin) else {
             return;
@@ -425,7 +429,7 @@ impl Replica {
         let scope = record.scope.clone();
         let rejected = std::mem::take(&mut record.rejected);
         let is_taken = |entry: &Rejected| {
-            // What cannot be looked up now is looked up when it is offered again.
+            // An entry that cannot be looked up now is looked up when it is offered again.
             let held = map.at(entry.lseq);
             held.map_or(true, |held| {
                 held.is_some_and(|held| scope.contains(held.entry.key()))
@@ -441,7 +445,7 @@ impl Replica {
         }
     }
 
-    /// The stream of an entry of this node's feed.
+    /// The stream of this node's feed that an entry belongs to.
     pub(in crate::sync) fn stream_of(held: &Held) -> Stream {
         if held.is_row() {
             Stream::Own
@@ -451,7 +455,7 @@ impl Replica {
     }
 }
 
-/// Whether a peer is on record to hold any of this node's feed.
+/// True if a peer is on record to hold a part of this node's feed.
 pub(in crate::sync) fn has_taken(peer: &PeerRecord) -> bool {
     peer.acknowledged.own > 0 || peer.acknowledged.relay > 0
 }

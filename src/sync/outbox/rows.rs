@@ -1,4 +1,4 @@
-//! The outbox row by row, as users look at it: a page at a time, and never all of it.
+//! The outbox row by row for users: in pages, never all of it at once.
 
 use super::watermarks::Watermarks;
 use crate::core::clock::MonotonicMs;
@@ -9,30 +9,30 @@ use crate::sync::message::RefusalCode;
 use crate::sync::peer::link::{Link, RetryCause};
 use crate::sync::replica::Replica;
 
-/// What has become of a row so far.
+/// State of an outbox row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowState {
-    /// Sent to nobody yet, or to be sent again.
+    /// Sent to no peer yet, or to be sent again.
     Queued,
     /// Sent, and not acknowledged by enough peers.
     InFlight,
     /// Acknowledged by enough peers, and not pruned.
     Acknowledged,
-    /// Given up until a peer returns, or refused by one that is needed.
+    /// Given up until a peer returns, or refused by a peer that is needed.
     Failed,
 }
 
 /// Why a peer does not hold a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
-    /// It did not acknowledge it in time.
+    /// The peer did not acknowledge the row in time.
     Unanswered,
-    /// It refused it: one of [`RefusalCode`] as a number.
+    /// The peer refused the row, with one of [`RefusalCode`] as a number.
     Refused(u8),
 }
 
 impl Trouble {
-    /// A stable word.
+    /// A stable word for programs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unanswered => "unanswered",
@@ -70,37 +70,38 @@ impl From<RetryCause> for Trouble {
 /// A peer that does not hold a row, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerTrouble {
-    /// Its label.
+    /// The label of the peer.
     pub node_id: String,
-    /// Why.
+    /// Why the peer does not hold the row.
     pub trouble: Trouble,
 }
 
 /// A row of the outbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxRow {
-    /// Its place in the feed.
+    /// The local sequence number of the row.
     pub lseq: u64,
     /// The user's key.
     pub key: Vec<u8>,
-    /// The write.
+    /// The dot of the write.
     pub dot: Dot,
     /// The key's version.
     pub version: u64,
-    /// Whether it removes the key.
+    /// True if the write removes the key.
     pub is_removal: bool,
-    /// What has become of it so far.
+    /// State of the row.
     pub state: RowState,
-    /// How often it was sent to the peer that it was sent to most often, since that last acknowledged something.
+    /// Times that the row was sent to the peer that it was sent to most often, since that peer last acknowledged
+    /// something.
     pub attempts: u64,
-    /// How long until it is sent again, in milliseconds, where that is settled.
+    /// Time until the row is sent again, in milliseconds, where that is scheduled.
     pub next_retry_in_ms: Option<u64>,
-    /// The peers that do not hold it for a reason.
+    /// The peers that do not hold the row for a known reason.
     pub troubles: Vec<PeerTrouble>,
 }
 
 impl Replica {
-    /// What has become of a row, as its marks say.
+    /// State of a row under its watermarks; `None` if it is pruned.
     pub(in crate::sync) fn row_state(
         &self,
         held: &Held,
@@ -128,12 +129,12 @@ impl Replica {
         }
     }
 
-    /// At most `limit` rows behind the place `after`, in feed order: all, or those in one state. What it costs is
-    /// bounded by `limit` and by what peers refuse; where some take only a part of the keys, also by how far those lie
-    /// apart that take different keys.
+    /// At most `limit` rows behind the place `after`, in feed order: all, or those in one state. The cost is bounded
+    /// by `limit` and by the number of refused rows; where some peers take only a part of the keys, also by the
+    /// distance between the watermarks of different classes.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read where it has to be.
+    /// If the checkpoint cannot be read.
     pub fn list_outbox(
         &self,
         wanted: Option<RowState>,
@@ -143,7 +144,7 @@ impl Replica {
         map: &EntryMap,
     ) -> Result<Vec<OutboxRow>, StoreError> {
         let progress_marks = self.progress_marks();
-        // Where there are several marks of a kind, what is in between is looked at.
+        // With several classes, the rows between their lowest and highest watermarks are examined one by one.
         let shown =
             progress_marks.bounds(|watermarks| watermarks.pruned.min(watermarks.acknowledged));
         let pruned = progress_marks.bounds(|watermarks| watermarks.pruned);
@@ -169,7 +170,7 @@ impl Replica {
             state.filter(|state| wanted.is_none_or(|wanted| wanted == *state))
         };
         let mut rows = Vec::new();
-        // What is refused may lie anywhere.
+        // Refused rows may lie anywhere.
         for lseq in self.outbox.rejected.range(after.saturating_add(1)..) {
             if rows.len() >= limit {
                 break;
@@ -256,7 +257,7 @@ fn rows_between<'a>(
 }
 
 impl OutboxRow {
-    /// Counts what was tried with a connected peer. Returns why it has not led to anything yet.
+    /// Counts the attempts of a connected peer's link for this row. Returns why none has succeeded yet.
     fn add_attempts(&mut self, link: &Link, now: MonotonicMs) -> Option<Trouble> {
         let sending = &link.sending;
         if self.lseq <= sending.acknowledged.own {

@@ -1,33 +1,32 @@
-//! The outbox: a view of this node's own entries by how far peers are, not a queue of its own (PROTOCOL rule
-//! 7). What a row counts as follows from its local sequence and a few marks, so the counters are how many rows lie
-//! between them.
+//! The outbox: a view of this node's own entries by the progress of peers, not a queue of its own (PROTOCOL rule 7).
+//! The state of a row follows from its local sequence number and a few watermarks, so the counters are the numbers of
+//! rows between them.
 
 use std::collections::BTreeSet;
 
 use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
 
-/// How many rows there are of each state.
+/// Rows of the outbox by state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OutboxCounts {
-    /// Sent to nobody yet.
+    /// Rows sent to no peer yet.
     pub queued: u64,
-    /// Sent, and not acknowledged by enough peers.
+    /// Rows sent, and not acknowledged by enough peers.
     pub in_flight: u64,
-    /// Acknowledged by enough peers, and not pruned.
+    /// Rows acknowledged by enough peers, and not pruned.
     pub acknowledged: u64,
-    /// Given up until a peer returns, or refused by one.
+    /// Rows given up until a peer returns, or refused by a peer.
     pub failed: u64,
 }
 
 impl OutboxCounts {
-    /// All rows.
+    /// Number of all rows.
     pub fn total(self) -> u64 {
         self.queued + self.in_flight + self.acknowledged + self.failed
     }
 
-    /// A row was counted as its marks say, and counts as failed, since a peer refuses it: unless it is held by enough
-    /// others.
+    /// Recounts a row as failed because a peer refuses it, unless enough other peers hold it.
     pub(in crate::sync) fn refuse(
         &mut self,
         watermarks: &Watermarks,
@@ -53,20 +52,20 @@ impl OutboxCounts {
     }
 }
 
-/// The marks that decide what a row counts as; each is the highest local sequence it reaches.
+/// The watermarks that decide the state of a row; each is the highest local sequence number it reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Watermarks {
     /// Acknowledged rows up to here are pruned.
     pub pruned: u64,
-    /// Acknowledged by enough peers.
+    /// Rows up to here are acknowledged by enough peers.
     pub acknowledged: u64,
-    /// Sent to somebody who is connected.
+    /// Rows up to here are sent to a connected peer.
     pub sent: u64,
-    /// Given up.
+    /// Rows up to here are given up.
     pub failed: u64,
 }
 
-/// The outbox.
+/// The watermarks of the outbox, and the rows that peers refuse.
 #[derive(Debug, Clone, Default)]
 pub struct Outbox {
     watermarks: Watermarks,
@@ -74,7 +73,7 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// The outbox that these marks show, with rows that a peer has refused.
+    /// An outbox with these watermarks and refused rows.
     pub fn new(watermarks: Watermarks, rejected: impl IntoIterator<Item = u64>) -> Self {
         Self {
             watermarks,
@@ -82,11 +81,11 @@ impl Outbox {
         }
     }
 
-    /// The counters: a row of the map counts as what the first mark at or above it says, and one that a peer refuses
-    /// as failed, unless it `is_held` by enough others.
+    /// The rows of the map by state: each counts for the first watermark at or above it, and a refused row counts as
+    /// failed, unless it `is_held` by enough other peers.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read where it has to be.
+    /// If the checkpoint cannot be read.
     pub fn counts(
         &self,
         map: &EntryMap,
@@ -112,27 +111,27 @@ impl Outbox {
         Ok(counts)
     }
 
-    /// The marks.
+    /// The current watermarks.
     pub fn watermarks(&self) -> Watermarks {
         self.watermarks
     }
 
-    /// Moves marks.
+    /// Sets the watermarks.
     pub fn set_watermarks(&mut self, watermarks: Watermarks) {
         self.watermarks = watermarks;
     }
 
-    /// An entry was replaced: its row is gone.
+    /// Forgets the refusal of a replaced row.
     pub fn forget(&mut self, lseq: u64) {
         self.rejected.remove(&lseq);
     }
 
-    /// A peer refused a row for good.
+    /// Marks a row as refused for good by a peer.
     pub fn park(&mut self, lseq: u64) {
         self.rejected.insert(lseq);
     }
 
-    /// A row that was refused is tried again, or has arrived.
+    /// Unmarks a refused row that is tried again, or has arrived.
     pub fn unpark(&mut self, lseq: u64) {
         self.rejected.remove(&lseq);
     }

@@ -1,4 +1,4 @@
-//! Meeting a peer and losing it: what it is told first, and what is kept of it.
+//! Connecting and disconnecting peers: their first messages, and their records.
 
 use super::link::{Link, LinkId};
 use super::scope_sums::state_of;
@@ -12,9 +12,9 @@ use crate::sync::message::{Ack, BegunValues, Feed, Greeting, Positions};
 use crate::sync::replica::{Output, Replica};
 
 impl Replica {
-    /// What to say to a peer that connects, with which `wanted` is to be exchanged.
+    /// The greeting for a peer that connects, with which the keys in `wanted` are to be exchanged.
     pub fn greeting(&mut self, wanted: &Scope, now: Now, map: &EntryMap) -> Greeting {
-        // Where it cannot be known at once it is not told: the two reconcile then.
+        // A summary that is not known at once is not sent: the two reconcile then.
         let summary = self.sum_of(wanted, map).unwrap_or_default();
         Greeting {
             node_id: self.node_id.clone(),
@@ -32,13 +32,13 @@ impl Replica {
         }
     }
 
-    /// A peer is about to be [`Self::connected`], of whose large values these parts are here.
+    /// Hands over the kept parts of a peer's large values, before the peer is [`Self::connected`].
     pub fn keeps(&mut self, id: LinkId, parts: BegunValues) {
         self.parts.insert(id, parts);
     }
 
-    /// A peer has greeted, and was told that `wanted` is to be exchanged. The driver has made sure that it is the only
-    /// link to that origin.
+    /// Adds the link of a peer that has greeted, after this node's greeting with scope `wanted`. The driver has made
+    /// sure that it is the only link to that origin.
     pub fn connected(
         &mut self,
         id: LinkId,
@@ -74,7 +74,7 @@ impl Replica {
         }
         if is_rescoped {
             if is_wider {
-                // That is about what was exchanged before. How far it is now the peer tells soon.
+                // The recorded position is about the earlier scope. The peer tells soon where it is now.
                 record.acknowledged = FeedPosition::default();
             }
             record.scope = link.scope.clone();
@@ -97,7 +97,8 @@ impl Replica {
         if is_new || (is_rescoped && !is_broken(Rule::RowsPartedOnce)) {
             self.part_rows();
         }
-        // A peer that returns gets what was given up, without anybody asking, and what it takes by now.
+        // A peer that returns is sent the rows that were given up, without a command, and those that it accepts by
+        // now.
         self.forgive();
         self.offer_again(&mut link, map);
         self.begin_with(id, &mut link, greeting, now.monotonic, map);
@@ -105,7 +106,7 @@ impl Replica {
         self.settle_waits(map);
     }
 
-    /// Tells a peer that has greeted where to begin.
+    /// Sends a peer that has greeted the first acknowledgement: the cursor to begin at.
     fn begin_with(
         &mut self,
         id: LinkId,
@@ -119,7 +120,8 @@ impl Replica {
         let has_cursor = link.cursor().is_some();
         let is_equal = mine.is_some() && mine == link.greeting_summary;
         let is_nobody_empty = theirs.count > 0 && mine.is_some_and(|mine| mine.count > 0);
-        // What the peer tells is about what it wants, so nothing follows from it for what both do.
+        // With a partial scope the peer's summary covers its own wanted keys, so it says nothing about the common
+        // ones.
         let is_worth_it = if link.scope.is_all() {
             is_nobody_empty
         } else {
@@ -133,7 +135,7 @@ impl Replica {
             };
         }
         if !has_cursor && is_equal && is_nobody_empty && is_durable {
-            // All of its feed is held. It is told so once that is on record.
+            // All of the peer's feed is held. The peer is told so once that is on record.
             link.receiving.pending = Positions {
                 own: greeting.last_lseq,
                 relay: greeting.last_lseq,
@@ -157,7 +159,8 @@ impl Replica {
         self.outputs.push_back(Output::Send(id, Feed::Ack(ack)));
     }
 
-    /// A peer is gone. What it was sent and did not acknowledge counts as queued again.
+    /// Removes the link of a peer that has disconnected. Rows that it was sent and did not acknowledge count as queued
+    /// again.
     pub fn disconnected(&mut self, id: LinkId, map: &EntryMap) {
         if let Some(mut link) = self.links.remove(&id) {
             self.kept_ahead.leave(&mut link);
@@ -165,7 +168,7 @@ impl Replica {
             self.leave_rejected(&link, map);
             self.supersede_gone(link.origin);
             self.unsent(link.origin);
-            // What it has brought may not be durable yet: it is looked at again when it is.
+            // Entries that the peer has brought may not be durable yet: its record is looked at again when they are.
             if link.receiving.pending == Positions::default() {
                 self.part_from(link.origin);
             } else {

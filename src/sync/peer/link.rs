@@ -1,4 +1,4 @@
-//! What a replica knows of one connected peer.
+//! State of the link to one connected peer.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -20,169 +20,170 @@ use crate::sync::options::WINDOW_COST;
 use crate::sync::reconcile::requested::Comparing;
 use crate::sync::reconcile::{Openings, Outcome, Reconciling};
 
-/// Names a connection to a greeted peer; given by the driver, never again in one process.
+/// Id of a connection to a greeted peer; given by the driver, never reused within a process.
 pub type LinkId = u64;
 
-/// A large entry that is under way.
+/// A large entry that is being sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::sync) struct LargeSend {
     pub(in crate::sync) stream: Stream,
     pub(in crate::sync) lseq: u64,
     pub(in crate::sync) offset: usize,
     pub(in crate::sync) course: Course,
-    /// What it was announced as, to a peer that can go on with a part of it.
+    /// The identity under which the value was announced, to a peer that can resume.
     pub(in crate::sync) part: Option<ValueId>,
     /// The entry as it was read from the checkpoint; `None` while the map has it in memory. Shared by all links that
     /// send it.
     pub(in crate::sync) read: Option<Arc<Entry>>,
 }
 
-/// How an entry comes to be sent.
+/// The way in which an entry is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sync) enum Course {
-    /// In its place in the feed.
+    /// In its place in the feed; positions move.
     InOrder,
-    /// It is offered once more, out of its order: no position moves.
+    /// Offered again, out of its order; no position moves.
     Again,
     /// In a reconciliation: no position moves.
     Reconciled,
 }
 
-/// Why what was sent is sent again.
+/// Why rows are sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sync) enum RetryCause {
-    /// The peer did not acknowledge it in time.
+    /// The peer did not acknowledge them in time.
     Unanswered,
-    /// The peer could not store it.
+    /// The peer could not store them; the code of its NACK.
     Refused(u8),
 }
 
-/// The sending side: how far the peer is on this node's feed.
+/// Sending side of a link: the peer's progress in this node's feed.
 #[allow(
     clippy::struct_excessive_bools,
     reason = "each says something else of what may be sent"
 )]
 #[derive(Debug, Clone, Default)]
 pub(in crate::sync) struct Sending {
-    /// The peer has told its cursor, and what to send from is known.
+    /// True once the peer has reported its cursor, which settles where to send from.
     pub(in crate::sync) started: bool,
-    /// Gone over on this connection: sent, or left out because the peer has it.
+    /// Positions up to which entries were sent on this connection, or passed over because the peer has them.
     pub(in crate::sync) sent: Positions,
-    /// Where the peer is once it has taken in all that it was sent.
+    /// Positions where the peer is once it has taken in everything it was sent.
     pub(in crate::sync) reported: Positions,
-    /// Acknowledged.
+    /// Positions up to which the peer has acknowledged.
     pub(in crate::sync) acknowledged: Positions,
     /// Where the feed began on this connection: entries up to here were not sent on it.
     pub(in crate::sync) begun: Positions,
-    /// Where the peer says that it is: what it was not sent of that does not count as acknowledged.
+    /// Positions that the peer claims. The part that was not sent does not count as acknowledged.
     pub(in crate::sync) claimed: Positions,
-    /// Both sides greeted with equal states, which reached so far in this node's feed.
+    /// End of this node's feed when both sides greeted with equal states.
     pub(in crate::sync) shown_equal: Positions,
-    /// What it was told before it was taken back for another attempt: a late acknowledgement of it counts.
+    /// Positions reported before they were taken back for another attempt: a late acknowledgement of them counts.
     pub(in crate::sync) reported_before: Positions,
-    /// The same before the feed was begun anew: a late acknowledgement of it is passed over.
+    /// Positions reported before the feed was begun anew: a late acknowledgement of them is ignored.
     pub(in crate::sync) reported_once: Positions,
     /// Cost sent so far on this connection.
     pub(in crate::sync) spent: u64,
-    /// Cost that may be reached.
+    /// Cost that may be reached on this connection.
     pub(in crate::sync) credit: u64,
-    /// Dots that the peer says it has.
+    /// Dots that the peer reports to have.
     pub(in crate::sync) peer_has: DotSet,
-    /// What came from the peer itself may be left out.
+    /// True if entries that came from the peer itself may be left out.
     pub(in crate::sync) skip_echo: bool,
     pub(in crate::sync) large: Option<LargeSend>,
-    /// More may be ready to be sent than was put into messages at once.
+    /// True if more may be ready to be sent than was put into messages at once.
     pub(in crate::sync) has_more: bool,
-    /// A large entry was left in the middle, and the peer has to be told.
+    /// True if a large entry was abandoned half-sent, and the peer has to be told.
     pub(in crate::sync) large_abandoned: bool,
-    /// Commits that have to end before anything is sent behind entries that were left out: the list of those has to be
-    /// durable first.
+    /// Commits that have to end before anything is sent behind rejected entries: the list of those has to be durable
+    /// first.
     pub(in crate::sync) recording: u32,
-    /// When the list of what the peer refuses was last handed to the committer.
+    /// When the list of the peer's refusals was last handed to the committer.
     pub(in crate::sync) recorded_at: Option<MonotonicMs>,
     /// When that list has to be recorded again, because the peer has refused more since.
     pub(in crate::sync) record_due: Option<MonotonicMs>,
-    /// Up to where entries that are left out are listed.
+    /// Positions up to which rejected entries are listed.
     pub(in crate::sync) listed: Positions,
     /// Entries that were listed since the peer last acknowledged anything.
     pub(in crate::sync) listed_ahead: usize,
-    /// A reconciliation has left out entries that are not on record yet.
+    /// True if a reconciliation has left out entries that are not on record yet.
     pub(in crate::sync) is_unrecorded: bool,
-    /// Entries to offer again, out of their order.
+    /// Refused entries to offer again, out of their order.
     pub(in crate::sync) again: Vec<u64>,
-    /// Up to where the peer has the lineage records of this node's feed.
+    /// Place up to which the peer has the lineage records of this node's feed.
     pub(in crate::sync) lineage_reported: u64,
     /// Entries to send ahead of their place in a stream.
     pub(in crate::sync) ahead: BTreeSet<u64>,
-    /// Entries that were sent so on this connection, that their stream has not come to yet, and that the peer has not said to
-    /// hold.
+    /// Entries sent ahead on this connection that their stream has not come to yet, and that the peer has not
+    /// confirmed.
     pub(in crate::sync) sent_ahead: BTreeSet<(Stream, u64)>,
-    /// The batches in which those are, in the order in which they were sent.
+    /// The batches that hold those entries, in the order in which they were sent.
     pub(in crate::sync) asides: VecDeque<Aside>,
-    /// Batches that moved no position which were sent on this connection.
+    /// Batches sent on this connection that moved no position.
     pub(in crate::sync) aside_batches: u64,
-    /// Entries that their stream has not come to and that the peer holds durably: the stream passes over them.
+    /// Entries that the peer holds durably and that their stream has not come to yet: the stream passes over them.
     pub(in crate::sync) held_ahead: BTreeSet<(Stream, u64)>,
-    /// Up to where each stream was looked at for what is to be sent ahead.
+    /// Positions up to which each stream was scanned for entries to be sent ahead.
     pub(in crate::sync) looked_ahead: Positions,
-    /// What each stream has to get through before it comes to what is new.
+    /// Backlog that each stream has to get through before it comes to new entries.
     pub(in crate::sync) backlogs: Backlogs,
     /// Parts of large values that the peer has.
     pub(in crate::sync) parts: Vec<Begun>,
-    /// Removals of siblings that were passed over while they had to wait, and before what they go in the own stream.
+    /// Removals of siblings that were passed over while they had to wait, as (place in the own stream before which
+    /// they go, local sequence number).
     pub(in crate::sync) removals: BTreeSet<(u64, u64)>,
-    /// They were looked up since positions were last set.
+    /// True if `removals` was looked up since positions were last set.
     pub(in crate::sync) knows_removals: bool,
-    /// The last sign of progress while something was owed.
+    /// Time of the last progress while something was owed.
     pub(in crate::sync) progress_at: MonotonicMs,
-    /// Nothing is sent before this moment.
+    /// Sending is paused until this moment.
     pub(in crate::sync) paused_until: MonotonicMs,
-    /// When the feed may begin anew.
+    /// Backoff of restarts of the feed.
     pub(in crate::sync) restarts: Restarts,
     pub(in crate::sync) attempts: u32,
-    /// Why the last attempt was one too many.
+    /// Reason of the last retry.
     pub(in crate::sync) retry_cause: Option<RetryCause>,
     /// The last END that was sent.
     pub(in crate::sync) end: Option<End>,
-    /// When an entry was first passed over since then that was not for the peer.
+    /// When the first entry since that END was passed over because it is not for the peer.
     pub(in crate::sync) passed_over_at: Option<MonotonicMs>,
 }
 
-/// The receiving side: how far this node is on the peer's feed.
+/// Receiving side of a link: this node's progress in the peer's feed.
 #[derive(Debug, Clone, Default)]
 pub(in crate::sync) struct Receiving {
-    /// Durable here, and acknowledged.
+    /// Positions up to which entries are durable here, and acknowledged.
     pub(in crate::sync) held: Positions,
-    /// Handed to the committer.
+    /// Positions up to which entries were handed to the committer.
     pub(in crate::sync) pending: Positions,
-    /// The cursor that is recorded once all of that is durable; the default: nothing was handed over on this
-    /// connection, and it begins at what was durable before.
+    /// The cursor that will be durable once those entries are; the default: nothing was handed over on this
+    /// connection, which begins at the durable cursor.
     pub(in crate::sync) handed: FeedPosition,
-    /// Something could not be stored: what follows it in a stream is passed over until the peer has gone back.
+    /// The streams in which an entry could not be stored: later entries are dropped until the peer has gone back.
     pub(in crate::sync) rewound: Rewound,
-    /// What the durable cursor says, incarnation included.
+    /// The durable cursor, incarnation included.
     pub(in crate::sync) recorded: FeedPosition,
-    /// Cost taken in so far.
+    /// Cost of the feed messages taken in so far.
     pub(in crate::sync) consumed: u64,
-    /// Cost that the peer was last told it may reach.
+    /// Credit: the total cost that was last granted to the peer.
     pub(in crate::sync) granted: u64,
-    /// When it was last told so.
+    /// When credit was last granted to the peer.
     pub(in crate::sync) granted_at: MonotonicMs,
-    /// How often in a row what came could not be stored.
+    /// Failures to store in a row.
     pub(in crate::sync) failures: u32,
-    /// Commits under way.
+    /// Commits under way for this peer.
     pub(in crate::sync) commits: u32,
-    /// For each of them in turn: it is of a batch that moves no position.
+    /// For each commit in turn, true if it is of a batch that moves no position.
     pub(in crate::sync) commits_aside: VecDeque<bool>,
-    /// Such batches that are durable here.
+    /// Number of such batches that are durable here.
     pub(in crate::sync) aside: u64,
-    /// One of them could not be stored: those behind it are not counted any more.
+    /// True if one of them could not be stored: later ones are not counted any more.
     pub(in crate::sync) is_aside_lost: bool,
-    /// Large values of which a part is here, until the peer was told.
+    /// Large values of which a part is here, until the peer is told.
     pub(in crate::sync) parts: BegunValues,
-    /// What the peer last said at its end, until it could be held against the state here.
+    /// The last END of the peer, until it could be compared with the state here.
     pub(in crate::sync) end: Option<End>,
-    /// What it said there last, as long as it has sent nothing since.
+    /// The last END of the peer, as long as the peer has sent nothing since.
     pub(in crate::sync) reported: Option<End>,
 }
 
@@ -207,24 +208,25 @@ impl Rewound {
     }
 }
 
-/// Whether both sides have shown to hold the same.
+/// Proof of equality with a peer: results of comparing summaries at the ends of both feeds.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::sync) struct Proof {
-    /// The state that was shown to be equal, by this node's last local sequence then.
+    /// This node's last local sequence number when the states were last shown equal.
     pub(in crate::sync) equal_at: Option<u64>,
-    /// The states that were reconciled last: should they be the same after it, another one would change nothing either.
+    /// The states that were last reconciled: if they are the same afterwards, another reconciliation would change
+    /// nothing either.
     pub(in crate::sync) repaired: Option<(Summary, Summary)>,
-    /// What it summed up to then.
+    /// The summary of the states that were last shown equal.
     pub(in crate::sync) equal: Summary,
-    /// How often in a row the ends were unequal, and at which state.
+    /// Number of unequal comparisons in a row, and the states that they were of.
     pub(in crate::sync) unequal: (u32, Summary, Summary),
-    /// How often the feed was asked for anew.
+    /// Number of repairs since the states were last equal.
     pub(in crate::sync) repairs: u32,
-    /// Not again before this moment.
+    /// No repair begins before this moment.
     pub(in crate::sync) repair_after: MonotonicMs,
 }
 
-/// One connected peer.
+/// The link to one connected peer.
 #[allow(
     clippy::struct_excessive_bools,
     reason = "each says something else of the peer"
@@ -234,47 +236,47 @@ pub(in crate::sync) struct Link {
     pub(in crate::sync) origin: Origin,
     pub(in crate::sync) node_id: String,
     pub(in crate::sync) incarnation: Incarnation,
-    /// Where this node was on the peer's feed, if the peer does not know of it any more.
+    /// This node's earlier cursor on the peer's feed, if the peer does not know the place any more.
     pub(in crate::sync) void: Option<Cursor>,
     pub(in crate::sync) durable: bool,
     pub(in crate::sync) value_bytes_max: u64,
-    /// What the connection carries: what both sides want.
+    /// The keys that the connection carries: those in the scopes of both sides.
     pub(in crate::sync) scope: Scope,
-    /// What the peer told of its state, if both sides want the same: otherwise it is about something else.
+    /// The summary in the peer's greeting, if both sides want the same keys: otherwise it covers other keys.
     pub(in crate::sync) greeting_summary: Option<Summary>,
-    /// What the state here summed up to in that scope, and the whole of it then.
+    /// The summary of this node's state in that scope, and of its whole state at that time.
     pub(in crate::sync) summed_up: Option<(Summary, Summary)>,
-    /// Whether the peer can reconcile.
+    /// True if the peer can reconcile.
     pub(in crate::sync) reconciles: bool,
-    /// Whether what the peer sums up to can be compared with what this node does.
+    /// True if the peer's summaries can be compared with this node's.
     pub(in crate::sync) sums_content: bool,
-    /// Whether the peer goes on with parts of large values, and counts what moves no position.
+    /// True if the peer resumes large values, and counts batches that move no position.
     pub(in crate::sync) resumes: bool,
-    /// Reconciliations that the peer has opened.
+    /// Limit on reconciliations that the peer opens.
     pub(in crate::sync) openings: Openings,
     pub(in crate::sync) reconciling: Reconciling,
-    /// How far this node's feed was found to be held by the peer, which its cursor is to be taken to.
+    /// Positions in this node's feed that a reconciliation covers, to which the peer's cursor is to be moved.
     pub(in crate::sync) covered: Option<Positions>,
-    /// How many were opened from here.
+    /// Number of reconciliations that were opened from here.
     pub(in crate::sync) exchanges: u64,
-    /// What the last one came to, until somebody was told.
+    /// Outcome of the last reconciliation, until it was reported.
     pub(in crate::sync) outcome: Option<Outcome>,
-    /// Who wants to be told.
+    /// Requests to compare everything with this peer.
     pub(in crate::sync) comparing: Comparing,
     pub(in crate::sync) sending: Sending,
     pub(in crate::sync) receiving: Receiving,
     pub(in crate::sync) proof: Proof,
-    /// Dots that this peer is to be told of.
+    /// Dots that this peer is to be told of by a hint.
     pub(in crate::sync) tell: DotSet,
-    /// The last feed message in either direction.
+    /// Time of the last feed message in either direction.
     pub(in crate::sync) active_at: MonotonicMs,
-    /// Something came of the connection: a side holds more of the other's feed, or an end was proven.
+    /// True if the connection has led to something: a side holds more of the other's feed, or an end was proven.
     pub(in crate::sync) has_progressed: bool,
 }
 
 impl Link {
-    /// A link to a peer that has greeted, whose feed is held up to `held`, as far as that is about what `scope` says
-    /// beside it. `wanted`: what this node sends and receives.
+    /// A link to a peer that has greeted. `held`: the recorded cursor on its feed, with the scope that it is valid
+    /// for. `wanted`: the scope of this node.
     pub(in crate::sync) fn new(
         greeting: &Greeting,
         held: Option<(FeedPosition, Scope)>,
@@ -291,7 +293,7 @@ impl Link {
             .map(|epoch| epoch.incarnation)
             .unwrap_or_default();
         let good = held.filter(|held| is_good(&greeting.epochs, greeting.last_lseq, held));
-        // What was not carried before is looked for anew. That a wider feed is held means that this part of it is.
+        // A cursor of a narrower scope says nothing of the keys that are new; one of a wider scope includes this one.
         let begun = good.filter(|_| is_covered);
         let positions = begun
             .map(|held| Positions {
@@ -326,7 +328,7 @@ impl Link {
             outcome: None,
             comparing: Comparing::default(),
             sending: Sending {
-                // A peer whose disk went back in time wants home what it wrote and forgot.
+                // A peer whose disk went back in time gets back what it wrote and forgot.
                 skip_echo: held.is_none() || good.is_some(),
                 progress_at: now,
                 ..Sending::default()
@@ -345,12 +347,12 @@ impl Link {
         }
     }
 
-    /// The cursor to begin with; `None` if the peer has to begin at the start.
+    /// The cursor to begin with; `None` if the feed has to begin at its start.
     pub(in crate::sync) fn cursor(&self) -> Option<Cursor> {
         (self.receiving.recorded != FeedPosition::default()).then(|| self.place())
     }
 
-    /// How far the peer's feed is held. Until something came on this connection it is told as it was recorded.
+    /// The cursor up to which the peer's feed is held. Until something came on this connection it is the recorded one.
     pub(in crate::sync) fn place(&self) -> Cursor {
         let recorded = self.receiving.recorded;
         let is_recorded = recorded != FeedPosition::default();
@@ -364,7 +366,7 @@ impl Link {
         }
     }
 
-    /// The positions as a cursor to record, in the peer's current incarnation.
+    /// `positions` as a cursor to record, in the peer's current incarnation.
     pub(in crate::sync) fn position(&self, positions: Positions) -> FeedPosition {
         FeedPosition {
             incarnation: self.incarnation,
@@ -373,14 +375,14 @@ impl Link {
         }
     }
 
-    /// Something is handed to the committer. `is_aside`: a batch that moves no position, as the peer counts them.
+    /// Counts a commit handed to the committer. `is_aside`: it is of a batch that moves no position, which the peer
+    /// counts.
     pub(in crate::sync) fn commit_begins(&mut self, is_aside: bool) {
         self.receiving.commits += 1;
         self.receiving.commits_aside.push_back(is_aside);
     }
 
-    /// What was handed to the committer is durable, or is not to be. Says whether the peer counts it as a batch that moves
-    /// no position.
+    /// Uncounts a commit that has ended, durable or not. Returns true if it was of a batch that moves no position.
     pub(in crate::sync) fn commit_ended(&mut self) -> bool {
         self.receiving.commits = self.receiving.commits.saturating_sub(1);
         self.sending.recording = self.sending.recording.saturating_sub(1);
@@ -388,18 +390,18 @@ impl Link {
         is_aside.unwrap_or(false)
     }
 
-    /// Whether what the peer refuses is not all on record yet.
+    /// True if some of the peer's refusals are not on record yet.
     pub(in crate::sync) fn is_recording(&self) -> bool {
         self.sending.recording > 0 || self.sending.record_due.is_some()
     }
 
-    /// The feed goes back to `to`: what was told beyond it is told again.
+    /// Takes the feed back to `to`: everything reported beyond it is sent again.
     pub(in crate::sync) fn take_back(&mut self, to: Positions) {
         let sending = &mut self.sending;
         sending.reported_before = sending.reported_before.furthest(sending.reported);
         (sending.sent, sending.reported, sending.acknowledged) = (to, to, to);
         sending.knows_removals = false;
-        // What was sent ahead may have been refused with it, unless the peer has said that it holds it.
+        // An entry sent ahead may have been refused with the rest, unless the peer has confirmed it.
         sending.sent_ahead.clear();
         sending.asides.clear();
         sending.looked_ahead = Positions::default();
@@ -407,18 +409,18 @@ impl Link {
         self.sending.end = None;
     }
 
-    /// Whether all was taken back for another attempt, and nothing was sent since: whatever the peer refuses was part of
-    /// the one before.
+    /// True if everything was taken back for another attempt, and nothing was sent since: a refusal from the peer is
+    /// then about the attempt before.
     pub(in crate::sync) fn is_taken_back(&self, now: MonotonicMs) -> bool {
         let is_waiting = self.sending.paused_until > now && self.sending.retry_cause.is_some();
         is_waiting && !self.is_owed() && !self.owes_turn()
     }
 
-    /// Leaves a large entry in the middle.
+    /// Stops sending a large entry half-way; the peer has to be told.
     pub(in crate::sync) fn abandon_large(&mut self) {
         if let Some(large) = self.sending.large.take() {
             self.sending.large_abandoned = true;
-            // All that was sent arrives before whatever is sent next.
+            // All bytes that were sent arrive before the next message.
             let bytes = large.offset as u64;
             let part = large.part.filter(|_| bytes > 0);
             if let Some(id) = part {
@@ -430,7 +432,7 @@ impl Link {
         }
     }
 
-    /// The peer has a part of a large value, as far as it does not forget it for others.
+    /// Notes that the peer has a part of a large value, within the number of parts that it keeps.
     pub(in crate::sync) fn note_part(&mut self, part: Begun) {
         if self.resumes {
             let parts = &mut self.sending.parts;
@@ -440,7 +442,8 @@ impl Link {
         }
     }
 
-    /// The peer has what is announced up to so many bytes. It is told once: what it keeps changes with that.
+    /// Removes and returns the number of bytes that the peer has of a value that is announced; 0 if none. Once only:
+    /// the part changes with the announcement.
     pub(in crate::sync) fn take_part(&mut self, id: ValueId) -> u64 {
         let parts = &mut self.sending.parts;
         let place = parts.iter().position(|part| part.id.is_same(id));
@@ -448,13 +451,13 @@ impl Link {
         part.map_or(0, |part| part.bytes)
     }
 
-    /// Up to where the stream of own writes may go before removals that are due there.
+    /// Place up to which the stream of own writes may go before removals that are due there.
     pub(in crate::sync) fn limit_before_removals(&self) -> u64 {
         let first = self.sending.removals.first();
         first.map_or(u64::MAX, |(before, _)| before - 1)
     }
 
-    /// Whether the peer owes an acknowledgement.
+    /// True if the peer owes an acknowledgement.
     pub(in crate::sync) fn is_owed(&self) -> bool {
         let Sending {
             reported,

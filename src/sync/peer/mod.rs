@@ -1,4 +1,4 @@
-//! One peer: its link, its handshake, its cursor, and what is remembered of it.
+//! One peer: its link, its handshake, its cursor, and its record.
 
 pub(super) mod cursor;
 pub(super) mod handshake;

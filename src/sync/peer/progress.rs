@@ -1,4 +1,4 @@
-//! How far each peer is that this node knows, connected or not.
+//! Progress of every peer that this node knows, connected or not.
 
 use std::collections::BTreeMap;
 
@@ -11,52 +11,53 @@ use crate::sync::message::Positions;
 use crate::sync::outbox::rows::Trouble;
 use crate::sync::replica::Replica;
 
-/// How far one peer is.
+/// Progress and state of one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerStatus {
-    /// Its author id.
+    /// The identity of the peer.
     pub origin: Origin,
-    /// Its label.
+    /// The label of the peer.
     pub node_id: String,
-    /// Whether what it acknowledges is durable there.
+    /// True if what the peer acknowledges is durable there.
     pub durable: bool,
-    /// Whether it is connected.
+    /// True if the peer is connected.
     pub connected: bool,
-    /// Whether both sides were shown to hold the same, with no change since.
+    /// True if both sides were shown to hold the same state, with no change since.
     pub in_sync: bool,
-    /// Sent to it.
+    /// Positions up to which the peer was sent this node's feed.
     pub sent: Positions,
-    /// Acknowledged by it.
+    /// Positions up to which the peer has acknowledged it.
     pub acknowledged: Positions,
-    /// What it lacks.
+    /// Own writes that the peer lacks.
     pub lag: Lag,
-    /// Entries that it refused for good.
+    /// Entries that the peer refused for good.
     pub refused: u64,
-    /// How often in a row what is exchanged with it had to be tried again, in the direction that failed more often.
+    /// Failures in a row of the exchange with the peer, in the direction that failed more often.
     pub attempts: u32,
-    /// Why, as a stable word: `not_stored` where this node could not store what came, else as in the list of the outbox.
+    /// Reason of the failures, as a stable word: `not_stored` where this node could not store what came, else as in
+    /// the list of the outbox.
     pub last_error: Option<&'static str>,
-    /// What is exchanged with it, and what all of this is about.
+    /// The keys exchanged with the peer; all other fields are about those.
     pub scope: Scope,
 }
 
-/// Own writes that a peer has not acknowledged. Where it takes a part of the keys, those behind what it has acknowledged
-/// are counted with the others: they are passed over as soon as all is quiet.
+/// Own writes that a peer has not acknowledged. Where it takes a part of the keys, the other rows behind its
+/// acknowledgement are counted too: they are passed over as soon as the link is quiet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lag {
-    /// How many.
+    /// Number of entries.
     pub entries: u64,
-    /// About how many bytes of keys and values: so many entries of the average size.
+    /// Estimated bytes of keys and values: the entries at the store's average size.
     pub bytes_estimate: u64,
 }
 
 impl Replica {
-    /// How far all peers are that were ever met, but for those whose place another one took. All must be resolved in the map.
+    /// Progress of every peer ever met, except superseded ones. All base rows of the map must be resolved.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read where it has to be.
+    /// If the checkpoint cannot be read.
     pub fn peer_status(&self, map: &EntryMap) -> Result<Vec<PeerStatus>, StoreError> {
-        // Most peers are equally far: they are counted once.
+        // Most peers have acknowledged equally far: each distinct position is counted once.
         let mut lags: BTreeMap<u64, Lag> = BTreeMap::new();
         let mut status = Vec::with_capacity(self.peers.len());
         let peers = self.peers.iter();
@@ -91,7 +92,7 @@ impl Replica {
     }
 }
 
-/// How often in a row the exchange on a link has failed, and why.
+/// Failures in a row of the exchange on a link, and their reason.
 fn trouble_of(link: &Link) -> (u32, Option<&'static str>) {
     let (sent, received) = (link.sending.attempts, link.receiving.failures);
     if received > sent {
@@ -101,10 +102,10 @@ fn trouble_of(link: &Link) -> (u32, Option<&'static str>) {
     (sent, cause.map(|cause| Trouble::from(cause).as_str()))
 }
 
-/// What lies behind a place in the stream of own writes: counted by rows, not by looking at them.
+/// The rows behind a place in the stream of own writes, counted without scanning them.
 ///
 /// # Errors
-/// If the checkpoint cannot be read where it has to be.
+/// If the checkpoint cannot be read.
 pub fn lag_behind(acknowledged: u64, map: &EntryMap) -> Result<Lag, StoreError> {
     let entries = map.own_rows(acknowledged, u64::MAX)?;
     let totals = map.totals();

@@ -1,5 +1,5 @@
-//! Which peers are remembered: whoever greets is known as long as it is connected, and beyond that only if it has taken or
-//! brought something durable, or if the user has named it. So strangers cost nothing once they are gone.
+//! The registry of peers: a peer is known while it is connected, and beyond that only if it has taken or brought
+//! something durable, or if the user has named it. So strangers cost nothing once they are gone.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use crate::store::commit::operation::Request;
 use crate::sync::replica::{Output, Replica};
 
 /// Most peers that are remembered: twice what a hub is built for. Each costs some hundred bytes in memory and in each
-/// checkpoint, and a look whenever an acknowledgement moves.
+/// checkpoint, and a check whenever an acknowledgement moves.
 pub const PEERS_MAX: usize = 2_048;
 
-/// What the records of peers take at the most, in bytes: their prefixes may be long. A checkpoint holds them, and as much
-/// again for cursors, in its meta area.
+/// Most bytes that the records of peers take: their prefixes may be long. A checkpoint holds them, and as much again
+/// for cursors, in its meta area.
 const PEERS_BYTES_MAX: usize = 32 << 20;
 
-/// About what a record takes, in bytes.
+/// Approximate bytes of a record.
 fn bytes_of(record: &PeerRecord) -> usize {
     let prefixes = record.scope.prefixes().unwrap_or_default();
     let prefixes: usize = prefixes.iter().map(|prefix| prefix.len() + 2).sum();
@@ -29,7 +29,7 @@ fn has_moved(position: &FeedPosition) -> bool {
 }
 
 impl Replica {
-    /// The user knows a connected peer by its address or label.
+    /// Marks a connected peer as named: the user knows it by its address or label.
     pub fn name(&mut self, origin: Origin, now: MonotonicMs) {
         if let Some(record) = self.peers.get_mut(&origin)
             && !std::mem::replace(&mut record.is_named, true)
@@ -38,29 +38,30 @@ impl Replica {
         }
     }
 
-    /// Whether a peer is remembered or connected.
+    /// True if a peer is remembered or connected.
     pub fn is_known(&self, origin: Origin) -> bool {
         self.peers.contains_key(&origin)
     }
 
-    /// Whether a peer is one that this node has to do with: the two have exchanged something, or the user has named it.
+    /// True if the peer is remembered beyond its connection: the two have exchanged something, or the user has named
+    /// it.
     pub fn is_remembered(&self, origin: Origin) -> bool {
         let record = self.peers.get(&origin);
         record.is_some_and(|record| self.is_worth_keeping(origin, record))
     }
 
-    /// Whether a peer is worth a record.
+    /// True if a peer is worth a record.
     pub(in crate::sync) fn is_worth_keeping(&self, origin: Origin, record: &PeerRecord) -> bool {
         let cursor = self.cursors.get(&origin);
         let has_brought = cursor.is_some_and(|(position, _)| has_moved(position));
         let has_taken = has_moved(&record.acknowledged) || !record.rejected.is_empty();
         let is_named = record.is_named && !record.is_superseded;
-        // It was tried for long whether it takes something.
+        // A peer that was given up was retried for long, so its rows may still be waiting for it.
         let has_taken = has_taken || self.given_up.contains_key(&origin);
         has_brought || has_taken || is_named
     }
 
-    /// A peer is gone: it goes on record, or is forgotten.
+    /// Puts a peer that has disconnected on record, or forgets it.
     pub(in crate::sync) fn part_from(&mut self, origin: Origin) {
         let Some(record) = self.peers.get(&origin) else {
             return;
@@ -72,7 +73,8 @@ impl Replica {
         }
     }
 
-    /// A peer is to be met that is not known yet, or that takes other keys: others are forgotten if there are too many.
+    /// Makes room for a peer that is not known yet, or whose scope has changed: forgets disconnected peers while there
+    /// are too many, superseded ones first, then unnamed ones, then those met longest ago.
     pub(in crate::sync) fn make_room(&mut self) {
         let bytes =
             |peers: &BTreeMap<Origin, PeerRecord>| peers.values().map(bytes_of).sum::<usize>();
@@ -91,7 +93,7 @@ impl Replica {
         }
     }
 
-    /// Peers that an earlier version has remembered, or an opening with other limits.
+    /// Forgets peers that an earlier version, or an opening with other limits, has remembered.
     pub(in crate::sync) fn forget_surplus(&mut self) {
         let peers = self.peers.iter();
         let worthless = peers.filter(|(origin, record)| !self.is_worth_keeping(**origin, record));
@@ -102,7 +104,7 @@ impl Replica {
         self.make_room();
     }
 
-    /// Nothing is known of a peer any more. When it comes again, the two compare what they hold.
+    /// Forgets everything about a peer. When it comes again, the two compare their states.
     fn forget(&mut self, origin: Origin) {
         self.drop_rejected(origin);
         let record = self.peers.remove(&origin);

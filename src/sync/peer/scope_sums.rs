@@ -1,4 +1,5 @@
-//! Connections that carry a part of the data: what the state here sums up to in it, and what does not belong to it.
+//! Scoped connections, which carry a part of the keys: the summary of this node's state within the scope, and the
+//! removal of entries outside of it.
 
 use super::link::{Link, LinkId};
 use crate::core::clock::MonotonicMs;
@@ -11,7 +12,7 @@ use crate::store::state::range_sums::ADDED_AT_ONCE;
 use crate::sync::message::Batch;
 use crate::sync::replica::Replica;
 
-/// What the state here sums up to in what a link carries; `None` while that has to be summed up anew.
+/// Summary of this node's state within the scope of a link; `None` until it is summed up anew after a change.
 pub(in crate::sync) fn state_of(link: &Link, map: &EntryMap) -> Option<Summary> {
     let whole = map.summary();
     if link.scope.is_all() || is_broken(Rule::WholeCompared) {
@@ -21,8 +22,8 @@ pub(in crate::sync) fn state_of(link: &Link, map: &EntryMap) -> Option<Summary> 
     (at == whole).then_some(part)
 }
 
-/// Leaves out what the connection does not carry: a peer that sends it breaks its word, and gets nowhere with it. Its
-/// feed goes on, since an older version sends all of it and knows nothing of scopes.
+/// Removes entries outside of the connection's scope from a batch. The peer's feed goes on, since an older version
+/// sends all entries and knows nothing of scopes.
 pub(in crate::sync) fn leave_out_strays(link: &Link, batch: &mut Batch) {
     if link.scope.is_all() || is_broken(Rule::ScopeIgnored) {
         return;
@@ -37,8 +38,8 @@ pub(in crate::sync) fn leave_out_strays(link: &Link, batch: &mut Batch) {
 }
 
 impl Replica {
-    /// What the state here sums up to in a scope; `None` if too much has changed to say so at once. Counting all of it
-    /// costs nothing.
+    /// Summary of this node's state in a scope; `None` if too much has changed to sum it up at once. For the scope of
+    /// all keys it is at hand.
     pub(in crate::sync) fn sum_of(
         &mut self,
         scope: &Scope,
@@ -57,7 +58,7 @@ impl Replica {
         Ok(Some(total))
     }
 
-    /// Sums up what a link carries, as far as that can be done at once: the rest soon.
+    /// Sums up the state within a link's scope. Where that takes several steps, the next one is scheduled.
     pub(in crate::sync) fn sum_up(
         &mut self,
         id: LinkId,
@@ -72,12 +73,13 @@ impl Replica {
         match self.sum_of(&scope, map) {
             Ok(Some(part)) => {
                 link.summed_up = Some((map.summary(), part));
-                // What has changed since is outside: the peer has nothing to say of it, and it is as equal as it was.
+                // Everything that has changed since lies outside of the scope: within it the states are as equal as
+                // they were.
                 if link.proof.equal_at.is_some() && link.proof.equal == part {
                     link.proof.equal_at = Some(self.last_lseq);
                 }
             }
-            // Others get their turn in between.
+            // Other links get their turn between two steps.
             Ok(None) => self.reconcile_due = self.reconcile_due.or(Some(now.after(1))),
             Err(error) => self.unreadable(id, &error),
         }

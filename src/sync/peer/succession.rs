@@ -1,11 +1,11 @@
-//! Peers that came in the place of others: a restored or copied node has its label still, and an identity of its own.
-//! What the one before acknowledged is no sign of what is there now, and nobody will acknowledge for it again.
+//! Replacement of peers: a restored or copied node has its old label, and an identity of its own. The predecessor's
+//! acknowledgements say nothing about the data there now, and nobody will acknowledge for it again.
 
 use crate::core::identity::Origin;
 use crate::sync::replica::Replica;
 
 impl Replica {
-    /// A peer has greeted: whoever had its label and is not connected is gone for good.
+    /// Supersedes all disconnected peers with the label of a peer that has just greeted: they are gone for good.
     pub(in crate::sync) fn supersede_namesakes(&mut self, origin: Origin) {
         let Some(record) = self.peers.get_mut(&origin) else {
             return;
@@ -17,14 +17,15 @@ impl Replica {
         });
         let before: Vec<Origin> = before.map(|(other, _)| *other).collect();
         for other in before {
-            // Two that are connected are two nodes, whatever they are called.
+            // Two connected peers with one label are two nodes.
             if !self.is_connected(other) {
                 self.supersede(other, origin);
             }
         }
     }
 
-    /// A peer is gone: was it the one whose place was taken while its connection seemed to hold yet?
+    /// Supersedes a peer that has disconnected, if another peer with its label connected while its own connection
+    /// still seemed to hold.
     pub(in crate::sync) fn supersede_gone(&mut self, origin: Origin) {
         let Some(record) = self.peers.get(&origin) else {
             return;
@@ -40,7 +41,7 @@ impl Replica {
         self.links.values().any(|link| link.origin == origin)
     }
 
-    /// `newer` took the place of `origin`: on record first, so that there is always one of the two that counts.
+    /// Marks `origin` as superseded by `newer`, which goes on record first, so that one of the two always counts.
     fn supersede(&mut self, origin: Origin, newer: Origin) {
         let counted = self.peers.get(&origin);
         let counted = counted.is_some_and(|record| self.is_worth_keeping(origin, record));

@@ -1,4 +1,4 @@
-//! Answering what the peer says of ranges: what is said of a sum, and what a list asks for.
+//! Answers of a range-based set reconciliation (Meyer 2022) to the peer's sums and lists.
 
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
@@ -13,18 +13,19 @@ use crate::store::error::StoreError;
 use crate::store::state::totals::is_user;
 use crate::sync::message::{Claim, Listed};
 
-/// Into how many ranges an unequal one is split at the most: more take fewer turns, and tell more sums of ranges that are
-/// equal. A million entries are at lists after three splits.
+/// Most ranges that an unequal range is split into: more take fewer turns, and send more sums of equal ranges. A
+/// million entries come down to lists after three splits.
 const SPLIT_INTO_MAX: u64 = 32;
 
 /// Entries of a range that is not worth another split.
 const SPLIT_DOWN_TO: u64 = 16;
 
-/// Entries of a range that are listed rather than split: about as many bytes as the sums of a split.
+/// Entries up to which a range is listed rather than split: about as many bytes as the sums of a split.
 pub(super) const LISTED: u64 = 32;
 
 impl Exchange {
-    /// What to say of a range of which the peer told the sum.
+    /// Answers a range of which the peer sent the sum: says nothing if the sums are equal, else lists the range or
+    /// splits it.
     pub(super) fn answer_sum(
         &mut self,
         view: &View<'_>,
@@ -50,7 +51,7 @@ impl Exchange {
                 ControlFlow::Continue(())
             })?;
             if self.step == 0 && !held_back.is_empty() {
-                // By a list without them the peer would take both sides for equal.
+                // A list without them would make the peer take both sides for equal.
                 self.reply.say(&self.lower, to, Claim::Sum(mine));
                 return Ok(());
             }
@@ -59,7 +60,7 @@ impl Exchange {
             }
             self.reply.say(&self.lower, to, Claim::List(listed));
         } else if theirs.count <= LISTED {
-            // Theirs is the shorter list.
+            // The peer's list is the shorter one.
             self.reply.say(&self.lower, to, Claim::Sum(mine));
         } else if is_broken(Rule::RangeSentWhole) {
             self.trailing.add(&self.lower, to);
@@ -76,8 +77,9 @@ impl Exchange {
         Ok(())
     }
 
-    /// Goes through a range of which the peer has listed what it holds: gathers what it lacks or holds smaller, and notes
-    /// what it holds greater. Says whether the range is through: if not, there is no place for more of it.
+    /// Processes a range that the peer has listed: gathers entries that the peer lacks or holds older, and notes keys
+    /// of which it holds greater ones. Returns true if the range is done; false if the message is full, and `lower` is
+    /// where to resume.
     pub(super) fn gather(
         &mut self,
         view: &View<'_>,
@@ -131,7 +133,7 @@ impl Exchange {
                 wants.push(key.to_vec());
             }
             if gathered.is_full() {
-                // The next key there is.
+                // Resume at the next possible key.
                 resume = Some([key, &[0]].concat());
                 return ControlFlow::Break(());
             }

@@ -1,4 +1,5 @@
-//! What a replica does with reconciliations: when they begin, what they hold up, and what is known after them.
+//! Drives reconciliations for the replica: when they begin, what they hold up, and which positions they cover at their
+//! end.
 
 use super::Reconciling;
 use super::exchange::{Act, Exchange};
@@ -16,31 +17,33 @@ use crate::sync::peer::scope_sums::state_of;
 use crate::sync::replica::{Output, Replica};
 
 impl Link {
-    /// Another stage of a reconciliation. What an attempt moved that ends by it is not forgotten.
+    /// Moves to another stage of a reconciliation. The outcome of an attempt that this ends is kept for those who
+    /// asked for it.
     pub(in crate::sync) fn set_reconciling(&mut self, next: Reconciling) {
         if let Reconciling::Active(exchange) = std::mem::replace(&mut self.reconciling, next) {
             self.comparing.set_aside(&exchange.outcome);
         }
     }
 
-    /// Whether the feed waits: what a reconciliation covers need not be sent, and what follows must not pass over it.
+    /// True if the feed waits: entries that a reconciliation covers need not be sent, and later ones must not pass
+    /// over them.
     pub(in crate::sync) fn is_reconciling(&self) -> bool {
         !matches!(self.reconciling, Reconciling::Idle) || self.covered.is_some()
     }
 
-    /// Whether the peer owes a turn to the side that opens.
+    /// True if it is the peer's turn in a reconciliation.
     pub(in crate::sync) fn owes_turn(&self) -> bool {
         matches!(&self.reconciling, Reconciling::Active(exchange) if !exchange.is_my_turn())
     }
 }
 
 impl Replica {
-    /// Whether reconciliations with a peer are opened from here: one of two has to, and so the lower one does.
+    /// True if this node opens the reconciliations with a peer: the side with the lower origin does.
     fn opens(&self, link: &Link) -> bool {
         self.origin < link.origin
     }
 
-    /// Both sides know that they are to reconcile.
+    /// Notes that both sides know that they are to reconcile.
     pub(in crate::sync) fn expect_reconciliation(&self, link: &mut Link) {
         if matches!(link.reconciling, Reconciling::Idle) {
             link.reconciling = self.not_begun(link);
@@ -55,7 +58,7 @@ impl Replica {
         }
     }
 
-    /// Has a reconciliation with a peer opened, which must be able to.
+    /// Starts a reconciliation with a peer that is able to, by opening it or asking the peer to.
     pub(in crate::sync) fn ask_to_reconcile(&mut self, id: LinkId, link: &mut Link) {
         if !matches!(link.reconciling, Reconciling::Idle) {
             return;
@@ -64,7 +67,7 @@ impl Replica {
         self.ask_to_open(id, link);
     }
 
-    /// Asks a peer to open a reconciliation, where that is its to do.
+    /// Asks the peer to open a reconciliation, where it is the side that opens.
     fn ask_to_open(&mut self, id: LinkId, link: &Link) {
         if !self.opens(link) {
             let ack = Ack {
@@ -77,14 +80,14 @@ impl Replica {
         }
     }
 
-    /// What is under way came to nothing: it begins anew, once the link is not paused.
+    /// Discards the reconciliation under way; a new one begins once the link is not paused.
     pub(in crate::sync) fn begin_reconciliation_anew(&self, link: &mut Link) {
         if !matches!(link.reconciling, Reconciling::Idle) {
             link.set_reconciling(self.not_begun(link));
         }
     }
 
-    /// The peer's turn in a reconciliation is over.
+    /// Takes in a RANGES message, which ends the peer's turn in a reconciliation.
     pub(in crate::sync) fn heard_ranges(
         &mut self,
         id: LinkId,
@@ -110,8 +113,8 @@ impl Replica {
             return Ok(());
         }
         let Reconciling::Active(exchange) = &mut link.reconciling else {
-            // Of one that began anew here. If these are its last words, the peer takes it for over, and nobody would open
-            // the one that is awaited.
+            // The message belongs to an exchange that began anew here. If it is an empty one, the peer takes that
+            // exchange for over, and nobody would open the one that is awaited.
             if ranges.parts.is_empty() && matches!(link.reconciling, Reconciling::Awaited) {
                 self.ask_to_open(id, link);
             }
@@ -127,7 +130,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Goes on with the reconciliation of a link, if it is this side's turn, and lets the feed go on behind it.
+    /// Goes on with the reconciliation of a link while it is this side's turn, and lets the feed go on once it is
+    /// over.
     pub(in crate::sync) fn reconcile(
         &mut self,
         id: LinkId,
@@ -142,8 +146,8 @@ impl Replica {
         if is_over && std::mem::take(&mut link.sending.is_unrecorded) {
             self.record_refusals(id, link);
         }
-        // What is held durably by the peer may be covered by its cursor; but not while with the power an entry that was
-        // replaced since could return, which nobody would send.
+        // The peer durably holds everything covered, so its cursor may move there; but not while a power cut here
+        // could bring back a replaced entry, which nobody would send.
         let lasts = |start: &super::super::message::Positions| {
             self.shadowed_from > start.own.max(start.relay)
         };
@@ -177,7 +181,7 @@ impl Replica {
                 return Ok(());
             }
             Reconciling::Active(exchange) if exchange.is_my_turn() || exchange.is_trailing() => {}
-            // Who is to answer adds up while the other does.
+            // The side that is to answer sums up its ranges while the other does.
             Reconciling::Due | Reconciling::Awaited => {}
             _ => return Ok(()),
         }
@@ -215,7 +219,8 @@ impl Replica {
                 map,
                 sums: &self.sums,
                 scope: &scope,
-                // What it covers is sent, also if own writes are to wait for ticks since it began.
+                // Entries that the reconciliation covers are sent, even if own writes have begun to wait for ticks
+                // since.
                 limit: unless(Rule::WaitingNotReconciled, limit, gate.limit),
                 held_back: &self.held_back,
                 value_bytes_max: link.value_bytes_max,
@@ -236,7 +241,7 @@ impl Replica {
                             exchange.outcome.count_refused(&held.entry);
                         }
                     }
-                    // On record before it covers anything.
+                    // The list of rejected entries has to be on record before the exchange covers anything.
                     let is_news = self.note_too_large(link.origin, &too_large, map, gate.now);
                     link.sending.is_unrecorded |= is_news;
                     if entries.is_empty() {
@@ -263,22 +268,22 @@ impl Replica {
         Ok(())
     }
 
-    /// Whether sums of ranges may be asked for; adds up some of them otherwise.
+    /// True if sums of ranges are ready to be asked for; adds up some of them otherwise.
     fn are_added_up(&mut self, now: MonotonicMs, map: &EntryMap) -> Result<bool, StoreError> {
         if self.reconcile_due.is_some_and(|due| due <= now) {
-            // Some was added up just now, for this link or another one.
+            // Some sums were added up just now, for this link or another one.
             return Ok(false);
         }
         let are_added_up = self.sums.refresh(map, ADDED_AT_ONCE)?;
         if !are_added_up {
-            // Others get their turn in between.
+            // Other work gets its turn between two steps.
             self.reconcile_due = Some(now);
         }
         Ok(are_added_up)
     }
 }
 
-/// Notes what is durable at the peer by now, and whether all is done.
+/// Notes which positions are durable at the peer by now, and ends the exchange if it is over.
 fn look_at_end(link: &mut Link) {
     let Reconciling::Active(exchange) = &link.reconciling else {
         return;
@@ -294,8 +299,8 @@ fn look_at_end(link: &mut Link) {
     }
 }
 
-/// How many entries are held here of what a link carries; where too much has changed to sum it up at once, how many there
-/// were the last time, or of all.
+/// Number of entries here within a link's scope; where that is not summed up at the moment, the last known number, or
+/// that of all entries.
 fn count_in(link: &Link, map: &EntryMap) -> u64 {
     let state = state_of(link, map).or(link.summed_up.map(|(_, part)| part));
     state.map_or(map.summary().count, |state| state.count)

@@ -1,11 +1,13 @@
-//! One reconciliation, as one side sees it. The sides take turns. A turn answers the parts of the peer's message in key
-//! order: what is equal is settled, what is unequal is split or, if it is little, listed; what the peer holds smaller goes
-//! out before the answer does, and the answer asks for what is lacking here. What the peer has nothing of follows behind the
-//! answer, so that both sides send at once. An answer has a limit: what is behind it is summed up as one part, to be looked
-//! at again. So neither side keeps more than one message, and the ranges that follow.
+//! One side of a range-based set reconciliation (Meyer 2022). The sides take turns. A turn answers the parts of the
+//! peer's message in key order: equal ranges are settled, unequal ones are split or, if they are short, listed;
+//! entries that the peer holds older are sent before the answer, and the answer asks for those that are lacking here.
+//! Ranges of which the peer has nothing follow behind the answer, so that both sides send at once. An answer has a
+//! limit: everything behind it is summed up as one part, to be answered in a later turn. So neither side keeps more
+//! than one message, and the ranges that follow.
 //!
-//! Who has nothing to say any more, and has made durable all that it was sent, says nothing; that is answered alike, and
-//! then it is over. Whoever hears nothing knows that all it sent before it spoke last is durable at the peer.
+//! A side that has nothing to say, and has made durable all that it was sent, sends an empty message; the other
+//! answers alike, and then the exchange is over. An empty message tells that everything sent before the receiver last
+//! spoke is durable at the peer.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -17,77 +19,79 @@ use super::removals::Removals;
 use super::reply::Reply;
 use super::trailing::Trailing;
 use super::view::{View, end_of};
+use crate::store::entry::REPLICATED_END;
 use crate::store::entry::{Entry, Summary};
 use crate::store::error::StoreError;
-use crate::store::state::range_sums::REPLICATED_END;
 use crate::sync::message::{Claim, Part, Positions, Ranges};
 
-/// Turns that are granted before it counts how much there was to do.
+/// Turns that are allowed whatever the number of entries.
 const STEPS_MIN: u64 = 64;
 
-/// Parts of a message that are answered at once, each of them a sum or a list, and may be split into as many as
-/// thirty-two: some hundred microseconds together. Between such pieces others have their turn.
+/// Parts of a message that are answered at once; each is a sum or a list, and may be split into as many as thirty-two:
+/// some hundred microseconds together. Other work has its turn between such pieces.
 const ANSWERED_AT_ONCE: usize = 64;
 
-/// What a side wants done in its turn.
+/// Next action of a side.
 #[derive(Debug)]
 pub(super) enum Act {
-    /// It waits.
+    /// Wait for the peer.
     Nothing,
-    /// There is more to be looked at, once others have had their turn.
+    /// Go on later: there is more to answer, once other work has had its turn.
     Pause,
-    /// Send these; those with the local sequences behind them are larger than the peer takes.
+    /// Send these entries; the local sequence numbers name entries that are larger than the peer takes.
     Send(Vec<Entry>, Vec<u64>),
-    /// Send the entry at this local sequence, whose value goes in chunks.
+    /// Send the entry at this local sequence number, whose value goes in chunks.
     Large(u64),
-    /// Say this; the turn is over.
+    /// Send this message; the turn is over.
     Say(Ranges),
 }
 
 impl Act {
-    /// Whether something stays here that the peer lacks.
+    /// True if entries that the peer lacks are not sent because they are too large for it.
     fn has_held_back(&self) -> bool {
         matches!(self, Self::Send(_, too_large) if !too_large.is_empty())
     }
 }
 
-/// One reconciliation.
+/// State of one side of a reconciliation.
 #[derive(Debug, Clone)]
 #[allow(
     clippy::struct_excessive_bools,
     reason = "they are independent of each other"
 )]
 pub(in crate::sync) struct Exchange {
-    /// Which one.
+    /// Number of the exchange on its connection.
     pub(super) number: u64,
-    /// How far this node's feed is covered by it.
+    /// Positions up to which this exchange covers this node's feed.
     pub(super) start: Positions,
-    /// What has travelled.
+    /// Entries that have travelled, and those that could not.
     pub(super) outcome: Outcome,
-    /// Entries here when it began.
+    /// Number of entries here when it began.
     count: u64,
-    /// Entries that came.
+    /// Number of entries received.
     received: u64,
     pub(super) step: u64,
     is_my_turn: bool,
-    /// What is to be answered yet; the first of it begins at `lower`, and was begun there before it was interrupted.
+    /// Parts of the peer's message that are not answered yet; the first begins at `lower`, where its answer was
+    /// interrupted.
     pub(super) incoming: VecDeque<Part>,
     pub(super) lower: Vec<u8>,
     is_interrupted: bool,
-    /// What the peer holds greater of the part that is being answered.
+    /// Keys of which the peer holds a greater entry, in the part that is being answered.
     pub(super) wants: Vec<Vec<u8>>,
-    /// Keys of which the peer holds a lesser entry that was written apart: both sides have to meet the other's. So the
-    /// peer's is asked for first, and the one from here follows in the next turn.
+    /// Keys of which the peer holds a lesser, concurrent entry: both sides have to meet the other's. So the peer's is
+    /// asked for first, and this side's is sent in the next turn.
     pub(super) owed: Vec<Vec<u8>>,
-    /// Those of them that are due in this turn.
+    /// The owed keys whose entries are to be sent in this turn.
     due: Vec<Vec<u8>>,
-    /// What follows behind the answer.
+    /// Ranges of which the peer has nothing, to be sent behind the answer.
     pub(super) trailing: Trailing,
-    /// Keys of siblings that were removed. The removal goes out last: what settled them must not come behind it.
+    /// Keys of removed siblings. The removals are sent last: the entry that settled the conflict must not come behind
+    /// them.
     pub(super) removals: Removals,
-    /// Entries went out since this side spoke last: what the peer says may have been said before they came.
+    /// True if entries were sent since this side spoke last: the peer may have spoken before they came.
     has_sent: bool,
-    /// Something that the peer lacks may not be sent to it.
+    /// True if an entry that the peer lacks may not be sent to it.
     pub(super) has_held_back: bool,
     pub(super) reply: Reply,
     has_said_nothing: bool,
@@ -123,9 +127,10 @@ impl Exchange {
         }
     }
 
-    /// Opened from here. `start` is how far this node's feed will be covered, `count` how many entries it holds.
+    /// An exchange opened by this side. `start`: positions up to which it will cover this node's feed; `count`: number
+    /// of entries here.
     pub(super) fn opening(number: u64, start: Positions, count: u64) -> Self {
-        // As if the peer had said of everything what nothing is equal to.
+        // It begins as if the peer had sent a sum of all keys that equals nothing.
         let other = Summary {
             count: u64::MAX,
             fingerprint: 0,
@@ -137,14 +142,15 @@ impl Exchange {
         Self::new(number, start, count, 0, vec![everything])
     }
 
-    /// Opened by the peer.
+    /// An exchange opened by the peer.
     pub(super) fn answering(opening: Ranges, start: Positions, count: u64) -> Self {
         let mut exchange = Self::new(opening.exchange, start, count, opening.step, opening.parts);
         exchange.has_heard_nothing = exchange.incoming.is_empty();
         exchange
     }
 
-    /// Entries came from the peer; `is_news` says which of them were not held here in that state or a later one.
+    /// Counts entries received from the peer. `is_news`: true for an entry that was not held here, nor a later one of
+    /// its key.
     pub(in crate::sync) fn count_received(
         &mut self,
         entries: &[Entry],
@@ -156,40 +162,41 @@ impl Exchange {
         }
     }
 
-    /// Whether it is this side's turn.
+    /// True if it is this side's turn.
     pub(super) fn is_my_turn(&self) -> bool {
         self.is_my_turn
     }
 
-    /// Whether there is something to send, whoever's turn it is.
+    /// True if there are trailing ranges to send, even in the peer's turn.
     pub(super) fn is_trailing(&self) -> bool {
         !self.trailing.is_empty()
     }
 
-    /// Whether what changed has to be taken in, and added up, before it is advanced.
+    /// True if the next answer needs range sums, for which recent changes have to be added up first.
     pub(super) fn looks_at_sums(&self) -> bool {
         let is_looked_at = |part: &Part| !matches!(part.claim, Claim::Settled | Claim::These(_));
         self.is_my_turn && self.incoming.iter().any(is_looked_at)
     }
 
-    /// Whether all that was sent is durable at the peer.
+    /// True if everything that was sent is durable at the peer.
     pub(super) fn has_heard_nothing(&self) -> bool {
         let is_all_sent =
             self.due.is_empty() && self.trailing.is_empty() && self.removals.is_empty();
         self.has_heard_nothing && is_all_sent && !self.has_sent
     }
 
-    /// Whether nothing is open on either side.
+    /// True if nothing is open on either side.
     pub(super) fn is_over(&self) -> bool {
         self.has_said_nothing && self.has_heard_nothing && !self.is_my_turn
     }
 
-    /// The peer's turn is over.
+    /// Takes in the message that ends the peer's turn. Fails if it is out of turn, or if the exchange has taken too
+    /// many turns.
     pub(super) fn hear(&mut self, ranges: Ranges) -> Result<(), &'static str> {
         if self.is_my_turn || ranges.step != self.step + 1 {
             return Err("a reconciliation out of turn");
         }
-        // All that can be different was listed at least once, and what was received may have to be again.
+        // Every entry can be listed about once, and received entries once more.
         let entries = self.count.saturating_add(self.received);
         if ranges.step > STEPS_MIN.saturating_add(entries / LISTED) {
             return Err("a reconciliation without an end");
@@ -204,10 +211,10 @@ impl Exchange {
         Ok(())
     }
 
-    /// Goes on with this side's turn up to the next thing that has to be done. `is_settled` says that all that came from
-    /// the peer is durable here.
+    /// Goes on with this side's turn up to the next action. `is_settled`: everything that came from the peer is
+    /// durable here.
     pub(super) fn advance(&mut self, view: &View<'_>, is_settled: bool) -> Result<Act, StoreError> {
-        // What goes out in this turn goes together, whichever part of the message it answers.
+        // Entries sent in one turn share their messages, whichever part of the peer's message they answer.
         let mut gathered = Gathered::default();
         if !self.is_my_turn || self.trailing.is_full() {
             self.trail(view, &mut gathered)?;
@@ -219,7 +226,7 @@ impl Exchange {
             return Ok(Act::Pause);
         }
         if self.reply.is_empty() && self.incoming.is_empty() && self.due.is_empty() {
-            // There is no answer for the peer to wait for.
+            // The peer waits for no answer, so the trailing ranges are sent first.
             self.trail(view, &mut gathered)?;
             if self.trailing.is_empty() {
                 let mut keys = self.removals.take();
@@ -236,14 +243,14 @@ impl Exchange {
             self.removals.ask_again(view, &mut self.reply)?;
         }
         if std::mem::take(&mut self.has_sent) && self.has_heard_nothing {
-            // That the peer had nothing to say was before this: it has to say so again.
+            // The peer's empty message was sent before these entries came: it has to say so again.
             self.has_heard_nothing = false;
             if self.reply.is_empty() {
                 self.reply.say(&[], &REPLICATED_END, Claim::Settled);
             }
         }
         if std::mem::take(&mut self.has_held_back) && self.reply.is_empty() {
-            // By silence the peer would take both sides for equal.
+            // An empty message would make the peer take both sides for equal.
             self.reply.say(&[], &REPLICATED_END, Claim::Settled);
         }
         if self.reply.is_empty() && !is_settled {
@@ -253,7 +260,7 @@ impl Exchange {
         self.is_my_turn = false;
         let parts = self.reply.take();
         self.has_said_nothing = parts.is_empty();
-        // Who opens claims that everything differs; only an answer knows.
+        // The opening message claims that everything differs; only an answer shows a difference.
         self.outcome.is_unequal |= self.step > 1 && !self.has_said_nothing;
         Ok(Act::Say(Ranges {
             exchange: self.number,
@@ -290,7 +297,7 @@ impl Exchange {
             let to = end_of(&part.to).to_vec();
             is_through = match &mut part.claim {
                 Claim::Settled => true,
-                // They have nothing there, so everything is for them.
+                // The peer has nothing in this range, so all of it is sent.
                 Claim::All | Claim::Sum(Summary { count: 0, .. }) => {
                     self.trailing.add(&self.lower, &to);
                     true

@@ -1,4 +1,4 @@
-//! Entries that are gathered for a peer, about as many as one message holds.
+//! Gathers entries for a peer, about as many as one message holds.
 
 use super::exchange::Act;
 use super::view::View;
@@ -8,10 +8,10 @@ use crate::store::error::StoreError;
 use crate::sync::feed::send::entry_cost;
 use crate::sync::options::BATCH_COST;
 
-/// Entries larger than the peer takes that are noted at once: each is put on its list.
+/// Most oversized entries that are noted at once: each is put on the peer's list.
 const TOO_LARGE_AT_ONCE: usize = 64;
 
-/// Entries that are looked at once without having to be sent: some hundred microseconds.
+/// Most entries that are passed over at once without being sent: some hundred microseconds.
 const LOOKED_AT_ONCE: usize = 4_096;
 
 /// Entries that were gathered for the peer.
@@ -20,13 +20,13 @@ pub(super) struct Gathered {
     entries: Vec<Entry>,
     cost: u64,
     too_large: Vec<u64>,
-    /// Entries that were looked at.
+    /// Number of entries that were looked at.
     looked: usize,
     large: Option<u64>,
 }
 
 impl Gathered {
-    /// Gathers the entries of some keys. Those that are left over have no place any more.
+    /// Gathers the entries of some keys. Keys left in `keys` did not fit.
     pub(super) fn fetch(
         &mut self,
         view: &View<'_>,
@@ -46,7 +46,7 @@ impl Gathered {
         Ok(())
     }
 
-    /// Adds an entry, unless its value goes in chunks and others have to go before it.
+    /// Adds an entry. Returns false if its value goes in chunks and gathered entries have to be sent before it.
     pub(super) fn add(&mut self, entry: &Entry, lseq: u64, value_bytes_max: u64) -> bool {
         if entry.limited_length() as u64 > value_bytes_max {
             self.too_large.push(lseq);
@@ -61,7 +61,7 @@ impl Gathered {
         true
     }
 
-    /// An entry was looked at.
+    /// Counts an entry that was looked at.
     pub(super) fn look(&mut self) {
         self.looked += 1;
     }

@@ -1,6 +1,6 @@
-//! Reconciliation (PROTOCOL rule 4): two nodes find out what the other lacks or holds smaller, and send it, both ways in
-//! one go. `exchange` is the conversation as a machine of its own, `view` what it looks at, `driving` what a replica does
-//! with it.
+//! Range-based set reconciliation (Meyer 2022; PROTOCOL rule 4): two nodes find out which entries the other lacks or
+//! holds older, and send them, both ways in one go. `exchange` is the conversation as a machine of its own, `view` the
+//! state that it sees, `driving` the replica's part.
 
 pub mod ranges;
 pub mod requested;
@@ -23,18 +23,18 @@ pub(super) use exchange::Exchange;
 pub(super) use openings::Openings;
 pub use outcome::{DIFFERING_KEYS_MAX, Outcome};
 
-/// How far a link is with it.
+/// Stage of a link's reconciliation.
 #[derive(Debug, Clone, Default)]
 pub(super) enum Reconciling {
-    /// There is nothing to do.
+    /// No reconciliation is due.
     #[default]
     Idle,
-    /// To be opened from here.
+    /// This side is to open one.
     Due,
-    /// To be opened by the peer.
+    /// The peer is to open one.
     Awaited,
-    /// Under way.
+    /// An exchange is under way.
     Active(Box<Exchange>),
-    /// Something of it could not be stored here: again, later.
+    /// Something that came could not be stored here: a new exchange begins later.
     Failed,
 }

@@ -1,5 +1,5 @@
-//! How often a peer may open a reconciliation. Each opening throws away the one under way, and its answer may go through
-//! the whole state: some thirty bytes ask for it. Pure.
+//! Rate limit on reconciliations that a peer opens: a token bucket. Each opening discards the one under way, and its
+//! answer may scan the whole state, for some thirty bytes. Pure.
 
 use crate::core::clock::MonotonicMs;
 use crate::core::token_bucket::TokenBucket;
@@ -8,18 +8,19 @@ use crate::core::token_bucket::TokenBucket;
 /// attempt came to nothing, behind a delay that doubles.
 const OPENINGS_AT_ONCE: u32 = 8;
 
-/// How often it may open one for good, in milliseconds: no honest peer does so for longer than a few attempts.
+/// Sustained interval at which a peer may open one, in milliseconds: no honest peer does so for longer than a few
+/// attempts.
 const OPENING_EVERY_MS: u32 = 1_000;
 
-/// The openings of the peer of one connection.
+/// Rate limit of the peer of one connection.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::sync) struct Openings {
     bucket: Option<TokenBucket>,
 }
 
 impl Openings {
-    /// Counts an opening at `now`. Fails if the peer opens them more often than any honest one: its connection should end,
-    /// because what it has sent already would keep this node busy, even when it is long gone.
+    /// Counts an opening at `now`. Fails if the peer opens them more often than any honest one: its connection should
+    /// end, because the messages it has sent already would keep this node busy even when it is long gone.
     pub(in crate::sync) fn count(&mut self, now: MonotonicMs) -> Result<(), &'static str> {
         let full = || TokenBucket::full(OPENINGS_AT_ONCE * OPENING_EVERY_MS, now);
         let bucket = self.bucket.get_or_insert_with(full);

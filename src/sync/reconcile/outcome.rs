@@ -1,59 +1,60 @@
-//! What a reconciliation came to: what differed, in numbers and by some of the keys.
+//! Outcome of a reconciliation: the differences, as numbers and by some of the keys.
 
 use std::collections::BTreeSet;
 
 use crate::store::entry::{Entry, Namespace};
 
-/// How many keys of what differed are kept: as many as somebody looks at. Whoever wants all of them has the entries.
+/// Most differing keys that are kept: as many as people look at. A program that needs all of them has the entries.
 pub const DIFFERING_KEYS_MAX: usize = 100;
 
-/// What two sides held differently, as one of them saw it, and what became of it.
+/// Differences between two sides of a reconciliation, as one of them saw them, and what was done about them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outcome {
-    /// Entries that were held here when it began, those of removed keys included.
+    /// Entries here at the beginning, those of removed keys included.
     pub compared: u64,
-    /// Some range of keys was not the same on both sides.
+    /// True if some range of keys was not the same on both sides.
     pub is_unequal: bool,
-    /// Entries that went to the peer.
+    /// Entries sent to the peer.
     pub sent: u64,
-    /// Entries that came from the peer.
+    /// Entries received from the peer that were news.
     pub received: u64,
-    /// Entries that the peer lacks and may not be sent yet: own writes that wait for a tick, and what is not durable.
+    /// Entries that the peer lacks and may not be sent yet: own writes that wait for a tick, and entries that are not
+    /// durable.
     pub held_back: u64,
     /// Entries that the peer lacks and does not take: they are larger than it accepts.
     pub refused: u64,
-    /// Keys of users among all these, at most [`DIFFERING_KEYS_MAX`].
+    /// Keys of users among all these entries, at most [`DIFFERING_KEYS_MAX`].
     pub keys: BTreeSet<Vec<u8>>,
-    /// There were more keys.
+    /// True if there were more keys.
     pub has_more_keys: bool,
 }
 
 impl Outcome {
-    /// Whether both sides held the same.
+    /// True if both sides held the same state.
     pub fn is_equal(&self) -> bool {
         let differing = self.sent + self.received + self.held_back + self.refused;
         !self.is_unequal && differing == 0
     }
 
-    /// An entry goes to the peer.
+    /// Counts an entry sent to the peer.
     pub(super) fn count_sent(&mut self, entry: &Entry) {
         self.sent += 1;
         self.note(entry);
     }
 
-    /// An entry came.
+    /// Counts an entry received from the peer.
     pub(super) fn count_received(&mut self, entry: &Entry) {
         self.received += 1;
         self.note(entry);
     }
 
-    /// An entry has to wait.
+    /// Counts an entry that may not be sent yet.
     pub(super) fn count_held_back(&mut self, entry: &Entry) {
         self.held_back += 1;
         self.note(entry);
     }
 
-    /// An entry is larger than the peer takes.
+    /// Counts an entry that is larger than the peer takes.
     pub(super) fn count_refused(&mut self, entry: &Entry) {
         self.refused += 1;
         self.note(entry);
@@ -71,7 +72,7 @@ impl Outcome {
         }
     }
 
-    /// With what an attempt before it had moved already. What that one could not send, this one met again.
+    /// Adds the outcome of an earlier attempt. Entries which that attempt could not send are counted by this one.
     pub(in crate::sync) fn join(&mut self, earlier: &Self) {
         self.is_unequal |= !earlier.is_equal();
         self.sent += earlier.sent;

@@ -1,4 +1,4 @@
-//! What is said in a reconciliation (PROTOCOL rule 4), as values.
+//! Messages of a range-based set reconciliation (Meyer 2022; PROTOCOL rule 4), as values.
 
 use std::cmp::Ordering;
 
@@ -7,69 +7,69 @@ use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, Summary};
 use crate::store::lineage::Lineage;
 
-/// Most parts of one message: bounds what a receiver has to add up for it.
+/// Most parts of one message: bounds the sums that a receiver has to make for it.
 pub const PARTS_MAX: usize = 2048;
 
 /// Most entries that one part lists, or asks for.
 pub const LISTED_MAX: usize = 64;
 
-/// Most bytes of all keys of one message, those that end parts too: on the wire keys are told as what they do not share
-/// with the one before, so its length does not bound them.
+/// Most bytes of all keys of one message, the ends of parts included: on the wire a key omits the prefix that it
+/// shares with the one before, so the length of the message does not bound them.
 pub const RANGES_KEY_BYTES_MAX: usize = 256 << 10;
 
 /// One step of a reconciliation. The two sides take turns; a message without parts says that nothing is open on its
-/// sender's side, and that all it was sent is durable there.
+/// sender's side, and that everything it was sent is durable there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ranges {
-    /// Which reconciliation: who opens it counts them on its connection.
+    /// Number of the reconciliation: the side that opens it counts them on its connection.
     pub exchange: u64,
-    /// 1 opens, and each answer counts one on.
+    /// 1 opens, and each answer adds one.
     pub step: u64,
-    /// Ranges of keys that follow each other, the first from the lowest key on. What is behind the last is settled.
+    /// Consecutive ranges of keys, the first from the lowest key on. Everything behind the last is settled.
     pub parts: Vec<Part>,
 }
 
-/// A range of keys, and what is said of it.
+/// A range of keys, and a claim about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// The key that it ends before; empty: it reaches to the end.
+    /// Exclusive end of the range; empty: it reaches to the last key.
     pub to: Vec<u8>,
-    /// What is said.
+    /// The claim about the range.
     pub claim: Claim,
 }
 
-/// What is said of a range.
+/// Claim of a side about a range of keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// Nothing: it is settled.
+    /// Settled: nothing is open.
     Settled,
-    /// What it sums up to here.
+    /// Entry count and fingerprint of the sender's entries in the range.
     Sum(Summary),
-    /// Everything that may travel from here, in key order.
+    /// All entries that the sender may send, in key order.
     List(Vec<Listed>),
-    /// Send all that you have: there is nothing here.
+    /// The sender has nothing here: send all entries.
     All,
-    /// Send these.
+    /// Send the entries of these keys.
     These(Vec<Vec<u8>>),
 }
 
-/// An entry in a list: its key, and what decides the order of entries.
+/// An entry in a list: its key, and the fields that decide the order of entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     /// The stored key.
     pub key: Vec<u8>,
-    /// When it was made.
+    /// The stamp of the write.
     pub stamp: Stamp,
-    /// The write that made it.
+    /// The dot of the write.
     pub dot: Dot,
-    /// The hash of its content, see [`Entry::content_hash`]; `None` for a tombstone.
+    /// The hash of the content, see [`Entry::content_hash`]; `None` for a tombstone.
     pub content_hash: Option<u64>,
-    /// Its version vector but for its own dot; usually nothing.
+    /// The version vector without the entry's own dot; usually empty.
     pub vector: Vec<Dot>,
 }
 
 impl Listed {
-    /// How an entry is listed.
+    /// The listed form of an entry.
     pub fn of(entry: &Entry) -> Self {
         Self {
             key: entry.key().to_vec(),
@@ -80,7 +80,7 @@ impl Listed {
         }
     }
 
-    /// Whether neither it nor `entry`, of the same key, was written with the other known.
+    /// True if neither it nor `entry`, of the same key, was written with the other known.
     pub fn is_concurrent_with(&self, entry: &Entry, lineage: &Lineage) -> bool {
         let seen = self.vector.iter().chain([&self.dot]);
         let has_seen = |dot: Dot| {
@@ -91,7 +91,7 @@ impl Listed {
         !has_seen(entry.dot) && !entry.has_seen(self.dot, lineage)
     }
 
-    /// How the listed entry compares to one of the same key, in the one total order.
+    /// Compares the listed entry with one of the same key, in the one total order.
     pub fn order(&self, entry: &Entry) -> Ordering {
         let kind = |hash: Option<u64>| (hash.is_none(), hash);
         (self.stamp, self.dot)

@@ -1,6 +1,7 @@
-//! What is left of siblings and goes out behind all else of a reconciliation, because what settled them must not come
-//! behind it. Peers can make a node hold any number of them, so only some are remembered: the lowest keys. Where there are
-//! more, the range of the others is told to the peer once more when the first are out, and they are found again.
+//! Removals of siblings, which are sent behind all other entries of a reconciliation, because the entry that settled
+//! their conflict must not come behind them. Peers can make a node hold any number of them, so only the lowest keys
+//! are remembered, up to a limit. Where there are more, the range of the others is offered to the peer once more when
+//! the first are sent, and they are found again.
 
 use std::collections::BTreeSet;
 
@@ -11,23 +12,23 @@ use crate::store::entry::Namespace;
 use crate::store::error::StoreError;
 use crate::sync::message::Claim;
 
-/// Keys that one reconciliation remembers: 4 MB of the longest ones, and so many removals that a turn which finds them again
-/// is small beside what they take.
+/// Keys that one reconciliation remembers: 4 MB of the longest ones, and so many removals that a turn which finds them
+/// again is small beside sending them.
 pub(super) const REMOVALS_MAX: usize = if cfg!(test) { 64 } else { 4_096 };
 
-/// Behind the last key of what is kept.
+/// Exclusive end of the keys of siblings.
 const KEPT_END: [u8; 1] = [Namespace::Conflict as u8 + 1];
 
-/// See the module.
+/// The removals that one exchange still has to send.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Removals {
     keys: BTreeSet<Vec<u8>>,
-    /// From this key on some were not remembered.
+    /// From this key on some removals were not remembered.
     beyond: Option<Vec<u8>>,
 }
 
 impl Removals {
-    /// A removal is to go out.
+    /// Remembers a removal to be sent, if there is room.
     pub(super) fn note(&mut self, key: &[u8]) {
         if self
             .beyond
@@ -42,7 +43,7 @@ impl Removals {
         }
     }
 
-    /// Takes the keys of removals out of those that the peer asks for.
+    /// Moves keys of removals from the keys that the peer asks for into this set.
     pub(super) fn put_off(
         &mut self,
         view: &View<'_>,
@@ -62,12 +63,12 @@ impl Removals {
         Ok(())
     }
 
-    /// All that are remembered; what finds no place has to be noted again.
+    /// Removes and returns all remembered keys; those that find no place in the message have to be noted again.
     pub(super) fn take(&mut self) -> Vec<Vec<u8>> {
         Vec::from_iter(std::mem::take(&mut self.keys))
     }
 
-    /// Has the peer look again where some were not remembered, once all others are out.
+    /// Has the peer look again at the range whose removals were not remembered, once all others are sent.
     pub(super) fn ask_again(
         &mut self,
         view: &View<'_>,
@@ -82,7 +83,7 @@ impl Removals {
         Ok(())
     }
 
-    /// Whether all are out.
+    /// True if all removals are sent.
     pub(super) fn is_empty(&self) -> bool {
         self.keys.is_empty() && self.beyond.is_none()
     }

@@ -1,15 +1,15 @@
-//! An answer that is being put together, within what one message may hold.
+//! An answer under construction, within the limits of one message.
 
-use crate::store::state::range_sums::REPLICATED_END;
+use crate::store::entry::REPLICATED_END;
 use crate::sync::message::{Claim, Part};
 
-/// Parts after which an answer is full. What is behind them is summed up as one.
+/// Parts after which an answer is full. Everything behind them is summed up as one part.
 const PARTS_TARGET: usize = 1024;
 
-/// Bytes after which it is.
+/// Bytes after which an answer is full.
 const BYTES_TARGET: usize = 96 << 10;
 
-/// About what a part takes besides keys, in bytes, and a listed entry.
+/// Approximate bytes of a part besides its keys, and of a listed entry besides its key.
 const PART_BYTES: usize = 24;
 
 /// Parts of an answer, in key order.
@@ -17,12 +17,12 @@ const PART_BYTES: usize = 24;
 pub(super) struct Reply {
     parts: Vec<Part>,
     bytes: usize,
-    /// Where the last part ends.
+    /// End of the last part.
     end: Vec<u8>,
 }
 
 impl Reply {
-    /// Says something of `[from, to)`, which must lie behind everything that was said.
+    /// Adds a claim about `[from, to)`, which must lie behind all earlier parts.
     pub(super) fn say(&mut self, from: &[u8], to: &[u8], claim: Claim) {
         if from > &self.end[..] {
             self.push(from, Claim::Settled);
@@ -51,22 +51,22 @@ impl Reply {
         self.parts.push(Part { to, claim });
     }
 
-    /// Whether no more should be said than of the rest as one.
+    /// True if only one more part should be added, for all the rest.
     pub(super) fn is_full(&self) -> bool {
         self.parts.len() >= PARTS_TARGET || self.bytes >= BYTES_TARGET
     }
 
-    /// Parts that were said.
+    /// Number of parts.
     pub(super) fn len(&self) -> usize {
         self.parts.len()
     }
 
-    /// Whether nothing was said.
+    /// True if the answer has no parts.
     pub(super) fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
 
-    /// What was said; nothing is left.
+    /// Removes and returns all parts.
     pub(super) fn take(&mut self) -> Vec<Part> {
         std::mem::take(self).parts
     }

@@ -1,5 +1,5 @@
-//! Comparing everything with a peer because somebody asks for it. The work is a reconciliation's; this is about who asked,
-//! when one begins that was asked for, and whom it is told.
+//! Comparisons of all entries with a peer on request. The work is a reconciliation's; this module keeps the requests,
+//! begins the reconciliations for them, and reports their outcomes.
 
 use super::{Outcome, Reconciling};
 use crate::store::entry::Entry;
@@ -9,36 +9,36 @@ use crate::sync::message::Positions;
 use crate::sync::peer::link::{Link, LinkId};
 use crate::sync::replica::Replica;
 
-/// Names a comparison that was asked for, never again in one process.
+/// Id of a requested comparison, never reused within a process.
 pub type ComparisonId = u64;
 
-/// Why there is nothing to tell.
+/// Why a comparison has no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Incomparable {
     /// The peer is not connected, or its connection ended meanwhile.
     Gone,
     /// The peer's version cannot compare.
     TooOld,
-    /// No key is within the prefixes of both sides.
+    /// No key is in the scopes of both sides.
     Outside,
 }
 
-/// Comparisons that were asked for on a link.
+/// Comparisons that were requested on a link.
 #[derive(Debug, Clone, Default)]
 pub(in crate::sync) struct Comparing {
-    /// They begin once all that was there when the first of them was asked for has arrived: on its way it would count as
-    /// different.
+    /// Requests that begin once all entries that were there at the first of them have arrived: an entry on its way
+    /// would count as different.
     waiting: Vec<ComparisonId>,
-    /// How far the feed goes until then, as a local sequence.
+    /// Place up to which the feed goes until then, as a local sequence number.
     up_to: u64,
-    /// They are told what the reconciliation comes to that begins or goes on now.
+    /// Requests that the reconciliation under way answers.
     under_way: Vec<ComparisonId>,
-    /// What attempts of it moved before it began anew.
+    /// Outcome of earlier attempts of that reconciliation.
     earlier: Outcome,
 }
 
 impl Comparing {
-    /// How far the feed may go now.
+    /// Positions up to which the feed may go while a comparison waits to begin.
     pub(in crate::sync) fn limit(&self, limit: Positions) -> Positions {
         if self.waiting.is_empty() {
             return limit;
@@ -50,12 +50,12 @@ impl Comparing {
         limit.nearest(up_to)
     }
 
-    /// Whether somebody has asked, and it has not begun.
+    /// True if a comparison was requested that has not begun.
     pub(in crate::sync) fn is_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// An attempt ends, and another follows.
+    /// Keeps the outcome of an attempt that is followed by another.
     pub(in crate::sync) fn set_aside(&mut self, outcome: &Outcome) {
         if !self.under_way.is_empty() {
             self.earlier.join(outcome);
@@ -64,7 +64,8 @@ impl Comparing {
 }
 
 impl Link {
-    /// Entries of a reconciliation came. Only who asked wants to know which of them are news.
+    /// Counts entries received in a reconciliation. Which of them are news is looked up only for a requested
+    /// comparison.
     pub(in crate::sync) fn count_reconciled(&mut self, entries: &[Entry], map: &EntryMap) {
         let is_asked = !self.comparing.under_way.is_empty();
         let is_news = |entry: &Entry| {
@@ -79,16 +80,16 @@ impl Link {
 }
 
 impl Replica {
-    /// Whether a peer of that label was ever met.
+    /// True if a peer of that label is on record.
     pub fn has_met(&self, node_id: &str) -> bool {
         self.peers.values().any(|peer| peer.node_id == node_id)
     }
 
-    /// Compares everything with a connected peer, whatever is known, and sends what differs. It begins after this, also
-    /// where one is under way already. What it comes to is told by [`Self::take_compared`].
+    /// Requests a comparison of all entries with a connected peer; differing entries are sent. It begins after this
+    /// call, even where a reconciliation is under way already. [`Self::take_compared`] returns its outcome.
     ///
     /// # Errors
-    /// If there is no such peer, it is too old for that, or nothing is exchanged with it.
+    /// If there is no such peer, if it is too old for that, or if nothing is exchanged with it.
     pub fn compare_with(&mut self, id: LinkId) -> Result<ComparisonId, Incomparable> {
         let link = self.links.get_mut(&id).ok_or(Incomparable::Gone)?;
         if !link.reconciles {
@@ -106,7 +107,7 @@ impl Replica {
         Ok(self.last_comparison)
     }
 
-    /// Nobody wants to know any more. What has begun goes on, because both sides are in it.
+    /// Drops a request. A reconciliation that has begun for it goes on, because both sides are in it.
     pub fn cancel_comparison(&mut self, id: ComparisonId) {
         for link in self.links.values_mut() {
             link.comparing.waiting.retain(|waiting| *waiting != id);
@@ -114,12 +115,12 @@ impl Replica {
         }
     }
 
-    /// The comparisons that have ended, and how.
+    /// Removes and returns the comparisons that have ended, with their outcomes.
     pub fn take_compared(&mut self) -> Vec<(ComparisonId, Result<Outcome, Incomparable>)> {
         std::mem::take(&mut self.compared)
     }
 
-    /// Begins what was asked for, if nothing else is under way with that peer.
+    /// Begins the requested comparisons once nothing else is under way with that peer.
     pub(in crate::sync) fn begin_comparison(&mut self, id: LinkId, link: &mut Link, gate: Gate) {
         let limit = link.comparing.limit(gate.limit);
         let Positions { own, relay } = link.sending.sent;
@@ -134,7 +135,7 @@ impl Replica {
         self.ask_to_reconcile(id, link);
     }
 
-    /// Tells who asked, once it is over.
+    /// Reports the outcome of a reconciliation that is over to its requests.
     pub(in crate::sync) fn end_comparison(&mut self, link: &mut Link) {
         let Some(mut outcome) = link.outcome.take() else {
             return;
@@ -145,7 +146,7 @@ impl Replica {
         }
     }
 
-    /// The peer is gone: nobody will be told anything.
+    /// Ends all comparisons with a peer that has disconnected.
     pub(in crate::sync) fn abandon_comparisons(&mut self, link: &mut Link) {
         let waiting = link.comparing.waiting.drain(..);
         for id in waiting.chain(link.comparing.under_way.drain(..)) {

@@ -1,4 +1,5 @@
-//! Two exchanges with each other over random maps: equal maps at the end, and only the difference travels.
+//! Property tests of two exchanges with each other over random maps: equal maps at the end, and only the difference
+//! travels.
 
 mod pieces;
 mod removals;
@@ -27,7 +28,7 @@ const ALL: Positions = Positions {
     relay: u64::MAX,
 };
 
-/// One side: its map, and where it is in the exchange.
+/// One side: its map and range sums, and what it has sent.
 struct Side {
     map: EntryMap,
     sums: RangeSums,
@@ -36,7 +37,7 @@ struct Side {
     sent: Vec<Vec<u8>>,
     messages: usize,
     pauses: usize,
-    /// Most removals that it remembered at once.
+    /// Most removals that the exchange remembered at once.
     remembered: usize,
 }
 
@@ -92,7 +93,7 @@ impl Side {
         entries.map(|entry| (entry.key().to_vec(), entry)).collect()
     }
 
-    /// Takes a turn; gives what is said at its end, and the entries that go out before and behind.
+    /// Takes a turn. Returns the message at its end, and the entries sent before and behind it.
     fn turn(&mut self, exchange: &mut Exchange) -> (Option<Ranges>, Vec<Entry>) {
         while !self.sums.refresh(&self.map, 100).unwrap() {}
         let (mut said, mut entries) = (None, Vec::new());
@@ -127,7 +128,7 @@ impl Side {
     }
 }
 
-/// Reconciles; gives how many turns it took, and how many parts and listed entries were said.
+/// Reconciles. Returns the numbers of turns, of parts and of listed entries.
 fn reconcile(sides: &mut [Side; 2]) -> (u64, usize, usize) {
     let counts = [0, 1].map(|side: usize| sides[side].map.summary().count);
     let mut opening = Exchange::opening(1, ALL, counts[0]);
@@ -308,7 +309,7 @@ fn who_speaks_out_of_turn_or_without_end_is_told_so() {
     assert_eq!(refused, "a reconciliation without an end");
 }
 
-/// The same write, with another known.
+/// Copy of a write whose vector names another write as seen.
 fn over(entry: &Entry, seen: Dot) -> Entry {
     let extra = Extra {
         vector: vec![seen],
@@ -328,7 +329,7 @@ fn what_is_held_back_is_neither_listed_nor_sent_nor_asked_for() {
             side.put(entry(key, 1, 9, b"shared"));
         }
     }
-    // Newer here, and not to be told yet.
+    // These are newer here, and may not be sent yet.
     let from = sides[0].last;
     let shared = Dot {
         origin: Origin([9; 16]),

@@ -1,4 +1,4 @@
-//! What follows behind an answer: all entries of ranges of which the peer has nothing.
+//! Trailing entries, sent behind an answer: all entries of ranges of which the peer has nothing.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -10,14 +10,14 @@ use super::view::View;
 use crate::store::error::StoreError;
 use crate::sync::reconcile::ranges::PARTS_MAX;
 
-/// Ranges that are to be sent.
+/// Ranges whose entries are to be sent.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trailing {
     ranges: VecDeque<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Trailing {
-    /// `[from, to)` is to be sent too.
+    /// Adds the range `[from, to)`.
     pub(super) fn add(&mut self, from: &[u8], to: &[u8]) {
         match self.ranges.back_mut().filter(|(_, end)| end == from) {
             Some((_, end)) => to.clone_into(end),
@@ -25,17 +25,18 @@ impl Trailing {
         }
     }
 
-    /// Whether nothing is to be sent.
+    /// True if nothing is to be sent.
     pub(super) fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
 
-    /// Whether the peer has to wait for an answer until some of it is sent: what it asks for must not grow without end.
+    /// True if the peer has to wait for an answer until some ranges are sent, so that what it asks for cannot grow
+    /// without end.
     pub(super) fn is_full(&self) -> bool {
         self.ranges.len() >= PARTS_MAX
     }
 
-    /// Gathers what comes next, as much as there is place for. Says whether something of it may not travel.
+    /// Gathers the next entries until `gathered` is full. Returns true if some of them may not be sent.
     pub(super) fn gather(
         &mut self,
         view: &View<'_>,
@@ -49,7 +50,8 @@ impl Trailing {
                 let key = held.entry.key();
                 gathered.look();
                 if matches!(held, Cow::Owned(_)) && view.map.has_changed(key) {
-                    // It was replaced since keys were last taken in, behind what is covered: the feed brings that.
+                    // The entry was replaced since keys were last taken in, behind the covered place: the feed brings
+                    // its successor.
                 } else if !view.may_travel(&held) {
                     has_held_back = true;
                     outcome.count_held_back(&held.entry);
@@ -57,7 +59,7 @@ impl Trailing {
                     resume = Some(key.to_vec());
                 }
                 if resume.is_none() && gathered.is_full() {
-                    // The next key there is.
+                    // Resume at the next possible key.
                     resume = Some([key, &[0]].concat());
                 }
                 if resume.is_some() {

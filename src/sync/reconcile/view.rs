@@ -1,19 +1,20 @@
-//! What a reconciliation looks at: sums, splits and entries of ranges of this node's state, as far as the connection
-//! carries them.
+//! The view of this node's state that a reconciliation works on: sums, splits and entries of key ranges, within the
+//! scope of the connection.
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
+use crate::store::entry::REPLICATED_END;
 use crate::store::entry::Summary;
 use crate::store::error::StoreError;
 use crate::store::scope::Scope;
 use crate::store::state::map::{EntryMap, Held};
-use crate::store::state::range_sums::{REPLICATED_END, RangeSums};
+use crate::store::state::range_sums::RangeSums;
 use crate::sync::feed::admission::lie_of;
 use crate::sync::message::Positions;
 use crate::sync::outbox::held_back::HeldBack;
 
-/// A scope, and the ranges that it is made of.
+/// A scope, and the ranges of keys that it consists of.
 pub(super) struct ScopedRanges {
     scope: Scope,
     ranges: Vec<(Vec<u8>, Vec<u8>)>,
@@ -27,7 +28,7 @@ impl ScopedRanges {
         }
     }
 
-    /// What of `[from, to)` is in the scope, in order.
+    /// The parts of `[from, to)` that are in the scope, in order.
     fn within<'a>(
         &'a self,
         from: &'a [u8],
@@ -43,29 +44,29 @@ impl ScopedRanges {
 
 /// The state as one peer may see it.
 ///
-/// Sums count everything. What may not travel yet, own writes that wait for a tick and what is not durable, is in no list
-/// and is not sent: it is held back, its range stays unequal, and the feed brings it later. That costs a list without it
-/// for each range that holds some.
+/// Sums count all entries. Entries that may not be sent yet, own writes that wait for a tick and those that are not
+/// durable, are in no list and are not sent: they are held back, their range stays unequal, and the feed brings them
+/// later. That costs a list without them for each range that holds some.
 pub(super) struct View<'a> {
     pub(super) map: &'a EntryMap,
     pub(super) sums: &'a RangeSums,
-    /// What the connection carries: nothing else is seen, whatever the peer says of it.
+    /// The scope of the connection: no other keys are visible, whatever the peer says of them.
     pub(super) scope: &'a ScopedRanges,
-    /// What may travel, in each stream.
+    /// Positions up to which entries of each stream may be sent.
     pub(super) limit: Positions,
-    /// What may not whatever its place.
+    /// Removals that may not be sent yet, whatever their place.
     pub(super) held_back: &'a HeldBack,
-    /// Largest value that the peer takes.
+    /// Largest value that the peer takes, in bytes.
     pub(super) value_bytes_max: u64,
 }
 
-/// Where a part ends that ends before `to`.
+/// The end of the range of a part whose end is `to`.
 pub(super) fn end_of(to: &[u8]) -> &[u8] {
     if to.is_empty() { &REPLICATED_END } else { to }
 }
 
 impl View<'_> {
-    /// Whether an entry may travel.
+    /// True if an entry may be sent.
     pub(super) fn may_travel(&self, held: &Held) -> bool {
         let limit = if held.is_row() {
             self.limit.own
@@ -75,7 +76,7 @@ impl View<'_> {
         held.lseq <= limit && !self.held_back.holds(held.lseq) && lie_of(&held.entry).is_none()
     }
 
-    /// Count and fingerprint of `[from, to)`.
+    /// Entry count and fingerprint of `[from, to)`.
     pub(super) fn sum(&self, from: &[u8], to: &[u8]) -> Result<Summary, StoreError> {
         let mut total = Summary::default();
         for (from, to) in self.scope.within(from, to) {
@@ -84,8 +85,8 @@ impl View<'_> {
         Ok(total)
     }
 
-    /// Parts `[from, to)` evenly, into about so many pieces and not twice as many. What is between the ranges of a scope
-    /// belongs to the part behind it: nobody looks at it.
+    /// Divides `[from, to)` evenly, into about `pieces` parts and not twice as many. Keys between the ranges of a
+    /// scope belong to the part behind them: they are not visible.
     pub(super) fn split(
         &self,
         from: &[u8],
@@ -101,7 +102,7 @@ impl View<'_> {
         }
         let share = count.div_ceil(pieces.max(1) as u64).max(1);
         let mut parts: Vec<(Vec<u8>, Summary)> = Vec::new();
-        // Short ranges are told together.
+        // Short ranges share a part.
         let mut together = Summary::default();
         for (from, to, sum) in sums {
             if sum.count <= share {
@@ -125,7 +126,7 @@ impl View<'_> {
         Ok(parts)
     }
 
-    /// The entries of `[from, to)`, in key order, until told to stop.
+    /// Visits the entries of `[from, to)`, in key order, until `visit` breaks.
     pub(super) fn walk(
         &self,
         from: &[u8],
@@ -145,7 +146,7 @@ impl View<'_> {
         Ok(())
     }
 
-    /// The entry of a key.
+    /// The entry of a key; `None` if there is none or it is out of scope.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Cow<'_, Held>>, StoreError> {
         if !self.scope.scope.contains(key) {
             return Ok(None);

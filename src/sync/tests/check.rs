@@ -1,4 +1,4 @@
-//! What must hold at all times (PROTOCOL section 7), looked at from outside.
+//! Invariants that hold at all times (PROTOCOL section 7), checked from outside.
 
 use super::world::World;
 use crate::store::conflict::policy::loser_of;
@@ -7,7 +7,7 @@ use crate::sync::message::{Feed, Stream};
 use crate::sync::outbox::held_back::is_covered;
 
 impl World {
-    /// After everything that a host does.
+    /// Checks a host after each of its steps.
     pub(super) fn check_host(&self, host: usize) {
         let running = self.hosts[host].up();
         let replica = &running.replica;
@@ -45,7 +45,7 @@ impl World {
         })
     }
 
-    /// Before a host sends.
+    /// Checks a message before a host sends it.
     pub(super) fn check_sent(&self, host: usize, feed: &Feed) {
         let volatile = &self.hosts[host].up().volatile;
         let entries: &[Entry] = match feed {
@@ -64,8 +64,8 @@ impl World {
         }
     }
 
-    /// A host holds everything up to its cursors, at the least. Not so once a disk went back in time: what was
-    /// replaced when a cursor passed it may be back, and a hint may name a dot that was given again. Only the
+    /// Checks that a host holds at least everything up to its cursors. Skipped once a disk went back in time: entries
+    /// replaced before a cursor passed them may be back, and a hint may name a dot that was given again. Only the
     /// comparison of states notices that.
     pub(super) fn check_holdings(&self, host: usize) {
         if !self.checks_holdings || self.hosts.iter().any(|host| host.rolled_back) {
@@ -117,7 +117,7 @@ impl World {
         }
     }
 
-    /// When all faults have ended and everything had its time.
+    /// Checks that all hosts are equal, once all faults have ended and everything had its time.
     pub(super) fn check_convergence(&self) {
         let summary = self.hosts[0].up().map.summary();
         for (place, host) in self.hosts.iter().enumerate() {
@@ -165,7 +165,7 @@ impl World {
         }
     }
 
-    /// The same where connections carry only a part: what each carries is equal on both sides.
+    /// Checks scoped connections for convergence: the part that each connection carries is equal on both sides.
     pub(super) fn check_scoped_convergence(&self) {
         for wire in &self.wires {
             let [a, b] = [0, 1].map(|side| &wire.ends[side]);

@@ -1,4 +1,4 @@
-//! Which event is next, and the running of time.
+//! Picks the next event and advances time.
 
 use super::world::World;
 
@@ -41,7 +41,7 @@ impl World {
         next
     }
 
-    /// Lets everything happen that happens up to a moment.
+    /// Runs all events up to a moment.
     pub(super) fn run_until(&mut self, until: u64) {
         let mut events = 0;
         while let Some((at, event)) = self.next(until) {

@@ -21,7 +21,7 @@ use crate::wal::files::lease;
 
 pub(super) const LOG: &str = "a.wal";
 
-/// How a host stops.
+/// The way in which a host stops.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Stop {
     Cleanly,
@@ -37,21 +37,21 @@ pub(super) struct Host {
     pub(super) running: Option<Running>,
     /// The greatest entry of each key that was durable here: no fault may take it back.
     pub(super) witness: BTreeMap<Vec<u8>, Entry>,
-    /// Its disk went back in time at least once.
+    /// True if the disk went back in time at least once.
     pub(super) rolled_back: bool,
-    /// An older state of its disk.
+    /// An older state of the disk.
     pub(super) image: Option<DiskImage>,
-    /// How far its wall clock is off.
+    /// Offset of the host's wall clock.
     pub(super) skew_ms: i64,
-    /// What it does about concurrent writes.
+    /// Policy for concurrent writes.
     pub(super) policy: ConflictPolicy,
-    /// The losers that it was told of since it was opened.
+    /// The losers that the host was told of since it was opened.
     pub(super) losers: Vec<Entry>,
-    /// What it exchanges.
+    /// The keys that the host exchanges.
     pub(super) scope: Scope,
 }
 
-/// What a host has while it runs.
+/// Parts of a host while it runs.
 pub(super) struct Running {
     pub(super) committer: Committer,
     pub(super) map: EntryMap,
@@ -59,7 +59,7 @@ pub(super) struct Running {
     pub(super) queue: VecDeque<Request>,
     pub(super) commit_at: Option<u64>,
     pub(super) sync_at: Option<u64>,
-    /// Accepted, and not durable yet.
+    /// Entries that are accepted and not durable yet.
     pub(super) volatile: Vec<(u64, Entry)>,
     pub(super) copy_noticed: bool,
 }
@@ -158,7 +158,7 @@ impl Host {
         });
     }
 
-    /// Takes another identity, as a node does between two groups. The links must be gone before.
+    /// Takes another identity, as a node does between two groups. The links must be removed before.
     pub(super) fn renew(&mut self, dice: &mut Dice) {
         let seeds = seeds(dice);
         let is_durable = self.options.durable;
@@ -171,7 +171,7 @@ impl Host {
         }
     }
 
-    /// The links must be gone before.
+    /// Stops the host. The links must be removed before.
     pub(super) fn stop(&mut self, how: Stop, dice: &mut Dice) {
         let Some(mut running) = self.running.take() else {
             return;
@@ -202,7 +202,7 @@ impl Host {
         }
     }
 
-    /// Takes away what no backup holds.
+    /// Removes the lease, which no backup holds.
     pub(super) fn lose_lease(&mut self) {
         assert!(self.running.is_none());
         let lease = format!("{LOG}.lease");
@@ -224,7 +224,7 @@ impl Host {
         self.running.as_mut().expect("the host runs")
     }
 
-    /// What becomes durable joins what must not be lost.
+    /// Moves entries that have become durable to the witness, which no fault may take back.
     pub(super) fn settle(&mut self, durable_lseq: u64) {
         let Some(running) = &mut self.running else {
             return;
@@ -245,7 +245,7 @@ impl Host {
 }
 
 impl Running {
-    /// The conflicts that are open.
+    /// The open conflicts.
     pub(super) fn conflicts(&self) -> Vec<OpenConflict> {
         let mut kept: BTreeMap<Vec<u8>, Vec<Entry>> = BTreeMap::new();
         let mut after = None;

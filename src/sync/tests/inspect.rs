@@ -1,4 +1,4 @@
-//! What proofs outside of this layer may see of a replica.
+//! Test access to a replica's state, for proofs outside of this layer.
 
 use crate::core::identity::Origin;
 use crate::store::commit::ledger::FeedPosition;
@@ -11,7 +11,7 @@ use crate::sync::outbox::watermarks::{OutboxCounts, Watermarks};
 use crate::sync::replica::Replica;
 
 impl Replica {
-    /// The counters of the outbox, row by row.
+    /// The counters of the outbox, counted row by row.
     pub(crate) fn recount(&self, map: &EntryMap) -> OutboxCounts {
         let progress_marks = self.progress_marks();
         let mut counts = OutboxCounts::default();
@@ -33,22 +33,22 @@ impl Replica {
         self.counts_of(map).unwrap()
     }
 
-    /// The marks of the outbox.
+    /// The watermarks of the outbox.
     pub(crate) fn watermarks(&self) -> Watermarks {
         self.outbox.watermarks()
     }
 
-    /// Up to where ticks have released own writes.
+    /// Place up to which ticks have released own writes.
     pub(crate) fn released(&self) -> u64 {
         self.released
     }
 
-    /// What it takes for durable.
+    /// Local sequence number up to which the replica takes entries for durable.
     pub(crate) fn durable(&self) -> u64 {
         self.durable_lseq
     }
 
-    /// Its links, the origin of the peer of each, and how far that has acknowledged.
+    /// The links, with each peer's origin and acknowledged positions.
     pub(crate) fn acknowledged_links(&self) -> Vec<(LinkId, Origin, Positions)> {
         let seen = |(id, link): (&LinkId, &crate::sync::peer::link::Link)| {
             (*id, link.origin, link.sending.acknowledged)
@@ -56,24 +56,24 @@ impl Replica {
         self.links.iter().map(seen).collect()
     }
 
-    /// What is on record of how far a peer has acknowledged.
+    /// Recorded position that a peer has acknowledged.
     pub(crate) fn recorded_of(&self, peer: Origin) -> Option<FeedPosition> {
         self.peers.get(&peer).map(|record| record.acknowledged)
     }
 
-    /// The same, and what that is about.
+    /// Recorded position that a peer has acknowledged, and the scope that it is valid for.
     pub(crate) fn recorded_in(&self, peer: Origin) -> Option<(FeedPosition, &Scope)> {
         let record = self.peers.get(&peer)?;
         Some((record.acknowledged, &record.scope))
     }
 
-    /// How far any peer is on record to have acknowledged its own writes.
+    /// Furthest recorded acknowledgement of own writes by any peer.
     pub(crate) fn recorded_anywhere(&self) -> u64 {
         let own = self.peers.values().map(|record| record.acknowledged.own);
         own.max().unwrap_or(0)
     }
 
-    /// The last local sequence of an own row that any peer is on record to have refused: it was sent once.
+    /// The last local sequence number of an own row that any peer is on record to have refused: it was sent once.
     pub(crate) fn refused_anywhere(&self, map: &EntryMap) -> u64 {
         let refused = self
             .peers
@@ -83,7 +83,7 @@ impl Replica {
         own.map(|entry| entry.lseq).max().unwrap_or(0)
     }
 
-    /// Whether states are known to differ, and the reason is looked for once enough time has passed since the last repair.
+    /// True if states are known to differ, and a repair waits for the delay since the last one.
     pub(crate) fn has_repairs_ahead(&self) -> bool {
         let is_due = |link: &crate::sync::peer::link::Link| {
             let is_unequal = link.proof.unequal.0 >= crate::sync::feed::end_of_feed::UNEQUAL_ENDS;
@@ -92,7 +92,7 @@ impl Replica {
         self.links.values().any(is_due)
     }
 
-    /// Whether a peer has refused the entry at a local sequence.
+    /// True if a peer has refused the entry at a local sequence number.
     pub(crate) fn is_rejected(&self, peer: Origin, lseq: u64) -> bool {
         let record = self.peers.get(&peer);
         record.is_some_and(|record| record.rejected.iter().any(|entry| entry.lseq == lseq))

@@ -1,5 +1,5 @@
-//! Replicas as they are, over disks in memory, a virtual clock and connections that are cut, slowed and made
-//! again: everything from one seed.
+//! Real replicas over disks in memory, a virtual clock and connections that are cut, slowed and made again: everything
+//! from one seed.
 
 mod check;
 mod clockwork;

@@ -1,4 +1,4 @@
-//! What is sent ahead of its place in the feed, because it would wait there for too long.
+//! Entries sent ahead of their place in the feed, because they would wait there for too long.
 
 use super::host::options;
 use super::stage::{keys_sent, stage};
@@ -7,10 +7,10 @@ use super::world::World;
 use crate::sync::message::Feed;
 use crate::sync::options::RELAY_DELAY_MS;
 
-/// How long a write takes besides over a hub: two commits and two lines.
+/// Time that a write takes over a hub besides waiting: two commits and two lines.
 const WAYS_MS: u64 = 50;
 
-/// Host 0 writes one key again and again; after each write so long passes.
+/// Host 0 writes one key again and again, every `every_ms`.
 fn rewrite(world: &mut World, every_ms: u64, for_ms: u64, mut look: impl FnMut(&World, u64)) {
     let began = world.at;
     let mut number = 0;
@@ -84,7 +84,7 @@ fn a_key_that_is_rewritten_all_the_time_arrives_over_a_line_that_was_cut() {
     world.check_convergence();
 }
 
-/// A host that another one meets for the first time, over a line that takes seconds for what there is.
+/// A world with a first sync over a line that takes seconds for the entries there are.
 fn first_sync(prefix: &str) -> World {
     let mut world = stage(&[options(); 3]);
     for number in 0..400 {
@@ -170,7 +170,7 @@ fn what_was_sent_ahead_and_could_not_be_stored_is_sent_again() {
     world.check_convergence();
 }
 
-/// Lets `for_ms` pass while host 1 is of an older build, which does not confirm what moves no position.
+/// Runs for `for_ms` while host 1 behaves like an older build, which does not confirm batches that move no position.
 fn run_unconfirmed(world: &mut World, for_ms: u64) {
     for _ in 0..for_ms {
         let wire = world.wire_between(0, 1).unwrap();

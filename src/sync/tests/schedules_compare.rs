@@ -1,4 +1,4 @@
-//! Comparing with a peer because somebody asks: what is told, and when nothing can be.
+//! Comparisons with a peer on request: their outcomes, and the cases without one.
 
 use super::host::options;
 use super::schedules_reconcile::{apart, check_pair, meet, write_apart};
@@ -29,7 +29,7 @@ fn reported(world: &mut World, host: usize) -> Vec<(ComparisonId, Compared)> {
     world.hosts[host].up_mut().replica.take_compared()
 }
 
-/// What a host is told that asks now.
+/// Outcome of a comparison that a host asks for now.
 pub(super) fn compare(world: &mut World, host: usize, other: usize) -> Outcome {
     let id = ask(world, host, other).unwrap();
     world.run_for(MOMENT_MS);
@@ -143,7 +143,7 @@ fn what_is_under_way_is_no_difference() {
     for host in [0, 1] {
         let mut world = pair(options(), 300);
         let asked = ask(&mut world, host, 1 - host).unwrap();
-        // Behind the question, and in the middle of it.
+        // Once behind the request, and once in the middle of the comparison.
         world.put(host, "news", "value");
         world.run_for(6);
         let again = ask(&mut world, host, 1 - host).unwrap();

@@ -1,4 +1,4 @@
-//! Writes that did not know of each other, under each policy and under several at once.
+//! Concurrent writes, under each policy and under several at once.
 
 use super::host::{Host, Stop, options};
 use super::stage::{MOMENT_MS, manual};
@@ -22,7 +22,7 @@ fn apart(policies: &[ConflictPolicy]) -> World {
     world
 }
 
-/// Each host wrote `doc`, the later the higher its number.
+/// Each host wrote `doc`; the higher its number, the later.
 fn written(policies: &[ConflictPolicy]) -> World {
     let mut world = apart(policies);
     for host in 0..policies.len() {
@@ -39,7 +39,7 @@ impl World {
         ledgers.collect()
     }
 
-    /// All show the same, nobody writes any more, and nothing is left to say.
+    /// Checks that all hosts show the same, none writes any more, and nothing is left to say.
     fn agree(&mut self, key: &str) -> Option<String> {
         self.run_for(60_000);
         let (written, said) = (self.sequences(), self.messages);
@@ -54,7 +54,7 @@ impl World {
         shown
     }
 
-    /// The open conflict of `doc` as a host shows it: what is current, then what lost, newest first.
+    /// The open conflict of `doc` as a host shows it: the current version, then the losers, newest first.
     fn versions(&self, host: usize) -> Vec<Option<String>> {
         let conflicts = self.hosts[host].up().conflicts();
         assert!(conflicts.len() <= 1);
@@ -93,7 +93,7 @@ fn the_last_write_wins_and_the_other_is_told_once_on_each_side() {
         assert!(world.versions(host).is_empty());
     }
     assert_eq!(world.sequences(), [1, 1]);
-    // Connected anew it is no news.
+    // After another connection the conflict is not told again.
     world.cut(0, 1);
     world.mesh();
     assert_eq!(world.reported(0).len(), 1);
@@ -236,7 +236,7 @@ fn a_plain_write_settles_nothing_and_a_resolution_all() {
     let mut world = written(&[Manual, LastWriteWins, LastWriteWins]);
     world.mesh();
     world.agree("doc");
-    // Whoever wrote none of the losers knows none of them by writing.
+    // A host that wrote none of the losers knows none of them by writing.
     world.put(2, "doc", "later");
     assert_eq!(world.agree("doc"), Some("later".to_owned()));
     let open = world.versions(2);
@@ -254,7 +254,7 @@ fn a_plain_write_settles_nothing_and_a_resolution_all() {
 #[test]
 fn what_is_resolved_stays_so_when_the_loser_comes_again() {
     let mut world = written(&[Manual, Manual, Manual]);
-    // Host 2 has not met anybody, and holds what the others resolve.
+    // Host 2 has met nobody, and holds a write of `doc` that the resolution does not know.
     world.connect(0, 1, 5);
     world.run_for(MOMENT_MS);
     world.resolve(0, b"doc", b"settled");

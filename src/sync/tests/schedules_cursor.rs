@@ -84,7 +84,7 @@ fn a_rolled_back_node_gets_home_what_it_wrote_and_forgot() {
     }
     assert_eq!(world.renewals, [(0, IdentityConflictReason::WentBack)]);
     world.check_convergence();
-    // Numbers that were given before are not given again under the same author.
+    // Numbers that were given before are not given again under one author.
     world.put(0, "later", "5");
     world.run_for(3_000);
     let author = |key: &[u8]| {
@@ -119,7 +119,7 @@ fn a_copied_folder_writes_under_a_new_identity_and_both_go_on() {
     world.put_many(0, "before", 5);
     world.run_for(3_000);
     world.stop(0, Stop::Cleanly);
-    // The third node is a copy of the first without what no backup holds.
+    // The third node is a copy of the first, without the lease, which no backup holds.
     world.stop(2, Stop::Cleanly);
     world.hosts[2].storage = world.hosts[0].storage.image().process_killed();
     world.hosts[2].lose_lease();
@@ -160,7 +160,7 @@ fn a_cursor_beyond_the_stretch_that_it_names_is_void() {
     let mut dice = super::dice::Dice::new(2);
     world.hosts[0].roll_back(&mut dice);
     world.open(0);
-    // As many as were lost, so that a cursor without its stretch would pass for good.
+    // Host 0 writes as many rows as were lost, so that a cursor without its epoch would pass for valid.
     world.put_many(0, "other", 8);
     world.run_for(1_000);
     world.tick(0, false);
@@ -191,7 +191,7 @@ fn what_was_acknowledged_on_another_connection_since_the_greeting_is_not_lost() 
     world.line();
     world.put(0, "first", "1");
     world.run_for(MOMENT_MS);
-    // Greets, and writes before that arrives.
+    // Host 0 greets, and writes before the greeting arrives.
     let (scope, now) = (world.hosts[0].scope.clone(), world.now(0));
     let running = world.hosts[0].up_mut();
     let greeting = running.replica.greeting(&scope, now, &running.map);
@@ -222,7 +222,7 @@ fn what_was_acknowledged_on_another_connection_since_the_greeting_is_not_lost() 
     assert!(world.hosts[0].up().replica.has_forgotten(beyond));
 }
 
-/// A batch of nothing comes from the first node; what the second one asks of its committer for it.
+/// Hands an empty batch of the first node to the second. Returns the request to its committer.
 fn hears(world: &mut World, stream: Stream, from: u64, to: u64) -> Option<Received> {
     let batch = Batch {
         stream,
@@ -248,7 +248,7 @@ fn what_is_stored_behind_a_second_refusal_is_not_asked_for_again() {
     let (link, now) = (world.link(1, 0), world.now(1));
     hears(&mut world, Stream::Own, 0, 2).unwrap();
     hears(&mut world, Stream::Own, 2, 3).unwrap();
-    // The first fails; the other stream goes on; then the second one has nothing to go on from.
+    // The first batch fails; the other stream goes on; then the second one has nothing to follow on.
     world.hosts[1].up_mut().replica.received_in_vain(link);
     let relayed = hears(&mut world, Stream::Relay, 0, 4).unwrap();
     let replica = &mut world.hosts[1].up_mut().replica;

@@ -1,4 +1,4 @@
-//! What one small message causes is done in pieces, and who asks for too much waits.
+//! Fair shares: the work that one small message causes is done in pieces, and a peer that asks for too much waits.
 
 use super::host::{Stop, options};
 use super::schedules_scope::scoped;
@@ -7,7 +7,7 @@ use super::world::World;
 use crate::sync::message::{Ack, Feed};
 use crate::sync::options::{ReplicaOptions, WINDOW_COST};
 
-/// How far a host has gone over its feed for another.
+/// Place up to which a host has scanned its feed for another.
 fn gone_over(world: &World, host: usize, other: usize) -> u64 {
     let link = world.link(host, other);
     world.hosts[host].up().replica.links[&link].sending.sent.own
@@ -40,7 +40,7 @@ fn rows_that_are_not_for_a_peer_are_passed_over_in_pieces() {
             continue;
         }
         let at = gone_over(&world, 0, 1);
-        // What one millisecond brings, and what was saved.
+        // The budget of one millisecond, and the savings of the bucket.
         assert!(at - before <= 3 * 4_096, "{before} -> {at}");
         pieces += u64::from(at > before);
         before = at;
@@ -66,7 +66,7 @@ fn who_asks_for_the_whole_feed_all_the_time_gets_it_now_and_then() {
     }
     world.run_for(30_000);
     let sent = keys_sent(&world.said(0, 1)).len();
-    // At once, after one second, and after two more.
+    // The feed begins at once, after one second, and after two more.
     assert!((20..=4 * 20).contains(&sent), "{sent}");
     world.put(0, "b", "1");
     world.run_for(60_000);
@@ -97,7 +97,7 @@ fn of_who_took_nothing_and_left_little_is_kept_and_nothing_counts_as_failed() {
     world.is_old = true;
     world.connect(0, 1, 1);
     world.run_for(30);
-    // From now on its acknowledgements never come.
+    // From now on the peer's acknowledgements never come.
     world.stall(0, 1, u64::MAX);
     world.run_for(5_000);
     assert!(listed(&world, 0) > 0);
@@ -120,7 +120,7 @@ fn what_a_peer_does_not_take_is_listed_as_it_acknowledges_what_came_before() {
     world.run_for(10_000);
     assert_eq!(world.get(1, "last").as_deref(), Some(""));
     assert_eq!(world.counts(0).failed, 3_000);
-    // It counts again as soon as the peer shows that it has passed over it.
+    // The rows count again as soon as the peer shows that it has passed over them.
     world.stop(0, Stop::PowerCut);
     world.open(0);
     world.connect(0, 1, 1);

@@ -1,4 +1,4 @@
-//! What waits for a tick holds back itself, and what must not go ahead of it: everything else is passed on.
+//! A settled conflict that waits for a tick holds back its own removals only: everything else is relayed.
 
 use super::host::{Host, Stop, options};
 use super::stage::{MOMENT_MS, manual};
@@ -7,8 +7,8 @@ use crate::store::commit::committer::Durability;
 use crate::store::conflict::policy::ConflictPolicy::Manual;
 use crate::store::entry::Namespace;
 
-/// Three hosts in a line, of which the one in the middle waits for ticks. It has settled a conflict that all know, has
-/// another write that waits, and was not ticked since.
+/// Three hosts in a line. The middle one waits for ticks: it has settled a conflict that all know, and written
+/// something else, and was not ticked since.
 fn settled_without_tick() -> World {
     let hosts = [options(), manual(), options()];
     let hosts = hosts.iter().enumerate().map(|(place, options)| {
@@ -40,7 +40,7 @@ fn holds(world: &World, host: usize, key: &str, value: &str) -> bool {
     world.get(host, key).as_deref() == Some(value)
 }
 
-/// How many losers of the conflict a host keeps.
+/// Losers of the conflict that a host keeps.
 fn kept(world: &World, host: usize) -> usize {
     let map = &world.hosts[host].up().map;
     let kept = map.range_from(std::ops::Bound::Included(&[Namespace::Conflict as u8]));

@@ -80,7 +80,7 @@ fn a_large_value_is_relayed() {
     world.check_convergence();
 }
 
-/// A large value of which only a part is out, because the peer grants no more.
+/// A large value of which only a part is sent, because the peer grants no more credit.
 fn half_sent() -> World {
     let mut world = stage(&[options(), options()]);
     world.line();
@@ -146,7 +146,7 @@ fn a_connection_lost_in_the_middle_begins_it_again() {
 fn a_retry_in_the_middle_ends_it_before_it_begins_again() {
     let mut world = stage(&[options(), options()]);
     world.line();
-    // The peer's answers come late, so that the small write before it is overdue in the middle of it.
+    // The peer's answers come late, so that the small write before the value is overdue in its middle.
     world.stall(0, 1, world.at + 22_000);
     world.put(0, "first", "value");
     world.run_for(500);
@@ -161,7 +161,7 @@ fn a_retry_in_the_middle_ends_it_before_it_begins_again() {
 fn refused_on_arrival_it_is_rejected_and_what_follows_comes() {
     let mut world = half_sent();
     world.checks_holdings = false;
-    // The receiving transport found no room for it, and skips the rest.
+    // The receiving transport found no room for the value, and skips the rest of it.
     let running = world.hosts[0].up();
     let lseq = running.map.own_after(0).last().unwrap().unwrap().lseq;
     let link = world.link(1, 0);
@@ -192,7 +192,7 @@ fn refused_on_arrival_it_is_rejected_and_what_follows_comes() {
     world.check_convergence();
 }
 
-/// A replica whose map is a checkpoint with one large value, and the disk that it is on.
+/// A replica whose map is a checkpoint with one large value, and its disk.
 fn over_a_checkpoint(node: u8, value: &str) -> (MemoryStorage, Replica, EntryMap) {
     let disk = MemoryStorage::new();
     let seeds = Seeds {
@@ -247,7 +247,7 @@ fn a_value_out_of_the_checkpoint_is_read_once() {
         wall: WallMs(1_700_000_000_000),
     };
     let mut greeting = peer.greeting(&Scope::ALL, now, &peers_map);
-    // It gets the feed from its start.
+    // Without reconciliation the peer gets the feed from its start.
     greeting.reconciles = false;
     let mut credit = 4 << 20;
     let mut sent = Vec::new();
@@ -281,7 +281,7 @@ fn a_value_out_of_the_checkpoint_is_read_once() {
     assert_eq!(sent, value.as_bytes());
 }
 
-/// A host has sent a large value, of which the parts reach the other one that far apart.
+/// A world in which a host has sent a large value, whose chunks arrive `every_ms` apart.
 fn on_a_slow_line(every_ms: u64) -> World {
     let mut world = stage(&[options(), options()]);
     world.line();
@@ -334,12 +334,12 @@ fn where_it_was_sent_again_a_late_acknowledgement_ends_the_second_copy() {
     world.check_convergence();
 }
 
-/// The bytes of large values that host 0 has said to host 1.
+/// Bytes of large values that host 0 has sent to host 1.
 fn sent_bytes(world: &mut World) -> usize {
     chunks(&world.said(0, 1)).iter().sum()
 }
 
-/// A large value of which a part has come when the line is lost.
+/// A world in which a part of a large value has arrived when the line is lost.
 fn half_arrived() -> World {
     let mut world = stage(&[options(), options()]);
     world.line();

@@ -21,7 +21,7 @@ fn honest_pair() -> World {
     world
 }
 
-/// Says something to the first node in the name of the second.
+/// Sends a message to the first node in the name of the second.
 fn lie(world: &mut World, feed: Feed) {
     let link = world.link(0, 1);
     world.hand_in(0, link, feed, false);
@@ -78,7 +78,7 @@ fn an_entry_that_no_node_can_have_written_is_refused_by_itself_and_the_feed_goes
     ];
     for (what, faulty) in wrong {
         let mut world = honest_pair();
-        // Who has sent none of this is told of none of it.
+        // The answers do not reach the second host, which has sent none of this.
         world.stall(1, 0, world.at + 60_000);
         let before = world.hosts[0].up().map.summary();
         let feed = batch(&world, faulty);
@@ -92,7 +92,7 @@ fn an_entry_that_no_node_can_have_written_is_refused_by_itself_and_the_feed_goes
         assert!(world.closes.is_empty(), "{what}");
         assert_eq!(world.hosts[0].up().map.summary(), before, "{what}");
         assert_eq!(world.hosts[0].up().report().total_refused, 1, "{what}");
-        // Its feed goes on behind it.
+        // The feed goes on behind the refused entry.
         let next = entry(0, 2, stamp, 1, 3);
         world
             .written
@@ -156,7 +156,7 @@ fn an_entry_that_lies_about_itself_ends_the_connection_and_the_cursor_goes_on() 
 #[test]
 fn a_key_with_the_last_stamp_of_a_clock_is_written_by_everybody_and_travels() {
     let mut world = honest_pair();
-    // The second never held what is said in its name.
+    // The second host never held the entry that is sent in its name.
     world.checks_holdings = false;
     let last = entry(0, 1, (STAMP_MS_END << 16) - 1, 1, 3);
     world
@@ -412,7 +412,7 @@ fn hints_and_ends_and_refusals_of_any_kind_do_no_harm() {
     }
     world.put(0, "later", "value");
     world.run_for(60_000);
-    // Whatever it was told, the next connection is with an honest peer.
+    // Whatever the first host was told, the next connection is with an honest peer.
     world.cut(0, 1);
     world.run_for(1_000);
     world.stop(0, super::host::Stop::PowerCut);

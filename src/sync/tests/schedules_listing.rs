@@ -1,4 +1,4 @@
-//! The outbox row by row.
+//! The outbox row by row, as users list it.
 
 use super::host::{Stop, options};
 use super::stage::{manual, stage};
@@ -41,7 +41,7 @@ impl World {
             .unwrap()
     }
 
-    /// Lists agree with each other and with the counters.
+    /// Checks that the lists agree with each other and with the counters.
     fn check_rows(&self, host: usize) {
         let all = self.rows(host, None);
         assert!(all.is_sorted_by_key(|row| row.lseq));
@@ -128,7 +128,7 @@ fn what_is_not_answered_says_how_often_it_was_tried_and_when_it_is_next() {
     world.run_for(next + 10);
     let rows = world.rows(0, None);
     assert_eq!((rows[0].state, rows[0].attempts), (RowState::InFlight, 2));
-    // Until it is given up.
+    // After the last retry the row has failed.
     world.run_for(3_000_000);
     let rows = world.rows(0, Some(RowState::Failed));
     assert_eq!((rows.len(), rows[0].attempts), (1, 6));
@@ -138,7 +138,7 @@ fn what_is_not_answered_says_how_often_it_was_tried_and_when_it_is_next() {
     let rows = world.rows(0, None);
     assert_eq!((rows[0].state, rows[0].attempts), (RowState::Queued, 0));
     assert_eq!(rows[0].troubles, []);
-    // The peer returns, and nobody has to ask.
+    // The row is delivered when the peer returns, without a command.
     world.line();
     assert_eq!(world.rows(0, None)[0].state, RowState::Acknowledged);
 }
@@ -156,7 +156,7 @@ fn who_refused_a_row_is_told_with_the_reason() {
     assert_eq!(keys(&failed), ["large"]);
     assert_eq!(failed[0].troubles[0].node_id, "node-1");
     assert_eq!(failed[0].troubles[0].trouble.as_str(), "value_too_large");
-    // Also after what is done was taken out, and after a restart.
+    // The reason is listed also after pruning, and after a restart.
     world.tick(0, true);
     world.check_rows(0);
     assert_eq!(keys(&world.rows(0, None)), ["large"]);

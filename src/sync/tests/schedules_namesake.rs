@@ -1,4 +1,4 @@
-//! A peer whose label another one had before it, under another identity.
+//! A peer whose label another identity had before it.
 
 use super::host::{Stop, options};
 use super::stage::{MOMENT_MS, stage};
@@ -40,7 +40,7 @@ fn a_peer_of_another_identity_takes_the_place_of_the_one_before() {
         world.connect(0, 1, 5);
         world.run_for(MOMENT_MS);
         assert!(is_all_acknowledged(&world, 0), "{:?}", world.counts(0));
-        // And one of the two counts after another opening, before anybody is met.
+        // One of the two counts after another opening, before anybody is met.
         world.stop(0, how);
         world.open(0);
         if matches!(how, Stop::Cleanly) {

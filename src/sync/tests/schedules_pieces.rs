@@ -1,4 +1,4 @@
-//! What is sent comes into being piece by piece: one message of entries for each peer, and the next one when that is out.
+//! Messages are made one at a time: one message of entries for each peer, and the next when that is sent.
 
 use super::host::options;
 use super::stage::{MOMENT_MS, stage};
@@ -8,15 +8,15 @@ use crate::store::scope::Scope;
 use crate::sync::message::{Ack, Cursor, Feed, Positions};
 use crate::sync::replica::Output;
 
-/// Entries whose values fill a good four messages.
+/// Number of entries whose values fill a good four messages.
 const WRITES: usize = 300;
 
-/// A value of which a message of entries takes some sixty.
+/// A value of which some sixty fill a message of entries.
 fn value(number: usize) -> String {
     format!("{number:02000}")
 }
 
-/// Messages of entries that wait to be sent, by peer; nothing else is looked at.
+/// Links of the queued messages of entries; all other outputs are dropped.
 fn batches(world: &mut World, host: usize) -> Vec<u64> {
     let replica = &mut world.hosts[host].up_mut().replica;
     let mut sent = Vec::new();
@@ -28,7 +28,7 @@ fn batches(world: &mut World, host: usize) -> Vec<u64> {
     sent
 }
 
-/// Two peers greet the first host, which has much to tell, and allow it `credit`.
+/// Two peers greet the first host, which has much to send, and allow it `credit`.
 fn greeted(world: &mut World, credit: u64) {
     for number in 0..WRITES {
         world.put_named(0, &format!("key-{number}"), &value(number));
@@ -63,7 +63,7 @@ fn each_peer_is_sent_one_message_of_entries_at_a_time_until_all_is_sent() {
     greeted(&mut world, 4 << 20);
     let now = world.now(0);
     let mut sent = batches(&mut world, 0);
-    // The first of them was told how far it may go twice: once by its own greeting, once with the other's.
+    // The first peer was told its credit twice: once by its own greeting, once with the other's.
     assert!(sent.len() <= 3, "{sent:?}");
     loop {
         let running = world.hosts[0].up_mut();
@@ -100,7 +100,7 @@ fn large_values_go_out_chunk_by_chunk_to_each_peer_in_turn() {
                 some.push(link);
             }
         }
-        // What began with one greeting may go on with the other's.
+        // Sending that began with one greeting may go on with the other's.
         let most = if chunks == 0 { 3 } else { 2 };
         assert!(some.len() <= most, "{some:?}");
         chunks += some.len();

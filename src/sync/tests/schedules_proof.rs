@@ -8,7 +8,7 @@ use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::sync::message::{DotRange, Feed, Have};
 
-/// Puts an entry into a node's map that no feed will carry to it: below its cursors, from nobody.
+/// Puts an entry into a node's map that no feed will carry: below its cursors, from nobody.
 fn smuggle(world: &mut World, host: usize, key: &str) {
     let payload = [b"\0", key.as_bytes(), b"smuggled"].concat();
     let dot = Dot {
@@ -28,7 +28,7 @@ fn smuggle(world: &mut World, host: usize, key: &str) {
     .unwrap();
     world.written.insert(dot, vec![entry.clone()]);
     let running = world.hosts[host].up_mut();
-    // At a place of the stream of relayed entries that everybody has passed, and that is free.
+    // The place lies in the stream of relayed entries, behind all cursors, and is free.
     running.map.install(entry, 1, Some(Origin([3; 16])));
 }
 
@@ -90,7 +90,7 @@ fn one_write_costs_few_messages() {
     world.forget_what_was_said();
     world.put(0, "key", "value");
     world.run_for(10_000);
-    // The batch and its acknowledgement, an END each way, and what acknowledges the cursors that these move.
+    // The batch and its acknowledgement, an END each way, and the acknowledgements of the cursors that these move.
     let said: Vec<Feed> = [world.said(0, 1), world.said(1, 0)].concat();
     assert!(said.len() <= 6, "{said:?}");
     world.check_convergence();
@@ -125,13 +125,13 @@ fn states_that_differ_behind_all_cursors_are_mended() {
 
 #[test]
 fn what_cannot_be_mended_is_tried_seldom() {
-    // The peer refuses an entry, and does not say so: it is given the feed anew, to no avail.
+    // The peer refuses an entry silently: it is given the feed anew, to no avail.
     let mut world = stage(&[options(), options()]);
     world.line();
     world.put_many(0, "key", 50);
     world.run_for(5_000);
     smuggle(&mut world, 0, "hidden");
-    // Nothing sends what lies at no place of the feed's streams.
+    // No stream sends an entry at place 0.
     let running = world.hosts[0].up_mut();
     let entry = running
         .map
@@ -155,7 +155,7 @@ fn a_repair_that_finds_nothing_backs_off_across_new_writes() {
     world.line();
     world.put_many(0, "key", 50);
     world.run_for(5_000);
-    // Held, but at no place of any stream, and so never sent.
+    // The entry is held, but at no place of any stream, and so never sent.
     let payload = b"\0hidden".to_vec();
     let entry = Entry::new(
         payload.into(),
@@ -178,7 +178,7 @@ fn a_repair_that_finds_nothing_backs_off_across_new_writes() {
         world.put(0, &format!("news-{number}"), "value");
         world.run_for(5_000);
     }
-    // 500 s: after the first a minute, then two, then four.
+    // In 500 s there are three repairs: a minute after the first, then two, then four.
     let sent = keys_sent(&world.said(0, 1)).len();
     assert!(
         sent < 100 + 5 * 150,
@@ -195,7 +195,7 @@ fn who_becomes_equal_by_somebody_else_knows_that_it_is_in_sync() {
     world.put(1, "before", "value");
     world.run_for(MOMENT_MS);
     world.checks_holdings = false;
-    // By a wrong hint the next write goes only to the third one.
+    // A wrong hint makes the next write go only to the third host.
     let origin = world.hosts[1].up().replica.origin();
     let wrong = DotRange {
         origin,
@@ -210,14 +210,14 @@ fn who_becomes_equal_by_somebody_else_knows_that_it_is_in_sync() {
     world.drain(1);
     world.put(1, "key", "value");
     world.run_for(50);
-    // Its end is told once more, and found to be unequal for the first time: it was not settled before.
+    // The end is told once more, and found unequal for the first time: it was not settled before.
     let link = world.link(0, 1);
     let end = world.hosts[1].up().replica.links[&back].sending.end;
     world.hand_in(0, link, Feed::End(end.unwrap()), false);
     world.drain(0);
     world.connect(0, 2, 5);
     world.run_for(3 * MOMENT_MS);
-    // Whoever told it has no news since, and does not tell it again.
+    // The host that told the end has no news since, and does not tell it again.
     for (host, link) in [(0, link), (1, back)] {
         let is_known = world.hosts[host].up().replica.is_in_sync(link);
         assert!(is_known, "{host} does not know that it is in sync");

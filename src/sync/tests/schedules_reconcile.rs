@@ -8,7 +8,7 @@ use crate::disk::memory::MemoryStorage;
 use crate::sync::message::{Claim, Feed};
 use crate::sync::options::ReplicaOptions;
 
-/// Two hosts that never met, and hold the same but for what each wrote apart.
+/// Two hosts that never met, and hold the same except for their own writes.
 pub(super) fn apart(kind: ReplicaOptions, shared: usize) -> World {
     let mut world = stage(&[kind, kind, options()]);
     world.connect(0, 2, 5);
@@ -23,7 +23,7 @@ pub(super) fn apart(kind: ReplicaOptions, shared: usize) -> World {
     world
 }
 
-/// Writes apart on both: new keys, and keys that both had.
+/// Writes on both hosts while apart: new keys, and keys that both had.
 pub(super) fn write_apart(world: &mut World, count: usize) {
     for host in [0, 1] {
         world.put_many(host, &format!("of-{host}"), count);
@@ -41,13 +41,13 @@ pub(super) fn meet(world: &mut World) {
     world.connect(0, 1, 5);
     world.run_for(MOMENT_MS);
     if world.renewals.len() > renewals {
-        // Who has taken another identity is met anew.
+        // A host that has taken another identity has to be connected again.
         world.connect(0, 1, 5);
         world.run_for(MOMENT_MS);
     }
 }
 
-/// Checks the two that met.
+/// Checks that the two hosts that met are equal, in sync and acknowledged.
 pub(super) fn check_pair(world: &World) {
     assert_eq!(
         world.hosts[0].up().map.summary(),
@@ -77,7 +77,7 @@ fn who_holds_the_same_through_a_third_only_greets() {
         assert!(!ranges, "{said:?}");
     }
     check_pair(&world);
-    // Also with a write of one while they greet.
+    // It also holds if one of them writes while they greet.
     let mut world = apart(options(), 500);
     world.forget_what_was_said();
     world.connect(0, 1, 5);
@@ -101,7 +101,7 @@ fn a_first_meeting_carries_the_difference_both_ways() {
     for host in [0, 1] {
         assert_eq!(world.counts(host).acknowledged, world.counts(host).total());
     }
-    // And later what is new, once.
+    // Later writes travel once.
     world.put(0, "later", "value");
     world.run_for(MOMENT_MS);
     assert_eq!(keys_sent(&world.said(0, 1)), ["later"]);

@@ -11,7 +11,7 @@ fn a_full_disk_has_it_begin_anew_later() {
     for host in [0, 1] {
         let mut world = apart(options(), 300);
         write_apart(&mut world, 15);
-        // Larger than what the log has written ahead.
+        // The values are larger than the space that the log has written ahead.
         for number in 0..60 {
             let key = format!("large-{number:03}");
             world.put(1 - host, &key, &"v".repeat(40_000));
@@ -146,7 +146,7 @@ fn who_never_opens_holds_up_only_itself() {
     let origins = [0, 1].map(|host: usize| world.hosts[host].up().replica.origin());
     let waits = usize::from(origins[0] < origins[1]);
     let link = world.link(waits, 1 - waits);
-    // It says that it will, and does not.
+    // The peer announces that it will open, and does not.
     let ack = Ack {
         cursor: None,
         credit: 0,

@@ -1,4 +1,4 @@
-//! Writes that a peer refuses among others of one message: each is named, and counts as refused at who sent it.
+//! Writes that a peer refuses among others of one message: each is named, and counts as refused at its sender.
 
 use super::host::{Stop, options};
 use super::stage::stage;
@@ -13,10 +13,10 @@ use crate::sync::message::{Batch, Feed, Nack, PLACE_UNKNOWN, RefusalCode, Refuse
 use crate::sync::options::BATCH_COST;
 use crate::sync::outbox::rows::{OutboxRow, RowState};
 
-/// Keys that are no text, which a Rust program can write and no node takes from a peer.
+/// Keys that are not text: a Rust program can write them, and no node takes them from a peer.
 const FAULTY: [&[u8]; 2] = [b"\xff-one", b"\xff-two"];
 
-/// Queues sound writes with faulty ones in between, which go in one batch.
+/// Queues valid writes with faulty ones in between, which go in one batch.
 fn write_some(world: &mut World) {
     world.put(0, "first", "1");
     world.write(0, FAULTY[0], Some(b"2"));
@@ -65,7 +65,7 @@ fn what_a_peer_refuses_among_other_writes_counts_as_refused_and_the_others_as_ac
     assert_eq!(failed(&world, 0), malformed());
     let counts = world.counts(0);
     assert_eq!((counts.acknowledged, counts.failed), (3, 2));
-    // It stays so when the two are compared, and when either is opened anew.
+    // The refusals stay when the two are compared, and when either is opened anew.
     world.run_for(120_000);
     assert_eq!(failed(&world, 0), malformed());
     for host in [0, 1] {
@@ -97,7 +97,7 @@ fn what_a_peer_refuses_in_a_comparison_counts_as_refused() {
     let mut world = stage(&[options(), options()]);
     world.checks_holdings = false;
     write_some(&mut world);
-    // Both hold something: ranges are compared, and no position names what goes.
+    // Both hosts hold something: ranges are compared, and no position names the entries sent.
     world.put_many(1, "other", 40);
     world.run_for(1_000);
     world.line();
@@ -124,7 +124,7 @@ fn more_refusals_than_one_message_names_are_all_told() {
     assert_eq!(world.counts(0).acknowledged, 1);
 }
 
-/// An entry of the author that many others come before.
+/// An entry of the author with this number.
 fn by_author(number: usize) -> Entry {
     let mut origin = [9; 16];
     origin[..8].copy_from_slice(&(number as u64).to_be_bytes());
@@ -183,12 +183,12 @@ fn a_store_that_names_as_many_authors_as_it_may_refuses_others_by_name_and_takes
         .map(|entry| entry.unwrap().dot.origin)
         .collect();
     assert!(named.len() <= AUTHORS_MAX, "{}", named.len());
-    // An author that is known writes on.
+    // A known author's later writes are taken.
     world.connect(0, 1, 5);
     world.put(0, "known", "after");
     world.run_for(3_000);
     assert_eq!(world.get(1, "known").as_deref(), Some("after"));
-    // Another opening is another author. What it writes is refused by name, whatever it is among.
+    // Another opening is another author, whose writes are refused by name, wherever they are in a batch.
     world.stop(0, Stop::Cleanly);
     world.open(0);
     world.put(0, "new", "value");

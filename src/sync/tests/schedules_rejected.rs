@@ -1,4 +1,4 @@
-//! Entries that a peer refuses for good: listed, and in nobody's way.
+//! Entries that a peer refuses for good: listed, and blocking nothing.
 
 use super::host::{Stop, options};
 use super::stage::{manual, stage};
@@ -45,7 +45,7 @@ fn a_value_over_the_peers_limit_is_listed_as_failed_and_blocks_nothing() {
     assert_eq!(world.get(1, "behind").as_deref(), Some("2"));
     assert_eq!(world.get(1, "large"), None);
     assert_eq!(counts(&world), (2, 1, 0));
-    // It stays so, and once it is known that nothing else differs it costs nothing.
+    // The counts stay, and once it is known that nothing else differs no more messages are sent.
     world.run_for(120_000);
     world.forget_what_was_said();
     world.run_for(3_600_000);
@@ -64,7 +64,7 @@ fn it_stays_listed_over_a_restart_and_a_reconnect() {
         world.stop(0, Stop::PowerCut);
         world.open(0);
         assert_eq!(world.counts(0).failed, 1);
-        // As a node does before it meets anybody: peers are told an epoch that is durable.
+        // The log is flushed before a peer is met, as a node does: peers are told an epoch that is durable.
         world.request(0, Request::Flush { ticket: 1 });
         world.run_for(10);
         world.line();
@@ -98,7 +98,7 @@ fn retry_failed_offers_it_again_and_lists_it_again() {
     world.run_for(3_000);
     assert!(world.closes.is_empty(), "{:?}", world.closes);
     assert_eq!(counts(&world), (2, 1, 0), "the peer has not got larger");
-    // Also while the peer is away.
+    // Retrying also works while the peer is away.
     world.cut(0, 1);
     assert_eq!(world.retry_failed(0), 1);
     world.line();
@@ -174,7 +174,7 @@ fn more_refusals_than_are_remembered_do_not_take_for_ever() {
 
 #[test]
 fn a_refusal_is_on_record_before_the_peer_can_pass_over_it() {
-    // Another one is on record already, or none is.
+    // Tried with an earlier refusal on record, and without one.
     for earlier in [false, true] {
         for moment in 0..40 {
             let mut world = stage(&[options(), small()]);
@@ -189,7 +189,7 @@ fn a_refusal_is_on_record_before_the_peer_can_pass_over_it() {
             world.stop(0, Stop::PowerCut);
             world.open(0);
             let is_there = world.get(0, "large").is_some();
-            // Long enough to be sent all, too short for a comparison to find what was forgotten.
+            // The time is long enough to send everything, and too short for a comparison to find a forgotten entry.
             world.connect(0, 1, 1);
             world.run_for(60);
             let failed = u64::from(is_there) + u64::from(earlier);

@@ -5,7 +5,7 @@ use super::stage::{keys_sent, manual, stage};
 use super::world::{GAVE_UP, World};
 use crate::sync::message::{Feed, Nack, RefusalCode, Stream};
 
-/// Two nodes, of which the second hears nothing until then.
+/// Two nodes, of which the second hears nothing until `until`.
 fn deaf_until(until: u64) -> World {
     let mut world = stage(&[options(), options()]);
     world.line();
@@ -129,7 +129,7 @@ fn a_quiet_hour_is_no_overdue_acknowledgement() {
     world.run_for(1_000);
     world.tick(1, false);
     world.run_for(3_600_000);
-    // It goes nowhere but into the feed, and an END passes it over.
+    // The write goes nowhere but into the feed, and an END passes it over.
     world.put(0, "key", "value");
     world.run_for(1_000);
     world.tick(0, false);
@@ -163,7 +163,7 @@ fn a_full_disk_of_the_peer_delays_and_loses_nothing() {
     world.line();
     world.commit_ms = 200;
     world.hosts[1].storage.set_capacity_bytes(Some(0));
-    // Enough for many batches, larger than what the log has written ahead.
+    // The values fill many batches, and are larger than the space that the log has written ahead.
     for number in 0..60 {
         world.put(0, &format!("key-{number:03}"), &"v".repeat(40_000));
     }

@@ -29,7 +29,7 @@ fn has_reconciled(said: &[Feed]) -> bool {
     said.iter().any(|feed| matches!(feed, Feed::Ranges(_)))
 }
 
-/// What a host shows of these keys: those that it has, one after the other.
+/// The given keys that a host holds, joined with spaces.
 fn held(world: &World, host: usize, keys: &[&str]) -> String {
     let held = keys.iter().filter(|key| world.get(host, key).is_some());
     held.copied().collect::<Vec<_>>().join(" ")
@@ -118,7 +118,7 @@ fn a_narrower_connection_goes_on_and_a_wider_one_brings_the_rest() {
         assert_eq!(sent.len(), prefixes.len());
         world.check_scoped_convergence();
     }
-    // Twice, so that what is narrow was put on record in between.
+    // Two rounds, so that the narrow scope is put on record in between.
     world.put(0, "a/z", "new");
     world.run_for(MOMENT_MS);
     world.cut(0, 1);
@@ -153,14 +153,15 @@ fn a_restart_goes_on_where_it_was_also_in_a_part() {
         let said = world.said(0, 1);
         let sent = keys_sent(&said);
         if host == 0 && matches!(how, Stop::PowerCut) {
-            // That the peer has taken it was not on disk: it is sent once more.
+            // The peer's acknowledgement was not on disk: the row is sent once more.
             assert_eq!(sent.len(), 51);
         } else {
             assert_eq!(sent, ["a/new"], "{host} {how:?}");
         }
         assert!(!has_reconciled(&said));
         world.check_scoped_convergence();
-        // What was not exchanged before is, also when both have forgotten everything but their disks.
+        // Entries outside of the earlier scope are exchanged now, even if both have forgotten everything but their
+        // disks.
         world.cut(0, 1);
         world.stop(1 - host, how);
         world.open(1 - host);
@@ -199,7 +200,7 @@ fn what_a_connection_does_not_carry_is_not_taken_in() {
     };
     let link = world.link(0, 1);
     let relay = world.hosts[1].up().replica.last_lseq;
-    // Once more out of its order, and in a reconciliation: no position moves that the peer would miss.
+    // Strays are sent again out of order, and in a reconciliation: no position moves that the peer would miss.
     for (from, to) in [(relay, relay), (0, 0)] {
         let batch = Batch {
             stream: Stream::Relay,
@@ -236,7 +237,7 @@ fn sides_with_nothing_in_common_say_nothing_and_take_nothing_for_proven() {
     let status = running.replica.peer_status(&running.map).unwrap();
     assert!(status[0].scope.is_nothing());
     assert_eq!(status[0].lag.entries, 0);
-    // It is not taken for a place in the feed of all keys.
+    // The empty scope's cursor is not taken for a place in the feed of all keys.
     world.cut(0, 1);
     world.hosts[0].scope = Scope::ALL;
     world.hosts[1].scope = Scope::ALL;

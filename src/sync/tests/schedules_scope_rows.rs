@@ -1,4 +1,4 @@
-//! What rows of the outbox count as, and who waits for them, where peers take parts of the keys.
+//! States of outbox rows, and waits for them, where peers take parts of the keys.
 
 use super::host::Stop;
 use super::schedules_scope::{scope, scoped};
@@ -11,7 +11,7 @@ use crate::sync::delivery::waits::Holders;
 use crate::sync::options::AckPolicy;
 use crate::sync::outbox::rows::RowState;
 
-/// One node with all keys, whose peers take `a/`, `a/` and `b/`, and everything, as it counts under a policy.
+/// One node with all keys, which counts under `policy`; its peers take `a/`, `a/` and `b/`, and everything.
 fn hub(policy: AckPolicy) -> World {
     let mut world = scoped(&[&[], &["a/"], &["a/", "b/"], &[]]);
     world.stop(0, Stop::Cleanly);
@@ -27,7 +27,7 @@ fn meet(world: &mut World, peers: &[usize]) {
     world.run_for(MOMENT_MS);
 }
 
-/// The keys of rows in a state, as a listing tells them.
+/// The listed keys of rows in a state, joined with spaces.
 fn listed(world: &World, state: RowState) -> String {
     let running = world.hosts[0].up();
     let replica = &running.replica;
@@ -38,7 +38,7 @@ fn listed(world: &World, state: RowState) -> String {
     keys.collect::<Vec<_>>().join(" ")
 }
 
-/// What is acknowledged of a key for each of these parts.
+/// The acknowledged keys, one of each part, with these peers.
 fn acknowledged(policy: AckPolicy, peers: &[usize]) -> String {
     let mut world = hub(policy);
     meet(&mut world, peers);
@@ -93,12 +93,12 @@ fn what_nobody_takes_stays_queued_and_is_neither_retried_nor_failed() {
     assert_eq!(listed(&world, RowState::Queued), "z");
     assert!(world.closes.is_empty());
     assert!(world.peer(0, 1).in_sync);
-    // Pruning takes what is acknowledged, and nothing before it.
+    // Pruning takes acknowledged rows, and none before them.
     world.tick(0, true);
     let counts = world.counts(0);
     assert_eq!((counts.queued, counts.acknowledged), (1, 0));
     assert_eq!(listed(&world, RowState::Queued), "z");
-    // Until somebody comes who takes it.
+    // The row stays queued until a peer comes that takes it.
     meet(&mut world, &[3]);
     world.run_for(MOMENT_MS);
     assert_eq!(world.counts(0).queued, 0);
@@ -127,7 +127,7 @@ fn counts_are_the_same_after_an_opening() {
     assert_eq!(world.counts(0), counts);
     meet(&mut world, &[1]);
     assert_eq!(world.counts(0), counts);
-    // Who takes more from now on has to have it first.
+    // A peer that takes more keys than before must have them before they count.
     world.cut(0, 1);
     world.hosts[1].scope = Scope::ALL;
     meet(&mut world, &[1]);
@@ -178,7 +178,7 @@ fn who_waits_for_a_peer_that_does_not_take_the_key_is_told_so() {
     world.run_for(MOMENT_MS);
     let ended = world.ended(0);
     assert!(ended.len() == 1 && ended[0].0 == anybody, "{ended:?}");
-    // Of each all that it takes.
+    // Each peer is asked only for the rows that it takes.
     let Waiting::Begun(all) = ({
         let running = world.hosts[0].up_mut();
         let replica = &mut running.replica;

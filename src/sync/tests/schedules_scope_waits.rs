@@ -1,4 +1,4 @@
-//! Who waits for peers that take parts of the keys, which change meanwhile; and what is compared and told of those parts.
+//! Waits for peers that take parts of the keys, which change meanwhile; and comparisons and reports of those parts.
 
 use super::host::Stop;
 use super::schedules_compare::{ask, compare};
@@ -18,14 +18,14 @@ fn meet(world: &mut World, peer: usize) {
     world.run_for(MOMENT_MS);
 }
 
-/// A peer comes back that takes these prefixes from now on.
+/// A peer comes back with these prefixes.
 fn rescope(world: &mut World, peer: usize, prefixes: &[&str]) {
     world.cut(0, peer);
     world.hosts[peer].scope = scope(prefixes);
     meet(world, peer);
 }
 
-/// Somebody greets the first host under that label, as another node.
+/// Another node greets the first host under the label of host `label`.
 fn greet(world: &mut World, label: usize, durable: bool, wanted: &Scope) {
     let now = world.now(0);
     let running = world.hosts[label].up_mut();
@@ -37,7 +37,7 @@ fn greet(world: &mut World, label: usize, durable: bool, wanted: &Scope) {
     while replica.poll().is_some() {}
 }
 
-/// How the only wait that has ended did.
+/// Result of the only wait that has ended.
 fn ending(world: &mut World) -> Held {
     let mut ended = world.ended(0);
     assert_eq!(ended.len(), 1, "{ended:?}");
@@ -76,7 +76,7 @@ fn all_peers_do_not_hold_what_none_of_them_takes() {
     world.wait(0, Subject::All, Holders::All);
     meet(&mut world, 1);
     assert!(ending(&mut world).is_outside);
-    // Unless somebody has come until then who takes it.
+    // The wait succeeds if a peer that takes all rows has come meanwhile.
     let mut world = scoped(&[&[], &["a/"], &[]]);
     put_both(&mut world);
     world.wait(0, Subject::All, Holders::All);
@@ -107,14 +107,14 @@ fn who_waits_for_so_many_is_told_once_so_many_were_there_and_are_no_more() {
     let mut world = scoped(&[&[], &["b/"], &[], &[]]);
     let write = world.put_named(0, "a/x", "value");
     world.wait(0, Subject::Operation(write), Holders::Count(2));
-    // As long as there were not enough of them others may come.
+    // While there were never enough of them, others may still come.
     meet(&mut world, 1);
     meet(&mut world, 2);
     assert_eq!(world.ended(0), []);
-    // Who holds it counts, whatever it takes from now on.
+    // A peer that holds the write counts, whatever its scope becomes.
     rescope(&mut world, 2, &["b/"]);
     assert_eq!(world.ended(0), []);
-    // Another one could, but does not hear of it.
+    // Another peer could hold the write, but does not get it.
     world.connect(0, 3, 500);
     world.run_for(600);
     assert_eq!(world.ended(0), []);
@@ -271,7 +271,7 @@ fn a_comparison_counts_what_the_connection_carries() {
         world.put_many(0, "b/", 100);
         world.put_many(1, "c/", 100);
         world.line();
-        // Since it was summed up something has changed that is none of its business.
+        // A key outside of the connection's scope has changed since the sums were made.
         for writer in [0, 1] {
             world.put_named(writer, "d/late", "value");
         }

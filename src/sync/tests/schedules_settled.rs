@@ -1,4 +1,4 @@
-//! What settles a conflict leaves in one go, where own writes wait for ticks.
+//! Resolutions of conflicts leave in one go, where own writes wait for ticks.
 
 use super::host::{Host, Stop};
 use super::stage::{MOMENT_MS, manual};
@@ -10,7 +10,7 @@ fn open_conflicts(world: &World, host: usize) -> usize {
     world.hosts[host].up().conflicts().len()
 }
 
-/// Three hosts of which each wrote `doc`, and all know it.
+/// Three hosts that each wrote `doc`, and all know the conflict.
 fn in_conflict() -> World {
     let hosts = (0..3).map(|place| {
         let mut host = Host::new(&format!("node-{place}"), manual(), Durability::Synced);
@@ -31,7 +31,7 @@ fn in_conflict() -> World {
     world
 }
 
-/// With a tick of the host that settled it, nobody has the conflict any more, and all have the value.
+/// A tick of the host that settled it removes the conflict everywhere, and brings all the value.
 fn check_that_a_tick_settles(world: &mut World, value: &str) {
     world.tick(0, false);
     world.run_for(60_000);
@@ -51,7 +51,7 @@ fn losers_stay_with_all_until_what_settles_them_leaves_with_a_tick() {
         [0, 1, 2].map(|host| open_conflicts(&world, host)),
         [0, 1, 1]
     );
-    // It is as before after another opening, and where everything is compared.
+    // The conflict stays as it is over another opening, and a comparison of everything.
     world.stop(0, Stop::PowerCut);
     world.open(0);
     world.mesh();

@@ -1,4 +1,4 @@
-//! Peers that nothing comes of: they are forgotten when they are gone.
+//! Peers that neither took nor brought anything: they are forgotten once they are gone.
 
 use super::host::{Stop, options};
 use super::stage::{MOMENT_MS, manual, stage};

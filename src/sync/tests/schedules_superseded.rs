@@ -1,5 +1,6 @@
-//! What settles a conflict may be overtaken before it has left, or travel another way than the removal of what it
-//! settles. Whoever settled it may be lost at any moment: what was removed elsewhere must not be lost with it.
+//! Superseded resolutions: an entry that settles a conflict may be overtaken before it has left, or travel another way
+//! than the removal of the losers. The host that settled it may be lost at any moment: writes removed elsewhere must
+//! not be lost with it.
 
 use super::host::{Host, Stop, options};
 use super::stage::{MOMENT_MS, manual};
@@ -11,7 +12,7 @@ use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Entry;
 use crate::sync::options::ReplicaOptions;
 
-/// Three hosts of which each wrote `doc`, and all know it. Host 2 is between the others.
+/// Three hosts that each wrote `doc`, and all know it. Host 2 is between the others.
 fn in_conflict(policies: [ConflictPolicy; 3]) -> World {
     let hosts = policies.iter().enumerate().map(|(place, policy)| {
         let mut host = Host::new(&format!("node-{place}"), manual(), Durability::Synced);
@@ -38,7 +39,7 @@ fn between(world: &mut World) {
     world.run_for(MOMENT_MS);
 }
 
-/// What a host holds of `doc`: what is current, and what lost.
+/// Entries of `doc` that a host holds: the current one, and the losers.
 fn held(world: &World, host: usize) -> Vec<Entry> {
     let map = &world.hosts[host].up().map;
     let kept = map.sibling_page(b"doc", true, None, loser_of).unwrap();
@@ -46,7 +47,7 @@ fn held(world: &World, host: usize) -> Vec<Entry> {
     std::iter::once(current).chain(kept.losers).collect()
 }
 
-/// Lengths of what a host shows of `doc`: what is current, and what lost, newest first.
+/// Value lengths of `doc` as a host shows it: of the current version, and of the losers, newest first.
 fn versions(world: &World, host: usize) -> Vec<usize> {
     let conflicts = world.hosts[host].up().conflicts();
     let all = conflicts
@@ -55,7 +56,7 @@ fn versions(world: &World, host: usize) -> Vec<usize> {
     all.map(Entry::value_length).collect()
 }
 
-/// For so long each of these writes, or one that knows of it, is held by a host at any moment.
+/// Checks for `ms` that a host holds each of these writes, or one that knows of it, at any moment.
 fn check_that_none_is_missed(world: &mut World, host: usize, writes: &[Entry], ms: u64) {
     for _ in 0..ms {
         world.run_for(1);
@@ -78,7 +79,7 @@ fn losers_are_removed_behind_what_settled_them_also_where_that_was_overtaken() {
         let writes = held(&world, 0);
         world.resolve(0, b"doc", &vec![b'.'; large]);
         world.run_for(MOMENT_MS);
-        // What comes in between is sent in several batches.
+        // The entries in between are sent in several batches.
         world.put_many(2, "between", 3_000);
         world.run_for(MOMENT_MS);
         world.tick(2, false);
@@ -118,7 +119,7 @@ fn they_are_removed_behind_it_also_where_it_replaced_another_one_or_came_with_wh
         world.run_for(MOMENT_MS);
         world.tick(2, false);
         if is_at_once {
-            // Commits are slow: what comes meanwhile is planned together with what was asked for.
+            // Commits are slow: entries that come meanwhile are planned together with the resolution.
             world.commit_ms = 1_000;
             world.run_for(2);
             world.resolve(0, b"doc", &large);
@@ -131,7 +132,7 @@ fn they_are_removed_behind_it_also_where_it_replaced_another_one_or_came_with_wh
     }
 }
 
-/// Hosts 0 and 1 wrote apart, have not met before, and what settled the conflict is among all that differs.
+/// Hosts 0 and 1 wrote apart and have not met before; the resolution is among all that differs.
 fn settled_apart(options: ReplicaOptions, value: usize) -> (World, Vec<Entry>) {
     let mut world = in_conflict([Manual; 3]);
     let writes = held(&world, 0);
@@ -177,8 +178,8 @@ fn nor_are_they_removed_before_its_tick_where_states_are_compared_with_the_only_
     assert!(versions(&world, 1).is_empty());
 }
 
-/// With this policy an overtaken write is told, and gone, whatever it was written for. Its author has seen what it
-/// settled, and wanted it no more.
+/// Under *lastWriteWins* a superseded resolution is reported and gone, like any other loser. Its author has seen the
+/// losers that it settled, and wanted them no more.
 #[test]
 fn where_the_last_write_wins_an_overtaken_end_of_a_conflict_is_told_and_settles_it() {
     let mut world = in_conflict([LastWriteWins, Manual, Manual]);

@@ -1,4 +1,4 @@
-//! Ticks: what they release and count, and what they do not hold up.
+//! Ticks: the rows that they release and count, and the traffic that they do not hold up.
 
 use super::host::{Stop, options};
 use super::stage::{keys_sent, manual, stage};
@@ -50,7 +50,7 @@ fn what_one_peer_has_the_next_one_gets_without_another_tick() {
     world.run_for(100);
     world.tick(0, false);
     world.run_for(100);
-    // Before it is on disk that the peer has it.
+    // The host is killed before the acknowledgement is on disk.
     world.stop(0, Stop::Killed);
     world.open(0);
     world.connect(0, 1, 5);

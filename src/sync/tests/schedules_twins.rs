@@ -1,21 +1,21 @@
-//! Copies of one folder that never meet: what others pass on between them shows each that it is not alone.
+//! Copies of one folder that never meet: entries relayed between them show each that it is not alone.
 
 use super::host::{Stop, options};
 use super::stage::{MOMENT_MS, keys_sent, manual, stage};
 use super::world::World;
 use crate::sync::identity::identity_conflict::{IdentityConflictReason, RENEWAL_DELAY_MS};
 
-/// Longer than it takes until all have what all have.
+/// Longer than it takes until all entries are everywhere.
 const A_WHILE_MS: u64 = 20_000;
 
 impl World {
-    /// A host goes on from a copy of what another one has on its disk, lease and all.
+    /// Opens a host from a copy of another one's disk, lease included.
     fn copy(&mut self, from: usize, to: usize) {
         self.stop(to, Stop::Cleanly);
         self.hosts[to].storage = self.hosts[from].storage.image().process_killed();
         self.hosts[to].witness.clear();
         for twin in [from, to] {
-            // Numbers are given twice by right.
+            // Copies may give numbers twice.
             self.hosts[twin].rolled_back = true;
         }
         self.open(to);
@@ -34,18 +34,18 @@ impl World {
     }
 }
 
-/// The first and the last of four are copies, with something of before on both; between them are two others.
+/// Four hosts, the first and the last of which are copies that share earlier writes; the other two are between them.
 fn apart() -> World {
     let mut world = stage(&[options(); 4]);
     world.put(0, "before", "1");
     world.run_for(MOMENT_MS);
     world.copy(0, 3);
-    // Clocks go on, so that it can be told what was written since.
+    // Clocks go on, so that later writes can be told from earlier ones.
     world.run_for(MOMENT_MS);
     world
 }
 
-/// They are connected, and again once somebody has taken another identity, until nobody does.
+/// Connects all hosts, again after each new identity, until there is none.
 fn settle(world: &mut World) {
     world.line();
     world.run_for(A_WHILE_MS);
@@ -114,7 +114,7 @@ fn of_a_copy_that_writes_nothing_nobody_can_know() {
 #[test]
 fn whoever_wrote_over_a_copys_write_tells_of_it_as_well() {
     let mut world = apart();
-    // The last one's write is gone when the first is reached, and what replaced it knew of it.
+    // The last host's write is gone when the first is reached, and the write that replaced it knew of it.
     world.put(3, "key", "1");
     world.connect(2, 3, 5);
     world.run_for(A_WHILE_MS);
@@ -139,11 +139,11 @@ fn what_others_only_list_tells_of_a_copy_as_well() {
     world.connect(1, 2, 5);
     world.run_for(A_WHILE_MS);
     world.cut(1, 2);
-    // The greater of the two is here, so that the lesser is not sent.
+    // The greater of the two entries is here, so that the lesser is not sent.
     world.put(0, "key", "3");
     world.run_for(MOMENT_MS);
     world.forget_what_was_said();
-    // This one has never met the copy.
+    // Host 1 has never met the copy.
     world.connect(0, 1, 5);
     world.run_for(MOMENT_MS);
     let said = world.said(1, 0);
@@ -165,14 +165,14 @@ fn lost_writes_that_come_home_through_others_tell_that_the_disk_went_back() {
     world.hosts[0].roll_back(&mut dice);
     world.run_for(MOMENT_MS);
     world.open(0);
-    // Of its feed this one has never seen anything.
+    // Host 2 has never seen anything of host 0's feed.
     world.connect(0, 2, 5);
     world.run_for(MOMENT_MS);
     assert_eq!(world.renewals, [(0, IdentityConflictReason::WentBack)]);
     world.mesh();
     world.run_for(A_WHILE_MS);
     assert!(world.has_everywhere("lost", "2"));
-    // The one that knew more of its feed has nothing to add to that.
+    // The host that knew more of the feed has nothing to add to that.
     assert_eq!(world.renewals.len(), 1);
     world.check_convergence();
 }
@@ -184,11 +184,11 @@ fn what_shows_a_copy_too_soon_after_another_is_not_forgotten() {
     world.put(3, "first", "1");
     world.run_for(MOMENT_MS);
     assert_eq!(world.reasons(0).len(), 1);
-    // Its new identity is copied at once. A copy that was just opened is told at once.
+    // The new identity is copied at once. A copy that was just opened is told at once.
     world.copy(0, 3);
     world.put(0, "second", "2");
     world.run_for(MOMENT_MS);
-    // What it says of its author comes in the place of what the original says, and reaches that through others.
+    // The copy's lineage record takes the place of the original's, and reaches the original through others.
     world.put(3, "third", "3");
     world.run_for(MOMENT_MS);
     world.line();
@@ -242,7 +242,7 @@ fn own_writes_that_come_back_by_whatever_way_are_no_copys() {
             world.put_many(0, "b", 3);
             world.mesh();
         }
-        // A new one compares all that it has with all that they have.
+        // A new host compares all its entries with all of theirs.
         world.stop(3, Stop::Killed);
         world.hosts[3].storage = crate::disk::memory::MemoryStorage::new();
         world.hosts[3].witness.clear();

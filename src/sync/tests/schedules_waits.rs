@@ -1,4 +1,4 @@
-//! Waiting until writes are durable elsewhere, held against what the others hold.
+//! Waits for writes to be durable on other nodes, checked against the entries that those hold.
 
 use super::host::{Stop, options};
 use super::stage::{manual, stage};
@@ -16,7 +16,7 @@ fn in_memory() -> ReplicaOptions {
 }
 
 impl World {
-    /// The last write of a host, as who made it was told.
+    /// The dot of a host's last write, as reported to the writer.
     fn last_dot(&self, host: usize) -> Dot {
         let replica = &self.hosts[host].up().replica;
         Dot {
@@ -25,7 +25,7 @@ impl World {
         }
     }
 
-    /// Writes, and gives the write's name.
+    /// Writes, and returns the dot of the write.
     pub(super) fn put_named(&mut self, host: usize, key: &str, value: &str) -> Dot {
         self.put(host, key, value);
         self.run_for(self.commit_ms + 1);
@@ -48,7 +48,7 @@ impl World {
         self.hosts[host].up_mut().replica.take_ended_waits()
     }
 
-    /// How a wait ended, which must be the only one that has.
+    /// Result of the only wait that has ended, which must be `id`.
     fn ending(&mut self, host: usize, id: WaitId) -> Held {
         let mut ended = self.ended(host);
         assert_eq!(ended.len(), 1, "{ended:?}");
@@ -83,7 +83,7 @@ fn a_wait_ends_when_the_peer_holds_the_write_and_not_before() {
         (vec![world.origin(1)], false)
     );
     assert_eq!(world.get(1, "key").as_deref(), Some("1"));
-    // Later it ends at once.
+    // A later wait ends at once.
     let id = world.wait(0, Subject::Operation(dot), on("node-1"));
     world.ending(0, id);
     let id = world.wait(0, Subject::All, Holders::All);
@@ -151,7 +151,7 @@ fn a_wait_goes_over_to_the_successor_and_says_so() {
         assert!(id == before || id == after);
         assert_eq!((held.is_replaced, held.successor), (true, Some(third)));
     }
-    // What is queued behind it has nothing to do with it.
+    // A row that is queued behind it does not hold up the wait.
     world.put_named(0, "other", "1");
     for dot in [first, second] {
         let id = world.wait(0, Subject::Operation(dot), on("node-1"));
@@ -193,7 +193,7 @@ fn overwriting_without_end_does_not_keep_a_wait_from_ending() {
     let one = world.wait(0, Subject::Operation(dot), on("node-1"));
     let all = world.wait(0, Subject::All, on("node-1"));
     let mut ended = Vec::new();
-    // Each is replaced long before it can be acknowledged.
+    // Each write is replaced long before it can be acknowledged.
     for number in 0..40 {
         world.put(0, "key", &number.to_string());
         world.run_for(1);
@@ -212,7 +212,7 @@ fn what_was_on_its_way_and_is_lost_does_not_count() {
     let one = world.wait(0, Subject::Operation(dot), on("node-1"));
     let all = world.wait(0, Subject::All, on("node-1"));
     world.run_for(100);
-    // Replaced on its way, which is then cut.
+    // The write is replaced on its way over a connection that is then cut.
     world.put_named(0, "a", "2");
     world.cut(0, 1);
     world.put_named(0, "b", "1");

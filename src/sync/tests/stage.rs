@@ -1,4 +1,4 @@
-//! What the named schedules share: small worlds, and words for what is asked of them.
+//! Shared parts of the named schedules: small worlds, and calls to steer and inspect them.
 
 use super::dice::Dice;
 use super::host::{Host, options};
@@ -15,7 +15,7 @@ use crate::sync::options::ReplicaOptions;
 use crate::sync::outbox::watermarks::OutboxCounts;
 use crate::sync::report::PeerProgress;
 
-/// How long everything takes that takes no waiting: well below every timeout.
+/// Time in which everything happens that needs no waiting, in milliseconds: well below every timeout.
 pub(super) const MOMENT_MS: u64 = 2_000;
 
 pub(super) fn manual() -> ReplicaOptions {
@@ -25,7 +25,7 @@ pub(super) fn manual() -> ReplicaOptions {
     }
 }
 
-/// Some of the keys of a storm, among which there are always those that begin with `key-1`.
+/// Some of the keys of a storm, always including those that begin with `key-1`.
 pub(super) fn some_keys(dice: &mut Dice) -> Scope {
     if dice.one_in(4) {
         return Scope::ALL;
@@ -39,7 +39,7 @@ pub(super) fn some_keys(dice: &mut Dice) -> Scope {
     )
 }
 
-/// Hosts with these options, all connected or in a line.
+/// Hosts with these options, none connected yet.
 pub(super) fn stage(options: &[ReplicaOptions]) -> World {
     let hosts = options
         .iter()
@@ -52,7 +52,7 @@ pub(super) fn stage(options: &[ReplicaOptions]) -> World {
 }
 
 impl World {
-    /// A host takes another identity; it is connected anew like after any cut.
+    /// A host takes another identity, after all its connections are cut.
     pub(super) fn renew(&mut self, host: usize, identity_conflict: &IdentityConflict) {
         while let Some(wire) = self.wires.iter().position(|wire| wire.touches(host)) {
             self.cut_wire(wire);
@@ -73,7 +73,7 @@ impl World {
         }
         self.run_for(MOMENT_MS);
         if self.renewals.len() > renewals {
-            // Who has taken another identity is met anew.
+            // A host that has taken another identity has to be connected again.
             self.line();
         }
     }
@@ -91,7 +91,7 @@ impl World {
         self.write(host, key.as_bytes(), Some(value.as_bytes()));
     }
 
-    /// Queues what settles the conflict of a key as the host knows it now.
+    /// Queues a resolution of the conflict of a key, as the host knows it now.
     pub(super) fn resolve(&mut self, host: usize, key: &[u8], value: &[u8]) {
         let running = self.hosts[host].up();
         let page = running.map.sibling_page(key, true, None, loser_of).unwrap();
@@ -136,7 +136,7 @@ impl World {
         wire.ends.iter().find(|end| end.host == host).unwrap().link
     }
 
-    /// What `from` said to `to` since this was last asked, and when.
+    /// Messages from `from` to `to` since the last call, with their times.
     pub(super) fn said_when(&mut self, from: usize, to: usize) -> Vec<(u64, Feed)> {
         let log = self.log.as_mut().unwrap();
         let mut asked = Vec::new();
@@ -150,7 +150,7 @@ impl World {
         asked
     }
 
-    /// What `from` said to `to` since this was last asked.
+    /// Messages from `from` to `to` since the last call.
     pub(super) fn said(&mut self, from: usize, to: usize) -> Vec<Feed> {
         let said = self.said_when(from, to).into_iter();
         said.map(|(_, feed)| feed).collect()
@@ -169,7 +169,7 @@ impl World {
         failed
     }
 
-    /// Nothing reaches a host through a connection until then.
+    /// Nothing reaches host `to` from `from` until `until`.
     pub(super) fn stall(&mut self, to: usize, from: usize, until: u64) {
         let wire = self.wire_between(to, from).expect("they are connected");
         let ends = &mut self.wires[wire].ends;
@@ -180,7 +180,7 @@ impl World {
     }
 }
 
-/// Keys in batches, one for each time that they were sent.
+/// Keys of entries in batches and announcements, once for each time that they were sent.
 pub(super) fn keys_sent(said: &[Feed]) -> Vec<String> {
     let keys = said.iter().flat_map(|feed| match feed {
         Feed::Batch(batch) => batch
@@ -191,7 +191,7 @@ pub(super) fn keys_sent(said: &[Feed]) -> Vec<String> {
         Feed::Large(large) => vec![large.entry.key()],
         _ => Vec::new(),
     });
-    // Lineage goes ahead of what was written.
+    // Lineage records go ahead of the writes, and are left out.
     keys.filter(|key| key[0] != Namespace::System as u8)
         .map(|key| String::from_utf8_lossy(&key[1..]).into_owned())
         .collect()

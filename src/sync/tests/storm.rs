@@ -1,5 +1,5 @@
-//! Networks in a storm: writes, ticks, cuts, delays, crashes with torn disks, full and failing disks, disks
-//! that go back in time and copied folders; then calm, and everything has to be well.
+//! Networks in a storm: writes, ticks, cuts, delays, crashes with torn disks, full and failing disks, disks that go
+//! back in time and copied folders; then calm, and all hosts have to agree.
 //!
 //! `SOFTADASTRA_SEED=n` replays one storm and tells what happens; `SOFTADASTRA_STORMS=n` runs more of them.
 
@@ -23,7 +23,7 @@ const STORMS: u64 = 4_000;
 /// Groups run side by side.
 const GROUPS: u64 = 4;
 
-/// How long the calm lasts, in milliseconds: longer than any retry delay and acknowledgement timeout.
+/// Duration of the calm, in milliseconds: longer than any retry delay and acknowledgement timeout.
 const CALM_MS: u64 = 150_000;
 
 struct Storm {
@@ -34,7 +34,7 @@ struct Storm {
     writes: u64,
     may_roll_back: bool,
     has_large_values: bool,
-    /// Hosts exchange parts of the data, other ones each time that they connect.
+    /// True if hosts exchange parts of the data, different ones each time that they connect.
     is_scoped: bool,
 }
 
@@ -91,7 +91,7 @@ impl Storm {
         let has_large_values = dice.one_in(8);
         let mut world = World::new(dice.next(), hosts);
         world.commit_ms = [0, 5, 200][dice.index(3)];
-        // From dice of its own: the other storms stay as they were.
+        // The scopes come from dice of their own: other storms stay as they were.
         let mut dice = Dice::new(seed ^ 0x5c09e);
         let is_scoped = dice.one_in(4);
         for host in &mut world.hosts {
@@ -192,7 +192,7 @@ impl Storm {
         }
     }
 
-    /// Something goes wrong with a disk.
+    /// Makes a disk fail or run full.
     fn hurt_disk(&mut self) {
         let host = self.any_host();
         let host = &self.world.hosts[host];
@@ -278,7 +278,7 @@ impl Storm {
         self.world.run_for(pause);
     }
 
-    /// All faults end. Whoever has a poisoned log is opened again, and everybody is connected.
+    /// Ends all faults: hosts with a poisoned log are opened again, and all hosts are connected.
     fn calm(&mut self) {
         for host in 0..self.world.hosts.len() {
             self.world.hosts[host].storage.heal();
@@ -337,7 +337,7 @@ impl Storm {
             "honest nodes accused each other: {:?}",
             self.world.closes
         );
-        // And then there is nothing left to say.
+        // After that nothing is left to say.
         self.world.run_for(30_000);
         let said = self.world.messages;
         self.world.run_for(7_200_000);

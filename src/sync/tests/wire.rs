@@ -1,4 +1,4 @@
-//! A connection between two hosts: what is said arrives in order, late, or not at all once it is cut.
+//! A connection between two hosts: messages arrive in order, late, or not at all once it is cut.
 
 use std::collections::VecDeque;
 
@@ -14,20 +14,20 @@ pub(super) enum Packet {
     Feed(Feed),
 }
 
-/// One end: its host, and what is on its way to it.
+/// One end of a connection: its host, and the packets on their way to it.
 pub(super) struct End {
     pub(super) host: usize,
     pub(super) link: LinkId,
-    /// What the host wants of the connection.
+    /// The scope that the host asks for.
     pub(super) wanted: Scope,
     pub(super) arriving: VecDeque<(u64, Packet)>,
     /// Nothing arrives before this moment.
     pub(super) stalled_until: u64,
     pub(super) greeted: bool,
     pub(super) large: Option<(Large, Vec<u8>)>,
-    /// What has come of a large value before, and was left.
+    /// Received part of a large value whose transfer was interrupted.
     pub(super) begun: Option<(ValueId, Vec<u8>)>,
-    /// What comes of large values is passed over: there is no room.
+    /// True if large values are dropped for lack of room.
     pub(super) skips_large: bool,
 }
 
@@ -52,7 +52,7 @@ impl End {
             .push_back((at.max(last).max(self.stalled_until), packet));
     }
 
-    /// What there is of a large value is kept for another announcement of it.
+    /// Keeps the received part of a large value for another announcement of it.
     pub(super) fn leave_large(&mut self) {
         if let Some((large, value)) = self.large.take()
             && let Some(id) = large.value_id()
@@ -63,7 +63,7 @@ impl End {
         }
     }
 
-    /// What its host keeps of large values.
+    /// Parts of large values that the host keeps.
     pub(super) fn begun_values(&self) -> BegunValues {
         let begun = self.begun.iter().map(|(id, value)| Begun {
             id: *id,
@@ -77,7 +77,7 @@ impl End {
         Some(at.max(self.stalled_until))
     }
 
-    /// Puts large values together, as a transport does, and holds the sender to the order of its chunks.
+    /// Assembles large values, as a transport does, and checks the order of chunks.
     pub(super) fn assemble(&mut self, feed: Feed) -> Option<(Feed, bool)> {
         match feed {
             Feed::Large(large) => {
@@ -162,7 +162,7 @@ impl Wire {
     }
 }
 
-/// A message in short.
+/// Short text of a message, for traces.
 pub(super) fn shown(feed: &Feed) -> String {
     match feed {
         Feed::Batch(batch) => {

@@ -29,27 +29,27 @@ pub(super) struct World {
     pub(super) wires: Vec<Wire>,
     pub(super) at: u64,
     last_link: LinkId,
-    /// Longest time that a commit takes.
+    /// Longest time that a commit takes, in milliseconds.
     pub(super) commit_ms: u64,
-    /// Every write that a host was told of.
+    /// Every write that a host was told of, by dot.
     pub(super) written: BTreeMap<Dot, Vec<Entry>>,
-    /// Messages, and entries in them.
+    /// Number of messages, and of entries in them.
     pub(super) messages: u64,
     pub(super) entries: u64,
-    /// Every message since this was last emptied: when, from, to, what.
+    /// Every message since the log was last emptied: time, sender, receiver, message.
     pub(super) log: Option<Vec<(u64, usize, usize, Feed)>>,
-    /// Connections that a replica ended, and why.
+    /// Reasons of connections that a replica ended.
     pub(super) closes: Vec<&'static str>,
-    /// Hosts that took another identity, and why.
+    /// Hosts that took another identity, with the reason.
     pub(super) renewals: Vec<(usize, IdentityConflictReason)>,
     pub(super) trace: bool,
-    /// The hosts do not know how to reconcile.
+    /// True if the hosts do not know how to reconcile.
     pub(super) is_old: bool,
-    /// Whether cursors are held against what is held: not where a refusal is under way.
+    /// True if cursors are checked against the entries held: not while a refusal is under way.
     pub(super) checks_holdings: bool,
-    /// What hosts keep of large values of others that they are not connected to any more.
+    /// Parts of large values that hosts keep of hosts that they are not connected to any more.
     pub(super) begun: BTreeMap<(usize, usize), (ValueId, Vec<u8>)>,
-    /// Nobody has named its peers.
+    /// True if no host has named its peers.
     pub(super) are_strangers: bool,
 }
 
@@ -183,7 +183,7 @@ impl World {
         }
     }
 
-    /// Queues a write; `None` removes.
+    /// Queues a write; `None` removes the key.
     pub(super) fn write(&mut self, host: usize, key: &[u8], value: Option<&[u8]>) {
         let operation = match value {
             Some(value) => Operation::put(key, value, false),
@@ -217,7 +217,7 @@ impl World {
         report
     }
 
-    /// Commits what fits one group, now.
+    /// Commits one group of the queue, now.
     pub(super) fn commit(&mut self, host: usize) {
         let now = self.now(host);
         let again = self.at + self.dice.below(self.commit_ms + 1);
@@ -282,7 +282,7 @@ impl World {
         self.check_holdings(host);
     }
 
-    /// A host was told of a write.
+    /// Records a write that a host was told of.
     fn note(&mut self, host: usize, lseq: u64, entry: Entry) {
         if let Some(loser) = loser_of(&entry) {
             let known = self.written.get(&loser.dot);
@@ -322,7 +322,7 @@ impl World {
         self.drain(host);
     }
 
-    /// Carries out what a replica wants.
+    /// Carries out the replica's outputs.
     pub(super) fn drain(&mut self, host: usize) {
         let mut ended = Vec::new();
         let mut in_conflict = None;

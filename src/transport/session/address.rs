@@ -1,24 +1,24 @@
-//! Hosts and ports, and which of them need protection.
+//! Hosts and ports, and whether they need protection.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use crate::transport::error::TransportError;
 
-/// Longest host name, in bytes: that of the domain name system.
+/// Longest host name, in bytes: the limit of the domain name system.
 pub const HOST_BYTES_MAX: usize = 253;
 
-/// Where a node listens or is called.
+/// Host and port where a node listens or is called.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HostPort {
-    /// A name or an address; an IPv6 address without brackets.
+    /// A name or an address; an IPv6 address is without brackets.
     pub host: String,
     /// The port; 0 means "pick one", and only when listening.
     pub port: u16,
 }
 
 impl HostPort {
-    /// From a host (brackets around an IPv6 address are taken off) and a port.
+    /// An address from a host (brackets around an IPv6 address are removed) and a port.
     pub fn new(host: &str, port: u16) -> Result<Self, TransportError> {
         let invalid = |reason| TransportError::InvalidAddress {
             text: host.to_owned(),
@@ -48,7 +48,7 @@ impl HostPort {
         })
     }
 
-    /// From `host:port`, an IPv6 address in brackets.
+    /// Parses `host:port`, with an IPv6 address in brackets.
     pub fn parse(text: &str) -> Result<Self, TransportError> {
         let invalid = |reason| TransportError::InvalidAddress {
             text: text.to_owned(),
@@ -68,12 +68,12 @@ impl HostPort {
         )
     }
 
-    /// Whether it can only be this machine, see [`is_loopback`].
+    /// True if the host can only be this machine, see [`is_loopback`].
     pub fn is_loopback(&self) -> bool {
         is_loopback(&self.host)
     }
 
-    /// See [`check_host`].
+    /// Refuses a host that needs protection, see [`check_host`].
     pub fn check(&self, protection: Protection) -> Result<(), TransportError> {
         check_host(&self.host, protection)
     }
@@ -89,17 +89,17 @@ impl fmt::Display for HostPort {
     }
 }
 
-/// What stands between a network and a node that is reachable from it.
+/// Protection of connections beyond this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Protection {
-    /// Connections are encrypted and authenticated with a network key.
+    /// True if connections are encrypted and authenticated with a network key.
     pub has_network_key: bool,
-    /// The user said in so many words that none is wanted.
+    /// True if the user has explicitly allowed connections without protection.
     pub allow_insecure: bool,
 }
 
-/// Whether `host` can only be this machine: an address that is loopback (brackets allowed, IPv4 within IPv6
-/// too), or the name "localhost". No name is looked up.
+/// True if `host` can only be this machine: a loopback address (brackets allowed, IPv4 within IPv6 too), or the name
+/// "localhost". No name is looked up.
 pub fn is_loopback(host: &str) -> bool {
     let bare = host
         .strip_prefix('[')
@@ -111,12 +111,12 @@ pub fn is_loopback(host: &str) -> bool {
     )
 }
 
-/// Whether an address is loopback, IPv4 within IPv6 included.
+/// True if an address is loopback, IPv4 within IPv6 included.
 pub fn is_loopback_address(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// Refuses a host beyond this machine when nothing protects the connection; the error says what to set.
+/// Refuses a host beyond this machine when nothing protects the connection; the error names the option to set.
 pub fn check_host(host: &str, protection: Protection) -> Result<(), TransportError> {
     if protection.has_network_key || protection.allow_insecure || is_loopback(host) {
         Ok(())
@@ -163,7 +163,7 @@ mod tests {
         let error = check_host("0.0.0.0", Protection::default()).unwrap_err();
         let text = error.to_string();
         assert!(text.contains("0.0.0.0") && text.contains("allowInsecure"));
-        // No advice to set what this version refuses.
+        // The text does not advise an option that this version refuses.
         assert!(!text.contains("networkKey"));
         for protection in [
             Protection {

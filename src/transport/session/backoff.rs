@@ -1,16 +1,16 @@
-//! When to call a peer again that was connected once.
+//! Exponential backoff for calling a peer again that was connected once.
 
 use crate::core::checksum::{hash128, hash128_pair};
 
-/// First delay, in milliseconds, before jitter.
+/// The first delay, in milliseconds, before jitter.
 pub const RECONNECT_MS_MIN: u64 = 250;
 
 /// Longest delay, in milliseconds, before jitter.
 pub const RECONNECT_MS_MAX: u64 = 30_000;
 
-/// The delays between attempts to reach one peer: doubling, each shortened by up to a half. How much depends on
-/// who calls whom and how often it failed, so that many nodes do not call one at the same moment, and so that
-/// the same run has the same delays.
+/// Delays between attempts to reach one peer: doubling, each shortened by up to a half. The jitter is a hash of
+/// caller, peer and number of failures, so that many nodes do not call one at the same moment, and a run has the same
+/// delays each time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backoff {
     seed: u128,
@@ -18,7 +18,7 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The schedule by which `node_id` calls `peer` (a node id or an address).
+    /// The delays by which `node_id` calls `peer` (a node id or an address).
     pub fn new(node_id: &str, peer: &str) -> Self {
         let length = (node_id.len() as u64).to_le_bytes();
         Self {
@@ -27,12 +27,12 @@ impl Backoff {
         }
     }
 
-    /// How many attempts failed since the last success.
+    /// Failed attempts since the last success.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// An attempt failed, or the connection was lost: how long to wait before the next, in milliseconds.
+    /// Counts a failed attempt or a lost connection. Returns the delay until the next attempt, in milliseconds.
     pub fn failed(&mut self) -> u64 {
         let factor = 1_u64.checked_shl(self.attempt).unwrap_or(u64::MAX);
         let longest = RECONNECT_MS_MIN
@@ -45,7 +45,7 @@ impl Backoff {
         longest - jitter
     }
 
-    /// The peer was reached.
+    /// Resets the delays: the peer was reached.
     pub fn reached(&mut self) {
         self.attempt = 0;
     }

@@ -1,6 +1,6 @@
-//! Large values put together from their chunks: in memory while that is small and there is room for it in the
-//! node's budget, else in an unnamed temporary file. One at a time for a connection. What has come of one outlives the
-//! connection (`unfinished`), if its announcement says what it is.
+//! Assembly of large values from their chunks: in memory while a value is small and the node's budget has room, else
+//! in an unnamed temporary file. One value at a time for each connection. The received part of a value outlives the
+//! connection (`unfinished`) if its announcement identifies the value.
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -16,28 +16,28 @@ use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::{Entry, Extra};
 use crate::sync::message::{Batch, Chunk, Large, RefusalCode, Stream};
 
-/// Bytes of a value up to which it may wait in memory; a longer one goes to a file.
+/// Longest value that may be assembled in memory, in bytes; a longer one goes to a file.
 pub const SPOOL_BYTES_MAX: usize = 1 << 20;
 
-/// Bytes of unfinished values that a node keeps in memory, over all connections; beyond it they go to files.
+/// Bytes of unfinished values that a node keeps in memory, over all connections; further values go to files.
 pub const SPOOL_BUDGET_BYTES: usize = 8 << 20;
 
-/// The peer's LARGE and CHUNK do not fit together.
+/// Violation of the order of LARGE and CHUNK by the peer, or the end of the node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AssemblyError {
-    /// A large value was announced while another was under way.
+    /// The peer announced a large value while another was under way.
     #[error("a large value was announced before the last one was complete")]
     Overlapping,
-    /// A chunk belongs to no announcement.
+    /// The peer sent a chunk without an announcement.
     #[error("a chunk came without an announcement")]
     Unannounced,
-    /// More bytes came than were announced.
+    /// The peer sent more bytes than it announced.
     #[error("a large value is longer than announced")]
     TooLong,
-    /// It was to go on behind bytes that are not here.
+    /// The value was to resume behind bytes that are not here.
     #[error("a large value goes on behind bytes that are not here")]
     Missing,
-    /// What has come is not what was announced. It begins anew.
+    /// The complete value is not the announced one. It begins anew.
     #[error("a large value is not what was announced")]
     Different,
     /// The node stops.
@@ -45,39 +45,39 @@ pub enum AssemblyError {
     Interrupted,
 }
 
-/// What has come of an announcement or a chunk.
+/// Result of an announcement or a chunk.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Assembled {
-    /// More chunks are needed, or it was given up by its sender.
+    /// More chunks are needed, or the sender has given the value up.
     Nothing,
     /// The value is complete: its entry, as a batch of one.
     Complete(Batch),
-    /// It is not taken; its chunks are skipped.
+    /// The value is refused; its chunks are skipped.
     Refused {
         /// The stream of the announcement.
         stream: Stream,
-        /// Its `to`.
+        /// Place of the entry in the sender's feed: the `to` of the announcement.
         lseq_to: u64,
-        /// Too large, or no room on disk.
+        /// Reason of the refusal: too large, or no room on disk.
         code: RefusalCode,
     },
 }
 
-/// Memory for unfinished values, shared by all connections of a node.
+/// Memory budget for unfinished values, shared by all connections of a node.
 #[derive(Debug)]
 pub struct SpoolBudget {
     free: AtomicUsize,
 }
 
 impl SpoolBudget {
-    /// A budget of so many bytes.
+    /// A budget of `bytes` bytes.
     pub fn new(bytes: usize) -> Self {
         Self {
             free: AtomicUsize::new(bytes),
         }
     }
 
-    /// Bytes that are not taken.
+    /// Free bytes of the budget.
     pub fn free_bytes(&self) -> usize {
         self.free.load(Ordering::Relaxed)
     }
@@ -107,11 +107,11 @@ impl Drop for Reservation {
     }
 }
 
-/// Where the bytes of one value are.
+/// Storage of the bytes of one value.
 #[derive(Debug)]
 pub(in crate::transport) struct Spool {
     file: SpooledTempFile,
-    /// Memory taken from the budget; `None` when the bytes go straight to a file.
+    /// Memory taken from the budget; `None` if the bytes go straight to a file.
     reservation: Option<Reservation>,
 }
 
@@ -130,7 +130,7 @@ enum State {
     Skipping { left: u64 },
 }
 
-/// Puts the large values of one connection together.
+/// Assembler of the large values of one connection.
 #[derive(Debug)]
 pub struct Assembler {
     value_bytes_max: u64,
@@ -138,7 +138,7 @@ pub struct Assembler {
     budget: Arc<SpoolBudget>,
     unfinished: Arc<Unfinished>,
     holder: HolderId,
-    /// The peer, once it has greeted and is accepted.
+    /// The peer, once it has greeted and was accepted.
     peer: Option<Origin>,
     state: State,
 }
@@ -150,8 +150,8 @@ impl Drop for Assembler {
 }
 
 impl Assembler {
-    /// Takes values of at most `value_bytes_max` bytes. Files are made in `folder`, or where the system keeps
-    /// its temporary files.
+    /// An assembler for values of at most `value_bytes_max` bytes. Files are created in `folder`, or in the system's
+    /// temporary folder.
     pub fn new(
         value_bytes_max: u64,
         folder: Option<PathBuf>,
@@ -169,17 +169,17 @@ impl Assembler {
         }
     }
 
-    /// The peer has said who it is, and was accepted: what comes from now on is kept for it.
+    /// Sets the peer once it has greeted and was accepted: parts of values are kept for it from now on.
     pub fn greeted(&mut self, peer: Origin) {
         self.peer = Some(peer);
     }
 
-    /// Whether the next step may touch a file, so that it does not belong on a thread that must not wait.
+    /// True if the next step may touch a file, so that it does not belong on a thread that must not wait.
     pub fn may_block(&self) -> bool {
         matches!(&self.state, State::UnderWay(under_way) if !under_way.is_in_memory)
     }
 
-    /// A large value begins, or goes on behind what has come of it. Where it goes on, this may touch a file.
+    /// Takes in the announcement of a large value. If it resumes a kept part, this may touch a file.
     pub fn on_large(&mut self, large: Large, now: MonotonicMs) -> Result<Assembled, AssemblyError> {
         if !matches!(self.state, State::Idle) {
             return Err(AssemblyError::Overlapping);
@@ -210,7 +210,7 @@ impl Assembler {
         Ok(Assembled::Nothing)
     }
 
-    /// Room for a value of that many bytes.
+    /// Storage for a value of `value_length` bytes.
     fn spool(&self, value_length: u64) -> Spool {
         let reservation = usize::try_from(value_length)
             .ok()
@@ -224,7 +224,7 @@ impl Assembler {
         Spool { file, reservation }
     }
 
-    /// What has come of a value before, to add to it behind `offset`.
+    /// The kept part of a value, positioned to resume behind `offset`.
     fn go_on(&self, large: &Large, offset: u64) -> Result<Spool, AssemblyError> {
         let known = self.peer.zip(large.value_id());
         let (peer, id) = known.ok_or(AssemblyError::Missing)?;
@@ -239,7 +239,7 @@ impl Assembler {
         }
     }
 
-    /// The next bytes of it; none give it up for now.
+    /// Takes in the next bytes of the value; an empty chunk gives it up.
     pub fn on_chunk(
         &mut self,
         chunk: &Chunk,
@@ -275,7 +275,7 @@ impl Assembler {
         let part = Arc::clone(&under_way.part);
         let mut guard = part.spool.lock();
         let Some(spool) = guard.as_mut() else {
-            // Another connection of this peer goes on with it: this one is about to end.
+            // Another connection of this peer has resumed the value: this one is about to end.
             let left = announced - received;
             if left > 0 {
                 self.state = State::Skipping { left };
@@ -322,7 +322,7 @@ fn refused(large: &Large, code: RefusalCode) -> Assembled {
     }
 }
 
-/// Whether a value is the one that was announced, if that was told.
+/// True if a value is the announced one, or its announcement does not identify it.
 fn is_as_announced(large: &Large, batch: &Batch) -> bool {
     let Some(resumption) = large.resumption.filter(|_| !is_broken(Rule::PartOfAnother)) else {
         return true;

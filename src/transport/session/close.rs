@@ -1,4 +1,4 @@
-//! Why a connection ended.
+//! Reasons why a connection ended.
 
 use std::io;
 use thiserror::Error;
@@ -7,31 +7,31 @@ use super::chunks::AssemblyError;
 use crate::core::bytes::DecodeError;
 use crate::transport::wire::frame::FrameError;
 
-/// Why a connection ended, in words for a log. None of it touches local data.
+/// Why a connection ended, in words for a log. None of the reasons affects local data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum CloseReason {
-    /// This side asked for it.
+    /// This side asked for the end.
     #[error("closed here")]
     Requested,
     /// The peer closed its side.
     #[error("closed by the peer")]
     PeerClosed,
-    /// A message was not accepted by whoever received it here.
+    /// The owner of the connection did not accept a message.
     #[error("a message was not accepted")]
     NotAccepted,
-    /// The peer did not say who it is in time.
+    /// The peer sent no HELLO in time.
     #[error("the peer did not greet in time")]
     HelloTimeout,
     /// A frame came too slowly.
     #[error("a frame came too slowly")]
     Trickled,
-    /// The peer took nothing for too long.
+    /// The peer read nothing for too long.
     #[error("the peer reads nothing")]
     Stalled,
-    /// More waits to be sent than may wait.
+    /// More bytes wait to be sent than may wait.
     #[error("too much waits for a peer that reads slowly")]
     QueueFull,
-    /// The stream is not one of frames.
+    /// The stream does not consist of frames.
     #[error("{0}")]
     Frame(#[from] FrameError),
     /// A frame is not a message.
@@ -39,7 +39,7 @@ pub enum CloseReason {
     Message {
         /// The kind that the frame names.
         kind: u8,
-        /// What is wrong with it.
+        /// The fault in the message.
         error: DecodeError,
     },
     /// The chunks of a large value do not fit together.
@@ -51,7 +51,7 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// Whether the peer broke a rule, so that it deserves to be told.
+    /// True if the peer broke a rule and should be told so.
     pub fn is_violation(self) -> bool {
         match self {
             Self::Frame(_) | Self::Message { .. } => true,

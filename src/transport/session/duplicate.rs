@@ -1,34 +1,34 @@
-//! Which of two connections between the same two nodes lives.
+//! The choice between two connections of the same two nodes.
 
 use super::Role;
 use crate::core::identity::{Incarnation, Origin};
 
-/// Two connections that were greeted within this time of each other are taken for one meeting at which both
-/// called, in milliseconds. A later one means that the other side has lost the older.
+/// Longest time between two connections that count as one meeting at which both nodes called, in milliseconds. A later
+/// connection means that the other side has lost the older one.
 pub const MEETING_MS: u64 = 5_000;
 
-/// One connection, as the decision sees it.
+/// One of the two connections, as the decision sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rival {
-    /// Which side this node is on it.
+    /// The side of the connection that this node is on.
     pub role: Role,
-    /// The epoch that the peer's feed was in, as its HELLO said.
+    /// The epoch of the peer's feed in its HELLO.
     pub peer_incarnation: Incarnation,
 }
 
-/// The outcome.
+/// The connection that survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Survivor {
-    /// The one that was there; close the newer.
+    /// The existing one; close the newer.
     Older,
-    /// The one that came; close the older.
+    /// The new one; close the older.
     Newer,
 }
 
-/// Which connection lives when `newer` is greeted `older_age_ms` after `older`, both with the node whose origin
-/// is `theirs`. A newer connection replaces an older one, because its maker knows of no other that works;
-/// unless both sides called each other at the same time, when both must choose alike: then the one dialled by
-/// the lower origin lives.
+/// Decides which connection survives when `newer` is greeted `older_age_ms` after `older`, both with the node whose
+/// origin is `theirs`. A newer connection replaces an older one, because its maker knows of no other that works. If
+/// both nodes called each other at the same time, both must choose alike: then the one dialled by the lower origin
+/// survives.
 pub fn survivor(
     mine: Origin,
     theirs: Origin,
@@ -66,7 +66,7 @@ mod tests {
         }
     }
 
-    /// What a node keeps, as "the connection that the low node dialled", whichever it greets first.
+    /// True if the node keeps the connection that the low node dialled, for either order of greeting.
     fn keeps_low_dialled(mine: Origin, theirs: Origin, low_first: bool) -> bool {
         let dialled_by_low = if mine == LOW {
             Role::Dialled

@@ -1,5 +1,5 @@
-//! Who may connect without having said who it is: a bound for each address beyond this machine, so that one
-//! stranger cannot take all places.
+//! Limits on half-open connections, whose callers have not greeted: a bound for each address beyond this machine, so
+//! that one stranger cannot take all places.
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
@@ -9,19 +9,19 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::address::is_loopback_address;
 
-/// Most connections that have not greeted; what is over waits in the backlog.
+/// Most connections that have not greeted; further ones wait in the backlog.
 pub const HALF_OPEN_MAX: usize = 64;
 
-/// Most of them from one address that is not this machine; what is over is closed at once.
+/// Most of those from one address that is not this machine; further ones are closed at once.
 pub const HALF_OPEN_PER_ADDRESS_MAX: usize = 8;
 
-/// How many connections of each address have not greeted.
+/// Half-open connections by address.
 #[derive(Debug, Default)]
 pub(in crate::transport) struct HalfOpen {
     by_address: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// A place among them; given back when dropped.
+/// A place among the half-open connections; given back when dropped.
 #[derive(Debug)]
 pub(in crate::transport) struct HalfOpenSlot {
     registry: Arc<HalfOpen>,
@@ -30,7 +30,7 @@ pub(in crate::transport) struct HalfOpenSlot {
 }
 
 impl HalfOpen {
-    /// A place for a connection from `address`, `None` if it has too many already.
+    /// A place for a connection from `address`; `None` if that has too many already.
     pub(in crate::transport) fn enter(
         self: &Arc<Self>,
         address: IpAddr,

@@ -1,23 +1,22 @@
-//! Whether a peer is alive, and how far its clock is off: pings, silence, and samples (Cristian, "Probabilistic
-//! clock synchronization", 1989: half a round trip is the best guess, and the shortest round trip the best
-//! sample).
+//! Liveness and clock skew of a peer: pings, silence, and clock samples (Cristian, "Probabilistic clock
+//! synchronization", 1989: half a round trip is the best guess, and the shortest round trip the best sample).
 
 use crate::core::clock::{MonotonicMs, Now};
 
-/// A new sample is taken this often even when the connection is never silent, in milliseconds.
+/// Interval at which a new sample is taken even when the connection is never silent, in milliseconds.
 pub const CLOCK_SAMPLE_INTERVAL_MS: u64 = 60_000;
 
-/// A sample older than this gives way to any newer one, in milliseconds: clocks drift and are set.
+/// Age at which a sample gives way to any newer one, in milliseconds: clocks drift and are set.
 pub const CLOCK_SAMPLE_KEPT_MS: u64 = 600_000;
 
-/// How far a peer's clock is ahead of this node's.
+/// Sample of a peer's clock skew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockSample {
-    /// Milliseconds that the peer is ahead, negative when it is behind.
+    /// Milliseconds that the peer's clock is ahead, negative when it is behind.
     pub ahead_ms: i64,
-    /// The round trip of the sample, in milliseconds: the value is off by at most half of it.
+    /// The round trip of the sample, in milliseconds: the skew is off by at most half of it.
     pub round_trip_ms: u64,
-    /// When it was taken.
+    /// When the sample was taken.
     pub taken: MonotonicMs,
 }
 
@@ -40,7 +39,7 @@ pub(in crate::transport) struct Liveness {
 }
 
 impl Liveness {
-    /// Begins with a peer that was heard now. Nonces count up from `first_nonce`.
+    /// The liveness of a peer that was heard at `heard`. Nonces count up from `first_nonce`.
     pub(in crate::transport) fn new(
         first_nonce: u64,
         keepalive_ms: u64,
@@ -70,7 +69,7 @@ impl Liveness {
         now >= self.heard.after(self.idle_ms)
     }
 
-    /// The first ping is due at once: it gives the first sample of the clock.
+    /// When the next ping is due. The first is due at once: it gives the first sample of the clock.
     fn ping_due(&self) -> MonotonicMs {
         match self.pinged {
             None => self.heard,
@@ -85,12 +84,12 @@ impl Liveness {
         self.ping_due().min(self.heard.after(self.idle_ms))
     }
 
-    /// Nonce and wall clock of a ping, when one is due.
+    /// Nonce and wall clock of a ping, if one is due.
     pub(in crate::transport) fn ping(&mut self, now: Now) -> Option<(u64, u64)> {
         (now.monotonic >= self.ping_due()).then(|| self.ping_now(now))
     }
 
-    /// Nonce and wall clock of a ping, whether one is due or not.
+    /// Nonce and wall clock of a ping, due or not.
     pub(in crate::transport) fn ping_now(&mut self, now: Now) -> (u64, u64) {
         let nonce = self.next_nonce;
         self.next_nonce = nonce.wrapping_add(1);
@@ -99,7 +98,7 @@ impl Liveness {
         (nonce, now.wall.0)
     }
 
-    /// An answer came. One to an older ping, or to none, says nothing about the clock.
+    /// Takes in a pong. An answer to an older ping, or to none, says nothing about the clock.
     pub(in crate::transport) fn on_pong(&mut self, nonce: u64, their_wall_ms: u64, now: Now) {
         let Some(ping) = self.waiting.take_if(|ping| ping.nonce == nonce) else {
             return;

@@ -1,5 +1,5 @@
-//! One connection's conversation, from HELLO to farewell: who may speak when, whether the other is alive, and
-//! how far its clock is off. Pure: a driver hands in messages and the time, and sends what comes out.
+//! The session of one connection, from HELLO to GOODBYE: the order of messages, the liveness of the peer, and the skew
+//! of its clock. Pure: a driver hands in messages and the time, and sends the results.
 
 pub mod address;
 pub mod backoff;
@@ -19,10 +19,10 @@ use super::wire::message::{Goodbye, GoodbyeReason, Hello, Message};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::sync::message::{Feed, Greeting};
 
-/// Longest that a peer may take to say HELLO, in milliseconds.
+/// Longest time until a peer sends HELLO, in milliseconds.
 pub const HELLO_TIMEOUT_MS: u64 = 5_000;
 
-/// Silence after which a ping is sent, in milliseconds, unless the other side asked for less.
+/// Silence after which a ping is sent, in milliseconds, unless the peer asked for less.
 pub const KEEPALIVE_MS: u64 = 10_000;
 
 /// Shortest interval of pings that a peer may ask for, in milliseconds.
@@ -31,23 +31,23 @@ pub const KEEPALIVE_MS_MIN: u64 = 1_000;
 /// Silence after which the connection is given up, in milliseconds.
 pub const IDLE_MS: u64 = 60_000;
 
-/// Which side of a connection this node is.
+/// Side of a connection that this node is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// It called.
+    /// This node called.
     Dialled,
-    /// It was called.
+    /// This node was called.
     Accepted,
 }
 
-/// The times of a session, in milliseconds.
+/// Times of a session, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionSettings {
-    /// See [`HELLO_TIMEOUT_MS`].
+    /// Longest time until HELLO, see [`HELLO_TIMEOUT_MS`].
     pub hello_timeout_ms: u64,
-    /// See [`KEEPALIVE_MS`]. What HELLO tells is [`Hello::keepalive_ms`]; give both the same.
+    /// Silence before a ping, see [`KEEPALIVE_MS`]. HELLO tells [`Hello::keepalive_ms`]; both must be equal.
     pub keepalive_ms: u64,
-    /// See [`IDLE_MS`].
+    /// Silence before giving up, see [`IDLE_MS`].
     pub idle_ms: u64,
 }
 
@@ -61,38 +61,38 @@ impl Default for SessionSettings {
     }
 }
 
-/// Why a conversation cannot go on. Local data is untouched; the connection ends.
+/// Why a session cannot go on. The connection ends; local data is not affected.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SessionError {
-    /// Something else came before HELLO.
+    /// Another message came before HELLO.
     #[error("the peer spoke before it said who it is")]
     NotGreeted,
-    /// HELLO came twice.
+    /// The peer sent HELLO twice.
     #[error("the peer said HELLO twice")]
     GreetedTwice,
-    /// Something came behind GOODBYE.
+    /// A message came after GOODBYE.
     #[error("the peer spoke after its goodbye")]
     AfterGoodbye,
-    /// No protocol that both speak.
+    /// The two nodes have no protocol version in common.
     #[error(
         "the peer speaks protocols {theirs_min} to {theirs_max}, this node {mine_min} to {mine_max}"
     )]
     Protocol {
-        /// This node's oldest.
+        /// This node's oldest protocol.
         mine_min: u16,
-        /// This node's newest.
+        /// This node's newest protocol.
         mine_max: u16,
-        /// The peer's oldest.
+        /// The peer's oldest protocol.
         theirs_min: u16,
-        /// The peer's newest.
+        /// The peer's newest protocol.
         theirs_max: u16,
     },
-    /// The dialler meant another node than the one that answered; on either side.
+    /// Another node answered than the dialler expected; on either side.
     #[error("the node is \"{found}\", but \"{expected}\" was called")]
     WrongNode {
-        /// Whom the dialler meant.
+        /// Label of the node that the dialler expected.
         expected: String,
-        /// Who answered.
+        /// Label of the node that answered.
         found: String,
     },
     /// The node has called itself.
@@ -101,7 +101,7 @@ pub enum SessionError {
 }
 
 impl SessionError {
-    /// The farewell to send before closing.
+    /// The GOODBYE to send before closing.
     pub fn goodbye(&self) -> Goodbye {
         let reason = match self {
             Self::NotGreeted | Self::GreetedTwice | Self::AfterGoodbye => GoodbyeReason::Malformed,
@@ -113,38 +113,38 @@ impl SessionError {
     }
 }
 
-/// What a message means to the node.
+/// Result of a message for the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionEvent {
-    /// The peer said who it is; once, before any other event.
+    /// The peer has greeted; once, before any other event.
     Greeted(Box<Hello>),
-    /// What replicas say.
+    /// A message for the replica.
     Feed(Feed),
-    /// This has to be sent.
+    /// A message that has to be sent.
     Reply(Message),
-    /// Nothing.
+    /// Nothing to do.
     Nothing,
-    /// The peer leaves: close.
+    /// The peer leaves: close the connection.
     Left(Goodbye),
 }
 
-/// What the time asks for.
+/// Result of the passing of time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TimeVerdict {
-    /// Nothing before [`Session::deadline`].
+    /// Nothing to do before [`Session::deadline`].
     Nothing,
-    /// This has to be sent.
+    /// A message that has to be sent.
     Send(Message),
     /// The connection has to end.
     Close(SilenceReason),
 }
 
-/// Which silence was too long.
+/// The silence that lasted too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SilenceReason {
-    /// HELLO did not come in time.
+    /// No HELLO came in time.
     HelloTimeout,
-    /// Not a byte came for too long.
+    /// No byte came for too long.
     Idle,
 }
 
@@ -157,11 +157,11 @@ enum Phase {
         protocol: u16,
         liveness: Liveness,
     },
-    /// What is known of the peer's clock and of when it was heard stays.
+    /// The session is over; the peer's clock sample and the time it was last heard stay known.
     Left(Option<Liveness>),
 }
 
-/// The state of one conversation.
+/// State of one session.
 ///
 /// Send [`Self::opening`] first. Then hand in every message ([`Self::on_message`]), the arrival of any bytes
 /// ([`Self::on_bytes`]), and the time at [`Self::deadline`] or later ([`Self::on_time`]).
@@ -174,7 +174,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// A conversation that begins now, with the usual times. `hello` is what this side says.
+    /// A session that begins now, with the usual times. `hello` is this side's HELLO.
     pub fn new(role: Role, hello: Hello, now: Now) -> Self {
         let settings = SessionSettings {
             keepalive_ms: hello.keepalive_ms.max(KEEPALIVE_MS_MIN),
@@ -183,7 +183,7 @@ impl Session {
         Self::with_settings(role, hello, settings, now)
     }
 
-    /// As [`Self::new`], with other times.
+    /// A session like [`Self::new`], with other times.
     pub fn with_settings(role: Role, hello: Hello, settings: SessionSettings, now: Now) -> Self {
         let until = now.monotonic.after(settings.hello_timeout_ms);
         Self {
@@ -194,27 +194,27 @@ impl Session {
         }
     }
 
-    /// This side says that of itself, which it has not said yet.
+    /// Sets the greeting of this side, before its HELLO is sent.
     pub fn greet_with(&mut self, greeting: Greeting) {
         self.hello.greeting = greeting;
     }
 
-    /// What this side sends first, at once: both sides do, and neither waits for the other.
+    /// The first message of this side, to be sent at once: neither side waits for the other.
     pub fn opening(&self) -> Message {
         Message::Hello(Box::new(self.hello.clone()))
     }
 
-    /// Which side this is.
+    /// The side of the connection that this node is on.
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// The number of this side's attempt to connect.
+    /// The random number of this side's attempt to connect.
     pub fn instance(&self) -> u64 {
         self.hello.instance
     }
 
-    /// The protocol that both agreed on, once greeted.
+    /// The protocol that both agreed on; `None` before the greeting.
     pub fn protocol(&self) -> Option<u16> {
         match &self.phase {
             Phase::Greeted { protocol, .. } => Some(*protocol),
@@ -222,7 +222,7 @@ impl Session {
         }
     }
 
-    /// How far the peer's clock is ahead, as far as known.
+    /// The best sample of the peer's clock; `None` if there is none.
     pub fn clock_sample(&self) -> Option<ClockSample> {
         match &self.phase {
             Phase::Greeted { liveness, .. } | Phase::Left(Some(liveness)) => {
@@ -232,7 +232,7 @@ impl Session {
         }
     }
 
-    /// When the peer was last heard, once greeted.
+    /// When the peer was last heard; `None` before its greeting.
     pub fn heard(&self) -> Option<MonotonicMs> {
         match &self.phase {
             Phase::Greeted { liveness, .. } | Phase::Left(Some(liveness)) => Some(liveness.heard()),
@@ -240,7 +240,7 @@ impl Session {
         }
     }
 
-    /// A message came. On an error send [`SessionError::goodbye`] and close.
+    /// Takes in a message. On an error send [`SessionError::goodbye`] and close.
     pub fn on_message(&mut self, message: Message, now: Now) -> Result<SessionEvent, SessionError> {
         self.on_bytes(now);
         let liveness = match (&mut self.phase, message) {
@@ -272,15 +272,14 @@ impl Session {
         Ok(SessionEvent::Nothing)
     }
 
-    /// Bytes came, of whatever kind: the peer is alive.
+    /// Takes in that bytes of any kind came: the peer is alive.
     pub fn on_bytes(&mut self, now: Now) {
         if let Phase::Greeted { liveness, .. } = &mut self.phase {
             liveness.on_bytes(now.monotonic);
         }
     }
 
-    /// A ping out of its turn, once the peer has greeted: whoever wants to know whether it is there does not wait for the
-    /// next one.
+    /// A ping that is not due, to find out at once whether the peer is there; `None` before its greeting.
     pub fn ping(&mut self, now: Now) -> Option<Message> {
         let Phase::Greeted { liveness, .. } = &mut self.phase else {
             return None;
@@ -289,7 +288,7 @@ impl Session {
         Some(Message::Ping { nonce, wall_ms })
     }
 
-    /// What the time asks for. Ask again until the answer is [`TimeVerdict::Nothing`].
+    /// The next action at `now`. Ask again until the answer is [`TimeVerdict::Nothing`].
     pub fn on_time(&mut self, now: Now) -> TimeVerdict {
         match &mut self.phase {
             Phase::AwaitingHello { until } if now.monotonic >= *until => {
@@ -307,7 +306,7 @@ impl Session {
         }
     }
 
-    /// When [`Self::on_time`] has something to say, if nothing else happens before; `None`: never.
+    /// When [`Self::on_time`] has something to do, if nothing happens before; `None`: never.
     pub fn deadline(&self) -> Option<MonotonicMs> {
         match &self.phase {
             Phase::AwaitingHello { until } => Some(*until),

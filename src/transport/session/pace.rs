@@ -1,19 +1,19 @@
-//! How slowly a frame may come.
+//! The slowest pace at which a frame may come.
 
 use crate::core::clock::MonotonicMs;
 
-/// Slowest pace within a frame, in bytes a second: below it a peer holds memory and a slot for nothing.
+/// Slowest pace within a frame, in bytes a second: a slower peer holds memory and a slot for nothing.
 pub const FRAME_BYTES_PER_SECOND_MIN: u64 = 1024;
 
-/// Time that every frame has beyond what its bytes earn, in milliseconds: networks pause.
+/// Time that every frame has in addition, in milliseconds: networks pause.
 pub const FRAME_GRACE_MS: u64 = 5_000;
 
-/// The pace that frames must keep.
+/// Pace that frames must keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// See [`FRAME_BYTES_PER_SECOND_MIN`]; at least 1.
+    /// Slowest pace, at least 1, see [`FRAME_BYTES_PER_SECOND_MIN`].
     pub bytes_per_second_min: u64,
-    /// See [`FRAME_GRACE_MS`].
+    /// Additional time, see [`FRAME_GRACE_MS`].
     pub grace_ms: u64,
 }
 
@@ -27,7 +27,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// Until when more bytes must come of a frame that began at `began` and has `received` bytes so far.
+    /// When more bytes must have come of a frame that began at `began` and has `received` bytes so far.
     pub fn deadline(self, began: MonotonicMs, received: usize) -> MonotonicMs {
         let earned_ms = (received as u64).saturating_mul(1000) / self.bytes_per_second_min.max(1);
         began.after(self.grace_ms).after(earned_ms)

@@ -1,6 +1,6 @@
-//! Large values that have come in part, over all connections of a node. What a lost connection leaves of one is kept for a
-//! while, so that the next connection to that peer goes on behind it instead of beginning at zero. Bounded in bytes, number
-//! and time, and lost with the process: then the value begins anew.
+//! Unfinished large values, over all connections of a node. The part of a value that a lost connection leaves is kept
+//! for a while, so that the next connection to that peer resumes behind it instead of beginning at zero. Bounded in
+//! bytes, number and time, and lost with the process: then the value begins anew.
 
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -15,21 +15,21 @@ use crate::sync::message::{BEGUN_MAX, Begun, BegunValues, ValueId};
 /// Bytes that are kept for one peer while it is away: one value of the largest size.
 pub const KEPT_BYTES_OF_PEER_MAX: u64 = VALUE_BYTES_MAX as u64;
 
-/// Bytes that are kept for all peers that are away, nearly all of them in files: four values of the largest size. Of more
-/// the oldest begin anew.
+/// Bytes that are kept for all absent peers, nearly all of them in files: four values of the largest size. Beyond that
+/// the oldest values begin anew.
 pub const KEPT_BYTES_MAX: u64 = 4 * KEPT_BYTES_OF_PEER_MAX;
 
-/// Parts that are kept for all peers that are away: each keeps a file open, of which a process has a thousand or so.
+/// Parts that are kept for all absent peers: each keeps a file open, of which a process has a thousand or so.
 pub const KEPT_MAX: usize = 64;
 
-/// How long a part is kept that nothing was added to, in milliseconds: as long as it takes to change trains or networks. Who
-/// comes back later pays for the value once more, and the disk is not full of what nobody finishes.
+/// Time for which a part is kept after its last byte, in milliseconds: long enough to change trains or networks. A
+/// peer that comes back later sends the value again, and the disk does not fill with values that nobody finishes.
 pub const KEPT_MS: u64 = 600_000;
 
-/// The bytes of one value that are there. Shared by the connection that adds to them and the list of all.
+/// The received bytes of one value, shared by the connection that adds to them and the list of all.
 #[derive(Debug)]
 pub(in crate::transport) struct PartFile {
-    /// `None`: another connection goes on with them.
+    /// The storage; `None` once another connection has resumed the value.
     pub(in crate::transport) spool: Mutex<Option<Spool>>,
     received: AtomicU64,
     touched: AtomicU64,
@@ -44,7 +44,7 @@ impl PartFile {
         }
     }
 
-    /// So many bytes are there by now.
+    /// Records the number of bytes received so far.
     pub(in crate::transport) fn reach(&self, received: u64, now: MonotonicMs) {
         self.received.store(received, Ordering::Release);
         self.touched.store(now.0, Ordering::Release);
@@ -59,7 +59,7 @@ impl PartFile {
     }
 }
 
-/// Names one connection's assembler.
+/// Id of one connection's assembler.
 pub(in crate::transport) type HolderId = u64;
 
 #[derive(Debug)]
@@ -67,11 +67,11 @@ struct Record {
     peer: Origin,
     id: ValueId,
     file: Arc<PartFile>,
-    /// The connection that it came on or is going on with, as long as that lives.
+    /// The connection that the value arrives on, as long as that lives.
     holder: Option<HolderId>,
 }
 
-/// All values of a node that are not complete yet and whose announcement says what they are.
+/// All incomplete values of a node whose announcements identify them.
 #[derive(Debug, Default)]
 pub struct Unfinished {
     records: Mutex<Vec<Record>>,
@@ -83,7 +83,8 @@ impl Unfinished {
         self.last_holder.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// What is there of a peer's values, also what a connection to it that is dead without knowing still holds.
+    /// The received parts of a peer's values, including those that a dead connection still holds without knowing that
+    /// it is dead.
     pub fn parts_of(&self, peer: Origin, now: MonotonicMs) -> BegunValues {
         self.expire(now);
         let records = self.records.lock();
@@ -100,8 +101,8 @@ impl Unfinished {
         parts.take(BEGUN_MAX).collect()
     }
 
-    /// A value begins, or goes on, on a connection. Of one peer's values the oldest that are more than [`BEGUN_MAX`] are
-    /// forgotten.
+    /// Registers a value that begins or resumes on a connection. Of one peer's values the oldest beyond [`BEGUN_MAX`]
+    /// are forgotten.
     pub(in crate::transport) fn begin(
         &self,
         peer: Origin,
@@ -122,8 +123,8 @@ impl Unfinished {
         });
     }
 
-    /// The bytes of a value, for a connection that goes on behind the first `offset` of them. Whoever held them before finds
-    /// that they are gone.
+    /// Takes the bytes of a value, for a connection that resumes behind the first `offset` of them. The earlier
+    /// connection finds that they are gone.
     pub(in crate::transport) fn take(
         &self,
         peer: Origin,
@@ -136,24 +137,24 @@ impl Unfinished {
         let record = records.swap_remove(place);
         drop(records);
         let mut spool = record.file.spool.lock();
-        // Whoever added to them holds the lock while it does.
+        // The connection that adds bytes holds this lock meanwhile.
         let is_there = record.file.received() >= offset;
         spool.take().filter(|_| is_there)
     }
 
-    /// A value is complete, or what there is of it is of no use.
+    /// Forgets a value that is complete, or whose part is useless.
     pub(in crate::transport) fn forget(&self, id: ValueId, holder: HolderId) {
         let is_it = |record: &Record| record.id == id && record.holder == Some(holder);
         self.records.lock().retain(|record| !is_it(record));
     }
 
-    /// A connection is gone: what came on it is kept, within the limits.
+    /// Takes in that a connection has ended: its parts are kept, within the limits.
     pub(in crate::transport) fn release(&self, holder: HolderId) {
         let mut records = self.records.lock();
         for record in records.iter_mut() {
             record.holder.take_if(|held| *held == holder);
         }
-        // A connection that goes on with them leaves none.
+        // A connection that has not received a byte leaves nothing to resume.
         records.retain(|record| record.holder.is_some() || record.file.received() > 0);
         let peers: Vec<Origin> = records.iter().map(|record| record.peer).collect();
         for peer in peers {
@@ -171,7 +172,7 @@ impl Unfinished {
         }
     }
 
-    /// Forgets what was kept for too long. Tells when the next of what still is kept will have been.
+    /// Forgets parts that were kept for too long. Returns when the next of the others will have been.
     pub fn expire(&self, now: MonotonicMs) -> Option<MonotonicMs> {
         let mut records = self.records.lock();
         records.retain(|record| !is_kept(record) || over_at(record) > now);
@@ -183,7 +184,7 @@ impl Unfinished {
     }
 }
 
-/// When a record has been kept for too long, should its connection be gone.
+/// When a record has been kept for too long, if its connection is gone.
 fn over_at(record: &Record) -> MonotonicMs {
     MonotonicMs(record.file.touched()).after(KEPT_MS)
 }
@@ -192,7 +193,7 @@ fn is_kept(record: &Record) -> bool {
     record.holder.is_none()
 }
 
-/// How many are kept of those, and how many bytes.
+/// Number of kept records among those selected, and their bytes.
 fn kept(records: &[Record], of: impl Fn(&Record) -> bool) -> (usize, u64) {
     let kept = records
         .iter()

@@ -1,28 +1,29 @@
-//! The work that a message asks of whoever receives it, where no credit bounds it. In units of about a microsecond, so that
-//! what is cheap to send and dear to answer is charged to who sends it.
+//! The work that a message causes at its receiver, where no credit bounds it, in units of about a microsecond: a
+//! message that is cheap to send and expensive to answer is charged to its sender.
 
 use crate::sync::message::{Claim, Feed, Part};
 use crate::transport::wire::message::Message;
 
-/// Any message: it is decoded, the machine is locked for it, and deadlines are looked at anew.
+/// Cost of any message: it is decoded, the machine is locked for it, and deadlines are computed anew.
 const MESSAGE_WORK: u64 = 20;
 
-/// An END: states are summed up and compared, and a cursor may be made durable.
+/// Cost of an END: states are summed up and compared, and a cursor may be made durable.
 const END_WORK: u64 = 200;
 
-/// A RANGES that opens a reconciliation: one that was under way is thrown away, and both states may be gone through.
+/// Cost of a RANGES that opens a reconciliation: the one under way is thrown away, and both states may be scanned.
 const OPENING_WORK: u64 = 20_000;
 
-/// A range of which the peer tells a sum: it is summed up here, and may be split.
+/// Cost of a range with a sum: the range is summed up here, and may be split.
 const SUM_WORK: u64 = 20;
 
-/// A write that a NACK names: it is looked up by its key, and put on a list.
+/// Cost of a write named by a NACK: it is looked up by its key, and put on a list.
 const REFUSED_WORK: u64 = 4;
 
-/// Entries that are listed, asked for, or named by a hint, for one unit.
+/// Entries that are listed, asked for, or named by a hint, for one unit of work.
 const NAMES_FOR_A_UNIT: usize = 4;
 
-/// What a message costs. Entries and their parts cost credit, and nothing here; so does what says that they came.
+/// The work of a message. Entries and their parts cost credit, and no work; an acknowledgement costs only as a
+/// message.
 pub fn work_of(message: &Message) -> u64 {
     match message {
         Message::Hello(_) | Message::Goodbye(_) => 0,

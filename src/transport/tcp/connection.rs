@@ -1,4 +1,4 @@
-//! One connection: sending from any thread, closing, and the task that owns it.
+//! One TCP connection: sending from any thread, closing, and the task that owns it.
 
 use parking_lot::Mutex;
 use socket2::SockRef;
@@ -23,18 +23,18 @@ use crate::transport::session::half_open::HalfOpenSlot;
 use crate::transport::wire::codec::encode;
 use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 
-/// Why a frame was not taken.
+/// Why a frame was not accepted for sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum SendError {
-    /// The connection ends or has ended.
+    /// The connection is ending or has ended.
     #[error("the connection is closed")]
     Closed,
-    /// Too much waits already: the peer does not read, and the connection is closed with this.
+    /// Too many bytes wait already: the peer does not read, and this call closes the connection.
     #[error("too much waits for the peer")]
     Full,
 }
 
-/// A connection, shared between its task and whoever sends on it.
+/// A connection, shared between its task and the threads that send on it.
 pub struct Connection {
     id: ConnectionId,
     role: Role,
@@ -45,9 +45,9 @@ pub struct Connection {
     greeted: AtomicBool,
     bytes_sent: AtomicU64,
     bytes_received: AtomicU64,
-    /// Wakes the writer: bytes wait, or the phase changed.
+    /// Wakes the writer when bytes wait, or the phase has changed.
     pub(super) queued: Notify,
-    /// Wakes the task that owns the connection: the phase changed.
+    /// Wakes the task that owns the connection when the phase has changed.
     pub(super) ending: Notify,
     /// Wakes the reader that waits behind the first message.
     pub(super) greeting: Notify,
@@ -64,12 +64,12 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Its name.
+    /// The id of the connection.
     pub fn id(&self) -> ConnectionId {
         self.id
     }
 
-    /// Which side this node is.
+    /// The side of the connection that this node is on.
     pub fn role(&self) -> Role {
         self.role
     }
@@ -79,8 +79,8 @@ impl Connection {
         self.remote
     }
 
-    /// Sends whole frames, in the order of calls, from any thread and without waiting: what the system does not
-    /// take at once waits here. When more than the limit would wait, the connection is closed.
+    /// Sends whole frames, in the order of calls, from any thread and without waiting: bytes that the system does not
+    /// take at once are queued. If the queue would exceed its limit, the connection is closed.
     pub fn send(&self, frame: &[u8]) -> Result<(), SendError> {
         let mut outgoing = self.outgoing.lock();
         if outgoing.phase != Phase::Open {
@@ -113,8 +113,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Ends the connection: at once, or when everything that waits was sent (for at most the lingering time).
-    /// `closed` follows. A second call can only hasten it.
+    /// Ends the connection: at once, or after the queue is sent (for at most the lingering time). The event `closed`
+    /// follows. A second call can only hasten it.
     pub fn close(&self, after_flush: bool) {
         if after_flush {
             self.end_after_flush(CloseReason::Requested);
@@ -128,20 +128,20 @@ impl Connection {
         self.outgoing.lock().len()
     }
 
-    /// The peer has said who it is and is accepted: frames may be large from now on, reading goes on behind
-    /// HELLO, and its place among those that have not greeted is free.
+    /// Marks the peer as greeted and accepted: frames may be large from now on, reading goes on behind HELLO, and the
+    /// connection's half-open place is free.
     pub fn greeted(&self) {
         self.greeted.store(true, Ordering::Release);
         drop(self.half_open.lock().take());
         self.greeting.notify_one();
     }
 
-    /// Bytes that the system took for the peer so far.
+    /// Bytes that the system has taken for the peer so far.
     pub fn bytes_sent(&self) -> u64 {
         self.bytes_sent.load(Ordering::Relaxed)
     }
 
-    /// Bytes that came from the peer so far.
+    /// Bytes that have come from the peer so far.
     pub fn bytes_received(&self) -> u64 {
         self.bytes_received.load(Ordering::Relaxed)
     }
@@ -159,7 +159,7 @@ impl Connection {
             .fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Writes some of what waits.
+    /// Writes some of the queued bytes.
     pub(super) fn write_some(&self) -> (Written, Phase) {
         let mut outgoing = self.outgoing.lock();
         let (written, count) = outgoing.write_some();
@@ -167,12 +167,12 @@ impl Connection {
         (written, outgoing.phase)
     }
 
-    /// Ends at once. The first reason stays.
+    /// Ends the connection at once. The first reason stays.
     pub(super) fn end_now(&self, reason: CloseReason) {
         self.end(&mut self.outgoing.lock(), Phase::Closed(reason));
     }
 
-    /// Ends when everything that waits was sent. The first reason stays.
+    /// Ends the connection after the queue is sent. The first reason stays.
     pub(super) fn end_after_flush(&self, reason: CloseReason) {
         self.end(&mut self.outgoing.lock(), Phase::Flushing(reason));
     }
@@ -188,7 +188,7 @@ impl Connection {
     }
 }
 
-/// Begins with a connected socket: tells that it is open, and spawns its task.
+/// Starts a connection on a connected socket: reports that it is open, and spawns its task.
 pub(super) fn start(
     shared: &Arc<Shared>,
     stream: TcpStream,
@@ -197,8 +197,8 @@ pub(super) fn start(
     half_open: Option<HalfOpenSlot>,
     purpose: u64,
 ) -> Arc<Connection> {
-    // Small frames must not wait for acknowledgements of earlier ones; a system that cannot do without is slow,
-    // not wrong.
+    // Small frames must not wait for acknowledgements of earlier ones. If the system refuses this, sending is slow,
+    // but not wrong.
     let _ = stream.set_nodelay(true);
     let stream = Arc::new(stream);
     let connection = Arc::new(Connection {
@@ -225,8 +225,8 @@ pub(super) fn start(
     connection
 }
 
-/// Owns the connection until it has ended, then cleans up and says so; also when its task is dropped by a
-/// runtime that shuts down, or panics in a callback.
+/// Owns a connection until it has ended, then cleans up and reports it; also when its task is dropped by a runtime
+/// that shuts down, or panics in a callback.
 struct Ending {
     shared: Arc<Shared>,
     connection: Arc<Connection>,
@@ -241,7 +241,7 @@ impl Drop for Ending {
             (outgoing.phase, outgoing.release())
         };
         if let Some(stream) = stream {
-            // It may be closed already, which is what is wanted.
+            // The socket may be closed already.
             let _ = SockRef::from(&*stream).shutdown(Shutdown::Both);
         }
         drop(connection.half_open.lock().take());
@@ -261,8 +261,8 @@ async fn run(ending: Ending, stream: Arc<TcpStream>) {
     forget_kept_later(&shared);
 }
 
-/// Lets go of what ended connections have left of large values, each once nobody has gone on with it for long. One task does
-/// it for all of them, however many connections a peer opens and ends.
+/// Forgets the kept parts of large values of ended connections once they have been kept for too long. One task does it
+/// for all of them, however many connections a peer opens and ends.
 fn forget_kept_later(shared: &Arc<Shared>) {
     let Some(due) = shared.unfinished.expire(shared.clock.monotonic()) else {
         return;
@@ -291,7 +291,7 @@ fn forget_kept_later(shared: &Arc<Shared>) {
     });
 }
 
-/// Reads and writes until the connection has ended. Nothing of the socket is held here afterwards.
+/// Reads and writes until the connection has ended. The socket is not held here afterwards.
 async fn converse(ending: &Ending, stream: Arc<TcpStream>) {
     let connection = &ending.connection;
     let settings = &ending.shared.settings;
@@ -307,7 +307,7 @@ async fn converse(ending: &Ending, stream: Arc<TcpStream>) {
             say_goodbye(connection, goodbye);
             connection.end_after_flush(reason);
         } else if reason == CloseReason::NotAccepted {
-            // Whoever did not accept it may have said why.
+            // The owner that did not accept the message may have queued a reason.
             connection.end_after_flush(reason);
         } else {
             connection.end_now(reason);
@@ -316,15 +316,15 @@ async fn converse(ending: &Ending, stream: Arc<TcpStream>) {
     if matches!(connection.phase(), Phase::Flushing(_)) {
         let limit = Duration::from_millis(settings.linger_ms);
         let all_taken = linger_until_taken(connection, &mut writer, &mut reader);
-        // Whether all was taken or not, the time is over.
+        // The result does not matter: either everything was sent, or the time is over.
         let _ = tokio::time::timeout(limit, all_taken).await;
     }
     writer.stop().await;
 }
 
-/// Waits until the writer has sent everything, says that nothing follows, and reads on until the peer has
-/// closed too: a socket that is closed with unread bytes resets the connection, and what the peer has not read
-/// yet may be lost with it.
+/// Waits until the writer has sent everything, shuts down writing, and reads on until the peer has closed too: a
+/// socket that is closed with unread bytes resets the connection, and bytes that the peer has not read yet may be lost
+/// with it.
 async fn linger_until_taken(connection: &Connection, writer: &mut Writer, reader: &mut Reader) {
     let all_taken = async {
         writer.finished().await;
@@ -351,11 +351,12 @@ fn say_goodbye(connection: &Connection, goodbye: Goodbye) {
     }
 }
 
-/// The writing task; it does not outlive its connection's.
+/// The writing task; it ends with its connection's task.
 struct Writer(JoinHandle<()>);
 
 impl Writer {
-    /// Waits for its end. It fails only when it is stopped or the runtime is gone, which is an end as well.
+    /// Waits for the end of the task. It fails only if the task is stopped or the runtime is gone, which is an end as
+    /// well.
     async fn finished(&mut self) {
         if !self.0.is_finished() {
             let _ = (&mut self.0).await;

@@ -1,4 +1,4 @@
-//! Calling a peer.
+//! Outgoing connections: calling a peer.
 
 use std::io;
 use std::sync::Arc;
@@ -38,8 +38,8 @@ async fn connect(address: &HostPort) -> Result<TcpStream, TransportError> {
     let mut first = None;
     for remote in resolve(address).await? {
         let error = match TcpStream::connect(remote).await {
-            // Where nobody listens on a port that the system also gives to callers, a caller may meet itself,
-            // and would keep the port from whoever comes to listen there.
+            // On a port that the system also gives to callers a caller may connect to itself if nothing listens there,
+            // and would keep the port from a later listener.
             Ok(stream) if met_itself(&stream) => io::ErrorKind::ConnectionRefused.into(),
             Ok(stream) => return Ok(stream),
             Err(error) => error,

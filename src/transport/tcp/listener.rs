@@ -1,4 +1,4 @@
-//! Being called.
+//! Incoming connections: listening.
 
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
@@ -17,7 +17,7 @@ use crate::transport::error::TransportError;
 use crate::transport::session::Role;
 use crate::transport::session::address::HostPort;
 
-/// Pause after the system refused to accept (it is out of descriptors, usually), in milliseconds.
+/// Pause after the system refused to accept, usually for lack of descriptors, in milliseconds.
 const ACCEPT_PAUSE_MS: u64 = 100;
 
 /// A port that is listened on, until [`Self::stop`]. Dropping it stops too, without waiting.
@@ -29,16 +29,16 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Where it listens, the port that was picked included.
+    /// The address that it listens at, with the port that was picked.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }
 
-    /// Stops accepting and returns when the port is free. Connections that were accepted live on.
+    /// Stops accepting and returns when the port is free. Accepted connections live on.
     pub async fn stop(mut self) {
         drop(self.stop.take());
         if let Some(task) = self.task.take() {
-            // It fails only when the runtime is gone, and the socket with it.
+            // The join fails only if the runtime is gone, and the socket with it.
             let _ = task.await;
         }
     }
@@ -52,7 +52,7 @@ pub(super) async fn listen(
     let mut outcome = Err(io::Error::from(io::ErrorKind::AddrNotAvailable));
     for local in resolve(&address).await? {
         outcome = bind(local);
-        // Only an address that this machine does not have gives way to the next; a busy port is the answer.
+        // Only an address that this machine does not have gives way to the next; a busy port ends the search.
         if !matches!(&outcome, Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable) {
             break;
         }
@@ -74,7 +74,7 @@ fn bind(local: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
-    // On Unix this allows a port whose old connections are still fading; on Windows it would let two listen.
+    // On Unix this allows a port whose old connections are still closing; on Windows it would let two listen.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
@@ -105,7 +105,7 @@ async fn accept_until(
     }
 }
 
-/// Takes a place among those that have not greeted, then a connection.
+/// Takes a half-open place, then accepts a connection.
 async fn accept(shared: &Arc<Shared>, socket: &TcpListener) -> io::Result<()> {
     let places = Arc::clone(&shared.half_open_places);
     let permit = places.acquire_owned().await.map_err(io::Error::other)?;

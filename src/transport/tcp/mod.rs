@@ -1,5 +1,5 @@
-//! The driver: TCP on tokio. It moves bytes and keeps the limits that need a socket or a timer; every decision
-//! that can be made without them is made in the modules above.
+//! The TCP driver on tokio. It moves bytes and keeps the limits that need a socket or a timer; every decision that can
+//! be made without them is made in the pure modules.
 
 mod connection;
 mod dialer;
@@ -31,7 +31,7 @@ use super::session::half_open::HalfOpen;
 use super::session::unfinished::Unfinished;
 use crate::core::clock::{MonotonicMs, SystemClock};
 
-/// What all connections of a transport share.
+/// State shared by all connections of a transport.
 struct Shared {
     settings: TcpSettings,
     events: Arc<dyn ConnectionEvents>,
@@ -41,7 +41,7 @@ struct Shared {
     half_open: Arc<HalfOpen>,
     spool: Arc<SpoolBudget>,
     unfinished: Arc<Unfinished>,
-    /// A task waits until what ended connections have left of large values is to be forgotten.
+    /// True while a task waits to forget kept parts of large values.
     is_forgetting: AtomicBool,
     live: watch::Sender<usize>,
 }
@@ -51,8 +51,8 @@ impl Shared {
         ConnectionId(self.last_id.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// The task that forgets what connections have left ends, unless one has left something since it looked: then it goes on
-    /// until the moment that is returned.
+    /// Ends the task that forgets kept parts, unless a connection has left one since the task last looked: then it
+    /// returns when to look again.
     fn stop_forgetting(&self, now: MonotonicMs) -> Option<MonotonicMs> {
         self.is_forgetting.swap(false, Ordering::AcqRel);
         let next = self.unfinished.expire(now)?;
@@ -61,8 +61,8 @@ impl Shared {
     }
 }
 
-/// Listens and dials on one runtime. Cheap to clone; all clones are the same transport. Its futures may be
-/// awaited on any executor: the work runs on the runtime that was given.
+/// Listens and dials on one runtime. Cheap to clone; all clones are the same transport. Its futures may be awaited on
+/// any executor: the work runs on the given runtime.
 #[derive(Clone)]
 pub struct TcpTransport {
     shared: Arc<Shared>,
@@ -70,7 +70,7 @@ pub struct TcpTransport {
 }
 
 impl TcpTransport {
-    /// A transport that does nothing yet. `handle` is a runtime with I/O and time enabled.
+    /// A transport without connections. `handle` is a runtime with I/O and time enabled.
     pub fn new(handle: Handle, settings: TcpSettings, events: Arc<dyn ConnectionEvents>) -> Self {
         let shared = Shared {
             half_open_places: Arc::new(Semaphore::new(settings.half_open_max)),
@@ -90,16 +90,16 @@ impl TcpTransport {
         }
     }
 
-    /// Listens at an address; port 0 picks one, see [`Listener::local_addr`]. Fails with the documented words
-    /// when the port is taken, and with [`TransportError::InsecureHost`] when the host needs protection.
+    /// Listens at an address; port 0 picks one, see [`Listener::local_addr`]. Fails with the documented words if the
+    /// port is taken, and with [`TransportError::InsecureHost`] if the host needs protection.
     pub async fn listen(&self, address: &HostPort) -> Result<Listener, TransportError> {
         address.check(self.shared.settings.protection)?;
         let work = listener::listen(Arc::clone(&self.shared), address.clone());
         self.on_runtime(work).await
     }
 
-    /// Calls an address, for at most `timeout_ms`. `opened` was called for the connection when it is returned.
-    /// `purpose` is handed to `opened`. Dropping the future gives up.
+    /// Calls an address, for at most `timeout_ms`. When the connection is returned, `opened` was called for it with
+    /// `purpose`. Dropping the future gives up.
     pub async fn dial(
         &self,
         address: &HostPort,
@@ -116,7 +116,7 @@ impl TcpTransport {
         self.on_runtime(work).await
     }
 
-    /// How many connections have not ended yet.
+    /// Number of connections that have not ended yet.
     pub fn live_connections(&self) -> usize {
         *self.shared.live.borrow()
     }
@@ -133,7 +133,7 @@ impl TcpTransport {
         work: impl Future<Output = Result<T, TransportError>> + Send + 'static,
     ) -> Result<T, TransportError> {
         let mut task = AbortOnDrop(self.handle.spawn(work));
-        // A join fails only when the runtime shuts down or the work panicked.
+        // A join fails only if the runtime shuts down or the work panicked.
         (&mut task.0).await.unwrap_or(Err(TransportError::Stopped))
     }
 }

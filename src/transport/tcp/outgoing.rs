@@ -1,4 +1,4 @@
-//! What waits to be sent on a connection, and whether anything may still be added.
+//! The outgoing queue of a connection, and the phase of its end.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,23 +10,23 @@ use crate::transport::session::close::CloseReason;
 /// Room that an empty queue keeps, in bytes.
 const KEPT_BYTES_MAX: usize = 64 << 10;
 
-/// How far a connection is with ending.
+/// Phase of a connection's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// It is in use.
+    /// The connection is in use.
     Open,
-    /// What waits is still sent, then it ends.
+    /// The queue is still sent, then the connection ends.
     Flushing(CloseReason),
-    /// It ends at once.
+    /// The connection ends at once.
     Closed(CloseReason),
 }
 
-/// The outcome of writing some of what waits.
+/// Result of writing from the queue.
 #[derive(Debug)]
 pub(super) enum Written {
-    /// Nothing is left.
+    /// Nothing is left in the queue.
     All,
-    /// Some went out.
+    /// Some bytes were sent.
     Some,
     /// The system takes no more now.
     Blocked,
@@ -34,7 +34,7 @@ pub(super) enum Written {
     Failed(io::ErrorKind),
 }
 
-/// The sending half, under the connection's mutex.
+/// The sending half of a connection, under its mutex.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) phase: Phase,
@@ -51,12 +51,12 @@ impl Outgoing {
         }
     }
 
-    /// Bytes that wait.
+    /// Bytes in the queue.
     pub(super) fn len(&self) -> usize {
         self.queue.len()
     }
 
-    /// Writes `bytes` past the queue, which must be empty, and gives how many the system took.
+    /// Writes `bytes` past the queue, which must be empty. Returns the number of bytes that the system took.
     pub(super) fn write_through(&self, bytes: &[u8]) -> Result<usize, io::ErrorKind> {
         let Some(stream) = &self.stream else {
             return Err(io::ErrorKind::NotConnected);
@@ -73,12 +73,12 @@ impl Outgoing {
         Ok(taken)
     }
 
-    /// Adds bytes behind what waits.
+    /// Adds bytes to the end of the queue.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.queue.extend(bytes);
     }
 
-    /// Writes once from what waits; the second value is how many bytes went out.
+    /// Writes once from the queue; the second value is the number of bytes sent.
     pub(super) fn write_some(&mut self) -> (Written, usize) {
         if self.queue.is_empty() {
             return (Written::All, 0);
@@ -101,7 +101,7 @@ impl Outgoing {
         }
     }
 
-    /// Nothing is sent any more: gives the socket up.
+    /// Drops the queue and gives the socket up: nothing is sent any more.
     pub(super) fn release(&mut self) -> Option<Arc<TcpStream>> {
         self.queue = VecDeque::new();
         self.stream.take()

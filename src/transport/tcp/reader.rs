@@ -23,26 +23,27 @@ use crate::transport::wire::message::Message;
 /// Room made for one read before the peer has greeted, in bytes.
 const STRANGER_READ_BYTES: usize = 4 << 10;
 
-/// Room made for one read afterwards, in bytes: fewer calls of the system while a feed streams.
+/// Room made for one read after the greeting, in bytes: fewer system calls while a feed streams.
 const READ_BYTES: usize = 64 << 10;
 
 /// Quiet time after which memory beyond the usual is given back, in milliseconds.
 const QUIET_MS: u64 = 1_000;
 
-/// How often it is told that bytes come, in milliseconds: much more often than a peer is missed, and not for each byte of
-/// one that sends them one by one.
+/// Least time between two reports that bytes came, in milliseconds: reports are much more frequent than the timeout
+/// needs, and not one for each byte of a peer that sends them one by one.
 const HEARD_EVERY_MS: u64 = 250;
 
-/// A pause that only a peer gets that has had far more than its share, in milliseconds. If it leaves in one, nobody is owed
-/// what it has sent: shorter ones have to be waited for, since others may send their last writes and leave.
+/// Shortest pause that only a peer far beyond its share gets, in milliseconds. If it leaves during such a pause, its
+/// unread messages are dropped; shorter pauses are waited out, since an honest peer may send its last writes and
+/// leave.
 const LONG_PAUSE_MS: u64 = 50;
 
-/// The longest pause before it is asked again how long it should be, in milliseconds.
+/// Longest pause before its length is asked for again, in milliseconds.
 const PAUSE_MS_MAX: u64 = 250;
 
-/// What a wait for bytes came to.
+/// Result of a wait for bytes.
 enum Waited {
-    /// There may be some.
+    /// There may be bytes to read.
     Readable,
     /// The connection ends.
     Ending,
@@ -50,7 +51,7 @@ enum Waited {
     Elapsed,
 }
 
-/// Reads one connection.
+/// Reader of one connection.
 pub(super) struct Reader {
     shared: Arc<Shared>,
     connection: Arc<Connection>,
@@ -58,9 +59,9 @@ pub(super) struct Reader {
     decoder: FrameDecoder,
     assembler: Option<Assembler>,
     hello_until: MonotonicMs,
-    /// When the frame that is not whole yet began.
+    /// When the current incomplete frame began.
     frame_began: MonotonicMs,
-    /// When it was last told that bytes came.
+    /// When it was last reported that bytes came.
     heard_at: Option<MonotonicMs>,
     limit_is_raised: bool,
 }
@@ -91,7 +92,7 @@ impl Reader {
         }
     }
 
-    /// Reads and delivers until this side ends the connection (`Ok`) or the peer gives a reason to.
+    /// Reads and delivers until this side ends the connection (`Ok`) or the peer gives a reason to end it (`Err`).
     pub(super) async fn read_until_ending(&mut self) -> Result<(), CloseReason> {
         loop {
             match self.wait_for_bytes().await? {
@@ -111,7 +112,7 @@ impl Reader {
         }
     }
 
-    /// Tells that bytes came, unless that was told a moment ago.
+    /// Reports that bytes came, unless that was reported a moment ago.
     fn tell_heard(&mut self) {
         let now = self.shared.clock.monotonic();
         let is_reported = |at: MonotonicMs| now < at.after(HEARD_EVERY_MS);
@@ -121,7 +122,7 @@ impl Reader {
         }
     }
 
-    /// Waits while the peer has had more than its share. What it sends meanwhile stays in its socket.
+    /// Waits while the peer is beyond its share. Bytes that it sends meanwhile stay in its socket.
     async fn pause(&mut self) -> Result<(), CloseReason> {
         while self.connection.phase() == Phase::Open {
             let pause_ms = self.shared.events.pause_ms(self.connection.id());
@@ -129,7 +130,7 @@ impl Reader {
                 return Ok(());
             }
             if pause_ms >= LONG_PAUSE_MS && self.is_peer_gone().await {
-                // What it has sent before would keep this node busy for nobody.
+                // The peer's earlier messages would keep this node busy for nobody.
                 return Err(CloseReason::PeerClosed);
             }
             let until = self.shared.clock.monotonic();
@@ -138,17 +139,17 @@ impl Reader {
                 .await
                 .is_ok()
             {
-                // Whoever reads next has to see it too.
+                // The notice is passed on, because the next reader has to see it too.
                 self.connection.ending.notify_one();
                 return Ok(());
             }
-            // That nothing is read is not the peer's silence.
+            // A pause of reading must not count as the peer's silence.
             self.tell_heard();
         }
         Ok(())
     }
 
-    /// Whether the peer has closed its side, which shows also while there is something to be read.
+    /// True if the peer has closed its side, even while there are unread bytes.
     async fn is_peer_gone(&self) -> bool {
         tokio::select! {
             biased;
@@ -157,14 +158,14 @@ impl Reader {
         }
     }
 
-    /// Tells the peer that nothing follows; `false` if the connection is gone.
+    /// Shuts down writing, which tells the peer that nothing follows; false if the connection is gone.
     pub(super) fn shut_down_writing(&self) -> bool {
         SockRef::from(&*self.stream)
             .shutdown(Shutdown::Write)
             .is_ok()
     }
 
-    /// Throws away what still comes until the peer has closed.
+    /// Reads and drops bytes until the peer has closed.
     pub(super) async fn discard_until_closed(&mut self) {
         let mut discarded = [0; 4096];
         while self.stream.readable().await.is_ok() {
@@ -223,7 +224,7 @@ impl Reader {
         Instant::from_std(self.shared.clock.instant_of(at))
     }
 
-    /// Whether bytes came.
+    /// Reads once from the socket. Returns true if bytes came.
     fn read_once(&mut self) -> Result<bool, CloseReason> {
         let room = if self.limit_is_raised {
             READ_BYTES
@@ -262,7 +263,7 @@ impl Reader {
                 }
                 Some(message) => self.deliver(message, false).await?,
             }
-            // Whatever lies behind it is a frame that begins now, however long the delivery took.
+            // The next frame begins now, however long the delivery took.
             self.frame_began = self.shared.clock.monotonic();
         }
         Ok(())
@@ -297,7 +298,7 @@ impl Reader {
         Ok(())
     }
 
-    /// What comes behind HELLO may be large, so it is not looked at before the peer is accepted.
+    /// Waits until the peer is accepted: messages behind HELLO may be large, so they are not decoded before.
     async fn wait_until_greeted(&mut self) -> Result<(), CloseReason> {
         let now = self.shared.clock.monotonic();
         let until = now.after(self.shared.settings.hello_timeout_ms);
@@ -306,7 +307,7 @@ impl Reader {
                 tokio::select! {
                     () = self.connection.greeting.notified() => {}
                     () = self.connection.ending.notified() => {
-                        // Whoever reads next has to see it too.
+                        // The notice is passed on, because the next reader has to see it too.
                         self.connection.ending.notify_one();
                         return;
                     }

@@ -1,12 +1,12 @@
-//! Names to addresses.
+//! Resolution of host names to addresses.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::transport::error::TransportError;
 use crate::transport::session::address::HostPort;
 
-/// The addresses of a host, best first. "localhost" is this machine whatever a resolver says, so that a
-/// loopback-only node stays one.
+/// The addresses of a host, best first. "localhost" is this machine whatever a resolver says, so that a loopback-only
+/// node stays one.
 pub(super) async fn resolve(address: &HostPort) -> Result<Vec<SocketAddr>, TransportError> {
     let port = address.port;
     if let Ok(ip) = address.host.parse::<IpAddr>() {

@@ -1,4 +1,4 @@
-//! What a TCP transport is told when it starts.
+//! Settings of a TCP transport.
 
 use std::path::PathBuf;
 
@@ -8,14 +8,14 @@ use crate::transport::session::address::Protection;
 use crate::transport::session::half_open::HALF_OPEN_MAX;
 use crate::transport::session::pace::Pace;
 
-/// Bytes that may wait to be sent on one connection: several frames, so that a sender is never starved, and
+/// Most bytes that may wait to be sent on one connection: several frames, so that a sender is never starved, and
 /// little enough that a peer that never reads costs little.
 pub const OUTGOING_BYTES_MAX: usize = 8 << 20;
 
-/// How long a peer may take nothing of what waits for it, in milliseconds.
+/// Longest time that a peer may take nothing of the queue, in milliseconds.
 pub const STALL_TIMEOUT_MS: u64 = 30_000;
 
-/// How long a close waits for the last bytes to be taken and for the peer to close too, in milliseconds.
+/// Longest time that a close waits for the last bytes to be taken and for the peer to close too, in milliseconds.
 pub const LINGER_MS: u64 = 1_000;
 
 /// Time to connect, in milliseconds.
@@ -27,23 +27,23 @@ pub const LISTEN_BACKLOG: i32 = 16;
 /// Times and limits of a TCP transport.
 #[derive(Debug, Clone)]
 pub struct TcpSettings {
-    /// How long a peer may take to greet, in milliseconds.
+    /// Longest time until a peer greets, in milliseconds.
     pub hello_timeout_ms: u64,
     /// Most accepted connections that have not greeted.
     pub half_open_max: usize,
-    /// How slowly a frame may come.
+    /// Slowest pace at which a frame may come.
     pub pace: Pace,
-    /// See [`STALL_TIMEOUT_MS`].
+    /// Longest time without progress, see [`STALL_TIMEOUT_MS`].
     pub stall_timeout_ms: u64,
-    /// See [`OUTGOING_BYTES_MAX`].
+    /// Limit of the outgoing queue, see [`OUTGOING_BYTES_MAX`].
     pub outgoing_bytes_max: usize,
-    /// See [`LINGER_MS`].
+    /// Longest time of a close, see [`LINGER_MS`].
     pub linger_ms: u64,
-    /// Largest value that is put together from chunks, in bytes; a larger one is refused.
+    /// Largest value that is assembled from chunks, in bytes; a larger one is refused.
     pub value_bytes_max: u64,
-    /// Where large values wait until they are complete; `None`: where the system keeps temporary files.
+    /// Folder where large values wait until they are complete; `None`: the system's temporary folder.
     pub spool_folder: Option<PathBuf>,
-    /// What allows hosts beyond this machine.
+    /// Protection that allows hosts beyond this machine.
     pub protection: Protection,
 }
 

@@ -1,4 +1,4 @@
-//! The task that sends what could not be sent at once.
+//! The task that sends queued bytes, which could not be sent at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use super::connection::Connection;
 use super::outgoing::{Phase, Written};
 use crate::transport::session::close::CloseReason;
 
-/// Sends what waits, as the peer takes it, until the connection ends (when flushing: until nothing waits). A
-/// peer that takes nothing for `stall_timeout` ends it.
+/// Sends the queue, as the peer takes it, until the connection ends (when flushing: until the queue is empty). A peer
+/// that takes nothing for `stall_timeout` ends the connection.
 pub(super) async fn write_queued(
     connection: Arc<Connection>,
     stream: Arc<TcpStream>,
@@ -32,7 +32,7 @@ pub(super) async fn write_queued(
     }
 }
 
-/// Waits until some of what waits went out, or until there is nothing to wait for.
+/// Waits until some of the queue was sent, or until there is nothing to wait for.
 async fn make_progress(connection: &Connection, stream: &TcpStream) {
     loop {
         if stream.writable().await.is_err() {

@@ -1,4 +1,4 @@
-//! Large values from chunks, without a network.
+//! Assembly of large values from chunks, without a network.
 
 use std::sync::Arc;
 
@@ -171,7 +171,7 @@ fn value(seed: usize) -> Vec<u8> {
     (0..VALUE_BYTES).map(byte).collect()
 }
 
-/// The announcement of a value that goes on behind `offset`.
+/// The announcement of a value that resumes behind `offset`.
 fn resumed(value: &[u8], offset: u64) -> Large {
     let whole = entry(b"big", value, 1, 1, 1_000);
     Large {
@@ -209,7 +209,7 @@ fn a_value_goes_on_behind_what_a_lost_connection_has_left() {
         let mut second = of_peer(&unfinished);
         second.on_large(resumed(&value, 900_000), NOW).unwrap();
         if let Some(dead) = &mut dead {
-            // What still comes on the old connection disturbs nothing.
+            // Chunks that still come on the old connection disturb nothing.
             let late = chunk(&value[1_000_000..1_200_000]);
             assert_eq!(dead.on_chunk(&late, NOW), Ok(Assembled::Nothing));
         }
@@ -230,11 +230,11 @@ fn nothing_is_put_together_from_two_values() {
     first.on_large(resumed(&one, 0), NOW).unwrap();
     first.on_chunk(&chunk(&one[..1_000_000]), NOW).unwrap();
     drop(first);
-    // It has the same dot and length.
+    // The other value has the same dot and length.
     let mut second = of_peer(&unfinished);
     let outcome = second.on_large(resumed(&other, 1_000_000), NOW);
     assert_eq!(outcome, Err(AssemblyError::Missing));
-    // The peer goes on with other bytes than those that it announced.
+    // The peer resumes with other bytes than those that it announced.
     let mut third = of_peer(&unfinished);
     third.on_large(resumed(&one, 1_000_000), NOW).unwrap();
     let outcome = third.on_chunk(&chunk(&other[1_000_000..]), NOW);

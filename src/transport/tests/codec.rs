@@ -37,7 +37,7 @@ proptest! {
         let _ = decode(kind, &payload);
     }
 
-    /// Real messages with a few bytes changed reach deeper than random bytes do.
+    /// Real messages with a few changed bytes reach deeper than random bytes do.
     #[test]
     fn damaged_messages_decode_without_a_panic_and_are_sendable_if_they_do(
         message in any_message(),

@@ -1,4 +1,4 @@
-//! Batches: small, exact, bounded.
+//! Batches are small, exact and bounded.
 
 use proptest::prelude::*;
 
@@ -29,7 +29,7 @@ proptest! {
     }
 }
 
-/// What 1,000 writes of 100 bytes under keys of 20 bytes cost on the wire, everything included, in bytes.
+/// Bytes on the wire of 1,000 writes of 100 bytes under keys of 20 bytes, everything included.
 fn bytes_per_thousand(wall_ms_between: u64, stream: Stream, authors: u8) -> usize {
     let entries: Vec<Entry> = (0..1000_u64)
         .map(|n| {
@@ -104,7 +104,7 @@ fn a_batch_filled_to_the_target_and_one_more_entry_fits_a_frame() {
     assert_eq!(batch.entries, entries);
 }
 
-/// A payload of one entry: shape, then `entry`.
+/// A payload of one entry: the batch's header, then `entry`.
 fn raw_batch(entry: &[u8]) -> Vec<u8> {
     let mut payload = vec![0, 1, 1, 1];
     payload.extend_from_slice(&[1; 16]);
@@ -117,12 +117,12 @@ fn read_raw(entry: &[u8]) -> Result<Option<Message>, DecodeError> {
     decode(MessageKind::Batch as u8, &raw_batch(entry))
 }
 
-/// Same origin, same flags (none), version 1.
+/// Shape of an entry with the same origin, the same flags (none) and version 1.
 const SHAPE: u8 = 0b1_1100;
 
 #[test]
 fn entries_that_no_node_wrote_are_refused() {
-    // sequence 1, 0 ms, counter 0, key "\0k", value "v"
+    // The bytes stand for sequence 1, 0 ms, counter 0, key "\0k", value "v".
     assert!(read_raw(&[SHAPE, 2, 0, 0, 2, 0, b'k', 1, b'v']).is_ok());
     let zero_sequence = [SHAPE, 0, 0, 0, 2, 0, b'k', 1, b'v'];
     let unknown_shape = [SHAPE | 0x20, 2, 0, 0, 2, 0, b'k', 1, b'v'];

@@ -1,4 +1,4 @@
-//! Streams of bytes become frames, or an error that says what is wrong.
+//! Streams of bytes become frames, or an error that names the fault.
 
 use proptest::prelude::*;
 

@@ -23,10 +23,10 @@ use crate::transport::wire::codec::{decode, encode};
 use crate::transport::wire::frame::FrameDecoder;
 use crate::transport::wire::message::Message;
 
-/// Longest that a test waits for anything.
+/// Longest time that a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// What a refusing owner says: 7 MiB.
+/// Frames that a refusing owner sends: 7 MiB.
 pub(super) const REFUSAL_FRAMES: usize = 28;
 
 #[derive(Debug)]
@@ -38,16 +38,16 @@ pub(super) enum Event {
     Closed(CloseReason),
 }
 
-/// What the owner of connections does when HELLO comes.
+/// Behavior of the owner of connections when HELLO comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manner {
-    /// Accepts it at once.
+    /// Accepts the peer at once.
     Greets,
-    /// Leaves that to the test.
+    /// Leaves the answer to the test.
     Waits,
-    /// Says more than a socket holds, and does not accept it.
+    /// Sends more than a socket holds, and does not accept the peer.
     Refuses,
-    /// Has a bug.
+    /// Panics, as an owner with a bug does.
     Panics,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Recorder {
     events: UnboundedSender<Event>,
     connections: Mutex<Vec<Arc<Connection>>>,
     heard: Mutex<u64>,
-    /// Nothing more is to be read.
+    /// True if nothing more is to be read.
     pauses: AtomicBool,
 }
 
@@ -81,7 +81,7 @@ impl ConnectionEvents for Recorder {
 
     fn received(&self, id: ConnectionId, message: Message, is_charged: bool) -> Reception {
         let is_hello = matches!(message, Message::Hello(_));
-        // As it was before anybody heard of the message.
+        // The flag is read before the test hears of the message.
         let pauses = self.pauses.load(Ordering::Relaxed);
         self.tell(Event::Received(message, is_charged));
         if is_hello {
@@ -166,7 +166,7 @@ impl Node {
         (listener, address)
     }
 
-    /// Nothing more is to be read from any connection, or all again.
+    /// Pauses reading on all connections, or resumes it.
     pub(super) fn pause(&self, pauses: bool) {
         self.recorder.pauses.store(pauses, Ordering::Relaxed);
     }
@@ -182,7 +182,7 @@ impl Node {
             .expect("an event")
     }
 
-    /// Whether nothing happens for a while.
+    /// True if no event comes for `ms` milliseconds.
     pub(super) async fn is_quiet_for(&mut self, ms: u64) -> bool {
         timeout(Duration::from_millis(ms), self.events.recv())
             .await
@@ -210,7 +210,7 @@ impl Node {
         }
     }
 
-    /// Opens a connection to `other`, both sides greeted.
+    /// Opens a connection to `other`, with both sides greeted.
     pub(super) async fn meet(
         &mut self,
         other: &mut Self,
@@ -250,7 +250,7 @@ impl RawPeer {
         Self { stream }
     }
 
-    /// Connects and says HELLO.
+    /// Connects and sends HELLO.
     pub(super) async fn greet(address: &HostPort) -> Self {
         let mut peer = Self::connect(address).await;
         peer.write(&hello_frame("raw")).await;

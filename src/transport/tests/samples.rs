@@ -1,4 +1,4 @@
-//! Values to test with, and how property tests make them.
+//! Sample values, and strategies for property tests.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -68,7 +68,7 @@ pub(super) fn entry(key: &[u8], value: &[u8], origin: u8, sequence: u64, wall_ms
     .unwrap()
 }
 
-/// Few origins, so that entries share them.
+/// Any origin, few of them, so that entries share them.
 pub(super) fn any_origin() -> impl Strategy<Value = Origin> {
     prop_oneof![
         (0_u8..4).prop_map(|byte| Origin([byte; 16])),
@@ -115,7 +115,7 @@ fn any_extra() -> impl Strategy<Value = Extra> {
     prop_oneof![3 => plain, 1 => rich]
 }
 
-/// Any entry that may travel; `with_value` says what it may hold.
+/// Any entry that may be sent, with a value of the given strategy, or a tombstone.
 fn any_entry_with(
     value: impl Strategy<Value = Vec<u8>>,
     tombstones: bool,

@@ -1,4 +1,4 @@
-//! Steps of a reconciliation, as property tests make them.
+//! Strategies for the steps of a reconciliation.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -34,7 +34,7 @@ fn any_listed(key: Vec<u8>) -> impl Strategy<Value = Listed> {
         )
 }
 
-/// A claim about the keys that lie before `to`, of which some are given.
+/// A claim about a range that holds the given keys.
 fn any_claim(keys: Vec<Vec<u8>>) -> impl Strategy<Value = Claim> {
     let listed: Vec<_> = keys.iter().cloned().map(any_listed).collect();
     prop_oneof![
@@ -50,7 +50,7 @@ pub(super) fn any_ranges() -> impl Strategy<Value = Ranges> {
     let bounds = proptest::collection::btree_set(any_key(), 0..40);
     let parts = (bounds, any::<bool>()).prop_flat_map(|(keys, to_the_end)| {
         let keys: Vec<Vec<u8>> = keys.into_iter().collect();
-        // Every fourth key ends a part that lists those before it.
+        // Every fourth key ends a part, which lists the keys before it.
         let groups: Vec<&[Vec<u8>]> = keys.chunks(4).collect();
         let count = groups.len();
         let parts: Vec<_> = groups

@@ -1,4 +1,4 @@
-//! Conversations on virtual time.
+//! Sessions on virtual time.
 
 use super::samples::hello;
 use crate::core::clock::{MonotonicMs, Now, WallMs};
@@ -20,7 +20,7 @@ fn said(node_id: &str, instance: u64) -> Message {
     Message::Hello(Box::new(hello(node_id, instance)))
 }
 
-/// A session of node "a", greeted by "b" at `ms`, its first ping taken.
+/// A session of node "a", greeted by "b" at `ms`, with its first ping taken, and that ping's nonce.
 fn greeted(ms: u64) -> (Session, u64) {
     let mut session = Session::new(Role::Dialled, hello("a", 1), at(ms));
     let event = session.on_message(said("b", 2), at(ms)).unwrap();

@@ -1,4 +1,4 @@
-//! Peers that break rules, and what they get.
+//! Peers that break rules, and the answers that they get.
 
 use std::time::Duration;
 use tokio::time::sleep;
@@ -10,7 +10,7 @@ use crate::transport::tcp::{SendError, TcpSettings};
 use crate::transport::wire::frame::FrameError;
 use crate::transport::wire::message::{GoodbyeReason, Message};
 
-/// Impatient with strangers too.
+/// Settings with short times, also before the greeting.
 fn impatient() -> TcpSettings {
     TcpSettings {
         hello_timeout_ms: 300,
@@ -75,7 +75,7 @@ async fn a_claim_of_four_gigabytes_ends_the_connection_with_its_size() {
         drop(peer);
         let reason = reason_for(&mut node).await;
         assert!(reason.to_string().contains("4294967295"), "{reason}");
-        // Whoever has greeted is told.
+        // A peer that has greeted gets a GOODBYE.
         assert_eq!(said.len(), usize::from(greets));
         if let [Message::Goodbye(goodbye)] = &said[..] {
             assert_eq!(goodbye.reason, GoodbyeReason::Malformed);
@@ -141,7 +141,7 @@ async fn a_trickling_frame_is_dropped_and_a_pause_between_frames_is_not() {
     assert_eq!(reason, CloseReason::Trickled);
 }
 
-/// Sends frames of a megabyte until the connection says no.
+/// Sends frames of a megabyte until the connection refuses one.
 async fn fill(node: &mut Node, bytes_max: usize) -> (RawPeer, SendError) {
     let (_listener, address) = node.listen().await;
     let peer = RawPeer::greet(&address).await;
@@ -223,7 +223,7 @@ async fn what_a_peer_sends_beyond_its_share_stays_in_its_socket() {
         node.received().await.0,
         Message::Ping { nonce: 0, .. }
     ));
-    // Longer than frames may trickle, and than a peer may stall.
+    // The time is longer than frames may trickle, and than a peer may stall.
     assert!(node.is_quiet_for(600).await, "nothing more is read");
     node.pause(false);
     for expected in 1..1_000 {

@@ -30,7 +30,7 @@ fn chunk_frame(bytes: &[u8]) -> Vec<u8> {
     })))
 }
 
-/// What a frame takes from the credit of whoever receives it.
+/// Credit that a frame uses at its receiver.
 fn cost_of(frame: &[u8]) -> u64 {
     match decode(frame[4], &frame[5..]).unwrap() {
         Some(Message::Feed(feed)) => feed.cost(),
@@ -118,7 +118,7 @@ async fn a_value_over_the_limit_is_refused_and_the_connection_goes_on() {
     assert_eq!(reason, CloseReason::Assembly(AssemblyError::Unannounced));
 }
 
-/// The announcement of a value of that length that can be gone on with.
+/// The announcement of a value of that length that can be resumed.
 fn resumable_frame(value_length: u64) -> Vec<u8> {
     frame_of(&Message::Feed(Feed::Large(Large {
         stream: Stream::Own,

@@ -1,5 +1,5 @@
-//! Messages as bytes and back. Every byte is drawn in `docs/format.md`. A decoder meets any bytes: it never
-//! panics, and what it builds is bounded by a small multiple of its input.
+//! Messages as bytes and back. Every byte is drawn in `docs/format.md`. A decoder accepts any bytes: it never panics,
+//! and the values that it builds are bounded by a small multiple of its input.
 
 use std::borrow::Borrow;
 use thiserror::Error;
@@ -20,26 +20,26 @@ use crate::sync::message::{
     Ack, BEGUN_MAX, Begun, BegunValues, Chunk, Cursor, End, Feed, Positions, Stream, ValueId,
 };
 
-/// Why a message cannot be sent. Whoever made it has to make another; nothing was written.
+/// Why a message cannot be sent. Nothing was written; the caller has to make another message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum EncodeError {
-    /// It would be longer than any receiver takes.
+    /// The message is longer than any receiver takes.
     #[error("a message of {length} bytes is over the limit of {limit}")]
     TooLong {
-        /// Its body, in bytes.
+        /// Length of its body, in bytes.
         length: usize,
-        /// What is allowed, in bytes.
+        /// Greatest length, in bytes.
         limit: usize,
     },
-    /// A part is longer, or there are more of them, than a receiver takes; the name says which.
+    /// The named part is longer, or has more elements, than a receiver takes.
     #[error("{0} is over its limit")]
     Limit(&'static str),
-    /// A part is what no receiver takes; the name says which.
+    /// The named part is one that no receiver takes.
     #[error("{0} is malformed")]
     Malformed(&'static str),
 }
 
-/// Appends the whole frame of `message`, header included, and gives the length of its body. On an error
+/// Appends the whole frame of `message`, header included. Returns the length of its body, in bytes. On an error
 /// nothing is appended.
 pub fn encode(message: &Message, out: &mut Vec<u8>) -> Result<usize, EncodeError> {
     match message {
@@ -76,7 +76,7 @@ pub fn encode(message: &Message, out: &mut Vec<u8>) -> Result<usize, EncodeError
     }
 }
 
-/// As [`encode`], for what replicas say.
+/// [`encode`] for the messages of a replica.
 pub fn encode_feed(feed: &Feed, out: &mut Vec<u8>) -> Result<usize, EncodeError> {
     match feed {
         Feed::Batch(batch) => encode_batch(batch.stream, batch.from, batch.to, &batch.entries, out),
@@ -115,7 +115,7 @@ pub fn encode_feed(feed: &Feed, out: &mut Vec<u8>) -> Result<usize, EncodeError>
     }
 }
 
-/// As [`encode`], for a batch whose entries are borrowed, so that a sender need not copy them first.
+/// [`encode`] for a batch whose entries are borrowed, so that a sender need not copy them first.
 pub fn encode_batch<E: Borrow<Entry>>(
     stream: Stream,
     from: u64,
@@ -128,7 +128,7 @@ pub fn encode_batch<E: Borrow<Entry>>(
     })
 }
 
-/// As [`encode`], for a chunk whose bytes are borrowed: at most [`CHUNK_BYTES_MAX`], none to give up.
+/// [`encode`] for a chunk whose bytes are borrowed: at most [`CHUNK_BYTES_MAX`], none to give the value up.
 pub fn encode_chunk(bytes: &[u8], out: &mut Vec<u8>) -> Result<usize, EncodeError> {
     if bytes.len() > CHUNK_BYTES_MAX {
         return Err(EncodeError::Limit("a chunk"));
@@ -181,7 +181,8 @@ pub fn decode(kind: u8, payload: &[u8]) -> Result<Option<Message>, DecodeError> 
     }))
 }
 
-/// Appends header and kind, what `put` appends, and then the length; takes all back on an error.
+/// Appends header and kind, the payload that `put` appends, and then fills in the length; removes all of it on an
+/// error.
 fn frame(
     out: &mut Vec<u8>,
     kind: MessageKind,
@@ -214,7 +215,7 @@ fn frame(
     }
 }
 
-/// Fields 1 to `N`, all numbers, all there.
+/// Reads fields 1 to `N`, all of them numbers, all required.
 fn read_numbers<const N: usize>(
     payload: &[u8],
     name: &'static str,
@@ -306,7 +307,7 @@ fn put_parts(out: &mut Vec<u8>, parts: &[Begun]) {
     }
 }
 
-/// Parts of large values. More than are of use are skipped: a newer version may keep more.
+/// Reads parts of large values. Parts beyond [`BEGUN_MAX`] are skipped: a newer version may keep more.
 fn read_parts(reader: &mut ByteReader<'_>) -> Result<BegunValues, DecodeError> {
     let mut parts = BegunValues::default();
     while reader.remaining() > 0 {

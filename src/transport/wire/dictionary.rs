@@ -1,4 +1,4 @@
-//! What makes a batch compact: each origin is named once, and numbers are told as differences.
+//! Delta compression of a batch: each origin is named once in a dictionary, and numbers are sent as differences.
 
 use hashbrown::HashMap;
 
@@ -6,20 +6,20 @@ use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::identity::Origin;
 use crate::store::entry::{Entry, EntryFlags};
 
-/// What both sides remember from entry to entry, so that numbers are small.
+/// State that both sides carry from entry to entry, so that differences are small.
 pub(in crate::transport) struct Context {
-    /// The last sequence told of each origin, by place in the dictionary.
+    /// The last sequence number sent of each origin, by place in the dictionary.
     sequences: Vec<u64>,
     /// Milliseconds of the last stamp.
     pub(in crate::transport) wall_ms: u64,
-    /// Place of the last author.
+    /// Place of the last author in the dictionary.
     pub(in crate::transport) author: usize,
-    /// The last flags.
+    /// Flags of the last entry.
     pub(in crate::transport) flags: EntryFlags,
 }
 
 impl Context {
-    /// Before the first entry of a message with so many origins.
+    /// The state before the first entry of a message with `origins` origins.
     pub(in crate::transport) fn new(origins: usize) -> Self {
         Self {
             sequences: vec![0; origins],
@@ -29,12 +29,12 @@ impl Context {
         }
     }
 
-    /// The last sequence told of an origin, 0 at first.
+    /// The last sequence number sent of an origin, 0 at first.
     pub(in crate::transport) fn sequence_of(&self, place: usize) -> u64 {
         self.sequences.get(place).copied().unwrap_or_default()
     }
 
-    /// An author's sequence was told.
+    /// Records the sequence number sent of an author.
     pub(in crate::transport) fn reported(&mut self, place: usize, sequence: u64) {
         if let Some(known) = self.sequences.get_mut(place) {
             *known = sequence;
@@ -42,14 +42,14 @@ impl Context {
     }
 }
 
-/// A difference modulo 2^64 as a small number when it is near zero on either side.
+/// Zigzag coding: a difference modulo 2^64 as a small number when it is near zero on either side.
 pub(in crate::transport) fn zigzag(from: u64, to: u64) -> u64 {
     let difference = to.wrapping_sub(from);
     let negative = difference >> 63 == 1;
     difference << 1 ^ if negative { u64::MAX } else { 0 }
 }
 
-/// What [`zigzag`] came from.
+/// Inverse of [`zigzag`].
 pub(in crate::transport) fn unzigzag(from: u64, coded: u64) -> u64 {
     let negative = coded & 1 == 1;
     let difference = coded >> 1 ^ if negative { u64::MAX } else { 0 };
@@ -65,7 +65,7 @@ pub(in crate::transport) struct Dictionary {
 }
 
 impl Dictionary {
-    /// The origins of all authors and vectors.
+    /// The dictionary of all authors and vectors of the entries.
     pub(in crate::transport) fn of<'a>(entries: impl Iterator<Item = &'a Entry>) -> Self {
         let mut dictionary = Self::default();
         for entry in entries {
@@ -77,12 +77,12 @@ impl Dictionary {
         dictionary
     }
 
-    /// How many there are.
+    /// Number of origins.
     pub(in crate::transport) fn len(&self) -> usize {
         self.origins.len()
     }
 
-    /// The place of an origin, which gets the next one if it has none.
+    /// The place of an origin, which is added if it is new.
     pub(in crate::transport) fn place(&mut self, origin: Origin) -> usize {
         if let Some((newest, place)) = self.newest
             && newest == origin

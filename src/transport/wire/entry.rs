@@ -1,5 +1,5 @@
-//! Entries on the wire: BATCH and LARGE. Both are compact rather than tagged, because they are nearly all that
-//! is ever sent; what a newer version adds to an entry goes into its extension area.
+//! Entries on the wire: BATCH and LARGE. Both are compact rather than tagged, because they are nearly all that is ever
+//! sent; additions of newer versions to an entry go into its extension area.
 
 use std::borrow::Borrow;
 
@@ -13,20 +13,19 @@ use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags, Extra, Namespace};
 use crate::sync::message::{Batch, Large, Resumption, Stream};
 
-/// Most entries in a batch: bounds what a receiver builds from one frame.
+/// Most entries in a batch: bounds the values that a receiver builds from one frame.
 pub const BATCH_ENTRIES_MAX: usize = 8192;
 
-/// What a sender fills a batch up to, in bytes by [`encoded_entry_bytes`]: large enough that frames cost
-/// nothing, small enough that one more entry (a value of at most a chunk) still fits the frame, and that
+/// Bytes up to which a sender fills a batch, as counted by [`encoded_entry_bytes`]: large enough that the cost of a
+/// frame does not show, small enough that one more entry (a value of at most a chunk) still fits the frame, and that
 /// acknowledgements come often.
 pub const BATCH_BYTES_TARGET: usize = 256 << 10;
 
-/// Bytes of a BATCH or LARGE besides entries and origins, at most: kind, stream, three positions and lengths, two
-/// counts.
+/// Most bytes of a BATCH or LARGE besides entries and origins: kind, stream, three positions and lengths, two counts.
 pub const BATCH_OVERHEAD_BYTES_MAX: usize = 48;
 
-/// Fewest bytes of an entry: shape, key length, a namespace and one byte of key, value length, sequence,
-/// milliseconds, counter. No more room than the input can fill is taken from a claimed count.
+/// Fewest bytes of an entry: shape, key length, a namespace and one byte of key, value length, sequence, milliseconds,
+/// counter. A claimed count takes no more memory than the input can fill.
 const ENTRY_BYTES_MIN: usize = 8;
 
 /// Most bytes of an entry besides key, value, extension and vector, its own origin included.
@@ -35,7 +34,7 @@ const ENTRY_OVERHEAD_BYTES_MAX: usize = 61;
 /// Most bytes that one dot of a vector adds: index, sequence, and the origin in the dictionary.
 const VECTOR_DOT_BYTES_MAX: usize = 29;
 
-/// What the first byte of an entry says about the rest.
+/// Bits of the first byte of an entry, which describe the rest.
 mod shape {
     /// A vector follows.
     pub(super) const VECTOR: u8 = 1;
@@ -51,9 +50,8 @@ mod shape {
     pub(super) const UNKNOWN: u8 = !(VECTOR | EXTENSION | SAME_ORIGIN | SAME_FLAGS | FIRST_VERSION);
 }
 
-/// How many bytes `entry` takes in a batch, at most: key and value, all numbers at their longest, and its
-/// origins as if no other entry shared them. A sum of these and [`BATCH_OVERHEAD_BYTES_MAX`] is never less than
-/// the body of the batch.
+/// Most bytes that `entry` takes in a batch: key and value, all numbers at their longest, and its origins as if no
+/// other entry shared them. A sum of these and [`BATCH_OVERHEAD_BYTES_MAX`] is never less than the body of the batch.
 pub fn encoded_entry_bytes(entry: &Entry) -> usize {
     ENTRY_OVERHEAD_BYTES_MAX
         + entry.key().len()
@@ -168,7 +166,7 @@ fn read_entry(
     .ok_or(DecodeError::Malformed("an entry"))
 }
 
-/// A sequence and, with the dictionary, its dot.
+/// Reads a sequence number, and completes it to a dot with the dictionary.
 fn read_dot(
     reader: &mut ByteReader<'_>,
     origins: &[Origin],
@@ -229,7 +227,7 @@ fn read_positions(reader: &mut ByteReader<'_>) -> Result<(Stream, u64, u64), Dec
     Ok((stream, from, to))
 }
 
-/// The stream that a number names.
+/// The stream with that number.
 pub(in crate::transport) fn stream_of(number: u64) -> Result<Stream, DecodeError> {
     match number {
         0 => Ok(Stream::Own),
@@ -238,7 +236,7 @@ pub(in crate::transport) fn stream_of(number: u64) -> Result<Stream, DecodeError
     }
 }
 
-/// Whether a receiver would take it; what it would refuse is not sent.
+/// Checks that a receiver would accept an entry, so that nothing is sent that it would refuse.
 fn check_entry(entry: &Entry) -> Result<(), EncodeError> {
     let replicated = Namespace::of(entry.key()).is_some_and(Namespace::is_replicated);
     let numbered = entry.dot.sequence > 0 && entry.version > 0;

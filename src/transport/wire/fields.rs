@@ -1,17 +1,17 @@
-//! Tagged fields: how messages grow without breaking older readers.
+//! Tagged fields, with which messages grow without breaking older readers.
 //!
-//! A field is a tag (a variable-length integer: the field's number times two, plus one when a reader that does
-//! not know the number may skip the field), the length of its value, and the value. Fields come in ascending
-//! order of their numbers, each at most once.
+//! A field is a tag (a variable-length integer: the field's number times two, plus one when a reader that does not
+//! know the number may skip the field), the length of its value, and the value. Fields come in ascending order of
+//! their numbers, each at most once.
 
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 
-/// What a reader that does not know a field does with it.
+/// Reaction of a reader to a field that it does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::transport) enum Unknown {
-    /// Skips it.
+    /// The reader skips the field.
     Skip,
-    /// Refuses the message.
+    /// The reader refuses the message.
     Refuse,
 }
 
@@ -28,7 +28,7 @@ pub(in crate::transport) fn put_field(
     out.put_prefixed(&value);
 }
 
-/// Appends a field that is one number.
+/// Appends a field with a number.
 pub(in crate::transport) fn put_number(
     out: &mut Vec<u8>,
     number: u64,
@@ -38,7 +38,7 @@ pub(in crate::transport) fn put_number(
     put_field(out, number, unknown, |bytes| bytes.put_varint(value));
 }
 
-/// Appends a field that is yes or no.
+/// Appends a field with a yes or no.
 pub(in crate::transport) fn put_flag(
     out: &mut Vec<u8>,
     number: u64,
@@ -51,7 +51,7 @@ pub(in crate::transport) fn put_flag(
 /// One field as it was read.
 #[derive(Debug)]
 pub(in crate::transport) struct Field<'a> {
-    /// Its number.
+    /// The number of the field.
     pub(in crate::transport) number: u64,
     unknown: Unknown,
     value: &'a [u8],
@@ -63,7 +63,7 @@ impl<'a> Field<'a> {
         self.value
     }
 
-    /// The value as a number that fits.
+    /// The value as a number.
     pub(in crate::transport) fn number_value(&self) -> Result<u64, DecodeError> {
         self.parse(ByteReader::varint)
     }
@@ -91,7 +91,7 @@ impl<'a> Field<'a> {
             .map_err(|_| DecodeError::Malformed(name))
     }
 
-    /// The value as `read` takes it, without a rest.
+    /// The value as `read` decodes it; an error if bytes are left.
     pub(in crate::transport) fn parse<T>(
         &self,
         read: impl FnOnce(&mut ByteReader<'a>) -> Result<T, DecodeError>,
@@ -102,7 +102,7 @@ impl<'a> Field<'a> {
         Ok(value)
     }
 
-    /// What to do with a field whose number is not known: an error unless it may be skipped.
+    /// Skips a field with an unknown number: an error unless it may be skipped.
     pub(in crate::transport) fn skip(&self) -> Result<(), DecodeError> {
         match self.unknown {
             Unknown::Skip => Ok(()),
@@ -119,7 +119,7 @@ pub(in crate::transport) struct FieldReader<'a> {
 }
 
 impl<'a> FieldReader<'a> {
-    /// Reads `payload` to its end.
+    /// A reader of `payload` up to its end.
     pub(in crate::transport) fn new(payload: &'a [u8]) -> Self {
         Self {
             reader: ByteReader::new(payload),
@@ -127,7 +127,7 @@ impl<'a> FieldReader<'a> {
         }
     }
 
-    /// The next field, `None` at the end.
+    /// The next field; `None` at the end.
     pub(in crate::transport) fn next_field(&mut self) -> Result<Option<Field<'a>>, DecodeError> {
         if self.reader.is_empty() {
             return Ok(None);
@@ -152,7 +152,7 @@ impl<'a> FieldReader<'a> {
     }
 }
 
-/// The value of a field that must be there.
+/// The value of a required field.
 pub(in crate::transport) fn required<T>(
     value: Option<T>,
     name: &'static str,

@@ -1,7 +1,7 @@
-//! Frames: how messages lie behind one another in a stream of bytes, and the registry of their kinds.
+//! Frames: the division of a stream of bytes into messages, and the registry of message kinds.
 //!
-//! A frame is the length of its body (four bytes, little-endian) and the body: one byte of kind and the
-//! payload. Frames do not care what carries them.
+//! A frame is the length of its body (four bytes, little-endian) and the body: one byte of kind and the payload.
+//! Frames do not depend on the transport that carries them.
 
 use thiserror::Error;
 
@@ -13,48 +13,48 @@ pub const FRAME_HEADER_BYTES: usize = 4;
 /// Longest body, in bytes, once both sides have greeted: the frame with its header fits the common limit.
 pub const BODY_BYTES_MAX: usize = WIRE_FRAME_BYTES_MAX - FRAME_HEADER_BYTES;
 
-/// Longest body, in bytes, before the peer has greeted: whoever has not said who it is gets little memory.
+/// Longest body, in bytes, before the peer has greeted: a stranger gets little memory.
 pub const GREETING_BODY_BYTES_MAX: usize = 16 << 10;
 
-/// Set in a kind that a receiver which does not know it skips. Kinds without it are refused when unknown.
+/// Bit of a kind that a receiver skips if it does not know the kind. Unknown kinds without it are refused.
 pub const IGNORABLE_KIND_BIT: u8 = 0x80;
 
-/// Room that a decoder keeps when it is quiet, in bytes: enough for one read, little enough that a thousand
-/// quiet connections stay cheap.
+/// Room that a quiet decoder keeps, in bytes: enough for one read, little enough that a thousand quiet connections
+/// stay cheap.
 const KEPT_BYTES_MAX: usize = 64 << 10;
 
 /// Every kind of message. Numbers are never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum MessageKind {
-    /// Who I am; the first message of either side.
+    /// Identity and state of a node; the first message of either side.
     Hello = 1,
     /// Entries of a feed.
     Batch = 2,
-    /// The feed was sent up to here.
+    /// End of the feed: it was sent up to here.
     End = 3,
     /// Acknowledgement and credit.
     Ack = 4,
-    /// An entry is refused.
+    /// Refusal of entries.
     Nack = 5,
-    /// Dots that I have: a hint.
+    /// Dots that the sender has: a hint.
     Have = 6,
     /// A step of a reconciliation.
     Ranges = 7,
-    /// Are you there, and what time is it?
+    /// Asks for a sign of life and for the time.
     Ping = 8,
-    /// The answer to it.
+    /// Answer to a ping.
     Pong = 9,
-    /// Why I leave.
+    /// Farewell with its reason.
     Goodbye = 10,
-    /// A large entry begins.
+    /// Announcement of a large value.
     Large = 11,
-    /// The bytes of its value go on.
+    /// Next bytes of a large value.
     Chunk = 12,
 }
 
 impl MessageKind {
-    /// The kind that a byte names; `None` for one that this version does not know.
+    /// The kind of a byte; `None` for one that this version does not know.
     pub fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {
             1 => Self::Hello,
@@ -74,18 +74,18 @@ impl MessageKind {
     }
 }
 
-/// Why a stream of bytes is not one of frames. Nothing behind it can be trusted: the connection ends.
+/// Why a stream of bytes does not consist of frames. Nothing behind it can be trusted: the connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum FrameError {
-    /// The length before a body is over what is allowed at this point.
+    /// The length before a body is over the limit at this point.
     #[error("a frame of {length} bytes is over the limit of {limit}")]
     TooLong {
-        /// What the frame claims, in bytes.
+        /// Length that the frame claims, in bytes.
         length: u64,
-        /// What is allowed, in bytes.
+        /// Greatest length, in bytes.
         limit: usize,
     },
-    /// A body has no kind.
+    /// The body is empty and has no kind.
     #[error("a frame is empty")]
     Empty,
 }
@@ -95,9 +95,9 @@ pub enum FrameError {
 pub struct Frame<'a> {
     /// The first byte of the body, see [`MessageKind`].
     pub kind: u8,
-    /// The rest of it.
+    /// The rest of the body.
     pub payload: &'a [u8],
-    /// Bytes of the body, kind included: what credit is counted by.
+    /// Bytes of the body, kind included.
     pub body_len: usize,
 }
 
@@ -130,13 +130,13 @@ impl FrameDecoder {
         self.body_bytes_max = BODY_BYTES_MAX;
     }
 
-    /// Takes bytes that arrived.
+    /// Takes in bytes that arrived.
     pub fn push(&mut self, bytes: &[u8]) {
         self.arriving().extend_from_slice(bytes);
     }
 
-    /// The memory to which a driver appends what it reads (and does nothing else). Frames that were handed out
-    /// are dropped from it first.
+    /// The buffer to which a driver appends the bytes that it reads; it must do nothing else with it. Frames that were
+    /// handed out are dropped from it first.
     pub fn arriving(&mut self) -> &mut Vec<u8> {
         if self.taken > 0 {
             self.buffer.drain(..self.taken);
@@ -145,8 +145,8 @@ impl FrameDecoder {
         &mut self.buffer
     }
 
-    /// The next whole frame, `None` until more bytes arrive. A length over the limit is refused as soon as the
-    /// header is there.
+    /// The next whole frame; `None` until more bytes arrive. A length over the limit is refused as soon as the header
+    /// is there.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, FrameError> {
         let rest = self.buffer.get(self.taken..).unwrap_or_default();
         let Some((header, behind)) = rest.split_first_chunk::<FRAME_HEADER_BYTES>() else {
@@ -174,18 +174,18 @@ impl FrameDecoder {
         }))
     }
 
-    /// Bytes of a frame that began and is not whole yet (once [`Self::next_frame`] gave `None`).
+    /// Bytes of the current incomplete frame (once [`Self::next_frame`] has returned `None`).
     pub fn pending_bytes(&self) -> usize {
         self.buffer.len() - self.taken
     }
 
-    /// Whether it holds more memory than a quiet one should.
+    /// True if the decoder holds more memory than a quiet one should.
     pub fn is_swollen(&self) -> bool {
         self.buffer.capacity() > KEPT_BYTES_MAX
     }
 
-    /// Gives back memory beyond the usual. Worth calling when a connection is quiet: while a feed streams, the
-    /// room is needed again at once.
+    /// Gives back memory beyond the usual. Worth calling when a connection is quiet: while a feed streams, the room is
+    /// needed again at once.
     pub fn release_memory(&mut self) {
         self.arriving().shrink_to(KEPT_BYTES_MAX);
     }

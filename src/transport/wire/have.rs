@@ -9,7 +9,7 @@ use crate::sync::message::{DotRange, Have};
 /// Most ranges in a HAVE: it is a hint, and a longer one would cost more than the duplicates it saves.
 pub const HAVE_RANGES_MAX: usize = 4096;
 
-/// Appends the payload of a hint. One field: runs of ranges of one origin, so that an origin is named once for
+/// Appends the payload of a hint. One field holds runs of ranges of one origin, so that an origin is named once for
 /// many gaps.
 pub(in crate::transport) fn put_have(out: &mut Vec<u8>, have: &Have) -> Result<(), EncodeError> {
     if have.ranges.len() > HAVE_RANGES_MAX {

@@ -1,5 +1,5 @@
-//! HELLO as bytes. Its first fields keep their numbers and meaning in every version, so that nodes which have
-//! no protocol in common can still tell each other so.
+//! HELLO as bytes. Its first fields keep their numbers and meaning in every version, so that nodes without a common
+//! protocol can still tell each other so.
 
 use super::codec::{EncodeError, put_summary, read_summary};
 use super::fields::{FieldReader, Unknown, put_field, put_flag, put_number, required};
@@ -11,17 +11,18 @@ use crate::core::limits::{KEY_BYTES_MAX, LABEL_BYTES_MAX};
 use crate::store::scope::{PREFIXES_BYTES_MAX, PREFIXES_MAX, Scope};
 use crate::sync::message::{Epoch, Greeting};
 
-/// Most stretches of a feed in HELLO: a cursor older than so many opens is void, which costs a reconciliation
-/// and nothing else.
+/// Most epochs of a feed in HELLO: a cursor from before so many openings is void, which costs a reconciliation and
+/// nothing else.
 pub const EPOCHS_WRITTEN_MAX: usize = 64;
 
-/// What a node can do beyond what its protocol demands, one bit each.
+/// Capabilities of a node beyond its protocol, one bit each.
 mod capability {
-    /// It understands RANGES, with sums over content. Bit 0 was that without content, and is not used again.
+    /// The node understands RANGES, with sums over content. Bit 0 meant RANGES with sums without content, and is not
+    /// used again.
     pub(super) const RECONCILES: u64 = 1 << 1;
-    /// Its sums cover content.
+    /// The node's sums cover content.
     pub(super) const SUMS_CONTENT: u64 = 1 << 2;
-    /// It reads what LARGE tells of the content, keeps parts of large values, and goes on behind them.
+    /// The node reads the content hash in LARGE, keeps parts of large values, and resumes behind them.
     pub(super) const RESUMES: u64 = 1 << 3;
 }
 
@@ -70,7 +71,7 @@ pub(in crate::transport) fn put_hello(out: &mut Vec<u8>, hello: &Hello) -> Resul
         }
     });
     put_flag(out, 5, Unknown::Refuse, greeting.durable);
-    // Without the field it is all keys, and without prefixes in it nothing.
+    // Without the field the scope is all keys; with an empty field it is nothing.
     if let Some(prefixes) = greeting.scope.prefixes() {
         put_field(out, 6, Unknown::Refuse, |value| {
             value.put_length(prefixes.len());
@@ -117,7 +118,7 @@ pub(in crate::transport) fn put_hello(out: &mut Vec<u8>, hello: &Hello) -> Resul
     Ok(())
 }
 
-/// What was read of HELLO so far.
+/// Fields of HELLO read so far.
 #[derive(Default)]
 struct Parts {
     protocol: Option<(u16, u16)>,
@@ -164,7 +165,7 @@ pub(in crate::transport) fn read_hello(payload: &[u8]) -> Result<Hello, DecodeEr
             }
             14 => parts.node_info = field.bytes().to_vec(),
             15 => parts.capabilities = field.number_value()?,
-            // A peer without a common protocol may say what this version cannot know; the session tells it.
+            // A peer without a common protocol may send fields that this version cannot know; the session tells it.
             _ if parts.protocol.is_some_and(|range| !in_common(range)) => {}
             _ => field.skip()?,
         }

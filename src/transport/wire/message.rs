@@ -1,5 +1,4 @@
-//! Everything that two nodes say to each other on a connection: what replicas say (`sync::message`) and what
-//! the session itself needs.
+//! All messages of a connection: those of replicas (`sync::message`) and those of the session itself.
 
 use crate::sync::message::{Feed, Greeting};
 
@@ -18,62 +17,62 @@ pub const GOODBYE_TEXT_BYTES_MAX: usize = 1024;
 /// One message on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
-    /// Who I am; the first message of either side, sent once.
+    /// Identity and state of a node; the first message of either side, sent once.
     Hello(Box<Hello>),
-    /// What replicas say.
+    /// A message of the replica.
     Feed(Feed),
     /// Asks for a sign of life and for the other's wall clock.
     Ping {
-        /// Comes back in the answer.
+        /// Number that comes back in the answer.
         nonce: u64,
         /// The asker's wall clock, in milliseconds since 1970.
         wall_ms: u64,
     },
     /// Answers a ping.
     Pong {
-        /// That of the ping.
+        /// Number of the ping.
         nonce: u64,
-        /// The wall clock of the ping, as it came.
+        /// The wall clock in the ping, as it came.
         echoed_wall_ms: u64,
         /// The answerer's wall clock, in milliseconds since 1970.
         wall_ms: u64,
     },
-    /// I leave; nothing follows.
+    /// Farewell; nothing follows.
     Goodbye(Goodbye),
 }
 
-/// Who a node is, what it speaks, and which attempt to connect this is.
+/// Identity of a node, its protocols, and the number of this attempt to connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hello {
-    /// Oldest protocol it speaks.
+    /// Oldest protocol that the node speaks.
     pub protocol_min: u16,
-    /// Newest protocol it speaks, not below the oldest.
+    /// Newest protocol that the node speaks, not below the oldest.
     pub protocol_max: u16,
-    /// The replica's half.
+    /// The replica's half of HELLO.
     pub greeting: Greeting,
-    /// The node that the dialler means to have called; `None` when it does not mind, and from the one called.
+    /// Label of the node that the dialler expects; `None` if it accepts any, and from the node that was called.
     pub expected_node_id: Option<String>,
-    /// Random, new with every connection attempt: whoever meets its own has called itself.
+    /// Random, new with every connection attempt: a node that meets its own has called itself.
     pub instance: u64,
-    /// How long it bears silence before it pings, in milliseconds.
+    /// Silence after which the node pings, in milliseconds.
     pub keepalive_ms: u64,
-    /// What `metadata` says about the node; opaque here, at most [`NODE_INFO_BYTES_MAX`].
+    /// Description of the node from `metadata`; opaque here, at most [`NODE_INFO_BYTES_MAX`] bytes.
     pub node_info: Vec<u8>,
 }
 
 /// A farewell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Goodbye {
-    /// Why, for programs.
+    /// Reason for programs.
     pub reason: GoodbyeReason,
-    /// Why, for people; at most [`GOODBYE_TEXT_BYTES_MAX`].
+    /// Reason for people; at most [`GOODBYE_TEXT_BYTES_MAX`] bytes.
     pub text: String,
     /// When to come back, in milliseconds from now; `None`: as the backoff says.
     pub come_back_ms: Option<u64>,
 }
 
 impl Goodbye {
-    /// A farewell with its text cut to what may be sent.
+    /// A farewell with its text cut to the allowed length.
     pub fn new(reason: GoodbyeReason, text: impl Into<String>, come_back_ms: Option<u64>) -> Self {
         let mut text: String = text.into();
         let mut end = text.len().min(GOODBYE_TEXT_BYTES_MAX);
@@ -93,34 +92,34 @@ impl Goodbye {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum GoodbyeReason {
-    /// Its transport stops, or the node closes.
+    /// The transport stops, or the node closes.
     Closing = 1,
-    /// Another connection between the same two nodes lives on instead.
+    /// Another connection between the same two nodes replaces this one.
     Replaced = 2,
-    /// No protocol that both speak.
+    /// The two nodes have no protocol in common.
     Protocol = 3,
-    /// It is not the node that was called, or the called one is not who was expected.
+    /// The node is not the one that was called, or the called node is not the expected one.
     WrongNode = 4,
-    /// It has called itself.
+    /// The node has called itself.
     SelfConnection = 5,
-    /// What it was sent breaks a rule.
+    /// A message of the peer breaks a rule.
     Malformed = 6,
-    /// It has no room for another connection.
+    /// The node has no room for another connection.
     Busy = 7,
-    /// It does not speak with this node.
+    /// The node does not speak with this peer.
     NotAllowed = 8,
-    /// Silence for too long.
+    /// The peer was silent for too long.
     Idle = 9,
-    /// Its user asked to disconnect.
+    /// The user asked to disconnect.
     Disconnected = 10,
-    /// It met its own origin: one of the two is a copy and takes a new identity.
+    /// The node met its own origin: one of the two is a copy and takes a new identity.
     Identity = 11,
     /// A reason of a newer version.
     Other = 255,
 }
 
 impl GoodbyeReason {
-    /// The reason that a byte names; [`Self::Other`] for one that this version does not know.
+    /// The reason of a byte; [`Self::Other`] for one that this version does not know.
     pub fn from_byte(byte: u8) -> Self {
         match byte {
             1 => Self::Closing,

@@ -8,7 +8,8 @@ use crate::core::identity::{Dot, Origin};
 use crate::core::limits::STORED_KEY_BYTES_MAX;
 use crate::sync::message::{Nack, REFUSED_WRITES_MAX, RefusalCode, RefusedWrite};
 
-/// Appends the payload of a refusal. The names of writes are left to who knows them: an older node goes by the place.
+/// Appends the payload of a refusal. The field with the names of writes may be skipped: an older node goes by the
+/// place.
 pub(in crate::transport) fn put_nack(out: &mut Vec<u8>, nack: &Nack) -> Result<(), EncodeError> {
     if nack.writes.len() > REFUSED_WRITES_MAX {
         return Err(EncodeError::Limit("the number of refused writes"));

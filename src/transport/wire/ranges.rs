@@ -1,4 +1,4 @@
-//! RANGES as bytes. Keys come in ascending order, so each is told as what it does not share with the one before.
+//! RANGES as bytes. Keys come in ascending order, so each omits the prefix that it shares with the one before.
 
 use super::codec::{EncodeError, read_summary};
 use super::dictionary::{Context, Dictionary, put_origins, read_origins, unzigzag, zigzag};
@@ -10,28 +10,28 @@ use crate::store::entry::Namespace;
 use crate::sync::message::{Claim, Listed, Part, Ranges};
 use crate::sync::reconcile::ranges::{LISTED_MAX, PARTS_MAX, RANGES_KEY_BYTES_MAX};
 
-/// What the first byte of a part says.
+/// Values of the first byte of a part.
 mod claim {
     pub(super) const SETTLED: u8 = 0;
     pub(super) const SUM: u8 = 1;
     pub(super) const LIST: u8 = 2;
     pub(super) const ALL: u8 = 3;
     pub(super) const THESE: u8 = 4;
-    /// The part reaches to the end, and no key ends it.
+    /// Flag: the part reaches to the end, and no key ends it.
     pub(super) const TO_THE_END: u8 = 0x80;
 }
 
-/// What the first byte of a listed entry says.
+/// Bits of the first byte of a listed entry.
 mod shape {
     pub(super) const TOMBSTONE: u8 = 1;
     /// The author is that of the entry before (at the start: the first of the dictionary).
     pub(super) const SAME_ORIGIN: u8 = 1 << 1;
-    /// A version vector is at its end.
+    /// A version vector follows at the end of the entry.
     pub(super) const VECTOR: u8 = 1 << 2;
     pub(super) const UNKNOWN: u8 = !(TOMBSTONE | SAME_ORIGIN | VECTOR);
 }
 
-/// Appends a key behind another.
+/// Appends a key without the prefix that it shares with the key before.
 fn put_key(out: &mut Vec<u8>, before: &[u8], key: &[u8]) {
     let shared = before.iter().zip(key).take_while(|(a, b)| a == b).count();
     let (_, rest) = key.split_at(shared);
@@ -39,13 +39,13 @@ fn put_key(out: &mut Vec<u8>, before: &[u8], key: &[u8]) {
     out.put_prefixed(rest);
 }
 
-/// Reads keys, and how many bytes they have all together.
+/// Reads keys, and limits the bytes of all of them together.
 struct KeyReader {
     left: usize,
 }
 
 impl KeyReader {
-    /// A key behind another, above it.
+    /// Reads a key, which must be above the key before.
     fn read(&mut self, reader: &mut ByteReader<'_>, before: &[u8]) -> Result<Vec<u8>, DecodeError> {
         let shared = reader.length(before.len(), "what keys share")?;
         let rest = reader.prefixed(

@@ -1,18 +1,18 @@
-//! Files that were held and are let go of. The system keeps them on the disk as long as they are open, and giving
-//! back the room of a large one takes it a while.
+//! Deferred closing of files that are no longer held. The system keeps a removed file on disk as long as it is open,
+//! and giving back the room of a large one takes a while.
 
 use std::fs::File;
 use std::time::Duration;
 
 use same_file::Handle;
 
-/// How much of a removed file is given back to the system in one go, in bytes: some milliseconds.
+/// Bytes of a removed file that are given back to the system in one go: some milliseconds.
 const GIVEN_BACK_AT_ONCE: u64 = 8 << 20;
 
-/// How long others may have the file system in between.
+/// Pause between two pieces, in which others can use the file system.
 const BETWEEN_BITES: Duration = Duration::from_millis(1);
 
-/// Files that were let go of, open until this is dropped.
+/// Files that are no longer held, open until this is dropped.
 #[derive(Debug)]
 pub struct Released {
     files: Vec<Handle>,
@@ -23,8 +23,9 @@ impl Released {
         Self { files }
     }
 
-    /// Closes them. Those that have no name any more are cut off bite by bite before: the system would give back
-    /// all of their room in one go, and the syncs of the log would wait for it. Once nobody `has_time` for that, it may.
+    /// Closes the files. A file without a name is truncated piece by piece before: the system would give back all of
+    /// its room in one go, and the syncs of the log would wait for it. Once `has_time` is false, closing gives back
+    /// the rest at once.
     pub fn give_back(self, has_time: &dyn Fn() -> bool) {
         for file in &self.files {
             let file = file.as_file();
@@ -36,7 +37,7 @@ impl Released {
             };
             for left in (0..bites).rev() {
                 if !has_time() || file.set_len(left * GIVEN_BACK_AT_ONCE).is_err() {
-                    // Closing gives it back all the same.
+                    // Closing the file gives back the rest.
                     break;
                 }
                 std::thread::sleep(BETWEEN_BITES);
@@ -45,14 +46,14 @@ impl Released {
     }
 }
 
-/// Whether a file is gone as soon as it is closed: it may have another name, which keeps what is in it.
+/// True if closing the file removes it. A file with another name keeps its content.
 #[cfg(unix)]
 fn is_nameless(file: &File) -> bool {
     use std::os::unix::fs::MetadataExt;
     file.metadata().is_ok_and(|found| found.nlink() == 0)
 }
 
-/// Elsewhere it is not known.
+/// On other systems the number of names is not known.
 #[cfg(not(unix))]
 fn is_nameless(_file: &File) -> bool {
     false

@@ -1,6 +1,6 @@
-//! The files of one log in a directory that others can change too: remembers which file it knows under each name, and
-//! never renames, replaces or removes another. Somebody may have removed the log, or put a backup or another store in its
-//! place: a lock does not hinder that.
+//! The files of one log in a directory that others can change too: remembers the identity of the file under each name,
+//! and never renames, replaces or removes another. Somebody may have removed the log, or put a backup or another store
+//! in its place: a lock does not prevent that.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,11 +11,11 @@ use parking_lot::Mutex;
 use crate::disk::storage::{Anchor, Displacement, FileIdentity, Storage, StorageFile};
 use crate::wal::log::segment::{checkpoint_name, is_part_of_log};
 
-/// Whether identities of all files are remembered. Elsewhere only that of the log is: it takes an open handle for each, and
-/// what is open cannot be replaced there.
+/// True if the identities of all files are remembered. On other systems only that of the log is: an identity takes an
+/// open handle there, and an open file cannot be replaced.
 const REMEMBERS_ALL: bool = cfg!(unix);
 
-/// The files of a log. Clones are the same.
+/// The files of a log. Clones share their state.
 #[derive(Debug)]
 pub struct HeldStorage<S> {
     held: Arc<Held<S>>,
@@ -25,12 +25,13 @@ pub struct HeldStorage<S> {
 struct Held<S> {
     storage: S,
     log: String,
-    /// What is known of each name: which file has it, or that none has. Nothing of what was not looked at yet.
+    /// Known identity of the file under each name, `None` where no file has the name. Names that were not looked at
+    /// yet are absent.
     known: Mutex<BTreeMap<String, Option<FileIdentity>>>,
 }
 
 impl<S: Storage> HeldStorage<S> {
-    /// The files of the log of that name in `storage`, whose lock must be held.
+    /// The files of the log `log` in `storage`. The log's lock must be held.
     pub fn new(storage: S, log: &str) -> Self {
         let held = Held {
             storage,
@@ -58,7 +59,7 @@ impl<S: Storage> Held<S> {
         }
     }
 
-    /// Whether a name has the file that is known to have it, or none if none is known to.
+    /// Checks that a name still leads to the file known to have it, or to none if none is known.
     fn check_name(&self, name: &str) -> io::Result<()> {
         let Some(known) = self.known(name) else {
             return Ok(());
@@ -67,12 +68,12 @@ impl<S: Storage> Held<S> {
         Ok(judge(known.as_ref(), found.as_ref())?)
     }
 
-    /// Whether the directory still holds the log: looked at right before each change.
+    /// Checks that the directory still holds the log; called right before each change.
     fn check_log(&self) -> io::Result<()> {
         self.check_name(&self.log)
     }
 
-    /// Whether a name may be given to another file: nothing else than what is known has it.
+    /// Checks that a name may be given to another file: it leads to the known file, or to none.
     fn check_target(&self, name: &str) -> io::Result<()> {
         if self.known(name).is_some() && self.storage.identity(name)?.is_some() {
             self.check_name(name)?;
@@ -81,7 +82,7 @@ impl<S: Storage> Held<S> {
     }
 }
 
-/// Compares what is known to have a name with what has it.
+/// Compares the identity known for a name with the one found.
 fn judge(known: Option<&FileIdentity>, found: Option<&FileIdentity>) -> Result<(), Displacement> {
     if known == found {
         return Ok(());
@@ -184,7 +185,7 @@ impl<S: Storage> Anchor for Held<S> {
             return Ok(());
         };
         let Ok(found) = self.storage.led_to(&self.log) else {
-            // Whoever may not look cannot tell; nobody else is harmed by going on in the open file.
+            // A failure to look is no evidence: going on in the open file harms nobody.
             return Ok(());
         };
         let identity = found.as_ref().and_then(|found| found.identity.as_ref());

@@ -1,5 +1,5 @@
-//! The lease: random bytes in a file beside the log that no backup should hold. The log tells the same bytes;
-//! a log whose lease is missing or another's was copied or restored.
+//! The lease: random bytes in a file beside the log that no backup should hold. The log holds the same bytes; a log
+//! whose lease is missing or differs was copied or restored.
 
 use std::io;
 
@@ -7,19 +7,19 @@ use crate::core::checksum::placed_crc;
 
 use crate::disk::storage::{Storage, read_full, replace_file};
 
-/// What the name of a log is followed by. The file says in plain words that it is not to be backed up.
+/// Suffix of the lease file, behind the name of the log. The file says in plain words that it is not to be backed up.
 pub const LEASE_SUFFIX: &str = ".lease";
 
-/// The first bytes of the file, for whoever looks into it.
+/// The first bytes of the file, for people who look into it.
 const TEXT: &[u8; 44] = b"Softadastra lease 1: do not back this up.\r\n\n";
 
 const LEASE_BYTES: usize = TEXT.len() + 16 + 4;
 
-/// The bytes of the lease of the log of that name. `None` if there is no such file or it does not hold a
-/// lease, which both mean that the log is not the one that it was written for.
+/// The bytes of the lease of `log`. `None` if there is no such file or it does not hold a lease: both mean that the
+/// log is not the one that the lease was written for.
 ///
 /// # Errors
-/// When the system cannot read the file.
+/// If the system cannot read the file.
 pub fn read(storage: &dyn Storage, log: &str) -> io::Result<Option<[u8; 16]>> {
     let Some(file) = storage.open(&format!("{log}{LEASE_SUFFIX}"))? else {
         return Ok(None);
@@ -29,10 +29,10 @@ pub fn read(storage: &dyn Storage, log: &str) -> io::Result<Option<[u8; 16]>> {
     Ok(decode(bytes.get(..count).unwrap_or_default()))
 }
 
-/// Writes the lease of the log of that name, replacing the one before; after a power cut there is one of the two.
+/// Writes the lease of `log`, replacing the earlier one; after a power cut one of the two is there.
 ///
 /// # Errors
-/// When the system cannot write, sync or replace the file.
+/// If the system cannot write, sync or replace the file.
 pub fn write(storage: &dyn Storage, log: &str, lease: [u8; 16]) -> io::Result<()> {
     let mut bytes = TEXT.to_vec();
     bytes.extend_from_slice(&lease);

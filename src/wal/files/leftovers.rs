@@ -1,4 +1,4 @@
-//! Files that a stop left beside a log and that are not needed any more.
+//! Removal of files that a stop left beside a log and that are no longer needed.
 
 use std::io;
 
@@ -8,9 +8,9 @@ use crate::wal::log::segment::{SealedLog, sealed_name, sealing_name};
 use crate::wal::recover::part::Part;
 use crate::wal::recover::scan::read_header;
 
-/// Removes the sealed logs with these first frames, all of which the checkpoint covers, as far as that
-/// succeeds. `next` is where the first file begins that is needed. Gives the names of those that are gone, and
-/// those that are left; a file that is not of this log is none of our business and is in neither.
+/// Removes the sealed logs with these first frames, all of which the checkpoint covers. `next`: first frame of the
+/// first file that is needed. Returns the names of the removed files, and the sealed logs that could not be removed;
+/// files of another log are left alone and are in neither.
 pub(crate) fn remove_covered(
     storage: &dyn Storage,
     name: &str,
@@ -43,11 +43,10 @@ pub(crate) fn remove_covered(
     (removed, kept)
 }
 
-/// Removes what an unfinished seal left under the passing name, which never holds a frame; says whether there
-/// was something.
+/// Removes the temporary file of an unfinished seal, which never holds a frame. Returns true if there was one.
 ///
 /// # Errors
-/// If it is another log, or cannot be removed.
+/// If the file belongs to another log, or cannot be removed.
 pub(crate) fn remove_sealing(
     storage: &dyn Storage,
     name: &str,

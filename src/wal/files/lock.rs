@@ -1,5 +1,5 @@
-//! One log, one node: a lock that the system releases when its process dies, and a list of what this process
-//! holds, because two spellings of one file must not pass for two.
+//! One log, one node: a lock that the system releases when its process dies, and a list of the files that this process
+//! holds, because two spellings of one file must not pass for two logs.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -14,45 +14,46 @@ use crate::wal::error::WalError;
 
 mod lock_file;
 
-/// What the name of a log is followed by. The file is never deleted: a lock on a file that another process
-/// has just deleted would hold nobody off.
+/// Suffix of the lock file, behind the name of the log. The file is normally never deleted: a lock on a file that
+/// another process has just deleted would keep nobody out.
 pub const LOCK_SUFFIX: &str = ".lock";
 
-/// Longest text of a process id that is believed, in bytes.
+/// Longest text of a process id that is accepted, in bytes.
 const PID_TEXT_BYTES_MAX: u64 = 16;
 
 /// The files that this process holds, by identity: each log and each lock file.
 static HELD: Mutex<Vec<Held>> = Mutex::new(Vec::new());
 
-/// Numbers guards. Their paths would not do: what was held under one may have been moved away, and another log be there.
+/// Counter that numbers guards. A path cannot identify one: the files held under it may have been moved away, and
+/// another log put there.
 static GUARDS: AtomicU64 = AtomicU64::new(0);
 
 struct Held {
-    /// The guard that holds it.
+    /// Number of the guard that holds the file.
     owner: u64,
-    /// Keeps the file open, so that its identity cannot pass to another.
+    /// Keeps the file open, so that its identity cannot pass to another file.
     identity: Handle,
 }
 
-/// Holds a log for this node until it is dropped, or until the process ends in whatever way.
+/// Holds a log for this node until it is dropped, or until the process ends in any way.
 #[derive(Debug)]
 pub struct LockGuard {
     number: u64,
     directory: Directory,
-    /// The log's name in it.
+    /// The name of the log in the directory.
     name: String,
-    /// None for who only reads where there was no lock file.
+    /// `None` for a reader that found no lock file.
     lock_file: Option<File>,
     is_read_only: bool,
-    /// There was no lock file before.
+    /// True if this guard has made the lock file.
     has_made: bool,
 }
 
-/// How often a lock file may be taken away by whoever held it before, between opening and locking it.
+/// Most times that a lock file may be removed by its earlier holder between opening and locking it.
 const REMOVALS_MAX: usize = 100;
 
 impl LockGuard {
-    /// Takes the lock of the log of that name in a directory.
+    /// Takes the lock of the log `name` in a directory.
     ///
     /// # Errors
     /// [`WalError::InUse`] if another node holds it, in this process or in another, under this name or, as a
@@ -74,12 +75,12 @@ impl LockGuard {
         Ok(guard)
     }
 
-    /// Holds the log of that name in a directory, which is only read, and changes nothing: no lock file is made, and the one that is there goes on
-    /// naming the last node. Where there is none, no node has opened the log under this name; on Unix the log
-    /// itself is held too, so that none can begin.
+    /// Holds the log `name` in a directory for reading, and changes nothing: no lock file is made, and an existing one
+    /// goes on naming the last node. Without a lock file no node has opened the log under this name; on Unix the log
+    /// itself is locked too, so that no node can begin.
     ///
     /// # Errors
-    /// As [`acquire`](Self::acquire).
+    /// The errors of [`acquire`](Self::acquire).
     pub fn observe(directory: &Directory, name: &str) -> Result<Self, WalError> {
         let mut guard = Self::new(directory, name);
         guard.is_read_only = true;
@@ -128,10 +129,12 @@ impl LockGuard {
         }
     }
 
-    /// Lets go, and takes away the lock file if this guard has made it: for a log that came to nothing.
+    /// Releases the lock, and removes the lock file if this guard has made it: for a log that was not created after
+    /// all.
     pub fn unmake(self) {
         if self.has_made {
-            // Best effort, and while it is locked: whoever has opened it meanwhile looks whether it is still there.
+            // Best effort, and while the file is locked: a process that has opened it meanwhile checks that it is
+            // still there.
             if self.is_in_place() {
                 let _ = self.directory.remove(&self.lock_name());
                 #[cfg(windows)]
@@ -140,27 +143,26 @@ impl LockGuard {
         }
     }
 
-    /// Whether nobody can have begun to use the log since this guard was taken. Who only reads, and found no lock file,
-    /// holds nobody off that makes one.
+    /// True if no node can have begun to use the log since this guard was taken. A reader that found no lock file
+    /// keeps out nobody who makes one.
     pub fn holds_others_off(&self) -> bool {
         self.lock_file.is_some() || matches!(self.directory.look(&self.lock_name()), Ok(None))
     }
 
-    /// Holds the file that the log's name leads to now, beside what was held before: to be called once the log
-    /// was made, and when it was sealed and goes on in a new file, so that a hard link to it is known.
+    /// Holds the file that the log's name leads to now, beside those held before. Called once the log was created, and
+    /// when it goes on in a new file after a seal, so that a hard link to it is known.
     ///
     /// # Errors
-    /// As [`acquire`](Self::acquire).
+    /// The errors of [`acquire`](Self::acquire).
     pub fn claim_log(&self) -> Result<(), WalError> {
         self.claim(&mut HELD.lock())
     }
 
-    /// Lets go of all files but the lock and the log that was claimed last: to be called when sealed
-    /// logs are removed. The system holds them, and keeps them on the disk, until what is returned is dropped; that
-    /// may take as long as they are.
+    /// Releases all files but the lock and the log that was claimed last. Called when sealed logs are removed. The
+    /// system keeps the files on disk until the returned value is dropped, which takes longer for large files.
     ///
     /// # Errors
-    /// If the lock cannot be looked at; then all stay held.
+    /// If the lock file cannot be examined; then all files stay held.
     pub fn release_sealed(&self) -> Result<Released, WalError> {
         let lock = self.lock_file.as_ref().map(File::try_clone).transpose();
         let lock = lock.and_then(|lock| lock.map(Handle::from_file).transpose());
@@ -168,7 +170,7 @@ impl LockGuard {
         let mut held = HELD.lock();
         let is_log =
             |entry: &Held| entry.owner == self.number && lock.as_ref() != Some(&entry.identity);
-        // What the name leads to does not say which is the log: something else may have come into its place.
+        // The name may lead to another file by now, so the log is the one claimed last.
         let claimed_last = held.iter().rposition(is_log).unwrap_or(0);
         let sealed = held.extract_if(..claimed_last, |entry| is_log(entry));
         Ok(Released::new(sealed.map(|entry| entry.identity).collect()))
@@ -205,8 +207,9 @@ impl LockGuard {
         Ok(())
     }
 
-    /// Opens and locks the lock file, and makes it if there is none: the file, its identity, and whether it was made. A
-    /// file that its holder took away meanwhile holds nobody off, so it is looked at again once it is locked.
+    /// Opens and locks the lock file, and makes it if there is none. Returns the file, its identity, and whether it
+    /// was made. A lock on a file that its holder has removed meanwhile keeps nobody out, so its name is checked again
+    /// once it is locked.
     fn take_lock_file(&self, held: &[Held]) -> Result<(File, Handle, bool), WalError> {
         let lock_name = self.lock_name();
         for _ in 0..REMOVALS_MAX {
@@ -242,7 +245,7 @@ impl LockGuard {
         Err(self.lock_failed(error))
     }
 
-    /// Whether the lock file has its name still.
+    /// True if the lock file still has its name.
     fn is_in_place(&self) -> bool {
         let lock_file = self
             .lock_file
@@ -252,7 +255,7 @@ impl LockGuard {
         identity.is_some_and(|identity| self.leads_to(&identity))
     }
 
-    /// Whether the name of the lock file leads to that one.
+    /// True if the name of the lock file leads to the file with that identity.
     fn leads_to(&self, identity: &Handle) -> bool {
         let there = self.directory.open(&self.lock_name(), Access::Read);
         let there = there.and_then(Handle::from_file);
@@ -293,8 +296,8 @@ impl Drop for LockGuard {
     fn drop(&mut self) {
         let mut held = HELD.lock();
         for entry in held.extract_if(.., |entry| entry.owner == self.number) {
-            // Said in words because the system would only do it once the last copy of the handle is closed, which a
-            // process that is just being started may have; a failure leaves it to that. The lock file is the last.
+            // Unlocked explicitly: the system would unlock only with the last copy of the handle, which a process that
+            // is just being started may have; a failure leaves it to that. The lock file is unlocked last.
             let _ = unlock_log(&entry.identity);
         }
         if let Some(lock_file) = &self.lock_file {
@@ -303,14 +306,14 @@ impl Drop for LockGuard {
     }
 }
 
-/// Locks the log itself too, so that another process that comes by a hard link, and so by another lock file,
-/// is held off as well.
+/// Locks the log file itself, so that another process that comes by a hard link, and so by another lock file, is kept
+/// out too.
 #[cfg(unix)]
 fn lock_log(identity: &Handle) -> Result<(), TryLockError> {
     identity.as_file().try_lock()
 }
 
-/// On Windows a lock keeps even its own process from reading the file through another handle.
+/// Does nothing: on Windows a lock keeps even its own process from reading the file through another handle.
 #[cfg(not(unix))]
 #[allow(
     clippy::unnecessary_wraps,
@@ -325,7 +328,7 @@ fn unlock_log(identity: &Handle) -> io::Result<()> {
     identity.as_file().unlock()
 }
 
-/// Nothing but the lock file was locked, and that is unlocked last.
+/// Does nothing: only the lock file was locked, and it is unlocked last.
 #[cfg(not(unix))]
 #[allow(
     clippy::unnecessary_wraps,
@@ -339,13 +342,13 @@ fn holds(held: &[Held], identity: &Handle) -> bool {
     held.iter().any(|entry| entry.identity == *identity)
 }
 
-/// The file that tells who holds the lock: the lock file itself.
+/// The file that names the holder of the lock: the lock file itself.
 #[cfg(not(windows))]
 fn pid_name(lock_name: &str) -> String {
     lock_name.to_owned()
 }
 
-/// The file that tells who holds the lock: one beside the lock file, which nobody else can read on Windows
+/// The file that names the holder of the lock: one beside the lock file, which no other process can read on Windows
 /// while it is locked.
 #[cfg(windows)]
 fn pid_name(lock_name: &str) -> String {
@@ -378,8 +381,8 @@ fn write_pid(_lock_file: &mut File, directory: &Directory, lock_name: &str) -> i
     write_pid_into(&mut file?)
 }
 
-/// The text is cut only where there was a longer one, because cutting a file can wait for the disk, and only once the
-/// new one is there: what is read in between is no number.
+/// Writes this process's id. The file is truncated only where it held a longer text, because that can wait for the
+/// disk, and only after the new text is there: a mixture of both is not a number.
 fn write_pid_into(file: &mut File) -> io::Result<()> {
     let text = format!("{}\n", std::process::id());
     file.rewind()?;

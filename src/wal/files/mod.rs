@@ -1,4 +1,4 @@
-//! The files beside a log: where they are, who holds them, what is left of them.
+//! Files beside a log: their paths, their locks, and leftovers.
 
 pub mod deferred_close;
 pub mod held_storage;

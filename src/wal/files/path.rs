@@ -1,4 +1,4 @@
-//! From the path that a user gives to a directory and a file name in it.
+//! Resolution of a user's path to a directory and a file name in it.
 
 use std::fs;
 use std::io;
@@ -8,34 +8,35 @@ use crate::disk::directory::{Directory, sync_directory};
 use crate::disk::file::FileStorage;
 use crate::wal::error::WalError;
 
-/// Most symbolic links that are followed one behind the other; more are a circle.
+/// Most symbolic links that are followed one behind the other; more are taken for a circle.
 const LINKS_MAX: usize = 32;
 
-/// Longest name of a new log, in bytes: file systems take 255, and the longest companions' names, `.checkpoint.new.feed` and
-/// `.sealed.` with a number of twelve digits, add 20. Without them it would never get a checkpoint.
+/// Longest name of a new log, in bytes: file systems take 255, and the longest names of companions,
+/// `.checkpoint.new.feed` and `.sealed.` with a number of twelve digits, add 20. A log with a longer name could never
+/// get a checkpoint.
 const NAME_BYTES_MAX: usize = 255 - 20;
 
-/// Where a log is.
+/// Location of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolvedPath {
-    /// The directory, absolute, so that it stays right when the working directory changes.
+    /// The absolute directory, which stays right when the working directory changes.
     pub directory: PathBuf,
-    /// The name of the log in it.
+    /// The name of the log in the directory.
     pub name: String,
     /// The directory as the user spelled it, for messages; empty if only a name was given.
     pub shown_directory: PathBuf,
-    /// The path as the user gave it, absolute, with its links.
+    /// The path as the user gave it, made absolute, with its links.
     given: PathBuf,
 }
 
 impl ResolvedPath {
-    /// Finds the directory and the name for `path`, and checks that a log may be there: the directory exists,
-    /// and whatever has the name is a regular file. A symbolic link is followed, so that the companions of a
-    /// log lie beside the log itself, whichever way led there. With `create_directories` missing directories
-    /// are made, durably; nothing else is changed.
+    /// Finds directory and name for `path`, and checks that a log may be there: the directory exists, and a file with
+    /// the name is a regular file. A symbolic link is followed, so that the companions of a log lie beside the log
+    /// itself, whichever way leads there. With `create_directories` missing directories are created durably; nothing
+    /// else is changed.
     ///
     /// # Errors
-    /// One for each way in which a path can be wrong, with the texts that users are promised.
+    /// A different error for each fault of a path, with the texts that users are promised.
     pub fn resolve(path: &str, create_directories: bool) -> Result<Self, WalError> {
         if path.is_empty() {
             return Err(WalError::InvalidPath("path is empty"));
@@ -69,15 +70,15 @@ impl ResolvedPath {
         FileStorage::new(&self.directory, &self.shown_directory)
     }
 
-    /// The directory that has that path now, to be worked in whatever comes into its place.
+    /// The directory that has this path now, held open, so that it stays the same one if another takes its place.
     ///
     /// # Errors
-    /// If it cannot be opened.
+    /// If the directory cannot be opened.
     pub fn hold(&self) -> Result<Directory, WalError> {
         Directory::hold(&self.directory).map_err(|error| failed(&self.shown(), error))
     }
 
-    /// As [`storage`](Self::storage), in a held directory.
+    /// [`storage`](Self::storage) in a directory that is held open.
     pub fn storage_in(&self, directory: &Directory) -> FileStorage {
         FileStorage::over(directory.clone(), &self.shown_directory, self.given.clone())
     }
@@ -145,8 +146,8 @@ impl ResolvedPath {
     }
 }
 
-/// Makes a directory and all that lead to it. The name of each is synced in its parent: a log is no more
-/// durable than the directories above it.
+/// Creates a directory and all its missing parents. The name of each is synced in its parent: a log is no more durable
+/// than the directories above it.
 fn create_durably(directory: &Path) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());
@@ -209,7 +210,7 @@ mod tests {
             reported.contains(&format!("longer than {NAME_BYTES_MAX} bytes")),
             "{reported}"
         );
-        // One that is there was made by an earlier version.
+        // An existing log with a longer name was made by an earlier version.
         fs::write(place(NAME_BYTES_MAX + 1), "").unwrap();
         assert!(resolve(NAME_BYTES_MAX + 1).is_ok());
     }

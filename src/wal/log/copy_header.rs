@@ -1,14 +1,14 @@
-//! An empty log that goes on behind a checkpoint: what a copy of a store begins with.
+//! Creates an empty log that continues behind a checkpoint: the beginning of a copy of a store.
 
 use crate::disk::storage::{Storage, replace_file};
 use crate::wal::error::WalError;
 use crate::wal::format::FileHeader;
 
-/// Creates an empty log of that name whose first frame comes behind `covers_frame`, as if it followed the file with
-/// that header. Durable once it returns.
+/// Creates an empty log `name` whose first frame follows `covers_frame`, as if it continued the file with that header.
+/// Durable once it returns.
 ///
 /// # Errors
-/// If the system refuses; nothing of that name is left then.
+/// If the system refuses; no file of that name is left then.
 pub fn create_following(
     storage: &dyn Storage,
     name: &str,

@@ -1,4 +1,4 @@
-//! The open log: append, sync, and what the disk may do in between.
+//! The open log: append, sync, and the growth of its file.
 
 pub mod copy_header;
 pub mod segment;
@@ -24,45 +24,45 @@ mod through;
 
 use through::Tail;
 
-/// An open log. One thread appends and syncs; callers see to it that nothing else has the file open.
+/// An open log (write-ahead log). One thread appends and syncs; callers ensure that nothing else has the file open.
 pub struct Log {
     name: String,
-    /// How users know the file.
+    /// The file as users know it.
     shown: String,
     file: Arc<dyn StorageFile>,
     header: FileHeader,
-    /// Where the next frame goes.
+    /// Offset of the next frame.
     used: u64,
-    /// How long the file is; from `used` on all zeros.
+    /// Length of the file, in bytes; all zeros from `used` on.
     allocated: u64,
-    /// The length of the file changed since it was last made durable.
+    /// True if the length of the file has changed since it was last made durable.
     length_changed: bool,
     appended: u64,
     synced: u64,
     /// The highest frame that the file itself tells to be synced.
     reported_synced: u64,
-    /// Up to where the file is durable.
+    /// Offset up to which the file is durable.
     synced_bytes: u64,
     last_group: u64,
-    /// The last frame is the mark of a clean close, and the file ends with it.
+    /// True if the last frame is the mark of a clean close, and the file ends with it.
     settled: bool,
-    /// How much may be written ahead; less for a while after the disk was found full, so that not every
-    /// commit fills the rest of it with zeros and takes them back.
+    /// Most bytes that are written ahead; reduced for a while after the disk was found full, so that not every commit
+    /// fills the rest of it with zeros and takes them back.
     ahead_bytes_max: u64,
     marker: FrameBuffer,
     tail: Tail,
     poison: Option<WalError>,
-    /// What knows where the path of the log leads; `None` where nobody looks.
+    /// Checks where the path of the log leads; `None` where that is not checked.
     anchor: Option<Arc<dyn Anchor>>,
     is_displaced: bool,
-    /// In order; each goes on in the next, the last in this file.
+    /// Sealed logs in order; each is continued by the next, the last by this file.
     sealed: Vec<SealedLog>,
-    /// How long the file was that this process sealed last; 0 if it sealed none.
+    /// Length of the file that this process sealed last; 0 if it sealed none.
     previous_bytes: u64,
 }
 
 impl Log {
-    /// Goes on behind what was found, all of which is durable by now, and so is the length of the file.
+    /// An open log behind the frames that were found, all of which are durable by now, as is the length of the file.
     pub(super) fn resume(
         (name, shown): (String, String),
         file: Box<dyn StorageFile>,
@@ -105,13 +105,13 @@ impl Log {
         (&*self.file, &self.shown)
     }
 
-    /// Appends the body as one group and empties the buffer; gives the number of the frame. A killed process
-    /// loses nothing of it from here on; a power cut may, all of it or a part, which recovery then cuts off.
+    /// Appends the body as one group and empties the buffer. Returns the number of the frame. A killed process loses
+    /// nothing of it from here on; a power cut may lose all of it or a part, which recovery then cuts off.
     ///
     /// # Errors
-    /// A body that is too long, or no room on the disk: nothing is appended, the buffer is as it was, and the
-    /// log goes on. Any other failure of the disk: it is unknown what was written, and the log takes nothing
-    /// more until it is opened again.
+    /// If the body is too long or the disk is full, nothing is appended, the buffer is as it was, and the log goes on.
+    /// After any other failure of the disk it is unknown what was written, and the log takes nothing more until it is
+    /// opened again.
     pub fn append(&mut self, buffer: &mut FrameBuffer) -> Result<u64, WalError> {
         self.check()?;
         let number = self.write_frame(FrameKind::Group, buffer, false)?;
@@ -122,7 +122,7 @@ impl Log {
     /// [`append`](Self::append) and [`sync`](Self::sync), in one call of the disk where that is possible.
     ///
     /// # Errors
-    /// As both.
+    /// The errors of both.
     pub fn append_synced(&mut self, buffer: &mut FrameBuffer) -> Result<u64, WalError> {
         self.check()?;
         let number = self.write_frame(FrameKind::Group, buffer, true)?;
@@ -131,11 +131,11 @@ impl Log {
         Ok(number)
     }
 
-    /// Once it returns, every frame appended before survives a power cut, and every frame from now on says so.
+    /// Makes all appended frames durable: they survive a power cut once it returns, and every later frame says so.
     ///
     /// # Errors
-    /// It is then unknown which frames since the last sync survive. A sync is never tried again, because the
-    /// system may have dropped what it could not write: the log takes nothing more until it is opened again.
+    /// It is then unknown which frames since the last sync survive. A sync is never repeated, because the system may
+    /// have dropped pages that it could not write: the log takes nothing more until it is opened again.
     pub fn sync(&mut self) -> Result<(), WalError> {
         self.check()?;
         if self.synced == self.appended {
@@ -144,11 +144,11 @@ impl Log {
         self.flush()
     }
 
-    /// Tells in the file how far it is known synced, for the time in which nothing more is appended: one small
-    /// frame, not synced itself. Does nothing when the file tells it already.
+    /// Writes up to which frame the file is known synced, for the time in which nothing more is appended: one small
+    /// frame, not synced itself. Does nothing if the file says so already.
     ///
     /// # Errors
-    /// As [`append`](Self::append), and if the path of the log does not lead to it.
+    /// The errors of [`append`](Self::append), and [`WalError::Displaced`] if the path of the log does not lead to it.
     pub fn watermark(&mut self) -> Result<(), WalError> {
         self.check()?;
         if self.last_group.min(self.synced) <= self.reported_synced {
@@ -158,12 +158,11 @@ impl Log {
         self.mark(FrameKind::Watermark)
     }
 
-    /// Syncs, tells in the file that it was closed, syncs that, and gives back what was written ahead. A disk
-    /// that has no room for the mark is no error: what was appended is safe, and the next opening takes the
-    /// log for one that was not closed.
+    /// Syncs, marks a clean close, syncs the mark, and truncates the space written ahead. A disk without room for the
+    /// mark is no error: all frames are safe, and the next opening takes the log for one that was not closed.
     ///
     /// # Errors
-    /// As [`sync`](Self::sync). The file is closed in any case.
+    /// The errors of [`sync`](Self::sync). The file is closed in any case.
     pub fn close(mut self) -> Result<(), WalError> {
         self.sync()?;
         if self.settled {
@@ -180,7 +179,7 @@ impl Log {
             .map_err(|error| self.flush_error(error))
     }
 
-    /// The number of the last frame appended, of whatever kind; one below the first if there is none.
+    /// The number of the last appended frame, of any kind; one below the first if there is none.
     pub fn appended_frame(&self) -> u64 {
         self.appended
     }
@@ -190,22 +189,22 @@ impl Log {
         self.synced
     }
 
-    /// The failure after which the log takes nothing more.
+    /// The failure after which the log takes nothing more; `None` while it goes on.
     pub fn poisoned(&self) -> Option<&WalError> {
         self.poison.as_ref()
     }
 
-    /// How many bytes of the file are in use: its header and all frames.
+    /// Bytes of the file in use: its header and all frames.
     pub fn used_bytes(&self) -> u64 {
         self.used
     }
 
-    /// How long the file is, with what was written ahead.
+    /// Length of the file, in bytes, with the space written ahead.
     pub fn file_bytes(&self) -> u64 {
         self.allocated
     }
 
-    /// How many bytes can be appended before the file has to grow.
+    /// Bytes that can be appended before the file has to grow.
     pub fn room_bytes(&self) -> usize {
         usize::try_from(self.allocated - self.used).unwrap_or(usize::MAX)
     }
@@ -238,8 +237,8 @@ impl Log {
     }
 
     fn mark_closed(&mut self) -> Result<(), WalError> {
-        // One byte more than the frame takes: only the cut after the sync lets a file end with this mark, so
-        // a file that ends with it tells that the mark is durable.
+        // The file is one byte longer than the frame needs: only the truncation after the sync lets a file end with
+        // this mark, so a file that ends with it tells that the mark is durable.
         let room = self.used + frame_bytes(0) as u64 + 1;
         if room > self.allocated {
             self.write_zeros(room)?;
@@ -247,7 +246,8 @@ impl Log {
         self.mark(FrameKind::Close)
     }
 
-    /// Writes a frame behind the last, with `synced` so that it is durable, if one call of the disk can do both.
+    /// Writes a frame behind the last. Returns its number. With `synced` it is durable too, if one call of the disk
+    /// can do both.
     fn write_frame(
         &mut self,
         kind: FrameKind,

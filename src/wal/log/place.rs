@@ -1,5 +1,5 @@
-//! The place of an open log: whether the path that was given still leads to it. Folders are moved, restored and replaced
-//! while a program runs, and what is written afterwards would be looked for in vain.
+//! Checks that the given path still leads to the open log. Folders are moved, restored and replaced while a program
+//! runs, and a write made afterwards would be looked for in vain.
 
 use super::super::error::WalError;
 use super::super::format::FILE_HEADER_BYTES;
@@ -7,11 +7,11 @@ use super::Log;
 use crate::disk::storage::{Displacement, read_full};
 
 impl Log {
-    /// Whether the path that was given of the log leads to it, and nobody else has written to it: one look at the path.
-    /// To be asked before what is to be durable is appended.
+    /// Checks that the given path of the log leads to it, and that its length is unchanged: one look at the path. To
+    /// be called before anything is appended that has to be durable.
     ///
     /// # Errors
-    /// [`WalError::Displaced`] if not. The log goes on if it leads there again.
+    /// [`WalError::Displaced`] if not. The log goes on once the path leads there again.
     pub fn check_place(&mut self) -> Result<(), WalError> {
         let found = match &self.anchor {
             Some(anchor) => anchor.check(self.allocated),
@@ -21,16 +21,16 @@ impl Log {
         found.map_err(|how| self.displaced(how))
     }
 
-    /// Whether it did not when that was asked last.
+    /// True if the last [`check_place`](Self::check_place) failed.
     pub fn is_displaced(&self) -> bool {
         self.is_displaced
     }
 
-    /// As [`check_place`](Self::check_place), for all files that the log needs: sealed parts and the checkpoint too. For
-    /// moments at which nobody waits for one look at a file.
+    /// [`check_place`](Self::check_place) for all files that the log needs, sealed logs and the checkpoint too. For
+    /// moments at which nothing waits for it: it looks at each file.
     ///
     /// # Errors
-    /// As there, with the name of the file that is not in its place.
+    /// [`WalError::Displaced`], with the name of the file that is not in its place.
     pub fn check_parts(&mut self) -> Result<(), WalError> {
         self.check_place()?;
         let Some(anchor) = &self.anchor else {
@@ -43,7 +43,8 @@ impl Log {
         })
     }
 
-    /// Whether the open file holds what was written to it, wherever it lies: another one may have been copied over it.
+    /// Checks that the open file has its length and header, wherever it lies: another file may have been copied over
+    /// it.
     ///
     /// # Errors
     /// [`WalError::Displaced`] if not.

@@ -1,4 +1,4 @@
-//! Room for frames: the file is grown ahead, with zeros, so that a commit need not sync a length.
+//! Room for frames: the file is grown ahead with zeros, so that a commit need not sync a length.
 
 use super::super::error::WalError;
 use super::Log;
@@ -9,25 +9,25 @@ pub(super) const AHEAD_BYTES_MIN: u64 = 64 << 10;
 /// Most bytes written ahead: more would stall the commit that has to write them.
 pub(super) const AHEAD_BYTES_MAX: u64 = 16 << 20;
 
-/// The log is grown by this part of it, so that a small one stays small; or of what was sealed before it, so
-/// that a new file does not go through all the small steps again.
+/// Divisor for growth: the log grows by this part of its length, so that a small one stays small; or of the length of
+/// the file sealed before it, so that a new file does not go through all the small steps again.
 const AHEAD_PART: u64 = 8;
 
-/// The end of the file is kept at a multiple of this, the usual block of a file system.
+/// The end of the file is kept at a multiple of this, in bytes: the usual block of a file system.
 pub(super) const BLOCK_BYTES: u64 = 4 << 10;
 
-/// From this size on a frame that does not fit is written straight behind the end of the file. Writing zeros
-/// first saves the sync of a length, about 40 µs; measured, from 64 KiB on it costs more to write twice.
+/// Bytes from which on a frame that does not fit is written straight behind the end of the file. Writing zeros first
+/// saves the sync of a length, about 40 µs; measured, from 64 KiB on it costs more to write twice.
 const DIRECT_FRAME_BYTES: usize = 64 << 10;
 
-/// What is written when the file grows.
+/// The zeros that are written when the file grows.
 pub(super) static ZEROS: [u8; 256 << 10] = [0; 256 << 10];
 
 impl Log {
-    /// Writes a whole frame at `used`, making room for it where there is none.
+    /// Writes a whole frame at `used`, making room for it if there is none.
     pub(super) fn place(&mut self, frame: &[u8], end: u64) -> Result<(), WalError> {
         if end > self.allocated {
-            // Without a sync per group there is no length to save the sync of.
+            // Without a sync per group there is no sync of a length to save.
             if frame.len() >= DIRECT_FRAME_BYTES || self.last_group > self.synced {
                 return self.write_past_end(frame, end);
             }
@@ -67,8 +67,8 @@ impl Log {
         Ok(())
     }
 
-    /// Writes a frame part of which lies behind the end of the file: that part first, because it is the one
-    /// that may find no room, and what is before it is zeros until it has succeeded.
+    /// Writes a frame that extends beyond the end of the file. The part beyond the end goes first: it may find no
+    /// room, and the file holds zeros in front of it until it has succeeded.
     fn write_past_end(&mut self, frame: &[u8], end: u64) -> Result<(), WalError> {
         let room = usize::try_from(self.allocated - self.used).unwrap_or(frame.len());
         let (head, tail) = frame.split_at_checked(room).unwrap_or((frame, &[]));
@@ -78,9 +78,8 @@ impl Log {
         self.write(self.used, head)
     }
 
-    /// Writes behind the end of the file. If there is no room, what was written of it is taken back, durably,
-    /// so that a crash on a full disk leaves no unfinished end that there is no room to keep aside; the log is
-    /// then as it was.
+    /// Writes behind the end of the file. If there is no room, the written part is truncated again, durably, so that a
+    /// crash on a full disk leaves no unfinished end that there is no room to keep aside; the log is then as it was.
     fn write_new(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WalError> {
         let Err(error) = self.file.write_at(offset, bytes) else {
             return Ok(());

@@ -1,5 +1,5 @@
-//! Sealing: the log ends where it is and goes on in a new file, so that what is before can be replaced by a
-//! checkpoint and removed.
+//! Sealing: the log ends its file and goes on in a new one, so that the frames before can be replaced by a checkpoint
+//! and removed.
 
 use std::io;
 
@@ -13,16 +13,16 @@ use crate::disk::storage::{Storage, StorageFile};
 use crate::wal::files::leftovers::remove_sealing;
 
 impl Log {
-    /// Ends the file that is appended to, under its sealed name, and goes on in a new one with the next number.
-    /// All that was appended before is durable first. `None` if there is no frame in the file: there is nothing
-    /// to seal then. `storage` must be the one that the log was opened in; `salt` is random.
+    /// Ends the active file, under its sealed name, and goes on in a new one with the next number. All frames before
+    /// are durable first. Returns `None` if the file has no frame: there is nothing to seal then. `storage` must be
+    /// the one that the log was opened in; `salt` is random.
     ///
-    /// Wherever the power is cut, the next opening finds the log as it was, or sealed.
+    /// Wherever the power is cut, the next opening finds the log either as it was, or sealed.
     ///
     /// # Errors
-    /// A path that does not lead to the log, no room for the new file, or any other failure before the log gets its sealed name: the log goes on in
-    /// the old file. A failure after that, or of a sync of the log: it takes nothing more until it is opened
-    /// again, which finishes what was begun.
+    /// If the path does not lead to the log, there is no room for the new file, or anything else fails before the log
+    /// gets its sealed name, the log goes on in the old file. After a later failure, or a failed sync of the log, it
+    /// takes nothing more until it is opened again, which finishes the seal.
     pub fn seal(
         &mut self,
         storage: &dyn Storage,
@@ -48,7 +48,7 @@ impl Log {
             && let Err(error) = self.mark_closed().and_then(|()| self.flush())
         {
             drop(file);
-            // Best effort, here and below: what is left of it is removed by the next seal or opening.
+            // Best effort, here and below: the next seal or opening removes a leftover.
             let _ = storage.remove(&temp);
             return Err(error);
         }
@@ -61,7 +61,7 @@ impl Log {
             let _ = storage.remove(&temp);
             return Err(error);
         }
-        // With a log under the sealed name there is no way back: from here on only an opening finishes it.
+        // With a log under the sealed name there is no way back: from here on only an opening finishes the seal.
         storage
             .rename(&temp, &self.name)
             .and_then(|()| storage.sync_directory())
@@ -74,17 +74,17 @@ impl Log {
         &self.sealed
     }
 
-    /// How many bytes the log takes on the disk: all sealed logs, and its own file with what was written ahead.
+    /// Bytes that the log takes on disk: all sealed logs, and the active file with the space written ahead.
     pub fn log_bytes(&self) -> u64 {
         let sealed = self.sealed.iter().map(|sealed| sealed.bytes);
         sealed.fold(self.allocated, u64::saturating_add)
     }
 
-    /// The removal of the sealed logs of which no frame is above `up_to_frame`, to be carried out by anybody. A
-    /// durable checkpoint must cover all frames up to there.
+    /// The removal of all sealed logs without a frame above `up_to_frame`, which any thread may carry out. A durable
+    /// checkpoint must cover all frames up to there.
     ///
     /// # Errors
-    /// If the log takes nothing more.
+    /// If the log is poisoned.
     pub fn covered(&self, up_to_frame: u64) -> Result<Removal, WalError> {
         self.check()?;
         let is_covered = |sealed: &&SealedLog| sealed.last_frame <= up_to_frame;
@@ -92,17 +92,17 @@ impl Log {
         Ok(Removal::new(&self.name, covered.copied().collect()))
     }
 
-    /// What a removal has removed is not counted any more. What it could not remove stays in
-    /// [`sealed`](Self::sealed).
+    /// Drops the logs that a removal has removed. Those that it could not remove stay in [`sealed`](Self::sealed).
     pub fn forget(&mut self, removal: &Removal) {
         let removed = removal.removed();
         self.sealed.retain(|sealed| !removed.contains(sealed));
     }
 
-    /// Both at once: see [`Self::covered`] and [`Removal::carry_out`].
+    /// Removes covered sealed logs: [`Self::covered`] and [`Removal::carry_out`] in one call. Returns the bytes given
+    /// back.
     ///
     /// # Errors
-    /// As both.
+    /// The errors of both.
     pub fn remove_sealed(
         &mut self,
         storage: &dyn Storage,
@@ -114,7 +114,7 @@ impl Log {
         freed
     }
 
-    /// Makes the new file under its passing name, all of it durable, its name too; gives it and its length.
+    /// Creates the new file under its temporary name; content and name are durable. Returns the file and its length.
     fn make_next(
         &self,
         storage: &dyn Storage,
@@ -122,7 +122,7 @@ impl Log {
         sealed: &str,
     ) -> io::Result<(Box<dyn StorageFile>, u64)> {
         if storage.open(sealed)?.is_some() {
-            // A rename would replace it.
+            // The later rename would replace the existing file.
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         remove_sealing(storage, &self.name, header)?;
@@ -130,7 +130,8 @@ impl Log {
         let file = storage.create(&temp)?;
         let made = write_empty(&*file, header).and_then(|bytes| {
             file.sync_all()?;
-            // Before the old file loses its name: else a power cut could leave neither under a known one.
+            // The new name is durable before the old file loses its own: else a power cut could leave neither under a
+            // known name.
             storage.sync_directory()?;
             Ok(bytes)
         });
@@ -144,7 +145,7 @@ impl Log {
         }
     }
 
-    /// After a rename that failed: whether it certainly did nothing.
+    /// After a rename that failed: true if it certainly did nothing.
     fn has_old_name(&self, storage: &dyn Storage, sealed: &str) -> bool {
         matches!(storage.open(sealed), Ok(None)) && matches!(storage.open(&self.name), Ok(Some(_)))
     }
@@ -156,7 +157,7 @@ impl Log {
         allocated: u64,
     ) -> SealedLog {
         let old = std::mem::replace(&mut self.file, file.into());
-        // Best effort, and not synced: zeros behind the last frame mean nothing, they only take room.
+        // Best effort, and not synced: zeros behind the last frame mean nothing and only take room.
         let is_cut = self.allocated == self.used || old.set_len(self.used).is_ok();
         let sealed = SealedLog {
             first_frame: self.header.first_frame,
@@ -177,7 +178,8 @@ impl Log {
     }
 }
 
-/// Writes a header and, if there is room, zeros ahead, so that the first groups cost no more than others.
+/// Writes a header and, if there is room, zeros ahead, so that the first groups cost no more than others. Returns the
+/// length.
 fn write_empty(file: &dyn StorageFile, header: &FileHeader) -> io::Result<u64> {
     let header_bytes = FILE_HEADER_BYTES as u64;
     file.write_at(0, &header.encode())?;

@@ -1,35 +1,35 @@
-//! The names of the files that a log is in besides the active one, and what is known of each.
+//! Names of a log's files besides the active one, and descriptions of sealed logs.
 
 use std::io;
 
 use crate::disk::storage::Storage;
 
-/// What the name of a log is followed by where a part of it was sealed; then comes the number of its first frame.
+/// Suffix of a sealed log, behind the name of the log; the number of its first frame follows.
 pub const SEALED_SUFFIX: &str = ".sealed.";
 
-/// What the name of a log is followed by in the passing name of the file that takes its place when it is sealed.
+/// Suffix of the temporary name of the new file during a seal, behind the name of the log.
 pub const SEALING_SUFFIX: &str = ".sealing";
 
-/// What the name of a log is followed by in the name of its checkpoint.
+/// Suffix of the checkpoint, behind the name of the log.
 pub const CHECKPOINT_SUFFIX: &str = ".checkpoint";
 
-/// A part of a log to which nothing is added any more, and all of which survives a power cut.
+/// A finished file of a log: nothing is appended any more, and all of it survives a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SealedLog {
-    /// The number of its first frame, after which its file is named.
+    /// The number of its first frame, which is in the name of the file.
     pub first_frame: u64,
     /// The number of its last frame.
     pub last_frame: u64,
-    /// How long its file is.
+    /// Length of the file, in bytes.
     pub bytes: u64,
 }
 
-/// The name of the sealed log of `log` that begins with that frame.
+/// The name of the sealed log of `log` that begins with frame `first_frame`.
 pub fn sealed_name(log: &str, first_frame: u64) -> String {
     format!("{log}{SEALED_SUFFIX}{first_frame}")
 }
 
-/// The passing name of the file that takes the place of `log`.
+/// The temporary name of the file that takes the place of `log` when it is sealed.
 pub fn sealing_name(log: &str) -> String {
     format!("{log}{SEALING_SUFFIX}")
 }
@@ -42,12 +42,12 @@ pub fn checkpoint_name(log: &str) -> String {
 /// The number of the first frame of a sealed log of `log`, by its name; `None` for any other file.
 fn first_frame_of(log: &str, file: &str) -> Option<u64> {
     let digits = file.strip_prefix(log)?.strip_prefix(SEALED_SUFFIX)?;
-    // One name for each number: what a person has padded or signed is not ours.
+    // Each number has one name: a padded or signed number was written by somebody else.
     let first_frame = digits.parse().ok().filter(|number| *number > 0)?;
     (sealed_name(log, first_frame) == file).then_some(first_frame)
 }
 
-/// What the name of a log may be followed by in names of files of its own, besides sealed logs.
+/// Suffixes of a log's own files, besides sealed logs.
 const COMPANION_SUFFIXES: [&str; 12] = [
     ".lock",
     ".lock.pid",
@@ -63,12 +63,12 @@ const COMPANION_SUFFIXES: [&str; 12] = [
     SEALING_SUFFIX,
 ];
 
-/// Whether a file is the log of that name or a sealed part of it.
+/// True if a file is the log `log` or a sealed part of it.
 pub fn is_part_of_log(log: &str, file: &str) -> bool {
     file == log || first_frame_of(log, file).is_some()
 }
 
-/// Whether a file is the log of that name, a part or a companion of it.
+/// True if a file is the log `log`, or a part or a companion of it.
 pub fn belongs_to_log(log: &str, file: &str) -> bool {
     let suffix = file.strip_prefix(log);
     is_part_of_log(log, file) || suffix.is_some_and(|suffix| COMPANION_SUFFIXES.contains(&suffix))
@@ -79,12 +79,12 @@ pub fn belongs_to_log(log: &str, file: &str) -> bool {
 pub struct SealedFiles {
     /// The first frames of sealed logs, in ascending order.
     pub first_frames: Vec<u64>,
-    /// There is a file under the passing name.
+    /// True if there is a file under the temporary name of a seal.
     pub is_sealing: bool,
 }
 
 impl SealedFiles {
-    /// Looks for those of `log`.
+    /// Finds the sealed files of `log` in its directory.
     ///
     /// # Errors
     /// If the directory cannot be read.
@@ -92,7 +92,7 @@ impl SealedFiles {
         Ok(Self::among(log, &storage.list()?))
     }
 
-    /// Those of `log` among the names of a directory.
+    /// Finds the sealed files of `log` among the names of a directory.
     pub fn among(log: &str, names: &[String]) -> Self {
         let mut first_frames: Vec<u64> = names
             .iter()
@@ -105,7 +105,7 @@ impl SealedFiles {
         }
     }
 
-    /// The name of one of them, if there is any.
+    /// The name of one of these files, if there is any.
     pub fn any(&self, log: &str) -> Option<String> {
         let sealed = self.first_frames.first();
         sealed

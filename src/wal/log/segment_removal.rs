@@ -1,4 +1,4 @@
-//! Removing sealed logs: which, and then the removal itself, which needs nothing of the log that goes on meanwhile.
+//! Removal of sealed logs, which needs nothing of the open log that goes on meanwhile.
 
 use std::io;
 
@@ -24,17 +24,17 @@ impl Removal {
         }
     }
 
-    /// Those that were removed.
+    /// The logs that were removed so far.
     pub(crate) fn removed(&self) -> &[SealedLog] {
         self.logs.get(..self.removed).unwrap_or_default()
     }
 
-    /// Removes them, durably; says how many bytes that gave back. On whichever thread, but before the log is sealed
-    /// again. `storage` must be the one that the log was opened in.
+    /// Removes the sealed logs, durably. Returns the bytes given back. Runs on any thread, but before the log is
+    /// sealed again. `storage` must be the one that the log was opened in.
     ///
     /// # Errors
-    /// What could not be removed stays. After a power cut what was removed may be back; the next opening removes it
-    /// again.
+    /// If the system refuses; the logs not yet removed stay. After a power cut removed logs may be back; the next
+    /// opening removes them again.
     pub fn carry_out(&mut self, storage: &dyn Storage) -> Result<u64, WalError> {
         let mut freed = 0;
         let failed = |file: &str, error: io::Error| WalError::Remove {
@@ -44,7 +44,7 @@ impl Removal {
         while let Some(oldest) = self.logs.get(self.removed) {
             let file = sealed_name(&self.log, oldest.first_frame);
             match storage.remove(&file) {
-                // Somebody else was faster; it is gone, which is all that is wanted.
+                // A log that is already gone counts as removed.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(failed(&file, error));
                 }

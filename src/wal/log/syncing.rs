@@ -1,4 +1,4 @@
-//! A sync in two halves: what the disk does can be waited for elsewhere, while the next group is made ready.
+//! A sync in two halves: another thread can wait for the disk while the next group is prepared.
 
 use std::io;
 use std::sync::Arc;
@@ -7,21 +7,21 @@ use super::super::error::WalError;
 use super::Log;
 use crate::disk::storage::StorageFile;
 
-/// How a sync ended.
+/// Outcome of a sync.
 pub type Synced = io::Result<()>;
 
-/// A sync that is to be carried out, by anybody.
+/// A sync to be carried out by any thread.
 pub struct SyncJob {
     file: Arc<dyn StorageFile>,
-    /// Before the length is durable, the bytes behind the durable length are not either.
+    /// True if the length has to be synced too: without it the bytes behind the durable length are not durable.
     with_length: bool,
 }
 
 impl SyncJob {
-    /// Carries it out. The outcome is for [`Log::end_sync`].
+    /// Carries out the sync. The outcome is for [`Log::end_sync`].
     ///
     /// # Errors
-    /// The disk's.
+    /// The disk's error.
     pub fn run(self) -> Synced {
         if self.with_length {
             self.file.sync_all()
@@ -40,20 +40,19 @@ impl std::fmt::Debug for SyncJob {
 }
 
 impl Log {
-    /// Begins a sync; `None` if all is durable. Until it was ended with [`Self::end_sync`] nothing else may be asked of
-    /// the log.
+    /// Begins a sync; `None` if everything is durable. Until [`Self::end_sync`] nothing else may be called on the log.
     ///
     /// # Errors
-    /// If the log takes nothing more.
+    /// If the log is poisoned.
     pub fn begin_sync(&mut self) -> Result<Option<SyncJob>, WalError> {
         self.check()?;
         Ok((self.synced < self.appended).then(|| self.sync_job()))
     }
 
-    /// A sync has ended. See [`Log::sync`].
+    /// Takes in the outcome of a sync. See [`Log::sync`].
     ///
     /// # Errors
-    /// As there.
+    /// The errors of [`Log::sync`].
     pub fn end_sync(&mut self, outcome: Synced) -> Result<(), WalError> {
         outcome.map_err(|error| {
             let error = self.flush_error(error);

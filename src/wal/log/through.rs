@@ -1,15 +1,16 @@
-//! Small frames that are written and made durable in one call of the disk: whole blocks past the page cache, which spares
-//! the system its bookkeeping of a dirty page and the second call. What a block holds before the frame is written again
-//! with it, as the page cache would do.
+//! Small frames that are written and made durable in one call of the disk (direct write-through): whole blocks past
+//! the page cache, which spares the system its bookkeeping of a dirty page and the second call. The bytes of a block
+//! in front of the frame are written again with it, as the page cache would do.
 
 use super::super::error::WalError;
 use super::Log;
 use crate::disk::storage::THROUGH_BYTES;
 
-/// Most bytes that are written so: a lone write, or a few. For more the page cache costs less than it saves.
+/// Most bytes that are written in one such call: a lone write, or a few. For more the page cache costs less than it
+/// saves.
 const THROUGH_BYTES_MAX: u64 = 16 << 10;
 
-/// A part of the file that is known without reading it: the end of what is used, from the start of a block.
+/// The known end of the file's used part, from the start of a block, so that it need not be read.
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     from: u64,
@@ -21,7 +22,7 @@ impl Tail {
         self.from + self.bytes.len() as u64
     }
 
-    /// Leaves out what is before `from`.
+    /// Drops the bytes before `from`.
     fn begin_at(&mut self, from: u64) {
         let count = usize::try_from(from - self.from).unwrap_or(usize::MAX);
         self.bytes.drain(..count.min(self.bytes.len()));
@@ -34,8 +35,8 @@ fn block_of(offset: u64) -> u64 {
 }
 
 impl Log {
-    /// Writes a whole frame at `used`, durable once this returns, and with it whatever before it was not durable yet.
-    /// Says whether that was possible; if not, nothing has happened.
+    /// Writes a whole frame at `used`, durable once this returns, together with everything before it that was not
+    /// durable yet. Returns false, and does nothing, if that is not possible.
     ///
     /// # Errors
     /// It is unknown what was written: the log is poisoned.
@@ -71,14 +72,14 @@ impl Log {
         }
     }
 
-    /// Sees to it that the tail begins at `from` and ends at `used`. Says whether it does.
+    /// Makes the tail cover the bytes from `from` to `used`. Returns false if it cannot.
     fn know_tail(&mut self, from: u64) -> bool {
         if self.tail.end() == self.used && self.tail.from <= from {
             self.tail.begin_at(from);
             return true;
         }
         if self.used > self.synced_bytes {
-            // What is read now could be what a failed write has left on the disk: only a sync finds out.
+            // A read could return bytes of a failed write: only a sync finds out what is on disk.
             return false;
         }
         let count = usize::try_from(self.used - from).unwrap_or(usize::MAX);
@@ -92,7 +93,7 @@ impl Log {
         is_known
     }
 
-    /// The log goes on in another file.
+    /// Empties the tail, because the log goes on in another file.
     pub(super) fn forget_tail(&mut self) {
         self.tail = Tail::default();
     }

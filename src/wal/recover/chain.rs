@@ -1,25 +1,24 @@
-//! Whether several files are one log: which of them are needed, and whether each goes on where the one before
-//! it ended. Decided here from what was read, and carried out elsewhere.
+//! Checks that several files are one log: which of them are needed, and that each continues the one before. Pure.
 
 use super::recovery::Verdict;
 use crate::wal::format::FileHeader;
 
-/// Why files are not one log.
+/// Reason why files are not one log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Break {
     /// No file holds this frame, which is needed.
     Missing(u64),
-    /// The active log is older than what is beside it; it lacks this frame.
+    /// The active log is older than the files beside it; it lacks this frame.
     Behind(u64),
     /// This sealed log is damaged at this offset.
     Corrupt(u64),
-    /// The file that comes next does not continue this one.
+    /// The next file does not continue this one.
     Unlinked,
 }
 
-/// Which of the sealed logs is the first that is needed, or how many there are if none is; those before it are
-/// wholly covered by the checkpoint. Decided by where the next file begins, so that what is not needed need not
-/// be read. `sealed` are their first frames in ascending order, `active` is that of the active log.
+/// Index of the first needed sealed log, or their number if none is needed; the checkpoint wholly covers those before
+/// it. Decided by the first frames alone, so that files that are not needed need not be read. `sealed`: first frames
+/// of the sealed logs, ascending; `active`: that of the active log.
 pub(crate) fn needed(sealed: &[u64], active: u64, covers_frame: u64) -> Result<usize, Break> {
     if let Some(last) = sealed.last().filter(|last| **last >= active) {
         return Err(Break::Behind(*last));
@@ -34,7 +33,7 @@ pub(crate) fn needed(sealed: &[u64], active: u64, covers_frame: u64) -> Result<u
     Ok(covered)
 }
 
-/// What was read of a sealed log.
+/// Header and end of a sealed log, as read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SealedEnd {
     pub(crate) header: FileHeader,
@@ -43,8 +42,8 @@ pub(crate) struct SealedEnd {
     pub(crate) verdict: Verdict,
 }
 
-/// Whether the file with the header `next` goes on behind a sealed log. All of the latter was synced before
-/// `next` was made, so whatever is wrong with it is damage and never a write that was interrupted.
+/// Checks that the file with the header `next` continues a sealed log. All of that log was synced before `next` was
+/// created, so any fault in it is damage and never an interrupted write.
 pub(crate) fn goes_on(sealed: &SealedEnd, next: &FileHeader) -> Result<(), Break> {
     let expected = sealed.last_frame + 1;
     let is_whole = sealed.verdict == Verdict::Clean;

@@ -1,5 +1,4 @@
-//! Looks at all files of a log, changes none of them, and tells everything that is wrong instead of ending at the
-//! first fault.
+//! Inspects all files of a log, changes none, and reports every fault instead of ending at the first.
 
 use super::chain::{self, Break, SealedEnd};
 use super::open::{broken, older};
@@ -11,65 +10,65 @@ use crate::wal::error::WalError;
 use crate::wal::format::FileHeader;
 use crate::wal::log::segment::{SealedFiles, sealed_name, sealing_name};
 
-/// What is known of one file of a log.
+/// One inspected file of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InspectedFile {
     /// The file, as users know it.
     pub file: String,
-    /// How long it is.
+    /// Length of the file, in bytes.
     pub bytes: u64,
-    /// How many whole frames it holds, up to the first that is not.
+    /// Whole frames in the file, up to the first that is not whole.
     pub frames: u64,
-    /// Nothing that was durable is damaged in it.
+    /// True if no durable part of the file is damaged.
     pub is_whole: bool,
 }
 
-/// The unfinished end of a log: what the next opening keeps aside and cuts off.
+/// The unfinished end of a log, which the next opening keeps aside and cuts off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnfinishedEnd {
     /// The file, as users know it.
     pub file: String,
-    /// Where it begins.
+    /// Byte offset where the unfinished end begins.
     pub offset: u64,
-    /// How many bytes it has, up to the last that is not zero.
+    /// Bytes of the unfinished end, up to the last that is not zero.
     pub bytes: u64,
 }
 
-/// What there is beside a log that is whole, and does no harm.
+/// A harmless observation beside a whole log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remark {
-    /// A stop halved a seal; the next opening finishes it.
+    /// A stop interrupted a seal; the next opening finishes it.
     UnfinishedSeal(String),
-    /// A stop left it; nothing needs it, and the next opening or checkpoint removes it.
+    /// A leftover of a stop that nothing needs; the next opening or checkpoint removes it.
     Leftover(String),
-    /// The unfinished end that an earlier opening cut off.
+    /// The kept unfinished end that an earlier opening cut off.
     KeptAside(String),
 }
 
-/// What was found.
+/// Result of an inspection.
 #[derive(Debug, Default)]
 pub struct Inspection {
     /// The files that make up the log, in the order of their frames.
     pub files: Vec<InspectedFile>,
-    /// What is wrong, in the order of the files; at most one fault for each file and for each pair of them.
+    /// Faults, in the order of the files; at most one for each file and for each pair of them.
     pub problems: Vec<WalError>,
-    /// What is no fault.
+    /// Observations that are no faults.
     pub remarks: Vec<Remark>,
-    /// What a stop left behind the last whole frame.
+    /// The unfinished end that a stop left behind the last whole frame.
     pub unfinished: Option<UnfinishedEnd>,
-    /// How many whole groups there are.
+    /// Number of whole groups.
     pub groups: u64,
-    /// There is a file that frames are appended to, readable or not.
+    /// True if there is an active file, readable or not.
     pub has_active: bool,
-    /// Names the log, if its header could be read.
+    /// Id of the log, if its header could be read.
     pub file_id: Option<[u8; 16]>,
 }
 
-/// Reads the whole log of that name, and gives each whole group in front of the first damage of its file to
-/// `visit`. `covers_frame` is the last frame that the checkpoint covers, 0 without one.
+/// Reads the whole log `name`, and hands each whole group in front of the first damage of its file to `visit`.
+/// `covers_frame`: the last frame that the checkpoint covers, 0 without one.
 ///
 /// # Errors
-/// Only if the directory cannot be read; what is wrong with files is in the inspection.
+/// Only if the directory cannot be read; faults of files are in the inspection.
 pub fn inspect(
     storage: &dyn Storage,
     name: &str,
@@ -201,7 +200,7 @@ impl Inspection {
             let fault = match next {
                 Some(next) => link(storage, name, part, &found, next),
                 None if is_last => end(part, &found),
-                // The file that followed is gone or cannot be read, which was told already.
+                // The following file is gone or cannot be read, which is reported already.
                 None => (found.verdict != Verdict::Clean).then(|| corrupt(part, &found)),
             };
             self.unfinished = match found.verdict {
@@ -226,7 +225,7 @@ impl Inspection {
     }
 }
 
-/// What is wrong with a file that another goes on behind.
+/// The fault of a file that another continues; `None` if there is none.
 fn link(
     storage: &dyn Storage,
     name: &str,
@@ -252,7 +251,7 @@ fn belongs(one: &FileHeader, other: &FileHeader) -> bool {
     one.file_id == other.file_id
 }
 
-/// What is wrong with the file that frames are appended to.
+/// The fault of the active file; `None` if there is none.
 fn end(part: &Part, found: &Scan) -> Option<WalError> {
     match found.verdict {
         Verdict::Clean | Verdict::Torn { .. } => None,

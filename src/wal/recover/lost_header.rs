@@ -1,8 +1,8 @@
-//! Finds out the salt of a file whose header is damaged, from a frame that is not.
+//! Recovers the salt of a file whose header is damaged, from a frame that is whole.
 //!
-//! A checksum of a frame covers the salt, and CRC-32 is linear: of all salts with the same upper half, exactly
-//! one makes the checksum of a header hold. It need not be the one that the file had, but checksums cannot tell
-//! them apart. That the body's checksum holds with it too shows that it was a frame.
+//! A checksum of a frame covers the salt, and CRC-32 is linear: among all salts with the same upper half, exactly one
+//! makes the checksum of a header hold. It need not be the file's own, but checksums cannot tell the two apart. If the
+//! body's checksum holds with it too, it was a frame.
 
 use std::io;
 
@@ -14,7 +14,7 @@ use crate::wal::format::{
     FILE_HEADER_BYTES, FRAME_ALIGNMENT, FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader,
 };
 
-/// How much of a file is looked through for a whole frame, in bytes: beyond this a file is not worth the hours.
+/// Bytes of a file that are searched for a whole frame: beyond this the search would take hours.
 const SEARCHED_BYTES_MAX: u64 = 256 << 20;
 
 /// A salt with which the frames of the file read; `None` if no whole frame was found. `end` is the file's length.
@@ -51,12 +51,12 @@ pub(crate) fn recover_salt(file: &dyn StorageFile, end: u64) -> io::Result<Optio
     Ok(None)
 }
 
-/// The salt below 2^32 with which the checksum of the header of a frame at that offset holds.
+/// The salt below 2^32 with which the checksum of the frame header at that offset holds.
 fn salt_of(header: &[u8], offset: u64) -> Option<u64> {
     let (covered, checksum) = header.split_last_chunk::<4>()?;
     let without = placed_crc(0, offset, &[covered]);
     let mut wanted = u32::from_le_bytes(*checksum) ^ without;
-    // Gauss: for each bit of a checksum at most one row has it as its highest, and the salts that make it.
+    // Gaussian elimination: each row has a distinct highest bit of the checksum, and the salt that causes it.
     let mut rows = [(0_u32, 0_u64); u32::BITS as usize];
     for bit in 0..u32::BITS {
         let mut salt = 1_u64 << bit;

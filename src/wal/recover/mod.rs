@@ -1,4 +1,4 @@
-//! What a log is after a crash: a verdict, and the repair that follows from it.
+//! Recovery of a log after a crash: a verdict, and the repair that follows from it.
 
 pub(super) mod chain;
 pub mod inspect;

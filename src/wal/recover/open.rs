@@ -1,5 +1,5 @@
-//! Opens a log: makes a new one, or reads an old one with the sealed logs before it, carries out the verdict on
-//! its end, and makes sure that all that it serves survives a power cut.
+//! Opening of a log: creates a new one, or reads an old one with the sealed logs before it, carries out the verdict on
+//! its end, and makes sure that everything it serves survives a power cut.
 
 use std::io;
 
@@ -20,39 +20,38 @@ use crate::wal::log::segment::{
 /// The number of the first frame of a new log.
 const FIRST_FRAME: u64 = 1;
 
-/// What is given every group that is read.
+/// Receives every group that is read.
 type Visit<'v, E> = dyn FnMut(RecoveredFrame<'_>) -> Result<(), E> + 'v;
 
 impl Log {
-    /// Whether a log is there, for callers that must know before they take its lock: `false` if there is no
-    /// file of that name, and none that a halved seal left to take the name; an error if there is one that is
-    /// not a log of ours. Changes nothing.
+    /// Checks for a log before its lock is taken: `false` if there is no file of that name, and no interrupted seal
+    /// left one to take the name; an error if there is a file that is not a log. Changes nothing.
     pub fn probe(storage: &dyn Storage, name: &str) -> Result<bool, WalError> {
         Ok(Part::found(storage, name)?.is_some())
     }
 
-    /// Which log is there; `None` if there is none. Changes nothing.
+    /// Id of the log that is there; `None` if there is none. Changes nothing.
     ///
     /// # Errors
-    /// As [`probe`](Self::probe).
+    /// The errors of [`probe`](Self::probe).
     pub fn file_id(storage: &dyn Storage, name: &str) -> Result<Option<[u8; 16]>, WalError> {
         let active = Part::found(storage, name)?;
         Ok(active.map(|active| active.header.file_id))
     }
 
-    /// Opens the log of that name, and makes it if there is no file of it. `salt` and `file_id` are random and
-    /// used only for a new one. `covers_frame` is the last frame that a durable checkpoint covers, 0 without
-    /// one. `visit` is given every group in order, from the sealed logs and from the log itself, before
-    /// anything is changed; its first error ends the opening and is handed on. Groups that the checkpoint
-    /// covers are given only where they lie in one file with later ones, and say so.
+    /// Opens the log `name`, and creates it if there is no file of it. `salt` and `file_id` are random and used only
+    /// for a new one. `covers_frame`: the last frame that a durable checkpoint covers, 0 without one. `visit` receives
+    /// every group in order, from the sealed logs and from the log itself, before anything is changed; its first error
+    /// ends the opening and is returned. Groups that the checkpoint covers are visited only where they lie in one file
+    /// with later ones, and are marked as covered.
     ///
-    /// When it returns, every group that was visited survives a power cut, whatever was unfinished behind them
-    /// is kept aside, cut off and reported, and sealed logs that the checkpoint covers are gone.
+    /// When it returns, every visited group survives a power cut, an unfinished end is kept aside, cut off and
+    /// reported, and sealed logs that the checkpoint covers are gone.
     ///
     /// # Errors
-    /// A file that is not a log, that needs a newer version, or whose acknowledged part is damaged, is refused
-    /// and left as it is. So is one that cannot be read, or whose unfinished end cannot be kept aside. So are
-    /// files that do not make one log together: one is missing, is another log's, or is older than the rest.
+    /// A file that is not a log, that needs a newer version, or whose acknowledged part is damaged, is refused and
+    /// left as it is. So is one that cannot be read, or whose unfinished end cannot be kept aside. So are files that
+    /// are not one log together: one is missing, belongs to another log, or is older than the rest.
     pub fn open<E: From<WalError>>(
         storage: &dyn Storage,
         name: &str,
@@ -75,7 +74,7 @@ impl Log {
         let (Some(active), beside) = Part::active(storage, name)? else {
             return Err(failed(io::ErrorKind::NotFound.into()).into());
         };
-        // Read like any other: what was written a moment ago is checked the same way.
+        // The new log is read like any other: a write made a moment ago is checked the same way.
         let (log, mut recovery) = reopen(storage, name, active, beside, covers_frame, visit)?;
         recovery.created = true;
         recovery.clean_close = true;
@@ -83,7 +82,7 @@ impl Log {
     }
 }
 
-/// Makes the file in one step that a crash cannot halve, so that a log always has a whole header.
+/// Creates the file in one step that a crash cannot halve, so that a log always has a whole header.
 fn create(storage: &dyn Storage, name: &str, header: &FileHeader) -> io::Result<()> {
     let bytes = header.encode();
     replace_file(storage, name, &mut |file| file.write_at(0, &bytes))
@@ -131,7 +130,7 @@ fn reopen<E: From<WalError>>(
     recovery.known_synced = found.known_synced;
     recovery.clean_close = found.closed && recovery.torn.is_none();
 
-    // All is read and right; from here on files are changed.
+    // Everything is read and valid; from here on files are changed.
     let shown = storage.shown(name);
     repair(storage, name, &active, &found, &covered, &mut recovery)
         .map_err(|error| recover_error(&shown, error))?;
@@ -151,7 +150,7 @@ fn reopen<E: From<WalError>>(
         recovery.leftovers.push(sealing_name(name));
     }
     if !recovery.leftovers.is_empty() {
-        // Best effort, like the removals: what comes back is met again by the next opening.
+        // Best effort, like the removals: the next opening meets files that come back.
         let _ = storage.sync_directory();
     }
     let names = (name.to_owned(), shown);
@@ -166,7 +165,7 @@ fn reopen<E: From<WalError>>(
     Ok((log, recovery))
 }
 
-/// Finishes a seal, and cuts off what was unfinished.
+/// Finishes an interrupted seal, and cuts off an unfinished end.
 fn repair(
     storage: &dyn Storage,
     name: &str,
@@ -180,8 +179,9 @@ fn repair(
         recovery.seal_finished = true;
     }
     if active.is_sealing || found.frames == 0 || !covered.is_empty() {
-        // Whoever made it may have stopped before its name was durable. Once it holds frames, it was opened. The same
-        // goes for the checkpoint: before what it covers is removed, its own name has to survive a power cut.
+        // The process that created the file may have stopped before its name was durable; a file with frames was
+        // opened before. The same goes for the checkpoint: its own name has to survive a power cut before covered
+        // files are removed.
         storage.sync_directory()?;
     }
     if let Some(torn) = &recovery.torn {
@@ -208,10 +208,10 @@ fn open_needed(
     Ok(parts)
 }
 
-/// Tells why the names and headers of the files do not make one log.
+/// The error for names and headers that do not make one log.
 pub(crate) fn older(storage: &dyn Storage, name: &str, active: &Part, fault: Break) -> WalError {
     if fault == Break::Missing(FIRST_FRAME) {
-        // Nothing tells whether it was in a checkpoint that is gone or in a file of the log that is.
+        // It is unknown whether the frame was in a checkpoint or in a file of the log: both are gone.
         return WalError::MissingCheckpoint {
             file: storage.shown(&checkpoint_name(name)),
             sealed: storage.shown(&sealed_name(name, FIRST_FRAME)),
@@ -227,7 +227,7 @@ pub(crate) fn older(storage: &dyn Storage, name: &str, active: &Part, fault: Bre
     broken(storage, name, fault, active, active)
 }
 
-/// Tells why `part` and `next` behind it are not one log.
+/// The error for a file `next` that does not continue `part`.
 pub(crate) fn broken(
     storage: &dyn Storage,
     name: &str,

@@ -12,16 +12,17 @@ use crate::wal::log::segment::{SealedFiles, sealed_name, sealing_name};
 pub(crate) struct Part {
     pub(crate) file: Box<dyn StorageFile>,
     pub(crate) header: FileHeader,
-    /// Its name in the directory.
+    /// Name of the file in the directory.
     pub(crate) name: String,
-    /// How users know the file.
+    /// The file as users know it.
     pub(crate) shown: String,
-    /// It still has its passing name: a stop halved the seal, after the log before it got its sealed name.
+    /// True if it still has its temporary name: a stop interrupted the seal after the log before it got its sealed
+    /// name.
     pub(crate) is_sealing: bool,
 }
 
 impl Part {
-    /// The file that is appended to, and what is beside it; without the former if there is none.
+    /// The active file, if there is one, and the sealed files beside it.
     pub(crate) fn active(
         storage: &dyn Storage,
         name: &str,
@@ -33,8 +34,8 @@ impl Part {
         if let (None, Some(last)) = (&active, last) {
             let next = Self::read(storage, &sealing_name(name))?;
             let sealed = Self::sealed(storage, name, *last)?;
-            // Only the file that was made to follow the last sealed log takes the name; an older one that was
-            // left over does not. Whether that log is whole shows when it is read.
+            // Only the file that was created to follow the last sealed log takes the name; an older leftover does not.
+            // Damage of that log shows when it is read.
             let next = next.filter(|next| {
                 next.header.previous_salt == sealed.header.salt && next.is_of(&sealed.header)
             });
@@ -44,7 +45,7 @@ impl Part {
         Ok((active, beside))
     }
 
-    /// The same without what is beside it, which is not looked at unless the file itself is missing.
+    /// The active file alone. The files beside it are looked at only if it is missing.
     pub(crate) fn found(storage: &dyn Storage, name: &str) -> Result<Option<Self>, WalError> {
         match Self::read(storage, name)? {
             Some(active) => Ok(Some(active)),
@@ -52,7 +53,7 @@ impl Part {
         }
     }
 
-    /// The sealed log that begins with that frame, which must be there.
+    /// The sealed log that begins with that frame; an error if it is missing.
     pub(crate) fn sealed(
         storage: &dyn Storage,
         name: &str,
@@ -69,7 +70,7 @@ impl Part {
         Ok(sealed)
     }
 
-    /// Whether it belongs to the same log as the file with that header.
+    /// True if the file belongs to the same log as the file with that header.
     pub(crate) fn is_of(&self, header: &FileHeader) -> bool {
         self.header.file_id == header.file_id
     }

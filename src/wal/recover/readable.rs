@@ -1,4 +1,4 @@
-//! Finds every whole frame of a file, whatever is damaged around it, for who saves what can be saved.
+//! Salvage: finds every whole frame of a file, whatever is damaged around it.
 
 use std::io;
 
@@ -15,7 +15,7 @@ use crate::wal::format::{
     FrameHeader, FrameKind,
 };
 
-/// What is read at once where a larger piece could not be read, in bytes: the sector of a usual disk.
+/// Bytes read at once where a larger piece could not be read: the sector of a usual disk.
 const SECTOR_BYTES: usize = 4 << 10;
 
 /// A part of a file that cannot be read any more.
@@ -23,19 +23,19 @@ const SECTOR_BYTES: usize = 4 << 10;
 pub struct LostRange {
     /// The file, as users know it.
     pub file: String,
-    /// Where it begins.
+    /// Offset where the range begins.
     pub from_offset: u64,
-    /// Where what is readable goes on, or the file ends.
+    /// Offset where readable data goes on, or the file ends.
     pub to_offset: u64,
     /// Why it is lost.
     pub reason: &'static str,
 }
 
-/// Hands each whole group of the file of that name to `visit`, with whether something before it in the file is
-/// lost. Gives what is lost. A damaged header is no hindrance as long as one frame is whole.
+/// Hands each whole group of the file `name` to `visit`, with a flag that is true if anything before it in the file is
+/// lost. Returns the lost ranges. A damaged header is no hindrance as long as one frame is whole.
 ///
 /// # Errors
-/// If the file is not there, is not a log and holds nothing of one, or needs a newer version.
+/// If the file is missing, is not a log and holds no frame of one, or needs a newer version.
 pub fn read_readable(
     storage: &dyn Storage,
     name: &str,
@@ -125,7 +125,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Hands on the whole frames from `at` on; gives where they end.
+    /// Hands on the whole frames from `at` on. Returns the offset of their end.
     fn run_of_frames(
         &mut self,
         at: u64,
@@ -164,7 +164,7 @@ impl Walk<'_> {
         Ok(end)
     }
 
-    /// Where the next whole frame begins behind `at`, and the end of what is not zero before it.
+    /// Offset of the next whole frame behind `at`, if any, and the end of the non-zero bytes before it.
     fn next_frame(&self, at: u64) -> io::Result<(Option<u64>, u64)> {
         let mut buffer = vec![0; READ_BYTES];
         let mut nonzero_end = 0;
@@ -205,10 +205,10 @@ impl Walk<'_> {
     }
 }
 
-/// A file that reads as zeros where the disk does not give it, and remembers where that was.
+/// A file that reads as zeros where the disk fails, and remembers those places.
 struct Tolerant<'a> {
     file: &'a dyn StorageFile,
-    /// Where sectors begin that could not be read, in order, each once.
+    /// Offsets of the sectors that could not be read, ascending, each once.
     unreadable: Mutex<Vec<u64>>,
 }
 
@@ -220,7 +220,7 @@ impl<'a> Tolerant<'a> {
         }
     }
 
-    /// Reads to the end of the sector at most; zeros if that fails too.
+    /// Reads up to the end of the sector at most; zeros if that fails too.
     fn read_sector(&self, offset: u64, buffer: &mut [u8]) -> usize {
         let begin = offset - offset % SECTOR_BYTES as u64;
         let end = self.file.len().unwrap_or(offset);

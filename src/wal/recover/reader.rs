@@ -1,4 +1,4 @@
-//! Streams frames out of a file through a bounded buffer, and looks through what lies behind them.
+//! Streaming of frames out of a file through a bounded buffer, and the scan of the bytes behind them.
 
 use std::io;
 
@@ -6,17 +6,17 @@ use super::recovery::Rest;
 use crate::disk::storage::{StorageFile, read_full};
 use crate::wal::format::{FRAME_HEADER_BYTES, FrameHeader, decode_body};
 
-/// How much is read at once: large enough that calls do not count, small enough for any machine.
+/// Bytes read at once: large enough that calls do not count, small enough for any machine.
 pub(crate) const READ_BYTES: usize = 256 << 10;
 
-/// Reads whole frames one behind the other. Its buffer is no larger than what is left of the file, and grows beyond
-/// [`READ_BYTES`] only for a frame whose header held and that ends within the file.
+/// Reads consecutive whole frames. Its buffer is no larger than the rest of the file, and grows beyond [`READ_BYTES`]
+/// only for a frame with a valid header that ends within the file.
 pub(crate) struct FrameReader<'a> {
     file: &'a dyn StorageFile,
     salt: u64,
-    /// Where the file ends.
+    /// Length of the file, in bytes.
     end: u64,
-    /// Where the next frame begins.
+    /// Offset of the next frame.
     offset: u64,
     buffer: Vec<u8>,
     /// The part of the buffer that holds the bytes from `offset` on.
@@ -44,18 +44,18 @@ impl<'a> FrameReader<'a> {
         }
     }
 
-    /// Where the next frame begins.
+    /// Offset of the next frame.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// The frame at [`offset`](Self::offset), if a whole one with that number is there; only then does the
-    /// offset move behind it.
+    /// The frame at [`offset`](Self::offset), if a whole one with that number is there; only then does the offset move
+    /// behind it.
     pub(crate) fn next(&mut self, number: u64) -> io::Result<Option<ReadFrame<'_>>> {
         self.next_if(&|header| header.number == number)
     }
 
-    /// As [`next`](Self::next), whatever its number is.
+    /// The frame at [`offset`](Self::offset), like [`next`](Self::next), but with any number.
     pub(crate) fn next_of_any_number(&mut self) -> io::Result<Option<ReadFrame<'_>>> {
         self.next_if(&|_| true)
     }
@@ -95,7 +95,7 @@ impl<'a> FrameReader<'a> {
         self.buffer.get(self.start..self.filled).unwrap_or_default()
     }
 
-    /// Sees to it that the window holds `count` bytes, or all up to the end of the file.
+    /// Fills the window with at least `count` bytes, or all up to the end of the file.
     fn fill(&mut self, count: usize) -> io::Result<()> {
         let held = self.filled - self.start;
         if held >= count {
@@ -116,12 +116,12 @@ impl<'a> FrameReader<'a> {
     }
 }
 
-/// How many bytes to read at once where there are only so many.
+/// Bytes to read at once in a file that may be shorter than [`READ_BYTES`].
 fn read_at_once(from: u64, end: u64) -> usize {
     usize::try_from(end.saturating_sub(from)).map_or(READ_BYTES, |left| left.min(READ_BYTES))
 }
 
-/// Looks through everything from `from`, a multiple of the alignment of frames, to the end of the file.
+/// Scans everything from `from`, a multiple of the alignment of frames, to the end of the file.
 pub(crate) fn look_ahead(
     file: &dyn StorageFile,
     salt: u64,

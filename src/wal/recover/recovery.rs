@@ -1,81 +1,81 @@
-//! What the end of a log means: decided here from what was read, and carried out elsewhere.
+//! The verdict on the end of a log: decided here from what was read, and carried out elsewhere. Pure.
 
 use std::collections::VecDeque;
 
 use crate::wal::format::{FRAME_ALIGNMENT, FRAME_MAGIC, FrameHeader};
 
-/// What the name of a log is followed by where the unfinished end that was cut off it is kept.
+/// Suffix of the file that keeps a cut-off unfinished end, behind the name of the log.
 pub const TORN_SUFFIX: &str = ".torn";
 
-/// What an opening found and did.
+/// Report of an opening: what it found and did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recovery {
-    /// There was no log; a new one was made.
+    /// True if there was no log and a new one was created.
     pub created: bool,
-    /// The last thing that the log says is that it was closed. True for a new one too.
+    /// True if the log ends with a clean close, or is new.
     pub clean_close: bool,
-    /// How many whole frames were read, of all kinds, from sealed logs and the log itself.
+    /// Whole frames that were read, of all kinds, from sealed logs and the log itself.
     pub frames: u64,
-    /// How many bytes they take, with the headers of the files.
+    /// Bytes of those frames and of the headers of files.
     pub bytes: u64,
-    /// How many of them were checked and passed over, because the checkpoint covers them.
+    /// Frames that were checked and passed over, because the checkpoint covers them.
     pub covered_frames: u64,
-    /// How many sealed logs were read.
+    /// Number of sealed logs that were read.
     pub sealed_logs: usize,
-    /// A stop had halved a seal; it was finished.
+    /// True if an interrupted seal was finished.
     pub seal_finished: bool,
-    /// The files that an earlier stop had left, which are not needed and were removed.
+    /// Files left by an earlier stop that are not needed and were removed.
     pub leftovers: Vec<String>,
-    /// What was cut off behind them.
+    /// The unfinished end that was cut off behind the frames.
     pub torn: Option<TornTail>,
-    /// How many of them were written anew, because nothing told that they had been synced.
+    /// Frames that were rewritten, because nothing told that they had been synced.
     pub rewritten_frames: u64,
     /// The number of the last frame; one below the first if there is none.
     pub last_frame: u64,
-    /// The highest frame that the log itself told to be synced, before anything was written anew.
+    /// The highest frame that the log itself reported as synced, before any frame was rewritten.
     pub known_synced: u64,
 }
 
 /// The unfinished end of a log, which was never known to be synced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TornTail {
-    /// Where it began.
+    /// Byte offset where it began.
     pub offset: u64,
-    /// How many bytes it had, up to the last that was not zero.
+    /// Bytes of the unfinished end, up to the last that was not zero.
     pub bytes: u64,
     /// The file beside the log that now holds these bytes. Only the newest is kept.
     pub kept_as: String,
 }
 
-/// What is behind the last whole frame.
+/// Verdict on the bytes behind the last whole frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing, or zeros that were written ahead.
+    /// There is nothing, or only zeros that were written ahead.
     Clean,
-    /// A group that was being written when the machine stopped: this many bytes, up to the last non-zero.
+    /// There is a group that was being written when the machine stopped.
     Torn {
-        /// How many.
+        /// Bytes of the group, up to the last that is not zero.
         bytes: u64,
     },
-    /// Damage to what was known to survive a power cut.
+    /// Frames are damaged that were known to survive a power cut.
     Corrupt,
-    /// Nothing, or zeros, where frames should be that the checkpoint covers.
+    /// There is nothing, or only zeros, in place of frames that the checkpoint covers.
     Behind,
 }
 
-/// What was seen from the first bad frame to the end of the file.
+/// Summary of the bytes from the first bad frame to the end of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rest {
-    /// The highest frame that any header in it tells to be synced; 0 if there is no header.
+    /// The highest frame that any header in the rest tells to be synced; 0 if there is no header.
     pub known_synced: u64,
-    /// The offset behind the last byte that is not zero; 0 if all are.
+    /// Offset behind the last byte that is not zero; 0 if all are.
     pub nonzero_end: u64,
 }
 
 impl Rest {
-    /// Takes in `chunk`, which is at `offset` of the file, a multiple of the alignment of frames. Chunks may
-    /// overlap. Only headers are looked for: one that holds was written by this log, so what it tells about
-    /// syncs is true, whatever became of its body.
+    /// Takes in `chunk`, which is at `offset` of the file, a multiple of the alignment of frames. Chunks may overlap.
+    /// Only headers are looked for: a valid one was written by this log, so its statement about syncs is true, even if
+    /// its body is damaged.
     pub fn absorb(&mut self, chunk: &[u8], salt: u64, offset: u64) {
         let mut words = chunk.chunks_exact(FRAME_ALIGNMENT);
         for (index, word) in words.by_ref().enumerate() {
@@ -102,9 +102,9 @@ impl Rest {
     }
 }
 
-/// Judges what follows the last whole frame. `expected` is the number that the next frame would have had,
-/// `offset` where it would have begun, `known_synced` the highest frame told to be synced before it,
-/// `covers_frame` the last frame that the checkpoint covers, and which was synced before there was one.
+/// Judges the bytes behind the last whole frame. `expected`: the number that the next frame would have had; `offset`:
+/// where it would have begun; `known_synced`: the highest frame reported as synced before it; `covers_frame`: the last
+/// frame that the checkpoint covers, which was synced before there was a checkpoint.
 pub fn verdict(
     expected: u64,
     offset: u64,
@@ -126,14 +126,14 @@ pub fn verdict(
     }
 }
 
-/// Remembers roughly where each frame began that is not yet told to be synced, in memory that does not grow
-/// with the number of frames: one mark for each stretch of the file.
+/// Approximate places of the frames that are not yet reported as synced, in memory that does not grow with the number
+/// of frames: one mark for each stretch of the file.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
     marks: VecDeque<Mark>,
 }
 
-/// A frame and where it begins.
+/// A frame's number and the offset where it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark {
     pub(crate) number: u64,
@@ -141,11 +141,11 @@ pub(crate) struct Mark {
 }
 
 impl Marks {
-    /// Least distance of two marks, in bytes: 16 bytes of memory for each, and no more than this is read
-    /// again to find the frame itself.
+    /// Least distance of two marks, in bytes: 16 bytes of memory for each, and no more than this is read again to find
+    /// the frame itself.
     const SPACING_BYTES: u64 = 64 << 10;
 
-    /// A frame was read; its header told that all up to `known_synced` survive.
+    /// Takes in a frame whose header tells that all frames up to `known_synced` survive.
     pub(crate) fn note(&mut self, frame: Mark, known_synced: u64) {
         if self
             .marks
@@ -163,7 +163,7 @@ impl Marks {
         }
     }
 
-    /// A frame at or before the first that is not told to be synced.
+    /// A frame at or before the first that is not reported as synced.
     pub(crate) fn first(&self) -> Option<Mark> {
         self.marks.front().copied()
     }

@@ -1,5 +1,5 @@
-//! What is done to a log after an unclean stop: its unfinished end is kept aside, and what nothing tells to be
-//! synced is written anew.
+//! Repair of a log after an unclean stop: its unfinished end is kept aside, and frames that nothing tells to be synced
+//! are rewritten.
 
 use std::io;
 
@@ -23,9 +23,9 @@ pub(crate) fn keep_aside(
     })
 }
 
-/// After an unclean stop, writes all frames that nothing tells to be synced anew, and syncs: after a failed
-/// sync the system may call pages clean that never reached the disk, and syncing those again proves nothing.
-/// Says how many frames that were.
+/// After an unclean stop, rewrites all frames that nothing tells to be synced, and syncs: after a failed sync the
+/// system may call pages clean that never reached the disk, and syncing those again proves nothing. Returns the number
+/// of those frames.
 pub(crate) fn settle(file: &dyn StorageFile, found: &Scan, shown: &str) -> Result<u64, WalError> {
     if found.is_settled() || found.file_bytes == FILE_HEADER_BYTES as u64 {
         return Ok(0);
@@ -37,7 +37,7 @@ pub(crate) fn settle(file: &dyn StorageFile, found: &Scan, shown: &str) -> Resul
         })
         .map_err(|error| recover_error(shown, error))?;
     }
-    // The length too: it may have been cut just now, or grown by the run that stopped.
+    // The length is synced too: it may have been cut just now, or grown by the run that stopped.
     file.sync_all()
         .map_err(|error| recover_error(shown, error))?;
     Ok(found.last_frame.saturating_sub(found.known_synced))
@@ -57,7 +57,7 @@ fn first_unsynced_offset(
             .map_err(|error| read_error(shown, at, error))?
             .is_none()
         {
-            // It was whole a moment ago.
+            // The frame was whole a moment ago.
             let error = io::Error::other("the file changed while it was read");
             return Err(read_error(shown, at, error));
         }
@@ -65,7 +65,7 @@ fn first_unsynced_offset(
     Ok(reader.offset())
 }
 
-/// Hands `bytes` bytes from `offset` to `write` in chunks, each with how many were handed over before.
+/// Hands `bytes` bytes from `offset` to `write` in chunks, each with the number of bytes handed over before it.
 fn copy(
     file: &dyn StorageFile,
     offset: u64,

@@ -1,4 +1,4 @@
-//! Reads a log from its first byte to its last, and changes nothing.
+//! Reading of a log from its first byte to its last; changes nothing.
 
 use super::reader::{FrameReader, look_ahead};
 use super::recovery::{Mark, Marks, Verdict, verdict};
@@ -8,52 +8,52 @@ use crate::wal::format::{
     FILE_HEADER_BYTES, FLAG_MAY_BE_IGNORED, FileHeader, FileHeaderError, FrameKind,
 };
 
-/// A group that was read back.
+/// A group as read back from the log.
 #[derive(Debug, Clone, Copy)]
 pub struct RecoveredFrame<'a> {
-    /// The file that it is in, as users know it.
+    /// The file of the group, as users know it.
     pub file: &'a str,
-    /// The number of the first frame of that file: whatever counts within one file begins anew when it changes.
+    /// The number of the first frame of that file: counters within one file begin anew when it changes.
     pub first_in_file: u64,
-    /// The checkpoint covers it: it tells nothing new, but for what counts within its file.
+    /// True if the checkpoint covers the group: it tells nothing new, except to counters within its file.
     pub is_covered: bool,
-    /// Its number.
+    /// The number of the frame.
     pub number: u64,
-    /// Where it begins in the file.
+    /// Byte offset of the frame in the file.
     pub offset: u64,
-    /// What was appended.
+    /// The appended body.
     pub body: &'a [u8],
 }
 
-/// What a log holds.
+/// Content of one file of a log.
 #[derive(Debug)]
 pub struct Scan {
     /// The header of the file.
     pub header: FileHeader,
-    /// How many whole frames there are, of all kinds.
+    /// Number of whole frames, of all kinds.
     pub frames: u64,
-    /// How many of them are covered by the checkpoint.
+    /// Number of those that the checkpoint covers.
     pub covered_frames: u64,
-    /// The number of the last of them; one below the first if there is none.
+    /// The number of the last whole frame; one below the first if there is none.
     pub last_frame: u64,
     /// The number of the last group; 0 if there is none.
     pub last_group: u64,
-    /// Where the last whole frame ends.
+    /// Byte offset where the last whole frame ends.
     pub end: u64,
-    /// How long the file is.
+    /// Length of the file, in bytes.
     pub file_bytes: u64,
     /// The highest frame that whole frames tell to be synced.
     pub known_synced: u64,
-    /// The last whole frame says that the log was closed.
+    /// True if the last whole frame marks a clean close.
     pub closed: bool,
-    /// What is behind the last whole frame.
+    /// Verdict on the bytes behind the last whole frame.
     pub verdict: Verdict,
     pub(crate) first_unsynced: Option<Mark>,
 }
 
 impl Scan {
-    /// Whether everything is known to be synced, the last frame too: a file is cut to its mark of a clean
-    /// close only after that mark was synced, and never ends there by chance.
+    /// True if every frame is known to be synced, the last one too: a file is truncated to its mark of a clean close
+    /// only after that mark was synced, and never ends there by chance.
     pub fn is_settled(&self) -> bool {
         self.closed && self.end == self.file_bytes
     }
@@ -83,9 +83,9 @@ pub fn read_header(file: &dyn StorageFile, shown: &str) -> Result<FileHeader, Wa
     })
 }
 
-/// Reads the whole log and hands each group to `visit` in order; its first error ends the reading. Damage is
-/// no error here but a [`Verdict`], which is known only at the end: what `visit` was given before is whole,
-/// but is not all there was. `covers_frame` is the last frame that a checkpoint covers, 0 without one.
+/// Reads the whole log and hands each group to `visit` in order; its first error ends the reading. Damage is no error
+/// here but a [`Verdict`], which is known only at the end: the groups visited before are whole, but may not be all
+/// there were. `covers_frame`: the last frame that a checkpoint covers, 0 without one.
 pub fn scan<E: From<WalError>>(
     file: &dyn StorageFile,
     shown: &str,

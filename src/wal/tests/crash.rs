@@ -1,5 +1,5 @@
-//! The power is cut before every call that changes the disk, during generated histories and during the
-//! recovery from an earlier cut. What was told to be durable is there, the rest is a prefix, and nothing else.
+//! Power cuts before every call that changes the disk, during generated histories and during the recovery from an
+//! earlier cut. Everything acknowledged as durable is there, the rest is a prefix, and there is nothing else.
 
 use std::io::ErrorKind;
 
@@ -10,7 +10,7 @@ use crate::disk::memory::{CrashPoint, Fault, MemoryStorage};
 pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    /// A place in something of that length.
+    /// An index below `length`.
     pub(super) fn index(&mut self, length: u64) -> usize {
         usize::try_from(self.below(length)).unwrap()
     }
@@ -24,12 +24,12 @@ impl Dice {
     }
 }
 
-/// What may and must be there from a number of calls on.
+/// Groups that may and must be there from a number of calls on.
 struct Promise {
     calls: u64,
-    /// Everything whose append was begun, in order.
+    /// Every group whose append was begun, in order.
     begun: Bodies,
-    /// How many of them are told to be durable.
+    /// Number of groups that were acknowledged as durable.
     durable: usize,
 }
 
@@ -51,7 +51,7 @@ fn history(seed: u64) -> History {
         let (mut log, _, found) = open(&storage).unwrap();
         assert!(found.len() >= durable && begun.starts_with(&found));
         begun = found;
-        // An opening that returns promises all that it shows.
+        // An opening that returns promises all groups that it shows.
         durable = begun.len();
         promises.push(Promise {
             calls: storage.calls(),
@@ -121,7 +121,7 @@ fn promise_at(promises: &[Promise], calls: u64) -> Option<&Promise> {
     promises.iter().rev().find(|promise| promise.calls <= calls)
 }
 
-/// Opens what a power cut left and holds it against the promise; gives what is there.
+/// Opens the log that a power cut left and checks it against the promise. Returns the groups found.
 fn check(storage: &MemoryStorage, promise: Option<&Promise>, reported: &str) -> Bodies {
     let (mut log, recovery, found) =
         open(storage).unwrap_or_else(|error| panic!("{reported}: {error}"));
@@ -135,7 +135,7 @@ fn check(storage: &MemoryStorage, promise: Option<&Promise>, reported: &str) -> 
     );
     assert!(begun.starts_with(&found), "{reported}: not a prefix");
     assert!(recovery.torn.is_none() || recovery.known_synced <= recovery.last_frame);
-    // It goes on, and what it shows is durable.
+    // The log goes on, and the groups that it shows are durable.
     append(&mut log, b"after").unwrap();
     log.sync().unwrap();
     drop(log);
@@ -149,7 +149,7 @@ fn check(storage: &MemoryStorage, promise: Option<&Promise>, reported: &str) -> 
     found
 }
 
-/// Goes through `histories` histories with `cuts` outcomes of each cut; says how many images that were.
+/// Runs `histories` with `cuts` outcomes of each cut. Returns the number of images tried.
 fn crash_everywhere(histories: std::ops::Range<u64>, cuts: u64) -> usize {
     let mut images = 0;
     for seed in histories {

@@ -1,9 +1,10 @@
-//! Every cut, every stretch of zeros and every flipped bit of a small log: found, or the one case that no log
+//! Every cut, every stretch of zeros and every flipped bit of a small log is found, except the one case that no log
 //! can tell; a wrong body is never served.
 
 use super::super::error::WalError;
 use super::super::format::{FILE_HEADER_BYTES, frame_bytes};
 use super::{Bodies, NAME, append, body, bytes, open, with_bytes};
+use crate::core::error_kind::ErrorKind;
 use crate::disk::memory::MemoryStorage;
 use crate::wal::recover::recovery::Recovery;
 
@@ -40,7 +41,7 @@ fn open_damaged(file: &[u8]) -> Result<(Recovery, Bodies), WalError> {
                 recovery.torn.is_some(),
                 storage.image().file("a.wal.torn").is_some()
             );
-            // And it stays that way.
+            // A second opening gives the same result.
             Ok((recovery, bodies))
         }
         Err(error) => {
@@ -51,7 +52,7 @@ fn open_damaged(file: &[u8]) -> Result<(Recovery, Bodies), WalError> {
     }
 }
 
-/// How many groups end at or before `at`.
+/// Number of groups that end at or before `at`.
 fn groups_before(bodies: &Bodies, at: usize) -> usize {
     let mut end = FILE_HEADER_BYTES;
     let ends = bodies.iter().map(|body| {
@@ -70,7 +71,11 @@ fn a_log_that_is_cut_anywhere_gives_the_groups_before_the_cut() {
                 Ok((_, found)) => assert_eq!(found, bodies[..groups_before(&bodies, at)]),
                 Err(error) => {
                     assert!(at < FILE_HEADER_BYTES, "{at}: {error}");
-                    let expected = if at < 8 { "wal_foreign" } else { "wal_corrupt" };
+                    let expected = if at < 8 {
+                        ErrorKind::WalForeign
+                    } else {
+                        ErrorKind::WalCorrupt
+                    };
                     assert_eq!(error.kind(), expected);
                 }
             }
@@ -86,7 +91,7 @@ fn a_log_that_is_zeros_from_anywhere_on_gives_the_groups_before() {
             let mut zeroed = file.clone();
             zeroed[at..].fill(0);
             match open_damaged(&zeroed) {
-                // A last byte that was zero anyway makes no difference, so a group may survive the cut.
+                // A last byte that was zero anyway makes no difference, so one more group may survive the cut.
                 Ok((_, found)) => {
                     let least = groups_before(&bodies, at);
                     assert!(found.len() >= least && found.len() <= least + 1);
@@ -110,12 +115,15 @@ fn zeros_in_the_middle_of_what_was_synced_are_refused() {
         let mut zeroed = file.clone();
         zeroed[at..at + 8].fill(0);
         if zeroed != file {
-            assert_eq!(open_damaged(&zeroed).unwrap_err().kind(), "wal_corrupt");
+            assert_eq!(
+                open_damaged(&zeroed).unwrap_err().kind(),
+                ErrorKind::WalCorrupt
+            );
         }
     }
 }
 
-/// Flips every bit; says how often the last group was taken for unfinished.
+/// Flips every bit. Returns how often the last group was taken for unfinished.
 fn flip_every_bit(bodies: &Bodies, file: &[u8], close: bool) -> usize {
     let frames_start = FILE_HEADER_BYTES;
     let last_group = bodies[..bodies.len() - 1]
@@ -129,7 +137,11 @@ fn flip_every_bit(bodies: &Bodies, file: &[u8], close: bool) -> usize {
             flipped[at] ^= 1 << bit;
             match open_damaged(&flipped) {
                 Err(error) => {
-                    let expected = if at < 8 { "wal_foreign" } else { "wal_corrupt" };
+                    let expected = if at < 8 {
+                        ErrorKind::WalForeign
+                    } else {
+                        ErrorKind::WalCorrupt
+                    };
                     assert_eq!(error.kind(), expected, "byte {at} bit {bit}");
                     assert!(close || at < last_group);
                 }

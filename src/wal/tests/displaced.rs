@@ -1,8 +1,9 @@
-//! A log whose path leads elsewhere: nothing of another log is touched, and who writes is told.
+//! A log whose path leads elsewhere: nothing of another log is touched, and the writer gets an error.
 
 use super::super::error::WalError;
 use super::super::frame_buffer::FrameBuffer;
 use super::super::log::Log;
+use crate::core::error_kind::ErrorKind;
 use crate::disk::memory::MemoryStorage;
 use crate::disk::storage::{Storage, replace_file};
 use crate::wal::files::held_storage::HeldStorage;
@@ -43,20 +44,24 @@ fn content(disk: &MemoryStorage, name: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// A way in which the log can lose its place, and the kind that it is told as.
-type Way = (&'static str, fn(&MemoryStorage), &'static str);
+/// A way in which the log can lose its place: its name, the change, and the expected kind of error.
+type Way = (&'static str, fn(&MemoryStorage), ErrorKind);
 
 const WAYS: [Way; 4] = [
-    ("removed", |disk| disk.remove(NAME).unwrap(), "wal_removed"),
+    (
+        "removed",
+        |disk| disk.remove(NAME).unwrap(),
+        ErrorKind::WalRemoved,
+    ),
     (
         "moved",
         |disk| disk.rename(NAME, "b.wal").unwrap(),
-        "wal_removed",
+        ErrorKind::WalRemoved,
     ),
     (
         "replaced",
         |disk| put(disk, NAME, b"another store"),
-        "wal_replaced",
+        ErrorKind::WalReplaced,
     ),
     (
         "written over",
@@ -65,7 +70,7 @@ const WAYS: [Way; 4] = [
             file.set_len(0).unwrap();
             file.write_at(0, b"a restored backup").unwrap();
         },
-        "wal_replaced",
+        ErrorKind::WalReplaced,
     ),
 ];
 
@@ -112,8 +117,14 @@ fn what_was_written_over_a_log_is_found_also_where_it_is_as_long() {
     log.check_content().unwrap();
     let file = disk.open(NAME).unwrap().unwrap();
     file.write_at(0, b"another header").unwrap();
-    assert_eq!(log.check_content().unwrap_err().kind(), "wal_replaced");
-    assert_eq!(log.seal(&storage, 2).unwrap_err().kind(), "wal_replaced");
+    assert_eq!(
+        log.check_content().unwrap_err().kind(),
+        ErrorKind::WalReplaced
+    );
+    assert_eq!(
+        log.seal(&storage, 2).unwrap_err().kind(),
+        ErrorKind::WalReplaced
+    );
 }
 
 #[test]
@@ -135,9 +146,9 @@ fn a_part_or_a_checkpoint_that_is_not_in_its_place_is_told_by_name() {
             let reported = log.check_parts().unwrap_err();
             assert_eq!(reported.file(), Some(lost.as_str()));
             let kind = if is_replaced {
-                "wal_replaced"
+                ErrorKind::WalReplaced
             } else {
-                "wal_removed"
+                ErrorKind::WalRemoved
             };
             assert_eq!(reported.kind(), kind);
         }
@@ -148,7 +159,7 @@ fn a_part_or_a_checkpoint_that_is_not_in_its_place_is_told_by_name() {
 fn no_file_of_another_store_is_renamed_replaced_or_removed() {
     let (sealed, checkpoint) = (sealed_name(NAME, 1), checkpoint_name(NAME));
     let temp = format!("{checkpoint}.new");
-    // Another store has come into the place of all files, in the same directory.
+    // Another store takes the place of all files, in the same directory.
     let disk = MemoryStorage::new();
     let (storage, mut log) = open(&disk);
     append(&mut log);
@@ -163,7 +174,7 @@ fn no_file_of_another_store_is_renamed_replaced_or_removed() {
     let before = disk.list().unwrap();
     assert_eq!(
         removal.carry_out(&storage).unwrap_err().kind(),
-        "wal_replaced"
+        ErrorKind::WalReplaced
     );
     assert!(storage.rename(&temp, &checkpoint).is_err());
     assert!(storage.create(&sealing_name(NAME)).is_err());
@@ -193,7 +204,7 @@ fn one_file_that_was_replaced_beside_the_log_is_left_as_it_is() {
         drop(storage.create(&temp).unwrap());
         assert!(storage.rename(&temp, &checkpoint).is_err());
         assert_eq!(content(&disk, &checkpoint).unwrap(), b"restored");
-        // One that is gone is made anew: nobody loses anything by that.
+        // A missing file is created anew: nobody loses anything by that.
         disk.remove(&checkpoint).unwrap();
         storage.rename(&temp, &checkpoint).unwrap();
     }

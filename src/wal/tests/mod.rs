@@ -23,12 +23,12 @@ const NAME: &str = "a.wal";
 
 type Bodies = Vec<Vec<u8>>;
 
-/// Opens the log; gives the groups in it too.
+/// Opens the log. Also returns the groups in it.
 fn open(storage: &dyn Storage) -> Result<(Log, Recovery, Bodies), WalError> {
     open_from(storage, 0)
 }
 
-/// Opens the log behind a checkpoint that covers that frame; gives the groups that it does not cover too.
+/// Opens the log behind a checkpoint that covers that frame. Also returns the groups that it does not cover.
 fn open_from(
     storage: &dyn Storage,
     covers_frame: u64,
@@ -48,7 +48,7 @@ fn open_from(
     Ok((log, recovery, bodies))
 }
 
-/// Seals the log; the salt follows from where it goes on.
+/// Seals the log; the salt follows from the number of the last frame.
 fn seal(log: &mut Log, storage: &dyn Storage) -> Result<Option<SealedLog>, WalError> {
     let salt = 0xf00d + log.appended_frame();
     log.seal(storage, salt)

@@ -1,4 +1,4 @@
-//! The log while all goes well: what was appended is there again, and how the file grows and shrinks.
+//! The log without faults: appended groups are there again, and the file grows and shrinks as it should.
 
 use proptest::prelude::*;
 
@@ -55,7 +55,7 @@ proptest! {
 
 #[test]
 fn a_real_file_holds_small_and_large_groups() {
-    // Not the system's folder for passing files: that may be in memory.
+    // The folder is not the system's temporary one, which may be in memory.
     let folder = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
     let storage = FileStorage::new(folder.path(), "data");
     let sizes = [0, 1, 100, 70_000, 5, 3 << 20, 65_000, 9, 300_000, 1 << 20];
@@ -169,7 +169,7 @@ fn a_body_over_the_limit_is_refused_and_the_log_goes_on() {
     assert_eq!(open(&storage).unwrap().2[0].len(), FRAME_BODY_BYTES_MAX);
 }
 
-/// What is written in one call covers the mark before it, wherever that lies, and nothing is lost with the power.
+/// A frame written through also makes the mark before it durable, wherever that lies, and a power cut loses nothing.
 #[test]
 fn a_frame_written_through_makes_what_was_before_it_durable_too() {
     let storage = MemoryStorage::new();
@@ -187,7 +187,7 @@ fn a_frame_written_through_makes_what_was_before_it_durable_too() {
     let calls = storage.calls();
     append_synced(&mut log, b"one").unwrap();
     assert_eq!(storage.calls(), calls + 1, "written and synced in one call");
-    // What is not synced is never read back into a block: the disk may have lost it.
+    // Bytes that are not synced are never read back into a block: the disk may have lost them.
     log.watermark().unwrap();
     let calls = storage.calls();
     storage.fail_call(calls + 1, Fault::Fail(std::io::ErrorKind::Other));

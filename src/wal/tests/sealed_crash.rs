@@ -1,5 +1,5 @@
-//! As in `crash`, with logs that are sealed, and sealed logs that are removed behind checkpoints: the power is
-//! cut before every call, during generated histories and during the recovery from an earlier cut.
+//! Crash tests with logs that are sealed, and sealed logs that are removed behind checkpoints: the power is cut before
+//! every call, during generated histories and during the recovery from an earlier cut.
 
 use std::io::ErrorKind;
 
@@ -8,17 +8,17 @@ use super::crash::Dice;
 use super::{Bodies, append, body, open_from, seal};
 use crate::disk::memory::{CrashPoint, Fault, MemoryStorage};
 
-/// What may and must be there from a number of calls on.
+/// Groups that may and must be there from a number of calls on.
 #[derive(Clone, Default)]
 struct Promise {
     calls: u64,
-    /// Everything whose append was begun, in order.
+    /// Every group whose append was begun, in order.
     begun: Bodies,
-    /// How many of them are told to be durable.
+    /// Number of groups that were acknowledged as durable.
     durable: usize,
     /// The last frame that a durable checkpoint covers.
     covers_frame: u64,
-    /// How many groups are up to there.
+    /// Number of groups up to that frame.
     covered: usize,
 }
 
@@ -29,13 +29,13 @@ struct History {
 }
 
 impl History {
-    /// From this call on the promise is as it is now.
+    /// Records the present promise from this call on.
     fn promise(&mut self) {
         self.now.calls = self.storage.calls();
         self.promises.push(self.now.clone());
     }
 
-    /// Something goes wrong with one of the next calls, now and then.
+    /// Lets one of the next calls fail, now and then.
     fn stumble(&self, dice: &mut Dice, calls: u64) {
         if dice.below(12) == 0 {
             let fault = Fault::Short {
@@ -47,7 +47,7 @@ impl History {
         }
     }
 
-    /// `None` if the log takes nothing more.
+    /// Appends a group, and syncs it at random. `None` if the log is poisoned.
     fn write(&mut self, log: &mut Log, dice: &mut Dice) -> Option<()> {
         let size = [3, 40, 700, 5_000, 70_000][dice.index(5)];
         let number = usize::try_from(dice.below(1 << 30)).unwrap();
@@ -61,7 +61,7 @@ impl History {
         }
         self.storage.heal();
         if !is_there {
-            // The disk was full, or all ends here.
+            // The disk was full, or the log is poisoned and the history ends.
             log.poisoned().is_none().then(|| self.now.begun.pop());
         }
         if dice.below(6) == 0 {
@@ -82,7 +82,7 @@ impl History {
             if let Some(sealed) = sealed
                 && dice.below(2) == 0
             {
-                // As if a checkpoint of all that was sealed had become durable.
+                // Pretends that a checkpoint of all sealed groups has become durable.
                 (self.now.covers_frame, self.now.covered) =
                     (sealed.last_frame, self.now.begun.len());
                 self.promise();
@@ -113,7 +113,7 @@ fn history(seed: u64) -> (Vec<CrashPoint>, Vec<Promise>) {
         let now = &mut history.now;
         let all = [&now.begun[..now.covered], &found].concat();
         assert!(all.len() >= now.durable && now.begun.starts_with(&all));
-        // An opening that returns promises all that it shows.
+        // An opening that returns promises all groups that it shows.
         (now.durable, now.begun) = (all.len(), all);
         history.promise();
         for _ in 0..dice.below(10) {
@@ -143,7 +143,7 @@ fn promise_at(promises: &[Promise], calls: u64) -> Promise {
     last.cloned().unwrap_or_default()
 }
 
-/// Opens what a power cut left and holds it against the promise; says whether a seal had to be finished.
+/// Opens the log that a power cut left and checks it against the promise. Returns true if a seal had to be finished.
 fn check(storage: &MemoryStorage, promise: &Promise, reported: &str) -> bool {
     let Promise {
         begun,
@@ -163,10 +163,10 @@ fn check(storage: &MemoryStorage, promise: &Promise, reported: &str) -> bool {
     assert!(begun.starts_with(&all), "{reported}: not a prefix");
     let sealing = storage.image().file("a.wal.sealing");
     assert_eq!(sealing, None, "{reported}");
-    // It goes on, and what it shows is durable.
+    // The log goes on, and the groups that it shows are durable.
     append(&mut log, b"after").unwrap();
     if storage.calls().is_multiple_of(2) {
-        // Which syncs the directory; so not always.
+        // A seal syncs the directory, so it is made only sometimes.
         seal(&mut log, storage).unwrap();
     }
     append(&mut log, b"seal").unwrap();

@@ -1,5 +1,5 @@
-//! Waits are looked at again when peers take other keys than they did, or begin or cease to count: who was to hold
-//! something may not take it any more, and who was waited for may not be needed.
+//! Re-evaluates waits when peers' scopes change or peers begin or cease to count: a holder may no longer take the
+//! keys, and a peer that was waited for may no longer be needed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,24 +10,24 @@ use crate::store::state::map::EntryMap;
 use crate::sync::outbox::key_classes::ClassId;
 use crate::sync::replica::Replica;
 
-/// Which peers count by now, and what they do not take of the rows of the outbox.
+/// The peers that count by now, and the first outbox row that each of them does not take.
 struct Takers<'a> {
     counting: &'a Counting,
-    /// By label.
+    /// Peers that count, by label.
     called: BTreeMap<&'a str, Vec<Origin>>,
-    /// The first row that each does not take, of those that do not take all.
+    /// The first row that each peer with a partial scope does not take.
     first_outside: BTreeMap<Origin, u64>,
-    /// The first row that none of them takes.
+    /// The first row that no peer takes.
     first_of_nobody: u64,
 }
 
 impl Waits {
-    /// Who takes what, or whose acknowledgement counts, has changed: to be looked at with the next step.
+    /// Marks all waits to be re-evaluated with the next step, because scopes or the peers that count have changed.
     pub(in crate::sync) fn look_again(&mut self) {
         self.is_due = true;
     }
 
-    /// A peer takes more than it did: of all that it takes it does not hold all by that.
+    /// The scope of a peer has grown: it no longer counts as holding all that it takes.
     pub(in crate::sync) fn takes_more(&mut self, peer: Origin) {
         for wait in self.open.values_mut() {
             if matches!(
@@ -39,14 +39,15 @@ impl Waits {
         }
     }
 
-    /// Up to which row the waits for all of them wait.
+    /// For each open wait for all rows, the last row that it waits for.
     fn ends(&self) -> BTreeMap<WaitId, u64> {
         let all = self.strangers.all.iter();
         let ends = all.flat_map(|(lseq, places)| places.iter().map(|place| (place.id, *lseq)));
         ends.filter(|(id, _)| self.open.contains_key(id)).collect()
     }
 
-    /// Takes in who takes what by now, and ends what is in vain by that, or enough.
+    /// Updates the waits to the current scopes, and ends those that cannot be fulfilled any more or are fulfilled by
+    /// it.
     fn review(&mut self, ends: &BTreeMap<WaitId, u64>, takers: &Takers<'_>) {
         let ended = &mut self.ended;
         let before = ended.len();
@@ -101,10 +102,10 @@ impl Waits {
 }
 
 impl Replica {
-    /// Looks at waits again, if that is due.
+    /// Re-evaluates all waits, if that is due.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read where it has to be.
+    /// If the checkpoint cannot be read.
     pub(in crate::sync) fn look_again_at_waits(
         &mut self,
         map: &EntryMap,
@@ -133,8 +134,8 @@ impl Replica {
         Ok(())
     }
 
-    /// The first row up to `last` that each of these peers does not take, of those that take a part, and the first that
-    /// none takes; [`u64::MAX`] where there is none.
+    /// The first row up to `last` that each peer with a partial scope does not take, and the first that no peer takes;
+    /// [`u64::MAX`] where there is none.
     fn first_outside(
         &self,
         last: Option<u64>,
@@ -162,7 +163,7 @@ impl Replica {
             }
         }
         let first_without = |is_taker: &dyn Fn(Origin) -> bool| {
-            // In the order of rows.
+            // Classes in the order of their first rows.
             let mut first = first.iter();
             let found = first.find(|(class, _)| !key_classes.takers(*class).any(is_taker));
             found.map_or(u64::MAX, |(_, lseq)| *lseq)

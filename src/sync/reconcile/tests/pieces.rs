@@ -1,4 +1,4 @@
-//! What one message asks for is answered in pieces, between which others have their turn.
+//! Answers to long messages come in pieces, between which other work has its turn.
 
 use super::{ALL, Side, entry};
 use crate::store::entry::Summary;

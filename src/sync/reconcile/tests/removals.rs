@@ -1,5 +1,5 @@
-//! What is left of siblings goes out behind all else: the value that settled them may need more turns to be found, and
-//! a peer that has the one without the other holds neither.
+//! Removals of siblings are sent behind all other entries: the value that settled them may need more turns to be
+//! found, and a peer with the removal but without the value holds neither.
 
 use super::{Side, entry, reconcile};
 use crate::core::identity::{Dot, Origin};
@@ -11,12 +11,12 @@ use crate::sync::reconcile::removals::REMOVALS_MAX;
 /// The key in conflict, in the middle of others that both sides hold.
 const KEY: u32 = 2_500;
 
-/// A loser of that key, kept by whoever saw it lose.
+/// A loser of that key, kept by the nodes that saw it lose.
 fn loser() -> Entry {
     entry(KEY, 1, 5, b"lost")
 }
 
-/// What is left of it once the conflict is settled.
+/// The removal of that sibling once the conflict is settled.
 fn removal() -> Entry {
     let loser = loser();
     let key = sibling_key(&loser.key()[1..], loser.dot);
@@ -32,8 +32,8 @@ fn removal() -> Entry {
 #[test]
 fn what_settled_a_conflict_is_found_later_and_goes_out_first() {
     for settled in [0, 1] {
-        // Who holds little at the end lists it at once, and then the other one sends, or asks for it; elsewhere both tell
-        // sums first.
+        // A side that holds little at the end lists it at once, and then the other one sends, or asks for it;
+        // elsewhere both send sums first.
         for holds_little in [0, 1] {
             let mut sides = [Side::new(), Side::new()];
             for key in 0..5_000 {
@@ -60,7 +60,7 @@ fn what_settled_a_conflict_is_found_later_and_goes_out_first() {
     }
 }
 
-/// A loser of any key, and what is left of it.
+/// A loser of any key, and its removal.
 fn of(key: u32) -> (Entry, Entry) {
     let loser = entry(key, 1, 5, b"lost");
     let stored = sibling_key(&loser.key()[1..], loser.dot);

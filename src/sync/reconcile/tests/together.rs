@@ -1,4 +1,4 @@
-//! How many messages it takes to send what the other side lacks.
+//! Number of messages that it takes to send what the other side lacks.
 
 use super::{Side, check, entry};
 
@@ -12,7 +12,7 @@ fn what_goes_out_goes_together() {
     }
     let (steps, ..) = check(&mut sides);
     for side in &sides {
-        // Each of them fills some two messages, and there is one that is not full for each turn.
+        // Each side's entries fill some two messages, and each turn has one that is not full.
         let messages = side.messages as u64;
         assert!(messages <= 3 + steps / 2, "{messages} in {steps} turns");
     }

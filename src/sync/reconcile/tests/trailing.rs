@@ -1,5 +1,5 @@
-//! Entries that follow behind an answer: both sides send at once, and silence that was said before they came proves
-//! nothing.
+//! Entries that follow behind an answer: both sides send at once, and an empty message that was sent before they came
+//! proves nothing.
 
 use std::collections::VecDeque;
 
@@ -19,13 +19,13 @@ enum Said {
     Ranges(Ranges),
 }
 
-/// Two sides with a line between them on which everything takes its time, and so does what makes entries durable.
+/// Two sides with a delayed line between them, and delayed commits.
 struct Pair {
     sides: [Side; 2],
     exchanges: [Option<Exchange>; 2],
-    /// What each has said that is on its way.
+    /// Messages and entries of each side that are on their way.
     lines: [VecDeque<Said>; 2],
-    /// What came and is not durable yet.
+    /// Entries that arrived and are not durable yet.
     arrived: [Vec<Entry>; 2],
     have_sent_at_once: bool,
 }
@@ -42,7 +42,7 @@ impl Pair {
         }
     }
 
-    /// The next thing that a side does by itself; says whether there was one.
+    /// Takes the next step that a side can take by itself. Returns true if there was one.
     fn advance(&mut self, at: usize) -> bool {
         let (side, Some(exchange)) = (&mut self.sides[at], &mut self.exchanges[at]) else {
             return false;
@@ -178,7 +178,7 @@ fn both_send_at_once_what_the_other_has_nothing_of() {
     }
     let mut pair = Pair::new(sides);
     while !pair.is_over() {
-        // What can be said is said before anything else comes.
+        // Each side says everything it can before anything else arrives.
         for at in [0, 1] {
             while pair.advance(at) {}
         }

@@ -1,13 +1,13 @@
-//! What may have the name of a lock file: nothing else is opened, and nothing else is written to.
+//! Checks of the file that has the name of a lock file, before it is opened or written to.
 
 use std::io::{self, Read};
 
 use super::{Access, LockGuard, PID_TEXT_BYTES_MAX, WalError};
 
 impl LockGuard {
-    /// Whether what has the name of the lock file can be one, before it is opened, which a pipe would never let end, and
-    /// before anything is written to it: it is a file of its own, no link to another, and what is in it was written by a
-    /// lock.
+    /// Checks that the file with the name of the lock file can be one, before it is opened (opening a pipe would wait
+    /// for ever) and before it is written to: it is a regular file of its own, not a link to another, and its content
+    /// was written by a lock.
     pub(super) fn check_lock_file(&self) -> Result<(), WalError> {
         let lock_name = self.lock_name();
         let file = || self.shown(&lock_name);
@@ -21,7 +21,7 @@ impl LockGuard {
             Ok(Some(_)) => {}
         }
         if cfg!(windows) {
-            // Nothing is ever written to it there, and what is locked cannot be read.
+            // On Windows nothing is ever written to it, and a locked file cannot be read.
             return Ok(());
         }
         let mut content = Vec::new();
@@ -42,7 +42,7 @@ impl LockGuard {
     }
 }
 
-/// Whether this is what a lock writes, or what a stop has left of two such texts.
+/// True if this is the text that a lock writes, or a mixture of two such texts that a stop left.
 fn is_pid_text(content: &[u8]) -> bool {
     content.len() as u64 <= PID_TEXT_BYTES_MAX
         && content

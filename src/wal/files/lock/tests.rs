@@ -1,5 +1,6 @@
-//! Who holds a log, and who is told.
+//! Holders of a log, and the errors of those that are kept out.
 
+use crate::core::error_kind::ErrorKind;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
@@ -131,7 +132,7 @@ fn the_number_of_a_process_replaces_a_longer_text_wholly() {
 fn a_lock_of_another_process_is_told_with_its_pid() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.wal");
-    // What another process looks like from here: a lock that is not in the list of this one.
+    // The lock of another process is one that is not in the list of this process.
     let lock = with_suffix(&path, LOCK_SUFFIX);
     std::fs::write(&lock, "4242\n").unwrap();
     let holder = OpenOptions::new().write(true).open(&lock).unwrap();
@@ -156,24 +157,33 @@ fn what_is_no_lock_file_is_neither_opened_nor_written_to() {
     };
     std::fs::write(&precious, "1984, and more than a number").unwrap();
     symlink(&precious, &lock).unwrap();
-    assert_eq!(kinds(), ("not_regular_file", "not_regular_file"));
+    assert_eq!(
+        kinds(),
+        (ErrorKind::NotRegularFile, ErrorKind::NotRegularFile)
+    );
     std::fs::remove_file(&lock).unwrap();
     std::fs::hard_link(&precious, &lock).unwrap();
-    assert_eq!(kinds(), ("wal_foreign", "wal_foreign"));
+    assert_eq!(kinds(), (ErrorKind::WalForeign, ErrorKind::WalForeign));
     std::fs::remove_file(&lock).unwrap();
     std::fs::create_dir(&lock).unwrap();
-    assert_eq!(kinds(), ("not_regular_file", "not_regular_file"));
+    assert_eq!(
+        kinds(),
+        (ErrorKind::NotRegularFile, ErrorKind::NotRegularFile)
+    );
     std::fs::remove_dir(&lock).unwrap();
-    // Opened for reading alone a pipe would wait for a writer for ever.
+    // Opening a pipe for reading would wait for a writer for ever.
     let made = std::process::Command::new("mkfifo").arg(&lock).status();
     assert!(made.unwrap().success());
-    assert_eq!(kinds(), ("not_regular_file", "not_regular_file"));
+    assert_eq!(
+        kinds(),
+        (ErrorKind::NotRegularFile, ErrorKind::NotRegularFile)
+    );
     std::fs::remove_file(&lock).unwrap();
     assert_eq!(
         std::fs::read_to_string(&precious).unwrap(),
         "1984, and more than a number"
     );
-    // A process id that is shorter or longer than the last one is none of these.
+    // A shorter or longer process id than the last one is accepted.
     std::fs::write(&lock, "4194304\n").unwrap();
     drop(acquire(&path).unwrap());
     drop(acquire(&path).unwrap());
@@ -199,7 +209,7 @@ fn a_lock_file_that_was_taken_away_before_it_was_locked_holds_nobody() {
             scope.spawn(|| {
                 let mut taken = 0;
                 for _ in 0..200 {
-                    // In one process the list of what it holds is asked first, so holders never overlap.
+                    // Within one process the list of held files is asked first, so holders never overlap.
                     if let Ok(guard) = acquire(&path) {
                         taken += 1;
                         assert!(folder.path().join("a.wal.lock").exists());
@@ -230,7 +240,7 @@ fn a_folder_that_was_moved_away_is_held_on_and_what_came_into_its_place_is_not()
     std::fs::create_dir(&data).unwrap();
     std::fs::write(data.join("a.wal"), "another").unwrap();
     let second = acquire(&data.join("a.wal")).unwrap();
-    // Neither takes hold of the other's files, nor lets go of them.
+    // Neither guard takes or releases the other's files.
     first.claim_log().unwrap();
     drop(first.release_sealed().unwrap());
     assert_eq!(refused(&data.join("a.wal")), Some(std::process::id()));
