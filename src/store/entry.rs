@@ -174,6 +174,16 @@ impl Entry {
         if is_system { 0 } else { self.value_length() }
     }
 
+    /// Memory that it takes besides itself, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let extra = self.extra.as_deref();
+        let extra = extra.map_or(0, |extra| {
+            let vector = size_of::<Dot>() * extra.vector.len();
+            size_of::<Extra>() + vector + extra.extension.len()
+        });
+        self.payload.len() + extra
+    }
+
     /// Whether the key was removed.
     pub fn is_tombstone(&self) -> bool {
         self.flags.contains(EntryFlags::TOMBSTONE)
