@@ -416,14 +416,36 @@ export declare class ClientOptions {
   /** Largest value that is accepted, in bytes: from 1 to the default, 64 MiB. */
   maxValueBytes: number;
   /**
-   * How much of the checkpoint is kept in memory at most, in bytes, as it is read. Default 256 MiB. What was
-   * written since the last checkpoint is in memory besides.
+   * Memory that this client may take, in bytes: a whole number from 33554432 (32 MiB) to 2^40, or 0, the default, which
+   * chooses half of what the container may take (its control group), without a container a quarter of the machine's
+   * memory, 512 MiB where the system tells neither, and never more than 2 GiB or eight times {@link cacheBytes}.
+   *
+   * Bounds, each with a part of its own: what was written since the last checkpoint (7/16), the cache (4/16), writes that
+   * wait (2/16), received entries that wait, events that wait, and the sorting of a checkpoint or backup (1/16 each). At
+   * an opening, a log that tells more than half of the first part is read by pieces, with a checkpoint of each.
+   *
+   * When half of the part for changes is used, a checkpoint is made, however short the log is. Where that part ends before
+   * the checkpoint does, puts wait and peers are not read until it has gone on: nothing is refused or dropped, and data may
+   * be much larger than memory.
+   *
+   * Not in it: Node.js itself; one value or batch that is larger than its part; what open iterations keep; 8 MiB for each
+   * connected peer that reads slowly, and 8 MiB for large values on their way from all peers; 32 MiB for the records of
+   * peers at most; the functions `verify`, which takes up to 40 MiB while it runs, and `salvage`, which
+   * holds all that it saves. Without {@link enableWal} there is no checkpoint, and all data is in memory.
+   */
+  memoryBytes: number;
+  /**
+   * How much of the checkpoint is kept in memory at most, in bytes, as it is read. Default 256 MiB, and never more than
+   * a quarter of {@link memoryBytes}.
    */
   cacheBytes: number;
   /**
-   * How long the log may grow, in bytes, before a checkpoint is made of it in the background; with more than
-   * twice as much data, half as long as the data. While many new keys come from a peer without a pause, as in a first
-   * sync, it may grow to four times as much. Default 64 MiB, at least 4096.
+   * How long the log may grow, in bytes, before a checkpoint is made of it in the background. Default 64 MiB, at least
+   * 4096. With more than twice as much data it may be half as long as the data, and while many new keys come without a
+   * pause, as in a first sync, as long as that takes: four times this length at the most. It is shorter where memory is
+   * used up, see {@link memoryBytes}, and where a sixth of the data was overwritten or removed, so that all files together
+   * stay at two and a half times the data, or at 32 MiB (a quarter of this length, if that is more). While a checkpoint is
+   * written, puts wait rather than let the log grow by more than twice this length.
    */
   checkpointLogBytes: number;
 
