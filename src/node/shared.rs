@@ -74,6 +74,45 @@ pub(super) struct Shared {
 const MERGES_BY_CLOSE: usize = 8;
 
 impl Shared {
+    /// The shared state of a node that has just been recovered: `machine` and `map`, and nothing under way.
+    pub(super) fn new(
+        options: Options,
+        budget: Budget,
+        clock: SystemClock,
+        (machine, map): (Machine, EntryMap),
+        events: Arc<dyn NodeEvents>,
+    ) -> Self {
+        let is_automatic = options.sync_interval_ms > 0;
+        Self {
+            options,
+            budget,
+            clock,
+            machine: Mutex::new(machine),
+            map: RwLock::new(map),
+            queue: Queue::new(budget.local_queue_bytes, budget.received_queue_bytes),
+            inline_commit: QuickSyncs::new(),
+            counters: Counters::default(),
+            checkpoints: Checkpoints::default(),
+            events,
+            connections: Mutex::default(),
+            settling: Mutex::default(),
+            calls: Calls::default(),
+            is_ending: AtomicBool::new(false),
+            transport: Mutex::new(None),
+            waiters: Waiters::default(),
+            pending_waits: PendingCalls::default(),
+            pending_comparisons: PendingCalls::default(),
+            alarm: Arc::new(Alarm::default()),
+            refusal: Mutex::new(None),
+            is_refusing: AtomicBool::new(false),
+            identity_conflict: Mutex::default(),
+            renewed: Mutex::default(),
+            wants_changes: AtomicBool::new(false),
+            wants_conflicts: AtomicBool::new(false),
+            is_automatic: AtomicBool::new(is_automatic),
+        }
+    }
+
     /// Gives the machine an input, and carries out all that comes of it.
     pub(super) fn drive<R>(
         self: &Arc<Self>,

@@ -13,7 +13,6 @@ use crate::core::error_kind::ErrorKind;
 use crate::metadata::{Capability, NodeInfo, hostname, os_name};
 use crate::node::checkpoint::checkpoints::{LastCheckpoint, Place};
 use crate::node::commit::commit_thread::CommitSlot;
-use crate::node::events::NodeEvents;
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::net::network;
 use crate::node::options::Options;
@@ -43,14 +42,6 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens a node: locks the log, recovers it, takes an identity, and starts the committing thread.
-    ///
-    /// # Errors
-    /// When an option is wrong, or the log cannot be opened; the failure says what to do.
-    pub fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Self, Failure> {
-        super::open::open(options, events)
-    }
-
     /// The options in force.
     pub fn options(&self) -> &Options {
         &self.shared.options

@@ -1,6 +1,5 @@
 //! Saving what is readable of a damaged store into a new one, for users.
 
-use super::open::seeds;
 use super::verify::{failure, observed};
 use crate::core::entropy::random_bytes;
 use crate::core::error_kind::ErrorKind;
@@ -8,6 +7,7 @@ use crate::core::identity::Origin;
 use crate::disk::directory::Directory;
 use crate::disk::storage::Storage;
 use crate::node::failure::{ErrorCode, Failure};
+use crate::node::seeds::seeds;
 use crate::store::error::StoreError;
 use crate::store::maintain::salvage;
 use crate::wal::files::held_storage::HeldStorage;

@@ -4,14 +4,13 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::checkpoints::{
-    DueFrom, answer_all, begins_at_close, data_bytes, is_given_up, may_seal, sorted_to,
-};
-use super::thread::{Leftovers, Running, Stage};
+use super::copy::Copy;
+use super::due::{DueFrom, begins_at_close, data_bytes, is_given_up, may_seal, sorted_to};
+use super::stage::Stage;
+use super::thread::{Leftovers, Running};
 use crate::core::clock::MonotonicMs;
 use crate::core::entropy::random_bytes;
 use crate::core::give_back::give_back;
-use crate::node::api::backup::Copy;
 use crate::node::commit::committer::CommitDriver;
 use crate::node::commit::intake::{Intake, Room, Sizes, WHOLE};
 use crate::node::failure::Failure;
@@ -96,7 +95,7 @@ impl CommitDriver {
         }
         match self.try_to_begin() {
             Ok(Some(running)) => self.running = Some(running),
-            Ok(None) => answer_all(&self.shared, &Ok(())),
+            Ok(None) => self.shared.checkpoints.answer_all(&Ok(())),
             Err(error) => self.checkpoint_failed(error.into()),
         }
     }
@@ -155,7 +154,7 @@ impl CommitDriver {
         }
         let limit = self.shared.options.checkpoint_log_bytes;
         self.not_before_log_bytes = self.committer.log_bytes().saturating_add(limit);
-        answer_all(&self.shared, &Err(failure));
+        self.shared.checkpoints.answer_all(&Err(failure));
     }
 
     /// `None`: there is nothing that the last checkpoint does not hold.
@@ -292,7 +291,9 @@ impl CommitDriver {
             self.begin_checkpoint();
             self.end_running(began);
         }
-        answer_all(&self.shared, &Err(StoreError::Stopped.into()));
+        self.shared
+            .checkpoints
+            .answer_all(&Err(StoreError::Stopped.into()));
     }
 
     /// Waits for what is under way, as long as a closing node may, and gives it up then.

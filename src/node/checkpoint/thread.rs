@@ -8,10 +8,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use super::checkpoints::{LastCheckpoint, Place, Waiting};
+use super::copy::Copy;
+use super::copy_writer::write_copy;
+use super::stage::{Outcome, Stage};
 use crate::core::clock::MonotonicMs;
 use crate::core::give_back::give_back;
 use crate::disk::storage::Storage;
-use crate::node::api::backup::{Copy, write_copy};
 use crate::node::commit::intake::{Room, Sizes, WHOLE};
 use crate::node::failure::Failure;
 use crate::node::shared::Shared;
@@ -21,20 +23,9 @@ use crate::store::maintain::recovery::put_in_place_telling;
 use crate::store::state::base::Base;
 use crate::store::state::map::EntryMap;
 use crate::store::state::rebase::Rebase;
-use crate::wal::error::WalError;
 use crate::wal::files::deferred_close::Released;
 use crate::wal::format::FileHeader;
 use crate::wal::log::segment_removal::Removal;
-
-/// How far the thread of a checkpoint has come.
-pub(in crate::node) enum Stage {
-    /// The new checkpoint is in place, and most of what came later is in the map over it.
-    Placed(Arc<Base>, Box<Rebase>),
-    /// What it covers was removed, as far as it could be.
-    Removed(Removal, Result<u64, WalError>),
-    /// A copy was written, and its asker told.
-    Copied,
-}
 
 /// What a checkpoint leaves over once it was taken over.
 pub(in crate::node) struct Leftovers {
@@ -45,9 +36,6 @@ pub(in crate::node) struct Leftovers {
     /// The same as files that were held.
     pub(in crate::node) released: Option<Released>,
 }
-
-/// What it came to, each time it tells.
-pub(in crate::node) type Outcome = Result<Stage, Failure>;
 
 /// Rounds in which what came later is carried over while the node goes on: each carries what came during the one
 /// before, which is less each time. The last bit is carried over between two groups.
@@ -105,7 +93,7 @@ impl Running {
                 let rebase = carry_over(shared, &base, last_lseq);
                 shared
                     .checkpoints
-                    .tell(shared, Ok(Stage::Placed(base, rebase)));
+                    .tell(&shared.queue, Ok(Stage::Placed(base, rebase)));
                 // Nothing comes if it was not taken over: then all stays as it is.
                 let Ok(leftovers) = leftovers.recv() else {
                     return Ok(None);
@@ -126,7 +114,7 @@ impl Running {
                 }
                 shared
                     .checkpoints
-                    .tell(shared, Ok(Stage::Removed(removal, removed)));
+                    .tell(&shared.queue, Ok(Stage::Removed(removal, removed)));
                 Ok(None)
             },
         )
@@ -176,7 +164,9 @@ impl Running {
                 let outcome = std::panic::catch_unwind(written).unwrap_or_else(|_| Err(panicked()));
                 thread_shared.close_snapshot(snapshot);
                 if let Some(outcome) = outcome.transpose() {
-                    thread_shared.checkpoints.tell(&thread_shared, outcome);
+                    thread_shared
+                        .checkpoints
+                        .tell(&thread_shared.queue, outcome);
                 }
             });
         let thread = match started {

@@ -9,12 +9,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::committer::CommitDriver;
+use super::outcomes::{outcome_unknown, panic_text, tell_failures};
 use super::queue::{Crowding, Work};
 use crate::core::error_kind::ErrorKind;
-use crate::node::checkpoint::checkpoints::refuse_all;
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::shared::Shared;
-use crate::store::commit::operation::{NOT_A_WRITE, Receipt, Request, Ticket};
+use crate::store::commit::operation::{Receipt, Request, Ticket};
 use crate::store::error::StoreError;
 
 /// How long the thread stays awake after a commit, in microseconds: about how long JavaScript takes to hear
@@ -153,15 +153,6 @@ fn spin(shared: &Shared, rests: &mut u32) {
     }
 }
 
-/// What a panic said.
-pub(in crate::node) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "unknown".to_owned())
-}
-
 /// Something broke while it committed: everybody is told, and nothing is accepted any more.
 fn give_up(shared: &Arc<Shared>, mut driver: Option<CommitDriver>, text: &str) {
     let failure = Failure::new(
@@ -199,24 +190,6 @@ fn give_up(shared: &Arc<Shared>, mut driver: Option<CommitDriver>, text: &str) {
     drop(driver);
 }
 
-/// Tells everybody who waits that it came to nothing.
-pub(in crate::node) fn tell_failures(shared: &Shared, mut failures: Vec<(Ticket, Failure)>) {
-    shared.waiters.settle(&[], &failures);
-    failures.retain(|(ticket, _)| *ticket < NOT_A_WRITE);
-    if let Some((highest, _)) = failures.last() {
-        shared.events.committed(*highest, &[], &failures);
-    }
-}
-
-/// What was under way when the log failed may be on disk or not: only the next open can tell.
-pub(in crate::node) fn outcome_unknown(failure: Failure) -> Failure {
-    let message = format!(
-        "{}; whether this write is on disk is unknown until the log is opened again, earlier writes are safe",
-        failure.message
-    );
-    Failure { message, ..failure }
-}
-
 /// The committer is gone: everything that waits or comes fails with the same cause, reads go on.
 fn refuse_the_rest(shared: &Arc<Shared>, failure: &Failure) {
     shared.refuse_writes(failure);
@@ -231,7 +204,7 @@ fn refuse_the_rest(shared: &Arc<Shared>, failure: &Failure) {
                     .collect();
                 tell_failures(shared, failures);
             }
-            Work::Idle | Work::Woken => refuse_all(shared, failure),
+            Work::Idle | Work::Woken => shared.checkpoints.refuse_all(failure),
             Work::Closed => return,
         }
     }

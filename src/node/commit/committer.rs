@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::commit_thread::{outcome_unknown, panic_text, tell_failures};
-use super::pipeline::InFlight;
+use super::outcomes::{outcome_unknown, panic_text, tell_failures};
 use super::sync_thread::SyncThread;
 use crate::core::clock::MonotonicMs;
 use crate::core::error_kind::ErrorKind;
@@ -16,6 +15,7 @@ use crate::node::checkpoint::thread::Running;
 use crate::node::events::Change;
 use crate::node::failure::Failure;
 use crate::node::shared::Shared;
+use crate::store::commit::appended::Appended;
 use crate::store::commit::committer::{Committed, Committer, Refused};
 use crate::store::commit::install::install_some;
 use crate::store::commit::operation::{NOT_A_WRITE, Receipt, Request, Ticket};
@@ -38,6 +38,12 @@ const PEER_SYNC_AFTER_MS: u64 = 5;
 
 /// The largest write, in bytes, for which its writer may wait.
 const LONE_BYTES_MAX: usize = 16 << 10;
+
+/// A group that was appended and is being made durable.
+pub(in crate::node) struct InFlight {
+    pub(in crate::node) appended: Appended,
+    pub(in crate::node) began_us: u64,
+}
 
 /// What commits for one node.
 pub(in crate::node) struct CommitDriver {

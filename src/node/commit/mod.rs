@@ -7,6 +7,7 @@ pub(super) mod committer;
 pub(super) mod inline_commit;
 pub(super) mod intake;
 pub(super) mod new_identity;
+pub(super) mod outcomes;
 pub(super) mod pipeline;
 pub mod queue;
 pub(super) mod sync_thread;

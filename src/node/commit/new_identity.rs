@@ -1,8 +1,8 @@
 //! The committer's part in a new identity: between two groups, the node goes on as another author.
 
 use super::committer::CommitDriver;
-use crate::node::api::open::seeds;
 use crate::node::events::IdentityEvent;
+use crate::node::seeds::seeds;
 use crate::store::error::StoreError;
 use crate::store::maintain::recovery::Seeds;
 use crate::wal::error::WalError;

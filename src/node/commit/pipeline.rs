@@ -2,8 +2,7 @@
 //! written, made durable, installed and told of in the order in which they were taken, one after the other; only the
 //! waiting for the disk is not done by who has other things to do.
 
-use super::committer::CommitDriver;
-use crate::store::commit::appended::Appended;
+use super::committer::{CommitDriver, InFlight};
 use crate::store::commit::committer::{Committed, Plan};
 use crate::store::commit::operation::{Receipt, Request};
 use crate::store::error::StoreError;
@@ -18,12 +17,6 @@ const OVERLAPPED_MAX: u32 = 8;
 /// New keys that are not in order, from which on that is done while the disk is waited for: so many a scan puts in order
 /// within some thirty milliseconds.
 const UNSORTED_BEHIND: usize = 1 << 17;
-
-/// A group that the disk is being waited for.
-pub(in crate::node) struct InFlight {
-    pub(in crate::node) appended: Appended,
-    began_us: u64,
-}
 
 impl CommitDriver {
     /// Whether a planned group should be waited for elsewhere: it is large, and something comes after it.
