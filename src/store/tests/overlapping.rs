@@ -25,7 +25,7 @@ type Writes = Vec<(u8, Option<u8>)>;
 struct Told {
     receipts: Vec<Receipt>,
     refused: Vec<u64>,
-    /// Number of accepted tickets, with the number of disk calls made by then.
+    /// Disk calls made by the end of each group, with the number of receipts by then.
     promises: Vec<(u64, usize)>,
 }
 

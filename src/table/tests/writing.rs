@@ -1,4 +1,4 @@
-//! What a writer refuses, and what becomes of a disk that fails.
+//! Refusals of a writer, and failures of the disk.
 
 use std::io;
 
@@ -32,7 +32,7 @@ fn push_all(writer: &mut CheckpointWriter<'_>, rows: &[OwnRow]) {
     }
 }
 
-/// What comes of pushing these rows, and of finishing.
+/// The kind of the error of writing these rows, or "fine".
 fn kind_of(rows: &[Row<'_>]) -> &'static str {
     let storage = MemoryStorage::new();
     let mut writer = CheckpointWriter::create(&storage, NAME).unwrap();
@@ -175,7 +175,7 @@ fn every_call_of_the_disk_that_fails_is_told() {
             }
         }
     }
-    // Only the removal of the side file may fail without a word.
+    // Only the removal of the side file may fail in silence.
     assert_eq!(passed, 1);
 }
 

@@ -1,4 +1,4 @@
-//! An open store and the checkpoint that it is making, a step at a time, as `node::checkpointing` does it on threads.
+//! An open store and the checkpoint that it is making, a step at a time, as `node::checkpoint` does it on threads.
 
 use std::sync::Arc;
 

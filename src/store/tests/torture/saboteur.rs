@@ -13,7 +13,7 @@ use crate::disk::storage::{Storage, StorageFile};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
     Write,
-    /// Calls that sync data, and those that sync data and length.
+    /// A sync of data; [`Call::SyncAll`] syncs the length too.
     Sync,
     SyncAll,
     SetLen,
