@@ -3,7 +3,7 @@
 const { monotonicMs } = require('./host.js');
 
 class NodeInfo {
-  // The uptime when the information was taken, and when that was on the monotonic clock.
+  // Uptime when the information was made, and that moment on the monotonic clock.
   #uptimeMs;
   #takenAtMs;
 

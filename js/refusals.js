@@ -12,8 +12,8 @@ const UNREADABLE = -11;
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 
 /**
- * The failure behind a negative number from the addon's plain functions. Those only say that something is
- * wrong, as cheaply as they can; what exactly, in the order of the arguments, is looked at here.
+ * The failure of a negative number from the addon's hot calls. Those only report that something is wrong, as cheaply as
+ * possible; this finds the fault, in the order of the arguments.
  */
 function refusalOf(code, operation, bytesMax, { poisoned, unreadable }) {
   if (code === NOT_OPEN) return notOpen();
