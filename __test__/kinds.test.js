@@ -1,5 +1,5 @@
-// The codes and kinds of errors: what the code gives, what the types say, and what the table in README.md explains are the
-// same. Kinds are found by the ways in which they are written in the sources.
+// Codes and kinds of errors: those in the code, in the types and in the table of README.md must be equal. Kinds are
+// found by the patterns in which the sources write them.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';

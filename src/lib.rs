@@ -1,8 +1,8 @@
-//! Softadastra: a local-first key-value store that never waits for the network, loses nothing that it
-//! accepted, and converges with its peers when it can.
+//! Softadastra: a local-first key-value store that never waits for the network, loses no accepted write, and converges
+//! with its peers when it can reach them.
 //!
-//! The layers, lowest first; a layer uses only those above it in this list (`tests/tidy.rs` holds that):
-//! [`core`], [`wal`], [`store`], [`sync`], [`transport`], [`metadata`], [`node`] and, behind the feature
+//! The layers, lowest first; a layer uses only those before it in this list (checked by `tests/tidy.rs`): [`core`],
+//! [`disk`], [`wal`], [`table`], [`store`], [`sync`], [`transport`], [`metadata`], [`node`] and, behind the feature
 //! `node-api`, the bindings to JavaScript. A Rust program uses [`node`] as its SDK.
 
 pub mod disk;
