@@ -8,7 +8,7 @@ use super::failure::Outcome;
 use super::node::NativeNode;
 use super::reports::number;
 use super::text::value_of;
-use crate::node::{Conflict, ConflictPolicy, Dot, Failure, Operation, Version};
+use crate::node::{Conflict, Dot, Operation, Version};
 
 /// A value for JavaScript: a string if it is UTF-8, else a copy in a `Buffer`; see [`value_of`].
 pub struct Content {
@@ -72,21 +72,6 @@ impl From<Conflict> for NativeConflict {
             versions: conflict.versions.into_iter().map(Into::into).collect(),
         }
     }
-}
-
-/// Parses the name of a conflict policy.
-pub(super) fn policy_of(name: &str) -> std::result::Result<ConflictPolicy, Failure> {
-    Ok(match name {
-        "lastWriteWins" => ConflictPolicy::LastWriteWins,
-        "keepLocal" => ConflictPolicy::KeepLocal,
-        "keepRemote" => ConflictPolicy::KeepRemote,
-        "manual" => ConflictPolicy::Manual,
-        _ => {
-            return Err(Failure::configuration(
-                "conflict policy must be lastWriteWins, keepLocal, keepRemote or manual",
-            ));
-        }
-    })
 }
 
 #[napi]

@@ -225,7 +225,7 @@ unsafe fn event_value(env: sys::napi_env, event: Told) -> napi::Result<sys::napi
             object.set("nodeId", peer.node_id)?;
             object.set("host", peer.host)?;
             object.set("port", u32::from(peer.port))?;
-            object.set("state", peer.state)?;
+            object.set("state", peer.state.as_str())?;
             object.set("skewMs", peer.skew_ms.map(signed_number))?;
         }
         Told::Identity(identity) => {

@@ -2,8 +2,7 @@
 
 use napi_derive::napi;
 
-use super::conflicts::policy_of;
-use crate::node::{AckPolicy, Failure, Options};
+use crate::node::{AckPolicy, ConflictPolicy, Failure, Options};
 use crate::store::scope::Scope;
 
 /// Options as JavaScript gives them: plain values, all of them.
@@ -124,4 +123,19 @@ impl NativeOptions {
             ..defaults
         })
     }
+}
+
+/// A policy by its name.
+fn policy_of(name: &str) -> std::result::Result<ConflictPolicy, Failure> {
+    Ok(match name {
+        "lastWriteWins" => ConflictPolicy::LastWriteWins,
+        "keepLocal" => ConflictPolicy::KeepLocal,
+        "keepRemote" => ConflictPolicy::KeepRemote,
+        "manual" => ConflictPolicy::Manual,
+        _ => {
+            return Err(Failure::configuration(
+                "conflict policy must be lastWriteWins, keepLocal, keepRemote or manual",
+            ));
+        }
+    })
 }

@@ -107,7 +107,7 @@ impl From<PeerRow> for NativePeerProgress {
         let status = row.status.as_ref();
         Self {
             node_id: row.node_id,
-            state: row.state.to_owned(),
+            state: row.state.as_str().to_owned(),
             connected: status.is_some_and(|status| status.connected),
             durable: status.is_some_and(|status| status.durable),
             in_sync: status.is_some_and(|status| status.in_sync),
@@ -131,7 +131,7 @@ impl From<PeerView> for NativePeer {
             node_id: peer.node_id,
             host: peer.host,
             port: u32::from(peer.port),
-            state: peer.state.to_owned(),
+            state: peer.state.as_str().to_owned(),
             last_seen_ms: peer.last_seen.map(|seen| number(seen.0)),
             in_sync: peer.in_sync,
             prefixes: prefixes_of(&peer.scope),

@@ -7,7 +7,7 @@ use napi_derive::napi;
 use super::failure::{NativeFailure, Outcome, guarded};
 use super::node::NativeNode;
 use super::reports::number;
-use crate::node::api::histogram::Percentiles;
+use crate::node::histogram::Percentiles;
 use crate::node::{
     CutOff, Failure, FileReport, LastCheckpoint, LostRange, Notice, OpenedCheckpoint,
     RecoveryReport, SalvageReport, Stats, UnfinishedEnd, VerifyReport, salvage, verify,

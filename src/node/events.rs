@@ -1,6 +1,6 @@
 //! What a node tells whoever opened it. Called from the node's own threads: implementations only hand on.
 
-use super::api::conflicts::Conflict;
+use super::conflict::Conflict;
 use super::failure::Failure;
 use super::machine::conversation::PeerEvent;
 use crate::store::commit::operation::{Receipt, Ticket};

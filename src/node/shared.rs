@@ -9,21 +9,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, MutexGuard, RwLock};
-use tokio::sync::oneshot;
 
-use super::api::compare::Compared;
-use super::api::stats::Figures;
-use super::api::wait_for::Awaiting;
 use super::checkpoint::checkpoints::Checkpoints;
 use super::commit::inline_commit::QuickSyncs;
 use super::commit::queue::Queue;
 use super::commit::waiters::Waiters;
+use super::counters::Counters;
 use super::events::NodeEvents;
 use super::failure::Failure;
-use super::machine::conversation::{ConversationId, Refusal};
+use super::machine::conversation::ConversationId;
 use super::machine::{Machine, Output};
+use super::net::calls::{Calls, Settling};
 use super::net::timer::Alarm;
 use super::options::Options;
+use super::pending_calls::{Compared, PendingCalls};
 use crate::core::clock::{Now, SystemClock};
 use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
@@ -33,9 +32,6 @@ use crate::sync::identity::identity_conflict::IdentityConflict;
 use crate::transport::tcp::{Connection, TcpTransport};
 use crate::transport::wire::codec;
 
-/// A call that waits for a conversation to be ready.
-pub(super) type Settling = oneshot::Sender<Result<(), Refusal>>;
-
 /// The node's heart.
 pub(super) struct Shared {
     pub(super) options: Options,
@@ -44,22 +40,20 @@ pub(super) struct Shared {
     pub(super) map: RwLock<EntryMap>,
     pub(super) queue: Queue,
     pub(super) inline_commit: QuickSyncs,
-    pub(super) figures: Figures,
+    pub(super) counters: Counters,
     pub(super) checkpoints: Checkpoints,
     pub(super) events: Arc<dyn NodeEvents>,
     pub(super) connections: Mutex<HashMap<ConversationId, Arc<Connection>>>,
     /// Who waits for a conversation to be ready, or for a sign of life on it.
     pub(super) settling: Mutex<HashMap<ConversationId, Vec<Settling>>>,
-    /// Calls under way, by their purpose, until there is a connection, and who waits for it. A connection whose
-    /// call is not here any more was given up while it was made.
-    pub(super) calling: Mutex<HashMap<u64, Option<Settling>>>,
+    pub(super) calls: Calls,
     /// The node ends: no connection is taken any more. Set before the last conversations are left, and looked
     /// at under the machine's lock.
     pub(super) is_ending: AtomicBool,
     pub(super) transport: Mutex<Option<TcpTransport>>,
     pub(super) waiters: Waiters,
-    pub(super) awaiting: Awaiting<Held>,
-    pub(super) comparing: Awaiting<Compared>,
+    pub(super) pending_waits: PendingCalls<Held>,
+    pub(super) pending_comparisons: PendingCalls<Compared>,
     pub(super) alarm: Arc<Alarm>,
     /// The first failure after which no write is accepted.
     pub(super) refusal: Mutex<Option<Failure>>,
@@ -167,8 +161,10 @@ impl Shared {
             self.events.failed(error.into());
         }
         self.alarm.set(machine.deadline(map));
-        self.awaiting.settle(machine.replica.take_ended_waits());
-        self.comparing.settle(machine.replica.take_compared());
+        self.pending_waits
+            .answer(machine.replica.take_ended_waits());
+        self.pending_comparisons
+            .answer(machine.replica.take_compared());
     }
 
     fn execute(self: &Arc<Self>, output: Output, frame: &mut Vec<u8>) {
@@ -202,7 +198,7 @@ impl Shared {
                 }
             }
             Output::Commit(request) => self.queue.push(request),
-            Output::Dial(target) => super::net::network::redial(self, target),
+            Output::Dial(target) => self.calls.call_again(target),
             Output::Settled(id, outcome) => {
                 let settling = self.settling.lock().remove(&id);
                 for settling in settling.into_iter().flatten() {

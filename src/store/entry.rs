@@ -27,6 +27,9 @@ pub enum Namespace {
     Local = 3,
 }
 
+/// The end of the keys that are replicated: each of them is less.
+pub const REPLICATED_END: [u8; 1] = [Namespace::Local as u8];
+
 impl Namespace {
     /// The namespace of a stored key; `None` for a byte that this version does not know.
     pub fn of(key: &[u8]) -> Option<Self> {

@@ -8,8 +8,8 @@
 use std::sync::Arc;
 
 use super::entry::Namespace;
-use super::state::range_sums::REPLICATED_END;
 use crate::core::limits::KEY_BYTES_MAX;
+use crate::store::entry::REPLICATED_END;
 
 /// Most prefixes that one side of a connection may name.
 pub const PREFIXES_MAX: usize = 64;

@@ -2,6 +2,7 @@
 
 use super::world::World;
 use crate::node::machine::conversation::PeerEvent;
+use crate::node::machine::peer_state::PeerState;
 
 /// Skew from which on it is reported, in milliseconds.
 const TOLD_MS: u64 = 60_000;
@@ -25,7 +26,7 @@ impl World<'_> {
     pub(super) fn see_peer_event(&mut self, node: usize, event: &PeerEvent) {
         let is_far_off = event.skew_ms.is_some_and(|ms| ms.unsigned_abs() >= TOLD_MS);
         let running = self.nodes[node].up_mut();
-        if is_far_off && event.state == "connected" {
+        if is_far_off && event.state == PeerState::Connected {
             running.skews_told.insert(event.node_id.clone());
         }
     }
@@ -54,7 +55,7 @@ impl World<'_> {
                 let row = rows
                     .iter()
                     .find(|row| row.status.as_ref().is_some_and(is_met));
-                let Some(row) = row.filter(|row| row.state == "connected") else {
+                let Some(row) = row.filter(|row| row.state == PeerState::Connected) else {
                     continue;
                 };
                 let theirs = self.skews_of(other);

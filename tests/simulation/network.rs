@@ -93,7 +93,7 @@ impl World<'_> {
             }
             Output::Peer(event) => {
                 self.trace
-                    .say(|| format!("{node}: {} is {}", event.node_id, event.state));
+                    .say(|| format!("{node}: {} is {}", event.node_id, event.state.as_str()));
                 self.see_peer_event(node, &event);
             }
         }

@@ -14,9 +14,6 @@ use crate::node::shared::Shared;
 use crate::sync::Outcome;
 use crate::sync::reconcile::requested::{ComparisonId, Incomparable};
 
-/// How a comparison ended.
-pub(in crate::node) type Compared = Result<Outcome, Incomparable>;
-
 /// A wish to compare. It begins with [`Comparison::finished`].
 #[derive(Debug)]
 pub struct Comparison {
@@ -31,7 +28,7 @@ struct Begun<'a>(&'a Arc<Shared>, ComparisonId);
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
         let Self(shared, id) = self;
-        shared.comparing.forget(*id);
+        shared.pending_comparisons.forget(*id);
         // The feed may have waited for it to begin.
         shared.drive(|machine, now, map| {
             machine.replica.cancel_comparison(*id);
@@ -88,7 +85,7 @@ impl Comparison {
             let asked = machine.replica.compare_with(link);
             let id = asked.map_err(|why| self.incomparable(why))?;
             // Before what is known already is told.
-            shared.comparing.expect(id, sender);
+            shared.pending_comparisons.expect(id, sender);
             machine.replica.send_some(now, map);
             Ok(Begun(shared, id))
         })?;

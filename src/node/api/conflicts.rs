@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use super::handle::Node;
-use crate::core::clock::WallMs;
 use crate::core::identity::{Dot, Origin};
+use crate::node::conflict::Conflict;
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::machine::Machine;
 use crate::node::shared::Shared;
@@ -14,55 +14,12 @@ use crate::store::conflict::open_conflicts::OpenConflict;
 use crate::store::conflict::policy::{bare_loser_of, loser_of};
 use crate::store::conflict::sibling_limit::{DroppedSibling, SIBLINGS_MAX};
 use crate::store::conflict::siblings::open_among;
-use crate::store::entry::{Entry, EntryFlags};
+use crate::store::entry::Entry;
 use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
 
 /// Keys that a look at siblings may find out of order: sorting them costs less than the look.
 const UNSORTED_MAX: usize = 256;
-
-/// One of the values that a key in conflict has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
-    /// The node that wrote it: its label if this node has met it, else its author id.
-    pub node_id: String,
-    /// The value; `None`: it was a removal.
-    pub value: Option<Vec<u8>>,
-    /// Whether the value is text and ASCII.
-    pub ascii: bool,
-    /// When it was written, by its author's clock.
-    pub at: WallMs,
-    /// Whether it is what is shown.
-    pub is_current: bool,
-}
-
-/// A key that nodes wrote without knowing of each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conflict {
-    /// The key.
-    pub key: Vec<u8>,
-    /// What is shown first, then the others, newest first.
-    pub versions: Vec<Version>,
-}
-
-fn version(entry: &Entry, is_current: bool, label_of: impl Fn(Origin) -> String) -> Version {
-    Version {
-        node_id: label_of(entry.dot.origin),
-        value: entry.value().map(<[u8]>::to_vec),
-        ascii: entry.flags.contains(EntryFlags::ASCII),
-        at: entry.stamp.wall(),
-        is_current,
-    }
-}
-
-fn conflict(current: &Entry, losers: &[Entry], label_of: impl Fn(Origin) -> String) -> Conflict {
-    let current_version = version(current, true, &label_of);
-    let others = losers.iter().map(|loser| version(loser, false, &label_of));
-    Conflict {
-        key: current.key().get(1..).unwrap_or_default().to_vec(),
-        versions: std::iter::once(current_version).chain(others).collect(),
-    }
-}
 
 /// Kept losers by the user's key.
 type SiblingsByKey = BTreeMap<Vec<u8>, Vec<Entry>>;
@@ -70,7 +27,7 @@ type SiblingsByKey = BTreeMap<Vec<u8>, Vec<Entry>>;
 impl Shared {
     /// Tells of writes that lost in a group that is installed now.
     pub(in crate::node) fn tell_conflicts(&self, losers: &[Entry], machine: &Machine) {
-        self.figures.met_conflicts(losers.len() as u64);
+        self.counters.met_conflicts(losers.len() as u64);
         if losers.is_empty() || !self.wants_conflicts.load(Ordering::Relaxed) {
             return;
         }
@@ -78,7 +35,7 @@ impl Shared {
         let reported = losers
             .iter()
             .filter_map(|loser| match map.entry(loser.key()) {
-                Ok(current) => Some(conflict(
+                Ok(current) => Some(Conflict::of(
                     &*current?,
                     std::slice::from_ref(loser),
                     |author| machine.replica.author_label(author, &map),
@@ -100,7 +57,7 @@ impl Shared {
         for version in open {
             *keys.entry(&version.key).or_default() += 1;
         }
-        self.figures.dropped_versions(keys.values().sum());
+        self.counters.dropped_versions(keys.values().sum());
         for (key, versions) in keys {
             let key = String::from_utf8_lossy(key);
             let message = format!(
@@ -175,7 +132,7 @@ impl Node {
         let open = self.shared.open_conflicts(kept)?;
         let shown = open
             .iter()
-            .map(|open| conflict(&open.current, &open.losers, |origin| self.label_of(origin)));
+            .map(|open| Conflict::of(&open.current, &open.losers, |origin| self.label_of(origin)));
         Ok(shown.collect())
     }
 
@@ -187,7 +144,7 @@ impl Node {
         let kept = self.shared.kept(key, true, loser_of)?;
         let open = self.shared.open_conflicts(kept)?;
         let open = open.first().ok_or_else(|| none_at(key))?;
-        Ok(conflict(&open.current, &open.losers, |origin| {
+        Ok(Conflict::of(&open.current, &open.losers, |origin| {
             self.label_of(origin)
         }))
     }
@@ -214,12 +171,12 @@ impl Node {
 
     /// How many writes lost against one that did not know of them, as far as this node saw both since it was opened.
     pub fn conflicts_seen(&self) -> u64 {
-        self.shared.figures.conflicts_met()
+        self.shared.counters.conflicts_met()
     }
 
     /// How many versions of conflicts this node has removed since it was opened, because their keys had more than are kept.
     pub fn versions_dropped(&self) -> u64 {
-        self.shared.figures.versions_dropped()
+        self.shared.counters.versions_dropped()
     }
 
     /// Settles the conflict of a key with a value that knows all its versions, and removes the losers that were kept,

@@ -200,7 +200,7 @@ impl Node {
             listener.stop().await;
         }
         self.shared.drive(|machine, now, map| {
-            network::end_calls(&self.shared, None, "the node stops its transport");
+            self.shared.calls.end(None, "the node stops its transport");
             machine.leave_all(now, map);
         });
     }
@@ -245,7 +245,7 @@ impl Node {
         self.shared.drive(|machine, now, map| {
             if let Some(target) = machine.directory.find(node_id, host, port) {
                 let text = "the node's user asked to disconnect";
-                network::end_calls(&self.shared, Some(target), text);
+                self.shared.calls.end(Some(target), text);
                 machine.disconnect(target, now, map);
             }
         });
@@ -309,8 +309,8 @@ impl Node {
     /// Ends all waits and comparisons with a failure, under the machine's lock, so that none can begin afterwards.
     fn end_waits(&self) {
         let _machine = self.shared.machine.lock();
-        self.shared.awaiting.end();
-        self.shared.comparing.end();
+        self.shared.pending_waits.end();
+        self.shared.pending_comparisons.end();
     }
 
     async fn drain(&self) {

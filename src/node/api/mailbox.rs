@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::conflicts::Conflict;
+use crate::node::conflict::Conflict;
 use crate::node::events::{Change, IdentityEvent};
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::machine::conversation::PeerEvent;

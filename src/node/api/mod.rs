@@ -5,7 +5,6 @@ pub mod backup;
 pub(super) mod compare;
 pub mod conflicts;
 pub(super) mod handle;
-pub mod histogram;
 pub mod mailbox;
 pub(super) mod open;
 pub(super) mod peers;

@@ -8,8 +8,6 @@ use parking_lot::{Mutex, RwLock};
 
 use super::handle::{Node, describe};
 use super::recovery_report::RecoveryReport;
-use super::stats::Figures;
-use super::wait_for::Awaiting;
 use crate::core::clock::SystemClock;
 use crate::core::entropy::random_bytes;
 use crate::core::identity::{Incarnation, Origin};
@@ -20,11 +18,14 @@ use crate::node::commit::committer::CommitDriver;
 use crate::node::commit::inline_commit::QuickSyncs;
 use crate::node::commit::queue::Queue;
 use crate::node::commit::waiters::Waiters;
+use crate::node::counters::Counters;
 use crate::node::events::{IdentityEvent, NodeEvents};
 use crate::node::failure::Failure;
 use crate::node::machine::Machine;
+use crate::node::net::calls::Calls;
 use crate::node::net::timer::Alarm;
 use crate::node::options::Options;
+use crate::node::pending_calls::PendingCalls;
 use crate::node::shared::Shared;
 use crate::store::commit::committer::Durability;
 use crate::store::error::StoreError;
@@ -138,17 +139,17 @@ pub(in crate::node) fn open(
         map: RwLock::new(map),
         queue: Queue::default(),
         inline_commit: QuickSyncs::new(),
-        figures: Figures::default(),
+        counters: Counters::default(),
         checkpoints: Checkpoints::default(),
         events,
         connections: Mutex::default(),
         settling: Mutex::default(),
-        calling: Mutex::default(),
+        calls: Calls::default(),
         is_ending: AtomicBool::new(false),
         transport: Mutex::new(None),
         waiters: Waiters::default(),
-        awaiting: Awaiting::default(),
-        comparing: Awaiting::default(),
+        pending_waits: PendingCalls::default(),
+        pending_comparisons: PendingCalls::default(),
         alarm: Arc::new(Alarm::default()),
         refusal: Mutex::new(None),
         is_refusing: AtomicBool::new(false),

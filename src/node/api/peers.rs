@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::core::clock::WallMs;
 use crate::metadata::{Capability, decode_label};
 use crate::node::machine::Machine;
+use crate::node::machine::peer_state::PeerState;
 use crate::store::scope::Scope;
 
 /// A peer, for users.
@@ -17,7 +18,7 @@ pub struct PeerView {
     /// Port to which it is called, or from which it called.
     pub port: u16,
     /// `connected`, `available` or `faulted`.
-    pub state: &'static str,
+    pub state: PeerState,
     /// Time of the last sign of life; `None`: never.
     pub last_seen: Option<WallMs>,
     /// True if both sides were shown to hold equal data, with no change since.
@@ -45,7 +46,7 @@ pub(in crate::node) fn list(machine: &Machine, now: WallMs) -> Vec<PeerView> {
             host: target.host.clone(),
             port: target.port,
             state: if acquaintance.is_some() {
-                "connected"
+                PeerState::Connected
             } else {
                 target.state
             },
@@ -63,7 +64,7 @@ pub(in crate::node) fn list(machine: &Machine, now: WallMs) -> Vec<PeerView> {
                 node_id: node_id.to_owned(),
                 host: host.clone(),
                 port: *port,
-                state: "connected",
+                state: PeerState::Connected,
                 in_sync: machine.replica.is_in_sync(conversation),
                 last_seen: Some(now),
                 scope: Scope::ALL,

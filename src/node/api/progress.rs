@@ -1,45 +1,10 @@
 //! Where everything is: the outbox row by row, and how far each peer is that the node knows.
 
-use std::collections::BTreeMap;
-
 use super::handle::Node;
-use crate::core::clock::{Now, WallMs};
 use crate::core::identity::Origin;
-use crate::core::rules::{Rule, is_broken};
 use crate::node::failure::Failure;
-use crate::node::machine::Machine;
-use crate::node::machine::conversation::{Conversation, ConversationId};
-use crate::store::error::StoreError;
-use crate::store::state::map::EntryMap;
+use crate::node::machine::progress::PeerRow;
 use crate::sync::outbox::rows::{OutboxRow, RowState};
-use crate::sync::peer::progress::{Lag, PeerStatus, lag_behind};
-use crate::sync::peer::registry::PEERS_MAX;
-
-/// What is remembered of a peer that is gone.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::node) struct LastMet {
-    state: &'static str,
-    seen: Option<WallMs>,
-    skew_ms: Option<i64>,
-}
-
-/// How far one peer is, as users see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PeerRow {
-    /// Its label.
-    pub node_id: String,
-    /// What it is at the moment: `connected`, `available`, `faulted`, or `unknown` if it was not heard of since the
-    /// node was opened.
-    pub state: &'static str,
-    /// How far it is; `None` if it was never met.
-    pub status: Option<PeerStatus>,
-    /// What it lacks.
-    pub lag: Lag,
-    /// When it was last heard; `None`: not since the node was opened.
-    pub last_seen: Option<WallMs>,
-    /// How many milliseconds its clock is ahead of this node's, as it was last measured; negative: behind.
-    pub skew_ms: Option<i64>,
-}
 
 impl Node {
     /// The author of what this node writes since it was opened.
@@ -74,105 +39,5 @@ impl Node {
         let now = self.shared.clock.now();
         let machine = self.shared.machine.lock();
         Ok(machine.progress(now, &self.shared.map.read())?)
-    }
-}
-
-impl Conversation {
-    /// When the peer was last heard.
-    fn heard(&self, now: Now) -> Option<WallMs> {
-        let heard = self.session.heard()?;
-        let ago_ms = now.monotonic.since(heard);
-        Some(WallMs(now.wall.0.saturating_sub(ago_ms)))
-    }
-
-    /// How far the peer's clock is ahead.
-    pub(in crate::node) fn skew_ms(&self) -> Option<i64> {
-        self.session.clock_sample().map(|sample| sample.ahead_ms)
-    }
-}
-
-impl Machine {
-    /// What is known of a peer whose conversation ends is remembered.
-    pub(in crate::node) fn remember(
-        &mut self,
-        conversation: &Conversation,
-        state: &'static str,
-        now: Now,
-    ) {
-        let peer = conversation.peer.as_ref();
-        if let Some(peer) = peer.filter(|peer| self.replica.is_known(peer.origin)) {
-            let before = self.last_met.get(&peer.origin);
-            let met = LastMet {
-                state,
-                seen: conversation.heard(now),
-                skew_ms: conversation
-                    .skew_ms()
-                    .or(before.and_then(|before| before.skew_ms)),
-            };
-            self.last_met.insert(peer.origin, met);
-            if self.last_met.len() > PEERS_MAX {
-                let replica = &self.replica;
-                self.last_met.retain(|origin, _| replica.is_known(*origin));
-            }
-        }
-    }
-
-    /// How far each peer is, those that were met first.
-    pub(in crate::node) fn progress(
-        &self,
-        now: Now,
-        map: &EntryMap,
-    ) -> Result<Vec<PeerRow>, StoreError> {
-        let with: BTreeMap<Origin, ConversationId> = self
-            .conversations
-            .iter()
-            .filter_map(|(id, conversation)| Some((conversation.peer.as_ref()?.origin, *id)))
-            .collect();
-        let mut rows = Vec::new();
-        for status in self.replica.peer_status(map)? {
-            let conversation = with
-                .get(&status.origin)
-                .and_then(|id| self.conversations.get(id));
-            let last = self.last_met.get(&status.origin);
-            let by_address = self
-                .directory
-                .iter()
-                .find(|(_, target)| target.node_id == status.node_id)
-                .map(|(_, target)| target.state);
-            let state = match (conversation, by_address, last) {
-                (Some(_), ..) => "connected",
-                // Another peer has that label and that address.
-                (None, Some("connected"), _) => "available",
-                (None, Some(state), _) => state,
-                (None, None, Some(last)) => last.state,
-                (None, None, None) => "unknown",
-            };
-            rows.push(PeerRow {
-                node_id: status.node_id.clone(),
-                state,
-                lag: status.lag,
-                last_seen: conversation
-                    .and_then(|conversation| conversation.heard(now))
-                    .or(last.and_then(|last| last.seen)),
-                skew_ms: conversation
-                    .and_then(Conversation::skew_ms)
-                    .or(last.and_then(|last| last.skew_ms))
-                    .filter(|_| !is_broken(Rule::SkewNotShown)),
-                status: Some(status),
-            });
-        }
-        for (_, target) in self.directory.iter() {
-            if !rows.iter().any(|row| row.node_id == target.node_id) {
-                rows.push(PeerRow {
-                    node_id: target.node_id.clone(),
-                    state: target.state,
-                    status: None,
-                    lag: lag_behind(0, map)?,
-                    last_seen: target.last_seen,
-                    skew_ms: None,
-                });
-            }
-        }
-        Ok(rows)
     }
 }

@@ -1,73 +1,10 @@
-//! What a node counts while it runs, and the report of it. The committing thread counts, without a lock.
-
-use std::sync::atomic::{AtomicU64, Ordering};
+//! The report of what a node holds and has done since it was opened.
 
 use super::handle::Node;
-use super::histogram::{Histogram, Percentiles};
 use crate::node::checkpoint::checkpoints::LastCheckpoint;
 use crate::node::failure::{ErrorCode, Failure};
+use crate::node::histogram::Percentiles;
 use crate::wal::log::segment::{belongs_to_log, is_part_of_log};
-
-/// What the committing thread counts.
-#[derive(Debug, Default)]
-pub(in crate::node) struct Figures {
-    commits: AtomicU64,
-    refusals: AtomicU64,
-    conflicts: AtomicU64,
-    versions_dropped: AtomicU64,
-    writes_a_group: Histogram,
-    sync_us: Histogram,
-}
-
-impl Figures {
-    /// A group of that many entries was committed. `took_us` is how long it took to write it and make it durable,
-    /// if it was made durable at once.
-    pub(in crate::node) fn committed(&self, entries: u64, took_us: Option<u64>) {
-        if entries == 0 {
-            return;
-        }
-        self.commits.fetch_add(entries, Ordering::Relaxed);
-        self.writes_a_group.record(entries);
-        if let Some(took_us) = took_us {
-            self.sync_us.record(took_us);
-        }
-    }
-
-    /// That many writes lost against one that did not know of them.
-    pub(in crate::node) fn met_conflicts(&self, losers: u64) {
-        self.conflicts.fetch_add(losers, Ordering::Relaxed);
-    }
-
-    /// How many such writes there were.
-    pub(in crate::node) fn conflicts_met(&self) -> u64 {
-        self.conflicts.load(Ordering::Relaxed)
-    }
-
-    /// That many versions of conflicts were removed because their keys had too many.
-    pub(in crate::node) fn dropped_versions(&self, versions: u64) {
-        self.versions_dropped.fetch_add(versions, Ordering::Relaxed);
-    }
-
-    /// How many such versions there were.
-    pub(in crate::node) fn versions_dropped(&self) -> u64 {
-        self.versions_dropped.load(Ordering::Relaxed)
-    }
-
-    /// How many entries were committed.
-    pub(in crate::node) fn commits(&self) -> u64 {
-        self.commits.load(Ordering::Relaxed)
-    }
-
-    /// What was written before was made durable, which took that long.
-    pub(in crate::node) fn synced(&self, took_us: u64) {
-        self.sync_us.record(took_us);
-    }
-
-    /// That many writes were refused because the log could not take them.
-    pub(in crate::node) fn refused(&self, writes: u64) {
-        self.refusals.fetch_add(writes, Ordering::Relaxed);
-    }
-}
 
 /// What a node holds, and what it did since it was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,17 +40,17 @@ impl Node {
         let (log_bytes, disk_bytes) = self.file_bytes()?;
         self.shared.look_up_totals()?;
         let totals = self.shared.map.read().totals();
-        let figures = &self.shared.figures;
+        let counters = &self.shared.counters;
         Ok(Stats {
             keys: totals.live,
             live_bytes: totals.live_bytes,
             tombstones: totals.tombstones,
             log_bytes,
             disk_bytes,
-            commits: figures.commits.load(Ordering::Relaxed),
-            groups: figures.writes_a_group.percentiles(),
-            sync_us: figures.sync_us.percentiles(),
-            refusals: figures.refusals.load(Ordering::Relaxed),
+            commits: counters.commits(),
+            groups: counters.writes_per_group(),
+            sync_us: counters.sync_us(),
+            refusals: counters.refusals(),
             last_checkpoint: self.last_checkpoint(),
         })
     }

@@ -1,10 +1,8 @@
 //! Calls that wait until writes are durable on other nodes.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use super::handle::Node;
@@ -13,51 +11,6 @@ use crate::node::failure::{ErrorCode, Failure};
 use crate::node::shared::Shared;
 use crate::sync::delivery::waiting::{Subject, Waiting};
 use crate::sync::delivery::waits::{Holders, WaitId};
-
-/// Calls that wait for something of replication, by the name that it gave them.
-#[derive(Debug)]
-pub(in crate::node) struct Awaiting<T> {
-    waiting: Mutex<HashMap<u64, oneshot::Sender<T>>>,
-}
-
-impl<T> Default for Awaiting<T> {
-    fn default() -> Self {
-        Self {
-            waiting: Mutex::default(),
-        }
-    }
-}
-
-impl<T> Awaiting<T> {
-    /// A call waits from now on.
-    pub(in crate::node) fn expect(&self, id: u64, sender: oneshot::Sender<T>) {
-        self.waiting.lock().insert(id, sender);
-    }
-
-    /// A call waits no more.
-    pub(in crate::node) fn forget(&self, id: u64) {
-        self.waiting.lock().remove(&id);
-    }
-
-    /// Tells those whose wait has ended.
-    pub(in crate::node) fn settle(&self, ended: Vec<(u64, T)>) {
-        if ended.is_empty() {
-            return;
-        }
-        let mut waiting = self.waiting.lock();
-        for (id, held) in ended {
-            if let Some(sender) = waiting.remove(&id) {
-                // Nobody waits any more: the call was given up.
-                let _ = sender.send(held);
-            }
-        }
-    }
-
-    /// The node ends, or goes on as another author: whoever waits waits in vain.
-    pub(in crate::node) fn end(&self) {
-        self.waiting.lock().clear();
-    }
-}
 
 /// What was waited for is durable where it had to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +38,7 @@ struct Begun<'a>(&'a Arc<Shared>, WaitId);
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
         let Self(shared, id) = self;
-        shared.awaiting.forget(*id);
+        shared.pending_waits.forget(*id);
         shared.machine.lock().replica.cancel_wait(*id);
     }
 }
@@ -156,7 +109,7 @@ impl Wait {
             match machine.replica.wait_for(self.subject, holders, map)? {
                 Waiting::Begun(id) => {
                     // Before what is known already is told.
-                    shared.awaiting.expect(id, sender);
+                    shared.pending_waits.expect(id, sender);
                     Ok(Begun(shared, id))
                 }
                 Waiting::Unknown => Err(unknown(self.subject)),

@@ -253,7 +253,7 @@ impl Pace {
     fn new(shared: &Shared) -> Self {
         Self {
             began_us: shared.clock.elapsed_us(),
-            commits: shared.figures.commits(),
+            commits: shared.counters.commits(),
         }
     }
 
@@ -262,7 +262,7 @@ impl Pace {
         if worked_us < PACE_US {
             return;
         }
-        let commits = shared.figures.commits();
+        let commits = shared.counters.commits();
         let is_wanted = shared.checkpoints.is_asked() || shared.queue.is_closed();
         if commits != self.commits && !is_wanted {
             let pause_us = (worked_us * PAUSES).min(PACE_US_MAX);

@@ -265,7 +265,7 @@ impl CommitDriver {
             self.shared.options.enable_wal && committed.durable_lseq == committed.last_lseq;
         let entries = committed.entries().count() as u64;
         self.shared
-            .figures
+            .counters
             .committed(entries, is_durable.then_some(took_us));
     }
 
@@ -349,7 +349,7 @@ impl CommitDriver {
             tokens,
         } = refused;
         let writes = tickets.iter().filter(|ticket| **ticket < NOT_A_WRITE);
-        self.shared.figures.refused(writes.count() as u64);
+        self.shared.counters.refused(writes.count() as u64);
         let failure = Failure::from(error);
         if self.committer.poisoned().is_some() {
             self.shared.refuse_writes(&failure);
@@ -379,7 +379,7 @@ impl CommitDriver {
         let took_us = self.shared.clock.elapsed_us().saturating_sub(began_us);
         match outcome {
             Ok(durable_lseq) => {
-                self.shared.figures.synced(took_us);
+                self.shared.counters.synced(took_us);
                 self.shared.drive(|machine, now, map| {
                     machine.replica.committed(durable_lseq, durable_lseq);
                     machine.replica.send_some(now, map);

@@ -41,7 +41,7 @@ impl CommitDriver {
         machine.renewed(ledger, now, &map);
         // The request may have been repeated meanwhile.
         self.shared.identity_conflict.lock().take();
-        self.shared.awaiting.end();
+        self.shared.pending_waits.end();
         self.shared.carry_out(&mut machine, now, &map);
         drop(map);
         drop(machine);

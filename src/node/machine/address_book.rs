@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::core::clock::{MonotonicMs, WallMs};
+use crate::node::machine::peer_state::PeerState;
 use crate::store::scope::Scope;
 use crate::transport::session::backoff::Backoff;
 
@@ -23,7 +24,7 @@ pub struct Target {
     /// Port on which it listens.
     pub port: u16,
     /// `available`, `connected` or `faulted`.
-    pub state: &'static str,
+    pub state: PeerState,
     /// Time of its last HELLO; `None`: never.
     pub last_seen: Option<WallMs>,
     /// Scope of connections to it that are made from here.
@@ -62,7 +63,7 @@ impl Directory {
             node_id: node_id.to_owned(),
             host: host.to_owned(),
             port,
-            state: "available",
+            state: PeerState::Available,
             last_seen: None,
             scope: Scope::ALL,
             conversation: None,
@@ -117,7 +118,7 @@ impl Directory {
     /// Notes that a target has greeted.
     pub fn connected(&mut self, target: TargetId, conversation: u64, now: WallMs) {
         if let Some(target) = self.targets.get_mut(&target) {
-            target.state = "connected";
+            target.state = PeerState::Connected;
             target.conversation = Some(conversation);
             target.last_seen = Some(now);
             target.call_at = None;
@@ -149,7 +150,7 @@ impl Directory {
     /// would not help.
     pub fn hold_off(&mut self, target: TargetId, now: MonotonicMs) {
         if let Some(target) = self.targets.get_mut(&target) {
-            target.state = "faulted";
+            target.state = PeerState::Faulted;
             target.call_at = target.call_at.map(|_| now.after(UNREADABLE_MS));
         }
     }
@@ -175,9 +176,9 @@ impl Directory {
         }
         target.conversation = None;
         target.state = if was_ready && come_back {
-            "available"
+            PeerState::Available
         } else {
-            "faulted"
+            PeerState::Faulted
         };
         target.wanted = target.wanted && come_back;
         if target.wanted {
@@ -188,7 +189,7 @@ impl Directory {
     /// Notes that a call to a target has failed.
     pub fn unreachable(&mut self, target: TargetId, now: MonotonicMs) {
         if let Some(target) = self.targets.get_mut(&target) {
-            target.state = "faulted";
+            target.state = PeerState::Faulted;
             if target.wanted {
                 target.call_at = Some(now.after(target.backoff.failed()));
             }
@@ -200,7 +201,7 @@ impl Directory {
         if let Some(target) = self.targets.get_mut(&target) {
             target.wanted = false;
             target.call_at = None;
-            target.state = "available";
+            target.state = PeerState::Available;
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
+use crate::node::machine::peer_state::PeerState;
 use crate::store::scope::Scope;
 use crate::sync::message::{BegunValues, Epoch};
 use crate::transport::session::{Role, Session};
@@ -32,7 +33,7 @@ pub struct PeerEvent {
     /// Port of the peer, as far as known.
     pub port: u16,
     /// New state of the peer.
-    pub state: &'static str,
+    pub state: PeerState,
     /// Milliseconds by which its clock is ahead of this node's, negative if it is behind; `None`: not measured.
     pub skew_ms: Option<i64>,
 }
@@ -121,7 +122,7 @@ pub(in crate::node) fn current(epochs: &[Epoch]) -> Incarnation {
 pub(in crate::node) fn peer_event(
     conversation: &Conversation,
     node_id: &str,
-    state: &'static str,
+    state: PeerState,
 ) -> PeerEvent {
     let (host, port) = conversation.remote.clone();
     PeerEvent {

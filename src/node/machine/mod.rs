@@ -6,15 +6,17 @@ pub mod conversation;
 pub(super) mod fair_use;
 pub(super) mod on_close;
 pub(super) mod on_greeting;
+pub mod peer_state;
+pub mod progress;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::api::progress::LastMet;
 use super::machine::address_book::{Directory, TargetId};
 use super::machine::conversation::{
     Conversation, ConversationId, Opening, PeerEvent, Refusal, goodbye_kind,
 };
 use super::machine::fair_use::{Debtors, FairUse};
+use super::machine::progress::LastMet;
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};

@@ -2,6 +2,7 @@
 //! gone.
 
 use crate::core::clock::Now;
+use crate::node::machine::peer_state::PeerState;
 use crate::store::scope::Scope;
 use crate::store::state::map::EntryMap;
 use crate::sync::replica::PartingReason;
@@ -52,8 +53,8 @@ impl Machine {
         }
         if let Some(peer) = &conversation.peer {
             let state = match refusal.kind {
-                "protocol" | UNREADABLE => "faulted",
-                _ => "available",
+                "protocol" | UNREADABLE => PeerState::Faulted,
+                _ => PeerState::Available,
             };
             let event = peer_event(&conversation, &peer.node_id, state);
             self.outputs.push_back(Output::Peer(event));

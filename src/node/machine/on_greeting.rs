@@ -2,6 +2,7 @@
 
 use crate::core::clock::Now;
 use crate::core::rules::{Rule, is_broken};
+use crate::node::machine::peer_state::PeerState;
 use crate::store::commit::ledger::Ledger;
 use crate::store::state::map::EntryMap;
 use crate::sync::identity::identity_conflict::IdentityConflictReason;
@@ -79,7 +80,7 @@ impl Machine {
         if let Some(target) = conversation.target {
             self.directory.connected(target, id, now.wall);
         }
-        let event = peer_event(conversation, &greeting.node_id, "connected");
+        let event = peer_event(conversation, &greeting.node_id, PeerState::Connected);
         let wanted = conversation.wanted.clone();
         self.outputs.push_back(Output::Greeted(id));
         let has_called = conversation.target.is_some();
@@ -108,7 +109,7 @@ impl Machine {
         }
         if let Some(node_id) = conversation.peer.as_ref().map(|peer| &peer.node_id) {
             tracing::warn!(peer = %node_id, skew_ms, "the peer's clock and this node's are far apart");
-            let event = peer_event(conversation, node_id, "connected");
+            let event = peer_event(conversation, node_id, PeerState::Connected);
             self.outputs.push_back(Output::Peer(event));
         }
     }

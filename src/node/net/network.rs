@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::calls::{DueCall, target_of};
 use super::runtime;
 use crate::core::entropy::random_bytes;
 use crate::node::failure::{ErrorCode, Failure};
-use crate::node::machine::address_book::TargetId;
 use crate::node::machine::conversation::{ConversationId, Opening, Refusal};
-use crate::node::shared::{Settling, Shared};
+use crate::node::shared::Shared;
 use crate::store::scope::Scope;
 use crate::sync::message::{BegunValues, RefusalCode, Stream};
 use crate::transport::session::Role;
@@ -22,9 +22,6 @@ use crate::transport::tcp::{
     TcpSettings, TcpTransport,
 };
 use crate::transport::wire::message::Message;
-
-/// Numbers the calls of this process.
-static CALLS: AtomicU64 = AtomicU64::new(1);
 
 /// How long a peer may take, once called, to say who it is and how far it is.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,12 +39,6 @@ static ATTEMPTS: AtomicU64 = AtomicU64::new(1);
 
 /// Hands what connections do to the machine of one node.
 struct Arrivals(Weak<Shared>);
-
-/// Whom a connection was made for: the number of the call above the number of the target.
-fn target_of(purpose: u64) -> Option<TargetId> {
-    let target = TargetId::try_from(purpose & u64::from(TargetId::MAX)).ok()?;
-    (target != 0).then_some(target)
-}
 
 impl ConnectionEvents for Arrivals {
     fn opened(&self, connection: &Arc<Connection>, role: Role, purpose: u64) {
@@ -69,12 +60,12 @@ impl ConnectionEvents for Arrivals {
         };
         // Under the machine's lock: whoever leaves all peers finds this conversation, or has ended its call.
         let is_taken = shared.drive(|machine, now, map| {
-            let call = shared.calling.lock().remove(&purpose);
+            let call = shared.calls.take(purpose);
             if shared.is_ending.load(Ordering::Acquire) || (role == Role::Dialled && call.is_none())
             {
                 return false;
             }
-            if let Some(Some(settling)) = call {
+            if let Some(settling) = call.and_then(|call| call.settling) {
                 shared.settling.lock().entry(id).or_default().push(settling);
             }
             shared.connections.lock().insert(id, Arc::clone(connection));
@@ -172,6 +163,7 @@ pub(in crate::node) fn transport(shared: &Arc<Shared>) -> Result<TcpTransport, F
         Arc::new(Arrivals(Arc::downgrade(shared))),
     );
     start_alarm(shared)?;
+    start_dialler(shared)?;
     Ok(transport.insert(made).clone())
 }
 
@@ -221,7 +213,7 @@ pub(in crate::node) async fn connect(
     scope: Scope,
 ) -> Result<(), Failure> {
     let wanted = check_peer(shared, (node_id, host, port), &scope)?;
-    let (target, purpose, mut receiver) = loop {
+    let (call, mut receiver) = loop {
         let (sender, receiver) = oneshot::channel();
         let next = shared.drive(|machine, now, map| {
             if shared.is_ending.load(Ordering::Acquire) {
@@ -235,11 +227,10 @@ pub(in crate::node) async fn connect(
                 shared.settling.lock().entry(id).or_default().push(sender);
                 return Ok(Next::Asked(id));
             }
-            let purpose = register(shared, target, Some(sender));
-            Ok(Next::Call(target, purpose))
+            Ok(Next::Call(shared.calls.register(target, Some(sender))))
         })?;
         match next {
-            Next::Call(target, purpose) => break (target, purpose, receiver),
+            Next::Call(call) => break (call, receiver),
             Next::Asked(id) if is_alive(shared, id, receiver).await => return Ok(()),
             Next::Asked(_) => {}
         }
@@ -249,7 +240,7 @@ pub(in crate::node) async fn connect(
             biased;
             // The call was given up, or its connection is quicker than its answer.
             settled = &mut receiver => return Ok(Ok(settled)),
-            called = call(shared, target, purpose) => called?,
+            called = make_call(shared, call) => called?,
         }
         Ok(tokio::time::timeout(SETTLE_TIMEOUT, receiver).await)
     };
@@ -259,7 +250,7 @@ pub(in crate::node) async fn connect(
         Ok(Ok(Err(refusal))) => Err(refused(&refusal, host, port)),
         Ok(Err(_)) | Err(_) => {
             // Who was told that it timed out must not find it connected later.
-            shared.drive(|machine, now, map| machine.disconnect(target, now, map));
+            shared.drive(|machine, now, map| machine.disconnect(call.target, now, map));
             let address = format!("{host}:{port}");
             let message = format!("connection timed out ({address}): {node_id} did not greet");
             Err(Failure::new(ErrorCode::Transport, "timed_out", message)
@@ -274,7 +265,7 @@ enum Next {
     /// The peer is connected already, and was asked for a sign of life.
     Asked(ConversationId),
     /// It has to be called.
-    Call(TargetId, u64),
+    Call(DueCall),
 }
 
 /// Whether a peer that was asked for a sign of life gives one. Where it does not, its connection has ended then: the network
@@ -315,38 +306,13 @@ fn protection(shared: &Shared) -> Protection {
     }
 }
 
-/// Notes that a target is about to be called, under the machine's lock. Returns the purpose of the call.
-fn register(shared: &Shared, target: TargetId, settling: Option<Settling>) -> u64 {
-    let purpose = (CALLS.fetch_add(1, Ordering::Relaxed) << TargetId::BITS) | u64::from(target);
-    shared.calling.lock().insert(purpose, settling);
-    purpose
-}
-
-/// Gives up calls under way: all, or those of one target. Called under the machine's lock.
-pub(in crate::node) fn end_calls(shared: &Shared, target: Option<TargetId>, text: &str) {
-    let ended = |purpose: &u64| target.is_none() || target_of(*purpose) == target;
-    let calls: Vec<_> = shared
-        .calling
-        .lock()
-        .extract_if(|purpose, _| ended(purpose))
-        .collect();
-    for settling in calls.into_iter().filter_map(|(_, settling)| settling) {
-        let refusal = Refusal {
-            kind: "stopped",
-            text: text.to_owned(),
-        };
-        // Nobody waits any more: the call was given up by its caller.
-        let _ = settling.send(Err(refusal));
-    }
-}
-
-async fn call(shared: &Arc<Shared>, target: TargetId, purpose: u64) -> Result<(), Failure> {
-    let outcome = dial(shared, target, purpose).await;
-    shared.calling.lock().remove(&purpose);
+async fn make_call(shared: &Arc<Shared>, call: DueCall) -> Result<(), Failure> {
+    let outcome = dial(shared, call).await;
+    shared.calls.take(call.purpose);
     outcome
 }
 
-async fn dial(shared: &Arc<Shared>, target: TargetId, purpose: u64) -> Result<(), Failure> {
+async fn dial(shared: &Arc<Shared>, DueCall { target, purpose }: DueCall) -> Result<(), Failure> {
     let address = {
         let machine = shared.machine.lock();
         machine
@@ -367,20 +333,26 @@ async fn dial(shared: &Arc<Shared>, target: TargetId, purpose: u64) -> Result<()
     })
 }
 
-/// Calls a peer that the machine wants to be called again. Called under the machine's lock.
-pub(in crate::node) fn redial(shared: &Arc<Shared>, target: TargetId) {
-    let Ok(handle) = runtime::handle() else {
-        return;
+/// Starts the task that makes the calls which the machine asks for, each beside the others; it ends with the node.
+fn start_dialler(shared: &Arc<Shared>) -> Result<(), Failure> {
+    let handle = runtime::handle()?;
+    let Some(mut queue) = shared.calls.queue() else {
+        return Ok(());
     };
-    let purpose = register(shared, target, None);
-    let shared = Arc::downgrade(shared);
+    let weak = Arc::downgrade(shared);
     handle.spawn(async move {
-        if let Some(shared) = shared.upgrade()
-            && let Err(failure) = call(&shared, target, purpose).await
-        {
-            tracing::debug!(%failure, "a peer cannot be reached yet");
+        while let Some(call) = queue.recv().await {
+            let weak = Weak::clone(&weak);
+            tokio::spawn(async move {
+                if let Some(shared) = weak.upgrade()
+                    && let Err(failure) = make_call(&shared, call).await
+                {
+                    tracing::debug!(%failure, "a peer cannot be reached yet");
+                }
+            });
         }
     });
+    Ok(())
 }
 
 /// Starts the task that asks the machine when its time has come; it ends with the node.

@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use crate::core::clock::WallMs;
-use crate::node::api::conflicts::{Conflict, Version};
 use crate::node::api::mailbox::{Event, MERGED_BYTES_MAX, Mailbox, WAITING_BYTES_MAX};
+use crate::node::conflict::{Conflict, Version};
 use crate::node::events::{Change, IdentityEvent};
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::machine::conversation::PeerEvent;
+use crate::node::machine::peer_state::PeerState;
 
 fn change(key: u64, version: u64, bytes: usize) -> Change {
     Change {
@@ -165,7 +166,7 @@ fn events_of_each_kind_wait_in_bounded_memory_and_those_left_out_are_counted() {
             node_id: text.clone(),
             host: text.clone(),
             port: 1,
-            state: "connected",
+            state: PeerState::Connected,
             skew_ms: None,
         }),
         Event::Failed(failure),

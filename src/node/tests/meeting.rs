@@ -2,6 +2,7 @@
 
 use super::pipes::{Pipes, name};
 use crate::node::machine::conversation::ConversationId;
+use crate::node::machine::peer_state::PeerState;
 
 impl Pipes {
     /// True if two conversations are the two ends of one pipe.
@@ -38,7 +39,7 @@ fn two_nodes_meet_and_hold_the_same() {
                 .iter()
                 .map(|event| (event.node_id.clone(), event.state))
                 .collect();
-            assert_eq!(reported, [(name(other), "connected")]);
+            assert_eq!(reported, [(name(other), PeerState::Connected)]);
         }
     }
 }

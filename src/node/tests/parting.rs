@@ -4,6 +4,7 @@ use super::pipes::{Pipes, name};
 use crate::core::identity::Origin;
 use crate::node::machine::Machine;
 use crate::node::machine::address_book::UNREADABLE_MS;
+use crate::node::machine::peer_state::PeerState;
 use crate::sync::message::{Batch, Feed, Stream};
 use crate::sync::replica::PartingReason;
 use crate::transport::session::backoff::{RECONNECT_MS_MAX, RECONNECT_MS_MIN};
@@ -18,7 +19,7 @@ fn connected() -> (Pipes, u64) {
     (net, id)
 }
 
-fn state(net: &mut Pipes, node: usize, other: usize) -> &'static str {
+fn state(net: &mut Pipes, node: usize, other: usize) -> PeerState {
     let target = net.target(node, &name(other), other);
     net.members[node]
         .machine
@@ -32,7 +33,7 @@ fn state(net: &mut Pipes, node: usize, other: usize) -> &'static str {
 fn a_lost_peer_is_called_again_with_growing_delays() {
     let (mut net, id) = connected();
     net.cut(0, id);
-    assert_eq!(state(&mut net, 0, 1), "available");
+    assert_eq!(state(&mut net, 0, 1), PeerState::Available);
     let mut last = net.at;
     for attempt in 0..12_u32 {
         let longest = (RECONNECT_MS_MIN << attempt).min(RECONNECT_MS_MAX);
@@ -45,7 +46,7 @@ fn a_lost_peer_is_called_again_with_growing_delays() {
         });
         last = net.at;
     }
-    assert_eq!(state(&mut net, 0, 1), "faulted");
+    assert_eq!(state(&mut net, 0, 1), PeerState::Faulted);
     assert!(
         net.members[1].dials.is_empty(),
         "only who called calls again"
@@ -53,7 +54,7 @@ fn a_lost_peer_is_called_again_with_growing_delays() {
     // After a success the delays are short again.
     let id = net.dial(0, 1);
     net.wait(500);
-    assert_eq!(state(&mut net, 0, 1), "connected");
+    assert_eq!(state(&mut net, 0, 1), PeerState::Connected);
     net.cut(0, id);
     net.wait(RECONNECT_MS_MIN + 1);
     assert_eq!(net.members[0].dials.len(), 1);
@@ -88,15 +89,18 @@ fn who_cannot_read_its_store_leaves_a_peer_alone_for_long_and_shows_it() {
             machine.say_goodbye(id, PartingReason::Unreadable);
         });
         net.settle();
-        assert_eq!(state(&mut net, 0, 1), "faulted");
-        assert_eq!(net.members[0].events.last().unwrap().state, "faulted");
+        assert_eq!(state(&mut net, 0, 1), PeerState::Faulted);
+        assert_eq!(
+            net.members[0].events.last().unwrap().state,
+            PeerState::Faulted
+        );
         net.wait(UNREADABLE_MS - 1);
         assert_eq!(net.members[0].dials.len(), 0);
         net.wait(2);
         let target = net.members[0].dials.remove(0);
         net.dial_target(0, target, 1);
         net.settle();
-        assert_eq!(state(&mut net, 0, 1), "connected");
+        assert_eq!(state(&mut net, 0, 1), PeerState::Connected);
     }
 }
 
@@ -115,14 +119,14 @@ fn a_peer_at_whose_address_another_node_answers_for_a_while_is_called_on_and_eve
         let called = net.members[0].dials.remove(0);
         net.dial_target(0, called, 2);
         net.settle();
-        assert_eq!(state(&mut net, 0, 1), "faulted");
+        assert_eq!(state(&mut net, 0, 1), PeerState::Faulted);
         target = Some(called);
     }
     net.wait(RECONNECT_MS_MAX + 1);
     assert_eq!(net.members[0].dials, [target.unwrap()]);
     net.dial_target(0, target.unwrap(), 1);
     net.wait(500);
-    assert_eq!(state(&mut net, 0, 1), "connected");
+    assert_eq!(state(&mut net, 0, 1), PeerState::Connected);
 }
 
 #[test]
@@ -164,7 +168,10 @@ fn disconnecting_ends_it_on_both_sides_for_good() {
         }
         assert!(net.members[1].dials.is_empty());
         let last = net.members[1].events.last().unwrap();
-        assert_eq!((last.node_id.as_str(), last.state), ("node-0", "available"));
+        assert_eq!(
+            (last.node_id.as_str(), last.state),
+            ("node-0", PeerState::Available)
+        );
     }
 }
 
@@ -176,7 +183,7 @@ fn disconnecting_during_the_backoff_ends_the_calls() {
     net.drive(0, |machine, now, map| machine.disconnect(target, now, map));
     net.wait(600_000);
     assert!(net.members[0].dials.is_empty());
-    assert_eq!(state(&mut net, 0, 1), "available");
+    assert_eq!(state(&mut net, 0, 1), PeerState::Available);
 }
 
 #[test]
@@ -204,7 +211,7 @@ fn a_first_call_that_fails_is_not_repeated_by_itself() {
     assert_eq!(net.refusal(0, id).kind, "connection_lost");
     net.wait(600_000);
     assert!(net.members[0].dials.is_empty());
-    assert_eq!(state(&mut net, 0, 1), "faulted");
+    assert_eq!(state(&mut net, 0, 1), PeerState::Faulted);
 }
 
 #[test]
@@ -249,7 +256,10 @@ fn a_peer_that_breaks_the_rules_is_dropped_with_the_reason() {
     });
     net.settle();
     assert!(net.conversations(0).is_empty() && net.conversations(1).is_empty());
-    assert_eq!(net.members[0].events.last().unwrap().state, "faulted");
+    assert_eq!(
+        net.members[0].events.last().unwrap().state,
+        PeerState::Faulted
+    );
 }
 
 #[test]
@@ -346,5 +356,5 @@ fn a_connection_that_is_dead_without_a_word_ends_when_the_peer_is_called_again()
     let target = net.target(0, &name(1), 1);
     net.dial_target(0, target, 1);
     net.wait(500);
-    assert_eq!(state(&mut net, 0, 1), "connected");
+    assert_eq!(state(&mut net, 0, 1), PeerState::Connected);
 }

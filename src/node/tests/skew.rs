@@ -1,6 +1,7 @@
 //! Clocks that are a day off: reported, and harmless.
 
 use super::pipes::{Pipes, name};
+use crate::node::machine::peer_state::PeerState;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -39,12 +40,18 @@ fn the_skew_is_measured_shown_and_told_once() {
             .collect();
         assert_eq!(
             reported,
-            [("connected", None), ("connected", Some(skew_ms))]
+            [
+                (PeerState::Connected, None),
+                (PeerState::Connected, Some(skew_ms))
+            ]
         );
         let member = &net.members[node];
         let rows = member.machine.progress(net.now(node), &member.map).unwrap();
         let row = rows.iter().find(|row| row.node_id == name(other)).unwrap();
-        assert_eq!((row.state, row.skew_ms), ("connected", Some(skew_ms)));
+        assert_eq!(
+            (row.state, row.skew_ms),
+            (PeerState::Connected, Some(skew_ms))
+        );
         // In the time of this node's own clock.
         let seen = i128::from(row.last_seen.unwrap().0);
         assert!((seen - i128::from(net.now(node).wall.0)).abs() < 60_000);
@@ -54,7 +61,10 @@ fn the_skew_is_measured_shown_and_told_once() {
     net.cut(0, id);
     let member = &net.members[0];
     let rows = member.machine.progress(net.now(0), &member.map).unwrap();
-    let gone = rows.iter().find(|row| row.state != "connected").unwrap();
+    let gone = rows
+        .iter()
+        .find(|row| row.state != PeerState::Connected)
+        .unwrap();
     assert_eq!(gone.skew_ms.map(i64::abs), Some(DAY_MS));
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 
 use super::base::Base;
 use super::map::{EntryMap, Held};
-use crate::store::entry::{Namespace, Summary};
+use crate::store::entry::{Namespace, REPLICATED_END, Summary};
 use crate::store::error::StoreError;
 
 /// Changed keys of a piece: a range has two edges that are summed up each time, and a piece costs some hundred bytes.
@@ -20,9 +20,6 @@ const PIECE: usize = 64;
 
 /// Most changed keys that are summed up at once, which bounds the time that others wait.
 pub const ADDED_AT_ONCE: usize = 8192;
-
-/// The first key behind all replicated ones.
-pub const REPLICATED_END: [u8; 1] = [Namespace::Local as u8];
 
 /// Difference that changed keys make to the sum of the checkpoint. Counts and sums wrap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -7,8 +7,9 @@ use proptest::prelude::*;
 use super::super::entry::{Entry, EntryFlags, Extra, Namespace, Summary};
 use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::Stamp;
+use crate::store::entry::REPLICATED_END;
 use crate::store::state::map::EntryMap;
-use crate::store::state::range_sums::{REPLICATED_END, RangeSums};
+use crate::store::state::range_sums::RangeSums;
 
 fn recount(map: &EntryMap, from: &[u8], to: &[u8]) -> (Summary, Vec<Vec<u8>>) {
     let (mut summary, mut keys) = (Summary::default(), Vec::new());

@@ -19,9 +19,9 @@ use super::removals::Removals;
 use super::reply::Reply;
 use super::trailing::Trailing;
 use super::view::{View, end_of};
+use crate::store::entry::REPLICATED_END;
 use crate::store::entry::{Entry, Summary};
 use crate::store::error::StoreError;
-use crate::store::state::range_sums::REPLICATED_END;
 use crate::sync::message::{Claim, Part, Positions, Ranges};
 
 /// Turns that are allowed whatever the number of entries.

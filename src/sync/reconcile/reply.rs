@@ -1,6 +1,6 @@
 //! An answer under construction, within the limits of one message.
 
-use crate::store::state::range_sums::REPLICATED_END;
+use crate::store::entry::REPLICATED_END;
 use crate::sync::message::{Claim, Part};
 
 /// Parts after which an answer is full. Everything behind them is summed up as one part.

@@ -4,11 +4,12 @@
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 
+use crate::store::entry::REPLICATED_END;
 use crate::store::entry::Summary;
 use crate::store::error::StoreError;
 use crate::store::scope::Scope;
 use crate::store::state::map::{EntryMap, Held};
-use crate::store::state::range_sums::{REPLICATED_END, RangeSums};
+use crate::store::state::range_sums::RangeSums;
 use crate::sync::feed::admission::lie_of;
 use crate::sync::message::Positions;
 use crate::sync::outbox::held_back::HeldBack;
