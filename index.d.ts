@@ -668,8 +668,8 @@ export declare class SyncResult {
   /** Number of repeated deliveries since the client opened. */
   readonly totalRetries: number;
   /**
-   * Number of messages of peers since the client opened that break a rule and were ignored: entries that no node can
-   * have written, and refusals of entries that were not sent.
+   * Number of entries and refusals of peers since the client opened that break a rule and were ignored: entries that no
+   * node can have written, and refusals of entries that were not sent.
    */
   readonly totalRefused: number;
   /** Sequence number of this node's last write. */
@@ -1199,8 +1199,8 @@ export declare class Client {
   /**
    * Writes a value. When it resolves, the value is readable here and, with a log and `autoFlush`, on the disk. Calls
    * are carried out in their order. Many at once share the disk's work, so do not await each if only the order matters.
-   * Kinds of errors include `key_empty`, `key_too_long`, `value_too_large`, `invalid_text`, `queue_full`, `disk_full`
-   * and `poisoned`; a refused write leaves nothing behind.
+   * Errors include the kinds `invalid_key`, `invalid_value` and `invalid_text` of the code `invalid_argument`, and
+   * `disk_full` and `poisoned` of the code `io_error`. A write that is refused with one of them leaves nothing behind.
    */
   put(key: string | Key, value: string | Value | Uint8Array): Promise<Result<PutInfo>>;
   /** Reads a value; `not_found` if the key has none. Never waits for a peer or for a write under way. */
