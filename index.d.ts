@@ -37,12 +37,137 @@ export declare const ErrorCode: {
 /** One of the thirteen codes, as text. */
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 
+/**
+ * Name of a failure, finer than {@link ErrorCode}; docs/errors.md explains each. A failure without a name of its own
+ * has its code as kind. New names may come with any version, so the type is open.
+ */
+export type ErrorKind =
+  | 'aborted'
+  | 'addon_broken'
+  | 'addon_missing'
+  | 'addon_version'
+  | 'address_in_use'
+  | 'backup_exists'
+  | 'batch_too_large'
+  | 'checkpoint_damaged'
+  | 'checkpoint_foreign'
+  | 'checkpoint_mismatch'
+  | 'checkpoint_missing'
+  | 'checkpoint_newer_version'
+  | 'checkpoint_open'
+  | 'checkpoint_read'
+  | 'checkpoint_refused'
+  | 'checkpoint_too_large'
+  | 'checkpoint_write'
+  | 'client_not_open'
+  | 'closed'
+  | 'closed_while_waiting'
+  | 'conflict_not_found'
+  | 'conflict_versions_dropped'
+  | 'connect_failed'
+  | 'connection_lost'
+  | 'connection_refused'
+  | 'directory_missing'
+  | 'discovery_disabled'
+  | 'discovery_unsupported'
+  | 'disk_full'
+  | 'events_merged'
+  | 'identity'
+  | 'identity_renewed'
+  | 'insecure_host'
+  | 'internal'
+  | 'invalid_address'
+  | 'invalid_backup'
+  | 'invalid_batch'
+  | 'invalid_configuration'
+  | 'invalid_event'
+  | 'invalid_function'
+  | 'invalid_key'
+  | 'invalid_listener'
+  | 'invalid_operation'
+  | 'invalid_option'
+  | 'invalid_options'
+  | 'invalid_path'
+  | 'invalid_peer'
+  | 'invalid_signal'
+  | 'invalid_text'
+  | 'invalid_value'
+  | 'invalid_wait'
+  | 'is_directory'
+  | 'key_empty'
+  | 'key_not_found'
+  | 'key_too_long'
+  | 'listen_failed'
+  | 'listener_failed'
+  | 'no_log'
+  | 'no_randomness'
+  | 'no_threads'
+  | 'not_a_directory'
+  | 'not_allowed'
+  | 'not_open'
+  | 'not_regular_file'
+  | 'operation_not_found'
+  | 'outcome_unknown'
+  | 'outside_prefixes'
+  | 'panicked'
+  | 'peer_busy'
+  | 'peer_closing'
+  | 'peer_disconnected'
+  | 'peer_idle'
+  | 'peer_left'
+  | 'peer_not_connected'
+  | 'peer_not_found'
+  | 'peer_too_old'
+  | 'permission_denied'
+  | 'poisoned'
+  | 'protocol'
+  | 'protocol_version'
+  | 'queue_full'
+  | 'read_only'
+  | 'record_malformed'
+  | 'replaced'
+  | 'self_connection'
+  | 'stopped'
+  | 'timed_out'
+  | 'too_few_peers'
+  | 'transport_disabled'
+  | 'unexpected'
+  | 'unexpected_argument'
+  | 'unknown_host'
+  | 'unknown_option'
+  | 'unreadable'
+  | 'unsupported_platform'
+  | 'value_too_large'
+  | 'wal_append'
+  | 'wal_behind'
+  | 'wal_body_too_large'
+  | 'wal_corrupt'
+  | 'wal_exists'
+  | 'wal_flush'
+  | 'wal_foreign'
+  | 'wal_in_use'
+  | 'wal_missing'
+  | 'wal_newer_version'
+  | 'wal_not_found'
+  | 'wal_open'
+  | 'wal_part_missing'
+  | 'wal_read'
+  | 'wal_recover'
+  | 'wal_remove'
+  | 'wal_removed'
+  | 'wal_replaced'
+  | 'wal_seal'
+  | 'wrong_node'
+  | 'wrong_result'
+  | ErrorCode
+  | (string & {});
+
 /** Details of a {@link SoftadastraError} besides its code and message. */
 export interface SoftadastraErrorDetails {
   /** Subject of the failure: a key, an option's name, a path. */
   context?: string | undefined;
   /** A finer name than the code, such as `"client_not_open"`. Default: the code. */
-  kind?: string | undefined;
+  kind?: ErrorKind | undefined;
   /** Underlying cause: the system's error text, or another error. */
   cause?: unknown;
   /** True if an identical call may succeed later without any change by the program. Default `false`. */
@@ -68,7 +193,7 @@ export declare class SoftadastraError extends Error {
   /** The stable code of the failure. */
   readonly code: ErrorCode;
   /** The finer name of the failure; equal to the code where there is none. Kinds may grow in number, codes do not. */
-  readonly kind: string;
+  readonly kind: ErrorKind;
   /** Subject of the failure, for instance the key that was not found; `undefined` if there is none. */
   readonly context: string | undefined;
   /** Underlying cause, if any: the system's error text, or another error. */
@@ -101,7 +226,7 @@ export interface SoftadastraFailure {
   /** The stable code of the failure. */
   readonly code: ErrorCode;
   /** The finer name of the failure, see {@link SoftadastraError.kind}. */
-  readonly kind: string;
+  readonly kind: ErrorKind;
   /** The message for people. */
   readonly message: string;
   /** Subject of the failure; `undefined` if there is none. */
@@ -977,7 +1102,7 @@ export interface Stats {
 /** Damage of the files of a log, which would make opening it fail. */
 export interface Problem {
   /** Name of the problem, see {@link SoftadastraError.kind}. */
-  readonly kind: string;
+  readonly kind: ErrorKind;
   /** Name of the damaged file; `null` if the problem is in no single file. */
   readonly file: string | null;
   /** Offset of the damage in the file, in bytes; `null` if it has no place. */
@@ -1018,7 +1143,11 @@ export interface Verification {
    * Findings beside the log that do no harm: `"lease_lost"` (the log is a copy or was restored: the next opening gives
    * the node a new identity), `"seal_unfinished"`, `"leftover"`, `"torn_tail_kept"`.
    */
-  readonly notices: readonly { readonly kind: string; readonly file: string; readonly message: string }[];
+  readonly notices: readonly {
+    readonly kind: 'lease_lost' | 'seal_unfinished' | 'leftover' | 'torn_tail_kept';
+    readonly file: string;
+    readonly message: string;
+  }[];
   /** Number of whole groups in the log. */
   readonly groups: number;
   /** Number of entries read: those of the checkpoint, removed keys included, and the writes in the log behind it. */

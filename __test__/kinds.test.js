@@ -18,6 +18,11 @@ const sources = (folder, suffix) =>
 const found = (texts, ...patterns) =>
   texts.flatMap((text) => patterns.flatMap((pattern) => [...text.matchAll(pattern)].map(([, kind]) => kind)));
 
+/** The engine's table: how a kind is called in the sources, and at the surface. */
+const kindsOfEngine = [...read('src', 'core', 'error_kind.rs').matchAll(/^ {4}(\w+) = "([a-z_]+)",$/gm)].map(
+  ([, variant, name]) => [variant, name],
+);
+
 const given = new Set([
   ...found(
     sources('js', '.js'),
@@ -26,20 +31,7 @@ const given = new Set([
     /refuse\(\s*'([a-z_]+)'/g,
     /kind: '([a-z_]+)'/g,
   ),
-  ...found(
-    [...sources('src/node', '.rs'), ...sources('src/bindings', '.rs')],
-    /(?:Failure|Self)::new\(\s*(?:ErrorCode::\w+|code),\s*"([a-z_]+)"/g,
-    /kind: "([a-z_]+)"/g,
-    /GoodbyeReason::\w+ => "([a-z_]+)"/g,
-  ),
-  ...found(
-    ['disk/error.rs', 'disk/storage.rs', 'wal/error.rs', 'table/error.rs', 'transport/error.rs'].map(
-      (file) => read('src', file).split('#[cfg(test)]')[0],
-    ),
-    /=>\s*(?:\{\s*)?"([a-z_]+)"/g,
-    /kind_or\("([a-z_]+)"\)/g,
-    /return "([a-z_]+)"/g,
-  ),
+  ...kindsOfEngine.map(([, name]) => name),
 ]);
 
 const readme = read('README.md');
@@ -61,6 +53,23 @@ test('every kind that the code gives is in the table, and no other', () => {
     [...told].filter((kind) => !given.has(kind)),
     [],
     'in the table only',
+  );
+});
+
+test('the engine gives each kind of its table', () => {
+  const engine = sources('src', '.rs');
+  const unused = kindsOfEngine.filter(
+    ([variant]) => !engine.some((text) => text.includes(`ErrorKind::${variant}`)),
+  );
+  assert.deepEqual(unused, []);
+});
+
+test('the types name every kind, and no other', () => {
+  const types = read('index.d.ts');
+  const union = types.slice(types.indexOf('type ErrorKind ='), types.indexOf('(string & {})'));
+  assert.deepEqual(
+    [...union.matchAll(/'([a-z_]+)'/g)].map(([, kind]) => kind),
+    [...given].sort(),
   );
 });
 

@@ -13,7 +13,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use softadastra::node::{ErrorCode, Node, Operation, Options, Silent};
+use softadastra::node::{ErrorCode, ErrorKind, Node, Operation, Options, Silent};
 
 /// Time limit that ends a hanging test: longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -108,7 +108,7 @@ async fn the_log_of_an_abandoned_node_opens_again_at_once() {
         let second = Node::open(options(folder.path(), "a"), Arc::new(Silent)).unwrap_err();
         assert_eq!(
             (second.code, second.kind),
-            (ErrorCode::InvalidState, "wal_in_use")
+            (ErrorCode::InvalidState, ErrorKind::WalInUse)
         );
         put(&node, &format!("key/{round}"), &[round]).await;
         node.abandon();
@@ -131,19 +131,19 @@ async fn failures_of_the_network_are_told_and_leave_local_work_alone() {
     let failure = busy.start_transport().await.unwrap_err();
     assert_eq!(
         (failure.code, failure.kind),
-        (ErrorCode::Transport, "address_in_use")
+        (ErrorCode::Transport, ErrorKind::AddressInUse)
     );
     let failure = a.connect("somebody", "127.0.0.1", port).await.unwrap_err();
-    assert_eq!(failure.kind, "wrong_node");
+    assert_eq!(failure.kind, ErrorKind::WrongNode);
     assert!(
         failure.message.contains("somebody") && failure.message.contains("\"b\""),
         "{failure}"
     );
     let failure = a.connect("far", "192.0.2.1", 9500).await.unwrap_err();
-    assert_eq!(failure.kind, "insecure_host");
+    assert_eq!(failure.kind, ErrorKind::InsecureHost);
     b.stop_transport().await;
     let failure = a.connect("b", "127.0.0.1", port).await.unwrap_err();
-    assert_eq!(failure.kind, "connection_refused");
+    assert_eq!(failure.kind, ErrorKind::ConnectionRefused);
     assert_eq!(
         failure.message,
         format!("connection refused (127.0.0.1:{port})")

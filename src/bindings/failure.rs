@@ -30,7 +30,7 @@ impl From<Failure> for NativeFailure {
         let advice = failure.advice();
         Self {
             code: failure.code.as_str().to_owned(),
-            kind: failure.kind.to_owned(),
+            kind: failure.kind.as_str().to_owned(),
             message: failure.message,
             context: failure.context,
             cause: failure.cause,

@@ -18,6 +18,7 @@ use super::reports::{
     NativeNodeInfo, NativePeer, NativePeerProgress, NativeSyncState, NativeTick, number,
 };
 use super::scan::NativeScan;
+use crate::core::error_kind::ErrorKind;
 use crate::node::{ErrorCode, Failure, Node};
 
 /// The version of this package.
@@ -260,13 +261,13 @@ impl NativeNode {
             Err(if node.options().enable_discovery {
                 Failure::new(
                     ErrorCode::Discovery,
-                    "discovery_unsupported",
+                    ErrorKind::DiscoveryUnsupported,
                     "discovery is not part of this version yet: connect to peers by their address",
                 )
             } else {
                 Failure::new(
                     ErrorCode::Discovery,
-                    "discovery_disabled",
+                    ErrorKind::DiscoveryDisabled,
                     "discovery is disabled",
                 )
             })

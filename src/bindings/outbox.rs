@@ -8,6 +8,7 @@ use super::failure::{Outcome, guarded};
 use super::hand_over::HandOver;
 use super::node::NativeNode;
 use super::reports::number;
+use crate::core::error_kind::ErrorKind;
 use crate::node::{
     Delivered, ErrorCode, Failure, Holders, OutboxRow, PeerTrouble, RowState, Subject, Wait,
 };
@@ -104,7 +105,7 @@ fn subject(operation: &str) -> std::result::Result<Subject, Failure> {
     let dot = operation.parse().map_err(|_| {
         Failure::new(
             ErrorCode::InvalidArgument,
-            "invalid_operation",
+            ErrorKind::InvalidOperation,
             "operation must be \"all\", or the operation of a write as its result names it",
         )
         .about("operation")

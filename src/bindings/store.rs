@@ -220,7 +220,7 @@ impl From<FileReport> for NativeFileReport {
 impl From<Notice> for NativeNotice {
     fn from(notice: Notice) -> Self {
         Self {
-            kind: notice.kind.to_owned(),
+            kind: notice.kind.as_str().to_owned(),
             file: notice.file,
             message: notice.message,
         }

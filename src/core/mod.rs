@@ -5,6 +5,7 @@ pub mod bytes;
 pub mod checksum;
 pub mod clock;
 pub mod entropy;
+pub mod error_kind;
 pub mod identity;
 pub mod limits;
 pub(crate) mod rules;

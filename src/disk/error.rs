@@ -1,5 +1,6 @@
 //! Failures of the disk, in words for people and by stable names.
 
+use crate::core::error_kind::ErrorKind;
 use std::fmt;
 use std::io;
 
@@ -30,18 +31,18 @@ impl IoCause {
     }
 
     /// The stable name of the failure: a specific one where people can act on it, else `otherwise`.
-    pub(crate) fn kind_or(&self, otherwise: &'static str) -> &'static str {
+    pub(crate) fn kind_or(&self, otherwise: ErrorKind) -> ErrorKind {
         if self.is_full() {
-            return "disk_full";
+            return ErrorKind::DiskFull;
         }
         if let Some(how) = self.displacement {
             return how.kind();
         }
         match self.kind {
-            io::ErrorKind::PermissionDenied => "permission_denied",
-            io::ErrorKind::NotFound => "directory_missing",
-            io::ErrorKind::NotADirectory => "not_a_directory",
-            io::ErrorKind::ReadOnlyFilesystem => "read_only",
+            io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+            io::ErrorKind::NotFound => ErrorKind::DirectoryMissing,
+            io::ErrorKind::NotADirectory => ErrorKind::NotADirectory,
+            io::ErrorKind::ReadOnlyFilesystem => ErrorKind::ReadOnly,
             _ => otherwise,
         }
     }

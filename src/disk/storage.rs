@@ -1,5 +1,6 @@
 //! The interface of the disk: one directory of files.
 
+use crate::core::error_kind::ErrorKind;
 use std::io;
 use std::sync::Arc;
 
@@ -44,10 +45,10 @@ pub enum Displacement {
 
 impl Displacement {
     /// The stable name of a failure with this reason.
-    pub(crate) fn kind(self) -> &'static str {
+    pub(crate) fn kind(self) -> ErrorKind {
         match self {
-            Self::Gone => "wal_removed",
-            Self::Replaced | Self::Overwritten => "wal_replaced",
+            Self::Gone => ErrorKind::WalRemoved,
+            Self::Replaced | Self::Overwritten => ErrorKind::WalReplaced,
         }
     }
 }

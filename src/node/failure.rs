@@ -4,9 +4,10 @@
 use std::fmt;
 
 use super::advice::{Advice, advice};
+use crate::core::error_kind::ErrorKind;
 use crate::disk::error::IoCause;
 use crate::store::error::StoreError;
-use crate::transport::error::{TransportError, TransportErrorKind};
+use crate::transport::error::TransportError;
 
 /// The stable codes of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +61,7 @@ pub struct Failure {
     /// The stable code.
     pub code: ErrorCode,
     /// A finer, stable name of the failure.
-    pub kind: &'static str,
+    pub kind: ErrorKind,
     /// Message for people: the failed call and its cause.
     pub message: String,
     /// The subject of the failure: a key, a path, an address.
@@ -77,7 +78,7 @@ pub struct Failure {
 
 impl Failure {
     /// A failure that leaves local state valid, and for which a retry is useless.
-    pub fn new(code: ErrorCode, kind: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(code: ErrorCode, kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             code,
             kind,
@@ -94,7 +95,7 @@ impl Failure {
     pub fn configuration(reason: impl fmt::Display) -> Self {
         Self::new(
             ErrorCode::InvalidArgument,
-            "invalid_configuration",
+            ErrorKind::InvalidConfiguration,
             format!("invalid configuration: {reason}"),
         )
     }
@@ -103,21 +104,21 @@ impl Failure {
     pub fn not_open() -> Self {
         Self::new(
             ErrorCode::InvalidState,
-            "not_open",
+            ErrorKind::NotOpen,
             "SDK client is not open",
         )
     }
 
     /// The failure of a defect in this package.
     pub fn internal(message: impl Into<String>) -> Self {
-        Self::new(ErrorCode::Internal, "internal", message)
+        Self::new(ErrorCode::Internal, ErrorKind::Internal, message)
     }
 
     /// The failure to start a thread for `purpose`.
     pub fn no_thread(purpose: &str, error: &std::io::Error) -> Self {
         Self::new(
             ErrorCode::Io,
-            "no_threads",
+            ErrorKind::NoThreads,
             format!("{purpose}: the system gives no more threads"),
         )
         .because(error.to_string())
@@ -125,22 +126,22 @@ impl Failure {
     }
 
     /// The failure of a disk or a file, by its stable kind, with the system's error text if the system failed.
-    fn on_disk(kind: &'static str, message: String, cause: Option<&str>) -> Self {
+    fn on_disk(kind: ErrorKind, message: String, cause: Option<&str>) -> Self {
         let code = match kind {
-            "invalid_path" => ErrorCode::InvalidArgument,
-            "wal_in_use" => ErrorCode::InvalidState,
+            ErrorKind::InvalidPath => ErrorCode::InvalidArgument,
+            ErrorKind::WalInUse => ErrorCode::InvalidState,
             _ => ErrorCode::Io,
         };
         let is_damaged = matches!(
             kind,
-            "wal_corrupt"
-                | "wal_part_missing"
-                | "wal_behind"
-                | "checkpoint_missing"
-                | "checkpoint_damaged"
+            ErrorKind::WalCorrupt
+                | ErrorKind::WalPartMissing
+                | ErrorKind::WalBehind
+                | ErrorKind::CheckpointMissing
+                | ErrorKind::CheckpointDamaged
         );
         let failure = Self {
-            retryable: matches!(kind, "disk_full" | "wal_in_use"),
+            retryable: matches!(kind, ErrorKind::DiskFull | ErrorKind::WalInUse),
             local_state_valid: !is_damaged,
             ..Self::new(code, kind, message)
         };
@@ -211,30 +212,38 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let message = error.to_string();
         match error {
-            StoreError::KeyEmpty => Self::new(ErrorCode::InvalidArgument, "key_empty", message),
+            StoreError::KeyEmpty => {
+                Self::new(ErrorCode::InvalidArgument, ErrorKind::KeyEmpty, message)
+            }
             StoreError::KeyTooLong { .. } => {
-                Self::new(ErrorCode::InvalidArgument, "key_too_long", message)
+                Self::new(ErrorCode::InvalidArgument, ErrorKind::KeyTooLong, message)
             }
-            StoreError::ValueTooLarge { .. } => {
-                Self::new(ErrorCode::InvalidArgument, "value_too_large", message)
+            StoreError::ValueTooLarge { .. } => Self::new(
+                ErrorCode::InvalidArgument,
+                ErrorKind::ValueTooLarge,
+                message,
+            ),
+            StoreError::BatchTooLarge { .. } => Self::new(
+                ErrorCode::InvalidArgument,
+                ErrorKind::BatchTooLarge,
+                message,
+            ),
+            StoreError::Panicked(_) => Self::new(ErrorCode::Internal, ErrorKind::Panicked, message),
+            StoreError::Stopped => Self::new(ErrorCode::InvalidState, ErrorKind::Closed, message),
+            StoreError::Entropy(cause) => {
+                Self::new(ErrorCode::Io, ErrorKind::NoRandomness, message)
+                    .because(cause)
+                    .retryable()
             }
-            StoreError::BatchTooLarge { .. } => {
-                Self::new(ErrorCode::InvalidArgument, "batch_too_large", message)
-            }
-            StoreError::Panicked(_) => Self::new(ErrorCode::Internal, "panicked", message),
-            StoreError::Stopped => Self::new(ErrorCode::InvalidState, "closed", message),
-            StoreError::Entropy(cause) => Self::new(ErrorCode::Io, "no_randomness", message)
-                .because(cause)
-                .retryable(),
             StoreError::MissingLog { path, .. } => Self {
                 local_state_valid: false,
-                ..Self::new(ErrorCode::Io, "wal_missing", message)
+                ..Self::new(ErrorCode::Io, ErrorKind::WalMissing, message)
             }
             .located(Some(&path), None)
             .about(path),
             StoreError::OtherCheckpoint { path } => Self {
                 local_state_valid: false,
-                ..Self::new(ErrorCode::Store, "checkpoint_mismatch", message)
+                ..Self::new(ErrorCode::Store, ErrorKind::CheckpointMismatch, message)
             }
             .located(Some(&path), None)
             .about(path),
@@ -247,7 +256,7 @@ impl From<StoreError> for Failure {
             }
             StoreError::Row { ref path, .. } | StoreError::Record { ref path, .. } => Self {
                 local_state_valid: false,
-                ..Self::new(ErrorCode::Store, "record_malformed", message)
+                ..Self::new(ErrorCode::Store, ErrorKind::RecordMalformed, message)
             }
             .located(Some(path), None)
             .about(path.clone()),
@@ -267,10 +276,10 @@ impl From<TransportError> for Failure {
     fn from(error: TransportError) -> Self {
         let kind = error.kind();
         let code = match kind {
-            TransportErrorKind::InvalidAddress => ErrorCode::InvalidArgument,
+            ErrorKind::InvalidAddress => ErrorCode::InvalidArgument,
             _ => ErrorCode::Transport,
         };
-        let failure = Self::new(code, kind.name(), error.to_string());
+        let failure = Self::new(code, kind, error.to_string());
         let failure = Self {
             retryable: error.is_retryable(),
             ..failure
@@ -288,14 +297,14 @@ impl From<TransportError> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Error, ErrorKind};
+    use std::io;
 
     use super::*;
     use crate::table::CheckpointError;
     use crate::wal::error::WalError;
 
-    fn cause(kind: ErrorKind) -> IoCause {
-        Error::from(kind).into()
+    fn cause(kind: io::ErrorKind) -> IoCause {
+        io::Error::from(kind).into()
     }
 
     #[test]
@@ -318,7 +327,7 @@ mod tests {
         let append = WalError::Append {
             file: file(),
             offset,
-            cause: cause(ErrorKind::StorageFull),
+            cause: cause(io::ErrorKind::StorageFull),
         };
         let foreign = WalError::Foreign {
             file: file(),
@@ -337,18 +346,26 @@ mod tests {
             offset,
         };
         let log = [
-            (corrupt, "wal_corrupt", Some(offset)),
-            (foreign, "wal_foreign", None),
-            (newer, "wal_newer_version", None),
-            (missing, "checkpoint_missing", None),
-            (open(ErrorKind::PermissionDenied), "permission_denied", None),
-            (open(ErrorKind::ReadOnlyFilesystem), "read_only", None),
-            (append, "disk_full", Some(offset)),
-            (flush(ErrorKind::Other), "wal_flush", None),
+            (corrupt, ErrorKind::WalCorrupt, Some(offset)),
+            (foreign, ErrorKind::WalForeign, None),
+            (newer, ErrorKind::WalNewerVersion, None),
+            (missing, ErrorKind::CheckpointMissing, None),
+            (
+                open(io::ErrorKind::PermissionDenied),
+                ErrorKind::PermissionDenied,
+                None,
+            ),
+            (
+                open(io::ErrorKind::ReadOnlyFilesystem),
+                ErrorKind::ReadOnly,
+                None,
+            ),
+            (append, ErrorKind::DiskFull, Some(offset)),
+            (flush(io::ErrorKind::Other), ErrorKind::WalFlush, None),
         ];
         let log = log.map(|(error, kind, offset)| (StoreError::Log(error), kind, offset));
         let table = StoreError::Checkpoint(damaged);
-        let table = [(table, "checkpoint_damaged", Some(offset))];
+        let table = [(table, ErrorKind::CheckpointDamaged, Some(offset))];
         for (error, kind, offset) in log.into_iter().chain(table) {
             let text = error.to_string();
             let failure = Failure::from(error);

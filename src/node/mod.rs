@@ -18,6 +18,7 @@ pub mod options;
 mod pending_calls;
 mod shared;
 
+pub use crate::core::error_kind::ErrorKind;
 pub use crate::core::identity::Dot;
 pub use crate::metadata::NodeInfo;
 pub use crate::store::commit::operation::{Operation, Receipt, WriteStatus};
@@ -37,7 +38,7 @@ pub use api::peers::PeerView;
 pub use api::recovery_report::{CutOff, OpenedCheckpoint, RecoveryOutcome, RecoveryReport};
 pub use api::salvage::{SalvageReport, salvage};
 pub use api::stats::Stats;
-pub use api::verify::{FileReport, Notice, VerifyReport, verify};
+pub use api::verify::{FileReport, Notice, NoticeKind, VerifyReport, verify};
 pub use api::wait_for::{Delivered, Wait};
 pub use checkpoint::checkpoints::LastCheckpoint;
 pub use conflict::{Conflict, Version};

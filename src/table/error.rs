@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::core::error_kind::ErrorKind;
 use crate::disk::error::IoCause;
 
 /// The reason why a checkpoint could not be written, opened or read. Files have the names that the user gave.
@@ -79,16 +80,16 @@ pub enum CheckpointError {
 
 impl CheckpointError {
     /// A stable name in snake case, without the system's error.
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> ErrorKind {
         let kind = match self {
-            Self::Foreign { .. } => "checkpoint_foreign",
-            Self::NewerVersion { .. } => "checkpoint_newer_version",
-            Self::Damaged { .. } => "checkpoint_damaged",
-            Self::Open { .. } => "checkpoint_open",
-            Self::Read { .. } => "checkpoint_read",
-            Self::Write { .. } => "checkpoint_write",
-            Self::Refused { .. } => "checkpoint_refused",
-            Self::TooLarge { .. } => "checkpoint_too_large",
+            Self::Foreign { .. } => ErrorKind::CheckpointForeign,
+            Self::NewerVersion { .. } => ErrorKind::CheckpointNewerVersion,
+            Self::Damaged { .. } => ErrorKind::CheckpointDamaged,
+            Self::Open { .. } => ErrorKind::CheckpointOpen,
+            Self::Read { .. } => ErrorKind::CheckpointRead,
+            Self::Write { .. } => ErrorKind::CheckpointWrite,
+            Self::Refused { .. } => ErrorKind::CheckpointRefused,
+            Self::TooLarge { .. } => ErrorKind::CheckpointTooLarge,
         };
         self.cause().map_or(kind, |cause| cause.kind_or(kind))
     }

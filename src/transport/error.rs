@@ -1,6 +1,8 @@
 //! Failures of the transport, in words for people. None of them affects local data.
 
 use std::io;
+
+use crate::core::error_kind::ErrorKind;
 use thiserror::Error;
 
 /// Failure of a call of the transport. The system's own error is the `source`.
@@ -86,49 +88,6 @@ pub enum TransportError {
     },
 }
 
-/// Kind of a [`TransportError`], by which programs tell errors apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TransportErrorKind {
-    /// See [`TransportError::Disabled`].
-    Disabled,
-    /// See [`TransportError::Stopped`].
-    Stopped,
-    /// See [`TransportError::AddressInUse`].
-    AddressInUse,
-    /// See [`TransportError::Listen`].
-    Listen,
-    /// See [`TransportError::ConnectionRefused`].
-    ConnectionRefused,
-    /// See [`TransportError::TimedOut`].
-    TimedOut,
-    /// See [`TransportError::Connect`].
-    Connect,
-    /// See [`TransportError::UnknownHost`].
-    UnknownHost,
-    /// See [`TransportError::InsecureHost`].
-    InsecureHost,
-    /// See [`TransportError::InvalidAddress`].
-    InvalidAddress,
-}
-
-impl TransportErrorKind {
-    /// A stable name in `snake_case`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Disabled => "transport_disabled",
-            Self::Stopped => "stopped",
-            Self::AddressInUse => "address_in_use",
-            Self::Listen => "listen_failed",
-            Self::ConnectionRefused => "connection_refused",
-            Self::TimedOut => "timed_out",
-            Self::Connect => "connect_failed",
-            Self::UnknownHost => "unknown_host",
-            Self::InsecureHost => "insecure_host",
-            Self::InvalidAddress => "invalid_address",
-        }
-    }
-}
-
 impl TransportError {
     /// The address or the host of the error; `None` if it has none.
     pub fn subject(&self) -> Option<&str> {
@@ -145,34 +104,34 @@ impl TransportError {
     }
 
     /// The kind of the error.
-    pub fn kind(&self) -> TransportErrorKind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Disabled => TransportErrorKind::Disabled,
-            Self::Stopped => TransportErrorKind::Stopped,
-            Self::AddressInUse { .. } => TransportErrorKind::AddressInUse,
-            Self::Listen { .. } => TransportErrorKind::Listen,
-            Self::ConnectionRefused { .. } => TransportErrorKind::ConnectionRefused,
-            Self::TimedOut { .. } => TransportErrorKind::TimedOut,
-            Self::Connect { .. } => TransportErrorKind::Connect,
-            Self::UnknownHost { .. } => TransportErrorKind::UnknownHost,
-            Self::InsecureHost { .. } => TransportErrorKind::InsecureHost,
-            Self::InvalidAddress { .. } => TransportErrorKind::InvalidAddress,
+            Self::Disabled => ErrorKind::TransportDisabled,
+            Self::Stopped => ErrorKind::Stopped,
+            Self::AddressInUse { .. } => ErrorKind::AddressInUse,
+            Self::Listen { .. } => ErrorKind::ListenFailed,
+            Self::ConnectionRefused { .. } => ErrorKind::ConnectionRefused,
+            Self::TimedOut { .. } => ErrorKind::TimedOut,
+            Self::Connect { .. } => ErrorKind::ConnectFailed,
+            Self::UnknownHost { .. } => ErrorKind::UnknownHost,
+            Self::InsecureHost { .. } => ErrorKind::InsecureHost,
+            Self::InvalidAddress { .. } => ErrorKind::InvalidAddress,
         }
     }
 
     /// True if the same call may succeed later without a change of options.
     pub fn is_retryable(&self) -> bool {
-        match self.kind() {
-            TransportErrorKind::AddressInUse
-            | TransportErrorKind::Listen
-            | TransportErrorKind::ConnectionRefused
-            | TransportErrorKind::TimedOut
-            | TransportErrorKind::Connect
-            | TransportErrorKind::UnknownHost => true,
-            TransportErrorKind::Disabled
-            | TransportErrorKind::Stopped
-            | TransportErrorKind::InsecureHost
-            | TransportErrorKind::InvalidAddress => false,
+        match self {
+            Self::AddressInUse { .. }
+            | Self::Listen { .. }
+            | Self::ConnectionRefused { .. }
+            | Self::TimedOut { .. }
+            | Self::Connect { .. }
+            | Self::UnknownHost { .. } => true,
+            Self::Disabled
+            | Self::Stopped
+            | Self::InsecureHost { .. }
+            | Self::InvalidAddress { .. } => false,
         }
     }
 

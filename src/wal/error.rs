@@ -4,6 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
+use crate::core::error_kind::ErrorKind;
 use crate::disk::error::IoCause;
 use crate::disk::storage::Displacement;
 
@@ -184,33 +185,33 @@ fn holder(pid: Option<u32>) -> String {
 
 impl WalError {
     /// A stable name of the failure in snake case, finer than the public error codes.
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::InvalidPath(_) => "invalid_path",
-            Self::Open { cause, .. } => cause.kind_or("wal_open"),
-            Self::IsDirectory { .. } => "is_directory",
-            Self::NotRegularFile { .. } => "not_regular_file",
-            Self::Foreign { .. } => "wal_foreign",
-            Self::NewerVersion { .. } => "wal_newer_version",
-            Self::Corrupt { .. } => "wal_corrupt",
-            Self::Read { cause, .. } => cause.kind_or("wal_read"),
-            Self::Append { cause, .. } => cause.kind_or("wal_append"),
-            Self::Flush { cause, .. } => cause.kind_or("wal_flush"),
-            Self::Recover { cause, .. } => cause.kind_or("wal_recover"),
-            Self::MissingPart { .. } => "wal_part_missing",
-            Self::MissingCheckpoint { .. } => "checkpoint_missing",
-            Self::Behind { .. } => "wal_behind",
+            Self::InvalidPath(_) => ErrorKind::InvalidPath,
+            Self::Open { cause, .. } => cause.kind_or(ErrorKind::WalOpen),
+            Self::IsDirectory { .. } => ErrorKind::IsDirectory,
+            Self::NotRegularFile { .. } => ErrorKind::NotRegularFile,
+            Self::Foreign { .. } => ErrorKind::WalForeign,
+            Self::NewerVersion { .. } => ErrorKind::WalNewerVersion,
+            Self::Corrupt { .. } => ErrorKind::WalCorrupt,
+            Self::Read { cause, .. } => cause.kind_or(ErrorKind::WalRead),
+            Self::Append { cause, .. } => cause.kind_or(ErrorKind::WalAppend),
+            Self::Flush { cause, .. } => cause.kind_or(ErrorKind::WalFlush),
+            Self::Recover { cause, .. } => cause.kind_or(ErrorKind::WalRecover),
+            Self::MissingPart { .. } => ErrorKind::WalPartMissing,
+            Self::MissingCheckpoint { .. } => ErrorKind::CheckpointMissing,
+            Self::Behind { .. } => ErrorKind::WalBehind,
             Self::Seal { cause, .. } | Self::Remove { cause, .. }
                 if cause.kind() == io::ErrorKind::NotFound =>
             {
-                "wal_removed"
+                ErrorKind::WalRemoved
             }
-            Self::Seal { cause, .. } => cause.kind_or("wal_seal"),
-            Self::Remove { cause, .. } => cause.kind_or("wal_remove"),
+            Self::Seal { cause, .. } => cause.kind_or(ErrorKind::WalSeal),
+            Self::Remove { cause, .. } => cause.kind_or(ErrorKind::WalRemove),
             Self::Displaced { how, .. } => how.kind(),
-            Self::BodyTooLarge { .. } => "wal_body_too_large",
-            Self::Poisoned { .. } => "poisoned",
-            Self::InUse { .. } => "wal_in_use",
+            Self::BodyTooLarge { .. } => ErrorKind::WalBodyTooLarge,
+            Self::Poisoned { .. } => ErrorKind::Poisoned,
+            Self::InUse { .. } => ErrorKind::WalInUse,
         }
     }
 
@@ -267,7 +268,7 @@ impl WalError {
 
     /// True if the disk is full: the same call can succeed once there is room.
     pub fn is_full(&self) -> bool {
-        self.kind() == "disk_full"
+        self.kind() == ErrorKind::DiskFull
     }
 }
 
@@ -287,7 +288,7 @@ mod tests {
             error.to_string(),
             "failed to append WAL record: no space left on device"
         );
-        assert_eq!(error.kind(), "disk_full");
+        assert_eq!(error.kind(), ErrorKind::DiskFull);
         assert_eq!(error.cause(), Some("ENOSPC"));
         let error = WalError::Open {
             file: "data/x.wal".into(),
@@ -309,7 +310,7 @@ mod tests {
             error.to_string(),
             "failed to seal WAL data/x.wal: the file, or its directory, was removed"
         );
-        assert_eq!(error.kind(), "wal_removed");
+        assert_eq!(error.kind(), ErrorKind::WalRemoved);
     }
 
     #[test]
@@ -322,7 +323,7 @@ mod tests {
             error.to_string(),
             "failed to remove sealed WAL data/x.wal: another file is in its place"
         );
-        assert_eq!(error.kind(), "wal_replaced");
+        assert_eq!(error.kind(), ErrorKind::WalReplaced);
     }
 
     #[test]

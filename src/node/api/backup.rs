@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::handle::Node;
 use crate::core::entropy::random_bytes;
+use crate::core::error_kind::ErrorKind;
 use crate::disk::storage::Storage;
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::shared::Shared;
@@ -86,7 +87,7 @@ impl CopyAnswer {
 fn aborted() -> Failure {
     Failure::new(
         ErrorCode::InvalidState,
-        "aborted",
+        ErrorKind::Aborted,
         "the backup was aborted; nothing is left of it",
     )
     .retryable()
@@ -103,7 +104,7 @@ impl Node {
         if !self.shared.options.enable_wal {
             return Err(Failure::new(
                 ErrorCode::InvalidState,
-                "no_log",
+                ErrorKind::NoLog,
                 "this client keeps no log: there is nothing to back up",
             ));
         }
@@ -142,7 +143,7 @@ impl Node {
         if is_there {
             let failure = Failure::new(
                 ErrorCode::AlreadyExists,
-                "backup_exists",
+                ErrorKind::BackupExists,
                 format!("failed to write backup {wal_path}: there is a log already"),
             );
             return Err(failure.about(wal_path));

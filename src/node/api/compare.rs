@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::{Notify, oneshot};
 
 use super::handle::Node;
+use crate::core::error_kind::ErrorKind;
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::machine::Machine;
 use crate::node::machine::conversation::ConversationId;
@@ -65,7 +66,7 @@ impl Comparison {
             biased;
             () = self.cancelled.notified() => Err(Failure::new(
                 ErrorCode::InvalidState,
-                "aborted",
+                ErrorKind::Aborted,
                 "the comparison was aborted; what it has begun goes on",
             )),
             compared = self.run() => compared,
@@ -99,18 +100,18 @@ impl Comparison {
         let failure = match why {
             Incomparable::Gone => Failure::new(
                 ErrorCode::Transport,
-                "connection_lost",
+                ErrorKind::ConnectionLost,
                 "the connection to the peer ended before both sides were compared",
             )
             .retryable(),
             Incomparable::TooOld => Failure::new(
                 ErrorCode::Sync,
-                "peer_too_old",
+                ErrorKind::PeerTooOld,
                 "the peer's version cannot compare what two nodes hold",
             ),
             Incomparable::Outside => Failure::new(
                 ErrorCode::InvalidState,
-                "outside_prefixes",
+                ErrorKind::OutsidePrefixes,
                 "no key is within the prefixes of both sides: nothing is exchanged with the peer, so there is nothing to compare",
             ),
         };
@@ -131,14 +132,14 @@ impl Machine {
         let failure = if is_known {
             Failure::new(
                 ErrorCode::Transport,
-                "peer_not_connected",
+                ErrorKind::PeerNotConnected,
                 format!("the peer {node_id} is not connected: connect to it, or try later"),
             )
             .retryable()
         } else {
             Failure::new(
                 ErrorCode::NotFound,
-                "peer_not_found",
+                ErrorKind::PeerNotFound,
                 format!(
                     "peer not found: {node_id}; this node has not met it, and has no address of it"
                 ),
@@ -151,7 +152,7 @@ impl Machine {
 fn ended() -> Failure {
     Failure::new(
         ErrorCode::InvalidState,
-        "closed_while_waiting",
+        ErrorKind::ClosedWhileWaiting,
         "the client closed before both sides were compared",
     )
 }

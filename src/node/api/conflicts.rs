@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 use super::handle::Node;
+use crate::core::error_kind::ErrorKind;
 use crate::core::identity::{Dot, Origin};
 use crate::node::conflict::Conflict;
 use crate::node::failure::{ErrorCode, Failure};
@@ -64,7 +65,8 @@ impl Shared {
                 "the conflict at the key {key} had more than {SIBLINGS_MAX} versions that lost: the {versions} oldest of \
                  them were removed, on all nodes; settle conflicts before there are so many"
             );
-            let failure = Failure::new(ErrorCode::Sync, "conflict_versions_dropped", message);
+            let failure =
+                Failure::new(ErrorCode::Sync, ErrorKind::ConflictVersionsDropped, message);
             self.events.failed(failure.about(key));
         }
     }
@@ -213,5 +215,5 @@ impl Node {
 fn none_at(key: &[u8]) -> Failure {
     let key = String::from_utf8_lossy(key);
     let message = format!("conflict not found: there is none at the key {key}");
-    Failure::new(ErrorCode::NotFound, "conflict_not_found", message).about(key)
+    Failure::new(ErrorCode::NotFound, ErrorKind::ConflictNotFound, message).about(key)
 }

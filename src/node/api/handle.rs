@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::peers::{PeerView, list};
 use super::recovery_report::RecoveryReport;
+use crate::core::error_kind::ErrorKind;
 use crate::metadata::{Capability, NodeInfo, hostname, os_name};
 use crate::node::checkpoint::checkpoints::{LastCheckpoint, Place};
 use crate::node::commit::commit_thread::CommitSlot;
@@ -136,7 +137,7 @@ impl Node {
         } else {
             Err(Failure::new(
                 ErrorCode::Transport,
-                "transport_disabled",
+                ErrorKind::TransportDisabled,
                 "transport is disabled: set enableTransport to true before the client is opened",
             ))
         }

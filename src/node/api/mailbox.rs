@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::core::error_kind::ErrorKind;
 use crate::node::conflict::Conflict;
 use crate::node::events::{Change, IdentityEvent};
 use crate::node::failure::{ErrorCode, Failure};
@@ -169,7 +170,7 @@ impl Mailbox {
                 let left_out = std::mem::take(&mut self.left_out);
                 Event::Failed(Failure::new(
                     ErrorCode::InvalidState,
-                    "events_merged",
+                    ErrorKind::EventsMerged,
                     format!(
                         "the program was busy for too long: {merged} changes were told only as later ones of their keys, \
                          and {left_out} events were not told; what the store holds now can be read"

@@ -3,6 +3,7 @@
 use super::open::seeds;
 use super::verify::{failure, observed};
 use crate::core::entropy::random_bytes;
+use crate::core::error_kind::ErrorKind;
 use crate::core::identity::Origin;
 use crate::disk::directory::Directory;
 use crate::disk::storage::Storage;
@@ -64,7 +65,9 @@ fn salvage_under(
         let message = format!(
             "failed to salvage to {to}: {file} is there already, and nothing is overwritten"
         );
-        return Err(Failure::new(ErrorCode::AlreadyExists, "wal_exists", message).about(file));
+        return Err(
+            Failure::new(ErrorCode::AlreadyExists, ErrorKind::WalExists, message).about(file),
+        );
     }
     let source_storage = source.storage_in(from_directory).reading_only();
     let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());

@@ -1,6 +1,7 @@
 //! Statistics of a node: its present content, and its work since it was opened.
 
 use super::handle::Node;
+use crate::core::error_kind::ErrorKind;
 use crate::node::checkpoint::checkpoints::LastCheckpoint;
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::histogram::Percentiles;
@@ -62,7 +63,8 @@ impl Node {
         };
         let failed = |error: std::io::Error| {
             let message = format!("failed to read the folder of the log: {error}");
-            Failure::new(ErrorCode::Io, "wal_read", message).about(self.options().wal_path.clone())
+            Failure::new(ErrorCode::Io, ErrorKind::WalRead, message)
+                .about(self.options().wal_path.clone())
         };
         let storage = &*place.storage;
         let (mut log_bytes, mut disk_bytes) = (0, 0);

@@ -1,5 +1,6 @@
 //! Verification of a store that no node has open, for users.
 
+use crate::core::error_kind::ErrorKind;
 use crate::disk::directory::Directory;
 use crate::node::failure::{ErrorCode, Failure};
 use crate::store::maintain::verify::{self, StoreRemark, Verification};
@@ -23,11 +24,36 @@ pub struct FileReport {
     pub is_whole: bool,
 }
 
+/// Kind of a finding beside a store that does no harm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoticeKind {
+    /// The log has no lease: it is a copy, or was restored.
+    LeaseLost,
+    /// A stop interrupted the change to a new log file.
+    SealUnfinished,
+    /// An earlier stop left a file that nothing needs.
+    Leftover,
+    /// An earlier opening cut an unfinished write off the log, and kept it in a file.
+    TornTailKept,
+}
+
+impl NoticeKind {
+    /// Name of the kind for users.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LeaseLost => "lease_lost",
+            Self::SealUnfinished => "seal_unfinished",
+            Self::Leftover => "leftover",
+            Self::TornTailKept => "torn_tail_kept",
+        }
+    }
+}
+
 /// A finding beside a store that does no harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// A stable name in snake case.
-    pub kind: &'static str,
+    /// Kind of the finding.
+    pub kind: NoticeKind,
     /// Name of the file.
     pub file: String,
     /// Description of the file, and of its future treatment.
@@ -100,7 +126,7 @@ pub(in crate::node) fn failure(error: crate::wal::error::WalError) -> Failure {
 
 pub(in crate::node) fn nothing_at(path: &str) -> Failure {
     let message = format!("failed to open WAL path {path}: there is no log");
-    Failure::new(ErrorCode::Io, "wal_not_found", message).about(path)
+    Failure::new(ErrorCode::Io, ErrorKind::WalNotFound, message).about(path)
 }
 
 fn report(path: &str, found: Verification) -> VerifyReport {
@@ -136,23 +162,23 @@ fn report(path: &str, found: Verification) -> VerifyReport {
 fn notice(remark: StoreRemark) -> Notice {
     let (kind, file, what) = match remark {
         StoreRemark::LeaseLost(file) => (
-            "lease_lost",
+            NoticeKind::LeaseLost,
             file,
             "there is no lease for this log: it is a copy or was restored, and the next opening gives the node a \
              new identity",
         ),
         StoreRemark::Log(Remark::UnfinishedSeal(file)) => (
-            "seal_unfinished",
+            NoticeKind::SealUnfinished,
             file,
             "a stop halved the change to a new file of the log: the next opening finishes it",
         ),
         StoreRemark::Log(Remark::Leftover(file)) => (
-            "leftover",
+            NoticeKind::Leftover,
             file,
             "a stop left this file, and nothing needs it: it is replaced or removed in time",
         ),
         StoreRemark::Log(Remark::KeptAside(file)) => (
-            "torn_tail_kept",
+            NoticeKind::TornTailKept,
             file,
             "an earlier opening cut this unfinished write off the log: nothing needs it",
         ),

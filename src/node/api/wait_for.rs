@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::{Notify, oneshot};
 
 use super::handle::Node;
+use crate::core::error_kind::ErrorKind;
 use crate::core::identity::Dot;
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::shared::Shared;
@@ -58,7 +59,7 @@ impl Node {
 fn ended() -> Failure {
     Failure::new(
         ErrorCode::InvalidState,
-        "closed_while_waiting",
+        ErrorKind::ClosedWhileWaiting,
         "the client closed before what was waited for was known to be there",
     )
 }
@@ -66,7 +67,7 @@ fn ended() -> Failure {
 fn renewed() -> Failure {
     Failure::new(
         ErrorCode::InvalidState,
-        "identity_renewed",
+        ErrorKind::IdentityRenewed,
         "the node took another identity while it waited: its earlier writes travel as another author's",
     )
 }
@@ -87,7 +88,7 @@ impl Wait {
             biased;
             () = self.cancelled.notified() => Err(Failure::new(
                 ErrorCode::InvalidState,
-                "aborted",
+                ErrorKind::Aborted,
                 "the wait was aborted; what it waited for goes on",
             )),
             delivered = self.run() => delivered,
@@ -148,7 +149,7 @@ impl Wait {
 fn outside() -> Failure {
     Failure::new(
         ErrorCode::InvalidState,
-        "outside_prefixes",
+        ErrorKind::OutsidePrefixes,
         "what is waited for is outside of the prefixes that are exchanged with the peer",
     )
 }
@@ -156,7 +157,7 @@ fn outside() -> Failure {
 fn too_few(count: usize, holding: usize) -> Failure {
     Failure::new(
         ErrorCode::InvalidState,
-        "too_few_peers",
+        ErrorKind::TooFewPeers,
         format!(
             "fewer than {count} of the peers known here are left that take what is waited for and keep it; \
              {holding} hold it. It stays here and goes to each peer that takes it: connect one, \
@@ -173,5 +174,5 @@ fn unknown(subject: Subject) -> Failure {
     let message = format!(
         "operation not found: {subject}; this node has not made it, or replaced it before it was opened"
     );
-    Failure::new(ErrorCode::NotFound, "operation_not_found", message).about(subject)
+    Failure::new(ErrorCode::NotFound, ErrorKind::OperationNotFound, message).about(subject)
 }

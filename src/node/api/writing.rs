@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::core::error_kind::ErrorKind;
 use crate::core::limits::GROUP_BYTES_MAX;
 use crate::store::commit::operation::{Operation, Receipt, Request, Ticket};
 use crate::store::error::StoreError;
@@ -18,7 +19,7 @@ impl Node {
             NotQueued::Closed => Failure::not_open(),
             NotQueued::Full => Failure::new(
                 ErrorCode::InvalidState,
-                "queue_full",
+                ErrorKind::QueueFull,
                 "too many writes are waiting: try again after the next commit",
             )
             .retryable(),

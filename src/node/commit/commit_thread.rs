@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use super::committer::CommitDriver;
 use super::queue::{Crowding, Work};
+use crate::core::error_kind::ErrorKind;
 use crate::node::checkpoint::checkpoints::refuse_all;
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::shared::Shared;
@@ -152,7 +153,7 @@ pub(in crate::node) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String 
 fn give_up(shared: &Arc<Shared>, mut driver: Option<CommitDriver>, text: &str) {
     let failure = Failure::new(
         ErrorCode::Internal,
-        "panicked",
+        ErrorKind::Panicked,
         format!(
             "the committer failed and no more writes are accepted until the client is opened again: {text}"
         ),

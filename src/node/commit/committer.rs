@@ -10,6 +10,7 @@ use super::commit_thread::{outcome_unknown, panic_text, tell_failures};
 use super::pipeline::InFlight;
 use super::sync_thread::SyncThread;
 use crate::core::clock::MonotonicMs;
+use crate::core::error_kind::ErrorKind;
 use crate::node::checkpoint::checkpoints::Place;
 use crate::node::checkpoint::thread::Running;
 use crate::node::events::Change;
@@ -400,7 +401,7 @@ impl CommitDriver {
 }
 
 fn is_displaced(failure: &Failure) -> bool {
-    matches!(failure.kind, "wal_removed" | "wal_replaced")
+    matches!(failure.kind, ErrorKind::WalRemoved | ErrorKind::WalReplaced)
 }
 
 fn is_small_write(request: &Request) -> bool {

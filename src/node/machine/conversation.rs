@@ -1,6 +1,7 @@
 //! Conversations: one connection from the node's side, with its target, session and peer.
 
 use crate::core::clock::MonotonicMs;
+use crate::core::error_kind::ErrorKind;
 use crate::core::identity::{Incarnation, Origin};
 use crate::node::machine::peer_state::PeerState;
 use crate::store::scope::Scope;
@@ -18,7 +19,7 @@ pub type ConversationId = u64;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// A stable name, in snake case.
-    pub kind: &'static str,
+    pub kind: ErrorKind,
     /// Message for people.
     pub text: String,
 }
@@ -134,19 +135,19 @@ pub(in crate::node) fn peer_event(
     }
 }
 
-pub(in crate::node) fn goodbye_kind(reason: GoodbyeReason) -> &'static str {
+pub(in crate::node) fn goodbye_kind(reason: GoodbyeReason) -> ErrorKind {
     match reason {
-        GoodbyeReason::Closing => "peer_closing",
-        GoodbyeReason::Replaced => "replaced",
-        GoodbyeReason::Protocol => "protocol_version",
-        GoodbyeReason::WrongNode => "wrong_node",
-        GoodbyeReason::SelfConnection => "self_connection",
-        GoodbyeReason::Malformed => "protocol",
-        GoodbyeReason::Busy => "peer_busy",
-        GoodbyeReason::NotAllowed => "not_allowed",
-        GoodbyeReason::Idle => "peer_idle",
-        GoodbyeReason::Disconnected => "peer_disconnected",
-        GoodbyeReason::Identity => "identity",
-        GoodbyeReason::Other => "peer_left",
+        GoodbyeReason::Closing => ErrorKind::PeerClosing,
+        GoodbyeReason::Replaced => ErrorKind::Replaced,
+        GoodbyeReason::Protocol => ErrorKind::ProtocolVersion,
+        GoodbyeReason::WrongNode => ErrorKind::WrongNode,
+        GoodbyeReason::SelfConnection => ErrorKind::SelfConnection,
+        GoodbyeReason::Malformed => ErrorKind::Protocol,
+        GoodbyeReason::Busy => ErrorKind::PeerBusy,
+        GoodbyeReason::NotAllowed => ErrorKind::NotAllowed,
+        GoodbyeReason::Idle => ErrorKind::PeerIdle,
+        GoodbyeReason::Disconnected => ErrorKind::PeerDisconnected,
+        GoodbyeReason::Identity => ErrorKind::Identity,
+        GoodbyeReason::Other => ErrorKind::PeerLeft,
     }
 }

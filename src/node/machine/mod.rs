@@ -18,6 +18,7 @@ use super::machine::conversation::{
 use super::machine::fair_use::{Debtors, FairUse};
 use super::machine::progress::LastMet;
 use crate::core::clock::{MonotonicMs, Now};
+use crate::core::error_kind::ErrorKind;
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken};
 use crate::store::commit::operation::Request;
@@ -72,7 +73,7 @@ pub struct Machine {
     /// Use of disconnected peers.
     pub(super) debtors: Debtors,
     /// Conversations that cannot continue, with kind and reason, to be dropped at the next call that has the time.
-    pub(super) broken: Vec<(ConversationId, &'static str, &'static str)>,
+    pub(super) broken: Vec<(ConversationId, ErrorKind, &'static str)>,
     pub(super) outputs: VecDeque<Output>,
 }
 
@@ -241,7 +242,7 @@ impl Machine {
     /// Takes in that a connection is gone without a goodbye.
     pub fn closed(&mut self, id: ConversationId, reason: &str, now: Now, map: &EntryMap) {
         let refusal = Refusal {
-            kind: "connection_lost",
+            kind: ErrorKind::ConnectionLost,
             text: format!("connection lost: {reason}"),
         };
         self.drop_conversation(id, &refusal, true, now, map);
@@ -275,7 +276,7 @@ impl Machine {
         let is_silent = |conversation: &Conversation| conversation.is_asked;
         if self.conversations.get(&id).is_some_and(is_silent) {
             let refusal = Refusal {
-                kind: "connection_lost",
+                kind: ErrorKind::ConnectionLost,
                 text: "connection lost: the peer did not answer".to_owned(),
             };
             self.drop_conversation(id, &refusal, true, now, map);
@@ -311,12 +312,14 @@ impl Machine {
                 TimeVerdict::Send(message) => self.outputs.push_back(Output::Send(id, message)),
                 TimeVerdict::Close(silence) => {
                     let (kind, text) = match silence {
-                        SilenceReason::HelloTimeout => {
-                            ("timed_out", "connection timed out: the peer said nothing")
-                        }
-                        SilenceReason::Idle => {
-                            ("connection_lost", "connection lost: the peer went silent")
-                        }
+                        SilenceReason::HelloTimeout => (
+                            ErrorKind::TimedOut,
+                            "connection timed out: the peer said nothing",
+                        ),
+                        SilenceReason::Idle => (
+                            ErrorKind::ConnectionLost,
+                            "connection lost: the peer went silent",
+                        ),
                     };
                     let refusal = Refusal {
                         kind,

@@ -2,6 +2,7 @@
 //! gone.
 
 use crate::core::clock::Now;
+use crate::core::error_kind::ErrorKind;
 use crate::node::machine::peer_state::PeerState;
 use crate::store::scope::Scope;
 use crate::store::state::map::EntryMap;
@@ -11,9 +12,6 @@ use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 use super::address_book::TargetId;
 use super::conversation::{Acquaintance, Conversation, ConversationId, Refusal, peer_event};
 use super::{Machine, Output};
-
-/// Kind of the end of a connection whose rows cannot be read in this store.
-const UNREADABLE: &str = "unreadable";
 
 /// A connection of at least this length was useful, however it ended, in milliseconds.
 const LASTED_MS: u64 = 60_000;
@@ -35,7 +33,7 @@ impl Machine {
         self.replica.disconnected(id, map);
         if !conversation.settled || conversation.is_asked {
             // A peer that says "replaced" keeps another connection to this node.
-            let outcome = if refusal.kind == "replaced" {
+            let outcome = if refusal.kind == ErrorKind::Replaced {
                 Ok(())
             } else {
                 Err(refusal.clone())
@@ -53,7 +51,7 @@ impl Machine {
         }
         if let Some(peer) = &conversation.peer {
             let state = match refusal.kind {
-                "protocol" | UNREADABLE => PeerState::Faulted,
+                ErrorKind::Protocol | ErrorKind::Unreadable => PeerState::Faulted,
                 _ => PeerState::Available,
             };
             let event = peer_event(&conversation, &peer.node_id, state);
@@ -68,11 +66,11 @@ impl Machine {
         target: TargetId,
         id: ConversationId,
         conversation: &Conversation,
-        kind: &str,
+        kind: ErrorKind,
         come_back: bool,
         now: Now,
     ) {
-        let is_replaced = kind == "replaced";
+        let is_replaced = kind == ErrorKind::Replaced;
         if is_replaced {
             // The peer's other connection may have greeted here, or is about to: then a call finds it.
             self.directory.wanted(target);
@@ -90,11 +88,11 @@ impl Machine {
             }
         }
         // A call that was lost before it was ready does not cancel the wish of an earlier one.
-        let come_back = come_back || is_replaced || kind == "connection_lost";
+        let come_back = come_back || is_replaced || kind == ErrorKind::ConnectionLost;
         let was_ready = conversation.settled || is_replaced;
         self.directory
             .lost(target, id, was_ready, come_back, now.monotonic);
-        if kind == UNREADABLE {
+        if kind == ErrorKind::Unreadable {
             self.directory.hold_off(target, now.monotonic);
         }
     }
@@ -110,9 +108,9 @@ impl Machine {
         let goodbye = Message::Goodbye(Goodbye::new(reason, text, None));
         self.outputs.push_back(Output::Send(id, goodbye));
         let kind = if farewell == PartingReason::Unreadable {
-            UNREADABLE
+            ErrorKind::Unreadable
         } else {
-            "protocol"
+            ErrorKind::Protocol
         };
         self.broken.push((id, kind, text));
     }
@@ -195,7 +193,7 @@ impl Machine {
         self.outputs
             .push_back(Output::Send(id, Message::Goodbye(goodbye)));
         let refusal = Refusal {
-            kind: "stopped",
+            kind: ErrorKind::Stopped,
             text: text.to_owned(),
         };
         self.drop_conversation(id, &refusal, false, now, map);

@@ -1,6 +1,7 @@
 //! Greetings: detects connections to oneself and copies, and chooses between two connections to one peer.
 
 use crate::core::clock::Now;
+use crate::core::error_kind::ErrorKind;
 use crate::core::rules::{Rule, is_broken};
 use crate::node::machine::peer_state::PeerState;
 use crate::store::commit::ledger::Ledger;
@@ -124,13 +125,17 @@ impl Machine {
             .map(|(other, _)| *other);
         let (kind, reason, text) = if other_end.is_some() {
             let text = "the node has called itself".to_owned();
-            ("self_connection", GoodbyeReason::SelfConnection, text)
+            (
+                ErrorKind::SelfConnection,
+                GoodbyeReason::SelfConnection,
+                text,
+            )
         } else {
             let node_id = &hello.greeting.node_id;
             let text = format!(
                 "\"{node_id}\" has the identity of this node: one of the two is a copy of the other's files"
             );
-            ("identity", GoodbyeReason::Identity, text)
+            (ErrorKind::Identity, GoodbyeReason::Identity, text)
         };
         let is_copy = other_end.is_none();
         if is_copy && self.shares_history(hello) && !is_broken(Rule::TwinUnheeded) {
@@ -203,7 +208,7 @@ impl Machine {
             return false;
         }
         let refusal = Refusal {
-            kind: "identity",
+            kind: ErrorKind::Identity,
             text: format!(
                 "two nodes have the identity of \"{}\": one of them is a copy of the other's files",
                 greeting.node_id
@@ -248,7 +253,7 @@ impl Machine {
     /// Takes in a new identity, from its ledger and map: peers that knew the old one are greeted anew.
     pub fn renewed(&mut self, ledger: &Ledger, now: Now, map: &EntryMap) {
         let refusal = Refusal {
-            kind: "identity",
+            kind: ErrorKind::Identity,
             text: "the node has taken a new identity and connects again".to_owned(),
         };
         for id in self.conversations.keys().copied().collect::<Vec<_>>() {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::core::error_kind::ErrorKind;
 use crate::node::machine::address_book::TargetId;
 use crate::node::machine::conversation::Refusal;
 
@@ -96,7 +97,7 @@ impl Calls {
             .collect();
         for settling in calls.into_iter().filter_map(|(_, call)| call.settling) {
             let refusal = Refusal {
-                kind: "stopped",
+                kind: ErrorKind::Stopped,
                 text: text.to_owned(),
             };
             // The receiver is gone if the caller has given up.

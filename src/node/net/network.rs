@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::calls::{DueCall, target_of};
 use super::runtime;
 use crate::core::entropy::random_bytes;
+use crate::core::error_kind::ErrorKind;
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::machine::conversation::{ConversationId, Opening, Refusal};
 use crate::node::shared::Shared;
@@ -185,7 +186,7 @@ fn check_peer(
 ) -> Result<Scope, Failure> {
     let invalid = |why: &str| {
         let message = format!("invalid peer: {why}");
-        Failure::new(ErrorCode::InvalidArgument, "invalid_peer", message)
+        Failure::new(ErrorCode::InvalidArgument, ErrorKind::InvalidPeer, message)
     };
     if node_id.is_empty() || host.is_empty() || port == 0 {
         return Err(invalid("node id, host and port must not be empty or 0"));
@@ -254,9 +255,11 @@ pub(in crate::node) async fn connect(
             shared.drive(|machine, now, map| machine.disconnect(call.target, now, map));
             let address = format!("{host}:{port}");
             let message = format!("connection timed out ({address}): {node_id} did not greet");
-            Err(Failure::new(ErrorCode::Transport, "timed_out", message)
-                .about(address)
-                .retryable())
+            Err(
+                Failure::new(ErrorCode::Transport, ErrorKind::TimedOut, message)
+                    .about(address)
+                    .retryable(),
+            )
         }
     }
 }
@@ -286,7 +289,10 @@ async fn is_alive(
 fn refused(refusal: &Refusal, host: &str, port: u16) -> Failure {
     let lasting = matches!(
         refusal.kind,
-        "wrong_node" | "protocol_version" | "self_connection" | "identity"
+        ErrorKind::WrongNode
+            | ErrorKind::ProtocolVersion
+            | ErrorKind::SelfConnection
+            | ErrorKind::Identity
     );
     let failure = Failure::new(
         ErrorCode::Transport,

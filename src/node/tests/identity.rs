@@ -1,6 +1,7 @@
 //! Nodes that share one identity: detection and separation.
 
 use super::pipes::{Pipes, member, name};
+use crate::core::error_kind::ErrorKind;
 use crate::core::identity::Incarnation;
 use crate::node::machine::on_greeting::TURNED_AWAY_MS;
 use crate::sync::identity::identity_conflict::{IdentityConflictReason, RENEWAL_DELAY_MS};
@@ -27,7 +28,7 @@ fn two_nodes_with_one_identity_both_take_another_and_go_on_together() {
         let id = net.dial(0, 1);
         net.settle();
         let refusal = net.refusal(0, id);
-        assert_eq!(refusal.kind, "identity");
+        assert_eq!(refusal.kind, ErrorKind::Identity);
         assert!(refusal.text.contains("copy"), "{}", refusal.text);
         assert_eq!(
             reasons(&net, 0),
@@ -67,7 +68,7 @@ fn of_copies_that_only_meet_a_third_the_later_one_takes_another_identity_in_the_
         net.settle();
         let id = net.dial(1, 2);
         net.settle();
-        assert_eq!(net.refusal(1, id).kind, "identity");
+        assert_eq!(net.refusal(1, id).kind, ErrorKind::Identity);
         assert!(
             net.members
                 .iter()
@@ -117,7 +118,7 @@ fn who_only_uses_the_name_of_a_node_neither_reaches_it_nor_takes_its_place_elsew
     for to in [1, 0] {
         let id = net.dial(2, to);
         net.settle();
-        assert_eq!(net.refusal(2, id).kind, "identity");
+        assert_eq!(net.refusal(2, id).kind, ErrorKind::Identity);
     }
     assert!(
         net.members[..2]

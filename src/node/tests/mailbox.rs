@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::core::clock::WallMs;
+use crate::core::error_kind::ErrorKind;
 use crate::node::api::mailbox::{Event, MERGED_BYTES_MAX, Mailbox, WAITING_BYTES_MAX};
 use crate::node::conflict::{Conflict, Version};
 use crate::node::events::{Change, IdentityEvent};
@@ -78,7 +79,7 @@ fn more_than_may_wait_is_merged_by_key_and_the_newest_is_told() {
     let Some(Event::Failed(failure)) = told.last() else {
         panic!("nobody is told: {:?}", told.last());
     };
-    assert_eq!(failure.kind, "events_merged");
+    assert_eq!(failure.kind, ErrorKind::EventsMerged);
     assert!(
         failure.message.contains(" 0 events were not told"),
         "{}",
@@ -151,7 +152,7 @@ fn content_bytes(event: &Event) -> usize {
 #[test]
 fn events_of_each_kind_wait_in_bounded_memory_and_those_left_out_are_counted() {
     let text = "x".repeat(1_000);
-    let failure = Failure::new(ErrorCode::Sync, "any", &text[..]).about(&text[..]);
+    let failure = Failure::new(ErrorCode::Sync, ErrorKind::Protocol, &text[..]).about(&text[..]);
     let kinds = [
         Event::Changed(vec![Change {
             key: text.clone().into_bytes(),

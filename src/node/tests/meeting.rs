@@ -1,6 +1,7 @@
 //! Meetings: the resulting connections, and the answers to callers.
 
 use super::pipes::{Pipes, name};
+use crate::core::error_kind::ErrorKind;
 use crate::node::machine::conversation::ConversationId;
 use crate::node::machine::peer_state::PeerState;
 
@@ -51,7 +52,11 @@ fn a_node_that_calls_itself_is_told_so_and_does_not_try_again() {
         let target = net.target(0, &name(0), 0);
         let id = net.dial_target(0, target, 0);
         net.settle();
-        assert_eq!(net.refusal(0, id).kind, "self_connection", "seed {seed}");
+        assert_eq!(
+            net.refusal(0, id).kind,
+            ErrorKind::SelfConnection,
+            "seed {seed}"
+        );
         assert!(net.conversations(0).is_empty());
         net.wait(600_000);
         assert!(net.members[0].dials.is_empty());
@@ -66,7 +71,7 @@ fn a_node_that_is_another_than_was_called_is_refused_naming_both() {
         let id = net.dial_target(0, target, 1);
         net.settle();
         let refusal = net.refusal(0, id);
-        assert_eq!(refusal.kind, "wrong_node");
+        assert_eq!(refusal.kind, ErrorKind::WrongNode);
         assert!(refusal.text.contains("somebody") && refusal.text.contains("node-1"));
         net.wait(600_000);
         for node in [0, 1] {

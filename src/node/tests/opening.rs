@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::core::error_kind::ErrorKind;
 use crate::disk::directory::Directory;
 use crate::node::{Failure, Node, Operation, Options, RecoveryOutcome, Silent, salvage, verify};
 use crate::wal::files::lock::LockGuard;
@@ -54,7 +55,7 @@ fn a_store_that_somebody_is_busy_with_is_told_as_in_use_whatever_it_looks_like()
             salvage(elsewhere, path).unwrap_err(),
         ];
         for reported in reported {
-            assert_eq!(reported.kind, "wal_in_use", "{files:?}: {reported}");
+            assert_eq!(reported.kind, ErrorKind::WalInUse, "{files:?}: {reported}");
             assert!(reported.retryable);
         }
         drop(guard);
@@ -67,11 +68,11 @@ fn what_is_no_log_of_ours_gets_no_lock_beside_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.wal");
     std::fs::write(&path, "somebody's diary, and no log").unwrap();
-    assert_eq!(open(&path).unwrap_err().kind, "wal_foreign");
+    assert_eq!(open(&path).unwrap_err().kind, ErrorKind::WalForeign);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     std::fs::remove_file(&path).unwrap();
     std::fs::write(folder.path().join("a.wal.checkpoint"), "rows").unwrap();
-    assert_eq!(open(&path).unwrap_err().kind, "wal_missing");
+    assert_eq!(open(&path).unwrap_err().kind, ErrorKind::WalMissing);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
@@ -92,9 +93,9 @@ fn a_store_at_the_path_of_one_that_was_moved_away_is_left_to_whoever_has_it() {
     put(&second, "second");
     wait(second.close()).unwrap();
     let kind = |outcome: Result<(), Failure>| outcome.unwrap_err().kind;
-    assert_eq!(kind(wait(first.compact())), "wal_replaced");
-    assert_eq!(kind(wait(first.flush())), "wal_replaced");
-    assert_eq!(kind(wait(first.close())), "wal_replaced");
+    assert_eq!(kind(wait(first.compact())), ErrorKind::WalReplaced);
+    assert_eq!(kind(wait(first.flush())), ErrorKind::WalReplaced);
+    assert_eq!(kind(wait(first.close())), ErrorKind::WalReplaced);
     for (place, key) in [(path, "second"), (old.join("a.wal"), "first")] {
         let node = open(&place).unwrap();
         assert_eq!(node.recovery().outcome, RecoveryOutcome::Clean, "{key}");

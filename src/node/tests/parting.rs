@@ -1,6 +1,7 @@
 //! Connections that end, and those that are made again.
 
 use super::pipes::{Pipes, name};
+use crate::core::error_kind::ErrorKind;
 use crate::core::identity::Origin;
 use crate::node::machine::Machine;
 use crate::node::machine::address_book::UNREADABLE_MS;
@@ -208,7 +209,7 @@ fn a_first_call_that_fails_is_not_repeated_by_itself() {
     let mut net = Pipes::new(3, &[1, 2]);
     let id = net.dial(0, 1);
     net.cut(0, id);
-    assert_eq!(net.refusal(0, id).kind, "connection_lost");
+    assert_eq!(net.refusal(0, id).kind, ErrorKind::ConnectionLost);
     net.wait(600_000);
     assert!(net.members[0].dials.is_empty());
     assert_eq!(state(&mut net, 0, 1), PeerState::Faulted);
@@ -222,7 +223,7 @@ fn a_peer_that_says_nothing_is_given_up() {
     net.wait(HELLO_TIMEOUT_MS - 10);
     assert_eq!(net.outcome(0, id), None);
     net.wait(20);
-    assert_eq!(net.refusal(0, id).kind, "timed_out");
+    assert_eq!(net.refusal(0, id).kind, ErrorKind::TimedOut);
 }
 
 #[test]
@@ -273,7 +274,7 @@ fn strangers_that_speak_before_they_greet_are_dropped() {
     net.drive(0, |machine, now, map| {
         machine.received(id, ping, false, now, map);
     });
-    assert_eq!(net.refusal(0, id).kind, "protocol");
+    assert_eq!(net.refusal(0, id).kind, ErrorKind::Protocol);
     assert!(net.members[0].events.is_empty(), "nobody came");
 }
 

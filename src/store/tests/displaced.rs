@@ -2,6 +2,7 @@
 //! fine, and acknowledged writes are in the files, wherever these are.
 
 use super::{NAME, WALL, commit, operation, reopen, seeds};
+use crate::core::error_kind::ErrorKind;
 use crate::disk::memory::MemoryStorage;
 use crate::disk::storage::Storage;
 use crate::store::commit::committer::{Committer, Durability};
@@ -22,7 +23,7 @@ fn write(ticket: u64, key: u8) -> Vec<Request> {
     vec![Request::Write { ticket, operation }]
 }
 
-fn kind_of(committer: &mut Committer, map: &EntryMap, requests: Vec<Request>) -> &'static str {
+fn kind_of(committer: &mut Committer, map: &EntryMap, requests: Vec<Request>) -> ErrorKind {
     let refused = committer.commit(requests, map, WALL).unwrap_err();
     match refused.error {
         crate::store::error::StoreError::Log(error) => error.kind(),
@@ -39,7 +40,7 @@ fn a_write_behind_a_log_that_was_moved_leaves_no_trace_and_the_next_is_taken_onc
     let before = committer.ledger().last_sequence;
     for ticket in 2..4 {
         let kind = kind_of(&mut committer, &map, write(ticket, 2));
-        assert_eq!(kind, "wal_removed");
+        assert_eq!(kind, ErrorKind::WalRemoved);
     }
     assert!(committer.poisoned().is_none());
     assert_eq!(committer.ledger().last_sequence, before);
@@ -60,9 +61,12 @@ fn with_auto_flush_off_it_is_told_at_the_next_sync_and_refused_from_then_on() {
     commit(&mut committer, &mut map, write(2, 2));
     committer.sync().unwrap_err();
     assert!(committer.is_behind());
-    assert_eq!(kind_of(&mut committer, &map, write(3, 3)), "wal_removed");
+    assert_eq!(
+        kind_of(&mut committer, &map, write(3, 3)),
+        ErrorKind::WalRemoved
+    );
     let flush = vec![Request::Flush { ticket: 4 }];
-    assert_eq!(kind_of(&mut committer, &map, flush), "wal_removed");
+    assert_eq!(kind_of(&mut committer, &map, flush), ErrorKind::WalRemoved);
     disk.rename("elsewhere", NAME).unwrap();
     committer.sync().unwrap();
     commit(&mut committer, &mut map, write(5, 5));

@@ -1,5 +1,6 @@
 //! Every readable entry of a damaged store is saved, under its own author, and the damaged store is not touched.
 
+use crate::core::error_kind::ErrorKind;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -149,8 +150,8 @@ fn what_is_no_log_is_refused() {
         Err(StoreError::Log(error)) => error.kind(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(refused(&text), "wal_foreign");
-    assert_eq!(refused(&MemoryStorage::new()), "wal_part_missing");
+    assert_eq!(refused(&text), ErrorKind::WalForeign);
+    assert_eq!(refused(&MemoryStorage::new()), ErrorKind::WalPartMissing);
 }
 
 #[test]

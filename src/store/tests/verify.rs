@@ -2,6 +2,7 @@
 
 use super::super::error::StoreError;
 use super::{NAME, commit, operation, remove_covered, reopen};
+use crate::core::error_kind::ErrorKind;
 use crate::disk::memory::MemoryStorage;
 use crate::disk::storage::Storage;
 use crate::store::commit::committer::{Committer, Durability};
@@ -74,13 +75,13 @@ fn verified(disk: &MemoryStorage) -> Verification {
     verification
 }
 
-fn kinds(verification: &Verification) -> Vec<&'static str> {
+fn kinds(verification: &Verification) -> Vec<ErrorKind> {
     let kind = |problem: &StoreError| match problem {
         StoreError::Checkpoint(error) => error.kind(),
         StoreError::Log(error) => error.kind(),
-        StoreError::MissingLog { .. } => "wal_missing",
-        StoreError::Record { .. } | StoreError::Row { .. } => "record_malformed",
-        StoreError::OtherCheckpoint { .. } => "checkpoint_mismatch",
+        StoreError::MissingLog { .. } => ErrorKind::WalMissing,
+        StoreError::Record { .. } | StoreError::Row { .. } => ErrorKind::RecordMalformed,
+        StoreError::OtherCheckpoint { .. } => ErrorKind::CheckpointMismatch,
         other => panic!("{other}"),
     };
     verification.problems.iter().map(kind).collect()
@@ -152,7 +153,10 @@ fn damage_in_several_files_is_told_for_each() {
     let disk = sample();
     let twice = changed(&disk, "a.wal.sealed.1", |bytes| bytes[100] ^= 1);
     let twice = changed(&twice, NAME, |bytes| bytes[70] ^= 1);
-    assert_eq!(kinds(&verified(&twice)), ["wal_corrupt", "wal_corrupt"]);
+    assert_eq!(
+        kinds(&verified(&twice)),
+        [ErrorKind::WalCorrupt, ErrorKind::WalCorrupt]
+    );
 }
 
 #[test]
@@ -164,16 +168,19 @@ fn what_is_missing_foreign_or_newer_is_told_by_its_name() {
         .find(|name| name.contains("sealed") && !name.ends_with(".1"))
         .unwrap();
     let cases = [
-        (without(&disk, second), vec!["wal_part_missing"]),
-        (without(&disk, "a.wal.sealed.1"), vec!["checkpoint_missing"]),
-        (without(&disk, NAME), vec!["wal_missing"]),
+        (without(&disk, second), vec![ErrorKind::WalPartMissing]),
+        (
+            without(&disk, "a.wal.sealed.1"),
+            vec![ErrorKind::CheckpointMissing],
+        ),
+        (without(&disk, NAME), vec![ErrorKind::WalMissing]),
         (
             changed(&disk, NAME, |bytes| bytes[..8].fill(b'x')),
-            vec!["wal_foreign"],
+            vec![ErrorKind::WalForeign],
         ),
         (
             changed(&disk, second, |bytes| bytes.fill(b'x')),
-            vec!["wal_foreign", "wal_part_missing"],
+            vec![ErrorKind::WalForeign, ErrorKind::WalPartMissing],
         ),
     ];
     for (disk, expected) in cases {
@@ -259,21 +266,27 @@ fn a_checkpoint_is_verified_and_compared_to_the_log() {
     let cases = [
         (
             changed(&disk, CHECKPOINT, |bytes| bytes[4000] ^= 1),
-            vec!["checkpoint_damaged"],
+            vec![ErrorKind::CheckpointDamaged],
         ),
         (
             changed(&disk, CHECKPOINT, |bytes| bytes[1] ^= 1),
-            vec!["checkpoint_foreign"],
+            vec![ErrorKind::CheckpointForeign],
         ),
-        (without(&disk, CHECKPOINT), vec!["checkpoint_missing"]),
-        (without(&disk, NAME), vec!["wal_missing"]),
+        (
+            without(&disk, CHECKPOINT),
+            vec![ErrorKind::CheckpointMissing],
+        ),
+        (without(&disk, NAME), vec![ErrorKind::WalMissing]),
     ];
     for (disk, expected) in cases {
         let found = verified(&disk);
         assert_eq!(kinds(&found), expected, "{:?}", found.problems);
     }
     // Beside the log of another store, and beside an older log of its own.
-    for (round, expected) in [(5, "checkpoint_mismatch"), (1, "wal_behind")] {
+    for (round, expected) in [
+        (5, ErrorKind::CheckpointMismatch),
+        (1, ErrorKind::WalBehind),
+    ] {
         let other = MemoryStorage::new();
         drop(reopen(&other, Durability::Synced, round));
         let mut swapped = files(&disk);

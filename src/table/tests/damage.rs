@@ -1,5 +1,6 @@
 //! Every flipped bit, cut and run of zeros in a small checkpoint is reported, or has no effect on any read.
 
+use crate::core::error_kind::ErrorKind;
 use std::ops::Bound;
 
 use proptest::prelude::*;
@@ -25,7 +26,7 @@ fn read_all(file: Vec<u8>, rows: &[OwnRow]) -> Result<(), CheckpointError> {
     let checkpoint = open(&with_bytes(file), 1 << 20)?;
     let mut first = Ok(());
     let mut note = |error: CheckpointError| {
-        assert_eq!(error.kind(), "checkpoint_damaged");
+        assert_eq!(error.kind(), ErrorKind::CheckpointDamaged);
         first = Err(error);
     };
     let mut expect = |found: Result<Option<_>, CheckpointError>, row: &OwnRow| {
@@ -101,9 +102,9 @@ fn a_file_that_was_cut_or_zeroed_anywhere_is_refused() {
     for at in 0..file.len() {
         let error = open(&with_bytes(file[..at].to_vec()), 0).unwrap_err();
         let expected = if at < 8 {
-            "checkpoint_foreign"
+            ErrorKind::CheckpointForeign
         } else {
-            "checkpoint_damaged"
+            ErrorKind::CheckpointDamaged
         };
         assert_eq!(error.kind(), expected);
         let mut zeroed = file.clone();
@@ -122,7 +123,7 @@ fn a_file_that_is_cut_while_it_is_open_is_told() {
     same.set_len(HEADER_BYTES as u64 + 10).unwrap();
     assert_eq!(
         checkpoint.find(&rows[0].key).unwrap_err().kind(),
-        "checkpoint_damaged"
+        ErrorKind::CheckpointDamaged
     );
     assert!(verify(&checkpoint).is_err());
 }
@@ -154,10 +155,10 @@ fn a_newer_checkpoint_and_another_file_are_told_from_a_damaged_one() {
     let newer = header::encode(5, header::FORMAT_VERSION + 1);
     file[..HEADER_BYTES].copy_from_slice(&newer);
     let error = open(&with_bytes(file), 0).unwrap_err();
-    assert_eq!(error.kind(), "checkpoint_newer_version");
+    assert_eq!(error.kind(), ErrorKind::CheckpointNewerVersion);
     for other in [&b"hello"[..], b"", &[0; 4096]] {
         let error = open(&with_bytes(other.to_vec()), 0).unwrap_err();
-        assert_eq!(error.kind(), "checkpoint_foreign");
+        assert_eq!(error.kind(), ErrorKind::CheckpointForeign);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Refusals of a writer, and failures of the disk.
 
+use crate::core::error_kind::ErrorKind;
 use std::io;
 
 use crate::core::limits::VALUE_BYTES_MAX;
@@ -33,40 +34,41 @@ fn push_all(writer: &mut CheckpointWriter<'_>, rows: &[OwnRow]) {
 }
 
 /// The kind of the error of writing these rows, or "fine".
-fn kind_of(rows: &[Row<'_>]) -> &'static str {
+fn kind_of(rows: &[Row<'_>]) -> Option<ErrorKind> {
     let storage = MemoryStorage::new();
     let mut writer = CheckpointWriter::create(&storage, NAME).unwrap();
     for row in rows {
         if let Err(error) = writer.push(row) {
             let again = writer.push(&plain(b"zzz", 99)).unwrap_err();
-            assert_eq!(again.kind(), "checkpoint_refused");
+            assert_eq!(again.kind(), ErrorKind::CheckpointRefused);
             assert!(writer.finish(b"", 0).is_err());
-            return error.kind();
+            return Some(error.kind());
         }
     }
-    writer
-        .finish(b"", 0)
-        .map_or_else(|error| error.kind(), |_| "fine")
+    writer.finish(b"", 0).err().map(|error| error.kind())
 }
 
 #[test]
 fn rows_that_break_a_rule_are_refused_and_nothing_is_taken_after() {
     let long = vec![b'k'; ROW_KEY_BYTES_MAX + 1];
     let large = vec![0; ROW_BODY_BYTES_MAX + 1];
-    assert_eq!(kind_of(&[plain(b"a", 1), plain(b"b", 2)]), "fine");
-    assert_eq!(kind_of(&[plain(&long[1..], 1)]), "fine");
-    assert_eq!(kind_of(&[plain(b"", 1)]), "checkpoint_refused");
+    assert_eq!(kind_of(&[plain(b"a", 1), plain(b"b", 2)]), None);
+    assert_eq!(kind_of(&[plain(&long[1..], 1)]), None);
+    assert_eq!(
+        kind_of(&[plain(b"", 1)]),
+        Some(ErrorKind::CheckpointRefused)
+    );
     assert_eq!(
         kind_of(&[plain(b"b", 1), plain(b"a", 2)]),
-        "checkpoint_refused"
+        Some(ErrorKind::CheckpointRefused)
     );
     assert_eq!(
         kind_of(&[plain(b"a", 1), plain(b"a", 2)]),
-        "checkpoint_refused"
+        Some(ErrorKind::CheckpointRefused)
     );
     assert_eq!(
         kind_of(&[plain(b"a", 1), plain(b"b", 1)]),
-        "checkpoint_refused"
+        Some(ErrorKind::CheckpointRefused)
     );
     let stream = Some(2);
     assert_eq!(
@@ -74,15 +76,18 @@ fn rows_that_break_a_rule_are_refused_and_nothing_is_taken_after() {
             stream,
             ..plain(b"a", 1)
         }]),
-        "checkpoint_refused"
+        Some(ErrorKind::CheckpointRefused)
     );
-    assert_eq!(kind_of(&[plain(&long, 1)]), "checkpoint_too_large");
+    assert_eq!(
+        kind_of(&[plain(&long, 1)]),
+        Some(ErrorKind::CheckpointTooLarge)
+    );
     assert_eq!(
         kind_of(&[Row {
             body: &large,
             ..plain(b"a", 1)
         }]),
-        "checkpoint_too_large"
+        Some(ErrorKind::CheckpointTooLarge)
     );
 }
 
@@ -170,7 +175,7 @@ fn every_call_of_the_disk_that_fails_is_told() {
         match write_failing(&rows, call) {
             Ok(_) => passed += 1,
             Err(error) => {
-                assert_eq!(error.kind(), "disk_full", "{error}");
+                assert_eq!(error.kind(), ErrorKind::DiskFull, "{error}");
                 assert!(error.file().starts_with(NAME));
             }
         }
@@ -188,7 +193,7 @@ fn a_damaged_side_file_is_found_before_anything_comes_of_it() {
     side.write_at(9, &[1]).unwrap();
     assert_eq!(
         writer.finish(b"", 0).unwrap_err().kind(),
-        "checkpoint_damaged"
+        ErrorKind::CheckpointDamaged
     );
 }
 

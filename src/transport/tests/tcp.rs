@@ -8,8 +8,8 @@ use tokio::time::timeout;
 
 use super::recorder::{Event, Manner, Node, REFUSAL_FRAMES, RawPeer, frame_of, hello_frame};
 use super::samples::entry;
+use crate::core::error_kind::ErrorKind;
 use crate::sync::message::{Batch, Feed, Stream};
-use crate::transport::error::TransportErrorKind;
 use crate::transport::session::Role;
 use crate::transport::session::address::HostPort;
 use crate::transport::session::close::CloseReason;
@@ -121,17 +121,17 @@ async fn a_busy_port_and_a_refused_call_say_so() {
     let (listener, address) = a.listen().await;
     let other = Node::greeting();
     let busy = other.transport.listen(&address).await.unwrap_err();
-    assert_eq!(busy.kind(), TransportErrorKind::AddressInUse);
+    assert_eq!(busy.kind(), ErrorKind::AddressInUse);
     assert_eq!(
         busy.to_string(),
         format!("failed to start transport: port already in use ({address})")
     );
     let name = HostPort::new("localhost", address.port).unwrap();
     let busy = other.transport.listen(&name).await.unwrap_err();
-    assert_eq!(busy.kind(), TransportErrorKind::AddressInUse);
+    assert_eq!(busy.kind(), ErrorKind::AddressInUse);
     listener.stop().await;
     let refused = other.transport.dial(&address, 5_000, 0).await.unwrap_err();
-    assert_eq!(refused.kind(), TransportErrorKind::ConnectionRefused);
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
     let text = refused.to_string();
     assert!(text.starts_with("connection refused (127.0.0.1:"), "{text}");
     assert!(std::error::Error::source(&refused).is_some());
@@ -143,9 +143,9 @@ async fn a_host_beyond_this_machine_is_refused_without_protection() {
     let node = Node::greeting();
     let everywhere = HostPort::new("0.0.0.0", 0).unwrap();
     let error = node.transport.listen(&everywhere).await.unwrap_err();
-    assert_eq!(error.kind(), TransportErrorKind::InsecureHost);
+    assert_eq!(error.kind(), ErrorKind::InsecureHost);
     let error = node.transport.dial(&everywhere, 100, 0).await.unwrap_err();
-    assert_eq!(error.kind(), TransportErrorKind::InsecureHost);
+    assert_eq!(error.kind(), ErrorKind::InsecureHost);
     let mut settings = TcpSettings::default();
     settings.protection.allow_insecure = true;
     let open = Node::new(Manner::Greets, settings);
@@ -224,11 +224,11 @@ async fn a_call_that_nobody_answers_times_out() {
     let node = Node::greeting();
     let address = HostPort::new("127.0.0.1", full.port()).unwrap();
     let error = node.transport.dial(&address, 100, 0).await.unwrap_err();
-    if error.kind() == TransportErrorKind::TimedOut {
+    if error.kind() == ErrorKind::TimedOut {
         let text = error.to_string();
         assert!(text.starts_with("connection timed out ("), "{text}");
     } else {
-        assert_eq!(error.kind(), TransportErrorKind::ConnectionRefused);
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     }
     assert!(error.is_retryable());
     assert_eq!(node.transport.live_connections(), 0);
@@ -265,6 +265,6 @@ fn a_runtime_that_goes_away_closes_its_connections() {
         node.closed().await;
         let address = HostPort::new("127.0.0.1", 1).unwrap();
         let error = node.transport.dial(&address, 100, 0).await.unwrap_err();
-        assert_eq!(error.kind(), TransportErrorKind::Stopped);
+        assert_eq!(error.kind(), ErrorKind::Stopped);
     });
 }

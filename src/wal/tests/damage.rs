@@ -4,6 +4,7 @@
 use super::super::error::WalError;
 use super::super::format::{FILE_HEADER_BYTES, frame_bytes};
 use super::{Bodies, NAME, append, body, bytes, open, with_bytes};
+use crate::core::error_kind::ErrorKind;
 use crate::disk::memory::MemoryStorage;
 use crate::wal::recover::recovery::Recovery;
 
@@ -70,7 +71,11 @@ fn a_log_that_is_cut_anywhere_gives_the_groups_before_the_cut() {
                 Ok((_, found)) => assert_eq!(found, bodies[..groups_before(&bodies, at)]),
                 Err(error) => {
                     assert!(at < FILE_HEADER_BYTES, "{at}: {error}");
-                    let expected = if at < 8 { "wal_foreign" } else { "wal_corrupt" };
+                    let expected = if at < 8 {
+                        ErrorKind::WalForeign
+                    } else {
+                        ErrorKind::WalCorrupt
+                    };
                     assert_eq!(error.kind(), expected);
                 }
             }
@@ -110,7 +115,10 @@ fn zeros_in_the_middle_of_what_was_synced_are_refused() {
         let mut zeroed = file.clone();
         zeroed[at..at + 8].fill(0);
         if zeroed != file {
-            assert_eq!(open_damaged(&zeroed).unwrap_err().kind(), "wal_corrupt");
+            assert_eq!(
+                open_damaged(&zeroed).unwrap_err().kind(),
+                ErrorKind::WalCorrupt
+            );
         }
     }
 }
@@ -129,7 +137,11 @@ fn flip_every_bit(bodies: &Bodies, file: &[u8], close: bool) -> usize {
             flipped[at] ^= 1 << bit;
             match open_damaged(&flipped) {
                 Err(error) => {
-                    let expected = if at < 8 { "wal_foreign" } else { "wal_corrupt" };
+                    let expected = if at < 8 {
+                        ErrorKind::WalForeign
+                    } else {
+                        ErrorKind::WalCorrupt
+                    };
                     assert_eq!(error.kind(), expected, "byte {at} bit {bit}");
                     assert!(close || at < last_group);
                 }

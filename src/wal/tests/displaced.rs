@@ -3,6 +3,7 @@
 use super::super::error::WalError;
 use super::super::frame_buffer::FrameBuffer;
 use super::super::log::Log;
+use crate::core::error_kind::ErrorKind;
 use crate::disk::memory::MemoryStorage;
 use crate::disk::storage::{Storage, replace_file};
 use crate::wal::files::held_storage::HeldStorage;
@@ -44,19 +45,23 @@ fn content(disk: &MemoryStorage, name: &str) -> Option<Vec<u8>> {
 }
 
 /// A way in which the log can lose its place: its name, the change, and the expected kind of error.
-type Way = (&'static str, fn(&MemoryStorage), &'static str);
+type Way = (&'static str, fn(&MemoryStorage), ErrorKind);
 
 const WAYS: [Way; 4] = [
-    ("removed", |disk| disk.remove(NAME).unwrap(), "wal_removed"),
+    (
+        "removed",
+        |disk| disk.remove(NAME).unwrap(),
+        ErrorKind::WalRemoved,
+    ),
     (
         "moved",
         |disk| disk.rename(NAME, "b.wal").unwrap(),
-        "wal_removed",
+        ErrorKind::WalRemoved,
     ),
     (
         "replaced",
         |disk| put(disk, NAME, b"another store"),
-        "wal_replaced",
+        ErrorKind::WalReplaced,
     ),
     (
         "written over",
@@ -65,7 +70,7 @@ const WAYS: [Way; 4] = [
             file.set_len(0).unwrap();
             file.write_at(0, b"a restored backup").unwrap();
         },
-        "wal_replaced",
+        ErrorKind::WalReplaced,
     ),
 ];
 
@@ -112,8 +117,14 @@ fn what_was_written_over_a_log_is_found_also_where_it_is_as_long() {
     log.check_content().unwrap();
     let file = disk.open(NAME).unwrap().unwrap();
     file.write_at(0, b"another header").unwrap();
-    assert_eq!(log.check_content().unwrap_err().kind(), "wal_replaced");
-    assert_eq!(log.seal(&storage, 2).unwrap_err().kind(), "wal_replaced");
+    assert_eq!(
+        log.check_content().unwrap_err().kind(),
+        ErrorKind::WalReplaced
+    );
+    assert_eq!(
+        log.seal(&storage, 2).unwrap_err().kind(),
+        ErrorKind::WalReplaced
+    );
 }
 
 #[test]
@@ -135,9 +146,9 @@ fn a_part_or_a_checkpoint_that_is_not_in_its_place_is_told_by_name() {
             let reported = log.check_parts().unwrap_err();
             assert_eq!(reported.file(), Some(lost.as_str()));
             let kind = if is_replaced {
-                "wal_replaced"
+                ErrorKind::WalReplaced
             } else {
-                "wal_removed"
+                ErrorKind::WalRemoved
             };
             assert_eq!(reported.kind(), kind);
         }
@@ -163,7 +174,7 @@ fn no_file_of_another_store_is_renamed_replaced_or_removed() {
     let before = disk.list().unwrap();
     assert_eq!(
         removal.carry_out(&storage).unwrap_err().kind(),
-        "wal_replaced"
+        ErrorKind::WalReplaced
     );
     assert!(storage.rename(&temp, &checkpoint).is_err());
     assert!(storage.create(&sealing_name(NAME)).is_err());

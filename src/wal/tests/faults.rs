@@ -1,11 +1,12 @@
 //! Every call of the disk fails once, and the disk fills up: either the log goes on after the error, or it is
 //! poisoned; it never accepts anything after such a failure, and it opens again once the cause is gone.
 
-use std::io::ErrorKind;
+use std::io;
 
 use super::super::error::WalError;
 use super::super::log::Log;
 use super::{Bodies, append, body, bytes, open, synced_log};
+use crate::core::error_kind::ErrorKind;
 use crate::disk::memory::{Fault, MemoryStorage};
 
 /// A run over all operations of a log; stops at the first error that poisons the log. `durable` then holds the
@@ -44,7 +45,7 @@ fn refuses_all(log: &mut Log, first: &WalError) {
     assert_eq!(log.poisoned(), Some(first));
     for refused in [append(log, b"no").map(|_| ()), log.sync(), log.watermark()] {
         let refused = refused.unwrap_err();
-        assert_eq!(refused.kind(), "poisoned");
+        assert_eq!(refused.kind(), ErrorKind::Poisoned);
         assert_eq!(refused.cause(), first.cause());
         assert!(refused.to_string().contains(&first.to_string()));
     }
@@ -55,15 +56,15 @@ fn any_single_failure_loses_nothing_that_was_acknowledged() {
     let whole = MemoryStorage::new();
     run(&whole, &mut Bodies::new()).unwrap();
     let faults = [
-        Fault::Fail(ErrorKind::Other),
-        Fault::Fail(ErrorKind::StorageFull),
+        Fault::Fail(io::ErrorKind::Other),
+        Fault::Fail(io::ErrorKind::StorageFull),
         Fault::Short {
             bytes: 17,
-            error: ErrorKind::Other,
+            error: io::ErrorKind::Other,
         },
         Fault::Short {
             bytes: 5_000,
-            error: ErrorKind::StorageFull,
+            error: io::ErrorKind::StorageFull,
         },
     ];
     let mut failures = 0;
@@ -93,7 +94,7 @@ fn a_disk_that_is_gone_for_good_loses_nothing_that_was_acknowledged() {
     run(&whole, &mut Bodies::new()).unwrap();
     for call in 1..=whole.calls() {
         let storage = MemoryStorage::new();
-        storage.fail_from(call, ErrorKind::Other);
+        storage.fail_from(call, io::ErrorKind::Other);
         let mut durable = Bodies::new();
         assert!(run(&storage, &mut durable).is_err());
         storage.heal();
@@ -106,7 +107,7 @@ fn a_disk_that_is_gone_for_good_loses_nothing_that_was_acknowledged() {
 fn a_write_that_fails_is_told_with_the_documented_words_and_then_remembered() {
     let storage = synced_log(&[body(0, 10)]);
     let (mut log, _, _) = open(&storage).unwrap();
-    let fault = Fault::Fail(ErrorKind::PermissionDenied);
+    let fault = Fault::Fail(io::ErrorKind::PermissionDenied);
     storage.fail_call(storage.calls() + 1, fault);
     let error = append(&mut log, b"x").unwrap_err();
     assert_eq!(
@@ -123,13 +124,13 @@ fn a_full_disk_during_a_sync_is_remembered_too() {
     let storage = synced_log(&[body(0, 10)]);
     let (mut log, _, _) = open(&storage).unwrap();
     append(&mut log, b"x").unwrap();
-    storage.fail_call(storage.calls() + 1, Fault::Fail(ErrorKind::StorageFull));
+    storage.fail_call(storage.calls() + 1, Fault::Fail(io::ErrorKind::StorageFull));
     let error = log.sync().unwrap_err();
     assert_eq!(
         error.to_string(),
         "failed to flush WAL: no space left on device"
     );
-    assert_eq!(error.kind(), "disk_full");
+    assert_eq!(error.kind(), ErrorKind::DiskFull);
     refuses_all(&mut log, &error);
 }
 
@@ -214,7 +215,7 @@ fn a_close_that_fails_at_any_step_can_be_gone_on_after() {
         for step in 1..=6 {
             let storage = synced_log(&[body(0, size)]);
             let (log, _, _) = open(&storage).unwrap();
-            storage.fail_call(storage.calls() + step, Fault::Fail(ErrorKind::Other));
+            storage.fail_call(storage.calls() + step, Fault::Fail(io::ErrorKind::Other));
             assert_eq!(log.close().is_err(), step <= if size == 10 { 4 } else { 5 });
             storage.heal();
             let (mut log, _, _) = open(&storage).unwrap();
@@ -251,7 +252,7 @@ fn an_unfinished_end_that_cannot_be_kept_aside_is_not_cut_off() {
     let storage = super::with_bytes(file.clone());
     storage.set_capacity_bytes(Some(220));
     let error = open(&storage).unwrap_err();
-    assert_eq!(error.kind(), "disk_full");
+    assert_eq!(error.kind(), ErrorKind::DiskFull);
     assert_eq!(bytes(&storage), file);
     assert_eq!(storage.image().names().len(), 1);
 }

@@ -7,17 +7,18 @@ use super::super::format::{
 use super::super::frame_buffer::FrameBuffer;
 use super::super::log::Log;
 use super::{NAME, append, body, bytes, open, synced_log, with_bytes};
+use crate::core::error_kind::ErrorKind;
 use crate::disk::storage::Storage;
 use crate::wal::recover::recovery::TornTail;
 
 /// Checks that opening fails with that kind, and changes nothing on the disk.
-fn refused(file: &[u8], kind: &str) -> WalError {
+fn refused(file: &[u8], kind: ErrorKind) -> WalError {
     let storage = with_bytes(file.to_vec());
     let error = open(&storage).unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
     assert_eq!(
         Log::probe(&storage, NAME).is_err(),
-        kind != "wal_corrupt" || error.offset() == Some(0)
+        kind != ErrorKind::WalCorrupt || error.offset() == Some(0)
     );
     assert_eq!(bytes(&storage), file);
     assert_eq!(storage.image().names(), [NAME]);
@@ -26,23 +27,26 @@ fn refused(file: &[u8], kind: &str) -> WalError {
 
 #[test]
 fn a_file_that_is_not_a_log_is_refused_and_left_as_it_is() {
-    refused(&[], "wal_foreign");
-    refused(b"x", "wal_foreign");
-    refused(&b"{\"name\":\"somebody's\"}".repeat(100), "wal_foreign");
-    refused(&vec![0; 70_000], "wal_foreign");
+    refused(&[], ErrorKind::WalForeign);
+    refused(b"x", ErrorKind::WalForeign);
+    refused(
+        &b"{\"name\":\"somebody's\"}".repeat(100),
+        ErrorKind::WalForeign,
+    );
+    refused(&vec![0; 70_000], ErrorKind::WalForeign);
 }
 
 #[test]
 fn a_damaged_header_and_a_newer_version_are_told_apart() {
     let whole = bytes(&synced_log(&[body(0, 10)]));
-    let error = refused(&whole[..40], "wal_corrupt");
+    let error = refused(&whole[..40], ErrorKind::WalCorrupt);
     assert_eq!(error.to_string(), "corrupted WAL record at byte offset 0");
     assert_eq!(error.file(), Some(NAME));
     let mut header = FileHeader::decode(&whole).unwrap();
     header.minimum_reader_version = FORMAT_VERSION + 1;
     let mut newer = whole;
     newer[..FILE_HEADER_BYTES].copy_from_slice(&header.encode());
-    refused(&newer, "wal_newer_version");
+    refused(&newer, ErrorKind::WalNewerVersion);
 }
 
 /// The log of `synced_log` with a frame of that kind and with those flags at its end.
@@ -73,7 +77,10 @@ fn an_unknown_kind_is_passed_over_only_when_it_says_that_it_may_be() {
     assert_eq!(append(&mut log, b"next").unwrap(), 3);
     let storage = with_bytes(with_frame(200, 0));
     let before = bytes(&storage);
-    assert_eq!(open(&storage).unwrap_err().kind(), "wal_newer_version");
+    assert_eq!(
+        open(&storage).unwrap_err().kind(),
+        ErrorKind::WalNewerVersion
+    );
     assert_eq!(bytes(&storage), before);
 }
 
@@ -139,7 +146,7 @@ fn damage_below_a_known_sync_is_refused_with_its_offset() {
     let storage = synced_log(&[body(0, 100), body(1, 100), body(2, 100)]);
     let mut file = bytes(&storage);
     file[FILE_HEADER_BYTES + 40] ^= 1;
-    let error = refused(&file, "wal_corrupt");
+    let error = refused(&file, ErrorKind::WalCorrupt);
     assert_eq!(error.to_string(), "corrupted WAL record at byte offset 64");
 }
 
@@ -155,7 +162,7 @@ fn damage_to_the_last_group_is_told_by_a_watermark_or_a_clean_close() {
         }
         let mut file = bytes(&storage);
         file[FILE_HEADER_BYTES + 40] ^= 1;
-        refused(&file, "wal_corrupt");
+        refused(&file, ErrorKind::WalCorrupt);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Files that do not make one log: every flipped bit and cut of a sealed log, and files that are missing, swapped,
 //! older or another log's. All are refused, and nothing is changed.
 
+use crate::core::error_kind::ErrorKind;
 use std::collections::BTreeMap;
 
 use super::super::error::WalError;
@@ -49,7 +50,7 @@ fn chain(first_body: usize) -> Files {
 }
 
 /// Checks that opening is refused with that kind, about that file, and changes nothing.
-fn refused(files: &Files, covers_frame: u64, kind: &str, file: &str) -> WalError {
+fn refused(files: &Files, covers_frame: u64, kind: ErrorKind, file: &str) -> WalError {
     let storage = on_disk(files);
     let error = open_from(&storage, covers_frame).unwrap_err();
     assert_eq!((error.kind(), error.file()), (kind, Some(file)), "{error}");
@@ -65,7 +66,11 @@ fn every_flipped_bit_of_a_sealed_log_is_refused() {
             for bit in 0..8 {
                 let mut flipped = whole.clone();
                 flipped.get_mut(name).unwrap()[at] ^= 1 << bit;
-                let kind = if at < 8 { "wal_foreign" } else { "wal_corrupt" };
+                let kind = if at < 8 {
+                    ErrorKind::WalForeign
+                } else {
+                    ErrorKind::WalCorrupt
+                };
                 let error = refused(&flipped, 0, kind, name);
                 assert!(error.offset().is_none_or(|offset| offset <= at as u64));
             }
@@ -79,7 +84,11 @@ fn a_sealed_log_that_is_cut_or_zeros_from_anywhere_on_is_refused() {
     for at in 0..whole[FIRST].len() {
         let mut cut = whole.clone();
         cut.get_mut(FIRST).unwrap().truncate(at);
-        let kind = if at < 8 { "wal_foreign" } else { "wal_corrupt" };
+        let kind = if at < 8 {
+            ErrorKind::WalForeign
+        } else {
+            ErrorKind::WalCorrupt
+        };
         refused(&cut, 0, kind, FIRST);
         let mut zeroed = whole.clone();
         zeroed.get_mut(FIRST).unwrap()[at..].fill(0);
@@ -96,7 +105,7 @@ fn zeros_behind_a_sealed_log_mean_nothing_and_other_bytes_are_damage() {
     longer.get_mut(FIRST).unwrap().resize(used + 4_096, 0);
     assert_eq!(open(&on_disk(&longer)).unwrap().2.len(), 5);
     longer.get_mut(FIRST).unwrap()[used + 4_000] = 1;
-    let error = refused(&longer, 0, "wal_corrupt", FIRST);
+    let error = refused(&longer, 0, ErrorKind::WalCorrupt, FIRST);
     assert_eq!(error.offset(), Some(used as u64));
 }
 
@@ -105,20 +114,25 @@ fn a_missing_file_is_named() {
     let whole = chain(0);
     let mut missing = whole.clone();
     missing.remove(FIRST);
-    refused(&missing, 0, "checkpoint_missing", "a.wal.checkpoint");
-    refused(&missing, 2, "wal_part_missing", "a.wal.sealed.3");
+    refused(
+        &missing,
+        0,
+        ErrorKind::CheckpointMissing,
+        "a.wal.checkpoint",
+    );
+    refused(&missing, 2, ErrorKind::WalPartMissing, "a.wal.sealed.3");
     assert_eq!(open_from(&on_disk(&missing), 3).unwrap().2.len(), 3);
     let mut missing = whole.clone();
     missing.remove(SECOND);
-    refused(&missing, 0, "wal_part_missing", SECOND);
-    refused(&missing, 3, "wal_part_missing", SECOND);
+    refused(&missing, 0, ErrorKind::WalPartMissing, SECOND);
+    refused(&missing, 3, ErrorKind::WalPartMissing, SECOND);
     assert_eq!(open_from(&on_disk(&missing), 6).unwrap().2.len(), 1);
     let mut missing = whole;
     missing.remove(NAME);
-    refused(&missing, 0, "wal_part_missing", NAME);
+    refused(&missing, 0, ErrorKind::WalPartMissing, NAME);
     assert!(!Log::probe(&on_disk(&missing), NAME).unwrap());
     missing.clear();
-    refused(&missing, 1, "wal_part_missing", NAME);
+    refused(&missing, 1, ErrorKind::WalPartMissing, NAME);
 }
 
 #[test]
@@ -129,11 +143,11 @@ fn a_file_of_another_log_or_another_history_is_refused() {
         let mut swapped = ours.clone();
         swapped.insert(name.to_owned(), copy[name].clone());
         let reported = if name == FIRST { SECOND } else { name };
-        refused(&swapped, 0, "wal_foreign", reported);
+        refused(&swapped, 0, ErrorKind::WalForeign, reported);
     }
     let mut swapped = ours.clone();
     swapped.insert(FIRST.to_owned(), ours[SECOND].clone());
-    refused(&swapped, 0, "wal_foreign", FIRST);
+    refused(&swapped, 0, ErrorKind::WalForeign, FIRST);
     let storage = MemoryStorage::new();
     let (mut log, _) = Log::open(
         &storage,
@@ -149,30 +163,30 @@ fn a_file_of_another_log_or_another_history_is_refused() {
     let other = files(&storage).remove(NAME).unwrap();
     let mut swapped = ours.clone();
     swapped.insert(FIRST.to_owned(), other.clone());
-    refused(&swapped, 0, "wal_foreign", FIRST);
+    refused(&swapped, 0, ErrorKind::WalForeign, FIRST);
     // A file that is not needed is not looked at, and left as it is.
     let storage = on_disk(&swapped);
     assert_eq!(open_from(&storage, 3).unwrap().2.len(), 3);
     assert_eq!(files(&storage)[FIRST], other);
     let mut swapped = ours;
     swapped.insert("a.wal.sealed.99".to_owned(), other);
-    refused(&swapped, 0, "wal_foreign", "a.wal.sealed.99");
+    refused(&swapped, 0, ErrorKind::WalForeign, "a.wal.sealed.99");
 }
 
 #[test]
 fn an_older_log_in_the_place_of_the_log_is_told() {
     let whole = chain(0);
-    let error = refused(&whole, 9, "wal_behind", NAME);
+    let error = refused(&whole, 9, ErrorKind::WalBehind, NAME);
     assert!(
         error.to_string().contains("before frame 9"),
         "{error}: 7 and a mark are there"
     );
     let mut older = whole.clone();
     older.insert(NAME.to_owned(), whole[FIRST].clone());
-    refused(&older, 0, "wal_behind", NAME);
-    refused(&older, 6, "wal_behind", NAME);
+    refused(&older, 0, ErrorKind::WalBehind, NAME);
+    refused(&older, 6, ErrorKind::WalBehind, NAME);
     let only = Files::from([(NAME.to_owned(), whole[FIRST].clone())]);
-    refused(&only, 4, "wal_behind", NAME);
+    refused(&only, 4, ErrorKind::WalBehind, NAME);
     assert_eq!(open_from(&on_disk(&only), 3).unwrap().2.len(), 0);
 }
 
@@ -185,7 +199,7 @@ fn damage_below_what_a_checkpoint_covers_is_never_a_torn_end() {
     let mut only = files(&storage);
     only.get_mut(NAME).unwrap()[150] ^= 1;
     assert!(open(&on_disk(&only)).unwrap().1.torn.is_some());
-    let error = refused(&only, 1, "wal_corrupt", NAME);
+    let error = refused(&only, 1, ErrorKind::WalCorrupt, NAME);
     assert_eq!(error.offset(), Some(64));
 }
 
@@ -210,9 +224,9 @@ fn a_halved_seal_is_finished_only_with_the_file_that_was_made_for_it() {
     stale.remove(NAME);
     stale.insert(TEMP.to_owned(), whole[SECOND].clone());
     assert!(!Log::probe(&on_disk(&stale), NAME).unwrap());
-    refused(&stale, 0, "wal_part_missing", NAME);
+    refused(&stale, 0, ErrorKind::WalPartMissing, NAME);
     let alone = Files::from([(TEMP.to_owned(), next)]);
-    refused(&alone, 0, "wal_part_missing", NAME);
+    refused(&alone, 0, ErrorKind::WalPartMissing, NAME);
     // With the log in its place that file is a leftover.
     let mut stale = whole.clone();
     stale.insert(TEMP.to_owned(), whole[SECOND].clone());
@@ -228,5 +242,5 @@ fn the_last_bit_of_a_halved_seal_counts_too() {
     halved.insert(TEMP.to_owned(), next);
     let at = halved[SECOND].len() - 10;
     halved.get_mut(SECOND).unwrap()[at] ^= 1;
-    refused(&halved, 0, "wal_corrupt", SECOND);
+    refused(&halved, 0, ErrorKind::WalCorrupt, SECOND);
 }

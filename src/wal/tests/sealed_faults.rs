@@ -1,11 +1,12 @@
 //! Every call of sealing and removing fails once, and the disk fills up: the log goes on as it was, or is poisoned;
 //! and it opens again once the cause is gone.
 
-use std::io::ErrorKind;
+use std::io;
 
 use super::super::error::WalError;
 use super::super::log::Log;
 use super::{Bodies, append, body, open, open_from, seal};
+use crate::core::error_kind::ErrorKind;
 use crate::disk::memory::{Fault, MemoryStorage};
 
 /// Groups and checkpoints that a run has acknowledged.
@@ -30,8 +31,8 @@ fn settled(
         return Ok(());
     }
     assert_eq!(log.poisoned(), Some(&error));
-    assert_eq!(append(log, b"no").unwrap_err().kind(), "poisoned");
-    assert_eq!(log.sync().unwrap_err().kind(), "poisoned");
+    assert_eq!(append(log, b"no").unwrap_err().kind(), ErrorKind::Poisoned);
+    assert_eq!(log.sync().unwrap_err().kind(), ErrorKind::Poisoned);
     Err(error)
 }
 
@@ -89,15 +90,15 @@ fn any_single_failure_of_a_seal_or_a_removal_loses_nothing() {
     run(&whole, &mut reported).unwrap();
     assert_eq!((reported.durable.len(), reported.went_on), (6, 0));
     let faults = [
-        Fault::Fail(ErrorKind::Other),
-        Fault::Fail(ErrorKind::StorageFull),
+        Fault::Fail(io::ErrorKind::Other),
+        Fault::Fail(io::ErrorKind::StorageFull),
         Fault::Short {
             bytes: 17,
-            error: ErrorKind::Other,
+            error: io::ErrorKind::Other,
         },
         Fault::Short {
             bytes: 5_000,
-            error: ErrorKind::StorageFull,
+            error: io::ErrorKind::StorageFull,
         },
     ];
     let (mut failed, mut went_on) = (0, 0);
@@ -121,7 +122,7 @@ fn a_disk_that_is_gone_for_good_during_a_seal_loses_nothing() {
     run(&whole, &mut Told::default()).unwrap();
     for call in 1..=whole.calls() {
         let storage = MemoryStorage::new();
-        storage.fail_from(call, ErrorKind::Other);
+        storage.fail_from(call, io::ErrorKind::Other);
         let mut reported = Told::default();
         let _ = run(&storage, &mut reported);
         storage.heal();
@@ -142,7 +143,7 @@ fn a_full_disk_changes_nothing_and_the_room_that_was_there_stays() {
         error.to_string(),
         "failed to seal WAL a.wal: no space left on device"
     );
-    assert_eq!((error.kind(), log.poisoned()), ("disk_full", None));
+    assert_eq!((error.kind(), log.poisoned()), (ErrorKind::DiskFull, None));
     assert_eq!(log.file_bytes(), taken);
     assert_eq!(storage.image().names(), ["a.wal"]);
     append(&mut log, &body(1, 100)).unwrap();
@@ -169,7 +170,7 @@ fn a_rename_that_is_refused_leaves_the_log_as_it_was() {
         let storage = MemoryStorage::new();
         let (mut log, _, _) = open(&storage).unwrap();
         append(&mut log, b"a").unwrap();
-        let fault = Fault::Fail(ErrorKind::PermissionDenied);
+        let fault = Fault::Fail(io::ErrorKind::PermissionDenied);
         storage.fail_call(storage.calls() + call, fault);
         let Err(error) = seal(&mut log, &storage) else {
             continue;
@@ -178,7 +179,7 @@ fn a_rename_that_is_refused_leaves_the_log_as_it_was() {
             poisoned += 1;
             continue;
         }
-        assert_eq!(error.kind(), "permission_denied", "call {call}");
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "call {call}");
         refused += 1;
         assert_eq!(storage.image().names(), ["a.wal"]);
         append(&mut log, b"b").unwrap();

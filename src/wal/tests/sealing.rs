@@ -2,6 +2,7 @@
 
 use super::super::format::{FORMAT_VERSION, FileHeader, frame_bytes};
 use super::{Bodies, NAME, append, body, bytes, open, open_from, seal};
+use crate::core::error_kind::ErrorKind;
 use crate::disk::file::FileStorage;
 use crate::disk::memory::MemoryStorage;
 use crate::disk::storage::Storage;
@@ -124,7 +125,7 @@ fn what_is_covered_is_removed_and_not_needed_again() {
     assert_eq!(open_from(&storage, 6).unwrap().2, bodies[4..]);
     assert_eq!(open_from(&storage, 7).unwrap().2, bodies[5..]);
     let error = open_from(&storage, 5).unwrap_err();
-    assert_eq!(error.kind(), "wal_part_missing");
+    assert_eq!(error.kind(), ErrorKind::WalPartMissing);
 }
 
 #[test]
@@ -186,12 +187,15 @@ fn another_log_beside_that_looks_like_a_passing_name_is_left_alone() {
     let file = storage.create("a.wal.sealing").unwrap();
     file.write_at(0, &other).unwrap();
     let error = open(&storage).unwrap_err();
-    assert_eq!(error.kind(), "wal_part_missing");
+    assert_eq!(error.kind(), ErrorKind::WalPartMissing);
     storage.rename("a.wal.sealing", "kept").unwrap();
     let (mut log, _, _) = open(&storage).unwrap();
     storage.rename("kept", "a.wal.sealing").unwrap();
     append(&mut log, b"a").unwrap();
-    assert_eq!(seal(&mut log, &storage).unwrap_err().kind(), "wal_seal");
+    assert_eq!(
+        seal(&mut log, &storage).unwrap_err().kind(),
+        ErrorKind::WalSeal
+    );
     append(&mut log, b"b").unwrap();
     log.close().unwrap();
     let (_, recovery, found) = open(&storage).unwrap();

@@ -1,5 +1,6 @@
 //! Holders of a log, and the errors of those that are kept out.
 
+use crate::core::error_kind::ErrorKind;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 
@@ -156,18 +157,27 @@ fn what_is_no_lock_file_is_neither_opened_nor_written_to() {
     };
     std::fs::write(&precious, "1984, and more than a number").unwrap();
     symlink(&precious, &lock).unwrap();
-    assert_eq!(kinds(), ("not_regular_file", "not_regular_file"));
+    assert_eq!(
+        kinds(),
+        (ErrorKind::NotRegularFile, ErrorKind::NotRegularFile)
+    );
     std::fs::remove_file(&lock).unwrap();
     std::fs::hard_link(&precious, &lock).unwrap();
-    assert_eq!(kinds(), ("wal_foreign", "wal_foreign"));
+    assert_eq!(kinds(), (ErrorKind::WalForeign, ErrorKind::WalForeign));
     std::fs::remove_file(&lock).unwrap();
     std::fs::create_dir(&lock).unwrap();
-    assert_eq!(kinds(), ("not_regular_file", "not_regular_file"));
+    assert_eq!(
+        kinds(),
+        (ErrorKind::NotRegularFile, ErrorKind::NotRegularFile)
+    );
     std::fs::remove_dir(&lock).unwrap();
     // Opening a pipe for reading would wait for a writer for ever.
     let made = std::process::Command::new("mkfifo").arg(&lock).status();
     assert!(made.unwrap().success());
-    assert_eq!(kinds(), ("not_regular_file", "not_regular_file"));
+    assert_eq!(
+        kinds(),
+        (ErrorKind::NotRegularFile, ErrorKind::NotRegularFile)
+    );
     std::fs::remove_file(&lock).unwrap();
     assert_eq!(
         std::fs::read_to_string(&precious).unwrap(),
