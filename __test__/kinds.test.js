@@ -1,5 +1,5 @@
-// Codes and kinds of errors: those in the code, in the types and in the table of README.md must be equal. Kinds are
-// found by the patterns in which the sources write them.
+// Codes and kinds of errors: those in the code, in the types and in the table of README.md must be equal. The engine's
+// kinds are in one table; those of the JavaScript layer are found by the patterns in which the sources write them.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -18,7 +18,7 @@ const sources = (folder, suffix) =>
 const found = (texts, ...patterns) =>
   texts.flatMap((text) => patterns.flatMap((pattern) => [...text.matchAll(pattern)].map(([, kind]) => kind)));
 
-/** The engine's table: how a kind is called in the sources, and at the surface. */
+/** The engine's table: the name of each kind in the sources, and that for users. */
 const kindsOfEngine = [...read('src', 'core', 'error_kind.rs').matchAll(/^ {4}(\w+) = "([a-z_]+)",$/gm)].map(
   ([, variant, name]) => [variant, name],
 );

@@ -33,7 +33,7 @@ fn push_all(writer: &mut CheckpointWriter<'_>, rows: &[OwnRow]) {
     }
 }
 
-/// The kind of the error of writing these rows, or "fine".
+/// Kind of the error of writing these rows, or of finishing; `None` if both succeed.
 fn kind_of(rows: &[Row<'_>]) -> Option<ErrorKind> {
     let storage = MemoryStorage::new();
     let mut writer = CheckpointWriter::create(&storage, NAME).unwrap();
