@@ -16,9 +16,9 @@ use crate::store::state::snapshot::SnapshotId;
 
 /// Position of a scan.
 enum Progress {
-    /// At the start of its prefix.
+    /// The scan is at the start of its prefix.
     Begins,
-    /// Behind this key.
+    /// The scan is behind this key.
     Behind(Vec<u8>),
     /// The end: no more entries are returned.
     Ended,

@@ -45,7 +45,7 @@ impl FairUse {
         }
     }
 
-    /// The one of two buckets that has less left.
+    /// The one of two buckets of a peer that has less left.
     fn poorer(self, other: Self, now: MonotonicMs) -> Self {
         let [a, b] = [self, other].map(|mut one| {
             one.bucket.fill(WORK_OF_A_PEER_PER_MS_MIN, now);

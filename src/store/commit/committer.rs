@@ -32,9 +32,9 @@ const RESERVED_SEQUENCES: u64 = 1 << 16;
 /// The moment at which a write counts as accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// Once the write survives a power cut.
+    /// The write counts once it survives a power cut.
     Synced,
-    /// Once the operating system has the write: it survives the end of this process, and not a power cut.
+    /// The write counts once the operating system has it: it survives the end of this process, and not a power cut.
     Written,
 }
 

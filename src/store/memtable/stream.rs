@@ -159,7 +159,7 @@ impl Stream {
         whole.iter().map(members).sum::<u64>() + last
     }
 
-    /// All members, in order.
+    /// All members in order, with their local sequences.
     #[cfg(test)]
     pub(in crate::store) fn iter(&self) -> impl Iterator<Item = (u64, u32)> {
         self.between(0, u64::MAX)

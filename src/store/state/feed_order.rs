@@ -83,7 +83,7 @@ impl EntryMap {
         self.rows_after(OWN, &self.own, after)
     }
 
-    /// All other replicated entries behind `after`, in feed order.
+    /// All relayed entries behind `after`, in feed order.
     pub fn relay_after(&self, after: u64) -> FeedRows<'_> {
         self.rows_after(RELAY, &self.relay, after)
     }

@@ -76,7 +76,7 @@ struct Author {
     seen: BTreeMap<Origin, u64>,
 }
 
-/// Everything that has happened.
+/// Everything that has happened in a history.
 #[derive(Clone, Default)]
 struct History {
     disks: Vec<Rc<Disk>>,
