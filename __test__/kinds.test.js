@@ -1,5 +1,6 @@
-// Codes and kinds of errors: those in the code, in the types and in the table of README.md must be equal. The engine's
-// kinds are in one table; those of the JavaScript layer are found by the patterns in which the sources write them.
+// Codes and kinds of errors: those in the code, in the types and in the tables of docs/errors.md must be equal. The
+// engine's kinds are in one table; those of the JavaScript layer are found by the patterns in which the sources write
+// them.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -34,15 +35,19 @@ const given = new Set([
   ...kindsOfEngine.map(([, name]) => name),
 ]);
 
-const readme = read('README.md');
-const rows = readme
-  .slice(readme.indexOf('| Code | Kinds |'), readme.indexOf('`metadata_error` and `none`'))
-  .split('\n')
-  .slice(2)
-  .map((row) => row.split('|').map((cell) => [...cell.matchAll(/`([a-z_]+)`/g)].map(([, word]) => word)));
+/** The words in backticks of the first cell of each row. */
+const firstCells = (text) =>
+  text
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .flatMap((row) => [...row.split('|')[1].matchAll(/`([a-z_]+)`/g)].map(([, word]) => word));
 
-test('every kind that the code gives is in the table, and no other', () => {
-  const told = new Set(rows.flatMap(([, , kinds]) => kinds ?? []));
+const [codesTable, ...chapters] = read('docs', 'errors.md').split('\n## ').slice(2);
+const sections = chapters.join('').split('\n### ').slice(1);
+const codeOf = (section) => section.match(/^`([a-z_]+)`\n/)?.[1];
+
+test('every kind that the code gives is in a table, and no other', () => {
+  const told = new Set(sections.flatMap(firstCells));
   assert.ok(given.size > 80, `${given.size} kinds were found`);
   assert.deepEqual(
     [...given].filter((kind) => !told.has(kind)),
@@ -52,7 +57,7 @@ test('every kind that the code gives is in the table, and no other', () => {
   assert.deepEqual(
     [...told].filter((kind) => !given.has(kind)),
     [],
-    'in the table only',
+    'in a table only',
   );
 });
 
@@ -73,10 +78,10 @@ test('the types name every kind, and no other', () => {
   );
 });
 
-test('every code is in the table and in the types, and no other', () => {
+test('every code is in the table and in the types, no other is, and each that is given has kinds', () => {
   const codes = Object.values(ErrorCode);
-  const told = new Set(rows.flatMap(([, code]) => code ?? []));
-  assert.deepEqual([...told, 'metadata_error', 'none'].sort(), [...codes].sort());
+  assert.deepEqual(firstCells(codesTable).sort(), [...codes].sort());
+  assert.deepEqual([...sections.map(codeOf), 'metadata_error', 'none'].sort(), [...codes].sort());
   const types = read('index.d.ts');
   const declared = types.slice(types.indexOf('declare const ErrorCode'), types.indexOf('type ErrorCode'));
   const named = [...declared.matchAll(/readonly (\w+): '([a-z_]+)'/g)].map(([, name, code]) => [name, code]);

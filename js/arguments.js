@@ -1,5 +1,7 @@
 'use strict';
 
+// Reads the arguments that several calls take: keys, values and options objects. What does not fit is an `invalid_argument`.
+
 const { inspect, types } = require('node:util');
 const { invalidArgument, reasonOf } = require('./error.js');
 const { didYouMean } = require('./spelling.js');

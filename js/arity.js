@@ -1,5 +1,7 @@
 'use strict';
 
+// Refuses arguments that a call does not take, in every call of a client.
+
 const { surplusArgument } = require('./arguments.js');
 const { readCloseOptions } = require('./calls.js');
 const { Result } = require('./result.js');

@@ -1,5 +1,7 @@
 'use strict';
 
+// A backup under way: its progress, its end by a signal, and its result.
+
 const { clearInterval, setInterval } = require('./host.js');
 const { onAbort } = require('./signals.js');
 

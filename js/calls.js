@@ -1,5 +1,7 @@
 'use strict';
 
+// Reads the options of each call that has options of its own.
+
 const {
   checkContent,
   checkCount,

@@ -1,5 +1,7 @@
 'use strict';
 
+// Counts failures in the background by their cause, so that one that goes on is reported once, and again at 10, 100, 1000.
+
 /** Most causes that are told apart; the oldest is forgotten first. */
 const CAUSES_MAX = 64;
 /** Time after which a silent cause counts as new, in milliseconds. */

@@ -1,5 +1,7 @@
 'use strict';
 
+// A changed key, as listeners and watches get it.
+
 const { valueFrom } = require('./value.js');
 
 /**

@@ -1,5 +1,7 @@
 'use strict';
 
+// `ClientOptions`: the fields, their defaults, and the factories. `option-rules.js` judges them.
+
 const { surplusArgument } = require('./arguments.js');
 const { isLoopback } = require('./peer.js');
 const { frozenPrefixes } = require('./prefixes.js');

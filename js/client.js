@@ -1,5 +1,7 @@
 'use strict';
 
+// `Client`: checks arguments and states, and hands each call to the session that is open.
+
 const { checkContent, checkKey, surplusArgument } = require('./arguments.js');
 const { addAliases } = require('./aliases.js');
 const { refuseSurplus } = require('./arity.js');

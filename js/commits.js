@@ -1,5 +1,7 @@
 'use strict';
 
+// The writes that the committer still owes an answer, by their tickets; and when the committer is woken.
+
 const { types } = require('node:util');
 const { monotonicMs, nextTick, setImmediate, setTimeout } = require('./host.js');
 const { Result, resultOfWrite } = require('./result.js');

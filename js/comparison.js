@@ -1,5 +1,7 @@
 'use strict';
 
+// Runs `client.verify(peer)`, and ends it when its signal aborts.
+
 const { onAbort } = require('./signals.js');
 
 /** Converts the addon's comparison into the result of `Client.verify()`. */

@@ -1,5 +1,7 @@
 'use strict';
 
+// A key in conflict, as `conflicts()`, `conflict()` and the `conflict` event give it.
+
 const { valueFrom } = require('./value.js');
 
 const STATUSES = ['created', 'updated', 'unchanged'];

@@ -1,5 +1,7 @@
 'use strict';
 
+// `Entries`: reads a consistent snapshot of the store, a page at a time.
+
 const { Result } = require('./result.js');
 const { notOpen, unexpected } = require('./error.js');
 const { answered, nextTurn } = require('./turns.js');

@@ -1,5 +1,7 @@
 'use strict';
 
+// `SoftadastraError`, the stable codes, and the failures that several files make.
+
 const { inspect } = require('node:util');
 
 /** The stable error codes, coarse enough to branch on. The finer name is `kind`. */

@@ -1,5 +1,7 @@
 'use strict';
 
+// The listeners of a client, and what happens if one of them throws.
+
 const { Causes } = require('./causes.js');
 const { SoftadastraError, ErrorCode, errorOf, invalidArgument, reasonOf } = require('./error.js');
 const { changeOf } = require('./change.js');

@@ -1,5 +1,7 @@
 'use strict';
 
+// What the package exports to `require`.
+
 const { Client } = require('./client.js');
 const { ClientOptions } = require('./client-options.js');
 const { ErrorCode, SoftadastraError } = require('./error.js');

@@ -1,5 +1,7 @@
 'use strict';
 
+// `Key`: a key that is checked in advance.
+
 const { inspect } = require('node:util');
 const { checkKey } = require('./arguments.js');
 

@@ -1,5 +1,7 @@
 'use strict';
 
+// Finds and loads the addon for this machine, and says what is missing if it cannot.
+
 const { existsSync } = require('node:fs');
 const { createRequire } = require('node:module');
 const path = require('node:path');

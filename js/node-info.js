@@ -1,5 +1,7 @@
 'use strict';
 
+// `NodeInfo`: who a node is, for display and for logs.
+
 const { monotonicMs } = require('./host.js');
 
 class NodeInfo {

@@ -1,5 +1,7 @@
 'use strict';
 
+// Judges options, field by field, at the opening of a client.
+
 const { invalidArgument, reasonOf } = require('./error.js');
 const {
   ClientOptions,

@@ -1,5 +1,7 @@
 'use strict';
 
+// A row of the outbox, as `outbox()` gives it.
+
 /** A write of this node on its way to peers, at the time of the call. */
 class OutboxEntry {
   constructor(entry) {

@@ -1,5 +1,7 @@
 'use strict';
 
+// `Peer`: another node and where it listens; and reading one from an argument.
+
 const { checkNames } = require('./arguments.js');
 const { invalidArgument } = require('./error.js');
 const { frozenPrefixes, wrongPrefixes } = require('./prefixes.js');

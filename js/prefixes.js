@@ -1,5 +1,7 @@
 'use strict';
 
+// Prefixes of keys, as options and peers name them.
+
 /** Limits of prefixes, equal to those of the engine: prefixes travel in every greeting. */
 const PREFIXES_MAX = 64;
 const PREFIX_BYTES_MAX = 1024;

@@ -1,5 +1,7 @@
 'use strict';
 
+// What each number of a hot call's refusal stands for, as a failure.
+
 const { ErrorCode, failure, invalidArgument, notOpen } = require('./error.js');
 const { checkContent, checkKey } = require('./arguments.js');
 

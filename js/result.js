@@ -1,5 +1,7 @@
 'use strict';
 
+// `Result`: a value or an error.
+
 const { inspect } = require('node:util');
 const {
   ErrorCode,

@@ -1,5 +1,7 @@
 'use strict';
 
+// One stretch of a client between open and close.
+
 const { Result } = require('./result.js');
 const { Commits } = require('./commits.js');
 const { loadAddon } = require('./native.js');

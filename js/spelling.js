@@ -1,5 +1,7 @@
 'use strict';
 
+// Finds the name that a misspelled one was probably meant to be.
+
 /** Edit distance of two names (Levenshtein), at most `limit` + 1: a greater one is of no use. */
 function distance(a, b, limit) {
   if (Math.abs(a.length - b.length) > limit) return limit + 1;

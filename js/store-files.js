@@ -1,5 +1,7 @@
 'use strict';
 
+// The functions `verify` and `salvage`, which work on the files of a log that no client has open.
+
 const { surplusArgument } = require('./arguments.js');
 const { invalidArgument, unexpected } = require('./error.js');
 const { loadAddon } = require('./native.js');

@@ -1,5 +1,7 @@
 'use strict';
 
+// `SyncResult`, and a row of its peers.
+
 const { frozenPrefixes } = require('./prefixes.js');
 
 /** Progress of one peer, as plain data. */

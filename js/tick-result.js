@@ -1,5 +1,7 @@
 'use strict';
 
+// `TickResult`: what one tick did.
+
 class TickResult {
   constructor(tick) {
     this.retriedCount = tick?.retriedCount ?? 0;

@@ -1,5 +1,7 @@
 'use strict';
 
+// Gives answers that are known at once, and now and then makes them wait for the next turn of the event loop.
+
 const { monotonicMs, setImmediate } = require('./host.js');
 
 // Fairness of synchronous answers. The reader of a resolved promise continues before any timer, signal or socket: a

@@ -1,5 +1,7 @@
 'use strict';
 
+// `Value`: bytes that do not change.
+
 const { Buffer, isUtf8 } = require('node:buffer');
 const { inspect, types } = require('node:util');
 

@@ -1,5 +1,7 @@
 'use strict';
 
+// Runs `waitFor()`, and ends it when its signal aborts.
+
 const { onAbort } = require('./signals.js');
 
 /** Converts the addon's answer into the result of `waitFor()`. */

@@ -1,5 +1,7 @@
 'use strict';
 
+// `Watch`: changes as an iteration, the newest of each key.
+
 const { Result } = require('./result.js');
 const { onAbort } = require('./signals.js');
 const { answered } = require('./turns.js');

@@ -1,5 +1,7 @@
 'use strict';
 
+// What `put`, `remove` and `batch` came to, with the name of the write, which is made when it is looked at.
+
 const PUT = 0;
 const REMOVE = 1;
 const BATCH = 2;

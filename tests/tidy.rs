@@ -195,39 +195,154 @@ fn nothing_is_left_for_later() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// The folders below `src`, `js` and `tests` that hold sources themselves, as they are told.
+fn folders_with_sources() -> BTreeSet<String> {
+    ["src", "js", "tests"]
+        .iter()
+        .flat_map(|folder| files_below(&root().join(folder)))
+        .filter(|path| has_extension(path, &["rs", "js", "mjs"]))
+        .map(|path| shown(path.parent().unwrap()))
+        .filter(|folder| !folder.starts_with("js/"))
+        .collect()
+}
+
 #[test]
-fn the_map_names_every_layer_and_module() {
-    let path = root().join("ARCHITECTURE.md");
-    if !path.exists() {
-        return;
-    }
-    let map = text_of(&path);
-    let mut missing = Vec::new();
-    for layer in LAYERS {
-        let folder = root().join("src").join(layer);
-        if !folder.is_dir() {
-            continue;
-        }
-        if !map.contains(&format!("`{layer}`")) && !map.contains(&format!("src/{layer}")) {
-            missing.push(layer.to_owned());
-        }
-        for entry in fs::read_dir(&folder).unwrap() {
-            let file = entry.unwrap().path();
-            let stem = file.file_stem().unwrap().to_string_lossy().into_owned();
-            if !has_extension(&file, &["rs"]) || stem == "mod" || stem == "tests" {
-                continue;
-            }
-            if !map.contains(&format!("`{stem}`")) && !map.contains(&format!("{stem}.rs")) {
-                missing.push(format!("{layer}/{stem}.rs"));
-            }
-        }
-    }
-    missing.sort();
+fn the_map_has_a_paragraph_for_every_folder() {
+    let map = text_of(&root().join("ARCHITECTURE.md"));
+    let told: BTreeSet<&str> = map
+        .lines()
+        .filter(|line| line.starts_with("**`"))
+        .flat_map(|line| line.split("**").skip(1).step_by(2))
+        .flat_map(|bold| bold.split('`').skip(1).step_by(2))
+        .collect();
+    let folders = folders_with_sources();
+    assert!(folders.len() > 40, "the folders were not found");
+    let missing: Vec<&String> = folders
+        .iter()
+        .filter(|folder| !told.contains(folder.as_str()))
+        .collect();
     assert!(
         missing.is_empty(),
-        "ARCHITECTURE.md does not name:\n{}",
-        missing.join("\n")
+        "ARCHITECTURE.md has no paragraph that begins with **`folder`** for {missing:?}"
     );
+    let gone: Vec<&&str> = told
+        .iter()
+        .filter(|folder| !root().join(folder).is_dir())
+        .collect();
+    assert!(
+        gone.is_empty(),
+        "ARCHITECTURE.md tells of no folder: {gone:?}"
+    );
+}
+
+#[test]
+fn the_map_is_short() {
+    let lines = text_of(&root().join("ARCHITECTURE.md")).lines().count();
+    assert!(lines <= 250, "ARCHITECTURE.md has {lines} lines");
+}
+
+#[test]
+fn every_source_says_first_what_it_is() {
+    let mut silent = Vec::new();
+    for path in rust_sources() {
+        if !text_of(&path).starts_with("//! ") {
+            silent.push(shown(&path));
+        }
+    }
+    for path in fs::read_dir(root().join("js")).unwrap() {
+        let path = path.unwrap().path();
+        let text = has_extension(&path, &["js", "mjs"]).then(|| text_of(&path));
+        let is_silent = |text: String| {
+            let text = text.replacen("'use strict';", "", 1);
+            !text.trim_start().starts_with("// ")
+        };
+        if text.is_some_and(is_silent) {
+            silent.push(shown(&path));
+        }
+    }
+    assert!(
+        silent.is_empty(),
+        "no comment at the beginning of:\n{}",
+        silent.join("\n")
+    );
+}
+
+/// The documents, by their path.
+fn documents() -> Vec<PathBuf> {
+    let mut documents: Vec<PathBuf> = fs::read_dir(root())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .chain(files_below(&root().join("docs")))
+        .filter(|path| has_extension(path, &["md"]))
+        .collect();
+    documents.sort();
+    assert!(documents.len() > 10, "the documents were not found");
+    documents
+}
+
+/// What a text has in backticks, with where each begins.
+fn in_backticks(text: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let mut at = line.as_ptr() as usize - text.as_ptr() as usize;
+        for (number, part) in line.split('`').enumerate() {
+            if number % 2 == 1 {
+                found.push((at, part));
+            }
+            at += part.len() + 1;
+        }
+    }
+    found
+}
+
+#[test]
+fn documents_name_sources_that_are_there() {
+    let mut gone = Vec::new();
+    for document in documents() {
+        let text = text_of(&document);
+        for (_, named) in in_backticks(&text) {
+            let is_path = ["src/", "js/", "tests/", "__test__/", "scripts/", "docs/"]
+                .iter()
+                .any(|folder| named.starts_with(folder));
+            // What is built, and a folder that a failing test makes, are not among the sources.
+            let is_made = named.starts_with("js/native");
+            if is_path && !is_made && !root().join(named).exists() {
+                gone.push(format!("{}: {named}", shown(&document)));
+            }
+        }
+    }
+    assert!(gone.is_empty(), "not there:\n{}", gone.join("\n"));
+}
+
+/// Documents say "`name` in `src/file.rs`", also of several names: each is in that file.
+#[test]
+fn documents_name_what_is_in_the_source_that_they_name() {
+    let mut gone = Vec::new();
+    let mut count = 0;
+    for document in documents() {
+        let text = text_of(&document);
+        let mut names: Vec<&str> = Vec::new();
+        let mut end = 0;
+        for (at, named) in in_backticks(&text) {
+            let between = text.get(end..at.saturating_sub(1)).unwrap_or_default();
+            end = at + named.len() + 1;
+            if named.starts_with("src/") && between == " in " {
+                let source = fs::read_to_string(root().join(named)).unwrap_or_default();
+                for name in names.drain(..) {
+                    count += 1;
+                    if !source.contains(name) {
+                        gone.push(format!("{}: {name} in {named}", shown(&document)));
+                    }
+                }
+            }
+            if !matches!(between, ", " | " and ") {
+                names.clear();
+            }
+            names.push(named);
+        }
+    }
+    assert!(count > 20, "{count} names were found");
+    assert!(gone.is_empty(), "not there:\n{}", gone.join("\n"));
 }
 
 /// The variants of an enum with explicit numbers, as `(number, name in small letters)`.

@@ -1,5 +1,6 @@
 //! Hot calls: those that programs make a million times a second, as raw Node-API callbacks with the node behind a data
-//! pointer. A derived method costs about ten times as much before it does anything (DESIGN section 2).
+//! pointer. A derived method costs about ten times as much before it does anything (docs/internals/commit.md, "The
+//! crossing").
 //!
 //! They return numbers and strings, and throw no exceptions: a negative number is one of [`Refused`].
 

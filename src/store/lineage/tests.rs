@@ -1,3 +1,5 @@
+//! Lineage records: what they prove, and what they never prove.
+
 use super::*;
 use crate::core::stamp::Stamp;
 use crate::store::entry::{EntryFlags, Extra};

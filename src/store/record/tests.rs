@@ -1,3 +1,5 @@
+//! Records read back as they were written, and hostile ones are refused.
+
 use super::*;
 use crate::store::commit::ledger::Rejected;
 use crate::store::entry::Namespace;
