@@ -3,10 +3,7 @@
 
 use std::hint::black_box;
 
-use softadastra::core::clock::SystemClock;
-use softadastra::core::identity::{Dot, Origin};
-use softadastra::core::stamp::Stamp;
-use softadastra::store::entry::{Entry, EntryFlags, Extra, Summary};
+use softadastra::measured::{Dot, Entry, EntryFlags, Extra, Origin, Stamp, Summary, SystemClock};
 
 /// As many puts as are in flight: a group is made, written, and then taken in.
 const GROUP: u64 = 1000;

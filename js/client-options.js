@@ -1,6 +1,6 @@
 'use strict';
 
-// `ClientOptions`: the fields, their defaults, and the factories. `option-rules.js` judges them.
+// `ClientOptions`: the fields, their defaults, and the factories. `option-rules.js` checks them.
 
 const { surplusArgument } = require('./arguments.js');
 const { isLoopback } = require('./peer.js');

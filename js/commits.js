@@ -1,6 +1,6 @@
 'use strict';
 
-// The writes that the committer still owes an answer, by their tickets; and when the committer is woken.
+// Writes that wait for their commit, by ticket; and the waking of the committer.
 
 const { types } = require('node:util');
 const { monotonicMs, nextTick, setImmediate, setTimeout } = require('./host.js');

@@ -1,6 +1,6 @@
 'use strict';
 
-// The listeners of a client, and what happens if one of them throws.
+// Listeners of a client, and the handling of those that throw.
 
 const { Causes } = require('./causes.js');
 const { SoftadastraError, ErrorCode, errorOf, invalidArgument, reasonOf } = require('./error.js');

@@ -1,6 +1,6 @@
 'use strict';
 
-// Finds and loads the addon for this machine, and says what is missing if it cannot.
+// Finds and loads the addon for this machine, or names the missing package.
 
 const { existsSync } = require('node:fs');
 const { createRequire } = require('node:module');

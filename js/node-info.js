@@ -1,6 +1,6 @@
 'use strict';
 
-// `NodeInfo`: who a node is, for display and for logs.
+// `NodeInfo`: the description of a node, for display and logs.
 
 const { monotonicMs } = require('./host.js');
 

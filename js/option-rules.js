@@ -1,6 +1,6 @@
 'use strict';
 
-// Judges options, field by field, at the opening of a client.
+// Checks options, field by field, when a client is opened.
 
 const { invalidArgument, reasonOf } = require('./error.js');
 const {

@@ -1,6 +1,6 @@
 'use strict';
 
-// `Peer`: another node and where it listens; and reading one from an argument.
+// `Peer`: another node and its address; and reading one from an argument.
 
 const { checkNames } = require('./arguments.js');
 const { invalidArgument } = require('./error.js');

@@ -1,6 +1,6 @@
 'use strict';
 
-// What each number of a hot call's refusal stands for, as a failure.
+// The failure behind each number with which a hot call refuses.
 
 const { ErrorCode, failure, invalidArgument, notOpen } = require('./error.js');
 const { checkContent, checkKey } = require('./arguments.js');

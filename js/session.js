@@ -1,6 +1,6 @@
 'use strict';
 
-// One stretch of a client between open and close.
+// The session of a client: the time between open and close.
 
 const { Result } = require('./result.js');
 const { Commits } = require('./commits.js');

@@ -1,6 +1,6 @@
 'use strict';
 
-// `Value`: bytes that do not change.
+// `Value`: immutable bytes.
 
 const { Buffer, isUtf8 } = require('node:buffer');
 const { inspect, types } = require('node:util');

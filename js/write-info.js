@@ -1,6 +1,6 @@
 'use strict';
 
-// What `put`, `remove` and `batch` came to, with the name of the write, which is made when it is looked at.
+// Results of `put`, `remove` and `batch`, with the name of the write, which is made when it is read.
 
 const PUT = 0;
 const REMOVE = 1;

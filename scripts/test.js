@@ -14,7 +14,9 @@ const shell = process.platform === 'win32';
 const tests = readdirSync(path.join(root, '__test__'))
   .filter((name) => name.endsWith('.test.js'))
   .map((name) => path.join('__test__', name));
-const hasNextest = spawnSync('cargo', ['nextest', '--version'], { shell, stdio: 'ignore' }).status === 0;
+const has = (command) => spawnSync('cargo', [command, '--version'], { shell, stdio: 'ignore' }).status === 0;
+const hasNextest = has('nextest');
+const hasDeny = has('deny');
 
 /** Files at once: on two processors Node would take one, and the tests wait for a disk and for each other mostly. */
 const testsAtOnce = Math.max(2, availableParallelism() - 1);
@@ -56,8 +58,37 @@ const steps = [
     '-D',
     'warnings',
   ]),
+  check('lints', 'documentation of Rust', [
+    'cargo',
+    'rustdoc',
+    '--lib',
+    '--quiet',
+    '--',
+    '--document-private-items',
+    '-D',
+    'warnings',
+  ]),
+  ...(hasDeny
+    ? [
+        check('lints', 'licences and sources of crates', [
+          'cargo',
+          'deny',
+          'check',
+          'licenses',
+          'bans',
+          'sources',
+        ]),
+      ]
+    : []),
   check('rust', 'building the Rust tests', [...cargoTest, '--no-run']),
   suite('rust', 'Rust tests', rustPassed, rustFailed, [...cargoTest, '--no-fail-fast']),
+  suite(
+    'rust',
+    'programs in the documentation',
+    /^test result: .* (\d+) passed/gm,
+    /^test result: .* (\d+) failed/gm,
+    ['cargo', 'test', '--doc'],
+  ),
   check('package', 'packaging', [process.execPath, 'scripts/package.js']),
   check('package', 'the package for package managers', npx('publint', '--strict', dist)),
   check('package', 'the package for TypeScript', npx('attw', dist)),
@@ -120,6 +151,7 @@ async function takeAll(chosen) {
 install();
 const groups = process.argv.slice(2);
 await takeAll(steps.filter(({ group }) => groups.length === 0 || groups.includes(group)));
+if (!hasDeny) console.log('\nskipped: licences and sources of crates, because cargo-deny is not installed');
 for (const name of failedSteps) console.log(`\nfailed: ${name}`);
 console.log(`\n${counts.passed} passed, ${counts.failed} failed`);
 process.exitCode = failedSteps.length === 0 ? 0 : 1;

@@ -30,6 +30,7 @@ pub struct Directory {
 
 impl Directory {
     /// The directory that has this path at the time of each call.
+    #[cfg(test)]
     pub fn by_path(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),

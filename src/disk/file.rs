@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::direct_io::Through;
 use super::directory::{Access, Directory, identity_of_file, look_timeless};
@@ -21,6 +21,7 @@ pub struct FileStorage {
 impl FileStorage {
     /// The files of `directory`, which should be absolute, so that a program that changes its working directory keeps
     /// its log. `shown`: the directory as the user spelled it, for messages.
+    #[cfg(test)]
     pub fn new(directory: impl Into<PathBuf>, shown: impl Into<PathBuf>) -> Self {
         Self::over(Directory::by_path(directory), shown, PathBuf::new())
     }
@@ -48,11 +49,6 @@ impl FileStorage {
         } else {
             Ok(())
         }
-    }
-
-    /// The path of the directory.
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
     }
 }
 
@@ -252,7 +248,7 @@ mod tests {
         assert!(storage.list().unwrap().is_empty());
         assert_eq!(
             storage.shown("b"),
-            Path::new("data").join("b").to_string_lossy()
+            std::path::Path::new("data").join("b").to_string_lossy()
         );
     }
 

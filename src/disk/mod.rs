@@ -5,5 +5,7 @@ pub(crate) mod direct_io;
 pub mod directory;
 pub mod error;
 pub mod file;
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(not(test), allow(dead_code, reason = "fuzz targets need no faults"))]
 pub mod memory;
 pub mod storage;

@@ -121,11 +121,6 @@ pub trait StorageFile: Send + Sync {
     /// Length of the file, in bytes.
     fn len(&self) -> io::Result<u64>;
 
-    /// True if the file holds no byte.
-    fn is_empty(&self) -> io::Result<bool> {
-        self.len().map(|bytes| bytes == 0)
-    }
-
     /// Reads from `offset` into `buffer`. Returns the number of bytes, which is 0 only at the end of the file or for
     /// an empty buffer, and may be less than asked for.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;

@@ -3,18 +3,18 @@
 //!
 //! `machine` and `directory` decide, and are pure; `shared`, `committer` and `network` drive them.
 
-pub mod advice;
-pub mod api;
-pub mod checkpoint;
-pub mod commit;
-pub mod conflict;
+pub(crate) mod advice;
+pub(crate) mod api;
+pub(crate) mod checkpoint;
+pub(crate) mod commit;
+pub(crate) mod conflict;
 mod counters;
-pub mod events;
-pub mod failure;
-pub mod histogram;
-pub mod machine;
+pub(crate) mod events;
+pub(crate) mod failure;
+pub(crate) mod histogram;
+pub(crate) mod machine;
 mod net;
-pub mod options;
+pub(crate) mod options;
 mod pending_calls;
 mod shared;
 
@@ -34,6 +34,7 @@ pub use crate::sync::report::{SyncReport, TickReport};
 pub use api::backup::CopyProgress;
 pub use api::compare::Comparison;
 pub use api::handle::Node;
+pub use api::mailbox::{Event, Mailbox};
 pub use api::peers::PeerView;
 pub use api::recovery_report::{CutOff, OpenedCheckpoint, RecoveryOutcome, RecoveryReport};
 pub use api::salvage::{SalvageReport, salvage};

@@ -307,6 +307,7 @@ pub struct DotRange {
 
 impl DotRange {
     /// True if the dot lies in the range.
+    #[cfg(test)]
     pub fn contains(self, dot: Dot) -> bool {
         self.origin == dot.origin && (self.first..=self.last).contains(&dot.sequence)
     }

@@ -12,9 +12,7 @@ pub mod reconcile;
 pub mod replica;
 pub mod report;
 
-pub use feed::send::chunk_cost;
-pub use peer::link::LinkId;
-pub use reconcile::{DIFFERING_KEYS_MAX, Outcome};
+pub use reconcile::Outcome;
 
 #[cfg(test)]
 pub(crate) mod tests;

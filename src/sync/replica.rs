@@ -293,6 +293,7 @@ impl Replica {
     }
 
     /// True if own writes are sent as they commit.
+    #[cfg(test)]
     pub fn is_automatic(&self) -> bool {
         self.options.automatic
     }

@@ -23,16 +23,12 @@ mod write;
 
 pub use block::gone_rows::{BlockOf, GoneRows};
 pub use error::CheckpointError;
-pub use footer::NOTES_MAX;
-pub use format::{
-    INLINE_BYTES_MAX, META_BYTES_MAX, ROW_BODY_BYTES_MAX, ROW_KEY_BYTES_MAX, STREAMS,
-};
-pub use read::feed::{Feed, FeedCursor};
+pub use read::feed::FeedCursor;
 pub use read::open::Checkpoint;
 pub use read::range::RangeCursor;
-pub use row::{Body, Row, RowRef};
+pub use row::{Row, RowRef};
 pub use verify::Verified;
-pub use write::writer::{CheckpointWriter, Finished};
+pub use write::writer::CheckpointWriter;
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use super::block::gone_rows::BlockOf;
 /// A row to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row<'a> {
-    /// Key of the row: 1 to [`ROW_KEY_BYTES_MAX`](super::ROW_KEY_BYTES_MAX) bytes.
+    /// Key of the row: 1 to [`ROW_KEY_BYTES_MAX`](super::format::ROW_KEY_BYTES_MAX) bytes.
     pub key: &'a [u8],
     /// The stream whose feed lists the row, 0 or 1; `None`: neither does.
     pub stream: Option<u8>,
@@ -19,7 +19,7 @@ pub struct Row<'a> {
     pub lseq: u64,
     /// The row's share of the sum, modulo 2^128; 0, which takes no room, for a row that does not count.
     pub sum: u128,
-    /// Body of the row: up to [`ROW_BODY_BYTES_MAX`](super::ROW_BODY_BYTES_MAX) bytes.
+    /// Body of the row: up to [`ROW_BODY_BYTES_MAX`](super::format::ROW_BODY_BYTES_MAX) bytes.
     pub body: &'a [u8],
     /// True for a tombstone, which scans of live rows skip; see
     /// [`RangeCursor::next_live`](super::RangeCursor::next_live).
@@ -134,6 +134,7 @@ impl RowRef {
 
     /// The body, unless it is longer than [`INLINE_BYTES_MAX`](super::INLINE_BYTES_MAX): then it lies elsewhere in the
     /// file, and [`Checkpoint::body`](super::Checkpoint::body) reads it.
+    #[cfg(test)]
     pub fn inline_body(&self) -> Option<&[u8]> {
         match &self.body {
             BodyPlace::Inline(range) => Some(self.at(range)),

@@ -28,6 +28,7 @@ impl FrameBuffer {
     }
 
     /// The body so far.
+    #[cfg(test)]
     pub fn written(&self) -> &[u8] {
         self.bytes.get(FRAME_HEADER_BYTES..).unwrap_or_default()
     }

@@ -9,7 +9,8 @@ use crate::node::machine::conversation::{ConversationId, Opening};
 use crate::node::machine::{Machine, Output};
 use crate::store::state::map::EntryMap;
 use crate::transport::session::Role;
-use crate::transport::tcp::{CONNECT_TIMEOUT_MS, OUTGOING_BYTES_MAX};
+use crate::transport::tcp::CONNECT_TIMEOUT_MS;
+use crate::transport::tcp::settings::OUTGOING_BYTES_MAX;
 use crate::transport::wire::codec::encode;
 use crate::transport::wire::message::Message;
 

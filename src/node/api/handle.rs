@@ -43,7 +43,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens a node; see [`super::open`] for the steps and their order.
+    /// Opens a node: locks the log, recovers it, takes an identity, and starts the commit thread.
     ///
     /// # Errors
     /// If an option is wrong, or the log cannot be opened; the failure names the remedy.
@@ -216,7 +216,32 @@ impl Node {
         *self.bound_port.lock()
     }
 
-    /// Connects to a peer as [`Self::connect_within`] does, with the node's whole scope.
+    /// Connects to the peer `node_id` at `host` and `port`, to exchange all keys in the scopes of both nodes, and
+    /// reconnects from then on when the connection is lost. Succeeds at once if it is connected already.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use softadastra::node::{Failure, Holders, Node, Operation, Options, Silent, Subject};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Failure> {
+    /// let replicating = |node_id: &str| Options {
+    ///     enable_transport: true,
+    ///     sync_interval_ms: 1,
+    ///     ..Options::local(node_id)
+    /// };
+    /// let laptop = Node::open(replicating("laptop"), Arc::new(Silent))?;
+    /// let phone = Node::open(replicating("phone"), Arc::new(Silent))?;
+    /// phone.start_transport().await?;
+    /// laptop.connect("phone", "127.0.0.1", phone.transport_port().unwrap_or_default()).await?;
+    ///
+    /// laptop.write(Operation::put(b"note/1", b"buy milk", true)?).await?;
+    /// laptop.wait(Subject::All, Holders::All).delivered().await?;
+    /// assert_eq!(phone.get(b"note/1")?.as_deref(), Some(&b"buy milk"[..]));
+    /// # laptop.close().await?;
+    /// # phone.close().await
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// If no node answers, or another node than the named one. Local data is untouched.

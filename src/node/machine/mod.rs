@@ -132,7 +132,7 @@ impl Machine {
             keepalive_ms: KEEPALIVE_MS,
             node_info: self.node_info.clone(),
         };
-        let session = Session::new(opening.role, hello, now);
+        let session = Session::new(hello, now);
         // The called side waits with its HELLO: its scope may depend on the caller.
         let has_greeted = opening.role == Role::Dialled;
         if has_greeted {

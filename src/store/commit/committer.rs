@@ -195,7 +195,20 @@ impl Committer {
         self.durable_lseq < self.ledger.last_lseq
     }
 
+    /// Plans and writes one group for a test, which has the map to itself.
+    #[cfg(test)]
+    pub fn commit(
+        &mut self,
+        requests: Vec<Request>,
+        map: &EntryMap,
+        wall: WallMs,
+    ) -> Result<Committed, Box<Refused>> {
+        let plan = self.plan(requests, map, wall);
+        self.write(plan)
+    }
+
     /// Plans one group. Nothing is written yet, and the map may be unlocked afterwards.
+    #[cfg(test)]
     pub fn plan(&mut self, requests: Vec<Request>, map: &EntryMap, wall: WallMs) -> Plan {
         self.plan_after(None, requests, map, wall)
     }

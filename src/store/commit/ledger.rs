@@ -224,6 +224,7 @@ impl Ledger {
     }
 
     /// Incarnation of the current epoch; all zeros before the first.
+    #[cfg(test)]
     pub fn incarnation(&self) -> Incarnation {
         self.epochs
             .last()

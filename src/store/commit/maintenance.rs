@@ -1,9 +1,7 @@
 //! Work of the committer between and after groups: syncs, watermarks, seals, and the end of the log.
 
-use super::committer::{Committed, Committer, Refused};
+use super::committer::Committer;
 use super::ledger::{FeedPosition, Ledger};
-use super::operation::Request;
-use crate::core::clock::WallMs;
 use crate::core::identity::Origin;
 use crate::core::rules::{Rule, is_broken, unless};
 use crate::disk::storage::Storage;
@@ -11,7 +9,6 @@ use crate::store::error::StoreError;
 use crate::store::maintain::recovery::Seeds;
 use crate::store::record::{Record, encode};
 use crate::store::scope::Scope;
-use crate::store::state::map::EntryMap;
 use crate::wal::format::FileHeader;
 use crate::wal::log::Log;
 use crate::wal::log::segment::SealedLog;
@@ -27,17 +24,6 @@ pub(in crate::store) fn peers_of(ledger: &Ledger) -> impl Iterator<Item = Record
 }
 
 impl Committer {
-    /// Plans and writes one group, for callers that own the map.
-    pub fn commit(
-        &mut self,
-        requests: Vec<Request>,
-        map: &EntryMap,
-        wall: WallMs,
-    ) -> Result<Committed, Box<Refused>> {
-        let plan = self.plan(requests, map, wall);
-        self.write(plan)
-    }
-
     /// Does nothing, unless the simulator breaks the rule that cursors lie in one frame with the entries that they
     /// cover.
     pub(in crate::store) fn append_early(

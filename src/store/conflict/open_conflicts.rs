@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
 
 use super::policy::{user_key_in, user_key_of};
+#[cfg(test)]
 use super::siblings::open_among;
 use crate::core::identity::Origin;
 use crate::core::limits::DOT_BYTES;
@@ -252,6 +253,7 @@ impl EntryMap {
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
+    #[cfg(test)]
     pub fn open_conflict(&self, kept: Vec<Entry>) -> Result<Option<OpenConflict>, StoreError> {
         let current = self.shown_over(&kept)?;
         Ok(current.and_then(|current| open_among(current, kept, &self.lineage)))

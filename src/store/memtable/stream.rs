@@ -4,7 +4,7 @@
 /// Members of a piece: few enough that packing one takes no noticeable time.
 const PIECE: usize = 1024;
 
-/// Marks the slot of a removed member. No slot has this number, see [`Slots::next`].
+/// Marks the slot of a removed member. No slot has this number, see [`Slots::next`](super::slots::Slots::next).
 const GONE: u32 = u32::MAX;
 
 /// Sorted local sequences and the slot of each.

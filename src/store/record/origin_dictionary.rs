@@ -54,11 +54,6 @@ impl OriginDictionary {
         &self.origins
     }
 
-    /// True if no origin is known.
-    pub fn is_empty(&self) -> bool {
-        self.origins.is_empty()
-    }
-
     /// Takes back all origins from the `len`-th on, because the frame that named them was not written.
     pub fn forget_from(&mut self, len: usize) {
         self.last = None;

@@ -14,7 +14,7 @@ use crate::core::checksum::key_hash;
 use crate::core::identity::{Dot, Origin};
 use crate::store::commit::ledger::Ledger;
 use crate::store::conflict::policy::sibling_author;
-use crate::store::entry::{Entry, EntryFlags, Namespace, Summary};
+use crate::store::entry::{Entry, Namespace, Summary};
 use crate::store::error::StoreError;
 use crate::store::lineage::{KEY_PREFIX, Lineage, LineageRecord};
 use crate::store::memtable::hash_index::HashIndex;
@@ -207,24 +207,20 @@ impl EntryMap {
     }
 
     /// Reads the value of a key that has changed since the checkpoint; `None` if it has not.
+    #[cfg(test)]
     pub fn read_changed<R>(
         &self,
         key: &[u8],
         read: impl FnOnce(Option<&[u8]>, bool) -> R,
     ) -> Option<R> {
         let entry = self.changed_entry(key, key_hash(key))?;
-        let ascii = entry.flags.contains(EntryFlags::ASCII);
+        let ascii = entry.flags.contains(crate::store::entry::EntryFlags::ASCII);
         Some(read(entry.value(), ascii))
     }
 
     /// How many keys of users have a value.
     pub fn len(&self) -> usize {
         usize::try_from(self.totals.live).unwrap_or(usize::MAX)
-    }
-
-    /// Whether no key of a user has a value.
-    pub fn is_empty(&self) -> bool {
-        self.totals.live == 0
     }
 
     /// What is counted over all entries. Right once all is resolved, see [`Self::base_unknown`].
@@ -379,6 +375,7 @@ impl EntryMap {
     ///
     /// # Errors
     /// If the checkpoint cannot be read.
+    #[cfg(test)]
     pub fn recount(&self) -> Result<Totals, StoreError> {
         let mut totals = Totals::default();
         let mut rows = self.range_from(Bound::Unbounded);

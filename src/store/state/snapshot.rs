@@ -262,6 +262,7 @@ impl Snapshots {
     }
 
     /// Number of entries, and of keys without one, that are kept for all snapshots together.
+    #[cfg(test)]
     pub fn kept(&self) -> usize {
         self.undo.values().map(Undo::len).sum()
     }

@@ -27,7 +27,7 @@ pub enum RowState {
 pub enum Trouble {
     /// The peer did not acknowledge the row in time.
     Unanswered,
-    /// The peer refused the row, with one of [`RefusalCode`] as a number.
+    /// The peer refused the row, with one of `RefusalCode` as a number.
     Refused(u8),
 }
 

@@ -43,13 +43,6 @@ impl Replica {
         self.peers.contains_key(&origin)
     }
 
-    /// True if the peer is remembered beyond its connection: the two have exchanged something, or the user has named
-    /// it.
-    pub fn is_remembered(&self, origin: Origin) -> bool {
-        let record = self.peers.get(&origin);
-        record.is_some_and(|record| self.is_worth_keeping(origin, record))
-    }
-
     /// True if a peer is worth a record.
     pub(in crate::sync) fn is_worth_keeping(&self, origin: Origin, record: &PeerRecord) -> bool {
         let cursor = self.cursors.get(&origin);

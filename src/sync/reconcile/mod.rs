@@ -10,7 +10,7 @@ mod driving;
 mod exchange;
 mod gathering;
 mod openings;
-mod outcome;
+pub(crate) mod outcome;
 mod removals;
 mod reply;
 mod trailing;
@@ -21,7 +21,7 @@ mod tests;
 
 pub(super) use exchange::Exchange;
 pub(super) use openings::Openings;
-pub use outcome::{DIFFERING_KEYS_MAX, Outcome};
+pub use outcome::Outcome;
 
 /// Stage of a link's reconciliation.
 #[derive(Debug, Clone, Default)]

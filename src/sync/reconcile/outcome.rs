@@ -23,7 +23,7 @@ pub struct Outcome {
     pub held_back: u64,
     /// Entries that the peer lacks and does not take: they are larger than it accepts.
     pub refused: u64,
-    /// Keys of users among all these entries, at most [`DIFFERING_KEYS_MAX`].
+    /// Keys of users among all these entries, at most `DIFFERING_KEYS_MAX`.
     pub keys: BTreeSet<Vec<u8>>,
     /// True if there were more keys.
     pub has_more_keys: bool,

@@ -4,10 +4,10 @@ use crate::core::identity::Origin;
 use crate::store::commit::ledger::FeedPosition;
 use crate::store::scope::Scope;
 use crate::store::state::map::EntryMap;
-use crate::sync::LinkId;
 use crate::sync::message::Positions;
 use crate::sync::outbox::rows::RowState;
 use crate::sync::outbox::watermarks::{OutboxCounts, Watermarks};
+use crate::sync::peer::link::LinkId;
 use crate::sync::replica::Replica;
 
 impl Replica {

@@ -6,8 +6,9 @@ use super::stage::{MOMENT_MS, keys_sent, manual, stage};
 use super::world::World;
 use crate::sync::message::{DotRange, Feed, Have};
 use crate::sync::options::ReplicaOptions;
+use crate::sync::reconcile::Outcome;
+use crate::sync::reconcile::outcome::DIFFERING_KEYS_MAX;
 use crate::sync::reconcile::requested::{ComparisonId, Incomparable};
-use crate::sync::{DIFFERING_KEYS_MAX, Outcome};
 
 type Compared = Result<Outcome, Incomparable>;
 

@@ -8,11 +8,11 @@ use crate::store::commit::operation::{Operation, Request, Resolution};
 use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Namespace;
 use crate::store::scope::Scope;
-use crate::sync::LinkId;
 use crate::sync::identity::identity_conflict::IdentityConflict;
 use crate::sync::message::Feed;
 use crate::sync::options::ReplicaOptions;
 use crate::sync::outbox::watermarks::OutboxCounts;
+use crate::sync::peer::link::LinkId;
 use crate::sync::report::PeerProgress;
 
 /// Time in which everything happens that needs no waiting, in milliseconds: well below every timeout.

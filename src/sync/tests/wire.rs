@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::{Entry, Extra};
 use crate::store::scope::Scope;
-use crate::sync::LinkId;
 use crate::sync::message::{Batch, Begun, BegunValues, Chunk, Feed, Greeting, Large, ValueId};
+use crate::sync::peer::link::LinkId;
 
 #[derive(Debug, Clone)]
 pub(super) enum Packet {

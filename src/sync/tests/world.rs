@@ -11,9 +11,9 @@ use crate::store::commit::install::install_some;
 use crate::store::commit::operation::{Operation, Request, group_length};
 use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Entry;
-use crate::sync::LinkId;
 use crate::sync::identity::identity_conflict::IdentityConflictReason;
 use crate::sync::message::{Feed, ValueId};
+use crate::sync::peer::link::LinkId;
 use crate::sync::replica::{Output, PartingReason};
 use crate::sync::report::TickReport;
 

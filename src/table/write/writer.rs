@@ -107,7 +107,7 @@ impl<'s> CheckpointWriter<'s> {
         self.rows
     }
 
-    /// Leaves numbers for readers, up to [`NOTES_MAX`](crate::table::NOTES_MAX): what was counted on the way. They mean
+    /// Leaves numbers for readers, up to [`NOTES_MAX`]: what was counted on the way. They mean
     /// nothing here; see [`Checkpoint::notes`](crate::table::Checkpoint::notes). Further ones are dropped.
     pub fn set_notes(&mut self, notes: &[u64]) {
         self.footer.notes = notes.iter().copied().take(NOTES_MAX).collect();
@@ -236,7 +236,7 @@ impl<'s> CheckpointWriter<'s> {
         Ok(())
     }
 
-    /// Writes what finds the rows, `meta` (opaque, up to [`META_BYTES_MAX`](crate::table::META_BYTES_MAX)) and the number
+    /// Writes what finds the rows, `meta` (opaque, up to [`META_BYTES_MAX`]) and the number
     /// of the log's frame up to which the state is complete. Once it returns, the bytes of the file survive a power
     /// cut; its name is for the caller to settle.
     pub fn finish(mut self, meta: &[u8], covers_frame: u64) -> Result<Finished, CheckpointError> {

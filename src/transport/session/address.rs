@@ -49,6 +49,7 @@ impl HostPort {
     }
 
     /// Parses `host:port`, with an IPv6 address in brackets.
+    #[cfg(test)]
     pub fn parse(text: &str) -> Result<Self, TransportError> {
         let invalid = |reason| TransportError::InvalidAddress {
             text: text.to_owned(),

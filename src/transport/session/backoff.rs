@@ -27,11 +27,6 @@ impl Backoff {
         }
     }
 
-    /// Failed attempts since the last success.
-    pub fn attempt(&self) -> u32 {
-        self.attempt
-    }
-
     /// Counts a failed attempt or a lost connection. Returns the delay until the next attempt, in milliseconds.
     pub fn failed(&mut self) -> u64 {
         let factor = 1_u64.checked_shl(self.attempt).unwrap_or(u64::MAX);

@@ -78,6 +78,7 @@ impl SpoolBudget {
     }
 
     /// Free bytes of the budget.
+    #[cfg(test)]
     pub fn free_bytes(&self) -> usize {
         self.free.load(Ordering::Relaxed)
     }

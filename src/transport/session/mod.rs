@@ -154,6 +154,7 @@ enum Phase {
         until: MonotonicMs,
     },
     Greeted {
+        #[cfg(test)]
         protocol: u16,
         liveness: Liveness,
     },
@@ -167,7 +168,6 @@ enum Phase {
 /// ([`Self::on_bytes`]), and the time at [`Self::deadline`] or later ([`Self::on_time`]).
 #[derive(Debug)]
 pub struct Session {
-    role: Role,
     hello: Hello,
     settings: SessionSettings,
     phase: Phase,
@@ -175,19 +175,18 @@ pub struct Session {
 
 impl Session {
     /// A session that begins now, with the usual times. `hello` is this side's HELLO.
-    pub fn new(role: Role, hello: Hello, now: Now) -> Self {
+    pub fn new(hello: Hello, now: Now) -> Self {
         let settings = SessionSettings {
             keepalive_ms: hello.keepalive_ms.max(KEEPALIVE_MS_MIN),
             ..SessionSettings::default()
         };
-        Self::with_settings(role, hello, settings, now)
+        Self::with_settings(hello, settings, now)
     }
 
     /// A session like [`Self::new`], with other times.
-    pub fn with_settings(role: Role, hello: Hello, settings: SessionSettings, now: Now) -> Self {
+    pub fn with_settings(hello: Hello, settings: SessionSettings, now: Now) -> Self {
         let until = now.monotonic.after(settings.hello_timeout_ms);
         Self {
-            role,
             hello,
             settings,
             phase: Phase::AwaitingHello { until },
@@ -204,17 +203,13 @@ impl Session {
         Message::Hello(Box::new(self.hello.clone()))
     }
 
-    /// The side of the connection that this node is on.
-    pub fn role(&self) -> Role {
-        self.role
-    }
-
     /// The random number of this side's attempt to connect.
     pub fn instance(&self) -> u64 {
         self.hello.instance
     }
 
     /// The protocol that both agreed on; `None` before the greeting.
+    #[cfg(test)]
     pub fn protocol(&self) -> Option<u16> {
         match &self.phase {
             Phase::Greeted { protocol, .. } => Some(*protocol),
@@ -348,6 +343,7 @@ impl Session {
             hello.keepalive_ms.max(KEEPALIVE_MS_MIN)
         };
         self.phase = Phase::Greeted {
+            #[cfg(test)]
             protocol,
             liveness: Liveness::new(
                 self.hello.instance,

@@ -70,6 +70,7 @@ impl Connection {
     }
 
     /// The side of the connection that this node is on.
+    #[cfg(test)]
     pub fn role(&self) -> Role {
         self.role
     }
@@ -124,6 +125,7 @@ impl Connection {
     }
 
     /// Bytes that wait to be sent.
+    #[cfg(test)]
     pub fn outgoing_bytes(&self) -> usize {
         self.outgoing.lock().len()
     }
@@ -137,11 +139,13 @@ impl Connection {
     }
 
     /// Bytes that the system has taken for the peer so far.
+    #[cfg(test)]
     pub fn bytes_sent(&self) -> u64 {
         self.bytes_sent.load(Ordering::Relaxed)
     }
 
     /// Bytes that have come from the peer so far.
+    #[cfg(test)]
     pub fn bytes_received(&self) -> u64 {
         self.bytes_received.load(Ordering::Relaxed)
     }

@@ -1,14 +1,14 @@
 //! The TCP driver on tokio. It moves bytes and keeps the limits that need a socket or a timer; every decision that can
 //! be made without them is made in the pure modules.
 
-mod connection;
+pub(crate) mod connection;
 mod dialer;
 mod events;
 mod listener;
 mod outgoing;
 mod reader;
 mod resolve;
-mod settings;
+pub(crate) mod settings;
 mod writer;
 
 use std::sync::Arc;
@@ -16,13 +16,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 
-pub use connection::{Connection, SendError};
+pub use connection::Connection;
 pub use events::{ConnectionEvents, ConnectionId, Reception};
 pub use listener::Listener;
-pub use settings::{
-    CONNECT_TIMEOUT_MS, LINGER_MS, LISTEN_BACKLOG, OUTGOING_BYTES_MAX, STALL_TIMEOUT_MS,
-    TcpSettings,
-};
+pub use settings::{CONNECT_TIMEOUT_MS, TcpSettings};
 
 use super::error::TransportError;
 use super::session::address::HostPort;
@@ -117,11 +114,13 @@ impl TcpTransport {
     }
 
     /// Number of connections that have not ended yet.
+    #[cfg(test)]
     pub fn live_connections(&self) -> usize {
         *self.shared.live.borrow()
     }
 
     /// Waits until every connection has ended and `closed` was called for it. Close them first.
+    #[cfg(test)]
     pub async fn drained(&self) {
         let mut live = self.shared.live.subscribe();
         // The sender lives in `self`, so waiting cannot fail.

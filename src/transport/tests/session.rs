@@ -4,8 +4,8 @@ use super::samples::hello;
 use crate::core::clock::{MonotonicMs, Now, WallMs};
 use crate::sync::message::{Ack, Feed};
 use crate::transport::session::{
-    HELLO_TIMEOUT_MS, IDLE_MS, KEEPALIVE_MS, Role, Session, SessionError, SessionEvent,
-    SilenceReason, TimeVerdict,
+    HELLO_TIMEOUT_MS, IDLE_MS, KEEPALIVE_MS, Session, SessionError, SessionEvent, SilenceReason,
+    TimeVerdict,
 };
 use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 
@@ -22,7 +22,7 @@ fn said(node_id: &str, instance: u64) -> Message {
 
 /// A session of node "a", greeted by "b" at `ms`, with its first ping taken, and that ping's nonce.
 fn greeted(ms: u64) -> (Session, u64) {
-    let mut session = Session::new(Role::Dialled, hello("a", 1), at(ms));
+    let mut session = Session::new(hello("a", 1), at(ms));
     let event = session.on_message(said("b", 2), at(ms)).unwrap();
     assert!(matches!(event, SessionEvent::Greeted(hello) if hello.greeting.node_id == "b"));
     let TimeVerdict::Send(Message::Ping { nonce, .. }) = session.on_time(at(ms)) else {
@@ -44,8 +44,8 @@ fn ack() -> Message {
 
 #[test]
 fn both_sides_speak_first_and_then_agree() {
-    let mut a = Session::new(Role::Dialled, hello("a", 1), at(0));
-    let mut b = Session::new(Role::Accepted, hello("b", 2), at(0));
+    let mut a = Session::new(hello("a", 1), at(0));
+    let mut b = Session::new(hello("b", 2), at(0));
     let (from_a, from_b) = (a.opening(), b.opening());
     assert!(matches!(
         a.on_message(from_b, at(1)),
@@ -64,7 +64,7 @@ fn both_sides_speak_first_and_then_agree() {
 
 #[test]
 fn whoever_says_something_else_first_is_left() {
-    let mut session = Session::new(Role::Accepted, hello("a", 1), at(0));
+    let mut session = Session::new(hello("a", 1), at(0));
     let error = session.on_message(ack(), at(1)).unwrap_err();
     assert_eq!(error, SessionError::NotGreeted);
     assert_eq!(error.goodbye().reason, GoodbyeReason::Malformed);
@@ -77,7 +77,7 @@ fn whoever_says_something_else_first_is_left() {
 
 #[test]
 fn whoever_says_nothing_is_left_in_time() {
-    let mut session = Session::new(Role::Accepted, hello("a", 1), at(10));
+    let mut session = Session::new(hello("a", 1), at(10));
     let deadline = session.deadline().unwrap();
     assert_eq!(deadline, MonotonicMs(10 + HELLO_TIMEOUT_MS));
     session.on_bytes(at(4000));
@@ -98,7 +98,7 @@ fn protocols_are_negotiated_and_named_when_there_is_none() {
         ((1, 1), None),
         ((5, 9), None),
     ] {
-        let mut session = Session::new(Role::Dialled, mine.clone(), at(0));
+        let mut session = Session::new(mine.clone(), at(0));
         let mut theirs = hello("b", 2);
         (theirs.protocol_min, theirs.protocol_max) = (theirs_min, theirs_max);
         let outcome = session.on_message(Message::Hello(Box::new(theirs)), at(1));
@@ -115,8 +115,8 @@ fn protocols_are_negotiated_and_named_when_there_is_none() {
 fn both_sides_notice_that_the_wrong_node_answered() {
     let mut calling = hello("a", 1);
     calling.expected_node_id = Some("b".to_owned());
-    let mut dialler = Session::new(Role::Dialled, calling, at(0));
-    let mut called = Session::new(Role::Accepted, hello("c", 2), at(0));
+    let mut dialler = Session::new(calling, at(0));
+    let mut called = Session::new(hello("c", 2), at(0));
     let expected = SessionError::WrongNode {
         expected: "b".to_owned(),
         found: "c".to_owned(),
@@ -135,7 +135,7 @@ fn both_sides_notice_that_the_wrong_node_answered() {
 
 #[test]
 fn a_node_that_calls_itself_notices() {
-    let mut session = Session::new(Role::Dialled, hello("a", 1), at(0));
+    let mut session = Session::new(hello("a", 1), at(0));
     assert_eq!(
         session.on_message(said("a", 1), at(1)),
         Err(SessionError::SelfConnection)

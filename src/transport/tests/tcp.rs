@@ -13,7 +13,8 @@ use crate::sync::message::{Batch, Feed, Stream};
 use crate::transport::session::Role;
 use crate::transport::session::address::HostPort;
 use crate::transport::session::close::CloseReason;
-use crate::transport::tcp::{SendError, TcpSettings};
+use crate::transport::tcp::TcpSettings;
+use crate::transport::tcp::connection::SendError;
 use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 
 fn batch(lseq: u64, value_bytes: usize) -> Message {

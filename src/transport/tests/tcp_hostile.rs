@@ -6,7 +6,8 @@ use tokio::time::sleep;
 use super::recorder::{Event, Manner, Node, RawPeer, frame_of, hello_frame};
 use crate::transport::session::close::CloseReason;
 use crate::transport::session::pace::Pace;
-use crate::transport::tcp::{SendError, TcpSettings};
+use crate::transport::tcp::TcpSettings;
+use crate::transport::tcp::connection::SendError;
 use crate::transport::wire::frame::FrameError;
 use crate::transport::wire::message::{GoodbyeReason, Message};
 

@@ -151,7 +151,7 @@ async fn however_many_connections_leave_a_value_one_task_waits_to_forget_them() 
         node.closed().await;
     }
     for _ in 0..80 {
-        if tasks() == before + 1 {
+        if tasks() <= before + 1 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -19,9 +19,11 @@ pub const BATCH_ENTRIES_MAX: usize = 8192;
 /// Bytes up to which a sender fills a batch, as counted by [`encoded_entry_bytes`]: large enough that the cost of a
 /// frame does not show, small enough that one more entry (a value of at most a chunk) still fits the frame, and that
 /// acknowledgements come often.
+#[cfg(test)]
 pub const BATCH_BYTES_TARGET: usize = 256 << 10;
 
 /// Most bytes of a BATCH or LARGE besides entries and origins: kind, stream, three positions and lengths, two counts.
+#[cfg(test)]
 pub const BATCH_OVERHEAD_BYTES_MAX: usize = 48;
 
 /// Fewest bytes of an entry: shape, key length, a namespace and one byte of key, value length, sequence, milliseconds,
@@ -29,9 +31,11 @@ pub const BATCH_OVERHEAD_BYTES_MAX: usize = 48;
 const ENTRY_BYTES_MIN: usize = 8;
 
 /// Most bytes of an entry besides key, value, extension and vector, its own origin included.
+#[cfg(test)]
 const ENTRY_OVERHEAD_BYTES_MAX: usize = 61;
 
 /// Most bytes that one dot of a vector adds: index, sequence, and the origin in the dictionary.
+#[cfg(test)]
 const VECTOR_DOT_BYTES_MAX: usize = 29;
 
 /// Bits of the first byte of an entry, which describe the rest.
@@ -52,6 +56,7 @@ mod shape {
 
 /// Most bytes that `entry` takes in a batch: key and value, all numbers at their longest, and its origins as if no
 /// other entry shared them. A sum of these and [`BATCH_OVERHEAD_BYTES_MAX`] is never less than the body of the batch.
+#[cfg(test)]
 pub fn encoded_entry_bytes(entry: &Entry) -> usize {
     ENTRY_OVERHEAD_BYTES_MAX
         + entry.key().len()

@@ -131,6 +131,7 @@ impl FrameDecoder {
     }
 
     /// Takes in bytes that arrived.
+    #[cfg(any(test, fuzzing))]
     pub fn push(&mut self, bytes: &[u8]) {
         self.arriving().extend_from_slice(bytes);
     }
@@ -191,6 +192,7 @@ impl FrameDecoder {
     }
 
     /// Bytes of memory held.
+    #[cfg(test)]
     pub fn capacity(&self) -> usize {
         self.buffer.capacity()
     }

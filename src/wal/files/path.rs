@@ -66,6 +66,7 @@ impl ResolvedPath {
     }
 
     /// The directory as storage for the log and its companions.
+    #[cfg(test)]
     pub fn storage(&self) -> FileStorage {
         FileStorage::new(&self.directory, &self.shown_directory)
     }
@@ -78,7 +79,7 @@ impl ResolvedPath {
         Directory::hold(&self.directory).map_err(|error| failed(&self.shown(), error))
     }
 
-    /// [`storage`](Self::storage) in a directory that is held open.
+    /// The held `directory` as storage for the log and its companions.
     pub fn storage_in(&self, directory: &Directory) -> FileStorage {
         FileStorage::over(directory.clone(), &self.shown_directory, self.given.clone())
     }

@@ -175,6 +175,7 @@ impl Log {
     }
 
     /// The number of the last frame that survives a power cut.
+    #[cfg(test)]
     pub fn synced_frame(&self) -> u64 {
         self.synced
     }
@@ -185,11 +186,13 @@ impl Log {
     }
 
     /// Bytes of the file in use: its header and all frames.
+    #[cfg(test)]
     pub fn used_bytes(&self) -> u64 {
         self.used
     }
 
     /// Length of the file, in bytes, with the space written ahead.
+    #[cfg(test)]
     pub fn file_bytes(&self) -> u64 {
         self.allocated
     }

@@ -103,6 +103,7 @@ impl Log {
     ///
     /// # Errors
     /// The errors of both.
+    #[cfg(test)]
     pub fn remove_sealed(
         &mut self,
         storage: &dyn Storage,

@@ -1,0 +1,6 @@
+//! Bytes of a checkpoint file: footer, index, rows. Any bytes give a result or an error, and never a panic.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| softadastra::fuzzing::checkpoint(bytes));
