@@ -442,14 +442,41 @@ export declare class ClientOptions {
   /** Largest accepted value, in bytes: from 1 to 64 MiB. Default 64 MiB. */
   maxValueBytes: number;
   /**
-   * Most bytes of the checkpoint that are kept in memory once they were read. Default 256 MiB. Writes since the last
-   * checkpoint take memory besides.
+   * Memory that this client may take, in bytes: a whole number from 33554432 (32 MiB) to 2^40. Default 0: chosen as
+   * half of the container's limit (its control group), without a container a quarter of the machine's memory, 512 MiB
+   * if the system reports neither, and at most 2 GiB and eight times {@link cacheBytes}.
+   *
+   * It is split into parts: changes since the last checkpoint (7/16), the cache (4/16), waiting writes (2/16), waiting
+   * received entries, waiting events, and the sorting of a checkpoint or backup (1/16 each).
+   * - A checkpoint is made when half of the part for changes is used, however short the log is.
+   * - If that part is used up before the checkpoint ends, puts wait and peers are not read until it has progressed.
+   *   Nothing is refused or dropped, and data may be much larger than memory.
+   * - At an opening, a log with changes of more than half of that part is read by pieces, with a checkpoint of each.
+   *
+   * Not included:
+   * - Node.js itself
+   * - one value or batch that is larger than its part
+   * - the snapshots of open iterations
+   * - 8 MiB for each connected peer that reads slowly, and 8 MiB for large values on their way from all peers
+   * - at most 32 MiB for the records of peers
+   * - the functions `verify`, which takes up to 40 MiB while it runs, and `salvage`, which holds everything that it
+   *   saves
+   * - all data, if {@link enableWal} is off, because there is no checkpoint then
+   */
+  memoryBytes: number;
+  /**
+   * Most bytes of the checkpoint that are kept in memory once they were read. Default 256 MiB, and never more than a
+   * quarter of {@link memoryBytes}.
    */
   cacheBytes: number;
   /**
-   * Length of the log, in bytes, at which a checkpoint is made of it in the background. With more than twice as much
-   * data, half the length of the data counts instead. While many new keys come from a peer without a pause, as in a
-   * first sync, the log may grow to four times this length. Default 64 MiB, at least 4096.
+   * Length of the log, in bytes, at which a checkpoint is made of it in the background. Default 64 MiB, at least 4096.
+   * - The log may be longer, up to four times this length: half as long as the data, if there is more than twice as
+   *   much data; and as long as it takes while many new keys come without a pause, as in a first sync.
+   * - It is shorter where memory is used up, see {@link memoryBytes}, and where a sixth of the data was overwritten or
+   *   removed, so that all files together stay at two and a half times the data, or at 32 MiB (a quarter of this
+   *   length, if that is more).
+   * - While a checkpoint is written, puts wait rather than let the log grow by more than twice this length.
    */
   checkpointLogBytes: number;
 

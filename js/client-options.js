@@ -54,6 +54,7 @@ class ClientOptions {
     this.autoFlush = true;
     this.createDirs = false;
     this.maxValueBytes = 64 * 1024 * 1024;
+    this.memoryBytes = 0;
     this.cacheBytes = 256 * 1024 * 1024;
     this.checkpointLogBytes = 64 * 1024 * 1024;
 

@@ -99,6 +99,15 @@ const allowedPeers = (given) =>
 const autoConnect = (given) =>
   flag(given) ?? (given ? 'is not in this version: it comes with the discovery capability' : undefined);
 
+/** Below it a checkpoint would be made every few megabytes; above it no machine is. */
+const MEMORY_BYTES_MIN = 32 * 1024 * 1024;
+const MEMORY_BYTES_MAX = 2 ** 40;
+
+const memoryBytes = (given) =>
+  given === 0 || whole(MEMORY_BYTES_MIN, MEMORY_BYTES_MAX)(given) === undefined
+    ? undefined
+    : `must be 0, to be chosen by how much memory there is, or a whole number from ${MEMORY_BYTES_MIN} to ${MEMORY_BYTES_MAX}`;
+
 const RULES = Object.freeze({
   nodeId: label,
   displayName: label,
@@ -108,6 +117,7 @@ const RULES = Object.freeze({
   autoFlush: flag,
   createDirs: flag,
   maxValueBytes: whole(1, VALUE_BYTES_MAX),
+  memoryBytes,
   cacheBytes: whole(0, COUNT_MAX),
   checkpointLogBytes: whole(4096, COUNT_MAX),
   enableTransport: flag,

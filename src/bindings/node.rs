@@ -35,6 +35,7 @@ pub(super) fn open<'env>(
     on_commit: Function<'env, Unknown<'env>, Unknown<'env>>,
     on_event: Function<'env, Unknown<'env>, Unknown<'env>>,
 ) -> Result<Object<'env>> {
+    super::allocator::set_give_back();
     // SAFETY: the functions are arguments of this call.
     let channels = unsafe {
         (
@@ -67,7 +68,12 @@ pub(super) fn open<'env>(
     let (deferred, promise) = env.create_deferred()?;
     // Straight to a thread that may wait and straight back: a future would wake a third one on both ways.
     drop(spawn_blocking(move || {
-        let opening = || Node::open(options.into_options()?, listener);
+        let opening = || {
+            let options = options.into_options()?;
+            let events_bytes = options.budget().events_bytes;
+            listener.mailbox.lock().limit(events_bytes);
+            Node::open(options, listener)
+        };
         let opened = catch_unwind(AssertUnwindSafe(opening))
             .unwrap_or_else(|_| Err(Failure::internal("opening failed")));
         deferred.resolve(move |env| {

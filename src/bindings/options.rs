@@ -2,6 +2,7 @@
 
 use napi_derive::napi;
 
+use crate::node::memory::budget::MEMORY_BYTES_MAX;
 use crate::node::{AckPolicy, ConflictPolicy, Failure, Options};
 use crate::store::scope::Scope;
 
@@ -38,6 +39,7 @@ pub(super) struct NativeOptions {
     pub memory_will_do: bool,
     pub sync_interval_ms: f64,
     pub max_value_bytes: Option<f64>,
+    pub memory_bytes: f64,
     pub cache_bytes: f64,
     pub checkpoint_log_bytes: f64,
     /// None: all keys.
@@ -68,6 +70,23 @@ fn whole(name: &str, value: f64) -> Result<u64, Failure> {
         Err(Failure::configuration(format_args!(
             "{name} must be a whole number from 0 to {}",
             u32::MAX
+        )))
+    }
+}
+
+/// As [`whole`], for what may be larger than 4 GiB.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "checked to be a whole number in range the line before; the limit is a power of two"
+)]
+fn memory(value: f64) -> Result<u64, Failure> {
+    if value.fract() == 0.0 && (0.0..=MEMORY_BYTES_MAX as f64).contains(&value) {
+        Ok(value as u64)
+    } else {
+        Err(Failure::configuration(format_args!(
+            "memory bytes must be a whole number from 0 to {MEMORY_BYTES_MAX}"
         )))
     }
 }
@@ -117,6 +136,7 @@ impl NativeOptions {
                 Some(bytes) => size("max value bytes", bytes)?,
                 None => defaults.max_value_bytes,
             },
+            memory_bytes: memory(self.memory_bytes)?,
             cache_bytes: size("cache bytes", self.cache_bytes)?,
             checkpoint_log_bytes: whole("checkpoint log bytes", self.checkpoint_log_bytes)?,
             scope: scope_of(self.prefixes),

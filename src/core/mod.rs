@@ -6,6 +6,7 @@ pub mod checksum;
 pub mod clock;
 pub mod entropy;
 pub mod error_kind;
+pub mod give_back;
 pub mod identity;
 pub mod limits;
 pub(crate) mod rules;

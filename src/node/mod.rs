@@ -13,6 +13,7 @@ pub(crate) mod events;
 pub(crate) mod failure;
 pub(crate) mod histogram;
 pub(crate) mod machine;
+pub(crate) mod memory;
 mod net;
 pub(crate) mod options;
 mod pending_calls;

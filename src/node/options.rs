@@ -1,6 +1,8 @@
 //! What a node is opened with. Read once, at the open; `validate` is the only place that judges it.
 
 use super::failure::Failure;
+use super::memory::budget::{Budget, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, chosen};
+use super::memory::limit;
 use crate::core::limits::{KEY_BYTES_MAX, LABEL_BYTES_MAX, VALUE_BYTES_MAX};
 use crate::store::conflict::policy::ConflictPolicy;
 use crate::store::scope::{PREFIXES_BYTES_MAX, PREFIXES_MAX, Scope};
@@ -61,9 +63,15 @@ pub struct Options {
     pub max_value_bytes: usize,
     /// What is exchanged with peers.
     pub scope: Scope,
+    /// Memory that the node may take, in bytes: caches, queues, events, what changed since the last checkpoint, and an
+    /// opening together. 0: a half of what the container may take, a quarter of the machine's memory without one, 2 GiB and
+    /// eight times `cache_bytes` at the most. Without a log, what was written is in memory besides, whatever this says.
+    pub memory_bytes: u64,
     /// How much of the checkpoint is kept in memory at most, in bytes, once it was read.
+    /// A quarter of `memory_bytes` at the most.
     pub cache_bytes: usize,
-    /// How long the log may be, in bytes, before a checkpoint is made of it; with much data, half as long as that.
+    /// How long the log may be, in bytes, before a checkpoint is made of it; with much data, half as long as that, and four
+    /// times as long as this at the most.
     pub checkpoint_log_bytes: u64,
 }
 
@@ -103,6 +111,7 @@ impl Options {
             sync_interval_ms: 0,
             max_value_bytes: VALUE_BYTES_MAX,
             scope: Scope::ALL,
+            memory_bytes: 0,
             cache_bytes: CACHE_BYTES,
             checkpoint_log_bytes: CHECKPOINT_LOG_BYTES,
         }
@@ -170,6 +179,13 @@ impl Options {
                 "max value bytes must be between 1 and {VALUE_BYTES_MAX}"
             )));
         }
+        if self.memory_bytes != 0
+            && !(MEMORY_BYTES_MIN..=MEMORY_BYTES_MAX).contains(&self.memory_bytes)
+        {
+            return Err(Failure::configuration(format_args!(
+                "memory bytes must be 0, to be chosen by what there is, or between {MEMORY_BYTES_MIN} and {MEMORY_BYTES_MAX}"
+            )));
+        }
         if !self.scope.can_be_told() || self.scope.is_nothing() {
             return Err(Failure::configuration(format_args!(
                 "prefixes must be 1 to {PREFIXES_MAX}, each at most {KEY_BYTES_MAX} bytes long, and \
@@ -177,6 +193,17 @@ impl Options {
             )));
         }
         Ok(())
+    }
+
+    /// The shares of the node's memory. Asks the system how much there is, unless it was told.
+    pub fn budget(&self) -> Budget {
+        let memory_bytes = if self.memory_bytes == 0 {
+            let (container, machine) = limit::read();
+            chosen(container, machine, self.cache_bytes)
+        } else {
+            self.memory_bytes
+        };
+        Budget::of(memory_bytes, self.cache_bytes)
     }
 
     /// The part that replication goes by.

@@ -19,6 +19,7 @@ use super::events::NodeEvents;
 use super::failure::Failure;
 use super::machine::conversation::ConversationId;
 use super::machine::{Machine, Output};
+use super::memory::budget::Budget;
 use super::net::calls::{Calls, Settling};
 use super::net::timer::Alarm;
 use super::options::Options;
@@ -35,6 +36,7 @@ use crate::transport::wire::codec;
 /// The node's heart.
 pub(super) struct Shared {
     pub(super) options: Options,
+    pub(super) budget: Budget,
     pub(super) clock: SystemClock,
     pub(super) machine: Mutex<Machine>,
     pub(super) map: RwLock<EntryMap>,

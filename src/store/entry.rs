@@ -174,6 +174,16 @@ impl Entry {
         if is_system { 0 } else { self.value_length() }
     }
 
+    /// Memory that it takes besides itself, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let extra = self.extra.as_deref();
+        let extra = extra.map_or(0, |extra| {
+            let vector = size_of::<Dot>() * extra.vector.len();
+            size_of::<Extra>() + vector + extra.extension.len()
+        });
+        self.payload.len() + extra
+    }
+
     /// Whether the key was removed.
     pub fn is_tombstone(&self) -> bool {
         self.flags.contains(EntryFlags::TOMBSTONE)
@@ -227,9 +237,13 @@ impl Entry {
                 && self.seen_of(other.dot.origin).is_none()
     }
 
-    /// Whether neither of two entries of one key was written with the other known. Two of one author never are
-    /// concurrent: who writes knows what he wrote himself in the same opening.
+    /// True if neither of two entries of one key was written with the other known. Two writes of one author never are
+    /// concurrent, because an author knows its own writes. Two contents under one dot always are: at most one of them
+    /// is what the author wrote, and the other one was forged, damaged on the way, or made by a copy of the process.
     pub fn is_concurrent_with(&self, other: &Self, lineage: &Lineage) -> bool {
+        if self.dot == other.dot {
+            return self.content_hash() != other.content_hash();
+        }
         !self.follows(other, lineage) && !other.follows(self, lineage)
     }
 

@@ -7,6 +7,7 @@ mod displaced;
 mod full_disk;
 mod order;
 mod overlapping;
+mod pieces;
 mod poisoned;
 mod prefixes;
 mod range_sums;

@@ -19,6 +19,10 @@ pub const META_BYTES_MAX: usize = 256 << 20;
 /// How many feeds there are.
 pub const STREAMS: usize = 2;
 
+/// Most memory that writing or verifying a checkpoint takes for the order of its feeds, in bytes: that of four million
+/// rows. With less, or more rows, they are sorted by parts in a side file, and verified by parts.
+pub const WORK_BYTES_MAX: usize = 80 << 20;
+
 /// How long the checksum behind every block is, in bytes.
 pub(super) const CHECKSUM_BYTES: usize = 4;
 

@@ -23,6 +23,7 @@ mod write;
 
 pub use block::gone_rows::{BlockOf, GoneRows};
 pub use error::CheckpointError;
+pub use format::WORK_BYTES_MAX;
 pub use read::feed::FeedCursor;
 pub use read::open::Checkpoint;
 pub use read::range::RangeCursor;

@@ -8,7 +8,7 @@ use super::block::data::DataBlock;
 use super::block::feed_block::count;
 use super::block::index::IndexNode;
 use super::error::CheckpointError;
-use super::format::{FEED_BLOCK_ROWS, ROW_BODY_BYTES_MAX, STREAMS, what};
+use super::format::{FEED_BLOCK_ROWS, ROW_BODY_BYTES_MAX, STREAMS, WORK_BYTES_MAX, what};
 use super::header::HEADER_BYTES;
 use super::read::feed::Feed;
 use super::read::open::{Checkpoint, read_footer, read_header};
@@ -18,8 +18,12 @@ use super::row::{BodyPlace, Extent, RowRef, cmp_parts};
 /// How much of a body outside of its block is read at once, in bytes.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// How many rows of a feed are checked at once: 16 bytes of memory for each.
-const FEED_ROWS: u32 = 2 << 20;
+/// Memory of a row of a feed that is checked, in bytes: its place in both orders and its number, and as much again, since
+/// verifying is to take less than writing.
+const FEED_ROW_BYTES: usize = 40;
+
+/// Least rows of a feed that are checked at once, however little memory there is: each time the whole file may be read.
+const FEED_ROWS_MIN: u32 = 1 << 12;
 
 /// How a verification ended that found nothing wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,8 +48,8 @@ impl From<CheckpointError> for Stop {
 impl Checkpoint {
     /// Reads every byte from the disk, and checks all checksums, the order of keys and of feeds, and all counts
     /// and sums. `progress` is told every now and then how many bytes were read so far, rows of feeds counted as
-    /// often as they are read again; when it breaks, the verification stops. Takes up to 32 MiB of memory for the
-    /// feeds, and adds little to the cache.
+    /// often as they are read again; when it breaks, the verification stops. Takes up to a half of
+    /// [`WORK_BYTES_MAX`] of memory for the feeds, and adds little to the cache.
     ///
     /// # Errors
     /// The first damage that was met, or a failure of the disk.
@@ -53,7 +57,23 @@ impl Checkpoint {
         &self,
         progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
     ) -> Result<Verified, CheckpointError> {
+        self.verify_within(WORK_BYTES_MAX, progress)
+    }
+
+    /// As [`verify`](Self::verify), with no more than so much memory for the feeds.
+    ///
+    /// # Errors
+    /// As [`verify`](Self::verify).
+    pub fn verify_within(
+        &self,
+        work_bytes: usize,
+        progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<Verified, CheckpointError> {
+        let feed_rows = work_bytes.min(WORK_BYTES_MAX) / FEED_ROW_BYTES;
         let walk = Walk {
+            feed_rows: u32::try_from(feed_rows)
+                .unwrap_or(u32::MAX)
+                .max(FEED_ROWS_MIN),
             checkpoint: self,
             progress,
             read_bytes: 0,
@@ -77,6 +97,8 @@ impl Checkpoint {
 struct Walk<'a> {
     checkpoint: &'a Checkpoint,
     progress: &'a mut dyn FnMut(u64) -> ControlFlow<()>,
+    /// Most rows of a feed that are checked at once.
+    feed_rows: u32,
     read_bytes: u64,
     /// Where the part ends that was looked at last; the next one begins there.
     end: u64,
@@ -282,7 +304,7 @@ impl<'a> Walk<'a> {
         let mut last = None;
         let mut start = 0;
         while start < feed.rows() {
-            let end = feed.rows().min(start.saturating_add(FEED_ROWS));
+            let end = feed.rows().min(start.saturating_add(self.feed_rows));
             let lseqs = self.lseqs(feed, start, end)?;
             for (index, lseq) in (start..end).zip(lseqs) {
                 let block = index / count(FEED_BLOCK_ROWS);

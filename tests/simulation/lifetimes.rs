@@ -10,7 +10,7 @@ use super::world::World;
 use crate::core::identity::{Incarnation, Origin};
 use crate::disk::memory::MemoryStorage;
 use crate::disk::storage::Storage;
-use crate::node::commit::backlog::Backlog;
+use crate::node::commit::backlog::{Backlog, RECEIVED_WAITING_BYTES_MAX};
 use crate::node::machine::Machine;
 use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Entry;
@@ -81,7 +81,7 @@ impl<'d> World<'d> {
         let running = Running {
             store,
             machine,
-            queue: Backlog::new(),
+            queue: Backlog::new(RECEIVED_WAITING_BYTES_MAX),
             rest: Vec::new(),
             commit_at: None,
             sync_at: None,

@@ -12,11 +12,12 @@ use super::handle::Node;
 use crate::core::entropy::random_bytes;
 use crate::core::error_kind::ErrorKind;
 use crate::disk::storage::Storage;
+use crate::node::commit::intake::WHOLE;
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::shared::Shared;
 use crate::store::error::StoreError;
 use crate::store::maintain::checkpoint::{CheckpointJob, Cut, TEMP_SUFFIX};
-use crate::store::maintain::recovery::{companion_of, put_in_place};
+use crate::store::maintain::recovery::{companion_of, put_in_place_telling};
 use crate::wal::error::WalError;
 use crate::wal::files::held_storage::HeldStorage;
 use crate::wal::files::lock::LockGuard;
@@ -173,7 +174,8 @@ pub(in crate::node) fn write_copy(
     let temp = format!("{}{TEMP_SUFFIX}", copy.name);
     let covers_frame = cut.covers_frame;
     let written = write_rows(shared, copy, &temp, cut).and_then(|()| {
-        let mut pause = || {
+        let memory = (0, shared.budget.work_bytes);
+        let mut pause = |_| {
             if copy.progress.is_cancelled.load(Ordering::Acquire)
                 || shared.checkpoints.is_abandoned.load(Ordering::Acquire)
             {
@@ -182,7 +184,7 @@ pub(in crate::node) fn write_copy(
                 ControlFlow::Continue(())
             }
         };
-        put_in_place(storage, &temp, &copy.name, 0, &mut pause).map_err(|error| {
+        put_in_place_telling(storage, &temp, &copy.name, memory, &mut pause).map_err(|error| {
             let is_cancelled = copy.progress.is_cancelled.load(Ordering::Acquire);
             if matches!(error, StoreError::Stopped) && is_cancelled {
                 aborted()
@@ -240,7 +242,7 @@ fn write_rows(shared: &Shared, copy: &Copy, temp: &str, cut: Cut) -> Result<(), 
     let progress = &copy.progress;
     let total = cut.totals.live + cut.totals.tombstones;
     progress.entries_total.store(total, Ordering::Relaxed);
-    let mut job = CheckpointJob::begin(&*copy.storage, temp, cut)?;
+    let mut job = CheckpointJob::begin_within(&*copy.storage, temp, cut, shared.budget.work_bytes)?;
     loop {
         if progress.is_cancelled.load(Ordering::Acquire) {
             return Err(aborted());
@@ -253,6 +255,8 @@ fn write_rows(shared: &Shared, copy: &Copy, temp: &str, cut: Cut) -> Result<(), 
         }
         let has_more = job.write_page()?;
         progress.entries.store(job.rows(), Ordering::Relaxed);
+        let checkpoints = &shared.checkpoints;
+        checkpoints.go_on((0, WHOLE), job.rows(), total);
         progress.bytes.store(job.bytes(), Ordering::Relaxed);
         if !has_more {
             return Ok(job.finish()?);

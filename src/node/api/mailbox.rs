@@ -9,10 +9,10 @@ use crate::node::events::{Change, IdentityEvent};
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::machine::conversation::PeerEvent;
 
-/// Bytes of events that wait one by one: some seconds of a fast feed. From then on changes are merged.
+/// Bytes of events that wait one by one at most: some seconds of a fast feed. From then on changes are merged.
 pub const WAITING_BYTES_MAX: usize = 16 << 20;
 
-/// Bytes of merged changes besides: the newest value of each of some hundred thousand keys.
+/// Bytes of merged changes besides, at most: the newest value of each of some hundred thousand keys.
 pub const MERGED_BYTES_MAX: usize = 16 << 20;
 
 /// About what an event takes besides keys and values, in bytes.
@@ -45,6 +45,8 @@ enum Slot {
 /// Events in the order in which they are told.
 #[derive(Debug, Default)]
 pub struct Mailbox {
+    /// Where memory is scarce: fewer bytes that wait, and as many of merged changes.
+    bytes_max: Option<usize>,
     slots: VecDeque<Slot>,
     bytes: usize,
     /// The newest change of each key, in the order in which keys came.
@@ -92,12 +94,25 @@ fn event_bytes(event: &Event) -> usize {
 }
 
 impl Mailbox {
+    /// Lets no more than so many bytes wait one by one, and as many merged, from now on.
+    pub fn limit(&mut self, bytes_max: usize) {
+        self.bytes_max = Some(bytes_max);
+    }
+
+    fn waiting_bytes_max(&self) -> usize {
+        WAITING_BYTES_MAX.min(self.bytes_max.unwrap_or(usize::MAX))
+    }
+
+    fn merged_bytes_max(&self) -> usize {
+        MERGED_BYTES_MAX.min(self.bytes_max.unwrap_or(usize::MAX))
+    }
+
     /// Adds an event. Gives how many more calls of the program there are to make: each takes one event out with
     /// [`Self::take`].
     pub fn push(&mut self, event: Event) -> usize {
         let bytes = event_bytes(&event);
         // The first one always has a place, however large.
-        let fits = self.bytes == 0 || self.bytes.saturating_add(bytes) <= WAITING_BYTES_MAX;
+        let fits = self.bytes == 0 || self.bytes.saturating_add(bytes) <= self.waiting_bytes_max();
         // A change behind merged ones would be told after a newer one of its key that is merged into those.
         let fits = fits && !(self.is_merging && matches!(event, Event::Changed(_)));
         if fits || matches!(event, Event::Identity(_)) {
@@ -125,10 +140,11 @@ impl Mailbox {
 
     fn merge(&mut self, change: Change) -> usize {
         let bytes = change_bytes(&change);
+        let merged_bytes_max = self.merged_bytes_max();
         let earlier = self.place.get(&change.key);
         if let Some(earlier) = earlier.and_then(|place| self.merged.get_mut(*place)) {
             let rest = self.merged_bytes.saturating_sub(change_bytes(earlier));
-            if rest + bytes > MERGED_BYTES_MAX {
+            if rest + bytes > merged_bytes_max {
                 // What waits of the key is old, and has to be looked up anew, like all that was left out.
                 self.left_out += 1;
                 return 0;
@@ -138,7 +154,7 @@ impl Mailbox {
             self.merged_count += 1;
             return 0;
         }
-        if self.merged_bytes + bytes > MERGED_BYTES_MAX {
+        if self.merged_bytes + bytes > merged_bytes_max {
             self.left_out += 1;
             return 0;
         }

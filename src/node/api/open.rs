@@ -22,6 +22,7 @@ use crate::node::counters::Counters;
 use crate::node::events::{IdentityEvent, NodeEvents};
 use crate::node::failure::Failure;
 use crate::node::machine::Machine;
+use crate::node::memory::budget::Budget;
 use crate::node::net::calls::Calls;
 use crate::node::net::timer::Alarm;
 use crate::node::options::Options;
@@ -54,6 +55,7 @@ fn beside(work: Box<dyn FnOnce() + Send>) -> bool {
 
 fn recover(
     options: &Options,
+    budget: &Budget,
     durability: Durability,
 ) -> Result<(Opened, Option<LockGuard>, Option<Place>), StoreError> {
     let seeds = seeds()?;
@@ -71,12 +73,12 @@ fn recover(
         lock.unmake();
         return Err(error);
     }
-    let mut opened = recovery::open_beside(
+    let mut opened = recovery::open_within(
         &storage,
         &place.name,
         &options.node_id,
         durability,
-        options.cache_bytes,
+        budget.opening(),
         &seeds,
         Some(&beside),
     )?;
@@ -85,7 +87,8 @@ fn recover(
     let place = Place {
         storage: Arc::new(storage),
         name: place.name,
-        cache_bytes: options.cache_bytes,
+        cache_bytes: budget.cache_bytes,
+        work_bytes: budget.work_bytes,
     };
     Ok((opened, Some(lock), Some(place)))
 }
@@ -105,12 +108,13 @@ pub(in crate::node) fn open(
     events: Arc<dyn NodeEvents>,
 ) -> Result<Node, Failure> {
     options.validate()?;
+    let budget = options.budget();
     let durability = if options.auto_flush {
         Durability::Synced
     } else {
         Durability::Written
     };
-    let (opened, lock, place) = recover(&options, durability)?;
+    let (opened, lock, place) = recover(&options, &budget, durability)?;
     let Opened {
         mut committer,
         map,
@@ -134,10 +138,11 @@ pub(in crate::node) fn open(
     let is_automatic = options.sync_interval_ms > 0;
     let shared = Arc::new(Shared {
         options,
+        budget,
         clock,
         machine: Mutex::new(machine),
         map: RwLock::new(map),
-        queue: Queue::default(),
+        queue: Queue::new(budget.local_queue_bytes, budget.received_queue_bytes),
         inline_commit: QuickSyncs::new(),
         counters: Counters::default(),
         checkpoints: Checkpoints::default(),

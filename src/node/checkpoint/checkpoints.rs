@@ -1,9 +1,10 @@
 //! Checkpoints of one node: when one is due, who waits for one, and what came of the last. Writers never wait for
-//! it; the committer seals the log before and takes the new file over after.
+//! it but where memory or disk would run out (see [`crate::node::commit::intake`]); the committer seals the log before and takes the new
+//! file over after.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
@@ -12,8 +13,10 @@ use super::thread::Outcome;
 use crate::core::clock::WallMs;
 use crate::disk::storage::Storage;
 use crate::node::api::backup::Copy;
+use crate::node::commit::intake::Sizes;
 use crate::node::failure::Failure;
 use crate::node::shared::Shared;
+use crate::store::state::totals::Totals;
 
 /// A log that is shorter is not worth a checkpoint when the node closes, in bytes: reading it takes some
 /// milliseconds.
@@ -34,6 +37,13 @@ const CLOSING_WORK_MS: u64 = 400;
 /// The same while the node runs: a checkpoint writes all live data once.
 const RUNNING_PART: u64 = 2;
 
+/// The part of the dead bytes that there may be on disk at which a checkpoint is due: the rest is for what comes while it is
+/// written.
+const DEAD_DUE_PART: u64 = 2;
+
+/// Bytes that a row takes on disk besides its key and value: about, in the log and in a checkpoint.
+const ROW_BYTES: u64 = 32;
+
 /// New keys that are put in order between two groups while a checkpoint is due: about two milliseconds.
 const SETTLED_BETWEEN_GROUPS: usize = 8192;
 
@@ -43,8 +53,9 @@ const LEFT_TO_THE_SEAL: usize = 4096;
 /// The same where the checkpoint is pressing: some milliseconds.
 const LEFT_WHEN_PRESSING: usize = 1 << 15;
 
-/// How many times its limit the log may grow to while more new keys come between two groups than are put in order, as in
-/// a first sync: that ends sooner without a checkpoint beside it, and one of all that came costs less than several.
+/// Factor of its limit that the log may grow to: with much data, whose checkpoints take long; and while more new keys come
+/// between two groups than are put in order, as in a first sync, which ends sooner without a checkpoint beside it. All of it
+/// is read again after a crash.
 const STRETCHED: u64 = 4;
 
 /// The last checkpoint of this open.
@@ -75,6 +86,10 @@ pub(in crate::node) struct Checkpoints {
     is_over: AtomicBool,
     /// The node is dropped, and does not wait for one.
     pub(in crate::node) is_abandoned: AtomicBool,
+    /// Progress of the one under way, of [`crate::node::commit::intake::WHOLE`].
+    pub(in crate::node) progress: AtomicU32,
+    /// The one under way is to be written without pauses: there is little room left for those who write.
+    pub(in crate::node) is_hurried: AtomicBool,
 }
 
 impl Checkpoints {
@@ -115,6 +130,14 @@ impl Checkpoints {
         shared.queue.wake();
     }
 
+    /// The one under way has done `part` of the `whole` between the marks `from` and `to`.
+    pub(in crate::node) fn go_on(&self, (from, to): (u32, u32), part: u64, whole: u64) {
+        let steps = u64::from(to.saturating_sub(from));
+        let done = steps.saturating_mul(part.min(whole)) / whole.max(1);
+        let done = from.saturating_add(u32::try_from(done).unwrap_or(0));
+        self.progress.store(done, Ordering::Relaxed);
+    }
+
     pub(in crate::node) fn is_asked(&self) -> bool {
         !self.asked.lock().is_empty()
     }
@@ -132,6 +155,8 @@ pub(in crate::node) struct Place {
     /// The log's name.
     pub(in crate::node) name: String,
     pub(in crate::node) cache_bytes: usize,
+    /// Memory for the order of the feeds while one is written.
+    pub(in crate::node) work_bytes: usize,
 }
 
 impl std::fmt::Debug for Place {
@@ -142,14 +167,45 @@ impl std::fmt::Debug for Place {
     }
 }
 
-/// Whether a log has grown enough for a checkpoint.
-pub(in crate::node) fn is_due(log_bytes: u64, live_bytes: u64, log_bytes_max: u64) -> bool {
-    log_bytes > log_bytes_max.max(live_bytes / RUNNING_PART)
+/// From where on a checkpoint is made, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::node) struct DueFrom {
+    /// Length that the log is meant to have.
+    pub(in crate::node) log_bytes: u64,
+    /// The memory of what changed.
+    pub(in crate::node) changed_bytes: u64,
 }
 
-/// Whether a checkpoint that is due may not wait for a calmer moment.
-pub(in crate::node) fn is_pressing(log_bytes: u64, log_bytes_max: u64) -> bool {
-    log_bytes / STRETCHED > log_bytes_max
+impl DueFrom {
+    /// Most bytes that the log may have.
+    fn log_bytes_max(&self, sizes: &Sizes) -> u64 {
+        let stretched = self.log_bytes.saturating_mul(STRETCHED);
+        self.log_bytes
+            .max((sizes.data_bytes / RUNNING_PART).min(stretched))
+    }
+
+    /// A checkpoint is due: the log is long enough, much of what is on disk is dead, or memory is used up.
+    pub(in crate::node) fn is_due(&self, sizes: &Sizes) -> bool {
+        sizes.log_bytes > self.log_bytes_max(sizes)
+            || sizes.dead_bytes() > sizes.dead_bytes_max(self.log_bytes) / DEAD_DUE_PART
+            || sizes.changed_bytes > self.changed_bytes
+    }
+
+    /// A checkpoint that is due may not wait for a calmer moment.
+    pub(in crate::node) fn is_pressing(&self, sizes: &Sizes) -> bool {
+        let dead_max = sizes.dead_bytes_max(self.log_bytes);
+        let dead_due = dead_max / DEAD_DUE_PART;
+        sizes.log_bytes / STRETCHED > self.log_bytes
+            || sizes.dead_bytes() > dead_due + (dead_max - dead_due) / 2
+            || sizes.changed_bytes > self.changed_bytes
+    }
+}
+
+/// About how long a checkpoint of that many entries would be, in bytes.
+pub(in crate::node) fn data_bytes(totals: &Totals) -> u64 {
+    let rows = totals.live.saturating_add(totals.tombstones);
+    let rows_bytes = rows.saturating_mul(ROW_BYTES);
+    totals.live_bytes.saturating_add(rows_bytes)
 }
 
 /// How many new keys are left out of order before the next group comes in, of so many, after `left` were before the last.
@@ -226,8 +282,32 @@ mod tests {
         for new_keys in [0, 1_000, 30_000, 1_000_000] {
             assert_eq!(groups_until_sealed(new_keys, true), Some(10), "{new_keys}");
         }
-        assert!(!is_pressing(4 * 100 + 3, 100));
-        assert!(is_pressing(4 * 101, 100));
+    }
+
+    const MIB: u64 = 1 << 20;
+    const DUE_FROM: DueFrom = DueFrom {
+        log_bytes: 64 * MIB,
+        changed_bytes: 500 * MIB,
+    };
+
+    /// A store whose log holds nothing that is not live.
+    fn grown(log: u64, checkpoint: u64) -> Sizes {
+        Sizes {
+            log_bytes: log * MIB,
+            checkpoint_bytes: checkpoint * MIB,
+            data_bytes: (log + checkpoint) * MIB,
+            changed_bytes: log * MIB,
+        }
+    }
+
+    /// A store of which that much was overwritten since the checkpoint.
+    fn overwritten(log: u64, data: u64) -> Sizes {
+        Sizes {
+            log_bytes: log * MIB,
+            checkpoint_bytes: data * MIB,
+            data_bytes: data * MIB,
+            changed_bytes: log * MIB,
+        }
     }
 
     #[test]
@@ -245,10 +325,67 @@ mod tests {
     }
 
     #[test]
-    fn a_log_may_grow_with_the_data() {
-        assert!(!is_due(100, 0, 100));
-        assert!(is_due(101, 0, 100));
-        assert!(!is_due(101, 202, 100));
+    fn a_log_may_grow_with_the_data_and_not_without_end() {
+        assert!(!DUE_FROM.is_due(&grown(64, 0)));
+        assert!(DUE_FROM.is_due(&grown(65, 0)));
+        assert!(!DUE_FROM.is_due(&grown(100, 110)));
+        for checkpoint in [1_000, 10_000, 1_000_000] {
+            assert!(!DUE_FROM.is_due(&grown(256, checkpoint)));
+            assert!(DUE_FROM.is_due(&grown(257, checkpoint)));
+        }
+        assert!(!DUE_FROM.is_pressing(&grown(256, 0)));
+        assert!(DUE_FROM.is_pressing(&grown(257, 0)));
+    }
+
+    #[test]
+    fn a_checkpoint_is_due_when_memory_is_used_up_however_short_the_log_is() {
+        let sizes = Sizes {
+            changed_bytes: 500 * MIB,
+            ..grown(1, 0)
+        };
+        assert!(!DUE_FROM.is_due(&sizes));
+        let sizes = Sizes {
+            changed_bytes: 500 * MIB + 1,
+            ..sizes
+        };
+        assert!(DUE_FROM.is_due(&sizes) && DUE_FROM.is_pressing(&sizes));
+    }
+
+    #[test]
+    fn what_is_dead_on_disk_is_a_part_of_the_data_or_a_small_constant() {
+        assert!(!DUE_FROM.is_due(&overwritten(15, 1)));
+        assert!(DUE_FROM.is_due(&overwritten(16, 1)));
+        assert!(!DUE_FROM.is_due(&overwritten(10, 60)));
+        assert!(DUE_FROM.is_due(&overwritten(11, 60)));
+        assert!(!DUE_FROM.is_pressing(&overwritten(15, 60)));
+        assert!(DUE_FROM.is_pressing(&overwritten(16, 60)));
+        // Removals make what the checkpoint holds dead.
+        let removed = Sizes {
+            log_bytes: MIB,
+            checkpoint_bytes: 100 * MIB,
+            data_bytes: 10 * MIB,
+            changed_bytes: MIB,
+        };
+        assert!(DUE_FROM.is_due(&removed));
+        // Who asks for a long log has it.
+        let long = DueFrom {
+            log_bytes: 2048 * MIB,
+            ..DUE_FROM
+        };
+        assert!(!long.is_due(&overwritten(254, 1)));
+        assert!(long.is_due(&overwritten(256, 1)));
+    }
+
+    #[test]
+    fn new_data_is_due_when_the_log_is_long_and_not_before() {
+        for data in 1..64 {
+            assert!(!DUE_FROM.is_due(&grown(data, 0)), "{data} MiB");
+            assert!(!DUE_FROM.is_due(&grown(data, 100)), "{data} MiB");
+        }
+    }
+
+    #[test]
+    fn a_log_that_closes_is_worth_a_checkpoint_by_the_data() {
         assert!(!is_due_at_close(CLOSING_LOG_BYTES_MIN, 0));
         assert!(is_due_at_close(CLOSING_LOG_BYTES_MIN + 1, 0));
         assert!(!is_due_at_close(

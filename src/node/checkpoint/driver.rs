@@ -5,13 +5,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::checkpoints::{
-    answer_all, begins_at_close, is_due, is_given_up, is_pressing, may_seal, sorted_to,
+    DueFrom, answer_all, begins_at_close, data_bytes, is_given_up, may_seal, sorted_to,
 };
 use super::thread::{Leftovers, Running, Stage};
 use crate::core::clock::MonotonicMs;
 use crate::core::entropy::random_bytes;
+use crate::core::give_back::give_back;
 use crate::node::api::backup::Copy;
 use crate::node::commit::committer::CommitDriver;
+use crate::node::commit::intake::{Intake, Room, Sizes, WHOLE};
 use crate::node::failure::Failure;
 use crate::store::error::StoreError;
 use crate::store::maintain::checkpoint::Cut;
@@ -47,8 +49,45 @@ impl CommitDriver {
         if self.place.is_none() || log_bytes < self.not_before_log_bytes {
             return false;
         }
-        let limit = self.shared.options.checkpoint_log_bytes;
-        log_bytes > limit && is_due(log_bytes, self.shared.map.read().totals().live_bytes, limit)
+        self.due_from().is_due(&self.sizes())
+    }
+
+    fn due_from(&self) -> DueFrom {
+        DueFrom {
+            log_bytes: self.shared.options.checkpoint_log_bytes,
+            changed_bytes: self.shared.budget.due_bytes(),
+        }
+    }
+
+    /// The sizes of the store now.
+    fn sizes(&self) -> Sizes {
+        let map = self.shared.map.read();
+        Sizes {
+            log_bytes: self.committer.log_bytes(),
+            data_bytes: data_bytes(&map.totals()),
+            checkpoint_bytes: map.base().map_or(0, |base| data_bytes(&base.totals())),
+            changed_bytes: map.memory_bytes(),
+        }
+    }
+
+    /// Room for those who write beside the checkpoint that is being written.
+    fn room_beside(&self, begun: Sizes) -> Room {
+        let due_from = self.due_from();
+        let changes_bytes = self.shared.budget.changes_bytes;
+        Room::beside(begun, changes_bytes, due_from.log_bytes)
+    }
+
+    /// Those who write have to wait until the checkpoint under way has gone on.
+    pub(in crate::node) fn is_intake_held(&self) -> bool {
+        let Some(running) = &self.running else {
+            return false;
+        };
+        let checkpoints = &self.shared.checkpoints;
+        let progress = checkpoints.progress.load(Ordering::Relaxed);
+        let intake = running.room.intake(running.begun, self.sizes(), progress);
+        let is_hurried = intake != Intake::Free;
+        checkpoints.is_hurried.store(is_hurried, Ordering::Relaxed);
+        intake == Intake::Held
     }
 
     fn begin_checkpoint(&mut self) {
@@ -64,8 +103,7 @@ impl CommitDriver {
 
     /// Puts keys in order for a while, and says whether enough are: groups that wait come in between.
     fn sort_before_checkpoint(&mut self) -> bool {
-        let log_bytes = self.committer.log_bytes();
-        let is_pressing = is_pressing(log_bytes, self.shared.options.checkpoint_log_bytes);
+        let is_pressing = self.due_from().is_pressing(&self.sizes());
         let unsorted = self.shared.map.read().unsorted();
         let left = self.unsorted_left.unwrap_or(unsorted);
         let left = sorted_to(unsorted, left, is_pressing);
@@ -88,7 +126,9 @@ impl CommitDriver {
             }
         };
         let (snapshot, answer) = (cut.snapshot, copy.answer.clone());
-        match Running::start_copy(&self.shared, copy, header, cut) {
+        let begun = self.sizes();
+        let room = Room::beside_copy(begun, self.shared.budget.changes_bytes);
+        match Running::start_copy(&self.shared, copy, header, cut, (begun, room)) {
             Ok(running) => self.running = Some(running),
             Err(error) => {
                 self.shared.close_snapshot(snapshot);
@@ -149,7 +189,9 @@ impl CommitDriver {
             .cut(covers_frame, &mut self.shared.map.write());
         let Some(cut) = cut else { return Ok(None) };
         let snapshot = cut.snapshot;
-        let started = Running::start(&self.shared, &place, cut);
+        let begun = self.sizes();
+        let room = self.room_beside(begun);
+        let started = Running::start(&self.shared, &place, cut, (begun, room));
         started.map(Some).map_err(|error| {
             self.shared.close_snapshot(snapshot);
             StoreError::Panicked(format!("no thread to write a checkpoint: {error}"))
@@ -159,14 +201,14 @@ impl CommitDriver {
     /// Does what the checkpoint under way has come to, if it has; if `must_wait`, once it has.
     fn take_over(&mut self, must_wait: bool) {
         let has_news = |running: &mut Running| running.has_news(&self.shared, must_wait);
-        let Some(running) = self.running.take_if(has_news) else {
+        let Some(mut running) = self.running.take_if(has_news) else {
             return;
         };
         let outcome = Running::outcome(&self.shared).map(|stage| match stage {
             Stage::Copied => true,
             // It is in its place, and nothing more is done: the next opening goes on from there.
             Stage::Placed(..) if self.is_abandoned() => true,
-            Stage::Placed(base, rebase) => !self.adopt(&base, *rebase, &running),
+            Stage::Placed(base, rebase) => !self.adopt(&base, *rebase, &mut running),
             Stage::Removed(removal, removed) => {
                 self.removed(&removal, removed);
                 true
@@ -187,9 +229,18 @@ impl CommitDriver {
 
     /// The new checkpoint comes under the map, and what it covers of the log is to be removed. Says whether that is
     /// under way.
-    fn adopt(&mut self, base: &Base, rebase: Rebase, running: &Running) -> bool {
+    fn adopt(&mut self, base: &Base, rebase: Rebase, running: &mut Running) -> bool {
         self.not_before_log_bytes = 0;
         let map = rebase.finish(&mut self.shared.map.write());
+        // The map before takes its memory until it is cleared up.
+        let mut begun = self.sizes();
+        running.begun = begun;
+        begun.changed_bytes = begun.changed_bytes.saturating_add(map.memory_bytes());
+        running.room = self.room_beside(begun);
+        self.shared
+            .checkpoints
+            .progress
+            .store(WHOLE, Ordering::Relaxed);
         running.note(&self.shared, base);
         // Held files keep their bytes on disk.
         let released = self.lock.as_ref().map(LockGuard::release_sealed);
@@ -209,6 +260,8 @@ impl CommitDriver {
     }
 
     fn removed(&mut self, removal: &Removal, removed: Result<u64, WalError>) {
+        // The old map lay in memory of this thread, which only this thread can give back.
+        give_back();
         self.committer.forget(removal);
         if let Err(error) = removed {
             self.not_removed(&error.into());

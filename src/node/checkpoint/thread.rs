@@ -9,13 +9,15 @@ use std::thread::JoinHandle;
 
 use super::checkpoints::{LastCheckpoint, Place, Waiting};
 use crate::core::clock::MonotonicMs;
+use crate::core::give_back::give_back;
 use crate::disk::storage::Storage;
 use crate::node::api::backup::{Copy, write_copy};
+use crate::node::commit::intake::{Room, Sizes, WHOLE};
 use crate::node::failure::Failure;
 use crate::node::shared::Shared;
 use crate::store::error::StoreError;
 use crate::store::maintain::checkpoint::{CheckpointJob, Cut, TEMP_SUFFIX};
-use crate::store::maintain::recovery::put_in_place;
+use crate::store::maintain::recovery::put_in_place_telling;
 use crate::store::state::base::Base;
 use crate::store::state::map::EntryMap;
 use crate::store::state::rebase::Rebase;
@@ -63,6 +65,10 @@ const PAUSES: u64 = 3;
 /// How long such a pause is at most.
 const PACE_US_MAX: u64 = 20_000;
 
+/// Marks of its progress: the rows are written, and all of it is read back.
+const ROWS_WRITTEN: u32 = WHOLE / 2;
+const READ_BACK: u32 = WHOLE / 10 * 9;
+
 /// One that is being written.
 pub(in crate::node) struct Running {
     thread: JoinHandle<()>,
@@ -70,6 +76,9 @@ pub(in crate::node) struct Running {
     began: MonotonicMs,
     leftovers: Sender<Leftovers>,
     pub(in crate::node) covers_frame: u64,
+    /// The sizes of the store when it began, and what may come beside it.
+    pub(in crate::node) begun: Sizes,
+    pub(in crate::node) room: Room,
 }
 
 impl Running {
@@ -81,35 +90,46 @@ impl Running {
         shared: &Arc<Shared>,
         place: &Arc<Place>,
         cut: Cut,
+        beside: (Sizes, Room),
     ) -> std::io::Result<Self> {
         let waiting = std::mem::take(&mut *shared.checkpoints.asked.lock());
         let place = Arc::clone(place);
-        Self::spawn(shared, waiting, cut, move |shared, cut, leftovers| {
-            let last_lseq = cut.ledger.last_lseq;
-            let base = write(shared, &place, cut)?;
-            let rebase = carry_over(shared, &base, last_lseq);
-            shared
-                .checkpoints
-                .tell(shared, Ok(Stage::Placed(base, rebase)));
-            // Nothing comes if it was not taken over: then all stays as it is.
-            let Ok(leftovers) = leftovers.recv() else {
-                return Ok(None);
-            };
-            let Leftovers {
-                map,
-                mut removal,
-                released,
-            } = leftovers;
-            let removed = removal.carry_out(&*place.storage);
-            if let Some(released) = released {
-                released.give_back(&|| !is_abandoned(shared));
-            }
-            shared
-                .checkpoints
-                .tell(shared, Ok(Stage::Removed(removal, removed)));
-            drop(map);
-            Ok(None)
-        })
+        Self::spawn(
+            shared,
+            waiting,
+            cut,
+            beside,
+            move |shared, cut, leftovers| {
+                let last_lseq = cut.ledger.last_lseq;
+                let base = write(shared, &place, cut)?;
+                let rebase = carry_over(shared, &base, last_lseq);
+                shared
+                    .checkpoints
+                    .tell(shared, Ok(Stage::Placed(base, rebase)));
+                // Nothing comes if it was not taken over: then all stays as it is.
+                let Ok(leftovers) = leftovers.recv() else {
+                    return Ok(None);
+                };
+                let Leftovers {
+                    map,
+                    mut removal,
+                    released,
+                } = leftovers;
+                let removed = removal.carry_out(&*place.storage);
+                if let Some(released) = released {
+                    released.give_back(&|| !is_abandoned(shared));
+                }
+                // Before the next one may begin, its memory is to be there. A node that closes begins none.
+                let kept = is_abandoned(shared).then_some(map);
+                if kept.is_none() {
+                    give_back();
+                }
+                shared
+                    .checkpoints
+                    .tell(shared, Ok(Stage::Removed(removal, removed)));
+                Ok(None)
+            },
+        )
     }
 
     /// Begins to write a copy of the state of a cut.
@@ -121,8 +141,9 @@ impl Running {
         copy: Copy,
         header: FileHeader,
         cut: Cut,
+        beside: (Sizes, Room),
     ) -> std::io::Result<Self> {
-        Self::spawn(shared, Vec::new(), cut, move |shared, cut, _| {
+        Self::spawn(shared, Vec::new(), cut, beside, move |shared, cut, _| {
             let outcome = write_copy(shared, &copy, &header, cut);
             copy.answer.give(outcome);
             Ok(Some(Stage::Copied))
@@ -133,12 +154,18 @@ impl Running {
         shared: &Arc<Shared>,
         waiting: Waiting,
         cut: Cut,
+        (begun, room): (Sizes, Room),
         write: impl FnOnce(&Shared, Cut, &Receiver<Leftovers>) -> Result<Option<Stage>, Failure>
         + Send
         + 'static,
     ) -> std::io::Result<Self> {
         let covers_frame = cut.covers_frame;
         let (leftovers, receiver) = channel();
+        shared.checkpoints.progress.store(0, Ordering::Relaxed);
+        shared
+            .checkpoints
+            .is_hurried
+            .store(false, Ordering::Relaxed);
         let thread_shared = Arc::clone(shared);
         let started = std::thread::Builder::new()
             .name("softadastra-checkpoint".into())
@@ -168,6 +195,8 @@ impl Running {
             began: shared.clock.monotonic(),
             leftovers,
             covers_frame,
+            begun,
+            room,
         })
     }
 
@@ -224,8 +253,10 @@ fn write(shared: &Shared, place: &Place, cut: Cut) -> Result<Arc<Base>, StoreErr
     let temp = format!("{}{TEMP_SUFFIX}", place.name);
     let storage = &*place.storage;
     let mut turns = Pace::new(shared);
-    let written = write_rows(shared, storage, &temp, cut, &mut turns).and_then(|()| {
-        let mut pause = || {
+    let written = write_rows(shared, storage, &temp, cut, &mut turns).and_then(|bytes| {
+        let mut pause = |read_bytes| {
+            let checkpoints = &shared.checkpoints;
+            checkpoints.go_on((ROWS_WRITTEN, READ_BACK), read_bytes, bytes);
             turns.keep(shared);
             if is_abandoned(shared) {
                 ControlFlow::Break(())
@@ -233,7 +264,13 @@ fn write(shared: &Shared, place: &Place, cut: Cut) -> Result<Arc<Base>, StoreErr
                 ControlFlow::Continue(())
             }
         };
-        put_in_place(storage, &temp, &place.name, place.cache_bytes, &mut pause)
+        put_in_place_telling(
+            storage,
+            &temp,
+            &place.name,
+            (place.cache_bytes, place.work_bytes),
+            &mut pause,
+        )
     });
     if written.is_err() {
         // Best effort: it is of no use, and the next one replaces it.
@@ -263,7 +300,9 @@ impl Pace {
             return;
         }
         let commits = shared.counters.commits();
-        let is_wanted = shared.checkpoints.is_asked() || shared.queue.is_closed();
+        let is_wanted = shared.checkpoints.is_asked()
+            || shared.checkpoints.is_hurried.load(Ordering::Relaxed)
+            || shared.queue.is_closed();
         if commits != self.commits && !is_wanted {
             let pause_us = (worked_us * PAUSES).min(PACE_US_MAX);
             std::thread::sleep(std::time::Duration::from_micros(pause_us));
@@ -272,14 +311,16 @@ impl Pace {
     }
 }
 
+/// Writes all rows; gives how many bytes they take.
 fn write_rows(
     shared: &Shared,
     storage: &dyn Storage,
     temp: &str,
     cut: Cut,
     pace: &mut Pace,
-) -> Result<(), StoreError> {
-    let mut job = CheckpointJob::begin(storage, temp, cut)?;
+) -> Result<u64, StoreError> {
+    let rows = cut.totals.live.saturating_add(cut.totals.tombstones);
+    let mut job = CheckpointJob::begin_within(storage, temp, cut, shared.budget.work_bytes)?;
     loop {
         pace.keep(shared);
         if is_abandoned(shared) {
@@ -292,8 +333,12 @@ fn write_rows(
                 shared.close_snapshot(job.snapshot());
             }
         }
-        if !job.write_page()? {
-            return job.finish();
+        let is_more = job.write_page()?;
+        let checkpoints = &shared.checkpoints;
+        checkpoints.go_on((0, ROWS_WRITTEN), job.rows(), rows);
+        if !is_more {
+            let bytes = job.bytes();
+            return job.finish().map(|()| bytes);
         }
     }
 }

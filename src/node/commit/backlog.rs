@@ -17,12 +17,12 @@ pub(crate) const RECEIVED_BESIDE_LOCAL_BYTES: usize = 192 << 10;
 /// whole ones, several of which may be synced in the time of many small ones.
 const LOCAL_EXPECTED_MS: u64 = 250;
 
-/// Received bytes that wait at most before the sockets of those who sent them are not read any more: the windows of four
-/// peers. Enough to keep the committer busy, and a bound however many peers send at once.
+/// Received bytes that wait at most, if memory allows, before the sockets of those who sent them are not read any more: the
+/// windows of four peers. Enough to keep the committer busy, and a bound however many peers send at once.
 pub(crate) const RECEIVED_WAITING_BYTES_MAX: usize = 16 << 20;
 
 /// What waits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Backlog {
     local: VecDeque<Request>,
     local_bytes: usize,
@@ -31,6 +31,8 @@ pub(crate) struct Backlog {
     /// The peers of which something waits, by turns.
     turns: VecDeque<Origin>,
     received_bytes: usize,
+    /// Most of them before peers are to send no more.
+    received_bytes_max: usize,
     /// The last group had no place for what peers sent: the next one begins with them.
     owes_peers: bool,
     /// When a group last held a local write.
@@ -57,9 +59,19 @@ fn is_write(request: &Request) -> bool {
 }
 
 impl Backlog {
-    /// A backlog without a local write so far.
-    pub(crate) fn new() -> Self {
-        Self::default()
+    /// A backlog without a local write so far, for so many bytes of peers.
+    pub(crate) fn new(received_bytes_max: usize) -> Self {
+        Self {
+            local: VecDeque::new(),
+            local_bytes: 0,
+            received: BTreeMap::new(),
+            turns: VecDeque::new(),
+            received_bytes: 0,
+            received_bytes_max,
+            owes_peers: false,
+            local_at: None,
+            is_fresh: false,
+        }
     }
 
     /// Adds a request behind the others of its kind.
@@ -94,9 +106,9 @@ impl Backlog {
     }
 
     /// Whether a peer should send no more for now: too much waits already, and some of it is its own. So what waits is
-    /// bounded by [`RECEIVED_WAITING_BYTES_MAX`] and a message for each peer.
+    /// bounded by that much and a message for each peer.
     pub(crate) fn is_crowded_by(&self, peer: Origin) -> bool {
-        self.received_bytes > RECEIVED_WAITING_BYTES_MAX && self.received.contains_key(&peer)
+        self.received_bytes > self.received_bytes_max && self.received.contains_key(&peer)
     }
 
     /// The only thing that waits, if it is a local request for which `is_wanted`.

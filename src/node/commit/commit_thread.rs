@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -23,6 +24,9 @@ const SPIN_US: u64 = 120;
 /// After how many commits it is tried again to stay awake where others wanted the processor.
 const RESTS: u32 = 256;
 
+/// Time for which requests that have to wait are left alone: a checkpoint writes some hundred kilobytes meanwhile.
+const HELD: Duration = Duration::from_millis(1);
+
 /// Who holds this commits. What waits is taken out of the queue only by who holds it, so groups are committed in the
 /// order in which they were taken. Empty once the node has ended.
 pub(in crate::node) type CommitSlot = Arc<Mutex<Option<CommitDriver>>>;
@@ -30,6 +34,8 @@ pub(in crate::node) type CommitSlot = Arc<Mutex<Option<CommitDriver>>>;
 /// What the thread does between two groups.
 enum Turn {
     Committed,
+    /// Requests have to wait until the checkpoint has gone on.
+    Held,
     Looked,
     Ended,
     Panicked(String),
@@ -80,6 +86,7 @@ fn run_until_closed(shared: &Shared, commit_slot: &CommitSlot) -> Option<String>
         match turn {
             Turn::Committed => spin(shared, &mut rests),
             Turn::Looked => {}
+            Turn::Held => std::thread::sleep(HELD),
             Turn::Ended => return None,
             Turn::Panicked(text) => return Some(text),
         }
@@ -90,15 +97,21 @@ fn take_turn(shared: &Shared, driver: &mut CommitDriver, has_work: bool) -> Turn
     if let Some(text) = driver.panicked.take() {
         return Turn::Panicked(text);
     }
-    let work = if has_work {
-        shared.queue.take(shared.clock.monotonic())
-    } else {
-        Work::Idle
-    };
     let mut tell = |receipts: &[Receipt]| {
         if let Some(last) = receipts.last() {
             shared.events.committed(last.ticket, receipts, &[]);
         }
+    };
+    // What waits when a node closes has its room, and nothing comes after it.
+    if has_work && driver.is_intake_held() && !shared.queue.is_closed() {
+        driver.land(&mut tell);
+        driver.look_after();
+        return Turn::Held;
+    }
+    let work = if has_work {
+        shared.queue.take(shared.clock.monotonic())
+    } else {
+        Work::Idle
     };
     let turn = match work {
         Work::Group(requests) => {

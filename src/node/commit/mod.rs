@@ -4,6 +4,7 @@ pub(super) mod backlog;
 pub(super) mod commit_thread;
 pub(super) mod committer;
 pub(super) mod inline_commit;
+pub(super) mod intake;
 pub(super) mod new_identity;
 pub(super) mod pipeline;
 pub mod queue;

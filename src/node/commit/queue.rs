@@ -10,7 +10,7 @@ use crate::core::clock::{MonotonicMs, SystemClock};
 use crate::core::identity::Origin;
 use crate::core::limits::PENDING_BYTES_MAX;
 
-use super::backlog::Backlog;
+use super::backlog::{Backlog, RECEIVED_WAITING_BYTES_MAX};
 use crate::store::commit::operation::{NOT_A_WRITE, Request, Ticket};
 
 /// Why a request was not taken.
@@ -18,34 +18,35 @@ use crate::store::commit::operation::{NOT_A_WRITE, Request, Ticket};
 pub enum NotQueued {
     /// The node is closing or closed.
     Closed,
-    /// More than [`PENDING_BYTES_MAX`] wait already; try again after the next commit.
+    /// As many bytes wait already as may; try again after the next commit.
     Full,
 }
 
 #[derive(Debug)]
 struct Waiting {
     backlog: Backlog,
+    /// Most bytes of local requests that wait.
+    local_bytes_max: usize,
     last_ticket: Ticket,
     last_apart: Ticket,
     closing: bool,
 }
 
-impl Default for Waiting {
-    fn default() -> Self {
+impl Waiting {
+    fn new(local_bytes_max: usize, received_bytes_max: usize) -> Self {
         Self {
-            backlog: Backlog::new(),
+            backlog: Backlog::new(received_bytes_max),
+            local_bytes_max,
             last_ticket: 0,
             last_apart: 0,
             closing: false,
         }
     }
-}
 
-impl Waiting {
     /// Whether so many bytes of a local request have no room.
     fn is_full(&self, bytes: usize) -> bool {
         let local = self.backlog.local_bytes();
-        local.saturating_add(bytes) > PENDING_BYTES_MAX && self.backlog.local_len() > 0
+        local.saturating_add(bytes) > self.local_bytes_max && self.backlog.local_len() > 0
     }
 }
 
@@ -79,7 +80,7 @@ pub enum Crowding {
 }
 
 /// The queue.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Queue {
     waiting: Mutex<Waiting>,
     changed: Condvar,
@@ -87,7 +88,22 @@ pub struct Queue {
     awake: AtomicBool,
 }
 
+impl Default for Queue {
+    fn default() -> Self {
+        Self::new(PENDING_BYTES_MAX, RECEIVED_WAITING_BYTES_MAX)
+    }
+}
+
 impl Queue {
+    /// A queue for so many bytes of local requests, and of what peers sent; one request of each kind always has a place.
+    pub fn new(local_bytes_max: usize, received_bytes_max: usize) -> Self {
+        Self {
+            waiting: Mutex::new(Waiting::new(local_bytes_max, received_bytes_max)),
+            changed: Condvar::default(),
+            awake: AtomicBool::default(),
+        }
+    }
+
     /// Puts a request of a user in, and gives its ticket. The committer is not woken: see [`Self::wake`].
     pub fn submit(
         &self,

@@ -66,7 +66,7 @@ fn received_bytes(group: &[Request]) -> usize {
 
 /// A backlog in which forty peers have sent as much as their credit allows.
 fn flooded() -> Backlog {
-    let mut backlog = Backlog::new();
+    let mut backlog = Backlog::new(RECEIVED_WAITING_BYTES_MAX);
     for token in 0..32 {
         for peer in 0..40 {
             backlog.push(received(peer, token, BATCH_BYTES));
@@ -130,7 +130,7 @@ fn what_no_program_wrote_keeps_no_peer_waiting() {
 
 #[test]
 fn peers_take_turns() {
-    let mut backlog = Backlog::new();
+    let mut backlog = Backlog::new(RECEIVED_WAITING_BYTES_MAX);
     for token in 0..100 {
         backlog.push(received(1, token, BATCH_BYTES));
     }
@@ -142,7 +142,7 @@ fn peers_take_turns() {
 
 #[test]
 fn what_is_too_large_to_go_beside_local_requests_is_in_the_group_behind() {
-    let mut backlog = Backlog::new();
+    let mut backlog = Backlog::new(RECEIVED_WAITING_BYTES_MAX);
     backlog.push(received(1, 0, 40 << 20));
     let mut ticket = 0;
     let mut waited = 0;
@@ -162,7 +162,7 @@ fn what_is_too_large_to_go_beside_local_requests_is_in_the_group_behind() {
 
 #[test]
 fn a_stream_of_local_requests_leaves_peers_their_share() {
-    let mut backlog = Backlog::new();
+    let mut backlog = Backlog::new(RECEIVED_WAITING_BYTES_MAX);
     backlog.push(received(1, 0, BATCH_BYTES));
     for ticket in 1..=8 {
         backlog.push(local(ticket, GROUP_BYTES_TARGET - 100));
@@ -173,7 +173,7 @@ fn a_stream_of_local_requests_leaves_peers_their_share() {
 
 #[test]
 fn what_waits_of_all_peers_is_bounded_and_who_waits_for_nothing_may_send() {
-    let mut backlog = Backlog::new();
+    let mut backlog = Backlog::new(RECEIVED_WAITING_BYTES_MAX);
     let mut waiting = 0;
     for token in 0..1_000 {
         for peer in 0..40 {
@@ -201,7 +201,7 @@ proptest! {
     fn everything_goes_out_once_in_the_order_of_its_kind(
         steps in proptest::collection::vec((0u8..6, 0usize..300_000, any::<bool>()), 1..120)
     ) {
-        let mut backlog = Backlog::new();
+        let mut backlog = Backlog::new(RECEIVED_WAITING_BYTES_MAX);
         let mut expected: BTreeMap<Option<u8>, Vec<u64>> = BTreeMap::new();
         let mut seen: BTreeMap<Option<u8>, Vec<u64>> = BTreeMap::new();
         let mut take = |backlog: &mut Backlog| {

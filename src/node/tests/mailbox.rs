@@ -111,6 +111,16 @@ fn what_cannot_be_merged_is_counted_and_told() {
     assert!(left_out > 0 && is_counted, "{left_out}");
 }
 
+#[test]
+fn a_node_with_little_memory_keeps_fewer_events() {
+    let (mut mailbox, mut calls) = (Mailbox::default(), 0);
+    mailbox.limit(1 << 20);
+    for key in 0..10_000 {
+        calls += mailbox.push(Event::Changed(vec![change(key, 1, 1_000)]));
+    }
+    assert!(bytes(&told(&mut mailbox, calls)) <= 2 << 20);
+}
+
 fn version(bytes: usize) -> Version {
     Version {
         node_id: "n".repeat(200),

@@ -6,6 +6,7 @@ mod identity;
 mod lone_writes;
 mod mailbox;
 mod meeting;
+mod memory;
 mod opening;
 mod outcomes;
 mod parting;

@@ -125,6 +125,13 @@ fn a_full_queue_takes_again_once_it_was_emptied() {
 }
 
 #[test]
+fn a_queue_of_a_node_with_little_memory_is_full_sooner() {
+    let queue = Queue::new(1 << 20, 1 << 20);
+    let taken = (0..100).take_while(|_| submit(&queue, 100 << 10).is_ok());
+    assert_eq!(taken.count(), 10);
+}
+
+#[test]
 fn closing_takes_nothing_more_and_gives_out_what_waits() {
     let queue = Queue::default();
     submit(&queue, 1).unwrap();

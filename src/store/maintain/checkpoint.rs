@@ -19,6 +19,8 @@ use crate::store::state::map::{EntryMap, Held};
 use crate::store::state::row;
 use crate::store::state::snapshot::SnapshotId;
 use crate::store::state::totals::{NOTED, Totals};
+#[cfg(test)]
+use crate::table::WORK_BYTES_MAX;
 use crate::table::{Checkpoint, CheckpointWriter, RangeCursor, Row, RowRef};
 
 pub use crate::wal::log::segment::CHECKPOINT_SUFFIX;
@@ -97,13 +99,25 @@ impl Committer {
 }
 
 impl<'s> CheckpointJob<'s> {
-    /// Begins a checkpoint in the file `name`, which is replaced if it is there.
+    /// Begins a checkpoint for a test, with as much memory as the order of the feeds can use.
+    #[cfg(test)]
+    pub fn begin(storage: &'s dyn Storage, name: &str, cut: Cut) -> Result<Self, StoreError> {
+        Self::begin_within(storage, name, cut, WORK_BYTES_MAX)
+    }
+
+    /// Begins a checkpoint in the file `name`, which is replaced if it is there. The order of the feeds takes up to
+    /// `work_bytes` of memory.
     ///
     /// # Errors
-    /// If the file cannot be made, or the checkpoint before not be read.
-    pub fn begin(storage: &'s dyn Storage, name: &str, cut: Cut) -> Result<Self, StoreError> {
+    /// If the file cannot be made, or the previous checkpoint cannot be read.
+    pub fn begin_within(
+        storage: &'s dyn Storage,
+        name: &str,
+        cut: Cut,
+        work_bytes: usize,
+    ) -> Result<Self, StoreError> {
         let mut job = Self {
-            writer: CheckpointWriter::create(storage, name)?,
+            writer: CheckpointWriter::create_within(storage, name, work_bytes)?,
             base_row: None,
             row: None,
             origins: OriginDictionary::default(),

@@ -7,7 +7,7 @@
 use std::ops::{Bound, ControlFlow};
 
 use super::checkpoint::{Notes, TEMP_SUFFIX, place_of};
-use super::recovery::put_in_place;
+use super::recovery::put_in_place_telling;
 use crate::disk::storage::Storage;
 use crate::store::error::StoreError;
 use crate::store::record::origin_dictionary::OriginDictionary;
@@ -34,6 +34,7 @@ pub(in crate::store) fn migrate(
     name: &str,
     old: Checkpoint,
     notes: &Notes,
+    work_bytes: usize,
 ) -> Result<(), StoreError> {
     let meta = old.meta()?;
     let mut origins = OriginDictionary::default();
@@ -52,7 +53,7 @@ pub(in crate::store) fn migrate(
     let base = Base::new(old, origins, sources, notes.totals);
     let map = EntryMap::over(base.clone());
     let temp = format!("{name}{TEMP_SUFFIX}");
-    let mut writer = CheckpointWriter::create(storage, &temp)?;
+    let mut writer = CheckpointWriter::create_within(storage, &temp, work_bytes)?;
     let mut totals = Totals::default();
     let mut rows = base.range(Bound::Unbounded)?;
     while let Some(row) = rows.next()? {
@@ -74,6 +75,7 @@ pub(in crate::store) fn migrate(
     }
     writer.set_notes(&numbers);
     writer.finish(&meta, covers_frame)?;
-    put_in_place(storage, &temp, name, 0, &mut || ControlFlow::Continue(()))?;
+    let go_on = &mut |_| ControlFlow::Continue(());
+    put_in_place_telling(storage, &temp, name, (0, work_bytes), go_on)?;
     Ok(())
 }

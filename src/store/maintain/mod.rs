@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub(super) mod migration;
+mod pieces;
 pub(super) mod recover_origins;
 pub mod recovery;
 pub mod replay;

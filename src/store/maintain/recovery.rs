@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::checkpoint::{CHECKPOINT_SUFFIX, Notes, TEMP_SIDE_SUFFIX, TEMP_SUFFIX};
 use super::migration;
-use super::replay::{Beside, Replay, State};
+use super::pieces::{Pieces, malformed};
+use super::replay::{Beside, Origins, Replay, State};
 use crate::core::bytes::DecodeError;
 use crate::core::identity::{Incarnation, Origin};
 use crate::core::rules::{Rule, unless};
@@ -18,12 +19,13 @@ use crate::store::lineage::Authorship;
 use crate::store::record::{OriginDictionary, Record};
 use crate::store::state::base::Base;
 use crate::store::state::map::EntryMap;
-use crate::table::{Checkpoint, CheckpointError, Verified};
+use crate::table::{Checkpoint, CheckpointError, Verified, WORK_BYTES_MAX};
 use crate::wal::error::WalError;
 use crate::wal::files::lease;
 use crate::wal::log::Log;
 use crate::wal::log::segment::SealedFiles;
 use crate::wal::recover::recovery::Recovery;
+use crate::wal::recover::scan::RecoveredFrame;
 
 /// Random bytes that an open may need; drawn by the driver.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +40,18 @@ pub struct Seeds {
     pub lease: [u8; 16],
     /// For this open's epoch of the feed.
     pub incarnation: Incarnation,
+}
+
+/// Memory for an opening, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::struct_field_names, reason = "the unit is part of each name")]
+pub struct OpeningMemory {
+    /// Blocks of the checkpoint that are kept.
+    pub cache_bytes: usize,
+    /// About as much may be taken by what the log tells, before a checkpoint is made of it.
+    pub changes_bytes: u64,
+    /// The order of the feeds of a checkpoint that is written or verified.
+    pub work_bytes: usize,
 }
 
 /// What an open found and did besides reading.
@@ -92,7 +106,7 @@ fn remove_temp(storage: &dyn Storage, name: &str) {
     }
 }
 
-fn open_checkpoint(
+pub(in crate::store) fn open_checkpoint(
     storage: &dyn Storage,
     name: &str,
     cache_bytes: usize,
@@ -110,11 +124,8 @@ fn open_checkpoint(
     }
 }
 
-/// Verifies a new checkpoint, puts it where an open looks for it, and opens it. `pause` is called now and then
-/// while all of it is read.
-///
-/// # Errors
-/// If it does not read back, or the system refuses; the one before is still in place then.
+/// Puts a new checkpoint in place for a test, with as much memory as the order of the feeds can use.
+#[cfg(test)]
 pub fn put_in_place(
     storage: &dyn Storage,
     temp: &str,
@@ -122,9 +133,26 @@ pub fn put_in_place(
     cache_bytes: usize,
     pause: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Arc<Base>, StoreError> {
+    let memory = (cache_bytes, WORK_BYTES_MAX);
+    put_in_place_telling(storage, temp, name, memory, &mut |_| pause())
+}
+
+/// Verifies the new checkpoint in the file `temp`, puts it where an opening looks for it, and opens it. Verifying takes
+/// up to `work_bytes` of memory for the order of the feeds. `pause` is called now and then with the number of bytes that
+/// were read so far, and may stop it.
+///
+/// # Errors
+/// If the file does not read back, or the system refuses. The previous checkpoint is still in place then.
+pub fn put_in_place_telling(
+    storage: &dyn Storage,
+    temp: &str,
+    name: &str,
+    (cache_bytes, work_bytes): (usize, usize),
+    pause: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> Result<Arc<Base>, StoreError> {
     let written = Checkpoint::open(storage, temp, 0)?;
     if let Some(written) = written
-        && written.verify(&mut |_| pause())? == Verified::Stopped
+        && written.verify_within(work_bytes, pause)? == Verified::Stopped
     {
         return Err(StoreError::Stopped);
     }
@@ -172,55 +200,50 @@ pub fn open_beside(
     seeds: &Seeds,
     beside: Option<Beside<'_>>,
 ) -> Result<Opened, StoreError> {
-    let mut checkpoint = open_checkpoint(storage, name, cache_bytes)?;
-    let covers_frame = checkpoint
-        .as_ref()
-        .map_or(0, |(file, _)| file.covers_frame());
-    let made_of = checkpoint.as_ref().map(|(_, notes)| notes.file_id);
-    if let Some((file, notes)) = &checkpoint
-        && Log::file_id(storage, name)?.is_some_and(|id| id != notes.file_id)
-    {
-        // Before anything is changed: what it seems to cover of this log is not in it.
-        let path = file.file().to_owned();
-        return Err(StoreError::OtherCheckpoint { path });
-    }
-    if let Some((old, notes)) = checkpoint.take_if(|(file, _)| migration::is_due(file)) {
-        migration::migrate(storage, name, old, &notes)?;
-        checkpoint = open_checkpoint(storage, name, cache_bytes)?;
-    }
-    let mut replay = Replay::over(checkpoint, beside)?;
-    let read = Log::open(
+    let memory = OpeningMemory {
+        cache_bytes,
+        changes_bytes: u64::MAX,
+        work_bytes: WORK_BYTES_MAX,
+    };
+    let pieces = Pieces {
         storage,
         name,
-        seeds.salt,
-        seeds.file_id,
-        covers_frame,
-        &mut |frame| {
-            replay.frame(&frame).map_err(|reason| StoreError::Record {
-                frame: frame.number,
-                path: frame.file.to_owned(),
-                reason,
-            })
-        },
-    );
-    let (log, recovery) = match read {
-        Ok(read) => read,
-        Err(error) => {
-            // What is done beside ends with the opening. Why it failed is known.
-            let _ = replay.finish();
-            return Err(error);
-        }
+        memory,
     };
-    // Also if no group is in it yet.
-    replay.enter_file(log.header().first_frame);
-    let (state, origins) = replay.finish()?;
+    open_in(pieces, node_id, durability, seeds, beside)
+}
+
+/// As [`open_beside`], within so much memory: checkpoints are made while a log is read that tells more.
+///
+/// # Errors
+/// As [`open_beside`], and if such a checkpoint cannot be written.
+pub fn open_within(
+    storage: &dyn Storage,
+    name: &str,
+    node_id: &str,
+    durability: Durability,
+    memory: OpeningMemory,
+    seeds: &Seeds,
+    beside: Option<Beside<'_>>,
+) -> Result<Opened, StoreError> {
+    let pieces = Pieces {
+        storage,
+        name,
+        memory,
+    };
+    open_in(pieces, node_id, durability, seeds, beside)
+}
+
+fn open_in(
+    pieces: Pieces<'_>,
+    node_id: &str,
+    durability: Durability,
+    seeds: &Seeds,
+    beside: Option<Beside<'_>>,
+) -> Result<Opened, StoreError> {
+    let Pieces { storage, name, .. } = pieces;
+    let (log, recovery, state, origins) = read(pieces, seeds, beside)?;
     let (mut ledger, mut map) = (state.ledger, state.map);
-    if let Some(base) = map.base()
-        && made_of != Some(log.header().file_id)
-    {
-        let path = base.file().file().to_owned();
-        return Err(StoreError::OtherCheckpoint { path });
-    }
     remove_temp(storage, name);
     let mut report = OpenReport {
         log: Some(recovery),
@@ -244,6 +267,114 @@ pub fn open_beside(
         map,
         report,
     })
+}
+
+/// Reads a log and what was made of it: all at once, or by pieces where that takes too much memory.
+fn read(
+    pieces: Pieces<'_>,
+    seeds: &Seeds,
+    beside: Option<Beside<'_>>,
+) -> Result<(Log, Recovery, State, OriginDictionary), StoreError> {
+    let Pieces {
+        storage,
+        name,
+        memory,
+    } = pieces;
+    let (cache_bytes, changes_bytes) = (memory.cache_bytes, memory.changes_bytes);
+    let mut checkpoint = open_checkpoint(storage, name, cache_bytes)?;
+    let covers_frame = checkpoint
+        .as_ref()
+        .map_or(0, |(file, _)| file.covers_frame());
+    let made_of = checkpoint
+        .as_ref()
+        .map(|(file, notes)| (notes.file_id, file.file().to_owned()));
+    let other = || {
+        let path = made_of.as_ref().map(|(_, path)| path.clone());
+        let path = path.unwrap_or_default();
+        StoreError::OtherCheckpoint { path }
+    };
+    let is_of = |id: [u8; 16]| made_of.as_ref().is_none_or(|(of, _)| *of == id);
+    if made_of.is_some() && Log::file_id(storage, name)?.is_some_and(|id| !is_of(id)) {
+        // Before anything is changed: what it seems to cover of this log is not in it.
+        return Err(other());
+    }
+    if let Some((old, notes)) = checkpoint.take_if(|(file, _)| migration::is_due(file)) {
+        migration::migrate(storage, name, old, &notes, memory.work_bytes)?;
+        checkpoint = open_checkpoint(storage, name, cache_bytes)?;
+    }
+    let mut reading = Reading::of(Replay::over(checkpoint, beside)?, changes_bytes);
+    let visit = &mut |frame: RecoveredFrame<'_>| {
+        let taken = reading.frame(&frame);
+        taken.map_err(|reason| malformed(&frame, reason))
+    };
+    let (salt, file_id) = (seeds.salt, seeds.file_id);
+    let read = Log::open(storage, name, salt, file_id, covers_frame, visit);
+    let (mut log, recovery) = match read {
+        Ok(read) => read,
+        Err(error) => {
+            // What is done beside ends with the opening. Why it failed is known.
+            reading.give_up();
+            return Err(error);
+        }
+    };
+    if !is_of(log.header().file_id) {
+        reading.give_up();
+        return Err(other());
+    }
+    let (state, origins) = match reading {
+        Reading::Whole { mut replay, .. } => {
+            // Also if no group is in it yet.
+            replay.enter_file(log.header().first_frame);
+            replay.finish()?
+        }
+        Reading::Beyond(_) => pieces.read(&mut log)?,
+    };
+    Ok((log, recovery, state, origins))
+}
+
+/// The first reading of a log.
+enum Reading<'b> {
+    /// All of it so far is in memory.
+    Whole {
+        replay: Replay<'b>,
+        memory_bytes_max: u64,
+    },
+    /// It was too much. What follows is only judged, before anything is changed.
+    Beyond(Origins),
+}
+
+impl<'b> Reading<'b> {
+    fn of(replay: Replay<'b>, memory_bytes_max: u64) -> Self {
+        Self::Whole {
+            replay,
+            memory_bytes_max,
+        }
+    }
+
+    fn frame(&mut self, frame: &RecoveredFrame<'_>) -> Result<(), DecodeError> {
+        match self {
+            Self::Beyond(origins) => origins.judge(frame),
+            Self::Whole {
+                replay,
+                memory_bytes_max,
+            } => {
+                replay.frame(frame)?;
+                if replay.memory_bytes() > *memory_bytes_max {
+                    let origins = replay.take_origins();
+                    let whole = std::mem::replace(self, Self::Beyond(origins));
+                    whole.give_up();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives the memory back, and waits until what is done beside has ended.
+    fn give_up(self) {
+        if let Self::Whole { replay, .. } = self {
+            let _ = replay.finish();
+        }
+    }
 }
 
 /// Begins an opening: who the node is, under which author it writes, and an epoch of the feed. Returns the records that

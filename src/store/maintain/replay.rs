@@ -3,6 +3,7 @@
 //! Decoding a record and putting its entry into the map take about as long, so behind a large log another thread does the
 //! second, if whoever opens it has one to give.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::checkpoint::Notes;
@@ -41,8 +42,10 @@ enum Installer {
     /// Another thread, which gives the state back when nothing comes any more.
     Beside {
         frames: Sender<(usize, Vec<Record>)>,
-        /// The bytes of each frame that was put into it.
-        done: Receiver<usize>,
+        /// The bytes of each frame that was put into it, and what the map takes in memory then.
+        done: Receiver<(usize, u64)>,
+        /// The last of those that was heard of.
+        memory_bytes: u64,
         /// Bytes of those that were not yet.
         waiting: usize,
         state: Receiver<State>,
@@ -53,11 +56,38 @@ enum Installer {
 pub(in crate::store) struct Replay<'b> {
     installer: Installer,
     beside: Option<Beside<'b>>,
-    origins: OriginDictionary,
-    /// The number of the first frame of the file that the origins are numbered in.
-    first_in_file: u64,
+    origins: Origins,
     /// Bytes of the frames so far.
     bytes: usize,
+}
+
+/// The origins that frames name by number, each file with numbers of its own.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Origins {
+    known: OriginDictionary,
+    /// The number of the first frame of the file that they are numbered in.
+    first_in_file: u64,
+}
+
+impl Origins {
+    fn enter_file(&mut self, first_in_file: u64) {
+        if self.first_in_file != first_in_file {
+            self.first_in_file = first_in_file;
+            self.known = self.known.of_next_file();
+        }
+    }
+
+    /// Decodes a frame, of which nothing is taken in.
+    ///
+    /// # Errors
+    /// If it does not decode.
+    pub(in crate::store) fn judge(
+        &mut self,
+        frame: &RecoveredFrame<'_>,
+    ) -> Result<(), DecodeError> {
+        self.enter_file(frame.first_in_file);
+        decode(frame.body, &mut self.known, |_| {})
+    }
 }
 
 impl<'b> Replay<'b> {
@@ -76,18 +106,19 @@ impl<'b> Replay<'b> {
         Ok(Self {
             installer: Installer::Here(Box::new(state)),
             beside,
-            origins: OriginDictionary::default(),
-            first_in_file: 0,
+            origins: Origins::default(),
             bytes: 0,
         })
     }
 
     /// Each file of the log numbers its origins anew, so that it can be read without those before it.
     pub(in crate::store) fn enter_file(&mut self, first_in_file: u64) {
-        if self.first_in_file != first_in_file {
-            self.first_in_file = first_in_file;
-            self.origins = self.origins.of_next_file();
-        }
+        self.origins.enter_file(first_in_file);
+    }
+
+    /// The origins as far as it is, for who goes on without the rest.
+    pub(in crate::store) fn take_origins(&mut self) -> Origins {
+        std::mem::take(&mut self.origins)
     }
 
     /// A frame follows.
@@ -98,11 +129,11 @@ impl<'b> Replay<'b> {
         &mut self,
         frame: &RecoveredFrame<'_>,
     ) -> Result<(), DecodeError> {
-        self.enter_file(frame.first_in_file);
         if frame.is_covered {
             // Only the origins are to be learned.
-            return decode(frame.body, &mut self.origins, |_| {});
+            return self.origins.judge(frame);
         }
+        self.enter_file(frame.first_in_file);
         self.bytes += frame.body.len();
         if self.bytes >= BESIDE_BYTES_MIN
             && let Some(beside) = self.beside.take()
@@ -112,27 +143,48 @@ impl<'b> Replay<'b> {
         match &mut self.installer {
             Installer::Here(state) => {
                 let mut from = None;
-                decode(frame.body, &mut self.origins, |record| {
+                decode(frame.body, &mut self.origins.known, |record| {
                     state.take(record, &mut from);
                 })
             }
             Installer::Beside {
                 frames,
                 done,
+                memory_bytes,
                 waiting,
                 ..
             } => {
                 let bytes = frame.body.len();
                 while *waiting > 0 && *waiting + bytes > WAITING_BYTES_MAX {
                     // Where nobody is left to take it, `finish` says so.
-                    *waiting = done.recv().map_or(0, |done| *waiting - done);
+                    let (done, memory) = done.recv().unwrap_or((*waiting, 0));
+                    *waiting -= done;
+                    *memory_bytes = memory;
                 }
                 let mut records = Vec::new();
-                decode(frame.body, &mut self.origins, |record| records.push(record))?;
+                decode(frame.body, &mut self.origins.known, |record| {
+                    records.push(record);
+                })?;
                 *waiting += bytes;
                 let _ = frames.send((bytes, records));
                 Ok(())
             }
+        }
+    }
+
+    /// Memory of all that was read, but for some megabytes that may wait to be put into the map.
+    pub(in crate::store) fn memory_bytes(&self) -> u64 {
+        match &self.installer {
+            Installer::Here(state) => state.map.memory_bytes(),
+            Installer::Beside { memory_bytes, .. } => *memory_bytes,
+        }
+    }
+
+    /// Everything that was read so far, unless another thread has it.
+    pub(in crate::store) fn state_mut(&mut self) -> Option<&mut State> {
+        match &mut self.installer {
+            Installer::Here(state) => Some(state),
+            Installer::Beside { .. } => None,
         }
     }
 
@@ -154,7 +206,7 @@ impl<'b> Replay<'b> {
                     state.take(record, &mut from);
                 }
                 // Whoever has read all of the log does not ask any more.
-                let _ = reported.send(bytes);
+                let _ = reported.send((bytes, state.map.memory_bytes()));
             }
             // Nobody waits for it any more if the log turned out to be damaged.
             let _ = back.send(state);
@@ -170,6 +222,7 @@ impl<'b> Replay<'b> {
         self.installer = Installer::Beside {
             frames,
             done,
+            memory_bytes: 0,
             waiting: 0,
             state: whole,
         };
@@ -192,7 +245,7 @@ impl<'b> Replay<'b> {
                 state.recv().map_err(gone)?
             }
         };
-        Ok((state, self.origins))
+        Ok((state, self.origins.known))
     }
 }
 
@@ -219,9 +272,18 @@ impl State {
         ledger.last_applied_remote = notes.last_applied_remote;
         ledger.reserved_sequence = notes.reserved_sequence;
         let base = Base::new(file, origins, sources, notes.totals);
-        state.map = EntryMap::over(base);
-        state.map.recall_lineage()?;
+        state.map = Self::map_over(base)?;
         Ok(state)
+    }
+
+    /// The map that nothing was put into yet since a checkpoint.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(in crate::store) fn map_over(base: Arc<Base>) -> Result<EntryMap, StoreError> {
+        let mut map = EntryMap::over(base);
+        map.recall_lineage()?;
+        Ok(map)
     }
 
     /// Takes the next record of a frame, in which what follows came `from` somebody.

@@ -15,6 +15,8 @@ pub(in crate::store) struct CheckpointSnapshot {
     /// For each slot that there was when it began where what it held is kept, plus one; 0: it holds it still.
     places: Vec<u32>,
     kept: Slots,
+    /// Memory of the kept entries besides their slots.
+    payload_bytes: usize,
 }
 
 impl CheckpointSnapshot {
@@ -24,7 +26,15 @@ impl CheckpointSnapshot {
             to,
             places: vec![0; slots.next() as usize],
             kept: Slots::default(),
+            payload_bytes: 0,
         }
+    }
+
+    /// Memory that it takes, in bytes.
+    pub(in crate::store) fn memory_bytes(&self) -> usize {
+        let places = size_of::<u32>() * self.places.len();
+        let kept = size_of::<Held>() * self.kept.next() as usize;
+        places + kept + self.payload_bytes
     }
 
     /// Whether it needs what was installed as `lseq`.
@@ -35,6 +45,7 @@ impl CheckpointSnapshot {
     /// Keeps what a slot held, which is replaced; it must be wanted.
     pub(in crate::store) fn keep(&mut self, slot: u32, replaced: Held) {
         if let Some(place) = self.places.get_mut(slot as usize) {
+            self.payload_bytes += replaced.entry.memory_bytes();
             self.kept.push(replaced);
             // The number of the next one is one more than that of this.
             *place = self.kept.next();

@@ -108,6 +108,8 @@ pub struct EntryMap {
     pub(in crate::store) lineage: Arc<Lineage>,
     /// The local sequences of those records.
     pub(in crate::store) lineage_places: BTreeSet<u64>,
+    /// Memory of the entries besides their slots; see [`EntryMap::memory_bytes`].
+    pub(in crate::store) payload_bytes: usize,
 }
 
 impl EntryMap {
@@ -271,6 +273,7 @@ impl EntryMap {
             replaced_row: false,
         };
         self.totals.add(&entry, via == 0);
+        self.payload_bytes += entry.memory_bytes();
         let is_lineage = entry.key().starts_with(&KEY_PREFIX);
         if is_lineage {
             self.learn_lineage(&entry, lseq);
@@ -291,6 +294,7 @@ impl EntryMap {
                 self.by_key.turn(slot);
             }
             self.totals.remove(&replaced.entry, replaced.via == 0);
+            self.payload_bytes -= replaced.entry.memory_bytes();
             self.stream_of(&replaced.entry, replaced.via)
                 .remove(replaced.lseq);
             installed.replaced_row = replaced.is_row();

@@ -4,6 +4,7 @@ pub mod authors;
 pub mod base;
 pub(super) mod checkpoint_snapshot;
 pub mod feed_order;
+mod footprint;
 pub mod key_order;
 pub(super) mod live_rows;
 pub mod map;

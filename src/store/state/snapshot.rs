@@ -273,6 +273,14 @@ impl Snapshots {
         Some(since.filter(|undo| undo.len() > 0))
     }
 
+    /// Memory of the snapshots of changes, in bytes.
+    pub(in crate::store) fn changes_bytes(&self) -> usize {
+        self.changes
+            .values()
+            .map(CheckpointSnapshot::memory_bytes)
+            .sum()
+    }
+
     pub(in crate::store) fn changes(&self, snapshot: SnapshotId) -> Option<&CheckpointSnapshot> {
         self.changes.get(&snapshot)
     }

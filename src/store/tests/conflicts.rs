@@ -214,6 +214,50 @@ fn a_loser_is_told_once_however_often_it_comes() {
     assert_eq!(second.losers, [a]);
 }
 
+/// A write of the first node as it comes back: under its dot and stamp, with another content that wins or loses.
+fn damaged(own: &Entry, wins: bool) -> Entry {
+    let contents = (0..u8::MAX).map(|byte| entry(own.dot, own.stamp.0, &[byte], Vec::new()));
+    let other = contents.filter(|other| other.value() != own.value());
+    let mut found = other.filter(|other| other.order(own).is_gt() == wins);
+    found.next().unwrap()
+}
+
+#[test]
+fn another_content_under_a_dot_that_is_held_is_a_conflict_with_it() {
+    for wins in [false, true] {
+        let mut node = Writer::new(1, LastWriteWins);
+        node.put(b"k", b"one");
+        let own = node.all()[0].clone();
+        let other = damaged(&own, wins);
+        assert!(own.is_concurrent_with(&other, &Lineage::default()));
+        node.receive(vec![other.clone()]);
+        let [held] = node.all().try_into().unwrap();
+        assert_eq!(held.value() == other.value(), wins);
+        assert_eq!(node.losers, [if wins { own } else { other }]);
+    }
+}
+
+#[test]
+fn of_two_contents_under_one_dot_manual_keeps_both_and_keep_local_its_own() {
+    for wins in [false, true] {
+        let mut node = Writer::new(1, ConflictPolicy::Manual);
+        node.put(b"k", b"one");
+        let own = node.all()[0].clone();
+        let other = damaged(&own, wins);
+        node.receive(vec![other.clone()]);
+        let (winner, loser) = if wins { (&other, &own) } else { (&own, &other) };
+        let all = node.all();
+        assert_eq!(all.len(), 2, "the value and a sibling");
+        let values: Vec<_> = all.iter().map(Entry::value).collect();
+        assert!(values.contains(&winner.value()) && values.contains(&loser.value()));
+    }
+    let mut node = Writer::new(1, KeepLocal);
+    node.put(b"k", b"one");
+    let other = damaged(&node.all()[0], true);
+    node.receive(vec![other]);
+    assert_eq!(node.all()[0].value(), Some(&b"one"[..]));
+}
+
 #[test]
 fn an_assertion_takes_the_place_of_both_in_one_entry() {
     let (mut first, _, a, b) = pair([KeepLocal, LastWriteWins]);

@@ -1,5 +1,6 @@
 //! A large log is read back with the help of another thread, to the same state as without.
 
+use std::ops::Range;
 use std::sync::mpsc::channel;
 use std::thread::Builder;
 
@@ -7,17 +8,18 @@ use super::{NAME, WALL, commit, seeds};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::stamp::Stamp;
 use crate::disk::memory::MemoryStorage;
-use crate::store::commit::committer::Durability;
+use crate::store::commit::committer::{Committer, Durability};
 use crate::store::commit::ledger::FeedPosition;
 use crate::store::commit::operation::{Operation, Received, Request};
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::maintain::recovery::{Opened, open, open_beside};
 use crate::store::maintain::replay::Beside;
 use crate::store::scope::Scope;
+use crate::store::state::map::EntryMap;
 
 const PEER: Origin = Origin([7; 16]);
 
-fn opened(disk: &MemoryStorage, beside: Option<Beside<'_>>) -> Opened {
+pub(super) fn opened(disk: &MemoryStorage, beside: Option<Beside<'_>>) -> Opened {
     let opened = open_beside(disk, NAME, "node", Durability::Synced, 0, &seeds(2), beside);
     opened.unwrap()
 }
@@ -47,11 +49,17 @@ fn received(number: u64) -> Request {
 }
 
 /// A log of some megabytes: keys written more than once and removed, entries of a peer, its cursor.
-fn large_log() -> MemoryStorage {
+pub(super) fn large_log() -> MemoryStorage {
     let disk = MemoryStorage::new();
     let opened = open(&disk, NAME, "node", Durability::Synced, 0, &seeds(1)).unwrap();
     let (mut committer, mut map) = (opened.committer, opened.map);
-    for group in 0..300_u64 {
+    fill(&mut committer, &mut map, 0..300);
+    disk
+}
+
+/// Commits those groups, of which each writes or removes a key of the node and brings one of a peer.
+pub(super) fn fill(committer: &mut Committer, map: &mut EntryMap, groups: Range<u64>) {
+    for group in groups {
         let key = format!("key-{}", group % 120);
         let write = if group % 7 == 6 {
             Operation::remove(key.as_bytes())
@@ -62,12 +70,11 @@ fn large_log() -> MemoryStorage {
             ticket: group + 1,
             operation: write.unwrap(),
         };
-        commit(&mut committer, &mut map, vec![write, received(group + 1)]);
+        commit(committer, map, vec![write, received(group + 1)]);
     }
-    disk
 }
 
-fn same(one: &Opened, other: &Opened) {
+pub(super) fn same(one: &Opened, other: &Opened) {
     let all = |opened: &Opened| -> Vec<_> {
         let rows = opened.map.range_from(std::ops::Bound::Unbounded);
         let rows = rows.map(|entry| entry.unwrap().into_owned());

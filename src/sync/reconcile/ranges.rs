@@ -80,8 +80,12 @@ impl Listed {
         }
     }
 
-    /// True if neither it nor `entry`, of the same key, was written with the other known.
+    /// True if neither it nor `entry`, of the same key, was written with the other known; see
+    /// [`Entry::is_concurrent_with`].
     pub fn is_concurrent_with(&self, entry: &Entry, lineage: &Lineage) -> bool {
+        if self.dot == entry.dot {
+            return self.content_hash != entry.content_hash();
+        }
         let seen = self.vector.iter().chain([&self.dot]);
         let has_seen = |dot: Dot| {
             let mut of_author = seen.clone().filter(|seen| seen.origin == dot.origin);

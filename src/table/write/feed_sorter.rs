@@ -11,11 +11,14 @@ use crate::disk::storage::{Storage, StorageFile, read_full};
 use crate::table::error::CheckpointError;
 use crate::table::format::what;
 
-/// Most rows that are held in memory unsorted: 64 MiB of them.
-pub(in crate::table) const SORT_ROWS_MAX: usize = 4 << 20;
+/// Memory of a row that is held to be sorted, and a quarter as much for the merge, in bytes.
+const SORTED_ROW_BYTES: usize = size_of::<FeedItem>() / 4 * 5;
 
-/// How much memory the merge takes for what it read of all runs together.
-const MERGE_BYTES: usize = 16 << 20;
+/// Least memory of the merge for what it read of all runs together, in bytes: some reads of a disk for each of a few runs.
+const MERGE_BYTES_MIN: usize = 64 << 10;
+
+/// Rows that the vector of them is made for at first.
+const FIRST_ROWS: usize = 1 << 10;
 
 /// How long an item is in the side file.
 const ITEM_BYTES: usize = 13;
@@ -44,6 +47,11 @@ impl FeedItem {
     }
 }
 
+/// Rows that may be held in so much memory.
+pub(in crate::table) fn rows_within(work_bytes: usize) -> usize {
+    work_bytes / SORTED_ROW_BYTES
+}
+
 /// A sorted part of the side file.
 struct Run {
     offset: u64,
@@ -56,6 +64,8 @@ pub(in crate::table) struct FeedSorter<'s> {
     storage: &'s dyn Storage,
     name: String,
     rows_max: usize,
+    /// Memory of the merge for what it read of all runs together.
+    merge_bytes: usize,
     items: Vec<FeedItem>,
     side: Option<Box<dyn StorageFile>>,
     side_bytes: u64,
@@ -69,6 +79,7 @@ impl<'s> FeedSorter<'s> {
             storage,
             name,
             rows_max: rows_max.max(1),
+            merge_bytes: (rows_max.saturating_mul(size_of::<FeedItem>()) / 4).max(MERGE_BYTES_MIN),
             items: Vec::new(),
             side: None,
             side_bytes: 0,
@@ -80,6 +91,12 @@ impl<'s> FeedSorter<'s> {
     pub(in crate::table) fn push(&mut self, item: FeedItem) -> Result<(), CheckpointError> {
         if self.items.len() >= self.rows_max {
             self.spill()?;
+        }
+        if self.items.len() == self.items.capacity() {
+            // Twice as many each time, and never more than there is memory for.
+            let more = self.items.len().max(FIRST_ROWS);
+            let more = more.min(self.rows_max - self.items.len());
+            self.items.reserve_exact(more);
         }
         self.items.push(item);
         Ok(())
@@ -94,7 +111,7 @@ impl<'s> FeedSorter<'s> {
         let offset = self.side_bytes;
         let mut checksum = PlacedCrc::new(0, offset);
         let mut bytes = Vec::new();
-        for items in self.items.chunks(MERGE_BYTES / 64) {
+        for items in self.items.chunks(self.merge_bytes / 64) {
             bytes.clear();
             for item in items {
                 item.encode(&mut bytes);
@@ -126,7 +143,7 @@ impl<'s> FeedSorter<'s> {
         let Some(side) = &self.side else {
             return self.items.iter().try_for_each(|item| take(*item));
         };
-        let each = MERGE_BYTES / (self.runs.len() + 1) / ITEM_BYTES;
+        let each = self.merge_bytes / (self.runs.len() + 1) / ITEM_BYTES;
         let file = self.storage.shown(&self.name);
         let mut sources: Vec<RunReader<'_>> = self
             .runs

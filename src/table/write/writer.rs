@@ -3,7 +3,7 @@
 use crate::core::entropy::random_bytes;
 use crate::disk::storage::Storage;
 
-use super::feed_sorter::{FeedItem, FeedSorter, SORT_ROWS_MAX, create_anew};
+use super::feed_sorter::{FeedItem, FeedSorter, create_anew, rows_within};
 use super::feed_writer::FeedWriter;
 use super::sink::Sink;
 use crate::table::block::data_builder::DataBlockBuilder;
@@ -12,7 +12,7 @@ use crate::table::error::CheckpointError;
 use crate::table::footer::{Footer, NOTES_MAX};
 use crate::table::format::{
     INLINE_BYTES_MAX, META_BYTES_MAX, ROW_BODY_BYTES_MAX, ROW_KEY_BYTES_MAX, STREAMS,
-    TOP_NODE_BYTES_MAX,
+    TOP_NODE_BYTES_MAX, WORK_BYTES_MAX,
 };
 use crate::table::header;
 use crate::table::row::{Extent, Row};
@@ -32,7 +32,7 @@ pub struct Finished {
 }
 
 /// Writes one checkpoint: rows in ascending order of their keys, then [`finish`](Self::finish). Holds up to
-/// 64 MiB for the order of the feeds, and well below 1 MiB besides the top of the index. After an error it takes
+/// [`WORK_BYTES_MAX`] for the order of the feeds, and well below 1 MiB besides the top of the index. After an error it takes
 /// nothing more; what it has written is of no use then, and stays for the caller to remove.
 pub struct CheckpointWriter<'s> {
     sink: Sink,
@@ -57,13 +57,25 @@ pub struct CheckpointWriter<'s> {
 }
 
 impl<'s> CheckpointWriter<'s> {
-    /// Begins a checkpoint in a new file of that name, which replaces what has the name: it should be a passing
-    /// one. Nothing is durable before [`finish`](Self::finish) returns.
+    /// Begins a checkpoint for a test, with as much memory as the order of the feeds can use.
+    #[cfg(test)]
     pub fn create(storage: &'s dyn Storage, name: &str) -> Result<Self, CheckpointError> {
-        Self::with_sort_limit(storage, name, SORT_ROWS_MAX)
+        Self::create_within(storage, name, WORK_BYTES_MAX)
     }
 
-    /// As [`create`](Self::create), with another limit for the rows that are sorted in memory.
+    /// Begins a checkpoint in a new file `name`, which replaces a file of that name, so it should be a temporary one.
+    /// The order of the feeds takes up to `work_bytes` of memory, and never more than [`WORK_BYTES_MAX`]. Nothing is durable
+    /// before [`finish`](Self::finish) returns.
+    pub fn create_within(
+        storage: &'s dyn Storage,
+        name: &str,
+        work_bytes: usize,
+    ) -> Result<Self, CheckpointError> {
+        let rows_max = rows_within(work_bytes.min(WORK_BYTES_MAX));
+        Self::with_sort_limit(storage, name, rows_max)
+    }
+
+    /// Begins a checkpoint like [`create_within`](Self::create_within) that sorts up to `sort_rows_max` rows in memory.
     pub(in crate::table) fn with_sort_limit(
         storage: &'s dyn Storage,
         name: &str,

@@ -16,6 +16,7 @@ use super::recover::scan::Scan;
 use crate::disk::storage::{Anchor, StorageFile};
 
 mod place;
+mod rereading;
 mod room;
 mod seal;
 pub mod syncing;
@@ -93,6 +94,15 @@ impl Log {
             sealed,
             previous_bytes: 0,
         }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file, and how users know it.
+    pub(super) fn to_read(&self) -> (&dyn StorageFile, &str) {
+        (&*self.file, &self.shown)
     }
 
     /// Appends the body as one group and empties the buffer. Returns the number of the frame. A killed process loses

@@ -1,0 +1,273 @@
+//! How much writers and peers may add while a checkpoint is written: what there is no room for waits, and a checkpoint that
+//! goes on lets more in, so that nobody waits for all of it. Pure.
+
+/// Progress of a checkpoint that has ended.
+pub(in crate::node) const WHOLE: u32 = 1000;
+
+/// The least room for a log while a checkpoint is written, in bytes: some groups of the largest size.
+const LOG_ROOM_BYTES_MIN: u64 = 4 << 20;
+
+/// Factor of `checkpoint_log_bytes` that the log may grow by while a checkpoint is written.
+const LOG_ROOM_PART: u64 = 2;
+
+/// The part of its memory for changes that a checkpoint leaves free at least: without it a node whose values are large
+/// would stand still.
+const MEMORY_ROOM_PART: u64 = 16;
+
+/// The least room for dead bytes while a checkpoint is written, in bytes: where more is dead already than may be, as after
+/// the removal of most of the data, writers go on as slowly as it does. It adds to what the files take while the log behind
+/// a new checkpoint is removed, so it is small.
+const DEAD_ROOM_BYTES_MIN: u64 = 256 << 10;
+
+/// [`DEAD_ROOM_BYTES_MIN`] as a part of the data, where that is more.
+const DEAD_ROOM_PART: u64 = 64;
+
+/// The part of the data that may be dead on disk while a checkpoint is written. The old checkpoint, the new one and the log
+/// are two and a third of the data then; what is left to two and a half is for a group under way, for zeros written ahead
+/// of the log, and for rows that take more than is reckoned with.
+pub(in crate::node) const DEAD_PART_MAX: u64 = 3;
+
+/// Length that all files may have together however little data there is, in bytes: some hundred thousand writes between
+/// two checkpoints of a store that is small.
+pub(in crate::node) const FILES_BYTES_SMALL: u64 = 32 << 20;
+
+/// [`FILES_BYTES_SMALL`] as a part of how long the log is meant to be, where that is more: who asks for a long log is given
+/// one.
+pub(in crate::node) const FILES_LOG_PART: u64 = 4;
+
+/// The sizes of a store, as they are at one moment, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(clippy::struct_field_names, reason = "the unit is part of each name")]
+pub(in crate::node) struct Sizes {
+    /// All parts of the log.
+    pub(in crate::node) log_bytes: u64,
+    /// The live data, as a checkpoint of it would take.
+    pub(in crate::node) data_bytes: u64,
+    /// The data that the checkpoint was made of.
+    pub(in crate::node) checkpoint_bytes: u64,
+    /// The memory of what changed since the checkpoint.
+    pub(in crate::node) changed_bytes: u64,
+}
+
+impl Sizes {
+    /// Bytes on disk beside the live data: the log says again, or says no more, what the checkpoint says.
+    pub(in crate::node) fn dead_bytes(&self) -> u64 {
+        let stands = self.log_bytes.saturating_add(self.checkpoint_bytes);
+        stands.saturating_sub(self.data_bytes)
+    }
+
+    /// Most dead bytes there may be beside the data and a new checkpoint of it, with a log that is meant to be `log_limit`
+    /// long.
+    pub(in crate::node) fn dead_bytes_max(&self, log_limit: u64) -> u64 {
+        let small = FILES_BYTES_SMALL.max(log_limit / FILES_LOG_PART);
+        let left = small.saturating_sub(self.data_bytes.saturating_mul(2));
+        left.max(self.data_bytes / DEAD_PART_MAX)
+    }
+}
+
+/// Room for those who write until a checkpoint has ended, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::struct_field_names, reason = "the unit is part of each name")]
+pub(in crate::node) struct Room {
+    memory_bytes: u64,
+    log_bytes: u64,
+    /// Bytes that may come on disk without adding to the data.
+    dead_bytes: u64,
+}
+
+/// The treatment of those who write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::node) enum Intake {
+    /// There is room for long.
+    Free,
+    /// The checkpoint is to be written without pauses, or the room ends before it does.
+    Hurried,
+    /// Nothing more is taken before the checkpoint has gone on.
+    Held,
+}
+
+impl Room {
+    /// The room beside a checkpoint that begins at `begun`, with `changes_bytes` of memory for changes and a log that is
+    /// meant to be `log_limit` long.
+    pub(in crate::node) fn beside(begun: Sizes, changes_bytes: u64, log_limit: u64) -> Self {
+        // All that comes is in the old map and in the new one for a moment.
+        let free = changes_bytes.saturating_sub(begun.changed_bytes) / 2;
+        let dead_max = begun.dead_bytes_max(log_limit);
+        let least = DEAD_ROOM_BYTES_MIN.max(begun.data_bytes / DEAD_ROOM_PART);
+        Self {
+            memory_bytes: free.max(changes_bytes / MEMORY_ROOM_PART),
+            log_bytes: log_limit
+                .saturating_mul(LOG_ROOM_PART)
+                .max(LOG_ROOM_BYTES_MIN),
+            dead_bytes: dead_max.saturating_sub(begun.dead_bytes()).max(least),
+        }
+    }
+
+    /// The room beside a copy: nothing of it is meant to take the place of the log, which may grow meanwhile as far as
+    /// there is memory.
+    pub(in crate::node) fn beside_copy(begun: Sizes, changes_bytes: u64) -> Self {
+        Self {
+            log_bytes: u64::MAX,
+            dead_bytes: u64::MAX,
+            ..Self::beside(begun, changes_bytes, 0)
+        }
+    }
+
+    /// The treatment of those who write now, with a checkpoint that began at `begun` and is that far. The half of each
+    /// room is free; the other half opens as the checkpoint goes on.
+    pub(in crate::node) fn intake(&self, begun: Sizes, now: Sizes, progress: u32) -> Intake {
+        let log_bytes = now.log_bytes.saturating_sub(begun.log_bytes);
+        let grown = now.data_bytes.saturating_sub(begun.data_bytes);
+        let taken = [
+            (
+                now.changed_bytes.saturating_sub(begun.changed_bytes),
+                self.memory_bytes,
+            ),
+            (log_bytes, self.log_bytes),
+            (
+                // New data may be in the log, and adds to how much may be dead.
+                log_bytes.saturating_sub(grown.saturating_add(grown / DEAD_PART_MAX)),
+                self.dead_bytes,
+            ),
+        ];
+        let of_each = taken.map(|(taken, room)| {
+            if taken > open(room, progress) {
+                Intake::Held
+            } else if taken > room / 4 {
+                Intake::Hurried
+            } else {
+                Intake::Free
+            }
+        });
+        of_each.into_iter().max().unwrap_or(Intake::Free)
+    }
+}
+
+/// The part of a room that is open.
+fn open(room: u64, progress: u32) -> u64 {
+    let later = room - room / 2;
+    let progress = u64::from(progress.min(WHOLE));
+    let whole = u64::from(WHOLE);
+    room / 2 + later / whole * progress + later % whole * progress / whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn begun() -> Sizes {
+        Sizes {
+            log_bytes: 30 * MIB,
+            data_bytes: 100 * MIB,
+            checkpoint_bytes: 100 * MIB,
+            changed_bytes: 40 * MIB,
+        }
+    }
+
+    fn with(log: u64, data: u64, changed: u64) -> Sizes {
+        Sizes {
+            log_bytes: begun().log_bytes + log * MIB,
+            data_bytes: begun().data_bytes + data * MIB,
+            changed_bytes: begun().changed_bytes + changed * MIB,
+            ..begun()
+        }
+    }
+
+    #[test]
+    fn memory_is_never_taken_beyond_the_budget() {
+        let room = Room::beside(begun(), 80 * MIB, 64 * MIB);
+        assert_eq!(
+            room.memory_bytes,
+            20 * MIB,
+            "twice that and what there was are the budget"
+        );
+        let intake = |changed, progress| room.intake(begun(), with(0, 0, changed), progress);
+        assert_eq!(intake(5, 0), Intake::Free);
+        assert_eq!(intake(10, 0), Intake::Hurried);
+        assert_eq!(intake(11, 0), Intake::Held);
+        assert_eq!(intake(19, WHOLE), Intake::Hurried);
+        assert_eq!(intake(21, WHOLE), Intake::Held);
+    }
+
+    #[test]
+    fn a_checkpoint_that_goes_on_lets_more_in() {
+        let room = Room::beside(begun(), 80 * MIB, 64 * MIB);
+        let mut most = 0;
+        for progress in (0..=WHOLE).step_by(50) {
+            let taken = (0..100)
+                .take_while(|mib| room.intake(begun(), with(0, 0, *mib), progress) != Intake::Held);
+            let taken = taken.count();
+            assert!(taken >= most);
+            most = taken;
+        }
+        assert_eq!(most, 21, "up to the room, and nothing counts as one");
+    }
+
+    #[test]
+    fn files_stand_at_two_and_a_third_of_the_data_at_most() {
+        let due = Sizes {
+            log_bytes: 17 * MIB,
+            ..begun()
+        };
+        let room = Room::beside(due, 1000 * MIB, 64 * MIB);
+        let with = |log: u64, data: u64| Sizes {
+            log_bytes: due.log_bytes + log * MIB,
+            data_bytes: due.data_bytes + data * MIB,
+            ..due
+        };
+        let (mut log, mut held) = (0, false);
+        while !held {
+            log += 1;
+            held = room.intake(due, with(log, 0), WHOLE) == Intake::Held;
+        }
+        let stand = due.checkpoint_bytes + due.data_bytes + due.log_bytes;
+        let stand = stand + (log - 1) * MIB;
+        assert!((232 * MIB..=234 * MIB).contains(&stand));
+        // New data may come beside.
+        assert_ne!(room.intake(due, with(60, 60), 0), Intake::Held);
+        // However little there is, writers are not held by what a small constant allows.
+        let none = Sizes::default();
+        let small = Room::beside(none, 1000 * MIB, 64 * MIB);
+        let some = |log_bytes| Sizes { log_bytes, ..none };
+        assert_eq!(small.intake(none, some(8 * MIB), 0), Intake::Free);
+        assert_ne!(small.intake(none, some(32 * MIB), WHOLE), Intake::Held);
+        assert_eq!(small.intake(none, some(33 * MIB), WHOLE), Intake::Held);
+    }
+
+    #[test]
+    fn a_copy_says_nothing_of_the_disk() {
+        let copy = Room::beside_copy(begun(), 1000 * MIB);
+        assert_eq!(copy.intake(begun(), with(450, 0, 0), 0), Intake::Free);
+        assert_eq!(copy.intake(begun(), with(0, 0, 450), 0), Intake::Held);
+    }
+
+    #[test]
+    fn who_removed_most_of_the_data_still_goes_on() {
+        let removed = Sizes {
+            data_bytes: MIB,
+            ..begun()
+        };
+        let room = Room::beside(removed, 1000 * MIB, 64 * MIB);
+        assert_eq!(room.dead_bytes, DEAD_ROOM_BYTES_MIN);
+        assert_ne!(room.intake(removed, removed, 0), Intake::Held);
+    }
+
+    #[test]
+    fn there_is_always_some_room_and_it_does_not_open_beyond_itself() {
+        let full = Sizes {
+            changed_bytes: 500 * MIB,
+            log_bytes: 900 * MIB,
+            ..begun()
+        };
+        let room = Room::beside(full, 80 * MIB, 4096);
+        assert_eq!(room.memory_bytes, 5 * MIB);
+        assert_eq!(room.log_bytes, LOG_ROOM_BYTES_MIN);
+        assert_ne!(room.intake(full, full, 0), Intake::Held);
+        for room in [0, 1, 999, 1000, 1001, 5 * MIB + 7] {
+            assert!(open(room, WHOLE) <= room && open(room, u32::MAX) <= room);
+            assert!(open(room, 0) >= room / 2);
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Reads the groups of an open log once more, for who could not take all of them in at once.
+
+use super::Log;
+use crate::disk::storage::Storage;
+use crate::wal::error::WalError;
+use crate::wal::recover::part::Part;
+use crate::wal::recover::recovery::Verdict;
+use crate::wal::recover::scan::{RecoveredFrame, Scan, scan};
+
+impl Log {
+    /// Hands each group to `visit` in order, from the sealed logs and from the log itself; its first error ends the reading.
+    /// All of them are durable since the log was opened. Nothing may be appended meanwhile. Groups up to `covers_frame` are
+    /// given only where they lie in one file with later ones, and say so. `storage` must be the one that it was opened in.
+    ///
+    /// # Errors
+    /// If the disk fails, or does not give what it gave when the log was opened.
+    pub fn reread<E: From<WalError>>(
+        &self,
+        storage: &dyn Storage,
+        covers_frame: u64,
+        visit: &mut dyn FnMut(RecoveredFrame<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for sealed in self.sealed() {
+            if sealed.last_frame <= covers_frame {
+                continue;
+            }
+            let part = Part::sealed(storage, self.name(), sealed.first_frame)?;
+            let found = scan(&*part.file, &part.shown, covers_frame, visit)?;
+            whole(&found, &part.shown, sealed.last_frame)?;
+        }
+        let (file, shown) = self.to_read();
+        let found = scan(file, shown, covers_frame, visit)?;
+        Ok(whole(&found, shown, self.appended_frame())?)
+    }
+}
+
+fn whole(found: &Scan, shown: &str, last_frame: u64) -> Result<(), WalError> {
+    let is_torn = matches!(found.verdict, Verdict::Torn { .. } | Verdict::Corrupt);
+    if found.last_frame == last_frame && !is_torn {
+        return Ok(());
+    }
+    Err(WalError::Corrupt {
+        file: shown.to_owned(),
+        offset: found.end,
+    })
+}
