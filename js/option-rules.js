@@ -99,7 +99,10 @@ const allowedPeers = (given) =>
 const autoConnect = (given) =>
   flag(given) ?? (given ? 'is not in this version: it comes with the discovery capability' : undefined);
 
-/** Below it a checkpoint would be made every few megabytes; above it no machine is. */
+/**
+ * Least memory of a node, in bytes: below it a checkpoint would be made every few megabytes. The most is more than any
+ * machine has.
+ */
 const MEMORY_BYTES_MIN = 32 * 1024 * 1024;
 const MEMORY_BYTES_MAX = 2 ** 40;
 

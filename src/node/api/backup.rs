@@ -1,5 +1,5 @@
-//! Copies of a whole store while writes go on: made as a checkpoint elsewhere, with an empty log behind it. Without
-//! a lease, so that whoever opens it as a node gets an identity of its own.
+//! Backups: copies of a whole store while writes go on, made as a checkpoint in another place with an empty log behind
+//! it. Without a lease, so that a node that opens the copy gets an identity of its own.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::wal::format::FileHeader;
 use crate::wal::log::Log;
 use crate::wal::log::copy_header::create_following;
 
-/// How far a copy is, and whether it is still wanted. Read and set from any thread.
+/// Progress of a copy, and its cancellation. Read and set from any thread.
 #[derive(Debug, Default)]
 pub struct CopyProgress {
     entries: AtomicU64,
@@ -36,28 +36,28 @@ pub struct CopyProgress {
 }
 
 impl CopyProgress {
-    /// Entries that were written, tombstones included.
+    /// Number of entries written so far, tombstones included.
     pub fn entries(&self) -> u64 {
         self.entries.load(Ordering::Relaxed)
     }
 
-    /// Entries that there are; 0 before it has begun.
+    /// Number of entries to write in all; 0 before the copy has begun.
     pub fn entries_total(&self) -> u64 {
         self.entries_total.load(Ordering::Relaxed)
     }
 
-    /// Bytes that were written.
+    /// Bytes written so far.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// It is not wanted any more.
+    /// Cancels the copy.
     pub fn cancel(&self) {
         self.is_cancelled.store(true, Ordering::Release);
     }
 }
 
-/// A copy that somebody waits for.
+/// A requested copy, for which a caller waits.
 pub(in crate::node) struct Copy {
     storage: Arc<dyn Storage>,
     name: String,
@@ -67,7 +67,8 @@ pub(in crate::node) struct Copy {
 
 type CopyOutcome = Result<(), Failure>;
 
-/// What a copy came to, on its way to who waits: from the thread that writes it, or from who found none to write it.
+/// The answer to the caller of a copy: from the thread that writes it, or from the committer if there is no such
+/// thread.
 #[derive(Clone)]
 pub(in crate::node) struct CopyAnswer(Arc<Mutex<Option<oneshot::Sender<CopyOutcome>>>>);
 
@@ -76,10 +77,10 @@ impl CopyAnswer {
         Self(Arc::new(Mutex::new(Some(sender))))
     }
 
-    /// Answers. The first answer counts.
+    /// Answers the caller. Only the first answer counts.
     pub(in crate::node) fn give(&self, outcome: CopyOutcome) {
         if let Some(sender) = self.0.lock().take() {
-            // Nobody waits any more: the call was given up.
+            // The receiver is gone if the call was given up.
             let _ = sender.send(outcome);
         }
     }
@@ -95,12 +96,12 @@ fn aborted() -> Failure {
 }
 
 impl Node {
-    /// Writes a copy of everything that is accepted now, whose log is `wal_path`, in an existing folder; reads and
-    /// writes go on. Opened as a node it has an identity of its own.
+    /// Writes a copy of everything accepted so far; its log is `wal_path`, in an existing folder. Reads and writes go
+    /// on. A node that opens the copy has an identity of its own.
     ///
     /// # Errors
-    /// If there is a log at that path, the node has none, the disk is full or fails, or it was cancelled. Nothing
-    /// is left of it then that could be opened.
+    /// If there is a log at that path, the node has none, the disk is full or fails, or the copy was cancelled. Then
+    /// nothing is left of it that could be opened.
     pub async fn backup(&self, wal_path: &str, progress: Arc<CopyProgress>) -> Result<(), Failure> {
         if !self.shared.options.enable_wal {
             return Err(Failure::new(
@@ -110,7 +111,7 @@ impl Node {
             ));
         }
         if self.shared.is_ending.load(Ordering::Acquire) {
-            // It was open when this was called.
+            // The node was open when this was called.
             return Err(StoreError::Stopped.into());
         }
         if progress.is_cancelled.load(Ordering::Acquire) {
@@ -124,7 +125,7 @@ impl Node {
             .backup_under(Arc::new(storage), place.name, wal_path, progress)
             .await;
         if outcome.is_err() {
-            // Nothing is left of it.
+            // Nothing is left of the copy.
             lock.unmake();
         }
         outcome
@@ -163,7 +164,7 @@ impl Node {
     }
 }
 
-/// Writes the state of a cut elsewhere.
+/// Writes the state of a cut to another place.
 pub(in crate::node) fn write_copy(
     shared: &Shared,
     copy: &Copy,
@@ -197,7 +198,7 @@ pub(in crate::node) fn write_copy(
         if copy.progress.is_cancelled.load(Ordering::Acquire) {
             return Err(aborted());
         }
-        // Last: until the log is there nothing can be opened by mistake.
+        // Written last: until the log is there nothing can be opened by mistake.
         create_following(storage, &copy.name, header, salt, covers_frame)
             .map_err(StoreError::from)?;
         check_place(storage, &copy.name)
@@ -209,14 +210,14 @@ pub(in crate::node) fn write_copy(
             crate::store::maintain::checkpoint::CHECKPOINT_SUFFIX
         );
         for file in [temp, checkpoint] {
-            // Best effort: without the log it is of no use, and is told as such.
+            // Best effort: without its log the file is useless, and is reported as such.
             let _ = storage.remove(&file);
         }
     }
     written
 }
 
-/// Whether the path that was given of the copy leads to it: its folder may have been moved while it was written.
+/// Checks that the path of the copy still leads to it: its folder may have been moved while it was written.
 fn check_place(storage: &dyn Storage, name: &str) -> Result<(), Failure> {
     let file = || storage.shown(name);
     let failed = |error: std::io::Error| WalError::Open {
