@@ -195,7 +195,7 @@ fn nothing_is_left_for_later() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// The folders below `src`, `js` and `tests` that hold sources themselves, as they are told.
+/// The folders below `src`, `js` and `tests` that contain sources themselves, as paths.
 fn folders_with_sources() -> BTreeSet<String> {
     ["src", "js", "tests"]
         .iter()
@@ -280,7 +280,7 @@ fn documents() -> Vec<PathBuf> {
     documents
 }
 
-/// What a text has in backticks, with where each begins.
+/// The words of a text in backticks, each with its offset.
 fn in_backticks(text: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     for line in text.lines() {
@@ -304,7 +304,7 @@ fn documents_name_sources_that_are_there() {
             let is_path = ["src/", "js/", "tests/", "__test__/", "scripts/", "docs/"]
                 .iter()
                 .any(|folder| named.starts_with(folder));
-            // What is built, and a folder that a failing test makes, are not among the sources.
+            // Build output, and the folder of a failing test, are not among the sources.
             let is_made = named.starts_with("js/native");
             if is_path && !is_made && !root().join(named).exists() {
                 gone.push(format!("{}: {named}", shown(&document)));
