@@ -213,8 +213,8 @@ impl Committer {
         self.plan_after(None, requests, map, wall)
     }
 
-    /// Plans one group as [`Self::plan`] does, while the group before it, `before`, waits to be durable and is not in
-    /// the map yet.
+    /// Plans one group. Nothing is written yet, and the map may be unlocked afterwards. `before`: the group before it, if
+    /// that waits to be durable and is not in the map yet.
     pub fn plan_after(
         &mut self,
         before: Option<&Appended>,
