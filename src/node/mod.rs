@@ -1,7 +1,7 @@
-//! A whole node: the layers below joined into one thing that opens, writes, reads, replicates and closes.
-//! This is the SDK of a Rust program, and all that the bindings know.
+//! A whole node: the layers below joined into one object that opens, writes, reads, replicates and closes. This is the
+//! SDK of a Rust program, and the only layer that the bindings use.
 //!
-//! `machine` and `directory` decide, and are pure; `shared`, `committer` and `network` drive them.
+//! `machine` decides, and is pure; `shared`, `commit`, `checkpoint` and `net` drive it.
 
 pub(crate) mod advice;
 pub(crate) mod api;

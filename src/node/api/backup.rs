@@ -18,12 +18,12 @@ use crate::wal::files::path::ResolvedPath;
 use crate::wal::log::Log;
 
 impl Node {
-    /// Writes a copy of everything that is accepted now, whose log is `wal_path`, in an existing folder; reads and
-    /// writes go on. Opened as a node it has an identity of its own.
+    /// Writes a copy of everything accepted so far; its log is `wal_path`, in an existing folder. Reads and writes go
+    /// on. A node that opens the copy has an identity of its own.
     ///
     /// # Errors
-    /// If there is a log at that path, the node has none, the disk is full or fails, or it was cancelled. Nothing
-    /// is left of it then that could be opened.
+    /// If there is a log at that path, the node has none, the disk is full or fails, or the copy was cancelled. Then
+    /// nothing is left of it that could be opened.
     pub async fn backup(&self, wal_path: &str, progress: Arc<CopyProgress>) -> Result<(), Failure> {
         if !self.shared.options.enable_wal {
             return Err(Failure::new(
@@ -33,7 +33,7 @@ impl Node {
             ));
         }
         if self.shared.is_ending.load(Ordering::Acquire) {
-            // It was open when this was called.
+            // The node was open when this was called.
             return Err(StoreError::Stopped.into());
         }
         if progress.is_cancelled() {
@@ -47,7 +47,7 @@ impl Node {
             .backup_under(Arc::new(storage), place.name, wal_path, progress)
             .await;
         if outcome.is_err() {
-            // Nothing is left of it.
+            // Nothing is left of the copy.
             lock.unmake();
         }
         outcome

@@ -1,5 +1,5 @@
-//! Opening a node: judge the options, take the lock, recover the log, and start the committer. Nothing
-//! listens, calls or is looked for yet.
+//! Opening of a node: checks the options, takes the lock, recovers the log, and starts the committer. Nothing listens
+//! or calls yet.
 
 use std::sync::Arc;
 
@@ -44,12 +44,12 @@ fn recover(
     }
     let place = ResolvedPath::resolve(&options.wal_path, options.create_dirs)?;
     let directory = place.hold()?;
-    // Locked first, looked at afterwards: a node that seals its log, makes a checkpoint, opens or closes changes files, and
-    // what is seen halfway looks like a store that is damaged.
+    // Locked before anything is read: a node that seals its log, makes a checkpoint, opens or closes changes files, and
+    // a state halfway through a change looks like damage.
     let lock = LockGuard::acquire(&directory, &place.name)?;
     let storage = HeldStorage::new(place.storage_in(&directory), &place.name);
     if let Err(error) = look(&storage, &place.name, &options.wal_path) {
-        // No lock is left beside what is not a log of ours.
+        // No lock is left beside a file that is not a log.
         lock.unmake();
         return Err(error);
     }
@@ -73,7 +73,7 @@ fn recover(
     Ok((opened, Some(lock), Some(place)))
 }
 
-/// Whether a log is there, or may be made.
+/// Checks that a log is there, or may be made.
 fn look(storage: &dyn Storage, name: &str, path: &str) -> Result<(), StoreError> {
     let is_there = Log::probe(storage, name)?;
     if !is_there && let Some(companion) = recovery::companion_of(storage, name)? {
@@ -96,10 +96,10 @@ fn tell_identity(options: &Options, events: &dyn NodeEvents, report: OpenReport)
 }
 
 impl Node {
-    /// Opens a node: locks the log, recovers it, takes an identity, and starts the committing thread.
+    /// Opens a node: locks the log, recovers it, takes an identity, and starts the commit thread.
     ///
     /// # Errors
-    /// When an option is wrong, or the log cannot be opened; the failure says what to do.
+    /// If an option is wrong, or the log cannot be opened; the failure names the remedy.
     pub fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Self, Failure> {
         options.validate()?;
         let budget = options.budget();
@@ -125,7 +125,7 @@ impl Node {
         let shared = Arc::new(Shared::new(options, budget, clock, (machine, map), events));
         let driver = CommitDriver::new(&shared, committer, lock, place.clone());
         if driver.is_checkpoint_due() {
-            // What the last close left undone does not wait for a write.
+            // Work that the last close left undone must not wait for a write.
             shared.queue.wake();
         }
         let commit_slot = Arc::new(Mutex::new(Some(driver)));

@@ -1,6 +1,6 @@
-//! Checkpoints of one node: who waits for one, and what came of the last. Writers never wait for
-//! it but where memory or disk would run out (see [`crate::node::commit::intake`]); the committer seals the log before and takes the new
-//! file over after.
+//! Checkpoints of one node: the callers that wait for one, and the result of the last. Writers wait for a checkpoint only
+//! if memory or disk would run out (see [`crate::node::commit::intake`]); the committer seals the log before and takes the
+//! new file over after.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,42 +16,42 @@ use crate::disk::storage::Storage;
 use crate::node::commit::queue::Queue;
 use crate::node::failure::Failure;
 
-/// The last checkpoint of this open.
+/// The last checkpoint since the opening.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastCheckpoint {
-    /// When it was finished.
+    /// Time at which the checkpoint was finished.
     pub at: WallMs,
-    /// How long it took, in milliseconds.
+    /// Time that the checkpoint took, in milliseconds.
     pub took_ms: u64,
-    /// How long its file is.
+    /// Length of the file, in bytes.
     pub file_bytes: u64,
-    /// How many rows it has, tombstones included.
+    /// Number of rows, tombstones included.
     pub rows: u64,
 }
 
 pub(in crate::node) type Waiting = Vec<oneshot::Sender<Result<(), Failure>>>;
 
-/// What the committer, its checkpointing thread and callers share.
+/// State shared by the committer, the checkpoint thread and callers.
 #[derive(Default)]
 pub(in crate::node) struct Checkpoints {
-    /// Somebody waits for a checkpoint of all that is accepted.
+    /// Callers that wait for a checkpoint of everything accepted.
     pub(in crate::node) asked: Mutex<Waiting>,
     copies: Mutex<VecDeque<Copy>>,
-    /// What the thread of a checkpoint has come to, and nobody has looked at yet.
+    /// Outcome of the checkpoint thread that was not taken yet.
     pub(in crate::node) done: Mutex<Option<Outcome>>,
     pub(in crate::node) last: Mutex<Option<LastCheckpoint>>,
-    /// Nothing more is made. Set and looked at under the locks of what is asked for.
+    /// True once nothing more is made. Set and read under the locks of the requests.
     is_over: AtomicBool,
-    /// The node is dropped, and does not wait for one.
+    /// True if the node was dropped, and does not wait for the thread.
     pub(in crate::node) is_abandoned: AtomicBool,
-    /// Progress of the one under way, of [`crate::node::commit::intake::WHOLE`].
+    /// Progress of the checkpoint under way, in parts of [`crate::node::commit::intake::WHOLE`].
     pub(in crate::node) progress: AtomicU32,
-    /// The one under way is to be written without pauses: there is little room left for those who write.
+    /// True if the checkpoint under way must be written without pauses, because writers have little room left.
     pub(in crate::node) is_hurried: AtomicBool,
 }
 
 impl Checkpoints {
-    /// Asks for one. Wake the committer after it.
+    /// Requests a checkpoint. The caller must wake the committer afterwards.
     pub(in crate::node) fn ask(&self) -> oneshot::Receiver<Result<(), Failure>> {
         let (sender, receiver) = oneshot::channel();
         let mut asked = self.asked.lock();
@@ -61,7 +61,7 @@ impl Checkpoints {
         receiver
     }
 
-    /// The committer ends: nobody who asks from now on, or has asked, gets anything but word of that.
+    /// Ends all requests, because the committer ends: present and later callers get no checkpoint.
     pub(in crate::node) fn end(&self) {
         let (mut asked, mut copies) = (self.asked.lock(), self.copies.lock());
         self.is_over.store(true, Ordering::Release);
@@ -69,7 +69,7 @@ impl Checkpoints {
         copies.clear();
     }
 
-    /// Asks for a copy. Wake the committer after it.
+    /// Requests a copy. The caller must wake the committer afterwards.
     pub(in crate::node) fn ask_copy(&self, copy: Copy) {
         let mut copies = self.copies.lock();
         if !self.is_over.load(Ordering::Acquire) {
@@ -77,7 +77,7 @@ impl Checkpoints {
         }
     }
 
-    /// The next copy to be made.
+    /// Takes the next requested copy.
     pub(in crate::node) fn next_copy(&self) -> Option<Copy> {
         self.copies.lock().pop_front()
     }
@@ -103,7 +103,7 @@ impl Checkpoints {
         }
     }
 
-    /// The one under way has done `part` of the `whole` between the marks `from` and `to`.
+    /// Notes that `part` of the `whole` between the marks `from` and `to` is done.
     pub(in crate::node) fn go_on(&self, (from, to): (u32, u32), part: u64, whole: u64) {
         let steps = u64::from(to.saturating_sub(from));
         let done = steps.saturating_mul(part.min(whole)) / whole.max(1);
@@ -115,20 +115,20 @@ impl Checkpoints {
         !self.asked.lock().is_empty()
     }
 
-    /// The last checkpoint of this open.
+    /// The last checkpoint since the opening.
     pub(in crate::node) fn last(&self) -> Option<LastCheckpoint> {
         self.last.lock().clone()
     }
 }
 
-/// Where checkpoints of a log go.
+/// Place of a log's checkpoints, and the memory for them.
 #[derive(Clone)]
 pub(in crate::node) struct Place {
     pub(in crate::node) storage: Arc<dyn Storage>,
-    /// The log's name.
+    /// Name of the log.
     pub(in crate::node) name: String,
     pub(in crate::node) cache_bytes: usize,
-    /// Memory for the order of the feeds while one is written.
+    /// Memory for sorting the feeds while a checkpoint is written, in bytes.
     pub(in crate::node) work_bytes: usize,
 }
 

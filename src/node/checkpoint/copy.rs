@@ -66,10 +66,10 @@ impl CopyAnswer {
         Self(Arc::new(Mutex::new(Some(sender))))
     }
 
-    /// Answers. The first answer counts.
+    /// Answers the caller. Only the first answer counts.
     pub(in crate::node) fn give(&self, outcome: CopyOutcome) {
         if let Some(sender) = self.0.lock().take() {
-            // Nobody waits any more: the call was given up.
+            // The receiver is gone if the call was given up.
             let _ = sender.send(outcome);
         }
     }

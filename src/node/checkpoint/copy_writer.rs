@@ -17,7 +17,7 @@ use crate::wal::error::WalError;
 use crate::wal::format::FileHeader;
 use crate::wal::log::copy_header::create_following;
 
-/// Writes the state of a cut elsewhere.
+/// Writes the state of a cut to another place.
 pub(in crate::node) fn write_copy(
     shared: &Shared,
     copy: &Copy,
@@ -51,7 +51,7 @@ pub(in crate::node) fn write_copy(
         if copy.progress.is_cancelled() {
             return Err(aborted());
         }
-        // Last: until the log is there nothing can be opened by mistake.
+        // Written last: until the log is there nothing can be opened by mistake.
         create_following(storage, &copy.name, header, salt, covers_frame)
             .map_err(StoreError::from)?;
         check_place(storage, &copy.name)
@@ -63,14 +63,14 @@ pub(in crate::node) fn write_copy(
             crate::store::maintain::checkpoint::CHECKPOINT_SUFFIX
         );
         for file in [temp, checkpoint] {
-            // Best effort: without the log it is of no use, and is told as such.
+            // Best effort: without its log the file is useless, and is reported as such.
             let _ = storage.remove(&file);
         }
     }
     written
 }
 
-/// Whether the path that was given of the copy leads to it: its folder may have been moved while it was written.
+/// Checks that the path of the copy still leads to it: its folder may have been moved while it was written.
 fn check_place(storage: &dyn Storage, name: &str) -> Result<(), Failure> {
     let file = || storage.shown(name);
     let failed = |error: std::io::Error| WalError::Open {

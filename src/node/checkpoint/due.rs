@@ -3,71 +3,71 @@
 use crate::node::commit::intake::Sizes;
 use crate::store::state::totals::Totals;
 
-/// A log that is shorter is not worth a checkpoint when the node closes, in bytes: reading it takes some
-/// milliseconds.
+/// Log length below which a closing node makes no checkpoint, in bytes: reading the log takes some milliseconds.
 const CLOSING_LOG_BYTES_MIN: u64 = 1 << 20;
 
-/// What a log may grow to, as a part of the live data, before a closing node makes a checkpoint: so much more
-/// than the data is on disk at most.
+/// Divisor of the live data for the log length at which a closing node makes a checkpoint: at most that much more than
+/// the data is on disk.
 const CLOSING_PART: u64 = 8;
 
-/// Most bytes, of live data and log together, of which a closing node begins a checkpoint by itself: about a tenth of a
-/// second of work. A node that closes has been told to end, and who told it may kill it after some seconds.
+/// Most bytes of live data and log together at which a closing node begins a checkpoint by itself: about a tenth of a
+/// second of work. A closing node has been told to end, and may be killed after some seconds.
 const CLOSING_WORK_BYTES_MAX: u64 = 16 << 20;
 
-/// How long a closing node works on a checkpoint or a backup before it gives it up, in milliseconds. With what it waits for
-/// peers, and the syncs of the log, it ends within a second. The log keeps everything.
+/// Time after which a closing node gives up a checkpoint or a backup, in milliseconds. With the wait for peers and the
+/// syncs of the log, it ends within a second. The log keeps everything.
 const CLOSING_WORK_MS: u64 = 400;
 
-/// The same while the node runs: a checkpoint writes all live data once.
+/// Divisor of the live data for the log length at which a running node makes a checkpoint: a checkpoint writes all live
+/// data once.
 const RUNNING_PART: u64 = 2;
 
-/// The part of the dead bytes that there may be on disk at which a checkpoint is due: the rest is for what comes while it is
-/// written.
+/// Divisor of the most dead bytes on disk for the amount at which a checkpoint is due: the rest is for the time while
+/// it is written.
 const DEAD_DUE_PART: u64 = 2;
 
-/// Bytes that a row takes on disk besides its key and value: about, in the log and in a checkpoint.
+/// Approximate bytes of a row on disk besides its key and value, in the log and in a checkpoint.
 const ROW_BYTES: u64 = 32;
 
-/// New keys that are put in order between two groups while a checkpoint is due: about two milliseconds.
+/// New keys that are sorted in between two groups while a checkpoint is due: about two milliseconds.
 const SETTLED_BETWEEN_GROUPS: usize = 8192;
 
-/// New keys that may be left to be put in order while the log is sealed: a millisecond.
+/// Most unsorted new keys that are sorted in during a seal: a millisecond.
 const LEFT_TO_THE_SEAL: usize = 4096;
 
-/// The same where the checkpoint is pressing: some milliseconds.
+/// Most unsorted new keys that are sorted in during a seal if the checkpoint is pressing: some milliseconds.
 const LEFT_WHEN_PRESSING: usize = 1 << 15;
 
-/// Factor of its limit that the log may grow to: with much data, whose checkpoints take long; and while more new keys come
-/// between two groups than are put in order, as in a first sync, which ends sooner without a checkpoint beside it. All of it
-/// is read again after a crash.
+/// Factor of its limit up to which the log may grow: with much data, whose checkpoints take long; and while more new
+/// keys come between two groups than are sorted in, as in a first sync, which ends sooner without a checkpoint beside
+/// it. All of the log is read again after a crash.
 const STRETCHED: u64 = 4;
 
-/// From where on a checkpoint is made, in bytes.
+/// Thresholds from which on a checkpoint is due, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::node) struct DueFrom {
-    /// Length that the log is meant to have.
+    /// Intended length of the log.
     pub(in crate::node) log_bytes: u64,
-    /// The memory of what changed.
+    /// Memory of the changes since the checkpoint.
     pub(in crate::node) changed_bytes: u64,
 }
 
 impl DueFrom {
-    /// Most bytes that the log may have.
+    /// Most bytes of the log before a checkpoint is due.
     fn log_bytes_max(&self, sizes: &Sizes) -> u64 {
         let stretched = self.log_bytes.saturating_mul(STRETCHED);
         self.log_bytes
             .max((sizes.data_bytes / RUNNING_PART).min(stretched))
     }
 
-    /// A checkpoint is due: the log is long enough, much of what is on disk is dead, or memory is used up.
+    /// True if a checkpoint is due: the log is long enough, much of the disk is dead bytes, or memory is used up.
     pub(in crate::node) fn is_due(&self, sizes: &Sizes) -> bool {
         sizes.log_bytes > self.log_bytes_max(sizes)
             || sizes.dead_bytes() > sizes.dead_bytes_max(self.log_bytes) / DEAD_DUE_PART
             || sizes.changed_bytes > self.changed_bytes
     }
 
-    /// A checkpoint that is due may not wait for a calmer moment.
+    /// True if a due checkpoint must not wait for a calmer moment.
     pub(in crate::node) fn is_pressing(&self, sizes: &Sizes) -> bool {
         let dead_max = sizes.dead_bytes_max(self.log_bytes);
         let dead_due = dead_max / DEAD_DUE_PART;
@@ -77,15 +77,15 @@ impl DueFrom {
     }
 }
 
-/// About how long a checkpoint of that many entries would be, in bytes.
+/// Approximate length of a checkpoint of these entries, in bytes.
 pub(in crate::node) fn data_bytes(totals: &Totals) -> u64 {
     let rows = totals.live.saturating_add(totals.tombstones);
     let rows_bytes = rows.saturating_mul(ROW_BYTES);
     totals.live_bytes.saturating_add(rows_bytes)
 }
 
-/// How many new keys are left out of order before the next group comes in, of so many, after `left` were before the last.
-/// A checkpoint that is pressing begins after some groups, however many keys come with each.
+/// Number of new keys to leave unsorted before the next group, of `unsorted`, where `left` were left before the last. A
+/// pressing checkpoint begins after some groups, however many keys come with each.
 pub(in crate::node) fn sorted_to(unsorted: usize, left: usize, is_pressing: bool) -> usize {
     let some = unsorted.saturating_sub(SETTLED_BETWEEN_GROUPS);
     if is_pressing {
@@ -95,7 +95,7 @@ pub(in crate::node) fn sorted_to(unsorted: usize, left: usize, is_pressing: bool
     }
 }
 
-/// Whether the rest of the new keys may be put in order while the log is sealed.
+/// True if the unsorted new keys are few enough to be sorted in during the seal.
 pub(in crate::node) fn may_seal(unsorted: usize, is_pressing: bool) -> bool {
     let left = if is_pressing {
         LEFT_WHEN_PRESSING
@@ -105,18 +105,18 @@ pub(in crate::node) fn may_seal(unsorted: usize, is_pressing: bool) -> bool {
     unsorted <= left
 }
 
-/// Whether it has for a node that closes.
+/// True if a closing node's log is long enough for a checkpoint.
 pub(in crate::node) fn is_due_at_close(log_bytes: u64, live_bytes: u64) -> bool {
     log_bytes > CLOSING_LOG_BYTES_MIN.max(live_bytes / CLOSING_PART)
 }
 
-/// Whether a closing node begins a checkpoint. A larger one is left to the next opening, or to who asks for it.
+/// True if a closing node begins a checkpoint. A larger one is left to the next opening, or to an explicit request.
 pub(in crate::node) fn begins_at_close(log_bytes: u64, live_bytes: u64) -> bool {
     is_due_at_close(log_bytes, live_bytes)
         && log_bytes.saturating_add(live_bytes) <= CLOSING_WORK_BYTES_MAX
 }
 
-/// Whether a node that has been closing for so long gives up the checkpoint or the backup that is under way.
+/// True if a node that has been closing for that long gives up the checkpoint or the backup under way.
 pub(in crate::node) fn is_given_up(closing_ms: u64) -> bool {
     closing_ms >= CLOSING_WORK_MS
 }
@@ -125,7 +125,7 @@ pub(in crate::node) fn is_given_up(closing_ms: u64) -> bool {
 mod tests {
     use super::*;
 
-    /// Groups until a checkpoint begins while so many new keys come with each; `None` if it never does.
+    /// Number of groups until a checkpoint begins while that many new keys come with each; `None` if it never does.
     fn groups_until_sealed(new_keys: usize, is_pressing: bool) -> Option<usize> {
         let mut unsorted = 1 << 19;
         let mut left = unsorted;
@@ -151,7 +151,7 @@ mod tests {
         changed_bytes: 500 * MIB,
     };
 
-    /// A store whose log holds nothing that is not live.
+    /// Sizes of a store whose log holds only live data.
     fn grown(log: u64, checkpoint: u64) -> Sizes {
         Sizes {
             log_bytes: log * MIB,
@@ -161,7 +161,7 @@ mod tests {
         }
     }
 
-    /// A store of which that much was overwritten since the checkpoint.
+    /// Sizes of a store of which that much was overwritten since the checkpoint.
     fn overwritten(log: u64, data: u64) -> Sizes {
         Sizes {
             log_bytes: log * MIB,
@@ -176,7 +176,7 @@ mod tests {
         let (log, most) = (CLOSING_LOG_BYTES_MIN + 1, CLOSING_WORK_BYTES_MAX);
         assert!(begins_at_close(log, 0));
         assert!(!begins_at_close(CLOSING_LOG_BYTES_MIN, 0), "not worth it");
-        // However much there is to be gained.
+        // A large gain changes nothing.
         assert!(begins_at_close(most / 2, most / 2));
         assert!(!begins_at_close(most / 2, most / 2 + 1));
         assert!(!begins_at_close(508 << 20, 508 << 20));
@@ -220,7 +220,7 @@ mod tests {
         assert!(DUE_FROM.is_due(&overwritten(11, 60)));
         assert!(!DUE_FROM.is_pressing(&overwritten(15, 60)));
         assert!(DUE_FROM.is_pressing(&overwritten(16, 60)));
-        // Removals make what the checkpoint holds dead.
+        // Removals make data in the checkpoint dead.
         let removed = Sizes {
             log_bytes: MIB,
             checkpoint_bytes: 100 * MIB,
@@ -228,7 +228,7 @@ mod tests {
             changed_bytes: MIB,
         };
         assert!(DUE_FROM.is_due(&removed));
-        // Who asks for a long log has it.
+        // A long log that was asked for is allowed.
         let long = DueFrom {
             log_bytes: 2048 * MIB,
             ..DUE_FROM

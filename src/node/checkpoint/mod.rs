@@ -1,4 +1,4 @@
-//! When a checkpoint is due, and the thread that writes it beside the commits.
+//! Checkpoints: the policy of when one is due, and the thread that writes it beside the commits.
 
 pub mod checkpoints;
 pub mod copy;

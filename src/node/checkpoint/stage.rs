@@ -10,7 +10,7 @@ use crate::wal::log::segment_removal::Removal;
 
 /// A stage that the thread of a checkpoint or a copy has reached.
 pub(in crate::node) enum Stage {
-    /// The new checkpoint is in place, and most of what came later is in the map over it.
+    /// The new checkpoint is in place, and most of the later changes are in the map over it.
     Placed(Arc<Base>, Box<Rebase>),
     /// The files that the checkpoint covers were removed, as far as they could be.
     Removed(Removal, Result<u64, WalError>),

@@ -1,5 +1,4 @@
-//! The committing thread: requests are queued, taken in groups, appended and synced, and their callers answered
-//! (group commit).
+//! Group commit: requests are queued, taken in groups, appended and synced, and their callers answered.
 
 pub(super) mod backlog;
 pub(super) mod commit_thread;
