@@ -119,5 +119,6 @@ module.exports = {
   checkNames,
   checkPrefix,
   guarded,
+  isPlain,
   surplusArgument,
 };

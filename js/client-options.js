@@ -2,7 +2,7 @@
 
 // `ClientOptions`: the fields, their defaults, and the factories. `option-rules.js` checks them.
 
-const { surplusArgument } = require('./arguments.js');
+const { isPlain, surplusArgument } = require('./arguments.js');
 const { isLoopback } = require('./peer.js');
 const { frozenPrefixes } = require('./prefixes.js');
 
@@ -132,8 +132,7 @@ function frozenOptions(options, changes) {
   for (const name of OPTION_NAMES) copy[name] = options[name];
   copy.prefixes = frozenPrefixes(copy.prefixes);
   if (Array.isArray(copy.allowedPeers)) copy.allowedPeers = Object.freeze([...copy.allowedPeers]);
-  if (typeof copy.ackPolicy === 'object' && copy.ackPolicy !== null && !Array.isArray(copy.ackPolicy))
-    copy.ackPolicy = Object.freeze({ ...copy.ackPolicy });
+  if (isPlain(copy.ackPolicy)) copy.ackPolicy = Object.freeze({ ...copy.ackPolicy });
   return Object.freeze(Object.assign(copy, changes));
 }
 

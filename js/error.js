@@ -131,9 +131,14 @@ function shortened(text) {
 /** A thrown value in words. */
 const reasonOf = (thrown) => (thrown instanceof Error ? thrown.message : inspect(thrown));
 
-/** The failure of a defect in this package or the runtime: a result like any other, never an exception. */
+/**
+ * The failure of a call that threw: what was thrown if it says itself what is wrong, else a defect of this package or the
+ * runtime. A result like any other, never an exception.
+ */
 const unexpected = (cause) =>
-  failure(ErrorCode.InternalError, 'unexpected', `unexpected failure: ${reasonOf(cause)}`, { cause });
+  isFailure(cause)
+    ? cause
+    : failure(ErrorCode.InternalError, 'unexpected', `unexpected failure: ${reasonOf(cause)}`, { cause });
 
 const invalidArgument = (kind, message, context) =>
   failure(ErrorCode.InvalidArgument, kind, message, { context });

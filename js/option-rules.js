@@ -2,6 +2,7 @@
 
 // Checks options, field by field, when a client is opened.
 
+const { isPlain } = require('./arguments.js');
 const { invalidArgument, reasonOf } = require('./error.js');
 const {
   ClientOptions,
@@ -75,7 +76,7 @@ const ackCount = (given) =>
   given === 'any' || given === 'all' || whole(1, COUNT_MAX)(given) === undefined ? undefined : ACK_POLICY;
 
 const ackPolicy = (given) => {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) return ackCount(given);
+  if (!isPlain(given)) return ackCount(given);
   const unknown = Object.keys(given).find((name) => !ACK_POLICY_NAMES.includes(name));
   if (unknown !== undefined)
     return `has an unknown field: ${unknown}${didYouMean(unknown, ACK_POLICY_NAMES)}`;

@@ -3,6 +3,8 @@
 // Aborts. Programs pass one signal to many calls, and Node.js warns of a leak from the eleventh listener on: so there
 // is one listener for each signal, and it calls all waiting functions.
 
+const { invalidArgument, reasonOf } = require('./error.js');
+
 const waiting = new WeakMap();
 
 /** True for an AbortSignal, of this realm or another. */
@@ -31,12 +33,21 @@ function onAbort(signal, abort) {
       for (const one of [...calls]) one();
       calls.clear();
     };
-    signal.addEventListener('abort', calls.listener, { once: true });
+    listenTo(signal, calls.listener);
   }
   calls.add(call);
   return () => {
     if (calls.delete(call) && calls.size === 0) signal.removeEventListener('abort', calls.listener);
   };
+}
+
+/** Listens to a signal. One of the caller's making may throw: then the call has a wrong argument. */
+function listenTo(signal, listener) {
+  try {
+    signal.addEventListener('abort', listener, { once: true });
+  } catch (cause) {
+    throw invalidArgument('invalid_signal', `signal cannot be listened to: ${reasonOf(cause)}`, 'signal');
+  }
 }
 
 module.exports = { isSignal, onAbort };

@@ -2,6 +2,7 @@
 
 // `Watch`: changes as an iteration, the newest of each key.
 
+const { unexpected } = require('./error.js');
 const { Result } = require('./result.js');
 const { onAbort } = require('./signals.js');
 const { answered } = require('./turns.js');
@@ -33,7 +34,16 @@ class Watch {
     this.#ended = failed !== undefined;
     if (this.#ended) return;
     if (signal?.aborted) this.#ended = true;
-    else this.#forgetSignal = onAbort(signal, () => this.end());
+    else this.#listenTo(signal);
+  }
+
+  #listenTo(signal) {
+    try {
+      this.#forgetSignal = onAbort(signal, () => this.end());
+    } catch (cause) {
+      this.#outcome = Result.err(unexpected(cause));
+      this.#ended = true;
+    }
   }
 
   /** True once no further change will come. */
