@@ -2,13 +2,13 @@
 /// <reference lib="esnext.disposable" />
 
 /**
- * The stable error codes. A program branches on these; {@link SoftadastraError.kind} is the finer word for
- * people and logs.
+ * The stable error codes. A program branches on these; {@link SoftadastraError.kind} is the finer name for people and
+ * logs.
  */
 export declare const ErrorCode: {
   /** No error. */
   readonly None: 'none';
-  /** Something that none of the other codes describes. */
+  /** A failure that none of the other codes describes. */
   readonly Unknown: 'unknown';
   /** An argument or an option is wrong; the message names it. */
   readonly InvalidArgument: 'invalid_argument';
@@ -16,21 +16,21 @@ export declare const ErrorCode: {
   readonly InvalidState: 'invalid_state';
   /** The key has no value. */
   readonly NotFound: 'not_found';
-  /** What should be made is there already. */
+  /** The object to be made exists already. */
   readonly AlreadyExists: 'already_exists';
   /** The file system refused, or a file is damaged. */
   readonly IoError: 'io_error';
   /** The local store could not be recovered. */
   readonly StoreError: 'store_error';
-  /** Tracking or delivering operations failed. */
+  /** Tracking or delivering operations to peers failed. */
   readonly SyncError: 'sync_error';
-  /** A connection or the listening port failed. Local data is not touched by it. */
+  /** A connection or the listening port failed. Local data is not affected. */
   readonly TransportError: 'transport_error';
-  /** Finding peers failed. Local data is not touched by it. */
+  /** Finding peers failed. Local data is not affected. */
   readonly DiscoveryError: 'discovery_error';
   /** The description of the node could not be made. */
   readonly MetadataError: 'metadata_error';
-  /** A fault of this library, or an installation without its addon. */
+  /** A defect of this library, or an installation without its addon. */
   readonly InternalError: 'internal_error';
 };
 
@@ -38,8 +38,8 @@ export declare const ErrorCode: {
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 
 /**
- * Name of what went wrong, finer than {@link ErrorCode}; docs/errors.md explains each. Where a failure has no name of its own,
- * its code stands here. New names may come with any version, so the type is open.
+ * Name of a failure, finer than {@link ErrorCode}; docs/errors.md explains each. A failure without a name of its own
+ * has its code as kind. New names may come with any version, so the type is open.
  */
 export type ErrorKind =
   | 'aborted'
@@ -162,193 +162,218 @@ export type ErrorKind =
   | ErrorCode
   | (string & {});
 
-/** What {@link SoftadastraError} can be told besides its code and message. */
+/** Details of a {@link SoftadastraError} besides its code and message. */
 export interface SoftadastraErrorDetails {
-  /** What the failure is about: a key, an option's name, a path. */
+  /** Subject of the failure: a key, an option's name, a path. */
   context?: string | undefined;
-  /** A finer word than the code, such as `"client_not_open"`. */
+  /** A finer name than the code, such as `"client_not_open"`. Default: the code. */
   kind?: ErrorKind | undefined;
-  /** What lies underneath: the system's own words, or another error. */
+  /** Underlying cause: the system's error text, or another error. */
   cause?: unknown;
-  /** Whether the same call may succeed later without any change. */
+  /** True if an identical call may succeed later without any change by the program. Default `false`. */
   retryable?: boolean | undefined;
-  /** Whether the local data is as valid as before. Default `true`. */
+  /** True if the local data is as valid as before. Default `true`. */
   localStateValid?: boolean | undefined;
-  /** Where in the file that {@link context} names, in bytes. */
+  /** Offset of the failure in the file named by {@link context}, in bytes. */
   offset?: number | undefined;
-  /** What can still be relied on. */
+  /** Statement of the data that can still be relied on. */
   stillValid?: string | undefined;
-  /** What helps. */
+  /** Advice that helps. */
   whatToDo?: string | undefined;
-  /** How often it has happened. Default 1. */
+  /** Number of times that the failure has happened. Default 1. */
   count?: number | undefined;
 }
 
-/** A failure: what happened, to what, why, what stays valid, and whether trying again makes sense. */
+/** A failure: its code and kind, subject, cause, the validity of local data, and whether a retry may help. */
 export declare class SoftadastraError extends Error {
-  /** Errors come from {@link Result.error}; making one yourself is for tests and for {@link Result.err}. */
+  /** Makes an error, for tests and for {@link Result.err}. Errors of calls come from {@link Result.error}. */
   constructor(code: ErrorCode, message: string, details?: SoftadastraErrorDetails);
+  /** Always `"SoftadastraError"`. */
   readonly name: 'SoftadastraError';
-  /** The stable code. */
+  /** The stable code of the failure. */
   readonly code: ErrorCode;
-  /** The finer word; the same as the code where there is none. Kinds may grow in number, codes do not. */
+  /** The finer name of the failure; equal to the code where there is none. Kinds may grow in number, codes do not. */
   readonly kind: ErrorKind;
-  /** What the failure is about, for instance the key that was not found. */
+  /** Subject of the failure, for instance the key that was not found; `undefined` if there is none. */
   readonly context: string | undefined;
-  /** What lies underneath, if anything: the system's own message, or another error. */
+  /** Underlying cause, if any: the system's error text, or another error. */
   readonly cause?: unknown;
-  /** Whether the same call may succeed later without any change. */
+  /** True if an identical call may succeed later without any change by the program. */
   readonly retryable: boolean;
-  /** Whether local data is as valid as before the call. */
+  /** True if the local data is as valid as before the call. */
   readonly localStateValid: boolean;
-  /** Where in the file that {@link context} names, in bytes, if it is about a place in a file. */
+  /** Offset of the failure in the file named by {@link context}, in bytes; `undefined` if it has no place in a file. */
   readonly offset: number | undefined;
-  /** What can still be relied on, where a disk or a file failed. The message says it too. */
+  /** Statement of the data that can still be relied on, if a disk or a file failed. Also part of the message. */
   readonly stillValid: string | undefined;
-  /** What helps, where a disk or a file failed. The message says it too. */
+  /** Advice that helps, if a disk or a file failed. Also part of the message. */
   readonly whatToDo: string | undefined;
-  /** How often it has happened so far, where an `error` event tells of something that goes on; otherwise 1. */
+  /** Number of times that the failure has happened, in an `error` event about a lasting failure; otherwise 1. */
   readonly count: number;
-  /** The code as text, as in `"not_found"`. */
+  /** Returns the code as text, for example `"not_found"`. */
   codeString(): ErrorCode;
-  /** Whether {@link context} says something. */
+  /** True if {@link context} is set. */
   hasContext(): boolean;
   /**
-   * All of it as plain data, for `JSON.stringify` and for what crosses threads: a structured clone of an error itself keeps
-   * its message and its cause, as of any error. A `cause` that is an error is shown by its message.
+   * Returns the error as plain data, for `JSON.stringify` and for messages to other threads: a structured clone of an
+   * error keeps only its message and cause, as for any error. A `cause` that is an error is given by its message.
    */
   toJSON(): { name: string } & SoftadastraFailure;
 }
 
-/** What an error says, as plain data: {@link Result.failure}. */
+/** A {@link SoftadastraError} as plain data: {@link Result.failure}. Each field is that of the error with its name. */
 export interface SoftadastraFailure {
+  /** The stable code of the failure. */
   readonly code: ErrorCode;
+  /** The finer name of the failure, see {@link SoftadastraError.kind}. */
   readonly kind: ErrorKind;
+  /** The message for people. */
   readonly message: string;
+  /** Subject of the failure; `undefined` if there is none. */
   readonly context: string | undefined;
+  /** Underlying cause, if any: the system's error text, or another error. */
   readonly cause: unknown;
+  /** True if an identical call may succeed later without any change by the program. */
   readonly retryable: boolean;
+  /** True if the local data is as valid as before the call. */
   readonly localStateValid: boolean;
+  /** Offset of the failure in the file named by `context`, in bytes; `undefined` if it has no place in a file. */
   readonly offset: number | undefined;
+  /** Statement of the data that can still be relied on, if a disk or a file failed. */
   readonly stillValid: string | undefined;
+  /** Advice that helps, if a disk or a file failed. */
   readonly whatToDo: string | undefined;
+  /** Number of times that the failure has happened, see {@link SoftadastraError.count}. */
   readonly count: number;
 }
 
 /**
- * What a call gives: a value, or an error. No call of this package throws or rejects for a failure; only
- * {@link value}, {@link unwrap} and {@link error} throw, when they are called on the wrong kind, and iterations
- * ({@link Entries}, {@link Watch}) where they are read.
+ * Outcome of a call: a value, or an error. No call of this package throws or rejects for a failure. Only these throw:
+ * {@link value}, {@link unwrap} and {@link error} when they are called on the wrong kind of result, and the iterations
+ * {@link Entries} and {@link Watch} where they are read.
  *
- * Its three fields are there for what compares, prints or copies results: `assert.deepEqual`, `expect().toEqual`,
- * `JSON.stringify`, `structuredClone` and messages to other threads see what a result holds.
+ * Its three fields exist for code that compares, prints or copies results: `assert.deepEqual`, `expect().toEqual`,
+ * `JSON.stringify`, `structuredClone` and messages to other threads see the content of a result.
  */
 export declare class Result<T = void> {
   private constructor();
-  /** Whether there is a value. */
+  /** True if the result holds a value. */
   readonly ok: boolean;
   /**
-   * The value; `undefined` on an error. For comparing and copying; a program asks {@link value}, which also gives a write the
-   * name of its operation.
+   * The value; `undefined` on an error. For comparing and copying only: a program calls {@link value}, which also gives
+   * the result of a write the name of its operation.
    */
   readonly content: T | undefined;
-  /** What the error says, as plain data; `undefined` where there is none. */
+  /** The error as plain data; `undefined` if the result holds a value. */
   readonly failure: SoftadastraFailure | undefined;
-  /** A result that holds a value. */
+  /** Makes a result that holds a value. */
   static ok(): Result<void>;
+  /** Makes a result that holds `value`. */
   static ok<T>(value: T): Result<T>;
-  /** A result that holds an error. Anything that is not a {@link SoftadastraError} becomes one, `unknown`. */
+  /**
+   * Makes a result that holds an error. Anything that is not a {@link SoftadastraError} becomes one with the code
+   * `unknown`.
+   */
   static err(error: SoftadastraError): Result<never>;
-  /** Whether there is a value. */
+  /** True if the result holds a value. */
   isOk(): boolean;
-  /** Whether there is an error. */
+  /** True if the result holds an error. */
   isErr(): boolean;
   /**
-   * The value. On an error this is a mistake of the program, and throws a {@link SoftadastraError} with the
-   * code `invalid_state`, whose message and `cause` carry the error that is there.
+   * Returns the value. On an error it throws a {@link SoftadastraError} with the code `invalid_state` and the kind
+   * `wrong_result`, because the call is a mistake of the program; its message and `cause` carry the error of the
+   * result.
    */
   value(): T;
-  /** The error. On an ok result this is a mistake of the program, and throws a {@link SoftadastraError}. */
+  /**
+   * Returns the error. On an ok result it throws a {@link SoftadastraError} with the code `invalid_state`, because the
+   * call is a mistake of the program.
+   */
   error(): SoftadastraError;
-  /** The value, or the error itself thrown: for programs that prefer exceptions. */
+  /** Returns the value, or throws the error of the result: for programs that prefer exceptions. */
   unwrap(): T;
-  /** The value, or `fallback` on an error. */
+  /** Returns the value, or `fallback` on an error. */
   valueOr<U>(fallback: U): T | U;
   /**
-   * A result with the value changed by a function; an error stays as it is. What `change` itself throws is
-   * not caught.
+   * Returns a result with the value changed by a function; an error stays as it is. An exception of `change` is not
+   * caught.
    */
   map<U>(change: (value: T) => U): Result<U>;
-  /** `{ ok, content }` or `{ ok, failure }`, for `JSON.stringify`. */
+  /** Returns `{ ok, content }` or `{ ok, failure }`, for `JSON.stringify`. */
   toJSON(): object;
 }
 
 /**
- * Bytes that do not change: what is stored under a key. Text is stored as UTF-8. A value may be empty, which
- * is not the same as no value.
+ * Immutable bytes: the value stored under a key. Text is stored as UTF-8. A value may be empty, which differs from no
+ * value.
  */
 export declare class Value {
-  /** The same as {@link fromString} or {@link fromBytes}. */
+  /** Makes a value as {@link fromString} or {@link fromBytes} do, or a copy of a value. */
   constructor(content: string | Uint8Array | Value);
   /**
-   * What assertions, clones and `JSON` see: the text, whether it was made of text or of its bytes; a `Buffer` of bytes that
-   * are no UTF-8; `undefined` for an invalid value. Not to be written to; {@link bytes} gives a copy.
+   * The content for assertions, clones and `JSON`: the text, whether the value was made of text or of its bytes; a
+   * `Buffer` if the bytes are not UTF-8; `undefined` for an invalid value. Must not be written to; {@link bytes}
+   * returns a copy.
    */
   readonly content: string | Uint8Array | undefined;
-  /** A value of text. Text with a lone surrogate is refused when it is written, because UTF-8 has none. */
+  /** Makes a value of text. A write refuses text with a lone surrogate, because UTF-8 cannot encode it. */
   static fromString(text: string): Value;
-  /** A value of bytes, copied. */
+  /** Makes a value of a copy of bytes. */
   static fromBytes(bytes: Uint8Array): Value;
-  /** Whether it was made of text or bytes. An invalid value reads as empty, and cannot be written. */
+  /** True if the value was made of text or bytes. An invalid value reads as empty, and a write refuses it. */
   isValid(): boolean;
-  /** The text. Bytes that are not UTF-8 read as U+FFFD; use {@link bytes} for what is not text. */
+  /** Returns the text. Bytes that are not UTF-8 read as U+FFFD; use {@link bytes} for values that are not text. */
   toString(): string;
-  /** The bytes, copied. */
+  /** Returns a copy of the bytes. */
   bytes(): Uint8Array;
-  /** The bytes, copied, as a Node.js `Buffer`. */
+  /** Returns a copy of the bytes as a Node.js `Buffer`. */
   toBuffer(): Buffer;
-  /** How many bytes. */
+  /** Returns the length in bytes. */
   size(): number;
-  /** Whether there are none. */
+  /** True if the length is 0. */
   empty(): boolean;
-  /** Whether another value, text or bytes are the same bytes. */
+  /** True if `other` (a value, text or bytes) has equal bytes. */
   equals(other: Value | string | Uint8Array): boolean;
-  /** The text, for `JSON.stringify`; of bytes that are no UTF-8 what a `Buffer` gives: `{ type: 'Buffer', data }`. */
+  /**
+   * Returns the text, for `JSON.stringify`; for bytes that are not UTF-8 the JSON form of a `Buffer`: `{ type:
+   * 'Buffer', data }`.
+   */
   toJSON(): string | { type: 'Buffer'; data: number[] };
 }
 
 /**
- * A key, checked in advance. Every call takes plain strings as well. A key is 1 to 1024 bytes of UTF-8 and
- * may hold any characters, NUL too; keys are ordered by their bytes.
+ * A key that can be checked in advance. Every call takes plain strings as well. A key is 1 to 1024 bytes of UTF-8 and
+ * may hold any characters, NUL included; keys are ordered by their bytes.
  */
 export declare class Key {
+  /** Makes a key of text. Anything else makes an invalid key. */
   constructor(text: string | Key);
-  /** What assertions and clones see: the text; `undefined` for a key made of something else. */
+  /** The text for assertions and clones; `undefined` for a key that was not made of text. */
   readonly text: string | undefined;
-  /** The text of the key. */
+  /** Returns the text of the key; empty if it has none. */
   toString(): string;
-  /** Whether it has no text. */
+  /** True if the key has no text. */
   empty(): boolean;
-  /** Whether it can be used: text that is not empty, not longer than 1024 bytes, and valid Unicode. */
+  /** True if a call accepts the key: its text is not empty, at most 1024 bytes long, and valid Unicode. */
   isValid(): boolean;
-  /** Whether another key is the same text. */
+  /** True if `other` has equal text. */
   equals(other: Key | string): boolean;
-  /** The text, for `JSON.stringify`. */
+  /** Returns the text, for `JSON.stringify`. */
   toJSON(): string;
 }
 
 /**
- * What happens when two nodes wrote the same key without knowing of each other. Nodes may differ in it; all of
- * them show the same in the end, and none writes for ever.
+ * Policy for a conflict: two nodes wrote one key without knowing of each other's write. Nodes may have different
+ * policies; all converge to equal values, and re-writes end.
  *
- * - `"lastWriteWins"`: the later write is the value; the other one is told by a `conflict` event, and is gone.
- * - `"keepLocal"`: what this node wrote is written once more where it would lose.
- * - `"keepRemote"`, also `"applyRemote"`: what the other node wrote is written once more where it would lose against a
- *   write of this node.
- * - `"manual"`, also `"custom"`: the later write is shown, the other one is kept, on all nodes, until
- *   {@link Client.resolve} settles it.
+ * - `"lastWriteWins"`: the later write is the value; the other one is reported by a `conflict` event, and gone.
+ * - `"keepLocal"`: a write of this node that would lose is written again, over the other one.
+ * - `"keepRemote"`, also `"applyRemote"`: a write of another node that would lose against a write of this node is
+ *   written again, over it.
+ * - `"manual"`, also `"custom"`: the later write is shown, and the other one is kept on all nodes until {@link
+ *   Client.resolve} resolves the conflict.
  *
- * Written in any case of letters. The same content written on both sides is no conflict.
+ * Names may have any letter case. Equal content written on both sides is no conflict.
  */
 export type ConflictPolicy =
   | 'lastWriteWins'
@@ -358,482 +383,542 @@ export type ConflictPolicy =
   | 'applyRemote'
   | 'custom';
 
-/** How many peers: one, all that this node has met and whose acknowledgement counts, or a number from 1. */
+/** A number of peers: one (`"any"`), all known ones whose acknowledgement counts (`"all"`), or a number from 1. */
 export type AckCount = 'any' | 'all' | number;
 
-/** When a write counts as acknowledged; see {@link ClientOptions.ackPolicy}. */
+/** Condition under which a write counts as acknowledged; see {@link ClientOptions.ackPolicy}. */
 export interface AckPolicy {
-  /** Default `"any"`. */
+  /** Number of peers that must acknowledge. Default `"any"`. */
   readonly count?: AckCount | undefined;
-  /** Whether peers without a log count. Default `false`. */
+  /** True if the acknowledgement of peers without a log counts too. Default `false`. */
   readonly memory?: boolean | undefined;
 }
 
 /**
- * How a client is set up. The fields are plain and may be changed until {@link Client.open}, which reads
- * them; later changes have no effect on a client that is open. A field that does not exist, a misspelled
- * one for instance, makes `open()` fail and name it.
+ * Options of a client. The fields are plain and may be changed until {@link Client.open}, which reads them; later
+ * changes have no effect on an open client. An unknown field, for instance a misspelled one, makes `open()` fail with
+ * an error that names it.
  */
 export declare class ClientOptions {
-  /** The defaults, with what is given instead. The factories below say more. */
+  /** Makes options with the given values, and defaults for all others. The factories below are easier to read. */
   constructor(given?: Partial<ClientOptions>);
-  /** A node in memory that may be given a log: set {@link enableWal} and {@link walPath}. */
+  /** Options of a node in memory. It gets a log if you set {@link enableWal} and {@link walPath}. */
   static local(nodeId: string): ClientOptions;
-  /** A node whose writes are in a log on disk, and durable when they resolve. */
+  /** Options of a node whose writes are in a log on disk, and durable when they resolve. */
   static persistent(nodeId: string, walPath: string): ClientOptions;
-  /** A node that forgets everything when it closes. */
+  /** Options of a node that forgets everything when it closes. */
   static memoryOnly(nodeId: string): ClientOptions;
-  /** The same as {@link persistent}. */
+  /** Options equal to those of {@link persistent}. */
   static durable(nodeId: string, walPath: string): ClientOptions;
   /**
-   * A node that waits for nothing: with a log if a path is given, {@link autoFlush} off, and short retries.
-   * A power cut may take the last writes.
+   * Options of a node that never waits for the disk: with a log if a path is given, {@link autoFlush} off, and short
+   * retries. A power cut may take the last writes.
    */
   static fast(nodeId: string, walPath?: string): ClientOptions;
 
-  /** The name of the node: not empty, at most 255 bytes, and the same on every start. */
+  /** Name of the node: not empty, at most 255 bytes, and unchanged on every start. */
   nodeId: string;
-  /** What people call the node. Reads as {@link nodeId} while it is not set. */
+  /** Name of the node for people, at most 255 bytes. Default: {@link nodeId}. */
   displayName: string;
-  /** The version of the application, told to peers. Not empty. Default `"0.1.0"`. */
+  /** Version of the application, which peers are told: 1 to 255 bytes. Default `"0.1.0"`. */
   version: string;
 
-  /** Whether writes go to a log on disk. */
+  /** True if writes go to a log on disk. Default `false`; set by the factories. */
   enableWal: boolean;
   /**
-   * The file of the log, in a directory that exists (or see {@link createDirs}). One path belongs to one
-   * node; a second one is refused while the first is open. Companion files have this name plus a suffix. Without
-   * {@link enableWal} it is refused, because nothing would be kept there.
+   * Path of the log file, in a directory that exists (or see {@link createDirs}). One path belongs to one node; a
+   * second opening is refused while the first is open. Companion files have this name plus a suffix. A path without
+   * {@link enableWal} is refused, because nothing would be stored there.
    */
   walPath: string;
   /**
-   * `true`: a write is on the disk, synced, when it resolves. `false`: it is with the operating system; it
-   * survives a killed process but a power cut may take the last writes, never earlier ones.
+   * Durability of a write when it resolves. `true`: it is on the disk, synced. `false`: the operating system has it, so
+   * it survives a killed process, and a power cut may take the last writes, never earlier ones. Default `true`, except
+   * for {@link fast} and {@link memoryOnly}.
    */
   autoFlush: boolean;
-  /** Whether to make the directories of {@link walPath} that are missing. Default `false`: that is an error. */
+  /** True if missing directories of {@link walPath} are made. Default `false`: they are an error. */
   createDirs: boolean;
-  /** Largest value that is accepted, in bytes: from 1 to the default, 64 MiB. */
+  /** Largest accepted value, in bytes: from 1 to 64 MiB. Default 64 MiB. */
   maxValueBytes: number;
   /**
-   * Memory that this client may take, in bytes: a whole number from 33554432 (32 MiB) to 2^40, or 0, the default, which
-   * chooses half of what the container may take (its control group), without a container a quarter of the machine's
-   * memory, 512 MiB where the system tells neither, and never more than 2 GiB or eight times {@link cacheBytes}.
+   * Memory that this client may take, in bytes: a whole number from 33554432 (32 MiB) to 2^40. Default 0: chosen as
+   * half of the container's limit (its control group), without a container a quarter of the machine's memory, 512 MiB
+   * if the system reports neither, and at most 2 GiB and eight times {@link cacheBytes}.
    *
-   * Bounds, each with a part of its own: what was written since the last checkpoint (7/16), the cache (4/16), writes that
-   * wait (2/16), received entries that wait, events that wait, and the sorting of a checkpoint or backup (1/16 each). At
-   * an opening, a log that tells more than half of the first part is read by pieces, with a checkpoint of each.
+   * It is split into parts: changes since the last checkpoint (7/16), the cache (4/16), waiting writes (2/16), waiting
+   * received entries, waiting events, and the sorting of a checkpoint or backup (1/16 each).
+   * - A checkpoint is made when half of the part for changes is used, however short the log is.
+   * - If that part is used up before the checkpoint ends, puts wait and peers are not read until it has progressed.
+   *   Nothing is refused or dropped, and data may be much larger than memory.
+   * - At an opening, a log with changes of more than half of that part is read by pieces, with a checkpoint of each.
    *
-   * When half of the part for changes is used, a checkpoint is made, however short the log is. Where that part ends before
-   * the checkpoint does, puts wait and peers are not read until it has gone on: nothing is refused or dropped, and data may
-   * be much larger than memory.
-   *
-   * Not in it: Node.js itself; one value or batch that is larger than its part; what open iterations keep; 8 MiB for each
-   * connected peer that reads slowly, and 8 MiB for large values on their way from all peers; 32 MiB for the records of
-   * peers at most; the functions `verify`, which takes up to 40 MiB while it runs, and `salvage`, which
-   * holds all that it saves. Without {@link enableWal} there is no checkpoint, and all data is in memory.
+   * Not included:
+   * - Node.js itself
+   * - one value or batch that is larger than its part
+   * - the snapshots of open iterations
+   * - 8 MiB for each connected peer that reads slowly, and 8 MiB for large values on their way from all peers
+   * - at most 32 MiB for the records of peers
+   * - the functions `verify`, which takes up to 40 MiB while it runs, and `salvage`, which holds everything that it
+   *   saves
+   * - all data, if {@link enableWal} is off, because there is no checkpoint then
    */
   memoryBytes: number;
   /**
-   * How much of the checkpoint is kept in memory at most, in bytes, as it is read. Default 256 MiB, and never more than
-   * a quarter of {@link memoryBytes}.
+   * Most bytes of the checkpoint that are kept in memory once they were read. Default 256 MiB, and never more than a
+   * quarter of {@link memoryBytes}.
    */
   cacheBytes: number;
   /**
-   * How long the log may grow, in bytes, before a checkpoint is made of it in the background. Default 64 MiB, at least
-   * 4096. With more than twice as much data it may be half as long as the data, and while many new keys come without a
-   * pause, as in a first sync, as long as that takes: four times this length at the most. It is shorter where memory is
-   * used up, see {@link memoryBytes}, and where a sixth of the data was overwritten or removed, so that all files together
-   * stay at two and a half times the data, or at 32 MiB (a quarter of this length, if that is more). While a checkpoint is
-   * written, puts wait rather than let the log grow by more than twice this length.
+   * Length of the log, in bytes, at which a checkpoint is made of it in the background. Default 64 MiB, at least 4096.
+   * - The log may be longer, up to four times this length: half as long as the data, if there is more than twice as
+   *   much data; and as long as it takes while many new keys come without a pause, as in a first sync.
+   * - It is shorter where memory is used up, see {@link memoryBytes}, and where a sixth of the data was overwritten or
+   *   removed, so that all files together stay at two and a half times the data, or at 32 MiB (a quarter of this
+   *   length, if that is more).
+   * - While a checkpoint is written, puts wait rather than let the log grow by more than twice this length.
    */
   checkpointLogBytes: number;
 
-  /** Whether {@link Client.startTransport} and {@link Client.connect} are allowed. Starts nothing by itself. */
+  /**
+   * True if {@link Client.startTransport} and {@link Client.connect} are allowed. Starts nothing by itself. Default
+   * `false`.
+   */
   enableTransport: boolean;
-  /** The address to listen on. Connections are not encrypted in this version, so it is loopback only. */
+  /**
+   * Address to listen on. Default `"127.0.0.1"`. Connections are not encrypted in this version, so any other host than
+   * this machine needs {@link allowInsecure}.
+   */
   transportHost: string;
-  /** The TCP port to listen on; 0 picks a free one, which {@link Client.options} then shows. */
+  /** TCP port to listen on; 0 picks a free one, which {@link Client.options} then shows. Default 0. */
   transportPort: number;
 
-  /** Whether {@link Client.startDiscovery} is allowed. Starts nothing by itself. */
+  /** True if {@link Client.startDiscovery} is allowed. Starts nothing by itself. Default `false`. */
   enableDiscovery: boolean;
-  /** The address to listen on for announcements. */
+  /** Address to listen on for announcements of peers. Default `"127.0.0.1"`. */
   discoveryHost: string;
-  /** The UDP port to listen on for announcements. Default 9400. */
+  /** UDP port to listen on for announcements of peers. Default 9400. */
   discoveryPort: number;
   /**
-   * Where announcements go. Reads as 127.0.0.1 while {@link discoveryHost} is loopback and as
-   * 255.255.255.255 otherwise, until it is set.
+   * Address to which announcements are sent. Default: 127.0.0.1 while {@link discoveryHost} is loopback,
+   * 255.255.255.255 otherwise.
    */
   discoveryBroadcastHost: string;
-  /** The UDP port that announcements go to. Default 9400. */
+  /** UDP port to which announcements are sent. Default 9400. */
   discoveryBroadcastPort: number;
-  /** Whether discovered peers are connected to. Not in this version: only `false` is accepted. */
+  /** True if discovered peers are connected automatically. Not in this version: only `false` is accepted. */
   autoConnect: boolean;
 
-  /** The key of the network. Not in this version: a key is refused, because nothing would be encrypted. */
+  /** Key of the network. Not in this version: a key is refused, because nothing would be encrypted. */
   networkKey: undefined;
-  /** Whether to do without encryption where it would be required. */
+  /** True if connections to other machines are allowed without encryption. Default `false`: only this machine is. */
   allowInsecure: boolean;
-  /** Which peers may connect. Not in this version. */
+  /** Peers that may connect. Not in this version: a list is refused. */
   allowedPeers: undefined;
   /**
-   * Which keys are exchanged with peers at all: those that begin with one of these. Default: all, as with the empty
-   * string among them. A connection carries the keys that both sides want; what it does not carry stays where it is, and
-   * nothing is ever removed by being absent. From 1 to 64 of them, each at most 1024 bytes long, and 8 KiB together.
-   * {@link Client.options} gives a frozen copy.
+   * Prefixes of the keys that are exchanged with peers at all. Default: all keys, as with the empty string among the
+   * prefixes. A connection carries the keys that both sides want; other keys stay where they are, and nothing is ever
+   * removed by being absent. From 1 to 64 prefixes, each at most 1024 bytes long, and 8 KiB together. {@link
+   * Client.options} returns a frozen copy.
    */
   prefixes: readonly string[] | undefined;
 
-  /** What happens on a conflict. Default `"lastWriteWins"`. */
+  /** Policy for conflicts. Default `"lastWriteWins"`. */
   conflictPolicy: ConflictPolicy;
   /**
-   * How many peers have to make a write durable before it counts as acknowledged: `"any"` (one),
-   * `"all"` that this node knows, or a number. Only peers count that take the key; what none of them takes stays queued.
-   * As an object it may say besides that memory will do: then the
-   * acknowledgement of a peer without a log counts too. For a node that has no log itself it always does.
+   * Number of peers that must make a write durable before it counts as acknowledged: `"any"` (one, the default),
+   * `"all"` that this node knows, or a number. Only peers that take the key count; a write that no peer takes stays
+   * queued. As an object with `memory: true` the acknowledgement of a peer without a log counts too; for a node without
+   * a log it always does.
    */
   ackPolicy: AckCount | AckPolicy;
-  /** Accepted for compatibility: acknowledgements are always required. */
+  /** Accepted for compatibility, without effect: acknowledgements are always required. Default `true`. */
   requireAck: boolean;
-  /** Above 0, writes are sent as they commit; the number itself does not matter yet. Default 0: ticks. */
+  /**
+   * Any value above 0 turns automatic sync on: writes are sent as they commit. The number itself, in milliseconds, has
+   * no effect yet. Default 0: ticks.
+   */
   syncIntervalMs: number;
-  /** Most operations that one tick hands over. Default 1024. */
+  /** Most own writes that one tick releases to peers. Default 1024. */
   batchSize: number;
-  /** How often a delivery is tried again before it counts as failed. Default 5. */
+  /** Number of retries before a delivery counts as failed. Default 5. */
   maxRetries: number;
-  /** How long after an unanswered delivery the next is tried. Default 5000. */
+  /** Delay before the first retry of an unanswered delivery, in milliseconds; it doubles up to 30 s. Default 5000. */
   retryIntervalMs: number;
-  /** How long a peer may take to acknowledge. Default 10000. */
+  /** Longest time that a peer may take to acknowledge, in milliseconds. Default 10000. */
   ackTimeoutMs: number;
 }
 
-/** What a peer is to this node at the moment. */
+/** State of a peer at the moment. */
 export type PeerState = 'available' | 'connected' | 'stale' | 'expired' | 'faulted' | 'unknown';
 
-/** What a {@link Peer} takes besides its address. */
+/** Options of a {@link Peer} besides its address. */
 export interface PeerOptions {
-  /** See {@link Peer.prefixes}. */
+  /** Prefixes of the keys exchanged with the peer, see {@link Peer.prefixes}. */
   prefixes?: readonly string[] | undefined;
 }
 
 /**
- * Another node and where it listens. Where a Peer is taken, any object with its first three fields will do; it may have
- * the others, and those of a {@link PeerEvent}. Whatever else it has is refused.
+ * Another node and the address on which it listens. Where a call takes a Peer, any object with its first three fields
+ * will do; it may also have the other fields, and those of a {@link PeerEvent}. An object with any other field is
+ * refused.
  */
 export declare class Peer {
+  /** Makes a peer from its node id, host and TCP port. Nothing is checked until it is used; see {@link isValid}. */
   constructor(nodeId: string, host: string, port: number, options?: PeerOptions);
-  /** A peer on this machine. */
+  /** Makes a peer on this machine (127.0.0.1). */
   static local(nodeId: string, port: number, options?: PeerOptions): Peer;
-  /** The node id that has to answer there; another one is refused. */
+  /** Node id that must answer at the address; another node is refused. */
   nodeId: string;
-  /** A host name or an address. */
+  /** Host name or IP address on which the peer listens. */
   host: string;
-  /** The TCP port, from 1. */
+  /** TCP port on which the peer listens, from 1 to 65535. */
   port: number;
   /**
-   * The keys that are sent to it and received from it: those that begin with one of these. Without it, or with the empty
-   * string among them, all that {@link ClientOptions.prefixes} lets through. Given to {@link Client.connect},
-   * it holds for all connections with that node from then on, whichever side calls, until the client is closed; a call
-   * with other prefixes than those of the connection makes a new one. A frozen copy of what was given.
+   * Prefixes of the keys that are sent to the peer and received from it. Without them, or with the empty string among
+   * them, all keys that {@link ClientOptions.prefixes} lets through. Given to {@link Client.connect}, they hold for all
+   * connections with that node from then on, whichever side calls, until the client is closed; a call with other
+   * prefixes than those of the connection makes a new connection. A frozen copy of the given array.
    */
   prefixes: readonly string[] | undefined;
-  /** As {@link Client.peers} found it; `"unknown"` on a peer that you made. */
+  /** State of the peer at the call of {@link Client.peers}; `"unknown"` on a peer that you made. */
   state: PeerState;
-  /** When it was last heard of, in milliseconds since 1970; `undefined` if never. */
+  /** Time of the last sign of life, in milliseconds since 1970; `undefined` if there was none. */
   lastSeenMs: number | undefined;
-  /** Whether both were shown to hold the same of what is exchanged, and nothing has changed since. */
+  /** True if both nodes were shown to hold equal data within the exchanged keys, and nothing has changed since. */
   inSync: boolean;
-  /** What it says it can do. */
+  /** Capabilities that the peer declares; empty while it is not connected. */
   capabilities: string[];
-  /** Whether the host means this machine. */
+  /** True if the host is this machine. */
   isLocalhost(): boolean;
-  /** Whether it has all that connecting needs. */
+  /**
+   * True if the peer has everything that connecting needs: node id, host, port, valid prefixes, and no unknown
+   * field.
+   */
   isValid(): boolean;
 }
 
-/** Who a node is, for display and for the logs. */
+/** Description of a node, for display and logs. */
 export declare class NodeInfo {
-  /** Instances come from {@link Client.nodeInfo}. */
+  /** Makes an instance. Use {@link Client.nodeInfo}, which fills it. */
   constructor(info?: object);
+  /** Name of the node, from the options. */
   readonly nodeId: string;
-  /** The display name, or the node id where there is none. */
+  /** Name of the node for people; the node id if none was set. */
   readonly displayName: string;
+  /** Host name of the machine. */
   readonly hostname: string;
-  /** `"linux"`, `"macos"`, `"windows"`, `"unix"` or `"unknown-os"`. */
+  /** Operating system: `"linux"`, `"macos"`, `"windows"`, `"unix"` or `"unknown-os"`. */
   readonly osName: string;
-  /** The version of the application, from the options. */
+  /** Version of the application, from the options. */
   readonly version: string;
-  /** The features that are on, lowest layer first: core, wal, store, sync, transport, discovery, metadata. */
+  /** Features that are on, lowest layer first: core, wal, store, sync, transport, discovery, metadata. */
   readonly capabilities: string[];
-  /** When the client opened, in milliseconds since 1970. */
+  /** Time at which the client opened, in milliseconds since 1970. */
   readonly startedAtMs: number;
-  /** How long the client has been open, in milliseconds, at the time of the call. */
+  /** Returns the time for which the client has been open, in milliseconds, at the time of the call. */
   uptimeMs(): number;
-  /** The same function as {@link uptimeMs}. */
+  /** Alias of {@link uptimeMs}. */
   uptime_ms(): number;
-  /** The display name if there is one, otherwise the node id. */
+  /** Returns the display name if there is one, otherwise the node id. */
   label(): string;
-  /** Whether {@link capabilities} has this name. */
+  /** True if {@link capabilities} contains this name. */
   hasCapability(name: string): boolean;
 }
 
-/** How far one peer is with the writes of this node: one that was ever met, or is known by its address. */
+/**
+ * Progress of one peer with the writes of this node. Covers every peer that was ever met, or is known by its
+ * address.
+ */
 export interface PeerProgress {
+  /** Node id of the peer. */
   readonly nodeId: string;
-  /** `"unknown"`: not heard of since the client was opened. */
+  /** State of the peer; `"unknown"`: no sign of life since the client was opened. */
   readonly state: PeerState;
-  /** Whether it is connected. */
+  /** True if the peer is connected. */
   readonly connected: boolean;
-  /** Whether what it acknowledges is on its disk. A node without a log acknowledges what is in its memory. */
+  /** True if acknowledged writes are on the peer's disk. A node without a log acknowledges writes in its memory. */
   readonly durable: boolean;
   /**
-   * Whether both were shown to hold the same of what is exchanged, by equal fingerprints, and nothing has changed since.
-   * Where they have no prefix in common nothing is compared, and it is `false`.
+   * True if both nodes were shown to hold equal data within the exchanged keys, by equal fingerprints, and nothing has
+   * changed since. `false` if the two have no prefix in common, because then nothing is compared.
    */
   readonly inSync: boolean;
   /**
-   * The prefixes of the keys that the connection carries, or the last one did: what both sides want. `undefined`: all
-   * keys. Empty: the two have none in common, and nothing is exchanged.
+   * Prefixes of the keys that the present or last connection carries: those that both sides want. `undefined`: all
+   * keys. Empty: the two have no prefix in common, and nothing is exchanged.
    */
   readonly prefixes: readonly string[] | undefined;
-  /** How far in this node's feed its own writes were sent to it; compare {@link OutboxEntry.position}. */
+  /**
+   * Position in this node's feed up to which its own writes were sent to the peer; compare {@link
+   * OutboxEntry.position}.
+   */
   readonly sent: number;
-  /** How far it has acknowledged them. */
+  /** Position in this node's feed up to which the peer has acknowledged its own writes. */
   readonly acknowledged: number;
   /**
-   * How many writes of this node it has not acknowledged: exact, and counted without looking at each. Where it takes only
-   * some keys, writes to others count until the connection has passed over them, so it is at most so many.
+   * Number of this node's writes that the peer has not acknowledged: exact, and counted without visiting each. If the
+   * peer takes only some keys, writes to other keys count until the connection has passed over them, so the number is
+   * an upper bound.
    */
   readonly lagEntries: number;
-  /** About how many bytes of keys and values these are: as many entries of the average size of all that is held. */
+  /**
+   * Estimated bytes of keys and values of the writes in {@link lagEntries}: their number times the average entry
+   * size.
+   */
   readonly lagBytesEstimate: number;
-  /** When it was last heard, by this node's clock, in milliseconds since 1970; `undefined`: not since the opening. */
+  /**
+   * Time of the peer's last sign of life, by this node's clock, in milliseconds since 1970; `undefined`: none since
+   * the opening.
+   */
   readonly lastSeenMs: number | undefined;
   /**
-   * How many milliseconds its clock is ahead of this node's, negative if it is behind; `undefined`: not measured yet.
-   * Off by at most half of a round trip. Nothing depends on it: a node that is a day off is only dated a day off.
+   * Milliseconds by which the peer's clock is ahead of this node's, negative if it is behind; `undefined`: not measured
+   * yet. Exact to half of a round trip. Nothing depends on it but the dates of the peer's writes.
    */
   readonly skewMs: number | undefined;
-  /** How many entries it refused for good; {@link Client.outbox} tells which, and why. */
+  /** Number of entries that the peer refused for good; {@link Client.outbox} lists them with the reasons. */
   readonly parked: number;
-  /** How often in a row what is exchanged with it had to be tried again; 0 once something comes of it. */
+  /** Number of failed attempts in a row to exchange data with the peer; 0 after a success. */
   readonly attempts: number;
   /**
-   * Why: `"not_stored"`, this node could not store what came from it (its disk is full, say); `"storage_failed"`, the peer
-   * could not; or as {@link OutboxRefusal.reason}. `undefined` if nothing fails.
+   * Reason of the failed attempts. `"not_stored"`: this node could not store entries of the peer (its disk is full, for
+   * example). `"storage_failed"`: the peer could not store entries of this node. Or one of {@link
+   * OutboxRefusal.reason}. `undefined` if nothing fails.
    */
   readonly lastError: string | undefined;
 }
 
-/** What has become of a write of this node so far. */
+/** State of a write of this node on its way to peers. */
 export type OutboxState = 'queued' | 'inFlight' | 'acknowledged' | 'failed';
 
-/** A peer that does not hold a write, and why. */
+/** A peer that does not hold a write, and the reason. */
 export interface OutboxRefusal {
+  /** Node id of the peer. */
   readonly nodeId: string;
   /**
-   * `"unanswered"`: it did not acknowledge it in time. `"value_too_large"`, `"storage_failed"`, `"malformed"`,
-   * `"too_many_authors"` or `"refused"`: it said so.
+   * Reason why the peer does not hold the write. `"unanswered"`: it did not acknowledge in time. `"value_too_large"`,
+   * `"storage_failed"`, `"malformed"`, `"too_many_authors"` or `"refused"`: the peer's own answer.
    */
   readonly reason: string;
-  /** The same in words. */
+  /** The reason in words. */
   readonly message: string;
 }
 
-/** A write of this node on its way to others, as it was at the call of {@link Client.outbox}. */
+/** A write of this node on its way to peers, at the time of the call of {@link Client.outbox}. */
 export interface OutboxEntry {
+  /** Key of the write. */
   readonly key: string;
+  /** Kind of the write: a value, or a removal. */
   readonly kind: 'put' | 'remove';
-  /** The version of the key, see {@link PutInfo.version}. */
+  /** Version of the key after the write, see {@link PutInfo.version}. */
   readonly version: number;
-  /** The name of the write, as {@link PutInfo.operation}. */
+  /** Name of the write, see {@link PutInfo.operation}. */
   readonly operation: string;
-  /** Its place in this node's feed, for {@link OutboxOptions.after}. */
+  /** Position of the write in this node's feed, for {@link OutboxOptions.after}. */
   readonly position: number;
+  /** State of the write. */
   readonly state: OutboxState;
-  /** How often it was sent to one peer since that last acknowledged something; 0: not yet. */
+  /**
+   * Number of times that the write was sent to one peer since that peer last acknowledged something; 0: not sent
+   * yet.
+   */
   readonly attempts: number;
-  /** How long until it is sent again; `undefined` where no attempt has failed. */
+  /** Milliseconds until the write is sent again; `undefined` if no attempt has failed. */
   readonly nextRetryMs: number | undefined;
-  /** What went wrong last, with the peer's name; `undefined` if nothing did. */
+  /** The last failure, with the peer's name; `undefined` if there was none. */
   readonly lastError: string | undefined;
-  /** The peers that do not hold it for a reason. May list one also where enough others hold it. */
+  /** Peers that do not hold the write, with reasons. May list a peer although enough others hold the write. */
   readonly refusals: readonly OutboxRefusal[];
 }
 
-/** What {@link Client.outbox} takes. */
+/** Options of {@link Client.outbox}. */
 export interface OutboxOptions {
-  /** Only entries in this state. */
+  /** Returns only entries in this state. Default: all states. */
   state?: OutboxState | undefined;
-  /** Only entries behind this position: of the last entry that was looked at. */
+  /** Returns only entries behind this position, that of the last entry seen before. Default 0. */
   after?: number | undefined;
-  /** At most this many: up to 100000, and 1000 if it is not said. */
+  /** Most entries to return: up to 100000. Default 1000. */
   limit?: number | undefined;
 }
 
-/** What {@link Client.waitFor} takes. */
+/** Options of {@link Client.waitFor}. */
 export interface WaitOptions {
-  /** The node id of the peer that has to hold it. One that is not known yet may still come. */
+  /**
+   * Node id of the peer that must hold the write. A peer that is not known yet may still come. Not together with
+   * `count`.
+   */
   peer?: string | undefined;
   /**
-   * Or how many peers have to hold it: so many, which may still come, or `"all"` that this node has ever met and
-   * whose acknowledgement counts, at least one. Default 1.
+   * Number of peers that must hold the write, which may still come; or `"all"`: every peer that this node has ever met
+   * and whose acknowledgement counts, at least one. Default 1. Not together with `peer`.
    */
   count?: number | 'all' | undefined;
-  /** Ends the wait: the result is then an error of kind `aborted`. */
+  /** Signal that ends the wait: the result is then an error of kind `aborted`. */
   signal?: AbortSignal | undefined;
 }
 
-/** What {@link Client.verify} takes. */
+/** Options of {@link Client.verify}. */
 export interface VerifyOptions {
-  /** Ends the wait: the result is then an error of kind `aborted`. What has begun goes on. */
+  /** Signal that ends the wait: the result is then an error of kind `aborted`. An exchange that has begun goes on. */
   signal?: AbortSignal | undefined;
 }
 
-/** What {@link Client.verify} found when it compared this node with a peer, and what became of it. */
+/** Result of {@link Client.verify}: the differences between this node and a peer, and the entries exchanged. */
 export interface Comparison {
-  /** Whether both held the same: every key at the same write, removed keys included. */
+  /** True if both nodes held equal data: every key at the same write, removed keys included. */
   readonly equal: boolean;
-  /** Entries that this node held, those of removed keys and of kept conflicts included. */
+  /** Number of entries that this node held, including those of removed keys and of kept conflicts. */
   readonly compared: number;
-  /** Entries that the peer lacked or held older, and has now. */
+  /** Number of entries that the peer lacked or held in an older version, and has now. */
   readonly sent: number;
-  /** Entries that this node lacked or held older, and has now. */
+  /** Number of entries that this node lacked or held in an older version, and has now. */
   readonly received: number;
-  /** Entries that the peer lacks and may not have yet: writes of this node that wait for a tick or for the disk. */
+  /**
+   * Number of entries that the peer lacks and may not have yet: writes of this node that wait for a tick or for the
+   * disk.
+   */
   readonly heldBack: number;
-  /** Entries that the peer lacks and will not take: their values are larger than its `maxValueBytes`. */
+  /** Number of entries that the peer lacks and refuses, because their values are larger than its `maxValueBytes`. */
   readonly refused: number;
-  /** Keys of what differed, in order: at most 100. */
+  /** Keys that differed, in order: at most 100. */
   readonly keys: readonly string[];
-  /** Whether there were more. */
+  /** True if more keys differed than {@link keys} lists. */
   readonly moreKeys: boolean;
 }
 
-/** What {@link Client.waitFor} waited for is there. */
+/** Result of a fulfilled {@link Client.waitFor}. */
 export interface Delivered {
-  /** The node ids of the peers that hold it. */
+  /** Node ids of the peers that hold the write, or its successor. */
   readonly peers: readonly string[];
-  /** Whether it was replaced by a later write to the key, which is what they hold. */
+  /** True if the write was replaced by a later write to its key, which the peers hold instead. */
   readonly replaced: boolean;
-  /** That write, where it is known. */
+  /** Name of the later write, if it is known. */
   readonly replacedBy: string | undefined;
 }
 
-/** What waits, what is under way and what has arrived. Delivered work stays counted until it is pruned. */
+/**
+ * Counts of this node's writes by their state on the way to peers. Delivered writes stay counted until they are
+ * pruned.
+ */
 export declare class SyncResult {
-  /** Instances come from {@link Client.syncStateInfo}. */
+  /** Makes an instance. Use {@link Client.syncStateInfo}, which fills it. */
   constructor(state?: object);
-  /** Writes of this node that are tracked, in whatever state. */
+  /** Number of tracked writes of this node, in any state. */
   readonly outboxSize: number;
-  /** Those not handed to any peer yet. */
+  /** Number of writes that were handed to no peer yet. */
   readonly queuedCount: number;
-  /** Those sent and not acknowledged yet. */
+  /** Number of writes that were sent and are not acknowledged yet. */
   readonly inFlightCount: number;
-  /** Those durable on as many peers as `ackPolicy` asks for, whoever else refused them. */
+  /** Number of writes that are durable on as many peers as `ackPolicy` asks for, even if other peers refused them. */
   readonly acknowledgedCount: number;
   /**
-   * Those that were tried as often as allowed, or that a peer refused without which they are not acknowledged. They
-   * are delivered all the same when a peer returns. {@link Client.outbox} tells the reason of each.
+   * Number of writes that were retried as often as allowed, or refused by a peer without which they are not
+   * acknowledged. They are still delivered when a peer returns. {@link Client.outbox} lists them with the reasons.
    */
   readonly failedCount: number;
-  /** How many deliveries were repeated since the client opened. */
+  /** Number of repeated deliveries since the client opened. */
   readonly totalRetries: number;
   /**
-   * What peers sent since the client opened that breaks a rule, and that was not taken: entries that no node can have
-   * written, and refusals of entries that were not sent.
+   * Number of entries and refusals of peers since the client opened that break a rule and were ignored: entries that no
+   * node can have written, and refusals of entries that were not sent.
    */
   readonly totalRefused: number;
-  /** The sequence of this node's last write. */
+  /** Sequence number of this node's last write. */
   readonly lastSubmittedVersion: number;
-  /** The sequence at which the last write from a peer was applied. */
+  /** Greatest sequence number of a write received from a peer. */
   readonly lastAppliedRemoteVersion: number;
-  /** Keys with a conflict that waits for {@link Client.resolve}, whichever node kept it. */
+  /** Number of keys with a conflict that waits for {@link Client.resolve}, whichever node kept it. */
   readonly conflictCount: number;
-  /** Writes that this node saw lose against one that did not know of them, since the client opened. */
+  /** Number of writes that lost against a concurrent write since the client opened, as far as this node saw. */
   readonly conflictsSeen: number;
   /**
-   * Versions of conflicts that this node has removed since the client opened, because their keys had more than 128 that
-   * lost. An `error` event of kind `conflict_versions_dropped` names each key.
+   * Number of versions of conflicts that this node has removed since the client opened, because their keys had more
+   * than 128 losing versions. An `error` event of kind `conflict_versions_dropped` names each key.
    */
   readonly versionsDropped: number;
-  /** The same by peer. */
+  /** Progress of each peer. */
   readonly peers: readonly PeerProgress[];
-  /** Whether anything waits to be handed over. */
+  /** True if any write is queued. */
   hasQueued(): boolean;
-  /** Whether anything is sent and not acknowledged. */
+  /** True if any write is sent and not acknowledged. */
   hasInFlight(): boolean;
-  /** Whether anything has failed. */
+  /** True if any write has failed. */
   hasFailed(): boolean;
-  /** Whether anything is queued, in flight or failed. */
+  /** True if any write is queued, in flight or failed. */
   hasWork(): boolean;
-  /** Whether nothing is tracked. */
+  /** True if no write is tracked. */
   empty(): boolean;
-  /** The same as {@link outboxSize}. */
+  /** Returns {@link outboxSize}. */
   totalTracked(): number;
 }
 
-/** What one tick did. It is no proof of delivery; see {@link SyncResult} for that. */
+/** Result of one tick. It is no proof of delivery; see {@link SyncResult} for that. */
 export declare class TickResult {
-  /** Instances come from {@link Client.tick}. */
+  /** Makes an instance. Use {@link Client.tick}, which fills it. */
   constructor(tick?: object);
-  /** Deliveries whose time was up and that were queued again. */
+  /** Number of overdue deliveries that were queued again. */
   readonly retriedCount: number;
-  /** Completed entries that were removed from the outbox. */
+  /** Number of completed entries that were removed from the outbox. */
   readonly prunedCount: number;
-  /** Operations that were ready, with or without a peer to take them. */
+  /** Number of operations that were ready, with or without a peer to take them. */
   readonly batchSize: number;
-  /** Operations handed to at least one peer. */
+  /** Number of operations handed to at least one peer. */
   readonly sentCount: number;
-  /** Peers connected at the time. */
+  /** Number of peers that were connected. */
   readonly connectedPeers: number;
-  /** Whether {@link retriedCount} is above 0. */
+  /** True if {@link retriedCount} is above 0. */
   retried(): boolean;
-  /** Whether {@link prunedCount} is above 0. */
+  /** True if {@link prunedCount} is above 0. */
   pruned(): boolean;
-  /** Whether {@link batchSize} is above 0. */
+  /** True if {@link batchSize} is above 0. */
   producedBatch(): boolean;
-  /** Whether the tick did anything. */
+  /** True if the tick did anything. */
   hasWork(): boolean;
-  /** Whether it did nothing. */
+  /** True if the tick did nothing. */
   empty(): boolean;
 }
 
-/** What a write did. */
+/** Result of a write. */
 export interface PutInfo {
-  /** `"created"`: the key had no value. `"unchanged"`: it had the same; it is a write all the same. */
+  /**
+   * Effect of the write. `"created"`: the key had no value. `"updated"`: it had another value. `"unchanged"`: it had
+   * an equal value; it is a write all the same.
+   */
   status: 'created' | 'updated' | 'unchanged';
   /**
-   * One more than the version that this write replaced, from 1, also over removals. A later write of one node always has a
-   * greater one. It is no count of all writes: two that were made apart may have the same, and it may fall when a write
-   * with a smaller one wins over it by its time. Use it to tell whether a key has changed since you read it here.
+   * Version of the key: one more than the version that this write replaced, from 1, also over removals. Of one node's
+   * writes a later one always has a greater version. It is not a count of all writes: two concurrent writes may have
+   * equal versions, and the version falls if a later write with a smaller version wins. Use it to find out whether a
+   * key has changed since you read it on this node.
    */
   version: number;
   /**
-   * The name of the write, for {@link Client.waitFor}: the author, 32 hexadecimal digits that a node keeps over
-   * openings (one without a log has new ones each time), a hyphen, and a number that grows. No two writes have the
-   * same. Not listed when the object is printed, spread or compared.
+   * Name of the write, for {@link Client.waitFor}: the author, a hyphen, and a number that grows. The author is 32
+   * hexadecimal digits, new at each opening and when the node takes a new identity. No two writes have one name. Not
+   * listed when the object is printed, spread or compared.
    */
   readonly operation: string;
 }
 
-/** What a removal did. */
+/** Result of a removal. */
 export interface RemoveInfo {
-  /** Whether there was a value. */
+  /** True if the key had a value. */
   removed: boolean;
-  /** As {@link PutInfo.operation}; `undefined` if there was no value, because then nothing was written. */
+  /**
+   * Name of the removal, see {@link PutInfo.operation}; `undefined` if the key had no value, because then nothing was
+   * written.
+   */
   readonly operation: string | undefined;
 }
 
-/** What a batch did. */
+/** Result of a batch. */
 export interface BatchInfo {
-  /** How many operations it had. */
+  /** Number of operations in the batch. */
   count: number;
   /**
-   * As {@link PutInfo.operation}, of its last write: once that is delivered, so is all of the batch that nothing has
-   * replaced since. `undefined` if it wrote nothing.
+   * Name of the last write of the batch, see {@link PutInfo.operation}: once it is delivered, so is every write of the
+   * batch that nothing has replaced since. `undefined` if the batch wrote nothing.
    */
   readonly operation: string | undefined;
 }
@@ -845,229 +930,244 @@ export type BatchOperation =
 
 /** One entry of {@link Client.entries}. */
 export interface Entry {
+  /** Key of the entry. */
   key: string;
+  /** Value of the entry. */
   value: Value;
-  /** The version of the key, see {@link PutInfo.version}. */
+  /** Version of the key, see {@link PutInfo.version}. */
   version: number;
 }
 
-/** How {@link Client.backup} is followed and ended. */
+/** Options of {@link Client.backup}. */
 export interface BackupOptions {
-  /** Called some times a second while it is written, and once at its end. What it throws is an uncaught error. */
+  /**
+   * Callback for the progress, called a few times a second during the backup, and once at its end. An exception that
+   * it throws is an uncaught error.
+   */
   onProgress?: (progress: BackupProgress) => void;
-  /** Ends it: the result is then an error of kind `aborted`, and nothing is left of the copy. */
+  /** Signal that ends the backup: the result is then an error of kind `aborted`, and nothing is left of the copy. */
   signal?: AbortSignal;
 }
 
-/** How far a backup is. */
+/** Progress of a backup. */
 export interface BackupProgress {
-  /** Entries that were written, removed ones included. */
+  /** Number of entries written so far, removed keys included. */
   readonly entries: number;
-  /** Entries that there are. */
+  /** Number of entries to write in all, removed keys included. */
   readonly totalEntries: number;
-  /** Bytes that were written. */
+  /** Number of bytes written so far. */
   readonly bytes: number;
 }
 
-/** What {@link Client.entries} takes. */
+/** Options of {@link Client.entries}. */
 export interface EntriesOptions {
-  /** Only keys that begin with this. */
+  /** Returns only keys that begin with this prefix. Default: all keys. */
   prefix?: string | undefined;
-  /** Only keys behind this one. */
+  /** Returns only keys behind this one, in byte order. */
   after?: string | Key | undefined;
-  /** At most this many entries. */
+  /** Most entries to return. Default: no limit. */
   limit?: number | undefined;
 }
 
 /**
- * Entries in the order of their keys' bytes, as they were at the call of {@link Client.entries}. To be read
- * once, by one reader. Reading throws a {@link SoftadastraError} where it could not go on to the end.
+ * Iteration over entries in the order of their keys' bytes, as of the call of {@link Client.entries} (a snapshot). It
+ * can be read once, by one reader. Reading throws a {@link SoftadastraError} if it cannot go on to the end.
  */
 export interface Entries extends AsyncIterableIterator<Entry> {
   /**
-   * Ok as long as nothing went wrong. Otherwise the error that reading throws: an argument was wrong, the client was not
-   * open or was closed before the end, or the store could not be read.
+   * Returns ok as long as nothing failed. Otherwise returns the error that reading throws: an argument was wrong, the
+   * client was not open or was closed before the end, or the store could not be read.
    */
   result(): Result<void>;
   /**
-   * Ends the iteration, as leaving its loop does: whoever reads on is at the end. What was kept for it (the values that were
-   * replaced since it began) is given back, without waiting for the garbage collector.
+   * Ends the iteration, as leaving its loop does: a later read is at the end. Frees the memory of the snapshot
+   * (replaced values that were kept for it) without waiting for the garbage collector.
    */
   close(): void;
-  /** Ends it at the end of the block of an `await using`. */
+  /** Ends the iteration at the end of the block of an `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** A key that changed, by this node or by a peer. */
+/** A change of a key, by this node or by a peer. */
 export interface Change {
+  /** Key that changed. */
   readonly key: string;
+  /** Kind of the change: a new value, or a removal. */
   readonly kind: 'put' | 'remove';
   /** The new value; `undefined` if the key was removed. */
   readonly value: Value | undefined;
-  /** The version of the key, see {@link PutInfo.version}. */
+  /** Version of the key after the change, see {@link PutInfo.version}. */
   readonly version: number;
-  /** Whether this node made it. */
+  /** True if this node made the change. */
   readonly local: boolean;
   /**
-   * The label of the node that wrote it, also where it came through others; the id of its author where this node has
-   * neither met that node nor heard of its label.
+   * Name of the node that wrote the change, also if it came through other nodes; the id of its author if this node has
+   * neither met that node nor heard its name.
    */
   readonly nodeId: string;
 }
 
 /**
- * Changes as they happen, from the call of {@link Client.watch} on. A slow reader gets the newest change of
- * each key, and no more memory is used than for the keys that changed. Awaiting the next change keeps the
- * process alive. The iteration ends when the signal aborts, when the client closes, or when the loop is
- * left. Where there is nothing to read, because an argument was wrong or the client was not open, reading
- * throws a {@link SoftadastraError}.
+ * Iteration over changes, from the call of {@link Client.watch} on. A slow reader gets the newest change of each key,
+ * so memory is bounded by the keys that changed. Awaiting the next change keeps the process alive. The iteration ends
+ * when the signal aborts, when the client closes, or when the loop is left. Reading throws a {@link SoftadastraError}
+ * if an argument was wrong or the client was not open.
  */
 export interface Watch extends AsyncIterableIterator<Change> {
-  /** Ok, also after the end; otherwise the error that reading throws. */
+  /** Returns ok, also after the end; otherwise the error that reading throws. */
   result(): Result<void>;
-  /** Ends it, as leaving its loop does. */
+  /** Ends the iteration, as leaving its loop does. */
   close(): void;
-  /** Ends it at the end of the block of an `await using`. */
+  /** Ends the iteration at the end of the block of an `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** What was unfinished at the end of a log: a write that a stop interrupted, and that was never acknowledged. */
+/** An unfinished end of a log: a write that a stop interrupted, and that was never acknowledged. */
 export interface TornTail {
+  /** Name of the log file. */
   readonly file: string;
-  /** Where it begins, in bytes. */
+  /** Offset of the unfinished end, in bytes. */
   readonly offset: number;
-  /** How many bytes it has. */
+  /** Length of the unfinished end, in bytes. */
   readonly bytes: number;
-  /** The file in which the opening has kept it. Only once it was cut off. */
+  /** Name of the file in which an opening kept the unfinished end when it cut it off; absent before. */
   readonly keptAt?: string;
 }
 
-/** What the last opening of a client found, did and noticed. */
+/** Report of the client's last opening: its findings and repairs. */
 export interface Recovery {
   /**
-   * `"none"`: there is no log. `"new"`: there was none, and one was made. `"clean"`: it had been closed.
-   * `"recovered"`: the client had stopped without closing, and nothing is missing. `"torn"`: it had stopped in the
-   * middle of a write that was not acknowledged, which was cut off; see {@link tornTail}.
+   * Outcome of the opening. `"none"`: there is no log. `"new"`: there was none, and one was made. `"clean"`: the log
+   * had been closed. `"recovered"`: the client had stopped without closing, and nothing is missing. `"torn"`: the
+   * client had stopped in the middle of a write that was not acknowledged, which was cut off; see {@link tornTail}.
    */
   readonly outcome: 'none' | 'new' | 'clean' | 'recovered' | 'torn';
-  /** How many frames of the log were read. */
+  /** Number of frames read from the log. */
   readonly frames: number;
-  /** How many bytes they take. */
+  /** Bytes of the frames read. */
   readonly bytes: number;
-  /** How many sealed logs were read before the log itself. */
+  /** Number of sealed logs read before the log itself. */
   readonly sealedLogs: number;
-  /** How many frames were written anew, because nothing told that they were on disk. */
+  /** Number of frames written anew, because nothing proved that they were on disk. */
   readonly rewrittenFrames: number;
-  /** What was cut off; `null` if nothing was. */
+  /** The unfinished end that was cut off; `null` if there was none. */
   readonly tornTail: TornTail | null;
   /** Files that an earlier stop had left, and that were removed. */
   readonly leftovers: readonly string[];
-  /** Whether a stop had halved the change to a new file of the log, which was finished. */
+  /** True if a stop had interrupted the change to a new log file, which was finished. */
   readonly sealFinished: boolean;
-  /** Whether the folder is a copy, or was restored: the node has a new identity then. */
+  /** True if the folder is a copy, or was restored: the node has a new identity then. */
   readonly copyNoticed: boolean;
   /**
-   * Why the node has taken a new identity since it was opened, if it has: the last `identity` event of kind
-   * `shared` or `went_back`.
+   * Reason why the node has taken a new identity since it was opened: the last `identity` event of kind `shared` or
+   * `went_back`; `null` if it has not.
    */
   readonly renewed: { readonly kind: 'shared' | 'went_back'; readonly nodeId: string } | null;
-  /** The node id under which the log was opened before, if it was another. */
+  /** Node id under which the log was opened before, if it was another; otherwise `null`. */
   readonly renamedFrom: string | null;
   /**
-   * The log was made by {@link salvage}, which could not read so many parts of the damaged one; `null` for any
-   * other, and once a checkpoint has taken the place of the part of the log that says it.
+   * Number of parts that could not be read of the damaged log from which {@link salvage} made this one. `null` for any
+   * other log, and once a checkpoint has replaced the part of the log that records it.
    */
   readonly salvaged: { readonly lost: number } | null;
-  /** The checkpoint that it began with; `null` without one. */
+  /** The checkpoint with which the opening began; `null` if there was none. */
   readonly checkpoint: {
+    /** Name of the checkpoint file. */
     readonly file: string;
+    /** Length of the file, in bytes. */
     readonly bytes: number;
-    /** Keys in it, removed ones included. */
+    /** Number of keys in the checkpoint, removed ones included. */
     readonly rows: number;
   } | null;
 }
 
-/** How numbers of one kind are spread. Percentiles are off by a sixteenth of themselves at most; the rest is exact. */
+/** Distribution of a measured quantity. Percentiles are off by at most a sixteenth of themselves; the rest is exact. */
 export interface Percentiles {
-  /** How many there were. */
+  /** Count of measured numbers. */
   readonly count: number;
-  /** Half of them were at most that. */
+  /** Median: half of the numbers were at most this. */
   readonly p50: number;
-  /** All but one in a hundred were at most that. */
+  /** 99th percentile: all but one in a hundred of the numbers were at most this. */
   readonly p99: number;
-  /** The greatest. */
+  /** The greatest number. */
   readonly max: number;
 }
 
-/** What a client holds, and what it did since it was opened. */
+/** Statistics of a client: its present content, and its work since it was opened. */
 export interface Stats {
-  /** Keys that have a value. */
+  /** Number of keys that have a value. */
   readonly keys: number;
   /** Bytes of keys and values. */
   readonly liveBytes: number;
-  /** Keys that were removed, and are remembered as that. */
+  /** Number of removed keys that are remembered as such. */
   readonly tombstones: number;
-  /** How long the log is, sealed parts and what is written ahead included. 0 without one. */
+  /** Length of the log in bytes, including sealed parts and space written ahead. 0 without a log. */
   readonly logBytes: number;
-  /** How long all files of the log are together: log, checkpoint and companions. 0 without one. */
+  /** Length of all files of the store in bytes: log, checkpoint and companions. 0 without a log. */
   readonly diskBytes: number;
-  /** Writes that were committed, own ones and those of peers. */
+  /** Number of committed writes, own ones and those of peers. */
   readonly commits: number;
-  /** The groups in which they were committed, and how many writes a group had. */
+  /** Number of writes in each commit group. */
   readonly groups: Percentiles;
-  /** How long it took to write a group and make it durable, in milliseconds. Counts only what was synced. */
+  /** Time to write a group and make it durable, in milliseconds. Covers synced groups only. */
   readonly syncLatencyMs: Percentiles;
-  /** Writes that the log refused. */
+  /** Number of writes that the log refused. */
   readonly refusals: number;
-  /** The last checkpoint that was made since it was opened; `null` if there was none. */
+  /** The last checkpoint made since the client was opened; `null` if there was none. */
   readonly lastCheckpoint: {
-    /** When it was finished, in milliseconds since 1970. */
+    /** Time at which the checkpoint was finished, in milliseconds since 1970. */
     readonly atMs: number;
-    /** How long it took. */
+    /** Time that the checkpoint took, in milliseconds. */
     readonly tookMs: number;
+    /** Length of the checkpoint file, in bytes. */
     readonly bytes: number;
-    /** Keys in it, removed ones included. */
+    /** Number of keys in the checkpoint, removed ones included. */
     readonly rows: number;
   } | null;
 }
 
-/** Something that is wrong with the files of a log: what opening it would fail with. */
+/** Damage of the files of a log, which would make opening it fail. */
 export interface Problem {
-  /** As {@link SoftadastraError.kind}. */
+  /** Name of the problem, see {@link SoftadastraError.kind}. */
   readonly kind: ErrorKind;
+  /** Name of the damaged file; `null` if the problem is in no single file. */
   readonly file: string | null;
-  /** Where in the file, in bytes, if it is about a place. */
+  /** Offset of the damage in the file, in bytes; `null` if it has no place. */
   readonly offset: number | null;
+  /** Message for people. */
   readonly message: string;
-  /** What can still be relied on. */
+  /** Statement of the data that can still be relied on; `null` if the message says it all. */
   readonly stillValid: string | null;
-  /** What helps. */
+  /** Advice that helps; `null` if the message says it all. */
   readonly whatToDo: string | null;
 }
 
-/** What the function {@link verify} found in the files of a log. Not what {@link Client.verify} gives. */
+/** Result of the function {@link verify}: the state of the files of a log. Not the result of {@link Client.verify}. */
 export interface Verification {
-  /** The log, as it was given. */
+  /** Path of the log, as given. */
   readonly path: string;
   /**
-   * Whether opening it loses nothing that was acknowledged. A write that a stop interrupted is no damage: see
-   * {@link tornTail}.
+   * True if opening the log loses no acknowledged write. A write that a stop interrupted is no damage: see {@link
+   * tornTail}.
    */
   readonly whole: boolean;
   /** The checkpoint, and the files of the log in their order. */
   readonly files: readonly {
+    /** Name of the file. */
     readonly file: string;
+    /** Length of the file, in bytes. */
     readonly bytes: number;
-    /** Whole frames of a log, up to the first that is not. */
+    /** Number of whole frames of a log file, up to the first damaged one; absent for a checkpoint. */
     readonly frames?: number;
-    /** Rows of a checkpoint. */
+    /** Number of rows of a checkpoint; absent for a log file. */
     readonly rows?: number;
+    /** True if no durable data in the file is damaged. */
     readonly whole: boolean;
   }[];
-  /** Everything that is wrong; nothing if it is whole. */
+  /** All damage found; empty if the log is whole. */
   readonly problems: readonly Problem[];
   /**
-   * What is beside the log and does no harm: `"lease_lost"` (it is a copy or was restored: the next opening gives
+   * Findings beside the log that do no harm: `"lease_lost"` (the log is a copy or was restored: the next opening gives
    * the node a new identity), `"seal_unfinished"`, `"leftover"`, `"torn_tail_kept"`.
    */
   readonly notices: readonly {
@@ -1075,335 +1175,381 @@ export interface Verification {
     readonly file: string;
     readonly message: string;
   }[];
-  /** Whole groups in the log. */
+  /** Number of whole groups in the log. */
   readonly groups: number;
-  /** Entries that were read: those of the checkpoint, removed keys included, and the writes in the log behind it. */
+  /** Number of entries read: those of the checkpoint, removed keys included, and the writes in the log behind it. */
   readonly entries: number;
-  /** What a stop left unfinished; the next opening keeps it aside and cuts it off. `null` if there is nothing. */
+  /** An unfinished end that a stop left, which the next opening keeps aside and cuts off; `null` if there is none. */
   readonly tornTail: TornTail | null;
 }
 
-/** What {@link salvage} saved, and what it could not read. */
+/** Result of {@link salvage}: the entries saved, and the parts that could not be read. */
 export interface Salvage {
-  /** The new log, as it was given. */
+  /** Path of the new log, as given. */
   readonly path: string;
-  /** Keys that were saved, removed ones included. */
+  /** Number of saved keys, removed ones included. */
   readonly entries: number;
-  /** Groups of the old log that could be read. */
+  /** Number of groups of the old log that could be read. */
   readonly groups: number;
-  /** Writes that were read, and whose author was named in a lost part: they are kept without the name. */
+  /** Number of writes that were read, but whose author was named in a lost part: they are kept without the name. */
   readonly nameless: number;
-  /** The parts of files that could not be read. */
+  /** Parts of files that could not be read. */
   readonly lost: readonly {
+    /** Name of the file. */
     readonly file: string;
+    /** Offset of the first lost byte. */
     readonly fromOffset: number;
+    /** Offset behind the last lost byte. */
     readonly toOffset: number;
+    /** Reason why the part could not be read. */
     readonly reason: string;
   }[];
 }
 
 /**
- * Reads a log and its checkpoint from end to end and tells everything that is wrong with them. Changes nothing and
- * makes no file, so it works on a backup that cannot be written to. No client may have the log open, and none can
- * open it meanwhile. An error if nothing is there or it cannot be looked at; damage is no error but in the report.
+ * Reads a log and its checkpoint from end to end and reports all damage. Changes nothing and makes no file, so it works
+ * on a read-only backup. No client may have the log open (kind `wal_in_use`), and none can open it meanwhile. An error
+ * only if nothing is there (kind `wal_not_found`) or it cannot be read; damage is not an error, but in the report.
  *
- * It looks at files of one node. Whether two nodes hold the same is asked with {@link Client.verify}.
+ * It examines the files of one node. To compare the data of two nodes use {@link Client.verify}.
  */
 export declare function verify(walPath: string): Promise<Result<Verification>>;
 
 /**
- * Saves everything that can be read of a damaged log into a new one at `toWalPath`, where nothing may be yet; the old
- * files are not touched. The newest readable write of each key counts, removals too. The new log has an identity of
- * its own: to peers it is a node that they have not met, and what they have comes back from them.
+ * Saves everything that can be read of a damaged log into a new one at `toWalPath`, where nothing may be yet (kind
+ * `wal_exists`); the old files are not touched. The newest readable write of each key counts, removals too. The new log
+ * has an identity of its own: to peers it is a node that they have not met, and their data comes back from them.
  */
 export declare function salvage(fromWalPath: string, toWalPath: string): Promise<Result<Salvage>>;
 
-/** A connection changed. */
+/** A change of a connection with a peer. */
 export interface PeerEvent {
+  /** Node id of the peer. */
   readonly nodeId: string;
+  /** Host of the peer, as far as known. */
   readonly host: string;
+  /** TCP port of the peer, as far as known. */
   readonly port: number;
+  /** New state of the peer. */
   readonly state: PeerState;
   /**
-   * How many milliseconds its clock is ahead of this node's; `undefined`: not measured yet. A clock that is a minute
-   * off or more is told by an event of its own, once for each connection.
+   * Milliseconds by which the peer's clock is ahead of this node's, negative if it is behind; `undefined`: not measured
+   * yet. A difference of a minute or more is reported by an event of its own, once for each connection.
    */
   readonly skewMs: number | undefined;
 }
 
-/** Something about the identity of this node was noticed, when it opened or when it met a peer. */
+/** A finding about the identity of this node, at its opening or when it met a peer. */
 export type IdentityEvent =
-  /** The log is a copy, or was restored: the node goes on as a new author, so that no write is hidden. */
+  /** The log is a copy, or was restored: the node continues as a new author, so that no write is hidden. */
   | { readonly kind: 'copy_noticed' }
-  /** The log was last opened under another node id. */
+  /** The log was last opened under another node id, `from`. */
   | { readonly kind: 'renamed'; readonly from: string }
   /**
-   * The peer `nodeId` has the identity of this node, knows of another that has, or passes on what another wrote under
-   * it: somewhere a copy of this node's files is open too. Each of the two that sees so goes on as a new author, and
-   * connects again by itself.
+   * The peer `nodeId` has this node's identity, knows of another node with it, or relays writes of another node under
+   * it: a copy of this node's files is open somewhere. Each of the two nodes that notices this continues as a new
+   * author, and connects again by itself.
    */
   | { readonly kind: 'shared'; readonly nodeId: string }
   /**
-   * The peer `nodeId` has seen more from this node than its files know of: they went back to an earlier state, or
-   * somebody wrote with a copy of them before they were opened. The node goes on as a new author; what it lost comes back from its peers, and what it wrote since is kept.
+   * The peer `nodeId` has seen more writes of this node than its files contain: the files went back to an earlier
+   * state, or a copy of them was used before they were opened. The node continues as a new author; its lost writes come
+   * back from its peers, and its writes since are kept.
    */
   | { readonly kind: 'went_back'; readonly nodeId: string };
 
-/** One of the values that a key in conflict has. */
+/** One of the values of a key in conflict. */
 export interface ConflictVersion {
-  /** The node that wrote it: its name if this node has met it, else 32 hexadecimal digits. */
+  /** Node that wrote the value: its name if this node has met it, else 32 hexadecimal digits. */
   readonly nodeId: string;
-  /** `undefined`: it was removed. */
+  /** The value; `undefined`: a removal. */
   readonly value: Value | undefined;
-  /** When it was written, by the clock of its author, in milliseconds since 1970. */
+  /** Time of the write by the clock of its author, in milliseconds since 1970. */
   readonly timestampMs: number;
-  /** Whether this is what `get()` gives. */
+  /** True if this is the value that `get()` returns. */
   readonly current: boolean;
 }
 
-/** A key that nodes wrote without knowing of each other. */
+/** A conflict: a key that nodes wrote without knowing of each other's write. */
 export interface Conflict {
+  /** Key in conflict. */
   readonly key: string;
-  /** What `get()` gives; `undefined`: it is removed. */
+  /** Value that `get()` returns; `undefined`: the key is removed. */
   readonly value: Value | undefined;
-  /** The current one first, then the others, newest first. */
+  /** Versions of the key: the current one first, then the others, newest first. */
   readonly versions: readonly ConflictVersion[];
 }
 
-/** What listeners get, by event. */
+/** Signatures of the listeners, by event. */
 export interface ClientEvents {
   /**
-   * A key changed, by this node or by a peer; after it is durable here, where writes are. While a program is too busy to
-   * take them, up to 16 MiB of changes wait; beyond that only the newest change of each key is told, and an `error` event
-   * of kind `events_merged` says how many were merged or left out.
+   * A key changed, by this node or by a peer. Delivered after the change is durable here, where writes are. While a
+   * program is too busy to take them, up to 16 MiB of changes wait; beyond that only the newest change of each key is
+   * delivered, and an `error` event of kind `events_merged` says how many were merged or left out.
    */
   change: (change: Change) => void;
   /**
-   * Two nodes wrote the same key without knowing of each other, and this node saw both: what is shown now and what
-   * lost, once for each write that lost, under every policy. After a restart one may be told again.
+   * Two nodes wrote one key without knowing of each other's write, and this node saw both. Delivered with the current
+   * value and the losing one, once for each losing write, under every policy. May be repeated after a restart.
    */
   conflict: (conflict: Conflict) => void;
-  /** A connection came or went, or its peer's clock was found to be far off. */
+  /** A peer connected or disconnected, or its clock was found to be far off. */
   peer: (event: PeerEvent) => void;
-  /** The log is a copy, went back in time, or was opened under another node id before. */
+  /**
+   * The log is a copy, went back in time, or was opened under another node id before; or another node has this
+   * identity.
+   */
   identity: (event: IdentityEvent) => void;
   /**
-   * Something failed in the background, or a listener did. What goes on failing for one cause is told the first time, the
-   * tenth, the hundredth and so on, with {@link SoftadastraError.count}; after ten quiet minutes it counts anew. Where
-   * nobody listens it is a process warning.
+   * Something failed in the background, or a listener threw. A failure that goes on for one cause is delivered the
+   * first time, the tenth, the hundredth and so on, with {@link SoftadastraError.count}; after ten quiet minutes it is
+   * counted anew. Without a listener it becomes a process warning.
    */
   error: (error: SoftadastraError) => void;
 }
 
 /**
- * A node: its local data, and what it exchanges with peers. Writes and reads are local and wait for no
- * network. Any number of clients live in one process, each with its own log.
+ * A node: its local data, and its exchange with peers. Writes and reads are local and wait for no network. Any number
+ * of clients can live in one process, each with its own log.
  *
- * Every asynchronous call gives a {@link Result}. Unless `open()` has succeeded and `close()` was not called
- * since, that is the error `invalid_state`, "SDK client is not open"; only then are arguments looked at. An argument, or a
- * field of an options object, that a call does not know is `invalid_argument`, and names what was probably meant.
+ * Every asynchronous call resolves to a {@link Result}. Before `open()` has succeeded and after `close()` was called,
+ * that is the error `invalid_state` of kind `client_not_open`, "SDK client is not open"; arguments are checked only
+ * after that. An unknown argument or options field is `invalid_argument`, and the message names the probable spelling.
  */
 export declare class Client {
-  /** Takes whatever it is given; {@link open} judges it. The options may serve another client as well. */
+  /**
+   * Makes a client that is not open. Takes any options; {@link open} checks them. One options object may serve several
+   * clients.
+   */
   constructor(options: ClientOptions | Partial<ClientOptions>);
 
   /**
-   * Reads the options, opens the log, recovers what is in it. Starts neither transport nor discovery. Ok if it
-   * is open already. After `close()` it opens again. Calls of `open` and `close` take turns.
+   * Opens the client: checks the options, opens the log and recovers its content. Starts neither transport nor
+   * discovery. Ok if the client is open already. A closed client can be opened again. Calls of `open` and `close` take
+   * turns.
    */
   open(): Promise<Result<void>>;
   /**
-   * Stops everything and lets go of the log. Calls that were made before are finished first, calls that are
-   * made after are refused. While a connected peer owes an acknowledgement it waits for it, at most half a second.
-   * It makes no large checkpoint and ends within a second, as far as the disk allows: the log keeps everything, the next
-   * opening reads it, and a checkpoint or backup under way that is not soon done is given up, which its caller is told as
-   * `closed`. With `compact` everything is in a checkpoint first, however long that takes. `wal_removed` or `wal_replaced`
-   * if the path does not lead to the files any more: what was acknowledged is in them, wherever they are. Ok if it was never open, or is closed already. No file or mapping of the store, and none of its memory, is held any more
-   * when it resolves. It closes also if it is given what it does not take, and then says so.
+   * Closes the client and releases the log.
+   * - Earlier calls are finished first; later calls are refused.
+   * - While a connected peer owes an acknowledgement, it waits, at most half a second.
+   * - It ends within a second, as far as the disk allows: it makes no large checkpoint, because the log keeps
+   *   everything and the next opening reads it. A checkpoint or backup that is under way and not soon done is given up,
+   *   with an error of kind `closed` for its caller.
+   * - With `compact` it first makes a checkpoint of everything, however long that takes.
+   * - When it resolves, no file or mapping of the store is held any more, and none of its memory.
+   *
+   * Ok if the client was never open, or is closed already. Fails with the kind `wal_removed` or `wal_replaced` if the
+   * path does not lead to the files any more: acknowledged writes are in them, wherever they are. Closes in any case,
+   * also if it fails or is given a wrong argument.
    */
   close(options?: { readonly compact?: boolean }): Promise<Result<void>>;
-  /** Whether it is open. */
+  /** True if the client is open. */
   isOpen(): boolean;
   /**
-   * What is in force, frozen; `transportPort` is the real one while the transport runs. Of a client that is
-   * not open: what it would be opened with.
+   * Returns the options in force, frozen; `transportPort` is the real one while the transport runs. For a client that
+   * is not open: the options with which it would be opened.
    */
   options(): Readonly<ClientOptions>;
 
   /**
-   * Writes a value. When it resolves the value is readable here and, with a log and `autoFlush`, on the disk.
-   * Calls are carried out in the order in which they were made; many at once share the disk's work, so do not
-   * await each one where the order is all that matters.
+   * Writes a value. When it resolves, the value is readable here and, with a log and `autoFlush`, on the disk. Calls
+   * are carried out in their order. Many at once share the disk's work, so do not await each if only the order matters.
+   * Errors include the kinds `invalid_key`, `invalid_value` and `invalid_text` of the code `invalid_argument`, and
+   * `disk_full` and `poisoned` of the code `io_error`. A write that is refused with one of them leaves nothing behind.
    */
   put(key: string | Key, value: string | Value | Uint8Array): Promise<Result<PutInfo>>;
-  /** Reads a value; `not_found` if there is none. Never waits for a disk, a peer or a write under way. */
+  /** Reads a value; `not_found` if the key has none. Never waits for a peer or for a write under way. */
   get(key: string | Key): Promise<Result<Value>>;
-  /** Removes a value. A key without one is ok, with `removed: false`, and nothing is written. */
+  /** Removes a value. Ok for a key without one, with `removed: false`; then nothing is written. */
   remove(key: string | Key): Promise<Result<RemoveInfo>>;
   /**
-   * Several writes as one: either all of them happen here or none does. Peers may see them one by one. At
-   * most 8 MiB of keys and values. None at all is ok.
+   * Writes several keys as one step: all of the operations take effect here, or none. Peers may see them one by one. At
+   * most 8 MiB of keys and values (kind `batch_too_large`). An empty batch is ok.
    */
   batch(operations: readonly BatchOperation[]): Promise<Result<BatchInfo>>;
-  /** Whether a key has a value. `false` for wrong arguments and while the client is not open. */
+  /** True if a key has a value. `false` for wrong arguments and while the client is not open. */
   contains(key: string | Key): boolean;
-  /** How many keys have a value; 0 while the client is not open. */
+  /** Returns the number of keys that have a value; 0 while the client is not open. */
   size(): number;
-  /** Whether there are none. */
+  /** True if no key has a value. */
   empty(): boolean;
   /** Resolves when all earlier writes are on the disk: for logs without `autoFlush`. */
   flush(): Promise<Result<void>>;
   /**
-   * Makes a checkpoint of everything that was written so far, and resolves when it is in place and the log that
-   * it replaces is gone. The engine makes them by itself as the log grows; this is for who wants the disk space
-   * now. Reads and writes go on meanwhile. Without a log there is nothing to do.
+   * Makes a checkpoint of everything written so far, and resolves when it is in place and the log that it replaces is
+   * gone. The engine makes checkpoints by itself as the log grows; call this to get the disk space back now. Reads and
+   * writes go on meanwhile. Does nothing without a log.
    */
   compact(): Promise<Result<void>>;
   /**
-   * Writes a copy of everything that was accepted so far. `walPath` is the log of the copy, in a folder that exists
-   * and holds none of that name. Reads and writes go on meanwhile and are not part of it. A copy that is opened is
-   * a node of its own: it writes under a new identity, and what it holds is known to be from this one.
+   * Writes a copy of everything accepted so far. `walPath` is the log of the copy, in a folder that exists and has no
+   * file of that name (kind `backup_exists`). Reads and writes go on meanwhile and are not part of it. An opened copy
+   * is a node of its own: it writes under a new identity, and its content is known to be this node's. A client without
+   * a log fails with the kind `no_log`.
    */
   backup(walPath: string, options?: BackupOptions): Promise<Result<void>>;
 
-  /** Entries in the order of their keys, as they are now. */
+  /** Iterates over entries in the order of their keys, as they are now. */
   entries(options?: EntriesOptions): Entries;
-  /** Changes from now on, of keys that begin with `prefix`; of all keys without one. */
+  /** Iterates over changes from now on, of keys that begin with `prefix`; of all keys without one. */
   watch(prefix?: string, options?: { signal?: AbortSignal | undefined }): Watch;
   /**
-   * Calls a function on every event of a kind, until {@link off}. In any state; it stays across closing and
-   * opening again. What a listener throws reaches the `error` listeners, or a process warning, and nobody else.
+   * Calls a function on every event of a kind, until {@link off}. Allowed in any state; the listener stays across
+   * closing and opening again. An exception of a listener goes to the `error` listeners, or becomes a process warning,
+   * and affects no other listener.
    */
   on<E extends keyof ClientEvents>(event: E, listener: ClientEvents[E]): Result<void>;
-  /** Ends what {@link on} began. Ok if it never did. */
+  /** Removes a listener that {@link on} added. Ok if there is none. */
   off<E extends keyof ClientEvents>(event: E, listener: ClientEvents[E]): Result<void>;
 
-  /** What waits, is under way and has arrived. */
+  /** Returns counts of this node's writes by their state on the way to peers, and the progress of each peer. */
   syncStateInfo(): Promise<Result<SyncResult>>;
   /**
-   * One step of synchronization: queues again what was not acknowledged in time, removes completed work from
-   * the outbox if asked to (`true` or `{ prune: true }`), and hands what is queued to the connected peers.
-   * Works without a transport and without peers: then everything stays queued. Receiving needs no tick.
+   * Runs one step of synchronization: queues overdue deliveries again, removes completed work from the outbox if asked
+   * to (`true` or `{ prune: true }`), and hands queued writes to the connected peers. Works without a transport and
+   * without peers: then everything stays queued. Receiving needs no tick.
    */
   tick(options?: boolean | { prune?: boolean | undefined }): Promise<Result<TickResult>>;
   /**
-   * The conflicts that wait for a decision, in the order of their keys; those of keys that begin with `prefix`. Losing
-   * writes are kept by nodes with the policy `"manual"`, and reach all nodes: up to 128 values of one key. What is beyond
-   * that, the oldest first, is removed by whichever node sees it, with an `error` event of kind `conflict_versions_dropped`.
+   * Returns the open conflicts in the order of their keys, only those of keys that begin with `prefix` if it is given.
+   * Losing writes are kept by nodes with the policy `"manual"`, and reach all nodes: up to 128 versions of one key. A
+   * node that sees more removes the oldest, with an `error` event of kind `conflict_versions_dropped`.
    */
   conflicts(options?: { prefix?: string | undefined }): Promise<Result<Conflict[]>>;
-  /** The conflict of a key; `not_found` if there is none. */
+  /** Returns the open conflict of a key; `not_found` if there is none. */
   conflict(key: string | Key): Promise<Result<Conflict>>;
   /**
-   * Settles the conflict of a key, with one of its values or another: writes a value that takes the place of all
-   * versions on every node, and removes those that were kept, as one step. `not_found` if there is no conflict. A
-   * plain `put()` settles nothing that its node had not written itself. A write that nobody here knew of is another
-   * conflict.
+   * Resolves the conflict of a key: writes `value`, one of its versions or another value, which takes the place of all
+   * versions on every node, and removes the kept versions, in one step. `not_found` if there is no conflict. A plain
+   * `put()` resolves nothing but the versions that its node wrote itself. A concurrent write that this node has not
+   * seen is another conflict.
    */
   resolve(key: string | Key, value: string | Value | Uint8Array): Promise<Result<PutInfo>>;
   /**
-   * Queues failed work again, with all its attempts, and offers once more what peers have refused. Gives how many
-   * operations had failed. Never needed for a peer that returns: it gets everything by itself.
+   * Queues failed writes again, with all their attempts, and offers again the entries that peers have refused. Returns
+   * the number of failed writes. Not needed for a peer that returns: it gets everything by itself.
    */
   retryFailed(): Promise<Result<number>>;
-  /** The outbox entry by entry, in the order in which they are sent. */
+  /** Returns the outbox entry by entry, in the order in which entries are sent. */
   outbox(options?: OutboxOptions): Promise<Result<OutboxEntry[]>>;
   /**
-   * Resolves when a write is durable on a peer, on so many peers, or on all of them; with `"all"`, when every write
-   * of this node up to the call is. It sends nothing by itself: without automatic sync, ticks do. A write that is
-   * replaced by another ends with its successor, and the result says so. A peer without a log counts as in
-   * {@link ClientOptions.ackPolicy}.
+   * Waits until a write is durable on a peer, on a number of peers, or on all of them; with `"all"` as the operation,
+   * until every write of this node up to the call is. Await this before exiting if your writes must be on another node.
+   * It sends nothing by itself: without automatic sync, ticks do. A write that is replaced by another is delivered with
+   * its successor, and the result says so. A peer without a log counts as in {@link ClientOptions.ackPolicy}. A refused
+   * write is still waited for: {@link outbox} lists the refusal. A pending wait keeps the process alive, as a pending
+   * write does.
    *
-   * An abort gives an error of kind `aborted`, closing the client one of kind `closed_while_waiting`, and a new identity
-   * (see the `identity` event) one of kind `identity_renewed`. A write that
-   * this node has not made is `not_found`, and so is one that was replaced before the client was opened. One that the peer
-   * does not take (see {@link ClientOptions.prefixes}) gives an error of kind `outside_prefixes`; one that `count` peers
-   * took, and too few take now, one of kind `too_few_peers`. What a peer has refused is waited for: {@link outbox} tells of
-   * it. Like a pending write, a pending wait keeps the process alive.
+   * Errors, by kind:
+   * - `aborted`: the signal was aborted.
+   * - `closed_while_waiting`: the client was closed.
+   * - `identity_renewed`: the node took a new identity (see the `identity` event).
+   * - `operation_not_found` (code `not_found`): this node has not made the write, or it was replaced before the client
+   *   was opened.
+   * - `outside_prefixes`: the peer does not take the key (see {@link ClientOptions.prefixes}).
+   * - `too_few_peers`: `count` peers took the key, and too few take it now.
    */
   waitFor(operation: string, options?: WaitOptions): Promise<Result<Delivered>>;
   /**
-   * Turns automatic sync on: writes are sent as they commit, and retries wake up by themselves when they are due. Ok if it
-   * is on already. An opening with {@link ClientOptions.syncIntervalMs} above 0 does this by itself.
+   * Turns automatic sync on: writes are sent as they commit, and overdue deliveries are retried by themselves. Ok if it
+   * is on already. An opening with {@link ClientOptions.syncIntervalMs} above 0 turns it on.
    */
   startSync(): Promise<Result<void>>;
   /** Turns automatic sync off: writes wait for {@link tick} again. Ok if it is off already. */
   stopSync(): Promise<Result<void>>;
 
-  /** Listens for peers. Needs `enableTransport`. Ok if it runs already. A port in use is a `transport_error`. */
+  /**
+   * Starts listening for peers. Needs `enableTransport` (kind `transport_disabled`). Ok if the transport runs already.
+   * A port in use is a `transport_error` of kind `address_in_use`.
+   */
   startTransport(): Promise<Result<void>>;
-  /** Ends all connections and listens no more. Ok in any case. */
+  /** Ends all connections and stops listening. Ok in any state. */
   stopTransport(): Promise<Result<void>>;
-  /** Whether it listens, with or without peers. */
+  /** True while the transport listens, with or without peers. */
   transportRunning(): boolean;
   /**
-   * Connects to a peer, and again whenever the connection is lost. Resolves when the peer has answered, as the
-   * node that was expected. Ok if it is connected already and gives a sign of life; a connection that gives none within
-   * five seconds is ended, and the peer is called anew. Does not need {@link startTransport}, only
-   * `enableTransport`. Local data is not touched by a failure.
+   * Connects to a peer, and reconnects whenever the connection is lost. Resolves when the peer has answered, as the
+   * expected node. Ok if it is connected already and gives a sign of life; a connection without one within five seconds
+   * is ended, and the peer is called anew. Needs only `enableTransport`, not {@link startTransport}. A failure leaves
+   * local data untouched; it is a `transport_error`, for instance of kind `connection_refused`, `timed_out` or
+   * `wrong_node`.
    */
   connect(peer: Peer | { nodeId: string; host: string; port: number }): Promise<Result<void>>;
-  /** Ends the connection to a peer and does not connect again. Ok if there is none. */
+  /** Ends the connection to a peer and does not reconnect. Ok if there is none. */
   disconnect(peer: Peer | { nodeId: string; host: string; port: number }): Promise<Result<void>>;
-  /** The peers that are configured, connected or discovered, each with its state. None is ok. */
+  /**
+   * Returns the peers that are configured, connected or discovered, each with its state; an empty list if there are
+   * none.
+   */
   peers(): Promise<Result<Peer[]>>;
   /**
-   * Compares everything that this node and a connected peer hold, now and whatever is known of it, by ranges of keys, and
-   * tells what differed. What may travel is exchanged at once, both ways, and is durable on both sides (where they keep a
-   * log) when this resolves; so of a second call nothing is left but `heldBack` and `refused`. `inSync` of {@link peers} and
-   * {@link syncStateInfo} needs no call: it says the same from the fingerprints that nodes tell each other. A call waits
-   * until what is on its way to the peer has arrived; what is written on either side while it runs may count as different.
-   * It sends some kilobytes, also where much is held, unless much differs.
+   * Compares all data of this node with a connected peer, now, by ranges of keys, and reports the differences.
+   * - Entries that may travel are exchanged at once, both ways, and are durable on both sides (where they keep a log)
+   *   when this resolves. So a second call reports only `heldBack` and `refused`.
+   * - It first waits until everything on its way to the peer has arrived. Writes on either side while it runs may count
+   *   as different.
+   * - It sends some kilobytes, however much data there is, unless much differs.
+   * - Only keys that the connection carries are compared (see {@link ClientOptions.prefixes}).
    *
-   * `not_found` for a peer that was never met; a `transport_error` for one that is not connected (kind
-   * `peer_not_connected`) or goes away meanwhile (`connection_lost`); a `sync_error` of kind `peer_too_old` for one whose
-   * version cannot compare; an `invalid_state` of kind `outside_prefixes` where no key is within the prefixes of both sides.
-   * Only what the connection carries is compared (see {@link ClientOptions.prefixes}). An abort gives an error of kind `aborted`, closing the client one of kind
-   * `closed_while_waiting`. Nothing to do with the function {@link verify}, which looks for damage in the files of a log.
+   * `inSync` of {@link peers} and {@link syncStateInfo} needs no call: it gives the same answer from the fingerprints
+   * that nodes exchange. Not related to the function {@link verify}, which looks for damage in the files of a log.
+   *
+   * Errors, by kind:
+   * - `peer_not_found` (code `not_found`): the peer was never met.
+   * - `peer_not_connected` (code `transport_error`): the peer is not connected.
+   * - `connection_lost` (code `transport_error`): the peer went away meanwhile.
+   * - `peer_too_old` (code `sync_error`): the peer's version cannot compare.
+   * - `outside_prefixes` (code `invalid_state`): no key is within the prefixes of both sides.
+   * - `aborted`: the signal was aborted.
+   * - `closed_while_waiting`: the client was closed.
    */
   verify(peer: string | Peer | { nodeId: string }, options?: VerifyOptions): Promise<Result<Comparison>>;
 
-  /** Announces this node and listens for others. In this version it answers `discovery_error`. */
+  /** Announces this node and listens for others. Not in this version: it always fails with `discovery_error`. */
   startDiscovery(): Promise<Result<void>>;
-  /** Ends that. Ok in any case. */
+  /** Stops announcing and listening for others. Ok in any state. */
   stopDiscovery(): Promise<Result<void>>;
-  /** Whether it runs. */
+  /** True while discovery runs. */
   discoveryRunning(): boolean;
 
-  /** Describes this node: names, version, system, capabilities, uptime. Taken at the first call of an opening and kept. */
+  /**
+   * Returns the description of this node: names, version, system, capabilities, uptime. Made at the first call after
+   * an opening, and kept.
+   */
   nodeInfo(): Promise<Result<NodeInfo>>;
-  /** Describes this node like {@link nodeInfo}, taken anew; later calls of `nodeInfo` give this one. */
+  /** Returns a new description of this node; later calls of {@link nodeInfo} return this one. */
   refreshNodeInfo(): Promise<Result<NodeInfo>>;
 
   /**
-   * What the last opening recovered, cut off and noticed. Without a log the outcome is `"none"`.
+   * Returns the report of the last opening: its findings and repairs. Without a log the outcome is `"none"`.
    */
   recovery(): Promise<Result<Recovery>>;
-  /** What the client holds, and what it did since it was opened. */
+  /** Returns statistics of the client: its present content, and its work since it was opened. */
   stats(): Promise<Result<Stats>>;
 
-  /** The same function as {@link syncStateInfo}. */
+  /** Alias of {@link syncStateInfo}. */
   sync_state_info(): Promise<Result<SyncResult>>;
-  /** The same function as {@link startTransport}. */
+  /** Alias of {@link startTransport}. */
   start_transport(): Promise<Result<void>>;
-  /** The same function as {@link stopTransport}. */
+  /** Alias of {@link stopTransport}. */
   stop_transport(): Promise<Result<void>>;
-  /** The same function as {@link transportRunning}. */
+  /** Alias of {@link transportRunning}. */
   transport_running(): boolean;
-  /** The same function as {@link startDiscovery}. */
+  /** Alias of {@link startDiscovery}. */
   start_discovery(): Promise<Result<void>>;
-  /** The same function as {@link stopDiscovery}. */
+  /** Alias of {@link stopDiscovery}. */
   stop_discovery(): Promise<Result<void>>;
-  /** The same function as {@link discoveryRunning}. */
+  /** Alias of {@link discoveryRunning}. */
   discovery_running(): boolean;
-  /** The same function as {@link nodeInfo}. */
+  /** Alias of {@link nodeInfo}. */
   node_info(): Promise<Result<NodeInfo>>;
-  /** The same function as {@link refreshNodeInfo}. */
+  /** Alias of {@link refreshNodeInfo}. */
   refresh_node_info(): Promise<Result<NodeInfo>>;
 
   /**
-   * Closes it. `await using client = …` does so at the end of a block, where Node.js (24 or newer) or the compiler knows it; see
-   * {@link close} otherwise.
+   * Closes the client, as {@link close} does. Called at the end of a block by `await using client = …`, where Node.js
+   * (24 or newer) or the compiler knows it; call {@link close} otherwise.
    */
   [Symbol.asyncDispose](): Promise<void>;
 }

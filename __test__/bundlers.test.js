@@ -1,4 +1,4 @@
-// Programs that were put together by bundlers, in an empty project with the packed files: as docs/bundlers.md says.
+// Programs made by bundlers, in an empty project with the packed files, as docs/bundlers.md describes.
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -30,7 +30,10 @@ after(() => rmSync(project, { recursive: true, force: true, maxRetries: 5 }));
 
 const inProject = (name) => path.join(project, name);
 
-/** What a bundle says in its project, where `node_modules` is, or moved away with what lies beside it. */
+/**
+ * Output of a bundle in its project, where `node_modules` is, or after it was moved away with its neighbouring
+ * files.
+ */
 async function says(folder, program, isMoved) {
   let cwd = inProject(folder);
   if (isMoved) {

@@ -1,4 +1,4 @@
-// What goes on failing in the background is told once a cause, with a count, and to somebody.
+// Lasting failures in the background are reported once per cause, with a count, and always to somebody.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';

@@ -1,4 +1,4 @@
-// Asking whether two nodes hold the same: `client.verify(peer)`.
+// Comparison of two nodes: `client.verify(peer)`.
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { test } from 'node:test';
@@ -93,7 +93,7 @@ test('nobody, a stranger, and somebody who is not connected', async (t) => {
 });
 
 test('an abort, a peer that goes away, and closing end it', async (t) => {
-  // Between the two: what does not come through is waited for.
+  // A line between the two: the comparison waits for data that does not come through.
   const b = await openListening(t, 'b');
   const { port: target } = peerFor(b);
   const sockets = [];

@@ -9,7 +9,7 @@ const textOf = async (client, key) => (await client.get(key)).map(String).valueO
 const shows = (client, key, text) =>
   until(async () => (await textOf(client, key)) === text, `${key} is ${text}`);
 
-/** Clients of these policies, each of which wrote `doc` while it was alone, the later the further behind. */
+/** Clients with these policies, each of which wrote `doc` while it was alone, in the given order. */
 async function apart(t, ...policies) {
   const clients = [];
   for (const [place, conflictPolicy] of policies.entries()) {
@@ -105,7 +105,7 @@ test('under manual all versions are kept on all nodes until one decides', async 
     assert.deepEqual(ok(await client.conflicts()), []);
     refused(await client.resolve('doc', 'again'), 'not_found');
   }
-  // Only the value is a change; what was kept for the conflict never is.
+  // Only the value is a change; siblings never are.
   ok(await a.put('next', '1'));
   const keys = [(await watch.next()).value.key, (await watch.next()).value.key];
   assert.deepEqual(keys, ['doc', 'next']);

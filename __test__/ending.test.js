@@ -15,7 +15,7 @@ const ROUNDS = rounds(15);
 const program = path.join(import.meta.dirname, 'programs', 'ending.js');
 const expectedCodes = { exit: 3, close: 3, compact: 3, throw: 1, reject: 1 };
 
-/** It opens again, and what was acknowledged is there. */
+/** Checks that the store opens again with every acknowledged write. */
 async function opensWhole(walPath) {
   const client = new Client(ClientOptions.persistent('node-ending', walPath));
   await until(async () => {
@@ -27,7 +27,7 @@ async function opensWhole(walPath) {
   ok(await client.close());
 }
 
-/** Does something many times, each with other numbers, and tells how to do it again. */
+/** Does something many times, each with other numbers; a failure names the seed that repeats it. */
 async function manyTimes(t, act) {
   const walPath = path.join(temporaryFolder(t), 'node.wal');
   for (let round = firstSeed; round < firstSeed + ROUNDS; round += 1) {
@@ -59,7 +59,7 @@ test('a worker that ends while it writes and makes checkpoints leaves a log that
     const ended = new Promise((resolve) => worker.once('exit', resolve));
     const isExpected = (error) => assert.match(error.message, /uncaught|unhandled/);
     worker.on('error', isExpected);
-    // What a worker says and how it failed come on two ways: where it fails at once, either can be first.
+    // The messages of a worker and its failure arrive by two ways: where it fails at once, either can be first.
     await once(worker, 'message').catch(isExpected);
     if (way === 'terminated') {
       await pause(numbers.afterMs);

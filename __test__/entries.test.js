@@ -170,7 +170,7 @@ test('a listing that is closed is at its end', async (t) => {
 test('listings that nobody holds any more are collected, because what they keep weighs', async (t) => {
   const client = await openClient(t);
   const keys = Array.from({ length: 100 }, (_, n) => `k${n}`);
-  // Always the same bytes: nothing but the listings gives the garbage collector a reason to look.
+  // A constant value, so that only the listings give the garbage collector a reason to run.
   const value = Buffer.alloc(100_000, 255);
   const fill = async () => (await Promise.all(keys.map((key) => client.put(key, value)))).forEach(ok);
   await fill();

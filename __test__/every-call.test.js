@@ -1,4 +1,4 @@
-// Every call, in every state, with every argument that it does not take.
+// Every call, in every state, with every kind of wrong argument.
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -22,7 +22,7 @@ const CODES = new Set([
   'internal_error',
 ]);
 
-/** Good arguments of every asynchronous call but `open` and `close`. */
+/** Valid arguments of every asynchronous call but `open` and `close`. */
 const asynchronous = {
   put: ['key', 'value'],
   get: ['key'],
@@ -108,7 +108,7 @@ const nonsense = [
   [throwing],
 ];
 
-/** What each call may answer to nonsense while the client is open, besides accepting it. */
+/** Codes with which each call may answer wrong arguments while the client is open, if it does not accept them. */
 const answersWhenOpen = {
   get: ['invalid_argument', 'not_found'],
   conflict: ['invalid_argument', 'not_found'],
@@ -144,7 +144,7 @@ function checkAnswer(name, result) {
   return error;
 }
 
-/** The calls that answer at once: the answer of a closed client is nothing, no, and none. */
+/** Checks the synchronous calls of a closed client: they return 0, false, or nothing. */
 function checkSynchronous(client) {
   assert.deepEqual(
     [client.isOpen(), client.size(), client.empty(), client.transportRunning(), client.discoveryRunning()],

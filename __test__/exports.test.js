@@ -12,7 +12,7 @@ const required = require('@softadastra/sdk');
 const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 const declarations = readFileSync(path.join(root, 'index.d.ts'), 'utf8');
 
-/** Members as `index.d.ts` declares them, by class: the file is written one member a line. */
+/** Members of a class as `index.d.ts` declares them: the file has one member a line. */
 function declared(name) {
   const start = declarations.search(new RegExp(`^export declare class ${name}[ <]`, 'm'));
   assert.ok(start >= 0, `${name} is declared`);
@@ -31,7 +31,7 @@ function declared(name) {
 
 const named = (key) => (key === Symbol.asyncDispose ? '[Symbol.asyncDispose]' : key);
 
-/** Members that are there at run time; what is for `util.inspect` is nobody's API. */
+/** Members of a class at run time, without those for `util.inspect`. */
 function real(type, instance) {
   const methods = Reflect.ownKeys(type.prototype)
     .filter(

@@ -1,5 +1,5 @@
-// Five nodes in processes of their own that write, remove, are killed and lose each other, and then have to agree.
-// `npm run torture -- --only processes` runs it again and again.
+// Five nodes in processes of their own that write, remove, are killed and lose each other, and then have to agree. `npm
+// run torture -- --only processes` repeats it.
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -13,13 +13,13 @@ import { until } from './support/until.js';
 
 const NODES = 5;
 const FAULTS_MS = 20_000;
-/** Longer than any retry and any wait between two calls; half a minute where the machine is free. */
+/** Time limit: longer than any retry and any wait between two calls; half a minute on an idle machine. */
 const PATIENCE_MS = 180_000;
-/** Keys that all write, and keys that only one writes. */
+/** Number of keys that all nodes write, and of keys that each node writes alone. */
 const SHARED_KEYS = 12;
 const OWN_KEYS = 8;
 
-/** A ring with one piece missing in some runs, and a line across it in others: one piece in any case. */
+/** Draws the lines: a ring, in half of the runs with a gap, and in half with a line across it; always connected. */
 function drawLines(roll) {
   const ring = Array.from({ length: NODES }, (_, node) => [node, (node + 1) % NODES]);
   const start = Math.floor(roll() * NODES);
@@ -28,7 +28,7 @@ function drawLines(roll) {
   return lines.map(([a, b]) => (roll() < 0.5 ? [a, b] : [b, a]));
 }
 
-/** The group: its nodes, the lines between them, what was written, and what was done to it. */
+/** The group: its nodes, the lines between them, the writes, and the faults. */
 class Group {
   constructor(t, seed) {
     this.t = t;
@@ -62,7 +62,7 @@ class Group {
     for (const [place] of this.nodes.entries()) this.call(place);
   }
 
-  /** A program says whom it wants to be connected to each time it starts, and again if nobody answers. */
+  /** Connects a node to its peers, as a program does at each start, and again if no peer answers. */
   async call(place) {
     const node = this.nodes[place];
     for (const { to, line } of this.lines.filter(({ from }) => from === place)) {
@@ -93,13 +93,16 @@ class Group {
       const answer = await asked.catch(() => undefined);
       if (answer?.value?.removed === false) this.history.void(write);
       else if (answer?.ok) this.history.acknowledged(write);
-      // It is killed, or has not opened again yet.
+      // The node is killed, or has not opened again yet.
       else assert.ok([undefined, 'invalid_state'].includes(answer?.code), `${key}: ${answer?.message}`);
       await pause(answer?.ok ? Math.floor(roll() * 25) : 50);
     }
   }
 
-  /** One fault after the other: a node is killed and started again, a line is cut, lost or stalled, and mended. */
+  /**
+   * Causes one fault after the other: a node is killed and started again, a line is cut, lost or stalled, and
+   * mended.
+   */
   async disturb(roll) {
     const isDown = new Set();
     const under = [];
@@ -127,7 +130,7 @@ class Group {
     await Promise.all(under);
   }
 
-  /** What goes on beside: should the group fail before it is waited for, that is told and not this. */
+  /** Runs a step in the background: a failure of the group itself is reported instead of the step's. */
   beside(step) {
     step.catch(() => {});
     return step;
@@ -146,7 +149,7 @@ class Group {
     return Promise.all(this.nodes.map((node) => node.call('contents')));
   }
 
-  /** What keeps the group from being at rest, or nothing. */
+  /** The reason why the group is not at rest; nothing if it is. */
   async unrest() {
     for (const [place, node] of this.nodes.entries()) {
       const state = await node.call('syncStateInfo');
@@ -180,7 +183,7 @@ class Group {
       const found = await this.nodes[from].call('verify', `node-${to}`);
       assert.ok(found.equal, `${from} and ${to} differ: ${JSON.stringify(found)}`);
     }
-    // And all of it is on disk.
+    // Everything is on disk, too.
     for (const { line } of this.lines) line.cut();
     await Promise.all(this.nodes.map((node) => node.kill()));
     await Promise.all(this.nodes.map((node) => node.launch()));

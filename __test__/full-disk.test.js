@@ -1,5 +1,5 @@
-// A disk without room, by the largest size of files that the system allows a process: what is refused, with which
-// words, and how it goes on.
+// A disk without room, simulated by the system's limit on the size of a process's files: refused writes, their
+// messages, and the recovery.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
@@ -18,7 +18,7 @@ const hasLimits = () => {
 
 const skip = hasLimits() ? false : 'prlimit is part of Linux';
 
-/** Sets the largest size of files that a process may write; without one, none. */
+/** Sets the largest size of files that a process may write, in bytes; without `bytes` there is no limit. */
 const allow = (node, bytes = 'unlimited') =>
   execFileSync('prlimit', [`--pid=${node.pid()}`, `--fsize=${bytes}:unlimited`]);
 
@@ -53,7 +53,7 @@ test('a poisoned log serves reads, refuses writes with the first cause, and open
 }, async (t) => {
   const node = await start(t);
   for (let n = 0; n < 20; n += 1) await node.call('put', `k${n}`, 'x'.repeat(100));
-  // Below where the next frame goes: no new room is needed there, so that the failure is none of want of room.
+  // A limit below the offset of the next frame: no new room is needed there, so the failure is not one of a full disk.
   allow(node, 500);
   const first = await node.ask('put', 'a', 'b');
   assert.equal(first.ok, false);
@@ -75,7 +75,7 @@ test('a poisoned log serves reads, refuses writes with the first cause, and open
   assert.equal(await node.text('k7'), 'x'.repeat(100));
   assert.equal(await node.call('size'), 20);
   assert.equal((await node.ask('close')).ok, false);
-  // As long as the cause is there, an opening says so; nothing is lost by trying.
+  // While the cause lasts an opening reports it; trying loses nothing.
   const early = await node.ask('reopen');
   assert.ok(!early.ok, 'the log cannot be written to yet');
   allow(node);

@@ -6,7 +6,7 @@ import { loggedOptions, openClient, openListening, peerFor } from './support/cli
 import { ok, refused } from './support/results.js';
 import { until } from './support/until.js';
 
-/** The options of a node with the same files, lease and all: nothing at an opening can tell them apart. */
+/** Options of a node with a copy of all files, lease included: no opening can tell the two apart. */
 function copied(options) {
   const walPath = `${options.walPath}-twin`;
   copyFileSync(options.walPath, walPath);
@@ -46,7 +46,7 @@ test('two open copies of one folder are both told, take identities of their own,
   ok(await a.put('shared', 'after'));
   await reads(b, 'shared', 'after');
   for (const client of [a, b]) ok(await client.close());
-  // The new identities outlive an opening.
+  // The new identities survive an opening.
   const again = [await openClient(t, options), await openClient(t, twin)];
   for (const client of again) ok(await client.startTransport());
   ok(await again[0].connect(peerFor(again[1])));

@@ -16,7 +16,7 @@ const LANES = 16;
 const KEYS_PER_LANE = 50;
 const program = path.join(import.meta.dirname, 'programs', 'write-lanes.js');
 
-/** Whole lines of what was acknowledged so far. */
+/** Whole lines of the notes: one for each acknowledged write. */
 const read = (notes) => (existsSync(notes) ? readFileSync(notes, 'utf8').split('\n').slice(0, -1) : []);
 
 /** Lets the lanes write for some milliseconds behind their first write, and kills them. */
@@ -41,7 +41,7 @@ async function writeAndKill(folder, round, logBytes, waitMs) {
   });
 }
 
-/** Holds what is there against what was acknowledged; of each lane one more write may have happened. */
+/** Compares the store with the acknowledged writes; of each lane one more write may have happened. */
 async function compare(client, expected, underWay, round) {
   const text = async (key) => (await client.get(key)).map(String).valueOr(undefined);
   for (const [lane, n] of underWay) {

@@ -15,7 +15,7 @@ const LANES = 16;
 const KEYS_PER_LANE = 50;
 const program = path.join(import.meta.dirname, 'programs', 'write-lanes.js');
 
-/** Lets the lanes write until so many writes are acknowledged, kills them, and gives what was acknowledged. */
+/** Lets the lanes write until that many writes are acknowledged, and kills them. Returns the acknowledged writes. */
 async function writeAndKill(folder, round, count) {
   const notes = path.join(folder, `acknowledged-${round}`);
   const child = spawn(process.execPath, [program, path.join(folder, 'node.wal'), notes, `${round}`], {
@@ -45,7 +45,7 @@ test('every acknowledged write is there after kill -9, in a loop while sixteen l
     }
     const client = await openClient(t, ClientOptions.persistent('node-lanes', path.join(folder, 'node.wal')));
     const read = async (key) => (await client.get(key)).map(String).valueOr(undefined);
-    // A lane goes on only when its write is acknowledged: one write of each may or may not have happened.
+    // A lane continues only when its write is acknowledged: one more write of each may or may not have happened.
     for (const [lane, n] of underWay) {
       const key = `${lane}/${n % KEYS_PER_LANE}`;
       const found = await read(key);

@@ -1,6 +1,6 @@
-// The codes and kinds of errors: what the code gives, what the types say, and what the tables in docs/errors.md explain are
-// the same. The engine's kinds stand in one table; those of the JavaScript layer are found by the ways in which they are
-// written.
+// Codes and kinds of errors: those in the code, in the types and in the tables of docs/errors.md must be equal. The
+// engine's kinds are in one table; those of the JavaScript layer are found by the patterns in which the sources write
+// them.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -19,7 +19,7 @@ const sources = (folder, suffix) =>
 const found = (texts, ...patterns) =>
   texts.flatMap((text) => patterns.flatMap((pattern) => [...text.matchAll(pattern)].map(([, kind]) => kind)));
 
-/** The engine's table: how a kind is called in the sources, and at the surface. */
+/** The engine's table: the name of each kind in the sources, and that for users. */
 const kindsOfEngine = [...read('src', 'core', 'error_kind.rs').matchAll(/^ {4}(\w+) = "([a-z_]+)",$/gm)].map(
   ([, variant, name]) => [variant, name],
 );

@@ -175,7 +175,7 @@ test('await using closes', { skip: Symbol.asyncDispose === undefined }, async (t
   assert.ok(!client.isOpen());
 });
 
-/** Files in a folder that this process has open, or has mapped into its memory. */
+/** Files of a folder that this process has open, or has mapped into its memory. */
 function heldFiles(folder) {
   const opened = readdirSync('/proc/self/fd').flatMap((descriptor) => {
     try {
@@ -217,12 +217,12 @@ test('memory of a closed client is given back without a garbage collection', asy
   for (let round = 0; round < 5; round += 1) {
     const client = await openClient(t);
     const value = Buffer.alloc(1 << 20, round + 1);
-    // Each is awaited, so that nothing waits in JavaScript besides.
+    // Each write is awaited, so that nothing else waits in JavaScript.
     for (let n = 0; n < 100; n += 1) ok(await client.put(`${n}`, value));
     ok(await client.close());
     sizes.push(process.memoryUsage.rss() >> 20);
   }
-  // What an allocator keeps for later is less than what two rounds wrote; without an end it is four times that.
+  // An allocator keeps less than two rounds wrote; a leak would be four times that.
   assert.ok(sizes.at(-1) - sizes[0] < 200, `MiB after each of five times 100: ${sizes.join(', ')}`);
 });
 

@@ -1,4 +1,4 @@
-// Clients that exchange a part of the data.
+// Clients that exchange only some keys.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client, ClientOptions, Peer } from '@softadastra/sdk';
@@ -44,7 +44,7 @@ test('a peer gets the part that it asks for, and the rest when it asks for more'
   const state = ok(await phone.syncStateInfo());
   assert.deepEqual([state.queuedCount, state.acknowledgedCount, state.failedCount], [1, 1, 0]);
 
-  // With other prefixes, a call makes another connection.
+  // With other prefixes, a call makes a new connection.
   ok(await phone.connect(towards(hub, ['team/7/', 'team/8/'])));
   await has(phone, 'team/8/hub');
   await has(hub, 'team/8/phone');
@@ -90,7 +90,7 @@ test('who waits for so many peers is told when too few are left that take the ke
   ok(await a.connect(towards(b, ['b/'])));
   const error = refused(await one, 'invalid_state', /fewer than 1 of the peers .* It stays here/);
   assert.equal(error.kind, 'too_few_peers');
-  // There were no two yet: others may come.
+  // There were never two peers: others may still come.
   assert.equal(refused(await two, 'invalid_state').kind, 'aborted');
   ok(await a.connect(peerFor(b)));
   ok(await a.tick());

@@ -41,7 +41,7 @@ test('both work offline, and agree when they meet', async (t) => {
     await b.call('put', `b/${n}`, `${n}`);
   }
   await a.call('put', 'shared', 'first');
-  // The later write wins by the clock, so it has to be later by the clock.
+  // The write with the later time wins, so the clock must have advanced.
   const before = Date.now();
   await until(() => Date.now() > before + 1, 'the clock goes on');
   await b.call('put', 'shared', 'second');

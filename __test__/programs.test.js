@@ -1,5 +1,5 @@
-// Programs as users run them: the examples of this repository, and those of the guides in an empty project
-// that has nothing but the packed files. They use the ports of the guides, so they run one after another.
+// Programs of users: the examples of this repository, and those of the guides in an empty project with nothing but the
+// packed files. They use the ports of the guides, so they run one after another.
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -11,7 +11,7 @@ import { runProgram } from './support/processes.js';
 
 const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 
-/** Two runs of a program have to say the same; what they say. */
+/** Runs a program twice, which must give equal output. Returns the output. */
 async function saysTwice(program, cwd) {
   const first = await runProgram([program], { cwd });
   const second = await runProgram([program], { cwd });
@@ -99,14 +99,14 @@ test('every example is run by an npm script, and tested here', () => {
   }
 });
 
-/** An empty project with the packed files installed. */
+/** Makes an empty project with the packed files installed. */
 function project(t, files) {
   const folder = temporaryFolder(t);
   installPacked(folder, files);
   return folder;
 }
 
-/** A program of a guide, copied unchanged into a project. */
+/** Copies a program of a guide unchanged into a project. */
 function guide(folder, name) {
   const program = path.join(folder, name);
   copyFileSync(path.join(import.meta.dirname, 'fixtures', name), program);
@@ -152,7 +152,7 @@ test('the programs of the guides run unchanged in an empty project, on every run
         '',
       ),
     );
-    // Queued or not depends on how fast the acknowledgement is; the guide says so.
+    // The speed of the acknowledgement decides whether it is queued; the guide says so.
     assert.match(after, /^ {2}outbox : 1\n {2}queued : [01]\n {2}failed : 0\n$/);
   }
 });

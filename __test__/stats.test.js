@@ -1,4 +1,4 @@
-// What a client tells of its last opening, and of what it holds and did.
+// A client's report of its last opening, and its statistics.
 import assert from 'node:assert/strict';
 import { copyFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';

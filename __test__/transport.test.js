@@ -7,7 +7,7 @@ import { loggedOptions, openClient, openListening, peerFor } from './support/cli
 import { ok, refused } from './support/results.js';
 import { until } from './support/until.js';
 
-/** A port of loopback on which nobody listens. */
+/** A port of loopback on which nothing listens. */
 async function freePort() {
   const server = net.createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -17,7 +17,7 @@ async function freePort() {
   return port;
 }
 
-/** A server that is no node: it does with a connection what it is told. */
+/** A server that is not a node: `greet` handles its connections. */
 async function stranger(t, greet) {
   const sockets = new Set();
   const server = net.createServer((socket) => {

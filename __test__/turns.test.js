@@ -5,10 +5,10 @@ import { Client, ClientOptions, verify } from '@softadastra/sdk';
 import { openClient } from './support/clients.js';
 import { ok } from './support/results.js';
 
-/** Far more calls than a few milliseconds have room for. */
+/** Far more calls than fit into a few milliseconds. */
 const CALLS_MAX = 1_000_000;
 
-/** Awaits calls one after another until the event loop has gone round three times; fails if it does not. */
+/** Awaits calls one after another until the event loop has turned three times; fails if it does not. */
 async function givesWay(name, call) {
   let turns = 0;
   let pending = setImmediate(function turned() {

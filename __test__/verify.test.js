@@ -1,4 +1,4 @@
-// What verify() and salvage() tell of files, and that they change none.
+// Reports of verify() and salvage() about files, which they do not change.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -8,7 +8,7 @@ import { openClient } from './support/clients.js';
 import { temporaryFolder } from './support/folders.js';
 import { ok, refused } from './support/results.js';
 
-/** A closed log with keys `k0` to `k19`, one group each, and what is in its folder. */
+/** A closed log with keys `k0` to `k19`, one group each, and the content of its folder. */
 async function closedLog(t) {
   const folder = temporaryFolder(t);
   const walPath = path.join(folder, 'node.wal');
@@ -58,7 +58,7 @@ test('entries of a checkpoint are counted, and those of the log behind it', asyn
   ok(await client.put('behind', 'the checkpoint'));
   ok(await client.close());
   const { entries, files } = ok(await verify(walPath));
-  // The write, and before it whose writes its author goes on from.
+  // The write, and before it the lineage record of its author.
   assert.equal(entries, files[0].rows + 2);
   assert.ok(files[0].rows >= keys);
 });
@@ -92,7 +92,7 @@ test('damage is told with file, offset, what is valid and what to do; open() say
 test('a torn tail is told and is no damage', async (t) => {
   const { folder, walPath } = await closedLog(t);
   const whole = readFileSync(walPath);
-  // The last group was on its way: neither a close mark nor a later frame tells that it was synced.
+  // Cut within the last group: neither a close mark nor a later frame proves that it was synced.
   truncateSync(walPath, whole.length - 50);
   const before = contents(folder);
   const report = ok(await verify(walPath));

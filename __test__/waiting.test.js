@@ -1,4 +1,4 @@
-// Where a write is: its name, waiting for it, and the outbox.
+// Delivery of writes: their names, waiting for them, and the outbox.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
@@ -11,7 +11,7 @@ import { until } from './support/until.js';
 
 const NAME = /^[0-9a-f]{32}-[1-9]\d*$/;
 
-/** Whether a promise has no answer by now, after calls that came later have theirs. */
+/** True if a promise is still pending after later calls have their answers. */
 async function isPending(client, promise) {
   for (let n = 0; n < 5; n += 1) ok(await client.syncStateInfo());
   const pending = Symbol('pending');
@@ -239,7 +239,7 @@ test('a value that a peer refuses says who and why, until it takes it', async (t
   const state = ok(await a.syncStateInfo());
   assert.deepEqual([state.failedCount, state.peers[0].parked], [1, 1]);
   assert.equal(ok(await a.retryFailed()), 1);
-  // Another peer that takes it is enough for the policy; the refusal is still told.
+  // Another peer that takes it is enough for the policy; the refusal is still reported.
   const c = await openListening(t, 'node-c');
   ok(await a.connect(peerFor(c)));
   assert.deepEqual(ok(await a.waitFor(operation)).peers, ['node-c']);
@@ -272,7 +272,7 @@ test('every known peer has its row, connected or not', async (t) => {
   assert.deepEqual([away.connected, away.inSync, away.lagEntries], [false, false, 10]);
   assert.ok(away.lagBytesEstimate > 0 && away.lastSeenMs > 0 && away.skewMs !== undefined);
   assert.ok(!ok(await a.peers())[0].inSync);
-  // One that was only ever called by its address.
+  // A peer that was only ever called by its address, and never met.
   const nobody = net.createServer().listen(0, '127.0.0.1');
   await once(nobody, 'listening');
   const { port } = nobody.address();
@@ -301,7 +301,7 @@ test('whether memory will do is a matter of the policy', async (t) => {
     await until(async () => ok(await a.syncStateInfo()).peers[0]?.acknowledged > 0, 'it is acknowledged');
     assert.equal(ok(await a.syncStateInfo()).acknowledgedCount, acknowledged, JSON.stringify(ackPolicy));
     const wait = a.waitFor('all');
-    // One that can end takes a sync of the disk, whatever else is asked meanwhile.
+    // A wait that can end needs one sync of the disk, whatever other calls are made meanwhile.
     if (acknowledged === 0) assert.ok(await isPending(a, wait), JSON.stringify(ackPolicy));
     else ok(await wait);
     ok(await a.close());
@@ -310,7 +310,7 @@ test('whether memory will do is a matter of the policy', async (t) => {
   }
 });
 
-/** A way to a port that carries nothing any more from when it is told to. */
+/** A line to a port that stops carrying data when it is told to. */
 async function stoppableWay(t, port) {
   const sockets = [];
   const server = net.createServer((near) => {
@@ -353,7 +353,7 @@ test('a peer that never reads costs neither memory nor time', async (t) => {
   };
   await write(10);
   const before = process.memoryUsage().rss;
-  // 400 MB that a queue for the peer would hold.
+  // A queue for the peer would hold these 400 MB.
   await write(200);
   assert.ok(process.memoryUsage().rss - before < 150e6, `${process.memoryUsage().rss - before} bytes more`);
   const { peers, outboxSize } = ok(await a.syncStateInfo());

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Client, ClientOptions } from '@softadastra/sdk';
 import { loggedOptions, openClient } from './support/clients.js';
+import { temporaryFolder } from './support/folders.js';
 import { ok, refused } from './support/results.js';
 import { until } from './support/until.js';
 
@@ -126,6 +128,26 @@ test('a wrong argument or a closed client throws where the watch is read', async
   const closed = new Client(ClientOptions.local('a')).watch(5);
   await assert.rejects(closed.next(), { message: 'SDK client is not open' });
   refused(closed.result(), 'invalid_state', 'SDK client is not open');
+});
+
+test('a signal that cannot be listened to is a wrong argument of every call that takes one', async (t) => {
+  const client = await openClient(t, loggedOptions(t));
+  const signal = {
+    aborted: false,
+    addEventListener() {
+      throw new Error('no room');
+    },
+    removeEventListener() {},
+  };
+  const watch = client.watch('', { signal });
+  await assert.rejects(watch.next(), { kind: 'invalid_signal' });
+  const results = [
+    watch.result(),
+    await client.waitFor('all', { signal }),
+    await client.verify('b', { signal }),
+    await client.backup(path.join(temporaryFolder(t), 'copy.wal'), { signal }),
+  ];
+  for (const result of results) assert.equal(refused(result, 'invalid_argument').kind, 'invalid_signal');
 });
 
 test('one signal may end any number of watches and waits, without a warning of a leak', async (t) => {

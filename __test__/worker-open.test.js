@@ -9,7 +9,7 @@ import { until } from './support/until.js';
 
 const program = new URL('./programs/opening-worker.js', import.meta.url);
 
-// The node reports that it was renamed while it opens: to a worker that may be gone by then.
+// The node reports its new name while it opens: to a worker that may be gone by then.
 test('a worker that is terminated while it opens harms nobody', async (t) => {
   const options = { ...loggedOptions(t, 'first') };
   const client = new Client(options);

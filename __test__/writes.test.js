@@ -32,7 +32,7 @@ test('who awaits one write after another does not keep the event loop from other
     sinceTurn += 1;
     longest = Math.max(longest, sinceTurn);
   }
-  // As many as no disk makes durable in the millisecond after which the event loop has to go round.
+  // No disk makes more writes durable in the millisecond after which the event loop has to turn.
   assert.ok(longest < 60, `${longest} writes in one turn`);
 });
 

@@ -1,6 +1,6 @@
 'use strict';
 
-// The spellings of the documents in other languages: the same functions under their other names.
+// Aliases of calls, for programs written after the documents of other languages: one function under two names.
 const ALIASES = Object.freeze({
   sync_state_info: 'syncStateInfo',
   start_transport: 'startTransport',
@@ -13,7 +13,7 @@ const ALIASES = Object.freeze({
   refresh_node_info: 'refreshNodeInfo',
 });
 
-/** Gives a class of clients their calls under these names as well. */
+/** Adds the aliases to a class of clients. */
 function addAliases(prototype) {
   for (const [alias, name] of Object.entries(ALIASES)) {
     Object.defineProperty(prototype, alias, { value: prototype[name], configurable: true, writable: true });

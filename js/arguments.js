@@ -7,24 +7,24 @@ const { invalidArgument, reasonOf } = require('./error.js');
 const { didYouMean } = require('./spelling.js');
 const { isSignal } = require('./signals.js');
 
-/** Longest key, in bytes of UTF-8; the engine holds the same limit. */
+/** Longest key, in bytes of UTF-8. The engine has an equal limit. */
 const KEY_BYTES_MAX = 1024;
 
-/** Why this cannot be a key, or `undefined` if it can. `what` names the argument in the message. */
+/** Checks a key. Returns the failure, or `undefined`. `what` names the argument in the message. */
 function checkKey(key, what = 'key') {
   if (typeof key !== 'string') return invalidArgument('invalid_key', `${what} must be a string`, what);
   if (key === '') return invalidArgument('invalid_key', `${what} cannot be empty`, what);
   return checkWellFormed(key, what) ?? checkKeyLength(key, what);
 }
 
-/** Why this cannot begin a key, or `undefined` if it can: like a key, but it may be empty. */
+/** Checks a prefix of keys, which may be empty. Returns the failure, or `undefined`. */
 function checkPrefix(prefix, what) {
   if (typeof prefix !== 'string') return invalidArgument('invalid_key', `${what} must be a string`, what);
   return checkWellFormed(prefix, what) ?? checkKeyLength(prefix, what);
 }
 
 function checkKeyLength(key, what) {
-  // A character of UTF-16 takes three bytes of UTF-8 at most, so most keys need no counting.
+  // A UTF-16 code unit takes at most three bytes of UTF-8, so most keys need no counting.
   if (key.length * 3 <= KEY_BYTES_MAX || Buffer.byteLength(key) <= KEY_BYTES_MAX) return undefined;
   return invalidArgument('invalid_key', `${what} is longer than ${KEY_BYTES_MAX} bytes`, what);
 }
@@ -38,7 +38,7 @@ function checkWellFormed(text, what) {
   );
 }
 
-/** Why this cannot be a value; `content` is what was found inside it (`undefined`: neither text nor bytes). */
+/** Checks a value by its `content` (`undefined`: neither text nor bytes). Returns the failure, or `undefined`. */
 function checkContent(content, bytesMax, what = 'value', given = content) {
   if (content === undefined) {
     const reason = types.isUint8Array(given)
@@ -55,13 +55,13 @@ function checkContent(content, bytesMax, what = 'value', given = content) {
   return invalidArgument('invalid_value', `${what} is larger than ${bytesMax} bytes`, what);
 }
 
-/** The refusal of more arguments than a call takes; `takes` lists these. */
+/** The failure of a call with too many arguments; `takes` lists the known ones. */
 function surplusArgument(call, takes) {
   const most = takes === '' ? 'no argument' : `${takes}, and nothing more`;
   return invalidArgument('unexpected_argument', `${call}() takes ${most}`, call);
 }
 
-/** A plain argument object: every name in it must be known. `undefined` is an empty one. */
+/** Checks the names in an options object: each must be known. `undefined` counts as an empty object. */
 function checkNames(given, names, what) {
   if (given === undefined) return undefined;
   const own = typeof given === 'object' && given !== null && !Array.isArray(given) ? Object.keys(given) : [];
@@ -74,14 +74,14 @@ function checkNames(given, names, what) {
   return invalidArgument('unknown_option', `unknown option in ${what}: ${unknown}${hint}`, unknown);
 }
 
-/** Whether this is an object that could have had names: not a list, a Map, a signal. */
+/** True for an object that can have named fields: not an array, a Map or a signal. */
 function isPlain(given) {
   if (typeof given !== 'object' || given === null) return false;
   const prototype = Object.getPrototypeOf(given);
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-/** What was meant by something that was given in the place of an object. */
+/** An example of the object that was probably meant, for a value given in its place. */
 function exampleOf(given, names) {
   if (isSignal(given) && names.includes('signal')) return ', such as { signal }';
   if (typeof given === 'string' && names.includes('prefix')) return `, such as { prefix: ${inspect(given)} }`;
@@ -99,7 +99,10 @@ function checkCount(given, least, most, what) {
   return invalidArgument('invalid_options', `${what} must be a whole number from ${least} to ${most}`, what);
 }
 
-/** Runs a reader of the caller's objects, whose getters may throw: that is a wrong argument like another. */
+/**
+ * Runs a reader of the caller's objects. An exception of a getter becomes a failure like that of any wrong
+ * argument.
+ */
 function guarded(what, read) {
   try {
     return read();
@@ -116,5 +119,6 @@ module.exports = {
   checkNames,
   checkPrefix,
   guarded,
+  isPlain,
   surplusArgument,
 };

@@ -7,7 +7,7 @@ const { readCloseOptions } = require('./calls.js');
 const { Result } = require('./result.js');
 const { answered } = require('./turns.js');
 
-/** What the rare calls take, as it is said in a sentence. The frequent ones look for themselves. */
+/** Arguments of the rare calls, in words for messages. The frequent calls check their own. */
 const TAKES = Object.freeze({
   open: '',
   batch: 'operations',
@@ -38,14 +38,14 @@ const TAKES = Object.freeze({
   refreshNodeInfo: '',
 });
 
-/** Calls that answer at once and take nothing: their answer cannot say that something was wrong. */
+/** Synchronous calls without arguments: their result cannot report a failure. */
 const ANSWERS = ['isOpen', 'size', 'empty', 'options', 'transportRunning', 'discoveryRunning'];
 
 const hasSurplus = (given, count) => given.slice(count).some((argument) => argument !== undefined);
 
 const countOf = (takes) => (takes === '' ? 0 : takes.split(' and ').length);
 
-/** Has the calls of a client refuse what they do not take, instead of doing something else than was meant. */
+/** Makes the calls of a client refuse surplus arguments, instead of ignoring them. */
 function refuseSurplus(prototype) {
   const replace = (name, wrap) => {
     const value = wrap(prototype[name]);
@@ -62,7 +62,7 @@ function refuseSurplus(prototype) {
 function refusing(name, takes, call) {
   const count = countOf(takes);
   return function refuse(...given) {
-    // Of a client that is not open that is what is said.
+    // A client that is not open reports that first.
     if (given.length > count && hasSurplus(given, count) && (name === 'open' || this.isOpen())) {
       return answered(Result.err(surplusArgument(name, takes)), 0);
     }
@@ -70,7 +70,7 @@ function refusing(name, takes, call) {
   };
 }
 
-/** `close()` closes, whatever it was given, and says afterwards what it did not take of it. */
+/** Wraps `close()`, which closes in any case, and reports surplus arguments afterwards. */
 function closing(call) {
   return async function close(...given) {
     const { failure, compact } = readCloseOptions(given[0]);

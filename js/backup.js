@@ -5,10 +5,10 @@
 const { clearInterval, setInterval } = require('./host.js');
 const { onAbort } = require('./signals.js');
 
-/** How often progress is told. */
+/** Interval of progress callbacks, in milliseconds. */
 const TOLD_EVERY_MS = 50;
 
-/** Runs the addon's backup, tells how far it is, and ends it when its signal says so. */
+/** Runs the addon's backup, reports its progress, and cancels it when its signal aborts. */
 async function runBackup(node, { path, onProgress, signal }) {
   const backup = node.backup(path);
   const forget = onAbort(signal, () => backup.cancel());

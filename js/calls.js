@@ -21,10 +21,10 @@ const { contentOf } = require('./value.js');
 
 const PEERS_MAX = 2 ** 31 - 1;
 
-// What each call takes besides a key and a value. A reader looks at every argument once, and gives either
-// `{ failure }` or the plain data to go on with.
+// Readers of the arguments of each call besides key and value. A reader reads every argument once, and returns either
+// `{ failure }` or plain data.
 
-/** `entries({ prefix, after, limit })` */
+/** Reads the arguments of `entries({ prefix, after, limit })`. */
 function readEntriesOptions(given) {
   return guarded('options', () => {
     const unknown = checkNames(given, ['prefix', 'after', 'limit'], 'options');
@@ -39,7 +39,7 @@ function readEntriesOptions(given) {
   });
 }
 
-/** `conflicts({ prefix })` */
+/** Reads the arguments of `conflicts({ prefix })`. */
 function readConflictsOptions(given) {
   return guarded('options', () => {
     const unknown = checkNames(given, ['prefix'], 'options');
@@ -50,7 +50,7 @@ function readConflictsOptions(given) {
   });
 }
 
-/** `watch(prefix, { signal })` */
+/** Reads the arguments of `watch(prefix, { signal })`. */
 function readWatchArguments(prefix, given, surplus) {
   return guarded('options', () => {
     const failure =
@@ -64,7 +64,7 @@ function readWatchArguments(prefix, given, surplus) {
   });
 }
 
-/** `backup(walPath, { onProgress, signal })` */
+/** Reads the arguments of `backup(walPath, { onProgress, signal })`. */
 function readBackupArguments(path, given) {
   return guarded('options', () => {
     const refuse = (message, name) => ({ failure: invalidArgument('invalid_backup', message, name) });
@@ -85,12 +85,15 @@ function readBackupArguments(path, given) {
 }
 
 const OUTBOX_STATES = ['queued', 'inFlight', 'acknowledged', 'failed'];
-/** How many entries of the outbox a call gives if it does not say: what one can look at. */
+/** Default number of outbox entries that a call returns: as many as people can look at. */
 const OUTBOX_LIMIT = 1000;
-/** And at most, because all of them are in memory at once; there is `after` for the rest. */
+/**
+ * Largest number of outbox entries that a call returns, because all of them are in memory at once; `after` leads to
+ * more.
+ */
 const OUTBOX_LIMIT_MAX = 100_000;
 
-/** `outbox({ state, after, limit })` */
+/** Reads the arguments of `outbox({ state, after, limit })`. */
 function readOutboxOptions(given) {
   return guarded('options', () => {
     const unknown = checkNames(given, ['state', 'after', 'limit'], 'options');
@@ -107,7 +110,7 @@ function readOutboxOptions(given) {
   });
 }
 
-/** `waitFor(operation, { peer, count, signal })` */
+/** Reads the arguments of `waitFor(operation, { peer, count, signal })`. */
 function readWaitArguments(operation, given) {
   return guarded('options', () => {
     if (typeof operation !== 'string' || !operation.isWellFormed()) {
@@ -125,7 +128,7 @@ function readWaitArguments(operation, given) {
 
 const refuseWait = (message, name) => ({ failure: invalidArgument('invalid_wait', message, name) });
 
-/** On whom something has to be durable; without a count: on all. */
+/** Reads the peers that must hold a write; without `peer` and `count`: all. */
 function readHolders(peer, count) {
   if (peer === undefined && count === 'all') return {};
   if (peer === undefined) return { failure: checkCount(count, 1, PEERS_MAX, 'count'), count: count ?? 1 };
@@ -134,7 +137,7 @@ function readHolders(peer, count) {
   return refuseWait('peer must be the node id of a peer', 'peer');
 }
 
-/** `tick()`, `tick(true)`, `tick({ prune: true })` */
+/** Reads the arguments of `tick()`, `tick(true)` and `tick({ prune: true })`. */
 function readTickOptions(given) {
   return guarded('options', () => {
     if (typeof given === 'boolean') return { prune: given };
@@ -145,7 +148,7 @@ function readTickOptions(given) {
   });
 }
 
-/** `close({ compact: true })` */
+/** Reads the arguments of `close({ compact: true })`. */
 function readCloseOptions(given) {
   return guarded('options', () => {
     const failure = checkNames(given, ['compact'], 'options');
@@ -155,7 +158,7 @@ function readCloseOptions(given) {
   });
 }
 
-/** `connect(peer)`: a Peer, or any object with its three fields. */
+/** Reads the argument of `connect(peer)`: a Peer, or any object with its three fields. */
 function readPeer(given) {
   return guarded('peer', () => {
     const failure = checkPeerNames(given);
@@ -166,10 +169,10 @@ function readPeer(given) {
   });
 }
 
-/** `verify(peer, { signal })`: a Peer, or the node id of one. */
+/** Reads the arguments of `verify(peer, { signal })`: a Peer, or the node id of one. */
 function readVerifyArguments(peer, given) {
   return guarded('options', () => {
-    // Of an object only this counts, so that what reports tell of peers will do as well.
+    // Only the node id of an object counts, so that the peers in reports will do as well.
     const nodeId = typeof peer === 'object' && peer !== null ? peer.nodeId : peer;
     if (typeof nodeId !== 'string' || nodeId === '' || !nodeId.isWellFormed()) {
       const misspelled = typeof peer === 'object' ? checkPeerNames(peer) : undefined;
@@ -184,7 +187,10 @@ function readVerifyArguments(peer, given) {
   });
 }
 
-/** `batch([{ put: key, value }, { remove: key }])`, as keys and, beside them, contents or `null` to remove. */
+/**
+ * Reads `batch([{ put: key, value }, { remove: key }])` into keys and a parallel array of contents, `null` for a
+ * removal.
+ */
 function readBatch(given) {
   return guarded('operations', () => {
     if (!Array.isArray(given)) {
@@ -211,7 +217,7 @@ function readOperation(given, what) {
   return names === 'put,value' ? readNamed(given.put, contentOf(given.value), what, given.value) : refuse();
 }
 
-// Keys and contents of the right type are the addon's to judge; it is quicker, and so is the good case.
+// The addon checks keys and contents of the right type; it is quicker, and so is the common case.
 function readNamed(name, content, what, given) {
   const key = textOf(name);
   if (key === undefined) return { failure: checkKey(key, `${what}: key`) };

@@ -2,21 +2,21 @@
 
 // Counts failures in the background by their cause, so that one that goes on is reported once, and again at 10, 100, 1000.
 
-/** How many causes are told apart; the oldest is forgotten first. */
+/** Most causes that are told apart; the oldest is forgotten first. */
 const CAUSES_MAX = 64;
-/** A cause that was not heard of for so long is told like a new one. */
+/** Time after which a silent cause counts as new, in milliseconds. */
 const QUIET_MS = 10 * 60 * 1000;
-/** A cause that stays is told again each time its count has grown by this much. */
+/** Growth of a lasting cause's count after which it is reported again. */
 const TOLD_AGAIN_AT = 10;
 
 /**
- * Failures in the background by their cause. A disk that stays full fails thousands of times: that is told once, and again
- * when there were ten, a hundred, a thousand of them, each time with the count.
+ * Failures in the background, counted by cause. A disk that stays full fails thousands of times: that is reported once,
+ * and again at the tenth, hundredth and thousandth time, each with the count.
  */
 class Causes {
   #causes = new Map();
 
-  /** How often this cause was heard of, if it is to be told now; otherwise `undefined`. */
+  /** Counts a failure. Returns the count of its cause if it is due to be reported, otherwise `undefined`. */
   heard({ code, kind, context }, nowMs) {
     const name = JSON.stringify([code, kind, context]);
     const before = this.#causes.get(name);

@@ -5,8 +5,8 @@
 const { valueFrom } = require('./value.js');
 
 /**
- * A change as the addon of `ownNodeId` reports it, as what listeners and watches get. Shared by all of them,
- * so frozen.
+ * Converts a change reported by the addon of `ownNodeId` into that of listeners and watches. Frozen, because all of
+ * them share it.
  */
 function changeOf({ key, kind, value, version, local, nodeId }, ownNodeId) {
   return Object.freeze({

@@ -1,18 +1,21 @@
 'use strict';
 
-// `ClientOptions`: the fields, their defaults, and the factories. `option-rules.js` judges them.
+// `ClientOptions`: the fields, their defaults, and the factories. `option-rules.js` checks them.
 
-const { surplusArgument } = require('./arguments.js');
+const { isPlain, surplusArgument } = require('./arguments.js');
 const { isLoopback } = require('./peer.js');
 const { frozenPrefixes } = require('./prefixes.js');
 
 const DISCOVERY_PORT = 9400;
 const LOCALHOST = '127.0.0.1';
 const EVERYBODY = '255.255.255.255';
-/** What `local()` names for whoever turns the log on: the one path that means nothing by itself. */
+/**
+ * The path in the options of `local()`, for programs that turn the log on. Without a log it has no meaning and is
+ * accepted.
+ */
 const UNUSED_WAL_PATH = 'data/sdk-store.wal';
 
-/** Why options cannot be opened that were made with more arguments than there are. */
+/** Failures of options that were made with too many arguments, reported by open(). */
 const refused = new WeakMap();
 
 function refuseSurplus(options, surplus, call, takes) {
@@ -20,13 +23,13 @@ function refuseSurplus(options, surplus, call, takes) {
   return options;
 }
 
-/** The refusal of what {@link ClientOptions} were made with and do not take, if there was something. */
+/** The failure of {@link ClientOptions} that were made with too many arguments; `undefined` if there is none. */
 const surplusOf = (options) => refused.get(options);
 
-/** How further options are said. */
+/** Advice in messages about surplus arguments. */
 const SET_OTHERS = '(set other options on what it gives)';
 
-/** A property that reads as something else while nothing was written to it. */
+/** Defines a property that reads as a fallback until something is written to it. */
 function fallsBack(options, name, fallback) {
   let given;
   Object.defineProperty(options, name, {
@@ -80,7 +83,7 @@ class ClientOptions {
     this.retryIntervalMs = 5000;
     this.ackTimeoutMs = 10000;
 
-    // What is left undefined keeps its default; what is unknown is kept, so that open() can name it.
+    // An undefined field keeps its default; an unknown field is kept, so that open() can name it.
     for (const [name, value] of Object.entries(given ?? {})) {
       if (value !== undefined) this[name] = value;
     }
@@ -120,17 +123,16 @@ class ClientOptions {
   }
 }
 
-/** Every name that may be set. */
+/** Names of all options. */
 const OPTION_NAMES = Object.freeze(Object.keys(new ClientOptions()));
 
-/** The options as they are now, as plain data that nothing can change any more. */
+/** A frozen copy of the options, with `changes`. */
 function frozenOptions(options, changes) {
   const copy = Object.create(ClientOptions.prototype);
   for (const name of OPTION_NAMES) copy[name] = options[name];
   copy.prefixes = frozenPrefixes(copy.prefixes);
   if (Array.isArray(copy.allowedPeers)) copy.allowedPeers = Object.freeze([...copy.allowedPeers]);
-  if (typeof copy.ackPolicy === 'object' && copy.ackPolicy !== null && !Array.isArray(copy.ackPolicy))
-    copy.ackPolicy = Object.freeze({ ...copy.ackPolicy });
+  if (isPlain(copy.ackPolicy)) copy.ackPolicy = Object.freeze({ ...copy.ackPolicy });
   return Object.freeze(Object.assign(copy, changes));
 }
 

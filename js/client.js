@@ -44,14 +44,14 @@ const settled = (failed) => answered(Result.err(failed), 0);
 
 class Client {
   #given;
-  // Why it can never be opened.
+  // The failure of wrong constructor arguments, because of which the client can never be opened.
   #refused;
-  // Set from the end of a successful open() to the beginning of close(): the one mark of being open.
+  // Set from the end of a successful open() to the beginning of close(): the only mark of an open client.
   #session;
   #events = new Events();
-  // Opening and closing take turns, in the order in which they were asked for.
+  // Opening and closing take turns, in the order of the calls.
   #turn = Promise.resolve();
-  /** The closing that began last: resolves once it holds nothing any more. */
+  /** The last close that began: resolves once it holds nothing any more. */
   #leaving = Promise.resolve();
 
   constructor(options, ...surplus) {
@@ -62,7 +62,7 @@ class Client {
   open() {
     return this.#inTurn(async () => {
       if (this.#session !== undefined) return Result.ok();
-      // A close() that was called behind this has begun already, and holds the log until it is done.
+      // A close() that was called after this open() has begun already, and holds the log until it is done.
       await this.#leaving;
       const { options, failure: refused } = readOptions(this.#given);
       if ((this.#refused ?? refused) !== undefined) return Result.err(this.#refused ?? refused);
@@ -78,7 +78,7 @@ class Client {
     const closing = this.#leave(options);
     return this.#inTurn(async () => {
       const closed = await closing;
-      // What was called before this may have opened it again meanwhile.
+      // An open() that was called before may have opened the client again meanwhile.
       return (await this.#leave(options)) ?? closed ?? Result.ok();
     });
   }
@@ -349,7 +349,7 @@ class Client {
     return this.#turn.then((result) => answered(result, 0));
   }
 
-  /** Begins to close, at once: no call that comes later is accepted. Nothing if there is nothing to close. */
+  /** Begins to close, at once: every later call is refused. Returns nothing if the client is not open. */
   #leave(options) {
     const session = this.#session;
     if (session === undefined) return undefined;
@@ -363,7 +363,7 @@ class Client {
     return this.#session === undefined ? settled(notOpen()) : this.#session.ask(question, convert);
   }
 
-  /** Asks with the arguments that `read` gives, which is not called on a client that is not open. */
+  /** Asks the addon with the arguments that `read` returns; `read` is not called on a client that is not open. */
   #askWith(read, question, convert) {
     if (this.#session === undefined) return settled(notOpen());
     const { failure: wrong, ...given } = read();

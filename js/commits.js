@@ -1,6 +1,6 @@
 'use strict';
 
-// The writes that the committer still owes an answer, by their tickets; and when the committer is woken.
+// Writes that wait for their commit, by ticket; and the waking of the committer.
 
 const { types } = require('node:util');
 const { monotonicMs, nextTick, setImmediate, setTimeout } = require('./host.js');
@@ -11,14 +11,17 @@ const { BATCH, PUT, REMOVE, writeInfo } = require('./write-info.js');
 
 const NO_ROOM = -5;
 
-/** A power of two, so that a ticket finds its place with a mask. */
+/** Initial length of the ring. A power of two, so that a mask finds the place of a ticket. */
 const CAPACITY = 1024;
-/** A burst that is longer than this does not wait for its own end before the committer begins with it. */
+/** Length of a burst of writes at which the committer is woken before its end. */
 const WAKE_EVERY = 2048;
-/** How long to wait for room that was taken by others than our own writes, of which no commit tells us. */
+/**
+ * Interval, in milliseconds, of attempts to get room in the addon's queue while other requests than this client's
+ * writes fill it: their commits are not reported here.
+ */
 const ROOM_RETRY_MS = 5;
 
-/** For how long writes that are awaited one after another may keep the event loop from going round. */
+/** Longest time, in milliseconds, for which writes that are awaited one after another may hold the event loop. */
 const TURN_EVERY_MS = 1;
 
 let taken;
@@ -27,9 +30,9 @@ const take = (resolve) => {
 };
 
 /**
- * The writes that the committer still owes an answer. The addon numbers accepted writes 1, 2, 3… and reports
- * commits in that order, so a ring of resolvers by ticket is all the bookkeeping there is. Writes for which
- * the addon has no room wait here, in order, with values copied, because their owner may change them.
+ * Writes that wait for their commit. The addon numbers accepted writes 1, 2, 3… and reports commits in that order, so a
+ * ring of resolvers by ticket is enough. Writes for which the addon has no room wait here, in order, with their values
+ * copied, because the caller may change them.
  */
 class Commits {
   #hot;
@@ -45,13 +48,13 @@ class Commits {
   #idleCallbacks = [];
   #unwoken = 0;
   #wake;
-  // The addon knows us for as long as the node is open, so we may not keep the node alive in turn: a client
-  // that nobody holds any more has to close. Only writes that still need an answer hold it.
+  // The addon holds this object for as long as the node is open, so it must not keep the node alive in turn: a client
+  // that is garbage has to close. Only writes that wait for an answer hold the node.
   #node;
-  // There to be held, not to be read.
+  // Held only to keep the node alive; never read.
   #heldNode;
 
-  /** `refusal(code, operation)`: the failure that a negative code stands for; it must not hold the node. */
+  /** `refusal(code, operation)` returns the failure of a negative code; it must not hold the node. */
   constructor(node, refusal) {
     const { hot } = node;
     this.#hot = hot;
@@ -69,15 +72,15 @@ class Commits {
     };
     this.#wake = () => {
       this.#unwoken = 0;
-      // A lone write is committed here, once whatever else was ready to go on has been seen to. The event loop goes
-      // round from time to time, so nobody who awaits one write after another keeps it from others.
+      // A lone write is committed here, after everything else that was ready to run (inline commit). The event loop
+      // turns from time to time, so that a program that awaits one write after another does not block it.
       if (hot.wake() !== 1) return;
       if (monotonicMs() - turnedMs < TURN_EVERY_MS) commit();
       else setImmediate(turned);
     };
   }
 
-  /** The node goes on as another author. */
+  /** Takes in that the node continues as another author. */
   renamed(author) {
     this.#author = author;
   }
@@ -104,7 +107,7 @@ class Commits {
     return new Promise((resolve) => this.#idleCallbacks.push(resolve));
   }
 
-  /** The addon's report: every ticket up to `highest` is settled. */
+  /** Takes in the addon's report: every ticket up to `highest` is settled. */
   settle(highest, results, failures) {
     const failed =
       failures === null ? undefined : new Map(failures.map(({ ticket, error }) => [ticket, error]));
@@ -124,7 +127,7 @@ class Commits {
     this.#reportIdle();
   }
 
-  /** The addon is closed and says no more: whoever still waits learns that nobody can tell. */
+  /** Fails all waiting writes: the addon is closed and reports nothing more, so their outcome is unknown. */
   abandon() {
     const error = failure(
       ErrorCode.InvalidState,
@@ -170,7 +173,7 @@ class Commits {
     this.#last = ticket;
     this.#heldNode ??= this.#node.deref();
     this.#unwoken += 1;
-    // When this turn of the event loop is over: a burst of writes wakes the committer once.
+    // Runs at the end of this turn of the event loop: a burst of writes wakes the committer once.
     if (this.#unwoken === 1) nextTick(this.#wake);
     else if (this.#unwoken % WAKE_EVERY === 0) this.#hot.wake();
   }
@@ -204,7 +207,7 @@ class Commits {
       if (ticket > 0) this.#track(ticket, operation.kind, operation.resolve);
       else operation.resolve(Result.err(this.#refusal(ticket, operation)));
     }
-    // Moving what is left costs as much as was taken out since, so it is never more than a constant a write.
+    // Moving the rest costs as much as was taken out since, so the cost per write is constant.
     if (this.#waitingFrom * 2 >= this.#waiting.length) {
       this.#waiting = this.#waiting.slice(this.#waitingFrom);
       this.#waitingFrom = 0;
@@ -212,7 +215,7 @@ class Commits {
     if (this.#waiting.length > 0) this.#askForRoom();
   }
 
-  // With own writes under way their commit makes room and calls us; otherwise we have to look again.
+  // The commit of an own write makes room and calls settle(); without one under way, the room is asked for again later.
   #askForRoom() {
     if (this.#next <= this.#last || this.#askingForRoom) return;
     this.#askingForRoom = true;

@@ -4,12 +4,12 @@
 
 const { onAbort } = require('./signals.js');
 
-/** What `Client.verify()` gives. */
+/** Converts the addon's comparison into the result of `Client.verify()`. */
 function comparisonOf({ keys, ...difference }) {
   return Object.freeze({ ...difference, keys: Object.freeze(keys) });
 }
 
-/** Runs the addon's comparison, and ends the wait for it when its signal says so. */
+/** Runs the addon's comparison, and cancels the wait for it when its signal aborts. */
 async function runComparison(node, { nodeId, signal }) {
   const comparison = node.compare(nodeId);
   const forget = onAbort(signal, () => comparison.cancel());

@@ -8,7 +8,7 @@ const STATUSES = ['created', 'updated', 'unchanged'];
 
 const valueIn = (content) => (content === undefined || content === null ? undefined : valueFrom(content));
 
-/** A conflict as the addon reports it, as what callers and listeners get: shared, so frozen. */
+/** Converts a conflict reported by the addon into that of callers and listeners. Frozen, because they share it. */
 function conflictOf({ key, versions }) {
   const shown = versions.map(({ nodeId, value, timestampMs, current }) =>
     Object.freeze({ nodeId, value: valueIn(value), timestampMs, current }),
@@ -17,7 +17,7 @@ function conflictOf({ key, versions }) {
   return Object.freeze({ key, value: current?.value, versions: Object.freeze(shown) });
 }
 
-/** What `resolve()` gives: the same as `put()`. */
+/** Converts the addon's receipt of `resolve()` into its result, equal to that of `put()`. */
 const putOf = ({ status, version, operation }) =>
   Object.defineProperty({ status: STATUSES[status], version }, 'operation', { value: operation });
 

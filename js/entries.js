@@ -9,13 +9,13 @@ const { valueFrom } = require('./value.js');
 
 const DONE = Object.freeze({ value: undefined, done: true });
 
-/** How many entries cross over at a time, at first and at most: a reader that stops early costs little. */
+/** Number of entries that cross over at a time, at first and at most: a reader that stops early costs little. */
 const CHUNK_FIRST = 16;
 const CHUNK_MOST = 1024;
-/** Chunks grow while they are lighter than this, in bytes or characters of values. */
+/** Weight up to which chunks grow, in bytes or characters of values. */
 const CHUNK_WEIGHT = 256 * 1024;
 
-/** The entries in the order of their keys, as they were when it was made. Read once. */
+/** Entries in key order, from a snapshot. Read once. */
 class Entries {
   #scan;
   #isOpen;
@@ -25,10 +25,13 @@ class Entries {
   #at = 0;
   #isTold = false;
   #chunkSize = CHUNK_FIRST;
-  // A promise while the next entry is looked for over several turns of the event loop.
+  // A promise while the next entry is searched over several turns of the event loop.
   #search;
 
-  /** `scan`: the addon's; without one it has ended, for the reason `failed`. `isOpen()`: still the same session. */
+  /**
+   * `scan`: the addon's scan; without one the iteration has ended, with the failure `failed`. `isOpen()`: true while
+   * the client is in the session in which the iteration began.
+   */
   constructor(scan, limit, isOpen, failed) {
     this.#scan = scan;
     this.#left = limit;
@@ -53,7 +56,7 @@ class Entries {
     return answered({ value: entry, done: false }, values[at].length);
   }
 
-  /** Looks further in later turns of the event loop, and gives what is found then. */
+  /** Continues the search in later turns of the event loop, and returns the entry found then. */
   #searchOn() {
     const search = async () => {
       do await nextTurn();
@@ -64,7 +67,7 @@ class Entries {
     return this.#search.then(() => this.next());
   }
 
-  // What went wrong is thrown where it is read, once: nobody looks at a Result in a loop.
+  // A failure is thrown once, where it is read, because nobody checks a Result in a loop.
   #last() {
     if (this.#isTold || this.#outcome.isOk()) return answered(DONE, 0);
     this.#isTold = true;
@@ -84,7 +87,7 @@ class Entries {
     return this;
   }
 
-  /** Takes over the next entries. Says if there is more to look for although there are none. */
+  /** Fetches the next entries. Returns true if there are none yet and the search must go on. */
   #refill() {
     this.#chunk = { keys: [], values: [], versions: [] };
     this.#at = 0;
@@ -130,7 +133,7 @@ class Entries {
     try {
       scan?.close();
     } catch {
-      // It was read to its end or given up: nothing depends on it any more.
+      // The scan was read to its end or given up: nothing depends on it any more.
     }
   }
 }

@@ -4,7 +4,7 @@
 
 const { inspect } = require('node:util');
 
-/** The stable codes: what went wrong, coarsely enough to branch on. The finer word is `kind`. */
+/** The stable error codes, coarse enough to branch on. The finer name is `kind`. */
 const ErrorCode = Object.freeze({
   None: 'none',
   Unknown: 'unknown',
@@ -58,7 +58,7 @@ Object.defineProperty(SoftadastraError.prototype, 'name', {
   writable: true,
 });
 
-/** All that an error or a failure says, as plain data that always has the same fields. */
+/** The fields of an error or a failure as plain data: all of them, always. */
 function dataOf(said) {
   return {
     code: said.code,
@@ -75,21 +75,21 @@ function dataOf(said) {
   };
 }
 
-/** What {@link dataOf} gives, without another copy of what {@link failure} made. */
+/** The fields of a failure as {@link dataOf} returns them, without a second copy of a {@link failure}. */
 const dataOfFailure = (failed) => (failed.count === undefined ? dataOf(failed) : failed);
 
-/** Whether this is a failure as {@link failure} and the addon make it. */
+/** True for a failure made by {@link failure} or by the addon. */
 const isFailure = (given) => !(given instanceof Error) && CODES.has(given?.code) && given.kind !== undefined;
 
-/** What `JSON` is given of an error's data: it shows nothing of an Error that lies underneath. */
+/** The JSON form of an error's data: `JSON.stringify` would show an Error in `cause` as an empty object. */
 const inJson = (data) =>
   data.cause instanceof Error && typeof data.cause.toJSON !== 'function'
     ? { ...data, cause: reasonOf(data.cause) }
     : data;
 
 /**
- * A failure as data, in the shape in which the addon reports it. It becomes a `SoftadastraError` only when
- * somebody asks for one, so that an expected miss costs no stack trace.
+ * Makes a failure as data, in the format of the addon's reports. It becomes a `SoftadastraError` only when a program
+ * asks for one, so that an expected miss costs no stack trace.
  */
 function failure(code, kind, message, more) {
   return {
@@ -111,14 +111,14 @@ function errorOf({ code, message, ...details }) {
   return new SoftadastraError(code, message, details);
 }
 
-/** How much of a text a message shows; all of it is in its `context`. */
+/** Longest part of a text in a message, in characters; the whole text is in `context`. */
 const SHOWN_MAX = 100;
 
-/** The first character that can be shown, and the one behind the others that can that are in ASCII. */
+/** The first printable ASCII character, and the one behind the last. */
 const SPACE = 0x20;
 const DELETE = 0x7f;
 
-/** A text as a message shows it: on one line, and not longer than it can be read. Quick, because misses are common. */
+/** A text for a message: on one line and shortened. Quick, because misses are common. */
 function shortened(text) {
   const shown = text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX)}…` : text;
   for (let at = 0; at < shown.length; at += 1) {
@@ -128,12 +128,17 @@ function shortened(text) {
   return shown;
 }
 
-/** Whatever was thrown, in words. */
+/** A thrown value in words. */
 const reasonOf = (thrown) => (thrown instanceof Error ? thrown.message : inspect(thrown));
 
-/** What a bug on our side or in the runtime looks like to the caller: still a value, never a throw. */
+/**
+ * The failure of a call that threw: what was thrown if it says itself what is wrong, else a defect of this package or the
+ * runtime. A result like any other, never an exception.
+ */
 const unexpected = (cause) =>
-  failure(ErrorCode.InternalError, 'unexpected', `unexpected failure: ${reasonOf(cause)}`, { cause });
+  isFailure(cause)
+    ? cause
+    : failure(ErrorCode.InternalError, 'unexpected', `unexpected failure: ${reasonOf(cause)}`, { cause });
 
 const invalidArgument = (kind, message, context) =>
   failure(ErrorCode.InvalidArgument, kind, message, { context });

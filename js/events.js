@@ -1,6 +1,6 @@
 'use strict';
 
-// The listeners of a client, and what happens if one of them throws.
+// Listeners of a client, and the handling of those that throw.
 
 const { Causes } = require('./causes.js');
 const { SoftadastraError, ErrorCode, errorOf, invalidArgument, reasonOf } = require('./error.js');
@@ -11,7 +11,10 @@ const { didYouMean } = require('./spelling.js');
 
 const EVENTS = Object.freeze(['change', 'conflict', 'peer', 'identity', 'error']);
 
-/** Who wants to hear what, and how what the addon tells reaches them. Outlives closing and opening again. */
+/**
+ * Listeners and watches of a client, and the delivery of the addon's events to them. Outlives closing and
+ * reopening.
+ */
 class Events {
   #listeners = new Map(EVENTS.map((event) => [event, new Set()]));
   #watches = new Set();
@@ -20,7 +23,7 @@ class Events {
   #throwing = new WeakMap();
   #throwingCount = 0;
 
-  /** Adds a listener; why not, if it cannot be. The same one twice is heard once. */
+  /** Adds a listener. Returns the failure of a wrong argument. A listener that is added twice is called once. */
   on(event, listener) {
     const wrong = check(event, listener);
     if (wrong === undefined) this.#listeners.get(event).add(listener);
@@ -45,17 +48,17 @@ class Events {
     for (const watch of [...this.#watches]) watch.end();
   }
 
-  /** Whether anybody would notice a change: otherwise the addon need not cross over to tell. */
+  /** True if a change would reach any listener or watch: otherwise the addon does not report changes. */
   wantsChanges() {
     return this.#watches.size > 0 || this.#listeners.get('change').size > 0;
   }
 
-  /** The same for conflicts. */
+  /** True if a conflict would reach any listener: otherwise the addon does not report conflicts. */
   wantsConflicts() {
     return this.#listeners.get('conflict').size > 0;
   }
 
-  /** What the addon of node `nodeId` reports. */
+  /** Takes in an event from the addon of node `nodeId`. */
   handle({ type, ...event }, nodeId) {
     if (type === 'change') this.#changes(event.changes, nodeId);
     else if (type === 'conflict') {
@@ -73,7 +76,7 @@ class Events {
     }
   }
 
-  /** Something failed in the background: it is told once for each cause, and where nobody listens as a warning. */
+  /** Reports a failure in the background, once for each cause; without a listener as a process warning. */
   #failed(failure) {
     const count = this.#causes.heard(failure, monotonicMs());
     if (count === undefined) return;
@@ -83,7 +86,7 @@ class Events {
   }
 
   #emit(event, argument) {
-    // A copy: listeners may come and go while they are called.
+    // Iterates over a copy: listeners may be added and removed while they are called.
     for (const listener of [...(this.#listeners.get(event) ?? [])]) {
       const report = (cause) => this.#listenerFailed(event, listener, cause);
       try {
@@ -95,7 +98,8 @@ class Events {
     }
   }
 
-  // A listener that throws is its owner's bug: it is told, once for each cause, and nobody else's delivery suffers.
+  // A listener that throws is a defect of the program: it is reported once for each cause, and disturbs no other
+  // listener.
   #listenerFailed(event, listener, cause) {
     const message = `a listener for ${event} failed: ${reasonOf(cause)}`;
     const failed = { code: ErrorCode.Unknown, kind: 'listener_failed', context: event };

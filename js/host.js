@@ -1,17 +1,17 @@
 'use strict';
 
-// What the package needs of Node.js, taken once and before a test framework may have put something else in its place: fake
-// timers replace these functions wherever they are looked up, and a write would wait for a clock that nobody moves.
+// Functions of Node.js that the package needs, taken once at loading, before a test framework replaces them: fake
+// timers replace these functions wherever they are looked up, and a write would wait for a clock that does not move.
 
 const { performance } = require('node:perf_hooks');
 const { clearInterval, setImmediate, setInterval, setTimeout } = require('node:timers');
 
 const settled = Promise.resolve();
 
-/** Fake timers mark what they put in place of a function. */
+/** True for a function that fake timers have put in place of a real one, by its marks. */
 const isFake = (given) => given.clock !== undefined || given._isMockFunction === true;
 
-/** Calls a function once the code that runs now is through. Where that is faked already: as a promise does. */
+/** Calls a function after the running code. Through a promise, if `process.nextTick` is faked already. */
 const nextTick = isFake(process.nextTick) ? (call) => void settled.then(call) : process.nextTick;
 
 /** Milliseconds on a clock that never goes back. */

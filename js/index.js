@@ -1,6 +1,6 @@
 'use strict';
 
-// What the package exports to `require`.
+// Exports of the package to `require`.
 
 const { Client } = require('./client.js');
 const { ClientOptions } = require('./client-options.js');

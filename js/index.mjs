@@ -1,4 +1,4 @@
-// The same classes as for `require`, so that an `instanceof` holds whichever way a value came.
+// Exports the classes that `require` returns, so that `instanceof` holds for values of either kind of import.
 export {
   Client,
   ClientOptions,

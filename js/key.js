@@ -12,7 +12,7 @@ class Key {
 
   constructor(text) {
     this.#text = typeof text === 'string' ? text : textInside(text);
-    // What assertions and clones see of it; nothing here reads it.
+    // The text for assertions and clones; not read here.
     this.text = this.#text;
   }
 
@@ -45,7 +45,7 @@ class Key {
   }
 }
 
-/** The text of a key given as a string or a Key; `undefined` for anything else. */
+/** The text of a key given as a string or a Key; `undefined` for any other value. */
 const textOf = (key) => (typeof key === 'string' ? key : textInside(key));
 
 module.exports = { Key, textOf };

@@ -1,6 +1,6 @@
 'use strict';
 
-// Finds and loads the addon for this machine, and says what is missing if it cannot.
+// Finds and loads the addon for this machine, or names the missing package.
 
 const { existsSync } = require('node:fs');
 const { createRequire } = require('node:module');
@@ -10,9 +10,9 @@ const { ErrorCode, failure, reasonOf } = require('./error.js');
 const VERSION = '0.1.0';
 
 /**
- * The addon of a platform, by the suffix of its package. Each name is written out, because bundlers and tracers of files look
- * for what is required by reading the code; and within `try`, because they take it as optional then: one of them is
- * installed.
+ * Loads the addon of a platform, by the suffix of its package. Each name is written out, because bundlers and file
+ * tracers find required packages by reading the code; and within `try`, because they then treat it as optional: only
+ * one of them is installed.
  */
 function requirePackage(suffix) {
   try {
@@ -40,8 +40,8 @@ function requirePackage(suffix) {
 }
 
 /**
- * The addon's package where a bundler has put code elsewhere and taken `require` away: looked for from the bundle and
- * from the program. Throws what was wrong at first if it is in neither.
+ * Loads the addon's package where a bundler has moved the code and replaced `require`: searched from the bundle and
+ * from the program. Throws the first failure if it is in neither.
  */
 function requireBeside(name, cause) {
   if (!isMissing(cause)) throw cause;
@@ -60,17 +60,17 @@ function requireBeside(name, cause) {
   throw cause;
 }
 
-/** What is thrown where nothing is found: by Node.js with a code, by code of bundlers in words. */
+/** True for the error of a missing module: Node.js gives it a code, code of bundlers only words. */
 const isMissing = (cause) =>
   cause?.code === 'MODULE_NOT_FOUND' ||
   /^(Cannot find module|Could not dynamically require|Dynamic require of|require is not defined)/.test(
     reasonOf(cause),
   );
 
-/** This file; `undefined` in a module that a bundler has made. */
+/** Path of this file; `undefined` in a module that a bundler has made. */
 const here = typeof __filename === 'string' ? __filename : undefined;
 
-/** The suffixes for what Node.js calls the machine; of two the second is for musl. */
+/** Package suffixes by the machine's name in Node.js; of two the second is for musl. */
 const PLATFORMS = Object.freeze({
   'linux-x64': ['linux-x64-gnu', 'linux-x64-musl'],
   'linux-arm64': ['linux-arm64-gnu', 'linux-arm64-musl'],
@@ -80,12 +80,12 @@ const PLATFORMS = Object.freeze({
   'win32-arm64': ['win32-arm64-msvc'],
 });
 
-/** Whether this Node runs on musl: glibc names its version in the report, musl does not. */
+/** True if this Node.js runs on musl: the report names the version of glibc, and none for musl. */
 function isMusl() {
   const { report } = process;
   const { excludeNetwork } = report;
   try {
-    // The report would otherwise look up the names of all addresses of this machine.
+    // Without this the report would resolve the names of all addresses of this machine.
     report.excludeNetwork = true;
     return report.getReport().header.glibcVersionRuntime === undefined;
   } finally {
@@ -100,14 +100,14 @@ function platform() {
   return { machine, suffix: found.length === 2 && isMusl() ? found[1] : found[0] };
 }
 
-/** Where the addon is in a clone of the repository; `undefined` in a package, which brings none of its own. */
+/** Path of the addon in a clone of the repository; `undefined` in a package, which contains none. */
 function builtHere(suffix) {
   if (isBundled()) return undefined;
   const built = path.join(path.dirname(here), 'native', `softadastra.${suffix}.node`);
   return existsSync(built) ? built : undefined;
 }
 
-/** Whether this code was moved out of its package, into a file that a bundler has made. */
+/** True if a bundler has moved this code into another file. */
 const isBundled = () => here === undefined || !here.endsWith(path.join('js', 'native.js'));
 
 const refuse = (kind, message, more) => ({ failure: failure(ErrorCode.InternalError, kind, message, more) });
@@ -139,7 +139,7 @@ function find() {
 
 function checked(addon, wanted) {
   if (typeof addon?.packageVersion !== 'function') {
-    // A bundler that takes it for a picture or a text gives its name, or its bytes.
+    // A bundler that treats the addon as an asset or as text returns its name, or its bytes.
     return missing(wanted.replace('@softadastra/sdk-', ''), wanted);
   }
   const version = addon.packageVersion();
@@ -155,7 +155,7 @@ function checked(addon, wanted) {
 
 let found;
 
-/** The addon, loaded at the first call: `{ addon }`, or `{ failure }` that names the package that is missing. */
+/** Loads the addon at the first call. Returns `{ addon }`, or `{ failure }` that names the missing package. */
 function loadAddon() {
   if (found === undefined || found.failure !== undefined) found = find();
   return found;

@@ -1,11 +1,11 @@
 'use strict';
 
-// `NodeInfo`: who a node is, for display and for logs.
+// `NodeInfo`: the description of a node, for display and logs.
 
 const { monotonicMs } = require('./host.js');
 
 class NodeInfo {
-  // The uptime when the information was taken, and when that was on the monotonic clock.
+  // Uptime when the information was made, and that moment on the monotonic clock.
   #uptimeMs;
   #takenAtMs;
 

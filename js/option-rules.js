@@ -1,7 +1,8 @@
 'use strict';
 
-// Judges options, field by field, at the opening of a client.
+// Checks options, field by field, when a client is opened.
 
+const { isPlain } = require('./arguments.js');
 const { invalidArgument, reasonOf } = require('./error.js');
 const {
   ClientOptions,
@@ -14,14 +15,14 @@ const { PORT_MAX } = require('./peer.js');
 const { wrongPrefixes } = require('./prefixes.js');
 const { didYouMean } = require('./spelling.js');
 
-/** Labels travel in every handshake, so the engine keeps them short. */
+/** Longest label, in bytes. Labels travel in every handshake, so the engine keeps them short. */
 const LABEL_BYTES_MAX = 255;
 const VALUE_BYTES_MAX = 64 * 1024 * 1024;
-/** What a timer of the engine takes: a little under 25 days. */
+/** Longest interval of the engine's timers, in milliseconds: a little under 25 days. */
 const INTERVAL_MS_MAX = 2 ** 31 - 1;
 const COUNT_MAX = 2 ** 31 - 1;
 
-/** The policies by every name they have in the documents. */
+/** Conflict policies by all their names in the documents, in lower case. */
 const CONFLICT_POLICIES = Object.freeze({
   lastwritewins: 'lastWriteWins',
   keeplocal: 'keepLocal',
@@ -31,7 +32,7 @@ const CONFLICT_POLICIES = Object.freeze({
   custom: 'manual',
 });
 
-// A rule takes what was given, and the options around it, and says why it will not do; `undefined`: it will.
+// A rule takes the value of an option, and all options, and returns the fault in words; `undefined`: none.
 
 const flag = (given) => (typeof given === 'boolean' ? undefined : 'must be true or false');
 
@@ -75,7 +76,7 @@ const ackCount = (given) =>
   given === 'any' || given === 'all' || whole(1, COUNT_MAX)(given) === undefined ? undefined : ACK_POLICY;
 
 const ackPolicy = (given) => {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) return ackCount(given);
+  if (!isPlain(given)) return ackCount(given);
   const unknown = Object.keys(given).find((name) => !ACK_POLICY_NAMES.includes(name));
   if (unknown !== undefined)
     return `has an unknown field: ${unknown}${didYouMean(unknown, ACK_POLICY_NAMES)}`;
@@ -85,7 +86,7 @@ const ackPolicy = (given) => {
   return memory === undefined ? undefined : `memory ${memory}`;
 };
 
-// Refused rather than ignored: whoever sets a key believes that the connections are encrypted.
+// Refused rather than ignored: a program that sets a key believes that its connections are encrypted.
 const networkKey = (given) =>
   given === undefined || given === null
     ? undefined
@@ -99,7 +100,10 @@ const allowedPeers = (given) =>
 const autoConnect = (given) =>
   flag(given) ?? (given ? 'is not in this version: it comes with the discovery capability' : undefined);
 
-/** Below it a checkpoint would be made every few megabytes; above it no machine is. */
+/**
+ * Least memory of a node, in bytes: below it a checkpoint would be made every few megabytes. The most is more than any
+ * machine has.
+ */
 const MEMORY_BYTES_MIN = 32 * 1024 * 1024;
 const MEMORY_BYTES_MAX = 2 ** 40;
 
@@ -143,7 +147,7 @@ const RULES = Object.freeze({
   ackTimeoutMs: whole(1, INTERVAL_MS_MAX),
 });
 
-/** `transportPort` as one reads it in a sentence: "transport port". */
+/** An option's name in words: `transportPort` becomes "transport port". */
 const spoken = (name) =>
   name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`).replace('wal', 'WAL');
 
@@ -160,8 +164,8 @@ function checkWalPath({ enableWal, walPath }) {
 }
 
 /**
- * Reads what a Client was given, once: `{ options }`, frozen, or `{ failure }` with the first thing that is
- * wrong. A plain object is taken like `ClientOptions`, with the same defaults.
+ * Reads the options given to a Client, once. Returns `{ options }`, frozen, or `{ failure }` of the first fault. A
+ * plain object is treated like `ClientOptions`, with equal defaults.
  */
 function readOptions(given) {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
@@ -194,7 +198,7 @@ function judge(given) {
   );
 }
 
-/** The same for showing: whatever can be read of it, unjudged. */
+/** Reads the options of a client that is not open, for display: as far as they can be read, unchecked. */
 function showOptions(given) {
   try {
     return frozenOptions(given instanceof ClientOptions ? given : new ClientOptions(given));

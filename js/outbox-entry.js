@@ -2,7 +2,7 @@
 
 // A row of the outbox, as `outbox()` gives it.
 
-/** A write of this node on its way to others, as it was when it was asked for. */
+/** A write of this node on its way to peers, at the time of the call. */
 class OutboxEntry {
   constructor(entry) {
     this.key = entry.key;
@@ -15,7 +15,7 @@ class OutboxEntry {
     this.nextRetryMs = entry.nextRetryMs ?? undefined;
     this.refusals = Object.freeze(entry.refusals.map((refusal) => Object.freeze({ ...refusal })));
     const last = this.refusals.at(-1);
-    /** Why it is not everywhere yet, in words; `undefined` if nothing went wrong. */
+    /** The last failure in words, with the peer's name; `undefined` if there was none. */
     this.lastError = last === undefined ? undefined : `${last.nodeId}: ${last.message}`;
     Object.freeze(this);
   }

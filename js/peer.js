@@ -1,6 +1,6 @@
 'use strict';
 
-// `Peer`: another node and where it listens; and reading one from an argument.
+// `Peer`: another node and its address; and reading one from an argument.
 
 const { checkNames } = require('./arguments.js');
 const { invalidArgument } = require('./error.js');
@@ -8,12 +8,12 @@ const { frozenPrefixes, wrongPrefixes } = require('./prefixes.js');
 
 const PORT_MAX = 65535;
 
-/** Whether a host names this machine and nothing else. */
+/** True if a host can only be this machine. */
 function isLoopback(host) {
   return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-/** The fields of a Peer, and what else events and reports tell of one: any of them may be handed in. */
+/** Fields of a Peer, and further fields of peers in events and reports: an argument may have any of them. */
 const PEER_NAMES = [
   'nodeId',
   'host',
@@ -26,7 +26,7 @@ const PEER_NAMES = [
   'skewMs',
 ];
 
-/** Why a Peer is none, by what it was made with: it has to be told by the call that it is given to. */
+/** Failures of Peers that were made with wrong options, reported by the call that gets them. */
 const misspelled = new WeakMap();
 
 class Peer {
@@ -56,7 +56,7 @@ class Peer {
   }
 }
 
-/** A Peer as the addon reports it. */
+/** Converts a peer reported by the addon into a Peer. */
 function peerOf({ nodeId, host, port, prefixes, state, lastSeenMs, inSync, capabilities }) {
   const peer = new Peer(nodeId, host, port, { prefixes });
   peer.state = state;
@@ -66,7 +66,7 @@ function peerOf({ nodeId, host, port, prefixes, state, lastSeenMs, inSync, capab
   return peer;
 }
 
-/** Why this cannot be taken for a peer by the names of what it has, or was made with. */
+/** Checks the names of a peer's fields and options. Returns the failure, or `undefined`. */
 function checkPeerNames(peer) {
   if (typeof peer !== 'object' || peer === null) {
     return invalidArgument('invalid_peer', 'invalid peer: peer must be a Peer', 'peer');
@@ -74,7 +74,7 @@ function checkPeerNames(peer) {
   return misspelled.get(peer) ?? checkNames(peer, PEER_NAMES, 'peer');
 }
 
-/** Why nobody can be dialled with this, or `undefined` if it has all that dialling needs. */
+/** Checks that a peer has everything that a call needs. Returns the failure, or `undefined`. */
 function checkPeer(peer) {
   const refuse = (reason) => invalidArgument('invalid_peer', `invalid peer: ${reason}`, 'peer');
   const { nodeId, host, port, prefixes } = peer;

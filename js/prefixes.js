@@ -2,12 +2,15 @@
 
 // Prefixes of keys, as options and peers name them.
 
-/** What the engine holds of prefixes, which travel in every greeting. */
+/** Limits of prefixes, equal to those of the engine: prefixes travel in every greeting. */
 const PREFIXES_MAX = 64;
 const PREFIX_BYTES_MAX = 1024;
 const PREFIXES_BYTES_MAX = 8 * 1024;
 
-/** Why these cannot say which keys are exchanged, or `undefined` if they can; none at all stands for all keys. */
+/**
+ * Checks the prefixes of the exchanged keys. Returns the fault in words, or `undefined`; no prefixes stand for all
+ * keys.
+ */
 function wrongPrefixes(given) {
   if (given === undefined || given === null) return undefined;
   if (!Array.isArray(given)) return 'must be an array of strings';
@@ -24,7 +27,7 @@ function wrongPrefixes(given) {
   return bytes > PREFIXES_BYTES_MAX ? `must be at most ${PREFIXES_BYTES_MAX} bytes long together` : undefined;
 }
 
-/** A copy that nothing can change; what is no array stays what it is, so that it can be told. */
+/** A frozen copy of an array; any other value is returned unchanged, so that the check can name it. */
 const frozenPrefixes = (given) => (Array.isArray(given) ? Object.freeze([...given]) : (given ?? undefined));
 
 module.exports = { frozenPrefixes, wrongPrefixes };

@@ -1,6 +1,6 @@
 'use strict';
 
-// What each number of a hot call's refusal stands for, as a failure.
+// The failure behind each number with which a hot call refuses.
 
 const { ErrorCode, failure, invalidArgument, notOpen } = require('./error.js');
 const { checkContent, checkKey } = require('./arguments.js');
@@ -14,8 +14,8 @@ const UNREADABLE = -11;
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 
 /**
- * The failure behind a negative number from the addon's plain functions. Those only say that something is
- * wrong, as cheaply as they can; what exactly, in the order of the arguments, is looked at here.
+ * The failure of a negative number from the addon's hot calls. Those only report that something is wrong, as cheaply as
+ * possible; this finds the fault, in the order of the arguments.
  */
 function refusalOf(code, operation, bytesMax, { poisoned, unreadable }) {
   if (code === NOT_OPEN) return notOpen();

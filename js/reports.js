@@ -1,6 +1,6 @@
 'use strict';
 
-// What the addon reports, as plain data that nothing can change: what there is none of is null.
+// Reports of the addon as frozen plain data; a missing part is null.
 
 const MICROSECONDS_A_MILLISECOND = 1000;
 
@@ -15,7 +15,7 @@ function tornTailOf(tail) {
 
 const checkpointOf = (checkpoint) => (checkpoint ? frozen({ ...checkpoint }) : null);
 
-/** What `recovery()` gives. */
+/** Converts the addon's report into the result of `recovery()`. */
 function recoveryOf(report) {
   return frozen({
     ...report,
@@ -28,7 +28,7 @@ function recoveryOf(report) {
   });
 }
 
-/** What `stats()` gives. */
+/** Converts the addon's statistics into the result of `stats()`. */
 function statsOf({ syncUs, ...stats }) {
   const milliseconds = (us) => us / MICROSECONDS_A_MILLISECOND;
   return frozen({
@@ -44,7 +44,7 @@ function statsOf({ syncUs, ...stats }) {
   });
 }
 
-/** One of the problems that `verify()` tells: the failure that an opening would end with. */
+/** Converts a problem of `verify()`: the failure that an opening would end with. */
 function problemOf({ kind, context, offset, message, stillValid, whatToDo }) {
   return frozen({
     kind,
@@ -56,7 +56,7 @@ function problemOf({ kind, context, offset, message, stillValid, whatToDo }) {
   });
 }
 
-/** What `verify()` gives. */
+/** Converts the addon's report into the result of `verify()`. */
 function verificationOf(report) {
   return frozen({
     ...report,
@@ -67,7 +67,7 @@ function verificationOf(report) {
   });
 }
 
-/** What `salvage()` gives. */
+/** Converts the addon's report into the result of `salvage()`. */
 function salvageOf(report) {
   return frozen({ ...report, lost: listOf(report.lost, (range) => frozen({ ...range })) });
 }

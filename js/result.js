@@ -16,14 +16,14 @@ const {
 const { named } = require('./write-info.js');
 
 /**
- * A value or a failure. Both are plain properties, so that whatever compares, prints or copies results sees what they
- * hold; the methods are how a program asks.
+ * A value or a failure. Both are plain properties, so that code that compares, prints or copies results sees their
+ * content; programs use the methods.
  */
 class Result {
-  // The error, once somebody asked for it: an expected miss costs no stack trace.
+  // The error, made at the first call of error(): an expected miss costs no stack trace.
   #error;
-  // The author and the sequence of a write whose operation nobody asked for yet: many writes are only checked for errors,
-  // and the name of the operation costs more than all the rest.
+  // Author and sequence of a write whose operation was not read yet: many writes are only checked for errors, and
+  // making the name of the operation costs more than everything else.
   #author;
   #sequence;
 
@@ -113,7 +113,7 @@ class Result {
   }
 }
 
-/** The result of a write: what it came to, and the author and sequence of its operation. */
+/** Makes the result of a write: its information, and the author and sequence of its operation. */
 const resultOfWrite = (info, author, sequence) => new Result(undefined, info, undefined, author, sequence);
 
 module.exports = { Result, resultOfWrite };

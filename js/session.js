@@ -1,6 +1,6 @@
 'use strict';
 
-// One stretch of a client between open and close.
+// The session of a client: the time between open and close.
 
 const { Result } = require('./result.js');
 const { Commits } = require('./commits.js');
@@ -9,7 +9,7 @@ const { refusalOf } = require('./refusals.js');
 const { unexpected } = require('./error.js');
 const { answered } = require('./turns.js');
 
-/** One stretch between a successful open and its close: the addon's node and the writes under way in it. */
+/** A session: the time from a successful open() to its close(), with the addon's node and the pending writes. */
 class Session {
   constructor(node, options, commits, refusal) {
     this.node = node;
@@ -17,17 +17,17 @@ class Session {
     this.options = options;
     this.commits = commits;
     this.refusal = refusal;
-    /** The {@link NodeInfo} that was taken last. */
+    /** The last {@link NodeInfo}. */
     this.info = undefined;
   }
 
-  /** `{ session }`, or `{ failure }`. `events` gets what the addon tells from now on. */
+  /** Opens a session. Returns `{ session }`, or `{ failure }`. `events` gets the addon's events from now on. */
   static async open(options, events) {
     const { addon, failure } = loadAddon();
     if (failure !== undefined) return { failure };
     try {
-      // The addon may report before open() has its answer, so what it reports to is filled in afterwards.
-      // It holds on to both callbacks, which therefore may not hold the node or the Client.
+      // The addon may report before open() has its answer, so the targets of its reports are filled in afterwards. It
+      // holds both callbacks, which therefore must not hold the node or the Client.
       let commits;
       let weakNode;
       const outcome = await addon.open(
@@ -53,7 +53,7 @@ class Session {
     }
   }
 
-  /** Lets the writes under way finish, then closes; with `compact` behind a checkpoint of everything. */
+  /** Waits for the pending writes, then closes; with `compact` after a checkpoint of everything. */
   async close(compact) {
     try {
       await this.commits.idle();
@@ -66,7 +66,7 @@ class Session {
     }
   }
 
-  /** Asks the addon for something rare; `convert` makes its plain answer what the caller gets. */
+  /** Makes a rare call of the addon; `convert` turns its plain answer into the caller's. */
   async ask(question, convert) {
     try {
       const outcome = await question(this.node);
@@ -78,7 +78,7 @@ class Session {
   }
 }
 
-/** The policy as the addon takes it. */
+/** The acknowledgement policy in the addon's format. */
 function ackPolicyOf({ ackPolicy }) {
   const { count, memory } = typeof ackPolicy === 'object' ? ackPolicy : { count: ackPolicy };
   return { ackPolicy: `${count ?? 'any'}`, memoryWillDo: memory === true };

@@ -2,7 +2,7 @@
 
 // Finds the name that a misspelled one was probably meant to be.
 
-/** How many letters two names differ by, at most `limit` + 1 (further counting would tell nothing). */
+/** Edit distance of two names (Levenshtein), at most `limit` + 1: a greater one is of no use. */
 function distance(a, b, limit) {
   if (Math.abs(a.length - b.length) > limit) return limit + 1;
   let previous = Array.from({ length: b.length + 1 }, (_, column) => column);
@@ -17,7 +17,7 @@ function distance(a, b, limit) {
   return previous[b.length];
 }
 
-/** Words that other libraries have for things that have a name here. */
+/** Names in other libraries, with the names used here. */
 const SAID_ELSEWHERE = Object.freeze({
   gt: 'after',
   start: 'after',
@@ -42,7 +42,7 @@ const SAID_ELSEWHERE = Object.freeze({
 
 const folded = (name) => name.replaceAll(/[_-]/g, '').toLowerCase();
 
-/** The known name that was probably meant by an unknown one, or `undefined` if none is near. */
+/** The known name nearest to an unknown one, or `undefined` if none is near. */
 function nearest(unknown, names) {
   const wanted = folded(unknown);
   const limit = Math.min(3, Math.ceil(wanted.length / 3));
@@ -56,7 +56,7 @@ function nearest(unknown, names) {
   return best ?? (names.includes(synonym) ? synonym : undefined);
 }
 
-/** `(did you mean …?)` behind a space, or nothing if no known name is near. */
+/** `(did you mean …?)` behind a space; empty if no known name is near. */
 function didYouMean(unknown, names) {
   const near = nearest(unknown, names);
   return near === undefined ? '' : ` (did you mean ${near}?)`;

@@ -9,14 +9,14 @@ const { salvageOf, verificationOf } = require('./reports.js');
 const { Result } = require('./result.js');
 const { answered } = require('./turns.js');
 
-/** Why this cannot be the path of a log, or `undefined` if it can. */
+/** Checks the path of a log. Returns the failure, or `undefined`. */
 function checkPath(path, what) {
   if (typeof path !== 'string') return invalidArgument('invalid_path', `${what} must be a string`, what);
   if (path.isWellFormed()) return undefined;
   return invalidArgument('invalid_path', `${what} has a lone surrogate, which no path has`, what);
 }
 
-/** Asks the addon about files that no client has open. */
+/** Makes a call of the addon about files that no client has open. */
 async function ask(question, convert) {
   const { addon, failure } = loadAddon();
   if (failure !== undefined) return Result.err(failure);

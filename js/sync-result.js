@@ -4,7 +4,7 @@
 
 const { frozenPrefixes } = require('./prefixes.js');
 
-/** How far one peer is, as plain data. */
+/** Progress of one peer, as plain data. */
 const progressOf = (peer) =>
   Object.freeze({
     ...peer,

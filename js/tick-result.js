@@ -1,6 +1,6 @@
 'use strict';
 
-// `TickResult`: what one tick did.
+// `TickResult`: the result of one tick.
 
 class TickResult {
   constructor(tick) {

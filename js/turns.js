@@ -4,31 +4,31 @@
 
 const { monotonicMs, setImmediate } = require('./host.js');
 
-// Answers that are ready at once, and the event loop. A promise that is resolved already has its reader go on before any timer,
-// signal or socket is heard: a loop of such reads would hold all of them up for as long as it lasts. So a turn of the event
-// loop gives answers at once for a while only, and those behind wait for the next turn.
+// Fairness of synchronous answers. The reader of a resolved promise continues before any timer, signal or socket: a
+// loop of such reads would block all of them for as long as it lasts. So a turn of the event loop gives immediate
+// answers for a limited time only, and later ones wait for the next turn.
 
-/** For how long answers that are ready at once may keep the event loop from going round. */
+/** Longest time for which immediate answers may hold the event loop, in milliseconds. */
 const TURN_EVERY_MS = 2;
 
-/** Answers between two looks at the clock at most: a look costs a tenth of an answer. */
+/** Most answers between two readings of the clock: a reading costs a tenth of an answer. */
 const LOOK_EVERY = 16;
 
-/** Answers that come slower than this, in milliseconds for a row of them, are each looked at: the next may take as long. */
+/** Time of a run of answers, in milliseconds, above which the clock is read for each: the next one may take as long. */
 const QUICK_ROW_MS = 0.25;
 
-/** One answer more is counted for so many bytes or characters that it holds: making it took that much longer. */
+/** Length of an answer, in bytes or characters, that counts as one further answer: making it takes that much longer. */
 const WEIGHT_OF_ANSWER = 4096;
 
 let pace = 1;
-// Answers that are still given without a look at the clock.
+// Answers that are still given without reading the clock.
 let left = 0;
-// Runs once the event loop has gone round; `undefined` before the first answer of a turn. Nobody has to wait for it, so it
-// does not keep the process alive, until an answer is held back.
+// Runs in the next turn of the event loop; `undefined` before the first answer of a turn. It does not keep the process
+// alive, until an answer is held back.
 let mark;
 let beganMs = 0;
 let lookedMs = 0;
-// Resolvers of answers that are held back, each followed by its answer.
+// Resolvers of the answers held back, each followed by its answer.
 let waiting = [];
 
 function turned() {
@@ -39,7 +39,7 @@ function turned() {
   for (let at = 0; at < held.length; at += 2) held[at](held[at + 1]);
 }
 
-/** Resolves with an answer once the event loop has gone round, and those that were held back earlier have been given. */
+/** Resolves with an answer in the next turn of the event loop, after the answers held back earlier. */
 function nextTurn(answer) {
   begin(monotonicMs());
   mark.ref?.();
@@ -64,8 +64,8 @@ function isDue() {
 }
 
 /**
- * A promise of an answer that is known: at once, or when the event loop has gone round if that is due. Answers come in the
- * order in which they were asked for. `weight`: how long it is, in bytes or characters.
+ * A promise of a known answer: resolved at once, or in the next turn of the event loop if that is due. Answers come in
+ * the order of the calls. `weight`: length of the answer, in bytes or characters.
  */
 function answered(answer, weight) {
   left -= weight > WEIGHT_OF_ANSWER ? weight / WEIGHT_OF_ANSWER : 1;

@@ -1,6 +1,6 @@
 'use strict';
 
-// `Value`: bytes that do not change.
+// `Value`: immutable bytes.
 
 const { Buffer, isUtf8 } = require('node:buffer');
 const { inspect, types } = require('node:util');
@@ -9,18 +9,18 @@ let rawOf;
 let adopt;
 
 /**
- * Bytes that do not change. Text stays a string until somebody wants its bytes. Bytes that are text are held as that, so
- * that equal values are equal to whatever compares or copies their properties.
+ * Immutable bytes. Text stays a string until its bytes are asked for. Bytes that are UTF-8 are held as a string, so
+ * that equal values have equal properties for code that compares or copies them.
  */
 class Value {
-  // A string, a Buffer that nobody else writes to, or `undefined` for a Value made of something else.
+  // A string, a Buffer that nothing else writes to, or `undefined` for an invalid Value.
   #raw;
 
   constructor(given) {
     let raw = given;
     if (typeof raw !== 'string') raw = types.isUint8Array(raw) ? canonical(raw) : rawOf(raw);
     this.#raw = raw;
-    // What assertions, clones and `JSON` see of it; nothing here reads it.
+    // The content for assertions, clones and `JSON`; not read here.
     this.content = raw;
   }
 
@@ -65,7 +65,7 @@ class Value {
   }
 
   toJSON() {
-    // Text, or what a Buffer is in JSON: bytes that are no text would not survive as some.
+    // Text, or the JSON form of a Buffer: bytes that are not UTF-8 would not survive as text.
     return typeof this.#raw === 'object' ? this.#raw.toJSON() : this.toString();
   }
 
@@ -90,7 +90,7 @@ class Value {
   }
 }
 
-/** Whether an array has lost its memory to somebody else: it shows no bytes then, whatever it held. */
+/** True for a detached array, whose memory was transferred: it shows no bytes, whatever it held. */
 function isGone(bytes) {
   if (bytes.length > 0) return false;
   try {
@@ -101,7 +101,7 @@ function isGone(bytes) {
   }
 }
 
-/** A copy of bytes as a Value holds them: text where they are some. */
+/** A copy of bytes in a Value's form: a string if they are UTF-8. */
 function canonical(bytes) {
   if (isGone(bytes)) return undefined;
   const copy = Buffer.from(new Uint8Array(bytes).buffer);
@@ -109,8 +109,8 @@ function canonical(bytes) {
 }
 
 /**
- * What a string, bytes or a Value hold, not copied: only for handing to the addon. `undefined` for anything
- * else.
+ * The content of a string, bytes or a Value, not copied: only for passing to the addon. `undefined` for any other
+ * value.
  */
 function contentOf(value) {
   if (typeof value === 'string') return value;
@@ -118,7 +118,7 @@ function contentOf(value) {
   return rawOf(value);
 }
 
-/** A Value of what the addon gave, which nobody else holds: text as a string, bytes that are none as a Buffer. */
+/** A Value of content from the addon, which nothing else holds: a string if it is text, else a Buffer. */
 const valueFrom = (content) => (typeof content === 'string' ? new Value(content) : adopt(content));
 
 module.exports = { Value, contentOf, valueFrom };

@@ -4,11 +4,11 @@
 
 const { onAbort } = require('./signals.js');
 
-/** What `waitFor()` gives. */
+/** Converts the addon's answer into the result of `waitFor()`. */
 const deliveredOf = ({ peers, replaced, replacedBy }) =>
   Object.freeze({ peers: Object.freeze(peers), replaced, replacedBy: replacedBy ?? undefined });
 
-/** Runs the addon's wait, and ends it when its signal says so. */
+/** Runs the addon's wait, and cancels it when its signal aborts. */
 async function runWait(node, { operation, peer, count, signal }) {
   const wait = node.waitFor(operation, peer, count);
   const forget = onAbort(signal, () => wait.cancel());

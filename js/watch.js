@@ -2,6 +2,7 @@
 
 // `Watch`: changes as an iteration, the newest of each key.
 
+const { unexpected } = require('./error.js');
 const { Result } = require('./result.js');
 const { onAbort } = require('./signals.js');
 const { answered } = require('./turns.js');
@@ -9,9 +10,8 @@ const { answered } = require('./turns.js');
 const DONE = Object.freeze({ value: undefined, done: true });
 
 /**
- * The changes under a prefix, from the moment it is made until it ends. What its reader has not taken yet is
- * kept once for each key, newest change only, so a slow reader costs no more memory than the keys that
- * changed.
+ * Changes under a prefix, from the creation of the watch until it ends. Of the unread changes only the newest of each
+ * key is kept, so a slow reader costs no more memory than the changed keys.
  */
 class Watch {
   #prefix;
@@ -24,8 +24,8 @@ class Watch {
   #forgetSignal = () => {};
 
   /**
-   * `session`: `{ hold, release, ended }` of the open client; `hold` keeps the process alive while a reader
-   * waits. A `failed` watch has none, has ended, and says why in `result()`.
+   * `session`: `{ hold, release, ended }` of the open client; `hold` keeps the process alive while a reader waits. A
+   * `failed` watch has no session and has ended; `result()` returns its failure.
    */
   constructor(prefix, signal, session, failed) {
     this.#prefix = prefix;
@@ -34,10 +34,19 @@ class Watch {
     this.#ended = failed !== undefined;
     if (this.#ended) return;
     if (signal?.aborted) this.#ended = true;
-    else this.#forgetSignal = onAbort(signal, () => this.end());
+    else this.#listenTo(signal);
   }
 
-  /** Whether nothing more will come. */
+  #listenTo(signal) {
+    try {
+      this.#forgetSignal = onAbort(signal, () => this.end());
+    } catch (cause) {
+      this.#outcome = Result.err(unexpected(cause));
+      this.#ended = true;
+    }
+  }
+
+  /** True once no further change will come. */
   hasEnded() {
     return this.#ended;
   }
@@ -59,7 +68,7 @@ class Watch {
     });
   }
 
-  // Why there is nothing to read is thrown where it is read, once: nobody looks at a Result in a loop.
+  // A failure is thrown once, where it is read, because nobody checks a Result in a loop.
   #last() {
     if (this.#isTold || this.#outcome.isOk()) return answered(DONE, 0);
     this.#isTold = true;
@@ -84,7 +93,7 @@ class Watch {
     if (this.#ended || !change.key.startsWith(this.#prefix)) return;
     const reader = this.#readers.shift();
     if (reader === undefined) {
-      // Taken out first, so that the order stays that of the last changes.
+      // Removed first, so that the order is that of the last changes.
       this.#unread.delete(change.key);
       this.#unread.set(change.key, change);
       return;
@@ -93,7 +102,7 @@ class Watch {
     reader({ value: change, done: false });
   }
 
-  /** Nothing more comes; what is unread stays readable. */
+  /** Ends the watch; unread changes stay readable. */
   end() {
     if (this.#ended) return;
     this.#ended = true;

@@ -1,4 +1,4 @@
-//! Whole nodes through the Rust SDK: real files, real connections on loopback.
+//! Whole nodes through the Rust SDK: real files, and real connections on loopback.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use softadastra::node::{ErrorCode, ErrorKind, Node, Operation, Options, Silent};
 
-/// Longer than anything here takes on a busy machine; only there to end a test that hangs.
+/// Time limit that ends a hanging test: longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn options(folder: &Path, node_id: &str) -> Options {
@@ -230,7 +230,7 @@ async fn rows_of_the_outbox_are_counted_once_while_checkpoints_come_under_the_ma
         }
     });
     for _ in 0..CHECKPOINTS {
-        // What is written while it is made is what it does not hold: it lies over it, and is to be looked up.
+        // Writes during a checkpoint are not in it: their base rows have to be looked up afterwards.
         let (made, ()) = tokio::join!(node.compact(), write_all());
         made.unwrap();
     }
@@ -238,7 +238,7 @@ async fn rows_of_the_outbox_are_counted_once_while_checkpoints_come_under_the_ma
     asking.await.unwrap();
 }
 
-/// Copies a log with all that lies beside it, as whoever clones a machine does.
+/// Copies a log with all its companions, as a clone of a machine does.
 fn copy_log(from: &Path, to: &Path) {
     std::fs::create_dir(to).unwrap();
     for file in std::fs::read_dir(from).unwrap() {

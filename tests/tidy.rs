@@ -1,4 +1,4 @@
-//! The order of the layers, the size of files, and documents that keep up with the code.
+//! Order of the layers, length of files, and agreement of documents with the code.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Lowest first: a layer imports only what stands before it.
+/// The layers, lowest first: each imports only those before it.
 const LAYERS: [&str; 10] = [
     "core",
     "disk",
@@ -24,14 +24,14 @@ const LAYERS: [&str; 10] = [
     "bindings",
 ];
 
-/// Longest file, in lines: as long as its noun needs, and still read at a sitting.
+/// Longest file, in lines: enough for one noun, and still read at a sitting.
 const LINES_MAX: usize = 700;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All files below a folder, which need not exist.
+/// All files below a folder; none if it does not exist.
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
@@ -59,7 +59,7 @@ fn text_of(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// How a file is told, whatever the system's separator.
+/// A path with `/` as separator, on every system.
 fn shown(path: &Path) -> String {
     let relative = path.strip_prefix(root()).unwrap();
     let parts: Vec<_> = relative
@@ -76,7 +76,7 @@ fn rust_sources() -> Vec<PathBuf> {
     files
 }
 
-/// The words that follow `marker` in a text.
+/// The words that follow each `marker` in a text.
 fn words_behind<'a>(text: &'a str, marker: &'a str) -> impl Iterator<Item = &'a str> {
     text.match_indices(marker).map(move |(at, _)| {
         let rest = &text[at + marker.len()..];
@@ -87,7 +87,7 @@ fn words_behind<'a>(text: &'a str, marker: &'a str) -> impl Iterator<Item = &'a 
     })
 }
 
-/// The layers that a source names: `crate::x`, and every branch of `crate::{x, y}`.
+/// The layers that a source imports: `crate::x`, and every branch of `crate::{x, y}`.
 fn named_layers(text: &str) -> Vec<&str> {
     let mut named: Vec<&str> = words_behind(text, "crate::").collect();
     for (at, _) in text.match_indices("crate::{") {
@@ -151,7 +151,7 @@ fn files_are_short() {
     let mut long = Vec::new();
     for folder in ["src", "js", "tests", "__test__", "examples"] {
         for path in files_below(&root().join(folder)) {
-            // Declarations are documentation: a list of members, each with its prose.
+            // Type declarations are excepted: they are a list of members, each with its prose.
             if has_extension(&path, &["rs", "js", "mjs", "cjs"]) {
                 let lines = text_of(&path).lines().count();
                 if lines > LINES_MAX {
@@ -169,7 +169,7 @@ fn files_are_short() {
 
 #[test]
 fn nothing_is_left_for_later() {
-    // Put together here, so that this file does not find itself.
+    // Joined here, so that this file does not find itself.
     let watermarks = [
         ["TO", "DO"],
         ["FIX", "ME"],
@@ -195,7 +195,7 @@ fn nothing_is_left_for_later() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// The folders below `src`, `js` and `tests` that hold sources themselves, as they are told.
+/// The folders below `src`, `js` and `tests` that contain sources themselves, as paths.
 fn folders_with_sources() -> BTreeSet<String> {
     ["src", "js", "tests"]
         .iter()
@@ -280,7 +280,7 @@ fn documents() -> Vec<PathBuf> {
     documents
 }
 
-/// What a text has in backticks, with where each begins.
+/// The words of a text in backticks, each with its offset.
 fn in_backticks(text: &str) -> Vec<(usize, &str)> {
     let mut found = Vec::new();
     for line in text.lines() {
@@ -304,7 +304,7 @@ fn documents_name_sources_that_are_there() {
             let is_path = ["src/", "js/", "tests/", "__test__/", "scripts/", "docs/"]
                 .iter()
                 .any(|folder| named.starts_with(folder));
-            // What is built, and a folder that a failing test makes, are not among the sources.
+            // Build output, and the folder of a failing test, are not among the sources.
             let is_made = named.starts_with("js/native");
             if is_path && !is_made && !root().join(named).exists() {
                 gone.push(format!("{}: {named}", shown(&document)));

@@ -1,4 +1,4 @@
-// A client that nobody holds any more, with writes under way: they finish, and then its log is free.
+// A client that becomes garbage with writes under way: they finish, and then its log is free.
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client, ClientOptions } from '@softadastra/sdk';
 
@@ -10,7 +10,7 @@ async function writeAndForget(count, size) {
   return Array.from({ length: count }, (_, n) => client.put(`k${n}`, Buffer.alloc(size)));
 }
 
-// More than fits in memory at once, so that some of them wait for room.
+// More than the queue has room for, so that some of them wait.
 const writes = await writeAndForget(100, 1 << 20);
 await pause(0);
 globalThis.gc();

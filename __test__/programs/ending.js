@@ -1,5 +1,5 @@
-// Writes with checkpoints all the time, and ends in the middle of it, in the way and after the milliseconds that it
-// is told. As a worker it writes until it is terminated, or ends in the same ways.
+// Writes with frequent checkpoints, and ends in the middle of it, in the given way and after the given milliseconds. As
+// a worker it writes until it is terminated, or ends in the same ways.
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { Client, ClientOptions } from '@softadastra/sdk';
 

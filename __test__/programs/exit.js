@@ -1,4 +1,4 @@
-// Leaves in the middle of writing, in the way that it is told.
+// Exits in the middle of writing, in the given way.
 import { Client, ClientOptions } from '@softadastra/sdk';
 
 const [walPath, way] = process.argv.slice(2);

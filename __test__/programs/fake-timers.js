@@ -1,5 +1,5 @@
-// Puts other functions in the place of Node's, as fake timers of test frameworks do, before or after the package is loaded,
-// and says whether calls still resolve.
+// Replaces functions of Node.js, as fake timers of test frameworks do, before or after the package is loaded, and
+// prints whether calls still resolve.
 import { createRequire, syncBuiltinESMExports } from 'node:module';
 
 const require = createRequire(import.meta.url);

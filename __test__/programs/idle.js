@@ -1,4 +1,4 @@
-// Opens a client, listens, and does nothing more: the process has to end by itself.
+// Opens a client, listens, and does nothing more: the process must end by itself.
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// Ends with writes under way, which hold the process until they are done.
+// Ends with writes under way, which keep the process alive until they are done.
 import { Client, ClientOptions } from '@softadastra/sdk';
 
 const client = new Client(ClientOptions.persistent('node-pending', process.argv[2]));

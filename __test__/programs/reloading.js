@@ -1,5 +1,5 @@
-// A process whose main thread never touches the package: workers load the addon one after another, each the only one,
-// and end in the ways in which threads end.
+// A process whose main thread never loads the package: workers load the addon one after another, each the only one, and
+// end in the various ways of threads.
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 
 const ROUNDS = 12;

@@ -1,4 +1,4 @@
-// Waits for a change in a watch. The timer that makes it does not hold the process, only the waiting does.
+// Waits for a change in a watch. The timer that writes it does not keep the process alive, only the waiting does.
 import { Client, ClientOptions } from '@softadastra/sdk';
 
 const client = new Client(ClientOptions.memoryOnly('node-watching'));

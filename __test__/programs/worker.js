@@ -1,4 +1,4 @@
-// A worker with a client of its own; it writes until it is terminated, or says what it read.
+// A worker with a client of its own; it writes until it is terminated, or reports a value that it read.
 import { parentPort, workerData } from 'node:worker_threads';
 import { Client, ClientOptions } from '@softadastra/sdk';
 

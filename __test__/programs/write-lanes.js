@@ -1,5 +1,5 @@
-// Sixteen lanes write for ever. Each write that was acknowledged is noted in a file, a line each: unlike what
-// goes through a pipe, that is there when the process is killed.
+// Sixteen lanes that write for ever. Each acknowledged write becomes a line in a file: unlike data in a pipe, that
+// survives the kill of the process.
 import { openSync, writeSync } from 'node:fs';
 import { Client, ClientOptions } from '@softadastra/sdk';
 

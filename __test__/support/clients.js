@@ -3,7 +3,7 @@ import { Client, ClientOptions, Peer } from '@softadastra/sdk';
 import { temporaryFolder } from './folders.js';
 import { ok } from './results.js';
 
-/** An open client that is closed when the test ends. */
+/** Opens a client that is closed when the test ends. */
 export async function openClient(t, options = ClientOptions.memoryOnly('node-test')) {
   const client = new Client(options);
   t.after(() => client.close());
@@ -16,7 +16,7 @@ export function loggedOptions(t, nodeId = 'node-test') {
   return ClientOptions.persistent(nodeId, path.join(temporaryFolder(t), 'node.wal'));
 }
 
-/** An open client with a log that listens on a free port; `changes` to the options on top. */
+/** Opens a client with a log that listens on a free port, with `changes` to its options. */
 export async function openListening(t, nodeId, changes = {}) {
   const options = Object.assign(loggedOptions(t, nodeId), { enableTransport: true }, changes);
   const client = await openClient(t, options);
@@ -24,7 +24,7 @@ export async function openListening(t, nodeId, changes = {}) {
   return client;
 }
 
-/** Where a listening client is to be dialled. */
+/** The Peer at which a listening client is reached. */
 export function peerFor(client) {
   const { nodeId, transportHost, transportPort } = client.options();
   return new Peer(nodeId, transportHost, transportPort);

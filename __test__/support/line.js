@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 
-/** A line between two nodes that can be cut and stalled: who dials it is connected to the port behind it. */
+/** A line between two nodes that can be cut and stalled: a connection to it leads to the port behind it. */
 export class Line {
   #server;
   #targetPort;
@@ -42,18 +42,18 @@ export class Line {
     near.pipe(far).pipe(near);
   }
 
-  /** What is under way is lost, and nobody gets through. */
+  /** Cuts the line: data under way is lost, and no connection gets through. */
   cut() {
     this.#isCut = true;
     this.drop();
   }
 
-  /** Connections are lost; new ones get through. */
+  /** Drops all connections; new ones get through. */
   drop() {
     for (const pair of [...this.#pairs]) for (const socket of pair) socket.destroy();
   }
 
-  /** Connections stay, and nothing moves on them until they are dropped. */
+  /** Stalls the connections: nothing moves on them until they are dropped. */
   stall() {
     for (const [near, far] of this.#pairs) {
       near.unpipe(far);

@@ -1,4 +1,4 @@
-// A process with one client in it, which does what it is told over the channel to its parent.
+// A process with one client, which carries out requests from its parent.
 import { createHash } from 'node:crypto';
 import { Client } from '@softadastra/sdk';
 
@@ -22,7 +22,7 @@ const describe = (result) =>
 
 let client;
 
-// A write beyond the largest size of files gives this signal besides its error.
+// A write beyond the largest size of files raises this signal besides its error.
 if (process.platform !== 'win32') process.on('SIGXFSZ', () => {});
 
 const commands = {
@@ -31,7 +31,7 @@ const commands = {
     return client.open();
   },
   reopen: () => client.open(),
-  /** All keys, each with the head of its text and what tells the whole of it. */
+  /** All keys with values, each with the head of its text and a hash of the whole text. */
   contents: async () => {
     const contents = [];
     for await (const { key, value } of client.entries()) {
@@ -41,7 +41,7 @@ const commands = {
     }
     return contents;
   },
-  /** Bytes as latin1 text, because that is what the channel carries. */
+  /** Writes bytes, given as latin1 text because the channel carries text. */
   putBytes: (key, bytes) => client.put(key, Buffer.from(bytes, 'latin1')),
 };
 

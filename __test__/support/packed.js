@@ -9,7 +9,7 @@ const shell = process.platform === 'win32';
 
 let packed;
 
-/** The folder with the packed files, which are made once in a process. */
+/** The folder with the packed files, which are made once per process. */
 function packedFiles() {
   if (packed !== undefined) return packed;
   packed = mkdtempSync(path.join(tmpdir(), 'softadastra-packed-'));
@@ -19,7 +19,7 @@ function packedFiles() {
   return packed;
 }
 
-/** Installs the packed files, or those of these names, into an empty folder: offline, and with an empty cache of npm. */
+/** Installs the packed files, or those with these names, into an empty folder: offline, and with an empty npm cache. */
 export function installPacked(folder, files = readdirSync(packedFiles())) {
   const tarballs = files.map((file) => path.join(packedFiles(), file));
   const { status, stderr } = spawnSync(

@@ -7,7 +7,7 @@ import { until } from './until.js';
 
 const program = path.join(import.meta.dirname, 'node-process.js');
 
-/** One node in a process of its own. Its calls reject with a plain error where the client gives one. */
+/** One node in a process of its own. Its calls reject with a plain error where the client returns one. */
 export class NodeProcess {
   #child;
   #options;
@@ -45,24 +45,24 @@ export class NodeProcess {
     this.#options.transportPort = (await this.call('options')).transportPort;
   }
 
-  /** Whether the process runs. */
+  /** True while the process runs. */
   isRunning() {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
-  /** What the call gives; fails the test if it gives an error. */
+  /** Makes a call and returns its value; fails the test if it returns an error. */
   async call(name, ...args) {
     const answer = await this.ask(name, ...args);
     assert.ok(answer.ok, `${this.#options.nodeId} ${name}: ${answer.code}: ${answer.message}`);
     return answer.value;
   }
 
-  /** The process, for who changes its limits. */
+  /** Id of the process, for changes of its limits. */
   pid() {
     return this.#child.pid;
   }
 
-  /** What the call answers, as data: `{ ok, value }` or `{ ok, code, message }`. */
+  /** Makes a call and returns its answer as data: `{ ok, value }` or `{ ok, code, message }`. */
   ask(name, ...args) {
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
@@ -88,7 +88,7 @@ export class NodeProcess {
     );
   }
 
-  /** As by `kill -9`. */
+  /** Kills the process, like `kill -9`. */
   async kill() {
     const child = this.#child;
     if (child.exitCode !== null || child.signalCode !== null) return;

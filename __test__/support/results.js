@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { Result, SoftadastraError } from '@softadastra/sdk';
 
-/** The value of a result that has to be ok. */
+/** The value of a result that must be ok. */
 export function ok(result) {
   assert.ok(result instanceof Result, 'a Result');
   if (result.isErr()) assert.fail(`${result.error().code}: ${result.error().message}`);
   return result.value();
 }
 
-/** The error of a result that has to be one, with this code and, if given, this message or pattern. */
+/** The error of a result that must be one, with this code and, if given, this message or pattern. */
 export function refused(result, code, message) {
   assert.ok(result instanceof Result, 'a Result');
   assert.ok(result.isErr(), `expected ${code}, was ok`);

@@ -1,13 +1,13 @@
-/** How many times something is to be done: `usual`, or what `npm run torture` asks for. */
+/** Number of repetitions: `usual`, or the number that `npm run torture` asks for. */
 export function rounds(usual) {
   const asked = Number(process.env.TORTURE_ROUNDS);
   return asked > 0 ? asked : usual;
 }
 
-/** The first number that decides at random; told where something fails. */
+/** The first seed of the random decisions, which a failure prints. */
 export const firstSeed = Number(process.env.TORTURE_SEED ?? 0);
 
-/** Numbers from 0 to below 1 that are the same for equal seeds (Mulberry32). */
+/** A deterministic source of numbers from 0 to below 1 (Mulberry32). */
 export function dice(seed) {
   let state = (seed + 1) * 0x9e3779b1;
   return () => {

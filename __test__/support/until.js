@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** Looks again and again until something is true; what it gave then. */
+/** Polls until `isTrue` returns something true, and returns that; fails after `patienceMs`. */
 export async function until(isTrue, what, patienceMs = 15_000) {
   const deadline = Date.now() + patienceMs;
   for (;;) {

@@ -1,4 +1,4 @@
-// Checked by the compiler, never run: what the types promise to a module that imports the package.
+// Checked by the compiler, never run: the promises of the types to a module that imports the package.
 import {
   type Change,
   Client,
@@ -22,7 +22,7 @@ import {
 } from '@softadastra/sdk';
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
-/** Compiles only if both types are the same. */
+/** Compiles only if both types are equal. */
 declare function same<A, B>(...proof: Equal<A, B> extends true ? [] : ['the types differ']): void;
 
 const options = ClientOptions.persistent('node-a', 'data/node-a.wal');

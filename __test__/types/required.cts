@@ -1,4 +1,4 @@
-// Checked by the compiler, never run: the same classes for a module that requires the package.
+// Checked by the compiler, never run: the classes for a module that requires the package.
 import sdk = require('@softadastra/sdk');
 
 async function main(): Promise<number> {

@@ -1,4 +1,4 @@
-//! The arguments of a write: a key, and text or bytes.
+//! Arguments of a write: a key, and text or bytes.
 
 use napi::sys;
 
@@ -6,7 +6,7 @@ use super::refusal::Refused;
 use super::text::{bytes_of, with_text};
 use crate::node::{Node, Operation};
 
-/// Reads a value to write: text, or bytes.
+/// Reads a value to write, as text or bytes, and passes it to `read` with a flag: true if it is ASCII text.
 unsafe fn with_value<R>(
     env: sys::napi_env,
     value: sys::napi_value,
@@ -16,7 +16,7 @@ unsafe fn with_value<R>(
     // SAFETY: the out-pointer is valid.
     unsafe { sys::napi_typeof(env, value, &raw mut kind) };
     if kind == sys::ValueType::napi_string {
-        // SAFETY: as for this function.
+        // SAFETY: the caller upholds this function's contract.
         return Ok(unsafe { with_text(env, value, |text| read(text, text.is_ascii())) }?);
     }
     // SAFETY: no JavaScript runs before the bytes were read.
@@ -31,7 +31,7 @@ pub(super) unsafe fn put_operation(
     key: sys::napi_value,
     value: sys::napi_value,
 ) -> Result<Operation, Refused> {
-    // SAFETY: the values belong to the call that is under way, as for this function.
+    // SAFETY: the values belong to the call that is under way; the caller upholds this function's contract.
     unsafe {
         with_text(env, key, |key| {
             with_value(env, value, |value, ascii| {

@@ -1,4 +1,4 @@
-//! A backup under way, as JavaScript sees it.
+//! Handle of a backup for JavaScript.
 
 use std::sync::{Arc, Weak};
 
@@ -11,7 +11,7 @@ use super::node::NativeNode;
 use super::reports::number;
 use crate::node::{CopyProgress, Failure, Node};
 
-/// How far a backup is.
+/// Progress of a backup.
 #[napi(object)]
 #[derive(Debug, Clone)]
 pub struct NativeBackupProgress {
@@ -20,7 +20,7 @@ pub struct NativeBackupProgress {
     pub bytes: f64,
 }
 
-/// A backup. It begins with `run`.
+/// Handle of a backup. Writing begins with `run`.
 #[napi]
 pub struct NativeBackup {
     node: Weak<Node>,
@@ -30,7 +30,7 @@ pub struct NativeBackup {
 
 #[napi]
 impl NativeNode {
-    /// A backup that is to be written.
+    /// Prepares a backup to a path.
     #[napi(catch_unwind)]
     pub fn backup(&self, path: String) -> NativeBackup {
         NativeBackup {
@@ -46,7 +46,7 @@ impl NativeNode {
 
 #[napi]
 impl NativeBackup {
-    /// Writes it, and answers when it is whole and durable.
+    /// Writes the backup. Resolves when it is whole and durable.
     #[napi(catch_unwind)]
     pub fn run<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<()>>> {
         let (node, path) = (self.node.upgrade(), self.path.clone());
@@ -58,7 +58,7 @@ impl NativeBackup {
         env.spawn_future(async move { Ok(Outcome(guarded(call).await)) })
     }
 
-    /// How far it is.
+    /// Progress of the backup.
     #[napi(catch_unwind)]
     pub fn progress(&self) -> NativeBackupProgress {
         NativeBackupProgress {
@@ -68,7 +68,7 @@ impl NativeBackup {
         }
     }
 
-    /// It is not wanted any more.
+    /// Cancels the backup.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
         self.progress.cancel();

@@ -1,8 +1,8 @@
-//! Carries values from the node's threads to JavaScript's, over a thread-safe function.
+//! Channel from the node's threads to JavaScript's thread, over a thread-safe function.
 //!
-//! The function does not keep the process alive by itself: it is held only while something is pending. It is
-//! closed before its environment goes away, under the same lock that calls take, so that no call comes late:
-//! a thread that called into an environment that is gone would end the process.
+//! The function does not keep the process alive by itself: it is held only while something is pending. It is closed
+//! before its environment goes away, under the lock that calls take, so that no call comes late: a thread that called
+//! into an environment that is gone would end the process.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -10,9 +10,9 @@ use std::ptr;
 use napi::sys;
 use parking_lot::Mutex;
 
-/// Turns a value into the arguments of a call, on JavaScript's thread.
+/// Converts a value into the arguments of a call, on JavaScript's thread.
 pub(super) trait Arguments: Send + 'static {
-    /// The arguments; empty: do not call.
+    /// The arguments of the call; empty: there is no call.
     ///
     /// # Safety
     /// `env` belongs to the call that is under way.
@@ -39,7 +39,7 @@ impl<T: Arguments> Channel<T> {
     pub(super) unsafe fn new(env: sys::napi_env, function: sys::napi_value) -> Option<Self> {
         let mut name = ptr::null_mut();
         let mut raw = ptr::null_mut();
-        // SAFETY: names and out-pointers are valid; the callback is of the type that the values are of.
+        // SAFETY: names and out-pointers are valid; the callback takes values of this channel's type.
         let status = unsafe {
             sys::napi_create_string_utf8(env, c"softadastra".as_ptr(), 11, &raw mut name);
             sys::napi_create_threadsafe_function(
@@ -59,7 +59,7 @@ impl<T: Arguments> Channel<T> {
         if status != sys::Status::napi_ok {
             return None;
         }
-        // SAFETY: the function was made a moment ago, on this thread.
+        // SAFETY: the function was created above, on this thread.
         unsafe { sys::napi_unref_threadsafe_function(env, raw) };
         Some(Self {
             open: Mutex::new(Some(Raw(raw))),
@@ -67,47 +67,48 @@ impl<T: Arguments> Channel<T> {
         })
     }
 
-    /// Calls the function with `value`, on its own thread, some time later. After the close nothing happens.
+    /// Calls the function with `value` on JavaScript's thread, some time later. Does nothing after the close.
     pub(super) fn send(&self, value: T) {
         let open = self.open.lock();
         let Some(raw) = open.as_ref() else { return };
         let data = Box::into_raw(Box::new(value));
         let mode = sys::ThreadsafeFunctionCallMode::nonblocking;
-        // SAFETY: the function is open, as the lock promises; it takes the box over if it says ok.
+        // SAFETY: the lock keeps the function open; with status ok it owns the box.
         let status = unsafe { sys::napi_call_threadsafe_function(raw.0, data.cast(), mode) };
         if status != sys::Status::napi_ok {
-            // SAFETY: the box was not taken over.
+            // SAFETY: the call failed, so the box is still owned here.
             drop(unsafe { Box::from_raw(data) });
         }
     }
 
-    /// The process stays alive while this is held.
+    /// Keeps the process alive until [`Self::release`].
     ///
     /// # Safety
     /// `env` is the channel's environment, and this is its thread.
     pub(super) unsafe fn hold(&self, env: sys::napi_env) {
         if let Some(raw) = self.open.lock().as_ref() {
-            // SAFETY: the function is open, as the lock promises.
+            // SAFETY: the lock keeps the function open.
             unsafe { sys::napi_ref_threadsafe_function(env, raw.0) };
         }
     }
 
-    /// The opposite of [`Self::hold`].
+    /// Stops keeping the process alive; undoes [`Self::hold`].
     ///
     /// # Safety
     /// `env` is the channel's environment, and this is its thread.
     pub(super) unsafe fn release(&self, env: sys::napi_env) {
         if let Some(raw) = self.open.lock().as_ref() {
-            // SAFETY: the function is open, as the lock promises.
+            // SAFETY: the lock keeps the function open.
             unsafe { sys::napi_unref_threadsafe_function(env, raw.0) };
         }
     }
 
-    /// Nothing is sent any more. What was sent and not delivered yet is dropped with the function.
+    /// Closes the channel: nothing is sent any more. Values that were sent and not delivered are dropped with the
+    /// function.
     pub(super) fn close(&self) {
         if let Some(raw) = self.open.lock().take() {
             let mode = sys::ThreadsafeFunctionReleaseMode::abort;
-            // SAFETY: the function was open; nobody can call it any more.
+            // SAFETY: the function was open; no call can reach it any more.
             unsafe { sys::napi_release_threadsafe_function(raw.0, mode) };
         }
     }
@@ -122,7 +123,7 @@ unsafe extern "C" fn deliver<T: Arguments>(
     if data.is_null() {
         return;
     }
-    // SAFETY: every value that is sent is a box of this type, and is delivered once.
+    // SAFETY: every value sent is a box of this type, and is delivered once.
     let value = unsafe { Box::from_raw(data.cast::<T>()) };
     if env.is_null() || function.is_null() {
         return;
@@ -134,7 +135,7 @@ unsafe extern "C" fn deliver<T: Arguments>(
             return;
         }
         let mut undefined = ptr::null_mut();
-        // SAFETY: the arguments were made in this environment a moment ago.
+        // SAFETY: the arguments were created above, in this environment.
         unsafe {
             sys::napi_get_undefined(env, &raw mut undefined);
             sys::napi_call_function(
@@ -147,6 +148,6 @@ unsafe extern "C" fn deliver<T: Arguments>(
             );
         }
     });
-    // No panic crosses into Node. What JavaScript throws is its own, and is seen as an uncaught exception.
+    // No panic crosses into Node.js. An error that JavaScript throws becomes an uncaught exception there.
     let _ = std::panic::catch_unwind(deliver);
 }

@@ -1,4 +1,4 @@
-//! Comparing with a peer, as JavaScript sees it.
+//! Handle of a comparison with a peer, for JavaScript.
 
 use napi::Env;
 use napi::bindgen_prelude::{PromiseRaw, Result};
@@ -10,7 +10,7 @@ use super::node::NativeNode;
 use super::reports::number;
 use crate::node::{Comparison, Difference, Failure};
 
-/// What differed.
+/// Result of a comparison.
 #[napi(object)]
 pub struct NativeDifference {
     pub equal: bool,
@@ -23,7 +23,7 @@ pub struct NativeDifference {
     pub more_keys: bool,
 }
 
-/// A comparison. It begins with `finished`.
+/// Handle of a comparison. It begins with `finished`.
 #[napi]
 pub struct NativeComparison {
     comparison: Option<HandOver<Comparison>>,
@@ -47,7 +47,7 @@ impl From<Difference> for NativeDifference {
 
 #[napi]
 impl NativeNode {
-    /// A comparison with the connected peer of that node id.
+    /// Prepares a comparison with the connected peer with that node id.
     #[allow(
         clippy::needless_pass_by_value,
         reason = "an argument from JavaScript belongs to the call"
@@ -65,7 +65,7 @@ impl NativeNode {
 
 #[napi]
 impl NativeComparison {
-    /// Compares, and answers when it is over.
+    /// Compares. Resolves when the comparison is over.
     #[napi(catch_unwind)]
     pub fn finished<'env>(
         &self,
@@ -79,7 +79,7 @@ impl NativeComparison {
         env.spawn_future(async move { Ok(Outcome(guarded(call).await)) })
     }
 
-    /// It is not wanted any more.
+    /// Cancels the comparison.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
         if let Some(comparison) = self.comparison.as_ref().and_then(HandOver::get) {

@@ -1,4 +1,4 @@
-//! Conflicts, for JavaScript.
+//! Conflicts and their resolution, for JavaScript.
 
 use napi::bindgen_prelude::{Either, PromiseRaw, Result, ToNapiValue, Uint8Array};
 use napi::{Env, sys};
@@ -10,7 +10,7 @@ use super::reports::number;
 use super::text::value_of;
 use crate::node::{Conflict, Dot, Operation, Version};
 
-/// A value: text where it is ASCII, else a copy in a `Buffer`.
+/// A value for JavaScript: a string if it is UTF-8, else a copy in a `Buffer`; see [`value_of`].
 pub struct Content {
     bytes: Vec<u8>,
     ascii: bool,
@@ -18,12 +18,12 @@ pub struct Content {
 
 impl ToNapiValue for Content {
     unsafe fn to_napi_value(env: sys::napi_env, content: Self) -> Result<sys::napi_value> {
-        // SAFETY: `env` is the environment of the call, as the caller promises.
+        // SAFETY: `env` is the environment of the call; the caller upholds this.
         Ok(unsafe { value_of(env, &content.bytes, content.ascii) })
     }
 }
 
-/// One of the values of a key in conflict; no value: it was removed.
+/// One of the versions of a key in conflict; without a value: a removal.
 #[napi(object, object_from_js = false)]
 pub struct NativeVersion {
     pub node_id: String,
@@ -32,14 +32,14 @@ pub struct NativeVersion {
     pub current: bool,
 }
 
-/// A key in conflict.
+/// A key in conflict, with its versions.
 #[napi(object, object_from_js = false)]
 pub struct NativeConflict {
     pub key: String,
     pub versions: Vec<NativeVersion>,
 }
 
-/// What a write that settled a conflict did.
+/// Receipt of the write that resolved a conflict.
 #[napi(object)]
 pub struct NativePut {
     pub status: u32,
@@ -101,7 +101,7 @@ impl NativeNode {
         })
     }
 
-    /// Settles the conflict of a key.
+    /// Writes a value that resolves the conflict of a key.
     #[allow(
         clippy::needless_pass_by_value,
         reason = "what a derived call takes from JavaScript it owns"
@@ -113,7 +113,7 @@ impl NativeNode {
         key: String,
         value: Either<String, Uint8Array>,
     ) -> Result<PromiseRaw<'env, Outcome<NativePut>>> {
-        // The bytes are JavaScript's: they are copied before it runs again.
+        // JavaScript owns the bytes: they are copied before it runs again.
         let operation = match value {
             Either::A(text) => Operation::put(key.as_bytes(), text.as_bytes(), text.is_ascii()),
             Either::B(bytes) => Operation::put(key.as_bytes(), &bytes, false),
@@ -132,7 +132,7 @@ impl NativeNode {
         })
     }
 
-    /// Whether `conflict` events are told.
+    /// Turns `conflict` events on or off.
     #[napi(catch_unwind)]
     pub fn set_conflict_interest(&self, wanted: bool) {
         if let Some(node) = self.hot.node() {

@@ -9,7 +9,7 @@ use napi_derive::napi;
 use super::reports::number;
 use crate::node::Failure;
 
-/// A failure as data; JavaScript makes its error of it.
+/// A failure as data, from which JavaScript makes its error.
 #[napi(object)]
 #[derive(Debug, Clone)]
 pub struct NativeFailure {
@@ -43,7 +43,7 @@ impl From<Failure> for NativeFailure {
     }
 }
 
-/// What a call came to: `{ ok: true, value }` or `{ ok: false, error }`.
+/// Result of a call as data: `{ ok: true, value }` or `{ ok: false, error }`.
 #[derive(Debug)]
 pub struct Outcome<T>(pub std::result::Result<T, Failure>);
 
@@ -60,12 +60,12 @@ impl<T: ToNapiValue> ToNapiValue for Outcome<T> {
                 object.set("error", NativeFailure::from(failure))?;
             }
         }
-        // SAFETY: `env` is the environment of the call, as the caller promises.
+        // SAFETY: `env` is the environment of the call; the caller upholds this.
         unsafe { ToNapiValue::to_napi_value(env, object) }
     }
 }
 
-/// Runs a call so that a panic in it becomes a failure.
+/// Runs a call, and turns a panic in it into a failure.
 pub(super) async fn guarded<T: Send + 'static>(
     call: impl Future<Output = std::result::Result<T, Failure>> + Send + 'static,
 ) -> std::result::Result<T, Failure> {

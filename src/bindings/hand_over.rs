@@ -1,11 +1,11 @@
-//! Something that JavaScript prepares and then runs once. While it runs it can be cancelled; afterwards nothing of it is
-//! left behind the object that JavaScript holds until it collects its garbage.
+//! A value that JavaScript prepares and then runs once. While it runs it can be cancelled; afterwards its memory is
+//! freed, even if JavaScript has not collected the object that prepared it.
 
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-/// What is to be run.
+/// The prepared value, or a reference to the running one.
 pub(super) struct HandOver<T> {
     prepared: Mutex<Option<Arc<T>>>,
     running: Weak<T>,
@@ -20,12 +20,12 @@ impl<T> HandOver<T> {
         }
     }
 
-    /// Gives it to whoever runs it; `None` the second time.
+    /// Takes the value to run it; `None` the second time.
     pub(super) fn take(&self) -> Option<Arc<T>> {
         self.prepared.lock().take()
     }
 
-    /// Gives it until it has run.
+    /// The value, until it has run.
     pub(super) fn get(&self) -> Option<Arc<T>> {
         self.running.upgrade()
     }

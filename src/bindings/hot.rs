@@ -1,7 +1,8 @@
-//! The calls that programs make a million times a second, as raw Node-API callbacks with the node behind a
-//! data pointer. A derived method costs about ten times as much before it does anything (docs/internals/commit.md, "The crossing").
+//! Hot calls: those that programs make a million times a second, as raw Node-API callbacks with the node behind a data
+//! pointer. A derived method costs about ten times as much before it does anything (docs/internals/commit.md, "The
+//! crossing").
 //!
-//! They give numbers and strings, never exceptions: a negative number is one of [`Refused`].
+//! They return numbers and strings, and throw no exceptions: a negative number is one of [`Refused`].
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -28,27 +29,28 @@ thread_local! {
     static COPY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What the callbacks of one open node share.
+/// State that the callbacks of one open node share.
 pub(super) struct Hot {
-    /// Empty once the node is closed: what it held is given back then, whenever JavaScript collects its garbage.
+    /// The node; `None` once it is closed, so that its memory is freed before JavaScript collects its garbage.
     node: RwLock<Option<Arc<Node>>>,
-    /// Ends a close that is under way when the environment goes away.
+    /// The node, for aborting a close that is under way when the environment goes away.
     closing: Weak<Node>,
     pub(super) commits: Arc<Channel<Settled>>,
     pub(super) events: Arc<Channel<Event>>,
     pub(super) pending: Arc<Pending>,
     pub(super) holds: std::sync::atomic::AtomicU32,
     hooked: AtomicBool,
-    /// Why the last read that failed did so.
+    /// Failure of the last read that failed.
     pub(super) unreadable: Mutex<Option<Failure>>,
-    /// Bytes that are kept for open scans.
+    /// Bytes held for open scans.
     kept_bytes: Arc<AtomicUsize>,
-    /// The part of them that JavaScript's garbage collector knows of. Only its thread changes it.
+    /// The part of these bytes that was reported to JavaScript's garbage collector. Only JavaScript's thread changes
+    /// it.
     reported_bytes: AtomicI64,
 }
 
-/// The garbage collector is told of what scans hold once it is so much more or less, in bytes: it looks for garbage from some
-/// 32 MiB on.
+/// Change of the bytes held by scans that is reported to the garbage collector, in bytes: it collects from some 32 MiB
+/// on.
 const TOLD_STEP_BYTES: i64 = 1 << 20;
 
 type Callback = unsafe extern "C" fn(sys::napi_env, sys::napi_callback_info) -> sys::napi_value;
@@ -79,8 +81,8 @@ impl Hot {
         self.node.read().clone()
     }
 
-    /// Has the garbage collector of JavaScript know what its scans hold, so that it looks for forgotten ones: their objects
-    /// are small, and what was replaced since they began need not be.
+    /// Reports the bytes held by scans to JavaScript's garbage collector, so that it looks for forgotten ones: their
+    /// objects are small, and the replaced values that they keep in memory need not be.
     ///
     /// # Safety
     /// `env` belongs to the call that is under way.
@@ -89,7 +91,7 @@ impl Hot {
         let kept = i64::try_from(kept).unwrap_or(i64::MAX);
         let more = kept - self.reported_bytes.load(Ordering::Relaxed);
         if more.abs() >= TOLD_STEP_BYTES {
-            // SAFETY: as the caller promises.
+            // SAFETY: the caller upholds this function's contract.
             unsafe { self.tell_more(env, more) };
         }
     }
@@ -101,12 +103,12 @@ impl Hot {
         unsafe { sys::napi_adjust_external_memory(env, more, &raw mut reported) };
     }
 
-    /// Takes the node from all calls that are still to come. Whoever drops it last gives back all that it held.
+    /// Takes the node from all later calls. Its memory is freed when the last reference is dropped.
     pub(super) fn take_node(&self) -> Option<Arc<Node>> {
         self.node.write().take()
     }
 
-    /// An object with the callbacks. They find the node until it is closed.
+    /// Creates an object with the callbacks, which find the node until it is closed.
     ///
     /// # Safety
     /// `env` belongs to the call that is under way.
@@ -152,7 +154,7 @@ impl Hot {
         object
     }
 
-    /// The node ends with its environment: a worker that is terminated must not be called any more.
+    /// Adds a cleanup hook that ends the node with its environment: a terminated worker must not be called any more.
     ///
     /// # Safety
     /// `env` belongs to the call that is under way.
@@ -163,14 +165,14 @@ impl Hot {
         unsafe { sys::napi_add_env_cleanup_hook(env, Some(end), data) };
     }
 
-    /// The node ended before its environment.
+    /// Removes the cleanup hook, because the node ended before its environment.
     ///
     /// # Safety
     /// `env` is the environment that was given to [`Self::hook`], and this is its thread.
     pub(super) unsafe fn unhook(self: &Arc<Self>, env: sys::napi_env) {
         let reported = self.reported_bytes.load(Ordering::Relaxed);
         if reported != 0 {
-            // SAFETY: as the caller promises. What scans held is given back with the node.
+            // SAFETY: the caller upholds this function's contract. The memory of scans is freed with the node.
             unsafe { self.tell_more(env, -reported) };
         }
         if self.hooked.swap(false, Ordering::AcqRel) {
@@ -183,19 +185,19 @@ impl Hot {
         }
     }
 
-    /// JavaScript holds the node no longer. Does nothing to one that ended already.
+    /// Ends the node because JavaScript's object was collected. Does nothing for a node that has ended.
     ///
     /// # Safety
-    /// As for [`Self::unhook`].
+    /// `env` is the environment that was given to [`Self::hook`], and this is its thread.
     pub(super) unsafe fn forgotten(self: &Arc<Self>, env: sys::napi_env) {
         if self.hooked.load(Ordering::Acquire) {
-            // SAFETY: as the caller promises.
+            // SAFETY: the caller upholds this function's contract.
             unsafe { self.unhook(env) };
             self.end();
         }
     }
 
-    /// Nothing is told any more, and the log is let go, also by a close that is under way.
+    /// Closes both channels and releases the log, also from a close that is under way.
     fn end(&self) {
         self.commits.close();
         self.events.close();
@@ -205,7 +207,7 @@ impl Hot {
         }
     }
 
-    /// A ticket was given to JavaScript: the process stays alive until it is settled.
+    /// Notes a ticket that was given to JavaScript: the process stays alive until it is settled.
     unsafe fn issued(&self, env: sys::napi_env, ticket: u64) {
         let before = self.pending.issued.swap(ticket, Ordering::Relaxed);
         if before <= self.pending.settled.load(Ordering::Relaxed) {
@@ -215,7 +217,7 @@ impl Hot {
     }
 }
 
-/// The environment goes away: nobody is called any more, and the log is let go.
+/// Cleanup hook, called when the environment goes away: closes the channels and releases the log.
 unsafe extern "C" fn end(data: *mut c_void) {
     // SAFETY: the pointer is the reference that `hook` gave away; the hook runs once.
     let hot = unsafe { Arc::from_raw(data.cast::<Hot>().cast_const()) };
@@ -256,7 +258,7 @@ unsafe fn call<const N: usize>(
             &raw mut data,
         );
     }
-    // SAFETY: the function that is called holds the reference that its data points to.
+    // SAFETY: the called function holds the reference that its data points to.
     let hot = unsafe { &*data.cast::<Hot>() };
     // SAFETY: this is a call in that environment, and no lock is held.
     unsafe { hot.tell_weight(env) };
@@ -343,7 +345,7 @@ unsafe extern "C" fn batch(env: sys::napi_env, info: sys::napi_callback_info) ->
     }
 }
 
-/// Keeps the cause of a read that failed for who asks for it.
+/// Keeps the failure of a read, which JavaScript may ask for.
 fn unread<T>(hot: &Hot, read: Result<T, Failure>) -> Result<T, Refused> {
     read.map_err(|failure| {
         *hot.unreadable.lock() = Some(failure);
@@ -404,7 +406,7 @@ unsafe extern "C" fn size(env: sys::napi_env, info: sys::napi_callback_info) -> 
     }
 }
 
-/// Gives 1 if the caller should come back with `commit` at the end of its turn of the event loop.
+/// Wakes the committer. Returns 1 if the caller should call `commit` at the end of its turn of the event loop instead.
 unsafe extern "C" fn wake(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {
@@ -418,7 +420,8 @@ unsafe extern "C" fn wake(env: sys::napi_env, info: sys::napi_callback_info) -> 
     }
 }
 
-/// Commits the only write that waits here and now, and gives what was done; nothing if the committer takes it.
+/// Inline commit: commits the only pending write on this thread and returns its receipt; nothing if the commit thread
+/// takes it.
 unsafe extern "C" fn commit(env: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
     // SAFETY: Node-API calls this with a live call, whose values are used in it only.
     unsafe {

@@ -1,4 +1,4 @@
-//! What the node tells, on its way to JavaScript.
+//! Commits and events of a node, on their way to JavaScript.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -20,28 +20,28 @@ use crate::node::{
     Change, Conflict, Failure, IdentityConflict, IdentityEvent, NodeEvents, Receipt,
 };
 
-/// What [`Settled`] needs to know on JavaScript's thread to let the process end when nothing is pending.
+/// Counts with which [`Settled`] lets the process end once nothing is pending.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    /// The last ticket that was given to JavaScript.
+    /// The last ticket given to JavaScript.
     pub(super) issued: AtomicU64,
-    /// Everything up to this ticket is settled, and was told.
+    /// The ticket up to which everything is settled and reported to JavaScript.
     pub(super) settled: AtomicU64,
 }
 
 impl Pending {
-    /// JavaScript has heard of everything up to this ticket. Returns up to where it had before.
+    /// Notes that JavaScript was told of everything up to this ticket. Returns the previous one.
     pub(super) fn settle(&self, ticket: u64) -> u64 {
         self.settled.swap(ticket, Ordering::Relaxed)
     }
 
-    /// Whether JavaScript waits for one ticket and no other.
+    /// True if JavaScript waits for exactly one ticket.
     pub(super) fn is_one(&self) -> bool {
         self.issued.load(Ordering::Relaxed) == self.settled.load(Ordering::Relaxed) + 1
     }
 }
 
-/// One commit, as JavaScript is told of it.
+/// One commit, as it is reported to JavaScript.
 pub(super) struct Settled {
     highest: u64,
     receipts: Vec<Receipt>,
@@ -50,7 +50,7 @@ pub(super) struct Settled {
     channel: std::sync::Weak<Channel<Settled>>,
 }
 
-/// Numbers that JavaScript holds exactly.
+/// A number in JavaScript's format, exact below 2^53.
 #[allow(
     clippy::cast_precision_loss,
     reason = "tickets, versions and sequences stay far below 2^53"
@@ -59,13 +59,13 @@ fn number(value: u64) -> f64 {
     value as f64
 }
 
-/// What [`Settled`] tells of a ticket, of one that nobody else is told of.
+/// The numbers that [`Settled`] reports of a ticket, for one that is reported to its caller directly.
 ///
 /// # Safety
 /// `env` belongs to the call that is under way.
 pub(super) unsafe fn numbers_of(env: sys::napi_env, receipt: &Receipt) -> sys::napi_value {
     let mut array = ptr::null_mut();
-    // SAFETY: `env` is the environment of the call, as the caller promises.
+    // SAFETY: `env` is the environment of the call; the caller upholds this.
     unsafe {
         sys::napi_create_array_with_length(env, NUMBERS_A_TICKET, &raw mut array);
         for (place, reported) in (0..).zip([done_of(receipt), receipt.sequence]) {
@@ -77,13 +77,13 @@ pub(super) unsafe fn numbers_of(env: sys::napi_env, receipt: &Receipt) -> sys::n
     array
 }
 
-/// What was done, as one number.
+/// Version and status of a write in one number: four times the version, plus the status.
 fn done_of(receipt: &Receipt) -> u64 {
     let status = u64::from(receipt.status as u8);
     receipt.version.saturating_mul(4).saturating_add(status)
 }
 
-/// Numbers for each ticket: what was done, and the operation's sequence.
+/// Numbers for each ticket: version with status, and the operation's sequence.
 const NUMBERS_A_TICKET: usize = 2;
 
 impl Arguments for Settled {
@@ -111,7 +111,7 @@ impl Arguments for Settled {
             *done = number(done_of(receipt));
             *sequence = number(receipt.sequence);
         }
-        // SAFETY: `env` is the environment of the call; buffers are as long as is said.
+        // SAFETY: `env` is the environment of the call; buffers have the given lengths.
         unsafe {
             let mut highest = ptr::null_mut();
             sys::napi_create_double(env, number(self.highest), &raw mut highest);
@@ -135,7 +135,7 @@ impl Arguments for Settled {
 
 unsafe fn failures_value(env: sys::napi_env, failures: Vec<(u64, Failure)>) -> sys::napi_value {
     let mut array = ptr::null_mut();
-    // SAFETY: `env` is the environment of the call, as the caller promises.
+    // SAFETY: `env` is the environment of the call; the caller upholds this.
     unsafe {
         if failures.is_empty() {
             sys::napi_get_null(env, &raw mut array);
@@ -157,7 +157,7 @@ unsafe fn failures_value(env: sys::napi_env, failures: Vec<(u64, Failure)>) -> s
     array
 }
 
-/// A call of JavaScript with the next event that waits.
+/// A call of JavaScript with the next event in the mailbox.
 pub(super) struct Event(Arc<Mutex<Mailbox>>);
 
 impl Arguments for Event {
@@ -165,7 +165,7 @@ impl Arguments for Event {
         let Some(event) = self.0.lock().take() else {
             return Vec::new();
         };
-        // SAFETY: `env` is the environment of the call, as the caller promises.
+        // SAFETY: `env` is the environment of the call; the caller upholds this.
         let event = unsafe { event_value(env, event) };
         event.map_or_else(|_| Vec::new(), |event| vec![event])
     }
@@ -178,7 +178,7 @@ impl Arguments for Event {
 unsafe fn changes_value(env: &Env, changes: Vec<Change>) -> napi::Result<Array<'_>> {
     let mut list = env.create_array(u32::try_from(changes.len()).unwrap_or(u32::MAX))?;
     for (place, change) in changes.into_iter().enumerate() {
-        // SAFETY: `env` is the environment of the call, as the caller promises.
+        // SAFETY: `env` is the environment of the call; the caller upholds this.
         let entry = unsafe { change_value(env, change) }?;
         list.set(u32::try_from(place).unwrap_or(u32::MAX), entry)?;
     }
@@ -191,7 +191,7 @@ unsafe fn changes_value(env: &Env, changes: Vec<Change>) -> napi::Result<Array<'
 /// `env` belongs to the call that is under way.
 unsafe fn change_value(env: &Env, change: Change) -> napi::Result<Object<'_>> {
     let mut entry = Object::new(env)?;
-    // SAFETY: `env` is the environment of the call, as the caller promises.
+    // SAFETY: `env` is the environment of the call; the caller upholds this.
     unsafe {
         let object = napi::JsValue::raw(&entry);
         let key = key_of(env.raw(), &change.key);
@@ -225,7 +225,7 @@ unsafe fn event_value(env: sys::napi_env, event: Told) -> napi::Result<sys::napi
     match event {
         Told::Changed(changes) => {
             object.set("type", "change")?;
-            // SAFETY: `env` is the environment of the call, as the caller promises.
+            // SAFETY: `env` is the environment of the call; the caller upholds this.
             object.set("changes", unsafe { changes_value(&wrapped, changes) }?)?;
         }
         Told::Conflicted(conflicts) => {
@@ -260,11 +260,11 @@ unsafe fn event_value(env: sys::napi_env, event: Told) -> napi::Result<sys::napi
             object.set("error", NativeFailure::from(failure))?;
         }
     }
-    // SAFETY: `env` is the environment of the call, as the caller promises.
+    // SAFETY: `env` is the environment of the call; the caller upholds this.
     unsafe { ToNapiValue::to_napi_value(env, object) }
 }
 
-/// Hands on what the node tells.
+/// Forwards a node's commits and events to JavaScript.
 pub(super) struct Listener {
     pub(super) commits: Arc<Channel<Settled>>,
     pub(super) events: Arc<Channel<Event>>,
@@ -273,7 +273,7 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// Puts an event into the mailbox, and has JavaScript called for what is new in there.
+    /// Puts an event into the mailbox, and calls JavaScript once for each event that this adds.
     fn post(&self, event: Told) {
         let calls = self.mailbox.lock().push(event);
         for _ in 0..calls {
@@ -321,7 +321,7 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    /// The channels are closed when the environment goes away: a worker may be terminated while it opens.
+    /// Adds a cleanup hook that closes the channels with their environment: a worker may be terminated while it opens.
     ///
     /// # Safety
     /// `env` belongs to the call that is under way.
@@ -331,7 +331,7 @@ impl Opening {
         unsafe { sys::napi_add_env_cleanup_hook(env, Some(end), data) };
     }
 
-    /// The node takes over. Called once.
+    /// Removes the cleanup hook, because the node takes over. Called once.
     ///
     /// # Safety
     /// `env` is the environment that was given to [`Self::hook`], and this is its thread.

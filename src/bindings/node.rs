@@ -1,4 +1,4 @@
-//! The node as JavaScript holds it: each call is one line to [`crate::node`] and a conversion.
+//! Handle of a node for JavaScript: each call is one line to [`crate::node`] and a conversion.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,7 +27,7 @@ pub(super) fn package_version() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
 }
 
-/// Opens a node. `on_commit` hears of every commit, `on_event` of everything else.
+/// Opens a node. `on_commit` is called for every commit, `on_event` for every other event.
 #[napi(catch_unwind)]
 pub(super) fn open<'env>(
     env: &'env Env,
@@ -66,7 +66,7 @@ pub(super) fn open<'env>(
     // SAFETY: this is a call in this environment.
     unsafe { guard.hook(env.raw()) };
     let (deferred, promise) = env.create_deferred()?;
-    // Straight to a thread that may wait and straight back: a future would wake a third one on both ways.
+    // Straight to a thread that may block, and straight back: a future would wake a third thread on both ways.
     drop(spawn_blocking(move || {
         let opening = || {
             let options = options.into_options()?;
@@ -108,7 +108,8 @@ pub struct NativeNode {
 }
 
 impl Drop for NativeNode {
-    /// JavaScript forgot the node, closed or not: nobody can close it any more, so its log is let go.
+    /// Ends the node because JavaScript collected the object, closed or not: no call can close it any more, so its log
+    /// is released.
     fn drop(&mut self) {
         // SAFETY: finalizers run on JavaScript's thread, in the environment of the object.
         unsafe { self.hot.forgotten(self.env) };
@@ -131,7 +132,7 @@ impl NativeNode {
 
 #[napi]
 impl NativeNode {
-    /// The calls that are made often; see `bindings::hot`.
+    /// The hot calls; see `bindings::hot`.
     #[napi(getter, catch_unwind)]
     pub fn hot<'env>(&self, env: &'env Env) -> Object<'env> {
         // SAFETY: this is a call in this environment, and the object was made in it.
@@ -155,7 +156,8 @@ impl NativeNode {
                 } else {
                     node.close().await
                 };
-                // Before the answer, and where nobody waits: giving back the memory of a large store takes its time.
+                // Before the answer, and on a thread that nothing waits for: freeing the memory of a large store takes
+                // time.
                 let _ = tokio::task::spawn_blocking(move || drop(node)).await;
                 outcome
             })
@@ -340,13 +342,13 @@ impl NativeNode {
         })
     }
 
-    /// Why no write is accepted any more; null while all is well.
+    /// Failure because of which every write is refused; null if there is none.
     #[napi(catch_unwind)]
     pub fn refusal(&self) -> Option<NativeFailure> {
         self.hot.node()?.refusal().map(NativeFailure::from)
     }
 
-    /// Why the last read that failed did so; null if none did.
+    /// Failure of the last read that failed; null if none did.
     #[napi(catch_unwind)]
     pub fn read_failure(&self) -> Option<NativeFailure> {
         self.hot.unreadable.lock().clone().map(NativeFailure::from)
@@ -371,7 +373,7 @@ impl NativeNode {
         false
     }
 
-    /// Whether `change` events are told.
+    /// Turns `change` events on or off.
     #[napi(catch_unwind)]
     pub fn set_change_interest(&self, wanted: bool) {
         if let Some(node) = self.hot.node() {
@@ -385,7 +387,7 @@ impl NativeNode {
         Some(NativeScan::new(&self.hot, &self.hot.node()?, prefix, after))
     }
 
-    /// The process stays alive until as many releases came.
+    /// Keeps the process alive until `release` was called as often.
     #[napi(catch_unwind)]
     pub fn hold(&self, env: &Env) {
         if self.hot.holds.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -394,7 +396,7 @@ impl NativeNode {
         }
     }
 
-    /// The opposite of `hold`.
+    /// Undoes one call of `hold`.
     #[napi(catch_unwind)]
     pub fn release(&self, env: &Env) {
         let before = self.hot.holds.load(Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Options from JavaScript, field by field. What they must be is decided by `node::options`.
+//! Options from JavaScript, field by field. `node::options` checks their values.
 
 use napi_derive::napi;
 
@@ -6,7 +6,7 @@ use crate::node::memory::budget::MEMORY_BYTES_MAX;
 use crate::node::{AckPolicy, ConflictPolicy, Failure, Options};
 use crate::store::scope::Scope;
 
-/// Options as JavaScript gives them: plain values, all of them.
+/// Options in the form of plain values.
 #[napi(object)]
 #[derive(Debug, Clone)]
 #[allow(
@@ -32,9 +32,9 @@ pub(super) struct NativeOptions {
     pub max_retries: f64,
     pub retry_interval_ms: f64,
     pub ack_timeout_ms: f64,
-    /// `any`, `all`, or a number as text.
+    /// Acknowledgement policy: `any`, `all`, or a number as text.
     pub ack_policy: String,
-    /// `lastWriteWins`, `keepLocal`, `keepRemote` or `manual`.
+    /// Conflict policy: `lastWriteWins`, `keepLocal`, `keepRemote` or `manual`.
     pub conflict_policy: String,
     pub memory_will_do: bool,
     pub sync_interval_ms: f64,
@@ -42,11 +42,11 @@ pub(super) struct NativeOptions {
     pub memory_bytes: f64,
     pub cache_bytes: f64,
     pub checkpoint_log_bytes: f64,
-    /// None: all keys.
+    /// Prefixes of the exchanged keys; `None`: all keys.
     pub prefixes: Option<Vec<String>>,
 }
 
-/// What is exchanged, as prefixes say it.
+/// Scope of these prefixes; of all keys without any.
 pub(super) fn scope_of(prefixes: Option<Vec<String>>) -> Scope {
     prefixes.map_or(Scope::ALL, |prefixes| {
         Scope::of(prefixes.into_iter().map(String::into_bytes))
@@ -74,7 +74,7 @@ fn whole(name: &str, value: f64) -> Result<u64, Failure> {
     }
 }
 
-/// As [`whole`], for what may be larger than 4 GiB.
+/// Converts a number as [`whole`] does, for options that may exceed 4 GiB.
 #[allow(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -92,7 +92,7 @@ fn memory(value: f64) -> Result<u64, Failure> {
 }
 
 impl NativeOptions {
-    /// The node's options.
+    /// Converts to the node's options.
     pub(super) fn into_options(self) -> Result<Options, Failure> {
         let ack_policy = match self.ack_policy.as_str() {
             "any" => AckPolicy::Any,
@@ -145,7 +145,7 @@ impl NativeOptions {
     }
 }
 
-/// A policy by its name.
+/// Parses the name of a conflict policy.
 fn policy_of(name: &str) -> std::result::Result<ConflictPolicy, Failure> {
     Ok(match name {
         "lastWriteWins" => ConflictPolicy::LastWriteWins,

@@ -1,4 +1,4 @@
-//! Where writes are, for JavaScript: the outbox row by row, and waiting until something is durable elsewhere.
+//! The outbox and waits for delivery, for JavaScript.
 
 use napi::Env;
 use napi::bindgen_prelude::{PromiseRaw, Result};
@@ -13,7 +13,7 @@ use crate::node::{
     Delivered, ErrorCode, Failure, Holders, OutboxRow, PeerTrouble, RowState, Subject, Wait,
 };
 
-/// A peer that does not hold a row, and why.
+/// A peer that does not hold a row, and the reason.
 #[napi(object)]
 pub struct NativeRefusal {
     pub node_id: String,
@@ -35,7 +35,7 @@ pub struct NativeOutboxEntry {
     pub refusals: Vec<NativeRefusal>,
 }
 
-/// What was waited for is durable where it had to be.
+/// Result of a wait that was fulfilled.
 #[napi(object)]
 pub struct NativeDelivered {
     pub peers: Vec<String>,
@@ -43,7 +43,7 @@ pub struct NativeDelivered {
     pub replaced_by: Option<String>,
 }
 
-/// A wait. It begins with `delivered`.
+/// Handle of a wait for delivery. It begins with `delivered`.
 #[napi]
 pub struct NativeWait {
     wait: std::result::Result<HandOver<Wait>, Failure>,
@@ -115,14 +115,14 @@ fn subject(operation: &str) -> std::result::Result<Subject, Failure> {
 
 #[napi]
 impl NativeNode {
-    /// The author of this node's operations, as their names begin.
+    /// The author of this node's operations: the first part of their names.
     #[napi(catch_unwind)]
     pub fn author(&self) -> String {
         let node = self.hot.node();
         node.map_or_else(String::new, |node| node.author().to_string())
     }
 
-    /// A wait for one peer, for so many, or without both for all.
+    /// Prepares a wait for one peer, for a number of peers, or, with neither, for all.
     #[allow(
         clippy::needless_pass_by_value,
         reason = "an argument from JavaScript belongs to the call"
@@ -176,7 +176,7 @@ impl NativeNode {
 
 #[napi]
 impl NativeWait {
-    /// Waits.
+    /// Waits. Resolves when the wait is fulfilled, fails or is cancelled.
     #[napi(catch_unwind)]
     pub fn delivered<'env>(
         &self,
@@ -191,7 +191,7 @@ impl NativeWait {
         env.spawn_future(async move { Ok(Outcome(guarded(call).await)) })
     }
 
-    /// It is not wanted any more.
+    /// Cancels the wait.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
         if let Some(wait) = self.wait.as_ref().ok().and_then(HandOver::get) {

@@ -1,10 +1,10 @@
-//! Why a hot call did nothing: one negative number for each reason.
+//! Refusals of hot calls: one negative number for each reason.
 
 use super::text::TextError;
 use crate::node::commit::queue::NotQueued;
 use crate::store::error::StoreError;
 
-/// Why a call did nothing, as JavaScript sees it.
+/// The reason why a call did nothing, as its number for JavaScript.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub(super) enum Refused {

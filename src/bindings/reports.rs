@@ -1,4 +1,4 @@
-//! What a node reports, as plain data.
+//! Reports of a node, as plain data.
 
 use napi_derive::napi;
 
@@ -23,7 +23,7 @@ pub struct NativeSyncState {
     pub peers: Vec<NativePeerProgress>,
 }
 
-/// How far one peer is.
+/// Progress of one peer.
 #[napi(object)]
 pub struct NativePeerProgress {
     pub node_id: String,
@@ -43,7 +43,7 @@ pub struct NativePeerProgress {
     pub prefixes: Option<Vec<String>>,
 }
 
-/// What a tick did.
+/// Result of a tick.
 #[napi(object)]
 pub struct NativeTick {
     pub retried_count: f64,
@@ -53,7 +53,7 @@ pub struct NativeTick {
     pub connected_peers: f64,
 }
 
-/// A peer.
+/// A peer, connected or known.
 #[napi(object)]
 pub struct NativePeer {
     pub node_id: String,
@@ -95,7 +95,7 @@ pub(super) fn signed_number(value: i64) -> f64 {
     value as f64
 }
 
-/// The prefixes of what is exchanged; none at all: everything. A peer may name others than text.
+/// Prefixes of a scope; `None`: all keys. A prefix of a peer that is not text is shown with replacement characters.
 fn prefixes_of(scope: &Scope) -> Option<Vec<String>> {
     let text = |prefix: &[u8]| String::from_utf8_lossy(prefix).into_owned();
     let prefixes = scope.prefixes()?.iter();

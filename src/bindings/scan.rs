@@ -14,17 +14,17 @@ use super::text::{key_of, value_of};
 use crate::node::Node;
 use crate::store::state::snapshot::SnapshotId;
 
-/// How far a scan is.
+/// Position of a scan.
 enum Progress {
-    /// At the start of its prefix.
+    /// The scan is at the start of its prefix.
     Begins,
-    /// Behind this key.
+    /// The scan is behind this key.
     Behind(Vec<u8>),
-    /// Nothing more is given.
+    /// The end: no more entries are returned.
     Ended,
 }
 
-/// A scan. The snapshot ends with it.
+/// Handle of a scan. The snapshot ends with it.
 #[napi]
 pub struct NativeScan {
     node: Weak<Node>,
@@ -55,8 +55,8 @@ impl NativeScan {
 
 #[napi]
 impl NativeScan {
-    /// Up to `limit` entries: `{ keys, values, versions, more }`. No keys: the end, unless there is `more`, which is to be
-    /// asked for in another turn of the event loop.
+    /// Returns up to `limit` entries: `{ keys, values, versions, more }`. Without keys it is the end, unless `more` is
+    /// true: then the caller asks again in another turn of the event loop.
     #[napi(catch_unwind)]
     pub fn next<'env>(&self, env: &'env Env, limit: u32) -> Result<Object<'env>> {
         if let Some(hot) = self.hot.upgrade() {

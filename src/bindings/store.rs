@@ -1,4 +1,4 @@
-//! What is on the disk, for JavaScript: verifying and salvaging a log, and what a node knows and does of its own.
+//! Stores on disk, for JavaScript: verifying and salvaging a log, and a node's recovery report and statistics.
 
 use napi::Env;
 use napi::bindgen_prelude::{PromiseRaw, Result};
@@ -23,7 +23,7 @@ pub(super) struct NativeFileReport {
     pub whole: bool,
 }
 
-/// What does no harm.
+/// A finding that does no harm.
 #[napi(object)]
 pub(super) struct NativeNotice {
     pub kind: String,
@@ -31,7 +31,7 @@ pub(super) struct NativeNotice {
     pub message: String,
 }
 
-/// An unfinished end: `kept_at` once it was cut off.
+/// An unfinished end of the log; `kept_at` is its copy once it was cut off.
 #[napi(object)]
 pub struct NativeTornTail {
     pub file: String,
@@ -40,7 +40,7 @@ pub struct NativeTornTail {
     pub kept_at: Option<String>,
 }
 
-/// What a verification found.
+/// Result of a verification.
 #[napi(object)]
 pub(super) struct NativeVerification {
     pub path: String,
@@ -62,7 +62,7 @@ pub(super) struct NativeLostRange {
     pub reason: String,
 }
 
-/// What a salvage saved.
+/// Result of a salvage.
 #[napi(object)]
 pub(super) struct NativeSalvage {
     pub path: String,
@@ -80,20 +80,20 @@ pub struct NativeOpenedCheckpoint {
     pub rows: f64,
 }
 
-/// That a log was made by a salvage.
+/// Mark of a log that was made by a salvage.
 #[napi(object)]
 pub struct NativeSalvaged {
     pub lost: f64,
 }
 
-/// Why a node took a new identity.
+/// The reason why a node took a new identity.
 #[napi(object)]
 pub struct NativeRenewed {
     pub kind: String,
     pub node_id: String,
 }
 
-/// What an opening found.
+/// Result of an opening.
 #[napi(object)]
 pub struct NativeRecovery {
     pub outcome: String,
@@ -111,7 +111,7 @@ pub struct NativeRecovery {
     pub checkpoint: Option<NativeOpenedCheckpoint>,
 }
 
-/// Percentiles.
+/// Percentiles of a counted quantity.
 #[napi(object)]
 pub struct NativePercentiles {
     pub count: f64,
@@ -120,7 +120,7 @@ pub struct NativePercentiles {
     pub max: f64,
 }
 
-/// A checkpoint that was made.
+/// The last checkpoint that was made.
 #[napi(object)]
 pub struct NativeLastCheckpoint {
     pub at_ms: f64,
@@ -129,7 +129,7 @@ pub struct NativeLastCheckpoint {
     pub rows: f64,
 }
 
-/// What a node holds and did.
+/// Statistics of a node.
 #[napi(object)]
 pub struct NativeStats {
     pub keys: f64,
@@ -153,7 +153,7 @@ pub(super) fn verify_log(
     in_background(env, move || verify(&path).map(NativeVerification::from))
 }
 
-/// Saves what is readable of a log into a new one.
+/// Saves every readable entry of a log into a new one.
 #[napi(catch_unwind)]
 pub(super) fn salvage_log(
     env: &Env,
@@ -163,7 +163,7 @@ pub(super) fn salvage_log(
     in_background(env, move || salvage(&from, &to).map(NativeSalvage::from))
 }
 
-/// Runs what reads files on a thread of its own.
+/// Runs a call that reads files on a thread of its own.
 fn in_background<T: napi::bindgen_prelude::ToNapiValue + Send + 'static>(
     env: &Env,
     call: impl FnOnce() -> std::result::Result<T, Failure> + Send + 'static,
@@ -180,7 +180,7 @@ async fn blocking<T: Send + 'static>(
 
 #[napi]
 impl NativeNode {
-    /// What opening the node found.
+    /// Result of the node's opening.
     #[napi(catch_unwind)]
     pub fn recovery<'env>(
         &self,
@@ -191,7 +191,7 @@ impl NativeNode {
         })
     }
 
-    /// What the node holds and did.
+    /// Statistics of the node.
     #[napi(catch_unwind)]
     pub fn stats<'env>(&self, env: &'env Env) -> Result<PromiseRaw<'env, Outcome<NativeStats>>> {
         self.run(env, |node| {

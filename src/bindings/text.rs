@@ -1,5 +1,5 @@
-//! Strings between JavaScript and bytes. JavaScript's strings are UTF-16 and may hold lone surrogates, which
-//! no UTF-8 can say: writing such a string is refused, because reading it would give another one.
+//! Strings between JavaScript and bytes. JavaScript's strings are UTF-16 and may hold lone surrogates, which UTF-8
+//! cannot encode: writing such a string is refused, because reading it back would give another one.
 
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -11,19 +11,19 @@ use crate::store::commit::operation::check_key;
 use crate::store::entry::Namespace;
 use crate::store::error::StoreError;
 
-/// Strings up to this many bytes are read with one call into a buffer on the stack.
+/// Strings up to this many bytes are read with one call, into a buffer on the stack.
 pub(super) const STACK_BYTES: usize = 2048;
 
-/// Why a string was not read.
+/// The reason why a string was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TextError {
-    /// The value is no string.
+    /// The value is not a string.
     NotText,
-    /// It holds a lone surrogate.
+    /// The string holds a lone surrogate.
     Malformed,
 }
 
-/// What U+FFFD looks like as UTF-8: what Node-API writes for a lone surrogate.
+/// U+FFFD in UTF-8, which Node-API writes in place of a lone surrogate.
 const REPLACEMENT: [u8; 3] = [0xef, 0xbf, 0xbd];
 
 /// Reads a string as UTF-8 and hands it to `read`.
@@ -37,7 +37,7 @@ pub(super) unsafe fn with_text<R>(
 ) -> Result<R, TextError> {
     let mut stack = MaybeUninit::<[u8; STACK_BYTES]>::uninit();
     let mut length = 0_usize;
-    // SAFETY: the buffer is as long as is said; the length is written before the call returns.
+    // SAFETY: the buffer has the given length; the text's length is written before the call returns.
     let status = unsafe {
         sys::napi_get_value_string_utf8(
             env,
@@ -50,11 +50,11 @@ pub(super) unsafe fn with_text<R>(
     if status != sys::Status::napi_ok {
         return Err(TextError::NotText);
     }
-    // A character takes four bytes at the most: what ends earlier was not cut off.
+    // A character takes at most four bytes, so a text that ends earlier was not cut off.
     if length < STACK_BYTES - 4 {
-        // SAFETY: as many bytes as the length says were written.
+        // SAFETY: the call has written `length` bytes.
         let text = unsafe { std::slice::from_raw_parts(stack.as_ptr().cast::<u8>(), length) };
-        // SAFETY: as for this function.
+        // SAFETY: the caller upholds this function's contract.
         unsafe { check(env, value, text)? };
         return Ok(read(text));
     }
@@ -72,12 +72,12 @@ pub(super) unsafe fn with_text<R>(
         )
     };
     heap.truncate(length);
-    // SAFETY: as for this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { check(env, value, &heap)? };
     Ok(read(&heap))
 }
 
-/// Reads a key as it is stored, behind its namespace, and hands it to `read`.
+/// Reads a key in its stored form, behind its namespace, and hands it to `read`.
 ///
 /// # Safety
 /// `env` and `value` belong to the call that is under way.
@@ -90,7 +90,7 @@ pub(super) unsafe fn with_stored_key<R>(
     let mut stack = MaybeUninit::<[u8; 1 + ROOM]>::uninit();
     let start = stack.as_mut_ptr().cast::<u8>();
     let mut length = 0_usize;
-    // SAFETY: there is room for the namespace and, behind it, for as many bytes as are asked for.
+    // SAFETY: there is room for the namespace and, behind it, for the given number of bytes.
     let status = unsafe {
         start.write(Namespace::User as u8);
         sys::napi_get_value_string_utf8(env, value, start.add(1).cast(), ROOM, &raw mut length)
@@ -98,18 +98,18 @@ pub(super) unsafe fn with_stored_key<R>(
     if status != sys::Status::napi_ok {
         return Err(TextError::NotText);
     }
-    // SAFETY: the namespace and as many bytes as the length says were written.
+    // SAFETY: the namespace and `length` bytes behind it were written.
     let stored = unsafe { std::slice::from_raw_parts(start, 1 + length) };
     let key = stored.get(1..).unwrap_or_default();
     if let Err(error) = check_key(key) {
         return Ok(Err(error));
     }
-    // SAFETY: as for this function.
+    // SAFETY: the caller upholds this function's contract.
     unsafe { check(env, value, key)? };
     Ok(Ok(read(stored)))
 }
 
-/// Whether the text is what JavaScript holds: a replacement character may stand for a lone surrogate.
+/// Checks that the text is JavaScript's string: a replacement character may stand for a lone surrogate.
 unsafe fn check(env: sys::napi_env, value: sys::napi_value, text: &[u8]) -> Result<(), TextError> {
     if text.is_ascii()
         || !text
@@ -140,13 +140,13 @@ unsafe fn check(env: sys::napi_env, value: sys::napi_value, text: &[u8]) -> Resu
     }
 }
 
-/// The bytes of a `Uint8Array` or `Buffer`; `None` for anything else. Only good until JavaScript runs again.
+/// The bytes of a `Uint8Array` or `Buffer`; `None` for any other value. Valid until JavaScript runs again.
 ///
 /// # Safety
 /// `env` and `value` belong to the call that is under way, and no JavaScript runs while the bytes are used.
 pub(super) unsafe fn bytes_of<'a>(env: sys::napi_env, value: sys::napi_value) -> Option<&'a [u8]> {
     let (mut kind, mut length, mut data) = (0, 0_usize, ptr::null_mut());
-    // SAFETY: all out-pointers are valid; those that are null are allowed to be.
+    // SAFETY: all out-pointers are valid, or null where that is allowed.
     let status = unsafe {
         sys::napi_get_typedarray_info(
             env,
@@ -164,12 +164,12 @@ pub(super) unsafe fn bytes_of<'a>(env: sys::napi_env, value: sys::napi_value) ->
     if length == 0 {
         return Some(&[]);
     }
-    // SAFETY: Node-API says that `length` bytes lie at `data`, which it owns until JavaScript runs again.
+    // SAFETY: Node-API promises `length` bytes at `data`, which stay valid until JavaScript runs again.
     Some(unsafe { std::slice::from_raw_parts(data.cast::<u8>(), length) })
 }
 
-/// A JavaScript value of stored bytes: a string where they are text, whatever they were written as, else a copy in a
-/// `Buffer`. So equal bytes are equal values. Null if there is no memory for it.
+/// A JavaScript value of stored bytes: a string if they are UTF-8, however they were written, else a copy in a
+/// `Buffer`. Equal bytes are equal values. Null if there is no memory for it.
 ///
 /// # Safety
 /// `env` belongs to the call that is under way.
@@ -197,7 +197,7 @@ pub(super) unsafe fn value_of(env: sys::napi_env, bytes: &[u8], ascii: bool) -> 
     value
 }
 
-/// A JavaScript string of a key, which is UTF-8 by the way it came; null if there is no memory for it.
+/// A JavaScript string of a key, which is UTF-8 because it was written as text; null if there is no memory for it.
 ///
 /// # Safety
 /// `env` belongs to the call that is under way.

@@ -1,14 +1,14 @@
-//! What is still valid after a failure of the disk or of what is on it, and what to do about it: by kind, in one
-//! place, for messages and for reports.
+//! Advice by kind of failure: the data that is still valid after a failure of the disk or of a file, and the remedy.
+//! The only place for both, used by messages and reports.
 
 use crate::core::error_kind::ErrorKind;
 
-/// What to tell besides what failed.
+/// Advice for a failure, beside its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Advice {
-    /// What can still be relied on.
+    /// The data that can still be relied on.
     pub still_valid: &'static str,
-    /// What helps.
+    /// The remedy.
     pub what_to_do: &'static str,
 }
 
@@ -17,7 +17,7 @@ const IN_FRONT: &str = "what lies before the damage is whole, and no file was ch
 const WRITES_STOPPED: &str = "everything that was acknowledged before is valid and can be read";
 const RESTORE_OR_SALVAGE: &str = "restore a backup, or salvage() what is readable into a new log";
 
-/// The advice for a kind of failure; `None` where the message says it all.
+/// The advice for a kind of failure; `None` if the message needs none.
 pub(super) fn advice(kind: ErrorKind) -> Option<Advice> {
     let (still_valid, what_to_do) = on_content(kind)
         .or_else(|| on_place(kind))

@@ -15,7 +15,7 @@ pub struct Version {
     pub ascii: bool,
     /// Time of the write by its author's clock.
     pub at: WallMs,
-    /// True for the version that reads of the key give.
+    /// True for the version that reads of the key return.
     pub is_current: bool,
 }
 
@@ -31,7 +31,7 @@ impl Version {
     }
 }
 
-/// A key with writes that did not know of each other.
+/// A key with concurrent writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
     /// The key.

@@ -1,4 +1,4 @@
-//! Counters of a running node. The committing thread counts without a lock, and whoever asks reads without one.
+//! Counters of a running node. The commit thread counts without a lock, and any thread reads them without one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,8 +16,8 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// Counts a committed group of `entries` entries. `took_us` is the time of its write and sync in microseconds, `None`
-    /// for a group that was not made durable at once.
+    /// Counts a committed group of `entries` entries. `took_us`: time of its write and sync in microseconds, `None` for
+    /// a group that was not made durable at once.
     pub(super) fn committed(&self, entries: u64, took_us: Option<u64>) {
         if entries == 0 {
             return;
@@ -39,7 +39,7 @@ impl Counters {
         self.refusals.fetch_add(writes, Ordering::Relaxed);
     }
 
-    /// Counts `losers`: writes that lost against one that did not know of them.
+    /// Counts `losers`: writes that lost against a concurrent write.
     pub(super) fn met_conflicts(&self, losers: u64) {
         self.conflicts.fetch_add(losers, Ordering::Relaxed);
     }
@@ -49,27 +49,27 @@ impl Counters {
         self.versions_dropped.fetch_add(versions, Ordering::Relaxed);
     }
 
-    /// Entries that were committed, own ones and those of peers.
+    /// Number of committed entries, own ones and those of peers.
     pub(super) fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
     }
 
-    /// Writes that the log refused.
+    /// Number of writes that the log refused.
     pub(super) fn refusals(&self) -> u64 {
         self.refusals.load(Ordering::Relaxed)
     }
 
-    /// Writes that lost against one that did not know of them.
+    /// Number of writes that lost against a concurrent write.
     pub(super) fn conflicts_met(&self) -> u64 {
         self.conflicts.load(Ordering::Relaxed)
     }
 
-    /// Versions of conflicts that were removed because their keys had too many.
+    /// Number of versions of conflicts that were removed because their keys had too many.
     pub(super) fn versions_dropped(&self) -> u64 {
         self.versions_dropped.load(Ordering::Relaxed)
     }
 
-    /// Percentiles of the writes that one group committed together.
+    /// Percentiles of the number of writes in one group.
     pub(super) fn writes_per_group(&self) -> Percentiles {
         self.writes_per_group.percentiles()
     }

@@ -1,4 +1,5 @@
-//! What a node tells whoever opened it. Called from the node's own threads: implementations only hand on.
+//! Events of a node, for the program that opened it. Delivered on the node's own threads, so implementations must only
+//! pass them on.
 
 use super::conflict::Conflict;
 use super::failure::Failure;
@@ -6,59 +7,59 @@ use super::machine::conversation::PeerEvent;
 use crate::store::commit::operation::{Receipt, Ticket};
 use crate::sync::identity::identity_conflict::IdentityConflict;
 
-/// A key changed, here or by a peer.
+/// A change of a key, by this node or a peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The key.
     pub key: Vec<u8>,
-    /// The value; `None`: removed.
+    /// The new value; `None`: the key was removed.
     pub value: Option<Vec<u8>>,
-    /// Whether the value is text and ASCII.
+    /// True if the value is text and ASCII.
     pub ascii: bool,
-    /// The key's version.
+    /// The key's version after the change.
     pub version: u64,
-    /// The node it came from; `None`: it was written here.
+    /// Label of the node that wrote the change; `None`: this node.
     pub node_id: Option<String>,
 }
 
-/// Something that the node noticed about itself.
+/// A finding of the node about its own identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IdentityEvent {
     /// The folder is a copy of another node's: this node writes under a new identity now.
     CopyNoticed,
     /// The log was last opened under another node id.
     Renamed {
-        /// That id.
+        /// The former node id.
         from: String,
     },
-    /// The node could not be sure of its identity any more while it ran, and writes under a new one.
+    /// The node noticed an identity conflict while it ran, and writes under a new identity.
     Renewed(IdentityConflict),
 }
 
-/// Receives what a node tells.
+/// Receiver of a node's events.
 pub trait NodeEvents: Send + Sync + 'static {
-    /// A group is durable as promised, and visible. Requests up to `highest` are settled: those in `failures`
+    /// A group is as durable as was promised, and visible. Requests up to `highest` are settled: those in `failures`
     /// failed, the others have a receipt, in their order.
     fn committed(&self, highest: Ticket, receipts: &[Receipt], failures: &[(Ticket, Failure)]);
 
-    /// Keys changed, in this order. Only told while somebody has asked for it.
+    /// Keys changed, in this order. Called only while [`Node::tell_changes`](super::Node::tell_changes) is on.
     fn changed(&self, changes: Vec<Change>);
 
-    /// Writes lost against ones that did not know of them: each conflict with what is shown and what lost. Only told
-    /// while somebody has asked for it.
+    /// Writes lost against concurrent ones: each conflict with the current version and the loser. Called only while
+    /// [`Node::tell_conflicts`](super::Node::tell_conflicts) is on.
     fn conflicted(&self, conflicts: Vec<Conflict>);
 
-    /// A peer came or went.
+    /// A peer connected or disconnected, or its clock was found to be far off.
     fn peer(&self, event: PeerEvent);
 
-    /// The node noticed something about itself.
+    /// The node noticed something about its identity.
     fn identity(&self, event: IdentityEvent);
 
-    /// Something failed that no call is there to be told of.
+    /// Something failed that no call can report.
     fn failed(&self, failure: Failure);
 }
 
-/// Hears nothing: for programs that ask when they want to know.
+/// Ignores all events: for programs that poll.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

@@ -1,5 +1,5 @@
-//! Failures as users meet them: a stable code, a finer kind, what failed and why, what is still valid, and
-//! whether trying again can help. Typed errors of the layers are turned into these here, and only here.
+//! Failures for users: a stable code, a finer kind, a message with the cause, the validity of local state, and whether
+//! a retry can help. The typed errors of the layers are turned into these here, and only here.
 
 use std::fmt;
 
@@ -16,9 +16,9 @@ pub enum ErrorCode {
     InvalidArgument,
     /// The call does not fit the state of the client.
     InvalidState,
-    /// There is no such key.
+    /// The named key or object does not exist.
     NotFound,
-    /// What should be made is there already.
+    /// The object to be made exists already.
     AlreadyExists,
     /// The file system failed.
     Io,
@@ -37,7 +37,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// The code as users see it.
+    /// The code's name for users.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::InvalidArgument => "invalid_argument",
@@ -55,29 +55,29 @@ impl ErrorCode {
     }
 }
 
-/// A failure as users meet it.
+/// A failure, for users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// The stable code.
     pub code: ErrorCode,
-    /// A finer, stable name of what happened.
+    /// A finer, stable name of the failure.
     pub kind: ErrorKind,
-    /// What failed and why.
+    /// Message for people: the failed call and its cause.
     pub message: String,
-    /// What it was about: a key, a path, an address.
+    /// The subject of the failure: a key, a path, an address.
     pub context: Option<String>,
-    /// The system's own words.
+    /// The operating system's error text.
     pub cause: Option<String>,
-    /// Where in the file that it was about, in bytes.
+    /// Offset in the file named by the context, in bytes.
     pub offset: Option<u64>,
-    /// Whether the same call may succeed later without anything being changed.
+    /// True if an identical call may succeed later without a change by the user.
     pub retryable: bool,
-    /// Whether everything that was acknowledged before can still be read and trusted.
+    /// True if everything acknowledged before can still be read and trusted.
     pub local_state_valid: bool,
 }
 
 impl Failure {
-    /// A failure that leaves local state valid and is not worth trying again.
+    /// A failure that leaves local state valid, and for which a retry is useless.
     pub fn new(code: ErrorCode, kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -91,7 +91,7 @@ impl Failure {
         }
     }
 
-    /// An option is wrong; the message names it and says why.
+    /// The failure of a wrong option; the message names it and its fault.
     pub fn configuration(reason: impl fmt::Display) -> Self {
         Self::new(
             ErrorCode::InvalidArgument,
@@ -100,7 +100,7 @@ impl Failure {
         )
     }
 
-    /// The client is not open.
+    /// The failure of a call on a client that is not open.
     pub fn not_open() -> Self {
         Self::new(
             ErrorCode::InvalidState,
@@ -109,12 +109,12 @@ impl Failure {
         )
     }
 
-    /// A defect of this package.
+    /// The failure of a defect in this package.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::Internal, ErrorKind::Internal, message)
     }
 
-    /// The system gives no thread for what was to be done.
+    /// The failure to start a thread for `purpose`.
     pub fn no_thread(purpose: &str, error: &std::io::Error) -> Self {
         Self::new(
             ErrorCode::Io,
@@ -125,7 +125,7 @@ impl Failure {
         .retryable()
     }
 
-    /// What failed on the disk, by its stable name, and the system's own words where it was the system that failed.
+    /// The failure of a disk or a file, by its stable kind, with the system's error text if the system failed.
     fn on_disk(kind: ErrorKind, message: String, cause: Option<&str>) -> Self {
         let code = match kind {
             ErrorKind::InvalidPath => ErrorCode::InvalidArgument,
@@ -151,26 +151,25 @@ impl Failure {
         }
     }
 
-    /// With what it was about.
+    /// Adds the subject.
     pub fn about(mut self, context: impl Into<String>) -> Self {
         self.context = Some(context.into());
         self
     }
 
-    /// With the system's own words.
+    /// Adds the system's error text.
     pub fn because(mut self, cause: impl Into<String>) -> Self {
         self.cause = Some(cause.into());
         self
     }
 
-    /// What can still be relied on and what helps, where that is not plain. The message of a failure that a disk
-    /// or a file caused says both too.
+    /// Advice for the failure: the data that is still valid, and the remedy. The message of a failure of a disk or a
+    /// file contains both.
     pub fn advice(&self) -> Option<Advice> {
         advice(self.kind)
     }
 
-    /// With where in a file it was, what is still valid, and what to do: in the message too, as far as it does not
-    /// say it.
+    /// Adds the place in a file, and the advice to the message, unless the message contains them.
     fn located(mut self, file: Option<&str>, offset: Option<u64>) -> Self {
         self.offset = offset;
         let Some(Advice {
@@ -194,7 +193,7 @@ impl Failure {
         self
     }
 
-    /// Worth trying again.
+    /// Marks the failure as one for which a retry may help.
     pub fn retryable(mut self) -> Self {
         self.retryable = true;
         self

@@ -1,34 +1,34 @@
-//! How often each size of something occurred, in memory that does not grow, for percentiles.
+//! Histogram of sizes with percentiles, in constant memory. Logarithmic buckets with linear parts (as in HdrHistogram).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Each doubling is divided into as many equal parts. A percentile is the middle of its part, so it is off by at
-/// most a sixteenth of itself; numbers below this are exact.
+/// Equal parts of each doubling. A percentile is the middle of its part, so it is off by at most a sixteenth of itself;
+/// numbers below this are exact.
 const PARTS: usize = 8;
 
-/// Bits of a number that tell its part within a doubling.
+/// Bits of a number that give its part within a doubling.
 const PART_BITS: u32 = PARTS.ilog2();
 
 /// One place for each number below [`PARTS`], and [`PARTS`] for each doubling from there to 2^64.
 const PLACES: usize = PARTS + (u64::BITS - PART_BITS) as usize * PARTS;
 
-/// Counts of numbers. One thread records, any may read; a reader may see a number counted a moment late.
+/// Counts of numbers. One thread records, any thread may read; a reader may see a number counted a moment late.
 #[derive(Debug)]
 pub struct Histogram {
     counts: Box<[AtomicU64; PLACES]>,
     greatest: AtomicU64,
 }
 
-/// What a histogram tells.
+/// Percentiles of a histogram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Percentiles {
-    /// How many numbers were recorded.
+    /// Count of recorded numbers.
     pub count: u64,
-    /// Half of them are at most that, within a sixteenth.
+    /// The median: half of the numbers are at most this, within a sixteenth.
     pub p50: u64,
-    /// All but one in a hundred are at most that, within a sixteenth.
+    /// The 99th percentile: all but one in a hundred are at most this, within a sixteenth.
     pub p99: u64,
-    /// The greatest, exactly.
+    /// The greatest number, exactly.
     pub max: u64,
 }
 
@@ -42,10 +42,10 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Counts a number: a few nanoseconds, no lock, no memory. For one thread.
+    /// Counts a number, in a few nanoseconds, without a lock or an allocation. For one thread.
     pub fn record(&self, number: u64) {
         if let Some(count) = self.counts.get(place_of(number)) {
-            // Nobody else writes, so that this need not be one step.
+            // No other thread writes, so this need not be atomic.
             count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         }
         if number > self.greatest.load(Ordering::Relaxed) {
@@ -53,7 +53,7 @@ impl Histogram {
         }
     }
 
-    /// What was recorded so far.
+    /// Percentiles of the numbers recorded so far.
     pub fn percentiles(&self) -> Percentiles {
         let counts: Vec<u64> = self
             .counts
@@ -71,9 +71,9 @@ impl Histogram {
     }
 }
 
-/// The middle of the place that holds the number below which `percent` of all are.
+/// The middle of the place that holds the percentile.
 fn percentile(counts: &[u64], count: u64, percent: u64) -> u64 {
-    // The smallest number of records that is at least that part of them.
+    // The smallest count that is at least that share of all numbers.
     let wanted = (u128::from(count) * u128::from(percent)).div_ceil(100);
     let mut sum = 0_u128;
     for (place, count) in counts.iter().enumerate() {

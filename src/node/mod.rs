@@ -1,7 +1,7 @@
-//! A whole node: the layers below joined into one thing that opens, writes, reads, replicates and closes.
-//! This is the SDK of a Rust program, and all that the bindings know.
+//! A whole node: the layers below joined into one object that opens, writes, reads, replicates and closes. This is the
+//! SDK of a Rust program, and the only layer that the bindings use.
 //!
-//! `machine` and `directory` decide, and are pure; `shared`, `committer` and `network` drive them.
+//! `machine` decides, and is pure; `shared`, `commit`, `checkpoint` and `net` drive it.
 
 pub(crate) mod advice;
 pub(crate) mod api;
@@ -17,6 +17,7 @@ pub(crate) mod memory;
 mod net;
 pub(crate) mod options;
 mod pending_calls;
+mod seeds;
 mod shared;
 
 pub use crate::core::error_kind::ErrorKind;
@@ -32,7 +33,6 @@ pub use crate::sync::options::AckPolicy;
 pub use crate::sync::outbox::rows::{OutboxRow, PeerTrouble, RowState, Trouble};
 pub use crate::sync::peer::progress::{Lag, PeerStatus};
 pub use crate::sync::report::{SyncReport, TickReport};
-pub use api::backup::CopyProgress;
 pub use api::compare::Comparison;
 pub use api::handle::Node;
 pub use api::mailbox::{Event, Mailbox};
@@ -43,6 +43,7 @@ pub use api::stats::Stats;
 pub use api::verify::{FileReport, Notice, NoticeKind, VerifyReport, verify};
 pub use api::wait_for::{Delivered, Wait};
 pub use checkpoint::checkpoints::LastCheckpoint;
+pub use checkpoint::copy::CopyProgress;
 pub use conflict::{Conflict, Version};
 pub use events::{Change, IdentityEvent, NodeEvents, Silent};
 pub use failure::{ErrorCode, Failure};

@@ -1,4 +1,4 @@
-//! What a node is opened with. Read once, at the open; `validate` is the only place that judges it.
+//! Options of a node. Read once, at the opening; only `validate` checks them.
 
 use super::failure::Failure;
 use super::memory::budget::{Budget, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, chosen};
@@ -8,83 +8,83 @@ use crate::store::conflict::policy::ConflictPolicy;
 use crate::store::scope::{PREFIXES_BYTES_MAX, PREFIXES_MAX, Scope};
 use crate::sync::options::{AckPolicy, ReplicaOptions};
 
-/// What a node is opened with.
+/// Options of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(
     clippy::struct_excessive_bools,
     reason = "they are the contract's switches, each named where it is set"
 )]
 pub struct Options {
-    /// The node's label; stable across restarts, at most 255 bytes.
+    /// Label of the node; stable across restarts, at most 255 bytes.
     pub node_id: String,
-    /// A name for people; the node id when empty.
+    /// Name of the node for people; the node id if empty.
     pub display_name: String,
-    /// The version of the application.
+    /// Version of the application.
     pub version: String,
-    /// Whether writes go to a log.
+    /// True if writes go to a log.
     pub enable_wal: bool,
-    /// The log. Its directory must exist unless `create_dirs` is set.
+    /// Path of the log. Its directory must exist unless `create_dirs` is set.
     pub wal_path: String,
-    /// Whether a write counts as accepted only once it survives a power cut.
+    /// True if a write counts as accepted only once it survives a power cut.
     pub auto_flush: bool,
-    /// Whether a missing directory of the log is made.
+    /// True if a missing directory of the log is made.
     pub create_dirs: bool,
-    /// Whether this node may listen and dial.
+    /// True if this node may listen and call peers.
     pub enable_transport: bool,
-    /// Where to listen.
+    /// Host to listen on.
     pub transport_host: String,
-    /// Where to listen; 0 picks a free port.
+    /// Port to listen on; 0 picks a free port.
     pub transport_port: u16,
-    /// Whether discovery may be started.
+    /// True if discovery may be started.
     pub enable_discovery: bool,
-    /// Where discovery listens.
+    /// Host on which discovery listens.
     pub discovery_host: String,
-    /// Where discovery listens.
+    /// Port on which discovery listens.
     pub discovery_port: u16,
-    /// Listening and dialling off loopback without a key, in so many words.
+    /// True if listening on and calling other hosts than this machine is allowed without a key.
     pub allow_insecure: bool,
-    /// Own writes that one tick releases.
+    /// Most own writes that one tick releases.
     pub batch_size: usize,
-    /// Retries before a write counts as failed.
+    /// Number of retries before a write counts as failed.
     pub max_retries: u32,
-    /// The delay before the first retry, in milliseconds.
+    /// Delay before the first retry, in milliseconds.
     pub retry_interval_ms: u64,
-    /// How long a peer may owe progress, in milliseconds.
+    /// Longest time that a peer may owe progress, in milliseconds.
     pub ack_timeout_ms: u64,
-    /// Who has to acknowledge.
+    /// Number of peers that must acknowledge a write.
     pub ack_policy: AckPolicy,
-    /// What is done about writes of one key that did not know of each other.
+    /// Policy for concurrent writes of one key.
     pub conflict_policy: ConflictPolicy,
-    /// Whether the acknowledgement of a peer without a log counts for a node that has one.
+    /// True if the acknowledgement of a peer without a log counts for a node that has one.
     pub memory_will_do: bool,
-    /// Above 0, own writes leave as they commit; 0: they wait for ticks. The number itself does not matter yet.
+    /// Any value above 0 turns automatic sync on: own writes leave as they commit; 0: they wait for ticks. The number
+    /// itself has no effect yet.
     pub sync_interval_ms: u64,
     /// Largest value, in bytes, written here or accepted from peers.
     pub max_value_bytes: usize,
-    /// What is exchanged with peers.
+    /// Keys that are exchanged with peers.
     pub scope: Scope,
-    /// Memory that the node may take, in bytes: caches, queues, events, what changed since the last checkpoint, and an
-    /// opening together. 0: a half of what the container may take, a quarter of the machine's memory without one, 2 GiB and
-    /// eight times `cache_bytes` at the most. Without a log, what was written is in memory besides, whatever this says.
+    /// Memory that the node may take, in bytes: caches, queues, events, changes since the last checkpoint, and an
+    /// opening together. 0: half of the container's limit, or a quarter of the machine's memory without one, at most 2
+    /// GiB and eight times `cache_bytes`. Without a log, all data is in memory besides, whatever this says.
     pub memory_bytes: u64,
-    /// How much of the checkpoint is kept in memory at most, in bytes, once it was read.
-    /// A quarter of `memory_bytes` at the most.
+    /// Most bytes of the checkpoint that are kept in memory once they were read. At most a quarter of `memory_bytes`.
     pub cache_bytes: usize,
-    /// How long the log may be, in bytes, before a checkpoint is made of it; with much data, half as long as that, and four
-    /// times as long as this at the most.
+    /// Length of the log, in bytes, at which a checkpoint is made of it. With much data, half the length of the data
+    /// counts instead, up to four times this option.
     pub checkpoint_log_bytes: u64,
 }
 
-/// Blocks of the checkpoint that are kept in memory, in bytes: enough for a million small entries, little on a
-/// machine of today. It is only filled with what is read.
+/// Default of `cache_bytes`: enough for a million small entries, little on a machine of today. The cache is filled only
+/// by reads.
 pub const CACHE_BYTES: usize = 256 << 20;
 
-/// How long a log may be before a checkpoint is made of it, in bytes: some hundred milliseconds of reading after
-/// a crash, and a checkpoint no more often than every few hundred thousand writes.
+/// Default of `checkpoint_log_bytes`: some hundred milliseconds of reading after a crash, and a checkpoint at most
+/// every few hundred thousand writes.
 pub const CHECKPOINT_LOG_BYTES: u64 = 64 << 20;
 
 impl Options {
-    /// A node in memory, without network.
+    /// Options of a node in memory, without network.
     pub fn local(node_id: impl Into<String>) -> Self {
         Self {
             node_id: node_id.into(),
@@ -117,7 +117,7 @@ impl Options {
         }
     }
 
-    /// A node with a log at `wal_path`, without network.
+    /// Options of a node with a log at `wal_path`, without network.
     pub fn persistent(node_id: impl Into<String>, wal_path: impl Into<String>) -> Self {
         Self {
             enable_wal: true,
@@ -126,7 +126,7 @@ impl Options {
         }
     }
 
-    /// The name for people.
+    /// Name of the node for people.
     pub fn display_name(&self) -> &str {
         if self.display_name.is_empty() {
             &self.node_id
@@ -135,10 +135,10 @@ impl Options {
         }
     }
 
-    /// Judges every option.
+    /// Checks every option.
     ///
     /// # Errors
-    /// The first that is wrong, by name, with the reason.
+    /// If an option is wrong: the first one, by name, with the reason.
     pub fn validate(&self) -> Result<(), Failure> {
         let labels = [
             ("node id", &self.node_id),
@@ -195,7 +195,7 @@ impl Options {
         Ok(())
     }
 
-    /// The shares of the node's memory. Asks the system how much there is, unless it was told.
+    /// Shares of the node's memory. Reads the amount available from the system, unless the option names one.
     pub fn budget(&self) -> Budget {
         let memory_bytes = if self.memory_bytes == 0 {
             let (container, machine) = limit::read();
@@ -206,7 +206,7 @@ impl Options {
         Budget::of(memory_bytes, self.cache_bytes)
     }
 
-    /// The part that replication goes by.
+    /// The options of replication.
     pub fn replica(&self) -> ReplicaOptions {
         ReplicaOptions {
             batch_size: self.batch_size,

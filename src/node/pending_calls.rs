@@ -31,12 +31,12 @@ impl<T> PendingCalls<T> {
         self.waiting.lock().insert(id, sender);
     }
 
-    /// Removes the call `id`, whose caller waits no more.
+    /// Removes the call `id`, because its caller has given up.
     pub(super) fn forget(&self, id: u64) {
         self.waiting.lock().remove(&id);
     }
 
-    /// Answers the calls in `ended`, each with its outcome. Calls that were given up meanwhile are passed over.
+    /// Answers the calls in `ended`, each with its outcome. Calls that were given up meanwhile are skipped.
     pub(super) fn answer(&self, ended: Vec<(u64, T)>) {
         if ended.is_empty() {
             return;
@@ -49,7 +49,7 @@ impl<T> PendingCalls<T> {
         }
     }
 
-    /// Ends all calls without an answer: the node closes, or goes on as another author.
+    /// Ends all calls without an answer: the node closes, or continues as another author.
     pub(super) fn end(&self) {
         self.waiting.lock().clear();
     }

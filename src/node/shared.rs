@@ -1,8 +1,8 @@
-//! The node's heart, shared by the threads that drive it: the machine behind one lock, the map behind
-//! another, and what carries out the machine's outputs.
+//! State shared by the threads of a node: the machine behind one lock, the map behind another, and the code that
+//! carries out the machine's outputs.
 //!
-//! Locks are taken in this order: the committer's commit slot, machine, map, then any of the small ones. Installing entries takes the
-//! machine's lock too, so whoever holds it sees map and counters agree.
+//! Locks are taken in this order: the commit slot, the machine, the map, then any of the small ones. Installing entries
+//! takes the machine's lock too, so a holder of the machine sees map and counters agree.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ use crate::sync::identity::identity_conflict::IdentityConflict;
 use crate::transport::tcp::{Connection, TcpTransport};
 use crate::transport::wire::codec;
 
-/// The node's heart.
+/// State shared by the threads of a node.
 pub(super) struct Shared {
     pub(super) options: Options,
     pub(super) budget: Budget,
@@ -46,35 +46,74 @@ pub(super) struct Shared {
     pub(super) checkpoints: Checkpoints,
     pub(super) events: Arc<dyn NodeEvents>,
     pub(super) connections: Mutex<HashMap<ConversationId, Arc<Connection>>>,
-    /// Who waits for a conversation to be ready, or for a sign of life on it.
+    /// Callers that wait for a conversation to be ready, or for a sign of life on it.
     pub(super) settling: Mutex<HashMap<ConversationId, Vec<Settling>>>,
     pub(super) calls: Calls,
-    /// The node ends: no connection is taken any more. Set before the last conversations are left, and looked
-    /// at under the machine's lock.
+    /// True once the node ends: no connection is accepted any more. Set before the last conversations are left, and
+    /// read under the machine's lock.
     pub(super) is_ending: AtomicBool,
     pub(super) transport: Mutex<Option<TcpTransport>>,
     pub(super) waiters: Waiters,
     pub(super) pending_waits: PendingCalls<Held>,
     pub(super) pending_comparisons: PendingCalls<Compared>,
     pub(super) alarm: Arc<Alarm>,
-    /// The first failure after which no write is accepted.
+    /// The first failure because of which writes are refused.
     pub(super) refusal: Mutex<Option<Failure>>,
     pub(super) is_refusing: AtomicBool,
-    /// Why the node is to take another identity, until the committer has done so.
+    /// The identity conflict because of which the node is to take another identity, until the committer has done so.
     pub(super) identity_conflict: Mutex<Option<IdentityConflict>>,
-    /// Why it last took another one since it was opened.
+    /// The identity conflict because of which it last took another identity since it was opened.
     pub(super) renewed: Mutex<Option<IdentityConflict>>,
     pub(super) wants_changes: AtomicBool,
     pub(super) wants_conflicts: AtomicBool,
-    /// Whether own writes leave as they commit.
+    /// True if own writes leave as they commit.
     pub(super) is_automatic: AtomicBool,
 }
 
-/// Short locks that ending a snapshot takes to clear up what it alone needed: below a millisecond together.
+/// Short locks that ending a snapshot takes to free entries that only it needed: below a millisecond together.
 const MERGES_BY_CLOSE: usize = 8;
 
 impl Shared {
-    /// Gives the machine an input, and carries out all that comes of it.
+    /// The shared state of a node that has just been recovered: `machine` and `map`, and nothing under way.
+    pub(super) fn new(
+        options: Options,
+        budget: Budget,
+        clock: SystemClock,
+        (machine, map): (Machine, EntryMap),
+        events: Arc<dyn NodeEvents>,
+    ) -> Self {
+        let is_automatic = options.sync_interval_ms > 0;
+        Self {
+            options,
+            budget,
+            clock,
+            machine: Mutex::new(machine),
+            map: RwLock::new(map),
+            queue: Queue::new(budget.local_queue_bytes, budget.received_queue_bytes),
+            inline_commit: QuickSyncs::new(),
+            counters: Counters::default(),
+            checkpoints: Checkpoints::default(),
+            events,
+            connections: Mutex::default(),
+            settling: Mutex::default(),
+            calls: Calls::default(),
+            is_ending: AtomicBool::new(false),
+            transport: Mutex::new(None),
+            waiters: Waiters::default(),
+            pending_waits: PendingCalls::default(),
+            pending_comparisons: PendingCalls::default(),
+            alarm: Arc::new(Alarm::default()),
+            refusal: Mutex::new(None),
+            is_refusing: AtomicBool::new(false),
+            identity_conflict: Mutex::default(),
+            renewed: Mutex::default(),
+            wants_changes: AtomicBool::new(false),
+            wants_conflicts: AtomicBool::new(false),
+            is_automatic: AtomicBool::new(is_automatic),
+        }
+    }
+
+    /// Gives the machine an input, and carries out all its outputs.
     pub(super) fn drive<R>(
         self: &Arc<Self>,
         input: impl FnOnce(&mut Machine, Now, &EntryMap) -> R,
@@ -89,8 +128,8 @@ impl Shared {
         result
     }
 
-    /// Sends what was only begun, message by message. Whoever else waits for the machine, to commit above all, gets it
-    /// in between.
+    /// Sends the rest of prepared messages. The machine lock is released between messages so that a long catch-up never
+    /// delays a commit.
     pub(super) fn send_rest(self: &Arc<Self>, mut machine: MutexGuard<'_, Machine>) {
         while machine.replica.has_more() {
             MutexGuard::bump(&mut machine);
@@ -100,8 +139,8 @@ impl Shared {
         }
     }
 
-    /// Sends what was only begun, as far as no other group waits to be committed: the rest is left to who looks after what
-    /// is due, so that nobody who has much to be sent holds up the next group.
+    /// Sends the rest of prepared messages while no other group waits to be committed. Otherwise the timer's task
+    /// continues, so that a peer with a long catch-up does not hold up the next group.
     pub(super) fn send_rest_behind_group(self: &Arc<Self>, mut machine: MutexGuard<'_, Machine>) {
         while machine.replica.has_more() {
             if self.queue.is_awake() {
@@ -115,8 +154,8 @@ impl Shared {
         }
     }
 
-    /// The same once all of the map is resolved: rows of the outbox are counted right then. A checkpoint that comes
-    /// under the map before both locks are held has the lookups begin anew.
+    /// Gives the machine an input once all base rows are known, so that rows of the outbox are counted exactly. If a
+    /// new checkpoint comes under the map before both locks are held, the lookups begin again.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
@@ -135,7 +174,7 @@ impl Shared {
         }
     }
 
-    /// Counts the rows of the outbox as far as that takes a look at them: many short locks.
+    /// Counts the rows of the outbox as far as they have to be visited, in many short locks.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -146,7 +185,7 @@ impl Shared {
 
     /// Carries out the machine's outputs and arms the alarm.
     pub(super) fn carry_out(self: &Arc<Self>, machine: &mut Machine, now: Now, map: &EntryMap) {
-        // One for all messages: growing another for each costs as much as filling it.
+        // One buffer for all messages: growing another for each costs as much as filling it.
         let mut frame = Vec::new();
         loop {
             let mut some = false;
@@ -177,7 +216,7 @@ impl Shared {
                 match codec::encode(&message, frame) {
                     Ok(_) => {
                         if let Some(connection) = connection {
-                            // A full or closed connection ends by itself, and is told as closed.
+                            // A full or closed connection ends by itself, and is reported as closed.
                             let _ = connection.send(frame);
                         }
                     }
@@ -204,7 +243,7 @@ impl Shared {
             Output::Settled(id, outcome) => {
                 let settling = self.settling.lock().remove(&id);
                 for settling in settling.into_iter().flatten() {
-                    // Nobody waits any more: the call was given up.
+                    // The receiver is gone if the call was given up.
                     let _ = settling.send(outcome.clone());
                 }
             }
@@ -216,7 +255,7 @@ impl Shared {
         }
     }
 
-    /// Looks up what is not known yet of the state that a crash left: many short locks.
+    /// Looks up all unknown base rows, which a crash left, in many short locks.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -224,7 +263,7 @@ impl Shared {
         self.look_up_while(EntryMap::base_unknown)
     }
 
-    /// The same only as far as counts of all entries need it: after a crash, not after a checkpoint.
+    /// Looks up unknown base rows as far as counts of all entries need them: after a crash, not after a checkpoint.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -246,11 +285,12 @@ impl Shared {
         }
     }
 
-    /// Ends a snapshot. Giving back the memory of what was kept for it takes longer than anybody may wait.
+    /// Ends a snapshot. Its memory is freed without a lock, because that takes long.
     pub(super) fn close_snapshot(&self, snapshot: SnapshotId) {
         let closed = self.map.write().close_snapshot(snapshot);
         drop(closed);
-        // Writers hand on what it shared with snapshots that go on; this much is done here, so that it need not wait for any.
+        // Writers hand on the entries that it shared with open snapshots; this much is done here, so that it does not
+        // depend on any.
         for _ in 0..MERGES_BY_CLOSE {
             if !self.map.write().merge_undo() {
                 break;
@@ -258,7 +298,8 @@ impl Shared {
         }
     }
 
-    /// Puts new keys in order until at most `left` are not: many short locks, so that nobody waits for long.
+    /// Sorts in new keys until at most `left` are unsorted, in many short locks, so that no other thread waits for
+    /// long.
     pub(super) fn sort_keys(&self, left: usize) {
         let mut unsorted = self.map.read().unsorted();
         while unsorted > left {
@@ -268,7 +309,8 @@ impl Shared {
         }
     }
 
-    /// Puts new keys in order until at most `left` are not, in so many short locks at the most. Whether it came that far.
+    /// Sorts in new keys until at most `left` are unsorted, in at most `locks` short locks. Returns true if it got that
+    /// far.
     pub(super) fn sort_keys_for(&self, left: usize, locks: usize) -> bool {
         let mut unsorted = self.map.read().unsorted();
         for _ in 0..locks {
@@ -282,7 +324,7 @@ impl Shared {
         unsorted <= left
     }
 
-    /// Puts new keys in order, and looks up what is not known yet, until something else is to be done.
+    /// Sorts in new keys, and looks up unknown base rows, until there is other work.
     pub(super) fn sort_keys_while_idle(&self) {
         while self.map.read().unsorted() > 0 && !self.queue.is_awake() {
             self.map.write().sort_some();
@@ -292,16 +334,16 @@ impl Shared {
         }
         while self.map.read().base_unknown() > 0 && !self.queue.is_awake() {
             if let Err(error) = self.map.write().look_up_base() {
-                // Whoever needs it is told.
+                // A caller that needs it gets the failure.
                 tracing::error!(%error, "the checkpoint cannot be read");
                 return;
             }
         }
     }
 
-    /// No write is accepted from now on, because of `failure`.
+    /// Refuses every write from now on, because of `failure`.
     pub(super) fn refuse_writes(&self, failure: &Failure) {
-        // Whatever might have helped the call that failed, from now on only another opening does.
+        // A retry cannot help any more; only another opening does.
         self.refusal.lock().get_or_insert_with(|| Failure {
             retryable: false,
             ..failure.clone()

@@ -1,5 +1,4 @@
-//! One key's current state: a value or a tombstone, who wrote it, when, and what it knew of (PROTOCOL
-//! section 3).
+//! One key's current state: a value or a tombstone, with its author, time and version vector (PROTOCOL section 3).
 
 use std::cmp::Ordering;
 
@@ -13,21 +12,21 @@ use crate::core::limits::{
 use crate::core::rules::{Rule, is_broken, unless};
 use crate::core::stamp::Stamp;
 
-/// What a key is for: the byte before it. Part of the order, so each namespace is one run of keys.
+/// The purpose of a key: the byte before it. Part of the order, so each namespace is one run of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Namespace {
-    /// What programs write. Only these count in `size()` and in the outbox.
+    /// Keys of programs. Only these count in `size()` and in the outbox.
     User = 0,
-    /// Losers of concurrent writes, kept for a decision. Replicated.
+    /// Siblings: losers of concurrent writes, kept until a decision. Replicated.
     Conflict = 1,
-    /// Reserved for the network itself. Replicated.
+    /// Keys of the network itself. Replicated.
     System = 2,
-    /// Never replicated.
+    /// Keys of this node alone. Never replicated.
     Local = 3,
 }
 
-/// The end of the keys that are replicated: each of them is less.
+/// The end of the replicated keys: each of them is less.
 pub const REPLICATED_END: [u8; 1] = [Namespace::Local as u8];
 
 impl Namespace {
@@ -42,7 +41,7 @@ impl Namespace {
         }
     }
 
-    /// Whether its entries travel.
+    /// True if entries of the namespace travel to peers.
     pub fn is_replicated(self) -> bool {
         self != Self::Local
     }
@@ -57,54 +56,54 @@ impl EntryFlags {
     pub const TOMBSTONE: Self = Self(1);
     /// The value was written as text and is ASCII.
     pub const ASCII: Self = Self(1 << 1);
-    /// A conflict policy wrote it again on purpose.
+    /// The entry is a loser that a conflict policy wrote again.
     pub const REWRITTEN_BY_POLICY: Self = Self(1 << 2);
-    /// Its author keeps no log: the write is not durable where it was made.
+    /// The author keeps no log: the write is not durable where it was made.
     pub const EPHEMERAL: Self = Self(1 << 3);
 
-    /// Whether all bits of `other` are set.
+    /// True if all bits of `other` are set.
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// These bits and those of `other`.
+    /// The union of these bits and those of `other`.
     pub fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 }
 
-/// What few entries have, kept apart so that the others stay small.
+/// Fields that few entries have, kept apart so that the others stay small.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Extra {
-    /// The version vector but for the author's own dot: other origins that wrote this key and their newest
-    /// sequence that this entry has seen. Ordered by origin, each once, never the author.
+    /// The version vector without the author's own dot: for each other origin that wrote this key the newest sequence
+    /// that this entry has seen. Ordered by origin, each once, never the author.
     pub vector: Vec<Dot>,
-    /// Bytes of a newer version, kept and relayed untouched.
+    /// Extension area of a newer version, kept and relayed untouched.
     pub extension: Vec<u8>,
 }
 
-/// An entry as it is held, logged and sent. Key and value lie in one allocation, and what a read looks at
-/// lies together, so that it costs one line of the processor's cache.
+/// An entry in its form in memory, log and messages. Key and value lie in one allocation, and the fields that a read
+/// needs lie together, in one cache line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[repr(C)]
 pub struct Entry {
     payload: Box<[u8]>,
     key_length: u16,
-    /// Properties.
+    /// Properties of the entry.
     pub flags: EntryFlags,
-    /// The write that made it.
+    /// Dot of the write.
     pub dot: Dot,
-    /// When it was made, by its author's clock.
+    /// Time of the write, by its author's clock.
     pub stamp: Stamp,
-    /// How many writes this key has seen on the path of this entry, from 1; counts on through removal.
+    /// Number of writes to the key on the path of this entry, from 1; counts on through removal.
     pub version: u64,
     extra: Option<Box<Extra>>,
 }
 
 impl Entry {
-    /// An entry from its parts. `payload` is the namespace byte, the key and then the value; `key_length`
-    /// counts the namespace byte. `None` if the length is beyond the payload or the limit, the namespace is
-    /// missing, a tombstone has a value, or vector or extension are over their limit or out of order.
+    /// An entry from its parts. `payload` is the namespace byte, the key and then the value; `key_length` counts the
+    /// namespace byte. `None` if the length is beyond the payload or the limit, the namespace is missing, a tombstone
+    /// has a value, or vector or extension are over their limit or out of order.
     pub fn new(
         payload: Box<[u8]>,
         key_length: usize,
@@ -116,7 +115,7 @@ impl Entry {
     ) -> Option<Self> {
         let tombstone_with_value =
             flags.contains(EntryFlags::TOMBSTONE) && payload.len() != key_length;
-        // What names a sibling stands behind a key of a user that is as long as it may be.
+        // The dot in the key of a sibling stands behind a key of a user of up to full length.
         let key_length_max = if payload.first() == Some(&(Namespace::User as u8)) {
             KEY_BYTES_MAX + 1
         } else {
@@ -167,14 +166,14 @@ impl Entry {
         self.payload.len() - usize::from(self.key_length)
     }
 
-    /// Bytes of the value as far as a peer's limit for values is about them: 0 for what belongs to the network itself,
-    /// which is small and has to reach everybody.
+    /// Bytes of the value that count against a peer's limit for values: 0 for keys of the network itself, which are
+    /// small and have to reach every node.
     pub fn limited_length(&self) -> usize {
         let is_system = self.key().first() == Some(&(Namespace::System as u8));
         if is_system { 0 } else { self.value_length() }
     }
 
-    /// Memory that it takes besides itself, in bytes.
+    /// Memory of the entry besides the structure itself, in bytes.
     pub(super) fn memory_bytes(&self) -> usize {
         let extra = self.extra.as_deref();
         let extra = extra.map_or(0, |extra| {
@@ -184,23 +183,23 @@ impl Entry {
         self.payload.len() + extra
     }
 
-    /// Whether the key was removed.
+    /// True if the entry is a removal.
     pub fn is_tombstone(&self) -> bool {
         self.flags.contains(EntryFlags::TOMBSTONE)
     }
 
-    /// The version vector but for the author's own dot.
+    /// The version vector without the author's own dot.
     pub fn vector(&self) -> &[Dot] {
         self.extra.as_deref().map_or(&[], |extra| &extra.vector)
     }
 
-    /// Bytes of a newer version, kept untouched.
+    /// Extension area of a newer version, kept untouched.
     pub fn extension(&self) -> &[u8] {
         self.extra.as_deref().map_or(&[], |extra| &extra.extension)
     }
 
-    /// Whether this entry's author had seen the write `dot` of this key: its vector or its own dot tells so, or one of
-    /// those authors goes on from who made it.
+    /// True if this entry's author had seen the write `dot` of this key: by its vector, by its own dot, or because one
+    /// of those authors continues the author of `dot`.
     pub fn has_seen(&self, dot: Dot, lineage: &Lineage) -> bool {
         if self.dot.origin == dot.origin {
             return self.dot.sequence >= dot.sequence;
@@ -217,7 +216,7 @@ impl Entry {
         seen.any(|seen| lineage.has_seen(seen.origin, dot))
     }
 
-    /// The newest write of another origin that the author had seen on this key.
+    /// The newest sequence of another origin that the author had seen on this key.
     fn seen_of(&self, origin: Origin) -> Option<u64> {
         let vector = self.vector();
         let place = vector.binary_search_by(|seen| seen.origin.cmp(&origin));
@@ -227,9 +226,9 @@ impl Entry {
             .map(|seen| seen.sequence)
     }
 
-    /// Whether this entry was written with `other`, of the same key, known. A full vector may have forgotten an
-    /// origin that it does not name: what it cannot tell counts as seen, if it is older, because nobody could ever
-    /// settle a conflict with a write that no vector has room for.
+    /// True if this entry was written with `other`, of one key, seen. A full vector may have forgotten origins: an
+    /// older write of an origin that it does not name counts as seen, because otherwise nobody could ever resolve a
+    /// conflict with a write for which no vector has room.
     pub fn follows(&self, other: &Self, lineage: &Lineage) -> bool {
         self.has_seen(other.dot, lineage)
             || self.vector().len() >= VECTOR_ORIGINS_WRITTEN_MAX
@@ -237,9 +236,9 @@ impl Entry {
                 && self.seen_of(other.dot.origin).is_none()
     }
 
-    /// True if neither of two entries of one key was written with the other known. Two writes of one author never are
-    /// concurrent, because an author knows its own writes. Two contents under one dot always are: at most one of them
-    /// is what the author wrote, and the other one was forged, damaged on the way, or made by a copy of the process.
+    /// True if neither of two entries of one key was written with the other seen. Two writes of one author are never
+    /// concurrent, because an author has seen its own writes. Two contents under one dot always are: the author wrote at
+    /// most one of them, and the other was forged, damaged on the way, or made by a copy of the process.
     pub fn is_concurrent_with(&self, other: &Self, lineage: &Lineage) -> bool {
         if self.dot == other.dot {
             return self.content_hash() != other.content_hash();
@@ -247,8 +246,8 @@ impl Entry {
         !self.follows(other, lineage) && !other.follows(self, lineage)
     }
 
-    /// The version vector of a write by `author` that replaces this entry: everything seen here but what the
-    /// author's own dot and lineage will say.
+    /// The version vector of a write by `author` that replaces this entry: everything seen here, without the part that
+    /// the author's own dot and lineage cover.
     pub fn vector_for_successor(&self, author: Origin, lineage: &Lineage) -> Vec<Dot> {
         if self.extra.is_none() && lineage.is_own(author, self.dot) {
             return Vec::new();
@@ -257,8 +256,8 @@ impl Entry {
         vector_over(author, &[self.dot], seen, lineage)
     }
 
-    /// The one total order of entries for a key, the same on every node: stamp, origin, sequence, kind, and a
-    /// hash of the content, so that even two contents under one dot are ordered alike everywhere.
+    /// The total order of entries of one key, equal on every node: stamp, origin, sequence, kind, and a hash of the
+    /// content, so that even two contents under one dot are ordered alike everywhere.
     pub fn order(&self, other: &Self) -> Ordering {
         (self.stamp, self.dot, self.is_tombstone())
             .cmp(&(other.stamp, other.dot, other.is_tombstone()))
@@ -268,12 +267,12 @@ impl Entry {
             })
     }
 
-    /// A hash of what programs see of the entry: its flags and the bytes of its value; `None` for a tombstone.
+    /// Hash of the part that programs see: flags and bytes of the value; `None` for a tombstone.
     pub fn content_hash(&self) -> Option<u64> {
         self.value().map(|value| content_hash(self.flags.0, value))
     }
 
-    /// What this entry adds to the fingerprint: a hash of key, stamp, origin, sequence, kind and content.
+    /// The entry's share of the fingerprint: a hash of key, stamp, origin, sequence, kind and content.
     pub fn fingerprint(&self) -> u128 {
         let mut fixed = [0_u8; FINGERPRINT_FIXED];
         let kind = [u8::from(self.is_tombstone())];
@@ -291,9 +290,9 @@ impl Entry {
     }
 }
 
-/// The version vector of a write by `author` that replaces writes which must not be forgotten, and that knows what
-/// those had `seen`: the newest of each other origin, at most [`VECTOR_ORIGINS_WRITTEN_MAX`] of them, without those whose
-/// writes `author` has seen by its lineage.
+/// The version vector of a write by `author` over writes that must not be forgotten, and over everything in `seen`: the
+/// newest sequence of each other origin, at most [`VECTOR_ORIGINS_WRITTEN_MAX`] of them, without those whose writes
+/// `author` has seen by its lineage.
 pub(super) fn vector_over(
     author: Origin,
     replaced: &[Dot],
@@ -320,24 +319,23 @@ pub(super) fn vector_over(
 /// Bytes of the fingerprint's input before the key.
 const FINGERPRINT_FIXED: usize = 8 + 16 + 8 + 1 + 8;
 
-/// Count and fingerprint of a set of entries: the sum modulo 2^128 of what each adds. Equal summaries mean
-/// equal state.
+/// Count and fingerprint of a set of entries: the sum modulo 2^128 of their shares. Equal summaries mean equal state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
-    /// How many entries, tombstones included.
+    /// Number of entries, tombstones included.
     pub count: u64,
-    /// The sum of their fingerprints.
+    /// Sum of the entries' shares.
     pub fingerprint: u128,
 }
 
 impl Summary {
-    /// With `entry` in.
+    /// Adds an entry.
     pub fn add(&mut self, entry: &Entry) {
         self.count += 1;
         self.fingerprint = self.fingerprint.wrapping_add(entry.fingerprint());
     }
 
-    /// With those of another set in, of which none is in this one.
+    /// The summary of this set and a disjoint other one.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
         Self {
@@ -346,7 +344,7 @@ impl Summary {
         }
     }
 
-    /// With `entry` out, which was in.
+    /// Removes an entry that was added before.
     pub fn remove(&mut self, entry: &Entry) {
         self.count -= 1;
         self.fingerprint = self.fingerprint.wrapping_sub(entry.fingerprint());

@@ -1,4 +1,4 @@
-//! What can go wrong between a request and its commit.
+//! Errors between a request and its commit.
 
 use thiserror::Error;
 
@@ -16,24 +16,24 @@ pub enum StoreError {
     /// A key is too long.
     #[error("key is too long: {bytes} bytes, at most {KEY_BYTES_MAX}")]
     KeyTooLong {
-        /// Its length.
+        /// Length of the key, in bytes.
         bytes: usize,
     },
     /// A value is larger than this node accepts.
     #[error("value is too large: {bytes} bytes, at most {limit}")]
     ValueTooLarge {
-        /// Its length.
+        /// Length of the value, in bytes.
         bytes: usize,
-        /// The limit in force.
+        /// The limit in force, in bytes.
         limit: usize,
     },
-    /// A batch does not fit one step of the log.
+    /// A batch does not fit one frame of the log.
     #[error("batch is too large: {bytes} bytes, at most {GROUP_BYTES_MAX}")]
     BatchTooLarge {
-        /// Its size.
+        /// Size of the batch, in bytes.
         bytes: usize,
     },
-    /// The log failed; see there for what is still valid.
+    /// The log failed; the inner error says what is still valid.
     #[error(transparent)]
     Log(#[from] WalError),
     /// There is no log, but a companion of one: making a new log would hide that data is missing.
@@ -41,30 +41,30 @@ pub enum StoreError {
         "failed to open WAL path {path}: the log is missing, but its companion {companion} is there"
     )]
     MissingLog {
-        /// The log.
+        /// Path of the missing log.
         path: String,
-        /// What was found of it.
+        /// Path of the companion file that was found.
         companion: String,
     },
-    /// A frame of the log is whole but its records make no sense to this version.
+    /// A frame of the log is whole, and this version cannot read its records.
     #[error("failed to recover local store: the record in frame {frame} of {path}: {reason}")]
     Record {
-        /// The frame.
+        /// Number of the frame.
         frame: u64,
-        /// The log.
+        /// Path of the log.
         path: String,
-        /// Why.
+        /// The error of the decoder.
         reason: DecodeError,
     },
-    /// The checkpoint cannot be read or written; see there for where.
+    /// The checkpoint cannot be read or written; the inner error names the place.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// A row of the checkpoint is whole but makes no sense to this version.
+    /// A row of the checkpoint is whole, and this version cannot read it.
     #[error("failed to read a row of checkpoint {path}: {reason}")]
     Row {
-        /// The checkpoint.
+        /// Path of the checkpoint.
         path: String,
-        /// Why.
+        /// The error of the decoder.
         reason: DecodeError,
     },
     /// A checkpoint lies beside a log that it was not made of.
@@ -73,18 +73,18 @@ pub enum StoreError {
          belongs to it"
     )]
     OtherCheckpoint {
-        /// The checkpoint.
+        /// Path of the checkpoint.
         path: String,
     },
-    /// The node was dropped before this was done.
+    /// The node was closed before the checkpoint or backup was done.
     #[error(
         "the node was closed before the checkpoint or backup was done; the log holds everything"
     )]
     Stopped,
-    /// A thread of the store failed inside.
+    /// A thread of the store panicked; with its message.
     #[error("a thread of the store failed: {0}")]
     Panicked(String),
-    /// The system gave no randomness for the node's identity.
+    /// The system gave no randomness for the node's identity; with its error.
     #[error("failed to make an identity: {0}")]
     Entropy(String),
 }

@@ -1,9 +1,10 @@
-//! Lineage of authors: whose writes an author goes on from.
+//! Lineage of authors: the author whose writes another author continues.
 //!
-//! A node writes under a fresh author id at each opening of its log, so two copies of a folder, and a disk that went back
-//! in time, never write under one name. What is lost by that is that a later write of a node follows its earlier ones;
-//! lineage says it: author B goes on from author A, whose writes up to a sequence B has all seen. It is kept in records
-//! of the system namespace (docs/format.md, "Lineage"), which replicate like any entry and ahead of the others.
+//! A node writes under a fresh author id at each opening of its log, so two copies of a folder, and a disk that went
+//! back in time, never write under one name. A fresh id alone would hide that a later write of a node follows its
+//! earlier ones, so lineage records it: author B continues author A, whose writes up to a sequence B has all seen. It
+//! is kept in records of the system namespace (docs/format.md, "Lineage"), which replicate like any entry and ahead of
+//! the others.
 //!
 //! Lineage only ever proves that a write was seen. Where a record is missing, two writes count as concurrent: a conflict
 //! too many, and never a write that vanishes.
@@ -19,44 +20,45 @@ use crate::core::rules::{Rule, is_broken};
 /// Most authors that one record names. A record is rewritten by each opening that writes, so it stays small.
 pub const AUTHORS_PER_RECORD: usize = 16;
 
-/// Records that one identity keeps, in turn: with [`AUTHORS_PER_RECORD`] the last 959 openings that wrote something, in
-/// less than 30 kB. A peer that was away for longer sees conflicts that are none.
+/// Records that one identity keeps, used as a ring: with [`AUTHORS_PER_RECORD`] the last 959 openings that wrote
+/// something, in less than 30 kB. A peer that was away for longer sees conflicts that are none.
 pub const RECORDS_PER_IDENTITY: u64 = 64;
 
-/// Most authors of which the lineage is held in memory, some 4 MB: sixty nodes with a thousand openings each. Beyond it
-/// writes of further authors count as concurrent with those before.
+/// Most authors whose lineage is held in memory, some 4 MB: sixty nodes with a thousand openings each. Writes of
+/// further authors count as concurrent with those before.
 pub const AUTHORS_MAX: usize = 1 << 16;
 
-/// Most node identities of which the label is held in memory: at most 1 MiB of text.
+/// Most node identities whose label is held in memory: at most 1 MiB of text.
 const LABELS_MAX: usize = 4096;
 
-/// What a key of a lineage record begins with, behind the byte of the namespace.
+/// First byte of the key of a lineage record, behind the namespace.
 const KEY_MARK: u8 = b'l';
 
-/// Length of the stored key of a lineage record: namespace, mark, identity, place.
+/// Length of the stored key of a lineage record, in bytes: namespace, mark, identity, place.
 const KEY_BYTES: usize = 1 + 1 + 16 + 1;
 
-/// A place in [`Lineage`]: the chain, and the author in it.
+/// A place in [`Lineage`]: the number of the chain, and of the author in it.
 type Place = (usize, usize);
 
 /// An author in a chain.
 #[derive(Debug, Clone, Copy)]
 struct Member {
-    /// The sequence up to which the next author of the chain has seen it.
+    /// The sequence up to which the next author of the chain has seen this author's writes.
     up_to: u64,
-    /// The node identity that it wrote for.
+    /// The node identity for which the author wrote.
     identity: Origin,
 }
 
-/// Authors of which each goes on from the one before.
+/// Authors of which each continues the one before.
 #[derive(Debug, Clone, Default)]
 struct Chain {
-    /// Whom the first one goes on from, and up to which sequence.
+    /// The place of the author that the first one continues, and the sequence up to which it has seen that author's
+    /// writes.
     parent: Option<(Place, u64)>,
     members: Vec<Member>,
 }
 
-/// The lineage of all authors that records tell of.
+/// The lineage of all authors that records name.
 #[derive(Debug, Clone, Default)]
 pub struct Lineage {
     chains: Vec<Chain>,
@@ -68,20 +70,21 @@ pub struct Lineage {
 /// A lineage record: authors of one node identity, oldest first, each with the last sequence that the next one has seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineageRecord {
-    /// The node identity that writes it.
+    /// The node identity that writes the record.
     pub identity: Origin,
-    /// How many records that identity has begun before.
+    /// Number of records that the identity had begun before this one.
     pub number: u64,
-    /// The node's label when it was written.
+    /// The node's label when the record was written.
     pub node_id: String,
-    /// How many of the authors, the oldest ones, wrote for an identity that the node had before.
+    /// Number of the authors, the oldest ones, that wrote for a former identity of the node.
     pub foreign: usize,
-    /// The authors. The sequence of the last says nothing: nobody goes on from it yet.
+    /// The authors, each with a sequence. The last sequence has no meaning, because no author continues the last one
+    /// yet.
     pub authors: Vec<(Origin, u64)>,
 }
 
 impl Lineage {
-    /// Takes in what a record tells. Says whether anything of it is new. What contradicts something known is passed over.
+    /// Adds a record. Returns true if anything of it is new. Statements that contradict known ones are ignored.
     pub fn add(&mut self, record: &LineageRecord) -> bool {
         let known = self.places.len();
         if self.labels.len() < LABELS_MAX {
@@ -92,7 +95,7 @@ impl Lineage {
         for (at, (author, up_to)) in record.authors.iter().enumerate() {
             let identity = (at >= record.foreign.max(1)).then_some(record.identity);
             match before {
-                // The record before this one tells for whom it wrote.
+                // The identity of this author stands in the record before this one.
                 None => {
                     self.enter(*author, None, None);
                 }
@@ -103,15 +106,16 @@ impl Lineage {
         is_news || self.places.len() > known
     }
 
-    /// The sequence up to which `author` has seen everything that `ancestor` wrote; `None` if it does not go on from it,
-    /// as far as is known. An author has seen all of its own.
+    /// The sequence up to which `author` has seen every write of `ancestor`; `None` if it does not continue it, as far
+    /// as is known. An author has seen all writes of its own.
     pub fn seen_up_to(&self, author: Origin, ancestor: Origin) -> Option<u64> {
         if author == ancestor {
             return Some(u64::MAX);
         }
         let sought = *self.places.get(&ancestor)?;
         let mut at = *self.places.get(&author)?;
-        // The sequence up to which the author at `at` itself was seen; below it in its chain all is.
+        // The sequence up to which the writes of the author at `at` were seen; of the authors below it in its chain all
+        // were.
         let mut limit = u64::MAX;
         loop {
             if sought.0 == at.0 {
@@ -126,8 +130,8 @@ impl Lineage {
         }
     }
 
-    /// Whether `author` has seen a write of another author, because it goes on from that one. Of its own writes this says
-    /// nothing: which of them came before another, their sequences tell.
+    /// True if `author` has seen a write of another author, because it continues that one. False for its own writes,
+    /// whose order their sequences give.
     pub fn has_seen(&self, author: Origin, dot: Dot) -> bool {
         let up_to = if author == dot.origin {
             None
@@ -137,12 +141,12 @@ impl Lineage {
         up_to.is_some_and(|up_to| dot.sequence <= up_to || is_broken(Rule::LineageUnbounded))
     }
 
-    /// Whether a write was made by `author`, or by one that it goes on from.
+    /// True if a write was made by `author`, or by an author that it continues.
     pub fn is_own(&self, author: Origin, dot: Dot) -> bool {
         author == dot.origin || self.has_seen(author, dot)
     }
 
-    /// The node identity that an author wrote for; the author itself where no record says it, as in a node's first
+    /// The node identity for which an author wrote; the author itself where no record says it, as in a node's first
     /// opening.
     pub fn identity_of(&self, author: Origin) -> Origin {
         let member =
@@ -150,18 +154,18 @@ impl Lineage {
         self.places.get(&author).and_then(member).unwrap_or(author)
     }
 
-    /// The label of the node that an author wrote for, if a record tells it.
+    /// The label of the node for which an author wrote; `None` if no record names it.
     pub fn label_of(&self, author: Origin) -> Option<&str> {
         let label = self.labels.get(&self.identity_of(author));
         label.map(String::as_str)
     }
 
-    /// Whether nothing is known of an author.
+    /// True if nothing is known of an author.
     pub fn is_unknown(&self, author: Origin) -> bool {
         !self.places.contains_key(&author)
     }
 
-    /// A new author, behind `parent` if there is one; `None` if there is no place for more.
+    /// Enters a new author behind `parent`, or in a chain of its own. `None` if there is no room for more.
     fn enter(
         &mut self,
         author: Origin,
@@ -196,7 +200,7 @@ impl Lineage {
         Some(place)
     }
 
-    /// `author` goes on from `parent`. Says whether that is news.
+    /// Notes that `author` continues `parent`. Returns true if that is new.
     fn link(
         &mut self,
         author: Origin,
@@ -228,7 +232,7 @@ impl Lineage {
 }
 
 impl LineageRecord {
-    /// Its stored key: each identity has [`RECORDS_PER_IDENTITY`] of them, used in turn.
+    /// The record's stored key: each identity has [`RECORDS_PER_IDENTITY`] of them, used in turn.
     pub fn key(&self) -> Vec<u8> {
         let mut key = vec![Namespace::System as u8, KEY_MARK];
         key.extend_from_slice(&self.identity.0);
@@ -237,7 +241,7 @@ impl LineageRecord {
         key
     }
 
-    /// Its value.
+    /// The record's value.
     pub fn value(&self) -> Vec<u8> {
         let mut value = Vec::with_capacity(4 + self.authors.len() * 20);
         value.put_varint(self.number);
@@ -247,7 +251,7 @@ impl LineageRecord {
         value
     }
 
-    /// The record that an entry is; `None` for any other entry, and for one that is malformed.
+    /// Decodes the record that an entry holds; `None` for any other entry, and for a malformed one.
     pub fn of(entry: &Entry) -> Option<Self> {
         let identity = identity_in(entry.key())?;
         let mut reader = ByteReader::new(entry.value()?);
@@ -267,7 +271,7 @@ impl LineageRecord {
     }
 }
 
-/// The identity that a stored key names, if it is one of a lineage record.
+/// The identity in a stored key, if it is the key of a lineage record.
 #[inline]
 pub fn identity_in(key: &[u8]) -> Option<Origin> {
     let rest = key.strip_prefix(&KEY_PREFIX)?;
@@ -275,7 +279,7 @@ pub fn identity_in(key: &[u8]) -> Option<Origin> {
     (key.len() == KEY_BYTES).then_some(Origin(*identity))
 }
 
-/// What all keys of lineage records begin with.
+/// First bytes of all keys of lineage records.
 pub const KEY_PREFIX: [u8; 2] = [Namespace::System as u8, KEY_MARK];
 
 /// Appends authors with their sequences.
@@ -295,20 +299,20 @@ pub(super) fn read_authors(reader: &mut ByteReader<'_>) -> Result<Vec<(Origin, u
         .collect()
 }
 
-/// Under which author a node writes now, and from whom that one goes on.
+/// The author under which a node writes, and the authors that it continues.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Authorship {
-    /// The author of what is written now.
+    /// The author of this node's writes from now on.
     pub current: Origin,
-    /// Whether anything was written under it.
+    /// True once anything was written under the current author.
     pub has_written: bool,
-    /// Whether this opening has put its lineage on record.
+    /// True once this opening has put its lineage on record.
     pub is_declared: bool,
-    /// How many lineage records were begun before the present one.
+    /// Number of lineage records that were begun before the present one.
     pub record_number: u64,
-    /// The authors before it that its record names, oldest first, with the last sequence of each.
+    /// The authors before the current one that its record names, oldest first, with the last sequence of each.
     pub before: Vec<(Origin, u64)>,
-    /// How many of them wrote for an identity that the node had before.
+    /// Number of those authors that wrote for a former identity of the node.
     pub foreign: usize,
 }
 
@@ -321,7 +325,7 @@ impl Authorship {
         }
     }
 
-    /// Goes on under another author; `last_sequence` is the last that was given under the one before.
+    /// Continues under another author; `last_sequence` is the last one given under the author before.
     pub fn go_on_as(&mut self, author: Origin, last_sequence: u64) {
         let last = (self.current, last_sequence);
         self.current = author;
@@ -329,7 +333,7 @@ impl Authorship {
         if !std::mem::take(&mut self.has_written) {
             return;
         }
-        // The first record has a place for the identity, see `Self::record`.
+        // The first record keeps a place for the identity, see `Self::record`.
         let reserved = usize::from(self.record_number == 0);
         if self.before.len() + reserved + 1 >= AUTHORS_PER_RECORD {
             self.before.clear();
@@ -339,28 +343,28 @@ impl Authorship {
         self.before.push(last);
     }
 
-    /// The node writes for another identity from now on, and counts its records anew. The authors before are named once
-    /// more: a copy of the node may have put its own record in the place of the one that names them.
+    /// Makes the node write for another identity from now on, and count its records anew. The authors before are named
+    /// again: a copy of the node may have overwritten the record that names them.
     pub fn begin_identity(&mut self) {
         self.foreign = self.before.len();
         self.record_number = 0;
     }
 
-    /// Whether the node writes under an author, or wrote under it not long ago.
+    /// True if the node writes under `author`, or wrote under it recently.
     pub fn names(&self, author: Origin) -> bool {
         let mut before = self.before.iter();
         author == self.current || before.any(|(named, _)| *named == author)
     }
 
-    /// Whether the lineage of the present author has to be put on record with what it writes for a node of that identity:
-    /// it goes on from another one, or it is not the one that everybody takes for the identity itself.
+    /// True if the current author's lineage has to be put on record with its first write for `identity`: it continues
+    /// another author, or it is not the author that every node takes for the identity itself.
     pub fn is_undeclared(&self, identity: Origin) -> bool {
         !self.is_declared && (!self.before.is_empty() || self.current != identity)
     }
 
-    /// What is to be put on record for the node of that identity and label. The first author of a record does not say for
-    /// whom it wrote, so the first record of an identity begins with the identity: also where its first openings have
-    /// written nothing under that, of which the next author has then seen all, up to 0.
+    /// The record to write for the node with this identity and label. The first author of a record is named without its
+    /// identity, so the first record of an identity begins with the identity as an author: also where its first
+    /// openings wrote nothing under that, of which the next author has then seen everything, up to 0.
     pub fn record(&self, identity: Origin, node_id: &str) -> LineageRecord {
         let present = std::iter::once((self.current, 0));
         let begins_with = self

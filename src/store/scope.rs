@@ -1,9 +1,9 @@
-//! A part of the data: the keys of users that begin with one of some prefixes, and what belongs to them.
+//! Scopes: a part of the data, given by prefixes of users' keys.
 //!
-//! What counts are the bytes of the stored key. A sibling lies under the user's key and what names the write, so it is
-//! in the scope that its user's key is in; where a prefix goes on behind a whole key, those bytes may happen to go on
-//! alike, and the loser is in a scope in which its key is not. Both sides of a connection see that alike, and all that
-//! comes of it is a loser that nobody is shown.
+//! A scope is decided by the bytes of the stored key. A sibling lies under the user's key followed by the dot of the
+//! write, so it is in the scope of its user's key. Where a prefix is longer than the whole key, the bytes of the dot
+//! may happen to match the rest of the prefix, and the sibling is in a scope in which its key is not. Both sides of a
+//! connection decide this alike, and the only effect is a sibling that is shown to nobody.
 
 use std::sync::Arc;
 
@@ -11,47 +11,48 @@ use super::entry::Namespace;
 use crate::core::limits::KEY_BYTES_MAX;
 use crate::store::entry::REPLICATED_END;
 
-/// Most prefixes that one side may name.
+/// Most prefixes that one side of a connection may name.
 pub const PREFIXES_MAX: usize = 64;
 
-/// Most bytes of all prefixes that one side names: a greeting has to fit what a stranger may send.
+/// Most bytes of all prefixes that one side names: a HELLO has to fit the limit for strangers.
 pub const PREFIXES_BYTES_MAX: usize = 8 << 10;
 
-/// A part of the data. By default: all of it.
+/// A part of the data. The default is all of it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Scope(
-    /// Sorted, and none begins with another; `None`: all keys. Shared, because every connection has one and most are
-    /// alike.
+    /// The prefixes, sorted, none of which begins with another; `None`: all keys. Shared, because every connection has
+    /// one and most are equal.
     Option<Arc<[Box<[u8]>]>>,
 );
 
 impl Scope {
-    /// All keys.
+    /// The scope of all keys.
     pub const ALL: Self = Self(None);
 
-    /// No key at all.
+    /// The scope of no key.
     pub fn nothing() -> Self {
         Self(Some(Arc::from([])))
     }
 
-    /// The keys that begin with one of these; nothing if there are none. Every key begins with the empty prefix.
+    /// The scope of the keys that begin with one of these prefixes; of no key if there are none. Every key begins with
+    /// the empty prefix.
     pub fn of(prefixes: impl IntoIterator<Item = impl Into<Box<[u8]>>>) -> Self {
         let mut prefixes: Vec<Box<[u8]>> = prefixes.into_iter().map(Into::into).collect();
         if prefixes.iter().any(|prefix| prefix.is_empty()) {
             return Self::ALL;
         }
         prefixes.sort_unstable();
-        // What begins with a prefix stands behind it, with nothing in between that does not.
+        // Keys with a prefix follow it in order, with no other keys in between.
         prefixes.dedup_by(|later, earlier| later.starts_with(earlier));
         Self(Some(prefixes.into()))
     }
 
-    /// Whether it is all keys.
+    /// True if the scope is all keys.
     pub fn is_all(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Whether it is no key at all.
+    /// True if the scope is no key at all.
     pub fn is_nothing(&self) -> bool {
         self.0.as_ref().is_some_and(|prefixes| prefixes.is_empty())
     }
@@ -61,7 +62,7 @@ impl Scope {
         self.0.as_deref()
     }
 
-    /// Whether one side may name it in its greeting.
+    /// True if the scope is within the limits of a HELLO, so that one side may name it.
     pub fn can_be_told(&self) -> bool {
         let prefixes = self.prefixes().unwrap_or_default();
         let bytes: usize = prefixes.iter().map(|prefix| prefix.len()).sum();
@@ -71,18 +72,19 @@ impl Scope {
             && !prefixes.iter().any(|prefix| is_long(prefix))
     }
 
-    /// Whether a key of a user is in it, given without its namespace.
+    /// True if the scope holds a key of a user, given without its namespace.
     pub fn holds(&self, key: &[u8]) -> bool {
         let Some(prefixes) = &self.0 else {
             return true;
         };
-        // Of prefixes of which none begins with another only the last one at or before the key can be its own.
+        // No prefix begins with another, so only the last one at or before the key can be its prefix.
         let behind = prefixes.partition_point(|prefix| prefix[..] <= *key);
         let last = behind.checked_sub(1).and_then(|place| prefixes.get(place));
         last.is_some_and(|prefix| key.starts_with(prefix))
     }
 
-    /// Whether a stored key is in it. What is not replicated never is; what belongs to the network always is.
+    /// True if the scope holds a stored key. Never true for keys that are not replicated, and always for keys of the
+    /// system namespace.
     pub fn contains(&self, key: &[u8]) -> bool {
         match Namespace::of(key) {
             Some(Namespace::User | Namespace::Conflict) => {
@@ -93,7 +95,7 @@ impl Scope {
         }
     }
 
-    /// Whether everything in `other` is in this one.
+    /// True if the scope holds everything in `other`.
     pub fn covers(&self, other: &Self) -> bool {
         match &other.0 {
             None => self.is_all(),
@@ -101,7 +103,7 @@ impl Scope {
         }
     }
 
-    /// What is in both.
+    /// The scope of the keys that are in both.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         let (Some(mine), Some(theirs)) = (&self.0, &other.0) else {
@@ -112,8 +114,7 @@ impl Scope {
         Self::of(both.cloned())
     }
 
-    /// The ranges of stored keys that it is made of, in order: for each the key that it begins at, and the one that it
-    /// ends before.
+    /// The ranges of stored keys in the scope, in order: the first key of each, and the key that it ends before.
     pub fn ranges(&self) -> Vec<(Vec<u8>, Vec<u8>)> {
         let Some(prefixes) = &self.0 else {
             return vec![(Vec::new(), REPLICATED_END.to_vec())];
@@ -134,7 +135,7 @@ impl Scope {
     }
 }
 
-/// The shortest key behind all that begin with `prefix`, whose first byte is not the greatest one.
+/// The shortest key behind all keys that begin with `prefix`, whose first byte must not be the greatest.
 fn behind_all(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {

@@ -1,5 +1,4 @@
-//! The store against a model: any writes, batches, restarts and power cuts; and any entries of others in any
-//! order.
+//! The store against a model: any writes, batches, restarts and power cuts; and any entries of peers in any order.
 
 mod checkpoints;
 mod conflict_histories;
@@ -65,7 +64,7 @@ fn commit(writer: &mut Committer, map: &mut EntryMap, requests: Vec<Request>) ->
     committed.receipts
 }
 
-/// Removes what a checkpoint covers of the log.
+/// Removes the parts of the log that a checkpoint covers.
 fn remove_covered(
     committer: &mut Committer,
     storage: &dyn Storage,
@@ -106,7 +105,7 @@ fn operation(key: u8, value: Option<u8>) -> Operation {
     }
 }
 
-/// What a key holds and how often it was written.
+/// Value of each key, and its number of writes.
 type Model = BTreeMap<u8, (Option<u8>, u64)>;
 
 fn model_write(model: &mut Model, key: u8, value: Option<u8>) -> (WriteStatus, u64) {
@@ -217,7 +216,7 @@ proptest! {
             let (_, survived) = reopen(&disk, Durability::Written, 100 + round);
             let kept = survived.len() - before;
             prop_assert!(kept <= written);
-            // What is left is a prefix: no write without those before it.
+            // The surviving writes are a prefix: none without those before it.
             let first = ticket - written as u64;
             for place in 0..written as u64 {
                 let key = format!("\0{:06}", first + place + 1);

@@ -1,85 +1,85 @@
-//! What can go wrong with a checkpoint, in words for users.
+//! Errors of a checkpoint, in words for users.
 
 use thiserror::Error;
 
 use crate::core::error_kind::ErrorKind;
 use crate::disk::error::IoCause;
 
-/// Why a checkpoint could not be written, opened or read. Files are told as the user spelled them.
+/// The reason why a checkpoint could not be written, opened or read. Files have the names that the user gave.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CheckpointError {
-    /// The file is somebody else's; it was left as it is.
+    /// The file is not a checkpoint; it was left unchanged.
     #[error("failed to open checkpoint {file}: not a checkpoint")]
     Foreign {
-        /// The file.
+        /// Name of the file.
         file: String,
     },
-    /// The file was written by a newer version, and says that this one may not read it.
+    /// The file was written by a newer version, and declares that this version cannot read it.
     #[error("failed to open checkpoint {file}: it needs a newer version ({needs})")]
     NewerVersion {
-        /// The file.
+        /// Name of the file.
         file: String,
-        /// What it needs: a format version or a field.
+        /// The unknown format version or field.
         needs: String,
     },
-    /// The file is cut off, or its bytes are not those that were written.
+    /// The file is cut off, or some of its bytes are not those that were written.
     #[error("checkpoint damaged: {what} at byte offset {offset} of {file}")]
     Damaged {
-        /// The file.
+        /// Name of the file.
         file: String,
-        /// Where what is damaged begins.
+        /// Offset of the damaged part, in bytes.
         offset: u64,
-        /// What is damaged.
+        /// Name of the damaged part.
         what: &'static str,
     },
     /// The system refused to open, create or remove the file.
     #[error("failed to open checkpoint {file}: {cause}")]
     Open {
-        /// The file.
+        /// Name of the file.
         file: String,
-        /// What the system said.
+        /// Error of the operating system.
         cause: IoCause,
     },
     /// The system could not read the file.
     #[error("failed to read checkpoint {file} at byte offset {offset}: {cause}")]
     Read {
-        /// The file.
+        /// Name of the file.
         file: String,
-        /// Where.
+        /// Offset of the read, in bytes.
         offset: u64,
-        /// What the system said.
+        /// Error of the operating system.
         cause: IoCause,
     },
     /// The file could not be written or made durable.
     #[error("failed to write checkpoint {file}: {cause}")]
     Write {
-        /// The file.
+        /// Name of the file.
         file: String,
-        /// What the system said.
+        /// Error of the operating system.
         cause: IoCause,
     },
-    /// What was to be written breaks a rule; the reason says which. The checkpoint cannot be finished.
+    /// The content breaks a rule, named in the reason. The checkpoint cannot be finished.
     #[error("failed to write checkpoint {file}: {reason}")]
     Refused {
-        /// The file.
+        /// Name of the file.
         file: String,
-        /// The rule.
+        /// The broken rule.
         reason: &'static str,
     },
-    /// Something to be written is over its limit. The checkpoint cannot be finished.
+    /// A part of the content is over its limit. The checkpoint cannot be finished.
     #[error("failed to write checkpoint {file}: {what} is over the limit of {limit}")]
     TooLarge {
-        /// The file.
+        /// Name of the file.
         file: String,
-        /// What is too large.
+        /// Name of the part.
         what: &'static str,
-        /// How large it may be.
+        /// Limit of the part, in its unit.
         limit: u64,
     },
 }
 
 impl CheckpointError {
-    /// A stable name in snake case, without what the system said.
+    /// A stable name in snake case, without the system's error.
     pub fn kind(&self) -> ErrorKind {
         let kind = match self {
             Self::Foreign { .. } => ErrorKind::CheckpointForeign,
@@ -94,7 +94,7 @@ impl CheckpointError {
         self.cause().map_or(kind, |cause| cause.kind_or(kind))
     }
 
-    /// What the system said, where the system failed.
+    /// Error of the operating system; `None` if the system did not fail.
     pub fn cause(&self) -> Option<&IoCause> {
         match self {
             Self::Open { cause, .. } | Self::Read { cause, .. } | Self::Write { cause, .. } => {
@@ -104,7 +104,7 @@ impl CheckpointError {
         }
     }
 
-    /// The file that is meant.
+    /// Name of the file.
     pub fn file(&self) -> &str {
         match self {
             Self::Foreign { file }
@@ -118,7 +118,7 @@ impl CheckpointError {
         }
     }
 
-    /// Where in the file, in bytes, if that is known.
+    /// Offset in the file, in bytes; `None` if the error has none.
     pub fn offset(&self) -> Option<u64> {
         match self {
             Self::Damaged { offset, .. } | Self::Read { offset, .. } => Some(*offset),

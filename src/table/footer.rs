@@ -1,4 +1,4 @@
-//! The end of a checkpoint: where its parts are and what they add up to.
+//! The footer of a checkpoint: places of its parts, and totals.
 
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::checksum::placed_crc;
@@ -10,10 +10,10 @@ use super::header::HEADER_BYTES;
 /// The last bytes of every checkpoint: a file that lacks them was cut.
 const MAGIC: [u8; 8] = *b"SACKPEND";
 
-/// How long what follows the fields is, in bytes: their length, the checksum, the magic.
+/// Bytes behind the fields: their length, the checksum, the magic.
 const TRAILER_BYTES: usize = 16;
 
-/// Longest footer, in bytes: several times what it has today.
+/// Longest footer, in bytes: several times its present size.
 pub(super) const FOOTER_BYTES_MAX: usize = 2 << 10;
 
 /// Most numbers that a writer may leave for readers: a handful of counts.
@@ -27,10 +27,10 @@ const SECOND_STREAM: u64 = 5;
 const META: u64 = 6;
 const NOTES: u64 = 7;
 
-/// A reader that does not know a field with this bit in its tag goes on behind it.
+/// Bit in the tag of a field: a reader that does not know the field skips it.
 const MAY_BE_IGNORED: u64 = 1;
 
-/// What the footer says.
+/// Content of the footer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Footer {
     pub(super) rows: u32,
@@ -38,7 +38,7 @@ pub(super) struct Footer {
     pub(super) covers_frame: u64,
     pub(super) data_blocks: u32,
     pub(super) index_nodes: u32,
-    /// With their checksums, as all lengths here; 0 if there is no row.
+    /// Length of the top node, with its checksum, as all lengths here; 0 if there is no row.
     pub(super) top_bytes: u64,
     pub(super) top_offset: u64,
     pub(super) feeds: [FeedPlace; STREAMS],
@@ -47,12 +47,12 @@ pub(super) struct Footer {
     pub(super) notes: Vec<u64>,
 }
 
-/// Why the end of a file is no footer.
+/// The reason why the end of a file is not a footer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FooterError {
-    /// It is damaged, cut, or does not fit the file.
+    /// The footer is damaged, cut, or does not fit the file.
     Damaged,
-    /// It is whole, and has a field that this reader does not know and may not ignore.
+    /// The footer is whole, and has a field that this reader does not know and may not skip.
     Newer(u64),
 }
 
@@ -63,7 +63,7 @@ impl From<DecodeError> for FooterError {
 }
 
 impl Footer {
-    /// Its bytes, for that offset in the file.
+    /// The bytes of the footer, for that offset in the file.
     pub(super) fn encode(&self, salt: u64, offset: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut value = Vec::new();
@@ -93,8 +93,7 @@ impl Footer {
         bytes
     }
 
-    /// Reads it from the last bytes of a file of that length, which must be as many as there are, up to
-    /// [`FOOTER_BYTES_MAX`].
+    /// Decodes the footer from the last bytes of a file of that length: all of them, up to [`FOOTER_BYTES_MAX`].
     pub(super) fn decode(end: &[u8], salt: u64, file_bytes: u64) -> Result<Self, FooterError> {
         let (fields, offset) = fields(end, salt, file_bytes).ok_or(FooterError::Damaged)?;
         let mut footer = Self::default();
@@ -122,7 +121,7 @@ impl Footer {
         Ok(footer)
     }
 
-    /// Whether the field is known.
+    /// Reads one field. Returns true if it is known.
     fn read_field(&mut self, number: u64, value: &[u8]) -> Result<bool, FooterError> {
         let mut reader = ByteReader::new(value);
         match number {
@@ -165,7 +164,7 @@ impl Footer {
         Ok(true)
     }
 
-    /// Whether the parts lie behind each other, without a gap, up to the footer.
+    /// True if the parts lie behind each other, without a gap, up to the footer.
     fn is_sound(&self, footer_offset: u64) -> bool {
         let [first, second] = &self.feeds;
         let meta_fits = self.meta_bytes <= (META_BYTES_MAX + CHECKSUM_BYTES) as u64;
@@ -193,7 +192,7 @@ fn put_field(bytes: &mut Vec<u8>, tag: u64, value: &mut Vec<u8>) {
     value.clear();
 }
 
-/// Appends what follows the fields.
+/// Appends the trailer: length, checksum, magic.
 fn seal(bytes: &mut Vec<u8>, salt: u64, offset: u64) {
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     bytes.extend_from_slice(&length.to_le_bytes());
@@ -202,7 +201,7 @@ fn seal(bytes: &mut Vec<u8>, salt: u64, offset: u64) {
     bytes.extend_from_slice(&MAGIC);
 }
 
-/// The fields, and where they begin in the file.
+/// The fields, and their offset in the file.
 fn fields(end: &[u8], salt: u64, file_bytes: u64) -> Option<(&[u8], u64)> {
     let (rest, trailer) = end.split_at_checked(end.len().checked_sub(TRAILER_BYTES)?)?;
     let mut reader = ByteReader::new(trailer);

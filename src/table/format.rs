@@ -1,4 +1,4 @@
-//! The sizes and limits of a checkpoint's parts. Drawn in `docs/format.md`.
+//! Sizes and limits of a checkpoint's parts, drawn in `docs/format.md`.
 
 use crate::core::limits::STORED_KEY_BYTES_MAX;
 use crate::wal::format::FRAME_BODY_BYTES_MAX;
@@ -6,48 +6,48 @@ use crate::wal::format::FRAME_BODY_BYTES_MAX;
 /// Longest key of a row, in bytes.
 pub const ROW_KEY_BYTES_MAX: usize = STORED_KEY_BYTES_MAX;
 
-/// Longest body of a row, in bytes: what a frame of the log can carry.
+/// Longest body of a row, in bytes: the longest that a frame of the log can carry.
 pub const ROW_BODY_BYTES_MAX: usize = FRAME_BODY_BYTES_MAX;
 
-/// Longest body that lies among the rows, in bytes. A longer one lies outside of its block, so that blocks stay
-/// near their size and whoever looks for a key reads no large value.
+/// Longest body that is stored among the rows, in bytes. A longer one lies outside of its block, so that blocks stay
+/// near their size and a lookup reads no large value.
 pub const INLINE_BYTES_MAX: usize = 2 << 10;
 
-/// Longest meta area, in bytes: it is held whole in memory, by the writer and by the reader.
+/// Longest meta area, in bytes: the writer and the reader hold it whole in memory.
 pub const META_BYTES_MAX: usize = 256 << 20;
 
-/// How many feeds there are.
+/// Number of streams, each with a feed.
 pub const STREAMS: usize = 2;
 
-/// Most memory that writing or verifying a checkpoint takes for the order of its feeds, in bytes: that of four million
-/// rows. With less, or more rows, they are sorted by parts in a side file, and verified by parts.
+/// Most memory that writing or verifying a checkpoint takes for sorting its feeds, in bytes: enough for four million
+/// rows. With less memory, or more rows, they are sorted by parts in a side file, and verified by parts.
 pub const WORK_BYTES_MAX: usize = 80 << 20;
 
-/// How long the checksum behind every block is, in bytes.
+/// Length of the checksum behind every block, in bytes.
 pub(super) const CHECKSUM_BYTES: usize = 4;
 
-/// Longest data block, in bytes with its checksum: what a disk reads at once, and a page of memory. The largest row
-/// alone takes less, because a longer body lies elsewhere.
+/// Longest data block, in bytes with its checksum: one read of a disk, and a page of memory. The largest row alone
+/// takes less, because a longer body lies elsewhere.
 pub(super) const DATA_BLOCK_BYTES_MAX: usize = 4 << 10;
 
-/// Longest index node but the top one, in bytes with its checksum: the index of about a megabyte of rows, so
-/// that the top stays small.
+/// Longest index node below the top, in bytes with its checksum: the index of about a megabyte of rows, so that the top
+/// stays small.
 pub(super) const INDEX_NODE_BYTES_MAX: usize = 16 << 10;
 
-/// Longest top node, in bytes: it is held in memory while the checkpoint is open. With keys of usual length this
-/// is more than the rows that their numbers allow.
+/// Longest top node, in bytes: it is held in memory while the checkpoint is open. With keys of usual length it has room
+/// for more rows than their numbers allow.
 pub(super) const TOP_NODE_BYTES_MAX: usize = 256 << 20;
 
-/// How many rows one block of a feed names.
+/// Rows that one block of a feed lists.
 pub(super) const FEED_BLOCK_ROWS: usize = 1024;
 
-/// How many blocks of a feed one block of its index tells the first numbers of.
+/// Blocks of a feed that one block of its index covers.
 pub(super) const FEED_INDEX_ENTRIES: usize = 512;
 
-/// How long a full block of a feed or of its index is, in bytes with its checksum; only the last is shorter.
+/// Length of a full block of a feed or of its index, in bytes with its checksum; only the last is shorter.
 pub(super) const FEED_BLOCK_BYTES: usize = FEED_BLOCK_ROWS * 4 + CHECKSUM_BYTES;
 
-/// The names of blocks, for errors.
+/// Names of blocks, for errors.
 pub(super) mod what {
     /// The first 64 bytes.
     pub(in super::super) const HEADER: &str = "the header";

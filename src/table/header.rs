@@ -1,30 +1,30 @@
-//! The first bytes of a checkpoint. Everything that changes with its content is in the footer.
+//! The header of a checkpoint. Everything that depends on its content is in the footer.
 
 use crate::core::bytes::ByteReader;
 use crate::core::checksum::placed_crc;
 
-/// The first bytes of every checkpoint, made like those of a log.
+/// The first bytes of every checkpoint, in the manner of those of a log.
 pub(super) const MAGIC: [u8; 8] = *b"\x89SACKP\r\n";
 
-/// The version of the format that this code writes. Version 2 is laid out as 1 is; sums cover the content of rows. Version 3
-/// marks dead rows, and nodes of the index count the others.
+/// Format version that this code writes. Version 2 has the layout of version 1, and sums cover the content of rows.
+/// Version 3 marks dead rows, and nodes of the index count the others.
 pub(super) const FORMAT_VERSION: u16 = 3;
 
-/// How long the header is, in bytes. The first row follows it.
+/// Length of the header, in bytes. The first row follows it.
 pub(super) const HEADER_BYTES: usize = 64;
 
-/// Why the start of a file is no header.
+/// The reason why the start of a file is not a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HeaderError {
-    /// The file does not begin as a checkpoint does.
+    /// The file does not begin with the magic of a checkpoint.
     Foreign,
-    /// It begins as one, and the rest of the header is damaged or missing.
+    /// The magic is right, and the rest of the header is damaged or missing.
     Damaged,
-    /// It is whole, and needs a reader of at least this version.
+    /// The header is whole, and needs a reader of at least this version.
     Newer(u16),
 }
 
-/// The bytes of a header.
+/// Encodes a header.
 pub(super) fn encode(salt: u64, minimum_reader_version: u16) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES);
     bytes.extend_from_slice(&MAGIC);
@@ -38,16 +38,16 @@ pub(super) fn encode(salt: u64, minimum_reader_version: u16) -> Vec<u8> {
     bytes
 }
 
-/// What a header says.
+/// Content of a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
-    /// What checksums are bound to.
+    /// Salt of the file, to which its checksums are bound.
     pub(super) salt: u64,
-    /// The version of the format that the file was written in.
+    /// Format version in which the file was written.
     pub(super) version: u16,
 }
 
-/// What the header says of the file that begins with these bytes.
+/// Decodes the header of a file that begins with these bytes.
 pub(super) fn decode(bytes: &[u8]) -> Result<Header, HeaderError> {
     if bytes.first_chunk() != Some(&MAGIC) {
         return Err(HeaderError::Foreign);

@@ -1,13 +1,12 @@
-//! Checkpoints: the whole state in one immutable file, sorted by key, and read in place.
+//! Checkpoints: the whole state in one immutable sorted table (SSTable), read in place.
 //!
-//! A row is a key, a number in one of two feeds (or in none), what it adds to a sum, and a body; nothing here
-//! knows what any of them mean. The file answers where a key is, what follows it, what comes behind a number in
-//! a feed, and what a range of keys sums up to, each by reading a few blocks. Every block carries a checksum
-//! that is verified whenever it comes from the disk; what was verified is kept in a cache of bounded size. The
-//! bytes are drawn in `docs/format.md`.
+//! A row is a key, a local sequence in one of two streams (or in none), a share of a sum, and a body, all opaque here.
+//! The file finds a key, the rows behind it, the rows behind a local sequence of a stream, and the sum of a range of
+//! keys, each with a few block reads. Every block carries a checksum that is verified whenever the block comes from the
+//! disk; verified blocks are kept in a cache of bounded size. The bytes are drawn in `docs/format.md`.
 //!
-//! Blocks are read, not mapped: a file that is cut off or cannot be read under a map ends the whole process
-//! with a signal, and a read ends in an error.
+//! Blocks are read, not mapped: a mapped file that is cut off or cannot be read ends the whole process with a signal,
+//! and a read ends in an error.
 
 mod block;
 mod cache;

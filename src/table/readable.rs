@@ -1,4 +1,4 @@
-//! Reads the rows of a checkpoint that is damaged, block by block, for who saves what can be saved.
+//! Reads the rows of a damaged checkpoint, block by block, for salvage.
 
 use super::block::data::DataBlock;
 use super::block::index::IndexNode;
@@ -7,8 +7,8 @@ use super::read::open::Checkpoint;
 use super::row::{Body, RowRef};
 
 impl Checkpoint {
-    /// Hands each row whose block and body are whole to `visit`, in the order of keys, and each fault to `lost`:
-    /// for a block of the index all rows below it are lost, for a block of rows those in it.
+    /// Calls `visit` with each row whose block and body are whole, in key order, and `lost` with each fault: a fault in
+    /// a node of the index loses all rows below it, one in a block of rows those in it.
     pub fn readable_rows(
         &self,
         visit: &mut dyn FnMut(&RowRef, &Body),

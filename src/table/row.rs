@@ -1,4 +1,4 @@
-//! A row: as it is written, and as it is read.
+//! A row: to be written, and as read.
 
 use std::cmp::Ordering;
 use std::ops::{Deref, Range};
@@ -11,22 +11,23 @@ use super::block::gone_rows::BlockOf;
 /// A row to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row<'a> {
-    /// Its key: 1 to [`ROW_KEY_BYTES_MAX`](super::format::ROW_KEY_BYTES_MAX) bytes.
+    /// Key of the row: 1 to [`ROW_KEY_BYTES_MAX`](super::format::ROW_KEY_BYTES_MAX) bytes.
     pub key: &'a [u8],
-    /// The feed that it is in, 0 or 1, if it is in one.
+    /// The stream whose feed lists the row, 0 or 1; `None`: neither does.
     pub stream: Option<u8>,
-    /// Its number; no two rows of a stream have the same.
+    /// Local sequence of the row; unique within a stream.
     pub lseq: u64,
-    /// What it adds to the sum, modulo 2^128; 0 if it does not count, which then takes no room.
+    /// The row's share of the sum, modulo 2^128; 0, which takes no room, for a row that does not count.
     pub sum: u128,
-    /// Up to [`ROW_BODY_BYTES_MAX`](super::format::ROW_BODY_BYTES_MAX) bytes.
+    /// Body of the row: up to [`ROW_BODY_BYTES_MAX`](super::format::ROW_BODY_BYTES_MAX) bytes.
     pub body: &'a [u8],
-    /// It has nothing to show to who goes through what is live; see [`RangeCursor::next_live`](super::RangeCursor::next_live).
+    /// True for a tombstone, which scans of live rows skip; see
+    /// [`RangeCursor::next_live`](super::RangeCursor::next_live).
     pub is_dead: bool,
 }
 
-/// A row that was read: a share of its block, which stays in memory as long as this does, or a copy of its own. Cloned
-/// without taking memory.
+/// A row that was read: a share of its block, which keeps the block in memory, or a copy of its bytes. Cloned without
+/// taking memory.
 #[derive(Clone)]
 pub struct RowRef {
     pub(super) block: Arc<[u8]>,
@@ -37,20 +38,20 @@ pub struct RowRef {
     pub(super) sum: u128,
     pub(super) body: BodyPlace,
     pub(super) is_dead: bool,
-    /// The block that it is in, where who found it was told.
+    /// The block that holds the row, if the lookup reported it.
     pub(super) block_of: Option<BlockOf>,
 }
 
-/// Where the body of a row is.
+/// The place of a row's body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum BodyPlace {
-    /// In the row's block.
+    /// A range of the row's block.
     Inline(Range<u16>),
-    /// Elsewhere in the file.
+    /// A place elsewhere in the file.
     Extent(Extent),
 }
 
-/// A body outside of its row's block.
+/// The place of a body outside of its row's block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Extent {
     pub(super) offset: u64,
@@ -59,7 +60,7 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    /// Reads what a row holds in place of its body; `None` if it is not as long as it has to be.
+    /// Decodes the place from a row's bytes; `None` if their length is wrong.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = ByteReader::new(bytes);
         let extent = Self {
@@ -72,24 +73,24 @@ impl Extent {
 }
 
 impl RowRef {
-    /// Its key, in two parts that follow each other: what all keys of the block begin with is stored once.
+    /// The key in two parts, the second behind the first: the common prefix of the block's keys is stored once.
     pub fn key_parts(&self) -> (&[u8], &[u8]) {
         (self.at(&self.prefix), self.at(&self.suffix))
     }
 
-    /// Its key, copied together.
+    /// A copy of the key.
     pub fn key(&self) -> Vec<u8> {
         let (prefix, suffix) = self.key_parts();
         [prefix, suffix].concat()
     }
 
-    /// How its key compares to another.
+    /// Compares the row's key to another.
     pub fn cmp_key(&self, key: &[u8]) -> Ordering {
         let (prefix, suffix) = self.key_parts();
         cmp_parts(prefix, suffix, key)
     }
 
-    /// Says if its key begins with these bytes.
+    /// True if the row's key begins with these bytes.
     pub fn starts_with(&self, wanted: &[u8]) -> bool {
         let (prefix, suffix) = self.key_parts();
         match wanted.split_at_checked(prefix.len()) {
@@ -98,32 +99,32 @@ impl RowRef {
         }
     }
 
-    /// The feed that it is in.
+    /// The stream whose feed lists the row.
     pub fn stream(&self) -> Option<u8> {
         self.stream
     }
 
-    /// Its number.
+    /// Local sequence of the row.
     pub fn lseq(&self) -> u64 {
         self.lseq
     }
 
-    /// What it adds to the sum.
+    /// The row's share of the sum.
     pub fn sum(&self) -> u128 {
         self.sum
     }
 
-    /// Says if it was written as one that has nothing to show; never in a file of an earlier format.
+    /// True if the row was written as dead (a tombstone); never true in a file of an earlier format.
     pub fn is_dead(&self) -> bool {
         self.is_dead
     }
 
-    /// The block that it is in; `None` for a row that was found by its place in a feed.
+    /// The block that holds the row; `None` for a row that was found by its place in a feed.
     pub fn block_of(&self) -> Option<BlockOf> {
         self.block_of
     }
 
-    /// How long its body is, in bytes.
+    /// Length of the body, in bytes.
     pub fn body_bytes(&self) -> usize {
         match &self.body {
             BodyPlace::Inline(range) => range.len(),
@@ -131,8 +132,8 @@ impl RowRef {
         }
     }
 
-    /// Its body, unless that is longer than [`INLINE_BYTES_MAX`](super::INLINE_BYTES_MAX): then it lies elsewhere
-    /// in the file, and [`Checkpoint::body`](super::Checkpoint::body) reads it.
+    /// The body, unless it is longer than [`INLINE_BYTES_MAX`](super::INLINE_BYTES_MAX): then it lies elsewhere in the
+    /// file, and [`Checkpoint::body`](super::Checkpoint::body) reads it.
     #[cfg(test)]
     pub fn inline_body(&self) -> Option<&[u8]> {
         match &self.body {
@@ -142,18 +143,18 @@ impl RowRef {
     }
 
     fn at(&self, range: &Range<u16>) -> &[u8] {
-        // The ranges were checked when the row was found in its block.
+        // The ranges were checked when the row was decoded from its block.
         self.block
             .get(usize::from(range.start)..usize::from(range.end))
             .unwrap_or_default()
     }
 }
 
-/// How a key in two parts compares to another.
+/// Compares a key in two parts to another key.
 pub(super) fn cmp_parts(prefix: &[u8], suffix: &[u8], key: &[u8]) -> Ordering {
     match key.split_at_checked(prefix.len()) {
         Some((head, tail)) => prefix.cmp(head).then_with(|| suffix.cmp(tail)),
-        // The other is shorter than what this one begins with, so its end decides at the latest.
+        // The other key is shorter than the prefix, so the comparison is decided at its end at the latest.
         None => prefix.cmp(key),
     }
 }
@@ -169,7 +170,7 @@ impl std::fmt::Debug for RowRef {
     }
 }
 
-/// The body of a row, wherever it lies. Cloned without copying it.
+/// The body of a row, from any place. Cloned without copying.
 #[derive(Debug, Clone)]
 pub struct Body {
     bytes: Arc<[u8]>,

@@ -1,4 +1,4 @@
-//! Reads a whole checkpoint and recounts all that it says.
+//! Verification: reads a whole checkpoint and recounts all its counts and sums.
 
 use std::ops::ControlFlow;
 
@@ -15,22 +15,23 @@ use super::read::open::{Checkpoint, read_footer, read_header};
 use super::read::source::{Keep, Place, Source};
 use super::row::{BodyPlace, Extent, RowRef, cmp_parts};
 
-/// How much of a body outside of its block is read at once, in bytes.
+/// Bytes that are read at once of a body outside of its block.
 const PIECE_BYTES: usize = 256 << 10;
 
-/// Memory of a row of a feed that is checked, in bytes: its place in both orders and its number, and as much again, since
-/// verifying is to take less than writing.
+/// Memory of a row of a feed that is verified, in bytes: its place in both orders and its local sequence, and as much
+/// again, because verifying must take less than writing.
 const FEED_ROW_BYTES: usize = 40;
 
-/// Least rows of a feed that are checked at once, however little memory there is: each time the whole file may be read.
+/// Fewest rows of a feed that are verified at once, however little memory there is: each time the whole file may be
+/// read.
 const FEED_ROWS_MIN: u32 = 1 << 12;
 
-/// How a verification ended that found nothing wrong.
+/// End of a verification that found no damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verified {
-    /// Every byte of the file is what was written.
+    /// Every byte of the file is as it was written.
     Whole,
-    /// It was asked to stop before its end.
+    /// The caller stopped it before the end.
     Stopped,
 }
 
@@ -46,13 +47,13 @@ impl From<CheckpointError> for Stop {
 }
 
 impl Checkpoint {
-    /// Reads every byte from the disk, and checks all checksums, the order of keys and of feeds, and all counts
-    /// and sums. `progress` is told every now and then how many bytes were read so far, rows of feeds counted as
-    /// often as they are read again; when it breaks, the verification stops. Takes up to a half of
-    /// [`WORK_BYTES_MAX`] of memory for the feeds, and adds little to the cache.
+    /// Reads every byte from the disk, and checks all checksums, the order of keys and of feeds, and all counts and
+    /// sums. `progress` is called now and then with the bytes read so far, where rows of feeds count each time that
+    /// they are read; when it breaks, the verification stops. Takes up to half of [`WORK_BYTES_MAX`] of memory for the
+    /// feeds, and adds little to the cache.
     ///
     /// # Errors
-    /// The first damage that was met, or a failure of the disk.
+    /// If damage was met, or the disk fails: the first error.
     pub fn verify(
         &self,
         progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
@@ -60,10 +61,10 @@ impl Checkpoint {
         self.verify_within(WORK_BYTES_MAX, progress)
     }
 
-    /// As [`verify`](Self::verify), with no more than so much memory for the feeds.
+    /// Verifies as [`verify`](Self::verify) does, with at most `work_bytes` of memory for the feeds.
     ///
     /// # Errors
-    /// As [`verify`](Self::verify).
+    /// If damage was met, or the disk fails: the first error.
     pub fn verify_within(
         &self,
         work_bytes: usize,
@@ -93,18 +94,18 @@ impl Checkpoint {
     }
 }
 
-/// What was counted so far.
+/// State of a verification.
 struct Walk<'a> {
     checkpoint: &'a Checkpoint,
     progress: &'a mut dyn FnMut(u64) -> ControlFlow<()>,
-    /// Most rows of a feed that are checked at once.
+    /// Most rows of a feed that are verified at once.
     feed_rows: u32,
     read_bytes: u64,
-    /// Where the part ends that was looked at last; the next one begins there.
+    /// End of the part that was read last; the next one must begin there.
     end: u64,
     rows: u32,
     sum: u128,
-    /// Rows that are not dead.
+    /// Number of rows that are not dead.
     live: u32,
     blocks: u32,
     streams: [u32; STREAMS],
@@ -197,7 +198,7 @@ impl<'a> Walk<'a> {
         self.tell(place.bytes as u64)
     }
 
-    /// Checks that what stands before a child is above the last key that was read.
+    /// Checks that the separator before a child is above the last key that was read.
     fn stands_between(&self, node: &IndexNode<'_>, index: usize, place: Place) -> Result<(), Stop> {
         let holds = node
             .separator(index)
@@ -242,7 +243,7 @@ impl<'a> Walk<'a> {
         self.tell(place.bytes as u64)
     }
 
-    /// Says if a child has as many live rows as its node tells, if that does.
+    /// True if a child has as many live rows as its node states, or the node states none.
     fn counts(&self, node: &IndexNode<'_>, index: usize, live_before: u32) -> bool {
         let live = self.live.wrapping_sub(live_before);
         node.live(index).is_none_or(|reported| reported == live)
@@ -298,8 +299,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Checks a feed in parts: reads which rows it names, goes to those in the order in which they lie in the
-    /// file, and then sees whether their numbers ascend.
+    /// Checks a feed in parts: reads its list of rows, visits these in file order, and then checks that their local
+    /// sequences ascend.
     fn feed(&mut self, feed: &Feed) -> Result<(), Stop> {
         let mut last = None;
         let mut start = 0;
@@ -325,7 +326,7 @@ impl<'a> Walk<'a> {
         self.expect(holds, feed.place_of(0).offset, what::FEED)
     }
 
-    /// The numbers of some rows of a feed, as they follow each other there.
+    /// Local sequences of some rows of a feed, in feed order.
     fn lseqs(&mut self, feed: &Feed, start: u32, end: u32) -> Result<Vec<u64>, Stop> {
         let mut rows = Vec::with_capacity((end - start) as usize);
         let blocks = start / count(FEED_BLOCK_ROWS)..end.div_ceil(count(FEED_BLOCK_ROWS));

@@ -1,4 +1,4 @@
-//! The simulated work of `node::committer` and `node::checkpointing`: groups, syncs, idle marks, checkpoints.
+//! The simulated work of `node::commit` and `node::checkpoint`: groups, syncs, idle watermarks, checkpoints.
 
 use super::newer::extend;
 use super::world::World;

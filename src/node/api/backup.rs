@@ -1,106 +1,29 @@
-//! Copies of a whole store while writes go on: made as a checkpoint elsewhere, with an empty log behind it. Without
-//! a lease, so that whoever opens it as a node gets an identity of its own.
+//! The call that copies a whole store while writes go on.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::handle::Node;
-use crate::core::entropy::random_bytes;
 use crate::core::error_kind::ErrorKind;
 use crate::disk::storage::Storage;
-use crate::node::commit::intake::WHOLE;
+use crate::node::checkpoint::copy::{Copy, CopyAnswer, CopyProgress, aborted};
 use crate::node::failure::{ErrorCode, Failure};
-use crate::node::shared::Shared;
 use crate::store::error::StoreError;
-use crate::store::maintain::checkpoint::{CheckpointJob, Cut, TEMP_SUFFIX};
-use crate::store::maintain::recovery::{companion_of, put_in_place_telling};
-use crate::wal::error::WalError;
+use crate::store::maintain::recovery::companion_of;
 use crate::wal::files::held_storage::HeldStorage;
 use crate::wal::files::lock::LockGuard;
 use crate::wal::files::path::ResolvedPath;
-use crate::wal::format::FileHeader;
 use crate::wal::log::Log;
-use crate::wal::log::copy_header::create_following;
-
-/// How far a copy is, and whether it is still wanted. Read and set from any thread.
-#[derive(Debug, Default)]
-pub struct CopyProgress {
-    entries: AtomicU64,
-    entries_total: AtomicU64,
-    bytes: AtomicU64,
-    is_cancelled: AtomicBool,
-}
-
-impl CopyProgress {
-    /// Entries that were written, tombstones included.
-    pub fn entries(&self) -> u64 {
-        self.entries.load(Ordering::Relaxed)
-    }
-
-    /// Entries that there are; 0 before it has begun.
-    pub fn entries_total(&self) -> u64 {
-        self.entries_total.load(Ordering::Relaxed)
-    }
-
-    /// Bytes that were written.
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// It is not wanted any more.
-    pub fn cancel(&self) {
-        self.is_cancelled.store(true, Ordering::Release);
-    }
-}
-
-/// A copy that somebody waits for.
-pub(in crate::node) struct Copy {
-    storage: Arc<dyn Storage>,
-    name: String,
-    progress: Arc<CopyProgress>,
-    pub(in crate::node) answer: CopyAnswer,
-}
-
-type CopyOutcome = Result<(), Failure>;
-
-/// What a copy came to, on its way to who waits: from the thread that writes it, or from who found none to write it.
-#[derive(Clone)]
-pub(in crate::node) struct CopyAnswer(Arc<Mutex<Option<oneshot::Sender<CopyOutcome>>>>);
-
-impl CopyAnswer {
-    fn new(sender: oneshot::Sender<CopyOutcome>) -> Self {
-        Self(Arc::new(Mutex::new(Some(sender))))
-    }
-
-    /// Answers. The first answer counts.
-    pub(in crate::node) fn give(&self, outcome: CopyOutcome) {
-        if let Some(sender) = self.0.lock().take() {
-            // Nobody waits any more: the call was given up.
-            let _ = sender.send(outcome);
-        }
-    }
-}
-
-fn aborted() -> Failure {
-    Failure::new(
-        ErrorCode::InvalidState,
-        ErrorKind::Aborted,
-        "the backup was aborted; nothing is left of it",
-    )
-    .retryable()
-}
 
 impl Node {
-    /// Writes a copy of everything that is accepted now, whose log is `wal_path`, in an existing folder; reads and
-    /// writes go on. Opened as a node it has an identity of its own.
+    /// Writes a copy of everything accepted so far; its log is `wal_path`, in an existing folder. Reads and writes go
+    /// on. A node that opens the copy has an identity of its own.
     ///
     /// # Errors
-    /// If there is a log at that path, the node has none, the disk is full or fails, or it was cancelled. Nothing
-    /// is left of it then that could be opened.
+    /// If there is a log at that path, the node has none, the disk is full or fails, or the copy was cancelled. Then
+    /// nothing is left of it that could be opened.
     pub async fn backup(&self, wal_path: &str, progress: Arc<CopyProgress>) -> Result<(), Failure> {
         if !self.shared.options.enable_wal {
             return Err(Failure::new(
@@ -110,10 +33,10 @@ impl Node {
             ));
         }
         if self.shared.is_ending.load(Ordering::Acquire) {
-            // It was open when this was called.
+            // The node was open when this was called.
             return Err(StoreError::Stopped.into());
         }
-        if progress.is_cancelled.load(Ordering::Acquire) {
+        if progress.is_cancelled() {
             return Err(aborted());
         }
         let place = ResolvedPath::resolve(wal_path, false).map_err(StoreError::from)?;
@@ -124,7 +47,7 @@ impl Node {
             .backup_under(Arc::new(storage), place.name, wal_path, progress)
             .await;
         if outcome.is_err() {
-            // Nothing is left of it.
+            // Nothing is left of the copy.
             lock.unmake();
         }
         outcome
@@ -160,106 +83,5 @@ impl Node {
         self.shared.queue.wake();
         let outcome = outcome.await;
         outcome.map_err(|_| Failure::not_open())?
-    }
-}
-
-/// Writes the state of a cut elsewhere.
-pub(in crate::node) fn write_copy(
-    shared: &Shared,
-    copy: &Copy,
-    header: &FileHeader,
-    cut: Cut,
-) -> Result<(), Failure> {
-    let storage = &*copy.storage;
-    let temp = format!("{}{TEMP_SUFFIX}", copy.name);
-    let covers_frame = cut.covers_frame;
-    let written = write_rows(shared, copy, &temp, cut).and_then(|()| {
-        let memory = (0, shared.budget.work_bytes);
-        let mut pause = |_| {
-            if copy.progress.is_cancelled.load(Ordering::Acquire)
-                || shared.checkpoints.is_abandoned.load(Ordering::Acquire)
-            {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        };
-        put_in_place_telling(storage, &temp, &copy.name, memory, &mut pause).map_err(|error| {
-            let is_cancelled = copy.progress.is_cancelled.load(Ordering::Acquire);
-            if matches!(error, StoreError::Stopped) && is_cancelled {
-                aborted()
-            } else {
-                error.into()
-            }
-        })?;
-        let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());
-        let salt = u64::from_le_bytes(random_bytes().map_err(entropy)?);
-        if copy.progress.is_cancelled.load(Ordering::Acquire) {
-            return Err(aborted());
-        }
-        // Last: until the log is there nothing can be opened by mistake.
-        create_following(storage, &copy.name, header, salt, covers_frame)
-            .map_err(StoreError::from)?;
-        check_place(storage, &copy.name)
-    });
-    if written.is_err() {
-        let checkpoint = format!(
-            "{}{}",
-            copy.name,
-            crate::store::maintain::checkpoint::CHECKPOINT_SUFFIX
-        );
-        for file in [temp, checkpoint] {
-            // Best effort: without the log it is of no use, and is told as such.
-            let _ = storage.remove(&file);
-        }
-    }
-    written
-}
-
-/// Whether the path that was given of the copy leads to it: its folder may have been moved while it was written.
-fn check_place(storage: &dyn Storage, name: &str) -> Result<(), Failure> {
-    let file = || storage.shown(name);
-    let failed = |error: std::io::Error| WalError::Open {
-        file: file(),
-        cause: error.into(),
-    };
-    let bytes = match storage
-        .open(name)
-        .map_err(failed)
-        .map_err(StoreError::from)?
-    {
-        Some(log) => log.len().map_err(failed).map_err(StoreError::from)?,
-        None => 0,
-    };
-    let placed = storage
-        .anchor()
-        .map_or(Ok(()), |anchor| anchor.check(bytes));
-    let displaced = |how| StoreError::from(WalError::Displaced { file: file(), how });
-    Ok(placed.map_err(displaced)?)
-}
-
-fn write_rows(shared: &Shared, copy: &Copy, temp: &str, cut: Cut) -> Result<(), Failure> {
-    let progress = &copy.progress;
-    let total = cut.totals.live + cut.totals.tombstones;
-    progress.entries_total.store(total, Ordering::Relaxed);
-    let mut job = CheckpointJob::begin_within(&*copy.storage, temp, cut, shared.budget.work_bytes)?;
-    loop {
-        if progress.is_cancelled.load(Ordering::Acquire) {
-            return Err(aborted());
-        }
-        if shared.checkpoints.is_abandoned.load(Ordering::Acquire) {
-            return Err(StoreError::Stopped.into());
-        }
-        if job.has_more() {
-            job.take_page(&shared.map.read());
-        }
-        let has_more = job.write_page()?;
-        progress.entries.store(job.rows(), Ordering::Relaxed);
-        let checkpoints = &shared.checkpoints;
-        checkpoints.go_on((0, WHOLE), job.rows(), total);
-        progress.bytes.store(job.bytes(), Ordering::Relaxed);
-        if !has_more {
-            return Ok(job.finish()?);
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! Calls that compare everything with a peer, and wait for what differs. Not to be taken for `verification`, which looks at
+//! Calls that compare all data with a peer, and exchange the differences. Not related to `verification`, which checks
 //! the files of a log.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::node::shared::Shared;
 use crate::sync::Outcome;
 use crate::sync::reconcile::requested::{ComparisonId, Incomparable};
 
-/// A wish to compare. It begins with [`Comparison::finished`].
+/// A prepared comparison. It begins with [`Comparison::finished`].
 #[derive(Debug)]
 pub struct Comparison {
     shared: Arc<Shared>,
@@ -23,14 +23,14 @@ pub struct Comparison {
     cancelled: Notify,
 }
 
-/// Nobody waits any more once this is gone.
+/// A comparison that has begun. Dropping it ends the wait for its outcome.
 struct Begun<'a>(&'a Arc<Shared>, ComparisonId);
 
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
         let Self(shared, id) = self;
         shared.pending_comparisons.forget(*id);
-        // The feed may have waited for it to begin.
+        // The feed may have waited for the end of the comparison.
         shared.drive(|machine, now, map| {
             machine.replica.cancel_comparison(*id);
             machine.replica.send_some(now, map);
@@ -39,7 +39,7 @@ impl Drop for Begun<'_> {
 }
 
 impl Node {
-    /// A wish to compare everything with the connected peer of that label, to send what differs, and to be told.
+    /// Prepares a comparison of all data with the connected peer with that label, which also exchanges the differences.
     pub fn compare(&self, node_id: &str) -> Comparison {
         Comparison {
             shared: Arc::clone(&self.shared),
@@ -50,17 +50,17 @@ impl Node {
 }
 
 impl Comparison {
-    /// It is not wanted any more: [`Self::finished`] ends with a failure of kind `aborted`.
+    /// Cancels the comparison: [`Self::finished`] ends with a failure of kind `aborted`.
     pub fn cancel(&self) {
         self.cancelled.notify_one();
     }
 
-    /// Compares. What travelled is durable where it went, as far as that side keeps a log. Dropping this ends the wait, not
-    /// what has begun.
+    /// Compares. Exchanged entries are durable on both sides, as far as these keep a log. Dropping this ends the wait,
+    /// and an exchange that has begun goes on.
     ///
     /// # Errors
     /// If the peer is not known, not connected, goes away meanwhile, is too old or has no prefix in common; if the node
-    /// closes, or it is cancelled.
+    /// closes, or the comparison is cancelled.
     pub async fn finished(&self) -> Result<Outcome, Failure> {
         tokio::select! {
             biased;
@@ -75,7 +75,7 @@ impl Comparison {
 
     async fn run(&self) -> Result<Outcome, Failure> {
         let shared = &self.shared;
-        // Counts and sums are of all that is held.
+        // Counts and sums must cover all entries.
         shared.look_up_totals()?;
         let (sender, receiver) = oneshot::channel();
         let begun = shared.drive(|machine, now, map| {
@@ -85,7 +85,7 @@ impl Comparison {
             let link = machine.link_with(&self.node_id)?;
             let asked = machine.replica.compare_with(link);
             let id = asked.map_err(|why| self.incomparable(why))?;
-            // Before what is known already is told.
+            // Registered first, because the answer may come at once.
             shared.pending_comparisons.expect(id, sender);
             machine.replica.send_some(now, map);
             Ok(Begun(shared, id))
@@ -120,7 +120,7 @@ impl Comparison {
 }
 
 impl Machine {
-    /// The connection to the peer of that label.
+    /// The connection to the peer with that label.
     fn link_with(&self, node_id: &str) -> Result<ConversationId, Failure> {
         if let Some(link) = self.conversation_with(node_id) {
             return Ok(link);

@@ -1,4 +1,4 @@
-//! Conflicts as users see and settle them. What one is, is decided in `store::conflict`.
+//! Conflicts for users, and their resolution. Their definition is in `store::conflict`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -19,14 +19,14 @@ use crate::store::entry::Entry;
 use crate::store::error::StoreError;
 use crate::store::state::map::EntryMap;
 
-/// Keys that a look at siblings may find out of order: sorting them costs less than the look.
+/// Most unsorted keys that a visit to siblings tolerates: sorting them costs less than the visit.
 const UNSORTED_MAX: usize = 256;
 
-/// Kept losers by the user's key.
+/// Siblings by the user's key.
 type SiblingsByKey = BTreeMap<Vec<u8>, Vec<Entry>>;
 
 impl Shared {
-    /// Tells of writes that lost in a group that is installed now.
+    /// Reports the writes that lost in a group that is being installed.
     pub(in crate::node) fn tell_conflicts(&self, losers: &[Entry], machine: &Machine) {
         self.counters.met_conflicts(losers.len() as u64);
         if losers.is_empty() || !self.wants_conflicts.load(Ordering::Relaxed) {
@@ -51,7 +51,7 @@ impl Shared {
         self.events.conflicted(reported);
     }
 
-    /// Tells of versions of conflicts that are kept no more, because their keys had too many: of each key once.
+    /// Reports the siblings that were removed because their keys had too many: once for each key.
     pub(in crate::node) fn tell_dropped(&self, dropped: &[DroppedSibling]) {
         let open = dropped.iter().filter(|version| version.is_open);
         let mut keys: BTreeMap<&[u8], u64> = BTreeMap::new();
@@ -87,7 +87,7 @@ impl Shared {
         Ok(found)
     }
 
-    /// Goes through siblings page by page, each under a lock of its own.
+    /// Visits siblings page by page, each under a lock of its own.
     fn walk_siblings(
         &self,
         prefix: &[u8],
@@ -115,7 +115,7 @@ impl Shared {
         let mut open = Vec::new();
         let lineage = self.map.read().shared_lineage();
         for siblings in kept.into_values() {
-            // Nobody waits for the map while they are held against each other.
+            // The map is not locked while the siblings are compared.
             let current = self.map.read().shown_over(&siblings)?;
             open.extend(current.and_then(|current| open_among(current, siblings, &lineage)));
         }
@@ -124,8 +124,8 @@ impl Shared {
 }
 
 impl Node {
-    /// The open conflicts of keys that begin with `prefix`, in the order of the keys: those whose losers were kept,
-    /// by a node with the policy *manual*, and are unknown to the value that is shown.
+    /// The open conflicts of keys that begin with `prefix`, in the order of the keys: those with siblings, which a node
+    /// with the policy *manual* has kept, that the current value has not seen.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
@@ -151,14 +151,15 @@ impl Node {
         }))
     }
 
-    /// The machine is locked for one label, and not while values are copied: a key may have thousands of versions.
+    /// The label of an author. The machine is locked for one label only, and not while values are copied: a key may
+    /// have thousands of versions.
     fn label_of(&self, author: Origin) -> String {
         let machine = self.shared.machine.lock();
         let map = self.shared.map.read();
         machine.replica.author_label(author, &map)
     }
 
-    /// How many keys have an open conflict.
+    /// Number of keys with an open conflict.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
@@ -171,21 +172,21 @@ impl Node {
         Ok(open.len() as u64)
     }
 
-    /// How many writes lost against one that did not know of them, as far as this node saw both since it was opened.
+    /// Number of writes that lost against a concurrent write since the node was opened, as far as it saw both.
     pub fn conflicts_seen(&self) -> u64 {
         self.shared.counters.conflicts_met()
     }
 
-    /// How many versions of conflicts this node has removed since it was opened, because their keys had more than are kept.
+    /// Number of versions of conflicts that this node has removed since it was opened, because their keys had too many.
     pub fn versions_dropped(&self) -> u64 {
         self.shared.counters.versions_dropped()
     }
 
-    /// Settles the conflict of a key with a value that knows all its versions, and removes the losers that were kept,
-    /// in one step. What loses later is another conflict.
+    /// Resolves the conflict of a key with a value that has seen all its versions, and removes the siblings, in one
+    /// step. A write that loses later is another conflict.
     ///
     /// # Errors
-    /// If there is no conflict, or the write is malformed or was not accepted: then nothing of it is visible.
+    /// If there is no conflict, or the write is malformed or was refused: then nothing of it is visible.
     pub async fn resolve(&self, operation: Operation) -> Result<Receipt, Failure> {
         self.check_value(operation.value().len())?;
         let key = operation.key().get(1..).unwrap_or_default();
@@ -205,7 +206,7 @@ impl Node {
         .await
     }
 
-    /// Whether conflicts are told as they are met; off at first, because telling costs a copy of each version.
+    /// Turns `conflicted` events on or off. Off at first, because each event copies the versions.
     pub fn tell_conflicts(&self, wanted: bool) {
         self.shared.wants_conflicts.store(wanted, Ordering::Relaxed);
     }

@@ -13,7 +13,6 @@ use crate::core::error_kind::ErrorKind;
 use crate::metadata::{Capability, NodeInfo, hostname, os_name};
 use crate::node::checkpoint::checkpoints::{LastCheckpoint, Place};
 use crate::node::commit::commit_thread::CommitSlot;
-use crate::node::events::NodeEvents;
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::net::network;
 use crate::node::options::Options;
@@ -23,13 +22,13 @@ use crate::store::scope::Scope;
 use crate::sync::report::{SyncReport, TickReport};
 use crate::transport::tcp::Listener;
 
-/// How long a close waits for acknowledgements that connected peers owe: all of it ends within a second.
+/// Longest wait of a close for acknowledgements that connected peers owe, so that all of it ends within a second.
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How often a close looks whether they came.
+/// Interval at which a close checks for these acknowledgements.
 const DRAIN_STEP: Duration = Duration::from_millis(2);
 
-/// An open node. Dropping it ends it without the courtesies of [`Node::close`]; what was acknowledged is safe.
+/// An open node. Dropping it ends it without the drain and goodbyes of [`Node::close`]; acknowledged writes are safe.
 pub struct Node {
     pub(in crate::node) shared: Arc<Shared>,
     pub(in crate::node) commit_slot: CommitSlot,
@@ -37,26 +36,18 @@ pub struct Node {
     pub(in crate::node) listener: tokio::sync::Mutex<Option<Listener>>,
     pub(in crate::node) bound_port: Mutex<Option<u16>>,
     pub(in crate::node) info: NodeInfo,
-    /// Where the log is; `None` without one.
+    /// Directory and name of the log; `None` without one.
     pub(in crate::node) place: Option<Place>,
     pub(in crate::node) recovery: RecoveryReport,
 }
 
 impl Node {
-    /// Opens a node: locks the log, recovers it, takes an identity, and starts the committing thread.
-    ///
-    /// # Errors
-    /// When an option is wrong, or the log cannot be opened; the failure says what to do.
-    pub fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Self, Failure> {
-        super::open::open(options, events)
-    }
-
     /// The options in force.
     pub fn options(&self) -> &Options {
         &self.shared.options
     }
 
-    /// The failure after which no write is accepted; `None` while all is well.
+    /// The failure after which every write is refused; `None` while there is none.
     pub fn refusal(&self) -> Option<Failure> {
         if self.shared.is_refusing.load(Ordering::Acquire) {
             self.shared.refusal.lock().clone()
@@ -65,7 +56,7 @@ impl Node {
         }
     }
 
-    /// What opening the node found, did and noticed.
+    /// Report of the node's opening: its findings and repairs.
     pub fn recovery(&self) -> RecoveryReport {
         RecoveryReport {
             renewed: self.shared.renewed.lock().clone(),
@@ -73,12 +64,12 @@ impl Node {
         }
     }
 
-    /// The largest value in bytes that this node accepts.
+    /// Largest value that this node accepts, in bytes.
     pub fn value_bytes_max(&self) -> usize {
         self.shared.options.max_value_bytes
     }
 
-    /// Whether changes are told; off at first, because telling costs a copy of each.
+    /// Turns `changed` events on or off. Off at first, because each event copies the change.
     pub fn tell_changes(&self, wanted: bool) {
         self.shared.wants_changes.store(wanted, Ordering::Relaxed);
     }
@@ -95,10 +86,10 @@ impl Node {
         Ok(report?)
     }
 
-    /// One tick: retry, prune if asked, release the next own writes, and hand them to connections.
+    /// Runs one tick: retries overdue rows, prunes if asked, releases the next own writes, and sends them.
     ///
     /// # Errors
-    /// If the log fails while what is to be sent is made durable.
+    /// If the log fails while the rows to be sent are made durable.
     pub async fn tick(&self, prune: bool) -> Result<TickReport, Failure> {
         if self.shared.options.enable_wal
             && !self.shared.options.auto_flush
@@ -113,7 +104,7 @@ impl Node {
         Ok(report?)
     }
 
-    /// What failed is tried again. Returns how many writes had failed.
+    /// Retries all failed rows. Returns their number.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
@@ -124,7 +115,7 @@ impl Node {
         Ok(failed?)
     }
 
-    /// Own writes leave as they commit (`true`), or wait for ticks.
+    /// Sets when own writes are sent: as they commit (`true`), or by ticks.
     pub fn set_automatic_sync(&self, automatic: bool) {
         self.shared.is_automatic.store(automatic, Ordering::Relaxed);
         self.shared
@@ -143,13 +134,13 @@ impl Node {
         }
     }
 
-    /// Makes a checkpoint of all that is accepted, now, and waits for it. Without a log there is nothing to do.
+    /// Makes a checkpoint of everything accepted so far, and waits for it. Without a log it does nothing.
     ///
     /// # Errors
-    /// If it could not be written; the log keeps everything, as before.
+    /// If the checkpoint could not be written; the log keeps everything, as before.
     pub async fn compact(&self) -> Result<(), Failure> {
         if self.shared.is_ending.load(Ordering::Acquire) {
-            // It was open when this was called.
+            // The node was open when this was called.
             return Err(StoreError::Stopped.into());
         }
         let answer = self.shared.checkpoints.ask();
@@ -157,23 +148,23 @@ impl Node {
         answer.await.map_err(|_| Failure::not_open())?
     }
 
-    /// The last checkpoint that was made since the open.
+    /// The last checkpoint since the opening; `None` if none was made.
     pub fn last_checkpoint(&self) -> Option<LastCheckpoint> {
         self.shared.checkpoints.last()
     }
 
-    /// Peers are told counts, and the epoch of the feed that this open began: the former have to be known, the
-    /// latter has to be durable.
+    /// Prepares for peers: totals are sent to them, so they must be known, and the epoch that this opening began must
+    /// be durable.
     async fn be_ready_for_peers(&self) -> Result<(), Failure> {
         self.shared.look_up_totals()?;
         if self.refusal().is_some() {
-            // What cannot be written any more can still be read by others.
+            // The log takes no more writes; peers can still read everything.
             return Ok(());
         }
         self.flush().await
     }
 
-    /// Listens for peers. Twice is as good as once.
+    /// Starts listening for peers. Does nothing if the node listens already.
     ///
     /// # Errors
     /// If the transport is disabled, the host needs a key, or the port is in use.
@@ -192,11 +183,11 @@ impl Node {
         Ok(())
     }
 
-    /// Leaves all peers and stops listening. Safe at any time.
+    /// Disconnects from all peers and stops listening. May be called at any time.
     pub async fn stop_transport(&self) {
         let mut listener = self.listener.lock().await;
         *self.bound_port.lock() = None;
-        // First, so that nobody comes in behind those who are left.
+        // The listener stops first, so that no new peer connects behind those that are disconnected.
         if let Some(listener) = listener.take() {
             listener.stop().await;
         }
@@ -206,18 +197,18 @@ impl Node {
         });
     }
 
-    /// Whether the node listens.
+    /// True while the node listens.
     pub fn transport_running(&self) -> bool {
         self.bound_port.lock().is_some()
     }
 
-    /// The port on which the node listens.
+    /// The port on which the node listens; `None` while it does not.
     pub fn transport_port(&self) -> Option<u16> {
         *self.bound_port.lock()
     }
 
-    /// Connects to the peer `node_id` at `host` and `port`, to exchange all that both nodes exchange at all, and keeps
-    /// calling it from then on when the connection is lost. Ok at once when it is connected already.
+    /// Connects to the peer `node_id` at `host` and `port`, to exchange all keys in the scopes of both nodes, and
+    /// reconnects from then on when the connection is lost. Succeeds at once if it is connected already.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -244,16 +235,16 @@ impl Node {
     /// ```
     ///
     /// # Errors
-    /// If nobody answers, or another node than was meant. Local data is untouched.
+    /// If no node answers, or another node than the named one. Local data is untouched.
     pub async fn connect(&self, node_id: &str, host: &str, port: u16) -> Result<(), Failure> {
         self.connect_within(node_id, host, port, Scope::ALL).await
     }
 
-    /// Connects to a peer, to exchange what is in `scope` with it, and keeps calling it from then on when the connection
-    /// is lost. Ok at once when it is connected already; a connection that carries something else is made anew.
+    /// Connects to a peer to exchange the keys in `scope`, and reconnects from then on when the connection is lost.
+    /// Succeeds at once if it is connected already; a connection with another scope is replaced.
     ///
     /// # Errors
-    /// If nobody answers, or another node than was meant. Local data is untouched.
+    /// If no node answers, or another node than the named one. Local data is untouched.
     pub async fn connect_within(
         &self,
         node_id: &str,
@@ -266,7 +257,7 @@ impl Node {
         network::connect(&self.shared, node_id, host, port, scope).await
     }
 
-    /// Leaves a peer, and does not call it again by itself. Ok when it is not known.
+    /// Disconnects from a peer, and does not call it again. Does nothing for an unknown peer.
     pub fn disconnect(&self, node_id: &str, host: &str, port: u16) {
         self.shared.drive(|machine, now, map| {
             if let Some(target) = machine.directory.find(node_id, host, port) {
@@ -277,12 +268,12 @@ impl Node {
         });
     }
 
-    /// All peers that are configured or connected.
+    /// All peers that are known by address or connected.
     pub fn peers(&self) -> Vec<PeerView> {
         list(&self.shared.machine.lock(), self.shared.clock.wall())
     }
 
-    /// The description of this node, with its uptime now.
+    /// The description of this node, with its present uptime.
     pub fn info(&self) -> NodeInfo {
         let uptime_ms = self
             .shared
@@ -296,13 +287,14 @@ impl Node {
         }
     }
 
-    /// Ends the node: what was accepted is committed, acknowledgements that connected peers owe are waited for
-    /// half a second at most, connections are left in words, and the log is closed cleanly. No large checkpoint is made: the
-    /// log keeps everything, and one that is under way and not soon done is given up, as is a backup. Who wants one asks
-    /// for it before, with [`Node::compact`], or in one with [`Node::close_compacted`].
+    /// Closes the node: commits everything accepted, waits at most half a second for acknowledgements that connected
+    /// peers owe, says goodbye to peers, and ends the log cleanly. No large checkpoint is made, because the log keeps
+    /// everything; one that is under way and not soon done is given up, as is a backup. For a checkpoint call
+    /// [`Node::compact`] before, or [`Node::close_compacted`].
     ///
     /// # Errors
-    /// If the path of the log does not lead to what was acknowledged, or the log cannot be closed cleanly; the node is closed all the same, and the next open recovers.
+    /// If the path of the log no longer leads to the acknowledged writes, or the log cannot be ended cleanly; the node
+    /// is closed all the same, and the next opening recovers.
     pub async fn close(&self) -> Result<(), Failure> {
         self.drain().await;
         self.shared.is_ending.store(true, Ordering::Release);
@@ -321,17 +313,17 @@ impl Node {
         }
     }
 
-    /// Makes a checkpoint of everything, however long that takes, and closes.
+    /// Makes a checkpoint of everything, however long it takes, and closes.
     ///
     /// # Errors
-    /// As [`Node::close`]; then as [`Node::compact`], behind which the node is closed all the same.
+    /// If [`Node::close`] or [`Node::compact`] fails; the node is closed in any case.
     pub async fn close_compacted(&self) -> Result<(), Failure> {
         let compacted = self.compact().await;
         self.close().await?;
         compacted
     }
 
-    /// Whoever waits for something waits in vain: under the machine's lock, so that nobody begins to behind this.
+    /// Ends all waits and comparisons with a failure, under the machine's lock, so that none can begin afterwards.
     fn end_waits(&self) {
         let _machine = self.shared.machine.lock();
         self.shared.pending_waits.end();
@@ -343,7 +335,7 @@ impl Node {
             return;
         }
         if self.refusal().is_none() {
-            // Whatever was accepted reaches the connections before they are asked what they owe.
+            // Everything accepted must be sent before the acknowledgements that are owed can be known.
             let _ = self.flush().await;
         }
         let owed = async {
@@ -356,7 +348,7 @@ impl Node {
 }
 
 impl Node {
-    /// Ends the node at once, without drains and farewells: what waits is committed, the log is let go.
+    /// Ends the node at once, without drain and goodbyes: queued writes are committed, the log is released.
     pub fn abandon(&self) {
         self.shared
             .checkpoints
@@ -365,13 +357,13 @@ impl Node {
         self.shared.is_ending.store(true, Ordering::Release);
         self.shared.queue.close();
         self.shared.alarm.ring();
-        // Whoever opens a connection now has done so, or sees that the node ends.
+        // Connections that are being opened are registered by now, or will see that the node ends.
         self.end_waits();
         for (_, connection) in self.shared.connections.lock().drain() {
             connection.close(false);
         }
         if let Some(thread) = self.commit_thread.lock().take() {
-            // Whoever opens the log next should find it free.
+            // The next opening of the log should find it free.
             let _ = thread.join();
         }
         if let Ok(mut listener) = self.listener.try_lock() {
@@ -394,7 +386,7 @@ impl Drop for Node {
     }
 }
 
-/// The description of a node as its options and this machine give it.
+/// The description of a node, made from its options and this machine.
 pub(in crate::node) fn describe(
     options: &Options,
     started_at: crate::core::clock::WallMs,

@@ -1,5 +1,5 @@
-//! What a node tells, until a busy program takes it: in bounded memory. Changes that have no place are merged into later
-//! ones of their keys, what cannot be merged is counted, and the program is told of both. Pure.
+//! Mailbox: a node's events until a busy program takes them, in bounded memory. Changes without room are merged into
+//! later ones of their keys, other events without room are counted, and the program is told of both. Pure.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,59 +9,59 @@ use crate::node::events::{Change, IdentityEvent};
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::machine::conversation::PeerEvent;
 
-/// Bytes of events that wait one by one at most: some seconds of a fast feed. From then on changes are merged.
+/// Most bytes of events that wait one by one: some seconds of a fast feed. Beyond that changes are merged.
 pub const WAITING_BYTES_MAX: usize = 16 << 20;
 
-/// Bytes of merged changes besides, at most: the newest value of each of some hundred thousand keys.
+/// Most bytes of merged changes besides: the newest value of each of some hundred thousand keys.
 pub const MERGED_BYTES_MAX: usize = 16 << 20;
 
-/// About what an event takes besides keys and values, in bytes.
+/// Approximate bytes of an event besides keys and values.
 const EVENT_BYTES: usize = 128;
 
-/// One call of the program.
+/// One event, for one call of the program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// Keys changed, in this order.
     Changed(Vec<Change>),
-    /// Writes lost against ones that did not know of them.
+    /// Writes lost against concurrent ones.
     Conflicted(Vec<Conflict>),
-    /// A peer came or went.
+    /// A peer connected or disconnected.
     Peer(PeerEvent),
-    /// The node noticed something about itself.
+    /// The node noticed something about its identity.
     Identity(IdentityEvent),
-    /// Something failed that no call is there to be told of.
+    /// Something failed that no call can report.
     Failed(Failure),
 }
 
 #[derive(Debug)]
 enum Slot {
     Event(Event),
-    /// The merged changes.
+    /// The place of the merged changes.
     Merged,
-    /// How much was merged and left out.
+    /// The place of the notice of merged and dropped events.
     Counts,
 }
 
-/// Events in the order in which they are told.
+/// Events in the order of their delivery.
 #[derive(Debug, Default)]
 pub struct Mailbox {
-    /// Where memory is scarce: fewer bytes that wait, and as many of merged changes.
+    /// A smaller limit of waiting bytes, and of merged ones, where memory is scarce.
     bytes_max: Option<usize>,
     slots: VecDeque<Slot>,
     bytes: usize,
-    /// The newest change of each key, in the order in which keys came.
+    /// The newest change of each key, in the order in which the keys came.
     merged: Vec<Change>,
     place: HashMap<Vec<u8>, usize>,
     merged_bytes: usize,
-    /// Whether a slot for them waits.
+    /// True if a slot for the merged changes waits.
     is_merging: bool,
-    /// Whether a slot for the counts waits.
+    /// True if a slot for the counts waits.
     is_counting: bool,
     merged_count: u64,
     left_out: u64,
 }
 
-/// About the memory that a change takes, in bytes. Its key counts twice: what is merged is found by it.
+/// Approximate memory of a change, in bytes. Its key counts twice, because merged changes are found by it.
 fn change_bytes(change: &Change) -> usize {
     let label = change.node_id.as_ref().map_or(0, String::len);
     EVENT_BYTES + label + 2 * change.key.len() + change.value.as_ref().map_or(0, Vec::len)
@@ -94,7 +94,7 @@ fn event_bytes(event: &Event) -> usize {
 }
 
 impl Mailbox {
-    /// Lets no more than so many bytes wait one by one, and as many merged, from now on.
+    /// Limits the bytes of events that wait one by one, and of merged changes, from now on.
     pub fn limit(&mut self, bytes_max: usize) {
         self.bytes_max = Some(bytes_max);
     }
@@ -107,13 +107,13 @@ impl Mailbox {
         MERGED_BYTES_MAX.min(self.bytes_max.unwrap_or(usize::MAX))
     }
 
-    /// Adds an event. Gives how many more calls of the program there are to make: each takes one event out with
+    /// Adds an event. Returns the number of further calls of the program to make: each takes one event out with
     /// [`Self::take`].
     pub fn push(&mut self, event: Event) -> usize {
         let bytes = event_bytes(&event);
-        // The first one always has a place, however large.
+        // A first event always has room, however large.
         let fits = self.bytes == 0 || self.bytes.saturating_add(bytes) <= self.waiting_bytes_max();
-        // A change behind merged ones would be told after a newer one of its key that is merged into those.
+        // A change behind merged ones would be delivered after a newer one of its key that is merged into those.
         let fits = fits && !(self.is_merging && matches!(event, Event::Changed(_)));
         if fits || matches!(event, Event::Identity(_)) {
             self.bytes = self.bytes.saturating_add(bytes);
@@ -145,7 +145,8 @@ impl Mailbox {
         if let Some(earlier) = earlier.and_then(|place| self.merged.get_mut(*place)) {
             let rest = self.merged_bytes.saturating_sub(change_bytes(earlier));
             if rest + bytes > merged_bytes_max {
-                // What waits of the key is old, and has to be looked up anew, like all that was left out.
+                // The waiting change of the key stays old, so its value has to be read anew, like those of all dropped
+                // events.
                 self.left_out += 1;
                 return 0;
             }
@@ -168,7 +169,7 @@ impl Mailbox {
         1
     }
 
-    /// The next event.
+    /// Takes the next event.
     pub fn take(&mut self) -> Option<Event> {
         Some(match self.slots.pop_front()? {
             Slot::Event(event) => {

@@ -1,5 +1,5 @@
-//! The calls of a node, as a Rust program and the bindings make them. Each submits to the committing thread or reads
-//! the state; none decides anything about replication.
+//! The calls of a node, for Rust programs and the bindings. Each submits to the committer or reads the state; none
+//! decides anything about replication.
 
 pub mod backup;
 pub(super) mod compare;

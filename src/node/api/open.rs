@@ -1,52 +1,32 @@
-//! Opening a node: judge the options, take the lock, recover the log, and start the committer. Nothing
-//! listens, calls or is looked for yet.
+//! Opening of a node: checks the options, takes the lock, recovers the log, and starts the committer. Nothing listens
+//! or calls yet.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 
 use super::handle::{Node, describe};
 use super::recovery_report::RecoveryReport;
 use crate::core::clock::SystemClock;
-use crate::core::entropy::random_bytes;
-use crate::core::identity::{Incarnation, Origin};
 use crate::disk::storage::Storage;
-use crate::node::checkpoint::checkpoints::{Checkpoints, Place};
+use crate::node::checkpoint::checkpoints::Place;
 use crate::node::commit::commit_thread;
 use crate::node::commit::committer::CommitDriver;
-use crate::node::commit::inline_commit::QuickSyncs;
-use crate::node::commit::queue::Queue;
-use crate::node::commit::waiters::Waiters;
-use crate::node::counters::Counters;
 use crate::node::events::{IdentityEvent, NodeEvents};
 use crate::node::failure::Failure;
 use crate::node::machine::Machine;
 use crate::node::memory::budget::Budget;
-use crate::node::net::calls::Calls;
-use crate::node::net::timer::Alarm;
 use crate::node::options::Options;
-use crate::node::pending_calls::PendingCalls;
+use crate::node::seeds::seeds;
 use crate::node::shared::Shared;
 use crate::store::commit::committer::Durability;
 use crate::store::error::StoreError;
-use crate::store::maintain::recovery::{self, Opened, Seeds};
+use crate::store::maintain::recovery::{self, OpenReport, Opened};
 use crate::sync::replica::Replica;
 use crate::wal::files::held_storage::HeldStorage;
 use crate::wal::files::lock::LockGuard;
 use crate::wal::files::path::ResolvedPath;
 use crate::wal::log::Log;
-
-pub(in crate::node) fn seeds() -> Result<Seeds, StoreError> {
-    let entropy = |error: std::io::Error| StoreError::Entropy(error.to_string());
-    Ok(Seeds {
-        salt: u64::from_le_bytes(random_bytes().map_err(entropy)?),
-        file_id: random_bytes().map_err(entropy)?,
-        origin: Origin(random_bytes().map_err(entropy)?),
-        lease: random_bytes().map_err(entropy)?,
-        incarnation: Incarnation(random_bytes().map_err(entropy)?),
-    })
-}
 
 fn beside(work: Box<dyn FnOnce() + Send>) -> bool {
     let thread = std::thread::Builder::new().name("softadastra-open".into());
@@ -64,12 +44,12 @@ fn recover(
     }
     let place = ResolvedPath::resolve(&options.wal_path, options.create_dirs)?;
     let directory = place.hold()?;
-    // Locked first, looked at afterwards: a node that seals its log, makes a checkpoint, opens or closes changes files, and
-    // what is seen halfway looks like a store that is damaged.
+    // Locked before anything is read: a node that seals its log, makes a checkpoint, opens or closes changes files, and
+    // a state halfway through a change looks like damage.
     let lock = LockGuard::acquire(&directory, &place.name)?;
     let storage = HeldStorage::new(place.storage_in(&directory), &place.name);
     if let Err(error) = look(&storage, &place.name, &options.wal_path) {
-        // No lock is left beside what is not a log of ours.
+        // No lock is left beside a file that is not a log.
         lock.unmake();
         return Err(error);
     }
@@ -93,7 +73,7 @@ fn recover(
     Ok((opened, Some(lock), Some(place)))
 }
 
-/// Whether a log is there, or may be made.
+/// Checks that a log is there, or may be made.
 fn look(storage: &dyn Storage, name: &str, path: &str) -> Result<(), StoreError> {
     let is_there = Log::probe(storage, name)?;
     if !is_there && let Some(companion) = recovery::companion_of(storage, name)? {
@@ -103,25 +83,8 @@ fn look(storage: &dyn Storage, name: &str, path: &str) -> Result<(), StoreError>
     Ok(())
 }
 
-pub(in crate::node) fn open(
-    options: Options,
-    events: Arc<dyn NodeEvents>,
-) -> Result<Node, Failure> {
-    options.validate()?;
-    let budget = options.budget();
-    let durability = if options.auto_flush {
-        Durability::Synced
-    } else {
-        Durability::Written
-    };
-    let (opened, lock, place) = recover(&options, &budget, durability)?;
-    let Opened {
-        mut committer,
-        map,
-        report,
-    } = opened;
-    committer.set_conflict_policy(options.conflict_policy);
-    let recovery = RecoveryReport::new(&report, place.as_ref(), map.base());
+/// Tells of a copied folder, or of a log that was last opened under another node id.
+fn tell_identity(options: &Options, events: &dyn NodeEvents, report: OpenReport) {
     if report.copy_noticed {
         tracing::warn!(node = %options.node_id, "the folder is a copy: this node writes under a new identity");
         events.identity(IdentityEvent::CopyNoticed);
@@ -130,56 +93,53 @@ pub(in crate::node) fn open(
         tracing::info!(node = %options.node_id, %from, "the log was last opened under another node id");
         events.identity(IdentityEvent::Renamed { from });
     }
-    let clock = SystemClock::new();
-    let info = describe(&options, clock.wall());
-    let replica = Replica::new(options.replica(), committer.ledger(), &map);
-    let mut machine = Machine::new(replica, &options.node_id, info.encode());
-    machine.scope = options.scope.clone();
-    let is_automatic = options.sync_interval_ms > 0;
-    let shared = Arc::new(Shared {
-        options,
-        budget,
-        clock,
-        machine: Mutex::new(machine),
-        map: RwLock::new(map),
-        queue: Queue::new(budget.local_queue_bytes, budget.received_queue_bytes),
-        inline_commit: QuickSyncs::new(),
-        counters: Counters::default(),
-        checkpoints: Checkpoints::default(),
-        events,
-        connections: Mutex::default(),
-        settling: Mutex::default(),
-        calls: Calls::default(),
-        is_ending: AtomicBool::new(false),
-        transport: Mutex::new(None),
-        waiters: Waiters::default(),
-        pending_waits: PendingCalls::default(),
-        pending_comparisons: PendingCalls::default(),
-        alarm: Arc::new(Alarm::default()),
-        refusal: Mutex::new(None),
-        is_refusing: AtomicBool::new(false),
-        identity_conflict: Mutex::default(),
-        renewed: Mutex::default(),
-        wants_changes: AtomicBool::new(false),
-        wants_conflicts: AtomicBool::new(false),
-        is_automatic: AtomicBool::new(is_automatic),
-    });
-    let driver = CommitDriver::new(&shared, committer, lock, place.clone());
-    if driver.is_checkpoint_due() {
-        // What the last close left undone does not wait for a write.
-        shared.queue.wake();
+}
+
+impl Node {
+    /// Opens a node: locks the log, recovers it, takes an identity, and starts the commit thread.
+    ///
+    /// # Errors
+    /// If an option is wrong, or the log cannot be opened; the failure names the remedy.
+    pub fn open(options: Options, events: Arc<dyn NodeEvents>) -> Result<Self, Failure> {
+        options.validate()?;
+        let budget = options.budget();
+        let durability = if options.auto_flush {
+            Durability::Synced
+        } else {
+            Durability::Written
+        };
+        let (opened, lock, place) = recover(&options, &budget, durability)?;
+        let Opened {
+            mut committer,
+            map,
+            report,
+        } = opened;
+        committer.set_conflict_policy(options.conflict_policy);
+        let recovery = RecoveryReport::new(&report, place.as_ref(), map.base());
+        tell_identity(&options, &*events, report);
+        let clock = SystemClock::new();
+        let info = describe(&options, clock.wall());
+        let replica = Replica::new(options.replica(), committer.ledger(), &map);
+        let mut machine = Machine::new(replica, &options.node_id, info.encode());
+        machine.scope = options.scope.clone();
+        let shared = Arc::new(Shared::new(options, budget, clock, (machine, map), events));
+        let driver = CommitDriver::new(&shared, committer, lock, place.clone());
+        if driver.is_checkpoint_due() {
+            // Work that the last close left undone must not wait for a write.
+            shared.queue.wake();
+        }
+        let commit_slot = Arc::new(Mutex::new(Some(driver)));
+        let thread = commit_thread::start(&shared, &commit_slot)
+            .map_err(|error| Failure::no_thread("failed to start the committer", &error))?;
+        Ok(Node {
+            shared,
+            commit_slot,
+            commit_thread: Mutex::new(Some(thread)),
+            listener: tokio::sync::Mutex::new(None),
+            bound_port: Mutex::new(None),
+            info,
+            place,
+            recovery,
+        })
     }
-    let commit_slot = Arc::new(Mutex::new(Some(driver)));
-    let thread = commit_thread::start(&shared, &commit_slot)
-        .map_err(|error| Failure::no_thread("failed to start the committer", &error))?;
-    Ok(Node {
-        shared,
-        commit_slot,
-        commit_thread: Mutex::new(Some(thread)),
-        listener: tokio::sync::Mutex::new(None),
-        bound_port: Mutex::new(None),
-        info,
-        place,
-        recovery,
-    })
 }

@@ -1,4 +1,4 @@
-//! The list of peers that users see: those known by address and those that came by themselves.
+//! The list of peers for users: those known by address, and those that connected by themselves.
 
 use std::collections::BTreeSet;
 
@@ -8,29 +8,29 @@ use crate::node::machine::Machine;
 use crate::node::machine::peer_state::PeerState;
 use crate::store::scope::Scope;
 
-/// A peer as users see it.
+/// A peer, for users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerView {
-    /// Its label.
+    /// Label of the peer.
     pub node_id: String,
-    /// Where it was called, or where it called from.
+    /// Host to which it is called, or from which it called.
     pub host: String,
-    /// Where it was called, or where it called from.
+    /// Port to which it is called, or from which it called.
     pub port: u16,
     /// `connected`, `available` or `faulted`.
     pub state: PeerState,
-    /// When it was last heard of; `None`: never.
+    /// Time of the last sign of life; `None`: never.
     pub last_seen: Option<WallMs>,
-    /// Whether both sides were shown to hold the same, with no change since.
+    /// True if both sides were shown to hold equal data, with no change since.
     pub in_sync: bool,
-    /// What it is called for; of one that came by itself: everything. How much of that is exchanged, its own wishes say
-    /// too.
+    /// Keys for which it is called; for a peer that connected by itself: all. The peer's own scope may narrow them
+    /// further.
     pub scope: Scope,
-    /// What it can do, as it says itself; empty while it is not connected.
+    /// Capabilities that it declares; empty while it is not connected.
     pub capabilities: Vec<Capability>,
 }
 
-/// All of them, those known by address first.
+/// All peers, those known by address first.
 pub(in crate::node) fn list(machine: &Machine, now: WallMs) -> Vec<PeerView> {
     let mut peers = Vec::new();
     let mut shown = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! Where everything is: the outbox row by row, and how far each peer is that the node knows.
+//! Progress of replication: the outbox row by row, and the progress of each known peer.
 
 use super::handle::Node;
 use crate::core::identity::Origin;
@@ -7,7 +7,7 @@ use crate::node::machine::progress::PeerRow;
 use crate::sync::outbox::rows::{OutboxRow, RowState};
 
 impl Node {
-    /// The author of what this node writes since it was opened.
+    /// The author of this node's writes since it was opened.
     pub fn author(&self) -> Origin {
         self.shared.machine.lock().replica.author()
     }
@@ -30,7 +30,7 @@ impl Node {
         Ok(replica.list_outbox(wanted, after, limit, now, &map)?)
     }
 
-    /// How far each peer is that was ever met, or is known by address.
+    /// Progress of each peer that was ever met, or is known by address.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.

@@ -1,4 +1,4 @@
-//! Reading: always from memory, under a short lock, whatever the log and the network do.
+//! Reads: under a short lock, independent of the log's syncs and of the network.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -10,15 +10,16 @@ use super::handle::Node;
 use crate::core::checksum::key_hash;
 use crate::node::failure::Failure;
 
-/// Keys that a page may find out of order: sorting them costs less than the page.
+/// Most unsorted keys that a page tolerates: sorting them costs less than the page.
 const UNSORTED_MAX: usize = 256;
 
-/// Times that a page puts some thousand keys in order before it lets others go on: a few milliseconds.
+/// Rounds of some thousand keys that a page sorts before it yields: a few milliseconds.
 const SETTLED_BY_PAGE: usize = 4;
 
 impl Node {
-    /// Reads the value of a stored key (namespace byte and key): what has changed lately under a short lock,
-    /// everything else in the checkpoint, small values under a short lock of its block. So `read` must be short.
+    /// Reads the value of a stored key (namespace byte and key): recent changes under a short lock, everything else in
+    /// the checkpoint, small values under a short lock of their block. So `read` must be short. Its second argument is
+    /// true for ASCII text.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -41,7 +42,7 @@ impl Node {
         }
     }
 
-    /// The value of a key of a user.
+    /// The value of a user's key; `None` if there is none.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -51,7 +52,7 @@ impl Node {
         self.read(&stored, |value, _| value.to_vec())
     }
 
-    /// How many keys have a value.
+    /// Number of keys with a value.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be: right after an unclean stop.
@@ -60,7 +61,8 @@ impl Node {
         Ok(self.shared.map.read().len())
     }
 
-    /// The same for who cannot be told of a failure: as many as are known then, and the failure is an event.
+    /// Infallible form of `size`: returns the last known count and emits an `error` event if the checkpoint cannot be
+    /// read.
     pub fn size_known(&self) -> usize {
         self.size().unwrap_or_else(|failure| {
             self.shared.events.failed(failure);
@@ -68,7 +70,7 @@ impl Node {
         })
     }
 
-    /// Begins a consistent snapshot of all entries as they are now; end it with [`Self::close_snapshot`].
+    /// Begins a consistent snapshot of all present entries; end it with [`Self::close_snapshot`].
     pub fn open_snapshot(&self) -> SnapshotId {
         self.shared.map.write().open_snapshot()
     }
@@ -78,14 +80,14 @@ impl Node {
         self.shared.close_snapshot(snapshot);
     }
 
-    /// Counter of the bytes that are kept for open snapshots, about. It goes on telling for as long as somebody holds it.
+    /// Counter of the approximate bytes held for open snapshots. Stays current for as long as it is held.
     pub fn kept_bytes(&self) -> Arc<AtomicUsize> {
         Arc::clone(self.shared.map.read().snapshots().kept_bytes())
     }
 
-    /// Up to `limit` entries of a snapshot in key order: key, value, whether it is ASCII text, version. Keys have
-    /// the prefix, and lie behind `after`. With the key to go on behind, `None` at the end: there may be no entry although
-    /// there are more, so that no call takes long.
+    /// Up to `limit` entries of a snapshot in key order, behind `after` and with the prefix; `read` gets key, value, a
+    /// flag that is true for ASCII text, and version. Returns the results and the key behind which the next page
+    /// begins, `None` at the end. A page may be empty before the end, so that no call takes long.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.

@@ -1,4 +1,4 @@
-//! What the last opening of a node found, did and noticed, as users are told.
+//! Report of the last opening of a node, for users.
 
 use std::sync::Arc;
 
@@ -7,24 +7,24 @@ use crate::store::maintain::recovery::OpenReport;
 use crate::store::state::base::Base;
 use crate::sync::identity::identity_conflict::IdentityConflict;
 
-/// How an opening went.
+/// Outcome of an opening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RecoveryOutcome {
     /// There is no log, so nothing was recovered.
     #[default]
     WithoutLog,
-    /// There was no log; one was made.
+    /// There was no log; a new one was made.
     New,
     /// The log had been closed cleanly.
     Clean,
     /// The node had stopped without closing; everything that it wrote is there.
     Recovered,
-    /// It had stopped in the middle of a write; what was unfinished was kept aside and cut off.
+    /// The node had stopped in the middle of a write; the unfinished end was kept aside and cut off.
     Torn,
 }
 
 impl RecoveryOutcome {
-    /// As users see it.
+    /// Name of the outcome for users.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WithoutLog => "none",
@@ -36,64 +36,64 @@ impl RecoveryOutcome {
     }
 }
 
-/// What was unfinished at the end of a log.
+/// An unfinished end of a log, which was cut off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CutOff {
-    /// The log.
+    /// Name of the log file.
     pub file: String,
-    /// Where it began.
+    /// Offset of the unfinished end, in bytes.
     pub offset: u64,
-    /// How many bytes it had.
+    /// Length of the unfinished end, in bytes.
     pub bytes: u64,
-    /// The file that holds them now.
+    /// Name of the file that now holds it.
     pub kept_at: String,
 }
 
-/// The checkpoint that an opening began with.
+/// The checkpoint with which an opening began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenedCheckpoint {
-    /// The file.
+    /// Name of the file.
     pub file: String,
-    /// How long it is.
+    /// Length of the file, in bytes.
     pub bytes: u64,
-    /// How many rows it has, tombstones included.
+    /// Number of rows, tombstones included.
     pub rows: u64,
 }
 
-/// What an opening found, did and noticed.
+/// Findings and repairs of an opening.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RecoveryReport {
-    /// How it went.
+    /// Outcome of the opening.
     pub outcome: RecoveryOutcome,
-    /// How many frames of the log were read.
+    /// Number of frames read from the log.
     pub frames: u64,
-    /// How many bytes they take.
+    /// Bytes of the frames read.
     pub bytes: u64,
-    /// How many sealed logs were read before the log itself.
+    /// Number of sealed logs read before the log itself.
     pub sealed_logs: u64,
-    /// How many frames were written anew, because nothing told that they were on disk.
+    /// Number of frames written anew, because nothing proved that they were on disk.
     pub rewritten_frames: u64,
-    /// What was cut off.
+    /// The end that was cut off.
     pub torn_tail: Option<CutOff>,
     /// Files that an earlier stop had left, and that were removed.
     pub leftovers: Vec<String>,
-    /// A stop had halved a seal; it was finished.
+    /// True if a stop had interrupted a seal, which was finished.
     pub seal_finished: bool,
-    /// The folder is a copy, or was restored: the node has a new identity.
+    /// True if the folder is a copy, or was restored: the node has a new identity.
     pub copy_noticed: bool,
-    /// The node id under which the log was opened before, if it was another.
+    /// The node id at the last opening, if it was another.
     pub renamed_from: Option<String>,
-    /// The log was made by a salvage, which could not read that many parts of the damaged one. Told until a
-    /// checkpoint takes the place of the part of the log that says it.
+    /// Number of unreadable parts of the damaged log from which this one was salvaged; `None` if it was not salvaged.
+    /// Reported until a checkpoint replaces the part of the log that records it.
     pub salvaged: Option<u64>,
-    /// Why the node has taken a new identity since, if it has.
+    /// The identity conflict because of which the node has taken a new identity since the opening.
     pub renewed: Option<IdentityConflict>,
-    /// The checkpoint, if there was one.
+    /// The checkpoint; `None` if there was none.
     pub checkpoint: Option<OpenedCheckpoint>,
 }
 
 impl RecoveryReport {
-    /// Of an opening of the log at `place`, over the checkpoint `base`.
+    /// The report of an opening of the log at `place`, over the checkpoint `base`.
     pub(in crate::node) fn new(
         report: &OpenReport,
         place: Option<&Place>,

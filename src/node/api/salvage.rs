@@ -1,6 +1,5 @@
-//! Saving what is readable of a damaged store into a new one, for users.
+//! Salvage of a damaged store into a new one, for users.
 
-use super::open::seeds;
 use super::verify::{failure, observed};
 use crate::core::entropy::random_bytes;
 use crate::core::error_kind::ErrorKind;
@@ -8,6 +7,7 @@ use crate::core::identity::Origin;
 use crate::disk::directory::Directory;
 use crate::disk::storage::Storage;
 use crate::node::failure::{ErrorCode, Failure};
+use crate::node::seeds::seeds;
 use crate::store::error::StoreError;
 use crate::store::maintain::salvage;
 use crate::wal::files::held_storage::HeldStorage;
@@ -15,26 +15,27 @@ use crate::wal::files::lock::LockGuard;
 use crate::wal::files::path::ResolvedPath;
 use crate::wal::recover::readable::LostRange;
 
-/// What a salvage saved and lost.
+/// Result of a salvage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SalvageReport {
-    /// The new log, as it was given.
+    /// Path of the new log, as given.
     pub path: String,
-    /// How many keys were saved, those that were removed included.
+    /// Number of saved keys, removed ones included.
     pub entries: u64,
-    /// How many groups of the old log could be read.
+    /// Number of readable groups of the old log.
     pub groups: u64,
-    /// How many entries were read whose author's name was lost; they are saved without it.
+    /// Number of entries whose author's id was lost; they are saved without it.
     pub nameless: u64,
-    /// The parts of files that could not be read.
+    /// Parts of files that could not be read.
     pub lost: Vec<LostRange>,
 }
 
-/// Reads what can be read of the store whose log is at `from`, which is not touched, and writes it to a new log at
-/// `to`, in a folder that exists. The new store has an identity of its own. Takes the memory of all that is saved.
+/// Reads every readable part of the store whose log is at `from`, which is not touched, and writes it to a new log at
+/// `to`, in a folder that exists. The new store has an identity of its own. Takes the memory of everything that is
+/// saved.
 ///
 /// # Errors
-/// If there is nothing to be saved, a node has either open, something is at `to`, or the new log cannot be written.
+/// If there is nothing to save, a node has either store open, something is at `to`, or the new log cannot be written.
 pub fn salvage(from: &str, to: &str) -> Result<SalvageReport, Failure> {
     let source = ResolvedPath::resolve(from, false).map_err(failure)?;
     let target = ResolvedPath::resolve(to, false).map_err(failure)?;
@@ -42,7 +43,7 @@ pub fn salvage(from: &str, to: &str) -> Result<SalvageReport, Failure> {
         source.hold().map_err(failure)?,
         target.hold().map_err(failure)?,
     );
-    // Locked first, looked at afterwards: what a node is changing looks like something that is damaged.
+    // Locked before anything is read: changes of a running node would look like damage.
     let target_lock = LockGuard::acquire(&to_directory, &target.name).map_err(failure)?;
     let target_storage = HeldStorage::new(target.storage_in(&to_directory), &target.name);
     let salvaged = salvage_under(&source, &from_directory, &target_storage, &target.name, to);
@@ -52,7 +53,7 @@ pub fn salvage(from: &str, to: &str) -> Result<SalvageReport, Failure> {
     salvaged
 }
 
-/// The same with the lock of the new log held.
+/// Runs a salvage with the lock of the new log held.
 fn salvage_under(
     source: &ResolvedPath,
     from_directory: &Directory,

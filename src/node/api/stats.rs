@@ -1,4 +1,4 @@
-//! The report of what a node holds and has done since it was opened.
+//! Statistics of a node: its present content, and its work since it was opened.
 
 use super::handle::Node;
 use crate::core::error_kind::ErrorKind;
@@ -7,33 +7,33 @@ use crate::node::failure::{ErrorCode, Failure};
 use crate::node::histogram::Percentiles;
 use crate::wal::log::segment::{belongs_to_log, is_part_of_log};
 
-/// What a node holds, and what it did since it was opened.
+/// Statistics of a node: its present content, and its work since it was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stats {
-    /// Keys that have a value.
+    /// Number of keys with a value.
     pub keys: u64,
-    /// Bytes of keys and values of all of them.
+    /// Bytes of keys and values.
     pub live_bytes: u64,
-    /// Keys that were removed and are remembered as that.
+    /// Number of removed keys that are remembered as such.
     pub tombstones: u64,
-    /// How long the log is: sealed logs, and the log itself with what was written ahead. 0 without one.
+    /// Length of the log in bytes: sealed logs, and the log itself with the space written ahead. 0 without one.
     pub log_bytes: u64,
-    /// How many bytes all files of the log have: the log, sealed ones, the checkpoint, and companions.
+    /// Length of all files of the store in bytes: the log, sealed ones, the checkpoint, and companions.
     pub disk_bytes: u64,
-    /// How many writes were committed, own ones and those of peers.
+    /// Number of committed writes, own ones and those of peers.
     pub commits: u64,
-    /// In how many groups they were committed, and how many writes a group had.
+    /// Number of writes in each committed group.
     pub groups: Percentiles,
-    /// How long it took to make a group durable, from its first byte on, in microseconds.
+    /// Time to make a group durable, from its first byte on, in microseconds.
     pub sync_us: Percentiles,
-    /// How many writes the log refused.
+    /// Number of writes that the log refused.
     pub refusals: u64,
-    /// The last checkpoint since the node was opened.
+    /// The last checkpoint since the node was opened; `None` if there was none.
     pub last_checkpoint: Option<LastCheckpoint>,
 }
 
 impl Node {
-    /// What the node holds and what it did since it was opened. Looks at the sizes of files.
+    /// Statistics of the node. Reads the lengths of its files.
     ///
     /// # Errors
     /// If the folder of the log cannot be read.
@@ -56,7 +56,7 @@ impl Node {
         })
     }
 
-    /// How long the files of the log are, and all that belong to it.
+    /// Length of the files of the log, and of all files of the store, in bytes.
     fn file_bytes(&self) -> Result<(u64, u64), Failure> {
         let Some(place) = &self.place else {
             return Ok((0, 0));
@@ -72,7 +72,7 @@ impl Node {
             if !belongs_to_log(&place.name, &file) {
                 continue;
             }
-            // A file that is gone meanwhile takes no room.
+            // A file that was removed meanwhile takes no room.
             let opened = storage.open(&file).ok().flatten();
             let bytes = opened.and_then(|file| file.len().ok()).unwrap_or(0);
             disk_bytes += bytes;

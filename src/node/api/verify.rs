@@ -1,4 +1,4 @@
-//! Verifying a store that no node has open, for users.
+//! Verification of a store that no node has open, for users.
 
 use crate::core::error_kind::ErrorKind;
 use crate::disk::directory::Directory;
@@ -12,33 +12,33 @@ use crate::wal::recover::inspect::{Remark, UnfinishedEnd};
 /// One file of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileReport {
-    /// The file.
+    /// Name of the file.
     pub file: String,
-    /// How long it is.
+    /// Length of the file, in bytes.
     pub bytes: u64,
-    /// How many frames a file of the log has.
+    /// Number of frames; `None` for a checkpoint.
     pub frames: Option<u64>,
-    /// How many rows a checkpoint has.
+    /// Number of rows; `None` for a file of the log.
     pub rows: Option<u64>,
-    /// Nothing that was durable is damaged in it.
+    /// True if no durable data in the file is damaged.
     pub is_whole: bool,
 }
 
-/// Kind of something beside a store that does no harm.
+/// Kind of a finding beside a store that does no harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoticeKind {
     /// The log has no lease: it is a copy, or was restored.
     LeaseLost,
-    /// A stop halved the change to a new file of the log.
+    /// A stop interrupted the change to a new log file.
     SealUnfinished,
-    /// A stop left a file that nothing needs.
+    /// An earlier stop left a file that nothing needs.
     Leftover,
-    /// An earlier opening kept an unfinished write that it cut off the log.
+    /// An earlier opening cut an unfinished write off the log, and kept it in a file.
     TornTailKept,
 }
 
 impl NoticeKind {
-    /// The kind's name at the surface.
+    /// Name of the kind for users.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::LeaseLost => "lease_lost",
@@ -49,44 +49,44 @@ impl NoticeKind {
     }
 }
 
-/// Something beside a store that does no harm.
+/// A finding beside a store that does no harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// What kind of thing it is.
+    /// Kind of the finding.
     pub kind: NoticeKind,
-    /// The file.
+    /// Name of the file.
     pub file: String,
-    /// What it is, and what becomes of it.
+    /// Description of the file, and of its future treatment.
     pub message: String,
 }
 
-/// What a verification found.
+/// Result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifyReport {
-    /// The log, as it was given.
+    /// Path of the log, as given.
     pub path: String,
-    /// An opening loses nothing that was acknowledged.
+    /// True if an opening would lose no acknowledged write.
     pub is_whole: bool,
     /// The checkpoint and the files of the log, in this order.
     pub files: Vec<FileReport>,
-    /// All that is wrong.
+    /// All damage found.
     pub problems: Vec<Failure>,
-    /// What is beside it and does no harm.
+    /// Findings that do no harm.
     pub notices: Vec<Notice>,
-    /// How many groups the log holds.
+    /// Number of groups in the log.
     pub groups: u64,
-    /// How many entries there are: those of the checkpoint, removed keys included, and the writes in the log behind it.
+    /// Number of entries: rows of the checkpoint, removed keys included, and writes in the log behind it.
     pub entries: u64,
-    /// What a stop left unfinished, and was never acknowledged: the next opening cuts it off.
+    /// An unfinished end that a stop left. It was never acknowledged, and the next opening cuts it off.
     pub torn_tail: Option<UnfinishedEnd>,
 }
 
-/// Reads all of the store whose log is at `path`, and changes nothing: no file is made, not even a lock. Needs no
-/// right to write. Takes as long as reading all files once.
+/// Reads all files of the store whose log is at `path`, and changes nothing: no file is made, not even a lock, so read
+/// permission is enough. Takes as long as reading all files once.
 ///
 /// # Errors
-/// If nothing is there, a node has it open, or the folder cannot be read. What is wrong with the store is in the
-/// report.
+/// If nothing is there, a node has it open, or the folder cannot be read. Damage of the store is not an error: it is in
+/// the report.
 pub fn verify(path: &str) -> Result<VerifyReport, Failure> {
     let place = ResolvedPath::resolve(path, false).map_err(failure)?;
     let directory = place.hold().map_err(failure)?;
@@ -99,11 +99,11 @@ pub fn verify(path: &str) -> Result<VerifyReport, Failure> {
         .ok_or_else(|| nothing_at(path))
 }
 
-/// How often somebody may begin to use a log while it is looked at without a lock file, and let go of it again.
+/// Most times that a node may open and close a log while it is read without a lock file, before the call fails.
 const BEGINNINGS_MAX: usize = 100;
 
-/// Looks at a log that is only read, while no node uses it. Where it has no lock file yet it is looked at again if a node
-/// began to use it meanwhile: what was seen halfway says nothing of the store.
+/// Reads a log while no node uses it. Where it has no lock file, the reading is repeated if a node began to use it
+/// meanwhile: a state halfway through a change says nothing about the store.
 pub(in crate::node) fn observed<T>(
     directory: &Directory,
     name: &str,

@@ -13,18 +13,18 @@ use crate::node::shared::Shared;
 use crate::sync::delivery::waiting::{Subject, Waiting};
 use crate::sync::delivery::waits::{Holders, WaitId};
 
-/// What was waited for is durable where it had to be.
+/// Result of a fulfilled wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivered {
-    /// The labels of the peers that hold it, in the order in which they came to it.
+    /// Labels of the peers that hold the write, in the order in which they acknowledged it.
     pub peers: Vec<String>,
-    /// It was replaced: what they hold is its successor, or the successor's.
+    /// True if the write was replaced: the peers hold its successor, or a later one.
     pub is_replaced: bool,
-    /// That one, where it is known.
+    /// Dot of the successor, if it is known.
     pub successor: Option<Dot>,
 }
 
-/// A wish to wait. It begins with [`Wait::delivered`].
+/// A prepared wait for delivery. It begins with [`Wait::delivered`].
 #[derive(Debug)]
 pub struct Wait {
     shared: Arc<Shared>,
@@ -33,7 +33,7 @@ pub struct Wait {
     cancelled: Notify,
 }
 
-/// Nobody waits any more once this is gone.
+/// A wait that has begun. Dropping it ends the wait.
 struct Begun<'a>(&'a Arc<Shared>, WaitId);
 
 impl Drop for Begun<'_> {
@@ -45,7 +45,7 @@ impl Drop for Begun<'_> {
 }
 
 impl Node {
-    /// A wish to wait until something is durable on others.
+    /// Prepares a wait until `subject` is durable on `holders`.
     pub fn wait(&self, subject: Subject, holders: Holders) -> Wait {
         Wait {
             shared: Arc::clone(&self.shared),
@@ -73,12 +73,13 @@ fn renewed() -> Failure {
 }
 
 impl Wait {
-    /// It is not wanted any more: [`Self::delivered`] ends with a failure of kind `aborted`.
+    /// Cancels the wait: [`Self::delivered`] ends with a failure of kind `aborted`.
     pub fn cancel(&self) {
         self.cancelled.notify_one();
     }
 
-    /// Waits. Everything that was accepted before is part of [`Subject::All`]. Dropping this ends the wait.
+    /// Waits for delivery. Everything that was accepted before is part of [`Subject::All`]. Dropping this ends the
+    /// wait.
     ///
     /// # Errors
     /// If the write is not known here, the node closes or takes another identity, or the wait is cancelled.
@@ -97,7 +98,7 @@ impl Wait {
     async fn run(&self) -> Result<Delivered, Failure> {
         let shared = &self.shared;
         if self.subject == Subject::All && !shared.is_refusing.load(Ordering::Acquire) {
-            // What was accepted has its place in the feed behind this.
+            // After the flush every accepted write has its place in the feed.
             shared.flush().await?;
         }
         shared.resolve()?;
@@ -109,7 +110,7 @@ impl Wait {
             let holders = self.holders.clone();
             match machine.replica.wait_for(self.subject, holders, map)? {
                 Waiting::Begun(id) => {
-                    // Before what is known already is told.
+                    // Registered first, because the answer may come at once.
                     shared.pending_waits.expect(id, sender);
                     Ok(Begun(shared, id))
                 }

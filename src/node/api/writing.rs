@@ -1,4 +1,4 @@
-//! Writing: queued at once, answered when it is as durable as was promised.
+//! Writes: queued at once, answered when they are as durable as was promised.
 
 use std::sync::atomic::Ordering;
 
@@ -26,7 +26,7 @@ impl Node {
         }
     }
 
-    /// Queues a write. The committer is not woken: call [`Self::wake`] after a burst.
+    /// Queues a write. Does not wake the committer: call [`Self::wake`] after a burst.
     pub fn submit(&self, operation: Operation) -> Result<Ticket, NotQueued> {
         let bytes = operation.bytes();
         self.shared
@@ -42,10 +42,10 @@ impl Node {
             .submit(bytes, |ticket| Request::Batch { ticket, operations })
     }
 
-    /// Whether writes of that size together can be one step.
+    /// Checks that writes of that size together fit one frame.
     ///
     /// # Errors
-    /// If more than one operation is larger together than a step of the log may be.
+    /// If several operations together are larger than a frame may be.
     pub fn check_batch(operations: &[Operation]) -> Result<(), StoreError> {
         let bytes = operations.iter().map(Operation::bytes).sum();
         if operations.len() > 1 && bytes > GROUP_BYTES_MAX {
@@ -54,21 +54,21 @@ impl Node {
         Ok(())
     }
 
-    /// The committer takes what was queued.
+    /// Wakes the committer, which takes the queued writes.
     pub fn wake(&self) {
         self.shared.queue.wake();
     }
 
-    /// Whether who has queued one write should come back with [`Self::commit_inline`] when its turn is over, instead of
-    /// waking the committer.
+    /// True if a caller that has queued one write should call [`Self::commit_inline`] at the end of its turn, instead
+    /// of waking the committer.
     pub fn is_lone(&self) -> bool {
         let shared = &self.shared;
         shared.inline_commit.are_awaited(shared.clock.elapsed_us()) && shared.queue.is_lone()
     }
 
-    /// Commits on the calling thread what was queued, if it is one small write, nothing else is under way, and the
-    /// disk is quick: to hand it over and to hear of it would take longer. Nobody else is told of the receipt.
-    /// Otherwise the committer takes it.
+    /// Inline commit: commits the queued write on the calling thread, if it is a single small one, nothing else is
+    /// under way, and the disk is quick: handing it over and waiting for the answer would take longer. Only this caller
+    /// gets the receipt. In any other case the commit thread takes it.
     pub fn commit_inline(&self) -> Option<Receipt> {
         let shared = &self.shared;
         let committed = if shared.inline_commit.are_awaited(shared.clock.elapsed_us()) {
@@ -85,10 +85,10 @@ impl Node {
         committed
     }
 
-    /// Writes, and waits until it is accepted as durably as was promised.
+    /// Writes, and waits until the write is as durable as was promised.
     ///
     /// # Errors
-    /// If the write is malformed, or was not accepted: then nothing of it is visible.
+    /// If the write is malformed, or was refused: then nothing of it is visible.
     pub async fn write(&self, operation: Operation) -> Result<Receipt, Failure> {
         self.check_value(operation.value().len())?;
         let bytes = operation.bytes();
@@ -96,7 +96,7 @@ impl Node {
             .await
     }
 
-    /// Whether a value may be written.
+    /// Checks the size of a value.
     pub(in crate::node) fn check_value(&self, bytes: usize) -> Result<(), StoreError> {
         let limit = self.value_bytes_max();
         if bytes > limit {
@@ -106,10 +106,10 @@ impl Node {
         }
     }
 
-    /// As [`Self::write`], from a thread that may block, and not from an async task.
+    /// Writes as [`Self::write`] does, from a thread that may block. Must not be called in an async task.
     ///
     /// # Errors
-    /// As [`Self::write`].
+    /// If the write is malformed, or was refused: then nothing of it is visible.
     pub fn write_blocking(&self, operation: Operation) -> Result<Receipt, Failure> {
         self.check_value(operation.value().len())?;
         let bytes = operation.bytes();
@@ -147,15 +147,15 @@ impl Node {
             .map_err(|_| Failure::not_open())?
     }
 
-    /// Makes durable everything that was accepted before, whatever `auto_flush` says.
+    /// Makes everything durable that was accepted so far, whatever `auto_flush` says.
     ///
     /// # Errors
-    /// If the log fails; then nothing more is accepted.
+    /// If the log fails; then every later write is refused.
     pub async fn flush(&self) -> Result<(), Failure> {
         self.shared.flush().await
     }
 
-    /// As [`Shared::request_apart`].
+    /// Sends a request to the committer; see [`Shared::request_apart`].
     pub(in crate::node) async fn request_apart(
         &self,
         bytes: usize,
@@ -166,14 +166,14 @@ impl Node {
 }
 
 impl Shared {
-    /// As [`Node::flush`].
+    /// Makes everything durable that was accepted so far; see [`Node::flush`].
     pub(in crate::node) async fn flush(&self) -> Result<(), Failure> {
         self.request_apart(0, |ticket| Request::Flush { ticket })
             .await
             .map(drop)
     }
 
-    /// Asks the committer for something whose ticket is numbered apart from those of writes.
+    /// Sends the committer a request whose ticket is numbered apart from those of writes, and waits for its receipt.
     async fn request_apart(
         &self,
         bytes: usize,

@@ -1,17 +1,16 @@
-//! The committer's part in checkpoints: it seals the log, has the rest done by another thread, and takes the new
-//! file over between two groups.
+//! The committer's part in checkpoints: it seals the log, has another thread do the rest, and takes the new file over
+//! between two groups.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::checkpoints::{
-    DueFrom, answer_all, begins_at_close, data_bytes, is_given_up, may_seal, sorted_to,
-};
-use super::thread::{Leftovers, Running, Stage};
+use super::copy::Copy;
+use super::due::{DueFrom, begins_at_close, data_bytes, is_given_up, may_seal, sorted_to};
+use super::stage::Stage;
+use super::thread::{Leftovers, Running};
 use crate::core::clock::MonotonicMs;
 use crate::core::entropy::random_bytes;
 use crate::core::give_back::give_back;
-use crate::node::api::backup::Copy;
 use crate::node::commit::committer::CommitDriver;
 use crate::node::commit::intake::{Intake, Room, Sizes, WHOLE};
 use crate::node::failure::Failure;
@@ -24,11 +23,11 @@ use crate::wal::files::lock::LockGuard;
 use crate::wal::format::FileHeader;
 use crate::wal::log::segment_removal::Removal;
 
-/// How often a closing node looks whether a checkpoint has ended.
+/// Interval at which a closing node checks whether a checkpoint has ended.
 const CLOSING_STEP: Duration = Duration::from_millis(1);
 
 impl CommitDriver {
-    /// Looks whether a checkpoint has ended or is due.
+    /// Takes over a finished checkpoint, and begins one that is due.
     pub(in crate::node) fn look_after_checkpoints(&mut self) {
         self.take_over(false);
         if self.running.is_some() {
@@ -45,7 +44,7 @@ impl CommitDriver {
 
     pub(in crate::node) fn is_checkpoint_due(&self) -> bool {
         let log_bytes = self.committer.log_bytes();
-        // Where the last one failed, the next is worth trying once as much has come again.
+        // After a failure the next attempt is worth making only once the log has grown by as much again.
         if self.place.is_none() || log_bytes < self.not_before_log_bytes {
             return false;
         }
@@ -59,7 +58,7 @@ impl CommitDriver {
         }
     }
 
-    /// The sizes of the store now.
+    /// Present sizes of the store.
     fn sizes(&self) -> Sizes {
         let map = self.shared.map.read();
         Sizes {
@@ -70,14 +69,14 @@ impl CommitDriver {
         }
     }
 
-    /// Room for those who write beside the checkpoint that is being written.
+    /// Room for writers beside the checkpoint that is being written.
     fn room_beside(&self, begun: Sizes) -> Room {
         let due_from = self.due_from();
         let changes_bytes = self.shared.budget.changes_bytes;
         Room::beside(begun, changes_bytes, due_from.log_bytes)
     }
 
-    /// Those who write have to wait until the checkpoint under way has gone on.
+    /// True if writers have to wait until the checkpoint under way has progressed.
     pub(in crate::node) fn is_intake_held(&self) -> bool {
         let Some(running) = &self.running else {
             return false;
@@ -96,12 +95,12 @@ impl CommitDriver {
         }
         match self.try_to_begin() {
             Ok(Some(running)) => self.running = Some(running),
-            Ok(None) => answer_all(&self.shared, &Ok(())),
+            Ok(None) => self.shared.checkpoints.answer_all(&Ok(())),
             Err(error) => self.checkpoint_failed(error.into()),
         }
     }
 
-    /// Puts keys in order for a while, and says whether enough are: groups that wait come in between.
+    /// Sorts in keys for a while. Returns true if few enough are left: waiting groups are committed in between.
     fn sort_before_checkpoint(&mut self) -> bool {
         let is_pressing = self.due_from().is_pressing(&self.sizes());
         let unsorted = self.shared.map.read().unsorted();
@@ -116,7 +115,7 @@ impl CommitDriver {
         is_enough
     }
 
-    /// A copy goes by the same thread, so that no checkpoint comes in between.
+    /// Begins a copy. It uses the thread of checkpoints, so that none comes in between.
     fn begin_copy(&mut self, copy: Copy) {
         let (header, cut) = match self.cut_for_copy() {
             Ok(cut) => cut,
@@ -155,10 +154,10 @@ impl CommitDriver {
         }
         let limit = self.shared.options.checkpoint_log_bytes;
         self.not_before_log_bytes = self.committer.log_bytes().saturating_add(limit);
-        answer_all(&self.shared, &Err(failure));
+        self.shared.checkpoints.answer_all(&Err(failure));
     }
 
-    /// `None`: there is nothing that the last checkpoint does not hold.
+    /// Begins a checkpoint; `None` if the last one holds everything.
     fn try_to_begin(&mut self) -> Result<Option<Running>, StoreError> {
         let Some(place) = self.place.clone() else {
             return Ok(None);
@@ -169,7 +168,7 @@ impl CommitDriver {
         self.shared.look_up_totals()?;
         self.shared.sort_keys(0);
         if self.committer.is_behind() {
-            // The seal would make it durable too, but nobody would tell those who wait to send it.
+            // The seal would make it durable too, but would not report it to peers that wait for it.
             self.sync();
             if let Some(cause) = self.committer.poisoned() {
                 return Err(cause);
@@ -198,7 +197,7 @@ impl CommitDriver {
         })
     }
 
-    /// Does what the checkpoint under way has come to, if it has; if `must_wait`, once it has.
+    /// Handles the outcome of the checkpoint thread if there is one; with `must_wait` it waits for one.
     fn take_over(&mut self, must_wait: bool) {
         let has_news = |running: &mut Running| running.has_news(&self.shared, must_wait);
         let Some(mut running) = self.running.take_if(has_news) else {
@@ -206,7 +205,7 @@ impl CommitDriver {
         };
         let outcome = Running::outcome(&self.shared).map(|stage| match stage {
             Stage::Copied => true,
-            // It is in its place, and nothing more is done: the next opening goes on from there.
+            // The checkpoint is in its place, and nothing more is done: the next opening continues from there.
             Stage::Placed(..) if self.is_abandoned() => true,
             Stage::Placed(base, rebase) => !self.adopt(&base, *rebase, &mut running),
             Stage::Removed(removal, removed) => {
@@ -219,7 +218,7 @@ impl CommitDriver {
             Ok(true) => running.tell(&Ok(())),
             Err(failure) => {
                 running.tell(&Err(failure.clone()));
-                // That it was given up is nobody's fault, and only who waits for it wants to know.
+                // Giving it up is no fault, and only its callers want to know.
                 if !self.is_abandoned() {
                     self.checkpoint_failed(failure);
                 }
@@ -227,12 +226,12 @@ impl CommitDriver {
         }
     }
 
-    /// The new checkpoint comes under the map, and what it covers of the log is to be removed. Says whether that is
-    /// under way.
+    /// Puts the new checkpoint under the map, and begins the removal of the covered part of the log. Returns true if
+    /// the removal is under way.
     fn adopt(&mut self, base: &Base, rebase: Rebase, running: &mut Running) -> bool {
         self.not_before_log_bytes = 0;
         let map = rebase.finish(&mut self.shared.map.write());
-        // The map before takes its memory until it is cleared up.
+        // The old map takes its memory until it is freed.
         let mut begun = self.sizes();
         running.begun = begun;
         begun.changed_bytes = begun.changed_bytes.saturating_add(map.memory_bytes());
@@ -260,7 +259,7 @@ impl CommitDriver {
     }
 
     fn removed(&mut self, removal: &Removal, removed: Result<u64, WalError>) {
-        // The old map lay in memory of this thread, which only this thread can give back.
+        // This thread allocated the memory of the old map, and only it can return that to the system.
         give_back();
         self.committer.forget(removal);
         if let Err(error) = removed {
@@ -274,8 +273,8 @@ impl CommitDriver {
         tracing::warn!(%error, "what a checkpoint covers could not be removed; the next one tries again");
     }
 
-    /// Ends what is under way, and makes a last checkpoint if that is soon done. What takes longer is given up: the log holds
-    /// everything, and the next opening or checkpoint does it.
+    /// Ends the work under way, and makes a last checkpoint if that takes little time. Longer work is given up: the log
+    /// holds everything, and the next opening or checkpoint does it.
     pub(in crate::node) fn close_checkpoints(&mut self) {
         let began = self.shared.clock.monotonic();
         while let Some(copy) = self.shared.checkpoints.next_copy() {
@@ -292,10 +291,12 @@ impl CommitDriver {
             self.begin_checkpoint();
             self.end_running(began);
         }
-        answer_all(&self.shared, &Err(StoreError::Stopped.into()));
+        self.shared
+            .checkpoints
+            .answer_all(&Err(StoreError::Stopped.into()));
     }
 
-    /// Waits for what is under way, as long as a closing node may, and gives it up then.
+    /// Waits for the work under way for as long as a closing node may, and then gives it up.
     fn end_running(&mut self, began: MonotonicMs) {
         while self.running.is_some() {
             if is_given_up(self.shared.clock.monotonic().since(began)) {

@@ -1,5 +1,5 @@
-//! The thread that writes a checkpoint: writes it, puts it in its place, carries over what came meanwhile, and
-//! clears up once the committer has taken it over.
+//! The checkpoint thread: writes a checkpoint, puts it in its place, carries over later changes, and cleans up once the
+//! committer has taken it over.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -8,10 +8,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use super::checkpoints::{LastCheckpoint, Place, Waiting};
+use super::copy::Copy;
+use super::copy_writer::write_copy;
+use super::stage::{Outcome, Stage};
 use crate::core::clock::MonotonicMs;
 use crate::core::give_back::give_back;
 use crate::disk::storage::Storage;
-use crate::node::api::backup::{Copy, write_copy};
 use crate::node::commit::intake::{Room, Sizes, WHOLE};
 use crate::node::failure::Failure;
 use crate::node::shared::Shared;
@@ -21,62 +23,48 @@ use crate::store::maintain::recovery::put_in_place_telling;
 use crate::store::state::base::Base;
 use crate::store::state::map::EntryMap;
 use crate::store::state::rebase::Rebase;
-use crate::wal::error::WalError;
 use crate::wal::files::deferred_close::Released;
 use crate::wal::format::FileHeader;
 use crate::wal::log::segment_removal::Removal;
 
-/// How far the thread of a checkpoint has come.
-pub(in crate::node) enum Stage {
-    /// The new checkpoint is in place, and most of what came later is in the map over it.
-    Placed(Arc<Base>, Box<Rebase>),
-    /// What it covers was removed, as far as it could be.
-    Removed(Removal, Result<u64, WalError>),
-    /// A copy was written, and its asker told.
-    Copied,
-}
-
-/// What a checkpoint leaves over once it was taken over.
+/// Objects that are left over once a checkpoint was taken over.
 pub(in crate::node) struct Leftovers {
-    /// The map before it.
+    /// The old map.
     pub(in crate::node) map: EntryMap,
-    /// What it covers of the log.
+    /// Removal of the covered part of the log.
     pub(in crate::node) removal: Removal,
-    /// The same as files that were held.
+    /// The covered files, which the lock held open.
     pub(in crate::node) released: Option<Released>,
 }
 
-/// What it came to, each time it tells.
-pub(in crate::node) type Outcome = Result<Stage, Failure>;
-
-/// Rounds in which what came later is carried over while the node goes on: each carries what came during the one
-/// before, which is less each time. The last bit is carried over between two groups.
+/// Most rounds in which later changes are carried over while the node goes on: each round carries the changes made
+/// during the one before, which are fewer each time. The rest is carried over between two groups.
 const CARRYING_ROUNDS: usize = 8;
 
-/// Entries that may be left to be carried over between two groups: well below a millisecond.
+/// Most entries that are left to be carried over between two groups: well below a millisecond.
 const LEFT_TO_THE_SWAP: u64 = 1024;
 
-/// How long a checkpoint is written before it pauses, in microseconds: a turn of the system's scheduler.
+/// Time for which a checkpoint is written before it pauses, in microseconds: a time slice of the system's scheduler.
 const PACE_US: u64 = 2_000;
 
-/// How many times as long as it worked it pauses.
+/// Length of a pause, in multiples of the working time before it.
 const PAUSES: u64 = 3;
 
-/// How long such a pause is at most.
+/// Longest pause, in microseconds.
 const PACE_US_MAX: u64 = 20_000;
 
-/// Marks of its progress: the rows are written, and all of it is read back.
+/// Marks of its progress: the rows are written, and all of the file is read back.
 const ROWS_WRITTEN: u32 = WHOLE / 2;
 const READ_BACK: u32 = WHOLE / 10 * 9;
 
-/// One that is being written.
+/// A checkpoint or copy that is being written.
 pub(in crate::node) struct Running {
     thread: JoinHandle<()>,
     waiting: Waiting,
     began: MonotonicMs,
     leftovers: Sender<Leftovers>,
     pub(in crate::node) covers_frame: u64,
-    /// The sizes of the store when it began, and what may come beside it.
+    /// Sizes of the store at the beginning, and the room for writers beside it.
     pub(in crate::node) begun: Sizes,
     pub(in crate::node) room: Room,
 }
@@ -85,7 +73,7 @@ impl Running {
     /// Begins to write the state of a cut.
     ///
     /// # Errors
-    /// If there is no thread to be had.
+    /// If no thread can be started.
     pub(in crate::node) fn start(
         shared: &Arc<Shared>,
         place: &Arc<Place>,
@@ -105,8 +93,8 @@ impl Running {
                 let rebase = carry_over(shared, &base, last_lseq);
                 shared
                     .checkpoints
-                    .tell(shared, Ok(Stage::Placed(base, rebase)));
-                // Nothing comes if it was not taken over: then all stays as it is.
+                    .tell(&shared.queue, Ok(Stage::Placed(base, rebase)));
+                // The channel is closed if the checkpoint was not taken over: then everything stays as it is.
                 let Ok(leftovers) = leftovers.recv() else {
                     return Ok(None);
                 };
@@ -119,14 +107,14 @@ impl Running {
                 if let Some(released) = released {
                     released.give_back(&|| !is_abandoned(shared));
                 }
-                // Before the next one may begin, its memory is to be there. A node that closes begins none.
+                // The memory must be free before the next checkpoint may begin. A closing node begins none.
                 let kept = is_abandoned(shared).then_some(map);
                 if kept.is_none() {
                     give_back();
                 }
                 shared
                     .checkpoints
-                    .tell(shared, Ok(Stage::Removed(removal, removed)));
+                    .tell(&shared.queue, Ok(Stage::Removed(removal, removed)));
                 Ok(None)
             },
         )
@@ -135,7 +123,7 @@ impl Running {
     /// Begins to write a copy of the state of a cut.
     ///
     /// # Errors
-    /// If there is no thread to be had.
+    /// If no thread can be started.
     pub(in crate::node) fn start_copy(
         shared: &Arc<Shared>,
         copy: Copy,
@@ -176,7 +164,9 @@ impl Running {
                 let outcome = std::panic::catch_unwind(written).unwrap_or_else(|_| Err(panicked()));
                 thread_shared.close_snapshot(snapshot);
                 if let Some(outcome) = outcome.transpose() {
-                    thread_shared.checkpoints.tell(&thread_shared, outcome);
+                    thread_shared
+                        .checkpoints
+                        .tell(&thread_shared.queue, outcome);
                 }
             });
         let thread = match started {
@@ -200,7 +190,7 @@ impl Running {
         })
     }
 
-    /// Whether its thread has come to something; if `must_wait`, once it has.
+    /// True if the thread has an outcome; with `must_wait` it waits for one.
     pub(in crate::node) fn has_news(&self, shared: &Shared, must_wait: bool) -> bool {
         let is_reported = || shared.checkpoints.done.lock().is_some();
         while must_wait && !is_reported() && !self.thread.is_finished() {
@@ -209,19 +199,19 @@ impl Running {
         must_wait || is_reported()
     }
 
-    /// What it has come to.
+    /// Takes the outcome of the thread.
     pub(in crate::node) fn outcome(shared: &Shared) -> Outcome {
         let done = shared.checkpoints.done.lock().take();
         done.unwrap_or_else(|| Err(panicked()))
     }
 
-    /// Has the thread clear up what the checkpoint that was taken over leaves, and tell again.
+    /// Makes the thread clean up after the checkpoint that was taken over, and report again.
     pub(in crate::node) fn clear_up(&self, leftovers: Leftovers) {
-        // If the thread is gone it has told that it panicked.
+        // A thread that is gone has reported its panic.
         let _ = self.leftovers.send(leftovers);
     }
 
-    /// The checkpoint is in place.
+    /// Notes that the checkpoint is in place.
     pub(in crate::node) fn note(&self, shared: &Shared, base: &Base) {
         *shared.checkpoints.last.lock() = Some(LastCheckpoint {
             at: shared.clock.wall(),
@@ -231,16 +221,16 @@ impl Running {
         });
     }
 
-    /// Tells those who wait.
+    /// Answers the waiting callers.
     pub(in crate::node) fn tell(self, outcome: &Result<(), Failure>) {
         for waiting in self.waiting {
-            // Nobody waits any more: the call was given up.
+            // The receiver is gone if the call was given up.
             let _ = waiting.send(outcome.clone());
         }
     }
 }
 
-/// Whether nobody wants it any more: the node has ended, or has been closing for long enough.
+/// True if the checkpoint is not wanted any more: the node has ended, or has been closing for long enough.
 fn is_abandoned(shared: &Shared) -> bool {
     shared.checkpoints.is_abandoned.load(Ordering::Acquire)
 }
@@ -273,14 +263,14 @@ fn write(shared: &Shared, place: &Place, cut: Cut) -> Result<Arc<Base>, StoreErr
         )
     });
     if written.is_err() {
-        // Best effort: it is of no use, and the next one replaces it.
+        // Best effort: the file is useless, and the next checkpoint replaces it.
         let _ = storage.remove(&temp);
     }
     written
 }
 
-/// Leaves most of the time to writers while there are any: a checkpoint has time, and the processor and the disk
-/// are what they need too.
+/// Leaves most of the time to writers while there are any: a checkpoint is not urgent, and writers need the processor
+/// and the disk too.
 struct Pace {
     began_us: u64,
     commits: u64,
@@ -311,7 +301,7 @@ impl Pace {
     }
 }
 
-/// Writes all rows; gives how many bytes they take.
+/// Writes all rows. Returns their length in bytes.
 fn write_rows(
     shared: &Shared,
     storage: &dyn Storage,
@@ -329,7 +319,7 @@ fn write_rows(
         if job.has_more() {
             job.take_page(&shared.map.read());
             if !job.has_more() {
-                // Writers need not keep anything for it any more.
+                // Writers need not keep replaced entries for it any more.
                 shared.close_snapshot(job.snapshot());
             }
         }
@@ -343,8 +333,8 @@ fn write_rows(
     }
 }
 
-/// Carries what came after a checkpoint over to the map that is to lie over it, but for the last bit. Without
-/// pauses: it has to be quicker than those who write.
+/// Carries changes after a checkpoint over to the map that is to lie over it, except for the rest. Without pauses: it
+/// has to be quicker than the writers.
 fn carry_over(shared: &Shared, base: &Arc<Base>, last_lseq: u64) -> Box<Rebase> {
     let mut rebase = Box::new(Rebase::new(Arc::clone(base), &shared.map.read(), last_lseq));
     for _ in 0..CARRYING_ROUNDS {

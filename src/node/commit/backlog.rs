@@ -1,6 +1,6 @@
-//! The requests that wait for the committer, and which of them go into its next group. Local requests are kept apart from
-//! those of peers, and the peers from each other, so that no peer's bytes delay a local write and no peer delays another
-//! (weighted fair queueing with two classes). Pure.
+//! Requests that wait for the committer, and the choice of those in its next group. Local requests are kept apart from
+//! those of peers, and the peers from each other, so that no peer's bytes delay a local write and no peer delays
+//! another (weighted fair queueing with two classes). Pure.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,48 +9,48 @@ use crate::core::identity::Origin;
 use crate::core::limits::GROUP_BYTES_TARGET;
 use crate::store::commit::operation::{Request, group_length};
 
-/// Received bytes that may share a group with local requests, or come ahead of one: a batch of a peer and a half. So much
-/// is planned, written and installed in about the time that a sync of a fast disk takes.
+/// Most received bytes that share a group with local requests, or precede one: one and a half batches of a peer. That
+/// much is planned, written and installed in about the time of a fast disk's sync.
 pub(crate) const RECEIVED_BESIDE_LOCAL_BYTES: usize = 192 << 10;
 
-/// How long after a local write another one is expected, in milliseconds: until then peers get small groups, and later
-/// whole ones, several of which may be synced in the time of many small ones.
+/// Time after a local write for which another one is expected, in milliseconds: until then peers get small groups, and
+/// afterwards whole ones, several of which may be synced in the time of many small ones.
 const LOCAL_EXPECTED_MS: u64 = 250;
 
-/// Received bytes that wait at most, if memory allows, before the sockets of those who sent them are not read any more: the
-/// windows of four peers. Enough to keep the committer busy, and a bound however many peers send at once.
+/// Most received bytes that wait, if memory allows, before the sockets of their senders are not read any more: the
+/// credit of four peers. Enough to keep the committer busy, and a bound however many peers send at once.
 pub(crate) const RECEIVED_WAITING_BYTES_MAX: usize = 16 << 20;
 
-/// What waits.
+/// The waiting requests.
 #[derive(Debug)]
 pub(crate) struct Backlog {
     local: VecDeque<Request>,
     local_bytes: usize,
-    /// What came from each peer, in the order in which it came.
+    /// Requests of each peer, in the order of their arrival.
     received: BTreeMap<Origin, VecDeque<Request>>,
-    /// The peers of which something waits, by turns.
+    /// The peers with waiting requests, in the order of their turns.
     turns: VecDeque<Origin>,
     received_bytes: usize,
-    /// Most of them before peers are to send no more.
+    /// Received bytes beyond which peers must stop sending.
     received_bytes_max: usize,
-    /// The last group had no place for what peers sent: the next one begins with them.
+    /// True if the last group had no room for peers' requests: the next group is theirs.
     owes_peers: bool,
-    /// When a group last held a local write.
+    /// Time of the last group with a local write.
     local_at: Option<MonotonicMs>,
-    /// A local write was committed by itself since the last group.
+    /// True if a local write was committed inline since the last group.
     is_fresh: bool,
 }
 
 fn peer_of(request: &Request) -> Option<Origin> {
     match request {
         Request::Received(received) => Some(received.peer),
-        // It belongs behind what came from that peer before, and ahead of what makes it durable.
+        // Ordered behind the entries that came from that peer before, and before the request that makes it durable.
         Request::Peer { peer, .. } => Some(*peer),
         _ => None,
     }
 }
 
-/// Whether a request is a write of a program of this node, behind which more may follow.
+/// True if a request is a write of a program of this node, after which more may follow.
 fn is_write(request: &Request) -> bool {
     matches!(
         request,
@@ -59,7 +59,7 @@ fn is_write(request: &Request) -> bool {
 }
 
 impl Backlog {
-    /// A backlog without a local write so far, for so many bytes of peers.
+    /// An empty backlog, with a limit of received bytes.
     pub(crate) fn new(received_bytes_max: usize) -> Self {
         Self {
             local: VecDeque::new(),
@@ -74,7 +74,7 @@ impl Backlog {
         }
     }
 
-    /// Adds a request behind the others of its kind.
+    /// Adds a request behind the others of its class.
     pub(crate) fn push(&mut self, request: Request) {
         let bytes = request.bytes();
         let Some(peer) = peer_of(&request) else {
@@ -90,28 +90,28 @@ impl Backlog {
         waiting.push_back(request);
     }
 
-    /// Whether nothing waits.
+    /// True if no request waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.local.is_empty() && self.turns.is_empty()
     }
 
-    /// Bytes of local requests that wait.
+    /// Bytes of the waiting local requests.
     pub(crate) fn local_bytes(&self) -> usize {
         self.local_bytes
     }
 
-    /// Local requests that wait.
+    /// Number of waiting local requests.
     pub(crate) fn local_len(&self) -> usize {
         self.local.len()
     }
 
-    /// Whether a peer should send no more for now: too much waits already, and some of it is its own. So what waits is
-    /// bounded by that much and a message for each peer.
+    /// True if a peer must stop sending for now: too many bytes wait already, and some of them are its own. So the
+    /// waiting bytes are bounded by the limit and one message for each peer.
     pub(crate) fn is_crowded_by(&self, peer: Origin) -> bool {
         self.received_bytes > self.received_bytes_max && self.received.contains_key(&peer)
     }
 
-    /// The only thing that waits, if it is a local request for which `is_wanted`.
+    /// Takes the only waiting request, if it is a local one for which `is_wanted` returns true.
     pub(crate) fn take_lone(&mut self, is_wanted: impl Fn(&Request) -> bool) -> Option<Request> {
         let is_lone = self.local.len() == 1 && self.turns.is_empty();
         if !is_lone || !self.local.front().is_some_and(is_wanted) {
@@ -123,8 +123,9 @@ impl Backlog {
         Some(request)
     }
 
-    /// The requests of the next group: at least one if any waits. Local ones come first, in their order; peers share what
-    /// is left, by turns. What has no place beside local requests gets the group behind them, one request of it.
+    /// Takes the requests of the next group: at least one if any waits. Local ones come first, in their order; peers
+    /// share the rest, by turns. If there is no room for any of the peers' requests, the group after is theirs, with at
+    /// least one request.
     pub(crate) fn take_group(&mut self, now: MonotonicMs) -> Vec<Request> {
         let is_owed = std::mem::take(&mut self.owes_peers) && !self.turns.is_empty();
         let mut group = Vec::new();
@@ -151,8 +152,8 @@ impl Backlog {
         group
     }
 
-    /// Moves what peers sent into a group, a request of each by turns, while it has room; at least one if `some_at_least`.
-    /// Says whether it was any.
+    /// Moves peers' requests into a group, one of each peer by turns, while it has room; at least one if
+    /// `some_at_least`. Returns true if any was moved.
     fn take_received(
         &mut self,
         room: usize,

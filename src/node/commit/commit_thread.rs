@@ -1,5 +1,5 @@
-//! The thread that commits what waits, looks after the log between groups, and has the last word when something
-//! breaks.
+//! The commit thread: commits waiting requests, does the log's upkeep between groups, and ends everything when
+//! something breaks.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,39 +9,39 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::committer::CommitDriver;
+use super::outcomes::{outcome_unknown, panic_text, tell_failures};
 use super::queue::{Crowding, Work};
 use crate::core::error_kind::ErrorKind;
-use crate::node::checkpoint::checkpoints::refuse_all;
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::shared::Shared;
-use crate::store::commit::operation::{NOT_A_WRITE, Receipt, Request, Ticket};
+use crate::store::commit::operation::{Receipt, Request, Ticket};
 use crate::store::error::StoreError;
 
-/// How long the thread stays awake after a commit, in microseconds: about how long JavaScript takes to hear
-/// of it and to write again.
+/// Time for which the thread stays awake after a commit, in microseconds: about the time in which JavaScript hears of
+/// it and writes again.
 const SPIN_US: u64 = 120;
 
-/// After how many commits it is tried again to stay awake where others wanted the processor.
+/// Number of commits after which the thread tries again to stay awake, where other processes wanted the processor.
 const RESTS: u32 = 256;
 
-/// Time for which requests that have to wait are left alone: a checkpoint writes some hundred kilobytes meanwhile.
+/// Pause while requests are held back: a checkpoint writes some hundred kilobytes meanwhile.
 const HELD: Duration = Duration::from_millis(1);
 
-/// Who holds this commits. What waits is taken out of the queue only by who holds it, so groups are committed in the
-/// order in which they were taken. Empty once the node has ended.
+/// The exclusive right to commit. Requests are dequeued only under this lock, so groups commit in queue order. Empty
+/// once the node has ended.
 pub(in crate::node) type CommitSlot = Arc<Mutex<Option<CommitDriver>>>;
 
-/// What the thread does between two groups.
+/// Result of one turn of the thread.
 enum Turn {
     Committed,
-    /// Requests have to wait until the checkpoint has gone on.
+    /// Requests are held back until the checkpoint has progressed.
     Held,
     Looked,
     Ended,
     Panicked(String),
 }
 
-/// Starts the thread. It ends, and gives the outcome of closing the log, once the queue is closed and empty.
+/// Starts the thread. It ends once the queue is closed and empty, and returns the result of closing the log.
 pub(in crate::node) fn start(
     shared: &Arc<Shared>,
     commit_slot: &CommitSlot,
@@ -69,7 +69,7 @@ fn run(shared: &Arc<Shared>, commit_slot: &CommitSlot) -> Result<(), StoreError>
     Err(StoreError::Panicked(text))
 }
 
-/// Returns how whoever committed meanwhile panicked; `None` once the node is closed.
+/// Runs until the node is closed. Returns the message of a panic in an inline commit; `None` if there was none.
 fn run_until_closed(shared: &Shared, commit_slot: &CommitSlot) -> Option<String> {
     let mut rests = 0;
     let mut patience = None;
@@ -102,7 +102,7 @@ fn take_turn(shared: &Shared, driver: &mut CommitDriver, has_work: bool) -> Turn
             shared.events.committed(last.ticket, receipts, &[]);
         }
     };
-    // What waits when a node closes has its room, and nothing comes after it.
+    // Requests that wait when a node closes have room, and nothing comes after them.
     if has_work && driver.is_intake_held() && !shared.queue.is_closed() {
         driver.land(&mut tell);
         driver.look_after();
@@ -120,7 +120,7 @@ fn take_turn(shared: &Shared, driver: &mut CommitDriver, has_work: bool) -> Turn
                 driver.land(&mut tell);
             }
             if driver.in_flight.is_some() {
-                // The log is looked after when nothing is in flight.
+                // Upkeep of the log needs a moment with nothing in flight.
                 return Turn::Committed;
             }
             Turn::Committed
@@ -143,8 +143,8 @@ fn take_turn(shared: &Shared, driver: &mut CommitDriver, has_work: bool) -> Turn
     turn
 }
 
-/// Stays awake for a moment. Where others want the processor it would only use up what the system is ready to
-/// give this thread, and the next commit would wait for its turn: there it sleeps.
+/// Stays awake for a moment. Where other processes want the processor it sleeps: spinning would use up the thread's
+/// time slice, and the next commit would wait for its turn.
 fn spin(shared: &Shared, rests: &mut u32) {
     if *rests > 0 {
         *rests -= 1;
@@ -153,16 +153,7 @@ fn spin(shared: &Shared, rests: &mut u32) {
     }
 }
 
-/// What a panic said.
-pub(in crate::node) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "unknown".to_owned())
-}
-
-/// Something broke while it committed: everybody is told, and nothing is accepted any more.
+/// Ends the committer after a panic during a commit: all callers are told, and every later request is refused.
 fn give_up(shared: &Arc<Shared>, mut driver: Option<CommitDriver>, text: &str) {
     let failure = Failure::new(
         ErrorCode::Internal,
@@ -172,13 +163,13 @@ fn give_up(shared: &Arc<Shared>, mut driver: Option<CommitDriver>, text: &str) {
         ),
     );
     if let Some(driver) = driver.as_mut().filter(|driver| driver.in_flight.is_some()) {
-        // The lock is let go behind it. What it comes to, only the next opening can tell.
+        // The lock must be released after the sync. Only the next opening can find out its outcome.
         let _ = driver.sync_thread.wait();
     }
     let under_way = driver
         .as_mut()
         .map(|driver| std::mem::take(&mut driver.under_way));
-    // Nobody can tell any more whether the group that was under way is on disk.
+    // It is unknown whether the group under way is on disk.
     let unknown = outcome_unknown(failure.clone());
     let under_way = under_way.unwrap_or_default();
     let under_way = under_way
@@ -191,7 +182,7 @@ fn give_up(shared: &Arc<Shared>, mut driver: Option<CommitDriver>, text: &str) {
         .is_abandoned
         .store(true, Ordering::Release);
     if let Some(running) = driver.as_mut().and_then(|driver| driver.running.take()) {
-        // It still writes beside the log: the lock is let go behind it.
+        // The checkpoint thread still writes beside the log, so the lock is released after it.
         running.has_news(shared, true);
         running.tell(&Err(failure));
     }
@@ -199,25 +190,7 @@ fn give_up(shared: &Arc<Shared>, mut driver: Option<CommitDriver>, text: &str) {
     drop(driver);
 }
 
-/// Tells everybody who waits that it came to nothing.
-pub(in crate::node) fn tell_failures(shared: &Shared, mut failures: Vec<(Ticket, Failure)>) {
-    shared.waiters.settle(&[], &failures);
-    failures.retain(|(ticket, _)| *ticket < NOT_A_WRITE);
-    if let Some((highest, _)) = failures.last() {
-        shared.events.committed(*highest, &[], &failures);
-    }
-}
-
-/// What was under way when the log failed may be on disk or not: only the next open can tell.
-pub(in crate::node) fn outcome_unknown(failure: Failure) -> Failure {
-    let message = format!(
-        "{}; whether this write is on disk is unknown until the log is opened again, earlier writes are safe",
-        failure.message
-    );
-    Failure { message, ..failure }
-}
-
-/// The committer is gone: everything that waits or comes fails with the same cause, reads go on.
+/// Refuses all waiting and later requests with one cause, because the committer is gone; reads go on.
 fn refuse_the_rest(shared: &Arc<Shared>, failure: &Failure) {
     shared.refuse_writes(failure);
     shared.events.failed(failure.clone());
@@ -231,7 +204,7 @@ fn refuse_the_rest(shared: &Arc<Shared>, failure: &Failure) {
                     .collect();
                 tell_failures(shared, failures);
             }
-            Work::Idle | Work::Woken => refuse_all(shared, failure),
+            Work::Idle | Work::Woken => shared.checkpoints.refuse_all(failure),
             Work::Closed => return,
         }
     }

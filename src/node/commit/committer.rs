@@ -1,13 +1,12 @@
-//! Commits: takes what waits, writes and syncs it as one group, installs it, and tells everybody once. Whoever holds
-//! it commits: the thread that is there for it, or who writes, for himself.
+//! The commit driver: takes queued requests, commits them as one group (group commit), installs it, and answers every
+//! caller once. Driven by the commit thread, or by a writer for its own write (inline commit).
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::commit_thread::{outcome_unknown, panic_text, tell_failures};
-use super::pipeline::InFlight;
+use super::outcomes::{outcome_unknown, panic_text, tell_failures};
 use super::sync_thread::SyncThread;
 use crate::core::clock::MonotonicMs;
 use crate::core::error_kind::ErrorKind;
@@ -16,6 +15,7 @@ use crate::node::checkpoint::thread::Running;
 use crate::node::events::Change;
 use crate::node::failure::Failure;
 use crate::node::shared::Shared;
+use crate::store::commit::appended::Appended;
 use crate::store::commit::committer::{Committed, Committer, Refused};
 use crate::store::commit::install::install_some;
 use crate::store::commit::operation::{NOT_A_WRITE, Receipt, Request, Ticket};
@@ -23,50 +23,57 @@ use crate::store::entry::{EntryFlags, Namespace};
 use crate::store::error::StoreError;
 use crate::wal::files::lock::LockGuard;
 
-/// How long the log may stand without a mark that its last group is durable.
+/// Time after which an idle log gets a watermark: its last group is durable.
 const WATERMARK_AFTER: Duration = Duration::from_millis(50);
 
-/// New keys that may wait to be put in order until there is a quiet moment: a scan that comes before it has to
-/// do so itself, in short turns, which takes some tenths of a second for that many.
+/// Most unsorted new keys that are left for a quiet moment: a scan that comes earlier has to sort them itself, in short
+/// turns, which takes some tenths of a second for that many.
 const UNSORTED_MAX: usize = 1 << 19;
 
-/// How long an accepted write may lie unsynced with `autoFlush` off.
+/// Longest time that an accepted write stays unsynced with `autoFlush` off, in milliseconds.
 const BACKGROUND_SYNC_AFTER_MS: u64 = 1_000;
 
-/// The same while a peer waits for it: nothing is shipped before it is durable.
+/// Longest time that an accepted write stays unsynced while a peer waits for it, in milliseconds: nothing is sent
+/// before it is durable.
 const PEER_SYNC_AFTER_MS: u64 = 5;
 
-/// The largest write, in bytes, for which its writer may wait.
+/// Largest write that is committed inline, in bytes.
 const LONE_BYTES_MAX: usize = 16 << 10;
 
-/// What commits for one node.
+/// A group that was appended and is being made durable.
+pub(in crate::node) struct InFlight {
+    pub(in crate::node) appended: Appended,
+    pub(in crate::node) began_us: u64,
+}
+
+/// State of the committer of one node.
 pub(in crate::node) struct CommitDriver {
     pub(in crate::node) shared: Arc<Shared>,
     pub(in crate::node) committer: Committer,
-    /// Nobody may open the log before the node has let go of it.
+    /// Lock of the log: no other node may open it before this one has released it.
     pub(in crate::node) lock: Option<LockGuard>,
-    /// Where checkpoints go; `None` without a log.
+    /// Directory and name of checkpoints; `None` without a log.
     pub(in crate::node) place: Option<Arc<Place>>,
     /// The checkpoint that is being written.
     pub(in crate::node) running: Option<Running>,
-    /// No checkpoint is begun by itself before the log is that long.
+    /// Log length below which no checkpoint is begun without a request.
     pub(in crate::node) not_before_log_bytes: u64,
-    /// New keys that were left out of order while a checkpoint is due.
+    /// Number of new keys that were left unsorted while a checkpoint is due.
     pub(in crate::node) unsorted_left: Option<usize>,
-    /// Since when something is accepted that is not durable.
+    /// Time since when an accepted write is not durable.
     behind_since: Option<MonotonicMs>,
-    /// The log tells that all of it is durable.
+    /// True if the log ends with a watermark: all of it is durable.
     is_marked: bool,
-    /// A group was committed since the thread began to wait.
+    /// True if a group was committed since the thread began to wait.
     has_committed: bool,
-    /// Who waits for the groups that are being committed.
+    /// Tickets of the groups that are being committed.
     pub(in crate::node) under_way: Vec<Ticket>,
-    /// The group that the disk is being waited for.
+    /// The group whose sync is under way.
     pub(in crate::node) in_flight: Option<InFlight>,
-    /// How many there were without a moment in which none was.
+    /// Number of overlapping groups in a row.
     pub(in crate::node) overlapped: u32,
     pub(in crate::node) sync_thread: SyncThread,
-    /// How somebody who committed for himself panicked: nothing may be committed any more.
+    /// Message of a panic in an inline commit: nothing may be committed any more.
     pub(in crate::node) panicked: Option<String>,
 }
 
@@ -96,7 +103,7 @@ impl CommitDriver {
         }
     }
 
-    /// Ends the log cleanly, and lets go of it.
+    /// Ends the log cleanly, and releases it.
     pub(in crate::node) fn close(self) -> Result<(), StoreError> {
         let Self {
             committer, lock, ..
@@ -106,17 +113,17 @@ impl CommitDriver {
         closed
     }
 
-    /// Commits the only thing that waits, a small write, if that is quick and nothing else is to be done; gives its
-    /// receipt, of which nobody else is told. Never called by the thread: it looks after the log.
+    /// Inline commit of the only queued request, a small write, if the disk is quick and nothing else is due. Returns
+    /// its receipt, which only this caller gets. The commit thread never calls this: it has upkeep to do.
     pub(in crate::node) fn commit_inline(&mut self) -> Option<Receipt> {
         let options = &self.shared.options;
         let is_welcome = self.panicked.is_none()
             && self.in_flight.is_none()
-            // Otherwise the thread syncs after a while.
+            // With `autoFlush` off the commit thread syncs after a while.
             && (options.auto_flush || !options.enable_wal)
             && self.running.is_none()
             && self.committer.poisoned().is_none()
-            // Somebody drives the machine: who writes must not wait for him too.
+            // Another thread holds the machine's lock: the writer must not wait for it too.
             && self.shared.machine.try_lock().is_some();
         if !is_welcome {
             return None;
@@ -131,19 +138,19 @@ impl CommitDriver {
         if let Err(panic) = std::panic::catch_unwind(commit) {
             self.panicked = Some(panic_text(&*panic));
         }
-        // The thread looks after the log from time to time, once it knows that something is there.
+        // The commit thread does the log's upkeep, and must know that there is something to do.
         if was_marked || self.panicked.is_some() || self.wants_care() {
             self.shared.queue.wake();
         }
         receipt
     }
 
-    /// Whether there is something to do that should not be left for a quiet moment.
+    /// True if some upkeep should not be left for a quiet moment.
     fn wants_care(&self) -> bool {
         self.is_checkpoint_due() || self.shared.map.read().unsorted() > UNSORTED_MAX
     }
 
-    /// Looks after what grows with every group.
+    /// Upkeep after each group: sorts keys, syncs if due, renews the identity, drives checkpoints.
     pub(in crate::node) fn look_after(&mut self) {
         self.shared.sort_keys(UNSORTED_MAX);
         self.sync_if_due();
@@ -151,7 +158,7 @@ impl CommitDriver {
         self.look_after_checkpoints();
     }
 
-    /// Nothing came for a while.
+    /// Upkeep of a quiet moment: sorts keys, and appends a watermark.
     pub(in crate::node) fn idle(&mut self) {
         if self.has_committed || self.committer.is_behind() {
             return;
@@ -163,7 +170,7 @@ impl CommitDriver {
         }
     }
 
-    /// How long the thread may wait now.
+    /// Longest time that the thread may wait for requests now; `None`: until it is woken.
     pub(in crate::node) fn patience(&mut self) -> Option<Duration> {
         self.has_committed = false;
         if self.committer.poisoned().is_some() {
@@ -187,7 +194,7 @@ impl CommitDriver {
         }
     }
 
-    /// With `autoFlush` off: makes durable what was accepted some time ago, whether more keeps coming or not.
+    /// Syncs with `autoFlush` off: makes accepted writes durable after a while, even if more keep coming.
     fn sync_if_due(&mut self) {
         if !self.committer.is_behind() || self.committer.poisoned().is_some() {
             self.behind_since = None;
@@ -201,8 +208,7 @@ impl CommitDriver {
         }
     }
 
-    /// Commits some requests, and what had no place in the group as the next one. Those who wait through a channel are
-    /// told with `tell`.
+    /// Commits some requests, and those without room in the group as the next ones. Receipts of writes go to `tell`.
     pub(in crate::node) fn group(
         &mut self,
         mut requests: Vec<Request>,
@@ -303,7 +309,7 @@ impl CommitDriver {
         shared.tell_conflicts(&committed.losers, &machine);
         shared.tell_dropped(&committed.dropped);
         let map = shared.map.read();
-        // Before what covers them is acknowledged: none of them counts as held for a moment.
+        // Told before the frames that cover them are acknowledged, so that none counts as held for a moment.
         machine.replica.refused_by_store(&committed.refused_entries);
         for (token, peer, position, scope) in &committed.acknowledge {
             machine
@@ -319,7 +325,7 @@ impl CommitDriver {
         shared.send_rest_behind_group(machine);
     }
 
-    /// What watchers are told: for each key the last entry of the group.
+    /// Changes for watchers: for each key the last entry of the group.
     fn changes(&self, committed: &Committed) -> Vec<Change> {
         let machine = self.shared.machine.lock();
         let map = self.shared.map.read();
@@ -342,7 +348,7 @@ impl CommitDriver {
         self.tell_refused(refused, is_unknown);
     }
 
-    /// Tells of a group that was not written, or of which that `is_unknown`.
+    /// Reports a group that was not written, or whose outcome `is_unknown`, to its callers.
     pub(in crate::node) fn tell_refused(&mut self, refused: Refused, is_unknown: bool) {
         let Refused {
             error,
@@ -373,7 +379,7 @@ impl CommitDriver {
         });
     }
 
-    /// Makes durable what was accepted without it.
+    /// Makes everything durable that was accepted without a sync.
     pub(in crate::node) fn sync(&mut self) {
         let began_us = self.shared.clock.elapsed_us();
         let outcome = self.committer.sync();
@@ -390,7 +396,8 @@ impl CommitDriver {
         }
     }
 
-    /// The log failed between groups. One that only lies elsewhere than its path leads goes on once it is back.
+    /// Handles a failure of the log between groups. A log that only lies elsewhere than its path leads continues once
+    /// it is back.
     pub(in crate::node) fn broken(&self, failure: Failure) {
         if self.committer.poisoned().is_some() || !is_displaced(&failure) {
             self.shared.refuse_writes(&failure);

@@ -1,33 +1,33 @@
-//! Whether this disk makes small groups durable so quickly that who writes may as well wait for it himself: handing
-//! a group over to another thread and hearing of it takes some tens of microseconds.
+//! The policy of inline commits: whether this disk makes small groups durable so quickly that a writer may wait for it
+//! itself. Handing a group over to another thread and waiting for the answer takes some tens of microseconds.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// A small group that took longer than that, in microseconds, was not quick. An event loop does not feel less: a turn
-/// of it often takes longer. Shared disks that need 200 µs take twice or three times as long for one group of a hundred.
+/// Longest time of a quick small group, in microseconds. An event loop is not hurt by less: a turn of it often takes
+/// longer. Shared disks that need 200 µs take two or three times as long for one group of a hundred.
 const QUICK_US: u64 = 1_000;
 
-/// Quick groups in a row before anybody waits for one, at the beginning and after one that was not: what keeps a disk
-/// busy for a moment is over by then.
+/// Quick groups in a row before writers wait, at first and after a group that was not quick: short disturbances of a
+/// disk are over by then.
 const QUICK_IN_A_ROW: u32 = 4;
 
-/// A small group that took longer than that, in microseconds, was slow: an event loop that is held for so long is felt.
+/// Shortest time of a slow small group, in microseconds: an event loop that is held for so long is noticeable.
 const SLOW_US: u64 = 5_000;
 
-/// Quick groups before anybody waits for one after one that was slow. A disk that is always slow has none; one that is
-/// slow now and then has them again at once, and to hand over each of so many takes less than that one did.
+/// Quick groups in a row before writers wait after a slow one. A disk that is always slow has none; one that is slow
+/// now and then has them at once, and handing over that many takes less time than the slow one did.
 const QUICK_AFTER_SLOW: u32 = 32;
 
-/// Who writes that soon after a group, in microseconds, awaits one write after another. Who does not has other things
-/// to do while the disk works.
+/// A writer that writes within this time after a group, in microseconds, awaits one write after another. Any other has
+/// work of its own to do while the disk works.
 const AWAITED_US: u64 = 150;
 
-/// How quick the last small groups were. Counted by whoever commits, one at a time; read by anybody.
+/// Record of the speed of the last small groups. The committer updates it, one thread at a time; any thread reads it.
 #[derive(Debug)]
 pub(in crate::node) struct QuickSyncs {
-    /// Groups that have to be quick yet.
+    /// Number of groups that still have to be quick.
     owed: AtomicU32,
-    /// When the last group was over.
+    /// Time at which the last group was over, in microseconds.
     ended_us: AtomicU64,
 }
 
@@ -39,7 +39,7 @@ impl QuickSyncs {
         }
     }
 
-    /// A small group was made durable, which took that long.
+    /// Records the time that a small group took to become durable.
     pub(in crate::node) fn took(&self, took_us: u64) {
         let owed = self.owed.load(Ordering::Relaxed);
         let owed = if took_us > SLOW_US {
@@ -52,18 +52,19 @@ impl QuickSyncs {
         self.owed.store(owed, Ordering::Relaxed);
     }
 
-    /// The thread tells something that has to be heard before what is written next: for a while it commits.
+    /// Leaves commits to the commit thread for a while: it has reports that must arrive before later writes are
+    /// answered.
     pub(in crate::node) fn rest(&self) {
         let owed = self.owed.load(Ordering::Relaxed);
         self.owed.store(owed.max(QUICK_IN_A_ROW), Ordering::Relaxed);
     }
 
-    /// A group is over, and told.
+    /// Records that a group is over, and its callers are answered.
     pub(in crate::node) fn ended(&self, now_us: u64) {
         self.ended_us.store(now_us, Ordering::Relaxed);
     }
 
-    /// Whether who writes now may wait for the disk: it is quick, and he awaits one write after another.
+    /// True if a writer may wait for the disk now: the disk is quick, and the writer awaits one write after another.
     pub(in crate::node) fn are_awaited(&self, now_us: u64) -> bool {
         self.owed.load(Ordering::Relaxed) == 0
             && now_us.saturating_sub(self.ended_us.load(Ordering::Relaxed)) <= AWAITED_US

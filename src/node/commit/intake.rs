@@ -1,63 +1,62 @@
-//! How much writers and peers may add while a checkpoint is written: what there is no room for waits, and a checkpoint that
-//! goes on lets more in, so that nobody waits for all of it. Pure.
+//! Intake: the room for writers and peers while a checkpoint is written (back-pressure). Requests without room wait,
+//! and the progress of the checkpoint lets more in, so that none waits for all of it. Pure.
 
-/// Progress of a checkpoint that has ended.
+/// Progress of a finished checkpoint.
 pub(in crate::node) const WHOLE: u32 = 1000;
 
-/// The least room for a log while a checkpoint is written, in bytes: some groups of the largest size.
+/// Least room for the log while a checkpoint is written, in bytes: some groups of the largest size.
 const LOG_ROOM_BYTES_MIN: u64 = 4 << 20;
 
-/// Factor of `checkpoint_log_bytes` that the log may grow by while a checkpoint is written.
+/// Factor of `checkpoint_log_bytes` by which the log may grow while a checkpoint is written.
 const LOG_ROOM_PART: u64 = 2;
 
-/// The part of its memory for changes that a checkpoint leaves free at least: without it a node whose values are large
-/// would stand still.
+/// Divisor of the memory for changes that gives the least free part beside a checkpoint: without it a node with large
+/// values would stand still.
 const MEMORY_ROOM_PART: u64 = 16;
 
-/// The least room for dead bytes while a checkpoint is written, in bytes: where more is dead already than may be, as after
-/// the removal of most of the data, writers go on as slowly as it does. It adds to what the files take while the log behind
-/// a new checkpoint is removed, so it is small.
+/// Least room for dead bytes while a checkpoint is written, in bytes: where there are too many dead bytes already, as
+/// after the removal of most of the data, writers proceed at its pace. It adds to the length of the files while the log
+/// behind a new checkpoint is removed, so it is small.
 const DEAD_ROOM_BYTES_MIN: u64 = 256 << 10;
 
-/// [`DEAD_ROOM_BYTES_MIN`] as a part of the data, where that is more.
+/// Divisor of the data that gives the room for dead bytes, if that is more than [`DEAD_ROOM_BYTES_MIN`].
 const DEAD_ROOM_PART: u64 = 64;
 
-/// The part of the data that may be dead on disk while a checkpoint is written. The old checkpoint, the new one and the log
-/// are two and a third of the data then; what is left to two and a half is for a group under way, for zeros written ahead
-/// of the log, and for rows that take more than is reckoned with.
+/// Divisor of the data that gives the most dead bytes on disk while a checkpoint is written. The old checkpoint, the
+/// new one and the log are two and a third of the data then; the rest to two and a half is for a group under way, for
+/// zeros written ahead of the log, and for rows above the estimate.
 pub(in crate::node) const DEAD_PART_MAX: u64 = 3;
 
 /// Length that all files may have together however little data there is, in bytes: some hundred thousand writes between
-/// two checkpoints of a store that is small.
+/// two checkpoints of a small store.
 pub(in crate::node) const FILES_BYTES_SMALL: u64 = 32 << 20;
 
-/// [`FILES_BYTES_SMALL`] as a part of how long the log is meant to be, where that is more: who asks for a long log is given
-/// one.
+/// Divisor of the log's intended length that replaces [`FILES_BYTES_SMALL`], if that is more: a long log that was asked
+/// for is allowed.
 pub(in crate::node) const FILES_LOG_PART: u64 = 4;
 
-/// The sizes of a store, as they are at one moment, in bytes.
+/// Sizes of a store at one moment, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[allow(clippy::struct_field_names, reason = "the unit is part of each name")]
 pub(in crate::node) struct Sizes {
-    /// All parts of the log.
+    /// Length of all parts of the log.
     pub(in crate::node) log_bytes: u64,
-    /// The live data, as a checkpoint of it would take.
+    /// Live data, in the form of a checkpoint.
     pub(in crate::node) data_bytes: u64,
-    /// The data that the checkpoint was made of.
+    /// Data in the checkpoint at its making.
     pub(in crate::node) checkpoint_bytes: u64,
-    /// The memory of what changed since the checkpoint.
+    /// Memory of the changes since the checkpoint.
     pub(in crate::node) changed_bytes: u64,
 }
 
 impl Sizes {
-    /// Bytes on disk beside the live data: the log says again, or says no more, what the checkpoint says.
+    /// Dead bytes on disk: those beside the live data, because the log repeats or replaces data of the checkpoint.
     pub(in crate::node) fn dead_bytes(&self) -> u64 {
         let stands = self.log_bytes.saturating_add(self.checkpoint_bytes);
         stands.saturating_sub(self.data_bytes)
     }
 
-    /// Most dead bytes there may be beside the data and a new checkpoint of it, with a log that is meant to be `log_limit`
-    /// long.
+    /// Most dead bytes beside the data and a new checkpoint of it, with a log of the intended length `log_limit`.
     pub(in crate::node) fn dead_bytes_max(&self, log_limit: u64) -> u64 {
         let small = FILES_BYTES_SMALL.max(log_limit / FILES_LOG_PART);
         let left = small.saturating_sub(self.data_bytes.saturating_mul(2));
@@ -65,32 +64,32 @@ impl Sizes {
     }
 }
 
-/// Room for those who write until a checkpoint has ended, in bytes.
+/// Room for writers until a checkpoint has ended, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::struct_field_names, reason = "the unit is part of each name")]
 pub(in crate::node) struct Room {
     memory_bytes: u64,
     log_bytes: u64,
-    /// Bytes that may come on disk without adding to the data.
+    /// Bytes that may be added on disk without adding to the data.
     dead_bytes: u64,
 }
 
-/// The treatment of those who write.
+/// Treatment of writers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::node) enum Intake {
-    /// There is room for long.
+    /// There is plenty of room.
     Free,
-    /// The checkpoint is to be written without pauses, or the room ends before it does.
+    /// The checkpoint must be written without pauses, because the room may end before it does.
     Hurried,
-    /// Nothing more is taken before the checkpoint has gone on.
+    /// No request is taken before the checkpoint has progressed.
     Held,
 }
 
 impl Room {
-    /// The room beside a checkpoint that begins at `begun`, with `changes_bytes` of memory for changes and a log that is
-    /// meant to be `log_limit` long.
+    /// The room beside a checkpoint that begins at `begun`, with `changes_bytes` of memory for changes and a log of the
+    /// intended length `log_limit`.
     pub(in crate::node) fn beside(begun: Sizes, changes_bytes: u64, log_limit: u64) -> Self {
-        // All that comes is in the old map and in the new one for a moment.
+        // Changes during the checkpoint are in the old map and in the new one for a moment.
         let free = changes_bytes.saturating_sub(begun.changed_bytes) / 2;
         let dead_max = begun.dead_bytes_max(log_limit);
         let least = DEAD_ROOM_BYTES_MIN.max(begun.data_bytes / DEAD_ROOM_PART);
@@ -103,8 +102,7 @@ impl Room {
         }
     }
 
-    /// The room beside a copy: nothing of it is meant to take the place of the log, which may grow meanwhile as far as
-    /// there is memory.
+    /// The room beside a copy: it does not replace the log, which may grow meanwhile as far as there is memory.
     pub(in crate::node) fn beside_copy(begun: Sizes, changes_bytes: u64) -> Self {
         Self {
             log_bytes: u64::MAX,
@@ -113,8 +111,8 @@ impl Room {
         }
     }
 
-    /// The treatment of those who write now, with a checkpoint that began at `begun` and is that far. The half of each
-    /// room is free; the other half opens as the checkpoint goes on.
+    /// Treatment of writers beside a checkpoint that began at `begun` and has that progress. Half of each room is open
+    /// from the start; the other half opens with the progress.
     pub(in crate::node) fn intake(&self, begun: Sizes, now: Sizes, progress: u32) -> Intake {
         let log_bytes = now.log_bytes.saturating_sub(begun.log_bytes);
         let grown = now.data_bytes.saturating_sub(begun.data_bytes);
@@ -125,7 +123,7 @@ impl Room {
             ),
             (log_bytes, self.log_bytes),
             (
-                // New data may be in the log, and adds to how much may be dead.
+                // New data may be in the log, and raises the limit of dead bytes.
                 log_bytes.saturating_sub(grown.saturating_add(grown / DEAD_PART_MAX)),
                 self.dead_bytes,
             ),
@@ -143,7 +141,7 @@ impl Room {
     }
 }
 
-/// The part of a room that is open.
+/// The part of a room that is open at a progress.
 fn open(room: u64, progress: u32) -> u64 {
     let later = room - room / 2;
     let progress = u64::from(progress.min(WHOLE));
@@ -225,9 +223,9 @@ mod tests {
         let stand = due.checkpoint_bytes + due.data_bytes + due.log_bytes;
         let stand = stand + (log - 1) * MIB;
         assert!((232 * MIB..=234 * MIB).contains(&stand));
-        // New data may come beside.
+        // New data may be added besides.
         assert_ne!(room.intake(due, with(60, 60), 0), Intake::Held);
-        // However little there is, writers are not held by what a small constant allows.
+        // With little data, writers are held only by their own room, not by a small constant.
         let none = Sizes::default();
         let small = Room::beside(none, 1000 * MIB, 64 * MIB);
         let some = |log_bytes| Sizes { log_bytes, ..none };

@@ -1,17 +1,17 @@
-//! The committer's part in a new identity: between two groups, the node goes on as another author.
+//! Change to a new identity between two groups: the node continues as another author.
 
 use super::committer::CommitDriver;
-use crate::node::api::open::seeds;
 use crate::node::events::IdentityEvent;
+use crate::node::seeds::seeds;
 use crate::store::error::StoreError;
 use crate::store::maintain::recovery::Seeds;
 use crate::wal::error::WalError;
 use crate::wal::files::lease;
 
 impl CommitDriver {
-    /// Takes another identity if that is asked for.
+    /// Takes another identity if one was asked for.
     pub(in crate::node) fn renew_on_identity_conflict(&mut self) {
-        // A checkpoint is written for the author that it began with.
+        // A checkpoint is written for the author with which it began.
         if self.running.is_some() || self.committer.poisoned().is_some() {
             return;
         }
@@ -23,7 +23,7 @@ impl CommitDriver {
             if self.committer.poisoned().is_some() {
                 self.broken(failure);
             } else {
-                // Nothing has changed. It is asked for again after a while.
+                // Nothing has changed. The request is repeated after a while.
                 self.shared.events.failed(failure);
             }
             return;
@@ -39,7 +39,7 @@ impl CommitDriver {
         self.shared.map.write().know_authorship(ledger);
         let map = self.shared.map.read();
         machine.renewed(ledger, now, &map);
-        // It may have been asked for once more meanwhile.
+        // The request may have been repeated meanwhile.
         self.shared.identity_conflict.lock().take();
         self.shared.pending_waits.end();
         self.shared.carry_out(&mut machine, now, &map);
@@ -52,8 +52,8 @@ impl CommitDriver {
             .identity(IdentityEvent::Renewed(identity_conflict));
     }
 
-    /// The lease first: if the power fails in between, the next opening takes the folder for a copy, which is as
-    /// good.
+    /// Takes the new identity, lease first: if the power fails in between, the next opening takes the folder for a
+    /// copy, and takes a new identity all the same.
     fn renew(&mut self, seeds: &Seeds) -> Result<(), StoreError> {
         if let Some(place) = &self.place {
             let failed = |error: std::io::Error| WalError::Open {

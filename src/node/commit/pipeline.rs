@@ -1,48 +1,42 @@
-//! While the disk makes one large group durable, the group before it is installed and the one after it planned. Groups are
-//! written, made durable, installed and told of in the order in which they were taken, one after the other; only the
-//! waiting for the disk is not done by who has other things to do.
+//! Pipelined group commit: while the disk makes one large group durable, the group before it is installed and the one
+//! after it planned. Groups are written, made durable, installed and answered strictly in order; only the wait for the
+//! disk is on another thread.
 
-use super::committer::CommitDriver;
-use crate::store::commit::appended::Appended;
+use super::committer::{CommitDriver, InFlight};
 use crate::store::commit::committer::{Committed, Plan};
 use crate::store::commit::operation::{Receipt, Request};
 use crate::store::error::StoreError;
 use crate::wal::log::syncing::Synced;
 
-/// The least group, in bytes, for which another thread waits: to hand it over takes some ten microseconds twice.
+/// Smallest group, in bytes, whose sync is handed over: two handovers cost some ten microseconds each.
 const OVERLAP_BYTES_MIN: usize = 256 << 10;
 
-/// Groups in a row, after which the log is looked after: a checkpoint may be due.
+/// Overlapping groups in a row, after which upkeep is done: a checkpoint may be due.
 const OVERLAPPED_MAX: u32 = 8;
 
-/// New keys that are not in order, from which on that is done while the disk is waited for: so many a scan puts in order
-/// within some thirty milliseconds.
+/// Number of unsorted new keys from which on they are sorted during a sync: a scan sorts that many within some thirty
+/// milliseconds.
 const UNSORTED_BEHIND: usize = 1 << 17;
 
-/// A group that the disk is being waited for.
-pub(in crate::node) struct InFlight {
-    pub(in crate::node) appended: Appended,
-    began_us: u64,
-}
-
 impl CommitDriver {
-    /// Whether a planned group should be waited for elsewhere: it is large, and something comes after it.
+    /// True if the sync of a planned group should be handed over: the group is large, and more requests wait.
     pub(in crate::node) fn may_overlap(&self, plan: &Plan) -> bool {
         plan.bytes() >= OVERLAP_BYTES_MIN
             && plan.is_synced()
             && self.overlapped < OVERLAPPED_MAX
             && self.shared.options.enable_wal
             && self.shared.queue.is_awake()
-            // Nothing more than has to be is written under an identity that somebody else may have.
+            // Under an identity that another node may have, no more is written than necessary.
             && self.shared.identity_conflict.lock().is_none()
     }
 
-    /// Whether the group in flight should be waited for now: nothing comes after it.
+    /// True if the group in flight should be waited for now, because no more requests wait.
     pub(in crate::node) fn is_last_in_flight(&self) -> bool {
         self.in_flight.is_some() && !self.shared.queue.is_awake()
     }
 
-    /// Appends a group, has it synced, and installs the one before it meanwhile. Gives what had no place in it.
+    /// Appends a group, hands over its sync, and installs the group before it meanwhile. Returns the requests without
+    /// room in the group.
     pub(in crate::node) fn overlap(
         &mut self,
         plan: Plan,
@@ -73,8 +67,8 @@ impl CommitDriver {
         rest
     }
 
-    /// Waits for the group in flight, after which `next` was planned. Gives the plan back, with what is to be installed
-    /// before it is written; nothing if the disk failed, of which everybody was told.
+    /// Waits for the group in flight, after which `next` was planned. Returns the plan, with the group to install
+    /// before it is written; `None` if the disk failed, which was reported to all callers.
     pub(in crate::node) fn land_before(&mut self, next: Plan) -> Option<(Plan, Option<Committed>)> {
         let Some(flight) = self.in_flight.take() else {
             return Some((next, None));
@@ -85,7 +79,7 @@ impl CommitDriver {
             let landed = self.landed(flight, outcome);
             return Some((next, landed));
         }
-        // The later one first: what planning it had counted up comes before what is counted now.
+        // The later plan is undone first: its counters continue those of the earlier one.
         let mut next = self.committer.take_back(next, StoreError::Stopped);
         self.landed(flight, outcome);
         if let Some(cause) = self.committer.poisoned() {
@@ -96,7 +90,7 @@ impl CommitDriver {
         None
     }
 
-    /// Puts keys in order while the disk has to be waited for: once too many are not, writers would wait for that.
+    /// Sorts keys while the disk is busy: beyond a number of unsorted keys writers would have to wait for it.
     fn sort_while_waiting(&mut self) {
         while !self.sync_thread.is_done() && self.shared.map.read().unsorted() > UNSORTED_BEHIND {
             self.shared.map.write().sort_some();

@@ -1,5 +1,5 @@
-//! What waits for the committer. Calls put in without waiting; the committer takes everything at once, and
-//! sleeps while there is nothing.
+//! The committer's queue. Calls add requests without waiting; the committer takes a group at a time, and sleeps while
+//! there is none.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,19 +13,19 @@ use crate::core::limits::PENDING_BYTES_MAX;
 use super::backlog::{Backlog, RECEIVED_WAITING_BYTES_MAX};
 use crate::store::commit::operation::{NOT_A_WRITE, Request, Ticket};
 
-/// Why a request was not taken.
+/// The reason why a request was not queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotQueued {
     /// The node is closing or closed.
     Closed,
-    /// As many bytes wait already as may; try again after the next commit.
+    /// The limit of waiting bytes is reached; try again after the next commit.
     Full,
 }
 
 #[derive(Debug)]
 struct Waiting {
     backlog: Backlog,
-    /// Most bytes of local requests that wait.
+    /// Most bytes of waiting local requests.
     local_bytes_max: usize,
     last_ticket: Ticket,
     last_apart: Ticket,
@@ -43,48 +43,47 @@ impl Waiting {
         }
     }
 
-    /// Whether so many bytes of a local request have no room.
+    /// True if a local request of that many bytes has no room.
     fn is_full(&self, bytes: usize) -> bool {
         let local = self.backlog.local_bytes();
         local.saturating_add(bytes) > self.local_bytes_max && self.backlog.local_len() > 0
     }
 }
 
-/// What the committer is to do.
+/// Work for the committer.
 #[derive(Debug)]
 pub enum Work {
-    /// Commit these together.
+    /// Requests to commit together.
     Group(Vec<Request>),
-    /// Somebody asked for a look, and there is nothing to commit.
+    /// The committer was woken, and there is nothing to commit.
     Woken,
-    /// Nothing came for the time that was asked.
+    /// Nothing came within the given time.
     Idle,
-    /// Nothing more will come.
+    /// The queue is closed and empty.
     Closed,
 }
 
-/// How long it takes at most until a thread that gives way runs again if nobody else wants its processor, in
-/// microseconds.
+/// Longest time after which a thread that yields runs again if no other wants its processor, in microseconds.
 const CROWDED_US: u64 = 50;
 
-/// Pauses of the processor between two looks: about a microsecond.
+/// Spin-loop hints between two checks: about a microsecond.
 const PAUSES: usize = 16;
 
-/// Whether others want the processor.
+/// Demand of others for the processor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crowding {
-    /// Nobody does.
+    /// No other thread wanted the processor.
     Free,
-    /// Somebody had it meanwhile.
+    /// Another thread ran meanwhile.
     Crowded,
 }
 
-/// The queue.
+/// The queue of requests for the committer.
 #[derive(Debug)]
 pub struct Queue {
     waiting: Mutex<Waiting>,
     changed: Condvar,
-    /// Whether the committer has to look. Set without the lock, cleared only under it.
+    /// True if the committer must check the queue. Set without the lock, cleared only under it.
     awake: AtomicBool,
 }
 
@@ -95,7 +94,8 @@ impl Default for Queue {
 }
 
 impl Queue {
-    /// A queue for so many bytes of local requests, and of what peers sent; one request of each kind always has a place.
+    /// A queue with limits on the bytes of local requests and of received ones; one request of each kind always has
+    /// room.
     pub fn new(local_bytes_max: usize, received_bytes_max: usize) -> Self {
         Self {
             waiting: Mutex::new(Waiting::new(local_bytes_max, received_bytes_max)),
@@ -104,7 +104,7 @@ impl Queue {
         }
     }
 
-    /// Puts a request of a user in, and gives its ticket. The committer is not woken: see [`Self::wake`].
+    /// Queues a user's request, and returns its ticket. Does not wake the committer: see [`Self::wake`].
     pub fn submit(
         &self,
         bytes: usize,
@@ -125,8 +125,8 @@ impl Queue {
         Ok(ticket)
     }
 
-    /// Puts in what is rarely asked for, with a ticket that leaves no gap in those of writes, and wakes the committer.
-    /// Without `bytes` there is always room for it.
+    /// Queues a rare request, with a ticket numbered apart from those of writes, and wakes the committer. Without
+    /// `bytes` there is always room for it.
     pub fn submit_apart(
         &self,
         bytes: usize,
@@ -149,8 +149,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Puts a request of the machine in, and wakes the committer. Peers' credit bounds what comes this way, and
-    /// [`Self::is_crowded_by`] over all of them.
+    /// Queues a request of the machine, and wakes the committer. Bounded by the peers' credit, and by
+    /// [`Self::is_crowded_by`] over all peers.
     pub fn push(&self, request: Request) {
         let mut waiting = self.waiting.lock();
         if !waiting.closing {
@@ -160,40 +160,40 @@ impl Queue {
         }
     }
 
-    /// Whether a peer should send no more until some of what waits is committed.
+    /// True if a peer must stop sending until some waiting requests are committed.
     pub fn is_crowded_by(&self, peer: Origin) -> bool {
         let waiting = self.waiting.lock();
         !waiting.closing && waiting.backlog.is_crowded_by(peer)
     }
 
-    /// The committer looks at the queue.
+    /// Wakes the committer, which checks the queue.
     pub fn wake(&self) {
         if !self.awake.swap(true, Ordering::AcqRel) {
-            // Whoever is about to sleep holds the lock until he does: the call is not lost.
+            // A thread that is about to sleep holds the lock until it does, so the notification is not lost.
             drop(self.waiting.lock());
             self.changed.notify_one();
         }
     }
 
-    /// Nothing more is taken; what waits is still committed.
+    /// Closes the queue: no request is taken any more, and waiting ones are still committed.
     pub fn close(&self) {
         self.waiting.lock().closing = true;
         self.wake();
     }
 
-    /// Whether nothing more is taken.
+    /// True if the queue is closed.
     pub fn is_closed(&self) -> bool {
         self.waiting.lock().closing
     }
 
-    /// Looks for work for a moment without sleeping: who waits for a commit often comes right back, and waking
-    /// a sleeping thread takes about as long as a sync of a fast disk. Others that want the processor get it;
-    /// says whether there were any.
+    /// Spins for a moment while there is no work: a caller that waits for a commit often comes right back, and waking a
+    /// sleeping thread takes about as long as a fast disk's sync. Yields to other threads that want the processor, and
+    /// returns whether there were any.
     pub fn spin(&self, clock: &SystemClock, moment_us: u64) -> Crowding {
         let mut now = clock.elapsed_us();
         let until = now + moment_us;
         while !self.is_awake() && now < until {
-            // The other thread of the same core has work to do.
+            // Pauses for the other thread of the processor core.
             for _ in 0..PAUSES {
                 std::hint::spin_loop();
             }
@@ -210,12 +210,12 @@ impl Queue {
         Crowding::Free
     }
 
-    /// Whether there is something to look at.
+    /// True if the queue must be checked.
     pub fn is_awake(&self) -> bool {
         self.awake.load(Ordering::Acquire)
     }
 
-    /// Waits for work, at most for `patience`, and then takes it.
+    /// Waits for work, at most for `patience`, and takes it.
     pub fn next(&self, clock: &SystemClock, patience: Option<Duration>) -> Work {
         if self.wait(patience) {
             self.take(clock.monotonic())
@@ -224,7 +224,7 @@ impl Queue {
         }
     }
 
-    /// Waits until there is something to look at, at most for `patience`; says whether there is.
+    /// Waits until the queue must be checked, at most for `patience`. Returns true if it must.
     pub fn wait(&self, patience: Option<Duration>) -> bool {
         let mut waiting = self.waiting.lock();
         loop {
@@ -242,7 +242,7 @@ impl Queue {
         }
     }
 
-    /// Takes what waits, as much as fits one group.
+    /// Takes the waiting requests that fit one group.
     pub fn take(&self, now: MonotonicMs) -> Work {
         let mut waiting = self.waiting.lock();
         if !waiting.backlog.is_empty() {
@@ -258,12 +258,13 @@ impl Queue {
         Work::Woken
     }
 
-    /// Whether one thing waits and nobody was woken for it.
+    /// True if one request waits, and the committer was not woken for it.
     pub fn is_lone(&self) -> bool {
         !self.is_awake() && self.waiting.lock().backlog.local_len() == 1
     }
 
-    /// Takes a write of at most so many bytes, if that is all that waits and nobody was woken for it.
+    /// Takes a write of at most that many bytes, if it is the only waiting request and the committer was not woken for
+    /// it.
     pub fn take_lone(&self, bytes_max: usize) -> Option<Request> {
         let mut waiting = self.waiting.lock();
         if waiting.closing || self.is_awake() {

@@ -1,25 +1,25 @@
-//! A thread that waits for the disk, so that the committer can go on with what is next.
+//! A thread that waits for the disk, so that the committer can continue meanwhile.
 
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
 use crate::wal::log::syncing::{SyncJob, Synced};
 
-/// The two ends of the thread, which ends when they are dropped.
+/// The channels to and from the thread, which ends when they are dropped.
 struct Ends {
     jobs: Sender<SyncJob>,
     outcomes: Receiver<Synced>,
 }
 
-/// The thread; it is started when it is first needed.
+/// The sync thread, started at the first need.
 #[derive(Default)]
 pub(in crate::node) struct SyncThread {
     ends: Option<Ends>,
-    /// The outcome, where it is known and nobody has waited for it yet.
+    /// Outcome of the sync, if it is known and was not taken yet.
     done: Option<Synced>,
 }
 
 impl SyncThread {
-    /// Has a sync carried out, if one is needed. The one before must have been waited for.
+    /// Begins a sync, if one is needed. The one before must have been waited for.
     pub(in crate::node) fn begin(&mut self, job: Option<SyncJob>) {
         let Some(job) = job else {
             self.done = Some(Ok(()));
@@ -35,7 +35,7 @@ impl SyncThread {
         self.done = refused.map(SyncJob::run);
     }
 
-    /// Whether there is nothing to wait for.
+    /// True if no sync is under way.
     pub(in crate::node) fn is_done(&mut self) -> bool {
         if let (None, Some(ends)) = (&self.done, &self.ends) {
             match ends.outcomes.try_recv() {
@@ -56,7 +56,7 @@ impl SyncThread {
             .ends
             .as_ref()
             .and_then(|ends| ends.outcomes.recv().ok());
-        // A thread that is gone has told nothing: then nobody knows what is durable.
+        // A thread that ended has reported nothing: then it is unknown what is durable.
         outcome.unwrap_or_else(|| Err(std::io::Error::other("the thread that syncs has ended")))
     }
 }

@@ -10,21 +10,21 @@ use crate::store::commit::operation::{Receipt, Ticket};
 
 type Outcome = Result<Receipt, Failure>;
 
-/// Calls that wait for their own commit.
+/// Calls that wait for their own commit, by ticket.
 #[derive(Debug, Default)]
 pub(in crate::node) struct Waiters {
     waiting: Mutex<HashMap<Ticket, oneshot::Sender<Outcome>>>,
 }
 
 impl Waiters {
-    /// Waits for a ticket that is not committed yet: called while the queue is still locked.
+    /// Registers a wait for a ticket that is not committed yet: called while the queue is still locked.
     pub(in crate::node) fn wait_for(&self, ticket: Ticket) -> oneshot::Receiver<Outcome> {
         let (sender, receiver) = oneshot::channel();
         self.waiting.lock().insert(ticket, sender);
         receiver
     }
 
-    /// Tells those who wait.
+    /// Answers the waiting calls of these tickets.
     pub(in crate::node) fn settle(&self, receipts: &[Receipt], failures: &[(Ticket, Failure)]) {
         let mut waiting = self.waiting.lock();
         if waiting.is_empty() {

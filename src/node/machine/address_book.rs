@@ -1,5 +1,4 @@
-//! The peers that are known by address: which of them this node wants to be connected to, and when to call
-//! again one that was lost.
+//! Peers that are known by address: the wish to be connected to each, and the time of the next call to a lost one.
 
 use std::collections::BTreeMap;
 
@@ -8,26 +7,27 @@ use crate::node::machine::peer_state::PeerState;
 use crate::store::scope::Scope;
 use crate::transport::session::backoff::Backoff;
 
-/// How long a peer is left alone that cannot be sent what the disk here does not give, in milliseconds.
+/// Pause before a peer is called again that could not be sent rows because this node's disk could not read them, in
+/// milliseconds.
 pub const UNREADABLE_MS: u64 = 300_000;
 
-/// Names a peer that is known by address, in this process.
+/// Number of a peer that is known by address, within this process.
 pub type TargetId = u32;
 
 /// A peer that is known by address.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// Its label.
+    /// Label of the peer.
     pub node_id: String,
-    /// Where it listens.
+    /// Host on which it listens.
     pub host: String,
-    /// Where it listens.
+    /// Port on which it listens.
     pub port: u16,
     /// `available`, `connected` or `faulted`.
     pub state: PeerState,
-    /// When it was last heard of by greeting; `None`: never.
+    /// Time of its last HELLO; `None`: never.
     pub last_seen: Option<WallMs>,
-    /// What is sent to it and received from it, when it is called from here.
+    /// Scope of connections to it that are made from here.
     pub scope: Scope,
     conversation: Option<u64>,
     wanted: bool,
@@ -44,7 +44,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Nobody is known to `node_id` yet.
+    /// An empty directory of the node `node_id`.
     pub fn new(node_id: &str) -> Self {
         Self {
             node_id: node_id.to_owned(),
@@ -75,7 +75,7 @@ impl Directory {
         self.last
     }
 
-    /// The target of a peer, if it is known.
+    /// The target of a peer; `None` if it is not known.
     pub fn find(&self, node_id: &str, host: &str, port: u16) -> Option<TargetId> {
         let same = |target: &Target| {
             target.node_id == node_id && target.host == host && target.port == port
@@ -86,36 +86,36 @@ impl Directory {
             .map(|(id, _)| *id)
     }
 
-    /// What is known of a target.
+    /// The entry of a target.
     pub fn get(&self, target: TargetId) -> Option<&Target> {
         self.targets.get(&target)
     }
 
-    /// A target's label.
+    /// Label of a target.
     pub fn node_id(&self, target: TargetId) -> Option<&str> {
         self.get(target).map(|target| target.node_id.as_str())
     }
 
-    /// What is exchanged with a node, as its newest address says; `None`: none is known.
+    /// Scope of connections with a node, by its newest address; `None`: no address of it is known.
     pub fn scope_of(&self, node_id: &str) -> Option<&Scope> {
         let mut newest_first = self.targets.values().rev();
         let named = newest_first.find(|target| target.node_id == node_id)?;
         Some(&named.scope)
     }
 
-    /// All of them.
+    /// All targets, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = (TargetId, &Target)> {
         self.targets.iter().map(|(id, target)| (*id, target))
     }
 
-    /// What is exchanged with a target from the next call on.
+    /// Sets the scope of connections to a target from the next call on.
     pub fn exchange(&mut self, target: TargetId, scope: Scope) {
         if let Some(target) = self.targets.get_mut(&target) {
             target.scope = scope;
         }
     }
 
-    /// A target has greeted.
+    /// Notes that a target has greeted.
     pub fn connected(&mut self, target: TargetId, conversation: u64, now: WallMs) {
         if let Some(target) = self.targets.get_mut(&target) {
             target.state = PeerState::Connected;
@@ -125,28 +125,29 @@ impl Directory {
         }
     }
 
-    /// A conversation with a target is ready: from now on it is called again whenever it is lost.
+    /// Notes that a conversation with a target is ready: from now on it is called again whenever it is lost.
     pub fn wanted(&mut self, target: TargetId) {
         if let Some(target) = self.targets.get_mut(&target) {
             target.wanted = true;
         }
     }
 
-    /// A conversation with a target came to something: the next call is not put off for what went wrong before.
+    /// Notes that a conversation with a target was useful: the delay of the next call begins small again.
     pub fn succeeded(&mut self, target: TargetId) {
         if let Some(target) = self.targets.get_mut(&target) {
             target.backoff.reached();
         }
     }
 
-    /// A target is called again though no conversation with it was ready yet: what was in the way is being mended.
+    /// Keeps calling a target though no conversation with it was ready yet, because the obstacle is being removed.
     pub fn keep_calling(&mut self, target: TargetId) {
         if let Some(target) = self.targets.get_mut(&target) {
             target.wanted = true;
         }
     }
 
-    /// What a target should be sent cannot be read here: soon it would not be otherwise.
+    /// Postpones the calls to a target by [`UNREADABLE_MS`], because its rows cannot be read here, and an early retry
+    /// would not help.
     pub fn hold_off(&mut self, target: TargetId, now: MonotonicMs) {
         if let Some(target) = self.targets.get_mut(&target) {
             target.state = PeerState::Faulted;
@@ -154,8 +155,8 @@ impl Directory {
         }
     }
 
-    /// A conversation with a target ended. `come_back` says whether calling again makes sense; `was_ready`,
-    /// whether the conversation got so far that it can be called lost.
+    /// Notes that a conversation with a target has ended. `come_back`: a new call makes sense; `was_ready`: the
+    /// conversation got so far that it counts as lost.
     pub fn lost(
         &mut self,
         target: TargetId,
@@ -185,7 +186,7 @@ impl Directory {
         }
     }
 
-    /// Calling a target failed.
+    /// Notes that a call to a target has failed.
     pub fn unreachable(&mut self, target: TargetId, now: MonotonicMs) {
         if let Some(target) = self.targets.get_mut(&target) {
             target.state = PeerState::Faulted;
@@ -195,7 +196,7 @@ impl Directory {
         }
     }
 
-    /// A target is not to be called again by itself.
+    /// Stops calling a target again.
     pub fn unwanted(&mut self, target: TargetId) {
         if let Some(target) = self.targets.get_mut(&target) {
             target.wanted = false;
@@ -204,14 +205,14 @@ impl Directory {
         }
     }
 
-    /// No target is to be called again by itself.
+    /// Stops calling any target again.
     pub fn forget_wishes(&mut self) {
         for target in self.targets.keys().copied().collect::<Vec<_>>() {
             self.unwanted(target);
         }
     }
 
-    /// The targets whose call is due; each is told once.
+    /// The targets whose call is due; each is returned once.
     pub fn due(&mut self, now: MonotonicMs) -> Vec<TargetId> {
         let mut due = Vec::new();
         for (id, target) in &mut self.targets {
@@ -223,7 +224,7 @@ impl Directory {
         due
     }
 
-    /// When the next call is due.
+    /// Time of the next due call.
     pub fn deadline(&self) -> Option<MonotonicMs> {
         self.targets
             .values()

@@ -1,4 +1,4 @@
-//! One connection as the node sees it: whom it was made for, what its session says, and who the peer is.
+//! Conversations: one connection from the node's side, with its target, session and peer.
 
 use crate::core::clock::MonotonicMs;
 use crate::core::error_kind::ErrorKind;
@@ -12,45 +12,45 @@ use crate::transport::wire::message::GoodbyeReason;
 use super::address_book::TargetId;
 use super::fair_use::FairUse;
 
-/// Names a connection; given by the driver, never again in one process. Also names the link of its peer.
+/// Number of a connection, given by the driver and never reused within a process. Also the id of the link to its peer.
 pub type ConversationId = u64;
 
-/// Why a conversation came to nothing.
+/// The reason why a conversation has failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// A stable name.
+    /// A stable name, in snake case.
     pub kind: ErrorKind,
-    /// A sentence.
+    /// Message for people.
     pub text: String,
 }
 
-/// A peer came or went.
+/// A peer connected or disconnected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerEvent {
-    /// Its label.
+    /// Label of the peer.
     pub node_id: String,
-    /// Its address as far as known.
+    /// Host of the peer, as far as known.
     pub host: String,
-    /// Its port as far as known.
+    /// Port of the peer, as far as known.
     pub port: u16,
-    /// What it is now.
+    /// New state of the peer.
     pub state: PeerState,
-    /// How many milliseconds its clock is ahead of this node's, negative when it is behind; `None`: not measured.
+    /// Milliseconds by which its clock is ahead of this node's, negative if it is behind; `None`: not measured.
     pub skew_ms: Option<i64>,
 }
 
-/// A new connection, as the driver tells it.
+/// A new connection, reported by the driver.
 #[derive(Debug, Clone)]
 pub struct Opening {
-    /// Its name.
+    /// Number of the connection.
     pub id: ConversationId,
-    /// Who called.
+    /// The caller of the connection: this node or the peer.
     pub role: Role,
-    /// Whom this node meant to call.
+    /// The target that this node called; `None` for an incoming connection.
     pub target: Option<TargetId>,
-    /// The other end's address.
+    /// Host and port of the other end.
     pub remote: (String, u16),
-    /// A random number for this attempt.
+    /// A random number of this connection attempt, which reveals a connection to oneself.
     pub instance: u64,
 }
 
@@ -64,19 +64,19 @@ pub(in crate::node) struct Conversation {
     pub(in crate::node) role: Role,
     pub(in crate::node) target: Option<TargetId>,
     pub(in crate::node) remote: (String, u16),
-    /// What this node sends and receives on it, as it has told.
+    /// Scope that this node has announced for the connection.
     pub(in crate::node) wanted: Scope,
-    /// This side has said who it is.
+    /// True once this side has sent its HELLO.
     pub(in crate::node) has_greeted: bool,
     pub(in crate::node) peer: Option<Acquaintance>,
     pub(in crate::node) settled: bool,
-    /// That its clock is off was told.
+    /// True once its clock skew was reported.
     pub(in crate::node) skew_reported: bool,
-    /// The work that the peer has asked for.
+    /// The peer's share of work.
     pub(in crate::node) fair_use: FairUse,
-    /// Somebody waits for a sign of life.
+    /// True while a sign of life is awaited.
     pub(in crate::node) is_asked: bool,
-    /// What is here of large values of the peer that greets.
+    /// Parts of the peer's large values that this node has, when it greets.
     pub(in crate::node) parts: BegunValues,
 }
 
@@ -90,19 +90,19 @@ pub(in crate::node) struct Acquaintance {
 }
 
 impl Acquaintance {
-    /// The epoch of its feed that it greeted with.
+    /// The epoch of its feed that the peer named in its HELLO.
     pub(in crate::node) fn incarnation(&self) -> Incarnation {
         current(&self.epochs)
     }
 
-    /// Whether `epochs` is another history than this one's, though both were told under one identity: neither goes
-    /// on where the other is.
+    /// True if `epochs` and this history have forked, though both belong to one identity: neither contains the last
+    /// epoch of the other.
     pub(in crate::node) fn has_forked_from(&self, epochs: &[Epoch]) -> bool {
         !holds(epochs, self.incarnation()) && !holds(&self.epochs, current(epochs))
     }
 
-    /// Whether this history goes on where `epochs` ends: a node that says so has been opened since, or its files were
-    /// copied and the copy was.
+    /// True if this history continues where `epochs` ends: the node was opened since, or its files were copied and the
+    /// copy was opened.
     pub(in crate::node) fn goes_beyond(&self, epochs: &[Epoch]) -> bool {
         holds(&self.epochs, current(epochs)) && !holds(epochs, self.incarnation())
     }
@@ -112,7 +112,7 @@ fn holds(epochs: &[Epoch], incarnation: Incarnation) -> bool {
     epochs.iter().any(|epoch| epoch.incarnation == incarnation)
 }
 
-/// The epoch that an epoch history ends in.
+/// The last epoch of an epoch history.
 pub(in crate::node) fn current(epochs: &[Epoch]) -> Incarnation {
     epochs
         .last()

@@ -1,5 +1,6 @@
-//! Each peer's share of this node's work: what its messages ask for beyond what its credit bounds is charged to it, and who
-//! has had more than its share waits, its socket unread. Pure: the driver asks how long.
+//! Fair use: each peer's share of this node's work. Work that messages ask for beyond their credit is charged to the
+//! peer (a token bucket), and a peer that has used up its share waits, its socket unread. Pure: the driver asks for the
+//! pause.
 
 use std::collections::BTreeMap;
 
@@ -13,38 +14,38 @@ use crate::sync::message::Feed;
 use crate::transport::session::work::work_of;
 use crate::transport::wire::message::Message;
 
-/// Work that a peer may ask for at once, in units of about a microsecond: a reconciliation of a million entries that
-/// differ here and there takes less.
+/// Work that a peer may ask for at once, in units of about a microsecond: a reconciliation of a million entries with
+/// scattered differences takes less.
 const WORK_AT_ONCE: u32 = 300_000;
 
-/// Work that all peers together may go on asking for, in units for each millisecond: two fifths of one processor.
+/// Work that all peers together may ask for continuously, in units per millisecond: two fifths of one processor.
 const WORK_PER_MS: u32 = 400;
 
-/// The most of it that one peer gets.
+/// Largest share of one peer, in units per millisecond.
 const WORK_OF_A_PEER_PER_MS: u32 = 100;
 
-/// The least of it: five hundred small messages in a second.
+/// Smallest share of one peer, in units per millisecond: five hundred small messages in a second.
 const WORK_OF_A_PEER_PER_MS_MIN: u32 = 10;
 
-/// Peers that are gone whose work is remembered, each with some sixty bytes: more do not owe anything at one time, unless
-/// they come under a new identity each time. Of those the least is forgotten first.
+/// Most disconnected peers whose use is remembered, in some sixty bytes each: no more can have debts at one time,
+/// unless they come under new identities each time. The smallest debt is forgotten first.
 const DEBTORS_MAX: usize = 1_024;
 
-/// The work that one peer has caused.
+/// The token bucket of one peer.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::node) struct FairUse {
     bucket: TokenBucket,
 }
 
 impl FairUse {
-    /// Of a peer that is here since now.
+    /// The full share of a peer that connects now.
     pub(in crate::node) fn new(now: MonotonicMs) -> Self {
         Self {
             bucket: TokenBucket::full(WORK_AT_ONCE, now),
         }
     }
 
-    /// The one of which less is left.
+    /// The one of two buckets of a peer that has less left.
     fn poorer(self, other: Self, now: MonotonicMs) -> Self {
         let [a, b] = [self, other].map(|mut one| {
             one.bucket.fill(WORK_OF_A_PEER_PER_MS_MIN, now);
@@ -73,15 +74,15 @@ impl FairUse {
     }
 }
 
-/// The work that peers have caused that are not connected now: whoever comes back goes on where it was. It is paid back
-/// meanwhile, at the least rate, and forgotten then: from a full share after half a minute.
+/// Use of peers that are disconnected: a peer that comes back continues with its bucket. Meanwhile the bucket refills
+/// at the smallest rate, and a full one is forgotten: from an empty share after half a minute.
 #[derive(Debug, Clone, Default)]
 pub(in crate::node) struct Debtors {
     gone: BTreeMap<Origin, FairUse>,
 }
 
 impl Debtors {
-    /// A connection with a peer has ended.
+    /// Remembers the use of a peer whose connection has ended.
     fn left(&mut self, peer: Origin, fair_use: FairUse, now: MonotonicMs) {
         let known = self.gone.remove(&peer);
         let mut kept = known.map_or(fair_use, |known| known.poorer(fair_use, now));
@@ -100,7 +101,8 @@ impl Debtors {
         }
     }
 
-    /// A peer is here, with what it has caused on this connection so far: gives what it goes on with.
+    /// Takes up the use of a peer that has greeted, with its use on this connection so far. Returns the bucket to
+    /// continue with.
     fn came(&mut self, peer: Origin, fair_use: FairUse, now: MonotonicMs) -> FairUse {
         let known = self.gone.remove(&peer);
         known.map_or(fair_use, |known| known.poorer(fair_use, now))
@@ -108,7 +110,7 @@ impl Debtors {
 }
 
 impl Machine {
-    /// A peer has greeted: it goes on with what it had left when it was here before, or has on another connection.
+    /// Gives a peer that has greeted the bucket that it had at the end of an earlier connection, or has on another one.
     pub(in crate::node) fn recall_debt(
         &mut self,
         id: ConversationId,
@@ -130,21 +132,21 @@ impl Machine {
         }
     }
 
-    /// A conversation is over: what its peer has asked for is remembered.
+    /// Remembers the use of a peer whose conversation is over.
     pub(in crate::node) fn note_debt(&mut self, conversation: &Conversation, now: MonotonicMs) {
         if let Some(peer) = &conversation.peer {
             self.debtors.left(peer.origin, conversation.fair_use, now);
         }
     }
 
-    /// What each peer may go on asking for in a millisecond.
+    /// The continuous share of each peer, in units per millisecond.
     fn share_per_ms(&self) -> u32 {
         let peers = u32::try_from(self.conversations.len()).unwrap_or(u32::MAX);
         let share = WORK_PER_MS / peers.max(1);
         share.clamp(WORK_OF_A_PEER_PER_MS_MIN, WORK_OF_A_PEER_PER_MS)
     }
 
-    /// A message came. `charged` says that its cost was told before.
+    /// Takes in a message, and charges its work to the peer. `charged`: its cost was reported before, part by part.
     pub fn received(
         &mut self,
         id: ConversationId,
@@ -157,7 +159,7 @@ impl Machine {
         let is_answer = matches!(&message, Message::Feed(Feed::Ack(_)));
         let before = self.replica.taken_by(id).filter(|_| is_answer);
         self.heed(id, message, charged, now, map);
-        // Who says that it has taken what it was sent has been charged for that: by its credit.
+        // An acknowledgement of rows that were sent is paid for by the credit they took.
         let is_paid = before.is_some() && before != self.replica.taken_by(id);
         let share = self.share_per_ms();
         if let Some(conversation) = self.conversations.get_mut(&id)
@@ -168,8 +170,7 @@ impl Machine {
         }
     }
 
-    /// For how many milliseconds nothing more should be read from a connection, because its peer has had more than its
-    /// share.
+    /// Milliseconds for which nothing more should be read from a connection, because its peer has used up its share.
     pub fn pause_ms(&mut self, id: ConversationId, now: Now) -> u64 {
         let share = self.share_per_ms();
         self.conversations.get_mut(&id).map_or(0, |conversation| {
@@ -177,7 +178,7 @@ impl Machine {
         })
     }
 
-    /// The author id of the peer of a connection, once it has greeted.
+    /// The origin of a connection's peer, once it has greeted.
     pub fn peer_of(&self, id: ConversationId) -> Option<Origin> {
         let peer = self.conversations.get(&id)?.peer.as_ref()?;
         Some(peer.origin)
@@ -211,7 +212,7 @@ mod tests {
         assert_eq!(back.wait_ms(rate, MonotonicMs(1_000)), 4_000);
         let mut other = debtors.came(origin(2), fresh, MonotonicMs(1_000));
         assert_eq!(other.wait_ms(rate, MonotonicMs(1_000)), 0);
-        // Twice at once: the greater debt counts, whichever ends first.
+        // Two connections at once: the greater debt counts, whichever ends first.
         for debts in [[10_000, 70_000], [70_000, 10_000]] {
             for debt in debts {
                 debtors.left(origin(1), overdrawn(debt), MonotonicMs(0));

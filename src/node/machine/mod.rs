@@ -1,5 +1,5 @@
-//! The machine that joins conversations, replication and the list of peers. Pure: it is told what happened
-//! and when, and says what to do; connections, files, threads and clocks are the driver's.
+//! The machine that joins conversations, replication and the list of peers. Pure: it takes events with their time, and
+//! returns outputs; the driver owns connections, files, threads and clocks.
 
 pub mod address_book;
 pub mod conversation;
@@ -34,51 +34,51 @@ use crate::transport::wire::message::{
     Goodbye, GoodbyeReason, Hello, Message, PROTOCOL_MAX, PROTOCOL_MIN,
 };
 
-/// What the machine wants done, in order.
+/// An output of the machine, to be carried out in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// Send a message.
     Send(ConversationId, Message),
-    /// The peer has said who it is: it may send large frames now.
+    /// The peer has greeted: it may send large frames now.
     Greeted(ConversationId),
-    /// End a connection once what was sent is out. Nothing more comes from it; `closed` need not be told.
+    /// End a connection once everything is sent. It delivers nothing more; `closed` need not be reported.
     Close(ConversationId),
-    /// Make durable.
+    /// Commit a request.
     Commit(Request),
     /// Call a peer.
     Dial(TargetId),
-    /// An attempt to connect came to this: ready to send, or why not.
+    /// A connection attempt has ended: ready to send, or refused.
     Settled(ConversationId, Result<(), Refusal>),
-    /// A peer came or went.
+    /// A peer connected or disconnected.
     Peer(PeerEvent),
-    /// Take another identity, and say so with `renewed`.
+    /// Take another identity, and report it with `renewed`.
     Renew(IdentityConflict),
 }
 
-/// The machine.
+/// The machine of one node.
 #[derive(Debug)]
 pub struct Machine {
     /// Replication.
     pub replica: Replica,
     /// The peers that are known by address.
     pub directory: Directory,
-    /// What this node sends and receives on any connection.
+    /// Scope of this node on any connection.
     pub scope: Scope,
     pub(super) conversations: BTreeMap<ConversationId, Conversation>,
     node_info: Vec<u8>,
     /// Peers that were connected since the node was opened, and are not any more.
     pub(super) last_met: BTreeMap<Origin, LastMet>,
-    /// Since when known peers turn this node away, because somebody else has its identity.
+    /// Times since when known peers turn this node away, because another node has its identity.
     pub(super) turned_away: BTreeMap<Origin, MonotonicMs>,
-    /// What peers that are gone have asked for.
+    /// Use of disconnected peers.
     pub(super) debtors: Debtors,
-    /// Conversations that cannot go on, with kind and reason, to be dropped by whoever knows the time.
+    /// Conversations that cannot continue, with kind and reason, to be dropped at the next call that has the time.
     pub(super) broken: Vec<(ConversationId, ErrorKind, &'static str)>,
     pub(super) outputs: VecDeque<Output>,
 }
 
 impl Machine {
-    /// The machine of a node that describes itself to peers with `node_info`.
+    /// The machine of a node whose description for peers is `node_info`.
     pub fn new(replica: Replica, node_id: &str, node_info: Vec<u8>) -> Self {
         Self {
             replica,
@@ -94,7 +94,7 @@ impl Machine {
         }
     }
 
-    /// The next thing to do.
+    /// The next output.
     pub fn poll(&mut self) -> Option<Output> {
         while let Some(output) = self.replica.poll() {
             match output {
@@ -111,7 +111,7 @@ impl Machine {
         self.outputs.pop_front()
     }
 
-    /// A connection is there.
+    /// Takes in a new connection.
     pub fn opened(&mut self, opening: Opening, now: Now, map: &EntryMap) {
         let expected = opening
             .target
@@ -133,7 +133,7 @@ impl Machine {
             node_info: self.node_info.clone(),
         };
         let session = Session::new(hello, now);
-        // Who is called waits: what is exchanged may depend on who calls.
+        // The called side waits with its HELLO: its scope may depend on the caller.
         let has_greeted = opening.role == Role::Dialled;
         if has_greeted {
             self.outputs
@@ -163,7 +163,7 @@ impl Machine {
         self.conversations.insert(id, conversation);
     }
 
-    /// Takes a message in.
+    /// Handles a message.
     pub(super) fn heed(
         &mut self,
         id: ConversationId,
@@ -199,9 +199,9 @@ impl Machine {
                 };
                 let wanted = match goodbye.reason {
                     GoodbyeReason::Disconnected | GoodbyeReason::SelfConnection => false,
-                    // By a connection of which this node knows nothing: whose it is turns out when it calls again.
+                    // Replaced by a connection that this node does not know: the next call finds out about it.
                     GoodbyeReason::Replaced => !self.has_another(id),
-                    // Another node may answer at its address for a while, or it may be of another version for a while.
+                    // Another node, or one of another version, may answer at its address for a while.
                     _ => true,
                 };
                 self.drop_conversation(id, &refusal, wanted, now, map);
@@ -214,7 +214,8 @@ impl Machine {
                 self.greet_back(id, None, now, map);
                 self.outputs
                     .push_back(Output::Send(id, Message::Goodbye(error.goodbye())));
-                // Whoever was reached once is called again, ever less often, whatever answers there meanwhile.
+                // A target that was reached once is called again, with growing delays, whatever answers there
+                // meanwhile.
                 self.drop_conversation(id, &refusal, true, now, map);
             }
         }
@@ -238,7 +239,7 @@ impl Machine {
         }
     }
 
-    /// A connection is gone without a farewell.
+    /// Takes in that a connection is gone without a goodbye.
     pub fn closed(&mut self, id: ConversationId, reason: &str, now: Now, map: &EntryMap) {
         let refusal = Refusal {
             kind: ErrorKind::ConnectionLost,
@@ -247,7 +248,7 @@ impl Machine {
         self.drop_conversation(id, &refusal, true, now, map);
     }
 
-    /// Bytes came: the peer is alive, whatever they say.
+    /// Takes in that bytes have arrived: the peer is alive, whatever they are.
     pub fn heard(&mut self, id: ConversationId, now: Now) {
         if let Some(conversation) = self.conversations.get_mut(&id) {
             conversation.session.on_bytes(now);
@@ -257,8 +258,8 @@ impl Machine {
         }
     }
 
-    /// Asks the node of that id for a sign of life on the connection to it, which comes as [`Output::Settled`]. `None`: there
-    /// is no connection.
+    /// Asks the node with that id for a sign of life on its connection, which is reported as [`Output::Settled`].
+    /// `None`: there is no connection.
     pub fn ask_for_life(&mut self, node_id: &str, now: Now) -> Option<ConversationId> {
         let id = self.conversation_with(node_id)?;
         let conversation = self.conversations.get_mut(&id)?;
@@ -270,7 +271,7 @@ impl Machine {
         Some(id)
     }
 
-    /// Ends a connection on which a sign of life was asked for and none came in time.
+    /// Ends a connection on which a requested sign of life did not come in time.
     pub fn leave_if_silent(&mut self, id: ConversationId, now: Now, map: &EntryMap) {
         let is_silent = |conversation: &Conversation| conversation.is_asked;
         if self.conversations.get(&id).is_some_and(is_silent) {
@@ -282,24 +283,24 @@ impl Machine {
         }
     }
 
-    /// Parts of a large value came.
+    /// Takes in the cost of received parts of a large value.
     pub fn charged(&mut self, id: ConversationId, cost: u64, now: Now) {
         self.replica.charged(id, cost, now);
     }
 
-    /// A peer is about to greet, of whose large values these parts are here.
+    /// Takes in the parts of a peer's large values that are here, before it greets.
     pub fn keeps(&mut self, id: ConversationId, parts: BegunValues) {
         if let Some(conversation) = self.conversations.get_mut(&id) {
             conversation.parts = parts;
         }
     }
 
-    /// A large value was refused before it was whole.
+    /// Takes in that a large value was refused before it was complete.
     pub fn refused(&mut self, id: ConversationId, stream: Stream, lseq: u64, code: RefusalCode) {
         self.replica.refuse(id, stream, lseq, code);
     }
 
-    /// Does what the time asks for.
+    /// Does everything that is due.
     pub fn on_time(&mut self, now: Now, map: &EntryMap) {
         let ids: Vec<ConversationId> = self.conversations.keys().copied().collect();
         for id in ids {
@@ -337,7 +338,7 @@ impl Machine {
         self.replica.on_time(now, map);
     }
 
-    /// When [`Self::on_time`] has something to do next.
+    /// The time at which [`Self::on_time`] is due next.
     pub fn deadline(&self, map: &EntryMap) -> Option<MonotonicMs> {
         let sessions = self
             .conversations
@@ -354,7 +355,7 @@ impl Machine {
         .min()
     }
 
-    /// A greeted conversation with the node of that id, if there is one.
+    /// A greeted conversation with the node with that id, if there is one.
     pub fn conversation_with(&self, node_id: &str) -> Option<ConversationId> {
         let with = |conversation: &Conversation| {
             conversation
@@ -368,8 +369,8 @@ impl Machine {
             .map(|(id, _)| *id)
     }
 
-    /// Who is connected and by which address, for the list of peers: conversation, target, node id, address,
-    /// and what the peer says about itself.
+    /// The connected peers, for the list of peers: conversation, target, node id, address, and the peer's own
+    /// description.
     pub fn acquaintances(
         &self,
     ) -> impl Iterator<

@@ -1,4 +1,5 @@
-//! Parting: because the node leaves, because replication gives a peer up, or because the connection is gone.
+//! Ends of conversations: because the node leaves, because replication gives a peer up, or because the connection is
+//! gone.
 
 use crate::core::clock::Now;
 use crate::core::error_kind::ErrorKind;
@@ -12,7 +13,7 @@ use super::address_book::TargetId;
 use super::conversation::{Acquaintance, Conversation, ConversationId, Refusal, peer_event};
 use super::{Machine, Output};
 
-/// A connection that has held so long was worth its call, whatever ended it, in milliseconds.
+/// A connection of at least this length was useful, however it ended, in milliseconds.
 const LASTED_MS: u64 = 60_000;
 
 impl Machine {
@@ -59,7 +60,7 @@ impl Machine {
         }
     }
 
-    /// A conversation that was made for a target is over.
+    /// Updates a target whose conversation is over.
     fn lost(
         &mut self,
         target: TargetId,
@@ -71,7 +72,7 @@ impl Machine {
     ) {
         let is_replaced = kind == ErrorKind::Replaced;
         if is_replaced {
-            // The peer's other connection may have greeted here, or is about to: then it is found by a call.
+            // The peer's other connection may have greeted here, or is about to: then a call finds it.
             self.directory.wanted(target);
             let origin = conversation.peer.as_ref().map(|peer| peer.origin);
             let with = |other: &Conversation| {
@@ -86,7 +87,7 @@ impl Machine {
                 return self.adopt(target, survivor, now);
             }
         }
-        // A call that was lost before it was ready does not end the wish that an earlier one left.
+        // A call that was lost before it was ready does not cancel the wish of an earlier one.
         let come_back = come_back || is_replaced || kind == ErrorKind::ConnectionLost;
         let was_ready = conversation.settled || is_replaced;
         self.directory
@@ -96,7 +97,8 @@ impl Machine {
         }
     }
 
-    /// Replication cannot go on with this peer. The conversation is dropped by whoever knows the time.
+    /// Says goodbye to a peer with which replication cannot continue. The conversation is dropped at the next call that
+    /// has the time.
     pub(in crate::node) fn say_goodbye(&mut self, id: ConversationId, farewell: PartingReason) {
         let (reason, text) = match farewell {
             PartingReason::Breach(text) => (GoodbyeReason::Malformed, text),
@@ -124,7 +126,7 @@ impl Machine {
         }
     }
 
-    /// Leaves every conversation, in words. Targets stay known, and are not called again.
+    /// Ends every conversation with a goodbye. Targets stay known, and are not called again.
     pub fn leave_all(&mut self, now: Now, map: &EntryMap) {
         let ids: Vec<ConversationId> = self.conversations.keys().copied().collect();
         for id in ids {
@@ -139,7 +141,7 @@ impl Machine {
         self.directory.forget_wishes();
     }
 
-    /// Leaves the conversations with a target, and does not call it again.
+    /// Ends the conversations with a target, and does not call it again.
     pub fn disconnect(&mut self, target: TargetId, now: Now, map: &EntryMap) {
         self.directory.unwanted(target);
         let with = |conversation: &&Conversation| conversation.target == Some(target);
@@ -160,8 +162,7 @@ impl Machine {
         }
     }
 
-    /// Whether the node of that id is connected to exchange what is wanted. A connection that carries something else is
-    /// left.
+    /// True if the node with that id is connected with the wanted scope. A connection with another scope is ended.
     pub fn is_met(&mut self, node_id: &str, wanted: &Scope, now: Now, map: &EntryMap) -> bool {
         let Some(id) = self.conversation_with(node_id) else {
             return false;
@@ -172,7 +173,7 @@ impl Machine {
         }
         let text = "the node's user connects with other prefixes";
         let target = conversation.and_then(|conversation| conversation.target);
-        // The peer may come back by itself. Should this node's call fail, it calls again.
+        // The peer may come back by itself. If this node's call fails, it calls again.
         self.leave(id, GoodbyeReason::Replaced, text, now, map);
         if let Some(target) = target {
             self.directory.keep_calling(target);

@@ -1,4 +1,4 @@
-//! Meeting: who greets, whether it is this node itself, and which of two connections to one peer lives.
+//! Greetings: detects connections to oneself and copies, and chooses between two connections to one peer.
 
 use crate::core::clock::Now;
 use crate::core::error_kind::ErrorKind;
@@ -16,19 +16,19 @@ use super::conversation::{
 };
 use super::{Machine, Output};
 
-/// How long a peer has to turn a node away as another one's copy before it takes another identity: longer than a former
-/// connection of its own seems to live there.
+/// Time for which a peer must turn this node away as a copy of another one before it takes another identity, in
+/// milliseconds: longer than a former connection of its own can seem alive there.
 pub(in crate::node) const TURNED_AWAY_MS: u64 = 90_000;
 
-/// Most peers of which it is remembered that they turn this node away: one is enough, and anybody can be one.
+/// Most peers that are remembered for turning this node away: one is enough, and any node can be one.
 const TURNED_AWAY_MAX: usize = 64;
 
-/// From how many milliseconds on a peer's clock counts as far off: far above what networks and ordinary clocks
-/// make of it.
+/// Clock skew of a peer from which on it is reported, in milliseconds: far above the error of networks and ordinary
+/// clocks.
 const CLOCK_SKEW_TOLD_MS: u64 = 60_000;
 
 impl Machine {
-    /// Says who this is, if that was not said yet: what is exchanged is what is wanted of the node that calls.
+    /// Sends this node's HELLO, if it was not sent yet, with the scope wanted of the calling node.
     pub(in crate::node) fn greet_back(
         &mut self,
         id: ConversationId,
@@ -95,8 +95,7 @@ impl Machine {
         self.outputs.push_back(Output::Peer(event));
     }
 
-    /// A peer's clock that is far off is told, once for each conversation. Nothing depends on it: it hurts only who
-    /// reads times.
+    /// Reports a large clock skew of a peer, once per conversation. Nothing depends on it but times shown to users.
     pub(in crate::node) fn tell_skew(&mut self, id: ConversationId) {
         let Some(conversation) = self.conversations.get_mut(&id) else {
             return;
@@ -116,7 +115,7 @@ impl Machine {
         }
     }
 
-    /// Somebody greets with this node's own origin: the node has called itself, or one of the two is a copy.
+    /// Handles a HELLO with this node's own origin: the node has called itself, or one of the two is a copy.
     fn met_itself(&mut self, id: ConversationId, hello: &Hello, now: Now, map: &EntryMap) {
         let is_other_end = |other: &Conversation| other.session.instance() == hello.instance;
         let other_end = self
@@ -144,7 +143,7 @@ impl Machine {
             self.replica
                 .identity_conflict(reason, &hello.greeting.node_id, now.monotonic);
         }
-        // Both ends at once: the other would look for this one in vain.
+        // Both ends are closed at once: the other would find this one gone.
         for end in other_end
             .into_iter()
             .filter(|other| *other != id)
@@ -158,7 +157,7 @@ impl Machine {
         }
     }
 
-    /// Says goodbye to one end; `come_back`: and calls it again, once what was in the way is mended.
+    /// Says goodbye to one end; with `come_back` it is called again, once the obstacle is removed.
     fn part(
         &mut self,
         id: ConversationId,
@@ -184,10 +183,10 @@ impl Machine {
         }
     }
 
-    /// Two nodes greet with one identity and histories that have parted: one is a copy of the other's files, or uses its
-    /// name. The one that comes later is turned away. Says whether it is so. A node that has only restarted goes on where
-    /// it was; but whoever greets with what was before that, and not in words that were on their way meanwhile, has gone
-    /// on too.
+    /// Handles forked twins: two nodes with one identity and epoch histories that have forked, so that one is a copy of
+    /// the other's files, or uses its name. The later one is turned away. Returns true if it is a twin. A restarted
+    /// node continues its history; a HELLO with an older history is a twin too, unless it was on its way during the
+    /// first one.
     fn parted_twins(
         &mut self,
         id: ConversationId,
@@ -219,9 +218,10 @@ impl Machine {
         true
     }
 
-    /// A peer turns this node away, because somebody else is connected there under its identity. Anybody can say that, or
-    /// be the one that is connected, so it shows nothing by itself. But who is turned away for long cannot go on as it is,
-    /// and may have brought that peer nothing yet that it would be remembered for. Renewals are rare, whoever claims what.
+    /// Handles that a peer turns this node away, because another node is connected there under its identity. Any peer
+    /// can claim that, or be the other node, so a single claim proves nothing. But a node that is turned away for long
+    /// cannot continue, and may not have brought that peer any write for which it would be remembered. New identities
+    /// are rare, whatever peers claim.
     pub(in crate::node) fn turned_away(&mut self, id: ConversationId, now: Now) {
         self.call_again(id);
         let conversation = self.conversations.get(&id);
@@ -243,13 +243,14 @@ impl Machine {
         }
     }
 
-    /// Whether somebody has the history of this node, too: a copy of its files has. Who only uses its name has not.
+    /// True if a peer shares epochs of this node's history: a copy of its files does, and a node that only uses its
+    /// name does not.
     fn shares_history(&self, hello: &Hello) -> bool {
         let mut theirs = hello.greeting.epochs.iter();
         theirs.any(|epoch| self.replica.has_epoch(epoch.incarnation))
     }
 
-    /// The node has another identity, as its ledger and map show it: whoever knew it under the old one is met anew.
+    /// Takes in a new identity, from its ledger and map: peers that knew the old one are greeted anew.
     pub fn renewed(&mut self, ledger: &Ledger, now: Now, map: &EntryMap) {
         let refusal = Refusal {
             kind: ErrorKind::Identity,
@@ -261,18 +262,18 @@ impl Machine {
         self.replica.renewed(ledger, map);
     }
 
-    /// Whether there is another connection to the peer of this one.
+    /// True if there is another connection to the peer of this one.
     pub(in crate::node) fn has_another(&self, id: ConversationId) -> bool {
         let origin_of = |conversation: &Conversation| Some(conversation.peer.as_ref()?.origin);
         let origin = self.conversations.get(&id).and_then(origin_of);
         let others = self.conversations.iter().filter(|(other, _)| **other != id);
-        // One that has not said who it is may be the one.
+        // A connection that has not greeted yet may be the one.
         others.into_iter().any(|(_, other)| {
             origin.is_none() || origin_of(other).is_none_or(|other| Some(other) == origin)
         })
     }
 
-    /// Settles which connection to a peer lives; false if it is not this one.
+    /// Chooses between two connections to one peer; false if this one must end.
     fn wins_tie(&mut self, id: ConversationId, hello: &Hello, now: Now, map: &EntryMap) -> bool {
         let origin = hello.greeting.origin;
         let rival = self.conversations.iter().find_map(|(other, conversation)| {
@@ -302,7 +303,7 @@ impl Machine {
             role: newer_role,
             peer_incarnation: current(&hello.greeting.epochs),
         };
-        // What comes behind what it went before was under way for long.
+        // A HELLO that comes after that of a later connection was under way for long.
         let verdict = since.map_or(Survivor::Older, |since| {
             let age_ms = now.monotonic.since(since);
             survivor(self.replica.origin(), origin, older, newer, age_ms)
@@ -319,14 +320,14 @@ impl Machine {
         verdict == Survivor::Newer
     }
 
-    /// Drops a conversation in favour of another with the same peer: who waits for it has what he wanted.
+    /// Drops a conversation in favour of another with its peer: calls that wait for it succeed.
     fn replace(&mut self, loser: ConversationId, winner: ConversationId, now: Now, map: &EntryMap) {
         let Some(conversation) = self.conversations.remove(&loser) else {
             return;
         };
         self.note_debt(&conversation, now.monotonic);
         self.replica.disconnected(loser, map);
-        // Its peer is connected, which is what whoever calls it or asks it for a sign of life waits for.
+        // The peer is connected, which is all that its callers and requests for a sign of life wait for.
         if !conversation.settled || conversation.is_asked {
             self.outputs.push_back(Output::Settled(loser, Ok(())));
         }
@@ -336,7 +337,7 @@ impl Machine {
         }
     }
 
-    /// A target is reached by a conversation that was not made for it.
+    /// Assigns a target to a conversation that was not made for it.
     pub(in crate::node) fn adopt(&mut self, target: TargetId, winner: ConversationId, now: Now) {
         self.directory.connected(target, winner, now.wall);
         self.directory.wanted(target);

@@ -1,20 +1,20 @@
-//! States of a peer, as users see them.
+//! States of a peer, for users.
 
 /// State of the connection to a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerState {
-    /// The peer was not heard of since the node was opened.
+    /// The peer has given no sign of life since the node was opened.
     Unknown,
     /// The peer is known by address, or was connected before, and is not connected now.
     Available,
     /// The peer has greeted, and its connection has not ended.
     Connected,
-    /// The last connection or call failed in a way that calling again does not mend by itself.
+    /// The last connection or call failed in a way that another call alone does not mend.
     Faulted,
 }
 
 impl PeerState {
-    /// The state's name at the surface.
+    /// Name of the state for users.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",

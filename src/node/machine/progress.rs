@@ -1,4 +1,4 @@
-//! State of each peer as users see it: connected or not, how far it is, when it was last heard.
+//! State and progress of each peer, for users.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::store::state::map::EntryMap;
 use crate::sync::peer::progress::{Lag, PeerStatus, lag_behind};
 use crate::sync::peer::registry::PEERS_MAX;
 
-/// What is remembered of a peer that is gone.
+/// Last state of a disconnected peer.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::node) struct LastMet {
     state: PeerState,
@@ -21,40 +21,39 @@ pub(in crate::node) struct LastMet {
     skew_ms: Option<i64>,
 }
 
-/// How far one peer is, as users see it.
+/// Progress of one peer, for users.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerRow {
-    /// Its label.
+    /// Label of the peer.
     pub node_id: String,
-    /// What it is at the moment: `connected`, `available`, `faulted`, or `unknown` if it was not heard of since the
-    /// node was opened.
+    /// Present state of the peer; `unknown` if it has given no sign of life since the node was opened.
     pub state: PeerState,
-    /// How far it is; `None` if it was never met.
+    /// Positions of the peer; `None` if it was never met.
     pub status: Option<PeerStatus>,
-    /// What it lacks.
+    /// Rows and bytes that the peer lacks.
     pub lag: Lag,
-    /// When it was last heard; `None`: not since the node was opened.
+    /// Time of the last sign of life; `None`: none since the node was opened.
     pub last_seen: Option<WallMs>,
-    /// How many milliseconds its clock is ahead of this node's, as it was last measured; negative: behind.
+    /// Milliseconds by which its clock is ahead of this node's, as last measured; negative: behind.
     pub skew_ms: Option<i64>,
 }
 
 impl Conversation {
-    /// When the peer was last heard.
+    /// Time of the peer's last sign of life.
     fn heard(&self, now: Now) -> Option<WallMs> {
         let heard = self.session.heard()?;
         let ago_ms = now.monotonic.since(heard);
         Some(WallMs(now.wall.0.saturating_sub(ago_ms)))
     }
 
-    /// How far the peer's clock is ahead.
+    /// Milliseconds by which the peer's clock is ahead; `None`: not measured.
     pub(in crate::node) fn skew_ms(&self) -> Option<i64> {
         self.session.clock_sample().map(|sample| sample.ahead_ms)
     }
 }
 
 impl Machine {
-    /// What is known of a peer whose conversation ends is remembered.
+    /// Remembers the state of a peer whose conversation ends.
     pub(in crate::node) fn remember(
         &mut self,
         conversation: &Conversation,
@@ -79,7 +78,7 @@ impl Machine {
         }
     }
 
-    /// How far each peer is, those that were met first.
+    /// Progress of each peer; those that were ever met come first.
     pub(in crate::node) fn progress(
         &self,
         now: Now,

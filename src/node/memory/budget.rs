@@ -1,5 +1,5 @@
-//! The memory budget of one node: how `memory_bytes` is shared out among caches, queues, events and what changed since
-//! the last checkpoint. Pure.
+//! Memory budget of one node: the shares of `memory_bytes` for caches, queues, events and changes since the last
+//! checkpoint. Pure.
 
 use crate::core::limits::PENDING_BYTES_MAX;
 use crate::node::api::mailbox;
@@ -7,45 +7,45 @@ use crate::node::commit::backlog::RECEIVED_WAITING_BYTES_MAX;
 use crate::store::maintain::recovery::OpeningMemory;
 use crate::table::WORK_BYTES_MAX;
 
-/// The least budget, in bytes: below it a checkpoint would be made every few megabytes, whatever the data.
+/// Least budget, in bytes: below it a checkpoint would be made every few megabytes, whatever the data.
 pub const MEMORY_BYTES_MIN: u64 = 32 << 20;
 
-/// The most that a program may ask for, in bytes: what no machine of today has, so that a number with a digit too many is
-/// an error.
+/// Largest budget that an option may name, in bytes: more than any machine of today has, so that a number with a digit
+/// too many is an error.
 pub const MEMORY_BYTES_MAX: u64 = 1 << 40;
 
-/// The largest budget that is chosen without being asked for, in bytes: what a database may take on a large machine that
-/// it shares with others.
+/// Largest budget that is chosen by default, in bytes: an acceptable size for a database on a large machine with other
+/// programs.
 pub const MEMORY_BYTES_CHOSEN_MAX: u64 = 2 << 30;
 
-/// The budget where nothing tells how much memory there is, in bytes.
+/// Default budget if the amount of memory is unknown, in bytes.
 const MEMORY_BYTES_UNKNOWN: u64 = 512 << 20;
 
-/// The part of a container's limit that is chosen: the program, Node.js and the system's buffers need the rest.
+/// Divisor of a container's limit that gives the default: the program, Node.js and the system's buffers need the rest.
 const CONTAINER_PART: u64 = 2;
 
-/// The part of a machine's memory that is chosen, where no container limits it: other programs run there too.
+/// Divisor of a machine's memory that gives the default, where no container limits it: other programs run there too.
 const MACHINE_PART: u64 = 4;
 
-/// Factor of its cache that a chosen budget is at most: who asks for a small cache means a small node.
+/// Largest default budget, in multiples of the cache: a small cache asks for a small node.
 const CACHES: u64 = 8;
 
-/// The shares of one node's memory, in bytes. The parts together are `memory_bytes`. Besides it come one value of the
-/// largest size where one is larger than its part, and what does not grow with data or time: the code, the threads, and the
-/// buffers of connections.
+/// Shares of one node's memory, in bytes. Their sum is `memory_bytes`. In addition there may be one value of the
+/// largest size, if one is larger than its share, and memory that does not grow with data or time: code, threads, and
+/// the buffers of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
-    /// Blocks of the checkpoint: a quarter, or what `cache_bytes` says if that is less.
+    /// Cached blocks of the checkpoint: a quarter, or `cache_bytes` if that is less.
     pub cache_bytes: usize,
     /// Writes of the program that wait for the committer: an eighth.
     pub local_queue_bytes: usize,
-    /// Received entries that nobody has committed yet: a sixteenth.
+    /// Received entries that are not committed yet: a sixteenth.
     pub received_queue_bytes: usize,
     /// Events that the program has not taken yet, and as much again for merged ones: a sixteenth together.
     pub events_bytes: usize,
-    /// The order of the feeds of a checkpoint or a backup that is written: a sixteenth.
+    /// Sorting of the feeds of a checkpoint or a backup that is written: a sixteenth.
     pub work_bytes: usize,
-    /// Changes since the last checkpoint, with what a checkpoint under way keeps and copies of it: seven sixteenths.
+    /// Changes since the last checkpoint, with entries that a checkpoint under way keeps and copies: seven sixteenths.
     pub changes_bytes: u64,
 }
 
@@ -54,7 +54,7 @@ fn part(bytes: u64) -> usize {
 }
 
 impl Budget {
-    /// Shares out `memory_bytes`.
+    /// Splits `memory_bytes` into shares.
     pub fn of(memory_bytes: u64, cache_bytes: usize) -> Self {
         let memory = memory_bytes.max(MEMORY_BYTES_MIN);
         Self {
@@ -67,13 +67,13 @@ impl Budget {
         }
     }
 
-    /// Changes in memory, in bytes, before a checkpoint is due: a half of what there is for changes. The
-    /// other half is for what comes while it is written, which is in memory twice for a moment.
+    /// Memory of changes at which a checkpoint is due, in bytes: half of the share for changes. The other half is for
+    /// changes during the checkpoint, which are in memory twice for a moment.
     pub fn due_bytes(&self) -> u64 {
         self.changes_bytes / 2
     }
 
-    /// Memory for an opening, which nothing else takes yet.
+    /// Memory of an opening, which may use shares that nothing else uses yet.
     pub fn opening(&self) -> OpeningMemory {
         OpeningMemory {
             cache_bytes: self.cache_bytes,
@@ -83,8 +83,8 @@ impl Budget {
     }
 }
 
-/// The budget of a node that was not told one: a half of what its container may take, a quarter of the machine's memory
-/// where there is no container; 2 GiB at the most, and eight times the cache.
+/// The default budget: half of the container's limit, or a quarter of the machine's memory without a container; at most
+/// 2 GiB, and at most eight times the cache.
 pub fn chosen(container_bytes: Option<u64>, machine_bytes: Option<u64>, cache_bytes: usize) -> u64 {
     let of_container = container_bytes.map(|bytes| bytes / CONTAINER_PART);
     let of_machine = machine_bytes.map(|bytes| bytes / MACHINE_PART);

@@ -1,15 +1,15 @@
-//! How much memory there is for this process: the limit of its container, and the memory of the machine. Read from the
-//! system where Linux tells it.
+//! Amount of memory for this process: the limit of its container, and the memory of the machine. Read from the system
+//! on Linux.
 
 use std::path::Path;
 
-/// From here on a limit of control groups of the first version means that there is none, in bytes.
+/// Limits of control groups of version 1 from which on there is none, in bytes.
 const NO_LIMIT: u64 = 1 << 60;
 
-/// Most bytes that are read of a file of the system: the longest line of a control group has some hundred.
+/// Most bytes that are read of a system file: the longest line about a control group has some hundred.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
-/// The limit of the container, and the memory of the machine, in bytes; `None` where the system does not say.
+/// The limit of the container, and the memory of the machine, in bytes; `None` if the system does not report it.
 pub(in crate::node) fn read() -> (Option<u64>, Option<u64>) {
     if !cfg!(target_os = "linux") {
         return (None, None);
@@ -32,9 +32,9 @@ fn read_file(path: &str) -> Option<String> {
     Some(text)
 }
 
-/// The least limit of the control groups that a process is in, of either version, and of those that they are in. `groups`
-/// is what `/proc/self/cgroup` says; `read` gives the text of a file. Where a container does not show the way to its own
-/// group, the group of the whole container stands at the top.
+/// The least limit among the control groups of a process, of either version, and their parents. `groups` is the content
+/// of `/proc/self/cgroup`; `read` returns the text of a file. Where a container hides the path of its own group, the
+/// group of the whole container is at the root.
 fn container_limit(groups: &str, read: &dyn Fn(&str) -> Option<String>) -> Option<u64> {
     let mut least: Option<u64> = None;
     for line in groups.lines() {
@@ -65,7 +65,7 @@ fn container_limit(groups: &str, read: &dyn Fn(&str) -> Option<String>) -> Optio
     least
 }
 
-/// The machine's memory, as `/proc/meminfo` tells it.
+/// The machine's memory in bytes, from the content of `/proc/meminfo`.
 fn machine_bytes(text: &str) -> Option<u64> {
     let line = text
         .lines()

@@ -1,4 +1,4 @@
-//! The memory of one node: how much there is, and how it is shared out.
+//! Memory of one node: the amount available, and its shares.
 
 pub mod budget;
 pub(super) mod limit;

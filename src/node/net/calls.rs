@@ -1,5 +1,5 @@
-//! Outgoing calls under way, and the queue of peers that the machine wants called again. What carries out the machine's
-//! outputs only puts a call here; the network's dialler takes it from the queue.
+//! Outgoing calls under way, and the queue of peers that the machine wants called again. Carrying out the machine's
+//! outputs only registers a call here; the network's dialler takes it from the queue.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,15 +25,15 @@ pub(in crate::node) struct DueCall {
 /// A call under way.
 #[derive(Debug)]
 pub(in crate::node) struct PendingCall {
-    /// Who waits for its conversation to be ready.
+    /// Waiting caller, who is answered once the conversation is ready; `None` if no call of the API waits.
     pub(in crate::node) settling: Option<Settling>,
 }
 
 /// Number of the next call of this process.
 static CALLS: AtomicU64 = AtomicU64::new(1);
 
-/// Outgoing calls from their registration until there is a connection. A connection whose call is not here any more
-/// was given up while it was made.
+/// Outgoing calls from their registration until there is a connection. A connection whose call is gone from here was
+/// given up while it was made.
 #[derive(Debug)]
 pub(in crate::node) struct Calls {
     pending: Mutex<HashMap<u64, PendingCall>>,
@@ -77,7 +77,7 @@ impl Calls {
     /// so the queue is no longer than the address book.
     pub(in crate::node) fn call_again(&self, target: TargetId) {
         let call = self.register(target, None);
-        // The queue is closed once the dialler has ended, as the node has then.
+        // The queue is closed once the dialler has ended, which is when the node has.
         let _ = self.due.send(call);
     }
 
@@ -86,8 +86,8 @@ impl Calls {
         self.pending.lock().remove(&purpose)
     }
 
-    /// Gives up the calls under way, of all targets or of one, and tells who waits for them `text`. The machine's lock is
-    /// held.
+    /// Gives up the calls under way, of all targets or of one, and answers their waiting callers with `text`. The
+    /// machine's lock is held.
     pub(in crate::node) fn end(&self, target: Option<TargetId>, text: &str) {
         let ended = |purpose: &u64| target.is_none() || target_of(*purpose) == target;
         let calls: Vec<_> = self
@@ -100,12 +100,12 @@ impl Calls {
                 kind: ErrorKind::Stopped,
                 text: text.to_owned(),
             };
-            // A caller that gave up waits no more.
+            // The receiver is gone if the caller has given up.
             let _ = settling.send(Err(refusal));
         }
     }
 
-    /// The queue of calls to be made; `None` if the dialler has it.
+    /// The queue of calls to be made; `None` if the dialler has taken it.
     pub(in crate::node) fn queue(&self) -> Option<mpsc::UnboundedReceiver<DueCall>> {
         self.queue.lock().take()
     }

@@ -1,4 +1,4 @@
-//! Listening, calling, and what arrives: the thin driver between connections and the machine.
+//! Listening, calling, and receiving: the thin driver between connections and the machine.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -24,21 +24,21 @@ use crate::transport::tcp::{
 };
 use crate::transport::wire::message::Message;
 
-/// How long a peer may take, once called, to say who it is and how far it is.
+/// Longest time for which a called peer may take to greet and to report its cursor.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a peer that is connected may take to answer when somebody calls it again: a slow line's round trip behind what
-/// is on its way, and a fraction of the silence after which a connection is given up.
+/// Longest time for which a connected peer may take to answer when it is called again: a slow line's round trip behind
+/// the data on its way, and a fraction of the silence after which a connection is given up.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a socket is not read while too much of what its peer sent waits for the committer, in milliseconds: about as
-/// long as a group takes.
+/// Pause in reading a socket while too many requests of its peer wait for the committer, in milliseconds: about the
+/// time of one group.
 const CROWDED_PAUSE_MS: u64 = 3;
 
-/// Numbers attempts if the system has no randomness to give; only there to recognise one's own call.
+/// Number of connection attempts, used if the system has no randomness: only to recognise a connection to oneself.
 static ATTEMPTS: AtomicU64 = AtomicU64::new(1);
 
-/// Hands what connections do to the machine of one node.
+/// Passes the events of connections to the machine of one node.
 struct Arrivals(Weak<Shared>);
 
 impl ConnectionEvents for Arrivals {
@@ -59,7 +59,8 @@ impl ConnectionEvents for Arrivals {
             remote: (remote.ip().to_string(), remote.port()),
             instance,
         };
-        // Under the machine's lock: whoever leaves all peers finds this conversation, or has ended its call.
+        // Under the machine's lock, so that a call that leaves all peers either finds this conversation, or has ended
+        // its call.
         let is_taken = shared.drive(|machine, now, map| {
             let call = shared.calls.take(purpose);
             if shared.is_ending.load(Ordering::Acquire) || (role == Role::Dialled && call.is_none())
@@ -138,7 +139,7 @@ impl ConnectionEvents for Arrivals {
             shared.connections.lock().remove(&id.0);
             let reason = reason.to_string();
             shared.drive(|machine, now, map| machine.closed(id.0, &reason, now, map));
-            // Whoever still waits for it waits in vain.
+            // Callers that still wait for the conversation get no answer.
             shared.settling.lock().remove(&id.0);
         }
     }
@@ -168,7 +169,7 @@ pub(in crate::node) fn transport(shared: &Arc<Shared>) -> Result<TcpTransport, F
     Ok(transport.insert(made).clone())
 }
 
-/// Listens where the options say.
+/// Listens on the host and port in the options.
 pub(in crate::node) async fn start_listening(shared: &Arc<Shared>) -> Result<Listener, Failure> {
     let address = HostPort::new(
         &shared.options.transport_host,
@@ -177,7 +178,7 @@ pub(in crate::node) async fn start_listening(shared: &Arc<Shared>) -> Result<Lis
     Ok(transport(shared)?.listen(&address).await?)
 }
 
-/// What is to be exchanged with a peer, if it can be called.
+/// Scope of connections to a peer; a failure if it cannot be called.
 fn check_peer(
     shared: &Shared,
     (node_id, host, port): (&str, &str, u16),
@@ -239,7 +240,7 @@ pub(in crate::node) async fn connect(
     let settled = async {
         tokio::select! {
             biased;
-            // The call was given up, or its connection is quicker than its answer.
+            // The call was given up, or the conversation was ready before the call returned.
             settled = &mut receiver => return Ok(Ok(settled)),
             called = make_call(shared, call) => called?,
         }
@@ -250,7 +251,7 @@ pub(in crate::node) async fn connect(
         Ok(Ok(Ok(()))) => Ok(()),
         Ok(Ok(Err(refusal))) => Err(refused(&refusal, host, port)),
         Ok(Err(_)) | Err(_) => {
-            // Who was told that it timed out must not find it connected later.
+            // A caller that was told of a timeout must not find the peer connected later.
             shared.drive(|machine, now, map| machine.disconnect(call.target, now, map));
             let address = format!("{host}:{port}");
             let message = format!("connection timed out ({address}): {node_id} did not greet");
@@ -263,16 +264,16 @@ pub(in crate::node) async fn connect(
     }
 }
 
-/// What a call of `connect` comes to next.
+/// The next step of a `connect` call.
 enum Next {
     /// The peer is connected already, and was asked for a sign of life.
     Asked(ConversationId),
-    /// It has to be called.
+    /// The peer must be called.
     Call(DueCall),
 }
 
-/// Whether a peer that was asked for a sign of life gives one. Where it does not, its connection has ended then: the network
-/// under it may be another one by now, and nothing else would show that for a minute.
+/// True if a peer that was asked for a sign of life gives one in time. Otherwise its connection is ended: the network
+/// under it may have changed, which nothing else would show for a minute.
 async fn is_alive(
     shared: &Arc<Shared>,
     id: ConversationId,
@@ -339,7 +340,7 @@ async fn dial(shared: &Arc<Shared>, DueCall { target, purpose }: DueCall) -> Res
     })
 }
 
-/// Starts the task that makes the calls which the machine asks for, each beside the others; it ends with the node.
+/// Starts the task that makes the calls requested by the machine, all at the same time; it ends with the node.
 fn start_dialler(shared: &Arc<Shared>) -> Result<(), Failure> {
     let handle = runtime::handle()?;
     let Some(mut queue) = shared.calls.queue() else {
@@ -361,7 +362,7 @@ fn start_dialler(shared: &Arc<Shared>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Starts the task that asks the machine when its time has come; it ends with the node.
+/// Starts the task that drives the machine at its deadlines; it ends with the node.
 fn start_alarm(shared: &Arc<Shared>) -> Result<(), Failure> {
     if shared.alarm.is_started() {
         return Ok(());

@@ -1,5 +1,4 @@
-//! The threads that networks run on: one small set for all nodes of the process, made when the first node
-//! needs it.
+//! Network threads: one small set for all nodes of the process, made at the first need.
 
 use std::sync::OnceLock;
 
@@ -7,15 +6,15 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::node::failure::Failure;
 
-/// Threads for sockets and timers. Two, so that one node's large batch does not hold up another's answer.
+/// Number of threads for sockets and timers. Two, so that one node's large batch does not hold up another's answer.
 const NETWORK_THREADS: usize = 2;
 
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 
-/// A handle to the threads.
+/// A handle to the network threads.
 ///
 /// # Errors
-/// When the system gives no threads.
+/// If the system gives no threads.
 pub(in crate::node) fn handle() -> Result<Handle, Failure> {
     if let Some(runtime) = RUNTIME.get() {
         return Ok(runtime.handle().clone());
@@ -26,7 +25,7 @@ pub(in crate::node) fn handle() -> Result<Handle, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::no_thread("failed to start the network threads", &error))?;
-    // If another node was faster its runtime is used, and this one ends at once without waiting for anything.
+    // If another node was faster its runtime is used, and this one ends at once without waiting.
     if let Err(surplus) = RUNTIME.set(runtime) {
         surplus.shutdown_background();
     }

@@ -1,4 +1,4 @@
-//! When the machine wants to be asked next. Whoever moves it earlier wakes the task that waits for it.
+//! The machine's next deadline. Moving it earlier wakes the task that waits for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use crate::core::clock::MonotonicMs;
 
-/// The next deadline.
+/// The next deadline of a machine.
 #[derive(Debug, Default)]
 pub(in crate::node) struct Alarm {
     at: Mutex<Option<MonotonicMs>>,
@@ -16,7 +16,7 @@ pub(in crate::node) struct Alarm {
 }
 
 impl Alarm {
-    /// The machine wants to be asked at `at`; `None`: not by itself.
+    /// Sets the deadline; `None`: there is none.
     pub(in crate::node) fn set(&self, at: Option<MonotonicMs>) {
         let mut armed = self.at.lock();
         let is_earlier = match (at, *armed) {
@@ -31,22 +31,22 @@ impl Alarm {
         }
     }
 
-    /// Whether a task waits for it; from the first time it is asked, one does.
+    /// True if a task waits for the deadline. The first call returns false, and its caller starts the task.
     pub(in crate::node) fn is_started(&self) -> bool {
         self.started.swap(true, Ordering::AcqRel)
     }
 
-    /// What it is set to.
+    /// The present deadline.
     pub(in crate::node) fn at(&self) -> Option<MonotonicMs> {
         *self.at.lock()
     }
 
-    /// Waits until it is moved to an earlier moment, or the node ends.
+    /// Waits until the deadline is moved earlier, or the node ends.
     pub(in crate::node) async fn moved(&self) {
         self.earlier.notified().await;
     }
 
-    /// Wakes whoever waits, to look again.
+    /// Wakes the waiting task, which checks again.
     pub(in crate::node) fn ring(&self) {
         self.earlier.notify_one();
     }

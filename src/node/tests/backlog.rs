@@ -1,4 +1,4 @@
-//! Whose requests go into the next group.
+//! Choice of the requests that go into the next group.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ fn local(ticket: Ticket, bytes: usize) -> Request {
     Request::Write { ticket, operation }
 }
 
-/// What a peer sent, of about so many bytes; `token` names it.
+/// A request with an entry from a peer, of about that many bytes; `token` names it.
 fn received(peer: u8, token: u64, bytes: usize) -> Request {
     let key = [b"\0key".as_slice(), &vec![0; bytes]].concat();
     let entry = Entry::new(
@@ -64,7 +64,7 @@ fn received_bytes(group: &[Request]) -> usize {
     received.map(Request::bytes).sum()
 }
 
-/// Forty peers have sent what their windows hold.
+/// A backlog in which forty peers have sent as much as their credit allows.
 fn flooded() -> Backlog {
     let mut backlog = Backlog::new(RECEIVED_WAITING_BYTES_MAX);
     for token in 0..32 {

@@ -1,11 +1,11 @@
-//! Peers that ask for much by little wait; those that do what they are there for never do.
+//! Peers that cause much work with few bytes wait; peers with ordinary traffic never do.
 
 use super::pipes::Pipes;
 use crate::core::identity::Origin;
 use crate::sync::message::{DotRange, Feed, Have};
 use crate::transport::wire::message::Message;
 
-/// Two nodes that have met; gives the conversation as the second one names it.
+/// Two connected nodes; returns the second one's conversation.
 fn met() -> (Pipes, u64) {
     let mut net = Pipes::new(3, &[1, 2]);
     net.dial(0, 1);
@@ -26,7 +26,7 @@ fn hear(net: &mut Pipes, id: u64, message: &Message) {
     });
 }
 
-/// How many of a message a peer may say in one second, if it obeys.
+/// Number of copies of a message that an obedient peer can send in one second.
 fn heard_in_a_second(message: &Message) -> u64 {
     let (mut net, id) = met();
     let (until, mut heard) = (net.at + 1_000, 0);

@@ -1,4 +1,4 @@
-//! Nodes that have one identity, and what becomes of them.
+//! Nodes that share one identity: detection and separation.
 
 use super::pipes::{Pipes, member, name};
 use crate::core::error_kind::ErrorKind;
@@ -50,7 +50,7 @@ fn two_nodes_with_one_identity_both_take_another_and_go_on_together() {
     }
 }
 
-/// Nodes call again whom they want to, until one that is turned away takes it seriously.
+/// Lets nodes call again until a node that is turned away takes another identity.
 fn go_on_for_long(net: &mut Pipes) {
     for _ in 0..TURNED_AWAY_MS / 2_000 {
         net.call_again();
@@ -108,7 +108,7 @@ fn who_only_uses_the_name_of_a_node_neither_reaches_it_nor_takes_its_place_elsew
     let mut net = Pipes::new(3, &[1, 2, 9]);
     net.dial(0, 1);
     net.settle();
-    // A stranger that has learned the name and nothing of the history.
+    // A stranger that has learned the identity and nothing of the history.
     let mut stranger = member(2, 1, 1);
     let mut ledger = stranger.committer.ledger().clone();
     ledger.epochs.clear();
@@ -173,7 +173,7 @@ fn copies_that_only_others_connect_are_both_told_by_what_those_pass_on() {
 fn a_copy_that_was_opened_later_is_no_restart() {
     for seed in 0..20 {
         let mut net = Pipes::new(seed, &[1, 1, 2]);
-        // The second has the files of the first as they were when that was open, and has gone on from there.
+        // The second has the files of the first from an earlier time, and has continued from there.
         net.members[1] = member(1, 1, 2);
         net.dial(0, 2);
         net.settle();
@@ -205,7 +205,7 @@ fn what_a_node_said_before_it_restarted_replaces_nothing_when_it_comes_late() {
     net.members[0] = member(0, 1, 2);
     net.dial(0, 1);
     net.settle();
-    // The third stands for what is left of the first one's earlier life.
+    // The third stands for the rest of the first one's earlier life.
     net.dial(2, 1);
     net.settle();
     assert!(
@@ -239,7 +239,7 @@ fn who_goes_on_claiming_an_identity_cannot_have_it_renewed_all_the_time() {
     net.dial(0, 1);
     net.settle();
     assert_eq!(reasons(&net, 0).len(), 1);
-    // The other goes on under the identity that this one has now, and with its history.
+    // The other continues under this node's present identity, and with its history.
     let claim = |net: &mut Pipes| {
         let mut other = member(1, 1, 1);
         let mut ledger = net.members[0].committer.ledger().clone();

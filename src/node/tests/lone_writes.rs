@@ -1,4 +1,4 @@
-//! Writes that are committed by who wrote them, beside those of others.
+//! Inline commits beside writes of other threads.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::node::{
 };
 use crate::store::commit::operation::Ticket;
 
-/// What was told of commits, in order.
+/// Reported receipts, in order.
 #[derive(Debug, Default)]
 struct Told(Mutex<Vec<Receipt>>);
 
@@ -34,7 +34,7 @@ fn put(node: &Node, key: &str, value: &str) -> Ticket {
 }
 
 fn wait_for(node: &Node, key: &str, value: &str) {
-    // As it is stored: behind the namespace of users' keys.
+    // The stored key: behind the namespace of users' keys.
     let stored = [&[0], key.as_bytes()].concat();
     while node
         .read(&stored, |held, _| held == value.as_bytes())
@@ -50,7 +50,7 @@ fn who_awaits_one_write_after_another_commits_them_himself_without_a_log() {
     let reported = Arc::new(Told::default());
     let node = Node::open(Options::local("a"), Arc::clone(&reported) as _).unwrap();
     let mut own = Vec::new();
-    // Some are late where others want the processor, and go to the thread.
+    // Some writes are late where other processes want the processor, and go to the thread.
     for number in 1.. {
         let value = number.to_string();
         let ticket = put(&node, "key", &value);
@@ -108,7 +108,7 @@ fn each_write_is_told_once_and_kept_whoever_commits_it() {
     all.sort_unstable_by_key(|receipt| receipt.ticket);
     let expected = (EACH * 3 + EACH / 20) as u64;
     assert!(all.iter().map(|receipt| receipt.ticket).eq(1..=expected));
-    // The order of calls is the order of commits.
+    // Commits have the order of the calls.
     assert!(all.is_sorted_by(|a, b| a.sequence < b.sequence));
 
     let node = Node::open(Options::persistent("a", path), Arc::new(Told::default())).unwrap();
@@ -128,7 +128,7 @@ fn large_groups_that_follow_on_one_another_are_told_in_order_and_kept() {
         Arc::clone(&reported) as _,
     )
     .unwrap();
-    // Some twenty groups wait at once, so one is planned while another is made durable; keys come again in later ones.
+    // Some twenty groups wait at once, so one is planned while another is made durable; keys recur in later ones.
     for number in 1..=COUNT {
         let value = format!("{number}-{}", "x".repeat(50_000));
         put(&node, &format!("key{}", number % 70), &value);

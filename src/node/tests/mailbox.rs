@@ -1,4 +1,5 @@
-//! What waits for a busy program is bounded, and the newest of each key is told, or that something was not.
+//! Events that wait for a busy program are bounded, and the newest change of each key is delivered, or a notice that
+//! some are missing.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +22,7 @@ fn change(key: u64, version: u64, bytes: usize) -> Change {
     }
 }
 
-/// All that waits, one call each; fails if the calls are not as many as were asked for.
+/// All waiting events, one call each; fails if the number of calls is not the one asked for.
 fn told(mailbox: &mut Mailbox, calls: usize) -> Vec<Event> {
     let told: Vec<Event> = (0..calls).map(|_| mailbox.take().unwrap()).collect();
     assert_eq!(mailbox.take(), None);
@@ -84,7 +85,7 @@ fn more_than_may_wait_is_merged_by_key_and_the_newest_is_told() {
         "{}",
         failure.message
     );
-    // And then it is as before.
+    // Afterwards everything is as before.
     assert_eq!(mailbox.push(Event::Changed(vec![change(1, 1, 10)])), 1);
     assert_eq!(mailbox.take(), Some(Event::Changed(vec![change(1, 1, 10)])));
 }
@@ -130,7 +131,7 @@ fn version(bytes: usize) -> Version {
     }
 }
 
-/// Bytes of texts and values that wait, of whatever kind.
+/// Bytes of texts and values in a waiting event of any kind.
 fn content_bytes(event: &Event) -> usize {
     let value = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
     match event {
@@ -208,7 +209,7 @@ fn events_of_each_kind_wait_in_bounded_memory_and_those_left_out_are_counted() {
     }
 }
 
-/// Takes one event, and holds that no change is told after a newer one of its key.
+/// Takes one event, and checks that no change is delivered after a newer one of its key.
 fn take_newer(mailbox: &mut Mailbox, newest: &mut BTreeMap<Vec<u8>, u64>) {
     if let Some(Event::Changed(changes)) = mailbox.take() {
         for change in changes {
@@ -223,7 +224,7 @@ fn the_last_that_is_told_of_a_key_is_its_newest_change_however_slowly_they_are_t
     let (mut mailbox, mut newest, mut waiting) = (Mailbox::default(), BTreeMap::new(), 0);
     for version in 0..4_000 {
         waiting += mailbox.push(Event::Changed(vec![change(version % 10, version, 10_000)]));
-        // The program is busy at first, and then a third as fast as changes come.
+        // The program is busy at first, and then takes changes a third as fast as they come.
         if version > 2_500 && version % 3 == 0 {
             waiting -= 1;
             take_newer(&mut mailbox, &mut newest);

@@ -1,4 +1,4 @@
-//! Who becomes connected to whom, and what callers are told.
+//! Meetings: the resulting connections, and the answers to callers.
 
 use super::pipes::{Pipes, name};
 use crate::core::error_kind::ErrorKind;
@@ -6,7 +6,7 @@ use crate::node::machine::conversation::ConversationId;
 use crate::node::machine::peer_state::PeerState;
 
 impl Pipes {
-    /// Whether two conversations are the two ends of one pipe.
+    /// True if two conversations are the two ends of one pipe.
     pub(super) fn are_ends_of_one(
         &self,
         a: (usize, ConversationId),
@@ -78,7 +78,7 @@ fn a_node_that_is_another_than_was_called_is_refused_naming_both() {
             assert!(net.conversations(node).is_empty());
             assert!(net.members[node].dials.is_empty());
         }
-        // The right name is as good as ever.
+        // A call with the right name still works.
         let id = net.dial(0, 1);
         net.settle();
         assert_eq!(net.outcome(0, id), Some(&Ok(())));
@@ -118,7 +118,7 @@ fn when_both_call_one_connection_lives_and_both_callers_have_what_they_wanted() 
             net.put(1, "b");
             net.wait(2_000);
             assert!(net.has(1, "a") && net.has(0, "b"), "seed {seed}");
-            // Who called and lost the tie shows the peer as connected, and wants it back when it is lost.
+            // The caller that lost the tie shows the peer as connected, and calls it again when it is lost.
             let live = net.conversations(0)[0];
             net.cut(0, live);
             net.wait(60_000);
@@ -180,7 +180,7 @@ fn a_peer_that_restarted_is_met_anew_though_the_old_connection_seems_to_live() {
             let id = net.dial(caller, 1 - caller);
             net.settle();
             assert_eq!(net.outcome(caller, id), Some(&Ok(())));
-            // It has forgotten what it was sent, is told so, and goes on under another identity.
+            // It has forgotten its own rows, is told so, and continues under another identity.
             assert_eq!(net.members[1].identity_conflicts.len(), 1);
             assert!(!net.call_again().is_empty());
             assert_eq!(net.conversations(0).len(), 1);

@@ -1,4 +1,4 @@
-//! A node stays within its memory and its disk, whatever is written.
+//! A node stays within its memory and its disk, during any writes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,8 @@ fn options(folder: &Path) -> Options {
     }
 }
 
-/// Writes from several threads, as fast as they are taken, and says what was the most that `look` ever saw meanwhile.
+/// Writes from several threads, as fast as they are accepted. Returns the greatest value that `look` returned
+/// meanwhile.
 fn most_while_writing(
     node: &Node,
     keys: u64,
@@ -74,7 +75,7 @@ fn what_changed_stays_within_its_part_of_the_memory_however_long_the_log_may_be(
     assert!(most >= budget.due_bytes());
 }
 
-/// The most that all files took while 23 MB of data were overwritten five times, as a part of the data's own bytes.
+/// Greatest length of all files while 23 MB of data are overwritten five times, in multiples of the data's own bytes.
 fn most_on_disk(value_bytes: usize) -> f64 {
     let folder = tempfile::tempdir().unwrap();
     let node = Node::open(options(folder.path()), Arc::new(Silent)).unwrap();

@@ -1,4 +1,4 @@
-//! Machines joined by pipes in memory: meeting, parting, and meeting again. The queue, and who commits.
+//! Machines joined by pipes in memory: meeting, parting, and meeting again; the queue; and inline commits.
 
 mod backlog;
 mod fair_use;

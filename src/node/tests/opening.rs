@@ -1,4 +1,4 @@
-//! Opening a store that somebody else is busy with, and one that was moved away.
+//! Opening a store that another node is using, and one that was moved away.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
     runtime.unwrap().block_on(future)
 }
 
-/// What a node that is busy has in its folder at some moments, beside the lock: no log, half of a seal, a checkpoint that
-/// has no name yet, and nothing at all.
+/// Files beside the lock in the folder of a busy node at some moments: no log, half of a seal, a checkpoint without its
+/// final name, and nothing at all.
 const HALFWAY: [&[&str]; 5] = [
     &["a.wal.lease", "a.wal.checkpoint"],
     &["a.wal.sealed.1", "a.wal.sealing"],
@@ -76,7 +76,7 @@ fn what_is_no_log_of_ours_gets_no_lock_beside_it() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
-/// Windows moves no folder in which files are open.
+/// Windows moves no folder with open files.
 #[cfg(unix)]
 #[test]
 fn a_store_at_the_path_of_one_that_was_moved_away_is_left_to_whoever_has_it() {

@@ -1,4 +1,4 @@
-//! What callers were told of their calls.
+//! Answers that callers got.
 
 use super::pipes::Pipes;
 use crate::node::machine::conversation::{ConversationId, Refusal};

@@ -1,4 +1,4 @@
-//! Connections that end, and which of them come back.
+//! Connections that end, and those that are made again.
 
 use super::pipes::{Pipes, name};
 use crate::core::error_kind::ErrorKind;
@@ -52,7 +52,7 @@ fn a_lost_peer_is_called_again_with_growing_delays() {
         net.members[1].dials.is_empty(),
         "only who called calls again"
     );
-    // Reached again, the delays are short again.
+    // After a success the delays are short again.
     let id = net.dial(0, 1);
     net.wait(500);
     assert_eq!(state(&mut net, 0, 1), PeerState::Connected);
@@ -308,7 +308,7 @@ fn what_is_told_of_conversations_that_are_over_is_passed_over() {
     assert_eq!(net.outcome(0, id), Some(&Ok(())));
 }
 
-/// Asks the peer for a sign of life, as somebody does who calls it again, and gives the answers that have come after a while.
+/// Asks the peer for a sign of life, as a second call does, and returns the number of answers after a while.
 fn answers_after(net: &mut Pipes, wait_ms: u64) -> usize {
     let settled = net.members[0].settled.len();
     net.drive(0, |machine, now, _| {

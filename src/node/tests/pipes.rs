@@ -1,5 +1,5 @@
-//! A network of machines without sockets, threads or disks: what is said arrives in order in each pipe, and
-//! the pipes take turns as a seed says.
+//! A network of machines without sockets, threads or disks: messages arrive in order in each pipe, and the seed decides
+//! the order of the pipes.
 
 use std::collections::VecDeque;
 
@@ -34,7 +34,7 @@ pub(super) struct End {
     pub(super) node: usize,
     pub(super) id: ConversationId,
     pub(super) arriving: VecDeque<Packet>,
-    /// This side has opened it, and not closed it.
+    /// True while this side has the pipe open.
     pub(super) is_open: bool,
 }
 
@@ -62,7 +62,7 @@ pub(super) struct Pipes {
 
 pub(super) const PORT: u16 = 4_000;
 
-/// Pieces in which something may be done with no time between them: sums of the most keys that a test has.
+/// Pieces of work without time between them: range sums of the largest test.
 const PIECES_MAX: u32 = 40;
 
 pub(super) fn name(node: usize) -> String {
@@ -79,7 +79,7 @@ pub(super) fn seeds(origin: u8, incarnation: u8) -> Seeds {
     }
 }
 
-/// A node that opens for the `opens`-th time and remembers the stretches of its feed; nothing else.
+/// A node at its `opens`-th opening, which remembers the epochs of its feed and nothing else.
 pub(super) fn member(node: usize, origin: u8, opens: u8) -> Member {
     let drawn = seeds(origin, origin ^ (opens << 4));
     let Opened { committer, map, .. } = in_memory(&name(node), &drawn);
@@ -146,7 +146,7 @@ impl Pipes {
         directory.target(node_id, "127.0.0.1", port)
     }
 
-    /// A call that is answered; gives the caller's conversation.
+    /// Makes a call that is answered. Returns the caller's conversation.
     pub(super) fn dial(&mut self, from: usize, to: usize) -> ConversationId {
         let target = self.target(from, &name(to), to);
         self.dial_target(from, target, to)
@@ -313,7 +313,7 @@ impl Pipes {
         }
     }
 
-    /// Lets everything arrive that is under way, in an order that the seed decides.
+    /// Delivers everything under way, in an order that the seed decides.
     pub(super) fn settle(&mut self) {
         for _ in 0..100_000 {
             let waiting: Vec<(usize, usize)> = (0..self.lines.len())
@@ -329,7 +329,7 @@ impl Pipes {
         panic!("they never stop talking");
     }
 
-    /// Lets time pass, doing what is due when it is due.
+    /// Lets time pass, with everything done when it is due.
     pub(super) fn wait(&mut self, ms: u64) {
         let until = self.at + ms;
         let mut pieces = 0;
@@ -357,8 +357,8 @@ impl Pipes {
         panic!("they never come to rest");
     }
 
-    /// The machine is there anew, with an empty memory and the same author; its pipes are silent, and only
-    /// time tells the others.
+    /// Restarts a machine with an empty memory and the old author; its pipes stay silent, and only timeouts tell the
+    /// others.
     pub(super) fn restart_silently(&mut self, node: usize) {
         let opens = self.members[node].opens + 1;
         let origin = self.members[node].machine.replica.origin().0[0];
@@ -372,7 +372,7 @@ impl Pipes {
         for ends in &mut self.lines {
             for end in ends {
                 if end.node == usize::MAX {
-                    // Nobody reads what still arrives there.
+                    // Nothing reads the messages that still arrive there.
                     end.node = node;
                     end.id = 0;
                     end.arriving.clear();
@@ -381,7 +381,7 @@ impl Pipes {
         }
     }
 
-    /// The pipe of a conversation breaks: both ends notice.
+    /// Breaks the pipe of a conversation: both ends notice.
     pub(super) fn cut(&mut self, node: usize, id: ConversationId) {
         let (pipe, _) = self.place_of(node, id).unwrap();
         for end in &mut self.lines[pipe] {

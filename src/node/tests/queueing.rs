@@ -46,7 +46,7 @@ fn no_request_and_no_wake_is_lost_between_threads() {
             .collect();
         let consumer = scope.spawn(|| {
             let (mut writes, mut flushes) = (Vec::new(), Vec::new());
-            // Only a wake that is lost lets it wait so long.
+            // Only a lost wake-up lets it wait so long.
             while writes.len() + flushes.len() < THREADS * EACH {
                 match queue.next(&SystemClock::new(), Some(Duration::from_secs(20))) {
                     Work::Group(group) => {
@@ -108,7 +108,7 @@ fn a_full_queue_takes_again_once_it_was_emptied() {
     assert!((taken + 1) * bytes > PENDING_BYTES_MAX - taken * 4096);
     assert_eq!(submit(&queue, bytes), Err(NotQueued::Full));
     let mut out = 0;
-    // It was woken by the refusal.
+    // The refusal has woken it.
     while let Work::Group(group) = queue.next(&SystemClock::new(), Some(Duration::from_millis(5))) {
         let together: usize = group.iter().map(Request::bytes).sum();
         assert!(together <= GROUP_BYTES_TARGET || group.len() == 1);
@@ -119,7 +119,7 @@ fn a_full_queue_takes_again_once_it_was_emptied() {
     }
     assert_eq!(out, taken);
     assert!(submit(&queue, bytes).is_ok());
-    // One that is larger than all that may wait is taken when nothing else waits.
+    // A request larger than the limit of waiting bytes is taken when nothing else waits.
     let queue = Queue::default();
     assert!(submit(&queue, PENDING_BYTES_MAX + 1).is_ok());
 }

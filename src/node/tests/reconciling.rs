@@ -1,4 +1,4 @@
-//! What a first meeting of two nodes costs that hold the same through a third, in bytes on the wire.
+//! Cost of a first meeting of two nodes that hold equal data through a third, in bytes on the wire.
 
 use super::pipes::Pipes;
 use crate::core::identity::{Dot, Origin};
@@ -11,7 +11,7 @@ use crate::transport::wire::message::Message;
 
 const THIRD: Origin = Origin([9; 16]);
 
-/// Keys that both hold.
+/// Keys that both nodes hold.
 const SHARED: u64 = 300_000;
 
 impl Pipes {
@@ -21,14 +21,14 @@ impl Pipes {
     }
 }
 
-/// How many bytes a message is.
+/// Length of a message, in bytes.
 pub(super) fn bytes_of(message: &Message) -> usize {
     let mut frame = Vec::new();
     encode(message, &mut frame).unwrap();
     frame.len()
 }
 
-/// Entries of the third node, in no order of their stamps.
+/// An entry of the third node, in no order of the stamps.
 fn shared(number: u64) -> Entry {
     let payload = [
         &b"\0key-"[..],

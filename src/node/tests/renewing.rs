@@ -1,4 +1,4 @@
-//! What copies of one folder do in a network of machines.
+//! Copies of one folder in a network of machines.
 
 use super::pipes::{Pipes, member, seeds};
 use crate::core::identity::Incarnation;
@@ -6,7 +6,7 @@ use crate::node::machine::conversation::ConversationId;
 use crate::sync::identity::identity_conflict::IdentityConflict;
 
 impl Pipes {
-    /// A node takes another identity, as its committer does between two groups.
+    /// Takes another identity, as the committer does between two groups.
     pub(super) fn renew(&mut self, node: usize, identity_conflict: IdentityConflict) {
         let now = self.now(node);
         self.renewals += 1;
@@ -19,7 +19,7 @@ impl Pipes {
         member.identity_conflicts.push(identity_conflict);
     }
 
-    /// Calls whoever the nodes want to call after a while; who has called, and the conversation.
+    /// Calls the targets that are due after a while. Returns the callers, with their conversations.
     pub(super) fn call_again(&mut self) -> Vec<(usize, ConversationId)> {
         let mut calls = Vec::new();
         self.wait(2_000);
@@ -35,7 +35,7 @@ impl Pipes {
         calls
     }
 
-    /// Two nodes open with the files of one: each goes on in an epoch of its own.
+    /// Opens two nodes with the files of one: each continues in an epoch of its own.
     pub(super) fn part_twins(&mut self, twins: [usize; 2]) {
         for (node, open) in twins.into_iter().zip([1, 2]) {
             let mut twin = member(node, self.members[node].machine.replica.origin().0[0], 1);

@@ -1,4 +1,4 @@
-//! What a node and a peer's address want of a connection, and calling with something else.
+//! Scopes of a node and of a peer's address on a connection, and calls with another scope.
 
 use super::pipes::{Pipes, name};
 use crate::store::scope::Scope;
@@ -8,7 +8,7 @@ fn scope(prefixes: &[&str]) -> Scope {
 }
 
 impl Pipes {
-    /// Calls with these prefixes, unless what is wanted is connected already.
+    /// Calls with these prefixes, unless the wanted scope is connected already.
     fn call(&mut self, from: usize, to: usize, wanted: Scope) {
         let target = self.target(from, &name(to), to);
         let mut is_met = false;
@@ -38,7 +38,7 @@ fn a_call_carries_what_the_node_the_address_and_the_peer_want() {
         net.call(0, 1, scope(&["a", "b", "d"]));
         assert!(net.has(1, "b"));
         assert!(!net.has(1, "a") && !net.has(1, "c") && !net.has(0, "d"));
-        // What is there already is not made anew.
+        // An existing connection is not made anew.
         let conversations = net.conversations(0);
         net.call(0, 1, scope(&["b", "a"]));
         assert_eq!(net.conversations(0), conversations);
@@ -60,7 +60,7 @@ fn what_is_wanted_of_a_peer_holds_whoever_calls() {
         net.put(1, "b1");
         net.call(0, 1, scope(&["a"]));
         assert!(net.has(1, "a") && !net.has(1, "b") && net.has(0, "a1") && !net.has(0, "b1"));
-        // The peer calls in turn: whichever connection lives, it carries no more.
+        // The peer calls in turn: whichever connection lives, its scope is no larger.
         let target = net.target(1, &name(0), 0);
         net.dial_target(1, target, 0);
         net.settle();

@@ -1,4 +1,4 @@
-//! Clocks that are a day off: told, and in nobody's way.
+//! Clocks that are a day off: reported, and harmless.
 
 use super::pipes::{Pipes, name};
 use crate::node::machine::peer_state::PeerState;
@@ -52,11 +52,11 @@ fn the_skew_is_measured_shown_and_told_once() {
             (row.state, row.skew_ms),
             (PeerState::Connected, Some(skew_ms))
         );
-        // Seen by this node's own clock.
+        // In the time of this node's own clock.
         let seen = i128::from(row.last_seen.unwrap().0);
         assert!((seen - i128::from(net.now(node).wall.0)).abs() < 60_000);
     }
-    // It is remembered once the peer is gone.
+    // The skew is remembered once the peer is gone.
     let id = net.conversations(0)[0];
     net.cut(0, id);
     let member = &net.members[0];
@@ -72,7 +72,7 @@ fn the_skew_is_measured_shown_and_told_once() {
 fn a_node_that_is_a_day_off_neither_blocks_nor_poisons_anyone() {
     for seed in 0..20 {
         let mut net = a_day_off(seed);
-        // Whoever writes last wins, whatever its clock says, because it has seen what it overwrites.
+        // The last writer wins, whatever its clock says, because it has seen the value that it overwrites.
         for (round, writer) in [1, 2, 0, 2, 1, 0].into_iter().enumerate() {
             let value = format!("{round} by {writer}");
             net.put_value(writer, "key", &value);
@@ -81,7 +81,7 @@ fn a_node_that_is_a_day_off_neither_blocks_nor_poisons_anyone() {
                 assert_eq!(net.value(node, "key"), value, "seed {seed}");
             }
         }
-        // Its own clock is not dragged along: what it writes elsewhere is dated by itself.
+        // Its own clock is not dragged along: writes to other keys have its own time.
         net.put_value(0, "other", "by 0");
         net.wait(5_000);
         net.put_value(2, "other", "by 2");

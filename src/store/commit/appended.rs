@@ -1,5 +1,5 @@
-//! A group between the log and the map: it is in the file, and waits to be durable. The next one may be planned
-//! meanwhile, and the one before be installed.
+//! A group between the log and the map: its frame is in the file and waits to be durable (group commit). The next group
+//! may be planned, and the one before installed, meanwhile.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ use super::operation::{Request, Ticket};
 use crate::store::error::StoreError;
 use crate::wal::log::syncing::{SyncJob, Synced};
 
-/// A group that is in the log.
+/// A group whose frame is in the log and that is not installed yet.
 #[derive(Debug)]
 pub struct Appended {
     pub(in crate::store) plan: Plan,
-    /// The sync that it waits for; `None` if it is as durable as was promised.
+    /// The sync that must end before the group may be installed; `None` if it is as durable as was promised.
     pub job: Option<SyncJob>,
     waits: bool,
     syncs: bool,
@@ -20,27 +20,27 @@ pub struct Appended {
 }
 
 impl Plan {
-    /// Bytes of keys and values in it.
+    /// Bytes of keys and values of the group.
     pub fn bytes(&self) -> usize {
         self.group.bytes
     }
 
-    /// Whether it is to be durable before it is installed.
+    /// True if the group must be durable before it is installed.
     pub fn is_synced(&self) -> bool {
         self.must_sync
     }
 }
 
 impl Appended {
-    /// Who waits for it.
+    /// Tickets of the callers that wait for the group.
     pub fn tickets(&self) -> &[Ticket] {
         &self.plan.tickets
     }
 
-    /// What was asked for and had no place in the group: to be planned next, before anything else.
+    /// Requests that had no room in the group, to be planned next, before any other. Empty at the second call.
     pub fn take_rest(&mut self) -> Vec<Request> {
         let rest = std::mem::take(&mut self.plan.rest);
-        // They are told of with the group that they come into.
+        // These requests are answered with the group that takes them up.
         let tickets: BTreeSet<Ticket> = rest.iter().filter_map(Request::ticket).collect();
         let tokens: BTreeSet<u64> = rest.iter().filter_map(Request::token).collect();
         self.plan.tickets.retain(|ticket| !tickets.contains(ticket));
@@ -50,8 +50,9 @@ impl Appended {
 }
 
 impl Committer {
-    /// Appends a planned group to the log, `at_once` with its sync if that is one call of the disk. The plan must be the
-    /// last one that was made, and the group before it complete.
+    /// Appends a planned group to the log, `at_once` with its sync if both take one call of the disk. The plan must be
+    /// the last one that was made, and the group before it complete. A group that cannot be written comes back as
+    /// [`Refused`].
     pub fn append(&mut self, mut plan: Plan, at_once: bool) -> Result<Appended, Box<Refused>> {
         let written = match plan.failure.take() {
             Some(failure) => Err(failure),
@@ -69,8 +70,8 @@ impl Committer {
         }
     }
 
-    /// Takes back a plan that cannot be written any more, because the group before it failed. That one is to be
-    /// completed afterwards.
+    /// Takes back a plan that cannot be written, because the group before it failed with `error`. Complete that group
+    /// afterwards: plans are undone newest first.
     pub fn take_back(&mut self, plan: Plan, error: StoreError) -> Refused {
         self.refuse(plan, error)
     }
@@ -88,7 +89,8 @@ impl Committer {
         }
     }
 
-    /// The sync of an appended group has ended with that `outcome`: gives what is to be installed.
+    /// Ends an appended group whose sync ended with `outcome`: returns the entries to install, or the refused group if
+    /// the sync failed.
     pub fn complete(
         &mut self,
         appended: Appended,

@@ -1,5 +1,5 @@
-//! The one way in which state changes: plan a group, append it to the log as one frame, make it durable,
-//! then install it. Whoever drives this owns the thread and the clock.
+//! Group commit: the only way in which state changes. A group of requests is planned, appended to the log as one frame,
+//! made durable with one sync, and then installed. The caller owns the thread and the clock.
 
 use super::appended::Appended;
 use super::group::{Group, Planned, Terms};
@@ -25,57 +25,58 @@ use crate::wal::frame_buffer::FrameBuffer;
 use crate::wal::log::Log;
 use crate::wal::log::syncing::SyncJob;
 
-/// Operation sequences that are reserved at once where acknowledged writes may be lost with the power
-/// (`autoFlush = false`): large enough that the sync it takes is rare, small against 2^64.
+/// Operation sequences that are reserved at once where acknowledged writes may be lost in a power cut (`autoFlush =
+/// false`): large enough that the sync it takes is rare, small against 2^64.
 const RESERVED_SEQUENCES: u64 = 1 << 16;
 
-/// When a write counts as accepted.
+/// The moment at which a write counts as accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// Once it survives a power cut.
+    /// The write counts once it survives a power cut.
     Synced,
-    /// Once the operating system has it: it survives this process, and not a power cut.
+    /// The write counts once the operating system has it: it survives the end of this process, and not a power cut.
     Written,
 }
 
-/// A group that is in the log, or that needs none, and waits to be installed.
+/// A group whose frame is in the log, or that needs none, and that waits to be installed.
 #[derive(Debug, Default)]
 pub struct Committed {
     pub(in crate::store) planned: std::vec::IntoIter<Planned>,
-    /// What to tell who waits, in the order of the requests.
+    /// Answers to the waiting callers, in the order of the requests.
     pub receipts: Vec<Receipt>,
-    /// Acknowledgements that peers are owed: the asker's token, the peer, and where its feed is held up to.
+    /// Acknowledgements owed to peers: the request's token, the peer, the position up to which its feed is held, and
+    /// the scope of that position.
     pub acknowledge: Vec<(u64, Origin, FeedPosition, Scope)>,
-    /// Entries of peers that were not taken in, because they name more authors than there is room for.
+    /// Entries of peers that were refused because they name more authors than a store has room for.
     pub refused_entries: Vec<RefusedEntry>,
-    /// Tokens of the peers whose entries were left out, because what comes before them was refused earlier.
+    /// Tokens of the peers whose entries were left out, because entries before them in the feed were refused.
     pub refused: Vec<u64>,
     /// The last local sequence of the group.
     pub last_lseq: u64,
-    /// Everything up to this local sequence is durable.
+    /// The local sequence up to which everything is durable.
     pub durable_lseq: u64,
-    /// Writes that came to nothing against a concurrent one, each told of once.
+    /// Users' writes that lost a conflict, each reported once.
     pub losers: Vec<Entry>,
-    /// Losers that are not kept any more, because too many of their keys were.
+    /// Siblings that were removed because their key had too many.
     pub dropped: Vec<DroppedSibling>,
-    /// What was asked for and had no place in the group: to be planned next, before anything else.
+    /// Requests that had no room in the group, to be planned next, before any other.
     pub rest: Vec<Request>,
-    /// The lineage of authors, if the group adds to it.
+    /// The lineage of authors after the group, if the group adds to it.
     pub(in crate::store) lineage: Option<Lineage>,
 }
 
-/// A group that could not be written: nothing of it counts, local state is as before.
+/// A group that could not be written: no request of it counts, and local state is as before.
 #[derive(Debug)]
 pub struct Refused {
-    /// Why.
+    /// The failure that refused the group.
     pub error: StoreError,
-    /// Who waits.
+    /// Tickets of the callers that wait for the group.
     pub tickets: Vec<Ticket>,
-    /// Tokens of the peers whose entries were in it.
+    /// Tokens of the peers whose entries were in the group.
     pub tokens: Vec<u64>,
 }
 
-/// What a group will be once it is written.
+/// A group that is planned and not written.
 #[derive(Debug, Default)]
 pub struct Plan {
     pub(in crate::store) group: Group,
@@ -86,13 +87,13 @@ pub struct Plan {
     pub(in crate::store) refused: Vec<u64>,
     pub(in crate::store) acknowledge: Vec<(u64, Origin, FeedPosition, Scope)>,
     pub(in crate::store) hints: Hints,
-    /// What has no place in the group.
+    /// Requests that had no room in the group.
     pub(in crate::store) rest: Vec<Request>,
-    /// Why it cannot be written.
+    /// The failure because of which the group cannot be written.
     pub(in crate::store) failure: Option<StoreError>,
 }
 
-/// What planning counts up, to be taken back if the plan cannot be written.
+/// Counters that planning advances, kept to restore them if the plan cannot be written.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::store) struct Counters {
     last_sequence: u64,
@@ -104,13 +105,13 @@ pub(in crate::store) struct Counters {
     origins: usize,
 }
 
-/// Plans, writes and installs groups. There is one for each open store.
+/// Plans, writes and installs groups. Each open store has exactly one.
 #[derive(Debug)]
 pub struct Committer {
     pub(in crate::store) log: Option<Log>,
     pub(in crate::store) ledger: Ledger,
     pub(in crate::store) origins: OriginDictionary,
-    /// What the checkpoint covered when a group was planned last.
+    /// Coverage of the checkpoint when a group was last planned.
     #[allow(
         clippy::option_option,
         reason = "nothing was planned yet, there was no checkpoint, and what it covered are three cases"
@@ -119,19 +120,19 @@ pub struct Committer {
     pub(in crate::store) buffer: FrameBuffer,
     durability: Durability,
     pub(in crate::store) policy: ConflictPolicy,
-    /// The losers that were told of lately.
+    /// Dots of the losers that were reported lately.
     pub(in crate::store) reported: RecentDots,
-    /// How many losers of one key are kept.
+    /// Most siblings of one key that are kept.
     siblings_max: usize,
-    /// Those of keys that had too many.
+    /// Siblings of the keys that had too many.
     pub(in crate::store) full_keys: FullKeys,
     pub(in crate::store) durable_lseq: u64,
-    /// What this opening has to tell the log, with the first frame that there is a reason for.
+    /// Records of this opening that go into the log with the first frame that is written for another reason.
     pub(in crate::store) opening: Vec<Record>,
 }
 
 impl Committed {
-    /// The entries that wait to be installed, and the peer that each came from.
+    /// The entries that wait to be installed, each with the peer that sent it; `None`: written here.
     pub fn entries(&self) -> impl Iterator<Item = (&Entry, Option<Origin>)> {
         self.planned
             .as_slice()
@@ -201,7 +202,7 @@ impl Plan {
 }
 
 impl Committer {
-    /// Goes on from a recovered state; without a log, in memory only.
+    /// Continues from a recovered state; without a log, in memory only.
     pub fn new(
         log: Option<Log>,
         ledger: Ledger,
@@ -225,23 +226,23 @@ impl Committer {
         }
     }
 
-    /// What is done about concurrent writes from now on.
+    /// Sets the policy for concurrent writes of one key, from the next group on.
     pub fn set_conflict_policy(&mut self, policy: ConflictPolicy) {
         self.policy = policy;
     }
 
-    /// How many losers of one key are kept from now on.
+    /// Sets the most siblings of one key that are kept, from the next group on.
     #[cfg(test)]
     pub fn set_siblings_max(&mut self, siblings_max: usize) {
         self.siblings_max = siblings_max;
     }
 
-    /// What must be remembered besides entries, as of the last commit.
+    /// The ledger as of the last commit: everything remembered besides entries.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// The log's first failure, after which nothing more is accepted.
+    /// The log's first failure, after which every request is refused; `None` while the log works.
     pub fn poisoned(&self) -> Option<StoreError> {
         self.log
             .as_ref()
@@ -249,7 +250,7 @@ impl Committer {
             .map(|error| StoreError::Log(error.clone()))
     }
 
-    /// Whether something was accepted that a power cut would take.
+    /// True if accepted writes would be lost in a power cut.
     pub fn is_behind(&self) -> bool {
         self.durable_lseq < self.ledger.last_lseq
     }
@@ -266,13 +267,14 @@ impl Committer {
         self.write(plan)
     }
 
-    /// Plans one group: nothing is written yet, and the map need not be held any longer.
+    /// Plans one group. Nothing is written yet, and the map may be unlocked afterwards.
     #[cfg(test)]
     pub fn plan(&mut self, requests: Vec<Request>, map: &EntryMap, wall: WallMs) -> Plan {
         self.plan_after(None, requests, map, wall)
     }
 
-    /// The same where the group before it, `before`, waits to be durable and is not in the map yet.
+    /// Plans one group. Nothing is written yet, and the map may be unlocked afterwards. `before`: the group before it, if
+    /// that waits to be durable and is not in the map yet.
     pub fn plan_after(
         &mut self,
         before: Option<&Appended>,
@@ -328,7 +330,7 @@ impl Committer {
         plan
     }
 
-    /// Writes a planned group. Returns once it is as durable as was promised; nothing is visible yet. The plan
+    /// Writes a planned group. Returns once the group is as durable as was promised; nothing is visible yet. The plan
     /// must be the last one that was made.
     pub fn write(&mut self, plan: Plan) -> Result<Committed, Box<Refused>> {
         let mut appended = self.append(plan, true)?;
@@ -362,7 +364,8 @@ impl Committer {
         self.origins.forget_from(before.origins);
     }
 
-    /// Appends the frame of a plan. Says whether all is to be durable, and gives the sync that it still takes.
+    /// Appends the frame of a plan. Returns whether the whole group must be durable before it is installed, and the
+    /// sync that this still takes.
     pub(in crate::store) fn write_frame(
         &mut self,
         plan: &Plan,
@@ -371,7 +374,8 @@ impl Committer {
         if let Some(log) = &mut self.log
             && (plan.must_sync || log.is_displaced())
         {
-            // Before anything is appended: what is refused is not written, and the log goes on once it is in its place.
+            // Checked before anything is appended: a group that is refused is not written, and the log continues once
+            // it is back in its place.
             log.check_place()?;
         }
         self.append_early(&plan.group.cursors)?;
@@ -388,7 +392,8 @@ impl Committer {
         let ledger = &mut self.ledger;
         if self.durability == Durability::Written && ledger.last_sequence > ledger.reserved_sequence
         {
-            // Before a sequence is told that the power may take, the jump over it has to be durable.
+            // A sequence that a power cut may take must not be reported before the reservation that jumps over it is
+            // durable.
             ledger.reserved_sequence = ledger.last_sequence + RESERVED_SEQUENCES;
             must_sync = true;
             let reserve = Record::Reserve {
@@ -414,7 +419,7 @@ impl Committer {
             encode(body, &mut self.origins, &cursor);
         }
         hints.encode(body, &mut self.origins);
-        // A frame that only remembers hints about peers is carried by the next sync, unless somebody waits for it.
+        // A frame with nothing but hints about peers is carried by the next sync, unless a caller waits for it.
         let only_hints = group.planned.is_empty()
             && group.cursors.is_empty()
             && group.receipts.is_empty()

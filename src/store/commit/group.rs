@@ -1,6 +1,5 @@
-//! Planning a group of requests: which entries they make, in order, each seeing what came before it in the
-//! same group. Pure: the map is only read, time is an argument, and nothing has happened until the plan was
-//! written.
+//! Planning of a group: the entries that its requests make, in order, each planned over those before it in the group.
+//! Pure: the map is only read, time is an argument, and a plan has no effect until it is written.
 
 use std::collections::BTreeSet;
 
@@ -27,20 +26,20 @@ use crate::store::state::authors::RefusedEntry;
 use crate::store::state::base::BaseEntry;
 use crate::store::state::map::BaseRow;
 
-/// An entry to install.
+/// An entry to be installed.
 #[derive(Debug)]
 pub struct Planned {
     /// The entry.
     pub entry: Entry,
-    /// Its key's hash.
+    /// Hash of the entry's key.
     pub hash: u64,
-    /// Its place in the feed.
+    /// The entry's local sequence: its place in the feed.
     pub lseq: u64,
-    /// The peer it came from; `None` if it is written here.
+    /// The peer that sent the entry; `None` if it was written here.
     pub from: Option<Origin>,
-    /// What the checkpoint holds of its key.
+    /// The checkpoint's row of the key, as far as planning found it.
     pub base_row: BaseRow,
-    /// Whether the next one belongs to the same request, and must not be seen without this one.
+    /// True if the next entry belongs to the same request, and must not be seen without this one.
     pub joined: bool,
 }
 
@@ -49,73 +48,73 @@ pub struct Planned {
 pub struct Group {
     /// Entries in the order in which they are installed.
     pub planned: Vec<Planned>,
-    /// What to tell who waits, in the order of the requests.
+    /// Answers to the waiting callers, in the order of the requests.
     pub receipts: Vec<Receipt>,
-    /// How far peers' feeds are held once this is durable.
+    /// Cursors on peers' feeds once the group is durable, each with its scope.
     pub cursors: Vec<(Origin, FeedPosition, Scope)>,
-    /// Writes that came to nothing against a concurrent one and were not told of lately.
+    /// Users' writes that lost a conflict and were not reported lately.
     pub losers: Vec<Entry>,
-    /// Entries of peers that were not taken in, because they name more authors than a store has room for.
+    /// Entries of peers that were refused because they name more authors than a store has room for.
     pub refused: Vec<RefusedEntry>,
-    /// How many authors its entries of peers name that nothing before names, at the most.
+    /// Upper bound of the authors that the group's entries of peers are the first to name.
     pub(in crate::store) new_authors: usize,
-    /// Bytes of keys and values of what is planned and what is to be told.
+    /// Bytes of keys and values of the planned entries and of the losers to report.
     pub(in crate::store) bytes: usize,
-    /// Losers that it removes because too many of their keys are kept.
+    /// Siblings that the group removes because their key has too many.
     pub dropped: Vec<DroppedSibling>,
-    /// The dots of the losers that are to be told.
+    /// Dots of the losers that the group reports.
     pub(in crate::store) reported: BTreeSet<Dot>,
-    /// Kept losers among what is planned.
+    /// Siblings among the planned entries.
     pub(in crate::store) siblings: PlannedSiblings,
-    /// Stored keys of siblings that it removes.
+    /// Stored keys of siblings that the group removes.
     pub(in crate::store) removed: BTreeSet<Vec<u8>>,
-    /// The lineage of authors with what this group adds to it, if it adds something.
+    /// The lineage of authors after the group, if the group adds to it.
     pub(in crate::store) lineage: Option<Lineage>,
     newest: HashTable<usize>,
 }
 
-/// What planning goes by, besides what is held.
+/// Settings and knowledge that planning needs besides the map.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct Terms<'a> {
-    /// The time.
+    /// The wall clock, for stamps.
     pub(in crate::store) wall: WallMs,
-    /// Flags of all writes of this node.
+    /// Flags that every write of this node carries.
     pub(in crate::store) common: EntryFlags,
-    /// What is done about concurrent writes.
+    /// Policy for concurrent writes of one key.
     pub(in crate::store) policy: ConflictPolicy,
-    /// The losers that were told of lately.
+    /// Dots of the losers that were reported lately.
     pub(in crate::store) reported: &'a RecentDots,
-    /// The authors that the log names.
+    /// Authors that the log names.
     pub(in crate::store) authors: &'a OriginDictionary,
-    /// How many losers of a key are kept.
+    /// Most siblings of one key that are kept.
     pub(in crate::store) siblings_max: usize,
-    /// Those of keys that had too many.
+    /// Siblings of the keys that had too many.
     pub(in crate::store) full_keys: &'a FullKeys,
 }
 
-/// What a write replaces besides the newest entry of its key.
+/// Writes that a new write replaces besides the newest entry of its key.
 #[derive(Debug, Clone, Default)]
 pub(in crate::store) struct Replaced {
-    /// Those writes.
+    /// Dots of the replaced writes.
     pub(in crate::store) dots: Vec<Dot>,
-    /// What they had seen.
+    /// Union of the version vectors of the replaced writes.
     pub(in crate::store) seen: Vec<Dot>,
-    /// The latest of their stamps.
+    /// The latest stamp of the replaced writes; `None` if there are none.
     pub(in crate::store) stamp: Option<Stamp>,
 }
 
-/// What is held of a key when a write of it is planned.
+/// The newest entry of a key at the time when a write of it is planned.
 pub(in crate::store) enum Found<'a> {
-    /// This; it has changed since the checkpoint.
+    /// An entry that is newer than the checkpoint.
     Changed(&'a Entry),
-    /// This, in the checkpoint.
+    /// An entry of the checkpoint.
     BaseRow(Box<BaseEntry>),
-    /// Nothing.
+    /// The key has no entry.
     Nothing,
 }
 
 impl Found<'_> {
-    /// The newest entry.
+    /// The newest entry of the key, if it has one.
     pub(in crate::store) fn entry(&self) -> Option<&Entry> {
         match self {
             Self::Changed(entry) => Some(entry),
@@ -124,7 +123,7 @@ impl Found<'_> {
         }
     }
 
-    /// What the install need not look up again.
+    /// The part of the lookup that installing the write need not repeat.
     pub(in crate::store) fn into_base_row(self) -> BaseRow {
         match self {
             Self::Changed(_) => BaseRow::Unknown,
@@ -135,7 +134,7 @@ impl Found<'_> {
 }
 
 impl Group {
-    /// Makes room for so many entries.
+    /// Reserves memory for a number of entries.
     pub(in crate::store) fn reserve(&mut self, entries: usize) {
         self.planned.reserve(entries);
         self.newest.reserve(entries, |_| 0);
@@ -195,10 +194,10 @@ impl Group {
         });
     }
 
-    /// What is held of a key: in this group, in what has changed since the checkpoint, or in the checkpoint.
+    /// The newest entry of a key: in this group, in the memtable, or in the checkpoint.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read there; the whole group is of no use then.
+    /// If the checkpoint cannot be read there; the whole group is void then.
     pub(in crate::store) fn find<'a>(
         &'a self,
         key: &[u8],
@@ -221,7 +220,7 @@ impl Group {
         self.lineage.as_ref().unwrap_or_else(|| base.lineage())
     }
 
-    /// Takes in what a planned entry tells of the lineage of authors.
+    /// Adds a planned entry to the group's lineage, if it is a lineage record.
     pub(in crate::store) fn learn_lineage(&mut self, entry: &Entry, base: PlanBase<'_>) {
         let Some(record) = LineageRecord::of(entry) else {
             return;
@@ -232,10 +231,10 @@ impl Group {
         }
     }
 
-    /// Puts on record whom the present author of this node goes on from, with what it writes for the first time.
+    /// Plans the lineage record of this node's present author, together with the first write of that author.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read where it has to be; the whole group is of no use then.
+    /// If the checkpoint cannot be read where it has to be; the whole group is void then.
     pub(in crate::store) fn declare_author(
         &mut self,
         base: PlanBase<'_>,
@@ -265,7 +264,7 @@ impl Group {
         Ok(())
     }
 
-    /// Plans a write of this node. Returns its receipt, `ticket` 0.
+    /// Plans a write of this node. Returns its receipt, with `ticket` 0.
     pub(in crate::store) fn write(
         &mut self,
         operation: Operation,
@@ -342,10 +341,10 @@ impl Group {
         })
     }
 
-    /// Plans one or more writes of this node that are seen together or not at all.
+    /// Plans one or more writes of this node that become visible together or not at all.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read where it has to be; the whole group is of no use then.
+    /// If the checkpoint cannot be read where it has to be; the whole group is void then.
     pub(in crate::store) fn write_all(
         &mut self,
         ticket: Ticket,
@@ -381,7 +380,7 @@ impl Group {
     /// Plans one write of this node.
     ///
     /// # Errors
-    /// As for [`Self::write_all`].
+    /// If the checkpoint cannot be read where it has to be; the whole group is void then.
     pub(in crate::store) fn write_one(
         &mut self,
         ticket: Ticket,
@@ -402,8 +401,8 @@ impl Group {
         Ok(())
     }
 
-    /// Whether something from a peer goes on where its feed is held, also by this group: what came before it
-    /// may have been refused.
+    /// True if entries of a peer continue the position up to which its feed is held, this group included. False if
+    /// entries before them were refused.
     pub(in crate::store) fn follows(
         &self,
         received: &Received,
@@ -440,7 +439,7 @@ impl Group {
         }
     }
 
-    /// Stored keys of a user's key among those of the siblings that it removes.
+    /// Stored keys of the siblings of a user's key that the group removes.
     pub(in crate::store) fn removed_of(&self, user_key: &[u8]) -> impl Iterator<Item = &Vec<u8>> {
         let begin = [&[Namespace::Conflict as u8], user_key].concat();
         let from = self.removed.range(begin.clone()..);

@@ -1,15 +1,15 @@
-//! Small facts that a group remembers beside entries and cursors. No sync is made for their sake: losing the last ones to
-//! a power cut loses no entry and no cursor.
+//! Hints: small facts that a group remembers beside entries and cursors. They cause no sync of their own: a power cut
+//! that takes the last hints loses no entry and no cursor.
 
 use super::ledger::{KnownIdentityConflict, Ledger, PeerRecord};
 use super::operation::Request;
 use crate::core::identity::Origin;
 use crate::store::record::{OriginDictionary, Record, encode};
 
-/// What a group is to remember.
+/// The hints of one group.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Hints {
-    /// What is known of peers from now on; `None`: nothing any more.
+    /// New records of peers; `None`: the peer is forgotten.
     peers: Vec<(Origin, Option<PeerRecord>)>,
     pruned: Option<u64>,
     released: Option<u64>,
@@ -17,7 +17,7 @@ pub(in crate::store) struct Hints {
 }
 
 impl Hints {
-    /// Takes in a request that is one; any other is none.
+    /// Takes in a request that is a hint, and ignores any other.
     pub(in crate::store) fn note(&mut self, request: Request) {
         match request {
             Request::Peer { peer, record } => self.peers.push((peer, Some(record))),
@@ -35,7 +35,7 @@ impl Hints {
         }
     }
 
-    /// Appends their records. That nothing is known of a peer any more is not told: the next checkpoint leaves it out.
+    /// Appends the records of the hints. A forgotten peer has no record: the next checkpoint leaves it out.
     pub(in crate::store) fn encode(&self, body: &mut Vec<u8>, origins: &mut OriginDictionary) {
         for (peer, record) in &self.peers {
             if let Some(record) = record.clone() {
@@ -57,7 +57,7 @@ impl Hints {
         }
     }
 
-    /// Where a peer is forgotten, its cursor is, before this group may set another one.
+    /// Removes the cursors of the peers that the group forgets, before the group sets any cursor anew.
     pub(in crate::store) fn forget_cursors(&self, ledger: &mut Ledger) {
         for (peer, record) in &self.peers {
             if record.is_none() {
@@ -66,7 +66,7 @@ impl Hints {
         }
     }
 
-    /// They count from now on.
+    /// Applies the hints to the ledger.
     pub(in crate::store) fn apply(self, ledger: &mut Ledger) {
         for (peer, record) in self.peers {
             match record {

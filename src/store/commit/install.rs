@@ -1,17 +1,18 @@
-//! Installing a group that is in the log, piece by piece.
+//! Installing of a group that is in the log, piece by piece.
 
 use super::committer::Committed;
 use super::group::Planned;
 use crate::store::state::map::{EntryMap, Installed};
 
-/// Entries that are installed under one write lock. Readers wait at most for that many.
+/// Entries that are installed under one write lock, which bounds the time that readers wait.
 const INSTALLED_AT_ONCE: usize = 64;
 
-/// Entries that are looked at before the first of them is installed: what they need fits into the nearest cache.
+/// Entries whose memory is prefetched before the first of them is installed: their cache lines fit into the nearest
+/// cache.
 const LOOKED_AHEAD: usize = 32;
 
-/// The next piece of a committed group, to be installed under one lock: whole requests, about
-/// [`INSTALLED_AT_ONCE`] entries. Returns what the installs changed; empty when all is installed.
+/// Installs the next piece of a committed group under the caller's lock: whole requests, about [`INSTALLED_AT_ONCE`]
+/// entries. Returns the changes; empty once everything is installed.
 pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Installed> {
     if let Some(lineage) = committed.lineage.take() {
         map.lineage = lineage.into();
@@ -40,8 +41,8 @@ pub fn install_some(committed: &mut Committed, map: &mut EntryMap) -> Vec<Instal
     changes
 }
 
-/// Looks at what installing the next entries needs, which lies all over the memory, before any of it has to be waited for;
-/// see [`EntryMap::touch`].
+/// Prefetches the memory that installing the next entries needs, which lies scattered, so that the cache misses
+/// overlap; see [`EntryMap::touch`].
 fn look_ahead(planned: &[Planned], map: &EntryMap) {
     let seen = planned.iter().take(LOOKED_AHEAD).fold(0, |seen, planned| {
         let key = planned.entry.key().first().copied().unwrap_or(0);

@@ -1,5 +1,5 @@
-//! The small facts beside the entries that a node must not forget: who it is, which stretches its feed has,
-//! what it gave out, and how far it and its peers are.
+//! The ledger: small facts beside the entries that a node must not forget, such as its identity, the epochs of its
+//! feed, the sequences that it gave out, and the cursors of its peers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,21 +10,21 @@ use crate::core::stamp::{HybridClock, Stamp};
 use crate::store::lineage::Authorship;
 use crate::store::scope::Scope;
 
-/// Most stretches that are kept and told. A peer that was away for longer than this many opens starts its
-/// copy of the feed anew, which costs bytes and loses nothing.
+/// Most epochs that are kept and sent to peers. A peer that was away for more openings than this starts its copy of the
+/// feed anew, which costs bytes and loses nothing.
 pub const EPOCHS_MAX: usize = 64;
 
 /// One epoch of a feed: the incarnation and the local sequence at which it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Epoch {
-    /// Made at one open.
+    /// The incarnation of the opening that began the epoch.
     pub incarnation: Incarnation,
-    /// The highest local sequence given before it: everything above belongs to it or a later one.
+    /// The highest local sequence given before the epoch: every later one belongs to it or to a later epoch.
     pub began_after: u64,
 }
 
-/// Whether a place in a feed is good: its epoch is in the feed's chain, and had come that far before the next one began.
-/// `last_lseq` is where the feed ends.
+/// True if a place in a feed is good: its epoch is in the feed's history, and reached that place before the next epoch
+/// began. `last_lseq` is the end of the feed.
 pub fn is_reached(epochs: &[Epoch], last_lseq: u64, place: &FeedPosition) -> bool {
     let is_of = |epoch: &Epoch| epoch.incarnation == place.incarnation;
     let Some(at) = epochs.iter().position(is_of) else {
@@ -40,100 +40,104 @@ pub fn is_reached(epochs: &[Epoch], last_lseq: u64, place: &FeedPosition) -> boo
 /// A place in a peer's feed: the incarnation and a position in each stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FeedPosition {
-    /// The peer's incarnation that the positions belong to.
+    /// The peer's incarnation to which the positions belong.
     pub incarnation: Incarnation,
-    /// In the stream of the peer's own writes.
+    /// Position in the stream of the peer's own writes.
     pub own: u64,
-    /// In the stream of what the peer relays.
+    /// Position in the stream of entries that the peer relays.
     pub relay: u64,
 }
 
 /// An entry that a peer refused for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rejected {
-    /// Its local sequence here.
+    /// The entry's local sequence in this store.
     pub lseq: u64,
-    /// Why, as the peer said it.
+    /// The reason, as the peer's code.
     pub code: u8,
 }
 
-/// What is known of a peer, by its origin.
+/// Everything known of a peer, keyed by its origin.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PeerRecord {
-    /// Its label when it was last met.
+    /// The peer's label at the last meeting.
     pub node_id: String,
-    /// Whether what it acknowledges is durable there.
+    /// True if entries that the peer acknowledges are durable there.
     pub durable: bool,
-    /// A peer of the same label came in its place under another identity: it counts for nothing any more.
+    /// True if a peer with this label came in its place under another identity: the acknowledgements of this one count
+    /// no more.
     pub is_superseded: bool,
-    /// The user knows it by address or label, so that it is remembered even if nothing came of it yet.
+    /// True if the user named the peer by address or label: it is remembered even before the first connection.
     pub is_named: bool,
-    /// How far it has acknowledged this node's feed, as it was last told: a cache, for what users see.
+    /// Position up to which the peer has acknowledged this node's feed, as last reported: a cache, for display.
     pub acknowledged: FeedPosition,
-    /// What it refused for good, by local sequence. Shared: whoever goes through a list of thousands, or puts it on record,
-    /// takes no copy of it.
+    /// Entries that the peer refused for good, by local sequence. Shared, so that reading or recording a list of
+    /// thousands copies nothing.
     pub rejected: Arc<Vec<Rejected>>,
-    /// What the last connection with it carried, and what those positions are about.
+    /// Scope of the last connection with the peer, to which the acknowledged positions refer.
     pub scope: Scope,
 }
 
-/// Why a node identity conflicts its identity, as it is on record.
+/// An identity conflict of this node, as it is on record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownIdentityConflict {
-    /// The identity that is doubted.
+    /// The identity that is in conflict.
     pub origin: Origin,
-    /// A number for the reason.
+    /// Number of the reason.
     pub reason: u8,
-    /// The label of the peer that showed it.
+    /// Label of the peer that showed the conflict.
     pub node_id: String,
 }
 
-/// What must be remembered besides entries.
+/// Everything that must be remembered besides entries.
 #[derive(Debug, Clone, Default)]
 pub struct Ledger {
-    /// This node's identity, by which peers know its feed. The author of what it wrote in its first opening.
+    /// This node's identity, under which peers know its feed; also the author of its writes in its first opening.
     pub origin: Origin,
-    /// The author of this node's writes since the opening, and those that it goes on from.
+    /// The author of this node's writes since the opening, and the authors before it.
     pub authorship: Authorship,
-    /// The label the node was last opened with.
+    /// The label with which the node was last opened.
     pub node_id: String,
-    /// What the lease file beside the log must say; another or none means that the folder is a copy.
+    /// Content that the lease file beside the log must have; another content, or no file, means that the folder is a
+    /// copy.
     pub lease: [u8; 16],
-    /// The stretches of the feed, oldest first.
+    /// The epochs of the feed, oldest first.
     pub epochs: Vec<Epoch>,
-    /// The last operation sequence that was given.
+    /// The last operation sequence given.
     pub last_sequence: u64,
-    /// No operation sequence up to this one may be given again after an unclean stop.
+    /// Reserved operation sequences: none up to this one may be given again after an unclean stop.
     pub reserved_sequence: u64,
-    /// The last local sequence that was given.
+    /// The last local sequence given.
     pub last_lseq: u64,
-    /// The clock of this node's own writes.
+    /// The hybrid logical clock of this node's own writes.
     pub clock: HybridClock,
-    /// How far this node holds each peer's feed: the truth, written with the entries themselves.
+    /// Cursors: the positions up to which this node holds each peer's feed. Authoritative, because they are written in
+    /// one frame with the entries.
     pub cursors: BTreeMap<Origin, FeedPosition>,
-    /// What they are about, where that is not all keys.
+    /// Scopes of the cursors, where they are not all keys.
     pub scopes: BTreeMap<Origin, Scope>,
-    /// What is known of each peer.
+    /// Records of the known peers.
     pub peers: BTreeMap<Origin, PeerRecord>,
-    /// Acknowledged rows up to this local sequence were pruned from the outbox.
+    /// Local sequence up to which acknowledged rows were pruned from the outbox.
     pub pruned: u64,
-    /// Own writes up to this local sequence were released by a tick.
+    /// Local sequence up to which own writes were released by a tick.
     pub released: u64,
-    /// The node has reason to doubt its identity, and has taken no other one since.
+    /// An identity conflict that was noticed and not resolved by a new identity yet.
     pub identity_conflict: Option<KnownIdentityConflict>,
     /// The greatest operation sequence received from a peer.
     pub last_applied_remote: u64,
-    /// The store was saved from a damaged one, of which that many parts could not be read.
+    /// Number of parts that could not be read of the damaged store from which this one was salvaged; `None` if it was
+    /// not salvaged.
     pub salvaged: Option<u64>,
 }
 
 impl Ledger {
-    /// Whether a peer's cursor on this node's feed is good.
+    /// True if a peer's cursor on this node's feed is good; see [`is_reached`].
     pub fn is_reached(&self, cursor: &FeedPosition) -> bool {
         is_reached(&self.epochs, self.last_lseq, cursor)
     }
 
-    /// A peer's feed is held up to there, as far as it is about `scope`.
+    /// Sets the cursor on a peer's feed, for the keys in `scope`.
     pub fn hold(&mut self, peer: Origin, position: FeedPosition, scope: Scope) {
         self.cursors.insert(peer, position);
         if scope.is_all() {
@@ -143,28 +147,30 @@ impl Ledger {
         }
     }
 
-    /// Not all keys are exchanged with a peer, and of those it has acknowledged so much.
+    /// Records a connection with a peer that exchanges only some keys, and the position that the peer has acknowledged
+    /// of them.
     pub fn exchange(&mut self, peer: Origin, about: (FeedPosition, Scope)) {
         let record = self.peers.entry(peer).or_default();
         (record.acknowledged, record.scope) = about;
     }
 
-    /// Nothing is remembered of a peer any more.
+    /// Forgets a peer, its cursor included.
     pub fn forget_peer(&mut self, peer: Origin) {
         self.peers.remove(&peer);
         self.cursors.remove(&peer);
         self.scopes.remove(&peer);
     }
 
-    /// What the cursor of a peer is about.
+    /// Scope of the cursor on a peer's feed; all keys by default.
     pub fn scope_of(&self, peer: Origin) -> Scope {
         self.scopes.get(&peer).cloned().unwrap_or_default()
     }
 
-    /// Takes another identity, with a feed that nobody knows yet, and writes as its author from now on.
+    /// Takes another identity, with a feed that no peer knows yet, and writes as its author from now on.
     ///
-    /// Rows keep their local sequences, so peers that had acknowledged some still hold them: that is carried over to the
-    /// stretch `incarnation`, which begins now. What was passed on from others is no work of this node, and not counted. What nobody has acknowledged stays work of this node.
+    /// Rows keep their local sequences, so peers still hold the rows that they acknowledged: these positions are
+    /// carried over to the epoch `incarnation`, which begins now. Relayed entries are other nodes' work, and are not
+    /// counted. Rows that nobody has acknowledged stay in this node's outbox.
     pub fn take_identity(&mut self, origin: Origin, lease: [u8; 16], incarnation: Incarnation) {
         let epochs = std::mem::take(&mut self.epochs);
         for peer in self.peers.values_mut() {
@@ -182,12 +188,12 @@ impl Ledger {
         self.begin_epoch(incarnation);
     }
 
-    /// Writes as another author from now on, which goes on from the one before.
+    /// Writes as another author from now on, which continues the author before.
     pub fn write_as(&mut self, author: Origin) {
         self.authorship.go_on_as(author, self.last_sequence);
     }
 
-    /// The name of the next write.
+    /// Gives out the dot of the next write.
     pub fn next_dot(&mut self) -> Dot {
         self.last_sequence += 1;
         self.authorship.has_written = true;
@@ -197,8 +203,9 @@ impl Ledger {
         }
     }
 
-    /// Forgets which feed was told of, and how far those of peers are held. Their cursors passed what was refused in the
-    /// former name. Peers list that under it, so that in a new name they would take such entries for acknowledged.
+    /// Forgets the epochs of the feed and the cursors on peers' feeds. Those cursors passed entries that were refused
+    /// under the former identity. Peers list the refusals under it, so under a new one they would take such entries for
+    /// acknowledged.
     pub fn begin_anew(&mut self) {
         self.identity_conflict = None;
         self.epochs.clear();
@@ -206,7 +213,7 @@ impl Ledger {
         self.scopes.clear();
     }
 
-    /// Begins an epoch of the feed.
+    /// Begins an epoch of the feed, and forgets the oldest ones beyond [`EPOCHS_MAX`].
     pub fn begin_epoch(&mut self, incarnation: Incarnation) {
         self.epochs.push(Epoch {
             incarnation,
@@ -216,7 +223,7 @@ impl Ledger {
         self.epochs.drain(..surplus);
     }
 
-    /// The current stretch; all zeros before the first.
+    /// Incarnation of the current epoch; all zeros before the first.
     #[cfg(test)]
     pub fn incarnation(&self) -> Incarnation {
         self.epochs
@@ -225,7 +232,7 @@ impl Ledger {
             .unwrap_or_default()
     }
 
-    /// The clock may have given stamps up to this one.
+    /// Raises the clock's high water mark: stamps up to `high_water` may have been given.
     pub fn raise_clock(&mut self, high_water: Stamp) {
         if high_water > self.clock.high_water() {
             self.clock = HybridClock::resume(high_water);

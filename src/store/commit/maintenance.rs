@@ -1,4 +1,4 @@
-//! The committer between and after groups: syncs, marks, seals, and the end of the log.
+//! Work of the committer between and after groups: syncs, watermarks, seals, and the end of the log.
 
 use super::committer::Committer;
 use super::ledger::{FeedPosition, Ledger};
@@ -14,7 +14,7 @@ use crate::wal::log::Log;
 use crate::wal::log::segment::SealedLog;
 use crate::wal::log::segment_removal::Removal;
 
-/// Records of all peers of a ledger.
+/// The records of all peers of a ledger.
 pub(in crate::store) fn peers_of(ledger: &Ledger) -> impl Iterator<Item = Record> + '_ {
     let peers = ledger.peers.iter();
     peers.map(|(peer, record)| Record::Peer {
@@ -24,7 +24,8 @@ pub(in crate::store) fn peers_of(ledger: &Ledger) -> impl Iterator<Item = Record
 }
 
 impl Committer {
-    /// Nothing, but where cursors are to be in another frame than what they cover.
+    /// Does nothing, unless the simulator breaks the rule that cursors lie in one frame with the entries that they
+    /// cover.
     pub(in crate::store) fn append_early(
         &mut self,
         cursors: &[(Origin, FeedPosition, Scope)],
@@ -47,10 +48,10 @@ impl Committer {
         Ok(())
     }
 
-    /// Makes everything durable that was accepted before.
+    /// Makes everything durable that was accepted so far. Returns the local sequence up to which everything is.
     ///
     /// # Errors
-    /// If the log fails, or lies where its path does not lead any more: then the next sync looks again.
+    /// If the log fails, or its path does not lead to it any more: then the next sync checks again.
     pub fn sync(&mut self) -> Result<u64, StoreError> {
         if let Some(log) = &mut self.log {
             log.sync()?;
@@ -60,33 +61,34 @@ impl Committer {
         Ok(self.durable_lseq)
     }
 
-    /// Marks in the log, when nothing else is under way, that all before is durable. Without it the last
-    /// group could not be told from a torn one.
+    /// Appends a watermark to the log while nothing else is under way: everything before it is durable. Without it the
+    /// last group could not be told from a torn one.
     pub fn watermark(&mut self) -> Result<(), StoreError> {
         Ok(self.log.as_mut().map_or(Ok(()), Log::watermark)?)
     }
 
-    /// Seals the log, see [`Log::seal`]; `None` without one too. No plan made before may be written after.
+    /// Seals the log; see [`Log::seal`]. `None` also without a log. A plan made before a seal must not be written after
+    /// it.
     pub fn seal(
         &mut self,
         storage: &dyn Storage,
         salt: u64,
     ) -> Result<Option<SealedLog>, StoreError> {
         if !self.opening.is_empty() {
-            // They belong before the seal: what is remembered then holds them already.
+            // Pending records belong before the seal, so that the covered part holds them.
             self.write_records(&[])?;
         }
         let log = self.log.as_mut();
         let sealed = log.map_or(Ok(None), |log| log.seal(storage, salt))?;
         if sealed.is_some() {
-            // Each file numbers its origins anew.
+            // Each log file numbers its origins anew.
             self.origins = self.origins.of_next_file();
             self.durable_lseq = self.ledger.last_lseq;
         }
         Ok(sealed)
     }
 
-    /// Appends records of the node itself and makes them durable, with all that came before.
+    /// Appends records of the node itself and makes them durable, with everything before them.
     ///
     /// # Errors
     /// If the log fails, or its path does not lead to it.
@@ -95,10 +97,10 @@ impl Committer {
         self.write_records_anywhere(records)
     }
 
-    /// Whether the path of the log leads to it; without a log it does.
+    /// Checks that the path of the log still leads to it. Always succeeds without a log.
     ///
     /// # Errors
-    /// If not.
+    /// If the path leads elsewhere.
     pub fn check_place(&mut self) -> Result<(), StoreError> {
         Ok(self.log.as_mut().map_or(Ok(()), Log::check_place)?)
     }
@@ -118,15 +120,15 @@ impl Committer {
         Ok(())
     }
 
-    /// Takes another identity and writes as another author from now on: what was written before keeps the old one, and
-    /// stays work of this node until somebody has it. Returns once that is durable. The map has to be told with
-    /// [`crate::store::state::map::EntryMap::know_authorship`]; no plan made before may be written after.
+    /// Takes another identity and writes as another author from now on. Earlier writes keep the old author, and stay in
+    /// this node's outbox until a peer has them. Returns once the change is durable. The caller must report it to the
+    /// map with [`crate::store::state::map::EntryMap::know_authorship`]; a plan made before must not be written after.
     ///
     /// # Errors
-    /// If the path of the log does not lead to it: then nothing has changed. If the log fails: nothing is accepted any more
-    /// then.
+    /// If the path of the log does not lead to it: then nothing has changed. If the log fails: then every later request
+    /// is refused.
     pub fn renew(&mut self, seeds: &Seeds) -> Result<(), StoreError> {
-        // Behind what is changed here only a log that is broken may refuse.
+        // After these changes only a broken log may refuse.
         self.check_place()?;
         let ledger = &mut self.ledger;
         let origin = unless(Rule::RenewedInName, seeds.origin, ledger.origin);
@@ -148,11 +150,11 @@ impl Committer {
         self.write_records_anywhere(&records)
     }
 
-    /// Ends the log cleanly: what was given out is on record, everything is durable, the file is trimmed.
+    /// Ends the log cleanly: reserved sequences and stamps are on record, everything is durable, the file is trimmed.
     ///
     /// # Errors
-    /// If the log fails. If its path, or that of a file it needs, does not lead to it any more: it is ended cleanly where
-    /// it is, unless something else was written over it, which is left as it is.
+    /// If the log fails. If the path of the log, or of a file that it needs, does not lead to it any more: the log is
+    /// ended cleanly where it is, unless something else was written over it, which is left as it is.
     pub fn close(mut self) -> Result<(), StoreError> {
         let mut place = Ok(());
         if let Some(log) = &mut self.log {
@@ -168,44 +170,44 @@ impl Committer {
         Ok(place?)
     }
 
-    /// Which log it is; `None` without one.
+    /// Id of the log; `None` without one.
     pub fn file_id(&self) -> Option<[u8; 16]> {
         self.log.as_ref().map(|log| log.header().file_id)
     }
 
-    /// The header of the log, and the last frame that was appended; `None` without one.
+    /// The header of the log, and the number of the last appended frame; `None` without a log.
     pub fn end(&self) -> Option<(FileHeader, u64)> {
         let log = self.log.as_ref()?;
         Some((*log.header(), log.appended_frame()))
     }
 
-    /// The last frame of the sealed parts of the log; `None` if there is none.
+    /// The last frame of the sealed parts of the log; `None` if there are none.
     pub fn sealed_frame(&self) -> Option<u64> {
         let sealed = self.log.as_ref()?.sealed();
         sealed.last().map(|part| part.last_frame)
     }
 
-    /// How many bytes can be appended before the log has to grow; without a log, any number.
+    /// Bytes that can be appended before the log has to grow; without a log, any number.
     pub fn room_bytes(&self) -> usize {
         self.log.as_ref().map_or(usize::MAX, Log::room_bytes)
     }
 
-    /// How many bytes the log takes, sealed parts included.
+    /// Size of the log in bytes, sealed parts included.
     pub fn log_bytes(&self) -> u64 {
         self.log.as_ref().map_or(0, Log::log_bytes)
     }
 
-    /// The removal of the sealed parts of the log that a checkpoint covers, to be carried out by anybody before the
-    /// next seal; `None` without a log.
+    /// The removal of the sealed parts of the log that a checkpoint covers. Any thread may run it before the next seal.
+    /// `None` without a log.
     ///
     /// # Errors
-    /// If the log takes nothing more.
+    /// If the log has failed.
     pub fn covered(&self, covers_frame: u64) -> Result<Option<Removal>, StoreError> {
         let log = self.log.as_ref();
         Ok(log.map(|log| log.covered(covers_frame)).transpose()?)
     }
 
-    /// What a removal has removed is not counted any more.
+    /// Stops counting the parts that a removal has removed.
     pub fn forget(&mut self, removal: &Removal) {
         if let Some(log) = &mut self.log {
             log.forget(removal);

@@ -1,4 +1,4 @@
-//! From a request to an appended group: planning, writing, installing.
+//! From a request to an appended group: planning, writing, installing (group commit).
 
 pub mod appended;
 pub mod committer;

@@ -1,4 +1,4 @@
-//! What a node is asked to write, and what came of it.
+//! Requests to the committer, and their receipts.
 
 use super::ledger::{FeedPosition, KnownIdentityConflict, PeerRecord};
 use crate::core::identity::{Dot, Origin};
@@ -7,11 +7,11 @@ use crate::store::entry::{Entry, EntryFlags, Namespace};
 use crate::store::error::StoreError;
 use crate::store::scope::Scope;
 
-/// Names a request of this process, in the order of the calls; 0: nobody waits for it.
+/// Number of a request of this process, in the order of the calls; 0: no caller waits for it.
 pub type Ticket = u64;
 
-/// Set in the ticket of a request that is not a write: such tickets are numbered apart, so that those of
-/// writes have no gaps.
+/// Bit in the ticket of a request that is not a write: such tickets are numbered apart, so that the tickets of writes
+/// have no gaps.
 pub const NOT_A_WRITE: Ticket = 1 << 63;
 
 /// A write to one key.
@@ -23,7 +23,7 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Sets a key of a user. `ascii` says that the value is text and ASCII.
+    /// A put of a user's key. `ascii`: the value is text and ASCII.
     ///
     /// # Errors
     /// If the key is empty or too long.
@@ -36,7 +36,7 @@ impl Operation {
         Self::new(key, value, flags)
     }
 
-    /// Removes a key of a user.
+    /// A removal of a user's key.
     ///
     /// # Errors
     /// If the key is empty or too long.
@@ -69,7 +69,7 @@ impl Operation {
         self.payload.split_at(usize::from(self.key_length)).1
     }
 
-    /// Whether it removes.
+    /// True if the operation removes the key.
     pub fn is_removal(&self) -> bool {
         self.flags.contains(EntryFlags::TOMBSTONE)
     }
@@ -84,10 +84,10 @@ impl Operation {
     }
 }
 
-/// Whether a key of a user may be stored.
+/// Checks that a key of a user may be stored.
 ///
 /// # Errors
-/// If it is empty or longer than [`KEY_BYTES_MAX`].
+/// If the key is empty or longer than [`KEY_BYTES_MAX`].
 pub fn check_key(key: &[u8]) -> Result<(), StoreError> {
     if key.is_empty() {
         Err(StoreError::KeyEmpty)
@@ -98,96 +98,97 @@ pub fn check_key(key: &[u8]) -> Result<(), StoreError> {
     }
 }
 
-/// Entries that came from a peer, and where its feed is held up to with them.
+/// Entries from a peer, and the position up to which its feed is held with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
-    /// The peer.
+    /// The peer that sent the entries.
     pub peer: Origin,
-    /// Who asked for the acknowledgement; handed back with the commit.
+    /// Number of the connection that waits for the acknowledgement; handed back with the commit.
     pub token: u64,
-    /// Where its feed has to be held up to before, or this leaves a hole; the default: it begins the feed.
+    /// Position up to which the peer's feed must be held before, so that no hole is left; the default: the entries
+    /// begin the feed.
     pub from: FeedPosition,
-    /// Where its feed is held up to once this is durable; the default: where it was, whatever that is. So come the
+    /// Position up to which the peer's feed is held once the entries are durable; the default: unchanged, as for the
     /// entries of a reconciliation.
     pub position: FeedPosition,
-    /// What those positions are about.
+    /// Scope of these positions.
     pub scope: Scope,
-    /// The entries.
+    /// The entries, in feed order.
     pub entries: Vec<Entry>,
 }
 
-/// A write of this node that settles a conflict: it knows the losers, and removes them where they are kept.
+/// A write of this node that resolves a conflict: its version vector covers the losers, and their siblings are removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolution {
-    /// Who waits.
+    /// Ticket of the waiting caller.
     pub ticket: Ticket,
-    /// The write.
+    /// The write that becomes the key's value.
     pub operation: Operation,
-    /// The losers.
+    /// Dots of the losers.
     pub losers: Vec<Dot>,
 }
 
-/// What the committer is asked to make durable. One request is never torn.
+/// A request to the committer: everything of it becomes durable, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// One write of this node.
     Write {
-        /// Who waits.
+        /// Ticket of the waiting caller.
         ticket: Ticket,
         /// The write.
         operation: Operation,
     },
     /// Several writes of this node, all or none.
     Batch {
-        /// Who waits.
+        /// Ticket of the waiting caller.
         ticket: Ticket,
         /// The writes, in order.
         operations: Vec<Operation>,
     },
-    /// One write of this node that settles a conflict.
+    /// One write of this node that resolves a conflict.
     Resolve(Resolution),
     /// Entries from a peer.
     Received(Received),
-    /// What is known of a peer changed. Nothing is synced for it: who has to know that it is durable asks for something
+    /// The record of a peer has changed. Causes no sync: a caller that must know that it is durable asks for something
     /// else behind it that is.
     Peer {
         /// The peer.
         peer: Origin,
-        /// All that is known.
+        /// The whole new record.
         record: PeerRecord,
     },
-    /// Nothing is to be remembered of a peer any more. Not told to the log: the next checkpoint leaves it out, and until
-    /// then it is forgotten again at each open.
+    /// A peer is to be forgotten. Not written to the log: the next checkpoint leaves the peer out, and until then it is
+    /// forgotten again at each opening.
     ForgetPeer {
         /// The peer.
         peer: Origin,
     },
-    /// Rows up to this local sequence are pruned.
+    /// Acknowledged rows up to this local sequence were pruned from the outbox.
     Pruned {
-        /// The local sequence.
+        /// Local sequence of the last pruned row.
         lseq: u64,
     },
-    /// Own writes up to this local sequence are released by a tick. Nothing is synced for it: what is lost with the power
-    /// waits for another tick.
+    /// Own writes up to this local sequence are released by a tick. Causes no sync: a release that is lost in a power
+    /// cut waits for another tick.
     Released {
-        /// The local sequence.
+        /// Local sequence of the last released row.
         lseq: u64,
     },
-    /// The node has reason to doubt its identity.
+    /// An identity conflict was noticed.
     IdentityConflict(KnownIdentityConflict),
     /// Make everything before this durable, whatever `autoFlush` says.
     Flush {
-        /// Who waits.
+        /// Ticket of the waiting caller.
         ticket: Ticket,
     },
 }
 
-/// Fixed cost of an operation in a group, in bytes, an upper bound of what an entry record adds to key and
-/// value when its vector is small.
+/// Fixed cost of an operation in a group, in bytes: an upper bound of an entry record without key and value, as long as
+/// its vector is small.
 const OPERATION_OVERHEAD_BYTES: usize = 64;
 
 impl Request {
-    /// Who waits for it, if anybody does.
+    /// Ticket of the caller that waits for the request; `None` if no caller does.
     pub fn ticket(&self) -> Option<Ticket> {
         match self {
             Self::Write { ticket, .. } | Self::Batch { ticket, .. } | Self::Flush { ticket } => {
@@ -203,7 +204,7 @@ impl Request {
         }
     }
 
-    /// The connection that is owed an acknowledgement for it, if one is.
+    /// Token of the connection that waits for the acknowledgement of the request; `None` if none does.
     pub fn token(&self) -> Option<u64> {
         if let Self::Received(received) = self {
             Some(received.token)
@@ -212,7 +213,7 @@ impl Request {
         }
     }
 
-    /// How many entries it makes at the most, but for siblings.
+    /// Most entries that the request makes, without the siblings that conflicts add.
     pub fn entries(&self) -> usize {
         match self {
             Self::Write { .. } => 1,
@@ -228,7 +229,7 @@ impl Request {
         }
     }
 
-    /// About how many bytes it takes in a group.
+    /// Approximate bytes of the request in a group.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Write { operation, .. } => operation.bytes() + OPERATION_OVERHEAD_BYTES,
@@ -242,7 +243,7 @@ impl Request {
                 .iter()
                 .map(|operation| operation.bytes() + OPERATION_OVERHEAD_BYTES)
                 .sum(),
-            // Without entries it moves a cursor, which takes its place too.
+            // A request without entries moves a cursor, which takes room too.
             Self::Received(received) => received
                 .entries
                 .iter()
@@ -258,7 +259,7 @@ impl Request {
     }
 }
 
-/// How many of the requests at the front of a queue fit one group: at least one, together at most
+/// Number of requests at the front of a queue that form one group: at least one, together at most
 /// [`GROUP_BYTES_TARGET`].
 pub fn group_length<'a>(requests: impl Iterator<Item = &'a Request>) -> usize {
     let mut bytes = 0;
@@ -269,27 +270,27 @@ pub fn group_length<'a>(requests: impl Iterator<Item = &'a Request>) -> usize {
     requests.take_while(fits).count().max(1)
 }
 
-/// What a write did to its key.
+/// Effect of a write on its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum WriteStatus {
-    /// A put to a key that had no value; for a removal: there was none, and nothing was written.
+    /// A put to a key that had no value; for a removal: the key had no value, and nothing was written.
     Created = 0,
-    /// A put over another value; for a removal: it was removed.
+    /// A put over another value; for a removal: the value was removed.
     Updated = 1,
-    /// A put of the same bytes. Still an operation: the later write must win.
+    /// A put of a value equal to the present one. Still an operation: the later write must win.
     Unchanged = 2,
 }
 
-/// What came of one request that somebody waits for.
+/// Outcome of one request that a caller waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
-    /// The request.
+    /// Ticket of the request.
     pub ticket: Ticket,
-    /// What it did.
+    /// Effect of the write on its key.
     pub status: WriteStatus,
-    /// The key's version afterwards; for a batch, how many operations it had.
+    /// The key's version afterwards; for a batch, its number of operations.
     pub version: u64,
-    /// The operation's sequence, 0 if there was none to do; for a batch, of its last.
+    /// The operation's sequence, 0 if nothing was written; for a batch, that of its last operation.
     pub sequence: u64,
 }

@@ -1,4 +1,4 @@
-//! What a group is planned over: the state, and the group before it if that is written and not installed yet.
+//! The state over which a group is planned: the map, and the group before it if that is written and not installed yet.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -15,7 +15,7 @@ use crate::store::scope::Scope;
 use crate::store::state::base::Base;
 use crate::store::state::map::EntryMap;
 
-/// See the module.
+/// The map, and the group before it if that is written and not installed yet.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct PlanBase<'a> {
     map: &'a EntryMap,
@@ -27,25 +27,25 @@ impl<'a> PlanBase<'a> {
         Self { map, before }
     }
 
-    /// The checkpoint.
+    /// The checkpoint under the map.
     pub(in crate::store) fn base(&self) -> Option<&'a Arc<Base>> {
         self.map.base()
     }
 
-    /// The lineage of authors.
+    /// The lineage of authors, the group before included.
     pub(in crate::store) fn lineage(&self) -> &'a Lineage {
         let before = self.before.and_then(|before| before.lineage.as_ref());
         before.unwrap_or_else(|| self.map.lineage())
     }
 
-    /// The newest entry of a key that has changed since the checkpoint.
+    /// The newest entry of a key, if it is newer than the checkpoint.
     pub(in crate::store) fn changed_entry(&self, key: &[u8], hash: u64) -> Option<&'a Entry> {
         self.before
             .and_then(|before| before.newest_of(key, hash))
             .or_else(|| self.map.changed_entry(key, hash))
     }
 
-    /// Looks at where keys with these hashes belong, before the first of them has to be waited for; see
+    /// Prefetches the index places of keys with these hashes, so that the cache misses overlap; see
     /// [`EntryMap::touch`].
     pub(in crate::store) fn touch(&self, hashes: &[u64]) {
         let seen = hashes
@@ -54,20 +54,20 @@ impl<'a> PlanBase<'a> {
         std::hint::black_box(seen);
     }
 
-    /// Where the group before says that a peer's feed is held, and about which keys, if it does.
+    /// The cursor on a peer's feed that the group before sets, with its scope; `None` if it sets none.
     pub(in crate::store) fn cursor(&self, peer: Origin) -> Option<(FeedPosition, Scope)> {
         let cursors = &self.before?.cursors;
         let found = cursors.iter().rev().find(|(held, ..)| *held == peer);
         found.map(|(_, position, scope)| (*position, scope.clone()))
     }
 
-    /// Whether the group before tells of a loser.
+    /// True if the group before reports a loser.
     pub(in crate::store) fn tells(&self, loser: Dot) -> bool {
         self.before
             .is_some_and(|before| before.reported.contains(&loser))
     }
 
-    /// Whether a loser was ever kept here.
+    /// True if a loser was ever kept in this store.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -76,7 +76,7 @@ impl<'a> PlanBase<'a> {
         Ok(is_removed || self.map.has_siblings()?)
     }
 
-    /// Stored keys of losers of a user's key that are kept with a value; see [`EntryMap::live_kept_keys`].
+    /// Stored keys of a user's key's siblings that still have a value; see [`EntryMap::live_kept_keys`].
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -96,7 +96,7 @@ impl<'a> PlanBase<'a> {
         Ok(keys)
     }
 
-    /// Stored keys of losers of a user's key, also of those that were removed, with their places in the feed; `None` for
+    /// Stored keys of all siblings of a user's key, removed ones included, with their places in the feed; `None` for
     /// those that the group before removes.
     ///
     /// # Errors

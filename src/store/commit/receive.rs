@@ -1,5 +1,5 @@
-//! Planning what came from peers: what is greater than what is held comes into its place, and what was written
-//! without knowing of each other is dealt with as the policy says. Pure, like all of a group.
+//! Planning of entries from peers: an entry that is greater than the held one replaces it, and concurrent writes are
+//! handled by the conflict policy. Pure, like all of a group.
 
 use super::group::{Group, Terms};
 use super::ledger::{FeedPosition, Ledger};
@@ -14,13 +14,13 @@ use crate::store::entry::Entry;
 use crate::store::error::StoreError;
 use crate::store::lineage::Lineage;
 
-/// What a received entry and the one that is held are to each other.
+/// Relation of a received entry to the held entry of its key.
 struct Meeting {
-    /// What is held is as great.
+    /// True if the held entry is at least as great.
     is_known: bool,
-    /// The write that comes to nothing, if the two are a conflict: the loser, or what it is written once more against.
+    /// The write that loses, if the two are a conflict: the loser, or the winner that a rewritten loser overrules.
     overruled: Option<Entry>,
-    /// The loser once more, if it is this node's to write.
+    /// The loser, rewritten, if the policy and authorship let this node do so.
     assertion: Option<Entry>,
 }
 
@@ -29,12 +29,12 @@ fn bytes_of(entry: &Entry) -> usize {
 }
 
 impl Group {
-    /// Plans what came from a peer: each entry that is greater than what is held, the rest is known already. Gives
-    /// back what has no place in this group any more, because siblings made it too large: it belongs
-    /// into the next one, and the cursor with it.
+    /// Plans entries from a peer: each that is greater than the held entry is planned, the others are known already.
+    /// Returns the entries that have no room in this group any more, because siblings made it too large: they belong
+    /// into the next group, and the cursor with them.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read where it has to be; the whole group is of no use then.
+    /// If the checkpoint cannot be read where it has to be; the whole group is void then.
     pub(in crate::store) fn receive(
         &mut self,
         received: Received,
@@ -72,7 +72,7 @@ impl Group {
         Ok(left)
     }
 
-    /// Plans one entry. Gives it back if the group has no room for it.
+    /// Plans one entry. Returns it if the group has no room for it.
     fn arrive(
         &mut self,
         entry: Entry,
@@ -82,7 +82,7 @@ impl Group {
         ledger: &mut Ledger,
         terms: &Terms<'_>,
     ) -> Result<Option<Entry>, StoreError> {
-        // Also of a record that loses against that of a copy of its node.
+        // Learned even if the record loses against the record of a copy of its node.
         self.learn_lineage(&entry, base);
         let found = self.find(entry.key(), hash, base)?;
         let current = found.entry();
@@ -130,7 +130,8 @@ impl Group {
                 self.keep(&overruled, base, ledger, terms)?;
                 let is_too_large = self.bytes + bytes_of(&entry) > GROUP_BYTES_MAX;
                 if self.bytes > bytes_before && is_too_large && !meeting.is_known {
-                    // One frame cannot hold two of the largest values: the loser first, and then it is known.
+                    // One frame cannot hold two of the largest values: the loser is kept first, and with the next group
+                    // it is known.
                     return Ok(Some(entry));
                 }
             }
@@ -141,7 +142,7 @@ impl Group {
             self.hear_of(loser, base, terms)?;
         }
         if let Some(assertion) = meeting.assertion {
-            // It stands for both: what it replaces need not be installed before.
+            // The rewritten entry stands for both: the entry that it replaces need not be installed before.
             self.push(assertion, hash, base_row, ledger, None);
             self.declare_author(base, ledger, (terms.wall, terms.common))?;
         } else if !meeting.is_known {
@@ -150,7 +151,7 @@ impl Group {
         Ok(None)
     }
 
-    /// Keeps a loser, unless it is kept, or was, already.
+    /// Keeps a loser as a sibling, unless it is or was kept already.
     fn keep(
         &mut self,
         loser: &Entry,
@@ -174,7 +175,7 @@ impl Group {
         Ok(())
     }
 
-    /// Another node kept a loser: that is a conflict here as well, if its winner is known.
+    /// Takes in a sibling from another node: a conflict here as well, if its winner is known.
     fn hear_of(
         &mut self,
         loser: Entry,
@@ -191,7 +192,7 @@ impl Group {
         Ok(())
     }
 
-    /// A loser is told of once, whichever way it comes again.
+    /// Reports a loser, once: repetitions that arrive later by any way are not reported again.
     fn tell(&mut self, loser: Entry, base: PlanBase<'_>, terms: &Terms<'_>) {
         let is_reported = terms.reported.contains(loser.dot) || base.tells(loser.dot);
         let is_reported = is_reported && !is_broken(Rule::LoserToldAgain);
@@ -202,7 +203,7 @@ impl Group {
     }
 }
 
-/// The loser once more, if it is this node's to write.
+/// The loser rewritten over the winner, if the policy and authorship let this node do so; `None` otherwise.
 fn rewritten_by_policy(
     winner: &Entry,
     loser: &Entry,

@@ -1,4 +1,4 @@
-//! Conflicts: which of two concurrent writes wins, which is kept as a sibling, and how siblings are resolved.
+//! Conflicts: the winner of two concurrent writes, the sibling that keeps the loser, and the resolution of siblings.
 
 pub mod open_conflicts;
 pub mod policy;

@@ -1,4 +1,4 @@
-//! The conflicts that are open: which siblings their key's value does not know of.
+//! Open conflicts: keys with siblings that their value has not seen.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -14,62 +14,63 @@ use crate::store::error::StoreError;
 use crate::store::state::live_rows::LiveRows;
 use crate::store::state::map::EntryMap;
 
-/// A page that holds this many bytes is full: its values are copied while writers wait.
+/// Bytes of values that fill a page: they are copied while writers wait.
 const PAGE_BYTES: usize = 1 << 20;
 
-/// Kept losers that are looked at under one lock.
+/// Siblings that are visited under one lock.
 const PAGE_ROWS: usize = 256;
 
-/// Rows of longer keys that are passed over one by one before it is looked where the next author's begin: a few are
-/// sooner read than sought.
+/// Rows of longer keys that are passed over one by one before the visit seeks the next author: a few rows are sooner
+/// read than sought.
 const STRAYS_MAX: usize = 8;
 
-/// Authors whose losers of one key are sought: each costs some microseconds. Beyond that rows are gone through one by one.
+/// Most authors whose siblings of one key are sought: each costs some microseconds. Beyond that the rows are visited
+/// one by one.
 const AUTHORS_SOUGHT_MAX: usize = 4_096;
 
-/// An author's bytes in what names a sibling.
+/// Bytes of the author in the name of a sibling.
 const ORIGIN_BYTES: usize = size_of::<Origin>();
 
-/// Some siblings.
+/// One page of siblings.
 #[derive(Debug, Default)]
 pub struct SiblingPage {
-    /// They, as the writes of users that they are.
+    /// The siblings, as the users' writes that they keep.
     pub losers: Vec<Entry>,
-    /// The stored key to go on behind; `None`: that was all.
+    /// The stored key behind which the next page begins; `None`: this was the last.
     pub next: Option<Vec<u8>>,
 }
 
 /// An open conflict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenConflict {
-    /// What is shown.
+    /// The value that the key shows.
     pub current: Entry,
-    /// What lost against it or against what it followed, newest first.
+    /// The open siblings, newest first: writes that lost against the current value or against one before it.
     pub losers: Vec<Entry>,
 }
 
-/// A visit to the siblings of keys of users that begin with some bytes, or of one key alone. Losers of longer keys lie
-/// among those of that one, since a sibling is found under its key and its author. So from one of theirs on it is looked
-/// where the next author's begin that has losers (a leapfrog join of rows and authors): the visit costs as many looks as
-/// there are such authors, and not as many as longer keys.
+/// A visit to the siblings of all keys of users with a prefix, or of one key alone. A sibling lies under its key and
+/// its author, so siblings of longer keys lie among those of that one key. From such a row on, the visit seeks the next
+/// author that has siblings (a leapfrog join of rows and authors; Veldhuizen, "Leapfrog Triejoin", 2014): it costs one
+/// seek per author, however many longer keys there are.
 struct Leap<'m> {
     map: &'m EntryMap,
-    /// What the stored keys begin with.
+    /// Prefix of the visited stored keys.
     stored: Vec<u8>,
     is_whole: bool,
-    /// Rows of longer keys that were met in a row.
+    /// Rows of longer keys that were met in sequence.
     strays: usize,
-    /// The authors, once they are needed; see [`EntryMap::sibling_authors`].
+    /// The authors, looked up at the first need; see [`EntryMap::sibling_authors`].
     authors: OnceCell<Option<Vec<Origin>>>,
 }
 
-/// A row as [`Leap`] sees it.
+/// The decision of a [`Leap`] about a row.
 enum Sight {
-    /// It is to be visited.
+    /// The row is to be visited.
     Row,
-    /// All of them were met.
+    /// All rows of the visit were met.
     End,
-    /// Rows of the key can only be from here on.
+    /// Further rows of the key begin at this stored key at the earliest.
     Beyond(Vec<u8>),
 }
 
@@ -111,7 +112,7 @@ impl<'m> Leap<'m> {
 }
 
 impl EntryMap {
-    /// Whether any loser was ever kept here: otherwise nobody need look.
+    /// True if a loser was ever kept in this store: otherwise there is nothing to look for.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -128,9 +129,9 @@ impl EntryMap {
         Ok(first.is_some_and(|row| row.cmp_key(&[Namespace::Conflict as u8 + 1]).is_lt()))
     }
 
-    /// Kept losers behind the stored key `after`, of keys of users that begin with `prefix`; only of that key if it
-    /// `is_whole`. `form` makes of each what is wanted: [`loser_of`](super::policy::loser_of), or it without its
-    /// value.
+    /// A page of siblings behind the stored key `after`, of users' keys that begin with `prefix`; with `is_whole` only
+    /// of that key. `form` turns each into the returned entry: [`loser_of`](super::policy::loser_of), or the loser
+    /// without its value.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -165,8 +166,8 @@ impl EntryMap {
         Ok(page)
     }
 
-    /// Visits rows of the conflict namespace behind the stored key `after`, whose keys of users begin with `prefix`: with
-    /// `is_whole` all of that key, and of longer ones only some; see [`Leap`].
+    /// Visits rows of the conflict namespace behind the stored key `after`, whose users' keys begin with `prefix`: with
+    /// `is_whole` all rows of that key, and only some of longer ones; see [`Leap`].
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -197,8 +198,8 @@ impl EntryMap {
         }
     }
 
-    /// The stored keys of losers of one user's key that are kept with a value. What was removed is not gone through, and no
-    /// value is read. In a checkpoint of an earlier format some of them may be removed.
+    /// Stored keys of one user's key's siblings that still have a value. Removed siblings are not visited, and no value
+    /// is read. In a checkpoint of an earlier format some of the keys may be of removed siblings.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -229,7 +230,7 @@ impl EntryMap {
         }
     }
 
-    /// The authors of which losers may be kept, in order; `None` if there are so many that rows are sooner gone through.
+    /// Authors that may have siblings, in order; `None` if they are so many that visiting the rows is quicker.
     fn sibling_authors(&self) -> Option<Vec<Origin>> {
         let base_row = self.base().map(|base| base.origins());
         let base_row = base_row.map_or(&[][..], |origins| origins.as_slice());
@@ -247,8 +248,8 @@ impl EntryMap {
         Some(authors)
     }
 
-    /// The conflict of a key whose siblings these are: with those of them that neither its value nor another of
-    /// them knows of. `None` if there are none, or the write that they lost against is not here yet.
+    /// The open conflict of the key to which the siblings in `kept` belong: those siblings that neither the key's value
+    /// nor another sibling has seen. `None` if there are none, or if the write that they lost against is not here yet.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.

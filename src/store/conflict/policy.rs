@@ -1,5 +1,5 @@
-//! Concurrent writes of one key: what counts as a conflict, what each policy does about one, and how a loser is kept
-//! (PROTOCOL section 3). Pure, and the same on every node.
+//! Concurrent writes of one key: the definition of a conflict, the policies, and the entry that keeps a loser (PROTOCOL
+//! section 3). Pure, and equal on every node.
 
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::{DOT_BYTES, VERSION_MAX};
@@ -9,30 +9,31 @@ use crate::store::entry::{Entry, EntryFlags, Extra, Namespace, vector_over};
 use crate::store::lineage::Lineage;
 use crate::store::state::totals::is_user;
 
-/// What a node does about concurrent writes of one key. Nodes may differ in it, and converge all the same.
+/// Policy of a node for concurrent writes of one key. Nodes may have different policies, and converge all the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ConflictPolicy {
-    /// The later write is the value. The other one is told, and gone.
+    /// The later write becomes the value. The other one is reported and gone.
     #[default]
     LastWriteWins,
-    /// What this node wrote is written once more where it would lose.
+    /// A write of this node that would lose is written again, over the winner.
     KeepLocal,
-    /// What another node wrote is written once more where it would lose against a write of this node.
+    /// A write of another node that would lose against a write of this node is written again, over the winner.
     KeepRemote,
-    /// The later write is the value until somebody decides. The other one is kept, on all nodes.
+    /// The later write is the value until somebody resolves the conflict. The other one is kept as a sibling, on all
+    /// nodes.
     Manual,
 }
 
-/// Whether two entries are a conflict of users' writes. The same content written on both sides is none: whichever of
-/// them is forgotten, nobody loses anything, and there is nothing to decide.
+/// True if two entries are conflicting writes of users: concurrent, with different values. Equal content written on
+/// both sides is no conflict, because nothing is lost with either of them.
 pub(in crate::store) fn is_conflict(a: &Entry, b: &Entry, lineage: &Lineage) -> bool {
     is_user(a) && a.is_concurrent_with(b, lineage) && a.value() != b.value()
 }
 
 impl ConflictPolicy {
-    /// Whether the node that writes as `author` writes the loser once more. Only who wrote one of the two may, now or under
-    /// an author that this one goes on from, and only for a write that is no such repetition itself: so each write is
-    /// repeated once at the most, and nodes of opposite policies come to rest.
+    /// True if the node that writes as `author` writes the loser again. Only the author of one of the two may, or a
+    /// later author of its node, and only for a write that is no such re-write itself: each write is re-written at most
+    /// once, so nodes with opposing policies cannot loop.
     pub(in crate::store) fn asserts(
         self,
         author: Origin,
@@ -54,7 +55,7 @@ impl ConflictPolicy {
     }
 }
 
-/// The loser once more, as a write that knows both. `flags` are those of all writes of this node.
+/// The loser written again, as a write that has seen both. `flags` are those of all writes of this node.
 pub(in crate::store) fn assertion(
     loser: &Entry,
     winner: &Entry,
@@ -99,21 +100,21 @@ pub fn sibling_key(key: &[u8], dot: Dot) -> Vec<u8> {
     stored
 }
 
-/// A loser as it is kept: the same write under the key that names it, so that whoever keeps it keeps the same.
+/// A loser as a sibling: the write under a stored key that contains its dot, so that every node that keeps it keeps an
+/// equal entry.
 pub fn kept(loser: &Entry) -> Option<Entry> {
     let dot = unless(Rule::KeptInOnePlace, loser.dot, Dot::default());
     let key = sibling_key(loser.key().get(1..)?, dot);
     under_key(loser, &key, loser.value().unwrap_or_default())
 }
 
-/// The write of a user that a sibling is; `None` for any other entry, such as what is left of a loser once its
-/// conflict was resolved.
+/// The write of a user that a sibling keeps; `None` for any other entry, such as the removal of a sibling.
 pub fn loser_of(kept: &Entry) -> Option<Entry> {
     let value = kept.value().unwrap_or_default();
     under_key(kept, &stored_user_key(kept)?, value)
 }
 
-/// The same without its value: for who only asks what knows of what.
+/// The write of a user that a sibling keeps, without its value: enough to compare version vectors.
 pub fn bare_loser_of(kept: &Entry) -> Option<Entry> {
     under_key(kept, &stored_user_key(kept)?, &[])
 }
@@ -134,17 +135,17 @@ pub fn sibling_user_key(stored: &[u8], dot: Dot) -> Option<&[u8]> {
     is_itself.then_some(key)
 }
 
-/// Whether an entry is what is left of a sibling once its conflict was resolved.
+/// True if an entry is the removal of a sibling whose conflict was resolved.
 pub fn is_sibling_removal(entry: &Entry) -> bool {
     entry.is_tombstone() && user_key_in(entry.key()).is_some() && user_key_of(entry).is_none()
 }
 
-/// The user's key in the stored key of a sibling, or of what is left of one once its conflict was resolved.
+/// The user's key in the stored key of a sibling or of its removal.
 pub fn user_key_in(stored: &[u8]) -> Option<&[u8]> {
     parts_of_sibling(stored).map(|(key, _)| key)
 }
 
-/// The author of the loser that is kept, or was, under a stored key.
+/// The author of the loser to which a stored key of the conflict namespace belongs.
 pub(in crate::store) fn sibling_author(stored: &[u8]) -> Option<Origin> {
     let (_, name) = parts_of_sibling(stored)?;
     name.first_chunk().copied().map(Origin)
@@ -157,7 +158,7 @@ fn parts_of_sibling(stored: &[u8]) -> Option<(&[u8], &[u8; DOT_BYTES])> {
     is_kept.then_some((key, name))
 }
 
-/// The same write under another stored key.
+/// A copy of a write under another stored key.
 fn under_key(entry: &Entry, key: &[u8], value: &[u8]) -> Option<Entry> {
     let extra = Extra {
         vector: entry.vector().to_vec(),

@@ -1,6 +1,7 @@
-//! What settled a conflict and lost itself, before anybody else had it: it is kept like any loser, and what it settled was
-//! removed before that. In the feed these removals would go ahead of it, and were this node lost in between, nobody would
-//! hold either. So they are made once more, behind it. Pure, like all of a group.
+//! Re-removals. A write that resolved a conflict may lose in turn before any peer has it: it is kept as a sibling, and
+//! the siblings that it resolved were removed before that. In the feed these removals would precede it, and if this
+//! node were lost in between, no node would hold either. So the removals are made again, behind it. Pure, like all of a
+//! group.
 
 use std::cmp::Reverse;
 
@@ -14,13 +15,13 @@ use crate::store::commit::plan_base::PlanBase;
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
 
-/// Removals that are made once more behind one overtaken write, the newest ones: more than a conflict has versions. Peers can
-/// have this node remove any number of losers of a key, see [`SIBLINGS_MAX`].
+/// Most removals that are made again behind one superseded resolution, newest first: more than a conflict has versions.
+/// Peers can have this node remove any number of siblings of a key, see [`SIBLINGS_MAX`].
 const MADE_AGAIN_MAX: usize = 8 * SIBLINGS_MAX;
 
 impl Group {
-    /// Removes once more what this node removed of a key before `superseded`, a write of it, was kept; but for what somebody
-    /// else has been told of already, behind what settled it.
+    /// Removes again the siblings that this node removed of a key before `superseded`, a write of it, was kept; without
+    /// those whose removal a peer has acknowledged already, behind the resolution.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
@@ -31,7 +32,7 @@ impl Group {
         ledger: &mut Ledger,
         terms: &Terms<'_>,
     ) -> Result<(), StoreError> {
-        // What settles a conflict has seen what another one wrote.
+        // A resolution has seen writes of others: its version vector is not empty.
         let author = ledger.authorship.current;
         let is_own = |group: &Self, entry: &Entry| {
             let lineage = group.lineage_over(base);
@@ -46,7 +47,7 @@ impl Group {
         places.extend(self.removed_of(user_key).map(|key| (key.clone(), None)));
         let mut places = Vec::from_iter(places);
         if places.len() > MADE_AGAIN_MAX {
-            // What has no place in the feed yet is the newest.
+            // A sibling without a place in the feed yet is the newest.
             places.sort_unstable_by_key(|(_, lseq)| Reverse(lseq.unwrap_or(u64::MAX)));
             places.truncate(MADE_AGAIN_MAX);
         }
@@ -60,7 +61,7 @@ impl Group {
             let found = self.find(&key, hash, base)?;
             let removal = found.entry().filter(|_| !has_left);
             let removal = removal.filter(|held| held.is_tombstone() && is_own(self, held));
-            // A removal that was kept as a loser is none of what was kept.
+            // A removal that was kept as a loser is not the removal of a sibling.
             let removal = removal.filter(|held| user_key_of(held).is_none());
             let Some((dot, seen, stamp, version)) =
                 removal.map(|held| (held.dot, held.vector().to_vec(), held.stamp, held.version))

@@ -1,13 +1,13 @@
-//! The writes that came up last, up to a number.
+//! Dots of the losers that were reported last, up to a number.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::core::identity::Dot;
 
-/// How many are remembered: some hundred kilobytes. One that is forgotten may be told of twice.
+/// Most dots that are remembered, in some hundred kilobytes. A loser that is forgotten may be reported twice.
 const RECENT_MAX: usize = 4096;
 
-/// The writes that came up last.
+/// A bounded set of the newest dots: the oldest is forgotten first.
 #[derive(Debug, Clone, Default)]
 pub(in crate::store) struct RecentDots {
     known: BTreeSet<Dot>,

@@ -1,5 +1,5 @@
-//! Planning the end of a conflict: a value that knows all versions, and the removal of the losers that were kept,
-//! seen together or not at all. Pure, like all of a group.
+//! Planning of a resolution: a value that has seen all versions, and the removal of the siblings, visible together or
+//! not at all. Pure, like all of a group.
 
 use std::collections::BTreeSet;
 
@@ -29,10 +29,10 @@ pub(in crate::store) struct Kept {
 }
 
 impl Group {
-    /// Plans a write of this node that settles a conflict. Losers that are not kept any more are passed over.
+    /// Plans a write of this node that resolves a conflict. Losers that are not kept any more are skipped.
     ///
     /// # Errors
-    /// As for [`Self::write_all`].
+    /// If the checkpoint cannot be read where it has to be; the whole group is void then.
     pub(in crate::store) fn resolve(
         &mut self,
         resolution: Resolution,

@@ -1,10 +1,10 @@
-//! How many writes of one key that lost are kept at once. Peers can bring any number of them, and each takes room on every
-//! node until somebody settles the conflict.
+//! Limit on the siblings of one key. Peers can bring any number of them, and each takes room on every node until
+//! somebody resolves the conflict.
 //!
-//! Whoever sees more than [`SIBLINGS_MAX`] of a key removes some, each by an ordinary removal of its own: first those that
-//! the shown value or a later one of the same author knows, of which nothing is lost; then, of those that are open, the
-//! ones that are the least in the order of entries. So nodes need not agree on anything: the greatest of a union are the
-//! greatest among the greatest of its parts. Pure, like all of a group.
+//! A node that sees more than [`SIBLINGS_MAX`] of a key removes some, each by an ordinary removal of its own: first
+//! those that the shown value or a later write of the same author has seen, of which nothing is lost; then, of the open
+//! ones, the least in the order of entries. Nodes need not agree on anything: the greatest of a union are the greatest
+//! among the greatest of its parts. Pure, like all of a group.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -20,50 +20,50 @@ use crate::store::commit::plan_base::PlanBase;
 use crate::store::entry::{Entry, Namespace};
 use crate::store::error::StoreError;
 
-/// Most losers of one key that are kept with a value: more than the nodes of the largest mesh that the protocol is made
-/// for, of which each can bring one about while all are apart. A decision about more of them is nobody's, and what shows
-/// or settles a conflict reads all of them. Removals that lost are not counted: each takes as much room as any removed key.
+/// Most siblings of one key that are kept with a value: more than the nodes of the largest mesh that the protocol is
+/// made for, of which each can add one while all are apart. Nobody can decide about more, and showing or resolving a
+/// conflict reads all of them. Removals that lost are not counted: each takes the room of any removed key.
 pub const SIBLINGS_MAX: usize = 128;
 
-/// Siblings that a request removes beside as many as it brings: of stores that were written without a limit, so that no
-/// group takes long. The rest is left to the requests behind it.
+/// Siblings that a request removes beyond the number that it brings, in stores that were written without a limit, so
+/// that no group takes long. Later requests remove the rest.
 const REMOVED_BESIDES: usize = 256;
 
-/// Keys with too many siblings of which these are held in memory: some 6 kB each. A key that is looked at again has its
-/// siblings read once, with their values.
+/// Most keys whose siblings are held in memory because they had too many: some 6 kB each. The siblings of any other key
+/// are read once more, with their values.
 const FULL_KEYS_MAX: usize = 1024;
 
-/// Siblings of a key: their writes, and when they were made.
+/// Siblings of a key: their dots and stamps.
 type Siblings = BTreeMap<Dot, Stamp>;
 
-/// The siblings of keys that had too many, as of the last group that was planned.
+/// Siblings of the keys that had too many, as of the last planned group.
 #[derive(Debug, Default)]
 pub(in crate::store) struct FullKeys {
     keys: HashMap<Vec<u8>, Siblings>,
 }
 
-/// Siblings that a group plans, or removes.
+/// Siblings that a group plans or removes.
 #[derive(Debug, Default)]
 pub(in crate::store) struct PlannedSiblings {
-    /// By stored key: when what is kept there was written; `None` if nothing is any more.
+    /// Stamp of the sibling under each stored key that the group changes; `None` if it is removed.
     changed: BTreeMap<Vec<u8>, Option<Stamp>>,
-    /// The siblings of keys that had too many of them when this group looked.
+    /// Siblings of the keys that had too many when this group looked.
     full: HashMap<Vec<u8>, Siblings>,
 }
 
-/// A write that lost, and is not kept any more because too many of its key were.
+/// A sibling that was removed because its key had too many.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DroppedSibling {
     /// The user's key.
     pub key: Vec<u8>,
-    /// The write.
+    /// The write that the sibling kept.
     pub dot: Dot,
-    /// Whether it was still to be decided about, as far as was looked: neither the shown value nor a later loser of its
-    /// author knew of it.
+    /// True if the sibling was open as far as was checked: neither the shown value nor a later sibling of its author
+    /// had seen it.
     pub is_open: bool,
 }
 
-/// What an entry of the conflict namespace keeps: a loser with a value, written then.
+/// Stamp of the loser that an entry of the conflict namespace keeps; `None` if it keeps none with a value.
 fn kept_at(entry: &Entry) -> Option<Stamp> {
     let is_kept = !entry.is_tombstone() && user_key_of(entry).is_some();
     is_kept.then_some(entry.stamp)
@@ -88,7 +88,7 @@ fn change(siblings: &mut Siblings, stored: &[u8], kept: Option<Stamp>) {
 }
 
 impl FullKeys {
-    /// Takes in what a group has planned.
+    /// Takes over the changes of a planned group.
     pub(in crate::store) fn follow(&mut self, group: &mut PlannedSiblings) {
         if !self.keys.is_empty() {
             for (stored, kept) in &group.changed {
@@ -104,14 +104,14 @@ impl FullKeys {
         }
     }
 
-    /// A group that was followed comes to nothing.
+    /// Forgets all keys: a planned group whose changes were taken over was refused.
     pub(in crate::store) fn forget(&mut self) {
         self.keys.clear();
     }
 }
 
 impl PlannedSiblings {
-    /// An entry of the conflict namespace is planned.
+    /// Notes a planned entry of the conflict namespace.
     pub(in crate::store) fn note(&mut self, entry: &Entry) {
         let kept = kept_at(entry);
         self.changed.insert(entry.key().to_vec(), kept);
@@ -121,7 +121,7 @@ impl PlannedSiblings {
         }
     }
 
-    /// What is planned of a user's key.
+    /// Planned changes among the siblings of a user's key.
     pub(in crate::store) fn of<'a>(
         &'a self,
         user_key: &'a [u8],
@@ -135,10 +135,10 @@ impl PlannedSiblings {
 }
 
 impl Group {
-    /// Removes siblings of the keys of which something was kept since `begin`, where there are too many.
+    /// Removes siblings of the keys for which an entry was planned since the place `begin`, where there are too many.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read where it has to be; the whole group is of no use then.
+    /// If the checkpoint cannot be read where it has to be; the whole group is void then.
     pub(in crate::store) fn bound_siblings(
         &mut self,
         begin: usize,
@@ -175,7 +175,7 @@ impl Group {
         Ok(())
     }
 
-    /// Whether a key has too many siblings. If so, they are known to the group afterwards.
+    /// True if a key has too many siblings. The group holds them afterwards.
     fn has_too_many(
         &mut self,
         user_key: &[u8],
@@ -202,7 +202,7 @@ impl Group {
         Ok(siblings.is_some_and(|siblings| siblings.len() > terms.siblings_max))
     }
 
-    /// The siblings of a key, if they may be too many: only then what was kept is read and not just found by its name.
+    /// The siblings of a key with their stamps; `None` if they cannot be too many: then only their names are read.
     fn read_siblings(
         &self,
         user_key: &[u8],
@@ -228,7 +228,8 @@ impl Group {
         Ok(Some(siblings))
     }
 
-    /// Which siblings of a key are too many, the first to go first, and whether somebody loses something by it.
+    /// The siblings of a key that are too many, in the order of their removal, each with a flag: true if it is open, so
+    /// that a write is lost with it.
     fn surplus_of(
         &self,
         user_key: &[u8],
@@ -242,7 +243,7 @@ impl Group {
             return Ok(Vec::new());
         };
         let is_known = |dot: Dot| {
-            // What is shown itself is known to nobody: what it lost against is not here yet.
+            // A sibling that is also the shown value counts as unseen: the write that it lost against is not here yet.
             let is_shown = |shown: &Entry| shown.dot != dot && shown.has_seen(dot, lineage);
             let (author, sequence) = (dot.origin, dot.sequence.saturating_add(1));
             let later = Dot { sequence, ..dot };

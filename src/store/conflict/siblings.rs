@@ -1,5 +1,5 @@
-//! Siblings: writes of one key that were made apart and are kept. Which of them are open, in time that grows with their
-//! number and not with its square: a peer can bring any number of them.
+//! Siblings (Dynamo, Riak): concurrent writes of one key that are kept. Finds the open ones in time linear in their
+//! number, not in its square: a peer can bring any number of them.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -12,19 +12,19 @@ use crate::store::error::StoreError;
 use crate::store::lineage::Lineage;
 use crate::store::state::map::EntryMap;
 
-/// What some entries of one key had seen, taken together; as [`Entry::follows`] says it of one.
+/// Union of the version vectors of some entries of one key; see [`Entry::follows`] for one entry.
 #[derive(Default)]
 struct Seen {
-    /// The newest write of each author that one of them is, or had seen.
+    /// For each author the newest sequence that one of the entries is or has seen.
     newest: HashMap<Origin, u64>,
-    /// Those with a full vector: what it cannot tell counts as seen.
+    /// Entries with a full vector: writes of authors that are not in it count as seen.
     full: Vec<Entry>,
-    /// The first authors of them that lineage knows of, at most [`LINEAGE_LOOKED_AT`].
+    /// The first authors of the entries that the lineage knows, at most [`LINEAGE_LOOKED_AT`].
     with_lineage: Vec<Origin>,
 }
 
-/// Authors of one key's siblings whose lineage is looked at, which each sibling costs a look at each of. Beyond that a
-/// sibling that was seen only by lineage is shown: one too many, and not one too few.
+/// Most authors of one key's siblings whose lineage is checked, because each sibling is checked against each of them.
+/// Beyond that a sibling that was seen only by lineage is shown: one too many, and not one too few.
 const LINEAGE_LOOKED_AT: usize = 256;
 
 impl Seen {
@@ -57,7 +57,7 @@ impl Seen {
     }
 }
 
-/// The conflict of a key that shows `current`: with those of its siblings that neither that nor another of them knows of,
+/// The open conflict of a key that shows `current`: the siblings that neither the value nor another sibling has seen,
 /// newest first. `None` if there are none.
 pub fn open_among(current: Entry, siblings: Vec<Entry>, lineage: &Lineage) -> Option<OpenConflict> {
     let open = siblings
@@ -67,7 +67,8 @@ pub fn open_among(current: Entry, siblings: Vec<Entry>, lineage: &Lineage) -> Op
     open.sort_by(|a, b| b.order(a));
     let mut seen = Seen::default();
     open.retain(|sibling| {
-        // What knows of it is later, and so came before it; also if that is known to another one itself.
+        // An entry that has seen this sibling is later, so it was added before; this holds also if another one has seen
+        // that entry.
         let is_known = seen.has(sibling, lineage);
         seen.add(sibling, lineage);
         !is_known
@@ -94,8 +95,8 @@ impl EntryMap {
         Ok(self.entry(first.key())?.map(std::borrow::Cow::into_owned))
     }
 
-    /// Adds to `keys` the stored keys of users of which one of these losers is open. Those that are among them already are
-    /// not looked at.
+    /// Adds to `keys` the stored keys of users of which one of these losers is open. Keys that are in the set already
+    /// are not looked up.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.

@@ -12,7 +12,7 @@ fn author(number: u64) -> Origin {
     Origin(bytes)
 }
 
-/// Each author with its parent and the sequence up to which that one was seen.
+/// Authors, each with its parent and the sequence up to which the parent was seen.
 type Tree = BTreeMap<u64, Option<(u64, u64)>>;
 
 fn tree(choices: &[(u64, u64)]) -> Tree {
@@ -23,7 +23,7 @@ fn tree(choices: &[(u64, u64)]) -> Tree {
     tree
 }
 
-/// Walks from an author to the root.
+/// The sequence up to which an author has seen another, found by walking towards the root.
 fn seen_up_to(tree: &Tree, from: u64, ancestor: u64) -> Option<u64> {
     if from == ancestor {
         return Some(u64::MAX);
@@ -158,7 +158,7 @@ fn each_author_of_a_node_that_wrote_nothing_at_first_is_known_to_be_its() {
         let record = authorship.record(author(0), "node");
         assert!(record.authors.len() <= AUTHORS_PER_RECORD);
         records.insert(record.key(), record);
-        // For whoever sees the newest of them only.
+        // The lineage of a node that receives only the newest record.
         let mut lineage = Lineage::default();
         for record in records.values() {
             lineage.add(record);

@@ -1,5 +1,5 @@
-//! Writing a checkpoint: the rows of the one before, merged with what had changed when the log was sealed, page by
-//! page, while writers go on. Whoever drives this owns the thread and the locks.
+//! Writes a checkpoint: a merge of the rows of the previous one with the changes up to the seal of the log, page by
+//! page, while writers go on. The caller owns the thread and the locks.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -25,38 +25,38 @@ use crate::table::{Checkpoint, CheckpointWriter, RangeCursor, Row, RowRef};
 
 pub use crate::wal::log::segment::CHECKPOINT_SUFFIX;
 
-/// What its name ends in while it is written.
+/// Suffix of a checkpoint's name while it is written.
 pub const TEMP_SUFFIX: &str = ".checkpoint.new";
 
-/// What the name of the file ends in, in which its feeds may be sorted meanwhile.
+/// Suffix of the side file in which the feeds of a checkpoint are sorted.
 pub const TEMP_SIDE_SUFFIX: &str = ".checkpoint.new.feed";
 
 /// Entries that are copied while writers wait. Few in tests, so that much can happen between two pages.
 const PAGE_ENTRIES: usize = if cfg!(test) { 2 } else { 256 };
 
-/// Rows of the checkpoint before that are copied in one go.
+/// Rows of the previous checkpoint that are copied at once.
 const COPIED_AT_ONCE: usize = if cfg!(test) { 2 } else { 1024 };
 
-/// Numbers beside the totals: last local sequence, last sequence, last applied, reserved sequence, the halves of
-/// the log's file id.
+/// Count of numbers beside a checkpoint: the totals, last local sequence, last sequence, last applied sequence,
+/// reserved sequence, and the halves of the log's file id.
 const NOTES: usize = NOTED + 6;
 
 /// The moment that a checkpoint shows: right behind the seal of the log.
 #[derive(Debug)]
 pub struct Cut {
-    /// The last frame that it covers.
+    /// The last frame that the checkpoint covers.
     pub covers_frame: u64,
-    /// The log that it belongs to.
+    /// Id of the log to which it belongs.
     pub file_id: [u8; 16],
-    /// What is remembered besides entries.
+    /// The ledger at that moment.
     pub ledger: Ledger,
-    /// What is counted over all entries.
+    /// Totals over all entries.
     pub totals: Totals,
-    /// A snapshot that began then.
+    /// A snapshot that began at that moment.
     pub snapshot: SnapshotId,
-    /// The checkpoint before.
+    /// The previous checkpoint; `None` if there is none.
     pub base: Option<Arc<Base>>,
-    /// The peers that entries came from.
+    /// The peers that sent the entries.
     pub sources: Vec<Origin>,
 }
 
@@ -83,8 +83,8 @@ pub struct CheckpointJob<'s> {
 }
 
 impl Committer {
-    /// The moment that a checkpoint would show now, right behind a seal; begins the snapshot that it is made of.
-    /// `None` without a log. All of the map must be resolved.
+    /// The cut for a checkpoint made now, right behind a seal; begins its snapshot. `None` without a log. The base rows
+    /// of all entries must be known.
     pub fn cut(&self, covers_frame: u64, map: &mut EntryMap) -> Option<Cut> {
         Some(Cut {
             covers_frame,
@@ -99,14 +99,14 @@ impl Committer {
 }
 
 impl<'s> CheckpointJob<'s> {
-    /// Begins a checkpoint for a test, with as much memory as the order of the feeds can use.
+    /// Begins a checkpoint for a test, with as much memory as sorting the feeds can use.
     #[cfg(test)]
     pub fn begin(storage: &'s dyn Storage, name: &str, cut: Cut) -> Result<Self, StoreError> {
         Self::begin_within(storage, name, cut, WORK_BYTES_MAX)
     }
 
-    /// Begins a checkpoint in the file `name`, which is replaced if it is there. The order of the feeds takes up to
-    /// `work_bytes` of memory.
+    /// Begins a checkpoint in the file `name`, which is replaced if it exists. Sorting the feeds takes up to `work_bytes`
+    /// of memory.
     ///
     /// # Errors
     /// If the file cannot be made, or the previous checkpoint cannot be read.
@@ -128,7 +128,7 @@ impl<'s> CheckpointJob<'s> {
             cut,
         };
         if let Some(base) = &job.cut.base {
-            // The rows of the one before are copied as they are: their origins keep their numbers.
+            // Rows of the previous checkpoint are copied unchanged: their origins keep their numbers.
             job.origins = base.origins().told_again(&mut job.meta);
             job.base_row = Some(base.range(Bound::Unbounded)?);
             job.advance()?;
@@ -136,22 +136,22 @@ impl<'s> CheckpointJob<'s> {
         Ok(job)
     }
 
-    /// The snapshot that it is made of, to be closed when it has ended.
+    /// The snapshot from which it is made; the caller closes it at the end.
     pub fn snapshot(&self) -> SnapshotId {
         self.cut.snapshot
     }
 
-    /// How many rows were written so far.
+    /// Number of rows written so far.
     pub fn rows(&self) -> u64 {
         u64::from(self.writer.rows())
     }
 
-    /// How many bytes were written so far.
+    /// Number of bytes written so far.
     pub fn bytes(&self) -> u64 {
         self.writer.bytes()
     }
 
-    /// Copies what had changed, a page of it. The map is only needed for this.
+    /// Copies one page of changes. The map is needed only for this.
     pub fn take_page(&mut self, map: &EntryMap) {
         let Self {
             origins,
@@ -178,11 +178,11 @@ impl<'s> CheckpointJob<'s> {
         self.has_more = self.after.is_some();
     }
 
-    /// Writes what was copied, and the rows of the checkpoint before that come before it. Says whether more is to
-    /// be copied.
+    /// Writes the copied page, and the rows of the previous checkpoint that come before it. Returns true if more pages
+    /// have to be copied.
     ///
     /// # Errors
-    /// If the disk is full or fails, or the checkpoint before cannot be read.
+    /// If the disk is full or fails, or the previous checkpoint cannot be read.
     pub fn write_page(&mut self) -> Result<bool, StoreError> {
         for change in std::mem::take(&mut self.changes) {
             while let Some(row) = &self.row {
@@ -213,7 +213,7 @@ impl<'s> CheckpointJob<'s> {
         Ok(true)
     }
 
-    /// Whether the map is still needed.
+    /// True if the map is still needed.
     pub fn has_more(&self) -> bool {
         self.has_more
     }
@@ -241,10 +241,11 @@ impl<'s> CheckpointJob<'s> {
         self.advance()
     }
 
-    /// Ends the file, makes it durable, and reads all of it back. It is not yet where an open looks for it.
+    /// Ends the file, makes it durable, and reads all of it back. The file is not yet in the place where an opening
+    /// looks for it.
     ///
     /// # Errors
-    /// If the disk is full or fails, or what was written does not read back.
+    /// If the disk is full or fails, or the file does not read back.
     pub fn finish(mut self) -> Result<(), StoreError> {
         let Cut {
             ledger,
@@ -284,7 +285,7 @@ fn low_half(id: u128) -> u64 {
     id as u64
 }
 
-/// The feed that an entry is in, and what it adds to the fingerprint.
+/// The stream that lists an entry, and the entry's share of the fingerprint.
 pub(in crate::store) fn place_of(held: &Held) -> (Option<u8>, u128) {
     let entry = &held.entry;
     if Namespace::of(entry.key()).is_none_or(|namespace| !namespace.is_replicated()) {
@@ -296,7 +297,7 @@ pub(in crate::store) fn place_of(held: &Held) -> (Option<u8>, u128) {
     }
 }
 
-/// All that a ledger remembers, as records.
+/// The whole ledger as records.
 fn records_of(ledger: &Ledger) -> Vec<Record> {
     let mut records = vec![Record::Identity {
         origin: ledger.origin,
@@ -335,7 +336,7 @@ fn records_of(ledger: &Ledger) -> Vec<Record> {
     records
 }
 
-/// The numbers beside a checkpoint.
+/// The decoded numbers beside a checkpoint.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct Notes {
     pub(in crate::store) totals: Totals,

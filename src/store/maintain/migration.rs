@@ -1,8 +1,8 @@
-//! Brings a checkpoint of an earlier format to the present one, at the first opening by this version.
+//! Migration of a checkpoint from an earlier format to the present one, at the first opening by this version.
 //!
-//! Format 1 differs in what a row adds to the sums: they left out what was written (docs/format.md, "Checkpoints"). All
-//! rows are read once and written to a new file with the sums of today, which takes the place of the old one when it is
-//! durable and reads back. A stop on the way leaves the old file as it was.
+//! Format 1 differs in the rows' shares of the sums: they left out the content (docs/format.md, "Checkpoints"). All
+//! rows are read once and written to a new file with present sums, which replaces the old one when it is durable and
+//! reads back. A stop on the way leaves the old file as it was.
 
 use std::ops::{Bound, ControlFlow};
 
@@ -17,18 +17,18 @@ use crate::store::state::map::EntryMap;
 use crate::store::state::totals::{NOTED, Totals};
 use crate::table::{Checkpoint, CheckpointWriter, Row};
 
-/// The first format whose sums cover what was written.
+/// The first format whose sums cover the content.
 const CONTENT_FORMAT: u16 = 2;
 
-/// Whether a checkpoint has to be written anew before it is used.
+/// True if a checkpoint has to be rewritten before it is used.
 pub(in crate::store) fn is_due(checkpoint: &Checkpoint) -> bool {
     checkpoint.format_version() < CONTENT_FORMAT
 }
 
-/// Writes the checkpoint of the log `name` anew, in the place of the old one.
+/// Rewrites the checkpoint of the log `name`, and replaces the old one.
 ///
 /// # Errors
-/// If it cannot be read, or the disk is full or fails; the old one is still in its place then.
+/// If the old one cannot be read, or the disk is full or fails; then the old one is still in its place.
 pub(in crate::store) fn migrate(
     storage: &dyn Storage,
     name: &str,

@@ -1,4 +1,4 @@
-//! Openings, checkpoints, verification and salvage of a store.
+//! Opening, checkpoints, verification and salvage of a store.
 
 pub mod checkpoint;
 pub(super) mod migration;

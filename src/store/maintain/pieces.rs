@@ -1,5 +1,6 @@
-//! A log that tells more than fits the memory is read by pieces: each time that what was read fills it, a checkpoint is made
-//! of that, and the rest is read over it. So a node opens that was stopped because its memory had run out.
+//! Reads a log whose content exceeds the memory limit, by pieces: each time that the entries read fill the memory, a
+//! checkpoint is made of them, and the rest is read over it. So a node opens that was stopped because its memory had
+//! run out.
 
 use std::ops::ControlFlow;
 
@@ -12,11 +13,11 @@ use crate::store::record::OriginDictionary;
 use crate::wal::log::Log;
 use crate::wal::recover::scan::RecoveredFrame;
 
-/// Where checkpoints of the pieces go.
+/// Place and memory of the checkpoints between the pieces.
 #[derive(Clone, Copy)]
 pub(super) struct Pieces<'s> {
     pub(super) storage: &'s dyn Storage,
-    /// The log's name.
+    /// Name of the log.
     pub(super) name: &'s str,
     pub(super) memory: OpeningMemory,
 }
@@ -34,11 +35,10 @@ pub(super) fn malformed(
 
 impl Pieces<'_> {
     /// Reads the groups of an open log that the checkpoint does not cover, and removes the sealed parts that the last
-    /// checkpoint made of them covers. Every group is durable, so a stop at any point leaves a checkpoint and the log behind
-    /// it.
+    /// new checkpoint covers. Every group is durable, so a stop at any point leaves a checkpoint and the log behind it.
     ///
     /// # Errors
-    /// If the disk fails or is full, or what it gives is malformed.
+    /// If the disk fails or is full, or a group is malformed.
     pub(super) fn read(&self, log: &mut Log) -> Result<(State, OriginDictionary), StoreError> {
         let checkpoint = open_checkpoint(self.storage, self.name, self.memory.cache_bytes)?;
         let covers_frame = checkpoint
@@ -64,13 +64,13 @@ impl Pieces<'_> {
             .base()
             .map_or(0, |base| base.file().covers_frame());
         let mut removal = log.covered(covered)?;
-        // Best effort: what could not be removed is met again by the next checkpoint.
+        // Best effort: the next checkpoint meets the parts that could not be removed again.
         let _ = removal.carry_out(self.storage);
         log.forget(&removal);
         Ok((state, origins))
     }
 
-    /// Makes a checkpoint of all that was read up to a frame, and puts the state over it.
+    /// Makes a checkpoint of everything read up to a frame, and puts the state over it.
     fn make_checkpoint(
         &self,
         state: &mut State,

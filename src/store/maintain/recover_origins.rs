@@ -1,9 +1,8 @@
-//! The numbers of origins in a file of which a part is lost. Numbers are given in order, so what was given in the
-//! lost part would shift all that come later, and entries would get other authors.
+//! Numbers of origins in a file of which a part is lost. Numbers are given in order, so the numbers given in the lost
+//! part would be missing from all later ones, and entries would get wrong authors.
 //!
-//! An origin is told only right before the first entry that names it, and gets the highest number that this entry
-//! names. So the entry tells which number that was. Whose numbers were told in the lost part is not known any more:
-//! others stand in for them.
+//! An origin is named only right before the first entry that uses it, and gets the highest number in that entry. So the
+//! entry shows that number. The origins named in the lost part are unknown: stand-ins take their places.
 
 use std::collections::HashSet;
 
@@ -12,11 +11,11 @@ use crate::core::checksum::hash128;
 use crate::core::identity::Origin;
 use crate::store::record::{OriginDictionary, RecordKind};
 
-/// Most origins that a lost part may have told: far more than there are nodes in a network, and little memory.
+/// Most origins that a lost part may have named: far more than there are nodes in a network, and little memory.
 const LOST_MAX: u64 = 1 << 16;
 
-/// The origins that stand in for those that are lost. None is ever given twice, so that no two writes of different
-/// authors pass for one.
+/// Stand-ins for lost origins. None is ever given twice, so that two writes of different authors are never taken for
+/// one.
 #[derive(Debug)]
 pub(in crate::store) struct StandIns {
     seed: Origin,
@@ -24,7 +23,7 @@ pub(in crate::store) struct StandIns {
 }
 
 impl StandIns {
-    /// `seed` is random.
+    /// New stand-ins, made from a random `seed`.
     pub(in crate::store) fn new(seed: Origin) -> Self {
         Self {
             seed,
@@ -32,7 +31,7 @@ impl StandIns {
         }
     }
 
-    /// Whether that origin stands in for another.
+    /// True if an origin is a stand-in.
     pub(in crate::store) fn contains(&self, origin: Origin) -> bool {
         self.made.contains(&origin)
     }
@@ -45,18 +44,18 @@ impl StandIns {
     }
 }
 
-/// Origins of a checkpoint that stand-ins are made for when its meta area is lost.
+/// Number of stand-ins for the origins of a checkpoint whose meta area is lost.
 const LOST_IN_CHECKPOINT: u64 = 1 << 12;
 
-/// A record that was not decoded yet.
+/// A record that is not decoded yet.
 pub(in crate::store) struct RawRecord<'a> {
     pub(in crate::store) kind: u8,
     payload: &'a [u8],
-    /// The whole of it.
+    /// All bytes of the record.
     pub(in crate::store) bytes: &'a [u8],
 }
 
-/// The records of a body, as far as their lengths are right.
+/// The records of a body, as far as their lengths are valid.
 pub(in crate::store) fn raw_records(body: &[u8]) -> Vec<RawRecord<'_>> {
     let mut records = Vec::new();
     let mut rest = body;
@@ -84,8 +83,8 @@ pub(in crate::store) fn raw_records(body: &[u8]) -> Vec<RawRecord<'_>> {
     records
 }
 
-/// Fills the places that origins of a lost part had, so that those in `records` and later ones get the numbers
-/// that they were given. Says whether that could be told.
+/// Fills the places of the origins of a lost part, so that those in `records` and later ones get their own numbers.
+/// Returns true if these could be determined.
 pub(in crate::store) fn fill_places(
     origins: &mut OriginDictionary,
     stand_ins: &mut StandIns,
@@ -108,11 +107,11 @@ pub(in crate::store) fn fill_places(
             needed = needed.max(highest + 1);
         }
     }
-    // An origin without an entry behind it is in no log that this program wrote.
+    // No log written by this program has an origin without an entry behind it.
     reported == 0 && fill(origins, stand_ins, needed)
 }
 
-/// Puts stand-ins in all places that a damaged checkpoint may name, whose origins were told in one piece.
+/// Puts stand-ins in all places that a damaged checkpoint may use, whose origins were named in one piece.
 pub(in crate::store) fn fill_all(origins: &mut OriginDictionary, stand_ins: &mut StandIns) {
     fill(origins, stand_ins, LOST_IN_CHECKPOINT);
 }
@@ -126,7 +125,7 @@ fn fill(origins: &mut OriginDictionary, stand_ins: &mut StandIns, places: u64) -
     is_sane
 }
 
-/// The highest number that an entry names, as its author or in its version vector.
+/// The highest number in an entry, as its author or in its version vector.
 fn highest_number(payload: &[u8]) -> Result<u64, DecodeError> {
     let mut reader = ByteReader::new(payload);
     reader.u8()?;

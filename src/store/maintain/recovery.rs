@@ -1,4 +1,4 @@
-//! From a log to the state it tells, and from that state to a node that may write again.
+//! Recovery: from a log to its state, and from that state to a node that may write again.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -27,58 +27,58 @@ use crate::wal::log::segment::SealedFiles;
 use crate::wal::recover::recovery::Recovery;
 use crate::wal::recover::scan::RecoveredFrame;
 
-/// Random bytes that an open may need; drawn by the driver.
+/// Random bytes for an opening, drawn by the driver.
 #[derive(Debug, Clone, Copy)]
 pub struct Seeds {
-    /// For the log's salt.
+    /// Salt of a new log.
     pub salt: u64,
-    /// For the log's file id.
+    /// File id of a new log.
     pub file_id: [u8; 16],
-    /// For the author of what this opening writes, and for the origin, if a new one is needed.
+    /// Author of this opening's writes, and origin if a new one is needed.
     pub origin: Origin,
-    /// For the lease, if a new one is needed.
+    /// Content of the lease, if a new one is needed.
     pub lease: [u8; 16],
-    /// For this open's epoch of the feed.
+    /// Incarnation of this opening's epoch.
     pub incarnation: Incarnation,
 }
 
-/// Memory for an opening, in bytes.
+/// Memory limits of an opening, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::struct_field_names, reason = "the unit is part of each name")]
 pub struct OpeningMemory {
-    /// Blocks of the checkpoint that are kept.
+    /// Most bytes of cached blocks of the checkpoint.
     pub cache_bytes: usize,
-    /// About as much may be taken by what the log tells, before a checkpoint is made of it.
+    /// Approximate bytes of changes from the log beyond which a checkpoint is made of them.
     pub changes_bytes: u64,
-    /// The order of the feeds of a checkpoint that is written or verified.
+    /// Bytes for sorting the feeds of a checkpoint that is written or verified.
     pub work_bytes: usize,
 }
 
-/// What an open found and did besides reading.
+/// Findings and repairs of an opening.
 #[derive(Debug, Clone, Default)]
 pub struct OpenReport {
-    /// What the log said; `None` without one.
+    /// Recovery of the log; `None` without one.
     pub log: Option<Recovery>,
-    /// The folder is a copy of another node's: the node writes under a new origin now.
+    /// True if the folder is a copy of another node's: the node writes under a new origin now.
     pub copy_noticed: bool,
-    /// The node was last opened under this other id.
+    /// The node id at the last opening, if it was another.
     pub renamed_from: Option<String>,
-    /// The store was saved from a damaged one, of which that many parts could not be read.
+    /// Number of unreadable parts of the damaged store from which this one was salvaged; `None` if it was not salvaged.
     pub salvaged: Option<u64>,
 }
 
 /// A recovered store, ready to write.
 #[derive(Debug)]
 pub struct Opened {
-    /// The way in.
+    /// The committer.
     pub committer: Committer,
-    /// The state.
+    /// The state of all keys.
     pub map: EntryMap,
-    /// What was found.
+    /// Findings and repairs.
     pub report: OpenReport,
 }
 
-/// A file that only a log can have left beside it, for a log that is not there itself.
+/// A companion file of a log that is missing, which only a log can have left.
 ///
 /// # Errors
 /// If the directory cannot be read.
@@ -95,12 +95,12 @@ pub fn companion_of(storage: &dyn Storage, name: &str) -> Result<Option<String>,
     Ok(found.or(sealed).map(|file| storage.shown(&file)))
 }
 
-/// Removes what a stop left of a checkpoint that was being written.
+/// Removes the files of an unfinished checkpoint that a stop left.
 fn remove_temp(storage: &dyn Storage, name: &str) {
     for suffix in [TEMP_SUFFIX, TEMP_SIDE_SUFFIX] {
         let left = format!("{name}{suffix}");
         if matches!(storage.open(&left), Ok(Some(_))) {
-            // Best effort: it only takes room, and the next checkpoint replaces it.
+            // Best effort: the file only takes room, and the next checkpoint replaces it.
             let _ = storage.remove(&left);
         }
     }
@@ -124,7 +124,7 @@ pub(in crate::store) fn open_checkpoint(
     }
 }
 
-/// Puts a new checkpoint in place for a test, with as much memory as the order of the feeds can use.
+/// Puts a new checkpoint in place for a test, with as much memory as verifying the feeds can use.
 #[cfg(test)]
 pub fn put_in_place(
     storage: &dyn Storage,
@@ -137,9 +137,9 @@ pub fn put_in_place(
     put_in_place_telling(storage, temp, name, memory, &mut |_| pause())
 }
 
-/// Verifies the new checkpoint in the file `temp`, puts it where an opening looks for it, and opens it. Verifying takes
-/// up to `work_bytes` of memory for the order of the feeds. `pause` is called now and then with the number of bytes that
-/// were read so far, and may stop it.
+/// Verifies the new checkpoint in the file `temp`, moves it to the place where an opening looks for it, and opens it.
+/// Verifying takes up to `work_bytes` of memory for the feeds. `pause` is called now and then with the number of bytes
+/// read so far, and may stop it.
 ///
 /// # Errors
 /// If the file does not read back, or the system refuses. The previous checkpoint is still in place then.
@@ -174,8 +174,8 @@ pub fn put_in_place_telling(
 /// checkpoint are kept in memory.
 ///
 /// # Errors
-/// When the log is damaged, foreign, newer, or fails; the error says where, and nothing was changed that
-/// recovery does not allow.
+/// If the log is damaged, foreign, of a newer version, or fails; the error names the place, and nothing was changed
+/// that recovery does not allow.
 pub fn open(
     storage: &dyn Storage,
     name: &str,
@@ -187,10 +187,10 @@ pub fn open(
     open_beside(storage, name, node_id, durability, cache_bytes, seeds, None)
 }
 
-/// The same for who has another thread to give: behind a large log, part of the work is done beside the caller.
+/// Opens a store as [`open`] does, with another thread: behind a large log, part of the work is done there.
 ///
 /// # Errors
-/// As [`open`], and if what is done there fails.
+/// If [`open`] would fail, or the work on the other thread does.
 pub fn open_beside(
     storage: &dyn Storage,
     name: &str,
@@ -213,10 +213,11 @@ pub fn open_beside(
     open_in(pieces, node_id, durability, seeds, beside)
 }
 
-/// As [`open_beside`], within so much memory: checkpoints are made while a log is read that tells more.
+/// Opens a store as [`open_beside`] does, within a memory limit: for a log that exceeds it, checkpoints are made while
+/// it is read.
 ///
 /// # Errors
-/// As [`open_beside`], and if such a checkpoint cannot be written.
+/// If [`open_beside`] would fail, or such a checkpoint cannot be written.
 pub fn open_within(
     storage: &dyn Storage,
     name: &str,
@@ -255,8 +256,8 @@ fn open_in(
     map.know_authorship(&ledger);
     let mut committer = Committer::new(Some(log), ledger, origins, durability);
     committer.opening = records;
-    // Otherwise they go with the first write, so that an opening costs no sync. Behind an end that was cut off they
-    // make sure that it does not come back with the power.
+    // Otherwise the records go with the first write, so that an opening costs no sync. Behind an end that was cut off
+    // they ensure that it does not come back after a power cut.
     let was_cut_off = report.log.as_ref().is_some_and(|log| log.torn.is_some());
     let is_other = report.copy_noticed || report.renamed_from.is_some();
     if is_new || is_other || was_cut_off {
@@ -269,7 +270,7 @@ fn open_in(
     })
 }
 
-/// Reads a log and what was made of it: all at once, or by pieces where that takes too much memory.
+/// Reads a log and its checkpoint: all at once, or by pieces if that takes too much memory.
 fn read(
     pieces: Pieces<'_>,
     seeds: &Seeds,
@@ -295,7 +296,7 @@ fn read(
     };
     let is_of = |id: [u8; 16]| made_of.as_ref().is_none_or(|(of, _)| *of == id);
     if made_of.is_some() && Log::file_id(storage, name)?.is_some_and(|id| !is_of(id)) {
-        // Before anything is changed: what it seems to cover of this log is not in it.
+        // Checked before anything is changed: the frames that it seems to cover are not those of this log.
         return Err(other());
     }
     if let Some((old, notes)) = checkpoint.take_if(|(file, _)| migration::is_due(file)) {
@@ -312,7 +313,7 @@ fn read(
     let (mut log, recovery) = match read {
         Ok(read) => read,
         Err(error) => {
-            // What is done beside ends with the opening. Why it failed is known.
+            // The work on the other thread ends with the opening. The failure is known already.
             reading.give_up();
             return Err(error);
         }
@@ -323,7 +324,7 @@ fn read(
     }
     let (state, origins) = match reading {
         Reading::Whole { mut replay, .. } => {
-            // Also if no group is in it yet.
+            // Needed also for a file without a group.
             replay.enter_file(log.header().first_frame);
             replay.finish()?
         }
@@ -332,14 +333,14 @@ fn read(
     Ok((log, recovery, state, origins))
 }
 
-/// The first reading of a log.
+/// The first pass over a log.
 enum Reading<'b> {
-    /// All of it so far is in memory.
+    /// Everything read so far is in memory.
     Whole {
         replay: Replay<'b>,
         memory_bytes_max: u64,
     },
-    /// It was too much. What follows is only judged, before anything is changed.
+    /// The memory limit was exceeded. Further frames are only checked, before anything is changed.
     Beyond(Origins),
 }
 
@@ -369,7 +370,7 @@ impl<'b> Reading<'b> {
         }
     }
 
-    /// Gives the memory back, and waits until what is done beside has ended.
+    /// Frees the memory, and waits until the other thread has ended.
     fn give_up(self) {
         if let Self::Whole { replay, .. } = self {
             let _ = replay.finish();
@@ -377,8 +378,8 @@ impl<'b> Reading<'b> {
     }
 }
 
-/// Begins an opening: who the node is, under which author it writes, and an epoch of the feed. Returns the records that
-/// say so.
+/// Begins an opening: sets the identity, the author of its writes, and an epoch of the feed. Returns the records of
+/// them.
 ///
 /// # Errors
 /// If the lease cannot be read or written.
@@ -391,7 +392,7 @@ fn begin(
     report: &mut OpenReport,
 ) -> Result<Vec<Record>, StoreError> {
     if ledger.authorship.current == ledger.origin && ledger.authorship.before.is_empty() {
-        // A log of the first version does not say whether its author has written.
+        // A log of the first version does not record whether its author has written.
         ledger.authorship.has_written |= ledger.last_sequence > 0;
     }
     let lease_failed = |error: std::io::Error| WalError::Open {
@@ -412,8 +413,8 @@ fn begin(
         ledger.write_as(author);
         ledger.begin_epoch(incarnation);
     }
-    // After a clean close this is the last one given, also where the entry that had it was lost before. The author before
-    // was seen as far as its entries are here, and no further.
+    // After a clean close this is the last sequence given, also if its entry was lost before. The author before was
+    // seen up to its last entry here, and no further.
     ledger.last_sequence = ledger.last_sequence.max(ledger.reserved_sequence);
     if !is_new && ledger.node_id != node_id {
         report.renamed_from = Some(std::mem::take(&mut ledger.node_id));
@@ -443,14 +444,14 @@ fn begin(
     Ok(records)
 }
 
-/// The epoch that an opening begins.
+/// Incarnation of the epoch that an opening begins.
 fn next_epoch(ledger: &Ledger, seeds: &Seeds) -> Incarnation {
     let last = ledger.epochs.last().map(|link| link.incarnation);
     let last = last.unwrap_or(seeds.incarnation);
     unless(Rule::StretchWithoutOpening, seeds.incarnation, last)
 }
 
-/// A store without a log: nothing outlives the process.
+/// A store without a log, which ends with the process.
 pub fn in_memory(node_id: &str, seeds: &Seeds) -> Opened {
     let mut ledger = Ledger {
         origin: seeds.origin,

@@ -1,7 +1,7 @@
-//! What records tell, one by one: the state of a checkpoint, and that of the frames behind it.
+//! Replay of records: the state of a checkpoint, and of the frames behind it.
 //!
-//! Decoding a record and putting its entry into the map take about as long, so behind a large log another thread does the
-//! second, if whoever opens it has one to give.
+//! Decoding a record and putting its entry into the map take about equal time, so behind a large log another thread
+//! does the second, if the caller provides one.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -18,54 +18,55 @@ use crate::store::state::map::EntryMap;
 use crate::table::Checkpoint;
 use crate::wal::recover::scan::RecoveredFrame;
 
-/// Carries out some work beside the caller; says whether it is.
+/// Runs some work on another thread. Returns true if it will.
 pub type Beside<'a> = &'a dyn Fn(Box<dyn FnOnce() + Send>) -> bool;
 
-/// Bytes of frames after which another thread is asked for: it is worth its start, some tens of microseconds, many times.
+/// Bytes of frames after which another thread is asked for: its start, some tens of microseconds, is paid back many
+/// times.
 const BESIDE_BYTES_MIN: usize = 1 << 20;
 
-/// Bytes of frames that may wait to be put into the map: as many as a large group, so that neither side waits for the
-/// other's, and little beside what a process has. One frame may be larger, then it waits alone.
+/// Most bytes of frames that wait to be put into the map: as many as a large group, so that neither side waits for the
+/// other, and little memory. A larger frame waits alone.
 const WAITING_BYTES_MAX: usize = 8 << 20;
 
-/// The state that records tell.
+/// The state that records describe.
 #[derive(Debug, Default)]
 pub(in crate::store) struct State {
     pub(in crate::store) ledger: Ledger,
     pub(in crate::store) map: EntryMap,
 }
 
-/// Who puts records into the state.
+/// The thread that puts records into the state.
 enum Installer {
-    /// Who decodes them.
+    /// The decoding thread itself.
     Here(Box<State>),
-    /// Another thread, which gives the state back when nothing comes any more.
+    /// Another thread, which returns the state when the frames end.
     Beside {
         frames: Sender<(usize, Vec<Record>)>,
-        /// The bytes of each frame that was put into it, and what the map takes in memory then.
+        /// Bytes of each frame that was put into the map, with the map's memory afterwards.
         done: Receiver<(usize, u64)>,
-        /// The last of those that was heard of.
+        /// The last memory that was received.
         memory_bytes: u64,
-        /// Bytes of those that were not yet.
+        /// Bytes of the frames that are not confirmed yet.
         waiting: usize,
         state: Receiver<State>,
     },
 }
 
-/// The state that a checkpoint and the frames behind it tell.
+/// The state of a checkpoint and the frames behind it, being read.
 pub(in crate::store) struct Replay<'b> {
     installer: Installer,
     beside: Option<Beside<'b>>,
     origins: Origins,
-    /// Bytes of the frames so far.
+    /// Bytes of the frames read so far.
     bytes: usize,
 }
 
-/// The origins that frames name by number, each file with numbers of its own.
+/// Origins that frames name by number, with separate numbers in each file.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Origins {
     known: OriginDictionary,
-    /// The number of the first frame of the file that they are numbered in.
+    /// The first frame of the file in which they are numbered.
     first_in_file: u64,
 }
 
@@ -77,10 +78,10 @@ impl Origins {
         }
     }
 
-    /// Decodes a frame, of which nothing is taken in.
+    /// Decodes a frame without taking anything in but its origins.
     ///
     /// # Errors
-    /// If it does not decode.
+    /// If the frame does not decode.
     pub(in crate::store) fn judge(
         &mut self,
         frame: &RecoveredFrame<'_>,
@@ -91,7 +92,7 @@ impl Origins {
 }
 
 impl<'b> Replay<'b> {
-    /// Behind a checkpoint, or from nothing.
+    /// Begins behind a checkpoint, or with an empty state.
     ///
     /// # Errors
     /// If the checkpoint cannot be read.
@@ -111,26 +112,26 @@ impl<'b> Replay<'b> {
         })
     }
 
-    /// Each file of the log numbers its origins anew, so that it can be read without those before it.
+    /// Enters a file of the log. Each file numbers its origins anew, so that it can be read without those before it.
     pub(in crate::store) fn enter_file(&mut self, first_in_file: u64) {
         self.origins.enter_file(first_in_file);
     }
 
-    /// The origins as far as it is, for who goes on without the rest.
+    /// The origins so far, for continuing without the rest.
     pub(in crate::store) fn take_origins(&mut self) -> Origins {
         std::mem::take(&mut self.origins)
     }
 
-    /// A frame follows.
+    /// Takes in the next frame.
     ///
     /// # Errors
-    /// If it does not decode. What was done so far is of no use then.
+    /// If the frame does not decode. Then the state so far is void.
     pub(in crate::store) fn frame(
         &mut self,
         frame: &RecoveredFrame<'_>,
     ) -> Result<(), DecodeError> {
         if frame.is_covered {
-            // Only the origins are to be learned.
+            // Only the origins are learned.
             return self.origins.judge(frame);
         }
         self.enter_file(frame.first_in_file);
@@ -156,7 +157,7 @@ impl<'b> Replay<'b> {
             } => {
                 let bytes = frame.body.len();
                 while *waiting > 0 && *waiting + bytes > WAITING_BYTES_MAX {
-                    // Where nobody is left to take it, `finish` says so.
+                    // If the other thread is gone, `finish` reports it.
                     let (done, memory) = done.recv().unwrap_or((*waiting, 0));
                     *waiting -= done;
                     *memory_bytes = memory;
@@ -172,7 +173,7 @@ impl<'b> Replay<'b> {
         }
     }
 
-    /// Memory of all that was read, but for some megabytes that may wait to be put into the map.
+    /// Memory of everything read, without some megabytes that may wait to be put into the map.
     pub(in crate::store) fn memory_bytes(&self) -> u64 {
         match &self.installer {
             Installer::Here(state) => state.map.memory_bytes(),
@@ -180,7 +181,7 @@ impl<'b> Replay<'b> {
         }
     }
 
-    /// Everything that was read so far, unless another thread has it.
+    /// The state of everything read so far; `None` if another thread has it.
     pub(in crate::store) fn state_mut(&mut self) -> Option<&mut State> {
         match &mut self.installer {
             Installer::Here(state) => Some(state),
@@ -205,10 +206,10 @@ impl<'b> Replay<'b> {
                 for record in records {
                     state.take(record, &mut from);
                 }
-                // Whoever has read all of the log does not ask any more.
+                // The receiver is gone if the whole log is read.
                 let _ = reported.send((bytes, state.map.memory_bytes()));
             }
-            // Nobody waits for it any more if the log turned out to be damaged.
+            // The receiver is gone if the log turned out to be damaged.
             let _ = back.send(state);
         };
         if !beside(Box::new(work)) {
@@ -231,7 +232,7 @@ impl<'b> Replay<'b> {
     /// The whole state, and the origins of the last file.
     ///
     /// # Errors
-    /// If whoever put records into it has failed.
+    /// If the thread that put records into it has failed.
     pub(in crate::store) fn finish(self) -> Result<(State, OriginDictionary), StoreError> {
         let state = match self.installer {
             Installer::Here(state) => *state,
@@ -250,10 +251,10 @@ impl<'b> Replay<'b> {
 }
 
 impl State {
-    /// The state that a checkpoint tells.
+    /// The state of a checkpoint.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// If the checkpoint cannot be read.
     pub(in crate::store) fn over(file: Checkpoint, notes: &Notes) -> Result<Self, StoreError> {
         let mut state = Self::default();
         let mut origins = OriginDictionary::default();
@@ -276,17 +277,17 @@ impl State {
         Ok(state)
     }
 
-    /// The map that nothing was put into yet since a checkpoint.
+    /// An empty map over a checkpoint.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// If the checkpoint cannot be read.
     pub(in crate::store) fn map_over(base: Arc<Base>) -> Result<EntryMap, StoreError> {
         let mut map = EntryMap::over(base);
         map.recall_lineage()?;
         Ok(map)
     }
 
-    /// Takes the next record of a frame, in which what follows came `from` somebody.
+    /// Takes in the next record of a frame; `from` is the peer that sent the following entries.
     fn take(&mut self, record: Record, from: &mut Option<Origin>) {
         match record {
             Record::Source { peer } => *from = peer,
@@ -304,7 +305,7 @@ impl State {
                 fresh_chain,
             } => {
                 if ledger.origin != origin {
-                    // A log of the first version says nothing else of its author.
+                    // A log of the first version records nothing else of its author.
                     ledger.authorship = Authorship::new(origin);
                 }
                 (ledger.origin, ledger.lease, ledger.node_id) = (origin, lease, node_id);

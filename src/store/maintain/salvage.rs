@@ -1,9 +1,9 @@
-//! Saves what can be read of a damaged store into a new one. The old one is left as it is.
+//! Salvage: saves every readable entry of a damaged store into a new one. The old one is left as it is.
 //!
-//! What was lost may have reached peers, who hold it under the old author and its sequences. So the new store has an
-//! author of its own: sequences that are given twice would let a peer take a new write for an old one. What is
-//! saved keeps its author, as far as it is known, like anything that came from another node. How far the feeds of peers were held is not
-//! saved: they are asked for anew, and bring back what they have.
+//! Lost writes may have reached peers, which hold them under the old author and its sequences. So the new store has an
+//! author of its own: with sequences given twice a peer would take a new write for an old one. Saved entries keep their
+//! author, as far as it is known, like entries from another node. Cursors on the feeds of peers are not saved: the
+//! feeds are asked for anew, and bring back their data.
 
 use std::collections::BTreeMap;
 
@@ -25,34 +25,32 @@ use crate::wal::recover::readable::{LostRange, read_readable};
 use crate::wal::recover::recovery::TORN_SUFFIX;
 use crate::wal::recover::scan::RecoveredFrame;
 
-/// The node id of a store that does not tell which one it had.
+/// Node id of a store whose own is lost.
 const UNKNOWN_NODE: &str = "salvaged";
 
-/// What could be read.
+/// The readable content of a damaged store.
 #[derive(Debug)]
 pub struct Saved {
     /// The newest entry of each key, tombstones included.
     entries: BTreeMap<Vec<u8>, Entry>,
-    /// Under which node id the store was opened last, if that could be read.
+    /// Node id at the last opening of the store, if it could be read.
     node_id: Option<String>,
     stand_ins: StandIns,
-    /// How many entries, of those that were read, have an author whose name was told in a lost part. They are
-    /// kept, under an author that stands for nobody.
+    /// Number of read entries whose author was named in a lost part. They are kept under a stand-in.
     pub nameless: u64,
-    /// How many groups of the log were read.
+    /// Number of groups read from the log.
     pub groups: u64,
-    /// How many rows the checkpoint has.
+    /// Number of rows of the checkpoint.
     pub rows: u64,
-    /// What could not be read.
+    /// Ranges that could not be read.
     pub lost: Vec<LostRange>,
 }
 
-/// Reads all that can be read of the store whose log is `name`, and changes nothing. `stand_in` is random, and no
-/// node's origin.
+/// Reads every readable part of the store whose log is `name`, and changes nothing. `stand_in` is random, and no node's
+/// origin.
 ///
 /// # Errors
-/// If nothing of a store is there, a file is somebody else's or needs a newer version, or the directory cannot be
-/// read.
+/// If no file of a store is there, a file is foreign or needs a newer version, or the directory cannot be read.
 pub fn read(storage: &dyn Storage, name: &str, stand_in: Origin) -> Result<Saved, StoreError> {
     let mut saved = Saved {
         entries: BTreeMap::new(),
@@ -72,7 +70,7 @@ pub fn read(storage: &dyn Storage, name: &str, stand_in: Origin) -> Result<Saved
     let sealed = sealed.map(|first_frame| sealed_name(name, *first_frame));
     let mut failure = None;
     for file in sealed.chain([name.to_owned()]) {
-        // One file that is gone or somebody else's is no reason to give up the others.
+        // A missing or foreign file is no reason to give up the others.
         if let Err(error) = saved.read_file(storage, &file) {
             saved.lose_file(storage, &file, loss_of(&error));
             failure.get_or_insert(error);
@@ -84,7 +82,7 @@ pub fn read(storage: &dyn Storage, name: &str, stand_in: Origin) -> Result<Saved
     Ok(saved)
 }
 
-/// Saves the rows of the checkpoint whose blocks are whole.
+/// Saves the rows in whole blocks of the checkpoint.
 fn rows_of_checkpoint(storage: &dyn Storage, name: &str, saved: &mut Saved) {
     let checkpoint = match Checkpoint::open(storage, &checkpoint_name(name), 0) {
         Ok(Some(checkpoint)) => checkpoint,
@@ -107,7 +105,7 @@ fn rows_of_checkpoint(storage: &dyn Storage, name: &str, saved: &mut Saved) {
     });
     let is_behind_loss = !matches!(reported, Ok(true));
     if is_behind_loss {
-        // Then only numbers tell the authors of rows.
+        // Then rows name their authors only by number.
         fill_all(&mut origins, &mut saved.stand_ins);
     }
     if let Err(error) = reported {
@@ -141,7 +139,7 @@ fn rows_of_checkpoint(storage: &dyn Storage, name: &str, saved: &mut Saved) {
     }
 }
 
-/// Why all of a log's file is lost.
+/// The reason why a whole file of the log is lost.
 fn loss_of(error: &WalError) -> &'static str {
     match error {
         WalError::MissingPart { .. } => "the file is missing",
@@ -152,7 +150,7 @@ fn loss_of(error: &WalError) -> &'static str {
 }
 
 impl Saved {
-    /// How many keys there are, removed ones included.
+    /// Number of keys, removed ones included.
     pub fn entries(&self) -> usize {
         self.entries.len()
     }
@@ -204,7 +202,7 @@ impl Saved {
         }
     }
 
-    /// Whether the record could be read.
+    /// Takes in a record. Returns true if it could be read.
     fn record(&mut self, record: &RawRecord<'_>, origins: &mut OriginDictionary) -> bool {
         let decoded = decode(record.bytes, origins, |record| match record {
             Record::Entry { entry, .. } => self.keep(entry),
@@ -224,7 +222,7 @@ impl Saved {
     }
 }
 
-/// A file that is in the way of a new log of that name: the log itself, or what only a log can have left.
+/// A file that prevents a new log with that name: the log itself, or a companion that only a log can have left.
 ///
 /// # Errors
 /// If the directory cannot be read.
@@ -244,10 +242,10 @@ pub fn in_the_way(storage: &dyn Storage, name: &str) -> Result<Option<String>, S
     Ok(found.or(beside).map(|file| storage.shown(&file)))
 }
 
-/// Writes what was saved to a new log of that name, which must not be there. `seeds` must be new.
+/// Writes the saved entries to a new log with that name, which must not exist. `seeds` must be new.
 ///
 /// # Errors
-/// If the log cannot be made or written; what was made of it is removed then.
+/// If the log cannot be made or written; then its files are removed.
 pub fn write(
     storage: &dyn Storage,
     name: &str,
@@ -259,7 +257,7 @@ pub fn write(
         .and_then(|opened| write_saved(opened.committer, saved.entries, saved.lost.len()));
     if written.is_err() {
         for suffix in ["", LEASE_SUFFIX] {
-            // Best effort: the first failure counts, and whoever tries again is told what is in the way.
+            // Best effort: the first failure is reported, and a second attempt names the file in the way.
             let _ = storage.remove(&format!("{name}{suffix}"));
         }
         let _ = storage.sync_directory();

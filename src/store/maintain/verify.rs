@@ -1,4 +1,4 @@
-//! Reads all that a store has on the disk, changes none of it, and tells everything that is wrong.
+//! Verification: reads all files of a store, changes none, and reports all damage.
 
 use std::ops::ControlFlow;
 
@@ -17,62 +17,63 @@ use crate::wal::log::segment::checkpoint_name;
 use crate::wal::recover::inspect::{InspectedFile, Remark, UnfinishedEnd, inspect};
 use crate::wal::recover::scan::RecoveredFrame;
 
-/// How many blocks of a checkpoint are kept while it is verified, in bytes: all are read once, in order.
+/// Bytes of cached blocks during the verification of a checkpoint: all are read once, in order.
 const CACHE_BYTES: usize = 1 << 20;
 
-/// What is told of one checkpoint.
+/// Result for one checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedCheckpoint {
-    /// The file, as users know it.
+    /// Name of the file, as the user gave it.
     pub file: String,
-    /// How long it is.
+    /// Length of the file, in bytes.
     pub bytes: u64,
-    /// How many rows it says to have.
+    /// Number of rows, by its footer.
     pub rows: u64,
-    /// All of it is what was written.
+    /// True if all of it is as it was written.
     pub is_whole: bool,
 }
 
-/// What there is beside a store that is whole, and does no harm.
+/// A finding beside a store that does no harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreRemark {
-    /// About files of the log.
+    /// A finding about files of the log.
     Log(Remark),
     /// There is no lease, or another's: the folder is a copy, or was restored, and the next opening takes a new
     /// identity.
     LeaseLost(String),
 }
 
-/// What was found.
+/// Result of a verification.
 #[derive(Debug, Default)]
 pub struct Verification {
     /// The files of the log, in order.
     pub files: Vec<InspectedFile>,
     /// The checkpoint, if there is one.
     pub checkpoint: Option<VerifiedCheckpoint>,
-    /// All that is wrong.
+    /// All damage found.
     pub problems: Vec<StoreError>,
-    /// What is no fault.
+    /// Findings that do no harm.
     pub remarks: Vec<StoreRemark>,
-    /// What a stop left behind the last whole group: never acknowledged, and cut off by the next opening.
+    /// An unfinished end that a stop left behind the last whole group: never acknowledged, and cut off by the next
+    /// opening.
     pub unfinished: Option<UnfinishedEnd>,
-    /// How many groups the log holds.
+    /// Number of groups in the log.
     pub groups: u64,
-    /// How many writes are in them.
+    /// Number of writes in these groups.
     pub entries: u64,
 }
 
 impl Verification {
-    /// Whether an opening loses nothing that was acknowledged.
+    /// True if an opening loses no acknowledged write.
     pub fn is_whole(&self) -> bool {
         self.problems.is_empty()
     }
 }
 
-/// Verifies the store whose log is `name`; `None` if there is neither a log nor anything of one.
+/// Verifies the store whose log is `name`; `None` if there is neither a log nor a companion of one.
 ///
 /// # Errors
-/// Only if the directory cannot be read.
+/// If the directory cannot be read; any other fault is in the result.
 pub fn verify(storage: &dyn Storage, name: &str) -> Result<Option<Verification>, StoreError> {
     let mut verification = Verification::default();
     let mut reading = Reading::default();
@@ -99,7 +100,7 @@ pub fn verify(storage: &dyn Storage, name: &str) -> Result<Option<Verification>,
         .checkpoint
         .as_ref()
         .is_some_and(|checkpoint| !checkpoint.is_whole);
-    // What a damaged checkpoint covers is not known, so that a part of the log is missing is not either.
+    // The coverage of a damaged checkpoint is unknown, so a missing part of the log cannot be told from a covered one.
     let reported = |problem: &WalError| {
         !(is_checkpoint_lost && matches!(problem, WalError::MissingCheckpoint { .. }))
     };
@@ -124,7 +125,7 @@ pub fn verify(storage: &dyn Storage, name: &str) -> Result<Option<Verification>,
 }
 
 impl Verification {
-    /// Verifies the checkpoint; gives it if it could be opened.
+    /// Verifies the checkpoint. Returns it if it could be opened.
     fn checkpoint(
         &mut self,
         storage: &dyn Storage,
@@ -158,7 +159,7 @@ impl Verification {
 
     fn lease(&mut self, storage: &dyn Storage, name: &str, ledger: &Ledger) {
         if ledger.origin == Origin::default() {
-            // Nothing says which lease it has: it is new, or that part is damaged.
+            // No record of the lease: the store is new, or that part is damaged.
             return;
         }
         let leased = lease::read(storage, name).ok().flatten();
@@ -169,7 +170,7 @@ impl Verification {
     }
 }
 
-/// What the groups of a log tell, as far as it matters here.
+/// The facts that verification needs from the groups of a log.
 #[derive(Debug, Default)]
 struct Reading {
     origins: OriginDictionary,
@@ -182,9 +183,9 @@ struct Reading {
 }
 
 impl Reading {
-    /// Verifies a checkpoint, and takes in what its meta area tells.
+    /// Verifies a checkpoint, and takes in its meta area.
     fn checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
-        // Not to be ended, so the answer is that it was read to its end.
+        // The visitor never stops, so it is read to its end.
         let _ = checkpoint.verify(&mut |_| ControlFlow::Continue(()))?;
         let malformed = |reason| StoreError::Row {
             path: checkpoint.file().to_owned(),
@@ -219,7 +220,7 @@ impl Reading {
             }
             _ => {}
         });
-        // Behind a fault the numbers of origins mean nothing, so that it would only be told again.
+        // Behind a fault the numbers of origins are meaningless, so every later record would be reported.
         if let Err(reason) = decoded
             && self.malformed_file.replace(frame.first_in_file) != Some(frame.first_in_file)
         {

@@ -1,24 +1,24 @@
-//! Slots by the hashes of their keys. Nothing is ever taken out, and a find or an insert reads one cache line in nearly
-//! all cases: where there are a million keys, waiting for memory is most of what an insert costs.
+//! Hash index: slots by the hashes of their keys. Nothing is ever taken out, and a find or an insert reads one cache
+//! line in nearly all cases: with a million keys, waiting for memory is most of the cost of an insert.
 //!
 //! Open addressing with linear probing (Knuth, The Art of Computer Programming, volume 3, 6.4, algorithm L).
 
 /// Places of the smallest table.
 const PLACES_MIN: usize = 16;
 
-/// How full a table may become, in quarters: behind that, runs of taken places grow long.
+/// Load limit of a table, in quarters: beyond it, runs of taken places grow long.
 const QUARTERS_MAX: usize = 3;
 
-/// See the module. A slot may be put in under the same hash as others.
+/// A hash table from key hashes to slots. Several slots may have equal hashes.
 #[derive(Debug, Default)]
 pub(in crate::store) struct HashIndex {
-    /// The short hash above the slot, plus one; 0 where there is nothing. A power of two of them, or none.
+    /// The short hash above the slot, plus one; 0 in an empty place. Their number is a power of two, or zero.
     places: Vec<u64>,
     taken: usize,
 }
 
-/// What is kept of a hash: enough to spare a look at most keys that are not meant, and to let the table grow without
-/// looking at any.
+/// The part of a hash that is kept: enough to skip nearly all wrong keys without reading them, and to grow the table
+/// without reading any.
 #[allow(
     clippy::cast_possible_truncation,
     reason = "the lower half of a hash is a hash"
@@ -41,7 +41,7 @@ impl HashIndex {
         self.taken == 0
     }
 
-    /// The slot under a hash that is the one that is meant.
+    /// The slot with this hash that `is_meant` accepts.
     pub(in crate::store) fn find(
         &self,
         hash: u64,
@@ -70,8 +70,8 @@ impl HashIndex {
         self.taken += 1;
     }
 
-    /// Looks at where a hash belongs, and says something of what is there. Looking at many places one right after the
-    /// other, the processor does not wait for one before it fetches the next, and then all are at hand.
+    /// Reads the place of a hash and returns its content, so that the read is not optimized away. Reading many places
+    /// in sequence overlaps their cache misses (software prefetching), and afterwards all are in the cache.
     pub(in crate::store) fn touch(&self, hash: u64) -> u64 {
         self.places.get(self.start(hash)).copied().unwrap_or(0)
     }
@@ -151,7 +151,7 @@ mod tests {
         }
         let last = index.find(u64::MAX, |found| found > 100);
         assert_eq!(last, Some(u32::MAX - 1));
-        // Only the lower half of a hash is kept: whoever asks looks at the key.
+        // Only the lower half of a hash is kept: the caller compares the key.
         assert_eq!(index.find(5 << 40, |found| found == 4), Some(4));
     }
 }

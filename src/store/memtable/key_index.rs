@@ -1,8 +1,8 @@
-//! The order of keys. New keys are put aside first, and into the order later, many at once and sorted: who
-//! writes does not wait for it, and finding one place after the other is quicker than finding places at random.
+//! Key order of the memtable. New keys are set aside and sorted into the order later, many at once: a writer does not
+//! wait for it, and inserting in sequence is quicker than at random places.
 //!
-//! Keys with a value and keys without one (tombstones) are in two orders, so that who goes through what has a value never
-//! meets what was removed, however much that is.
+//! Keys with a value and keys without one (tombstones) are in two orders, so that a scan of live keys never meets
+//! removed ones, however many there are.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -10,17 +10,17 @@ use std::ops::Bound;
 use super::ordered_key::OrderedKey;
 use super::slots::Slots;
 
-/// New keys that are sorted and put in order in one go.
+/// Most new keys that are sorted into the order at once.
 const SETTLED_AT_ONCE: usize = 1024;
 
-/// Slots by the order of their keys.
+/// Slots in the order of their keys.
 #[derive(Debug, Default)]
 pub(in crate::store) struct KeyIndex {
-    /// Keys that had a value when they were put in order.
+    /// Keys that had a value when they were sorted in.
     live: BTreeMap<OrderedKey, u32>,
-    /// Keys that had none then. No key is in both.
+    /// Keys that had no value when they were sorted in. No key is in both orders.
     dead: BTreeMap<OrderedKey, u32>,
-    /// Slots that are in neither, and such that may be in the wrong one. Some may be there twice.
+    /// Slots that are in neither order, and slots that may be in the wrong one. Some may appear twice.
     fresh: Vec<u32>,
 }
 
@@ -35,25 +35,25 @@ fn is_live(slots: &Slots, slot: u32) -> bool {
 }
 
 impl KeyIndex {
-    /// Adds a key that is not there yet.
+    /// Adds a key that is not in the index yet.
     pub(in crate::store) fn insert(&mut self, slot: u32) {
         self.fresh.push(slot);
     }
 
-    /// The entry of a key that is there came to have a value, or to have none.
+    /// Notes that the entry of a key gained or lost its value.
     pub(in crate::store) fn turn(&mut self, slot: u32) {
-        // Put aside once is enough, and a key that is written and removed by turns is often the last one.
+        // One place is enough, and a key that is written and removed by turns is often the last one.
         if self.fresh.last() != Some(&slot) {
             self.fresh.push(slot);
         }
     }
 
-    /// How many keys are not in order yet. A scan sorts them each time anew.
+    /// Number of keys that are not sorted in yet. Each scan sorts them anew.
     pub(in crate::store) fn unsorted(&self) -> usize {
         self.fresh.len()
     }
 
-    /// Puts some more new keys in order.
+    /// Sorts in some more new keys.
     pub(in crate::store) fn sort_some(&mut self, slots: &Slots) {
         let rest = self.fresh.len().saturating_sub(SETTLED_AT_ONCE);
         let some = sorted(self.fresh.split_off(rest), slots);
@@ -74,7 +74,7 @@ impl KeyIndex {
         }
     }
 
-    /// Slots whose keys lie in `[from, …)`, in key order, without keys that are not in order yet.
+    /// Slots whose keys lie in `[from, …)`, in key order, without the keys that are not sorted in yet.
     pub(in crate::store) fn sorted_from<'a>(
         &'a self,
         from: Bound<&[u8]>,
@@ -105,9 +105,9 @@ impl KeyIndex {
         )
     }
 
-    /// Slots of keys with a value that lie in `[from, …)`, in key order. Meets no others, but for such as lost their values
-    /// since they were put in order. Of keys that are not in order yet only those that begin with `prefix`: to sort all of
-    /// them for a few rows would cost more than the rows.
+    /// Slots of keys with a value that lie in `[from, …)`, in key order. Meets no other keys, except those that lost
+    /// their value since they were sorted in. Of the keys that are not sorted in yet it returns only those that begin
+    /// with `prefix`: sorting all of them for a few rows would cost more than the rows.
     pub(in crate::store) fn live_from<'a>(
         &'a self,
         from: Bound<&[u8]>,
@@ -148,7 +148,7 @@ fn sorted(mut some: Vec<u32>, slots: &Slots) -> Vec<u32> {
     some
 }
 
-/// Two rows of slots in key order as one, with what is in both once.
+/// Merges two sequences of slots in key order, with slots of both once.
 fn merged<'a, I: Iterator<Item = u32> + 'a>(
     settled: I,
     fresh: Vec<u32>,

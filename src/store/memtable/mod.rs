@@ -1,4 +1,5 @@
-//! What changed since the last checkpoint, in memory: a hash index over slots, and orders of keys and of the feed.
+//! Memtable: the changes since the last checkpoint, in memory: a hash index over slots, and the orders of keys and of
+//! the feed.
 
 pub(super) mod hash_index;
 pub(super) mod key_index;

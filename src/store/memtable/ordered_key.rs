@@ -1,21 +1,21 @@
-//! Keys in the ordered index. Finding one's way in a large index is comparing keys: three numbers in place
-//! are compared without following a pointer, and decide for nearly all keys.
+//! Keys of the ordered index, with a prefix in place. A search in a large index is bound by comparing keys: three
+//! numbers in place are compared without following a pointer, and decide for nearly all keys.
 
 use std::cmp::Ordering;
 
-/// Bytes of a key that the numbers hold. The last byte of the last number is the key's length.
+/// Bytes of a key in the head numbers. The last byte of the last number is the key's length.
 const HEAD_BYTES: usize = 23;
 
-/// Stands for the length of a key that goes on behind its head.
+/// Marks in place of its length a key that is longer than its head.
 const LONGER: u8 = u8::MAX;
 
 /// A stored key, ordered by its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct OrderedKey {
-    /// The head, padded with zeros, and the length, as big-endian numbers: their order is that of the bytes,
-    /// and where the bytes are the same, the shorter key comes first.
+    /// The head, padded with zeros, and the length, as big-endian numbers: their order is that of the bytes, and of
+    /// keys with equal bytes the shorter comes first.
     head: [u64; 3],
-    /// The whole key, if it is longer than its head. Behind two pointers, so that the others stay small.
+    /// The whole key, if it is longer than its head. Behind two pointers, which keeps short keys small.
     #[allow(
         clippy::box_collection,
         clippy::redundant_allocation,

@@ -1,19 +1,19 @@
-//! Entries by number, in pieces that never move: growing one large vector would copy all of it at once,
-//! while readers wait.
+//! Entries by number, in pieces that never move: growing one large vector would copy all of it at once, while readers
+//! wait.
 
 use crate::store::state::map::Held;
 
 /// Entries of one piece.
 const PIECE: usize = 4096;
 
-/// Entries by number, counted from 0 in the order in which they were put in.
+/// Entries by slot number, counted from 0 in the order of insertion.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Slots {
     pieces: Vec<Vec<Held>>,
 }
 
 impl Slots {
-    /// The number that the next entry gets.
+    /// The slot number of the next entry.
     pub(in crate::store) fn next(&self) -> u32 {
         let held = match self.pieces.split_last() {
             Some((last, full)) => full.len() * PIECE + last.len(),

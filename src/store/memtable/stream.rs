@@ -1,10 +1,10 @@
-//! A stream of the feed: slots in the order of local sequences. Grows only at its end, by far most often, so it
-//! is a row of sorted pieces: adding is a push, and a piece that has lost half of its members is packed.
+//! A stream of the feed: slots in the order of local sequences. It grows nearly always at its end, so it is a list of
+//! sorted pieces: adding is a push, and a piece that has lost half of its members is packed.
 
-/// Members of a piece: small enough that packing one is not felt.
+/// Members of a piece: few enough that packing one takes no noticeable time.
 const PIECE: usize = 1024;
 
-/// In place of the slot of a member that is gone. No slot has that number, see [`Slots::next`](super::slots::Slots::next).
+/// Marks the slot of a removed member. No slot has this number, see [`Slots::next`](super::slots::Slots::next).
 const GONE: u32 = u32::MAX;
 
 /// Sorted local sequences and the slot of each.
@@ -38,7 +38,7 @@ impl Piece {
             .filter(|(_, slot)| *slot != GONE)
     }
 
-    /// Leaves out what is gone.
+    /// Drops the removed members.
     fn pack(&mut self) {
         let (lseqs, slots) = self.members(0, self.lseqs.len()).unzip();
         (self.lseqs, self.slots, self.gone) = (lseqs, slots, 0);
@@ -68,20 +68,20 @@ impl Stream {
         last.slots.push(slot);
     }
 
-    /// The slot of a member.
+    /// The slot of the member at a local sequence.
     pub(in crate::store) fn get(&self, lseq: u64) -> Option<u32> {
         let piece = self.pieces.get(self.piece_of(lseq))?;
         let place = piece.lseqs.binary_search(&lseq).ok()?;
         piece.slots.get(place).copied().filter(|slot| *slot != GONE)
     }
 
-    /// The last local sequence that was ever a member's, 0 if none was; it need not be one's any more.
+    /// The last local sequence that ever had a member, 0 if none had; the member may be removed since.
     pub(in crate::store) fn last(&self) -> u64 {
         let last = self.pieces.last().and_then(|piece| piece.lseqs.last());
         last.copied().unwrap_or(0)
     }
 
-    /// Takes a member out.
+    /// Removes the member at a local sequence.
     pub(in crate::store) fn remove(&mut self, lseq: u64) {
         let number = self.piece_of(lseq);
         let Some(piece) = self.pieces.get_mut(number) else {
@@ -100,7 +100,7 @@ impl Stream {
         }
     }
 
-    /// A packed piece goes into the one before it, if both fit one: or many small ones would be left.
+    /// Merges a packed piece into the one before it, if both fit in one, so that small pieces do not pile up.
     fn join(&mut self, number: usize) {
         let is_empty = |piece: &Piece| piece.lseqs.is_empty();
         let Some((before, rest)) = self.pieces.split_at_mut_checked(number) else {
@@ -120,7 +120,7 @@ impl Stream {
         }
     }
 
-    /// The piece that a member is in, if it is there.
+    /// Number of the piece that holds a local sequence, if it is there.
     fn piece_of(&self, lseq: u64) -> usize {
         self.pieces
             .partition_point(|piece| piece.first() <= lseq)
@@ -147,7 +147,7 @@ impl Stream {
         })
     }
 
-    /// How many members there are up to and with `lseq`.
+    /// Number of members up to and with `lseq`.
     pub(in crate::store) fn count_up_to(&self, lseq: u64) -> u64 {
         let number = self.piece_of(lseq);
         let (whole, rest) = self.pieces.split_at_checked(number).unwrap_or_default();
@@ -159,7 +159,7 @@ impl Stream {
         whole.iter().map(members).sum::<u64>() + last
     }
 
-    /// All members, in order.
+    /// All members in order, with their local sequences.
     #[cfg(test)]
     pub(in crate::store) fn iter(&self) -> impl Iterator<Item = (u64, u32)> {
         self.between(0, u64::MAX)

@@ -1,5 +1,5 @@
-//! The records inside the body of a log frame, as bytes (docs/format.md, "Records"). One frame is one
-//! atomic step: all of its records count, or none.
+//! Records in the body of a log frame, as bytes (docs/format.md, "Records"). One frame is one atomic step: all of its
+//! records count, or none.
 
 pub mod origin_dictionary;
 pub(super) mod peer_record;
@@ -21,130 +21,130 @@ use crate::core::limits::{
 use crate::core::rules::{Rule, unless};
 use crate::core::stamp::Stamp;
 
-/// Set in a record's kind: a reader that does not know the kind may pass over it.
+/// Bit in the kind of a record: a reader that does not know the kind may skip it.
 pub const MAY_BE_IGNORED: u8 = 0x80;
 
-/// Most rejected entries that are remembered for one peer. A peer that refuses more is told of nothing new:
-/// the oldest are offered to it again.
+/// Most rejected entries that are remembered for one peer. Beyond that the oldest are forgotten, and offered to the
+/// peer again.
 pub const REJECTED_MAX: usize = 4096;
 
 /// The registry of record kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum RecordKind {
-    /// Who the node is.
+    /// Identity of the node.
     Identity = 1,
     /// An epoch of the feed begins.
     Stretch = 2,
     /// An entry is installed.
     Entry = 3,
-    /// How far a peer's feed is held.
+    /// Cursor on a peer's feed.
     Cursor = 4,
-    /// What is known of a peer.
+    /// Record of a peer.
     Peer = 5,
-    /// What may have been given out.
+    /// Reserved sequences and stamps, which may have been given out.
     Reserve = 6,
     /// Rows of the outbox were pruned.
     Pruned = 7,
     /// An origin gets a short number in this file.
     Origin = 8,
-    /// Where the entries that follow in this frame came from.
+    /// Peer that sent the entries that follow in this frame.
     Source = 9,
-    /// Under which author the node writes from here on.
+    /// Author under which the node writes from here on.
     Author = 10,
-    /// The store was saved from a damaged one.
+    /// The store was salvaged from a damaged one.
     Salvaged = 138,
-    /// What the last connection with a peer carried, if that was not all keys.
+    /// Scope of the last connection with a peer, if that was not all keys.
     Scope = 139,
     /// Own writes were released by a tick.
     Released = 140,
-    /// The node has reason to doubt its identity.
+    /// The node has noticed an identity conflict.
     Doubt = 141,
 }
 
-/// A record, read.
+/// A decoded record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
-    /// Who the node is: origin, lease, node id.
+    /// Identity of the node, with lease and label.
     Identity {
-        /// The author of its writes.
+        /// The identity: the author of the node's first writes.
         origin: Origin,
-        /// What the lease file must say.
+        /// Content that the lease file must have.
         lease: [u8; 16],
-        /// Its label.
+        /// The node's label.
         node_id: String,
-        /// The chain of stretches begins anew: peers' cursors are void.
+        /// True if the epoch history begins anew: peers' cursors are void.
         fresh_chain: bool,
     },
-    /// An epoch of the feed begins behind this local sequence.
+    /// An epoch of the feed begins behind a local sequence.
     Stretch {
-        /// Its name.
+        /// The incarnation of the epoch.
         incarnation: Incarnation,
-        /// The highest local sequence before it.
+        /// The highest local sequence before the epoch.
         began_after: u64,
     },
     /// An entry is installed at a local sequence.
     Entry {
         /// The entry.
         entry: Entry,
-        /// Its place in the feed.
+        /// The entry's local sequence: its place in the feed.
         lseq: u64,
     },
-    /// Under which author the node writes from here on, and whom that one goes on from.
+    /// The author under which the node writes from here on, and the authors that it continues.
     Author(Authorship),
-    /// The entries that follow in this frame came from this peer; `None`: they were written here, as are those
-    /// before the first of these records.
+    /// The peer that sent the entries that follow in this frame; `None`: they were written here, as are those before
+    /// the first of these records.
     Source {
         /// The peer.
         peer: Option<Origin>,
     },
-    /// How far a peer's feed is held.
+    /// Cursor on a peer's feed.
     Cursor {
         /// The peer.
         peer: Origin,
-        /// Where.
+        /// Position up to which the feed is held.
         position: FeedPosition,
-        /// What it is about.
+        /// Scope of the position.
         scope: Scope,
     },
-    /// What the record before this one, of the same peer, is about, and what it acknowledged of that; all keys where none
-    /// follows.
+    /// Scope of the record before this one, of the same peer, and the acknowledged position in that scope; all keys
+    /// where none follows.
     PeerScope {
         /// The peer.
         peer: Origin,
-        /// How far it has acknowledged this node's feed, and what that is about.
+        /// Position up to which the peer has acknowledged this node's feed, and the scope of that position.
         about: (FeedPosition, Scope),
     },
-    /// What is known of a peer.
+    /// Record of a peer.
     Peer {
         /// The peer.
         peer: Origin,
-        /// All that is known.
+        /// The whole record.
         record: PeerRecord,
     },
-    /// No sequence up to this one, and no stamp up to that one, may be given again after an unclean stop.
+    /// Reservation: neither a sequence nor a stamp up to these may be given again after an unclean stop.
     Reserve {
-        /// Operation sequences.
+        /// Highest reserved operation sequence.
         sequence: u64,
-        /// Stamps.
+        /// Highest reserved stamp.
         clock: Stamp,
     },
-    /// The store was saved from a damaged one, of which that many parts could not be read.
+    /// The store was salvaged from a damaged one.
     Salvaged {
-        /// How many.
+        /// Number of parts of the damaged store that could not be read.
         lost: u64,
     },
-    /// Rows up to this local sequence were pruned.
+    /// Acknowledged rows up to a local sequence were pruned from the outbox.
     Pruned {
-        /// The local sequence.
+        /// Local sequence of the last pruned row.
         lseq: u64,
     },
-    /// Own writes up to this local sequence were released by a tick.
+    /// Own writes up to a local sequence were released by a tick.
     Released {
-        /// The local sequence.
+        /// Local sequence of the last released row.
         lseq: u64,
     },
-    /// The node has reason to doubt its identity, until it takes another one.
+    /// The node has noticed an identity conflict, which lasts until it takes another identity.
     Doubt(KnownIdentityConflict),
 }
 
@@ -162,7 +162,7 @@ pub(super) fn record(body: &mut Vec<u8>, kind: RecordKind, write: impl FnOnce(&m
 pub(super) const HAS_VECTOR: u8 = 1;
 const HAS_EXTENSION: u8 = 2;
 
-/// Appends an entry record, and before it the origins that the file does not know yet.
+/// Appends an entry record, and before it records of the origins that the file does not name yet.
 pub fn encode_entry(body: &mut Vec<u8>, origins: &mut OriginDictionary, entry: &Entry, lseq: u64) {
     let author = origins.number(entry.dot.origin, body);
     let seen: Vec<(u64, u64)> = entry
@@ -203,7 +203,7 @@ pub fn encode_entry(body: &mut Vec<u8>, origins: &mut OriginDictionary, entry: &
     });
 }
 
-/// Appends any other record.
+/// Appends a record of any kind.
 pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record) {
     match what {
         Record::Entry { entry, lseq } => encode_entry(body, origins, entry, *lseq),
@@ -236,7 +236,7 @@ pub fn encode(body: &mut Vec<u8>, origins: &mut OriginDictionary, what: &Record)
         } => record(body, RecordKind::Cursor, |payload| {
             payload.extend_from_slice(&peer.0);
             put_position(payload, position);
-            // No prefixes: all keys. A cursor of nothing is not kept.
+            // No prefixes stand for all keys. A cursor whose scope is empty is never kept.
             put_scope(payload, scope);
         }),
         Record::PeerScope { peer, about } => record(body, RecordKind::Scope, |payload| {

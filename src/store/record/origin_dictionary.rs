@@ -1,4 +1,5 @@
-//! Short numbers for origins: sixteen bytes an entry are too many for what is nearly always the same.
+//! Dictionary of origins: short numbers in place of sixteen bytes per entry, because few origins recur in nearly all
+//! entries.
 
 use std::collections::HashMap;
 
@@ -11,21 +12,21 @@ use crate::core::identity::Origin;
 pub struct OriginDictionary {
     origins: Vec<Origin>,
     numbers: HashMap<Origin, u64>,
-    /// The one that was asked for last: nearly always the next one too.
+    /// The origin that was looked up last: nearly always the next one too.
     last: Option<(Origin, u64)>,
-    /// How many were told in earlier files that no checkpoint covers yet.
+    /// Number of origins named in earlier files that no checkpoint covers yet.
     earlier: usize,
-    /// Some numbers stand for others than the origins that they were given to.
+    /// True if some numbers stand for other origins than those that they were given to.
     has_stand_ins: bool,
 }
 
 impl OriginDictionary {
-    /// How many are known; [`Self::forget_from`] takes back what came later.
+    /// Number of known origins; [`Self::forget_from`] takes back later ones.
     pub fn len(&self) -> usize {
         self.origins.len()
     }
 
-    /// That of the next file, which numbers its origins anew.
+    /// The dictionary of the next file, which numbers its origins anew.
     pub(in crate::store) fn of_next_file(&self) -> Self {
         Self {
             earlier: self.reported(),
@@ -33,27 +34,27 @@ impl OriginDictionary {
         }
     }
 
-    /// A checkpoint covers the files before this one.
+    /// Forgets the origins of earlier files, because a checkpoint covers them.
     pub(in crate::store) fn forget_earlier(&mut self) {
         self.earlier = 0;
     }
 
-    /// How many were told in this file, and in those before it that no checkpoint covers, at the most.
+    /// Upper bound of the origins named in this file and in those before it that no checkpoint covers.
     pub(in crate::store) fn reported(&self) -> usize {
         self.earlier + self.len()
     }
 
-    /// Whether this file has told that one.
+    /// True if this file has named an origin.
     pub(in crate::store) fn knows(&self, origin: Origin) -> bool {
         self.numbers.contains_key(&origin)
     }
 
-    /// They, by their numbers.
+    /// The origins, in the order of their numbers.
     pub(in crate::store) fn as_slice(&self) -> &[Origin] {
         &self.origins
     }
 
-    /// Takes back all from the `len`-th on, because the frame that told them was not written.
+    /// Takes back all origins from the `len`-th on, because the frame that named them was not written.
     pub fn forget_from(&mut self, len: usize) {
         self.last = None;
         for origin in self.origins.drain(len.min(self.origins.len())..) {
@@ -61,18 +62,18 @@ impl OriginDictionary {
         }
     }
 
-    /// Puts an origin in the next place, which belongs to one that was told in a part that is lost.
+    /// Puts an origin in the next place, whose own origin was named in a part that is lost.
     pub(in crate::store) fn stand_in(&mut self, origin: Origin) {
         self.has_stand_ins = true;
         self.learn(origin);
     }
 
-    /// Whether the order of numbers that follow the order of origins cannot be relied on.
+    /// True if the order of numbers may differ from the order in which the origins were named.
     pub(in crate::store) fn has_stand_ins(&self) -> bool {
         self.has_stand_ins
     }
 
-    /// The same numbers for another file: tells all origins there.
+    /// A copy of the dictionary for another file: appends records of all origins to its `body`.
     pub(in crate::store) fn told_again(&self, body: &mut Vec<u8>) -> Self {
         let mut reported = Self::default();
         for origin in &self.origins {

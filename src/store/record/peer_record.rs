@@ -1,5 +1,4 @@
-//! What a log remembers of peers, as bytes: the parts of records that tell where somebody is in a feed, what that is
-//! about, and what is known of a peer.
+//! Records about peers, as bytes: positions in feeds, their scopes, and the record of a peer.
 
 use super::{REJECTED_MAX, Record, RecordKind, record};
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
@@ -8,16 +7,16 @@ use crate::core::limits::{KEY_BYTES_MAX, LABEL_BYTES_MAX};
 use crate::store::commit::ledger::{FeedPosition, PeerRecord, Rejected};
 use crate::store::scope::{PREFIXES_MAX, Scope};
 
-/// Most prefixes of what a connection carries: each is one that a side named.
+/// Most prefixes in the scope of a connection: each was named by one of the two sides.
 const SCOPE_PREFIXES_MAX: usize = 2 * PREFIXES_MAX;
 
-/// What is said of a peer: what it acknowledges is durable there.
+/// Bit in the state of a peer: entries that it acknowledges are durable there.
 const DURABLE: u8 = 1;
 
-/// And: another one came in its place.
+/// Bit in the state of a peer: another one came in its place.
 const SUPERSEDED: u8 = 1 << 1;
 
-/// And: the user knows it. Older versions pass over it.
+/// Bit in the state of a peer: the user named it. Older versions ignore the bit.
 const NAMED: u8 = 1 << 2;
 
 pub(in crate::store) fn put_position(payload: &mut Vec<u8>, position: &FeedPosition) {
@@ -42,7 +41,7 @@ pub(in crate::store) fn put_scope(payload: &mut Vec<u8>, scope: &Scope) {
     }
 }
 
-/// The prefixes of a scope.
+/// Reads the prefixes of a scope.
 pub(in crate::store) fn prefixes(reader: &mut ByteReader<'_>) -> Result<Vec<Vec<u8>>, DecodeError> {
     let count = reader.length(SCOPE_PREFIXES_MAX, "prefixes")?;
     let prefix = |_| Ok(reader.prefixed(KEY_BYTES_MAX, "prefix")?.to_vec());
@@ -57,7 +56,9 @@ pub(in crate::store) fn put_peer(body: &mut Vec<u8>, peer: &Origin, known: &Peer
         let named = if known.is_named { NAMED } else { 0 };
         payload.push(u8::from(known.durable) | superseded | named);
         payload.put_prefixed(known.node_id.as_bytes());
-        // Whoever passes over the record of what it is about would take it for a place in the feed of all keys.
+        // A reader that skips the scope record would take the position for one in the feed of all keys, so a partial
+        // A reader that skips the scope record would take the position for one in the feed of all keys, so the default
+        // position is written where the scope is smaller.
         let is_about_all = known.scope.is_all();
         let acknowledged = is_about_all.then_some(known.acknowledged);
         put_position(payload, &acknowledged.unwrap_or_default());
@@ -70,7 +71,7 @@ pub(in crate::store) fn put_peer(body: &mut Vec<u8>, peer: &Origin, known: &Peer
     });
 }
 
-/// Reads it.
+/// Reads the record of a peer.
 pub(in crate::store) fn decode_peer(payload: &mut ByteReader<'_>) -> Result<Record, DecodeError> {
     let peer = Origin(payload.array()?);
     let state = payload.u8()?;

@@ -197,7 +197,7 @@ fn the_scope_of_a_peer_follows_its_record() {
     let mut read = Vec::new();
     let origins = &mut OriginDictionary::default();
     decode(&body, origins, |record| read.push(record)).unwrap();
-    // Alone, as older versions read it, it promises nothing.
+    // Alone, as older versions read it, the record claims no acknowledged position.
     let record = known(Scope::ALL, FeedPosition::default());
     let about = (acknowledged, scope);
     assert_eq!(

@@ -1,5 +1,5 @@
-//! How many authors the entries of a store may name: a checkpoint names each of them once, so that there must never be more
-//! than it has room for. What a peer brings beyond that is refused before anything depends on it.
+//! Limit on the authors that the entries of a store name: a checkpoint names each of them once, so there must never be
+//! more than it has room for. Entries of peers beyond the limit are refused before anything depends on them.
 
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::AUTHORS_MAX;
@@ -8,14 +8,14 @@ use crate::store::commit::plan_base::PlanBase;
 use crate::store::entry::Entry;
 use crate::store::record::origin_dictionary::OriginDictionary;
 
-/// An entry of a peer that was not taken in, because it names more authors than a store has room for.
+/// An entry of a peer that was refused because it names more authors than a store has room for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefusedEntry {
-    /// What names whoever sent it, as in [`crate::store::commit::operation::Received::token`].
+    /// Token of the connection that sent the entry; see [`crate::store::commit::operation::Received::token`].
     pub token: u64,
-    /// Its stored key.
+    /// Stored key of the entry.
     pub key: Vec<u8>,
-    /// Its dot.
+    /// Dot of the entry.
     pub dot: Dot,
 }
 
@@ -25,9 +25,9 @@ fn authors_of(entry: &Entry) -> impl Iterator<Item = Origin> {
 }
 
 impl Group {
-    /// Whether there is room for the authors that an entry of a peer names; they are counted then. `token` is that of the
-    /// request that it came with. Writes of this node name
-    /// none that what they replace does not.
+    /// True if there is room for the authors that an entry of a peer names; they are counted then. If not, the entry is
+    /// noted as refused under `token`, that of its request. Writes of this node need no check: they name only authors
+    /// of the entries that they replace.
     pub(in crate::store) fn has_room_for_authors(
         &mut self,
         entry: &Entry,
@@ -40,7 +40,7 @@ impl Group {
         let known = known + self.new_authors;
         let named = 1 + entry.vector().len();
         if known + named <= AUTHORS_MAX {
-            // Also if each of them is a new one: nothing is looked up as long as there is room.
+            // Counted as if each author were new: nothing is looked up as long as there is room.
             self.new_authors += named;
             return true;
         }

@@ -1,4 +1,4 @@
-//! The state as a checkpoint holds it, under the map of what changed since: read in place, row by row.
+//! The checkpoint under the memtable, read in place, row by row.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use crate::store::error::StoreError;
 use crate::store::record::origin_dictionary::OriginDictionary;
 use crate::table::{BlockOf, Checkpoint, FeedCursor, RangeCursor, RowRef};
 
-/// The feed of the outbox's rows in a checkpoint.
+/// Number of the own stream: the rows of the outbox in a checkpoint.
 pub(in crate::store) const OWN: u8 = 0;
 
-/// The feed of all other replicated entries.
+/// Number of the relayed stream: all other replicated entries in a checkpoint.
 pub(in crate::store) const RELAY: u8 = 1;
 
 /// An entry of a checkpoint.
@@ -22,15 +22,15 @@ pub(in crate::store) const RELAY: u8 = 1;
 pub struct BaseEntry {
     /// The entry.
     pub entry: Entry,
-    /// Its place in the feed.
+    /// The entry's local sequence: its place in the feed.
     pub lseq: u64,
-    /// The peer it came from.
+    /// The peer that sent the entry; `None` if it was written here.
     pub source: Option<Origin>,
-    /// The block of the checkpoint that it is in, where that was told.
+    /// The checkpoint's block that holds the row, if the lookup reported it.
     pub block_of: Option<BlockOf>,
 }
 
-/// A checkpoint, and what is needed to read its rows.
+/// A checkpoint, with the dictionaries that are needed to decode its rows.
 #[derive(Debug)]
 pub struct Base {
     file: Checkpoint,
@@ -55,22 +55,22 @@ impl Base {
         })
     }
 
-    /// The file.
+    /// The file of the checkpoint.
     pub fn file(&self) -> &Checkpoint {
         &self.file
     }
 
-    /// The peers that rows came from.
+    /// The peers that sent the rows.
     pub(in crate::store) fn sources(&self) -> &[Origin] {
         &self.sources
     }
 
-    /// What was counted over all rows.
+    /// Totals over all rows.
     pub fn totals(&self) -> Totals {
         self.totals
     }
 
-    /// The origins that rows name by number; further ones may be added behind.
+    /// Origins that rows name by number; more may be added behind them.
     pub(in crate::store) fn origins(&self) -> &OriginDictionary {
         &self.origins
     }
@@ -102,8 +102,8 @@ impl Base {
             .transpose()
     }
 
-    /// Reads the value of a stored key with that [hash](crate::core::checksum::key_hash), and whether it is ASCII
-    /// text. `read` must be short, as for [`Checkpoint::read`].
+    /// Reads the value of a stored key with that [hash](crate::core::checksum::key_hash), and a flag that is true if it
+    /// is ASCII text. `read` must be short, as for [`Checkpoint::read`].
     #[inline]
     pub fn read<R>(
         &self,
@@ -121,22 +121,22 @@ impl Base {
             .map_err(|reason| self.malformed(reason))
     }
 
-    /// What the row of a stored key adds to the sum, if there is one.
+    /// The fingerprint of a stored key's row; `None` if there is none.
     pub(in crate::store) fn sum_of(&self, key: &[u8]) -> Result<Option<u128>, StoreError> {
         Ok(self.file.find(key)?.map(|row| row.sum()))
     }
 
-    /// How many rows have a key below this one, and their sum.
+    /// Number and sum of the rows with keys below this one.
     pub(in crate::store) fn sum_before(&self, key: &[u8]) -> Result<(u32, u128), StoreError> {
         Ok(self.file.sum_of(Bound::Unbounded, Bound::Excluded(key))?)
     }
 
-    /// Rows from a key on.
+    /// A cursor over the rows from a key on, in key order.
     pub(in crate::store) fn range(&self, from: Bound<&[u8]>) -> Result<RangeCursor, StoreError> {
         Ok(self.file.range(from)?)
     }
 
-    /// Rows of a feed behind a local sequence.
+    /// A cursor over the rows of a stream behind a local sequence.
     pub(in crate::store) fn feed_after(
         &self,
         stream: u8,
@@ -145,7 +145,7 @@ impl Base {
         Ok(self.file.feed(stream).after(after)?)
     }
 
-    /// How many rows of a feed lie in `(after, to]`.
+    /// Number of rows of a stream in `(after, to]`.
     pub(in crate::store) fn rows_between(
         &self,
         stream: u8,
@@ -157,18 +157,18 @@ impl Base {
         Ok(u64::from(up_to(to)?.saturating_sub(up_to(after)?)))
     }
 
-    /// The last local sequence of a feed, 0 if it is empty.
+    /// The last local sequence of a stream, 0 if it is empty.
     pub(in crate::store) fn last(&self, stream: u8) -> u64 {
         self.file.feed(stream).last_lseq().unwrap_or(0)
     }
 
-    /// The row of a feed at a local sequence.
+    /// The row at a local sequence, of either stream.
     pub(in crate::store) fn at(&self, lseq: u64) -> Result<Option<BaseEntry>, StoreError> {
         let row = self.row_at(lseq)?;
         row.map(|row| self.decode(&row)).transpose()
     }
 
-    /// The same as it lies in the file, without a value that lies elsewhere.
+    /// The undecoded row at a local sequence, without a value that is stored apart.
     pub(in crate::store) fn row_at(&self, lseq: u64) -> Result<Option<RowRef>, StoreError> {
         for stream in [OWN, RELAY] {
             if let Some(row) = self.file.feed(stream).at(lseq)? {

@@ -1,5 +1,5 @@
-//! Snapshots of what has changed since the checkpoint, which the next one is made of. Such a snapshot is taken of each key
-//! once, in order, and only its first replacement matters: what it takes from writers is a number and a move.
+//! Snapshots of the changes since the checkpoint, from which the next one is made. Such a snapshot is read once, in key
+//! order, and only the first replacement of each key matters: it costs writers a number and a move.
 
 use std::ops::Bound;
 
@@ -7,15 +7,15 @@ use super::map::{EntryMap, Held};
 use super::snapshot::{PAGE_BYTES, SnapshotId};
 use crate::store::memtable::slots::Slots;
 
-/// An open snapshot of changes. Good for the map that it was begun on, as long as that keeps its slots.
+/// An open snapshot of changes. Valid for the map on which it was begun, as long as that keeps its slots.
 #[derive(Debug)]
 pub(in crate::store) struct CheckpointSnapshot {
-    /// Up to this local sequence: what is above is not part of it.
+    /// Local sequence up to which changes are part of the snapshot.
     to: u64,
-    /// For each slot that there was when it began where what it held is kept, plus one; 0: it holds it still.
+    /// For each slot of that time the place of its kept entry, plus one; 0: the slot still holds the entry.
     places: Vec<u32>,
     kept: Slots,
-    /// Memory of the kept entries besides their slots.
+    /// Memory of the kept entries besides their slots, in bytes.
     payload_bytes: usize,
 }
 
@@ -30,24 +30,24 @@ impl CheckpointSnapshot {
         }
     }
 
-    /// Memory that it takes, in bytes.
+    /// Memory of the snapshot, in bytes.
     pub(in crate::store) fn memory_bytes(&self) -> usize {
         let places = size_of::<u32>() * self.places.len();
         let kept = size_of::<Held>() * self.kept.next() as usize;
         places + kept + self.payload_bytes
     }
 
-    /// Whether it needs what was installed as `lseq`.
+    /// True if the snapshot needs the entry installed as `lseq`.
     pub(in crate::store) fn wants(&self, lseq: u64) -> bool {
         lseq <= self.to
     }
 
-    /// Keeps what a slot held, which is replaced; it must be wanted.
+    /// Keeps the replaced entry of a slot, which must be wanted.
     pub(in crate::store) fn keep(&mut self, slot: u32, replaced: Held) {
         if let Some(place) = self.places.get_mut(slot as usize) {
             self.payload_bytes += replaced.entry.memory_bytes();
             self.kept.push(replaced);
-            // The number of the next one is one more than that of this.
+            // The slot number behind this entry's is its own plus one.
             *place = self.kept.next();
         }
     }
@@ -58,9 +58,9 @@ impl CheckpointSnapshot {
     }
 }
 
-/// Hands to `visit` what had changed since the checkpoint when a snapshot of changes began, at which all keys were in
-/// order, tombstones included, in key order behind `after`: about [`PAGE_BYTES`] or `limit` entries. Returns the
-/// key to go on behind; `None`: that was all.
+/// Calls `visit` with the entries that had changed since the checkpoint when the snapshot began, in key order behind
+/// `after`, tombstones included: about [`PAGE_BYTES`] or `limit` entries. All keys must have been sorted when it began.
+/// Returns the key behind which to continue; `None` at the end.
 pub(in crate::store) fn changed_page(
     map: &EntryMap,
     snapshot: SnapshotId,

@@ -1,4 +1,4 @@
-//! The map in the order of its feed: what is left of the checkpoint's, then what came since.
+//! The map in feed order: first the checkpoint's rows that were not replaced, then the later entries.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -9,7 +9,7 @@ use crate::store::error::StoreError;
 use crate::store::memtable::stream::Stream;
 use crate::table::FeedCursor;
 
-/// Replaced rows that are passed over before it is taken for granted that one behind them is not.
+/// Replaced rows that are skipped before the search assumes that a later row is still valid.
 const LOOKED_AT_MAX: usize = 64;
 
 /// Entries of a stream in feed order. After an error nothing follows.
@@ -78,23 +78,23 @@ impl EntryMap {
         }
     }
 
-    /// The node's own writes behind `after`, in feed order.
+    /// This node's own writes behind `after`, in feed order.
     pub fn own_after(&self, after: u64) -> FeedRows<'_> {
         self.rows_after(OWN, &self.own, after)
     }
 
-    /// All other replicated entries behind `after`, in feed order.
+    /// All relayed entries behind `after`, in feed order.
     pub fn relay_after(&self, after: u64) -> FeedRows<'_> {
         self.rows_after(RELAY, &self.relay, after)
     }
 
-    /// Whether something follows `after` in the stream of own writes; sometimes also where all that does was
-    /// replaced, because that is not looked for very far.
+    /// True if an entry follows `after` in the stream of own writes. May be true also if every later row was replaced,
+    /// because the search is short.
     pub fn has_own_after(&self, after: u64) -> bool {
         self.has_after(OWN, &self.own, after)
     }
 
-    /// The same for all other entries.
+    /// True if an entry follows `after` in the relayed stream, with the exception of [`Self::has_own_after`].
     pub fn has_relay_after(&self, after: u64) -> bool {
         self.has_after(RELAY, &self.relay, after)
     }
@@ -139,7 +139,7 @@ impl EntryMap {
         Ok(current.map(|found| Cow::Owned(self.held_of(found))))
     }
 
-    /// Whether there is an entry at a local sequence: what [`Self::at`] finds, without its value.
+    /// True if there is an entry at a local sequence: the answer of [`Self::at`] without its value.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -155,7 +155,8 @@ impl EntryMap {
             .is_some_and(|row| !self.has_changed(&row.key())))
     }
 
-    /// How many rows of the outbox have a local sequence in `(after, to]`. All must be resolved.
+    /// Number of rows of the outbox with a local sequence in `(after, to]`. No [`Self::base_unknown`] entries may be
+    /// left.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
@@ -190,13 +191,13 @@ impl EntryMap {
         Ok(last)
     }
 
-    /// A local sequence that no row of the outbox lies behind: that of the last one, unless that was replaced and lies
-    /// in the checkpoint.
+    /// A local sequence at or behind the last row of the outbox: that of the row itself, unless it was replaced and
+    /// lies in the checkpoint.
     pub fn last_own(&self) -> u64 {
         self.last_of(OWN, &self.own)
     }
 
-    /// The same for all other replicated entries.
+    /// A local sequence at or behind the last relayed entry, with the exception of [`Self::last_own`].
     pub fn last_relay(&self) -> u64 {
         self.last_of(RELAY, &self.relay)
     }
@@ -207,8 +208,8 @@ impl EntryMap {
         last.map_or(0, |(lseq, _)| lseq).max(base_row)
     }
 
-    /// The local sequence of this node's write `sequence`, if no other has replaced it. Looks at some dozen rows,
-    /// however many there are: they are in the order in which they were written.
+    /// The local sequence of this node's write `sequence`, unless another has replaced it. A binary search that reads
+    /// some dozen rows, however many there are: rows are in the order in which they were written.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -229,7 +230,7 @@ impl EntryMap {
         Ok(None)
     }
 
-    /// Whether the entry at a local sequence is a row of the outbox.
+    /// True if the entry at a local sequence is a row of the outbox.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.

@@ -1,4 +1,4 @@
-//! The map in the order of its keys: what changed since the checkpoint, merged into the checkpoint's rows.
+//! The map in key order: a merge of the memtable and the checkpoint's rows.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -13,9 +13,9 @@ use crate::table::{RangeCursor, RowRef};
 
 /// A row of the map.
 enum Row<'a> {
-    /// Of the checkpoint.
+    /// A row of the checkpoint.
     BaseRow(BaseEntry),
-    /// Changed since.
+    /// An entry of the memtable.
     Changed(&'a Held),
 }
 
@@ -50,14 +50,14 @@ impl<'a> OrderedRows<'a> {
                     self.advance()?;
                     return Ok(Some(Row::BaseRow(found)));
                 }
-                // Replaced since.
+                // The row was replaced in the memtable.
                 (Ordering::Equal, ..) => self.advance()?,
                 _ => return Ok(self.changed.next().map(Row::Changed)),
             }
         }
     }
 
-    /// The next row, and after an error nothing.
+    /// The next row; nothing after an error.
     fn row_or_end(&mut self) -> Option<Result<Row<'a>, StoreError>> {
         let next = match self.failure.take() {
             Some(failure) => Err(failure),
@@ -71,7 +71,7 @@ impl<'a> OrderedRows<'a> {
         next.transpose()
     }
 
-    /// The next entry, and what this node alone knows of it.
+    /// The next entry, with the facts about it that only this node has.
     pub(in crate::store) fn next_held(&mut self) -> Option<Result<Cow<'a, Held>, StoreError>> {
         let map = self.map;
         let row = self.row_or_end()?;
@@ -100,7 +100,7 @@ impl EntryMap {
         self.rows_from(from, Box::new(self.changed_from(from)))
     }
 
-    /// The same for who has what changed since the checkpoint in order already, from there on.
+    /// Entries from the key `from` on, for callers that have the memtable's entries from there on in order already.
     pub(in crate::store) fn rows_from<'a>(
         &'a self,
         from: Bound<&[u8]>,
@@ -125,7 +125,7 @@ impl EntryMap {
         rows
     }
 
-    /// What changed since the checkpoint, with keys in `[from, …)`, in key order.
+    /// Entries of the memtable with keys in `[from, …)`, in key order.
     pub(in crate::store) fn changed_from<'a>(
         &'a self,
         from: Bound<&[u8]>,
@@ -135,7 +135,7 @@ impl EntryMap {
             .filter_map(|slot| self.held(slot))
     }
 
-    /// Entries with a value that changed since the checkpoint, with keys in `[from, …)`, in key order; see
+    /// Entries of the memtable with a value and with keys in `[from, …)`, in key order; see
     /// [`KeyIndex::live_from`](crate::store::memtable::key_index::KeyIndex::live_from) for `prefix`.
     pub(in crate::store) fn live_changed_from<'a>(
         &'a self,
@@ -147,7 +147,8 @@ impl EntryMap {
             .filter_map(|slot| self.held(slot))
     }
 
-    /// The same with the slot of each, without the keys that are not in order yet.
+    /// Entries of the memtable with keys in `[from, …)`, each with its slot, without the keys that are not sorted in
+    /// yet.
     pub(in crate::store) fn sorted_from<'a>(
         &'a self,
         from: Bound<&[u8]>,
@@ -157,7 +158,7 @@ impl EntryMap {
             .filter_map(|slot| Some((slot, self.held(slot)?)))
     }
 
-    /// The entry of a stored key, and what this node alone knows of it.
+    /// The entry of a stored key, with the facts about it that only this node has.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -172,7 +173,7 @@ impl EntryMap {
         Ok(found.map(|found| Cow::Owned(self.held_of(found))))
     }
 
-    /// An entry of the checkpoint as this process holds it.
+    /// The in-memory form of an entry of the checkpoint.
     pub(in crate::store) fn held_of(&self, found: BaseEntry) -> Held {
         let via = |source| self.via_of(source).unwrap_or(Via::MAX);
         Held {

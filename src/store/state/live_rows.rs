@@ -1,5 +1,5 @@
-//! Entries with a value in the order of their keys. What was removed is not gone through: changed keys without a value are in
-//! an order of their own, and blocks of the checkpoint in which nothing is left are passed over unread.
+//! Entries with a value in key order. Removed keys are not visited: changed keys without a value are in an order of
+//! their own, and blocks of the checkpoint without a live row are skipped unread.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -11,7 +11,7 @@ use crate::store::entry::Entry;
 use crate::store::error::StoreError;
 use crate::table::{RangeCursor, RowRef};
 
-/// Entries with a value whose keys begin with a prefix, in key order. After an error it must not be asked again.
+/// Entries with a value whose keys begin with a prefix, in key order. Must not be used after an error.
 pub(in crate::store) struct LiveRows<'a> {
     map: &'a EntryMap,
     prefix: &'a [u8],
@@ -21,7 +21,7 @@ pub(in crate::store) struct LiveRows<'a> {
 }
 
 impl<'a> LiveRows<'a> {
-    /// Those with keys in `[from, …)`, which must not lie before the prefix.
+    /// The entries with keys in `[from, …)`; `from` must not lie before the prefix.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -46,7 +46,7 @@ impl<'a> LiveRows<'a> {
         Ok(rows)
     }
 
-    /// The next row that may be the newest of its key, and has the prefix.
+    /// Moves to the next row that may be the newest of its key and has the prefix.
     fn advance(&mut self) -> Result<(), StoreError> {
         self.row = match &mut self.base_row {
             Some(cursor) => cursor.next_live(&self.map.gone)?,
@@ -77,13 +77,13 @@ impl<'a> LiveRows<'a> {
         }
     }
 
-    /// Says if there is no row left.
+    /// True if no row is left.
     pub(in crate::store) fn is_at_end(&mut self) -> bool {
         self.row.is_none() && self.next_changed().is_none()
     }
 
-    /// The key of the next row, without its value being read; `None` at the end. A row may be a removal in a checkpoint of
-    /// an earlier format.
+    /// Takes the key of the next row, without reading its value; `None` at the end. The row may be a removal in a
+    /// checkpoint of an earlier format.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -111,7 +111,7 @@ impl<'a> LiveRows<'a> {
         }
     }
 
-    /// The next row; `None` at the end.
+    /// Takes the next row; `None` at the end.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -124,7 +124,7 @@ impl<'a> LiveRows<'a> {
         };
         let found = match (order, &self.row, &self.map.base) {
             (Ordering::Less, Some(row), Some(base)) => {
-                // A changed key that has a value would be before it or at it.
+                // A changed key with a value would come before this row or equal it.
                 let entry = if self.map.has_changed_row(row) {
                     None
                 } else {
@@ -145,10 +145,10 @@ impl<'a> LiveRows<'a> {
     }
 }
 
-/// A row that was gone through.
+/// A row that was visited.
 pub(in crate::store) enum Taken<'a> {
     /// The newest entry of its key, with a value.
     Live(Cow<'a, Entry>),
-    /// A row of this key that was replaced.
+    /// A row of this key was replaced.
     PassedOver(Vec<u8>),
 }

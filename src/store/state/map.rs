@@ -1,5 +1,5 @@
-//! The map from key to entry: what changed since the checkpoint in memory, found by hash, ordered by key bytes,
-//! and fed by local sequence; everything else in the checkpoint under it.
+//! The map from key to entry: changes since the checkpoint in memory (the memtable), found by hash, ordered by key
+//! bytes, and listed by local sequence; everything else in the checkpoint under it.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -23,58 +23,58 @@ use crate::store::memtable::slots::Slots;
 use crate::store::memtable::stream::Stream;
 use crate::table::{GoneRows, RowRef};
 
-/// Kept entries of ended snapshots that each write clears up or hands on: more than it adds, so that they cannot pile up.
+/// Kept entries of ended snapshots that each write frees or hands on: more than it adds, so that they cannot pile up.
 const MERGED_BY_WRITE: usize = 4;
 
-/// Kept entries of ended snapshots that are cleared up or handed on under one lock, by who does nothing else meanwhile.
+/// Kept entries of ended snapshots that are freed or handed on under one lock, by a caller that does nothing else
+/// meanwhile.
 const MERGED_AT_ONCE: usize = 256;
 
-/// Which peer an entry came from, as an index that is only good in this process; 0: from nobody, it was
-/// written here.
+/// Number of the peer that sent an entry, valid only in this process; 0: the entry was written here.
 pub type Via = u32;
 
-/// An entry and what this node alone knows of it.
+/// An entry with the facts about it that only this node has.
 #[derive(Debug, Clone)]
 #[repr(C)]
 pub struct Held {
     /// The entry.
     pub entry: Entry,
-    /// Its place in this node's feed.
+    /// Local sequence of the entry: its place in this node's feed.
     pub lseq: u64,
-    /// Whom it came from.
+    /// The peer that sent the entry.
     pub via: Via,
 }
 
-/// What is known of a key that is about to be installed: it is not looked up twice.
+/// Knowledge of a key that is about to be installed, which saves a second lookup.
 #[derive(Debug, Clone, Default)]
 pub enum BaseRow {
-    /// It is held by nobody, neither the checkpoint nor what has changed since.
+    /// The key has no entry, neither in the checkpoint nor in the memtable.
     Nothing,
-    /// The checkpoint holds this row, and it has not changed since.
+    /// The checkpoint holds this row, and the memtable has no entry of the key.
     Row(Box<BaseEntry>),
-    /// It has changed since the checkpoint, or was not looked up; see [`EntryMap::look_up_base`].
+    /// The memtable has an entry of the key, or nothing was looked up; see [`EntryMap::look_up_base`].
     #[default]
     Unknown,
 }
 
-/// What an install changed in the feed, for those who count along.
+/// Effect of an install on the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Installed {
-    /// The replaced entry's local sequence, if there was one and it is known.
+    /// Local sequence of the replaced entry, if there was one and it is known.
     pub replaced: Option<u64>,
-    /// That entry's write.
+    /// Dot of the replaced entry.
     pub replaced_dot: Option<Dot>,
-    /// The new entry's local sequence.
+    /// Local sequence of the new entry.
     pub lseq: u64,
-    /// The new entry's write.
+    /// Dot of the new entry.
     pub dot: Dot,
-    /// The peer it came from; `None` if it was written here.
+    /// The peer that sent the new entry; `None` if it was written here.
     pub from: Option<Origin>,
-    /// Whether the key is one of a user.
+    /// True if the key is in the users' namespace.
     pub is_user: bool,
-    /// Whether the new entry is a row of the outbox.
+    /// True if the new entry is a row of the outbox.
     pub is_row: bool,
-    /// Whether the replaced entry was one.
+    /// True if the replaced entry was a row of the outbox.
     pub replaced_row: bool,
 }
 
@@ -89,31 +89,31 @@ pub struct EntryMap {
     pub(in crate::store) local: Stream,
     pub(in crate::store) totals: Totals,
     pub(in crate::store) snapshots: Snapshots,
-    /// The peers that entries came from; a [`Via`] is the place in here, plus one.
+    /// The peers that sent entries; a [`Via`] is the place in this list, plus one.
     pub(in crate::store) sources: Vec<Origin>,
     pub(in crate::store) base: Option<Arc<Base>>,
     /// Local sequences of the outbox's rows in the checkpoint that were replaced since.
     pub(in crate::store) shadowed: BTreeSet<u64>,
-    /// Rows of the checkpoint with a value that were replaced since, by block.
+    /// Live rows of the checkpoint that were replaced since, counted by block.
     pub(in crate::store) gone: GoneRows,
-    /// Slots of which it is not known yet what they replaced in the checkpoint.
+    /// Slots whose base row is not looked up yet.
     pub(in crate::store) base_unknown: Vec<u32>,
-    /// Keys of siblings that changed since the checkpoint.
+    /// Number of siblings' keys that changed since the checkpoint.
     pub(in crate::store) kept_since: usize,
-    /// The authors of siblings that changed since this map is there.
+    /// Authors of siblings that changed since this map exists.
     pub(in crate::store) sibling_authors: BTreeSet<Origin>,
-    /// The totals count only once what those replaced.
+    /// True if the totals do not count the base rows that these slots replaced.
     pub(in crate::store) totals_known: bool,
-    /// Which authors go on from which, as the lineage records in the map tell.
+    /// Lineage of authors, from the lineage records in the map.
     pub(in crate::store) lineage: Arc<Lineage>,
-    /// The local sequences of those records.
+    /// Local sequences of the lineage records.
     pub(in crate::store) lineage_places: BTreeSet<u64>,
-    /// Memory of the entries besides their slots; see [`EntryMap::memory_bytes`].
+    /// Memory of the entries besides their slots, in bytes; see [`EntryMap::memory_bytes`].
     pub(in crate::store) payload_bytes: usize,
 }
 
 impl EntryMap {
-    /// A map in which nothing has changed since a checkpoint.
+    /// A map over a checkpoint, without changes.
     pub fn over(base: Arc<Base>) -> Self {
         Self {
             totals: base.totals(),
@@ -128,7 +128,7 @@ impl EntryMap {
         self.base.as_ref()
     }
 
-    /// The short name of a peer that entries come from.
+    /// The number of a peer that sends entries; given if it has none.
     fn via(&mut self, peer: Origin) -> Via {
         self.via_of(peer).unwrap_or_else(|| {
             self.sources.push(peer);
@@ -136,18 +136,18 @@ impl EntryMap {
         })
     }
 
-    /// As [`Self::via`], if anything came from that peer yet.
+    /// The number of a peer; `None` if no entry came from it yet.
     pub fn via_of(&self, peer: Origin) -> Option<Via> {
         let place = self.sources.iter().position(|source| *source == peer)?;
         Via::try_from(place + 1).ok()
     }
 
-    /// All peers that entries came from.
+    /// All peers that sent entries.
     pub(in crate::store) fn sources(&self) -> &[Origin] {
         &self.sources
     }
 
-    /// The peer of a short name.
+    /// The peer with a number.
     pub fn source_of(&self, via: Via) -> Option<Origin> {
         let place = usize::try_from(via).ok()?.checked_sub(1)?;
         self.sources.get(place).copied()
@@ -163,22 +163,22 @@ impl EntryMap {
         })
     }
 
-    /// See [`HashIndex::touch`].
+    /// Prefetches the place of a hash, see [`HashIndex::touch`].
     pub(in crate::store) fn touch(&self, hash: u64) -> u64 {
         self.by_hash.touch(hash)
     }
 
-    /// Whether a key has changed since the checkpoint.
+    /// True if a key has changed since the checkpoint.
     pub fn has_changed(&self, key: &[u8]) -> bool {
         !self.by_hash.is_empty() && self.slot_of(key, key_hash(key)).is_some()
     }
 
-    /// Says if the key of a row of the checkpoint has changed since.
+    /// True if the key of a row of the checkpoint has changed since.
     pub(in crate::store) fn has_changed_row(&self, row: &RowRef) -> bool {
         !self.by_hash.is_empty() && self.has_changed(&row.key())
     }
 
-    /// The entry of a key that has changed since the checkpoint, by the key's hash.
+    /// The entry of a key that has changed since the checkpoint, found by the key's hash.
     pub fn changed_entry(&self, key: &[u8], hash: u64) -> Option<&Entry> {
         if self.by_hash.is_empty() {
             return None;
@@ -186,7 +186,7 @@ impl EntryMap {
         self.held(self.slot_of(key, hash)?).map(|held| &held.entry)
     }
 
-    /// What is held of a key that has changed since the checkpoint.
+    /// The entry of a key that has changed since the checkpoint, with the facts about it that only this node has.
     pub(in crate::store) fn changed_held(&self, key: &[u8]) -> Option<&Held> {
         if self.by_hash.is_empty() {
             return None;
@@ -220,12 +220,12 @@ impl EntryMap {
         Some(read(entry.value(), ascii))
     }
 
-    /// How many keys of users have a value.
+    /// Number of users' keys with a value.
     pub fn len(&self) -> usize {
         usize::try_from(self.totals.live).unwrap_or(usize::MAX)
     }
 
-    /// What is counted over all entries. Right once all is resolved, see [`Self::base_unknown`].
+    /// Totals over all entries. Exact once all base rows are known, see [`Self::base_unknown`].
     pub fn totals(&self) -> Totals {
         self.totals
     }
@@ -245,14 +245,14 @@ impl EntryMap {
         }
     }
 
-    /// Puts `entry` in the place of whatever the key held. The caller has made sure that it is the greater
-    /// one, and that `lseq` is the highest ever given.
+    /// Replaces the key's entry by `entry`. The caller has made sure that it is the greater one, and that `lseq` is the
+    /// highest ever given.
     pub fn install(&mut self, entry: Entry, lseq: u64, from: Option<Origin>) -> Installed {
         let hash = key_hash(entry.key());
         self.install_hashed(entry, hash, lseq, from, BaseRow::Unknown)
     }
 
-    /// As [`Self::install`], for who has the key's hash already, and has looked it up.
+    /// Replaces the key's entry as [`Self::install`] does, for callers that know the key's hash and base row.
     pub fn install_hashed(
         &mut self,
         entry: Entry,
@@ -336,46 +336,45 @@ impl EntryMap {
         self.by_hash.insert(hash, slot);
     }
 
-    /// How many keys are not in order yet; see [`Self::sort_some`].
+    /// Number of keys that are not sorted in yet; see [`Self::sort_some`].
     pub fn unsorted(&self) -> usize {
         self.by_key.unsorted()
     }
 
-    /// Puts some of the new keys in order, and some of those whose entries came to have a value, or to have none, in their
-    /// place among the others, so that a scan need not.
+    /// Sorts in some new keys, and moves some that gained or lost their value into the other order, so that a scan need
+    /// not.
     pub fn sort_some(&mut self) {
         self.by_key.sort_some(&self.slots);
     }
 
-    /// Begins a snapshot of the map as it is now; see [`Snapshots`].
+    /// Begins a snapshot of the present map; see [`Snapshots`].
     pub fn open_snapshot(&mut self) -> SnapshotId {
         self.snapshots.open()
     }
 
-    /// Begins a snapshot only of what has changed since the checkpoint, up to the local sequence `to`. All keys must be
-    /// in order.
+    /// Begins a snapshot of the changes since the checkpoint up to the local sequence `to`. All keys must be sorted in.
     pub fn open_checkpoint_snapshot(&mut self, to: u64) -> SnapshotId {
         let snapshot = CheckpointSnapshot::new(to, &self.slots);
         self.snapshots.open_changes(snapshot)
     }
 
-    /// Ends a snapshot. What is returned is to be dropped once the map is not held any more.
+    /// Ends a snapshot. Drop the returned value once the map is unlocked.
     pub fn close_snapshot(&mut self, snapshot: SnapshotId) -> ClosedSnapshot {
         self.snapshots.close(snapshot)
     }
 
-    /// Clears up some of what is kept for snapshots that have ended. Whether there is more.
+    /// Frees some of the entries kept for ended snapshots. Returns true if there are more.
     pub fn merge_undo(&mut self) -> bool {
         self.snapshots.merge_some(MERGED_AT_ONCE);
         self.snapshots.has_ended()
     }
 
-    /// The snapshots that are open.
+    /// The open snapshots.
     pub fn snapshots(&self) -> &Snapshots {
         &self.snapshots
     }
 
-    /// Count and fingerprint, added up anew.
+    /// Totals, counted anew.
     ///
     /// # Errors
     /// If the checkpoint cannot be read.
@@ -390,17 +389,17 @@ impl EntryMap {
         Ok(totals)
     }
 
-    /// Which authors go on from which, as far as records here tell.
+    /// Lineage of authors, as far as records here name it.
     pub fn lineage(&self) -> &Lineage {
         &self.lineage
     }
 
-    /// The lineage as it is now, for who looks at it without the map.
+    /// The present lineage, for use without the map.
     pub fn shared_lineage(&self) -> Arc<Lineage> {
         Arc::clone(&self.lineage)
     }
 
-    /// Takes in whom the present author of this node goes on from, which no record tells before it has written.
+    /// Adds the lineage of this node's current author, which has no record before it has written.
     pub fn know_authorship(&mut self, ledger: &Ledger) {
         let record = ledger.authorship.record(ledger.origin, &ledger.node_id);
         Arc::make_mut(&mut self.lineage).add(&record);
@@ -420,7 +419,7 @@ impl EntryMap {
         self.lineage_places.insert(lseq);
     }
 
-    /// Takes in the lineage records of the checkpoint.
+    /// Adds the lineage records of the checkpoint.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.
@@ -441,7 +440,7 @@ impl EntryMap {
 }
 
 impl Held {
-    /// Whether it is a row of the outbox: an entry of a user, written here and not brought by a peer.
+    /// True if the entry is a row of the outbox: in the users' namespace, and written here.
     pub fn is_row(&self) -> bool {
         is_row(&self.entry, self.via == 0)
     }

@@ -1,9 +1,10 @@
-//! What any range of keys sums up to: how many replicated entries there are in it, and their fingerprint.
+//! Range fingerprints: number and fingerprint sum of the replicated entries in any range of keys, for range-based set
+//! reconciliation (Meyer, "Range-Based Set Reconciliation", 2022).
 //!
-//! The checkpoint tells it of its own rows at the cost of a range's edges. What changed since lies here in sorted
-//! pieces, each with what it adds to that: the fingerprints of its entries less those of the rows that they replaced. A
-//! piece is added up when it is needed and stays so until one of its keys changes again. Who writes pays nothing for
-//! that: what changed since this was last brought up to date is read from the feed.
+//! The checkpoint sums up its own rows at the cost of a range's two edges. The changes since lie here in sorted pieces,
+//! each with the difference that it makes: the fingerprints of its entries less those of the rows that they replaced. A
+//! piece is summed up when it is needed, and stays so until one of its keys changes again. Writers pay nothing for it:
+//! changes since the last refresh are read from the feed.
 
 use std::borrow::Cow;
 use std::ops::{Bound, ControlFlow};
@@ -14,18 +15,18 @@ use super::map::{EntryMap, Held};
 use crate::store::entry::{Namespace, REPLICATED_END, Summary};
 use crate::store::error::StoreError;
 
-/// Changed keys of a piece: a range has two edges that are added up each time, and a piece costs some hundred bytes.
+/// Changed keys of a piece: a range has two edges that are summed up each time, and a piece costs some hundred bytes.
 const PIECE: usize = 64;
 
-/// Changed keys that are added up in one go at the most: others wait for as long.
+/// Most changed keys that are summed up at once, which bounds the time that others wait.
 pub const ADDED_AT_ONCE: usize = 8192;
 
-/// What changed keys add to what the checkpoint sums up to. Counts and sums wrap.
+/// Difference that changed keys make to the sum of the checkpoint. Counts and sums wrap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Change {
-    /// How many keys.
+    /// Number of keys.
     keys: usize,
-    /// How many of them are not in the checkpoint.
+    /// Number of the keys that are not in the checkpoint.
     count: u64,
     sum: u128,
 }
@@ -48,15 +49,15 @@ impl Change {
     }
 }
 
-/// Some changed keys that follow each other.
+/// A run of neighbouring changed keys.
 #[derive(Debug, Clone, Default)]
 struct Piece {
     slots: Vec<u32>,
-    /// What they add up to, until one of them changes.
+    /// The sum of the piece, until one of its keys changes.
     change: Option<Change>,
 }
 
-/// What is before a key.
+/// Number and sum of the entries before a key.
 #[derive(Debug, Clone, Copy, Default)]
 struct Before {
     rows: u32,
@@ -68,16 +69,16 @@ struct Before {
 #[derive(Debug, Clone, Default)]
 pub struct RangeSums {
     base: Weak<Base>,
-    /// Changes up to this local sequence are in the pieces.
+    /// Local sequence up to which changes are in the pieces.
     seen: u64,
     pieces: Vec<Piece>,
-    /// What all pieces before each of them add up to, and behind the last what all do; only once all are added up.
+    /// For each piece the sum of all pieces before it, and at the end the sum of all; only once all are summed up.
     before: Vec<Change>,
 }
 
 impl RangeSums {
-    /// Takes in what changed since the last time, and adds up what has to be, about `limit` keys of it. Returns whether
-    /// all is up to date: only then, and only until the map changes again, may it be asked.
+    /// Takes in the changes since the last call, and sums up about `limit` keys. Returns true once everything is up to
+    /// date: only then, and only until the map changes again, may sums be asked for.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
@@ -119,14 +120,14 @@ impl RangeSums {
         Ok(true)
     }
 
-    /// Whether it knows all keys that the map held when it was last refreshed: then they may be walked through, with what
-    /// is held of them now. Keys that are new since may be passed over.
+    /// True if all keys that the map held at the last refresh are known here: then they may be visited, with their
+    /// present entries. Newer keys may be skipped.
     pub fn is_over(&self, map: &EntryMap) -> bool {
         let base = map.base().map_or_else(Weak::new, Arc::downgrade);
         Weak::ptr_eq(&base, &self.base)
     }
 
-    /// Forgets everything if it does not add up to what the map counts.
+    /// Forgets everything if the sum of all keys differs from the map's count.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
@@ -151,7 +152,7 @@ impl RangeSums {
         self.before.clear();
     }
 
-    /// A key has a new entry.
+    /// Notes that a key has a new entry.
     fn change(&mut self, map: &EntryMap, slot: u32) {
         let key = key_of(map, slot);
         let place = self.piece_of(map, key);
@@ -172,7 +173,7 @@ impl RangeSums {
         }
     }
 
-    /// The piece that a key is in, if it is in one.
+    /// The piece that holds a key, if one does.
     fn piece_of(&self, map: &EntryMap, key: &[u8]) -> usize {
         let is_before = |piece: &Piece| {
             let first = piece.slots.first();
@@ -181,7 +182,7 @@ impl RangeSums {
         self.pieces.partition_point(is_before).saturating_sub(1)
     }
 
-    /// How many changed keys are below this one within its piece, and the piece.
+    /// The piece that holds a key, and the number of changed keys below it within the piece.
     fn place_of(&self, map: &EntryMap, key: &[u8]) -> (usize, usize) {
         let place = self.piece_of(map, key);
         let slots = self.pieces.get(place).map(|piece| &piece.slots[..]);
@@ -228,8 +229,8 @@ impl RangeSums {
         Ok(between(before, through))
     }
 
-    /// Parts `[from, to)` into about so many ranges of about as many entries each: for each the key that it ends before,
-    /// and its sum. The last one ends before `to`.
+    /// Splits `[from, to)` into about `pieces` ranges with about equal numbers of entries: for each the key that it
+    /// ends before, and its sum. The last one ends before `to`.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.
@@ -252,7 +253,7 @@ impl RangeSums {
                 ends.extend(base.file().split_at(row)?);
             }
         }
-        // Where the rows of a checkpoint have all the shares, what changed among them has none.
+        // Where the checkpoint's rows take all the shares, changed keys get none.
         let of_keys = (pieces.saturating_sub(of_rows) + 1).min(keys);
         for number in 1..of_keys {
             ends.extend(self.split_at(map, before.keys + number * keys / of_keys));
@@ -270,7 +271,7 @@ impl RangeSums {
         Ok(parts)
     }
 
-    /// The shortest bytes above so many changed keys, and not above any other.
+    /// The shortest bytes above that many changed keys, and not above any other.
     fn split_at(&self, map: &EntryMap, keys: usize) -> Option<Vec<u8>> {
         let slot = |number: usize| {
             let place = self.before.partition_point(|before| before.keys <= number);
@@ -285,7 +286,8 @@ impl RangeSums {
         Some(end.unwrap_or(behind).to_vec())
     }
 
-    /// Hands out the entries whose keys lie in `[from, to)`, in key order, tombstones included, until it is told to stop.
+    /// Visits the entries whose keys lie in `[from, to)`, in key order, tombstones included, until the visitor stops
+    /// it.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.

@@ -1,5 +1,5 @@
-//! A newer checkpoint comes under the map: what came after it is carried over to a map of its own, piece by piece,
-//! while the old one goes on changing; then they change places.
+//! Change to a newer checkpoint: the changes after it are carried over to a new map, piece by piece, while the old map
+//! keeps changing; then the new one takes its place.
 
 use std::sync::Arc;
 
@@ -11,18 +11,18 @@ use crate::store::memtable::stream::Stream;
 /// Entries that are copied under one lock. Few in tests, so that much can happen between two pieces.
 const CARRIED_AT_ONCE: usize = if cfg!(test) { 2 } else { 64 };
 
-/// New keys that may wait to be put in order.
+/// Most new keys that wait to be sorted in.
 const UNSORTED_MAX: usize = if cfg!(test) { 4 } else { 1024 };
 
-/// The map over the newer checkpoint, on its way.
+/// The new map over the newer checkpoint, being filled.
 #[derive(Debug)]
 pub struct Rebase {
     next: EntryMap,
-    /// What the old map holds up to this local sequence is in the new one.
+    /// Local sequence up to which the changes of the old map are in the new one.
     reached: u64,
 }
 
-/// Entries that were copied, to be handed to [`Rebase::put`].
+/// Copied entries, to be handed to [`Rebase::put`].
 #[derive(Debug)]
 pub struct Carried {
     entries: Vec<(Held, Option<Origin>)>,
@@ -30,7 +30,7 @@ pub struct Carried {
 }
 
 impl Rebase {
-    /// Begins with nothing but a checkpoint, which holds everything of `map` up to the local sequence `cut`.
+    /// Begins a new map over a checkpoint that holds everything of `map` up to the local sequence `cut`.
     pub fn new(base: Arc<Base>, map: &EntryMap, cut: u64) -> Self {
         let mut next = EntryMap::over(base);
         next.sources.clone_from(&map.sources);
@@ -39,12 +39,12 @@ impl Rebase {
         Self { next, reached: cut }
     }
 
-    /// How far it is.
+    /// Local sequence up to which changes are carried over.
     pub fn reached(&self) -> u64 {
         self.reached
     }
 
-    /// Copies the next piece of what came later: all that the map is needed for. `None`: there is nothing more.
+    /// Copies the next piece of later changes, which is all that needs the old map. `None`: there is nothing more.
     pub fn take(&self, map: &EntryMap) -> Option<Carried> {
         let mut later: Vec<(u64, u32)> = Vec::with_capacity(3 * CARRIED_AT_ONCE);
         for stream in [&map.own, &map.relay, &map.local] {
@@ -63,7 +63,7 @@ impl Rebase {
         })
     }
 
-    /// Puts a piece in its place. What it replaces was replaced in the old map since it was copied.
+    /// Installs a copied piece. An entry that it replaces in the new map was replaced in the old one, too.
     pub fn put(&mut self, carried: Carried) {
         for (held, from) in carried.entries {
             self.next.install(held.entry, held.lseq, from);
@@ -74,8 +74,8 @@ impl Rebase {
         }
     }
 
-    /// Carries over the rest and takes the place of the map, its snapshots included; those of changes end. All of the
-    /// map must be resolved. Returns what it was, whose memory may be given back at leisure.
+    /// Carries over the rest and takes the place of the map, with its snapshots; snapshots of changes end. The base
+    /// rows of all entries must be known. Returns the old map, whose memory may be freed later.
     pub fn finish(mut self, map: &mut EntryMap) -> EntryMap {
         while let Some(carried) = self.take(map) {
             self.put(carried);
@@ -91,7 +91,7 @@ impl Rebase {
 }
 
 impl EntryMap {
-    /// The local sequence of the last change since the checkpoint, 0 if there was none.
+    /// Local sequence of the last change since the checkpoint, 0 if there was none.
     pub fn last_change(&self) -> u64 {
         let streams = [&self.own, &self.relay, &self.local];
         streams.map(Stream::last).into_iter().max().unwrap_or(0)

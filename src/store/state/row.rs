@@ -1,5 +1,5 @@
-//! An entry as a row of a checkpoint: everything but its key, which the row has already (docs/format.md, "The
-//! body of a row").
+//! An entry as a row of a checkpoint: everything but its key, which the row has already (docs/format.md, "The body of a
+//! row").
 
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::identity::{Dot, Origin};
@@ -13,7 +13,7 @@ const HAS_EXTENSION: u8 = 2;
 const HAS_SOURCE: u8 = 4;
 const KNOWN: u8 = HAS_VECTOR | HAS_EXTENSION | HAS_SOURCE;
 
-/// Appends the body of a row to `body`, and to `meta` the origins that are new to the dictionary.
+/// Appends the body of a row to `body`, and the origins that are new to the dictionary to `meta`.
 pub(in crate::store) fn encode(
     body: &mut Vec<u8>,
     meta: &mut Vec<u8>,
@@ -52,7 +52,7 @@ pub(in crate::store) fn encode(
     body.extend_from_slice(entry.value().unwrap_or_default());
 }
 
-/// What the body of a row says before the value.
+/// The fields of a row's body before the value.
 struct Head {
     flags: EntryFlags,
     stamp: Stamp,
@@ -105,7 +105,7 @@ fn head(reader: &mut ByteReader<'_>, origins: &OriginDictionary) -> Result<Head,
     })
 }
 
-/// Reads a row, whose key comes in two parts: the entry, and the peer that it came from.
+/// Decodes a row, whose key comes in two parts. Returns the entry, and the peer that sent it.
 pub(in crate::store) fn decode(
     key: (&[u8], &[u8]),
     body: &[u8],
@@ -129,14 +129,14 @@ pub(in crate::store) fn decode(
     Ok((entry, head.source))
 }
 
-/// Says if the body of a row is that of a tombstone.
+/// True if the body of a row is that of a tombstone.
 pub(in crate::store) fn is_tombstone(body: &[u8]) -> bool {
     let flags = body.first().copied().map_or(EntryFlags(0), EntryFlags);
     flags.contains(EntryFlags::TOMBSTONE)
 }
 
-/// Only the flags and the value of a row; no value for a tombstone. What few rows have is passed over without
-/// taking memory.
+/// Reads only the flags and the value of a row; no value for a tombstone. Rare fields are skipped without taking
+/// memory.
 pub(in crate::store) fn value(body: &[u8]) -> Result<(EntryFlags, Option<&[u8]>), DecodeError> {
     let mut reader = ByteReader::new(body);
     let flags = EntryFlags(reader.u8()?);

@@ -1,15 +1,15 @@
-//! What the map knows of the checkpoint under it: which of its rows were replaced.
+//! Shadowing: rows of the checkpoint that the memtable has replaced.
 
 use super::base::BaseEntry;
 use super::map::EntryMap;
 use super::totals::is_row;
 use crate::store::error::StoreError;
 
-/// Entries whose place in the checkpoint is looked up under one lock.
+/// Entries whose base row is looked up under one lock.
 const LOOKED_UP_AT_ONCE: usize = 256;
 
 impl EntryMap {
-    /// A row of the checkpoint is not the newest of its key any more.
+    /// Notes that a row of the checkpoint is not the newest of its key any more, and takes it out of the totals.
     pub(in crate::store) fn shadow(&mut self, row: &BaseEntry) {
         self.totals.remove(&row.entry, row.source.is_none());
         self.mark_shadowed(row);
@@ -24,13 +24,14 @@ impl EntryMap {
         }
     }
 
-    /// How many entries there are of which it is not known what they replaced in the checkpoint: until it is, rows
-    /// of the outbox may be counted twice.
+    /// Number of entries whose base row, which they may have replaced, is not known. Until it is, rows of the outbox
+    /// may be counted twice.
     pub fn base_unknown(&self) -> usize {
         self.base_unknown.len()
     }
 
-    /// How many of them the totals count besides what they replaced: until there are none, totals are too high.
+    /// Number of entries that the totals count in addition to an unknown base row. Until there are none, totals are too
+    /// high.
     pub fn untotalled(&self) -> usize {
         if self.totals_known {
             0
@@ -39,10 +40,10 @@ impl EntryMap {
         }
     }
 
-    /// Looks up what some of them replaced.
+    /// Looks up the base rows of some of these entries.
     ///
     /// # Errors
-    /// If the checkpoint cannot be read there; nothing has changed then.
+    /// If the checkpoint cannot be read there; then nothing has changed.
     pub fn look_up_base(&mut self) -> Result<(), StoreError> {
         let Some(base) = self.base.clone() else {
             self.base_unknown.clear();
@@ -67,7 +68,7 @@ impl EntryMap {
         Ok(())
     }
 
-    /// Has them looked up in the order of their keys, which reads each part of the checkpoint once.
+    /// Sorts the entries with an unknown base row, so that lookups in key order read each part of the checkpoint once.
     pub fn sort_base_unknown(&mut self) {
         let mut base_unknown = std::mem::take(&mut self.base_unknown);
         base_unknown.sort_unstable_by(|a, b| {

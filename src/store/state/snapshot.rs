@@ -1,5 +1,6 @@
-//! Consistent snapshots of a map that goes on changing: multi-version reads over a log of undo that all snapshots share. What is
-//! replaced is kept once, however many snapshots need it, and nothing is kept for who began after it was replaced.
+//! Consistent snapshots of a map that keeps changing (multi-version concurrency control): reads over one undo log that
+//! all snapshots share. A replaced entry is kept once, however many snapshots need it, and not for snapshots that began
+//! after its replacement.
 
 use std::borrow::Cow;
 use std::cmp::{Ordering, Reverse};
@@ -15,26 +16,26 @@ use super::map::{EntryMap, Held};
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
 
-/// Names an open snapshot.
+/// Number of an open snapshot.
 pub type SnapshotId = u64;
 
-/// Names a state that snapshots show: those that began with nothing changed in between show the same.
+/// Number of a state that snapshots show: those that began with no change in between share one.
 type Moment = u64;
 
-/// Bytes that a kept entry takes besides its key and value, about: its nodes in the trees and in the allocator.
+/// Approximate bytes of a kept entry besides its key and value: its nodes in the trees and the allocator's overhead.
 const KEPT_BYTES: usize = 160;
 
-/// Undo log of one moment: entries that were replaced since, until the next moment began. A snapshot sees of each key what the first
-/// moment from its own on has kept of it, and otherwise what the map holds.
+/// Undo log of one moment: entries that were replaced since, until the next moment began. A snapshot sees of each key
+/// the entry that the first moment from its own on has kept, and otherwise the map's.
 #[derive(Debug, Default)]
 struct Undo {
-    /// Open snapshots of this moment. Without any it is handed on to the moment before.
+    /// Number of open snapshots of this moment. Without any the undo log is handed on to the moment before.
     snapshots: usize,
-    /// Entries with a value.
+    /// Replaced entries with a value.
     shown: BTreeMap<Box<[u8]>, Entry>,
-    /// Keys that had none: they were not there, or removed.
+    /// Keys that had no value: they were missing or removed.
     hidden: BTreeSet<Box<[u8]>>,
-    /// Bytes that all of this takes, about.
+    /// Approximate bytes of the undo log.
     bytes: usize,
 }
 
@@ -47,7 +48,7 @@ impl Undo {
         self.shown.contains_key(key) || self.hidden.contains(key)
     }
 
-    /// Keeps what a key held; `None`: no value.
+    /// Keeps a key's replaced entry; `None`: it had no value.
     fn put(&mut self, key: Box<[u8]>, kept: Option<Entry>) {
         self.bytes += weight(&key, kept.as_ref());
         match kept {
@@ -77,19 +78,19 @@ fn weight(key: &[u8], kept: Option<&Entry>) -> usize {
     KEPT_BYTES + key.len() + entry
 }
 
-/// The open snapshots of a map, and what was replaced since they began.
+/// The open snapshots of a map, and the entries replaced since they began.
 #[derive(Debug, Default)]
 pub struct Snapshots {
     last: SnapshotId,
     open: BTreeMap<SnapshotId, Moment>,
     undo: BTreeMap<Moment, Undo>,
-    /// Moments of which no snapshot is open any more, but of one before.
+    /// Moments without an open snapshot, behind one with a snapshot.
     ended: BTreeSet<Moment>,
     changes: BTreeMap<SnapshotId, CheckpointSnapshot>,
     kept_bytes: Arc<AtomicUsize>,
 }
 
-/// A snapshot that was ended. Holds what was kept for it alone, whose memory is best given back without a lock.
+/// An ended snapshot. Holds the entries that were kept for it alone, whose memory is best freed without a lock.
 #[derive(Debug, Default)]
 pub struct ClosedSnapshot {
     _undo: Vec<Undo>,
@@ -100,7 +101,7 @@ impl Snapshots {
     pub(in crate::store) fn open(&mut self) -> SnapshotId {
         self.last += 1;
         match self.undo.last_entry() {
-            // Nothing was replaced since: it is the same state.
+            // No entry was replaced since: the new snapshot shares the moment.
             Some(mut newest) if newest.get().len() == 0 => {
                 newest.get_mut().snapshots += 1;
                 self.ended.remove(newest.key());
@@ -135,7 +136,7 @@ impl Snapshots {
             if undo.snapshots == 0 {
                 self.ended.insert(moment);
             }
-            // Nobody looks before the first moment that has a snapshot.
+            // No snapshot needs the moments before the first one that has a snapshot.
             while let Some(first) = self.undo.first_entry()
                 && first.get().snapshots == 0
             {
@@ -150,7 +151,7 @@ impl Snapshots {
         }
     }
 
-    /// Snapshots of changes end with the map whose slots they name.
+    /// The snapshots without those of changes, which end with the map whose slots they name.
     pub(in crate::store) fn without_changes(self) -> Self {
         Self {
             changes: BTreeMap::new(),
@@ -193,7 +194,7 @@ impl Snapshots {
         }
     }
 
-    /// Says if the newest snapshots do not know yet what a key held: then they are the only ones that need it.
+    /// True if the newest moment has not kept an entry of the key: then its snapshots are the only ones that need it.
     fn wants(&self, key: &[u8]) -> bool {
         let newest = self.undo.last_key_value();
         newest.is_some_and(|(_, undo)| !undo.holds(key))
@@ -213,8 +214,9 @@ impl Snapshots {
         }
     }
 
-    /// Hands some of what was kept for moments without snapshots on to the moments before, where it is still needed, and forgets
-    /// the rest. What is moved is always the smaller part, and at every step each snapshot sees what it saw.
+    /// Merges some of the undo logs of moments without snapshots into the moments before, as far as these need the
+    /// entries, and frees the rest. The smaller part is always the one that is moved, and at every step each snapshot
+    /// sees its own state.
     pub(in crate::store) fn merge_some(&mut self, mut limit: usize) {
         if self.ended.is_empty() {
             return;
@@ -251,17 +253,18 @@ impl Snapshots {
         self.kept_bytes.store(bytes, Atomically::Relaxed);
     }
 
-    /// Says if something is kept for moments that no snapshot shows any more.
+    /// True if anything is kept for moments without snapshots.
     pub fn has_ended(&self) -> bool {
         !self.ended.is_empty()
     }
 
-    /// Counter of the bytes that are kept for snapshots, about. It moves with the snapshots when a checkpoint comes under the map.
+    /// Counter of the approximate bytes kept for snapshots. It stays with the snapshots when a newer checkpoint comes
+    /// under the map.
     pub fn kept_bytes(&self) -> &Arc<AtomicUsize> {
         &self.kept_bytes
     }
 
-    /// Number of entries, and of keys without one, that are kept for all snapshots together.
+    /// Number of entries, and of keys without one, kept for all snapshots together.
     #[cfg(test)]
     pub fn kept(&self) -> usize {
         self.undo.values().map(Undo::len).sum()
@@ -286,7 +289,8 @@ impl Snapshots {
     }
 }
 
-/// Moves up to `limit` entries of the smaller part into the larger one. Of a key that both have the older one counts.
+/// Moves up to `limit` entries of the smaller undo log into the larger one. If both have kept a key, the older entry
+/// counts.
 fn merge(older: &mut Undo, newer: &mut Undo, mut limit: usize) -> usize {
     let moves_newer = newer.len() <= older.len();
     while limit > 0 {
@@ -311,11 +315,11 @@ fn merge(older: &mut Undo, newer: &mut Undo, mut limit: usize) -> usize {
 /// Entries of one undo log in key order.
 type Shown<'a> = Peekable<Box<dyn Iterator<Item = (&'a [u8], &'a Entry)> + 'a>>;
 
-/// Keys that were replaced since a snapshot began and had a value then, in key order.
+/// Keys with a value that were replaced since a snapshot began, in key order: a k-way merge of the undo logs.
 struct Kept<'a> {
     undo: Vec<&'a Undo>,
     rows: Vec<Shown<'a>>,
-    /// The next key of each, the least first, and of the same key that of the oldest moment.
+    /// The next key of each undo log, the least first, and of equal keys that of the oldest moment.
     next: BinaryHeap<Reverse<(&'a [u8], usize)>>,
 }
 
@@ -339,7 +343,8 @@ impl<'a> Kept<'a> {
         self.next.peek().map(|Reverse((key, _))| *key)
     }
 
-    /// Takes the next key, as the moment that comes first has kept it; `None` if an older one knows that it had no value.
+    /// Takes the next key with the entry of the first moment that has kept it; `None` if an older moment has kept that
+    /// it had no value.
     fn take(&mut self) -> Option<&'a Entry> {
         let Reverse((key, place)) = self.next.pop()?;
         let found = self.step(place);
@@ -360,32 +365,33 @@ impl<'a> Kept<'a> {
         Some(found)
     }
 
-    /// Says if a key that the map has a value of had none.
+    /// True if a key that has a value in the map had none.
     fn hides(&self, key: &[u8]) -> bool {
         self.undo.iter().any(|undo| undo.hidden.contains(key))
     }
 }
 
-/// Some entries of a snapshot.
+/// One page of a snapshot.
 #[derive(Debug, Default)]
 pub struct Page<'a> {
     /// The entries, in key order.
     pub entries: Vec<Cow<'a, Entry>>,
-    /// The key to go on behind; `None`: there is nothing more.
+    /// The key behind which the next page begins; `None` at the end.
     pub next: Option<Vec<u8>>,
-    /// Number of entries that were looked at, those that were given included.
+    /// Number of entries visited, returned ones included.
     pub looked_at: usize,
 }
 
-/// Entries that a page looks at and does not give: what is new since the snapshot began above all. Writers wait for it.
+/// Most entries that a page visits without returning them, mostly entries that are newer than the snapshot. Writers
+/// wait for the page.
 const PASSED_OVER_MAX: usize = if cfg!(test) { 8 } else { 4096 };
 
-/// A page that holds this many bytes is full: its values are copied while writers wait, and held twice.
+/// Bytes of values that fill a page: they are copied while writers wait, and held twice.
 pub(in crate::store) const PAGE_BYTES: usize = 1 << 20;
 
-/// Up to `limit` live entries of a snapshot, about [`PAGE_BYTES`] at the most, whose stored keys begin with `prefix` and lie
-/// behind `after`, in key order. There may be none although more follow, see [`Page::next`]: a page costs what it gives and
-/// so much more. The end at once for a snapshot that is not open.
+/// Up to `limit` live entries of a snapshot, about [`PAGE_BYTES`] at most, whose stored keys begin with `prefix` and
+/// lie behind `after`, in key order. A page may be empty although more follow, see [`Page::next`], so that no page
+/// takes long. At the end at once for a snapshot that is not open.
 ///
 /// # Errors
 /// If the checkpoint cannot be read there.
@@ -430,7 +436,7 @@ pub fn page<'a>(
         } else {
             let key = next_kept.unwrap_or_default();
             if now.cmp_next(key).is_some_and(Ordering::is_eq) {
-                // The key as it is now is no part of the snapshot: what was kept stands for it.
+                // The key's present entry is not part of the snapshot: the kept one replaces it.
                 now.take()?;
             }
             then.take().map(Cow::Borrowed).ok_or_else(|| key.to_vec())

@@ -1,38 +1,38 @@
-//! What is counted over a set of entries as it changes.
+//! Totals over a set of entries, kept up to date as it changes.
 
 use crate::core::rules::{Rule, is_broken};
 use crate::store::entry::{Entry, Namespace, Summary};
 
-/// Numbers of a [`Totals`] as a checkpoint notes them.
+/// Count of numbers in the stored form of [`Totals`].
 pub(in crate::store) const NOTED: usize = 5;
 
 /// Counts over a set of entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {
-    /// Keys of users that have a value.
+    /// Number of users' keys that have a value.
     pub live: u64,
     /// Bytes of keys and values of all entries that have one.
     pub live_bytes: u64,
-    /// Entries without a value.
+    /// Number of entries without a value.
     pub tombstones: u64,
-    /// Rows of the outbox: entries of users' keys that were written here.
+    /// Number of rows of the outbox: entries of users' keys that were written here.
     pub own: u64,
     /// Count and fingerprint of all replicated entries.
     pub summary: Summary,
 }
 
-/// Whether an entry is one of a user.
+/// True if an entry is in the users' namespace.
 pub fn is_user(entry: &Entry) -> bool {
     entry.key().first() == Some(&(Namespace::User as u8))
 }
 
-/// Whether an entry is a row of the outbox: one of a user, written here and not brought by a peer.
+/// True if an entry is a row of the outbox: in the users' namespace, and written here.
 pub fn is_row(entry: &Entry, is_written_here: bool) -> bool {
     is_written_here && (is_user(entry) || is_broken(Rule::KeptIsRow))
 }
 
 impl Totals {
-    /// With `entry` in.
+    /// Adds an entry.
     pub(in crate::store) fn add(&mut self, entry: &Entry, is_written_here: bool) {
         if Namespace::of(entry.key()).is_some_and(Namespace::is_replicated) {
             self.summary.add(entry);
@@ -46,7 +46,7 @@ impl Totals {
         self.own += u64::from(is_row(entry, is_written_here));
     }
 
-    /// With `entry` out, which was in.
+    /// Removes an entry that was added before.
     pub(in crate::store) fn remove(&mut self, entry: &Entry, is_written_here: bool) {
         if Namespace::of(entry.key()).is_some_and(Namespace::is_replicated) {
             self.summary.remove(entry);
@@ -65,7 +65,7 @@ impl Totals {
             .saturating_sub(u64::from(is_row(entry, is_written_here)));
     }
 
-    /// As numbers beside a checkpoint, whose own sum is the fingerprint.
+    /// The stored form: numbers beside a checkpoint, whose own sum is the fingerprint.
     pub(in crate::store) fn noted(&self) -> [u64; NOTED] {
         [
             self.live,
@@ -76,7 +76,7 @@ impl Totals {
         ]
     }
 
-    /// From such numbers.
+    /// Totals from their stored form; `None` if numbers are missing.
     pub(in crate::store) fn from_noted(notes: &[u64], fingerprint: u128) -> Option<Self> {
         let [live, live_bytes, tombstones, own, count] = *notes.first_chunk::<NOTED>()?;
         Some(Self {

@@ -1,5 +1,5 @@
-//! The store with checkpoints against a model: whatever is written while one is made, wherever the power is cut,
-//! and however often it is opened.
+//! The store with checkpoints against a model: with any writes while a checkpoint is made, power cuts anywhere, and any
+//! number of openings.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::store::state::range_sums::RangeSums;
 use crate::store::state::rebase::Rebase;
 use crate::store::state::snapshot::SnapshotId;
 
-/// What happens between two pages of a checkpoint, and between two checkpoints.
+/// A step between two pages of a checkpoint, or between two checkpoints.
 #[derive(Debug, Clone)]
 enum Step {
     Write(u8, Option<u8>),
@@ -30,7 +30,7 @@ enum Step {
     Snapshot,
 }
 
-/// A stretch of life: what happens before a checkpoint, what while it is made, and how it ends.
+/// A part of a life: steps before a checkpoint, steps while it is made, and its end.
 #[derive(Debug, Clone)]
 struct Epoch {
     before: Vec<Step>,
@@ -40,13 +40,13 @@ struct Epoch {
 
 #[derive(Debug, Clone, Copy)]
 enum End {
-    /// It is made, and the node goes on.
+    /// The checkpoint is finished, and the node goes on.
     Finished,
-    /// The power is cut after so many pages.
+    /// The power is cut after that many pages.
     CutAfterPages(usize, u64),
     /// The power is cut once the file is in place, before the sealed log is removed.
     CutInPlace(u64),
-    /// The node closes without one.
+    /// The node closes without a checkpoint.
     Closed,
 }
 
@@ -83,11 +83,11 @@ struct Life {
     disk: MemoryStorage,
     committer: Committer,
     map: EntryMap,
-    /// The same without a disk under it.
+    /// A map with the same entries and no disk under it.
     model: EntryMap,
     round: u8,
     number: u64,
-    /// Kept over everything, as a node does.
+    /// Range sums that are kept over all steps, as a node keeps them.
     sums: std::cell::RefCell<RangeSums>,
 }
 
@@ -167,7 +167,7 @@ impl Life {
         }
     }
 
-    /// Everything that can be asked of it is as if there were no checkpoint.
+    /// Checks that every answer is as if there were no checkpoint.
     fn check(&self) {
         super::range_sums::check(&mut self.sums.borrow_mut(), &self.map);
         let all = |map: &EntryMap| -> Vec<Entry> {
@@ -231,14 +231,14 @@ impl Life {
         let covers_frame = self.committer.sealed_frame()?;
         let cut = self.committer.cut(covers_frame, &mut self.map).unwrap();
         let last_lseq = cut.ledger.last_lseq;
-        // Tests end soon: a disk that outlives the job is simpler than its lifetime.
+        // Leaked, because tests end soon: a disk that outlives the job is simpler than its lifetime.
         let disk: &'static MemoryStorage = Box::leak(Box::new(self.disk.clone()));
         let temp = format!("{NAME}{TEMP_SUFFIX}");
         let job = CheckpointJob::begin(disk, &temp, cut).unwrap();
         Some((job, last_lseq, covers_frame))
     }
 
-    /// What comes later is carried over piece by piece, with a step behind each.
+    /// Carries later changes over piece by piece, with a step behind each piece.
     fn adopt<'s>(
         &mut self,
         base: Arc<Base>,
@@ -339,7 +339,7 @@ pub(super) fn received(key: u8, value: Option<u8>, number: u64) -> Entry {
         origin: Origin([9; 16]),
         sequence: number,
     };
-    // Above and below what is written here, in turn.
+    // Stamps above and below those of local writes, in turn.
     let stamp = Stamp::at(crate::core::clock::WallMs(WALL.0 + number % 3 - 1));
     Entry::new(
         payload.into(),

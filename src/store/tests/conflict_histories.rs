@@ -1,4 +1,4 @@
-//! Any histories under any policies.
+//! Any histories of concurrent writes under any policies.
 
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ enum Event {
     Put(usize, u8),
     Remove(usize, u8),
     Resolve(usize, u8),
-    /// One takes in some of what another holds.
+    /// One node takes in some entries of another.
     Exchange(usize, usize, u64),
 }
 
@@ -38,7 +38,7 @@ fn policies() -> impl Strategy<Value = Vec<ConflictPolicy>> {
     proptest::collection::vec(policy, 4)
 }
 
-/// Carries the history out. Gives the nodes, how often each was asked to write, and every write that was.
+/// Runs the history. Returns the nodes, the number of requested writes, and every write that was made.
 fn live(policies: &[ConflictPolicy], events: &[Event]) -> (Vec<Writer>, u64, Vec<Entry>) {
     let all = policies.iter().zip(1_u64..);
     let mut nodes: Vec<Writer> = all
@@ -77,7 +77,7 @@ fn live(policies: &[ConflictPolicy], events: &[Event]) -> (Vec<Writer>, u64, Vec
             own.filter(|entry| entry.dot.origin == origin(node as u64 + 1) && entry.key()[0] == 0),
         );
     }
-    // And then everybody hears of everything until nobody has news.
+    // Afterwards every node hears of everything until none has news.
     let mut rounds = 0;
     loop {
         let before: Vec<_> = nodes.iter().map(|node| node.map.summary()).collect();
@@ -110,7 +110,7 @@ proptest! {
 
     #[test]
     fn under_manual_no_write_is_lost_that_nobody_replaced_knowingly(events in events(4)) {
-        // Two removals are the same content, of which one may go, and with it what it replaced.
+        // Two removals have equal content, so one of them may vanish, and with it the writes that it replaced.
         let puts: Vec<Event> = events.into_iter().filter(|event| !matches!(event, Event::Remove(..))).collect();
         let (nodes, _, written) = live(&[Manual; 4], &puts);
         let all = nodes[0].all();

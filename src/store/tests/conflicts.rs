@@ -103,7 +103,7 @@ pub(super) fn received(entries: Vec<Entry>) -> Request {
     })
 }
 
-/// A node without disk, links or time of its own.
+/// A node without a disk, links or a clock.
 pub(super) struct Writer {
     pub(super) committer: Committer,
     pub(super) map: EntryMap,
@@ -136,7 +136,7 @@ impl Writer {
         assert_eq!(self.map.totals(), self.map.recount().unwrap());
     }
 
-    /// The same without adding up all that there is.
+    /// Commits as [`Self::commit`] does, without checking the totals over all entries.
     pub(super) fn commit_uncounted(&mut self, mut requests: Vec<Request>) {
         while !requests.is_empty() {
             self.wall += 3;
@@ -195,7 +195,7 @@ impl Writer {
     }
 }
 
-/// Two nodes that wrote `k`, the second later, and what each holds then.
+/// Two nodes that both wrote `k`, the second later, and the entry that each holds then.
 fn pair(policies: [ConflictPolicy; 2]) -> (Writer, Writer, Entry, Entry) {
     let mut first = Writer::new(1, policies[0]);
     let mut second = Writer::new(2, policies[1]);
@@ -272,7 +272,7 @@ fn an_assertion_takes_the_place_of_both_in_one_entry() {
         std::slice::from_ref(&b),
         "what it was written against"
     );
-    // It comes again, by another way.
+    // The loser arrives again, by another way.
     first.receive(vec![b]);
     assert_eq!(first.all(), [held]);
 }
@@ -343,7 +343,7 @@ fn a_resolution_knows_all_and_removes_what_was_kept_for_good() {
     assert!(settled.follows(&a, &Lineage::default()) && settled.follows(&b, &Lineage::default()));
     assert_eq!(settled.value(), Some(&b"three"[..]));
     assert!(after[1].is_tombstone() && after[1].order(&before[1]).is_gt());
-    // What it was made of comes again.
+    // The entry from which it was made arrives again.
     first.receive(before);
     first.receive(vec![a, b]);
     assert_eq!(first.all(), after);
@@ -399,7 +399,7 @@ fn the_losers_of_a_key_are_found_without_going_through_those_of_longer_keys() {
         node.put(b"b", b"apart");
     }
     let [first, second, third] = &mut nodes;
-    // The content differs, or it is no conflict.
+    // The content must differ for a conflict.
     second.put(b"a", b"second");
     third.put(b"a", b"third");
     for number in 0..300 {
@@ -464,7 +464,7 @@ fn a_resolution_that_was_overtaken_is_told_as_any_write_is_and_what_it_settled_s
             Some(&b"settled"[..]),
             "nothing is gone in silence"
         );
-        // Whatever way they exchange the rest, both end up with the same, and nothing is open.
+        // In any order of exchange both nodes end up with equal entries, and nothing is open.
         let (of_third, of_fourth) = (third.all(), fourth.all());
         third.receive(of_fourth);
         fourth.receive(of_third);
@@ -478,7 +478,7 @@ fn a_resolution_that_was_overtaken_is_told_as_any_write_is_and_what_it_settled_s
     }
 }
 
-/// What a node shows of `k`: what is current, and the versions that lost.
+/// Versions of `k` that a node shows: the current one, then the losers.
 fn shown(node: &Writer) -> Vec<String> {
     let text = |entry: &Entry| String::from_utf8_lossy(entry.value().unwrap_or(b"-")).into_owned();
     let conflicts = node.conflicts();

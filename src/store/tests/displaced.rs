@@ -1,5 +1,5 @@
-//! A store whose path leads elsewhere: writes are refused and leave no trace, the end of the log is not told as fine, and
-//! what was acknowledged is in the files, wherever they are.
+//! A store whose path leads elsewhere: writes are refused and leave no trace, the end of the log is not reported as
+//! fine, and acknowledged writes are in the files, wherever these are.
 
 use super::{NAME, WALL, commit, operation, reopen, seeds};
 use crate::core::error_kind::ErrorKind;
@@ -57,7 +57,7 @@ fn with_auto_flush_off_it_is_told_at_the_next_sync_and_refused_from_then_on() {
     let (mut committer, mut map) = held(&disk, Durability::Written);
     commit(&mut committer, &mut map, write(1, 1));
     disk.rename(NAME, "elsewhere").unwrap();
-    // Accepted without a sync, so nobody has looked.
+    // Accepted without a sync, so the place was not checked.
     commit(&mut committer, &mut map, write(2, 2));
     committer.sync().unwrap_err();
     assert!(committer.is_behind());
@@ -103,7 +103,7 @@ fn an_end_without_the_checkpoint_that_it_needs_is_not_told_as_fine() {
     let storage = HeldStorage::new(disk.clone(), NAME);
     let checkpoint = checkpoint_name(NAME);
     disk.create(&checkpoint).unwrap();
-    // As an opening does that reads it.
+    // An opening reads the checkpoint in this way.
     assert!(storage.open(&checkpoint).unwrap().is_some());
     let opened = {
         disk.remove(&checkpoint).unwrap();

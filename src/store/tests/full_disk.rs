@@ -1,4 +1,4 @@
-//! A disk without room, and one that fails: what was refused has left no trace, and what is told is true.
+//! A disk without room, and a disk that fails: refused writes leave no trace, and every report is true.
 
 use proptest::prelude::*;
 
@@ -24,7 +24,7 @@ fn small(ticket: u64, key: u8) -> Request {
     Request::Write { ticket, operation }
 }
 
-/// Everything that must not have moved.
+/// All state that a refused write must leave unchanged.
 fn traces(committer: &Committer, map: &EntryMap) -> impl PartialEq + std::fmt::Debug + use<> {
     let ledger = committer.ledger();
     (
@@ -83,7 +83,7 @@ fn a_full_disk_refuses_leaves_no_trace_and_takes_again_once_there_is_room() {
 
 #[test]
 fn a_sequence_that_the_full_disk_refused_to_reserve_is_not_given_twice() {
-    // The first write of an unsynced log reserves; where that failed, the next one has to.
+    // The first write of an unsynced log reserves sequences; where that failed, the next write has to.
     let disk = MemoryStorage::new();
     let (mut committer, mut map) = reopen(&disk, Durability::Written, 0);
     disk.set_capacity_bytes(Some(0));

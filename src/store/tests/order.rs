@@ -1,4 +1,4 @@
-//! The order of entries for one key: total, and the same however it is asked.
+//! The order of entries of one key: total, and equal in every direction of comparison.
 
 use std::cmp::Ordering;
 
@@ -8,7 +8,7 @@ use crate::core::identity::{Dot, Origin};
 use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 
-/// Few values for each part, so that many are equal.
+/// Entries with few values for each part, so that many are equal.
 fn entries() -> impl Strategy<Value = Entry> {
     let value = proptest::option::of(proptest::collection::vec(0_u8..2, 0..3));
     (0_u64..3, 0_u8..3, 1_u64..3, value, 1_u64..3, 0_u8..2).prop_map(
@@ -50,7 +50,7 @@ proptest! {
         }
         if a.order(&b) == Ordering::Equal {
             prop_assert_eq!(a.order(&c), b.order(&c));
-            // What is not told apart by the order is the same to everybody who reads.
+            // Entries that the order does not tell apart are equal to every reader.
             prop_assert_eq!(a.value(), b.value());
             prop_assert_eq!(a.flags, b.flags);
             prop_assert_eq!(a.dot, b.dot);

@@ -1,5 +1,5 @@
-//! Groups that are planned before the one before them is installed: as if each had waited for the other, whatever the
-//! disk does.
+//! Groups that are planned before the group before them is installed: the result is as if each had waited for the
+//! other, in spite of any failure of the disk.
 
 use proptest::prelude::*;
 
@@ -20,12 +20,12 @@ use crate::wal::log::syncing::SyncJob;
 
 type Writes = Vec<(u8, Option<u8>)>;
 
-/// What became of a run.
+/// Outcome of a run.
 #[derive(Default)]
 struct Told {
     receipts: Vec<Receipt>,
     refused: Vec<u64>,
-    /// How many tickets were accepted by which call of the disk.
+    /// Disk calls made by the end of each group, with the number of receipts by then.
     promises: Vec<(u64, usize)>,
 }
 
@@ -45,7 +45,7 @@ fn sync(appended: &mut Appended) -> std::io::Result<()> {
     appended.job.take().map_or(Ok(()), SyncJob::run)
 }
 
-/// Commits each group while the one before it is synced, as the committer's thread does.
+/// Commits each group while the one before it is synced, as the commit thread does.
 fn overlapped(
     groups: Vec<Vec<Request>>,
     committer: &mut Committer,
@@ -104,7 +104,7 @@ fn groups() -> impl Strategy<Value = Vec<Writes>> {
     proptest::collection::vec(proptest::collection::vec(write, 1..5), 1..10)
 }
 
-/// What the first so many writes come to.
+/// State after the first `count` writes.
 fn model(groups: &[Writes], count: usize) -> Model {
     let mut model = Model::new();
     for (key, value) in groups.iter().flatten().take(count) {
@@ -174,7 +174,7 @@ proptest! {
     }
 }
 
-/// What had no place in a group is told of with the one that it comes into, and only then.
+/// A request that had no room in a group is answered with the group that takes it up, and only then.
 #[test]
 fn what_is_left_over_does_not_share_the_fate_of_its_group() {
     let disk = MemoryStorage::new();

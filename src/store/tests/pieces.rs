@@ -1,4 +1,4 @@
-//! A log that tells more than may be in memory is read by pieces, to the same state as at once.
+//! A log that exceeds the memory limit is read by pieces, to a state equal to that of reading it at once.
 
 use super::replaying::{fill, large_log, opened, same};
 use super::{NAME, commit, seeds};
@@ -11,7 +11,7 @@ use crate::store::maintain::checkpoint::{CHECKPOINT_SUFFIX, TEMP_SUFFIX};
 use crate::store::maintain::recovery::{Opened, OpeningMemory, open, open_within};
 use crate::store::maintain::verify::verify;
 
-/// A fifth of what the large log tells.
+/// Memory limit in these tests: a fifth of the large log's content.
 const CHANGES_BYTES: u64 = 400 << 10;
 
 fn memory(changes_bytes: u64) -> OpeningMemory {
@@ -61,7 +61,7 @@ fn a_long_log_is_read_by_pieces_to_the_same_state() {
     );
     assert!(whole.map.memory_bytes() > 4 * CHANGES_BYTES);
     drop(opened);
-    // What was made on the way is as good a beginning as any.
+    // The checkpoints made on the way are valid beginnings.
     same(&at_once(&large_log()), &at_once(&disk));
 }
 
@@ -106,7 +106,7 @@ fn another_thread_that_helps_is_told_of_the_budget_too() {
     same(&at_once(&large_log()), &resolved(opened.unwrap()));
 }
 
-/// Entries with their local sequences and sources, and what they add up to: all that was ever acknowledged.
+/// Entries with their local sequences and sources, and their sum: everything ever acknowledged.
 fn acknowledged(opened: &Opened) -> impl PartialEq + std::fmt::Debug + use<> {
     let rows = opened.map.range_from(std::ops::Bound::Unbounded);
     let rows = rows.map(|entry| entry.unwrap().into_owned());
@@ -117,11 +117,11 @@ fn acknowledged(opened: &Opened) -> impl PartialEq + std::fmt::Debug + use<> {
     (rows.collect::<Vec<_>>(), opened.map.totals())
 }
 
-/// Local sequences of what is synced in any case in a log of [`left_by_a_killed_process`]: all before the last seal.
+/// Local sequence up to which a log of [`left_by_a_killed_process`] is certainly synced: that of the last seal.
 const SEALED: u64 = 400;
 
-/// A log of several files behind a checkpoint, as a killed process left it: behind the last group there is a half of one.
-/// Without a sync for each group, nothing was synced since the last seal.
+/// A log of several files behind a checkpoint, left by a killed process: behind the last group there is half of
+/// another. Without a sync for each group, nothing is synced since the last seal.
 fn left_by_a_killed_process(durability: Durability) -> MemoryStorage {
     let disk = MemoryStorage::new();
     let opened = open(&disk, NAME, "node", durability, 0, &seeds(1)).unwrap();
@@ -141,16 +141,16 @@ fn left_by_a_killed_process(durability: Durability) -> MemoryStorage {
     if durability == Durability::Written {
         return left.process_killed();
     }
-    // Durable as it is: otherwise a power cut may bring the other half back.
+    // Made durable, because otherwise a power cut may bring the other half back.
     let names = left.names().into_iter();
     MemoryStorage::from_files(names.map(|name| (name.clone(), left.file(&name).unwrap())))
 }
 
-/// Opens by pieces, cuts the power before every call of the disk, or kills the process there, and opens again, with as little
-/// memory and with more. Everything has to be there where each group was synced (`is_synced`), and wherever a process was
-/// killed. A log that was written without a sync for each group promises less: until an opening has synced it, a power cut may
-/// take what came after the last seal, whoever reads it and however. So only what is sealed is asked for at first; from the
-/// first piece on, which may cover nothing that is not durable, everything is.
+/// Opens by pieces, cuts the power or kills the process before every call of the disk, and opens again, with as little
+/// memory and with more. Everything must be there where each group was synced (`is_synced`), and wherever a process was
+/// killed. A log that was written without a sync for each group promises less: until an opening has synced it, a power
+/// cut may take everything behind the last seal, whichever way it is read. So only the sealed part is required at
+/// first; from the first piece on, which may cover only durable frames, everything is.
 fn cut_everywhere(disk: &dyn Fn() -> MemoryStorage, is_synced: bool) {
     let whole = acknowledged(&at_once(&disk()));
     let cut = disk();
@@ -220,7 +220,7 @@ fn whatever_call_of_the_disk_fails_while_pieces_are_read_the_next_opening_has_ev
     let whole = acknowledged(&at_once(&disk()));
     let counted = disk();
     drop(by_pieces(&counted).unwrap());
-    // Most calls read. A prime number of them is passed over, so that one of each kind comes by.
+    // Most calls are reads. A prime number of them is skipped each time, so that one of each kind is met.
     let (mut tried, mut failed) = (0, 0);
     for call in (1..=counted.calls()).step_by(if counted.calls() > 2_000 { 37 } else { 7 }) {
         tried += 1;

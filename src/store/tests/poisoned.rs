@@ -1,4 +1,4 @@
-//! A disk that failed once: reads go on, writes do not, and another opening goes on where it was.
+//! A disk that failed once: reads go on, writes are refused, and another opening continues from the last promise.
 
 use std::io::ErrorKind;
 
@@ -60,7 +60,7 @@ fn a_poisoned_store_reads_refuses_with_the_first_cause_and_opens_again() {
             assert!(map.entry(&[0, b'k', 3]).unwrap().is_some());
             let failed = log_error(committer.close().unwrap_err());
             assert!(matches!(failed, WalError::Poisoned { .. }), "{failed}");
-            // The disk is well again, and nothing of what was acknowledged is gone.
+            // The disk is well again, and no acknowledged write is gone.
             let (mut committer, mut map) = reopen(&disk, Durability::Synced, 2);
             assert!((5..=6).contains(&map.len()));
             put(&mut committer, &mut map, 8, 8);

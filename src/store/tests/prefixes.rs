@@ -1,4 +1,4 @@
-//! A log that ends anywhere tells a prefix of what was written, and cursors never lie beyond the entries.
+//! A log that is cut anywhere holds a prefix of the writes, and cursors never lie beyond the entries.
 
 use proptest::prelude::*;
 
@@ -18,7 +18,7 @@ fn key_of(kind: &str, number: u64) -> Vec<u8> {
     format!("{kind}-{number:05}").into_bytes()
 }
 
-/// Request number `number`: an own write, a batch of two, or an entry that a peer has at that place.
+/// Request number `number`: an own write, a batch of two, or the peer's entry with that number.
 fn request(number: u64, kind: u8) -> Request {
     let put = |kind| Operation::put(&key_of(kind, number), b"value", true).unwrap();
     match kind {
@@ -85,7 +85,7 @@ proptest! {
         for length in (0..used).step_by(step).chain([log.len()]) {
             let files = [(NAME.to_owned(), log[..length].to_vec()), ("a.wal.lease".to_owned(), lease.clone())];
             let cut = MemoryStorage::from_files(files);
-            // Below the first sync nobody was promised anything, and a beginning that is no log is refused.
+            // Below the first sync nothing was promised, and a file that begins like no log is refused.
             let opened = crate::store::maintain::recovery::open(&cut, NAME, "node", Durability::Written, 0, &super::seeds(1));
             let Ok(opened) = opened else { continue };
             let there = |kind: &str, number: u64| {
@@ -106,7 +106,7 @@ proptest! {
             prop_assert!(present[..count].iter().all(|there| *there), "{:?}", present);
             prop_assert!(count >= most, "a longer log tells less");
             most = count;
-            // The cursor is where the last entry of the peer is, no further and no nearer.
+            // The cursor is exactly at the peer's last entry.
             let last = (1..).zip(&kinds[..count]).filter(|(_, kind)| **kind == 2).map(|(number, _)| number).max();
             let cursor = opened.committer.ledger().cursors.get(&PEER).map(|cursor| cursor.own);
             prop_assert_eq!(cursor, last);
@@ -134,7 +134,7 @@ proptest! {
         let damaged = MemoryStorage::from_files(files);
         let opened = crate::store::maintain::recovery::open(&damaged, NAME, "node", Durability::Synced, 0, &super::seeds(1));
         if let Ok(opened) = opened {
-            // Only what no checksum covers may change without notice.
+            // Only bytes that no checksum covers may change without notice.
             prop_assert_eq!(opened.map.summary(), map.summary(), "byte {} changed what is there", at);
         } else {
             prop_assert_eq!(damaged.image().file(NAME).unwrap(), log, "a refused log was changed");

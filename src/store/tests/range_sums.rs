@@ -1,4 +1,4 @@
-//! Sums of ranges against a recount: of random maps, and from the lives of stores with checkpoints.
+//! Range sums against a recount: of random maps, and in the lives of stores with checkpoints.
 
 use std::ops::{Bound, ControlFlow};
 
@@ -25,7 +25,7 @@ fn recount(map: &EntryMap, from: &[u8], to: &[u8]) -> (Summary, Vec<Vec<u8>>) {
     (summary, keys)
 }
 
-/// Holds what is kept of a map against a recount of all kinds of ranges.
+/// Checks the sums of a map against a recount of all kinds of ranges.
 pub(super) fn check(sums: &mut RangeSums, map: &EntryMap) {
     while !sums.refresh(map, 3).unwrap() {}
     let (_, keys) = recount(map, &[], &REPLICATED_END);
@@ -113,7 +113,7 @@ fn what_does_not_add_up_is_forgotten() {
         );
     }
     check(&mut sums, &map);
-    // At a place that was passed already, where no change can be.
+    // A place that was passed already, where no change can be.
     map.install(entry(0, 999, 7), 7, None);
     assert!(sums.refresh(&map, usize::MAX).unwrap());
     assert_ne!(sums.sum(&map, &[], &REPLICATED_END).unwrap(), map.summary());

@@ -1,4 +1,4 @@
-//! A large log is read back with the help of another thread, to the same state as without.
+//! A large log is read back with the help of another thread, to a state equal to that without.
 
 use std::ops::Range;
 use std::sync::mpsc::channel;
@@ -57,7 +57,7 @@ pub(super) fn large_log() -> MemoryStorage {
     disk
 }
 
-/// Commits those groups, of which each writes or removes a key of the node and brings one of a peer.
+/// Commits these groups, each of which writes or removes a key of the node and brings one of a peer.
 pub(super) fn fill(committer: &mut Committer, map: &mut EntryMap, groups: Range<u64>) {
     for group in groups {
         let key = format!("key-{}", group % 120);
@@ -130,7 +130,7 @@ fn what_the_other_thread_leaves_undone_is_no_opening() {
         &seeds(2),
         Some(&lost),
     );
-    // It is gone before it has begun, or with what it was given.
+    // The other thread is gone before it has begun, or with the work that it was given.
     match outcome {
         Ok(opened) => same(&opened, &super::replaying::opened(&disk, None)),
         Err(error) => assert!(error.to_string().contains("while the log was read")),

@@ -1,4 +1,4 @@
-//! Whatever is readable of a damaged store is saved, under its own authors, and the damaged one is not touched.
+//! Every readable entry of a damaged store is saved, under its own author, and the damaged store is not touched.
 
 use crate::core::error_kind::ErrorKind;
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ fn all(map: &EntryMap) -> Vec<Entry> {
     entries.map(|entry| entry.unwrap().into_owned()).collect()
 }
 
-/// What the salvaged store holds: each key with its value.
+/// Content of the salvaged store: each key with its value.
 fn salvaged(disk: &MemoryStorage) -> (Held, Saved, EntryMap) {
     let before = files(disk);
     let saved = read(disk, NAME, STAND_IN).unwrap();
@@ -80,7 +80,7 @@ fn a_whole_store_is_saved_whole() {
 #[test]
 fn what_is_behind_the_damage_is_saved_too() {
     let whole = sample();
-    // The middle of the log, and the header of each file, one after the other.
+    // The middle of the log, and the header of each file, in turn.
     for (name, bytes) in files(&whole) {
         if name.contains("lease") {
             continue;
@@ -135,7 +135,7 @@ fn what_is_readable_of_a_checkpoint_is_saved() {
             held.len() < 300 && !reported.lost.is_empty()
         );
         assert!(held.len() >= 10);
-        // Without index and footer nothing of it is found; anywhere else a block is lost.
+        // Without index and footer no row of the checkpoint is found; elsewhere one block is lost.
         if held.len() > 10 {
             fewest = fewest.min(held.len());
         }
@@ -168,7 +168,7 @@ fn a_failed_salvage_leaves_nothing() {
     assert_eq!(files(&disk), before);
 }
 
-/// A removal, and entries of several peers, so that one file tells several origins.
+/// Writes a removal, and entries of several peers, so that one file names several origins.
 fn write_history(committer: &mut Committer, map: &mut EntryMap) {
     for step in 0..24_u8 {
         let peer = Origin([20 + step / 4; 16]);

@@ -1,4 +1,4 @@
-//! A store whose log was sealed: it reads back whole, and each file of it can be read without those before.
+//! A store with a sealed log: it reads back whole, and each of its files can be read without those before.
 
 use super::super::record::{OriginDictionary, Record, decode};
 use super::{NAME, commit, operation, reopen};
@@ -30,7 +30,7 @@ fn a_sealed_store_reads_back_and_its_last_file_needs_no_other() {
     commit(&mut writer, &mut map, put(1, 1));
     let sealed = writer.seal(&disk, 77).unwrap().unwrap();
     assert!(!writer.is_behind());
-    // Opened once with nothing in the new file, and once with something.
+    // Opened once with an empty new file, and once with something in it.
     for round in 2..4 {
         let (mut again, mut read) = reopen(&disk, Durability::Synced, round);
         assert_eq!(summary(&read), summary(&map));
@@ -46,7 +46,7 @@ fn a_sealed_store_reads_back_and_its_last_file_needs_no_other() {
         Ok::<_, WalError>(())
     })
     .unwrap();
-    // Each opening also says whom its author goes on from.
+    // Each opening also writes the lineage record of its author.
     assert_eq!((entries, log.sealed().len()), (4, 0));
     assert_eq!(disk.list().unwrap().len(), 2);
 }

@@ -1,4 +1,4 @@
-//! How many losers of one key are kept.
+//! The limit on siblings of one key.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use super::*;
 use crate::store::conflict::policy::{ConflictPolicy, kept};
 use crate::store::conflict::sibling_limit::{DroppedSibling, SIBLINGS_MAX};
 
-/// A write of the key by `author`, who knows of `seen`.
+/// A write of the key by `author`, who has seen `seen`.
 fn write(key: &[u8], author: u64, sequence: u64, stamp: u64, seen: Vec<Dot>) -> Entry {
     let dot = Dot {
         origin: origin(author),
@@ -68,7 +68,7 @@ fn of_more_losers_than_are_kept_the_greatest_stay_and_the_others_are_told() {
             dropped.dot
         });
         assert_eq!(reported.collect::<BTreeSet<Dot>>(), dots(11..=14));
-        // What comes again stays removed, and is not told again.
+        // Siblings that arrive again stay removed, and are not reported again.
         writer.receive((11..=18).map(|author| sibling(author, author)).collect());
         assert_eq!(
             (kept_dots(&writer), writer.dropped.len()),
@@ -125,7 +125,7 @@ fn what_the_value_or_a_later_loser_of_its_author_knows_goes_first_and_is_not_tol
         sequence: 1,
     });
     writer.receive(vec![write(b"k", 1, 1, 1 << 40, known.collect())]);
-    // Known to the value, though greater than those that are open.
+    // Seen by the value, though greater than the open siblings.
     writer.receive(
         (20..23)
             .map(|author| sibling(author, 100 * author))
@@ -150,7 +150,7 @@ fn what_is_shown_still_is_not_taken_for_known_where_it_is_kept_already() {
     writer.receive(vec![first.clone()]);
     let newest = (20..24).map(|author| sibling(author, 5));
     writer.receive(newest.chain(kept(&first)).collect());
-    // Only then what it lost against.
+    // Only then arrives the write that it lost against.
     writer.receive(vec![shown()]);
     assert!(kept_dots(&writer).contains(&first.dot));
 }

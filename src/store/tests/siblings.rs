@@ -1,4 +1,4 @@
-//! Which siblings are open: the same as comparing each with each says, and in time that grows with their number.
+//! Open siblings: the result equals that of comparing each with each, in linear time.
 
 use proptest::prelude::*;
 
@@ -46,7 +46,7 @@ fn write(origin: u32, sequence: u64, stamp: u64, seen: &[(u32, u64)]) -> Entry {
     .unwrap()
 }
 
-/// As it is defined.
+/// Open siblings by the definition: a comparison of each with each.
 fn open_by_definition(current: &Entry, siblings: &[Entry]) -> Vec<Entry> {
     let concurrent = |one: &&Entry| one.is_concurrent_with(current, &Lineage::default());
     let mut open: Vec<Entry> = siblings.iter().filter(concurrent).cloned().collect();
@@ -92,7 +92,7 @@ fn sixty_thousand_siblings_of_one_key_are_looked_at_in_a_moment() {
     let began = clock.monotonic();
     let open = open_among(current, siblings, &Lineage::default()).unwrap();
     assert_eq!(open.losers.len(), 60_000);
-    // Comparing each with each takes minutes.
+    // A comparison of each with each takes minutes.
     let took_ms = clock.monotonic().since(began);
     assert!(took_ms < 5_000, "{took_ms}");
 }

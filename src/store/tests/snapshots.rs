@@ -1,4 +1,4 @@
-//! A snapshot shows what there was when it began, whatever is written and however slowly it is read.
+//! A snapshot shows the state at its beginning, during any writes and however slowly it is read.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ fn snapshot(map: &EntryMap) -> Snapshot {
         .collect()
 }
 
-/// So many entries of a snapshot, over as many pages as it takes.
+/// Reads `count` entries of a snapshot, over as many pages as it takes.
 pub(super) fn read(
     map: &EntryMap,
     snapshot: SnapshotId,
@@ -77,7 +77,7 @@ pub(super) fn read(
     }
 }
 
-/// Reads the next page, and takes what it read from what is still expected.
+/// Reads the next page, and removes its entries from the expected rest.
 fn read_on(map: &EntryMap, reading: &mut Reading, count: usize) {
     let found = read(map, reading.snapshot, &[0], reading.after.as_deref(), count);
     let expected: Vec<_> = reading.expected.iter().take(count).collect();
@@ -107,7 +107,7 @@ fn received(key: u8, value: Option<u8>, number: u64) -> Entry {
         origin: Origin([5; 16]),
         sequence: number,
     };
-    // Some lie behind what is held, some before it.
+    // Some of these stamps lie behind the held ones, some before.
     let stamp = Stamp((1_700_000_000_000 + (number % 7)) << 16);
     Entry::new(payload.into(), 3, flags, dot, stamp, 1, Extra::default()).unwrap()
 }
@@ -206,7 +206,7 @@ fn a_page_holds_only_what_has_the_prefix_and_lies_behind_the_place() {
     assert_eq!(keys("bz", None, 10), [""; 0]);
 }
 
-/// A node in memory that writes some keys, all with the same value, or removes them.
+/// A node in memory that writes keys, all with one value, or removes them.
 struct Writing {
     opened: Opened,
 }
@@ -272,7 +272,7 @@ fn views_that_come_and_go_leave_nothing_to_one_that_stays() {
         node.write(0..5, None);
         node.opened.map.close_snapshot(short);
         node.opened.map.close_snapshot(now);
-        // Writers clear up as they go: never much more than what the old snapshot needs.
+        // Writers clear up as they go: there is never much more than the old snapshot needs.
         assert!(
             node.kept() <= 40,
             "{} entries in round {round}",

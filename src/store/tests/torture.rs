@@ -1,8 +1,8 @@
-//! The whole store under torture: generated lives with commits, checkpoints, received entries and closes, with the
-//! power cut, calls failing and bytes damaged everywhere. What is small in the tests is large in `npm run torture`.
+//! Torture tests of the whole store: generated lives with commits, checkpoints, received entries and closes, with power
+//! cuts, failing calls and damaged bytes everywhere. The tests run few seeds, `npm run torture` runs many.
 //!
-//! `TORTURE_SEED` is the first seed, `TORTURE_COUNT` how many there are (otherwise each proof has its own number),
-//! `TORTURE_SCALE` how many times as many. A failure says which of them repeat it.
+//! `TORTURE_SEED` is the first seed, `TORTURE_COUNT` the number of seeds (each proof has its own default),
+//! `TORTURE_SCALE` multiplies the default. A failure names the variables that repeat it.
 
 mod bursts;
 mod checking;
@@ -18,16 +18,16 @@ pub(crate) mod state;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// What went wrong, and where.
+/// A result whose error describes the fault and its place.
 pub(crate) type Told<T> = Result<T, String>;
 
-/// Deterministic numbers.
+/// A deterministic source of numbers.
 pub(super) struct Dice(u64);
 
 impl Dice {
     pub(super) fn new(seed: u64) -> Self {
         let mut dice = Self(seed ^ 0x5eed);
-        // The first numbers of neighbouring seeds are alike.
+        // The first numbers of neighbouring seeds are similar.
         for _ in 0..4 {
             dice.below(2);
         }
@@ -43,12 +43,12 @@ impl Dice {
         (self.0 >> 33) % bound
     }
 
-    /// A place in something of that length.
+    /// A random index below a length.
     pub(super) fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.below(length as u64)).unwrap()
     }
 
-    /// True once in so many times.
+    /// True once in `times` calls, on average.
     pub(super) fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
@@ -58,13 +58,13 @@ pub(crate) fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Goes through the seeds of a proof on two threads; adds up what it gives for each. `count` is how many there are
-/// when nobody asks for more. The first failure ends it, with the command that repeats it.
+/// Runs the seeds of a proof on two threads and adds up its results. `count` is the default number of seeds. The first
+/// failure ends the run, with the command that repeats it.
 fn each_seed(proof: &str, count: u64, prove: impl Fn(u64) -> Told<u64> + Sync) -> u64 {
     each_seed_of("store::tests::torture", proof, count, prove)
 }
 
-/// The same for a proof in another module.
+/// Runs the seeds of a proof as [`each_seed`] does, for a proof in another module.
 pub(crate) fn each_seed_of(
     module: &str,
     proof: &str,
@@ -107,7 +107,7 @@ pub(crate) fn each_seed_of(
     sum
 }
 
-/// Whether the numbers of a proof are as they stand, so that it can be held against them.
+/// True if the environment changes no numbers of a proof, so that totals may be compared with constants.
 fn is_usual() -> bool {
     number("TORTURE_COUNT").is_none()
 }

@@ -1,4 +1,4 @@
-//! Whatever is wrong with a store is told, with its place, and nothing is changed by asking.
+//! Every fault of a store is reported with its place, and `verify` changes nothing.
 
 use super::super::error::StoreError;
 use super::{NAME, commit, operation, remove_covered, reopen};
@@ -122,7 +122,7 @@ fn every_flipped_bit_is_told_or_harmless() {
         for at in (0..bytes.len()).step_by(if bytes.len() > 4096 { 257 } else { 3 }) {
             let damaged = changed(&disk, &name, |bytes| bytes[at] ^= 1 << (at % 8));
             let found = verified(&damaged);
-            // What an opening would refuse is told, and nothing else is.
+            // Faults that an opening would refuse are reported, and nothing else.
             let opened = super::open(
                 &damaged,
                 NAME,
@@ -197,7 +197,7 @@ fn a_lost_lease_is_a_remark() {
     assert_eq!(found.remarks, expected);
 }
 
-/// A store with a checkpoint of all but the last ten of its 300 keys; the values of some lie outside of blocks.
+/// A store with a checkpoint of all but the last ten of its 300 keys; some values are stored outside of blocks.
 pub(super) fn with_checkpoint() -> MemoryStorage {
     let disk = MemoryStorage::new();
     let (mut committer, mut map) = reopen(&disk, Durability::Synced, 1);
@@ -222,7 +222,7 @@ pub(super) fn with_checkpoint() -> MemoryStorage {
     disk
 }
 
-/// Makes a checkpoint of all that is in a store.
+/// Makes a checkpoint of everything in a store.
 pub(super) fn checkpoint(
     disk: &MemoryStorage,
     name: &str,
@@ -282,7 +282,7 @@ fn a_checkpoint_is_verified_and_compared_to_the_log() {
         let found = verified(&disk);
         assert_eq!(kinds(&found), expected, "{:?}", found.problems);
     }
-    // The log of another store beside it, and an older log of its own.
+    // Beside the log of another store, and beside an older log of its own.
     for (round, expected) in [
         (5, ErrorKind::CheckpointMismatch),
         (1, ErrorKind::WalBehind),

@@ -1,5 +1,5 @@
-//! A block of rows. What all its keys begin with is stored once; a byte of hash for each row, all next to each
-//! other, finds a key with one look at them and one at the row.
+//! A block of rows. The common prefix of its keys is stored once (prefix compression); the tags, one byte of hash per
+//! row, lie next to each other, so that a key is found with one look at them and one at its row.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use crate::core::checksum::{key_hash, key_tag};
 use crate::table::format::CHECKSUM_BYTES;
 use crate::table::row::{BodyPlace, Extent, RowRef, cmp_parts};
 
-/// How long what precedes the tags is, in bytes.
+/// Bytes in front of the tags.
 pub(in crate::table) const HEAD_BYTES: usize = 13;
 
-/// What a row takes besides its key, its number, its sum and its body, in bytes: tag, start and shape.
+/// Bytes of a row besides its key, number, sum and body: tag, start and shape.
 pub(in crate::table) const ROW_BYTES: usize = 5;
 
-/// How long the place of a body elsewhere is, in bytes.
+/// Bytes of the place of a body that is stored outside of its block.
 pub(in crate::table) const EXTENT_BYTES: usize = 16;
 
 const SHAPE_SUFFIX: u16 = 0x07ff;
@@ -26,29 +26,29 @@ pub(in crate::table) const SHAPE_EXTENT: u16 = 0x2000;
 pub(in crate::table) const SHAPE_SUM: u16 = 0x4000;
 pub(in crate::table) const SHAPE_DEAD: u16 = 0x8000;
 
-/// How many bytes two keys have in common at their beginning.
+/// Length of the common prefix of two keys, in bytes.
 pub(in crate::table) fn common_prefix(first: &[u8], second: &[u8]) -> usize {
     let equal = |(a, b): &(&u8, &u8)| a == b;
     first.iter().zip(second).take_while(equal).count()
 }
 
-/// The bytes of a block contradict each other, although their checksum holds.
+/// Error: the bytes of a block contradict each other, although its checksum is right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::table) struct Contradiction;
 
-/// Marks, by its highest bit, each byte that is the same in both. A byte behind one can be marked by mistake, which
-/// costs a comparison.
+/// Marks, by its highest bit, each byte that is equal in both. A byte behind such a byte can be marked by mistake,
+/// which costs a comparison.
 fn equal_bytes(first: u64, second: u64) -> u64 {
     // Equal bytes become zero, and only zeros borrow.
     let unequal = first ^ second;
     unequal.wrapping_sub(0x0101_0101_0101_0101) & !unequal & 0x8080_8080_8080_8080
 }
 
-/// How long a line of the processor's cache is, in bytes, on nearly all processors.
+/// Bytes of a cache line on nearly all processors.
 const CACHE_LINE_BYTES: usize = 64;
 
-/// Has the lines behind `at` loaded while others are waited for: a block that was not used lately is far away,
-/// and what is looked at next lies next to what is looked at first.
+/// Prefetches the cache lines behind `at`: a block that was not used lately is not in the cache, and the bytes that are
+/// read next lie behind those that are read first.
 #[inline]
 fn load_ahead(bytes: &[u8], at: usize, lines: usize) {
     for line in 1..=lines {
@@ -56,7 +56,7 @@ fn load_ahead(bytes: &[u8], at: usize, lines: usize) {
     }
 }
 
-/// A block whose checksum held.
+/// A block whose checksum was right.
 #[derive(Clone, Copy)]
 pub(in crate::table) struct DataBlock<'a> {
     payload: &'a [u8],
@@ -69,7 +69,7 @@ pub(in crate::table) struct DataBlock<'a> {
 }
 
 impl<'a> DataBlock<'a> {
-    /// Reads what precedes the rows; `None` if it contradicts itself.
+    /// Reads the bytes in front of the rows; `None` if they contradict each other.
     #[inline]
     pub(in crate::table) fn parse(block: &'a [u8]) -> Option<Self> {
         let (payload, _) = block.split_last_chunk::<CHECKSUM_BYTES>()?;
@@ -99,21 +99,21 @@ impl<'a> DataBlock<'a> {
         self.tags.len()
     }
 
-    /// The row with that place in the block; `None` if its bytes contradict themselves. It gets a share of the block,
-    /// which is the one that was read here.
+    /// The row at a place in the block; `None` if its bytes contradict each other. It keeps `share`, a share of this
+    /// block.
     pub(in crate::table) fn row(&self, index: usize, share: &Arc<[u8]>) -> Option<RowRef> {
         let (start, _) = self.bytes_of(index)?;
         self.row_in(index, Arc::clone(share), self.prefix_start, start)
     }
 
-    /// The same row, with a copy of its bytes instead of a share.
+    /// The row at a place in the block, with a copy of its bytes instead of a share of the block.
     pub(in crate::table) fn row_apart(&self, index: usize) -> Option<RowRef> {
         let (_, bytes) = self.bytes_of(index)?;
         let start = u16::try_from(self.prefix.len()).ok()?;
         self.row_in(index, [self.prefix, bytes].concat().into(), 0, start)
     }
 
-    /// The row, which begins at `start` in those bytes, and its prefix at `prefix_start`.
+    /// The row at a place in the block, whose bytes begin at `start` of `block`, and the prefix at `prefix_start`.
     fn row_in(
         &self,
         index: usize,
@@ -159,15 +159,15 @@ impl<'a> DataBlock<'a> {
         })
     }
 
-    /// Says if the row with that place has nothing to show; `None` if its bytes contradict themselves.
+    /// True if the row at a place is dead (a tombstone); `None` if its bytes contradict each other.
     pub(in crate::table) fn is_dead(&self, index: usize) -> Option<bool> {
         let (_, bytes) = self.bytes_of(index)?;
         let (shape, _) = bytes.split_first_chunk::<2>()?;
         Some(u16::from_le_bytes(*shape) & SHAPE_DEAD != 0)
     }
 
-    /// The body of the row with that place, or where it is: the same as [`Self::row`] tells, for who wants nothing
-    /// else of the row.
+    /// The body of the row at a place, or the place of a body outside of the block: a part of [`Self::row`], for
+    /// callers that need nothing else of the row.
     #[inline]
     pub(in crate::table) fn body(&self, index: usize) -> Option<Result<&'a [u8], Extent>> {
         let (_, bytes) = self.bytes_of(index)?;
@@ -183,7 +183,7 @@ impl<'a> DataBlock<'a> {
         }
     }
 
-    /// The place in the block of the row with that key, of which `hash` is the hash, if it is there.
+    /// The place of the row with a key, of which `hash` is the hash; `None` if the block has no such row.
     #[inline]
     pub(in crate::table) fn find(
         &self,
@@ -215,7 +215,7 @@ impl<'a> DataBlock<'a> {
         Ok(None)
     }
 
-    /// How many rows have a key that is less than this one, or equal to it if `inclusive`.
+    /// Number of rows whose key is less than this one, or equal to it if `inclusive`.
     pub(in crate::table) fn rows_before(&self, key: &[u8], inclusive: bool) -> Option<usize> {
         let (mut low, mut high) = (0, self.rows());
         while low < high {
@@ -234,7 +234,7 @@ impl<'a> DataBlock<'a> {
         Some(low)
     }
 
-    /// Whether the row's byte of hash is that of its key.
+    /// True if a row's tag is the tag of this key.
     pub(in crate::table) fn tag_holds(&self, index: usize, key: &[u8]) -> bool {
         self.tags.get(index) == Some(&key_tag(key_hash(key)))
     }
@@ -246,7 +246,7 @@ impl<'a> DataBlock<'a> {
         rest.get(..usize::from(u16::from_le_bytes(*shape) & SHAPE_SUFFIX))
     }
 
-    /// Where a row starts, and its bytes.
+    /// The start of a row, and its bytes.
     fn bytes_of(&self, index: usize) -> Option<(u16, &'a [u8])> {
         let start = u16::from_le_bytes(*self.starts.get(index)?);
         let end = match self.starts.get(index + 1) {

@@ -1,4 +1,4 @@
-//! Collects the rows of a block, and writes it as `data_block` reads it.
+//! Collects the rows of a block, and writes them in the layout that `block::data` reads.
 
 use std::ops::Range;
 
@@ -11,13 +11,13 @@ use super::data::{
 use crate::table::format::{CHECKSUM_BYTES, DATA_BLOCK_BYTES_MAX};
 use crate::table::row::{Extent, Row};
 
-/// A row that waits for its block to be complete.
+/// A row that waits until its block is complete.
 struct Pending {
     key: Range<usize>,
     stream: Option<u8>,
     lseq: u64,
     sum: u128,
-    /// Of the body, or of the place where it is.
+    /// Range of the body, or of the place of a body outside of the block.
     tail: Range<usize>,
     elsewhere: bool,
     is_dead: bool,
@@ -27,7 +27,7 @@ struct Pending {
 #[derive(Default)]
 pub(in crate::table) struct DataBlockBuilder {
     rows: Vec<Pending>,
-    /// Keys, bodies and places, one behind the other.
+    /// Keys, bodies and places of all rows, in sequence.
     bytes: Vec<u8>,
     prefix_bytes: usize,
     key_bytes: usize,
@@ -46,7 +46,7 @@ impl DataBlockBuilder {
         key.and_then(|key| self.bytes.get(key)).unwrap_or_default()
     }
 
-    /// Whether the row still fits. One row alone always does.
+    /// True if one more row fits into the block. A first row always does.
     pub(in crate::table) fn fits(&self, row: &Row<'_>, inline: bool) -> bool {
         if self.is_empty() {
             return true;
@@ -62,7 +62,7 @@ impl DataBlockBuilder {
             <= DATA_BLOCK_BYTES_MAX
     }
 
-    /// Adds a row, whose body is the row's own unless it is elsewhere.
+    /// Adds a row. Its body is stored in the block, unless it is `elsewhere` in the file.
     pub(in crate::table) fn push(&mut self, row: &Row<'_>, elsewhere: Option<Extent>) {
         if self.is_empty() {
             self.prefix_bytes = row.key.len();
@@ -98,7 +98,7 @@ impl DataBlockBuilder {
         });
     }
 
-    /// The bytes of the block without its checksum; the builder is empty afterwards.
+    /// The bytes of the block without its checksum. Empties the builder.
     pub(in crate::table) fn finish(&mut self) -> Vec<u8> {
         let at = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
         let width = width_of(self.lseq_max - self.lseq_min);
@@ -142,12 +142,12 @@ impl DataBlockBuilder {
     }
 }
 
-/// Nothing in a block is longer than the block.
+/// A length or an offset within a block, which fits 16 bits.
 fn narrow(value: usize) -> u16 {
     u16::try_from(value).unwrap_or(u16::MAX)
 }
 
-/// How many bytes the largest difference of numbers in a block takes.
+/// Bytes that the largest difference of local sequences in a block takes.
 fn width_of(difference: u64) -> usize {
     8 - difference.leading_zeros() as usize / 8
 }

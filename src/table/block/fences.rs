@@ -1,19 +1,19 @@
-//! Every eighth separator of a node of the index, close together, and the separators between them, a line of the
-//! processor's cache for each eight: they tell which child of the node a key is in without a look at the node, and
-//! which few it can be in a moment earlier, so that those can be made ready meanwhile.
+//! Fences: every eighth separator of an index node, close together, and the separators between them, one cache line for
+//! each eight. They find the child of a key without reading the node, and narrow it down to a few children a moment
+//! earlier, so that those can be prefetched meanwhile.
 
 use std::ops::Range;
 
 use super::index::{IndexNode, head_of};
 
-/// How many children lie between two fences: as many heads as a cache line holds.
+/// Children between two fences: a cache line holds that many heads.
 const SPACING: usize = 8;
 
-/// The child of the first fence. In the node, the heads before it fill up a line with what precedes them: 32 bytes of
-/// the node, and the two counters that precede a shared block in memory.
+/// The child of the first fence. In the node, the heads before it fill a cache line together with the bytes in front of
+/// them: 32 bytes of the node, and the two counters that precede a shared block in memory.
 const FIRST: usize = 2;
 
-/// How many heads are missing in the first line, so that each other line begins with a fence.
+/// Heads that the first line lacks, so that each other line begins with a fence.
 const MISSING: usize = SPACING - FIRST;
 
 /// The heads of the children between two fences.
@@ -24,20 +24,20 @@ struct Line([u64; SPACING]);
 pub(in crate::table) struct Fences {
     prefix: Box<[u8]>,
     heads: Box<[u64]>,
-    /// Empty if only the fences are kept.
+    /// The heads between the fences; empty if only the fences are kept.
     lines: Box<[Line]>,
     first_number: u32,
     children: usize,
 }
 
-/// Which few children a key can be in.
+/// The few children that can hold a key.
 pub(in crate::table) struct Window {
     wanted: u64,
     passed: usize,
 }
 
 impl Window {
-    /// Those children. There may be fewer of them than that.
+    /// The places of these children, of which the last may not exist.
     #[inline]
     pub(in crate::table) fn children(&self) -> Range<usize> {
         let end = FIRST + self.passed * SPACING;
@@ -46,7 +46,7 @@ impl Window {
 }
 
 impl Fences {
-    /// The fences of a node; with what lies between them if `is_whole`, which is eight times as much.
+    /// The fences of a node; with `is_whole` also the heads between them, which take eight times the memory.
     pub(in crate::table) fn of(node: &IndexNode<'_>, is_whole: bool) -> Self {
         let heads = node.heads().skip(FIRST).step_by(SPACING);
         let missing = std::iter::repeat_n(0, MISSING);
@@ -66,7 +66,7 @@ impl Fences {
         }
     }
 
-    /// The children that a key can be in; `None` if the fences cannot tell.
+    /// The children that can hold a key; `None` if the fences do not decide.
     #[inline]
     pub(in crate::table) fn window(&self, key: &[u8]) -> Option<Window> {
         let wanted = head_of(key.strip_prefix(&*self.prefix)?);
@@ -74,13 +74,14 @@ impl Fences {
         Some(Window { wanted, passed })
     }
 
-    /// The child of a window that the key is in; `None` if only the node tells: because what lies between the fences
-    /// is not kept, or because the beginnings of separators do not decide.
+    /// The child of a window that holds a key; `None` if only the node can decide: because the heads between the fences
+    /// are not kept, or because several separators begin alike.
     #[inline]
     pub(in crate::table) fn child(&self, window: &Window) -> Option<usize> {
         let Line(line) = self.lines.get(window.passed)?;
         let below = line.iter().filter(|head| **head < window.wanted).count();
-        // The first child whose separator is above the key. The first of all has none; its head is 0.
+        // Finds the first child whose separator is above the key. The first child of a node has no separator; its head
+        // is 0.
         let above = (window.passed * SPACING + below).saturating_sub(MISSING);
         let next = match line.get(below) {
             Some(head) => Some(head),
@@ -90,14 +91,14 @@ impl Fences {
         decides.then(|| above.min(self.children) - 1)
     }
 
-    /// The numbers of the children in a window, among all that are as deep as they are.
+    /// The numbers of the children in a window, among all blocks of their level.
     #[inline]
     pub(in crate::table) fn numbers(&self, window: &Window) -> Option<Range<u32>> {
         let Range { start, end } = window.children();
         Some(self.number(start)?..self.number(end)?)
     }
 
-    /// The number of a child, among all that are as deep as it.
+    /// The number of a child, among all blocks of its level.
     #[inline]
     pub(in crate::table) fn number(&self, child: usize) -> Option<u32> {
         self.first_number.checked_add(u32::try_from(child).ok()?)
@@ -113,7 +114,7 @@ mod tests {
 
     fn separators() -> impl Strategy<Value = BTreeSet<Vec<u8>>> {
         let byte = prop_oneof![Just(0_u8), Just(b'a'), any::<u8>()];
-        // Few enough different beginnings that many have the same head.
+        // Beginnings that differ so little that many separators have equal heads.
         let separator = (
             prop::collection::vec(0_u8..3, 0..9),
             prop::collection::vec(byte, 1..3),
@@ -140,7 +141,7 @@ mod tests {
                 let Some(window) = fences.window(key) else { continue };
                 let expected = node.search(key).unwrap();
                 prop_assert_eq!(node.search_in(key, window.children()), Some(expected));
-                // The node has to be asked only if a separator begins as the key does.
+                // The node is asked only if a separator begins as the key does.
                 let begins_alike = node.heads().any(|head| head == window.wanted);
                 let found = fences.child(&window);
                 prop_assert!(found == Some(expected) || (found.is_none() && begins_alike));

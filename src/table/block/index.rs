@@ -1,8 +1,8 @@
-//! A node of the index: where the blocks below it are, and what stands before each of them. Nodes lie above
-//! blocks of rows, and one node, held in memory, lies above all nodes.
+//! A node of the index, which is a B-tree of two levels: the places of the blocks below it, and the separator before
+//! each. Nodes lie above blocks of rows, and one node, held in memory, lies above all nodes.
 //!
-//! Between two blocks stands a *separator*, the shortest bytes that are above every key before it and not above
-//! any key behind it. Its first eight bytes, as a number, decide nearly every comparison.
+//! A *separator* between two blocks is the shortest bytes that are above every key before it and not above any key
+//! behind it. Its head, the first eight bytes behind the prefix as a number, decides nearly every comparison.
 
 use std::ops::Range;
 
@@ -11,15 +11,16 @@ use crate::core::bytes::ByteReader;
 use super::data::common_prefix;
 use crate::table::format::{CHECKSUM_BYTES, INDEX_NODE_BYTES_MAX};
 
-/// How long what precedes the heads is, in bytes.
+/// Bytes in front of the heads.
 const HEAD_BYTES: usize = 32;
 
-/// Bytes that a child takes besides its separator: its head, its entry, and how many rows of it are live.
+/// Bytes of a child besides its separator: its head, its entry, and its number of live rows.
 const CHILD_BYTES: usize = 8 + ENTRY_BYTES + LIVE_BYTES;
 
 const LIVE_BYTES: usize = 4;
 
-/// In the count of children: how many rows of each are live stands behind all else. Files of format 1 and 2 have no such nodes.
+/// Bit in the count of children: the numbers of live rows stand at the end of the node. Files of format 1 and 2 have no
+/// such nodes.
 const COUNTS_LIVE: u32 = 1 << 31;
 
 const ENTRY_BYTES: usize = 36;
@@ -27,15 +28,15 @@ const ENTRY_BYTES: usize = 36;
 /// A block or a node below a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::table) struct Child {
-    /// Where it is in the file.
+    /// Offset in the file.
     pub(in crate::table) offset: u64,
-    /// How long it is, in bytes with its checksum.
+    /// Length in bytes, with the checksum.
     pub(in crate::table) bytes: u32,
-    /// How many rows are before it in the whole file.
+    /// Number of rows before the block in the whole file.
     pub(in crate::table) rows_before: u32,
-    /// The sum of those.
+    /// Sum of the rows before the block.
     pub(in crate::table) sum_before: u128,
-    /// Rows in it that are not dead.
+    /// Number of rows in the block that are not dead.
     pub(in crate::table) live: u32,
 }
 
@@ -44,7 +45,7 @@ pub(in crate::table) struct Child {
 pub(in crate::table) struct IndexNodeBuilder {
     children: Vec<Child>,
     first_separator: Vec<u8>,
-    /// The separators of all children but the first, one behind the other, and where each ends.
+    /// Separators of all children but the first, in sequence, and the end of each.
     separators: Vec<u8>,
     ends: Vec<usize>,
     prefix_bytes: usize,
@@ -55,7 +56,7 @@ impl IndexNodeBuilder {
         self.children.is_empty()
     }
 
-    /// What stands before the first child: for the node above.
+    /// The separator before the first child, which the node above needs.
     pub(in crate::table) fn take_first_separator(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.first_separator)
     }
@@ -70,7 +71,7 @@ impl IndexNodeBuilder {
         }
     }
 
-    /// How long the node would be, in bytes with its checksum, with one more child behind this separator.
+    /// Length of the node with one more child behind this separator, in bytes with the checksum.
     pub(in crate::table) fn bytes_with(&self, separator: &[u8]) -> usize {
         let fixed = HEAD_BYTES + (self.children.len() + 1) * CHILD_BYTES + CHECKSUM_BYTES;
         if self.is_empty() {
@@ -80,7 +81,7 @@ impl IndexNodeBuilder {
         fixed + self.separators.len() + separator.len() - self.ends.len() * prefix
     }
 
-    /// Whether one more child fits into a node that is not the top.
+    /// True if one more child fits into a node that is not the top.
     pub(in crate::table) fn fits(&self, separator: &[u8]) -> bool {
         self.bytes_with(separator) <= INDEX_NODE_BYTES_MAX
     }
@@ -97,8 +98,9 @@ impl IndexNodeBuilder {
         self.children.push(child);
     }
 
-    /// The bytes of the node without its checksum; the builder is empty afterwards but for the first separator.
-    /// `first_number` counts the children of all nodes before; the rest is what the last child ends with.
+    /// The bytes of the node without its checksum. Empties the builder, except for the first separator. `first_number`:
+    /// number of the children of all nodes before; `rows_end` and `sum_end`: number and sum of the rows up to the end
+    /// of the last child.
     pub(in crate::table) fn finish(
         &mut self,
         first_number: u32,
@@ -150,12 +152,12 @@ impl IndexNodeBuilder {
     }
 }
 
-/// Nothing in a node is longer than the limit of the top node.
+/// A length within a node, which fits 32 bits.
 fn wide(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
-/// The first eight bytes as a number that orders as they do; what is missing counts as zeros.
+/// The first eight bytes as a big-endian number, in the order of the bytes; missing bytes count as zeros.
 pub(in crate::table) fn head_of(remainder: &[u8]) -> u64 {
     match remainder.first_chunk::<8>() {
         Some(head) => u64::from_be_bytes(*head),
@@ -168,19 +170,19 @@ pub(in crate::table) fn head_of(remainder: &[u8]) -> u64 {
     }
 }
 
-/// The shortest bytes that are above `before` and not above `after`, which must be above `before`.
+/// The shortest bytes that are above `before` and not above `after`; `after` must be above `before`.
 pub(in crate::table) fn separator<'a>(before: &[u8], after: &'a [u8]) -> &'a [u8] {
     after.get(..=common_prefix(before, after)).unwrap_or(after)
 }
 
-/// A node whose checksum held.
+/// A node whose checksum was right.
 #[derive(Clone, Copy)]
 pub(in crate::table) struct IndexNode<'a> {
     heads: &'a [[u8; 8]],
     entries: &'a [[u8; ENTRY_BYTES]],
     prefix: &'a [u8],
     remainders: &'a [u8],
-    /// For each child; empty in a file that does not tell.
+    /// Number of live rows of each child; empty in files of format 1 and 2.
     live: &'a [[u8; LIVE_BYTES]],
     first_number: u32,
     rows_end: u32,
@@ -188,7 +190,7 @@ pub(in crate::table) struct IndexNode<'a> {
 }
 
 impl<'a> IndexNode<'a> {
-    /// Reads what precedes the children; `None` if it contradicts itself.
+    /// Reads the bytes in front of the children; `None` if they contradict each other.
     #[inline]
     pub(in crate::table) fn parse(block: &'a [u8]) -> Option<Self> {
         let (payload, _) = block.split_last_chunk::<CHECKSUM_BYTES>()?;
@@ -223,27 +225,27 @@ impl<'a> IndexNode<'a> {
         })
     }
 
-    /// How many children it has, at least one.
+    /// Number of children, at least one.
     pub(in crate::table) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// How many rows there are in all blocks up to its last one.
+    /// Number of rows in all blocks up to the last child.
     pub(in crate::table) fn rows_end(&self) -> u32 {
         self.rows_end
     }
 
-    /// The sum of those.
+    /// Sum of the rows in all blocks up to the last child.
     pub(in crate::table) fn sum_end(&self) -> u128 {
         self.sum_end
     }
 
-    /// The number of a child among all that are as deep as it.
+    /// The number of a child among all blocks of its level.
     pub(in crate::table) fn number(&self, index: usize) -> Option<u32> {
         self.first_number.checked_add(u32::try_from(index).ok()?)
     }
 
-    /// A child.
+    /// The child at a place.
     #[inline]
     pub(in crate::table) fn child(&self, index: usize) -> Option<Child> {
         let mut reader = ByteReader::new(self.entries.get(index)?);
@@ -259,7 +261,7 @@ impl<'a> IndexNode<'a> {
         })
     }
 
-    /// Number of rows below a child that are not dead; `None` in a file that does not tell.
+    /// Number of rows below a child that are not dead; `None` in files of format 1 and 2.
     pub(in crate::table) fn live(&self, index: usize) -> Option<u32> {
         self.live.get(index).map(|live| u32::from_le_bytes(*live))
     }
@@ -270,7 +272,7 @@ impl<'a> IndexNode<'a> {
         self.rows_through(index)?.checked_sub(before)
     }
 
-    /// How many rows are in the blocks up to and with a child.
+    /// Number of rows in the blocks up to and with a child.
     pub(in crate::table) fn rows_through(&self, index: usize) -> Option<u32> {
         match self.child(index + 1) {
             Some(next) => Some(next.rows_before),
@@ -278,7 +280,7 @@ impl<'a> IndexNode<'a> {
         }
     }
 
-    /// The sum of those.
+    /// Sum of the rows in the blocks up to and with a child.
     pub(in crate::table) fn sum_through(&self, index: usize) -> Option<u128> {
         match self.child(index + 1) {
             Some(next) => Some(next.sum_before),
@@ -286,24 +288,24 @@ impl<'a> IndexNode<'a> {
         }
     }
 
-    /// The first bytes of what stands before each child, as numbers; see [`head_of`].
+    /// Heads of the separators before each child; see [`head_of`].
     pub(in crate::table) fn heads(&self) -> impl Iterator<Item = u64> {
         self.heads.iter().map(|head| u64::from_le_bytes(*head))
     }
 
-    /// What everything that stands between its children begins with.
+    /// Common prefix of the node's separators.
     pub(in crate::table) fn prefix(&self) -> &'a [u8] {
         self.prefix
     }
 
-    /// The child in which a key is, if it is anywhere.
+    /// The child that holds a key, if any does.
     #[inline]
     pub(in crate::table) fn search(&self, key: &[u8]) -> Option<usize> {
         self.search_in(key, 0..self.len())
     }
 
-    /// The same for who knows that the head of the key is above the first one of a window, and not above that behind
-    /// it.
+    /// The child that holds a key, for callers that know a window: the head of the key is above the first head of the
+    /// window, and not above the one behind it.
     #[inline]
     pub(in crate::table) fn search_in(&self, key: &[u8], window: Range<usize>) -> Option<usize> {
         let rest = match key.split_at_checked(self.prefix.len()) {
@@ -312,7 +314,8 @@ impl<'a> IndexNode<'a> {
             _ => return Some(self.len() - 1),
         };
         let wanted = head_of(rest);
-        // From here on: the first child whose separator is above the key. The first child has none; its head is 0.
+        // Finds the first child whose separator is above the key. The first child of a node has no separator; its head
+        // is 0.
         let head = |head: &[u8; 8]| u64::from_le_bytes(*head);
         let start = window.start;
         let heads = self.heads.get(start..window.end.min(self.len()))?;
@@ -323,7 +326,7 @@ impl<'a> IndexNode<'a> {
             .get(low)
             .is_some_and(|found| head(found) == wanted)
         {
-            // Heads alone do not tell, which is rare; so what follows may be slower.
+            // The heads alone do not decide, which is rare, so this may be slower.
             let mut high = self.heads.partition_point(|found| head(found) <= wanted);
             while low < high {
                 let middle = low.midpoint(high);
@@ -337,7 +340,7 @@ impl<'a> IndexNode<'a> {
         Some(low - 1)
     }
 
-    /// The child in which the row is that has so many before it.
+    /// The child that holds the row with that many rows before it.
     pub(in crate::table) fn search_row(&self, row: u32) -> usize {
         let rows_before = |entry: &[u8; ENTRY_BYTES]| {
             let (_, rest) = entry.split_at(16);
@@ -349,7 +352,7 @@ impl<'a> IndexNode<'a> {
             .saturating_sub(1)
     }
 
-    /// What stands before a child, in two parts; the first child has nothing before it in its node.
+    /// The separator before a child, in two parts; `None` for the first child of a node.
     pub(in crate::table) fn separator(&self, index: usize) -> Option<(&'a [u8], &'a [u8])> {
         Some((self.prefix, self.remainder(index)?))
     }

@@ -1,4 +1,4 @@
-//! Verified blocks in memory, up to a number of bytes.
+//! Block cache: verified blocks in memory, up to a number of bytes.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,20 +6,20 @@ use std::sync::Arc;
 use super::row_blocks::RowBlocks;
 use super::shared_blocks::SharedBlocks;
 
-/// How many of all bytes are for blocks that are no blocks of rows: for files of ten gigabytes and keys of usual length
-/// half the nodes of the index, if a quarter of a gigabyte may be kept. What is not needed takes no memory.
+/// One in this many bytes of the cache is for blocks other than those of rows: for files of ten gigabytes and keys of
+/// usual length half the nodes of the index, with a cache of a quarter of a gigabyte. An unused share takes no memory.
 const SHARED_PART: usize = 4;
 
-/// Which block it is.
+/// Number of a block in its cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::table) enum BlockNumber {
-    /// Of rows: how many of them are before it.
+    /// A block of rows: the number of such blocks before it.
     Rows(u32),
-    /// Of another kind: how many that are not of rows are before it.
+    /// A block of another kind: the number of blocks that are not of rows before it.
     Other(u64),
 }
 
-/// The cache of one file.
+/// The block cache of one file.
 pub(in crate::table) struct BlockCache {
     rows: RowBlocks,
     others: SharedBlocks,
@@ -35,8 +35,8 @@ impl BlockCache {
         }
     }
 
-    /// Looks at the block, if it is here. `look` must be short, because whoever wants to keep one waits for it; it is
-    /// given back if the block is not here.
+    /// Calls `look` with the block if it is cached, and gives `look` back otherwise. `look` must be short, because
+    /// inserting a block waits for it.
     #[inline]
     pub(in crate::table) fn look<T, L: FnOnce(&[u8]) -> T>(
         &self,
@@ -52,7 +52,7 @@ impl BlockCache {
         }
     }
 
-    /// The block, if it is here: a copy of a block of rows, a share of any other.
+    /// The block, if it is cached: a copy of a block of rows, a share of any other.
     pub(in crate::table) fn share(&self, number: BlockNumber) -> Option<Arc<[u8]>> {
         match number {
             BlockNumber::Rows(number) => self.rows.look(number, |block| block.into()).ok(),
@@ -60,14 +60,13 @@ impl BlockCache {
         }
     }
 
-    /// Has the processor load what tells where some blocks of rows are that follow each other, for who is about to look
-    /// at one of them.
+    /// Prefetches the entries of a few neighbouring blocks of rows, for a caller that is about to look at one of them.
     #[inline]
     pub(in crate::table) fn approach(&self, rows: &Range<u32>) {
         self.rows.approach(rows);
     }
 
-    /// Keeps a block, if one of its size may be kept at all.
+    /// Keeps a block, unless it is larger than the cache.
     pub(in crate::table) fn insert(&self, number: BlockNumber, block: &Arc<[u8]>) {
         match number {
             BlockNumber::Rows(number) => self.rows.insert(number, block),
@@ -78,7 +77,7 @@ impl BlockCache {
 
 #[cfg(test)]
 impl BlockCache {
-    /// How many bytes of blocks it holds.
+    /// Bytes of the cached blocks.
     pub(in crate::table) fn bytes(&self) -> usize {
         self.rows.bytes() + self.others.bytes()
     }

@@ -1,37 +1,37 @@
-//! Memory for blocks that are kept. Who reads keys here and there meets a new page with nearly every block, and to find
-//! out where a page is can take as long as to read from it: so the system is asked for large pages.
+//! Memory for cached blocks. Random reads meet a new page with nearly every block, and translating its address can take
+//! as long as reading it (a TLB miss): so the system is asked for large pages.
 
 use memmap2::MmapMut;
 
 use crate::table::format::DATA_BLOCK_BYTES_MAX;
 
-/// How much room there is for a block, in bytes: a line of the processor's cache more than most blocks take, because
-/// a line can be kept in few places only, which its address tells. If all blocks began alike, so would all lines that
-/// are looked at first, and would push each other out.
+/// Room for one block, in bytes: a cache line more than most blocks take. The address of a line decides the few places
+/// in the processor's cache where it can be kept; if all blocks began at like addresses, their first lines would push
+/// each other out.
 pub(in crate::table) const SLOT_BYTES: usize = DATA_BLOCK_BYTES_MAX + 64;
 
-/// How large the large pages of most processors are, in bytes.
+/// Bytes of a large page on most processors.
 pub(in crate::table) const LARGE_PAGE_BYTES: usize = 2 << 20;
 
-/// Room for some blocks. Only what was written to takes memory: a page, or a large one.
+/// Memory for a number of blocks. Only written parts take memory, by pages or large pages.
 pub(in crate::table) struct BlockMemory {
     map: MmapMut,
-    /// Where the first slot begins.
+    /// Offset of the first slot.
     start: usize,
 }
 
 impl BlockMemory {
-    /// Room for so many blocks, if the system gives any.
+    /// Memory for that many blocks; `None` if the system has none.
     pub(in crate::table) fn new(slots: usize) -> Option<Self> {
         let map = MmapMut::map_anon(slots.checked_mul(SLOT_BYTES)?).ok()?;
         Some(Self { map, start: 0 })
     }
 
-    /// The same blocks in large pages, which only Linux is asked for: elsewhere they need a right that programs rarely
-    /// have. As they are where the system has no more memory.
+    /// Moves the blocks to large pages. Only Linux is asked for them: elsewhere they need a privilege that programs
+    /// rarely have. Returns the blocks unmoved if the system has no more memory.
     pub(in crate::table) fn in_large_pages(self) -> Self {
         let bytes = self.map.len() - self.start;
-        // What is too much at both ends is never written to.
+        // The surplus at both ends is never written to.
         let map = if cfg!(target_os = "linux") {
             MmapMut::map_anon(bytes + LARGE_PAGE_BYTES).ok()
         } else {
@@ -59,14 +59,14 @@ impl BlockMemory {
         Self { map, start }
     }
 
-    /// The room of a block.
+    /// The room of one block.
     #[inline]
     pub(in crate::table) fn slot(&self, slot: usize) -> Option<&[u8]> {
         let at = self.start + slot * SLOT_BYTES;
         self.map.get(at..at + SLOT_BYTES)
     }
 
-    /// The room of a block, to write it.
+    /// The room of one block, for writing.
     pub(in crate::table) fn slot_mut(&mut self, slot: usize) -> Option<&mut [u8]> {
         let at = self.start + slot * SLOT_BYTES;
         self.map.get_mut(at..at + SLOT_BYTES)

@@ -1,4 +1,4 @@
-//! Blocks of a table in memory.
+//! Block cache of a table.
 
 pub(super) mod block_cache;
 pub(super) mod huge_pages;

@@ -1,9 +1,9 @@
-//! Verified blocks of rows in memory, up to a number of bytes.
+//! Cache of verified blocks of rows, up to a number of bytes.
 //!
-//! They have dense numbers, and as many neighbours as a set has room for can be in the same set, so that they never
-//! push each other out, and whoever knows about where a block is finds its set: no hash. Within a set the hand of a
-//! clock goes round and takes the first block that was not used since it last came by. A block lies where its number
-//! and its place in the set tell.
+//! Set-associative, without hashing: blocks have dense numbers, and as many neighbours share a set as it has places, so
+//! that neighbours never push each other out, and an approximate block number is enough to find the set. Within a set
+//! the hand of a clock evicts the first block that was not used since its last round (the CLOCK algorithm). The number
+//! of a block and its place in the set give its address.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -13,41 +13,41 @@ use parking_lot::RwLock;
 
 use super::huge_pages::{BlockMemory, LARGE_PAGE_BYTES, SLOT_BYTES};
 
-/// How many blocks a set holds at most: what tells them apart fits one cache line of the processor.
+/// Most blocks of a set: their marks fit one cache line.
 const WAYS: usize = NEIGHBOURS as usize;
 
-/// How many blocks that follow each other can be in the same set: as many as there are places in it.
+/// Neighbouring blocks that share a set: as many as it has places.
 const NEIGHBOURS: u32 = 8;
 
-/// How many bytes the blocks of a set take.
+/// Bytes of the blocks of a set.
 const SET_BYTES: usize = WAYS * SLOT_BYTES;
 
-/// Sets that are made at once: their blocks fill a large page.
+/// Sets that are allocated together: their blocks fill a large page.
 const PIECE_SETS: usize = LARGE_PAGE_BYTES / SET_BYTES;
 
-/// For how many bytes of blocks large pages are worth it: the processor knows by heart where less is.
+/// Cache size from which large pages are used, in bytes: below it the processor's address translation cache is enough.
 const LARGE_PAGES_FROM_BYTES: usize = 16 << 20;
 
-/// With how many blocks a piece moves to a large page, which takes as much memory as all of them: half. So nobody pays
-/// for more than twice what he reads.
+/// Number of blocks at which a piece moves to a large page, which takes the memory of all its blocks: half of them. So
+/// memory is at most twice that of the blocks read.
 const LARGE_PAGES_FROM_BLOCKS: usize = PIECE_SETS * WAYS / 2;
 
-/// The kept blocks of one file.
+/// The cached blocks of rows of one file.
 pub(in crate::table) struct RowBlocks {
-    /// Each made when the first block comes that can be in it: making all of a large cache takes longer than
-    /// opening a file does.
+    /// Pieces, each allocated for the first block that belongs into it: allocating all of a large cache takes longer
+    /// than opening a file.
     pieces: Box<[OnceLock<Box<Piece>>]>,
     sets_max: usize,
 }
 
-/// Some sets, and their blocks. Who has the lock to write changes the sets too.
+/// Some sets, and their blocks. The sets change under the write lock only.
 struct Piece {
     kept: RwLock<Kept>,
     sets: [Set; PIECE_SETS],
 }
 
 struct Kept {
-    /// None if the system gave none: then nothing is kept.
+    /// `None` if the system had no memory: then nothing is kept.
     memory: Option<BlockMemory>,
     blocks: usize,
 }
@@ -55,20 +55,20 @@ struct Kept {
 #[derive(Default)]
 #[repr(C, align(64))]
 struct Set {
-    /// Which of the blocks that can be here it is, from 1 on; 0 is a free place.
+    /// Mark of the block in each place, from 1 on, which tells the blocks of the set apart; 0 is a free place.
     marks: [AtomicU32; WAYS],
-    /// How long it is, in bytes.
+    /// Lengths of the blocks, in bytes.
     lengths: [AtomicU16; WAYS],
-    /// One bit for each place: used since the hand was there.
+    /// One bit for each place: used since the hand last passed.
     used: AtomicU8,
     hand: AtomicU8,
 }
 
 impl RowBlocks {
-    /// Room for at most `bytes`, and never for more than all blocks of a file of `file_bytes`.
+    /// A cache of at most `bytes`, and never larger than all blocks of a file of `file_bytes`.
     pub(in crate::table) fn new(bytes: usize, file_bytes: u64) -> Self {
         let useful = usize::try_from(file_bytes).unwrap_or(usize::MAX);
-        // An eighth more than there are, because not each is as long as it may be.
+        // An eighth more than the file, because not each block has full length.
         let wanted = useful.saturating_add(useful / 8).div_ceil(SET_BYTES);
         let sets_max = wanted.min(bytes / SET_BYTES);
         let pieces = std::iter::repeat_with(OnceLock::new);
@@ -78,8 +78,8 @@ impl RowBlocks {
         }
     }
 
-    /// Looks at the block, if it is here. `look` must be short, because whoever wants to keep a block waits for it; it
-    /// is given back if the block is not here.
+    /// Calls `look` with the block if it is cached, and gives `look` back otherwise. `look` must be short, because
+    /// inserting a block waits for it.
     #[inline]
     pub(in crate::table) fn look<T, L: FnOnce(&[u8]) -> T>(
         &self,
@@ -95,7 +95,7 @@ impl RowBlocks {
         };
         let found = look(block);
         if let Some(set) = piece.sets.get(at) {
-            // Looked at first, because writing takes the line from all other processors.
+            // Read first, because a write takes the cache line from all other processors.
             if set.used.load(Ordering::Relaxed) & 1 << way == 0 {
                 set.used.fetch_or(1 << way, Ordering::Relaxed);
             }
@@ -103,8 +103,8 @@ impl RowBlocks {
         Ok(found)
     }
 
-    /// Has the processor load what tells where the first and the last of a few blocks are, for who is about to look at
-    /// one of them.
+    /// Prefetches the sets of the first and the last of a few blocks, for a caller that is about to look at one of
+    /// them.
     #[inline]
     pub(in crate::table) fn approach(&self, blocks: &Range<u32>) {
         for number in [blocks.start, blocks.end.saturating_sub(1)] {
@@ -128,7 +128,7 @@ impl RowBlocks {
         let piece = piece.get_or_init(|| self.piece(at / PIECE_SETS));
         let at = at % PIECE_SETS;
         let mut kept = piece.kept.write();
-        // Another thread may have been faster.
+        // Another thread may have inserted the block meanwhile.
         if piece.find(&kept, at, mark).is_some() {
             return;
         }
@@ -165,7 +165,7 @@ impl RowBlocks {
         })
     }
 
-    /// The piece that the block can be in, if it was made, the place of its set there, and how it is told from others.
+    /// The piece of a block, if it is allocated, the place of its set, and its mark.
     #[inline]
     fn find(&self, number: u32) -> Option<(&Piece, usize, u32)> {
         let (at, mark) = self.place(number)?;
@@ -173,14 +173,14 @@ impl RowBlocks {
         Some((piece, at % PIECE_SETS, mark))
     }
 
-    /// Which set a block can be in, and how it is told from the others that can be there.
+    /// The place of the set that can hold a block, and the block's mark there.
     #[inline]
     fn place(&self, number: u32) -> Option<(usize, u32)> {
         let count = u32::try_from(self.sets_max)
             .ok()
             .filter(|count| *count > 0)?;
         let (neighbours, place) = (number / NEIGHBOURS, number % NEIGHBOURS);
-        // Most have room for their whole file: then nothing has to be divided.
+        // Most caches have room for their whole file: then no division is needed.
         let (round, at) = if neighbours < count {
             (0, neighbours)
         } else {
@@ -189,7 +189,7 @@ impl RowBlocks {
         Some((at as usize, round * NEIGHBOURS + place + 1))
     }
 
-    /// How many bytes the kept blocks have.
+    /// Bytes of the cached blocks.
     #[cfg(test)]
     pub(in crate::table) fn bytes(&self) -> usize {
         let sets = self
@@ -203,7 +203,7 @@ impl RowBlocks {
             .sum()
     }
 
-    /// How much memory they take, if all that was made room for was written to.
+    /// Memory of the cached blocks, in bytes, with all allocated room written to.
     #[cfg(test)]
     pub(in crate::table) fn room_bytes(&self) -> usize {
         let made = self
@@ -232,13 +232,13 @@ impl Piece {
 }
 
 impl Set {
-    /// A place for one more block, and whether it was free: whoever was there is gone.
+    /// A place for one more block, and true if it was free; otherwise its block was evicted.
     fn make_room(&self) -> (usize, bool) {
         let is_free = |mark: &AtomicU32| mark.load(Ordering::Relaxed) == 0;
         if let Some(way) = self.marks.iter().position(is_free) {
             return (way, true);
         }
-        // Once round at most: on its way the hand takes the bits of all that were used.
+        // Ends after about one round: the hand clears the used bits that it passes.
         loop {
             let way = usize::from(self.hand.fetch_add(1, Ordering::Relaxed)) % WAYS;
             if self.used.fetch_and(!(1 << way), Ordering::Relaxed) & 1 << way == 0 {

@@ -1,4 +1,4 @@
-//! Verified blocks in memory that are shared by those who read on in them: nodes of the index, and blocks of feeds.
+//! Cache of verified blocks that readers share: nodes of the index, and blocks of feeds. Evicts by second chance.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::RwLock;
 
-/// The kept blocks of one file, by their numbers.
+/// The cached blocks of one file, by number.
 pub(in crate::table) struct SharedBlocks {
     bytes_max: usize,
     kept: RwLock<Kept>,
@@ -15,7 +15,7 @@ pub(in crate::table) struct SharedBlocks {
 #[derive(Default)]
 struct Kept {
     blocks: HashMap<u64, Shared>,
-    /// Whose turn it is to go, unless it was used since the last time.
+    /// Blocks in the order of eviction; a block that was used meanwhile goes to the end instead.
     turns: VecDeque<u64>,
     bytes: usize,
 }
@@ -26,7 +26,7 @@ struct Shared {
 }
 
 impl SharedBlocks {
-    /// Room for so many bytes.
+    /// A cache of at most that many bytes.
     pub(in crate::table) fn new(bytes_max: usize) -> Self {
         Self {
             bytes_max,
@@ -34,7 +34,7 @@ impl SharedBlocks {
         }
     }
 
-    /// The block, if it is here.
+    /// The block, if it is cached.
     pub(in crate::table) fn share(&self, number: u64) -> Option<Arc<[u8]>> {
         let kept = self.kept.read();
         let shared = kept.blocks.get(&number)?;
@@ -44,14 +44,14 @@ impl SharedBlocks {
         Some(Arc::clone(&shared.block))
     }
 
-    /// Keeps a block, if one of its size may be kept at all.
+    /// Keeps a block, unless it is larger than the cache.
     pub(in crate::table) fn insert(&self, number: u64, block: &Arc<[u8]>) {
         if block.len() > self.bytes_max {
             return;
         }
         let mut kept = self.kept.write();
         if kept.blocks.contains_key(&number) {
-            // Another thread was faster.
+            // Another thread inserted the block meanwhile.
             return;
         }
         while kept.bytes + block.len() > self.bytes_max {
@@ -66,7 +66,7 @@ impl SharedBlocks {
         kept.blocks.insert(number, shared);
     }
 
-    /// How many bytes of blocks it holds.
+    /// Bytes of the cached blocks.
     #[cfg(test)]
     pub(in crate::table) fn bytes(&self) -> usize {
         let kept = self.kept.read();
@@ -77,7 +77,7 @@ impl SharedBlocks {
 }
 
 impl Kept {
-    /// Whoever was used gets another turn, once.
+    /// Evicts one block. A block that was used since its last turn gets another turn, once.
     fn drop_one(&mut self) {
         while let Some(number) = self.turns.pop_front() {
             let was_used = self.blocks.get(&number);

@@ -1,4 +1,4 @@
-//! Rows in the order of their numbers.
+//! Rows of a stream in the order of their local sequences.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::table::error::CheckpointError;
 use crate::table::format::{FEED_BLOCK_ROWS, FEED_INDEX_ENTRIES, what};
 use crate::table::row::RowRef;
 
-/// One feed of a checkpoint.
+/// The feed of one stream of a checkpoint.
 #[derive(Clone)]
 pub struct Feed {
     checkpoint: Checkpoint,
@@ -29,18 +29,18 @@ impl Feed {
         }
     }
 
-    /// How many rows it has.
+    /// Number of rows.
     pub fn rows(&self) -> u32 {
         self.place.rows
     }
 
-    /// The number of its last row; `None` if it has none.
+    /// Local sequence of the last row; `None` if there is none.
     pub fn last_lseq(&self) -> Option<u64> {
         (self.place.rows > 0).then_some(self.place.last_lseq)
     }
 
-    /// The rows with numbers above this one, in ascending order. Finding the first reads a few blocks more than
-    /// the logarithm of their count.
+    /// A cursor over the rows with local sequences above this one, in ascending order. Finding the first row is a
+    /// binary search that reads a few blocks more than the logarithm of their number.
     pub fn after(&self, lseq: u64) -> Result<FeedCursor, CheckpointError> {
         let next = self.rows_before(|found| found <= lseq)?;
         Ok(FeedCursor {
@@ -51,12 +51,12 @@ impl Feed {
         })
     }
 
-    /// How many rows have numbers up to and with this one. Reads as much as [`after`](Self::after).
+    /// Number of rows with local sequences up to and with this one. Costs as much as [`after`](Self::after).
     pub fn rows_up_to(&self, lseq: u64) -> Result<u32, CheckpointError> {
         self.rows_before(|found| found <= lseq)
     }
 
-    /// The row with that number.
+    /// The row at a local sequence.
     pub fn at(&self, lseq: u64) -> Result<Option<RowRef>, CheckpointError> {
         let index = self.rows_before(|found| found < lseq)?;
         if index >= self.place.rows {
@@ -66,7 +66,7 @@ impl Feed {
         Ok((row.lseq == lseq).then_some(row))
     }
 
-    /// How many rows, from the first, have numbers for which `before` holds.
+    /// Number of rows, from the first, for whose local sequence `before` holds.
     fn rows_before(&self, before: impl Fn(u64) -> bool) -> Result<u32, CheckpointError> {
         let (mut low, mut high) = (0, self.place.blocks());
         while low < high {
@@ -81,7 +81,7 @@ impl Feed {
             return Ok(0);
         };
         let start = block * count(FEED_BLOCK_ROWS);
-        // Its first row is before; where the rest is not is found among its rows.
+        // The first row of the middle block is before: the border is in this block or behind it.
         low = start + 1;
         high = self
             .place
@@ -98,7 +98,7 @@ impl Feed {
         Ok(low)
     }
 
-    /// The number of the first row of a block.
+    /// Local sequence of the first row of a block.
     pub(in crate::table) fn first_lseq(&self, block: u32) -> Result<u64, CheckpointError> {
         let open = &*self.checkpoint.open;
         let index = block / count(FEED_INDEX_ENTRIES);
@@ -112,7 +112,8 @@ impl Feed {
             .ok_or_else(|| open.source.damaged(place.offset, place.what))
     }
 
-    /// The number of one of its blocks, those of its index last, behind all nodes of the index and feeds before.
+    /// Number of a block of the feed in the cache. Blocks of its index come last; nodes of the index and earlier feeds
+    /// come before.
     fn block_number(&self, index: u64) -> BlockNumber {
         let open = &*self.checkpoint.open;
         let before = open.footer.feeds.iter().take(usize::from(self.stream));
@@ -122,7 +123,7 @@ impl Feed {
         BlockNumber::Other(before + index)
     }
 
-    /// A block of the feed: where rows are in key order.
+    /// A block of the feed: places of rows in key order.
     pub(in crate::table) fn block(
         &self,
         index: u32,
@@ -133,7 +134,7 @@ impl Feed {
         self.checkpoint.open.source.block(number, keep, place)
     }
 
-    /// Where the row is in key order that has so many before it in the feed.
+    /// The place in key order of the row number `index` of the feed, which is in `block`.
     pub(in crate::table) fn row_in(
         &self,
         block: &[u8],
@@ -152,7 +153,7 @@ impl Feed {
             })
     }
 
-    /// The row that has so many before it in the feed.
+    /// The row with that many rows before it in the feed.
     fn row(&self, index: u32) -> Result<RowRef, CheckpointError> {
         let block = self.block(index / count(FEED_BLOCK_ROWS), Keep::Cached)?;
         let wanted = self.row_in(&block, index)?;
@@ -160,8 +161,8 @@ impl Feed {
             .map(|(row, _)| row)
     }
 
-    /// The row at a place in key order that has so many before it in the feed, and its block, which may be the
-    /// one that is `at_hand`.
+    /// The row at a place in key order, which is number `index` of the feed, with its block, which may be the one
+    /// `at_hand`.
     pub(in crate::table) fn row_of(
         &self,
         wanted: u32,
@@ -186,30 +187,30 @@ impl Feed {
         })
     }
 
-    /// Where a block of the feed is.
+    /// The place of a block of the feed.
     pub(in crate::table) fn place_of(&self, block: u32) -> Place {
         self.place.block(block)
     }
 
-    /// How many blocks its index has.
+    /// Number of blocks of the feed's index.
     pub(in crate::table) fn index_blocks(&self) -> u32 {
         self.place.index_blocks()
     }
 
-    /// Where a block of its index is.
+    /// The place of a block of the feed's index.
     pub(in crate::table) fn index_place(&self, index: u32) -> Place {
         self.place.index_block(index)
     }
 }
 
-/// Goes through a feed in ascending order of numbers. Takes from the cache what is there and adds nothing to it.
+/// A cursor over a feed in ascending order of local sequences. Uses cached blocks and adds none to the cache.
 pub struct FeedCursor {
     feed: Feed,
-    /// How many rows of the feed are behind it.
+    /// Number of rows of the feed before the next one.
     next: u32,
-    /// The block of the feed that it is in.
+    /// The block of the feed that holds the next row.
     block: Option<(u32, Arc<[u8]>)>,
-    /// The block of rows that the last row was in: the next one is often there too.
+    /// The block of the last row: the next row is often in it too.
     last: Option<Located>,
 }
 

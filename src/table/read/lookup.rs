@@ -1,4 +1,4 @@
-//! From a key, or from a row's place in key order, to the row; and what a range sums up to.
+//! Lookups of rows by key or by place in key order, and sums of ranges.
 
 use std::ops::{Bound, Range};
 use std::sync::{Arc, OnceLock};
@@ -16,11 +16,11 @@ use crate::table::error::CheckpointError;
 use crate::table::format::{DATA_BLOCK_BYTES_MAX, INDEX_NODE_BYTES_MAX, what};
 use crate::table::row::RowRef;
 
-/// Of how many blocks of rows the heads of the separators are kept in memory: 4 MiB for 2 GiB of rows. Of more, only
-/// every eighth is, and a key is looked for in the node.
+/// Most blocks of rows for which all heads of separators are kept in memory: 4 MiB for 2 GiB of rows. In a larger file
+/// only every eighth is, and the node is searched for a key.
 pub(in crate::table) const HEADS_MAX: u32 = if cfg!(test) { 32 } else { 512 << 10 };
 
-/// A block of rows, and what is before it.
+/// A block of rows, with the number of rows before it.
 pub(in crate::table) struct Located {
     pub(in crate::table) block: Arc<[u8]>,
     pub(in crate::table) place: Place,
@@ -30,14 +30,14 @@ pub(in crate::table) struct Located {
 }
 
 impl Checkpoint {
-    /// The row with that key. Takes memory for no more than the row if the block that it needs is in the cache.
+    /// The row with a key; `None` if there is none. Takes memory for the row only, if its block is cached.
     pub fn find(&self, key: &[u8]) -> Result<Option<RowRef>, CheckpointError> {
         let found = self.look_up(key, key_hash(key), |block, index| block.row_apart(index))?;
         Ok(found.map(|(row, block_of)| RowRef { block_of, ..row }))
     }
 
-    /// Reads the body of the row with that key where it lies, without taking a share of its block. `hash` is the
-    /// key's [hash](key_hash). `read` must be short, because whoever wants to keep or drop a block waits for it.
+    /// Reads the body of the row with a key in place, without taking a share of its block. `hash` is the key's
+    /// [hash](key_hash). `read` must be short, because inserting or evicting a block waits for it.
     #[inline]
     pub fn read<R>(
         &self,
@@ -58,8 +58,8 @@ impl Checkpoint {
         })
     }
 
-    /// What `read` makes of the row with that key, which is at that place in that block, and the block; `read` gives `None`
-    /// if the row contradicts itself.
+    /// Calls `read` with the block and the place of the row with a key, and returns its result with the block's number.
+    /// `read` returns `None` if the row contradicts itself.
     #[inline]
     fn look_up<R>(
         &self,
@@ -78,8 +78,8 @@ impl Checkpoint {
             None => open.search(&open.parsed_top()?, key, open.footer.top_offset)?,
         };
         let (number, index) = open.child_with(key, node_at)?;
-        // Where a block is in the file is read only for one that is not in the cache: it is far from what tells
-        // which one it is, and reading it would be a part of the time.
+        // The place of a block in the file is read only for a block that is not cached: it lies far from its number,
+        // and reading it would take a part of the time.
         let data_place = || {
             let (node, place) = open.node(&open.parsed_top()?, node_at, Keep::Cached)?;
             let (_, place) = open.data_place(&open.parse_node(&node, place)?, index)?;
@@ -109,7 +109,7 @@ impl Checkpoint {
         }
     }
 
-    /// How many rows there are in a range of keys, and what they sum up to. Reads the blocks at its two edges.
+    /// Number and sum of the rows in a range of keys. Reads the blocks at the two edges.
     pub fn sum_of(
         &self,
         from: Bound<&[u8]>,
@@ -133,7 +133,7 @@ impl Checkpoint {
 }
 
 impl Open {
-    /// The top of the index, unless there is no row.
+    /// The top of the index; `None` if there is no row.
     #[inline]
     pub(in crate::table) fn top(&self) -> Result<Option<IndexNode<'_>>, CheckpointError> {
         if self.footer.rows == 0 {
@@ -148,7 +148,7 @@ impl Open {
             .ok_or_else(|| self.source.damaged(self.footer.top_offset, what::TOP))
     }
 
-    /// The number of the block of rows that a key is in, if anywhere, and which child of that node it is.
+    /// The number of the block of rows that can hold a key, and its place below the node.
     #[inline]
     fn child_with(&self, key: &[u8], node_at: usize) -> Result<(u32, usize), CheckpointError> {
         let fences = self.fences.get(node_at).and_then(OnceLock::get);
@@ -168,7 +168,7 @@ impl Open {
         self.child_in_node(key, node_at, window)
     }
 
-    /// The same for what only the node tells, where somebody knows perhaps which few children it can be.
+    /// The child of a node that can hold a key, found in the node itself; `window` narrows it down if it is known.
     fn child_in_node(
         &self,
         key: &[u8],
@@ -195,12 +195,12 @@ impl Open {
         }
     }
 
-    /// Whether what lies between the fences is kept too.
+    /// True if the heads between the fences are kept too.
     fn keeps_heads(&self) -> bool {
         self.footer.data_blocks <= HEADS_MAX
     }
 
-    /// Which child of a node at that offset a key is in.
+    /// The child of a node that can hold a key; `offset` is that of the node, for errors.
     #[inline]
     pub(in crate::table) fn search(
         &self,
@@ -223,7 +223,7 @@ impl Open {
         Ok((self.source.block(number, keep, place)?, place))
     }
 
-    /// The number and place of a node below the top. Nodes are counted before the blocks of feeds.
+    /// The number and place of a node below the top. Nodes are numbered before the blocks of feeds.
     pub(in crate::table) fn node_place(
         &self,
         top: &IndexNode<'_>,
@@ -288,7 +288,7 @@ impl Open {
         Ok((number, self.data_block(child.offset, child.bytes)?))
     }
 
-    /// A block of rows at a place that a node tells.
+    /// The place of a block of rows, as its node gives it.
     #[inline]
     fn data_block(&self, offset: u64, bytes: u32) -> Result<Place, CheckpointError> {
         let place = Place {
@@ -302,7 +302,7 @@ impl Open {
         Ok(place)
     }
 
-    /// The block of the row that has so many before it; `None` if there are not so many.
+    /// The block of the row with that many rows before it; `None` if there are fewer rows.
     pub(in crate::table) fn locate_row(
         &self,
         row: u32,
@@ -338,7 +338,7 @@ impl Open {
         })
     }
 
-    /// How many rows have a key below this one, or equal to it if `inclusive`, and their sum.
+    /// Number and sum of the rows whose key is below this one, or equal to it if `inclusive`.
     fn sum_before(&self, key: &[u8], inclusive: bool) -> Result<(u32, u128), CheckpointError> {
         let Some(top) = self.top()? else {
             return Ok((0, 0));

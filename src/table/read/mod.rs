@@ -1,4 +1,4 @@
-//! Reading a table in place.
+//! Reads of a table in place.
 
 pub(super) mod feed;
 pub(super) mod lookup;

@@ -1,5 +1,4 @@
-//! An open checkpoint, and how it is opened: by its first and last bytes and the top of its index, whatever its
-//! size.
+//! An open checkpoint. Opening reads its first and last bytes and the top of its index, whatever its size.
 
 use std::ops::Bound;
 use std::sync::{Arc, OnceLock};
@@ -19,34 +18,34 @@ use crate::table::format::{CHECKSUM_BYTES, ROW_BODY_BYTES_MAX, what};
 use crate::table::header::{self, HEADER_BYTES, Header, HeaderError};
 use crate::table::row::{Body, BodyPlace, Extent, RowRef};
 
-/// An open checkpoint. Clones are the same one; any number of threads may use it.
+/// An open checkpoint. Clones share it; any number of threads may use it.
 #[derive(Clone)]
 pub struct Checkpoint {
     pub(in crate::table) open: Arc<Open>,
 }
 
-/// What all clones share.
+/// The state that all clones share.
 pub(in crate::table) struct Open {
     pub(in crate::table) source: Source,
     pub(in crate::table) footer: Footer,
-    /// The version of the format that it was written in.
+    /// Format version in which the file was written.
     version: u16,
-    /// The top of the index; empty if there is no row.
+    /// The top node of the index; empty if there is no row.
     pub(in crate::table) top: Arc<[u8]>,
-    /// Of the top, unless there is no row.
+    /// Fences of the top node; `None` if there is no row.
     pub(in crate::table) top_fences: Option<Fences>,
-    /// Of each node below the top, once somebody looked for a key in it.
+    /// Fences of each node below the top, made at the first lookup in it.
     pub(in crate::table) fences: Box<[OnceLock<Fences>]>,
 }
 
 impl Checkpoint {
-    /// Opens the checkpoint of that name; `None` if there is no file of that name. Up to `cache_bytes` of verified
-    /// blocks are kept in memory. Takes a few reads and the memory of the top of the index, about 60 bytes for a
-    /// megabyte of rows, whatever the size of the file.
+    /// Opens the checkpoint with that name; `None` if there is no such file. Up to `cache_bytes` of verified blocks are
+    /// kept in memory. Takes a few reads and the memory of the top of the index, about 60 bytes for a megabyte of rows,
+    /// whatever the size of the file.
     ///
     /// # Errors
-    /// A file that is no checkpoint, needs a newer version, or is damaged or cut off where it was looked at. What
-    /// was not looked at is verified when it is.
+    /// If the file is not a checkpoint, needs a newer version, or is damaged or cut off in a part that opening reads.
+    /// Other parts are verified when they are read.
     pub fn open(
         storage: &dyn Storage,
         name: &str,
@@ -95,7 +94,7 @@ impl Checkpoint {
         }))
     }
 
-    /// The opaque bytes that were written with it. Reads and verifies all of them, each time.
+    /// The opaque bytes that were written with the rows. Reads and verifies all of them, each time.
     pub fn meta(&self) -> Result<Vec<u8>, CheckpointError> {
         let Open { source, footer, .. } = &*self.open;
         let mut meta = Vec::new();
@@ -112,17 +111,17 @@ impl Checkpoint {
         Ok(meta)
     }
 
-    /// The number of the log's frame up to which the state is complete.
+    /// The number of the log's frame up to which the checkpoint is complete.
     pub fn covers_frame(&self) -> u64 {
         self.open.footer.covers_frame
     }
 
-    /// The version of the format that it was written in.
+    /// Format version in which the file was written.
     pub fn format_version(&self) -> u16 {
         self.open.version
     }
 
-    /// How many rows it has.
+    /// Number of rows.
     pub fn rows(&self) -> u32 {
         self.open.footer.rows
     }
@@ -132,22 +131,22 @@ impl Checkpoint {
         self.open.footer.sum
     }
 
-    /// How long the file is, in bytes.
+    /// Length of the file, in bytes.
     pub fn file_bytes(&self) -> u64 {
         self.open.source.file_bytes
     }
 
-    /// The numbers that the writer left.
+    /// The numbers that the writer left for readers.
     pub fn notes(&self) -> &[u64] {
         &self.open.footer.notes
     }
 
-    /// How users know the file.
+    /// Name of the file, as the user gave it.
     pub fn file(&self) -> &str {
         &self.open.source.name
     }
 
-    /// The body of a row of this checkpoint: without reading anything if it lies in the row's block.
+    /// The body of a row of this checkpoint. Reads nothing if it lies in the row's block.
     pub fn body(&self, row: &RowRef) -> Result<Body, CheckpointError> {
         let extent = match &row.body {
             BodyPlace::Inline(range) => return Ok(Body::inline(&row.block, range)),
@@ -174,12 +173,12 @@ impl Checkpoint {
         Ok(bytes)
     }
 
-    /// The rows from a key on, in ascending order.
+    /// A cursor over the rows from a key on, in ascending order.
     pub fn range(&self, from: Bound<&[u8]>) -> Result<RangeCursor, CheckpointError> {
         RangeCursor::new(self.clone(), from)
     }
 
-    /// A feed: rows in the order of their numbers. A stream that does not exist has none.
+    /// The feed of a stream: its rows in the order of local sequences. Empty for a stream that does not exist.
     pub fn feed(&self, stream: u8) -> Feed {
         let place = self.open.footer.feeds.get(usize::from(stream)).copied();
         Feed::new(self.clone(), stream, place.unwrap_or_default())
@@ -196,7 +195,7 @@ impl std::fmt::Debug for Checkpoint {
 }
 
 impl Source {
-    /// A length that the footer tells, as one that memory can have.
+    /// A length from the footer as `usize`; an error if memory cannot have it.
     fn bytes(&self, bytes: u64, offset: u64, what: &'static str) -> Result<usize, CheckpointError> {
         usize::try_from(bytes).map_err(|_| self.damaged(offset, what))
     }

@@ -1,4 +1,4 @@
-//! Rows in the order of their keys.
+//! Rows in key order.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -13,21 +13,21 @@ use crate::table::error::CheckpointError;
 use crate::table::format::what;
 use crate::table::row::RowRef;
 
-/// How much the first read ahead takes, in bytes; each further one twice as much. Most ranges are short.
+/// Bytes of the first read-ahead; each further one is twice as long. Most ranges are short.
 const AHEAD_BYTES_MIN: usize = 16 << 10;
 
-/// How much is read ahead at most, in bytes: from here on a disk gains nothing more.
+/// Most bytes of a read-ahead: more speeds up no disk.
 const AHEAD_BYTES_MAX: usize = 256 << 10;
 
-/// Goes through rows in ascending order. Reads ahead into memory of its own, so that a long way does not push what
-/// others need out of the cache; from there come the block in which it begins, and those behind it that are there.
+/// A cursor over rows in ascending key order. Reads ahead into memory of its own, so that a long scan does not evict
+/// the blocks that others need; cached blocks are used where nothing was read ahead.
 pub struct RangeCursor {
     checkpoint: Checkpoint,
-    /// The place in the top of the node that is being gone through.
+    /// Place in the top of the current node.
     node_at: usize,
     node: Arc<[u8]>,
     child: usize,
-    /// The number of the block that it is in.
+    /// Number of the current block.
     number: u32,
     block: Arc<[u8]>,
     block_place: Place,
@@ -96,11 +96,11 @@ impl RangeCursor {
         self.next_behind(None)
     }
 
-    /// The next row that is not dead, and not in a block of which all were replaced: such blocks are not read. Rows of other
-    /// blocks may have been replaced. Dead rows at hand are passed over, of up to one block.
+    /// The next row that is not dead, and not in a block whose live rows were all replaced: such blocks are not read.
+    /// Rows of other blocks may have been replaced.
     ///
     /// # Errors
-    /// As [`Self::next`].
+    /// If the file cannot be read or is damaged; the cursor is at its end then.
     pub fn next_live(&mut self, gone: &GoneRows) -> Result<Option<RowRef>, CheckpointError> {
         self.next_behind(Some(gone))
     }
@@ -181,22 +181,22 @@ impl RangeCursor {
     }
 }
 
-/// What was read ahead.
+/// The bytes that were read ahead.
 #[derive(Default)]
 struct Ahead {
     bytes: Vec<u8>,
     offset: u64,
-    /// How much the last read took.
+    /// Length of the last read, in bytes.
     last_bytes: usize,
 }
 
 impl Ahead {
-    /// Begins with short reads again: a part of the last one was passed over, and so may be much of the next.
+    /// Begins with short reads again: a part of the last one was skipped, and so may be much of the next.
     fn begin_anew(&mut self) {
         self.last_bytes = 0;
     }
 
-    /// A block below a node, verified, out of what was read ahead or after a new read.
+    /// A block below a node, verified, from the bytes read ahead or after a new read.
     fn block(
         &mut self,
         open: &Open,
@@ -204,7 +204,7 @@ impl Ahead {
         index: usize,
     ) -> Result<(Arc<[u8]>, Place), CheckpointError> {
         let (number, place) = open.data_place(node, index)?;
-        // What is in memory already need not be read, as long as nothing was.
+        // Cached blocks need not be read, as long as nothing was read ahead.
         if self.last_bytes == 0
             && let Some(block) = open.source.cache.share(BlockNumber::Rows(number))
         {
@@ -224,7 +224,7 @@ impl Ahead {
         self.bytes.get(start..start.checked_add(place.bytes)?)
     }
 
-    /// Reads from a block on, as many of the following ones as there is room for.
+    /// Reads from a block on, with as many of the following blocks as there is room for.
     fn read(
         &mut self,
         open: &Open,

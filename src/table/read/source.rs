@@ -1,4 +1,4 @@
-//! The file of an open checkpoint: reads blocks, verifies each, and keeps some.
+//! The file of an open checkpoint: reads blocks, verifies each, and caches some.
 
 use std::sync::Arc;
 
@@ -9,37 +9,37 @@ use crate::table::cache::block_cache::{BlockCache, BlockNumber};
 use crate::table::error::CheckpointError;
 use crate::table::format::CHECKSUM_BYTES;
 
-/// Where a block is, and what it is.
+/// The place of a block in the file, and its kind.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::table) struct Place {
     pub(in crate::table) offset: u64,
-    /// With its checksum.
+    /// Length with the checksum.
     pub(in crate::table) bytes: usize,
     pub(in crate::table) what: &'static str,
 }
 
-/// What happens to a block that comes from the disk.
+/// Treatment of a block that was read from the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::table) enum Keep {
-    /// It is kept, for whoever looks at it next.
+    /// The block is cached for the next reader.
     Cached,
-    /// It is not: whoever reads everything once would push out what others need.
+    /// The block is not cached: a reader of the whole file would evict the blocks that others need.
     Temp,
 }
 
-/// The file, what all its checksums cover, and the cache.
+/// The file, the salt of its checksums, and its cache.
 pub(in crate::table) struct Source {
     pub(in crate::table) file: Box<dyn StorageFile>,
-    /// How users know it.
+    /// Name of the file, as the user gave it.
     pub(in crate::table) name: String,
     pub(in crate::table) salt: u64,
-    /// How long it was when it was opened, in bytes.
+    /// Length of the file at its opening, in bytes.
     pub(in crate::table) file_bytes: u64,
     pub(in crate::table) cache: BlockCache,
 }
 
 impl Source {
-    /// The error for a part of the file that is damaged.
+    /// The error for a damaged part of the file.
     pub(in crate::table) fn damaged(&self, offset: u64, what: &'static str) -> CheckpointError {
         CheckpointError::Damaged {
             file: self.name.clone(),
@@ -48,12 +48,12 @@ impl Source {
         }
     }
 
-    /// The error for a block that is damaged.
+    /// The error for a damaged block.
     pub(in crate::table) fn damaged_at(&self, place: Place) -> CheckpointError {
         self.damaged(place.offset, place.what)
     }
 
-    /// Reads the bytes of a block, unverified. Memory is taken only for what lies within the file.
+    /// Reads the bytes of a block, unverified. Takes memory only for a place within the file.
     pub(in crate::table) fn read(&self, place: Place) -> Result<Arc<[u8]>, CheckpointError> {
         self.check(place)?;
         let mut block: Arc<[u8]> = std::iter::repeat_n(0, place.bytes).collect();
@@ -63,7 +63,7 @@ impl Source {
         Ok(block)
     }
 
-    /// An error unless the place is within the file.
+    /// Checks that the place is within the file.
     pub(in crate::table) fn check(&self, place: Place) -> Result<(), CheckpointError> {
         match place.offset.checked_add(place.bytes as u64) {
             Some(end) if end <= self.file_bytes => Ok(()),
@@ -71,7 +71,7 @@ impl Source {
         }
     }
 
-    /// Reads as many bytes as there is room for.
+    /// Fills `room` with the bytes at a place.
     pub(in crate::table) fn fill(
         &self,
         place: Place,
@@ -84,13 +84,13 @@ impl Source {
             cause: error.into(),
         })?;
         if read < room.len() {
-            // Somebody cut the file since it was opened.
+            // The file was cut since it was opened.
             return Err(self.damaged(place.offset, place.what));
         }
         Ok(())
     }
 
-    /// An error unless the checksum at the end of the block is the one of what precedes it.
+    /// Checks that the checksum at the end of the block is that of the bytes before it.
     pub(in crate::table) fn verify(
         &self,
         place: Place,
@@ -114,7 +114,7 @@ impl Source {
         Ok(block)
     }
 
-    /// A block of that number from the cache, or else from the disk.
+    /// A block from the cache, or from the disk.
     pub(in crate::table) fn block(
         &self,
         number: BlockNumber,
@@ -127,7 +127,7 @@ impl Source {
         }
     }
 
-    /// What `look` finds in a block of that number, in the cache or else from the disk.
+    /// The result of `look` for a block from the cache, or from the disk.
     #[inline]
     pub(in crate::table) fn look<T>(
         &self,

@@ -1,4 +1,4 @@
-//! Where a number of rows can be parted in key order.
+//! Splitting of the rows in key order.
 
 use super::open::{Checkpoint, Open};
 use super::source::Keep;
@@ -7,8 +7,8 @@ use crate::table::block::index::separator;
 use crate::table::error::CheckpointError;
 
 impl Checkpoint {
-    /// The shortest bytes that are above the keys of the first `rows` rows, and not above any other; `None` if there
-    /// are not more rows than that. Reads the block of the row behind them, and seldom the one before.
+    /// The shortest bytes that are above the keys of the first `rows` rows, and not above any other key; `None` if
+    /// there are no further rows. Reads the block of the row behind them, and seldom the one before.
     pub fn split_at(&self, rows: u32) -> Result<Option<Vec<u8>>, CheckpointError> {
         let Some(behind) = self.open.key_of_row(rows)? else {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! What is kept in memory, and many threads at once.
+//! The block cache, also with many threads at once.
 
 use std::ops::Bound;
 use std::thread;
@@ -23,12 +23,12 @@ fn a_scan_reads_ahead_and_leaves_the_cache_as_it_was() {
     assert_eq!(count, rows.len());
     assert!(storage.calls() - before < finished.file_bytes / (100 << 10));
     let cached = || checkpoint.open.source.cache.bytes();
-    // The block in which it began, and its node.
+    // Only the first block and its node were added.
     assert!(cached() - held < 40 << 10);
     let mut cursor = checkpoint.feed(0).after(0).unwrap();
     let held = cached();
     while cursor.next().unwrap().is_some() {}
-    // Nodes of the index are kept: they are few, and every row needs them.
+    // Nodes of the index are cached: they are few, and every row needs them.
     assert!(cached() - held < 100 << 10);
     let before = storage.calls();
     for row in rows.iter().step_by(700) {
@@ -73,7 +73,7 @@ fn keys_are_found_whether_their_nodes_tell_or_what_was_kept_of_them() {
         let checkpoint = open(&storage, CACHE_BYTES).unwrap();
         let keeps_all = checkpoint.open.footer.data_blocks <= crate::table::read::lookup::HEADS_MAX;
         assert_eq!(keeps_all, count == 900);
-        // The first time the node tells, and what is kept of it the second time.
+        // The first lookup reads the node, the second one its fences.
         for _ in 0..2 {
             for row in &rows {
                 let found = checkpoint.find(&row.key).unwrap().unwrap();

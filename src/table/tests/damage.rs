@@ -1,4 +1,4 @@
-//! Every flipped bit, cut and stretch of zeros of a small checkpoint: told, or without effect on what is read.
+//! Every flipped bit, cut and run of zeros in a small checkpoint is reported, or has no effect on any read.
 
 use crate::core::error_kind::ErrorKind;
 use std::ops::Bound;
@@ -11,7 +11,7 @@ use crate::table::block::gone_rows::GoneRows;
 use crate::table::header::{self, HEADER_BYTES};
 use crate::table::read::source::Keep;
 
-/// Several blocks, two bodies outside of them, both feeds.
+/// A checkpoint with several blocks, two bodies outside of them, and both feeds.
 fn sample() -> (Vec<OwnRow>, Vec<u8>) {
     let mut sample = rows(60, 100);
     sample.push(row(60, "t1".to_owned(), 2_300));
@@ -21,7 +21,7 @@ fn sample() -> (Vec<OwnRow>, Vec<u8>) {
     (sample, bytes(&storage))
 }
 
-/// Reads all there is, in every way; whatever is read must be right. The first error, if there is one.
+/// Reads everything, in every way; each value read must be right. Returns the first error, if there is one.
 fn read_all(file: Vec<u8>, rows: &[OwnRow]) -> Result<(), CheckpointError> {
     let checkpoint = open(&with_bytes(file), 1 << 20)?;
     let mut first = Ok(());
@@ -67,7 +67,7 @@ fn read_all(file: Vec<u8>, rows: &[OwnRow]) -> Result<(), CheckpointError> {
     first
 }
 
-/// Whether a file that differs from the one that was written is always told by opening and verifying it.
+/// True if opening and verifying reports a file that differs from the one written.
 fn is_reported(file: Vec<u8>) -> bool {
     open(&with_bytes(file), 1 << 20)
         .and_then(|checkpoint| verify(&checkpoint))
@@ -85,7 +85,7 @@ fn every_flipped_bit_is_found_and_nothing_wrong_is_read() {
             let mut flipped = file.clone();
             flipped[at] ^= 1 << bit;
             assert!(is_reported(flipped.clone()), "byte {at} bit {bit}");
-            // All bits of a byte are under the same checksum.
+            // All bits of a byte are under one checksum.
             if bit == at % 8 {
                 assert!(
                     at < 8 || read_all(flipped, &rows).is_err(),
@@ -207,7 +207,7 @@ fn blocks_in_which_nothing_is_left_are_not_read() {
         let mut file = bytes(&storage);
         for number in 500..u32::try_from(count).unwrap() - 500 {
             let located = whole.open.locate_row(number, Keep::Temp).unwrap();
-            // Whoever reads one of these is told that it is damaged.
+            // Every reader of this block gets an error.
             let offset = usize::try_from(located.unwrap().place.offset).unwrap();
             file[offset + 20] = 0xff;
         }

@@ -13,7 +13,7 @@ use crate::disk::memory::MemoryStorage;
 
 const NAME: &str = "a.checkpoint";
 
-/// More than any test has blocks for.
+/// More bytes than the blocks of any test take.
 const CACHE_BYTES: usize = 64 << 20;
 
 /// A row that owns its bytes.
@@ -39,7 +39,7 @@ impl OwnRow {
         }
     }
 
-    /// What was read, with the body wherever it lies.
+    /// The row that was read, with its body from any place.
     fn read(checkpoint: &Checkpoint, row: &RowRef) -> Result<Self, CheckpointError> {
         let body = checkpoint.body(row)?;
         assert_eq!(row.body_bytes(), body.len());
@@ -68,7 +68,7 @@ fn row(number: u64, key: String, body_bytes: usize) -> OwnRow {
     }
 }
 
-/// So many plain rows, in order.
+/// Plain rows, in order.
 fn rows(count: u64, body_bytes: usize) -> Vec<OwnRow> {
     (0..count)
         .map(|number| row(number, format!("shared/{number:08}"), body_bytes))

@@ -1,4 +1,4 @@
-//! Whatever is asked of a checkpoint, a map of the same rows gives the same answer.
+//! A checkpoint against a map with equal rows: both give equal answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -25,7 +25,7 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
     (any::<u8>(), bytes).prop_map(|(byte, bytes)| vec![byte; bytes])
 }
 
-/// Rows with numbers that are unique, some close to each other and some far away.
+/// Rows with unique local sequences, some close to each other and some far apart.
 fn some_rows() -> impl Strategy<Value = Vec<OwnRow>> {
     let stream = prop_oneof![Just(None), Just(Some(0_u8)), Just(Some(1))];
     let sum = prop_oneof![Just(0_u128), any::<u128>()];
@@ -52,7 +52,7 @@ fn some_rows() -> impl Strategy<Value = Vec<OwnRow>> {
     })
 }
 
-/// What a map says to a range of keys.
+/// The rows of a map in a range of keys.
 fn within<'a>(
     map: &'a BTreeMap<Vec<u8>, OwnRow>,
     from: Bound<&'a [u8]>,
@@ -81,7 +81,7 @@ fn bound(kind: u8, key: &[u8]) -> Bound<&[u8]> {
     }
 }
 
-/// Whoever goes through what is live meets all of it, and no dead row; of what was replaced, what is in blocks with others.
+/// Checks that a scan of live rows meets all of them, and no dead row; replaced rows only from blocks that hold others.
 fn live(checkpoint: &Checkpoint, map: &BTreeMap<Vec<u8>, OwnRow>) {
     for step in [1, 2, 7] {
         let mut gone = GoneRows::default();

@@ -1,4 +1,4 @@
-//! What a writer refuses, and what becomes of a disk that fails.
+//! Refusals of a writer, and failures of the disk.
 
 use crate::core::error_kind::ErrorKind;
 use std::io;
@@ -33,7 +33,7 @@ fn push_all(writer: &mut CheckpointWriter<'_>, rows: &[OwnRow]) {
     }
 }
 
-/// Kind of the error that pushing these rows or finishing gives; `None` if both succeed.
+/// Kind of the error of writing these rows, or of finishing; `None` if both succeed.
 fn kind_of(rows: &[Row<'_>]) -> Option<ErrorKind> {
     let storage = MemoryStorage::new();
     let mut writer = CheckpointWriter::create(&storage, NAME).unwrap();
@@ -180,7 +180,7 @@ fn every_call_of_the_disk_that_fails_is_told() {
             }
         }
     }
-    // Only the removal of the side file may fail without a word.
+    // Only the removal of the side file may fail in silence.
     assert_eq!(passed, 1);
 }
 

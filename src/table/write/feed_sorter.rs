@@ -1,5 +1,5 @@
-//! Puts the rows of the feeds into the order of their numbers, in bounded memory: what does not fit is sorted and
-//! written to a side file, and all sorted runs are merged at the end.
+//! Sorts the rows of the feeds by local sequence in bounded memory (external merge sort): rows beyond the memory are
+//! sorted and written to a side file as runs, and a k-way merge joins all runs at the end.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -11,24 +11,24 @@ use crate::disk::storage::{Storage, StorageFile, read_full};
 use crate::table::error::CheckpointError;
 use crate::table::format::what;
 
-/// Memory of a row that is held to be sorted, and a quarter as much for the merge, in bytes.
+/// Memory of a row that is held for sorting, and a quarter as much for the merge, in bytes.
 const SORTED_ROW_BYTES: usize = size_of::<FeedItem>() / 4 * 5;
 
-/// Least memory of the merge for what it read of all runs together, in bytes: some reads of a disk for each of a few runs.
+/// Least memory of the merge for buffers of all runs together, in bytes: some reads of a disk for each of a few runs.
 const MERGE_BYTES_MIN: usize = 64 << 10;
 
-/// Rows that the vector of them is made for at first.
+/// Initial capacity of the rows' vector.
 const FIRST_ROWS: usize = 1 << 10;
 
-/// How long an item is in the side file.
+/// Length of an item in the side file, in bytes.
 const ITEM_BYTES: usize = 13;
 
-/// A row of a feed, in the order in which it is wanted.
+/// A row of a feed, ordered by stream and local sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::table) struct FeedItem {
     pub(in crate::table) stream: u8,
     pub(in crate::table) lseq: u64,
-    /// Its place in key order.
+    /// The row's place in key order.
     pub(in crate::table) row: u32,
 }
 
@@ -47,24 +47,24 @@ impl FeedItem {
     }
 }
 
-/// Rows that may be held in so much memory.
+/// Number of rows that may be held in that much memory.
 pub(in crate::table) fn rows_within(work_bytes: usize) -> usize {
     work_bytes / SORTED_ROW_BYTES
 }
 
-/// A sorted part of the side file.
+/// A sorted run in the side file.
 struct Run {
     offset: u64,
     end: u64,
     checksum: u32,
 }
 
-/// Takes items in any order.
+/// Sorts items that come in any order.
 pub(in crate::table) struct FeedSorter<'s> {
     storage: &'s dyn Storage,
     name: String,
     rows_max: usize,
-    /// Memory of the merge for what it read of all runs together.
+    /// Memory of the merge for buffers of all runs together, in bytes.
     merge_bytes: usize,
     items: Vec<FeedItem>,
     side: Option<Box<dyn StorageFile>>,
@@ -73,7 +73,7 @@ pub(in crate::table) struct FeedSorter<'s> {
 }
 
 impl<'s> FeedSorter<'s> {
-    /// Holds up to `rows_max` items, at least one; further ones go to a side file of that name.
+    /// A sorter that holds up to `rows_max` items, at least one; further ones go to the side file `name`.
     pub(in crate::table) fn new(storage: &'s dyn Storage, name: String, rows_max: usize) -> Self {
         Self {
             storage,
@@ -93,7 +93,7 @@ impl<'s> FeedSorter<'s> {
             self.spill()?;
         }
         if self.items.len() == self.items.capacity() {
-            // Twice as many each time, and never more than there is memory for.
+            // Doubles the capacity, within the memory limit.
             let more = self.items.len().max(FIRST_ROWS);
             let more = more.min(self.rows_max - self.items.len());
             self.items.reserve_exact(more);
@@ -134,7 +134,7 @@ impl<'s> FeedSorter<'s> {
         Ok(())
     }
 
-    /// Gives all items in order to `take`.
+    /// Passes all items in order to `take`.
     pub(in crate::table) fn merge(
         &mut self,
         take: &mut dyn FnMut(FeedItem) -> Result<(), CheckpointError>,
@@ -151,7 +151,7 @@ impl<'s> FeedSorter<'s> {
             .map(|run| RunReader::new(&**side, run, &file, each.max(1) * ITEM_BYTES))
             .collect();
         let mut rest = self.items.iter().copied();
-        // What comes next from each source; the items that are still in memory are the last source.
+        // The next item of each source; the items that are still in memory are the last source.
         let mut next = BinaryHeap::new();
         for (number, source) in sources.iter_mut().enumerate() {
             next.extend(source.next()?.map(|item| Reverse((item, number))));
@@ -173,13 +173,13 @@ impl<'s> FeedSorter<'s> {
 impl Drop for FeedSorter<'_> {
     fn drop(&mut self) {
         if self.side.take().is_some() {
-            // Best effort: nothing reads it again, and the next writer replaces it.
+            // Best effort: nothing reads the file again, and the next writer replaces it.
             let _ = self.storage.remove(&self.name);
         }
     }
 }
 
-/// Creates a file in place of what a crash may have left.
+/// Creates a file, and replaces one that a crash may have left.
 pub(in crate::table) fn create_anew(
     storage: &dyn Storage,
     name: &str,
@@ -196,7 +196,7 @@ pub(in crate::table) fn create_anew(
     })
 }
 
-/// Reads a run, a buffer at a time, and checks at its end that it is what was written.
+/// Reads a run, a buffer at a time, and checks at its end that it is as it was written.
 struct RunReader<'a> {
     side: &'a dyn StorageFile,
     run: &'a Run,

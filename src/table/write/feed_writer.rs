@@ -6,7 +6,7 @@ use crate::table::block::feed_block::{FeedPlace, count};
 use crate::table::error::CheckpointError;
 use crate::table::format::{FEED_BLOCK_ROWS, FEED_INDEX_ENTRIES, STREAMS};
 
-/// Writes the feeds, one behind the other, each with its index.
+/// Writes the feeds in sequence, each with its index.
 pub(in crate::table) struct FeedWriter<'a> {
     sink: &'a mut Sink,
     done: Vec<FeedPlace>,

@@ -1,4 +1,4 @@
-//! Writing a table.
+//! Writing of a table.
 
 pub(super) mod feed_sorter;
 pub(super) mod feed_writer;

@@ -1,4 +1,4 @@
-//! The file of a checkpoint that is being written: gathers bytes, writes them in pieces.
+//! The file of a checkpoint that is being written: gathers bytes, and writes them in pieces.
 
 use crate::core::checksum::placed_crc;
 use crate::disk::storage::StorageFile;
@@ -6,17 +6,17 @@ use crate::disk::storage::StorageFile;
 use crate::table::error::CheckpointError;
 use crate::table::format::CHECKSUM_BYTES;
 
-/// How much is gathered before it is written: large enough for a disk, small enough to be no burden.
+/// Bytes that are gathered before they are written: large enough for a disk, small enough for memory.
 const PIECE_BYTES: usize = 512 << 10;
 
-/// How much is written between two syncs. With one sync at the end the system would have all of the file to write
-/// at once, and the syncs of the log, on the same disk, would wait behind it.
+/// Bytes that are written between two syncs. With one sync at the end the system would write all of the file at once,
+/// and the syncs of the log, on the same disk, would wait behind it.
 const SYNC_BYTES: u64 = 2 << 20;
 
 /// A file that grows at its end.
 pub(in crate::table) struct Sink {
     file: Box<dyn StorageFile>,
-    /// How users know it.
+    /// Name of the file, as the user gave it.
     name: String,
     salt: u64,
     gathered: Vec<u8>,
@@ -25,7 +25,7 @@ pub(in crate::table) struct Sink {
 }
 
 impl Sink {
-    /// An empty file.
+    /// A sink for an empty file.
     pub(in crate::table) fn new(file: Box<dyn StorageFile>, name: String, salt: u64) -> Self {
         Self {
             file,
@@ -45,7 +45,7 @@ impl Sink {
         self.salt
     }
 
-    /// Where the next byte goes.
+    /// Offset of the next byte.
     pub(in crate::table) fn at(&self) -> u64 {
         self.written + self.gathered.len() as u64
     }
@@ -70,7 +70,7 @@ impl Sink {
         Ok(())
     }
 
-    /// Appends a block and its checksum; says where it is, and how long with its checksum.
+    /// Appends a block and its checksum. Returns its offset, and its length with the checksum.
     pub(in crate::table) fn write_block(
         &mut self,
         payload: &[u8],
@@ -95,14 +95,15 @@ impl Sink {
         Ok(())
     }
 
-    /// Writes what is left; once it returns, all of the file survives a power cut, if its name does.
+    /// Writes the rest and syncs. Returns the length of the file; afterwards all of it survives a power cut, if its
+    /// name does.
     pub(in crate::table) fn finish(mut self) -> Result<u64, CheckpointError> {
         self.flush()?;
         self.file.sync_all().map_err(|error| self.failed(error))?;
         Ok(self.written)
     }
 
-    /// The error for something that breaks a rule.
+    /// The error for content that breaks a rule.
     pub(in crate::table) fn refused(&self, reason: &'static str) -> CheckpointError {
         CheckpointError::Refused {
             file: self.name.clone(),

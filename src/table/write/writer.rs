@@ -1,4 +1,4 @@
-//! Writes a checkpoint, a row at a time.
+//! Writer of a checkpoint, a row at a time.
 
 use crate::core::entropy::random_bytes;
 use crate::disk::storage::Storage;
@@ -17,39 +17,39 @@ use crate::table::format::{
 use crate::table::header;
 use crate::table::row::{Extent, Row};
 
-/// Behind the name of a checkpoint: the side file in which its feeds are sorted.
+/// Suffix of a checkpoint's name for the side file in which its feeds are sorted.
 const SIDE_SUFFIX: &str = ".feed";
 
-/// What was written.
+/// Totals of a written checkpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finished {
-    /// How many rows.
+    /// Number of rows.
     pub rows: u32,
-    /// The sum of all rows.
+    /// Sum of all rows.
     pub sum: u128,
-    /// How long the file is, in bytes.
+    /// Length of the file, in bytes.
     pub file_bytes: u64,
 }
 
-/// Writes one checkpoint: rows in ascending order of their keys, then [`finish`](Self::finish). Holds up to
-/// [`WORK_BYTES_MAX`] for the order of the feeds, and well below 1 MiB besides the top of the index. After an error it takes
-/// nothing more; what it has written is of no use then, and stays for the caller to remove.
+/// Writes one checkpoint: rows in ascending key order, then [`finish`](Self::finish). Holds up to [`WORK_BYTES_MAX`]
+/// for sorting the feeds, and well below 1 MiB besides the top of the index. After an error it refuses everything; its
+/// file is void then, and left for the caller to remove.
 pub struct CheckpointWriter<'s> {
     sink: Sink,
     sorter: FeedSorter<'s>,
     data: DataBlockBuilder,
-    /// What stands before the block that is being gathered.
+    /// Separator before the block that is being gathered.
     separator: Vec<u8>,
     last_key: Vec<u8>,
     nodes: IndexNodeBuilder,
     top: IndexNodeBuilder,
-    /// Rows and sum before the block, and before the node, that is being gathered.
+    /// Number and sum of the rows before the block, and before the node, that is being gathered.
     before_block: (u32, u128),
     before_node: (u32, u128),
     blocks_before_node: u32,
     rows: u32,
     sum: u128,
-    /// Rows that are not dead, in the block and below the node that is being gathered.
+    /// Number of live rows in the block, and below the node, that is being gathered.
     live_in_block: u32,
     live_in_node: u32,
     footer: Footer,
@@ -57,14 +57,14 @@ pub struct CheckpointWriter<'s> {
 }
 
 impl<'s> CheckpointWriter<'s> {
-    /// Begins a checkpoint for a test, with as much memory as the order of the feeds can use.
+    /// Begins a checkpoint for a test, with as much memory as sorting the feeds can use.
     #[cfg(test)]
     pub fn create(storage: &'s dyn Storage, name: &str) -> Result<Self, CheckpointError> {
         Self::create_within(storage, name, WORK_BYTES_MAX)
     }
 
     /// Begins a checkpoint in a new file `name`, which replaces a file of that name, so it should be a temporary one.
-    /// The order of the feeds takes up to `work_bytes` of memory, and never more than [`WORK_BYTES_MAX`]. Nothing is durable
+    /// Sorting the feeds takes up to `work_bytes` of memory, and never more than [`WORK_BYTES_MAX`]. Nothing is durable
     /// before [`finish`](Self::finish) returns.
     pub fn create_within(
         storage: &'s dyn Storage,
@@ -109,23 +109,23 @@ impl<'s> CheckpointWriter<'s> {
         })
     }
 
-    /// How many bytes the file has so far, those that wait to be written included.
+    /// Length of the file so far in bytes, with the bytes that wait to be written.
     pub fn bytes(&self) -> u64 {
         self.sink.at()
     }
 
-    /// How many rows there are so far.
+    /// Number of rows so far.
     pub fn rows(&self) -> u32 {
         self.rows
     }
 
-    /// Leaves numbers for readers, up to [`NOTES_MAX`]: what was counted on the way. They mean
-    /// nothing here; see [`Checkpoint::notes`](crate::table::Checkpoint::notes). Further ones are dropped.
+    /// Leaves numbers for readers, up to [`NOTES_MAX`], such as counts; further ones are dropped. Opaque here; see
+    /// [`Checkpoint::notes`](crate::table::Checkpoint::notes).
     pub fn set_notes(&mut self, notes: &[u64]) {
         self.footer.notes = notes.iter().copied().take(NOTES_MAX).collect();
     }
 
-    /// Adds a row, whose key must be above all before it. Takes as long as a write to the disk, now and then.
+    /// Adds a row, whose key must be above all before it. Now and then it takes as long as a write to the disk.
     pub fn push(&mut self, row: &Row<'_>) -> Result<(), CheckpointError> {
         if std::mem::replace(&mut self.failed, true) {
             return Err(self.refused("an earlier write failed"));
@@ -170,8 +170,7 @@ impl<'s> CheckpointWriter<'s> {
             self.end_block()?;
         }
         if self.data.is_empty() {
-            // The node is ended here, and not when the block is complete: so everything that belongs to a block
-            // lies right before it.
+            // A node is ended here, and not when the block is complete: so all parts of a block lie right before it.
             let stands = separator(&self.last_key, row.key).to_vec();
             if !self.nodes.is_empty() && !self.nodes.fits(&stands) {
                 self.end_node()?;
@@ -248,9 +247,9 @@ impl<'s> CheckpointWriter<'s> {
         Ok(())
     }
 
-    /// Writes what finds the rows, `meta` (opaque, up to [`META_BYTES_MAX`]) and the number
-    /// of the log's frame up to which the state is complete. Once it returns, the bytes of the file survive a power
-    /// cut; its name is for the caller to settle.
+    /// Writes the index, the feeds, `meta` (opaque, up to [`META_BYTES_MAX`]) and the number of the log's frame up to
+    /// which the state is complete. When it returns, the bytes of the file survive a power cut; the caller must make
+    /// its name durable.
     pub fn finish(mut self, meta: &[u8], covers_frame: u64) -> Result<Finished, CheckpointError> {
         if self.failed {
             return Err(self.refused("an earlier write failed"));

@@ -1,4 +1,4 @@
-//! Reads the groups of an open log once more, for who could not take all of them in at once.
+//! Second reading of the groups of an open log, for callers that could not take in all of them at once.
 
 use super::Log;
 use crate::disk::storage::Storage;
@@ -8,12 +8,13 @@ use crate::wal::recover::recovery::Verdict;
 use crate::wal::recover::scan::{RecoveredFrame, Scan, scan};
 
 impl Log {
-    /// Hands each group to `visit` in order, from the sealed logs and from the log itself; its first error ends the reading.
-    /// All of them are durable since the log was opened. Nothing may be appended meanwhile. Groups up to `covers_frame` are
-    /// given only where they lie in one file with later ones, and say so. `storage` must be the one that it was opened in.
+    /// Calls `visit` with each group in order, from the sealed logs and from the log itself; its first error ends the
+    /// reading. All groups are durable since the log was opened. Nothing may be appended meanwhile. Groups up to
+    /// `covers_frame` are passed only if they lie in one file with later ones, and are marked as such. `storage` must
+    /// be the one in which the log was opened.
     ///
     /// # Errors
-    /// If the disk fails, or does not give what it gave when the log was opened.
+    /// If the disk fails, or reads other content than when the log was opened.
     pub fn reread<E: From<WalError>>(
         &self,
         storage: &dyn Storage,

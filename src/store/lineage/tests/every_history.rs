@@ -1,9 +1,9 @@
-//! Every history of one node up to a size, with real stores: each opening may go on from any disk that there ever was (a
-//! restart, a copy, a disk that went back in time), keeps its identity or takes another one, and writes twice. A record of
-//! its own says who had read what, and everything that lineage proves is held against that, for a third node too that
-//! gets any of the lineage records in any order.
+//! Every history of one node up to a size, with real stores: each opening may start from any disk that ever existed (a
+//! restart, a copy, a disk that went back in time), keeps its identity or takes another one, and writes twice. The test
+//! keeps its own account of which write had seen which, and checks every statement of the lineage against it, also for
+//! a third node that gets any of the lineage records in any order.
 //!
-//! `TORTURE_COUNT`, whatever it is, asks for the large bound.
+//! `TORTURE_COUNT`, set to any value, selects the large bound.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -30,22 +30,22 @@ const LOG: &str = "a.wal";
 const KEY: &[u8] = b"k";
 const WRITES: usize = 2;
 
-/// How many of the newest records come in any order.
+/// Newest records that arrive in every order.
 const RECORDS_IN_ANY_ORDER: usize = 4;
 
-/// Which histories there are.
+/// Bounds of the histories to generate.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
-    /// Openings of any disk behind those of `restarts`.
+    /// Openings, of any disk each, behind the first ones in `restarts`.
     openings: usize,
-    /// How often the node was opened and wrote before, one after the other.
+    /// Openings that happen before, each of the disk of the one before, with a write each.
     restarts: usize,
-    /// A node may get everything that another disk holds between its writes.
+    /// True if a node may receive everything of another disk between its writes.
     receives: bool,
     durability: Durability,
-    /// What is found on a disk was closed in good order.
+    /// True if each disk was closed cleanly.
     closes: bool,
-    /// What is found on a disk is a checkpoint.
+    /// True if each disk holds a checkpoint.
     checkpoints: bool,
 }
 
@@ -58,35 +58,35 @@ const SMALL: Bounds = Bounds {
     checkpoints: false,
 };
 
-/// A disk as it is at some moment, and what is known of it without the product.
+/// A disk at one moment, with the facts that the test knows about it without the store.
 struct Disk {
     image: DiskImage,
-    /// Up to which sequence each author that wrote here was seen.
+    /// For each author the sequence up to which this disk has its writes.
     seen: BTreeMap<Origin, u64>,
-    /// The writes of users that were made here.
+    /// Dots of the users' writes that were made on this disk.
     own: BTreeSet<Dot>,
-    /// All entries.
+    /// All entries of the disk.
     rows: Vec<Entry>,
 }
 
-/// Who wrote under an author.
+/// The node that wrote under an author.
 struct Author {
     identity: Origin,
-    /// What the disk held of each author when it was opened.
+    /// For each author the sequence up to which the disk had its writes when it was opened.
     seen: BTreeMap<Origin, u64>,
 }
 
-/// What has happened.
+/// Everything that has happened in a history.
 #[derive(Clone, Default)]
 struct History {
     disks: Vec<Rc<Disk>>,
     authors: BTreeMap<Origin, Rc<Author>>,
-    /// Each write of a user with those that it had read.
+    /// Each write of a user with the writes that it had seen.
     writes: BTreeMap<Dot, Rc<(Entry, BTreeSet<Dot>)>>,
     records: Vec<Entry>,
 }
 
-/// A store that is open.
+/// An open store.
 struct Open<'d> {
     store: Store<'d>,
     disk: &'d MemoryStorage,
@@ -195,7 +195,7 @@ impl<'d> Open<'d> {
         }
     }
 
-    /// The disk as it is now, as another opening may find it.
+    /// Adds the disk as it is now to those that another opening may start from.
     fn leave(&self, history: &mut History, bounds: Bounds) {
         let mut image = self.disk.image();
         if bounds.closes || bounds.checkpoints {
@@ -223,7 +223,7 @@ impl<'d> Open<'d> {
     }
 }
 
-/// Goes through all histories that go on from this one; gives how many there are.
+/// Visits all histories that continue this one. Returns their number.
 fn go_through(history: &History, bounds: Bounds, openings: usize) -> u64 {
     if openings == 0 {
         history.check_third_nodes();
@@ -245,7 +245,7 @@ fn go_through(history: &History, bounds: Bounds, openings: usize) -> u64 {
 }
 
 impl History {
-    /// A node that writes anew at each opening.
+    /// The history of a node before any generated opening: its restarts.
     fn begin(bounds: Bounds) -> Self {
         let mut history = Self::default();
         let mut found = Rc::new(Disk {
@@ -262,7 +262,7 @@ impl History {
         history
     }
 
-    /// A store is opened from a disk, writes, gets what there is on another disk, and writes once more.
+    /// Opens a store from a disk, writes, takes in everything of another disk, and writes once more.
     fn open(&mut self, found: &Disk, keeps_identity: bool, source: &[Entry], bounds: Bounds) {
         let disk = found.image.process_killed();
         if !keeps_identity {
@@ -280,7 +280,7 @@ impl History {
         }
     }
 
-    /// A third node gets any of the newest records in any order, before or behind those of long ago.
+    /// Checks a third node that gets any of the newest records in any order, before or behind the old ones.
     fn check_third_nodes(&self) {
         let records = self.records.iter().filter_map(LineageRecord::of);
         let records: Vec<LineageRecord> = records.collect();
@@ -322,7 +322,8 @@ impl History {
         }
     }
 
-    /// Everything that lineage says is so. With the records that it was made of: it says all that they tell.
+    /// Checks that every statement of the lineage is true and, with the records that it was made from, that it states
+    /// everything in them.
     fn check(&self, lineage: &Lineage, reported: Option<&[&LineageRecord]>) {
         let links: BTreeMap<Origin, (Origin, u64)> = reported
             .into_iter()
@@ -372,7 +373,7 @@ impl History {
         }
     }
 
-    /// With all records nothing that was seen counts as unseen.
+    /// Checks that with all records no seen write counts as unseen.
     fn check_complete(&self, lineage: &Lineage) {
         for (later, read) in self.writes.values().map(Rc::as_ref) {
             for earlier in read.iter().map(|dot| &self.writes[dot].0) {
@@ -393,7 +394,8 @@ impl History {
         self.writes.keys().any(|dot| dot.origin == author)
     }
 
-    /// Where only the newest record of each place is left, what is not told was told by one that a copy overwrote.
+    /// Checks that where only the newest record of each place is left, every missing statement was in a record that a
+    /// copy overwrote.
     fn check_losses(&self) {
         let mut newest: BTreeMap<&[u8], &Entry> = BTreeMap::new();
         for record in &self.records {

@@ -4,14 +4,14 @@ use super::damage::Folder;
 use super::{Dice, Told, each_seed, is_usual};
 use crate::store::tests::NAME;
 
-/// Longest epoch that is damaged, in bytes.
+/// Longest range that is damaged, in bytes.
 const BURST_BYTES_MAX: u64 = 2_000;
 
 fn burst(folder: &Folder, seed: u64) -> Told<bool> {
     let mut dice = Dice::new(seed);
     let mut names = folder.image.names();
     names.retain(|name| !folder.file(name).is_empty());
-    // What is read is damaged more often than what is only there.
+    // Files that every opening reads are damaged more often than the others.
     names.extend([NAME.to_owned(), format!("{NAME}.checkpoint")]);
     let name = &names[dice.index(names.len())];
     let mut file = folder.file(name);
@@ -31,7 +31,7 @@ fn burst(folder: &Folder, seed: u64) -> Told<bool> {
         0 => file[start..end].fill(0),
         1 => file[start..end].fill(0xff),
         2 => {
-            // Something that was whole where it came from.
+            // Bytes that are whole at another place of the file.
             let from = dice.index(file.len() - before.len() + 1) / 8 * 8;
             file.copy_within(from..from + before.len(), start);
         }

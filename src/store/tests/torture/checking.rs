@@ -1,4 +1,4 @@
-//! Opens what a stop left, and holds it against what was promised.
+//! Opens the disk that a stop left, and checks it against the promises.
 
 use super::super::{NAME, operation};
 use super::life::{Life, Wrong};
@@ -9,20 +9,20 @@ use crate::disk::memory::MemoryStorage;
 use crate::store::commit::operation::Request;
 use crate::wal::recover::recovery::TornTail;
 
-/// Rounds of openings that no life comes to.
+/// Rounds of openings that no life reaches.
 const LATER: u8 = 200;
 
-/// What was left, and how.
+/// The end of a life at which it was stopped.
 pub(super) struct Left<'l> {
     pub(super) life: &'l Life,
     pub(super) wrong: &'l Wrong,
     pub(super) promise: Promise,
-    /// Only the process was killed, the power stayed.
+    /// True if only the process was killed and the power stayed.
     pub(super) killed: bool,
 }
 
 impl Left<'_> {
-    /// Opens it, compares, writes on, cuts the power once more and compares again. `seed` decides how.
+    /// Opens the disk, compares, writes on, cuts the power once more and compares again. `seed` decides the variants.
     pub(super) fn check(&self, disk: &MemoryStorage, seed: u64) -> Told<()> {
         let durability = self.life.durability;
         let mut dice = Dice::new(seed);
@@ -36,7 +36,7 @@ impl Left<'_> {
             if names.contains(&format!("{NAME}.sealing")) {
                 return Err("a leftover is left".to_owned());
             }
-            // The disk is otherwise as the opening left it, with whatever it did not sync.
+            // Without writes the disk stays as the opening left it, with everything unsynced.
             let writes = !dice.once_in(3);
             if writes {
                 write_on(&mut node, &mut dice, self.promise.told_sequence)?;
@@ -56,8 +56,8 @@ impl Left<'_> {
         if torn.is_some_and(|torn| kept(&torn).len() as u64 != torn.bytes) {
             return Err("the unfinished end was not kept".to_owned());
         }
-        // An opening that only reads need not make durable that an end was cut off before it: with the power the end
-        // may come back, and is cut off again.
+        // An opening that only reads need not make the removal of an unfinished end durable: a power cut may bring the
+        // end back, and it is cut off again.
         if writes && again.report.log.is_some_and(|log| log.torn.is_some()) {
             return Err("an unfinished end although all was finished".to_owned());
         }
@@ -65,7 +65,7 @@ impl Left<'_> {
     }
 }
 
-/// It goes on as if nothing had been, also with a checkpoint.
+/// Writes on as if nothing had happened, also with a checkpoint.
 fn write_on(node: &mut Node<'_>, dice: &mut Dice, reported: u64) -> Told<()> {
     let write = |node: &mut Node<'_>, key: u8| -> Told<u64> {
         let operation = operation(key, Some(key));

@@ -1,5 +1,5 @@
-//! The power is cut, or the process killed, before every call that changes the disk, during generated lives and
-//! during the recovery from an earlier stop.
+//! The power is cut, or the process killed, before every call that changes the disk, during generated lives and during
+//! the recovery from an earlier stop.
 
 use super::checking::Left;
 use super::life::{Life, Wrong, live};
@@ -7,7 +7,7 @@ use super::making::Node;
 use super::{Told, each_seed, is_usual};
 use crate::disk::memory::MemoryStorage;
 
-/// One life, stopped everywhere; says how many images of the disk that were.
+/// Stops one life everywhere. Returns the number of checked disk images.
 pub(super) fn stop_everywhere(seed: u64, wrong: &Wrong) -> Told<u64> {
     let (life, _) = live(seed, wrong)?;
     let mut images = 0;
@@ -46,7 +46,7 @@ pub(super) fn stop_everywhere(seed: u64, wrong: &Wrong) -> Told<u64> {
     Ok(images)
 }
 
-/// It stops once more at each step of the recovery.
+/// Stops the recovery once more, at each of its steps.
 fn stop_again(left: &Left<'_>, life: &Life, disk: &MemoryStorage, outcome: u64) -> Told<u64> {
     disk.record_crash_points(true);
     left.wrong.on(disk, |storage| {

@@ -1,5 +1,5 @@
-//! Damaged files: what an opening makes of them is what was there, an error, or the one documented case: the end of a
-//! log whose last groups nothing tells about any more. It is never something else.
+//! Damaged files: an opening gives the old content, or an error, or the one documented exception: it cuts off the end
+//! of a log whose last groups are not mentioned anywhere later. Never anything else.
 
 use std::ops::Range;
 
@@ -14,15 +14,16 @@ use crate::store::commit::operation::{Operation, Request};
 use crate::store::maintain::recovery::open;
 use crate::store::state::map::EntryMap;
 
-/// How much of the zeros behind the last group is kept where all bits before them are flipped.
+/// Bytes of the zeros behind the last group that are kept where all bits before them are flipped.
 const ZEROS_KEPT: usize = 4 << 10;
 
-/// The files of a store, and what they tell.
+/// The files of a store, with their content.
 pub(super) struct Folder {
     pub(super) image: DiskImage,
-    /// What it shows after so many groups of the active log; the last is all.
+    /// The state after each number of groups of the active log; the last is the full one.
     pub(super) states: Vec<State>,
-    /// Where the frames of these groups end in it; the first is where they begin.
+    /// Offsets in the active log at which the frames of these groups end; the first is the beginning of the first
+    /// frame.
     pub(super) ends: Vec<usize>,
 }
 
@@ -37,14 +38,15 @@ fn put(key: &str, bytes: usize) -> Vec<Request> {
 }
 
 impl Folder {
-    /// A log alone, of as many bytes at least, in groups of one value each, that was not closed.
+    /// A log alone, of at least `bytes` bytes, in groups of one value each, that was not closed.
     pub(super) fn of_a_log(bytes: u64, value_bytes: usize) -> Self {
         let disk = MemoryStorage::new();
         let mut node = Node::open(&disk, Durability::Synced, 1, None).unwrap();
         Self::grow(&disk, &mut node, bytes, value_bytes)
     }
 
-    /// A checkpoint, a sealed log behind it, a log, and a second checkpoint half written. Another one for each seed.
+    /// A checkpoint, a sealed log behind it, a log, and a second checkpoint half written; another content for each
+    /// seed.
     pub(super) fn of_everything(seed: u64) -> Self {
         let disk = MemoryStorage::new();
         let mut node = Node::open(&disk, Durability::Synced, 1, None).unwrap();
@@ -91,7 +93,7 @@ impl Folder {
         self.image.file(name).unwrap()
     }
 
-    /// The same with other bytes in one file.
+    /// The files with other bytes in one of them.
     pub(super) fn with(&self, name: &str, bytes: &[u8]) -> MemoryStorage {
         let file = |other: String| {
             let bytes = if other == name {
@@ -104,7 +106,7 @@ impl Folder {
         MemoryStorage::from_files(self.image.names().into_iter().map(file))
     }
 
-    /// Opens a store of which these bytes of a file were damaged. Says whether it told so, by an error or by cutting
+    /// Opens a store with damaged bytes in one file. Returns true if the damage was reported, by an error or by cutting
     /// off an end.
     pub(super) fn judge(
         &self,
@@ -128,7 +130,7 @@ impl Folder {
         }
         let last = self.states.len() - 1;
         if name != NAME {
-            // A damaged checkpoint is told where it is read.
+            // A damaged checkpoint is reported where it is read.
             return reads_right_or_not_at_all(&opened.map, &self.states[last]);
         }
         let found = State::of(&mut opened.map, opened.committer.ledger())?;
@@ -136,7 +138,7 @@ impl Folder {
         let state = state.ok_or_else(|| self.states[last].difference(&found))?;
         let lost_first = self.ends[state]..self.ends[last.min(state + 1)];
         let overlaps = touched.start < lost_first.end && lost_first.start < touched.end;
-        // Every group tells of all before it: the last one must be gone too.
+        // Every group mentions all groups before it, so the last one must be gone too.
         let tells_nothing = state + 1 >= last || touched.end > self.ends[last - 1];
         if state < last && !(overlaps && tells_nothing) {
             return Err(format!("groups behind {state} of {last} are lost"));
@@ -145,7 +147,7 @@ impl Folder {
     }
 }
 
-/// Each entry is as it was, or an error; says whether there was one.
+/// Checks that each entry is unchanged or an error. Returns true if there was an error.
 fn reads_right_or_not_at_all(map: &EntryMap, expected: &State) -> Told<bool> {
     let mut reported = false;
     for (key, (entry, lseq, from)) in &expected.entries {
@@ -183,11 +185,11 @@ fn every_flipped_bit_of_64_kib_of_log_is_told_or_costs_only_the_last_group() {
     let folder = Folder::of_a_log(64 << 10, 3_000);
     let (file, last) = (folder.file(NAME), folder.ends.len() - 2);
     let used = folder.ends[folder.ends.len() - 1];
-    // The zeros that a log writes ahead are read by every opening, and are not what is damaged here.
+    // Every opening reads the zeros that a log writes ahead, and they are not damaged here.
     let mut cut = file.clone();
     cut.truncate(used + ZEROS_KEPT);
     let image = folder.with(NAME, &cut).image();
-    // A seed is a stretch of 256 bytes.
+    // A seed is a range of 256 bytes.
     let chunks = (used as u64).div_ceil(256);
     let bits = each_seed("damage::every_flipped_bit", chunks, |chunk| {
         let start = usize::try_from(chunk % chunks).unwrap() * 256;
@@ -200,7 +202,7 @@ fn every_flipped_bit_of_64_kib_of_log_is_told_or_costs_only_the_last_group() {
                 let reported = folder.judge(&disk, NAME, &(at..at + 1));
                 let reported =
                     reported.map_err(|reported| format!("byte {at}, bit {bit}: {reported}"))?;
-                // Padding means nothing, and is a few bytes of a frame at most.
+                // Padding has no meaning, and is a few bytes of a frame at most.
                 let is_padding = folder.ends.iter().any(|end| (at..at + 8).contains(end));
                 if !reported && !is_padding {
                     return Err(format!("byte {at}, bit {bit} makes no difference"));
@@ -247,7 +249,7 @@ fn a_file_that_is_cut_or_zeros_from_any_byte_on_is_told_or_costs_only_its_end() 
 fn a_checkpoint_and_a_log_of_different_stores_or_times_are_refused() {
     let older = Folder::of_everything(0);
     assert!(mixed(&older, 9).is_err());
-    // Another time of the same store: the log has gone on, and the checkpoint is put back.
+    // An earlier state of one store: the log has gone on, and the checkpoint is put back.
     let disk = older.image.process_killed();
     let mut node = Node::open(&disk, Durability::Synced, 3, None).unwrap();
     node.advance().unwrap();
@@ -266,7 +268,7 @@ fn a_checkpoint_and_a_log_of_different_stores_or_times_are_refused() {
     assert!(refused.is_err());
 }
 
-/// The log of a store, with the checkpoint of another whose log has that id.
+/// Opens the log of a store beside the checkpoint of another store, whose log has the given id.
 pub(super) fn mixed(folder: &Folder, id: u8) -> Told<()> {
     let disk = MemoryStorage::new();
     let mut node = Node::open(&disk, Durability::Synced, id, None).unwrap();

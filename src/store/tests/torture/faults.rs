@@ -1,5 +1,5 @@
-//! Every call of the disk fails, alone and in pairs: nothing is accepted behind a failure that leaves the outcome
-//! open, nothing acknowledged is lost, and it opens again.
+//! Every call of the disk fails, alone and in pairs: nothing is accepted behind a failure with an open outcome, no
+//! acknowledged write is lost, and the store opens again.
 
 use std::io::ErrorKind;
 
@@ -21,7 +21,7 @@ const FAULTS: [Fault; 4] = [
     },
 ];
 
-/// A life with these failures, stopped at its end.
+/// Runs a life with these failures, and stops it at its end.
 fn fail(seed: u64, faults: &[(u64, Fault)]) -> Told<u64> {
     let reported = |reported| format!("{faults:?}: {reported}");
     let wrong = Wrong {
@@ -45,7 +45,7 @@ fn fail(seed: u64, faults: &[(u64, Fault)]) -> Told<u64> {
     Ok(life.broken)
 }
 
-/// How many calls a life takes in which none fails.
+/// Number of disk calls in a life without failures.
 fn calls_of(seed: u64) -> Told<u64> {
     let wrong = Wrong {
         faults: vec![(u64::MAX, FAULTS[0])],

@@ -26,7 +26,7 @@ fn folder(name: &str) -> PathBuf {
     root.join("tests").join("golden").join(name)
 }
 
-/// What all of them tell.
+/// Groups that every golden store contains.
 fn groups() -> Vec<Vec<Request>> {
     let put = |key: &str, value: &[u8]| Operation::put(key.as_bytes(), value, true).unwrap();
     let write = |operation| {
@@ -69,7 +69,7 @@ fn groups() -> Vec<Vec<Request>> {
     ]
 }
 
-/// The store of a folder as this version writes it.
+/// The store of a golden folder as this version writes it.
 fn write(name: &str) -> DiskImage {
     let disk = MemoryStorage::new();
     let mut node = Node::open(&disk, Durability::Synced, 1, None).unwrap();
@@ -87,7 +87,7 @@ fn write(name: &str) -> DiskImage {
     disk.image()
 }
 
-/// Writes those that are not there yet; never anew what an earlier version wrote.
+/// Writes the golden stores that are missing, and never replaces one that an earlier version wrote.
 #[test]
 #[ignore = "only for a new version of a format"]
 fn write_golden_files() {
@@ -131,7 +131,7 @@ fn what_earlier_versions_wrote_is_read() {
         assert_eq!(checkpoint, written);
         assert_eq!(sealed, (name == "sealed-2").then_some((1, 1)));
         let disk = MemoryStorage::from_files(files);
-        // Which asserts that the lease is the one that the log tells.
+        // The opening asserts that the lease is the one in the log.
         let mut node = Node::open(&disk, Durability::Synced, 2, None).unwrap();
         let value = |key: &[u8]| {
             let stored = [b"\0", key].concat();
@@ -149,7 +149,7 @@ fn what_earlier_versions_wrote_is_read() {
         }
         assert_eq!(node.map.len(), 4, "{name}");
         let ledger = node.committer.ledger();
-        // The seeds of these tests were others when the first of them were written.
+        // The first golden stores were written with other seeds.
         let origin = if name == "checkpoint-2" { 2 } else { 1 };
         assert_eq!(
             (ledger.origin, ledger.lease),

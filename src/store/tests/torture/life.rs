@@ -1,5 +1,5 @@
-//! A generated life of one store: openings, groups of all kinds with checkpoints made between them, and ends; with a
-//! picture of the disk before every call that changes it, and what was promised then.
+//! A generated life of one store: openings, groups of all kinds with checkpoints between them, and ends; with an image
+//! of the disk before every call that changes it, and the promises of that moment.
 
 use super::super::checkpoints::received;
 use super::super::{WALL, operation};
@@ -15,20 +15,20 @@ use crate::store::commit::committer::Durability;
 use crate::store::commit::ledger::{FeedPosition, PeerRecord};
 use crate::store::commit::operation::{Operation, Received, Request};
 
-/// Who is known to this node.
+/// The peer that this node knows.
 const PEER: Origin = Origin([9; 16]);
 
-/// What is wrong in a life, on purpose.
+/// Faults of a life, on purpose.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wrong {
     pub(super) left_out: Option<LeftOut>,
     pub(super) mistake: Option<Mistake>,
-    /// Calls of the disk that fail. Where there are any, no picture is taken, and the power stays.
+    /// Calls of the disk that fail. If there are any, no image is taken, and the power stays.
     pub(super) faults: Vec<(u64, Fault)>,
 }
 
 impl Wrong {
-    /// Hands the disk over, with what is left out.
+    /// Hands over the disk, without the calls that are left out.
     pub(super) fn on<T>(&self, disk: &MemoryStorage, act: impl FnOnce(&dyn Storage) -> T) -> T {
         match self.left_out {
             Some(left_out) => act(&Saboteur::new(disk.clone(), left_out)),
@@ -37,14 +37,14 @@ impl Wrong {
     }
 }
 
-/// From an opening to an end.
+/// The part of a life from an opening to an end.
 pub(super) struct Epoch {
     pub(super) points: Vec<CrashPoint>,
     promises: Vec<Promise>,
 }
 
 impl Epoch {
-    /// What held after so many calls.
+    /// The promise in force after that many disk calls.
     pub(super) fn promise_at(&self, calls: u64) -> Promise {
         let mut before = self.promises.iter().rev();
         let last = before.find(|promise| promise.calls <= calls);
@@ -54,14 +54,14 @@ impl Epoch {
 
 pub(super) struct Life {
     pub(super) durability: Durability,
-    /// All states that there were, in order.
+    /// All states of the life, in order.
     pub(super) states: Vec<State>,
     pub(super) epochs: Vec<Epoch>,
-    /// What is promised at the end.
+    /// The promise at the end.
     pub(super) now: Promise,
-    /// How many checkpoints came into place.
+    /// Number of checkpoints that came into place.
     pub(super) checkpoints: u64,
-    /// How often a disk that failed ended it.
+    /// Number of ends caused by a failing disk.
     pub(super) broken: u64,
     promises: Vec<Promise>,
     disk: MemoryStorage,
@@ -72,7 +72,7 @@ pub(super) struct Life {
     tells_unsynced: bool,
 }
 
-/// Lives it to the end.
+/// Runs the life of a seed to its end.
 pub(super) fn live(seed: u64, wrong: &Wrong) -> Told<(Life, MemoryStorage)> {
     let mut dice = Dice::new(seed);
     let tells_unsynced = wrong.mistake == Some(Mistake::TellUnsynced);
@@ -123,19 +123,19 @@ pub(super) fn live(seed: u64, wrong: &Wrong) -> Told<(Life, MemoryStorage)> {
 }
 
 impl Life {
-    /// From this call on the promise is as it is now.
+    /// Records the present promise as in force from this call on.
     fn note(&mut self) {
         self.now.calls = self.disk.calls();
         self.promises.push(self.now.clone());
     }
 
-    /// All that was accepted is durable.
+    /// Notes that every accepted write is durable.
     fn note_durable(&mut self, node: &Node<'_>) {
         self.now.written = self.now.most;
         if node.is_synced() || self.tells_unsynced {
             self.now.least = self.now.most;
             let ledger = node.committer.ledger();
-            // Nobody has heard of an epoch that the log was not told of.
+            // No peer has heard of an epoch that the log does not name yet.
             if node.committer.opening.is_empty() {
                 self.now.reached = Some((ledger.incarnation(), ledger.last_lseq));
             }
@@ -235,7 +235,7 @@ impl Life {
         }
     }
 
-    /// Goes on with a checkpoint, or begins one.
+    /// Continues a checkpoint, or begins one.
     fn make(&mut self, node: &mut Node<'_>) {
         for _ in 0..self.dice.below(5) {
             self.stumble(8);
@@ -256,7 +256,7 @@ impl Life {
     fn request(&mut self, node: &mut Node<'_>, requests: Vec<Request>) -> Told<()> {
         let wall = WallMs(WALL.0 + self.dice.below(4));
         let Some((entries, ledger)) = node.foresee(requests.clone(), wall) else {
-            // What is needed of the checkpoint could not be read; the commit itself would say so.
+            // The checkpoint could not be read; the commit itself would report it.
             return Ok(());
         };
         let mut next = self.states.last().cloned().unwrap_or_default();
@@ -290,7 +290,7 @@ impl Life {
             }
             Err(_) if node.is_poisoned() => self.note(),
             Err(_) => {
-                // It has left no trace.
+                // The refused group has left no trace.
                 self.states.pop();
                 self.now.most = self.states.len() - 1;
                 self.note();
@@ -299,10 +299,10 @@ impl Life {
         Ok(())
     }
 
-    /// Behind a failure that leaves the outcome open, nothing is accepted.
+    /// Checks that nothing is accepted behind a failure with an open outcome.
     fn takes_nothing(&mut self, node: &mut Node<'_>) -> Told<()> {
         let synced = node.log().synced_frame();
-        // One that changes nothing needs no log.
+        // A removal that changes nothing needs no log.
         let write = Request::Write {
             ticket: 1,
             operation: operation(99, Some(1)),
@@ -319,7 +319,7 @@ impl Life {
         Ok(())
     }
 
-    /// Something goes wrong with one of the next calls, now and then.
+    /// Makes one of the next calls fail, now and then.
     fn stumble(&mut self, calls: u64) {
         if !self.fails && self.dice.once_in(40) {
             let errors = [std::io::ErrorKind::Other, std::io::ErrorKind::StorageFull];

@@ -1,4 +1,4 @@
-//! An open store and the checkpoint that it is making, a step at a time, as `node::checkpointing` does it on threads.
+//! An open store and the checkpoint that it is making, a step at a time, as `node::checkpoint` does it on threads.
 
 use std::sync::Arc;
 
@@ -20,26 +20,26 @@ use crate::store::state::rebase::Rebase;
 use crate::store::state::snapshot::SnapshotId;
 use crate::wal::log::Log;
 
-/// What somebody who drives checkpoints could get wrong.
+/// Mistakes that a driver of checkpoints could make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mistake {
-    /// Sealed logs go before the checkpoint is in place.
+    /// Sealed logs are removed before the checkpoint is in place.
     RemoveBeforePlace,
-    /// The state is taken before the log is sealed.
+    /// The snapshot is taken before the log is sealed.
     CutBeforeSeal,
-    /// What is remembered besides entries is that of the opening.
+    /// The checkpoint holds the ledger of the opening.
     OldLedger,
-    /// The checkpoint claims the first frame behind the seal.
+    /// The checkpoint claims to cover the first frame behind the seal.
     CoverOneMore,
     /// The file gets its name before it is complete.
     NameBeforeEnd,
-    /// What was written while the checkpoint was made is not carried over.
+    /// Writes that were made during the checkpoint are not carried over.
     RebaseTooFar,
     /// The new file of the log names origins by the numbers of the old one.
     KeepOrigins,
-    /// A write is told to be durable before it is synced.
+    /// A write is reported as durable before it is synced.
     TellUnsynced,
-    /// Rows of the checkpoint before are not taken along.
+    /// Rows of the previous checkpoint are left out.
     ForgetBase,
 }
 
@@ -47,14 +47,14 @@ pub(super) enum Mistake {
 pub(super) enum Making<'s> {
     #[default]
     Nothing,
-    /// Only by mistake.
+    /// Used by mistakes only.
     Taken(Box<Cut>),
     Writing(Box<CheckpointJob<'s>>, Reach),
     Placed(Arc<Base>, Reach),
     Carrying(Box<Rebase>, Reach),
 }
 
-/// How far a checkpoint goes.
+/// The positions up to which a checkpoint covers the log and the feed.
 #[derive(Clone, Copy)]
 pub(super) struct Reach {
     last_lseq: u64,
@@ -81,7 +81,7 @@ impl<'s> Node<'s> {
         round: u8,
         mistake: Option<Mistake>,
     ) -> Result<Self, StoreError> {
-        // Every other one reads each block anew.
+        // Every second round reads each block anew, without a cache.
         let cache_bytes = usize::from(round % 2) << 16;
         let opened = open(
             storage,
@@ -99,7 +99,7 @@ impl<'s> Node<'s> {
         })
     }
 
-    /// A store that was opened by somebody else.
+    /// A store that was opened elsewhere.
     pub(crate) fn over(storage: &'s dyn Storage, opened: Opened) -> Self {
         Self {
             storage,
@@ -113,7 +113,7 @@ impl<'s> Node<'s> {
         }
     }
 
-    /// As if the process had gone on with the disk that was found, in the epoch that it was opened with now.
+    /// Continues in the epoch that the disk had before this opening, as if the process had never ended.
     pub(crate) fn forget_the_opening(&mut self) {
         let chain = &mut self.committer.ledger.epochs;
         let is_known = |place: usize| chain.get(place).map(|link| link.incarnation);
@@ -124,7 +124,7 @@ impl<'s> Node<'s> {
         }
     }
 
-    /// Whether a power cut would take nothing; so it is without a log too.
+    /// True if a power cut would take nothing; always true without a log.
     pub(crate) fn is_synced_or_none(&self) -> bool {
         self.committer.log.is_none() || self.is_synced()
     }
@@ -133,7 +133,7 @@ impl<'s> Node<'s> {
         self.committer.log.as_ref().unwrap()
     }
 
-    /// Whether the log takes nothing more.
+    /// True if the log refuses every request.
     pub(crate) fn is_poisoned(&self) -> bool {
         self.committer.poisoned().is_some()
     }
@@ -152,7 +152,7 @@ impl<'s> Node<'s> {
         Ok(committed.receipts)
     }
 
-    /// The entries of a planned group that are made here, and the losers that it tells of.
+    /// Entries of a planned group that are made on this node, and the losers that it reports.
     pub(crate) fn made_in(plan: &mut Plan) -> (impl Iterator<Item = &mut Entry>, &mut [Entry]) {
         let planned = plan.group.planned.iter_mut();
         let made = planned.filter(|planned| planned.from.is_none());
@@ -160,7 +160,7 @@ impl<'s> Node<'s> {
         (made, &mut plan.group.losers)
     }
 
-    /// Which entries a group would make, with their places; and the ledger afterwards.
+    /// Entries that a group would make, with their places, and the ledger afterwards.
     pub(crate) fn foresee(
         &self,
         requests: Vec<Request>,
@@ -169,7 +169,7 @@ impl<'s> Node<'s> {
         let before = self.committer.ledger().clone();
         let first = before.last_lseq + 1;
         let origins = crate::store::record::origin_dictionary::OriginDictionary::default();
-        // Without a log it only plans.
+        // Without a log this committer only plans.
         let mut twin = Committer::new(None, before, origins, Durability::Synced);
         twin.policy = self.committer.policy;
         twin.reported = self.committer.reported.clone();
@@ -186,7 +186,7 @@ impl<'s> Node<'s> {
         Some((planned.collect(), twin.ledger().clone()))
     }
 
-    /// The next step of a checkpoint; begins one if there is none. An error ends the one under way, and not the node.
+    /// Takes the next step of a checkpoint, or begins one. An error ends the checkpoint, and not the node.
     pub(crate) fn advance(&mut self) -> Result<(), StoreError> {
         match std::mem::take(&mut self.making) {
             Making::Nothing => self.begin(),
@@ -308,7 +308,7 @@ impl<'s> Node<'s> {
 
     fn adopt(&mut self, rebase: Rebase, reach: Reach) {
         drop(rebase.finish(&mut self.map));
-        // What is left over is removed by the next one.
+        // The next checkpoint removes the parts that are left over.
         let _ = remove_covered(&mut self.committer, self.storage, reach.covers_frame);
     }
 }

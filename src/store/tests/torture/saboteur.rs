@@ -1,5 +1,4 @@
-//! A disk between the store and the one in memory that leaves out calls of one kind: the bug of somebody who forgot
-//! them.
+//! A disk that forwards to the one in memory and leaves out calls of one kind: the bug of a missing sync.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,27 +13,27 @@ use crate::disk::storage::{Storage, StorageFile};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
     Write,
-    /// Of data, or with the length too.
+    /// A sync of data; [`Call::SyncAll`] syncs the length too.
     Sync,
     SyncAll,
     SetLen,
     SyncDirectory,
 }
 
-/// In the place of a change: there was none yet, so it is an opening.
+/// Stands for the last change where there was none yet: during an opening.
 pub(super) const BEFORE_ALL: &str = "nothing";
 
 /// Calls that are left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LeftOut {
     pub(super) call: Call,
-    /// What the name of the file has behind that of the log; nothing for a directory.
+    /// Suffix of the file's name behind that of the log; empty for a directory.
     pub(super) file: &'static str,
-    /// How the last change of names begins, as in `rename .sealing`.
+    /// Beginning of the last change of names, as in `rename .sealing`.
     pub(super) after: &'static str,
 }
 
-/// See the module.
+/// A disk that leaves out calls of one kind.
 pub(super) struct Saboteur {
     disk: MemoryStorage,
     left_out: LeftOut,
@@ -44,7 +43,7 @@ pub(super) struct Saboteur {
 #[derive(Default)]
 struct Names {
     last_change: String,
-    /// What open files are called by now.
+    /// Present name of each open file.
     labels: BTreeMap<String, Arc<Mutex<String>>>,
 }
 

@@ -1,5 +1,5 @@
-//! Bugs on purpose: each leaves out one sync, one sync of the directory or one order, and the proof that is named
-//! beside it must not pass any more.
+//! Seeded bugs: each leaves out one sync, one sync of the directory or one order of calls, and the named proof must
+//! fail with it.
 
 use super::super::NAME;
 use super::Told;
@@ -10,7 +10,7 @@ use super::making::Mistake;
 use super::saboteur::{BEFORE_ALL, Call, LeftOut};
 use crate::core::checksum::{PlacedCrc, placed_crc};
 
-/// Lives that a proof may take to find a bug.
+/// Most lives that a proof may take to find a bug.
 const SEEDS_MAX: u64 = 40;
 
 fn left_out(call: Call, file: &'static str, after: &'static str) -> Wrong {
@@ -27,7 +27,7 @@ fn mistake(mistake: Mistake) -> Wrong {
     }
 }
 
-/// Bugs that lose or invent something when it stops: found by `crashes`.
+/// Bugs that lose or invent something at a stop: found by `crashes`.
 fn bugs() -> Vec<(&'static str, Wrong)> {
     [
         bugs_of_log_and_lease(),
@@ -130,7 +130,7 @@ fn bugs_of_an_opening() -> Vec<(&'static str, Wrong)> {
     ]
 }
 
-/// The same for who drives checkpoints.
+/// Mistakes in driving checkpoints, which proofs must find as well.
 fn mistakes() -> Vec<(&'static str, Wrong)> {
     vec![
         (
@@ -172,7 +172,8 @@ fn mistakes() -> Vec<(&'static str, Wrong)> {
     ]
 }
 
-/// Whether a proof fails, be it with a panic; after how many seeds, and how.
+/// Runs a proof until it fails, by an error or a panic. Returns the number of seeds and the failure; `None` if it
+/// passes.
 fn caught(prove: impl Fn(u64) -> Told<u64>) -> Option<(u64, String)> {
     (0..SEEDS_MAX).find_map(|seed| {
         let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| prove(seed)));
@@ -196,21 +197,21 @@ fn every_seeded_bug_is_caught_by_the_crashes() {
     assert!(missed.is_empty(), "not caught: {missed:#?}");
 }
 
-/// What it is to leave out a check: damage that comes with a checksum that is right.
+/// Gives damaged bytes a valid checksum, as if the check were left out.
 fn reseal(file: &mut [u8], covered: std::ops::Range<usize>) {
     let salt = u64::from_le_bytes(file[16..24].try_into().unwrap());
     let checksum = placed_crc(salt, covered.start as u64, &[&file[covered.clone()]]);
     file[covered.end..covered.end + 4].copy_from_slice(&checksum.to_le_bytes());
 }
 
-/// The first frame of a group, and how long its body is.
+/// Offset of the frame of a group, and length of its body.
 fn frame(folder: &Folder, file: &[u8]) -> (usize, usize) {
     let at = folder.ends[1];
     let bytes = u32::from_le_bytes(file[at + 4..at + 8].try_into().unwrap());
     (at, usize::try_from(bytes).unwrap())
 }
 
-/// Says whether damage was told; an error if something wrong was served.
+/// A check of one kind of damage: true if the damage was reported; an error if a wrong value was served.
 type Proof = fn() -> Told<bool>;
 
 fn without_a_body_checksum() -> Told<bool> {
@@ -226,7 +227,7 @@ fn without_a_header_checksum() -> Told<bool> {
     let folder = Folder::of_a_log(2_000, 100);
     let mut file = folder.file(NAME);
     let (at, body) = frame(&folder, &file);
-    // A group becomes a mark.
+    // Turns a group into a watermark.
     file[at + 24] = 2;
     reseal(&mut file, at..at + 28);
     reseal(&mut file, at..at + 32 + body);
@@ -241,7 +242,7 @@ fn without_a_checksum_of_the_file_header() -> Told<bool> {
     folder.judge(&folder.with(NAME, &file), NAME, &(16..17))
 }
 
-/// Where a block of a checkpoint that begins there has its checksum, if one does.
+/// Offset of the checksum of the checkpoint's block that begins at `start`, if one does.
 fn block_end(file: &[u8], start: usize) -> Option<usize> {
     let salt = u64::from_le_bytes(file[16..24].try_into().unwrap());
     let mut checksum = PlacedCrc::new(salt, start as u64);
@@ -266,7 +267,7 @@ fn without_a_block_checksum() -> Told<bool> {
 }
 
 fn without_a_look_at_the_id() -> Told<bool> {
-    // The proof is that it is refused: the id of the log is the same here, as if nobody looked.
+    // The proof is the refusal: the id of the log is equal here, as if it were not checked.
     match mixed(&Folder::of_everything(0), 1) {
         Ok(()) => Err("the checkpoint of another log is taken".to_owned()),
         Err(_) => Ok(true),

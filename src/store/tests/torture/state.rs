@@ -1,4 +1,4 @@
-//! What a store holds at one moment, and what may and must be there after a stop.
+//! Content of a store at one moment, and the states that may and must be there after a stop.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use crate::store::commit::ledger::{FeedPosition, Ledger, PeerRecord};
 use crate::store::entry::Entry;
 use crate::store::state::map::EntryMap;
 
-/// An entry with its place in the feed and the peer it came from.
+/// An entry with its place in the feed, and the peer that sent it.
 pub(crate) type Placed = (Entry, u64, Option<Origin>);
 
-/// Entries by key with their place in the feed and where they came from, and what is remembered besides.
+/// Entries by key, each with its place in the feed and its source, and the facts remembered besides.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct State {
     pub(super) entries: BTreeMap<Vec<u8>, Placed>,
@@ -21,7 +21,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// What an open store shows. Everything that can be counted in two ways is.
+    /// State of an open store. Checks every count that can be made in two ways.
     pub(super) fn of(map: &mut EntryMap, ledger: &Ledger) -> Told<Self> {
         let failed = |error: crate::store::error::StoreError| error.to_string();
         while map.base_unknown() > 0 {
@@ -61,7 +61,7 @@ impl State {
         Ok(state)
     }
 
-    /// How two of them differ, in few words.
+    /// The difference between two states, in few words.
     pub(super) fn difference(&self, found: &Self) -> String {
         for (key, expected) in &self.entries {
             let held = found.entries.get(key);
@@ -79,23 +79,23 @@ impl State {
     }
 }
 
-/// What holds from a number of calls on.
+/// A promise that holds from a number of disk calls on.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Promise {
     pub(super) calls: u64,
-    /// The states that a power cut may leave: from the one that is told to be durable to the one being written.
+    /// The states that a power cut may leave: from the last one reported as durable to the one being written.
     pub(super) least: usize,
     pub(super) most: usize,
-    /// The least that is there if only the process is killed.
+    /// The earliest state that may be left if only the process is killed.
     pub(super) written: usize,
-    /// The highest sequence that somebody was told.
+    /// The highest sequence that any caller was told.
     pub(super) told_sequence: u64,
-    /// The epoch of the feed, and how far it is durable.
+    /// The epoch of the feed, and the position up to which it is durable.
     pub(super) reached: Option<(Incarnation, u64)>,
 }
 
 impl Promise {
-    /// Holds what was found against it; gives the place of the state that it is.
+    /// Checks a found state against the promise. Returns its place among the states.
     pub(super) fn find(&self, states: &[State], found: &State, killed: bool) -> Told<usize> {
         let least = if killed { self.written } else { self.least };
         let allowed = least..=self.most;
@@ -112,7 +112,7 @@ impl Promise {
         })
     }
 
-    /// What a new stretch must not go back behind.
+    /// Checks that a new epoch does not go back behind the promise.
     pub(super) fn check_ledger(&self, ledger: &Ledger) -> Told<()> {
         if ledger.last_sequence < self.told_sequence {
             let (last, reported) = (ledger.last_sequence, self.told_sequence);
