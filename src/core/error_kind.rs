@@ -6,6 +6,7 @@ macro_rules! error_kinds {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
         /// Stable name of what went wrong, finer than an error code.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
         pub enum ErrorKind {
             $($(#[$doc])* $variant,)*
         }

@@ -57,6 +57,7 @@ impl ErrorCode {
 
 /// A failure, for users.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Failure {
     /// The stable code.
     pub code: ErrorCode,

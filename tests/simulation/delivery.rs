@@ -7,6 +7,7 @@ use crate::node::machine::conversation::ConversationId;
 use crate::sync::message::Feed;
 use crate::transport::session::Role;
 use crate::transport::session::chunks::Assembled;
+use crate::transport::session::close::CloseReason;
 use crate::transport::wire::codec::{decode, encode};
 use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 
@@ -52,7 +53,7 @@ impl World<'_> {
             end.shut();
             self.trace.say(|| format!("{node} on {id}: lost, {reason}"));
             self.drive(node, |machine, now, map| {
-                machine.closed(id, reason, now, map);
+                machine.closed(id, CloseReason::PeerClosed, now, map);
             });
         } else if let Some(end) = self.end_mut(id) {
             end.shut();

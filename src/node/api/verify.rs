@@ -26,6 +26,7 @@ pub struct FileReport {
 
 /// Kind of a finding beside a store that does no harm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NoticeKind {
     /// The log has no lease: it is a copy, or was restored.
     LeaseLost,

@@ -27,6 +27,7 @@ impl Node {
     }
 
     /// Queues a write. Does not wake the committer: call [`Self::wake`] after a burst.
+    #[doc(hidden)]
     pub fn submit(&self, operation: Operation) -> Result<Ticket, NotQueued> {
         let bytes = operation.bytes();
         self.shared
@@ -35,6 +36,7 @@ impl Node {
     }
 
     /// Queues writes that become visible and durable together.
+    #[doc(hidden)]
     pub fn submit_batch(&self, operations: Vec<Operation>) -> Result<Ticket, NotQueued> {
         let bytes = operations.iter().map(Operation::bytes).sum();
         self.shared
@@ -55,12 +57,14 @@ impl Node {
     }
 
     /// Wakes the committer, which takes the queued writes.
+    #[doc(hidden)]
     pub fn wake(&self) {
         self.shared.queue.wake();
     }
 
     /// True if a caller that has queued one write should call [`Self::commit_inline`] at the end of its turn, instead
     /// of waking the committer.
+    #[doc(hidden)]
     pub fn is_lone(&self) -> bool {
         let shared = &self.shared;
         shared.inline_commit.are_awaited(shared.clock.elapsed_us()) && shared.queue.is_lone()
@@ -69,6 +73,7 @@ impl Node {
     /// Inline commit: commits the queued write on the calling thread, if it is a single small one, nothing else is
     /// under way, and the disk is quick: handing it over and waiting for the answer would take longer. Only this caller
     /// gets the receipt. In any other case the commit thread takes it.
+    #[doc(hidden)]
     pub fn commit_inline(&self) -> Option<Receipt> {
         let shared = &self.shared;
         let committed = if shared.inline_commit.are_awaited(shared.clock.elapsed_us()) {

@@ -27,6 +27,7 @@ use crate::store::state::map::EntryMap;
 use crate::sync::identity::identity_conflict::IdentityConflict;
 use crate::sync::message::{BegunValues, Feed, RefusalCode, Stream};
 use crate::sync::replica::{self, Replica};
+use crate::transport::session::close::CloseReason;
 use crate::transport::session::{
     KEEPALIVE_MS, Role, Session, SessionEvent, SilenceReason, TimeVerdict,
 };
@@ -240,9 +241,9 @@ impl Machine {
     }
 
     /// Takes in that a connection is gone without a goodbye.
-    pub fn closed(&mut self, id: ConversationId, reason: &str, now: Now, map: &EntryMap) {
+    pub fn closed(&mut self, id: ConversationId, reason: CloseReason, now: Now, map: &EntryMap) {
         let refusal = Refusal {
-            kind: ErrorKind::ConnectionLost,
+            kind: reason.kind(),
             text: format!("connection lost: {reason}"),
         };
         self.drop_conversation(id, &refusal, true, now, map);

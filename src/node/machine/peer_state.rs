@@ -2,6 +2,7 @@
 
 /// State of the connection to a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PeerState {
     /// The peer has given no sign of life since the node was opened.
     Unknown,

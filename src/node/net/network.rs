@@ -137,8 +137,7 @@ impl ConnectionEvents for Arrivals {
     fn closed(&self, id: ConnectionId, reason: CloseReason) {
         if let Some(shared) = self.0.upgrade() {
             shared.connections.lock().remove(&id.0);
-            let reason = reason.to_string();
-            shared.drive(|machine, now, map| machine.closed(id.0, &reason, now, map));
+            shared.drive(|machine, now, map| machine.closed(id.0, reason, now, map));
             // Callers that still wait for the conversation get no answer.
             shared.settling.lock().remove(&id.0);
         }
@@ -286,6 +285,7 @@ async fn is_alive(
     false
 }
 
+/// The failure of a call whose conversation came to nothing: the peer refused it, or the connection to it ended.
 fn refused(refusal: &Refusal, host: &str, port: u16) -> Failure {
     let lasting = matches!(
         refusal.kind,
@@ -294,12 +294,21 @@ fn refused(refusal: &Refusal, host: &str, port: u16) -> Failure {
             | ErrorKind::SelfConnection
             | ErrorKind::Identity
     );
-    let failure = Failure::new(
-        ErrorCode::Transport,
+    let ended = matches!(
         refusal.kind,
-        format!("peer refused ({host}:{port}): {}", refusal.text),
-    )
-    .about(format!("{host}:{port}"));
+        ErrorKind::ConnectionLost
+            | ErrorKind::TimedOut
+            | ErrorKind::Protocol
+            | ErrorKind::Unreadable
+            | ErrorKind::Stopped
+    );
+    let message = if ended {
+        format!("failed to connect to {host}:{port}: {}", refusal.text)
+    } else {
+        format!("peer refused ({host}:{port}): {}", refusal.text)
+    };
+    let failure =
+        Failure::new(ErrorCode::Transport, refusal.kind, message).about(format!("{host}:{port}"));
     Failure {
         retryable: !lasting,
         ..failure

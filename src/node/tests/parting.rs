@@ -9,6 +9,7 @@ use crate::node::machine::peer_state::PeerState;
 use crate::sync::message::{Batch, Feed, Stream};
 use crate::sync::replica::PartingReason;
 use crate::transport::session::backoff::{RECONNECT_MS_MAX, RECONNECT_MS_MIN};
+use crate::transport::session::close::CloseReason;
 use crate::transport::session::{HELLO_TIMEOUT_MS, IDLE_MS};
 use crate::transport::wire::message::Message;
 
@@ -289,7 +290,7 @@ fn what_is_told_of_conversations_that_are_over_is_passed_over() {
             wall_ms: 1,
         };
         machine.received(id, ping, false, now, map);
-        machine.closed(id, "again", now, map);
+        machine.closed(id, CloseReason::PeerClosed, now, map);
         machine.heard(id, now);
         machine.charged(id, 1 << 40, now);
         machine.refused(id, Stream::Own, 1, crate::sync::message::RefusalCode::Other);

@@ -19,6 +19,7 @@ use crate::sync::identity::identity_conflict::IdentityConflict;
 use crate::sync::options::ReplicaOptions;
 use crate::sync::replica::Replica;
 use crate::transport::session::Role;
+use crate::transport::session::close::CloseReason;
 use crate::transport::wire::message::Message;
 
 pub(super) enum Packet {
@@ -306,7 +307,7 @@ impl Pipes {
                 let was_open = std::mem::replace(&mut end.is_open, false);
                 if was_open {
                     self.drive(node, |machine, now, map| {
-                        machine.closed(id, "the peer closed it", now, map);
+                        machine.closed(id, CloseReason::PeerClosed, now, map);
                     });
                 }
             }

@@ -13,6 +13,7 @@ use super::record::peer_record::{
     decode_peer, position, prefixes, put_peer, put_position, put_scope,
 };
 use super::scope::Scope;
+use crate::core::byte_enum::byte_enum;
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::limits::{
@@ -28,38 +29,39 @@ pub const MAY_BE_IGNORED: u8 = 0x80;
 /// peer again.
 pub const REJECTED_MAX: usize = 4096;
 
-/// The registry of record kinds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum RecordKind {
-    /// Identity of the node.
-    Identity = 1,
-    /// An epoch of the feed begins.
-    Stretch = 2,
-    /// An entry is installed.
-    Entry = 3,
-    /// Cursor on a peer's feed.
-    Cursor = 4,
-    /// Record of a peer.
-    Peer = 5,
-    /// Reserved sequences and stamps, which may have been given out.
-    Reserve = 6,
-    /// Rows of the outbox were pruned.
-    Pruned = 7,
-    /// An origin gets a short number in this file.
-    Origin = 8,
-    /// Peer that sent the entries that follow in this frame.
-    Source = 9,
-    /// Author under which the node writes from here on.
-    Author = 10,
-    /// The store was salvaged from a damaged one.
-    Salvaged = 138,
-    /// Scope of the last connection with a peer, if that was not all keys.
-    Scope = 139,
-    /// Own writes were released by a tick.
-    Released = 140,
-    /// The node has noticed an identity conflict.
-    Doubt = 141,
+byte_enum! {
+    /// The registry of record kinds.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum RecordKind {
+        /// Identity of the node.
+        Identity = 1,
+        /// An epoch of the feed begins.
+        Stretch = 2,
+        /// An entry is installed.
+        Entry = 3,
+        /// Cursor on a peer's feed.
+        Cursor = 4,
+        /// Record of a peer.
+        Peer = 5,
+        /// Reserved sequences and stamps, which may have been given out.
+        Reserve = 6,
+        /// Rows of the outbox were pruned.
+        Pruned = 7,
+        /// An origin gets a short number in this file.
+        Origin = 8,
+        /// Peer that sent the entries that follow in this frame.
+        Source = 9,
+        /// Author under which the node writes from here on.
+        Author = 10,
+        /// The store was salvaged from a damaged one.
+        Salvaged = 138,
+        /// Scope of the last connection with a peer, if that was not all keys.
+        Scope = 139,
+        /// Own writes were released by a tick.
+        Released = 140,
+        /// The node has noticed an identity conflict.
+        Doubt = 141,
+    }
 }
 
 /// A decoded record.
@@ -325,36 +327,42 @@ fn decode_record(
     payload: &mut ByteReader<'_>,
     origins: &mut OriginDictionary,
 ) -> Result<Option<Record>, DecodeError> {
+    let Some(kind) = RecordKind::from_byte(kind) else {
+        return match kind & MAY_BE_IGNORED {
+            0 => Err(DecodeError::Malformed("record kind")),
+            _ => Ok(None),
+        };
+    };
     Ok(Some(match kind {
-        1 => Record::Identity {
+        RecordKind::Identity => Record::Identity {
             origin: Origin(payload.array()?),
             lease: payload.array()?,
             fresh_chain: payload.u8()? != 0,
             node_id: payload.text(LABEL_BYTES_MAX, "node id")?.to_owned(),
         },
-        2 => Record::Stretch {
+        RecordKind::Stretch => Record::Stretch {
             incarnation: Incarnation(payload.array()?),
             began_after: payload.varint()?,
         },
-        3 => decode_entry(payload, origins)?,
-        4 => decode_cursor(payload)?,
-        5 => decode_peer(payload)?,
-        6 => Record::Reserve {
+        RecordKind::Entry => decode_entry(payload, origins)?,
+        RecordKind::Cursor => decode_cursor(payload)?,
+        RecordKind::Peer => decode_peer(payload)?,
+        RecordKind::Reserve => Record::Reserve {
             sequence: payload.varint()?,
             clock: Stamp(payload.u64()?),
         },
-        7 => Record::Pruned {
+        RecordKind::Pruned => Record::Pruned {
             lseq: payload.varint()?,
         },
-        8 => {
+        RecordKind::Origin => {
             origins.learn(Origin(payload.array()?));
             return Ok(None);
         }
-        9 if payload.is_empty() => Record::Source { peer: None },
-        9 => Record::Source {
+        RecordKind::Source if payload.is_empty() => Record::Source { peer: None },
+        RecordKind::Source => Record::Source {
             peer: Some(Origin(payload.array()?)),
         },
-        10 => Record::Author(Authorship {
+        RecordKind::Author => Record::Author(Authorship {
             current: Origin(payload.array()?),
             has_written: payload.u8()? != 0,
             is_declared: false,
@@ -362,23 +370,21 @@ fn decode_record(
             foreign: payload.length(AUTHORS_PER_RECORD, "authors")?,
             before: read_authors(payload)?,
         }),
-        138 => Record::Salvaged {
+        RecordKind::Salvaged => Record::Salvaged {
             lost: payload.varint()?,
         },
-        139 => Record::PeerScope {
+        RecordKind::Scope => Record::PeerScope {
             peer: Origin(payload.array()?),
             about: (position(payload)?, Scope::of(prefixes(payload)?)),
         },
-        140 => Record::Released {
+        RecordKind::Released => Record::Released {
             lseq: payload.varint()?,
         },
-        141 => Record::Doubt(KnownIdentityConflict {
+        RecordKind::Doubt => Record::Doubt(KnownIdentityConflict {
             origin: Origin(payload.array()?),
             reason: payload.u8()?,
             node_id: payload.text(LABEL_BYTES_MAX, "node id")?.to_owned(),
         }),
-        kind if kind & MAY_BE_IGNORED != 0 => return Ok(None),
-        _ => return Err(DecodeError::Malformed("record kind")),
     }))
 }
 

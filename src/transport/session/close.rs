@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use super::chunks::AssemblyError;
 use crate::core::bytes::DecodeError;
+use crate::core::error_kind::ErrorKind;
 use crate::transport::wire::frame::FrameError;
 
 /// Why a connection ended, in words for a log. None of the reasons affects local data.
@@ -46,11 +47,20 @@ pub enum CloseReason {
     #[error("{0}")]
     Assembly(#[from] AssemblyError),
     /// The system lost the connection.
-    #[error("connection lost: {0}")]
+    #[error("{0}")]
     Lost(io::ErrorKind),
 }
 
 impl CloseReason {
+    /// The kind of error that a caller gets who waited for the connection.
+    pub fn kind(self) -> ErrorKind {
+        match self {
+            Self::HelloTimeout => ErrorKind::TimedOut,
+            reason if reason.is_violation() => ErrorKind::Protocol,
+            _ => ErrorKind::ConnectionLost,
+        }
+    }
+
     /// True if the peer broke a rule and should be told so.
     pub fn is_violation(self) -> bool {
         match self {

@@ -5,6 +5,8 @@
 
 use thiserror::Error;
 
+use crate::core::byte_enum::byte_enum;
+
 use crate::core::limits::WIRE_FRAME_BYTES_MAX;
 
 /// Bytes before the body: its length.
@@ -23,54 +25,34 @@ pub const IGNORABLE_KIND_BIT: u8 = 0x80;
 /// stay cheap.
 const KEPT_BYTES_MAX: usize = 64 << 10;
 
-/// Every kind of message. Numbers are never given twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum MessageKind {
-    /// Identity and state of a node; the first message of either side.
-    Hello = 1,
-    /// Entries of a feed.
-    Batch = 2,
-    /// End of the feed: it was sent up to here.
-    End = 3,
-    /// Acknowledgement and credit.
-    Ack = 4,
-    /// Refusal of entries.
-    Nack = 5,
-    /// Dots that the sender has: a hint.
-    Have = 6,
-    /// A step of a reconciliation.
-    Ranges = 7,
-    /// Asks for a sign of life and for the time.
-    Ping = 8,
-    /// Answer to a ping.
-    Pong = 9,
-    /// Farewell with its reason.
-    Goodbye = 10,
-    /// Announcement of a large value.
-    Large = 11,
-    /// Next bytes of a large value.
-    Chunk = 12,
-}
-
-impl MessageKind {
-    /// The kind of a byte; `None` for one that this version does not know.
-    pub fn from_byte(byte: u8) -> Option<Self> {
-        Some(match byte {
-            1 => Self::Hello,
-            2 => Self::Batch,
-            3 => Self::End,
-            4 => Self::Ack,
-            5 => Self::Nack,
-            6 => Self::Have,
-            7 => Self::Ranges,
-            8 => Self::Ping,
-            9 => Self::Pong,
-            10 => Self::Goodbye,
-            11 => Self::Large,
-            12 => Self::Chunk,
-            _ => return None,
-        })
+byte_enum! {
+    /// Every kind of message. Numbers are never given twice.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum MessageKind {
+        /// Identity and state of a node; the first message of either side.
+        Hello = 1,
+        /// Entries of a feed.
+        Batch = 2,
+        /// End of the feed: it was sent up to here.
+        End = 3,
+        /// Acknowledgement and credit.
+        Ack = 4,
+        /// Refusal of entries.
+        Nack = 5,
+        /// Dots that the sender has: a hint.
+        Have = 6,
+        /// A step of a reconciliation.
+        Ranges = 7,
+        /// Asks for a sign of life and for the time.
+        Ping = 8,
+        /// Answer to a ping.
+        Pong = 9,
+        /// Farewell with its reason.
+        Goodbye = 10,
+        /// Announcement of a large value.
+        Large = 11,
+        /// Next bytes of a large value.
+        Chunk = 12,
     }
 }
 
