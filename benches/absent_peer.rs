@@ -1,6 +1,8 @@
 //! What a node has in memory once it has written much, in bytes that its allocator has handed out: for the row `absent-peer`
 //! of `npm run bench`. `met` has it meet a peer once, before that, which then stays away; `alone` does not.
 
+#![allow(clippy::disallowed_methods, reason = "a program waits")]
+
 use std::alloc::System;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,6 +1,8 @@
 //! Two nodes in one program, written against the engine as its SDK: a write on one, a tick, and the value on
 //! the other. `cargo run --example two_node_sync`.
 
+#![allow(clippy::disallowed_methods, reason = "a program waits")]
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -24,6 +24,14 @@
 //! of a checkpoint), `store` (entries and conflicts), `sync` (replication), `transport` (frames and sockets), `metadata`,
 //! and [`node`], which joins them. The feature `node-api` adds the bindings to JavaScript.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        reason = "tests make files, threads and connections"
+    )
+)]
+
 pub(crate) mod core;
 pub(crate) mod disk;
 pub(crate) mod metadata;

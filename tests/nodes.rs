@@ -1,6 +1,7 @@
 //! Whole nodes through the Rust SDK: real files, and real connections on loopback.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,

@@ -128,7 +128,12 @@ fn layers_import_only_downwards() {
             wrong.push(format!("{}: \"{first}\" is no layer", shown(&path)));
             continue;
         };
-        for named in named_layers(&text_of(&path)) {
+        let text = text_of(&path);
+        let depth = path.strip_prefix(&source).unwrap().iter().count()
+            - usize::from(path.ends_with("mod.rs"));
+        let climbed = "super::".repeat(depth);
+        let by_climbing = words_behind(&text, &climbed);
+        for named in named_layers(&text).into_iter().chain(by_climbing) {
             if place(named).is_some_and(|layer| layer > own) {
                 wrong.push(format!("{} uses {named}", shown(&path)));
             }

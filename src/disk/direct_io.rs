@@ -1,6 +1,8 @@
 //! Direct writes past the page cache, each durable when it returns, where the system and the file system support it
 //! (on Linux `O_DIRECT` with `O_DSYNC`). Elsewhere files are written and synced in two steps.
 
+#![allow(clippy::disallowed_methods, reason = "this is where files are opened")]
+
 use std::fs::File;
 use std::io;
 use std::sync::OnceLock;

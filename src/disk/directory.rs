@@ -1,6 +1,8 @@
 //! A directory of the real disk, accessed by a handle where the system has such calls: it stays the directory that was
 //! opened, wherever it is moved and whatever takes its place.
 
+#![allow(clippy::disallowed_methods, reason = "this is where files are opened")]
+
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};

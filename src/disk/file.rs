@@ -1,5 +1,7 @@
 //! The real disk: positioned reads and writes on files of one directory.
 
+#![allow(clippy::disallowed_methods, reason = "this is where files are opened")]
+
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;

@@ -1,5 +1,10 @@
 //! The node as programs use it.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a driver: a closing node waits for its peers"
+)]
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;

@@ -1,6 +1,8 @@
 //! Opening of a node: checks the options, takes the lock, recovers the log, and starts the committer. Nothing listens
 //! or calls yet.
 
+#![allow(clippy::disallowed_methods, reason = "a driver: it starts threads")]
+
 use std::sync::Arc;
 
 use parking_lot::Mutex;

@@ -1,6 +1,11 @@
 //! The checkpoint thread: writes a checkpoint, puts it in its place, carries over later changes, and cleans up once the
 //! committer has taken it over.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a driver: it is a thread, and paces itself"
+)]
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

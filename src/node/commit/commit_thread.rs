@@ -1,6 +1,8 @@
 //! The commit thread: commits waiting requests, does the log's upkeep between groups, and ends everything when
 //! something breaks.
 
+#![allow(clippy::disallowed_methods, reason = "a driver: it is a thread")]
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;

@@ -1,5 +1,7 @@
 //! A thread that waits for the disk, so that the committer can continue meanwhile.
 
+#![allow(clippy::disallowed_methods, reason = "a driver: it is a thread")]
+
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
 use crate::wal::log::syncing::{SyncJob, Synced};

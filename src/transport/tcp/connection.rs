@@ -1,5 +1,7 @@
 //! One TCP connection: sending from any thread, closing, and the task that owns it.
 
+#![allow(clippy::disallowed_methods, reason = "this is where sockets are")]
+
 use parking_lot::Mutex;
 use socket2::SockRef;
 use std::fmt;

@@ -1,5 +1,7 @@
 //! Outgoing connections: calling a peer.
 
+#![allow(clippy::disallowed_methods, reason = "this is where sockets are")]
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Incoming connections: listening.
 
+#![allow(clippy::disallowed_methods, reason = "this is where sockets are")]
+
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
