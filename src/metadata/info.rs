@@ -1,42 +1,32 @@
 //! The description of a node, and the part of it that is sent to peers.
 
+use crate::core::byte_enum::byte_enum;
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::clock::WallMs;
 use crate::core::limits::LABEL_BYTES_MAX;
 
-/// Capabilities of a node, in the order in which they are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Capability {
-    /// The node has the primitives that every layer shares.
-    Core = 0,
-    /// The node observes directories.
-    Fs = 1,
-    /// The node keeps a log.
-    Wal = 2,
-    /// The node has a store.
-    Store = 3,
-    /// The node replicates.
-    Sync = 4,
-    /// The node makes and accepts connections.
-    Transport = 5,
-    /// The node finds peers.
-    Discovery = 6,
-    /// The node has this description.
-    Metadata = 7,
+byte_enum! {
+    /// Capabilities of a node, in the order in which they are listed.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Capability {
+        /// The node has the primitives that every layer shares.
+        Core = 0,
+        /// The node observes directories.
+        Fs = 1,
+        /// The node keeps a log.
+        Wal = 2,
+        /// The node has a store.
+        Store = 3,
+        /// The node replicates.
+        Sync = 4,
+        /// The node makes and accepts connections.
+        Transport = 5,
+        /// The node finds peers.
+        Discovery = 6,
+        /// The node has this description.
+        Metadata = 7,
+    }
 }
-
-/// All capabilities, in order.
-const ALL: [Capability; 8] = [
-    Capability::Core,
-    Capability::Fs,
-    Capability::Wal,
-    Capability::Store,
-    Capability::Sync,
-    Capability::Transport,
-    Capability::Discovery,
-    Capability::Metadata,
-];
 
 impl Capability {
     /// The name of the capability.
@@ -51,10 +41,6 @@ impl Capability {
             Self::Discovery => "discovery",
             Self::Metadata => "metadata",
         }
-    }
-
-    fn from_byte(byte: u8) -> Option<Self> {
-        ALL.into_iter().find(|capability| *capability as u8 == byte)
     }
 }
 

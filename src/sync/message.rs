@@ -2,6 +2,7 @@
 //! carries them (PROTOCOL section 4).
 
 pub use super::reconcile::ranges::{Claim, Listed, Part, Ranges};
+use crate::core::byte_enum::byte_enum;
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::rules::{Rule, is_broken};
 pub use crate::store::commit::ledger::Epoch;
@@ -245,20 +246,21 @@ pub struct Ack {
     pub parts: BegunValues,
 }
 
-/// Why an entry is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum RefusalCode {
-    /// The value is larger than the receiver accepts.
-    ValueTooLarge = 1,
-    /// The receiver cannot store it now (its disk is full or failed).
-    StorageFailed = 2,
-    /// The entry breaks a rule of the protocol.
-    Malformed = 3,
-    /// The entry names more authors than the receiver's store has room for.
-    TooManyAuthors = 4,
-    /// A code of a newer version.
-    Other = 255,
+byte_enum! {
+    /// Why an entry is refused.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum RefusalCode {
+        /// The value is larger than the receiver accepts.
+        ValueTooLarge = 1,
+        /// The receiver cannot store it now (its disk is full or failed).
+        StorageFailed = 2,
+        /// The entry breaks a rule of the protocol.
+        Malformed = 3,
+        /// The entry names more authors than the receiver's store has room for.
+        TooManyAuthors = 4,
+        /// A code of a newer version.
+        Other = 255,
+    }
 }
 
 /// A refused write, named by key and dot: the receiver does not know its place in the sender's feed.

@@ -161,8 +161,8 @@ pub(super) fn record(body: &mut Vec<u8>, kind: RecordKind, write: impl FnOnce(&m
     }
 }
 
-pub(super) const HAS_VECTOR: u8 = 1;
-const HAS_EXTENSION: u8 = 2;
+pub(in crate::store) const HAS_VECTOR: u8 = 1;
+pub(in crate::store) const HAS_EXTENSION: u8 = 2;
 
 /// Appends an entry record, and before it records of the origins that the file does not name yet.
 pub fn encode_entry(body: &mut Vec<u8>, origins: &mut OriginDictionary, entry: &Entry, lseq: u64) {
@@ -405,6 +405,32 @@ fn decode_cursor(payload: &mut ByteReader<'_>) -> Result<Record, DecodeError> {
     })
 }
 
+/// Reads the parts of an entry or a row that `parts` names: its version vector, and the bytes of a newer version.
+#[inline]
+pub(in crate::store) fn decode_extra(
+    reader: &mut ByteReader<'_>,
+    origins: &OriginDictionary,
+    parts: u8,
+) -> Result<Extra, DecodeError> {
+    let mut extra = Extra::default();
+    if parts & HAS_VECTOR != 0 {
+        let count = reader.length(VECTOR_ORIGINS_MAX, "version vector")?;
+        for _ in 0..count {
+            extra.vector.push(Dot {
+                origin: origins.origin(reader)?,
+                sequence: reader.varint()?,
+            });
+        }
+        if origins.has_stand_ins() {
+            extra.vector.sort_unstable_by_key(|seen| seen.origin);
+        }
+    }
+    if parts & HAS_EXTENSION != 0 {
+        extra.extension = reader.prefixed(EXTENSION_BYTES_MAX, "extension")?.to_vec();
+    }
+    Ok(extra)
+}
+
 fn decode_entry(
     payload: &mut ByteReader<'_>,
     origins: &OriginDictionary,
@@ -419,22 +445,7 @@ fn decode_entry(
     let version = payload.varint()?;
     let lseq = payload.varint()?;
     let key_length = payload.length(STORED_KEY_BYTES_MAX, "key")?;
-    let mut extra = Extra::default();
-    if parts & HAS_VECTOR != 0 {
-        let count = payload.length(VECTOR_ORIGINS_MAX, "version vector")?;
-        for _ in 0..count {
-            extra.vector.push(Dot {
-                origin: origins.origin(payload)?,
-                sequence: payload.varint()?,
-            });
-        }
-        if origins.has_stand_ins() {
-            extra.vector.sort_unstable_by_key(|seen| seen.origin);
-        }
-    }
-    if parts & HAS_EXTENSION != 0 {
-        extra.extension = payload.prefixed(EXTENSION_BYTES_MAX, "extension")?.to_vec();
-    }
+    let extra = decode_extra(payload, origins, parts)?;
     let rest = payload.take(payload.remaining())?;
     let entry = Entry::new(rest.into(), key_length, flags, dot, stamp, version, extra)
         .ok_or(DecodeError::Malformed("entry"))?;

@@ -7,9 +7,9 @@ use crate::core::limits::{EXTENSION_BYTES_MAX, VECTOR_ORIGINS_MAX};
 use crate::core::stamp::Stamp;
 use crate::store::entry::{Entry, EntryFlags, Extra};
 use crate::store::record::origin_dictionary::OriginDictionary;
+use crate::store::record::{HAS_EXTENSION, HAS_VECTOR, decode_extra};
 
-const HAS_VECTOR: u8 = 1;
-const HAS_EXTENSION: u8 = 2;
+/// A part of the row beside those of an entry: the peer that sent it.
 const HAS_SOURCE: u8 = 4;
 const KNOWN: u8 = HAS_VECTOR | HAS_EXTENSION | HAS_SOURCE;
 
@@ -79,22 +79,7 @@ fn head(reader: &mut ByteReader<'_>, origins: &OriginDictionary) -> Result<Head,
     } else {
         Some(origins.origin(reader)?)
     };
-    let mut extra = Extra::default();
-    if parts & HAS_VECTOR != 0 {
-        let count = reader.length(VECTOR_ORIGINS_MAX, "version vector")?;
-        for _ in 0..count {
-            extra.vector.push(Dot {
-                origin: origins.origin(reader)?,
-                sequence: reader.varint()?,
-            });
-        }
-        if origins.has_stand_ins() {
-            extra.vector.sort_unstable_by_key(|seen| seen.origin);
-        }
-    }
-    if parts & HAS_EXTENSION != 0 {
-        extra.extension = reader.prefixed(EXTENSION_BYTES_MAX, "extension")?.to_vec();
-    }
+    let extra = decode_extra(reader, origins, parts)?;
     Ok(Head {
         flags,
         stamp,

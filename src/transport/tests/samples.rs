@@ -359,7 +359,7 @@ fn any_hello() -> impl Strategy<Value = Hello> {
 fn any_goodbye() -> impl Strategy<Value = Goodbye> {
     (any::<u8>(), "\\PC{0,80}", option::of(any::<u64>())).prop_map(
         |(reason, text, come_back_ms)| Goodbye {
-            reason: GoodbyeReason::from_byte(reason),
+            reason: GoodbyeReason::from_byte(reason).unwrap_or(GoodbyeReason::Other),
             text,
             come_back_ms,
         },

@@ -363,7 +363,7 @@ fn read_goodbye(payload: &[u8]) -> Result<Goodbye, DecodeError> {
         match field.number {
             1 => {
                 let number = u8::try_from(field.number_value()?).unwrap_or(u8::MAX);
-                reason = Some(GoodbyeReason::from_byte(number));
+                reason = Some(GoodbyeReason::from_byte(number).unwrap_or(GoodbyeReason::Other));
             }
             2 => text = field.text(GOODBYE_TEXT_BYTES_MAX, "the text of a goodbye")?,
             3 => come_back_ms = Some(field.number_value()?),

@@ -1,5 +1,6 @@
 //! All messages of a connection: those of replicas (`sync::message`) and those of the session itself.
 
+use crate::core::byte_enum::byte_enum;
 use crate::sync::message::{Feed, Greeting};
 
 /// Oldest protocol that this version speaks.
@@ -88,52 +89,33 @@ impl Goodbye {
     }
 }
 
-/// Why a node leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum GoodbyeReason {
-    /// The transport stops, or the node closes.
-    Closing = 1,
-    /// Another connection between the same two nodes replaces this one.
-    Replaced = 2,
-    /// The two nodes have no protocol in common.
-    Protocol = 3,
-    /// The node is not the one that was called, or the called node is not the expected one.
-    WrongNode = 4,
-    /// The node has called itself.
-    SelfConnection = 5,
-    /// A message of the peer breaks a rule.
-    Malformed = 6,
-    /// The node has no room for another connection.
-    Busy = 7,
-    /// The node does not speak with this peer.
-    NotAllowed = 8,
-    /// The peer was silent for too long.
-    Idle = 9,
-    /// The user asked to disconnect.
-    Disconnected = 10,
-    /// The node met its own origin: one of the two is a copy and takes a new identity.
-    Identity = 11,
-    /// A reason of a newer version.
-    Other = 255,
-}
-
-impl GoodbyeReason {
-    /// The reason of a byte; [`Self::Other`] for one that this version does not know.
-    pub fn from_byte(byte: u8) -> Self {
-        match byte {
-            1 => Self::Closing,
-            2 => Self::Replaced,
-            3 => Self::Protocol,
-            4 => Self::WrongNode,
-            5 => Self::SelfConnection,
-            6 => Self::Malformed,
-            7 => Self::Busy,
-            8 => Self::NotAllowed,
-            9 => Self::Idle,
-            10 => Self::Disconnected,
-            11 => Self::Identity,
-            _ => Self::Other,
-        }
+byte_enum! {
+    /// Why a node leaves.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum GoodbyeReason {
+        /// The transport stops, or the node closes.
+        Closing = 1,
+        /// Another connection between the same two nodes replaces this one.
+        Replaced = 2,
+        /// The two nodes have no protocol in common.
+        Protocol = 3,
+        /// The node is not the one that was called, or the called node is not the expected one.
+        WrongNode = 4,
+        /// The node has called itself.
+        SelfConnection = 5,
+        /// A message of the peer breaks a rule.
+        Malformed = 6,
+        /// The node has no room for another connection.
+        Busy = 7,
+        /// The node does not speak with this peer.
+        NotAllowed = 8,
+        /// The peer was silent for too long.
+        Idle = 9,
+        /// The user asked to disconnect.
+        Disconnected = 10,
+        /// The node met its own origin: one of the two is a copy and takes a new identity.
+        Identity = 11,
+        /// A reason of a newer version.
+        Other = 255,
     }
 }

@@ -71,12 +71,8 @@ fn read_writes(reader: &mut ByteReader<'_>) -> Result<Vec<RefusedWrite>, DecodeE
     Ok(writes)
 }
 
+/// The code of a number on the wire; [`RefusalCode::Other`] for one of a newer version.
 fn refusal_of(number: u64) -> RefusalCode {
-    match number {
-        1 => RefusalCode::ValueTooLarge,
-        2 => RefusalCode::StorageFailed,
-        3 => RefusalCode::Malformed,
-        4 => RefusalCode::TooManyAuthors,
-        _ => RefusalCode::Other,
-    }
+    let code = u8::try_from(number).ok().and_then(RefusalCode::from_byte);
+    code.unwrap_or(RefusalCode::Other)
 }
