@@ -202,3 +202,20 @@ test('closing right after a tick still delivers', async (t) => {
 test('retrying failed work is ok when there is none', async (t) => {
   ok(await (await openClient(t)).retryFailed());
 });
+
+test('a change names the node that wrote it, also when that node has just been opened again', async (t) => {
+  const b = await openListening(t, 'b');
+  const changes = [];
+  b.on('change', ({ key, nodeId }) => changes.push([key, nodeId]));
+  const options = Object.assign(loggedOptions(t), { nodeId: 'a', enableTransport: true, syncIntervalMs: 1 });
+  for (let opening = 0; opening < 4; opening += 1) {
+    const a = new Client(options);
+    ok(await a.open());
+    ok(await a.connect(peerFor(b)));
+    ok(await a.put(`key/${opening}`, 'first write of an opening'));
+    ok(await a.waitFor('all', { peer: 'b' }));
+    ok(await a.close());
+  }
+  await until(() => changes.length === 4, 'the changes');
+  assert.deepEqual(changes.map(([, nodeId]) => nodeId), ['a', 'a', 'a', 'a']);
+});

@@ -30,6 +30,7 @@ use crate::core::identity::{Incarnation, Origin};
 use crate::store::commit::ledger::{FeedPosition, Ledger, PeerRecord};
 use crate::store::commit::operation::Request;
 use crate::store::error::StoreError;
+use crate::store::lineage::Lineage;
 use crate::store::scope::Scope;
 use crate::store::state::map::{EntryMap, Installed};
 use crate::store::state::range_sums::RangeSums;
@@ -278,8 +279,7 @@ impl Replica {
 
     /// The label of the node that wrote under an author: this node, a node that a lineage record names, or a known
     /// peer; or else the author's id.
-    pub fn author_label(&self, author: Origin, map: &EntryMap) -> String {
-        let lineage = map.lineage();
+    pub fn author_label(&self, author: Origin, lineage: &Lineage) -> String {
         if lineage.seen_up_to(self.author, author).is_some() {
             return self.node_id.clone();
         }

@@ -39,7 +39,7 @@ impl Shared {
                 Ok(current) => Some(Conflict::of(
                     &*current?,
                     std::slice::from_ref(loser),
-                    |author| machine.replica.author_label(author, &map),
+                    |author| machine.replica.author_label(author, map.lineage()),
                 )),
                 Err(error) => {
                     tracing::error!(%error, "what a write lost against cannot be read");
@@ -156,7 +156,7 @@ impl Node {
     fn label_of(&self, author: Origin) -> String {
         let machine = self.shared.machine.lock();
         let map = self.shared.map.read();
-        machine.replica.author_label(author, &map)
+        machine.replica.author_label(author, map.lineage())
     }
 
     /// Number of keys with an open conflict.

@@ -329,7 +329,9 @@ impl CommitDriver {
     fn changes(&self, committed: &Committed) -> Vec<Change> {
         let machine = self.shared.machine.lock();
         let map = self.shared.map.read();
-        let label_of = |author| machine.replica.author_label(author, &map);
+        // A node that has been opened again is known by the record that comes with its first write.
+        let lineage = committed.lineage.as_ref().unwrap_or_else(|| map.lineage());
+        let label_of = |author| machine.replica.author_label(author, lineage);
         committed
             .entries()
             .filter(|(entry, _)| entry.key().first() == Some(&(Namespace::User as u8)))

@@ -62,7 +62,7 @@ pub struct Committed {
     /// Requests that had no room in the group, to be planned next, before any other.
     pub rest: Vec<Request>,
     /// The lineage of authors after the group, if the group adds to it.
-    pub(in crate::store) lineage: Option<Lineage>,
+    pub(crate) lineage: Option<Lineage>,
 }
 
 /// A group that could not be written: no request of it counts, and local state is as before.

@@ -356,13 +356,12 @@ impl Replica {
     }
 
     /// Sends lineage records ahead of the feed, of a comparison and of writes that wait for a tick: the receiver of an
-    /// entry needs to know which author its author follows, or it takes their writes for concurrent. No position
-    /// moves, so a record that is lost here still comes in its place in the feed.
+    /// entry needs to know which author its author follows, or it takes their writes for concurrent. A record goes also to
+    /// the peer that it came from: that peer's disk may have gone back to before it. No position moves, so a record that is lost here still comes in its place in the feed.
     fn send_lineage(&mut self, id: LinkId, link: &mut Link, map: &EntryMap, gate: Gate) {
         if link.scope.is_nothing() || is_broken(Rule::LineageLate) {
             return;
         }
-        let peer = map.via_of(link.origin);
         let (mut entries, mut cost) = (Vec::new(), 0);
         for lseq in map.lineage_after(link.sending.lineage_reported) {
             let has_credit = link.sending.spent + cost < link.sending.credit;
@@ -370,11 +369,11 @@ impl Replica {
                 break;
             }
             match map.at(lseq) {
-                Ok(Some(held)) if peer.is_none_or(|peer| peer != held.via) => {
+                Ok(Some(held)) => {
                     cost += entry_cost(&held.entry);
                     entries.push(held.entry.clone());
                 }
-                Ok(_) => {}
+                Ok(None) => {}
                 Err(error) => return self.unreadable(id, &error),
             }
             link.sending.lineage_reported = lseq;

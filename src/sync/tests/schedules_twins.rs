@@ -3,6 +3,7 @@
 use super::host::{Stop, options};
 use super::stage::{MOMENT_MS, keys_sent, manual, stage};
 use super::world::World;
+use crate::store::conflict::policy::ConflictPolicy;
 use crate::sync::identity::identity_conflict::{IdentityConflictReason, RENEWAL_DELAY_MS};
 
 /// Longer than it takes until all entries are everywhere.
@@ -273,7 +274,79 @@ fn a_third_node_knows_who_wrote_where_the_first_opening_of_that_node_wrote_nothi
     let author = third.map.entry(b"\0key").unwrap().unwrap().dot.origin;
     assert_ne!(author, identity);
     assert_eq!(third.map.lineage().identity_of(author), identity);
-    let label = third.replica.author_label(author, &third.map);
+    let label = third.replica.author_label(author, third.map.lineage());
     assert_eq!(label, world.hosts[0].name);
     world.check_convergence();
+}
+
+/// Host 0 wrote `key` in one opening and overwrote it in the next, host 1 has both, and host 0's disk went back to
+/// between the two. Host 0 is open again, and not connected; with `writes` it has written something else.
+fn gone_back(policy: ConflictPolicy, writes: bool) -> World {
+    let mut world = stage(&[options(); 3]);
+    for host in &mut world.hosts {
+        host.policy = policy;
+        host.up_mut().committer.set_conflict_policy(policy);
+    }
+    world.put(0, "key", "old");
+    world.connect(0, 1, 5);
+    world.run_for(A_WHILE_MS);
+    world.stop(0, Stop::Cleanly);
+    let image = world.hosts[0].storage.image();
+    world.open(0);
+    world.connect(0, 1, 5);
+    world.put(0, "key", "new");
+    world.run_for(A_WHILE_MS);
+    world.stop(0, Stop::Cleanly);
+    world.hosts[0].storage = image.process_killed();
+    world.hosts[0].witness.clear();
+    world.hosts[0].rolled_back = true;
+    world.open(0);
+    if writes {
+        world.put(0, "other", "1");
+        world.run_for(MOMENT_MS);
+    }
+    world
+}
+
+/// Checks that every host holds the newer write, and that none took the two for a conflict.
+fn assert_new_without_conflict(world: &World, case: &str) {
+    for (host, up) in world.hosts.iter().enumerate() {
+        assert_eq!(
+            world.get(host, "key").as_deref(),
+            Some("new"),
+            "{case}: host {host}"
+        );
+        assert_eq!(up.losers, [], "{case}: host {host}");
+        assert!(up.up().conflicts().is_empty(), "{case}: host {host}");
+    }
+}
+
+#[test]
+fn a_write_that_an_opening_lost_with_the_disk_is_no_conflict_with_what_it_replaced() {
+    for policy in [
+        ConflictPolicy::LastWriteWins,
+        ConflictPolicy::KeepLocal,
+        ConflictPolicy::KeepRemote,
+        ConflictPolicy::Manual,
+    ] {
+        for (writes, is_busy) in [(false, false), (false, true), (true, false), (true, true)] {
+            let case = format!("{policy:?}, writes: {writes}, is busy: {is_busy}");
+            let mut world = gone_back(policy, writes);
+            // A committer that is busy takes what came before it takes the new identity.
+            world.holds_renewals = is_busy;
+            world.connect(0, 1, 5);
+            world.run_for(MOMENT_MS);
+            world.release_renewals();
+            world.run_for(A_WHILE_MS);
+            world.line();
+            world.run_for(A_WHILE_MS);
+            assert_new_without_conflict(&world, &case);
+            assert_eq!(
+                world.reasons(0),
+                [IdentityConflictReason::WentBack],
+                "{case}"
+            );
+            world.check_convergence();
+        }
+    }
 }

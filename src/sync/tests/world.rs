@@ -11,7 +11,7 @@ use crate::store::commit::install::install_some;
 use crate::store::commit::operation::{Operation, Request, group_length};
 use crate::store::conflict::policy::loser_of;
 use crate::store::entry::Entry;
-use crate::sync::identity::identity_conflict::IdentityConflictReason;
+use crate::sync::identity::identity_conflict::{IdentityConflict, IdentityConflictReason};
 use crate::sync::message::{Feed, ValueId};
 use crate::sync::peer::link::LinkId;
 use crate::sync::replica::{Output, PartingReason};
@@ -42,6 +42,9 @@ pub(super) struct World {
     pub(super) closes: Vec<&'static str>,
     /// Hosts that took another identity, with the reason.
     pub(super) renewals: Vec<(usize, IdentityConflictReason)>,
+    /// True while new identities wait, as they do for a committer that is busy.
+    pub(super) holds_renewals: bool,
+    held_renewals: Vec<(usize, IdentityConflict)>,
     pub(super) trace: bool,
     /// True if the hosts do not know how to reconcile.
     pub(super) is_old: bool,
@@ -68,6 +71,8 @@ impl World {
             log: None,
             closes: Vec::new(),
             renewals: Vec::new(),
+            holds_renewals: false,
+            held_renewals: Vec::new(),
             trace: false,
             is_old: false,
             checks_holdings: true,
@@ -322,6 +327,14 @@ impl World {
         self.drain(host);
     }
 
+    /// Gives hosts the new identities that waited.
+    pub(super) fn release_renewals(&mut self) {
+        self.holds_renewals = false;
+        for (host, identity_conflict) in std::mem::take(&mut self.held_renewals) {
+            self.renew(host, &identity_conflict);
+        }
+    }
+
     /// Carries out the replica's outputs.
     pub(super) fn drain(&mut self, host: usize) {
         let mut ended = Vec::new();
@@ -357,7 +370,11 @@ impl World {
             }
         }
         if let Some(identity_conflict) = in_conflict {
-            self.renew(host, &identity_conflict);
+            if self.holds_renewals {
+                self.held_renewals.push((host, identity_conflict));
+            } else {
+                self.renew(host, &identity_conflict);
+            }
         }
     }
 
