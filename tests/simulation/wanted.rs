@@ -46,7 +46,7 @@ pub(super) fn name_some(
 }
 
 impl NodePlan {
-    /// Sets the scope for a peer. Refused if nothing would be exchanged, as by `node::network`.
+    /// Sets the scope for a peer. Refused if nothing would be exchanged, as by `node::net::network`.
     fn name(&mut self, peer: usize, scope: Scope) -> bool {
         let is_something = !self.scope.intersection(&scope).is_nothing();
         if is_something {
