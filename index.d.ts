@@ -1414,7 +1414,8 @@ export declare class Client {
   /**
    * Returns the open conflicts in the order of their keys, only those of keys that begin with `prefix` if it is given.
    * Losing writes are kept by nodes with the policy `"manual"`, and reach all nodes: up to 128 versions of one key. A
-   * node that sees more removes the oldest, with an `error` event of kind `conflict_versions_dropped`.
+   * node that sees more removes those that a later version has seen, and then the oldest, with an `error` event of kind
+   * `conflict_versions_dropped`.
    */
   conflicts(options?: { prefix?: string | undefined }): Promise<Result<Conflict[]>>;
   /** Returns the open conflict of a key; `not_found` if there is none. */

@@ -165,7 +165,8 @@ impl Lineage {
         !self.places.contains_key(&author)
     }
 
-    /// Enters a new author behind `parent`, or in a chain of its own. `None` if there is no room for more.
+    /// Enters an author after `parent`, or in a chain of its own; a known author stays where it is. `None` if there is
+    /// no room for more.
     fn enter(
         &mut self,
         author: Origin,
@@ -200,7 +201,9 @@ impl Lineage {
         Some(place)
     }
 
-    /// Notes that `author` continues `parent`. Returns true if that is new.
+    /// Notes that `author` continues `parent`, and wrote for `identity` if that is given. Returns true if `author` got
+    /// its parent by this. False if there is no room, if it has a parent already, or if it would be its own ancestor;
+    /// the identity of a known author is set all the same.
     fn link(
         &mut self,
         author: Origin,
