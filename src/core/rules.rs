@@ -1,8 +1,8 @@
 //! Rules of the protocol that the simulator breaks on purpose, so that it can be believed when it finds nothing. A
 //! production build contains none of this: there `is_broken` is a constant.
 
-/// A rule of PROTOCOL sections 2, 3 and 5; each variant is named and described by the behavior when the rule is
-/// broken.
+/// A rule of `docs/internals/replication.md`, sections 2, 3 and 5; each variant is named and described by the behavior
+/// when the rule is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
     /// A cursor is accepted in any incarnation.

@@ -1,4 +1,5 @@
-//! One key's current state: a value or a tombstone, with its author, time and version vector (PROTOCOL section 3).
+//! One key's current state: a value or a tombstone, with its author, time and version vector
+//! (`docs/internals/replication.md`, section 3).
 
 use std::cmp::Ordering;
 

@@ -1,5 +1,5 @@
 //! The messages between replicas, as values. `transport::wire` turns them into bytes, and `transport::session` carries
-//! them (PROTOCOL section 4).
+//! them (`docs/internals/replication.md`, section 4).
 
 pub use super::reconcile::ranges::{Claim, Listed, Part, Ranges};
 use crate::core::identity::{Dot, Incarnation, Origin};

@@ -1,4 +1,5 @@
-//! Concurrent writes: the outcomes that each policy allows, checked from outside (PROTOCOL section 3).
+//! Concurrent writes: the outcomes that each policy allows, checked from outside (`docs/internals/replication.md`,
+//! section 3).
 
 use std::collections::{BTreeMap, BTreeSet};
 

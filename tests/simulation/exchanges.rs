@@ -1,5 +1,5 @@
-//! Cost of a reconciliation (PROTOCOL rule 5.4): proportional to the difference, times the logarithm of the number of
-//! entries.
+//! Cost of a reconciliation (`docs/internals/replication.md`, rule 5.4): proportional to the difference, times the
+//! logarithm of the number of entries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;

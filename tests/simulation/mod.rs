@@ -1,7 +1,8 @@
 //! Whole nodes in a simulated world (deterministic simulation), everything from one seed: the real machine, committer,
-//! recovery and checkpoints, over disks in memory, a virtual clock and a network that carries bytes. First faults
-//! come, and invariants are checked all along (`checks`, `wire`; the numbers in their messages are those of PROTOCOL
-//! section 7, and of its rules); then the faults stop, and everything has to be well (`calm`).
+//! recovery and checkpoints, over disks in memory, a virtual clock and a network that carries bytes. First faults come,
+//! and invariants are checked all along (`checks`, `wire`; the numbers in their messages are those of
+//! `docs/internals/replication.md`, section 7, and of its rules); then the faults stop, and everything has to be well
+//! (`calm`).
 //!
 //! The simulation is compiled into the crate's unit tests, because it drives parts that are private to the crate, and
 //! breaks rules of the protocol on purpose (`rules`). A production build asks too whether a rule is broken, and the

@@ -1,5 +1,5 @@
-//! Scopes of nodes (PROTOCOL rule 5.9): for all connections, and for those with a single peer, whichever of the two
-//! calls. Drawing and changing them, and the scope of a connection that follows.
+//! Scopes of nodes (`docs/internals/replication.md`, rule 5.9): for all connections, and for those with a single peer,
+//! whichever of the two calls. Drawing and changing them, and the scope of a connection that follows.
 
 use super::schedule::{NodePlan, Stop};
 use super::world::World;

@@ -1,5 +1,5 @@
-//! Receiving: entries go to the committer together with the cursor that covers them, and are acknowledged
-//! when both are durable (PROTOCOL rule 2).
+//! Receiving: entries go to the committer together with the cursor that covers them, and are acknowledged when both are
+//! durable (`docs/internals/replication.md`, rule 2).
 
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;

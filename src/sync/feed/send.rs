@@ -1,4 +1,5 @@
-//! Sends durable entries in feed order, within the peer's credit (flow control; PROTOCOL rules 1, 5 and 8).
+//! Sends durable entries in feed order, within the peer's credit (flow control; `docs/internals/replication.md`, rules
+//! 1, 5 and 8).
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;

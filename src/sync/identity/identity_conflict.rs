@@ -1,5 +1,6 @@
 //! Identity conflicts: a node can no longer be sure that its identity is its own, because another node has it too, or
-//! because its own disk went back in time. Then it has to write under a new identity (PROTOCOL section 2). Pure.
+//! because its own disk went back in time. Then it has to write under a new identity (`docs/internals/replication.md`,
+//! section 2). Pure.
 
 use crate::core::clock::{MonotonicMs, WallMs};
 use crate::store::commit::ledger::{KnownIdentityConflict, Ledger};

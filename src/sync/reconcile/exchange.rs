@@ -5,9 +5,9 @@
 //! limit: everything behind it is summed up as one part, to be answered in a later turn. So neither side keeps more
 //! than one message, and the ranges that follow.
 //!
-//! A side that has nothing to say, and has made durable all that it was sent, sends an empty message; the other
-//! answers alike, and then the exchange is over. An empty message tells that everything sent before the receiver last
-//! spoke is durable at the peer.
+//! A side sends an empty message once it has nothing to ask or to send, and all that it received is durable. The
+//! exchange is over when an empty message answers an empty one. An empty message also acknowledges: everything that its
+//! receiver had sent before its own last message is durable at the sender.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;

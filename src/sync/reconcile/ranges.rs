@@ -1,4 +1,4 @@
-//! Messages of a range-based set reconciliation (Meyer 2022; PROTOCOL rule 4), as values.
+//! Messages of a range-based set reconciliation (Meyer 2022; `docs/internals/replication.md`, rule 4), as values.
 
 use std::cmp::Ordering;
 
