@@ -65,7 +65,7 @@ pub struct HybridClock {
 }
 
 impl HybridClock {
-    /// A clock that goes on behind `high_water`, the greatest stamp it ever gave.
+    /// A clock that goes on after `high_water`, the greatest stamp it ever gave.
     pub fn resume(high_water: Stamp) -> Self {
         Self { last: high_water }
     }

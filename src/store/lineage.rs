@@ -31,7 +31,7 @@ pub const AUTHORS_MAX: usize = 1 << 16;
 /// Most node identities whose label is held in memory: at most 1 MiB of text.
 const LABELS_MAX: usize = 4096;
 
-/// First byte of the key of a lineage record, behind the namespace.
+/// First byte of the key of a lineage record, after the namespace.
 const KEY_MARK: u8 = b'l';
 
 /// Length of the stored key of a lineage record, in bytes: namespace, mark, identity, place.

@@ -204,7 +204,7 @@ impl Node {
     pub async fn stop_transport(&self) {
         let mut listener = self.listener.lock().await;
         *self.bound_port.lock() = None;
-        // The listener stops first, so that no new peer connects behind those that are disconnected.
+        // The listener stops first, so that no new peer connects after those that are disconnected.
         if let Some(listener) = listener.take() {
             listener.stop().await;
         }

@@ -178,7 +178,7 @@ impl EntryMap {
         Ok(later + base_row)
     }
 
-    /// The local sequence of the `count`-th row of the outbox behind `after`, or of the last one if there are
+    /// The local sequence of the `count`-th row of the outbox after the place `after`, or of the last one if there are
     /// fewer; `None` if there is none.
     ///
     /// # Errors

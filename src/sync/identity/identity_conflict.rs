@@ -143,7 +143,7 @@ impl Replica {
 
     /// Restores a conflict that was raised before this opening and not mended.
     pub(in crate::sync) fn recall_identity_conflict(&mut self, ledger: &Ledger) {
-        // The record of a conflict about an identity given up since may lie in the log behind the new identity.
+        // The record of a conflict about an identity given up since may lie in the log after the new identity.
         let known = ledger.identity_conflict.as_ref();
         if let Some(known) = known.filter(|known| known.origin == self.origin) {
             self.renewals.raise(IdentityConflict {
