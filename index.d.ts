@@ -736,7 +736,7 @@ export interface OutboxEntry {
 export interface OutboxOptions {
   /** Returns only entries in this state. Default: all states. */
   state?: OutboxState | undefined;
-  /** Returns only entries behind this position, that of the last entry seen before. Default 0. */
+  /** Returns only entries after this position, that of the last entry seen before. Default 0. */
   after?: number | undefined;
   /** Most entries to return: up to 100000. Default 1000. */
   limit?: number | undefined;
@@ -963,7 +963,7 @@ export interface BackupProgress {
 export interface EntriesOptions {
   /** Returns only keys that begin with this prefix. Default: all keys. */
   prefix?: string | undefined;
-  /** Returns only keys behind this one, in byte order. */
+  /** Returns only keys after this one, in byte order. */
   after?: string | Key | undefined;
   /** Most entries to return. Default: no limit. */
   limit?: number | undefined;
@@ -1177,7 +1177,7 @@ export interface Verification {
   }[];
   /** Number of whole groups in the log. */
   readonly groups: number;
-  /** Number of entries read: those of the checkpoint, removed keys included, and the writes in the log behind it. */
+  /** Number of entries read: those of the checkpoint, removed keys included, and the writes in the log after it. */
   readonly entries: number;
   /** An unfinished end that a stop left, which the next opening keeps aside and cuts off; `null` if there is none. */
   readonly tornTail: TornTail | null;
@@ -1199,7 +1199,7 @@ export interface Salvage {
     readonly file: string;
     /** Offset of the first lost byte. */
     readonly fromOffset: number;
-    /** Offset behind the last lost byte. */
+    /** Offset after the last lost byte. */
     readonly toOffset: number;
     /** Reason why the part could not be read. */
     readonly reason: string;
@@ -1414,7 +1414,8 @@ export declare class Client {
   /**
    * Returns the open conflicts in the order of their keys, only those of keys that begin with `prefix` if it is given.
    * Losing writes are kept by nodes with the policy `"manual"`, and reach all nodes: up to 128 versions of one key. A
-   * node that sees more removes the oldest, with an `error` event of kind `conflict_versions_dropped`.
+   * node that sees more removes those that a later version has seen, and then the oldest, with an `error` event of kind
+   * `conflict_versions_dropped`.
    */
   conflicts(options?: { prefix?: string | undefined }): Promise<Result<Conflict[]>>;
   /** Returns the open conflict of a key; `not_found` if there is none. */

@@ -40,7 +40,7 @@ function programsOf(document) {
   }));
 }
 
-/** The lines that a program says it prints: in a comment behind a `console.log`, or in those that follow it. */
+/** The lines that a program says it prints: in a comment after a `console.log`, or in those that follow it. */
 function promisedLines(program) {
   const promised = [];
   let isPrinting = false;

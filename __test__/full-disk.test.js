@@ -91,7 +91,7 @@ test('of many large writes on a disk that fills up, each is there or was refused
   const node = await NodeProcess.start(t, 'node-full', walPath);
   await node.call('put', 'before', 'x');
   const { logBytes } = await node.call('stats');
-  // Room for some groups: while one of them is made durable, the one behind it finds none.
+  // Room for some groups: while one of them is made durable, the one after it finds none.
   allow(node, logBytes + 3_000_000);
   const value = (n) => `${n}`.padStart(40_000, '-');
   const numbers = Array.from({ length: 200 }, (_, n) => n);

@@ -19,7 +19,7 @@ const program = path.join(import.meta.dirname, 'programs', 'write-lanes.js');
 /** Whole lines of the notes: one for each acknowledged write. */
 const read = (notes) => (existsSync(notes) ? readFileSync(notes, 'utf8').split('\n').slice(0, -1) : []);
 
-/** Lets the lanes write for some milliseconds behind their first write, and kills them. */
+/** Lets the lanes write for some milliseconds after their first write, and kills them. */
 async function writeAndKill(folder, round, logBytes, waitMs) {
   const notes = path.join(folder, `acknowledged-${round}`);
   const child = spawn(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ClientOptions, SyncResult, TickResult, Value } from '@softadastra/sdk';
+import { Client, ClientOptions, SyncResult, TickResult, Value } from '@softadastra/sdk';
 import { loggedOptions, openClient, openListening, peerFor } from './support/clients.js';
 import { ok } from './support/results.js';
 import { until } from './support/until.js';

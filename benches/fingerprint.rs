@@ -9,7 +9,7 @@ use softadastra::measured::{Dot, Entry, EntryFlags, Extra, Origin, Stamp, Summar
 const GROUP: u64 = 1000;
 const GROUPS: u64 = 1000;
 
-/// As the rows write them: keys of 20 bytes behind the namespace, values of 100.
+/// As the rows write them: keys of 20 bytes after the namespace, values of 100.
 fn entry(number: u64) -> Option<Entry> {
     let mut payload = format!("\0key/{number:016}").into_bytes();
     let key_length = payload.len();

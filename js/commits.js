@@ -32,7 +32,8 @@ const take = (resolve) => {
 /**
  * Writes that wait for their commit. The addon numbers accepted writes 1, 2, 3… and reports commits in that order, so a
  * ring of resolvers by ticket is enough. Writes for which the addon has no room wait here, in order, with their values
- * copied, because the caller may change them.
+ * copied, because the caller may change them. A write that the addon refuses when it is called gets no ticket, and its
+ * promise resolves at once, before those of earlier writes.
  */
 class Commits {
   #hot;

@@ -114,7 +114,7 @@ function errorOf({ code, message, ...details }) {
 /** Longest part of a text in a message, in characters; the whole text is in `context`. */
 const SHOWN_MAX = 100;
 
-/** The first printable ASCII character, and the one behind the last. */
+/** The first printable ASCII character, and the one after the last. */
 const SPACE = 0x20;
 const DELETE = 0x7f;
 

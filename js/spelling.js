@@ -56,7 +56,7 @@ function nearest(unknown, names) {
   return best ?? (names.includes(synonym) ? synonym : undefined);
 }
 
-/** `(did you mean …?)` behind a space; empty if no known name is near. */
+/** `(did you mean …?)` after a space; empty if no known name is near. */
 function didYouMean(unknown, names) {
   const near = nearest(unknown, names);
   return near === undefined ? '' : ` (did you mean ${near}?)`;

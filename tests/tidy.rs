@@ -77,7 +77,7 @@ fn rust_sources() -> Vec<PathBuf> {
 }
 
 /// The words that follow each `marker` in a text.
-fn words_behind<'a>(text: &'a str, marker: &'a str) -> impl Iterator<Item = &'a str> {
+fn words_after<'a>(text: &'a str, marker: &'a str) -> impl Iterator<Item = &'a str> {
     text.match_indices(marker).map(move |(at, _)| {
         let rest = &text[at + marker.len()..];
         let end = rest
@@ -89,7 +89,7 @@ fn words_behind<'a>(text: &'a str, marker: &'a str) -> impl Iterator<Item = &'a 
 
 /// The layers that a source imports: `crate::x`, and every branch of `crate::{x, y}`.
 fn named_layers(text: &str) -> Vec<&str> {
-    let mut named: Vec<&str> = words_behind(text, "crate::").collect();
+    let mut named: Vec<&str> = words_after(text, "crate::").collect();
     for (at, _) in text.match_indices("crate::{") {
         let rest = &text[at + "crate::{".len()..];
         let mut depth = 1_usize;
@@ -101,7 +101,7 @@ fn named_layers(text: &str) -> Vec<&str> {
                 ',' if depth == 1 => begins = true,
                 letter if begins && letter.is_alphabetic() => {
                     begins = false;
-                    named.extend(words_behind(&rest[place..], "").next());
+                    named.extend(words_after(&rest[place..], "").next());
                 }
                 _ => {}
             }
@@ -175,7 +175,7 @@ fn files_are_short() {
 #[test]
 fn nothing_is_left_for_later() {
     // Joined here, so that this file does not find itself.
-    let watermarks = [
+    let markers = [
         ["TO", "DO"],
         ["FIX", "ME"],
         ["XX", "X:"],
@@ -191,7 +191,7 @@ fn nothing_is_left_for_later() {
                 continue;
             }
             for (number, line) in text_of(&path).lines().enumerate() {
-                if watermarks.iter().any(|mark| line.contains(mark.as_str())) {
+                if markers.iter().any(|marker| line.contains(marker.as_str())) {
                     found.push(format!("{}:{}: {}", shown(&path), number + 1, line.trim()));
                 }
             }
@@ -300,11 +300,36 @@ fn in_backticks(text: &str) -> Vec<(usize, &str)> {
     found
 }
 
+/// The lines of a source that are comments, as one text.
+fn comments_of(path: &Path) -> String {
+    let text = text_of(path);
+    let lines = text.lines().map(str::trim_start);
+    let lines = lines.filter(|line| ["//", "/*", "*"].iter().any(|mark| line.starts_with(mark)));
+    lines.flat_map(|line| [line, "\n"]).collect()
+}
+
+/// The documents, the comments of all sources, and the configuration of tools, each with its path.
+fn prose() -> Vec<(String, String)> {
+    let folders = [
+        "src", "js", "tests", "__test__", "benches", "fuzz", "scripts",
+    ];
+    let sources = folders
+        .iter()
+        .flat_map(|folder| files_below(&root().join(folder)))
+        .filter(|path| has_extension(path, &["rs", "js", "mjs", "cjs"]))
+        .filter(|path| !shown(path).contains("/target/"));
+    let configuration = ["clippy.toml", "Cargo.toml"].map(|name| root().join(name));
+    let whole = documents().into_iter().chain(configuration);
+    whole
+        .map(|path| (shown(&path), text_of(&path)))
+        .chain(sources.map(|path| (shown(&path), comments_of(&path))))
+        .collect()
+}
+
 #[test]
-fn documents_name_sources_that_are_there() {
+fn documents_and_comments_name_sources_that_are_there() {
     let mut gone = Vec::new();
-    for document in documents() {
-        let text = text_of(&document);
+    for (place, text) in prose() {
         for (_, named) in in_backticks(&text) {
             let is_path = ["src/", "js/", "tests/", "__test__/", "scripts/", "docs/"]
                 .iter()
@@ -312,14 +337,84 @@ fn documents_name_sources_that_are_there() {
             // Build output, and the folder of a failing test, are not among the sources.
             let is_made = named.starts_with("js/native");
             if is_path && !is_made && !root().join(named).exists() {
-                gone.push(format!("{}: {named}", shown(&document)));
+                gone.push(format!("{place}: {named}"));
             }
         }
     }
     assert!(gone.is_empty(), "not there:\n{}", gone.join("\n"));
 }
 
-/// Documents say "`name` in `src/file.rs`", also of several names: each is in that file.
+/// The paths of modules in a text that begin with a layer, with or without `crate` before it: `wal::log`.
+fn module_paths(text: &str) -> Vec<Vec<&str>> {
+    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == ':';
+    let paths = text.split(|letter| !is_part(letter)).map(|word| {
+        let path = word.trim_matches(':').split("::");
+        path.skip_while(|part| *part == "crate").collect::<Vec<_>>()
+    });
+    paths
+        .filter(|path| path.len() > 1 && LAYERS.contains(&path[0]))
+        .collect()
+}
+
+/// True if the module is there, down to the first part of the path that is no module: that is named in code there.
+fn is_there(path: &[&str]) -> bool {
+    let mut folder = root().join("src");
+    let mut file = folder.join("lib.rs");
+    for part in path {
+        let inner = folder.join(part);
+        let single = folder.join(format!("{part}.rs"));
+        if single.is_file() {
+            file = single;
+        } else if inner.is_dir() {
+            file = inner.join("mod.rs");
+        } else {
+            return text_of(&file)
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"))
+                .any(|line| words_of(line).any(|word| word == *part));
+        }
+        folder = inner;
+    }
+    true
+}
+
+fn words_of(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+}
+
+#[test]
+fn documents_and_comments_name_modules_that_are_there() {
+    let mut gone = Vec::new();
+    let mut count = 0;
+    for (place, text) in prose() {
+        for path in module_paths(&text) {
+            count += 1;
+            if !is_there(&path) {
+                gone.push(format!("{place}: {}", path.join("::")));
+            }
+        }
+    }
+    assert!(count > 20, "{count} paths were found");
+    assert!(gone.is_empty(), "not there:\n{}", gone.join("\n"));
+}
+
+#[test]
+fn a_module_that_is_gone_is_noticed() {
+    let text =
+        "See [`crate::wal::log`], `std::sync::Arc`, wal::storage, and `store::entry::Entry::key`.";
+    let paths: Vec<String> = module_paths(text)
+        .iter()
+        .map(|path| path.join("::"))
+        .collect();
+    assert_eq!(
+        paths,
+        ["wal::log", "wal::storage", "store::entry::Entry::key"]
+    );
+    assert!(is_there(&["wal", "log"]) && is_there(&["store", "entry", "Entry", "key"]));
+    assert!(!is_there(&["wal", "storage"]) && !is_there(&["store", "entry", "Row"]));
+}
+
+/// Documents say "`name` in `src/lib.rs`", also of several names: each is in that file.
 #[test]
 fn documents_name_what_is_in_the_source_that_they_name() {
     let mut gone = Vec::new();

@@ -147,7 +147,7 @@ impl NativeNode {
         }
     }
 
-    /// Rows of the outbox behind a position: all, or those in one state.
+    /// Rows of the outbox after a position: all, or those in one state.
     #[napi(catch_unwind)]
     pub fn outbox<'env>(
         &self,

@@ -18,7 +18,7 @@ use crate::store::state::snapshot::SnapshotId;
 enum Progress {
     /// The scan is at the start of its prefix.
     Begins,
-    /// The scan is behind this key.
+    /// The scan is past this key.
     Behind(Vec<u8>),
     /// The end: no more entries are returned.
     Ended,

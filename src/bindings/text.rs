@@ -61,7 +61,7 @@ pub(super) unsafe fn with_text<R>(
     // SAFETY: without a buffer only the length is written.
     unsafe { sys::napi_get_value_string_utf8(env, value, ptr::null_mut(), 0, &raw mut length) };
     let mut heap = vec![0_u8; length + 1];
-    // SAFETY: the buffer has room for the text and the zero behind it.
+    // SAFETY: the buffer has room for the text and the zero after it.
     unsafe {
         sys::napi_get_value_string_utf8(
             env,
@@ -77,7 +77,7 @@ pub(super) unsafe fn with_text<R>(
     Ok(read(&heap))
 }
 
-/// Reads a key in its stored form, behind its namespace, and hands it to `read`.
+/// Reads a key in its stored form, after its namespace, and hands it to `read`.
 ///
 /// # Safety
 /// `env` and `value` belong to the call that is under way.
@@ -90,7 +90,7 @@ pub(super) unsafe fn with_stored_key<R>(
     let mut stack = MaybeUninit::<[u8; 1 + ROOM]>::uninit();
     let start = stack.as_mut_ptr().cast::<u8>();
     let mut length = 0_usize;
-    // SAFETY: there is room for the namespace and, behind it, for the given number of bytes.
+    // SAFETY: there is room for the namespace and, after it, for the given number of bytes.
     let status = unsafe {
         start.write(Namespace::User as u8);
         sys::napi_get_value_string_utf8(env, value, start.add(1).cast(), ROOM, &raw mut length)
@@ -98,7 +98,7 @@ pub(super) unsafe fn with_stored_key<R>(
     if status != sys::Status::napi_ok {
         return Err(TextError::NotText);
     }
-    // SAFETY: the namespace and `length` bytes behind it were written.
+    // SAFETY: the namespace and `length` bytes after it were written.
     let stored = unsafe { std::slice::from_raw_parts(start, 1 + length) };
     let key = stored.get(1..).unwrap_or_default();
     if let Err(error) = check_key(key) {
@@ -122,7 +122,7 @@ unsafe fn check(env: sys::napi_env, value: sys::napi_value, text: &[u8]) -> Resu
     // SAFETY: without a buffer only the length is written.
     unsafe { sys::napi_get_value_string_utf16(env, value, ptr::null_mut(), 0, &raw mut length) };
     let mut units = vec![0_u16; length + 1];
-    // SAFETY: the buffer has room for the text and the zero behind it.
+    // SAFETY: the buffer has room for the text and the zero after it.
     unsafe {
         sys::napi_get_value_string_utf16(
             env,

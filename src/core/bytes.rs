@@ -30,7 +30,7 @@ pub enum DecodeError {
     /// The named field holds an impossible value.
     #[error("{0} is malformed")]
     Malformed(&'static str),
-    /// Bytes are left over behind the last value.
+    /// Bytes are left over after the last value.
     #[error("bytes are left over behind the last value")]
     Trailing,
 }
@@ -133,13 +133,13 @@ impl<'a> ByteReader<'a> {
         }
     }
 
-    /// Bytes behind their length, which must be at most `limit`.
+    /// Bytes after their length, which must be at most `limit`.
     pub fn prefixed(&mut self, limit: usize, name: &'static str) -> Result<&'a [u8], DecodeError> {
         let length = self.length(limit, name)?;
         self.take(length)
     }
 
-    /// UTF-8 text behind its length in bytes, which must be at most `limit`.
+    /// UTF-8 text after its length in bytes, which must be at most `limit`.
     pub fn text(&mut self, limit: usize, name: &'static str) -> Result<&'a str, DecodeError> {
         std::str::from_utf8(self.prefixed(limit, name)?).map_err(|_| DecodeError::Malformed(name))
     }
@@ -160,7 +160,7 @@ pub trait ByteWriter {
     fn put_varint(&mut self, value: u64);
     /// Appends a length as a variable-length integer.
     fn put_length(&mut self, length: usize);
-    /// Appends bytes behind their length.
+    /// Appends bytes after their length.
     fn put_prefixed(&mut self, bytes: &[u8]);
 }
 

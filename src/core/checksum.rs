@@ -1,5 +1,5 @@
 //! Checksums against damage (CRC-32), and the hash behind the fingerprint (XXH3). Neither is cryptographic: damage is
-//! an accident, and a node that may write to a network may write anything (PROTOCOL section 1).
+//! an accident, and a node that may write to a network may write anything (`docs/internals/replication.md`, section 1).
 
 use xxhash_rust::xxh3::xxh3_128;
 

@@ -1,4 +1,5 @@
-//! The only place that asks the operating system for the time.
+//! Clocks: the only place that asks the operating system for the time. Drivers also sleep, and set timers on tokio's
+//! clock.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 

@@ -57,7 +57,7 @@ error_kinds! {
     ClosedWhileWaiting = "closed_while_waiting",
     /// The key has no open conflict.
     ConflictNotFound = "conflict_not_found",
-    /// A key had more siblings than are kept; the oldest were removed.
+    /// A key had more siblings than are kept. Those that a later version has seen were removed first, then the oldest.
     ConflictVersionsDropped = "conflict_versions_dropped",
     /// A connection could not be made, for a reason that has no kind of its own.
     ConnectFailed = "connect_failed",

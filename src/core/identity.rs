@@ -1,4 +1,4 @@
-//! Identity of a node, and epochs of its feed (PROTOCOL section 2).
+//! Identity of a node, and epochs of its feed (`docs/internals/replication.md`, section 2).
 
 use std::fmt;
 

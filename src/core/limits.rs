@@ -4,7 +4,7 @@
 /// them, so they are kept small.
 pub const KEY_BYTES_MAX: usize = 1024;
 
-/// Bytes that name the write of a sibling, behind the key of a user: its author's 16 bytes and its sequence number.
+/// Bytes that name the write of a sibling, after the key of a user: its author's 16 bytes and its sequence number.
 pub const DOT_BYTES: usize = 16 + 8;
 
 /// Longest stored key, in bytes: the namespace, a key of a user, and the name of a write to it.

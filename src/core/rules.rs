@@ -1,8 +1,8 @@
 //! Rules of the protocol that the simulator breaks on purpose, so that it can be believed when it finds nothing. A
 //! production build contains none of this: there `is_broken` is a constant.
 
-/// A rule of PROTOCOL sections 2, 3 and 5; each variant is named and described by the behavior when the rule is
-/// broken.
+/// A rule of `docs/internals/replication.md`, sections 2, 3 and 5; each variant is named and described by the behavior
+/// when the rule is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
     /// A cursor is accepted in any incarnation.
@@ -59,7 +59,7 @@ pub(crate) enum Rule {
     ExtensionNotKept,
     /// A write knows the entry that it replaces, and not the vector of that entry.
     VectorForgotten,
-    /// The version of a key begins anew behind a removal.
+    /// The version of a key begins anew after a removal.
     VersionBeginsAnew,
     /// Removals are not sent.
     RemovalsNotSent,
@@ -99,7 +99,7 @@ pub(crate) enum Rule {
     OnlyCursorsProgress,
     /// A key that is rewritten while it waits to be relayed begins to wait anew.
     RelayDelayAnew,
-    /// An entry that waits for a tick holds up the relayed entries behind it.
+    /// An entry that waits for a tick holds up the relayed entries after it.
     HeldBackHoldsUp,
     /// Entries that a peer could not store are not sent again.
     RetryNotDone,
@@ -113,7 +113,7 @@ pub(crate) enum Rule {
     AttemptUnsent,
     /// Rows that stay unacknowledged after all attempts are not shown as failed.
     FailureNotShown,
-    /// An entry that a peer refuses holds up the entries behind it.
+    /// An entry that a peer refuses holds up the entries after it.
     RefusalBlocks,
     /// An entry that a peer refuses is on no list.
     RefusalUnlisted,

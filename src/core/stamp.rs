@@ -1,5 +1,5 @@
-//! The hybrid logical clock (Kulkarni et al., "Logical Physical Clocks", 2014), bumped per key and not per node: a
-//! peer with a fast clock wins only the keys that it wrote (PROTOCOL section 3).
+//! The hybrid logical clock (Kulkarni et al., "Logical Physical Clocks", 2014), bumped per key and not per node: a peer
+//! with a fast clock wins only the keys that it wrote (`docs/internals/replication.md`, section 3).
 
 use super::clock::WallMs;
 use super::rules::{Rule, is_broken, unless};
@@ -65,7 +65,7 @@ pub struct HybridClock {
 }
 
 impl HybridClock {
-    /// A clock that goes on behind `high_water`, the greatest stamp it ever gave.
+    /// A clock that goes on after `high_water`, the greatest stamp it ever gave.
     pub fn resume(high_water: Stamp) -> Self {
         Self { last: high_water }
     }

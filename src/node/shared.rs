@@ -1,8 +1,11 @@
 //! State shared by the threads of a node: the machine behind one lock, the map behind another, and the code that
 //! carries out the machine's outputs.
 //!
-//! Locks are taken in this order: the commit slot, the machine, the map, then any of the small ones. Installing entries
-//! takes the machine's lock too, so a holder of the machine sees map and counters agree.
+//! Locks are taken in this order: the listener (by start and stop of the transport), the commit slot, the machine, the
+//! map, then any of the small ones: queue, waiters, connections, settling, calls, transport, pending waits and
+//! comparisons, alarm, refusal, identity conflict, renewed, requests of checkpoints. Two small ones are held at once only
+//! so: waiters under queue, the dialler's queue under transport, a connection's own under connections, copies under asked
+//! checkpoints. Installing entries takes the machine's lock too, so a holder of the machine sees map and counters agree.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! One key's current state: a value or a tombstone, with its author, time and version vector (PROTOCOL section 3).
+//! One key's current state: a value or a tombstone, with its author, time and version vector
+//! (`docs/internals/replication.md`, section 3).
 
 use std::cmp::Ordering;
 
@@ -115,7 +116,7 @@ impl Entry {
     ) -> Option<Self> {
         let tombstone_with_value =
             flags.contains(EntryFlags::TOMBSTONE) && payload.len() != key_length;
-        // The dot in the key of a sibling stands behind a key of a user of up to full length.
+        // The dot in the key of a sibling stands after a key of a user of up to full length.
         let key_length_max = if payload.first() == Some(&(Namespace::User as u8)) {
             KEY_BYTES_MAX + 1
         } else {

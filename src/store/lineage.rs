@@ -31,7 +31,7 @@ pub const AUTHORS_MAX: usize = 1 << 16;
 /// Most node identities whose label is held in memory: at most 1 MiB of text.
 const LABELS_MAX: usize = 4096;
 
-/// First byte of the key of a lineage record, behind the namespace.
+/// First byte of the key of a lineage record, after the namespace.
 const KEY_MARK: u8 = b'l';
 
 /// Length of the stored key of a lineage record, in bytes: namespace, mark, identity, place.
@@ -165,7 +165,8 @@ impl Lineage {
         !self.places.contains_key(&author)
     }
 
-    /// Enters a new author behind `parent`, or in a chain of its own. `None` if there is no room for more.
+    /// Enters an author after `parent`, or in a chain of its own; a known author stays where it is. `None` if there is
+    /// no room for more.
     fn enter(
         &mut self,
         author: Origin,
@@ -200,7 +201,9 @@ impl Lineage {
         Some(place)
     }
 
-    /// Notes that `author` continues `parent`. Returns true if that is new.
+    /// Notes that `author` continues `parent`, and wrote for `identity` if that is given. Returns true if `author` got
+    /// its parent by this. False if there is no room, if it has a parent already, or if it would be its own ancestor;
+    /// the identity of a known author is set all the same.
     fn link(
         &mut self,
         author: Origin,

@@ -135,7 +135,7 @@ impl Scope {
     }
 }
 
-/// The shortest key behind all keys that begin with `prefix`, whose first byte must not be the greatest.
+/// The shortest key after all keys that begin with `prefix`, whose first byte must not be the greatest.
 fn behind_all(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {

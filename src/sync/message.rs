@@ -1,5 +1,5 @@
-//! The messages between replicas, as values. `transport::codec` turns them into bytes, and `transport::session`
-//! carries them (PROTOCOL section 4).
+//! The messages between replicas, as values. `transport::wire` turns them into bytes, and `transport::session` carries
+//! them (`docs/internals/replication.md`, section 4).
 
 pub use super::reconcile::ranges::{Claim, Listed, Part, Ranges};
 use crate::core::byte_enum::byte_enum;
@@ -113,7 +113,7 @@ pub struct Greeting {
     /// True if the sender's fingerprint covers the content of writes. Fingerprints of an older version cannot be
     /// compared.
     pub sums_content: bool,
-    /// True if the sender keeps the received part of a large value and resumes behind it (see [`Begun`]).
+    /// True if the sender keeps the received part of a large value and resumes after it (see [`Begun`]).
     pub resumes: bool,
 }
 
@@ -279,7 +279,7 @@ pub const REFUSED_WRITES_MAX: usize = 256;
 /// named writes finds nothing there, and ignores it.
 pub const PLACE_UNKNOWN: u64 = u64::MAX;
 
-/// Refusal of entries; the feed goes on behind them.
+/// Refusal of entries; the feed goes on after them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Nack {
     /// The stream of the entries.

@@ -1,12 +1,18 @@
 //! The replica: one node's side of replication with all its peers, as a pure machine.
 //!
-//! Inputs are the methods `connected`, `disconnected`, `received`, `charged`, `installed` and behind it `committed`,
-//! `refused`, `tick` and `on_time`; each takes the time and, where it may send, the map to send from. After each, drain
-//! [`Replica::poll`] until it gives `None`, call [`Replica::send_more`] and drain again until there is no more, and come
-//! back at [`Replica::deadline`].
+//! Inputs are methods, each in the file of its matter; an input takes the time if it arms or judges a timer, and the map
+//! if it reads entries:
 //!
-//! The rules of sending are in `send`, those of receiving in `receive`, the comparison of ends in `end_of_feed`,
-//! timers in `timers`; reports for users are in `report`.
+//! - connections: `connected` and `disconnected` (`peer/handshake.rs`);
+//! - messages: `received`, and `refuse` for an entry that is not handed over (`feed/receive.rs`); `charged` for received
+//!   parts of a large value (`feed/credit.rs`);
+//! - commits: `installed` for each piece of a group, and `committed` after the last (`feed/installed.rs`);
+//!   `refused_by_store` (`feed/admission.rs`); then `received_durably` or `received_in_vain` for each request of a peer
+//!   (`feed/receive.rs`), and `send_some` (`feed/send.rs`);
+//! - time: `tick` (`report.rs`) and `on_time` (`feed/timers.rs`).
+//!
+//! After each, drain [`Replica::poll`] until it gives `None`, call [`Replica::send_more`] and drain again until there is
+//! no more, and come back at [`Replica::deadline`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -40,7 +46,8 @@ use crate::store::state::range_sums::RangeSums;
 pub enum Output {
     /// Send a message to a peer.
     Send(LinkId, Feed),
-    /// Make a request durable, and answer with `committed` or `refused`.
+    /// Make a request durable. The answer is `received_durably` or `received_in_vain`, if the request names a link, and
+    /// `committed` if it was written.
     Commit(Request),
     /// End the connection.
     Close(LinkId, PartingReason),
@@ -87,7 +94,7 @@ pub struct Replica {
     /// Own writes up to here were released by a tick.
     pub(super) released: u64,
     pub(super) held_back: HeldBack,
-    /// Entries received behind the first number may be relayed from the given time on.
+    /// When received entries may be relayed: those after a local sequence from a time on, oldest pair first.
     pub(super) relay_marks: VecDeque<(u64, MonotonicMs)>,
     /// Entries that are relayed earlier than the relay marks say.
     pub(super) ahead: Ahead,

@@ -83,7 +83,7 @@ impl Replica {
         if !self.links.is_empty() {
             let behind = self.released.max(self.outbox.watermarks().sent);
             let last = map.own_row_after(behind, self.options.batch_size)?;
-            // A batch that reaches the end also releases the entries behind it that are no rows.
+            // A batch that reaches the end also releases the entries after it that are no rows.
             let complete = queued <= self.options.batch_size as u64;
             let complete = complete || is_broken(Rule::BatchSizeIgnored);
             let released = if complete {

@@ -10,7 +10,7 @@ use super::header::HEADER_BYTES;
 /// The last bytes of every checkpoint: a file that lacks them was cut.
 const MAGIC: [u8; 8] = *b"SACKPEND";
 
-/// Bytes behind the fields: their length, the checksum, the magic.
+/// Bytes after the fields: their length, the checksum, the magic.
 const TRAILER_BYTES: usize = 16;
 
 /// Longest footer, in bytes: several times its present size.
@@ -164,7 +164,7 @@ impl Footer {
         Ok(true)
     }
 
-    /// True if the parts lie behind each other, without a gap, up to the footer.
+    /// True if the parts follow each other, without a gap, up to the footer.
     fn is_sound(&self, footer_offset: u64) -> bool {
         let [first, second] = &self.feeds;
         let meta_fits = self.meta_bytes <= (META_BYTES_MAX + CHECKSUM_BYTES) as u64;

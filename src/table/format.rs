@@ -23,7 +23,7 @@ pub const STREAMS: usize = 2;
 /// rows. With less memory, or more rows, they are sorted by parts in a side file, and verified by parts.
 pub const WORK_BYTES_MAX: usize = 80 << 20;
 
-/// Length of the checksum behind every block, in bytes.
+/// Length of the checksum after every block, in bytes.
 pub(super) const CHECKSUM_BYTES: usize = 4;
 
 /// Longest data block, in bytes with its checksum: one read of a disk, and a page of memory. The largest row alone

@@ -1,7 +1,7 @@
 //! Checkpoints: the whole state in one immutable sorted table (SSTable), read in place.
 //!
 //! A row is a key, a local sequence in one of two streams (or in none), a share of a sum, and a body, all opaque here.
-//! The file finds a key, the rows behind it, the rows behind a local sequence of a stream, and the sum of a range of
+//! The file finds a key, the rows after it, the rows after a local sequence of a stream, and the sum of a range of
 //! keys, each with a few block reads. Every block carries a checksum that is verified whenever the block comes from the
 //! disk; verified blocks are kept in a cache of bounded size. The bytes are drawn in `docs/format.md`.
 //!

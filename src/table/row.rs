@@ -73,7 +73,7 @@ impl Extent {
 }
 
 impl RowRef {
-    /// The key in two parts, the second behind the first: the common prefix of the block's keys is stored once.
+    /// The key in two parts, the second after the first: the common prefix of the block's keys is stored once.
     pub fn key_parts(&self) -> (&[u8], &[u8]) {
         (self.at(&self.prefix), self.at(&self.suffix))
     }

@@ -25,7 +25,7 @@ pub const FRAME_MAGIC: [u8; 4] = *b"\xfaSAF";
 /// Length of the header of a frame, in bytes. Its body follows.
 pub const FRAME_HEADER_BYTES: usize = 32;
 
-/// Length of the checksum (crc32) behind a body, in bytes.
+/// Length of the checksum (crc32) after a body, in bytes.
 pub const BODY_CHECKSUM_BYTES: usize = 4;
 
 /// Frames begin at multiples of this, in bytes, so that a search tests an eighth of all offsets.
@@ -134,7 +134,7 @@ impl FileHeader {
         header
     }
 
-    /// Reads the header from the first bytes of a file; bytes behind it are ignored.
+    /// Reads the header from the first bytes of a file; bytes after it are ignored.
     pub fn decode(bytes: &[u8]) -> Result<Self, FileHeaderError> {
         if bytes.first_chunk() != Some(&FILE_MAGIC) {
             return Err(FileHeaderError::Foreign);
@@ -239,7 +239,7 @@ pub const fn frame_bytes(body_bytes: usize) -> usize {
 }
 
 /// The body of a frame with a valid header, from the bytes of the whole frame; `None` if the body, its checksum or the
-/// zeros behind it are damaged or missing.
+/// zeros after it are damaged or missing.
 pub fn decode_body<'a>(
     frame: &'a [u8],
     header: &FrameHeader,

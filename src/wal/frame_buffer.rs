@@ -1,4 +1,4 @@
-//! Buffer in which a frame is built: the body behind room for its header, so that appending is one write and no copy.
+//! Buffer in which a frame is built: the body after room for its header, so that appending is one write and no copy.
 
 use crate::core::checksum::placed_crc;
 

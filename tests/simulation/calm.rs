@@ -1,4 +1,4 @@
-//! The calm behind the faults: all faults end, and programs call their peers and tick.
+//! The calm after the faults: all faults end, and programs call their peers and tick.
 
 use std::collections::BTreeSet;
 
@@ -54,7 +54,7 @@ const IDLE_MS: u64 = 75_000;
 const QUIET_MS: u64 = 300_000;
 
 impl World<'_> {
-    /// Runs a schedule: its faults, and the calm behind them.
+    /// Runs a schedule: its faults, and the calm after them.
     pub(super) fn run(&mut self, schedule: &Schedule) {
         for (a, b) in self.edges.clone() {
             if !schedule.begins_apart {

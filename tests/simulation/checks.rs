@@ -1,4 +1,5 @@
-//! Invariants of nodes at all times, checked from outside. The numbers are those of PROTOCOL section 7.
+//! Invariants of nodes at all times, checked from outside. The numbers are those of `docs/internals/replication.md`,
+//! section 7.
 
 use std::ops::Bound;
 

@@ -1,4 +1,4 @@
-//! Clock skew between nodes: it is measured, shown and reported (PROTOCOL section 3).
+//! Clock skew between nodes: it is measured, shown and reported (`docs/internals/replication.md`, section 3).
 
 use super::world::World;
 use crate::node::machine::conversation::PeerEvent;

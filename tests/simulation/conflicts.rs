@@ -1,4 +1,5 @@
-//! Concurrent writes: the outcomes that each policy allows, checked from outside (PROTOCOL section 3).
+//! Concurrent writes: the outcomes that each policy allows, checked from outside (`docs/internals/replication.md`,
+//! section 3).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -246,7 +247,7 @@ impl Look<'_> {
         });
         let made: Vec<&Entry> = made.collect();
         let alike = self.operations().filter(|other| *other == operation);
-        // The removal of a key that does not exist makes no write, also behind another removal in this group.
+        // The removal of a key that does not exist makes no write, also after another removal in this group.
         let does_nothing = operation.is_removal() && made.len() < alike.count();
         if made.is_empty() || does_nothing {
             return;

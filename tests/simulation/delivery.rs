@@ -86,7 +86,7 @@ impl World<'_> {
             }
             let is_accepted = |end: &mut End| end.is_greeted || end.state != State::Open;
             if self.end_mut(id).is_some_and(|end| !is_accepted(end)) {
-                // Nothing behind HELLO is read before the peer is accepted.
+                // Nothing after HELLO is read before the peer is accepted.
                 return;
             }
         }

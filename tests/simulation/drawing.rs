@@ -292,7 +292,7 @@ impl Drawing<'_> {
         }
     }
 
-    /// The next step of an action that takes several, with the pause behind it.
+    /// The next step of an action that takes several, with the pause after it.
     fn planned(&mut self) -> Option<(Action, u64)> {
         if self.ahead.is_empty() && self.weather.loses_overwrites && self.dice.one_in(6) {
             self.ahead = self.lost_overwrite().into();

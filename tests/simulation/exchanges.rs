@@ -1,5 +1,5 @@
-//! Cost of a reconciliation (PROTOCOL rule 5.4): proportional to the difference, times the logarithm of the number of
-//! entries.
+//! Cost of a reconciliation (`docs/internals/replication.md`, rule 5.4): proportional to the difference, times the
+//! logarithm of the number of entries.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -61,7 +61,7 @@ impl World<'_> {
 
     /// Keys that a node may not send yet: they are in its sums and in no list, and come back from a peer that holds
     /// them. Own writes wait for a tick; so do removals that settle a conflict without being writes, and the entries
-    /// relayed behind those.
+    /// relayed after those.
     fn held_back(&self, node: usize) -> BTreeSet<Vec<u8>> {
         let running = self.nodes[node].up();
         let (replica, map) = (&running.machine.replica, &running.store.map);

@@ -1,5 +1,5 @@
-//! Invariants at the end, when all faults have ended and everything had its time. The numbers are those of PROTOCOL
-//! section 7.
+//! Invariants at the end, when all faults have ended and everything had its time. The numbers are those of
+//! `docs/internals/replication.md`, section 7.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

@@ -1,9 +1,9 @@
-//! Forged messages, which no node makes. Every node refuses some of them (PROTOCOL section 3): a write that is stamped
-//! further beyond the year 9999 than all writes of a key could have brought it, which a node that took it in could not
-//! overwrite any more; a key that is no text, or that lies in a reserved namespace; a value flagged as text that is
-//! none; a version that no key reaches; an acknowledgement or a refusal of entries that were never sent. Others cannot
-//! be told from a write, and do as little harm as one: another content under a number that was given, and a number far
-//! beyond those that its author gave.
+//! Forged messages, which no node makes. Every node refuses some of them (`docs/internals/replication.md`, section 3):
+//! a write that is stamped further beyond the year 9999 than all writes of a key could have brought it, which a node
+//! that took it in could not overwrite any more; a key that is no text, or that lies in a reserved namespace; a value
+//! flagged as text that is none; a version that no key reaches; an acknowledgement or a refusal of entries that were
+//! never sent. Others cannot be told from a write, and do as little harm as one: another content under a number that
+//! was given, and a number far beyond those that its author gave.
 
 use super::stream::Packet;
 use super::world::World;

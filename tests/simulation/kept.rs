@@ -1,4 +1,4 @@
-//! Siblings, as `node::conflicts` looks at them.
+//! Siblings, as `node::api::conflicts` looks at them.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub(super) fn losers_among<'e>(entries: impl Iterator<Item = &'e Entry>) -> Lose
     losers
 }
 
-/// The siblings of a user's key, page by page as `node::conflicts` looks at them.
+/// The siblings of a user's key, page by page as `node::api::conflicts` looks at them.
 pub(super) fn kept_of(map: &EntryMap, key: &[u8]) -> Result<Vec<Entry>, StoreError> {
     let (mut kept, mut after) = (Vec::new(), None);
     loop {

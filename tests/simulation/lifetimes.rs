@@ -115,7 +115,7 @@ impl<'d> World<'d> {
         self.carry_out(node);
     }
 
-    /// Takes another identity if there is a conflict, as `node::renewing` does.
+    /// Takes another identity if there is a conflict, as `node::commit::new_identity` does.
     pub(super) fn renew_on_identity_conflict(&mut self, node: usize) {
         let running = self.nodes[node].up_mut();
         if running.store.is_making() || running.store.is_poisoned() {

@@ -1,5 +1,5 @@
-//! Duties that follow from a list in a reconciliation (PROTOCOL rule 5.4): where two entries are concurrent, both
-//! sides meet the other's, or only one of them would know that there was a conflict.
+//! Duties that follow from a list in a reconciliation (`docs/internals/replication.md`, rule 5.4): where two entries
+//! are concurrent, both sides meet the other's, or only one of them would know that there was a conflict.
 
 use super::conflicts::name_of;
 use super::world::World;

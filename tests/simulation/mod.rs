@@ -1,16 +1,18 @@
 //! Whole nodes in a simulated world (deterministic simulation), everything from one seed: the real machine, committer,
-//! recovery and checkpoints, over disks in memory, a virtual clock and a network that carries bytes. First faults
-//! come, and invariants are checked all along (`checks`, `wire`; the numbers in their messages are those of PROTOCOL
-//! section 7, and of its rules); then the faults stop, and everything has to be well (`calm`).
+//! recovery and checkpoints, over disks in memory, a virtual clock and a network that carries bytes. First faults come,
+//! and invariants are checked all along (`checks`, `wire`; the numbers in their messages are those of
+//! `docs/internals/replication.md`, section 7, and of its rules); then the faults stop, and everything has to be well
+//! (`calm`).
 //!
 //! The simulation is compiled into the crate's unit tests, because it drives parts that are private to the crate, and
-//! breaks rules of the protocol on purpose (`rules`), for which production code has no switch.
+//! breaks rules of the protocol on purpose (`rules`). A production build asks too whether a rule is broken, and the
+//! answer there is the constant `false` (`core::rules`).
 //!
 //! # Real and simulated parts
 //! Real: `node::machine` with sessions, replica and directory; `transport`'s frames, codec and assembler; `store`'s
-//! committer, recovery and checkpoints; `wal` over `storage_memory`, with its fault model.
-//! Not real: threads and sockets. `commits` does what `node::committer` does, `network` and `stream` what
-//! `node::network` and `transport::tcp` do.
+//! committer, recovery and checkpoints; `wal` over `disk::memory`, with its fault model.
+//! Not real: threads and sockets. `commits` does what `node::commit` and `node::checkpoint` do, `network` and `stream`
+//! what `node::net` and `transport::tcp` do.
 //!
 //! # Faults
 //! A connection delivers its bytes in order, in pieces, late, or not at all once it is lost; each end learns of a loss
@@ -29,7 +31,10 @@
 //! another call (`wanted`, `prefixes`).
 //!
 //! # Environment
-//! `TORTURE_SEED` and `TORTURE_COUNT` as for the torture of the store. A failure prints the command that repeats it.
+//! `TORTURE_SEED` and `TORTURE_COUNT` as for the torture of the store. A failure prints the command that repeats it,
+//! with the variables of `proof::replayed`: `SIMULATION_SEED`, `SIMULATION_NODES`, `SIMULATION_STEPS`,
+//! `SIMULATION_WEATHER`, `SIMULATION_BROKEN`. `rules` reads `SIMULATION_RULES` (which rules are broken) and
+//! `SIMULATION_RUNS` (how many seeds are tried for each).
 
 mod calm;
 mod checks;

@@ -1,4 +1,4 @@
-//! The simulated work of `node::network`, `node::shared` and `transport::tcp`, with bytes that take time: calling,
+//! The simulated work of `node::net::network`, `node::shared` and `transport::tcp`, with bytes that take time: calling,
 //! sending, arriving, closing, and faults on the way.
 
 use super::stream::{End, Line, LineId, Packet, State};
@@ -16,7 +16,7 @@ use crate::transport::wire::message::Message;
 
 const PORT: u16 = 4_000;
 
-/// Time that a program waits for a call, as in `node::network`, in milliseconds.
+/// Time that a program waits for a call, as in `node::net::network`, in milliseconds.
 const SETTLE_TIMEOUT_MS: u64 = 10_000;
 
 /// Text of the GOODBYE of a node that cannot read an entry to send.

@@ -1,5 +1,6 @@
 //! Nodes of a version to come: their writes carry an extension area, which all other nodes keep and relay untouched
-//! (PROTOCOL section 3). A node that held a write without it would hold an entry that nobody wrote.
+//! (`docs/internals/replication.md`, section 3). A node that held a write without it would hold an entry that nobody
+//! wrote.
 
 use crate::core::identity::Dot;
 use crate::store::conflict::policy::loser_of;

@@ -1,5 +1,5 @@
-//! Own writes of a node: the writes that they know, their stamps, and the number that a tick releases (PROTOCOL
-//! sections 3 and 5.8).
+//! Own writes of a node: the writes that they know, their stamps, and the number that a tick releases
+//! (`docs/internals/replication.md`, sections 3 and 5.8).
 
 use super::forgeries::FORGED_SEQUENCE;
 use super::kept::kept_of;

@@ -1,5 +1,5 @@
-//! Nodes that exchange a part of the keys (PROTOCOL rule 5.9): invariants of scoped connections. The final states are
-//! compared key by key: nodes between which connections carry a key agree on it.
+//! Nodes that exchange a part of the keys (`docs/internals/replication.md`, rule 5.9): invariants of scoped
+//! connections. The final states are compared key by key: nodes between which connections carry a key agree on it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;

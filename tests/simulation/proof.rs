@@ -72,7 +72,7 @@ fn prove(seed: u64) -> Result<u64, String> {
 }
 
 /// The report of a failure: its text, the shortest failing schedule that was found, and the command that repeats it.
-/// `weather`: the variable that makes some kinds of faults certain, with a space behind it.
+/// `weather`: the variable that makes some kinds of faults certain, with a space after it.
 pub(super) fn shortened(schedule: &Schedule, told: &str, weather: &str) -> String {
     let seed = schedule.seed;
     let (short, last) = shrink(schedule, told.to_owned(), |schedule| {

@@ -1,5 +1,5 @@
-//! Consequences of silence and of different states (PROTOCOL rules 5.3 and 5.6), as far as a connection shows them: a
-//! node that is not answered sends again, and a request for a reconciliation has a reason.
+//! Consequences of silence and of different states (`docs/internals/replication.md`, rules 5.3 and 5.6), as far as a
+//! connection shows them: a node that is not answered sends again, and a request for a reconciliation has a reason.
 
 use super::stream::State;
 use super::world::World;

@@ -49,7 +49,7 @@ pub(super) struct Step {
     pub(super) action: Action,
     /// Seed for the choices that the action leaves open.
     pub(super) seed: u64,
-    /// Time that passes behind the step, in milliseconds.
+    /// Time that passes after the step, in milliseconds.
     pub(super) pause_ms: u64,
 }
 

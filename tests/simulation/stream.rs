@@ -106,7 +106,7 @@ impl End {
         }
     }
 
-    /// Puts a packet on its way, behind all others.
+    /// Puts a packet on its way, after all others.
     pub(super) fn push(&mut self, at: u64, packet: Packet) {
         if self.state == State::Shut {
             return;

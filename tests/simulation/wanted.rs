@@ -1,5 +1,5 @@
-//! Scopes of nodes (PROTOCOL rule 5.9): for all connections, and for those with a single peer, whichever of the two
-//! calls. Drawing and changing them, and the scope of a connection that follows.
+//! Scopes of nodes (`docs/internals/replication.md`, rule 5.9): for all connections, and for those with a single peer,
+//! whichever of the two calls. Drawing and changing them, and the scope of a connection that follows.
 
 use super::schedule::{NodePlan, Stop};
 use super::world::World;
@@ -46,7 +46,7 @@ pub(super) fn name_some(
 }
 
 impl NodePlan {
-    /// Sets the scope for a peer. Refused if nothing would be exchanged, as by `node::network`.
+    /// Sets the scope for a peer. Refused if nothing would be exchanged, as by `node::net::network`.
     fn name(&mut self, peer: usize, scope: Scope) -> bool {
         let is_something = !self.scope.intersection(&scope).is_nothing();
         if is_something {

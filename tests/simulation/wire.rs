@@ -1,5 +1,5 @@
-//! Invariants of all messages. The numbers are those of the rules in PROTOCOL section 5, except where an invariant is
-//! named.
+//! Invariants of all messages. The numbers are those of the rules in `docs/internals/replication.md`, section 5, except
+//! where an invariant is named.
 
 use super::conflicts::name_of;
 use super::node::Running;

@@ -109,7 +109,7 @@ pub(super) struct World<'d> {
     pub(super) is_unambiguous: bool,
     /// True if some connection may carry only a part of the keys.
     pub(super) has_prefixes: bool,
-    /// Pairs that were connected twice at once: entries of the older connection may be recorded behind those of the
+    /// Pairs that were connected twice at once: entries of the older connection may be recorded after those of the
     /// newer, and take a cursor back.
     pub(super) overlapped: BTreeSet<(usize, usize)>,
     /// Pairs of a forger and its receiver. No end of a feed follows a forged message, so the receiver does not know
@@ -221,7 +221,7 @@ impl<'d> World<'d> {
         }
     }
 
-    /// The next event, unless it lies behind `until`.
+    /// The next event, unless it lies after `until`.
     fn next(&self, until: u64) -> Option<(u64, Event)> {
         let mut next: Option<(u64, Event)> = None;
         let mut offer = |at: Option<u64>, event: Event| {

@@ -5,7 +5,7 @@
 //! - A power cut keeps, of each 512-byte sector written since its last sync, any one of the states it went
 //!   through, independently of all other sectors: writes are dropped, reordered and torn at sectors. A single
 //!   sector is never half written.
-//! - `sync_data` covers the bytes within the durable length. A changed length, and what lies behind the
+//! - `sync_data` covers the bytes within the durable length. A changed length, and what lies after the
 //!   durable one, waits for `sync_all`: stricter than POSIX.
 //! - A name that was created, renamed or removed since the last `sync_directory` may have or not have taken
 //!   effect, and names that have nothing to do with each other do so in any order. A rename is never halved.

@@ -80,7 +80,7 @@ impl Node {
             let (start, end) = sectors(offset, bytes.len());
             let within = self.durable.len();
             self.durable.take_over(&self.seen, start, end.min(within));
-            // The write stays in its place behind earlier ones, which may reach the disk later.
+            // The write stays in its place after earlier ones, which may reach the disk later.
             self.pending.push(Pending::Through { offset, bytes });
         }
     }
@@ -109,7 +109,7 @@ impl Node {
         self.pending.clear();
         self.base = self.seen.clone();
         if self.seen.len() > within {
-            // The bytes behind the durable length wait for a sync of the length.
+            // The bytes after the durable length wait for a sync of the length.
             let mut tail = vec![0; usize::try_from(self.seen.len() - within).unwrap_or(usize::MAX)];
             self.seen.read(within, &mut tail);
             self.base.set_len(within);
@@ -175,7 +175,7 @@ impl Node {
     }
 }
 
-/// The offsets of the first and behind the last sector of a stretch of bytes.
+/// The offset of the first sector of a stretch of bytes, and the one after the last.
 fn sectors(offset: u64, count: usize) -> (u64, u64) {
     let end = offset + count as u64;
     (offset / SECTOR * SECTOR, end.next_multiple_of(SECTOR))

@@ -24,6 +24,10 @@ impl Node {
     /// # Errors
     /// If there is a log at that path, the node has none, the disk is full or fails, or the copy was cancelled. Then
     /// nothing is left of it that could be opened.
+    ///
+    /// # Cancel safety
+    /// Dropping the future does not cancel the copy, and gives up the lock on its path: call [`CopyProgress::cancel`]
+    /// and await the end instead.
     pub async fn backup(&self, wal_path: &str, progress: Arc<CopyProgress>) -> Result<(), Failure> {
         if !self.shared.options.enable_wal {
             return Err(Failure::new(

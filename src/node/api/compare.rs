@@ -55,12 +55,14 @@ impl Comparison {
         self.cancelled.notify_one();
     }
 
-    /// Compares. Exchanged entries are durable on both sides, as far as these keep a log. Dropping this ends the wait,
-    /// and an exchange that has begun goes on.
+    /// Compares. Exchanged entries are durable on both sides, as far as these keep a log.
     ///
     /// # Errors
     /// If the peer is not known, not connected, goes away meanwhile, is too old or has no prefix in common; if the node
     /// closes, or the comparison is cancelled.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait; an exchange that has begun goes on.
     pub async fn finished(&self) -> Result<Outcome, Failure> {
         tokio::select! {
             biased;

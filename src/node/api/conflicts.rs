@@ -186,7 +186,11 @@ impl Node {
     /// step. A write that loses later is another conflict.
     ///
     /// # Errors
-    /// If there is no conflict, or the write is malformed or was refused: then nothing of it is visible.
+    /// If there is no conflict, or the write is malformed or was refused: then nothing of it is visible in this opening,
+    /// as of [`Node::write`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up the answer; a resolution that is queued commits all the same.
     pub async fn resolve(&self, operation: Operation) -> Result<Receipt, Failure> {
         self.check_value(operation.value().len())?;
         let key = operation.key().get(1..).unwrap_or_default();

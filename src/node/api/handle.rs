@@ -33,7 +33,12 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// Interval at which a close checks for these acknowledgements.
 const DRAIN_STEP: Duration = Duration::from_millis(2);
 
-/// An open node. Dropping it ends it without the drain and goodbyes of [`Node::close`]; acknowledged writes are safe.
+/// An open node. Acknowledged writes are safe however it ends.
+///
+/// # Dropping
+/// Dropping a node ends it as [`Node::abandon`] does: without the drain and the goodbyes of [`Node::close`]. It blocks
+/// the thread until the queued writes are committed and the log is released, so in an async task call [`Node::close`]
+/// before.
 pub struct Node {
     pub(in crate::node) shared: Arc<Shared>,
     pub(in crate::node) commit_slot: CommitSlot,
@@ -94,7 +99,10 @@ impl Node {
     /// Runs one tick: retries overdue rows, prunes if asked, releases the next own writes, and sends them.
     ///
     /// # Errors
-    /// If the log fails while the rows to be sent are made durable.
+    /// If the log fails while the rows to be sent are made durable, or the checkpoint cannot be read where it has to be.
+    ///
+    /// # Cancel safety
+    /// Either the whole tick runs, or none of it: dropped while the rows are made durable, it releases nothing.
     pub async fn tick(&self, prune: bool) -> Result<TickReport, Failure> {
         if self.shared.options.enable_wal
             && !self.shared.options.auto_flush
@@ -143,6 +151,9 @@ impl Node {
     ///
     /// # Errors
     /// If the checkpoint could not be written; the log keeps everything, as before.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait; the checkpoint is made all the same.
     pub async fn compact(&self) -> Result<(), Failure> {
         if self.shared.is_ending.load(Ordering::Acquire) {
             // The node was open when this was called.
@@ -173,6 +184,9 @@ impl Node {
     ///
     /// # Errors
     /// If the transport is disabled, the host needs a key, or the port is in use.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the node not listening, unless it listened before.
     pub async fn start_transport(&self) -> Result<(), Failure> {
         self.check_transport()?;
         self.be_ready_for_peers().await?;
@@ -189,10 +203,13 @@ impl Node {
     }
 
     /// Disconnects from all peers and stops listening. May be called at any time.
+    ///
+    /// # Cancel safety
+    /// Dropped before its end, it may have stopped listening while peers are still connected: call it again.
     pub async fn stop_transport(&self) {
         let mut listener = self.listener.lock().await;
         *self.bound_port.lock() = None;
-        // The listener stops first, so that no new peer connects behind those that are disconnected.
+        // The listener stops first, so that no new peer connects after those that are disconnected.
         if let Some(listener) = listener.take() {
             listener.stop().await;
         }
@@ -213,7 +230,8 @@ impl Node {
     }
 
     /// Connects to the peer `node_id` at `host` and `port`, to exchange all keys in the scopes of both nodes, and
-    /// reconnects from then on when the connection is lost. Succeeds at once if it is connected already.
+    /// reconnects from then on when the connection is lost. An existing connection is tried first, see
+    /// [`Node::connect_within`].
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -241,15 +259,24 @@ impl Node {
     ///
     /// # Errors
     /// If no node answers, or another node than the named one. Local data is untouched.
+    ///
+    /// # Cancel safety
+    /// As of [`Node::connect_within`].
     pub async fn connect(&self, node_id: &str, host: &str, port: u16) -> Result<(), Failure> {
         self.connect_within(node_id, host, port, Scope::ALL).await
     }
 
     /// Connects to a peer to exchange the keys in `scope`, and reconnects from then on when the connection is lost.
-    /// Succeeds at once if it is connected already; a connection with another scope is replaced.
+    /// If it is connected already, the peer is asked for a sign of life: with an answer within five seconds the call
+    /// succeeds, without one the connection is ended and the peer is called anew. A connection with another scope is
+    /// replaced.
     ///
     /// # Errors
     /// If no node answers, or another node than the named one. Local data is untouched.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends a call under way. A connection that was made by then stays, and is made again when it is
+    /// lost; [`Node::disconnect`] ends it.
     pub async fn connect_within(
         &self,
         node_id: &str,
@@ -300,6 +327,10 @@ impl Node {
     /// # Errors
     /// If the path of the log no longer leads to the acknowledged writes, or the log cannot be ended cleanly; the node
     /// is closed all the same, and the next opening recovers.
+    ///
+    /// # Cancel safety
+    /// Dropped before its end, the node may still be open; call it again, or drop the node. Once the committer is told to
+    /// end, it does so whether or not anybody awaits it; then only its failure is lost.
     pub async fn close(&self) -> Result<(), Failure> {
         self.drain().await;
         self.shared.is_ending.store(true, Ordering::Release);
@@ -322,6 +353,10 @@ impl Node {
     ///
     /// # Errors
     /// If [`Node::close`] or [`Node::compact`] fails; the node is closed in any case.
+    ///
+    /// # Cancel safety
+    /// Dropped while the checkpoint is made, the node stays open and the checkpoint goes on; dropped later, as
+    /// [`Node::close`].
     pub async fn close_compacted(&self) -> Result<(), Failure> {
         let compacted = self.compact().await;
         self.close().await?;
@@ -353,7 +388,9 @@ impl Node {
 }
 
 impl Node {
-    /// Ends the node at once, without drain and goodbyes: queued writes are committed, the log is released.
+    /// Ends the node without drain and goodbyes, as dropping it does. Blocks until the queued writes are committed, a
+    /// checkpoint or a backup under way is given up, and the log is released: joins the commit thread. Does nothing
+    /// more after [`Node::close`].
     pub fn abandon(&self) {
         self.shared
             .checkpoints

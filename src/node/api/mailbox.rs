@@ -113,7 +113,7 @@ impl Mailbox {
         let bytes = event_bytes(&event);
         // A first event always has room, however large.
         let fits = self.bytes == 0 || self.bytes.saturating_add(bytes) <= self.waiting_bytes_max();
-        // A change behind merged ones would be delivered after a newer one of its key that is merged into those.
+        // A change that follows merged ones would be delivered after a newer one of its key that is merged into those.
         let fits = fits && !(self.is_merging && matches!(event, Event::Changed(_)));
         if fits || matches!(event, Event::Identity(_)) {
             self.bytes = self.bytes.saturating_add(bytes);

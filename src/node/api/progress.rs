@@ -12,7 +12,7 @@ impl Node {
         self.shared.machine.lock().replica.author()
     }
 
-    /// At most `limit` rows of the outbox behind the place `after`, in feed order: all, or those in one state.
+    /// At most `limit` rows of the outbox after the place `after`, in feed order: all, or those in one state.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.

@@ -85,9 +85,9 @@ impl Node {
         Arc::clone(self.shared.map.read().snapshots().kept_bytes())
     }
 
-    /// Up to `limit` entries of a snapshot in key order, behind `after` and with the prefix; `read` gets key, value, a
-    /// flag that is true for ASCII text, and version. Returns the results and the key behind which the next page
-    /// begins, `None` at the end. A page may be empty before the end, so that no call takes long.
+    /// Up to `limit` entries of a snapshot in key order, after the key `after` and with the prefix; `read` gets key,
+    /// value, a flag that is true for ASCII text, and version. Returns the results and the key after which the next
+    /// page begins, `None` at the end. A page may be empty before the end, so that no call takes long.
     ///
     /// # Errors
     /// If the checkpoint cannot be read there.

@@ -76,7 +76,7 @@ pub struct VerifyReport {
     pub notices: Vec<Notice>,
     /// Number of groups in the log.
     pub groups: u64,
-    /// Number of entries: rows of the checkpoint, removed keys included, and writes in the log behind it.
+    /// Number of entries: rows of the checkpoint, removed keys included, and writes in the log after it.
     pub entries: u64,
     /// An unfinished end that a stop left. It was never acknowledged, and the next opening cuts it off.
     pub torn_tail: Option<UnfinishedEnd>,

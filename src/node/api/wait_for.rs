@@ -78,11 +78,13 @@ impl Wait {
         self.cancelled.notify_one();
     }
 
-    /// Waits for delivery. Everything that was accepted before is part of [`Subject::All`]. Dropping this ends the
-    /// wait.
+    /// Waits for delivery. Everything that was accepted before is part of [`Subject::All`].
     ///
     /// # Errors
     /// If the write is not known here, the node closes or takes another identity, or the wait is cancelled.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait and nothing else: the writes go on to peers.
     pub async fn delivered(&self) -> Result<Delivered, Failure> {
         tokio::select! {
             biased;

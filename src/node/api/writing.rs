@@ -93,7 +93,12 @@ impl Node {
     /// Writes, and waits until the write is as durable as was promised.
     ///
     /// # Errors
-    /// If the write is malformed, or was refused: then nothing of it is visible.
+    /// If the write is malformed, or was refused: then nothing of it is visible in this opening. If the log failed while
+    /// the write was under way, it may be there after the next opening; the message says so.
+    ///
+    /// # Cancel safety
+    /// The write is queued when the future is first polled. Dropping the future after that only gives up the answer: the
+    /// write commits all the same.
     pub async fn write(&self, operation: Operation) -> Result<Receipt, Failure> {
         self.check_value(operation.value().len())?;
         let bytes = operation.bytes();
@@ -114,7 +119,7 @@ impl Node {
     /// Writes as [`Self::write`] does, from a thread that may block. Must not be called in an async task.
     ///
     /// # Errors
-    /// If the write is malformed, or was refused: then nothing of it is visible.
+    /// As of [`Self::write`].
     pub fn write_blocking(&self, operation: Operation) -> Result<Receipt, Failure> {
         self.check_value(operation.value().len())?;
         let bytes = operation.bytes();
@@ -156,6 +161,9 @@ impl Node {
     ///
     /// # Errors
     /// If the log fails; then every later write is refused.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the wait; a flush that is queued is carried out.
     pub async fn flush(&self) -> Result<(), Failure> {
         self.shared.flush().await
     }

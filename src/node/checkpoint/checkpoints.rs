@@ -42,7 +42,8 @@ pub(in crate::node) struct Checkpoints {
     pub(in crate::node) last: Mutex<Option<LastCheckpoint>>,
     /// True once nothing more is made. Set and read under the locks of the requests.
     is_over: AtomicBool,
-    /// True if the node was dropped, and does not wait for the thread.
+    /// True once checkpoints and backups under way are given up: the node was dropped, its close took too long, or the
+    /// committer panicked. The committer still waits for the checkpoint thread, which then ends soon.
     pub(in crate::node) is_abandoned: AtomicBool,
     /// Progress of the checkpoint under way, in parts of [`crate::node::commit::intake::WHOLE`].
     pub(in crate::node) progress: AtomicU32,

@@ -1,5 +1,5 @@
-//! Writes a copy of the store while writes go on: a checkpoint elsewhere, with an empty log behind it. It has no lease, so
-//! that a node which opens it gets an identity of its own.
+//! Writes a copy of the store while writes go on: a checkpoint elsewhere, with an empty log after it. It has no lease,
+//! so that a node which opens it gets an identity of its own.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;

@@ -22,8 +22,8 @@ const CLOSING_WORK_MS: u64 = 400;
 /// data once.
 const RUNNING_PART: u64 = 2;
 
-/// Divisor of the most dead bytes on disk for the amount at which a checkpoint is due: the rest is for the time while
-/// it is written.
+/// Divisor of the limit on dead bytes on disk for the amount at which a checkpoint is due. The rest of the limit is for
+/// bytes that become dead while the checkpoint is written.
 const DEAD_DUE_PART: u64 = 2;
 
 /// Approximate bytes of a row on disk besides its key and value, in the log and in a checkpoint.

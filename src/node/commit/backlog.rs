@@ -44,7 +44,7 @@ pub(crate) struct Backlog {
 fn peer_of(request: &Request) -> Option<Origin> {
     match request {
         Request::Received(received) => Some(received.peer),
-        // Ordered behind the entries that came from that peer before, and before the request that makes it durable.
+        // Ordered after the entries that came from that peer before, and before the request that makes it durable.
         Request::Peer { peer, .. } => Some(*peer),
         _ => None,
     }
@@ -74,7 +74,7 @@ impl Backlog {
         }
     }
 
-    /// Adds a request behind the others of its class.
+    /// Adds a request after the others of its class.
     pub(crate) fn push(&mut self, request: Request) {
         let bytes = request.bytes();
         let Some(peer) = peer_of(&request) else {

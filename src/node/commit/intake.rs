@@ -16,7 +16,7 @@ const MEMORY_ROOM_PART: u64 = 16;
 
 /// Least room for dead bytes while a checkpoint is written, in bytes: where there are too many dead bytes already, as
 /// after the removal of most of the data, writers proceed at its pace. It adds to the length of the files while the log
-/// behind a new checkpoint is removed, so it is small.
+/// that a new checkpoint covers is removed, so it is small.
 const DEAD_ROOM_BYTES_MIN: u64 = 256 << 10;
 
 /// Divisor of the data that gives the room for dead bytes, if that is more than [`DEAD_ROOM_BYTES_MIN`].

@@ -97,8 +97,8 @@ impl Machine {
         }
     }
 
-    /// Says goodbye to a peer with which replication cannot continue. The conversation is dropped at the next call that
-    /// has the time.
+    /// Queues a GOODBYE for a peer with which replication cannot continue. [`Self::end_broken`] drops the conversation
+    /// once the message is out.
     pub(in crate::node) fn say_goodbye(&mut self, id: ConversationId, farewell: PartingReason) {
         let (reason, text) = match farewell {
             PartingReason::Breach(text) => (GoodbyeReason::Malformed, text),

@@ -30,20 +30,22 @@ const MACHINE_PART: u64 = 4;
 /// Largest default budget, in multiples of the cache: a small cache asks for a small node.
 const CACHES: u64 = 8;
 
-/// Shares of one node's memory, in bytes. Their sum is `memory_bytes`. In addition there may be one value of the
-/// largest size, if one is larger than its share, and memory that does not grow with data or time: code, threads, and
-/// the buffers of connections.
+/// Shares of one node's memory, in bytes. Their sum, with the events twice, is at most `memory_bytes`: caches, queues and
+/// events have limits of their own, and what these leave stays unused. In addition there may be one value of the largest
+/// size, if one is larger than its share, and memory that does not grow with data or time: code, threads, and the
+/// buffers of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
-    /// Cached blocks of the checkpoint: a quarter, or `cache_bytes` if that is less.
+    /// Cached blocks of the checkpoint: a quarter, or the option `cache_bytes` if that is less.
     pub cache_bytes: usize,
-    /// Writes of the program that wait for the committer: an eighth.
+    /// Writes of the program that wait for the committer: an eighth, at most `PENDING_BYTES_MAX`.
     pub local_queue_bytes: usize,
-    /// Received entries that are not committed yet: a sixteenth.
+    /// Received entries that are not committed yet: a sixteenth, at most `RECEIVED_WAITING_BYTES_MAX`.
     pub received_queue_bytes: usize,
-    /// Events that the program has not taken yet, and as much again for merged ones: a sixteenth together.
+    /// Events that the program has not taken yet: a thirty-second, at most `WAITING_BYTES_MAX` of the mailbox. Merged ones
+    /// may take as much again.
     pub events_bytes: usize,
-    /// Sorting of the feeds of a checkpoint or a backup that is written: a sixteenth.
+    /// Sorting of the feeds of a checkpoint or a backup that is written: a sixteenth, at most `WORK_BYTES_MAX`.
     pub work_bytes: usize,
     /// Changes since the last checkpoint, with entries that a checkpoint under way keeps and copies: seven sixteenths.
     pub changes_bytes: u64,

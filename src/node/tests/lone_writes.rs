@@ -34,7 +34,7 @@ fn put(node: &Node, key: &str, value: &str) -> Ticket {
 }
 
 fn wait_for(node: &Node, key: &str, value: &str) {
-    // The stored key: behind the namespace of users' keys.
+    // The stored key: after the namespace of users' keys.
     let stored = [&[0], key.as_bytes()].concat();
     while node
         .read(&stored, |held, _| held == value.as_bytes())

@@ -142,7 +142,7 @@ impl Committed {
 }
 
 impl Plan {
-    /// Plans one request behind those before it, each of which it sees. Entries of a peer that have no room left in the
+    /// Plans one request after those before it, each of which it sees. Entries of a peer that have no room left in the
     /// group go to `rest`, and those that follow a gap to `refused`.
     ///
     /// # Errors

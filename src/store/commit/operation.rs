@@ -150,7 +150,7 @@ pub enum Request {
     /// Entries from a peer.
     Received(Received),
     /// The record of a peer has changed. Causes no sync: a caller that must know that it is durable asks for something
-    /// else behind it that is.
+    /// else after it that is.
     Peer {
         /// The peer.
         peer: Origin,

@@ -36,7 +36,7 @@ const ORIGIN_BYTES: usize = size_of::<Origin>();
 pub struct SiblingPage {
     /// The siblings, as the users' writes that they keep.
     pub losers: Vec<Entry>,
-    /// The stored key behind which the next page begins; `None`: this was the last.
+    /// The stored key after which the next page begins; `None`: this was the last.
     pub next: Option<Vec<u8>>,
 }
 
@@ -129,7 +129,7 @@ impl EntryMap {
         Ok(first.is_some_and(|row| row.cmp_key(&[Namespace::Conflict as u8 + 1]).is_lt()))
     }
 
-    /// A page of siblings behind the stored key `after`, of users' keys that begin with `prefix`; with `is_whole` only
+    /// A page of siblings after the stored key `after`, of users' keys that begin with `prefix`; with `is_whole` only
     /// of that key. `form` turns each into the returned entry: [`loser_of`](super::policy::loser_of), or the loser
     /// without its value.
     ///
@@ -166,7 +166,7 @@ impl EntryMap {
         Ok(page)
     }
 
-    /// Visits rows of the conflict namespace behind the stored key `after`, whose users' keys begin with `prefix`: with
+    /// Visits rows of the conflict namespace after the stored key `after`, whose users' keys begin with `prefix`: with
     /// `is_whole` all rows of that key, and only some of longer ones; see [`Leap`].
     ///
     /// # Errors

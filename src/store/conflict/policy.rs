@@ -1,5 +1,5 @@
-//! Concurrent writes of one key: the definition of a conflict, the policies, and the entry that keeps a loser (PROTOCOL
-//! section 3). Pure, and equal on every node.
+//! Concurrent writes of one key: the definition of a conflict, the policies, and the entry that keeps a loser
+//! (`docs/internals/replication.md`, section 3). Pure, and equal on every node.
 
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::{DOT_BYTES, VERSION_MAX};

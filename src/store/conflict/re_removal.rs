@@ -1,6 +1,6 @@
 //! Re-removals. A write that resolved a conflict may lose in turn before any peer has it: it is kept as a sibling, and
 //! the siblings that it resolved were removed before that. In the feed these removals would precede it, and if this
-//! node were lost in between, no node would hold either. So the removals are made again, behind it. Pure, like all of a
+//! node were lost in between, no node would hold either. So the removals are made again, after it. Pure, like all of a
 //! group.
 
 use std::cmp::Reverse;
@@ -15,13 +15,13 @@ use crate::store::commit::plan_base::PlanBase;
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
 
-/// Most removals that are made again behind one superseded resolution, newest first: more than a conflict has versions.
+/// Most removals that are made again after one superseded resolution, newest first: more than a conflict has versions.
 /// Peers can have this node remove any number of siblings of a key, see [`SIBLINGS_MAX`].
 const MADE_AGAIN_MAX: usize = 8 * SIBLINGS_MAX;
 
 impl Group {
     /// Removes again the siblings that this node removed of a key before `superseded`, a write of it, was kept; without
-    /// those whose removal a peer has acknowledged already, behind the resolution.
+    /// those whose removal a peer has acknowledged already, after the resolution.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.

@@ -2,9 +2,9 @@
 //! somebody resolves the conflict.
 //!
 //! A node that sees more than [`SIBLINGS_MAX`] of a key removes some, each by an ordinary removal of its own: first
-//! those that the shown value or a later write of the same author has seen, of which nothing is lost; then, of the open
-//! ones, the least in the order of entries. Nodes need not agree on anything: the greatest of a union are the greatest
-//! among the greatest of its parts. Pure, like all of a group.
+//! those that the shown value or a later sibling of the same author has seen, with which no open write is lost; then the
+//! open ones with the lowest stamps. Nodes come to the same siblings without agreement: the newest of all are among the
+//! newest that each node keeps. Pure, like all of a group.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -41,7 +41,7 @@ const COPIED_AT_ONCE: usize = if cfg!(test) { 2 } else { 1024 };
 /// reserved sequence, and the halves of the log's file id.
 const NOTES: usize = NOTED + 6;
 
-/// The moment that a checkpoint shows: right behind the seal of the log.
+/// The moment that a checkpoint shows: right after the seal of the log.
 #[derive(Debug)]
 pub struct Cut {
     /// The last frame that the checkpoint covers.
@@ -83,7 +83,7 @@ pub struct CheckpointJob<'s> {
 }
 
 impl Committer {
-    /// The cut for a checkpoint made now, right behind a seal; begins its snapshot. `None` without a log. The base rows
+    /// The cut for a checkpoint made now, right after a seal; begins its snapshot. `None` without a log. The base rows
     /// of all entries must be known.
     pub fn cut(&self, covers_frame: u64, map: &mut EntryMap) -> Option<Cut> {
         Some(Cut {

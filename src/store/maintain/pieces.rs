@@ -35,7 +35,7 @@ pub(super) fn malformed(
 
 impl Pieces<'_> {
     /// Reads the groups of an open log that the checkpoint does not cover, and removes the sealed parts that the last
-    /// new checkpoint covers. Every group is durable, so a stop at any point leaves a checkpoint and the log behind it.
+    /// new checkpoint covers. Every group is durable, so a stop at any point leaves a checkpoint and the log after it.
     ///
     /// # Errors
     /// If the disk fails or is full, or a group is malformed.

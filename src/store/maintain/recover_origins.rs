@@ -107,7 +107,7 @@ pub(in crate::store) fn fill_places(
             needed = needed.max(highest + 1);
         }
     }
-    // No log written by this program has an origin without an entry behind it.
+    // No log written by this program has an origin without an entry after it.
     reported == 0 && fill(origins, stand_ins, needed)
 }
 

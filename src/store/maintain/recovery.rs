@@ -187,7 +187,7 @@ pub fn open(
     open_beside(storage, name, node_id, durability, cache_bytes, seeds, None)
 }
 
-/// Opens a store as [`open`] does, with another thread: behind a large log, part of the work is done there.
+/// Opens a store as [`open`] does, with another thread: for a large log, part of the work is done there.
 ///
 /// # Errors
 /// If [`open`] would fail, or the work on the other thread does.

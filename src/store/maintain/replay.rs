@@ -1,6 +1,6 @@
-//! Replay of records: the state of a checkpoint, and of the frames behind it.
+//! Replay of records: the state of a checkpoint, and of the frames after it.
 //!
-//! Decoding a record and putting its entry into the map take about equal time, so behind a large log another thread
+//! Decoding a record and putting its entry into the map take about equal time, so for a large log another thread
 //! does the second, if the caller provides one.
 
 use std::sync::Arc;
@@ -53,7 +53,7 @@ enum Installer {
     },
 }
 
-/// The state of a checkpoint and the frames behind it, being read.
+/// The state of a checkpoint and the frames after it, being read.
 pub(in crate::store) struct Replay<'b> {
     installer: Installer,
     beside: Option<Beside<'b>>,
@@ -92,7 +92,7 @@ impl Origins {
 }
 
 impl<'b> Replay<'b> {
-    /// Begins behind a checkpoint, or with an empty state.
+    /// Begins after a checkpoint, or with an empty state.
     ///
     /// # Errors
     /// If the checkpoint cannot be read.

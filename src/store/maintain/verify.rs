@@ -54,7 +54,7 @@ pub struct Verification {
     pub problems: Vec<StoreError>,
     /// Findings that do no harm.
     pub remarks: Vec<StoreRemark>,
-    /// An unfinished end that a stop left behind the last whole group: never acknowledged, and cut off by the next
+    /// An unfinished end that a stop left after the last whole group: never acknowledged, and cut off by the next
     /// opening.
     pub unfinished: Option<UnfinishedEnd>,
     /// Number of groups in the log.

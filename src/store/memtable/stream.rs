@@ -52,7 +52,7 @@ pub(in crate::store) struct Stream {
 }
 
 impl Stream {
-    /// Adds a member behind all others.
+    /// Adds a member after all others.
     pub(in crate::store) fn push(&mut self, lseq: u64, slot: u32) {
         let last = match self.pieces.last_mut() {
             Some(last) if last.lseqs.len() < PIECE => last,
@@ -127,7 +127,7 @@ impl Stream {
             .saturating_sub(1)
     }
 
-    /// Members behind `after` up to and with `to`, in order.
+    /// Members after the place `after` up to and with `to`, in order.
     pub(in crate::store) fn between(
         &self,
         after: u64,

@@ -70,7 +70,7 @@ impl Base {
         self.totals
     }
 
-    /// Origins that rows name by number; more may be added behind them.
+    /// Origins that rows name by number; more may be added after them.
     pub(in crate::store) fn origins(&self) -> &OriginDictionary {
         &self.origins
     }
@@ -136,7 +136,7 @@ impl Base {
         Ok(self.file.range(from)?)
     }
 
-    /// A cursor over the rows of a stream behind a local sequence.
+    /// A cursor over the rows of a stream after a local sequence.
     pub(in crate::store) fn feed_after(
         &self,
         stream: u8,

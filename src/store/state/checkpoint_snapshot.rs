@@ -47,7 +47,7 @@ impl CheckpointSnapshot {
         if let Some(place) = self.places.get_mut(slot as usize) {
             self.payload_bytes += replaced.entry.memory_bytes();
             self.kept.push(replaced);
-            // The slot number behind this entry's is its own plus one.
+            // The slot number after this entry's is its own plus one.
             *place = self.kept.next();
         }
     }
@@ -58,9 +58,9 @@ impl CheckpointSnapshot {
     }
 }
 
-/// Calls `visit` with the entries that had changed since the checkpoint when the snapshot began, in key order behind
-/// `after`, tombstones included: about [`PAGE_BYTES`] or `limit` entries. All keys must have been sorted when it began.
-/// Returns the key behind which to continue; `None` at the end.
+/// Calls `visit` with the entries that had changed since the checkpoint when the snapshot began, in key order after the
+/// key `after`, tombstones included: about [`PAGE_BYTES`] or `limit` entries. All keys must have been sorted when it
+/// began. Returns the key after which to continue; `None` at the end.
 pub(in crate::store) fn changed_page(
     map: &EntryMap,
     snapshot: SnapshotId,

@@ -78,12 +78,12 @@ impl EntryMap {
         }
     }
 
-    /// This node's own writes behind `after`, in feed order.
+    /// This node's own writes after the local sequence `after`, in feed order.
     pub fn own_after(&self, after: u64) -> FeedRows<'_> {
         self.rows_after(OWN, &self.own, after)
     }
 
-    /// All relayed entries behind `after`, in feed order.
+    /// All relayed entries after the local sequence `after`, in feed order.
     pub fn relay_after(&self, after: u64) -> FeedRows<'_> {
         self.rows_after(RELAY, &self.relay, after)
     }
@@ -178,7 +178,7 @@ impl EntryMap {
         Ok(later + base_row)
     }
 
-    /// The local sequence of the `count`-th row of the outbox behind `after`, or of the last one if there are
+    /// The local sequence of the `count`-th row of the outbox after the place `after`, or of the last one if there are
     /// fewer; `None` if there is none.
     ///
     /// # Errors
@@ -191,13 +191,13 @@ impl EntryMap {
         Ok(last)
     }
 
-    /// A local sequence at or behind the last row of the outbox: that of the row itself, unless it was replaced and
-    /// lies in the checkpoint.
+    /// Upper bound of the local sequences in the stream of own writes: the last of them, unless it lies in the checkpoint
+    /// and was replaced since.
     pub fn last_own(&self) -> u64 {
         self.last_of(OWN, &self.own)
     }
 
-    /// A local sequence at or behind the last relayed entry, with the exception of [`Self::last_own`].
+    /// Upper bound of the local sequences in the relayed stream, with the exception of [`Self::last_own`].
     pub fn last_relay(&self) -> u64 {
         self.last_of(RELAY, &self.relay)
     }

@@ -405,7 +405,7 @@ impl EntryMap {
         Arc::make_mut(&mut self.lineage).add(&record);
     }
 
-    /// Local sequences of lineage records behind `after`, in order.
+    /// Local sequences of lineage records above `after`, in order.
     pub fn lineage_after(&self, after: u64) -> impl Iterator<Item = u64> + '_ {
         self.lineage_places
             .range((Bound::Excluded(after), Bound::Unbounded))

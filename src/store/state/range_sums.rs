@@ -127,7 +127,8 @@ impl RangeSums {
         Weak::ptr_eq(&base, &self.base)
     }
 
-    /// Forgets everything if the sum of all keys differs from the map's count.
+    /// Forgets everything if count or fingerprint over all keys differ from the map's. Does nothing while the map's own
+    /// are not known, because base rows have to be looked up for them.
     ///
     /// # Errors
     /// If the checkpoint cannot be read where it has to be.

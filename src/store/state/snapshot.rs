@@ -84,7 +84,7 @@ pub struct Snapshots {
     last: SnapshotId,
     open: BTreeMap<SnapshotId, Moment>,
     undo: BTreeMap<Moment, Undo>,
-    /// Moments without an open snapshot, behind one with a snapshot.
+    /// Moments without an open snapshot, after one with a snapshot.
     ended: BTreeSet<Moment>,
     changes: BTreeMap<SnapshotId, CheckpointSnapshot>,
     kept_bytes: Arc<AtomicUsize>,
@@ -376,7 +376,7 @@ impl<'a> Kept<'a> {
 pub struct Page<'a> {
     /// The entries, in key order.
     pub entries: Vec<Cow<'a, Entry>>,
-    /// The key behind which the next page begins; `None` at the end.
+    /// The key after which the next page begins; `None` at the end.
     pub next: Option<Vec<u8>>,
     /// Number of entries visited, returned ones included.
     pub looked_at: usize,
@@ -390,8 +390,8 @@ const PASSED_OVER_MAX: usize = if cfg!(test) { 8 } else { 4096 };
 pub(in crate::store) const PAGE_BYTES: usize = 1 << 20;
 
 /// Up to `limit` live entries of a snapshot, about [`PAGE_BYTES`] at most, whose stored keys begin with `prefix` and
-/// lie behind `after`, in key order. A page may be empty although more follow, see [`Page::next`], so that no page
-/// takes long. At the end at once for a snapshot that is not open.
+/// lie after the key `after`, in key order. A page may be empty although more follow, see [`Page::next`], so that no
+/// page takes long. At the end at once for a snapshot that is not open.
 ///
 /// # Errors
 /// If the checkpoint cannot be read there.

@@ -238,7 +238,7 @@ impl Life {
         Some((job, last_lseq, covers_frame))
     }
 
-    /// Carries later changes over piece by piece, with a step behind each piece.
+    /// Carries later changes over piece by piece, with a step after each piece.
     fn adopt<'s>(
         &mut self,
         base: Arc<Base>,

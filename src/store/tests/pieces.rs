@@ -120,7 +120,7 @@ fn acknowledged(opened: &Opened) -> impl PartialEq + std::fmt::Debug + use<> {
 /// Local sequence up to which a log of [`left_by_a_killed_process`] is certainly synced: that of the last seal.
 const SEALED: u64 = 400;
 
-/// A log of several files behind a checkpoint, left by a killed process: behind the last group there is half of
+/// A log of several files after a checkpoint, left by a killed process: after the last group there is half of
 /// another. Without a sync for each group, nothing is synced since the last seal.
 fn left_by_a_killed_process(durability: Durability) -> MemoryStorage {
     let disk = MemoryStorage::new();
@@ -149,7 +149,7 @@ fn left_by_a_killed_process(durability: Durability) -> MemoryStorage {
 /// Opens by pieces, cuts the power or kills the process before every call of the disk, and opens again, with as little
 /// memory and with more. Everything must be there where each group was synced (`is_synced`), and wherever a process was
 /// killed. A log that was written without a sync for each group promises less: until an opening has synced it, a power
-/// cut may take everything behind the last seal, whichever way it is read. So only the sealed part is required at
+/// cut may take everything after the last seal, whichever way it is read. So only the sealed part is required at
 /// first; from the first piece on, which may cover only durable frames, everything is.
 fn cut_everywhere(disk: &dyn Fn() -> MemoryStorage, is_synced: bool) {
     let whole = acknowledged(&at_once(&disk()));

@@ -36,7 +36,7 @@ fn a_poisoned_store_reads_refuses_with_the_first_cause_and_opens_again() {
         ErrorKind::StorageFull,
         ErrorKind::PermissionDenied,
     ] {
-        // The write of the frame, and the sync behind it; or both in one call.
+        // The write of the frame, and the sync after it; or both in one call.
         for (call, in_one) in [(1, false), (2, false), (1, true)] {
             let disk = MemoryStorage::new();
             disk.set_write_through(in_one);

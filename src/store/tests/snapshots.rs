@@ -107,7 +107,7 @@ fn received(key: u8, value: Option<u8>, number: u64) -> Entry {
         origin: Origin([5; 16]),
         sequence: number,
     };
-    // Some of these stamps lie behind the held ones, some before.
+    // Some of these stamps lie after the held ones, some before.
     let stamp = Stamp((1_700_000_000_000 + (number % 7)) << 16);
     Entry::new(payload.into(), 3, flags, dot, stamp, 1, Extra::default()).unwrap()
 }

@@ -143,7 +143,7 @@ impl Replica {
         for (peer, record) in concerned {
             let acknowledged = record.acknowledged.own;
             let place = match target {
-                // No own row lies behind the acknowledged position: the last place held a row that was replaced.
+                // No own row lies after the acknowledged position: the last place held a row that was replaced.
                 Target::AllUpTo(own, relay) if map.own_rows(acknowledged, u64::MAX)? == 0 => {
                     Target::AllUpTo(own.min(acknowledged), relay)
                 }

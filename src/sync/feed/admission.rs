@@ -1,5 +1,5 @@
 //! Admission of entries from peers: every node checks each entry before it takes it in. An entry that breaks a rule is
-//! refused by itself, named to the peer and counted, and the feed goes on behind it: an honest peer may relay what
+//! refused by itself, named to the peer and counted, and the feed goes on after it: an honest peer may relay what
 //! another node made up.
 
 use crate::core::bytes::{is_ascii, is_utf8};
@@ -66,7 +66,7 @@ fn has_text_for_key(entry: &Entry) -> bool {
 
 impl Replica {
     /// Refuses entries whose authors the store has no room for. Each sender is told which were refused; its feed goes
-    /// on behind them.
+    /// on after them.
     pub fn refused_by_store(&mut self, refused: &[RefusedEntry]) {
         if refused.is_empty() {
             return;
@@ -95,7 +95,7 @@ impl Replica {
     }
 
     /// Removes inadmissible entries from a batch and names them to the peer. Returns the reason to end the connection,
-    /// if there is one: even then the cursor goes on behind the batch, so that an older node which was sent a lie gets
+    /// if there is one: even then the cursor goes on after the batch, so that an older node which was sent a lie gets
     /// past it.
     pub(in crate::sync) fn refuse_faulty(
         &mut self,

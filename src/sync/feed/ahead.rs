@@ -1,8 +1,8 @@
 //! Entries sent ahead of their place in a stream, because they would wait too long there. Such a batch moves no
 //! position. When the stream comes to their place it passes over only the entries that the peer has confirmed as
 //! durable: otherwise the peer's cursor could cover an entry that it failed to store. Three sorts go ahead: the newest
-//! write of a key that is rewritten again and again while it waits to be relayed; small writes behind a large value;
-//! and new writes behind a long backlog. Only keys of users go ahead: a removal of a sibling must not pass the value
+//! write of a key that is rewritten again and again while it waits to be relayed; small writes after a large value;
+//! and new writes after a long backlog. Only keys of users go ahead: a removal of a sibling must not pass the value
 //! that settled the conflict, and the feed has each key once, so no entry passes another of its key.
 
 use std::borrow::Cow;
@@ -74,7 +74,7 @@ pub(in crate::sync) struct Backlogs {
 }
 
 impl Backlogs {
-    /// The end of the backlog behind which newer entries go ahead; `None` while the backlog is younger than
+    /// The end of the backlog after which newer entries go ahead; `None` while the backlog is younger than
     /// [`BACKLOG_MS`]. A stream at `sent` that has passed its backlog begins a new one up to `limit`.
     fn end_of(&mut self, stream: Stream, sent: u64, limit: u64, now: MonotonicMs) -> Option<u64> {
         let backlog = match stream {
@@ -421,7 +421,7 @@ struct Looked {
 }
 
 impl Looked {
-    /// An empty result for a scan behind `from` up to `limit` that finds at most `room` entries and passes at most
+    /// An empty result for a scan after `from` up to `limit` that finds at most `room` entries and passes at most
     /// `allowance`.
     fn new(from: u64, limit: u64, room: usize, allowance: u64) -> Self {
         Self {

@@ -1,5 +1,6 @@
-//! Proof of equality at the end of a feed: both sides compare entry counts and fingerprints (PROTOCOL rule 3). Unequal
-//! states are reconciled, or repaired by sending the feed from its start if the peer is too old for that.
+//! Proof of equality at the end of a feed: both sides compare entry counts and fingerprints
+//! (`docs/internals/replication.md`, rule 3). Unequal states are reconciled, or repaired by sending the feed from its
+//! start if the peer is too old for that.
 
 use super::receive::take_in;
 use crate::core::clock::{MonotonicMs, Now};

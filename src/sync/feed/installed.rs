@@ -11,7 +11,7 @@ use crate::sync::replica::{Output, Replica};
 const HAVE_RANGES_AT_ONCE: usize = 1024;
 
 impl Replica {
-    /// Takes in one installed piece of a group. Only [`Self::committed`] may follow behind the last piece.
+    /// Takes in one installed piece of a group. Only [`Self::committed`] may follow the last piece.
     pub fn installed(&mut self, changes: &[Installed], now: Now) {
         let mut received = false;
         let mut known = None;

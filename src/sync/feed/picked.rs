@@ -80,7 +80,7 @@ impl Picked {
             return self.pass_over(held.lseq, !is_left_out && held.lseq > self.listed);
         }
         if !self.rejected.is_empty() {
-            // The list goes on record before anything is sent behind it.
+            // The list goes on record before anything is sent after it.
             self.to = held.lseq - 1;
             return ControlFlow::Break(());
         }

@@ -1,5 +1,5 @@
-//! Receiving: entries go to the committer together with the cursor that covers them, and are acknowledged
-//! when both are durable (PROTOCOL rule 2).
+//! Receiving: entries go to the committer together with the cursor that covers them, and are acknowledged when both are
+//! durable (`docs/internals/replication.md`, rule 2).
 
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::Origin;
@@ -74,7 +74,7 @@ impl Replica {
         self.settle_waits(map);
     }
 
-    /// Refuses an entry that never reached the replica: the peer gets a NACK, and its feed goes on behind the entry.
+    /// Refuses an entry that never reached the replica: the peer gets a NACK, and its feed goes on after the entry.
     pub fn refuse(
         &mut self,
         id: LinkId,
@@ -186,7 +186,7 @@ impl Replica {
             link.has_progressed |= held != link.receiving.held;
             link.receiving.held = held;
             link.receiving.recorded = position;
-            // A commit behind `position` may have been taken for lost, together with what was left out before it.
+            // A commit after `position` may have been taken for lost, together with what was left out before it.
             link.receiving.pending = link.receiving.pending.furthest(held);
         }
         link.active_at = now.monotonic;

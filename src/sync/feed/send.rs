@@ -1,4 +1,5 @@
-//! Sends durable entries in feed order, within the peer's credit (flow control; PROTOCOL rules 1, 5 and 8).
+//! Sends durable entries in feed order, within the peer's credit (flow control; `docs/internals/replication.md`, rules
+//! 1, 5 and 8).
 
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -262,7 +263,7 @@ impl Replica {
         let (is_cut, is_held_back) = (picked.is_cut, picked.is_held_back);
         self.looking.passed(picked.passed, is_cut, gate.now);
         if let Some(error) = picked.unreadable {
-            // Nothing was passed over: the entries behind the unreadable one must not be taken for all there are.
+            // Nothing was passed over: the entries after the unreadable one must not be taken for all there are.
             self.unreadable(id, &error);
             return ControlFlow::Break(());
         }
@@ -271,14 +272,14 @@ impl Replica {
             *link.sending.listed.get_mut(stream) = *last;
             link.sending.listed_ahead += rejected.len();
             if self.park_too_large(id, link, &rejected, map, gate.now) {
-                // The stream goes on behind the rejected entries once they are on record.
+                // The stream goes on after the rejected entries once they are on record.
                 *link.sending.sent.get_mut(stream) = to;
                 return ControlFlow::Break(());
             }
         }
         if let Some(lseq) = large {
             if link.sending.large.is_some() {
-                // The large value's turn comes behind the one that is under way in the other stream.
+                // The large value's turn comes after the one that is under way in the other stream.
                 return self.move_on(id, link, (stream, lseq - 1), entries, (gate, false));
             }
             self.begin_large(id, link, (stream, lseq), Course::InOrder, map);

@@ -1,5 +1,5 @@
 //! Timers: acknowledgement timeouts, hints and relays that are due, ends to compare, and peer records to be written
-//! (PROTOCOL rule 6).
+//! (`docs/internals/replication.md`, rule 6).
 
 use crate::core::checksum::hash128;
 use crate::core::clock::{MonotonicMs, Now};

@@ -1,6 +1,6 @@
 //! Detects identity conflicts: a peer holds a write attributed to this node that it never made. Then either a copy of
 //! its files is running somewhere, or its files went back in time; and nobody needs to have met both to see it
-//! (PROTOCOL section 2).
+//! (`docs/internals/replication.md`, section 2).
 //!
 //! A node holds each of its writes, or what has replaced it, for ever, and before it sends it to anybody. So a write
 //! that comes back to it is known, and an unknown one is not its own. This proves nothing about a write that a greater

@@ -1,5 +1,6 @@
 //! Identity conflicts: a node can no longer be sure that its identity is its own, because another node has it too, or
-//! because its own disk went back in time. Then it has to write under a new identity (PROTOCOL section 2). Pure.
+//! because its own disk went back in time. Then it has to write under a new identity (`docs/internals/replication.md`,
+//! section 2). Pure.
 
 use crate::core::clock::{MonotonicMs, WallMs};
 use crate::store::commit::ledger::{KnownIdentityConflict, Ledger};
@@ -142,7 +143,7 @@ impl Replica {
 
     /// Restores a conflict that was raised before this opening and not mended.
     pub(in crate::sync) fn recall_identity_conflict(&mut self, ledger: &Ledger) {
-        // The record of a conflict about an identity given up since may lie in the log behind the new identity.
+        // The record of a conflict about an identity given up since may lie in the log after the new identity.
         let known = ledger.identity_conflict.as_ref();
         if let Some(known) = known.filter(|known| known.origin == self.origin) {
             self.renewals.raise(IdentityConflict {

@@ -162,7 +162,7 @@ impl Replica {
             if let Some(row) = row.filter(|row| is_own && row.lseq > self.released)
                 && row.lseq >= before
             {
-                // The value that settled the conflict was replaced before it was sent, and its row has moved behind
+                // The value that settled the conflict was replaced before it was sent, and its row has moved after
                 // the removal.
                 self.place_held_back(lseq, row.lseq + 1);
                 continue;

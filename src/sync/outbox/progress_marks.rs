@@ -108,7 +108,7 @@ impl Replica {
         watermarks
     }
 
-    /// Furthest position that any peer has acknowledged whose acknowledgement counts: no row behind it is
+    /// Furthest position that any peer has acknowledged whose acknowledgement counts: no row after it is
     /// acknowledged.
     pub(in crate::sync) fn acknowledged_anywhere(&self) -> u64 {
         let counting = self.peers.values().filter(|peer| self.counts(peer));

@@ -85,7 +85,7 @@ impl Replica {
         link.sending.parts.clear();
         let is_refused = |large: &mut LargeSend| (large.stream, large.lseq) == refused;
         if let Some(large) = link.sending.large.take_if(is_refused) {
-            // The value was refused before all of it was sent: the feed goes on behind it, and so will the cursor.
+            // The value was refused before all of it was sent: the feed goes on after it, and so will the cursor.
             link.sending.large_abandoned = true;
             for place in [&mut link.sending.sent, &mut link.sending.reported] {
                 let place = place.get_mut(large.stream);
@@ -207,7 +207,7 @@ impl Replica {
     }
 
     /// Lists entries that are larger than a peer takes. Returns true if any is new; the list then has to go on record
-    /// before the peer is told of a place behind them.
+    /// before the peer is told of a place after them.
     pub(in crate::sync) fn note_too_large(
         &mut self,
         peer: Origin,

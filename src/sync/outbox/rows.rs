@@ -129,7 +129,7 @@ impl Replica {
         }
     }
 
-    /// At most `limit` rows behind the place `after`, in feed order: all, or those in one state. The cost is bounded
+    /// At most `limit` rows after the place `after`, in feed order: all, or those in one state. The cost is bounded
     /// by `limit` and by the number of refused rows; where some peers take only a part of the keys, also by the
     /// distance between the watermarks of different classes.
     ///

@@ -1,6 +1,6 @@
-//! The outbox: a view of this node's own entries by the progress of peers, not a queue of its own (PROTOCOL rule 7).
-//! The state of a row follows from its local sequence number and a few watermarks, so the counters are the numbers of
-//! rows between them.
+//! The outbox: a view of this node's own entries by the progress of peers, not a queue of its own
+//! (`docs/internals/replication.md`, rule 7). The state of a row follows from its local sequence number and a few
+//! watermarks, so the counters are the numbers of rows between them.
 
 use std::collections::BTreeSet;
 

@@ -95,7 +95,7 @@ pub(in crate::sync) struct Sending {
     pub(in crate::sync) has_more: bool,
     /// True if a large entry was abandoned half-sent, and the peer has to be told.
     pub(in crate::sync) large_abandoned: bool,
-    /// Commits that have to end before anything is sent behind rejected entries: the list of those has to be durable
+    /// Commits that have to end before anything is sent after rejected entries: the list of those has to be durable
     /// first.
     pub(in crate::sync) recording: u32,
     /// When the list of the peer's refusals was last handed to the committer.

@@ -41,7 +41,7 @@ pub struct PeerStatus {
     pub scope: Scope,
 }
 
-/// Own writes that a peer has not acknowledged. Where it takes a part of the keys, the other rows behind its
+/// Own writes that a peer has not acknowledged. Where it takes a part of the keys, the other rows after its
 /// acknowledgement are counted too: they are passed over as soon as the link is quiet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lag {
@@ -102,7 +102,7 @@ fn trouble_of(link: &Link) -> (u32, Option<&'static str>) {
     (sent, cause.map(|cause| Trouble::from(cause).as_str()))
 }
 
-/// The rows behind a place in the stream of own writes, counted without scanning them.
+/// The rows after a place in the stream of own writes, counted without scanning them.
 ///
 /// # Errors
 /// If the checkpoint cannot be read.

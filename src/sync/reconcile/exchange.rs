@@ -1,13 +1,13 @@
 //! One side of a range-based set reconciliation (Meyer 2022). The sides take turns. A turn answers the parts of the
-//! peer's message in key order: equal ranges are settled, unequal ones are split or, if they are short, listed;
-//! entries that the peer holds older are sent before the answer, and the answer asks for those that are lacking here.
-//! Ranges of which the peer has nothing follow behind the answer, so that both sides send at once. An answer has a
-//! limit: everything behind it is summed up as one part, to be answered in a later turn. So neither side keeps more
-//! than one message, and the ranges that follow.
+//! peer's message in key order: equal ranges are settled, unequal ones are split or, if they are short, listed; entries
+//! that the peer holds older are sent before the answer, and the answer asks for those that are lacking here. Ranges of
+//! which the peer has nothing follow the answer, so that both sides send at once. An answer has a limit: everything
+//! after it is summed up as one part, to be answered in a later turn. So neither side keeps more than one message, and
+//! the ranges that follow.
 //!
-//! A side that has nothing to say, and has made durable all that it was sent, sends an empty message; the other
-//! answers alike, and then the exchange is over. An empty message tells that everything sent before the receiver last
-//! spoke is durable at the peer.
+//! A side sends an empty message once it has nothing to ask or to send, and all that it received is durable. The
+//! exchange is over when an empty message answers an empty one. An empty message also acknowledges: everything that its
+//! receiver had sent before its own last message is durable at the sender.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -84,9 +84,9 @@ pub(in crate::sync) struct Exchange {
     pub(super) owed: Vec<Vec<u8>>,
     /// The owed keys whose entries are to be sent in this turn.
     due: Vec<Vec<u8>>,
-    /// Ranges of which the peer has nothing, to be sent behind the answer.
+    /// Ranges of which the peer has nothing, to be sent after the answer.
     pub(super) trailing: Trailing,
-    /// Keys of removed siblings. The removals are sent last: the entry that settled the conflict must not come behind
+    /// Keys of removed siblings. The removals are sent last: the entry that settled the conflict must not come after
     /// them.
     pub(super) removals: Removals,
     /// True if entries were sent since this side spoke last: the peer may have spoken before they came.

@@ -1,6 +1,6 @@
-//! Range-based set reconciliation (Meyer 2022; PROTOCOL rule 4): two nodes find out which entries the other lacks or
-//! holds older, and send them, both ways in one go. `exchange` is the conversation as a machine of its own, `view` the
-//! state that it sees, `driving` the replica's part.
+//! Range-based set reconciliation (Meyer 2022; `docs/internals/replication.md`, rule 4): two nodes find out which
+//! entries the other lacks or holds older, and send them, both ways in one go. `exchange` is the conversation as a
+//! machine of its own, `view` the state that it sees, `driving` the replica's part.
 
 pub mod ranges;
 pub mod requested;

@@ -5,7 +5,7 @@ use crate::core::clock::MonotonicMs;
 use crate::core::token_bucket::TokenBucket;
 
 /// Reconciliations that a peer may open at once on one connection: it opens one when it connects, and again when an
-/// attempt came to nothing, behind a delay that doubles.
+/// attempt came to nothing, after a delay that doubles.
 const OPENINGS_AT_ONCE: u32 = 8;
 
 /// Sustained interval at which a peer may open one, in milliseconds: no honest peer does so for longer than a few

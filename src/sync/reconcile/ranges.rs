@@ -1,4 +1,4 @@
-//! Messages of a range-based set reconciliation (Meyer 2022; PROTOCOL rule 4), as values.
+//! Messages of a range-based set reconciliation (Meyer 2022; `docs/internals/replication.md`, rule 4), as values.
 
 use std::cmp::Ordering;
 
@@ -25,7 +25,7 @@ pub struct Ranges {
     pub exchange: u64,
     /// 1 opens, and each answer adds one.
     pub step: u64,
-    /// Consecutive ranges of keys, the first from the lowest key on. Everything behind the last is settled.
+    /// Consecutive ranges of keys, the first from the lowest key on. Everything after the last is settled.
     pub parts: Vec<Part>,
 }
 

@@ -1,5 +1,5 @@
-//! Removals of siblings, which are sent behind all other entries of a reconciliation, because the entry that settled
-//! their conflict must not come behind them. Peers can make a node hold any number of them, so only the lowest keys
+//! Removals of siblings, which are sent after all other entries of a reconciliation, because the entry that settled
+//! their conflict must not come after them. Peers can make a node hold any number of them, so only the lowest keys
 //! are remembered, up to a limit. Where there are more, the range of the others is offered to the peer once more when
 //! the first are sent, and they are found again.
 

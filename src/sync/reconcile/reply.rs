@@ -3,7 +3,7 @@
 use crate::store::entry::REPLICATED_END;
 use crate::sync::message::{Claim, Part};
 
-/// Parts after which an answer is full. Everything behind them is summed up as one part.
+/// Parts after which an answer is full. Everything after them is summed up as one part.
 const PARTS_TARGET: usize = 1024;
 
 /// Bytes after which an answer is full.
@@ -22,7 +22,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// Adds a claim about `[from, to)`, which must lie behind all earlier parts.
+    /// Adds a claim about `[from, to)`, which must lie after all earlier parts.
     pub(super) fn say(&mut self, from: &[u8], to: &[u8], claim: Claim) {
         if from > &self.end[..] {
             self.push(from, Claim::Settled);

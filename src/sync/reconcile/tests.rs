@@ -93,7 +93,7 @@ impl Side {
         entries.map(|entry| (entry.key().to_vec(), entry)).collect()
     }
 
-    /// Takes a turn. Returns the message at its end, and the entries sent before and behind it.
+    /// Takes a turn. Returns the message at its end, and the entries sent before and after it.
     fn turn(&mut self, exchange: &mut Exchange) -> (Option<Ranges>, Vec<Entry>) {
         while !self.sums.refresh(&self.map, 100).unwrap() {}
         let (mut said, mut entries) = (None, Vec::new());
@@ -321,7 +321,7 @@ fn over(entry: &Entry, seen: Dot) -> Entry {
     Entry::new(payload.into(), length, flags, dot, stamp, version, extra).unwrap()
 }
 
-/// Two sides that share a hundred keys. The first holds newer entries of some behind the returned limit, the second
+/// Two sides that share a hundred keys. The first holds newer entries of some after the returned limit, the second
 /// holds one.
 fn sides_with_secrets() -> ([Side; 2], Positions) {
     let mut sides = [Side::new(), Side::new()];

@@ -1,4 +1,4 @@
-//! Trailing entries, sent behind an answer: all entries of ranges of which the peer has nothing.
+//! Trailing entries, sent after an answer: all entries of ranges of which the peer has nothing.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -50,7 +50,7 @@ impl Trailing {
                 let key = held.entry.key();
                 gathered.look();
                 if matches!(held, Cow::Owned(_)) && view.map.has_changed(key) {
-                    // The entry was replaced since keys were last taken in, behind the covered place: the feed brings
+                    // The entry was replaced since keys were last taken in, after the covered place: the feed brings
                     // its successor.
                 } else if !view.may_travel(&held) {
                     has_held_back = true;

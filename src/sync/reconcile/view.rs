@@ -86,7 +86,7 @@ impl View<'_> {
     }
 
     /// Divides `[from, to)` evenly, into about `pieces` parts and not twice as many. Keys between the ranges of a
-    /// scope belong to the part behind them: they are not visible.
+    /// scope belong to the part after them: they are not visible.
     pub(super) fn split(
         &self,
         from: &[u8],

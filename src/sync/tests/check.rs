@@ -1,4 +1,4 @@
-//! Invariants that hold at all times (PROTOCOL section 7), checked from outside.
+//! Invariants that hold at all times (`docs/internals/replication.md`, section 7), checked from outside.
 
 use super::world::World;
 use crate::store::conflict::policy::loser_of;

@@ -13,7 +13,7 @@ enum Event {
 }
 
 impl World {
-    /// The next event, unless it lies behind `until`.
+    /// The next event, unless it lies after `until`.
     fn next(&self, until: u64) -> Option<(u64, Event)> {
         let mut next: Option<(u64, Event)> = None;
         let mut offer = |at: Option<u64>, event: Event| {

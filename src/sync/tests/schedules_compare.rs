@@ -144,7 +144,7 @@ fn what_is_under_way_is_no_difference() {
     for host in [0, 1] {
         let mut world = pair(options(), 300);
         let asked = ask(&mut world, host, 1 - host).unwrap();
-        // Once behind the request, and once in the middle of the comparison.
+        // Once after the request, and once in the middle of the comparison.
         world.put(host, "news", "value");
         world.run_for(6);
         let again = ask(&mut world, host, 1 - host).unwrap();

@@ -92,7 +92,7 @@ fn an_entry_that_no_node_can_have_written_is_refused_by_itself_and_the_feed_goes
         assert!(world.closes.is_empty(), "{what}");
         assert_eq!(world.hosts[0].up().map.summary(), before, "{what}");
         assert_eq!(world.hosts[0].up().report().total_refused, 1, "{what}");
-        // The feed goes on behind the refused entry.
+        // The feed goes on after the refused entry.
         let next = entry(0, 2, stamp, 1, 3);
         world
             .written

@@ -28,7 +28,7 @@ fn smuggle(world: &mut World, host: usize, key: &str) {
     .unwrap();
     world.written.insert(dot, vec![entry.clone()]);
     let running = world.hosts[host].up_mut();
-    // The place lies in the stream of relayed entries, behind all cursors, and is free.
+    // The place lies in the stream of relayed entries, after all cursors, and is free.
     running.map.install(entry, 1, Some(Origin([3; 16])));
 }
 

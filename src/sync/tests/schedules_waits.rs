@@ -151,7 +151,7 @@ fn a_wait_goes_over_to_the_successor_and_says_so() {
         assert!(id == before || id == after);
         assert_eq!((held.is_replaced, held.successor), (true, Some(third)));
     }
-    // A row that is queued behind it does not hold up the wait.
+    // A row that is queued after it does not hold up the wait.
     world.put_named(0, "other", "1");
     for dot in [first, second] {
         let id = world.wait(0, Subject::Operation(dot), on("node-1"));

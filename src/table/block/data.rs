@@ -36,7 +36,7 @@ pub(in crate::table) fn common_prefix(first: &[u8], second: &[u8]) -> usize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::table) struct Contradiction;
 
-/// Marks, by its highest bit, each byte that is equal in both. A byte behind such a byte can be marked by mistake,
+/// Marks, by its highest bit, each byte that is equal in both. A byte after such a byte can be marked by mistake,
 /// which costs a comparison.
 fn equal_bytes(first: u64, second: u64) -> u64 {
     // Equal bytes become zero, and only zeros borrow.
@@ -47,8 +47,8 @@ fn equal_bytes(first: u64, second: u64) -> u64 {
 /// Bytes of a cache line on nearly all processors.
 const CACHE_LINE_BYTES: usize = 64;
 
-/// Prefetches the cache lines behind `at`: a block that was not used lately is not in the cache, and the bytes that are
-/// read next lie behind those that are read first.
+/// Prefetches the cache lines after `at`: a block that was not used lately is not in the cache, and the bytes that are
+/// read next lie after those that are read first.
 #[inline]
 fn load_ahead(bytes: &[u8], at: usize, lines: usize) {
     for line in 1..=lines {

@@ -27,7 +27,7 @@ impl FeedPlace {
         self.blocks().div_ceil(count(FEED_INDEX_ENTRIES))
     }
 
-    /// Offset of the next part of the file; `None` if the index does not lie right behind the blocks.
+    /// Offset of the next part of the file; `None` if the index does not lie right after the blocks.
     pub(in crate::table) fn end(&self) -> Option<u64> {
         let blocks = u64::from(self.blocks());
         let rows_bytes = u64::from(self.rows) * 4 + blocks * CHECKSUM_BYTES as u64;

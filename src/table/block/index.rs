@@ -2,7 +2,7 @@
 //! each. Nodes lie above blocks of rows, and one node, held in memory, lies above all nodes.
 //!
 //! A *separator* between two blocks is the shortest bytes that are above every key before it and not above any key
-//! behind it. Its head, the first eight bytes behind the prefix as a number, decides nearly every comparison.
+//! after it. Its head, the first eight bytes after the prefix as a number, decides nearly every comparison.
 
 use std::ops::Range;
 
@@ -71,7 +71,7 @@ impl IndexNodeBuilder {
         }
     }
 
-    /// Length of the node with one more child behind this separator, in bytes with the checksum.
+    /// Length of the node with one more child after this separator, in bytes with the checksum.
     pub(in crate::table) fn bytes_with(&self, separator: &[u8]) -> usize {
         let fixed = HEAD_BYTES + (self.children.len() + 1) * CHILD_BYTES + CHECKSUM_BYTES;
         if self.is_empty() {
@@ -305,7 +305,7 @@ impl<'a> IndexNode<'a> {
     }
 
     /// The child that holds a key, for callers that know a window: the head of the key is above the first head of the
-    /// window, and not above the one behind it.
+    /// window, and not above the one after it.
     #[inline]
     pub(in crate::table) fn search_in(&self, key: &[u8], window: Range<usize>) -> Option<usize> {
         let rest = match key.split_at_checked(self.prefix.len()) {

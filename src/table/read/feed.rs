@@ -81,7 +81,7 @@ impl Feed {
             return Ok(0);
         };
         let start = block * count(FEED_BLOCK_ROWS);
-        // The first row of the middle block is before: the border is in this block or behind it.
+        // The first row of the middle block is before: the border is in this block or after it.
         low = start + 1;
         high = self
             .place
@@ -215,7 +215,7 @@ pub struct FeedCursor {
 }
 
 impl FeedCursor {
-    /// The next row; `None` behind the last one. After an error the cursor is at its end.
+    /// The next row; `None` after the last one. After an error the cursor is at its end.
     #[allow(
         clippy::should_implement_trait,
         reason = "an iterator of results would be easy to end by mistake at its first error"

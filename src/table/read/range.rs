@@ -87,7 +87,7 @@ impl RangeCursor {
         Ok(())
     }
 
-    /// The next row; `None` behind the last one. After an error the cursor is at its end.
+    /// The next row; `None` after the last one. After an error the cursor is at its end.
     #[allow(
         clippy::should_implement_trait,
         reason = "an iterator of results would be easy to end by mistake at its first error"

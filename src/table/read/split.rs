@@ -8,7 +8,7 @@ use crate::table::error::CheckpointError;
 
 impl Checkpoint {
     /// The shortest bytes that are above the keys of the first `rows` rows, and not above any other key; `None` if
-    /// there are no further rows. Reads the block of the row behind them, and seldom the one before.
+    /// there are no further rows. Reads the block of the row after them, and seldom the one before.
     pub fn split_at(&self, rows: u32) -> Result<Option<Vec<u8>>, CheckpointError> {
         let Some(behind) = self.open.key_of_row(rows)? else {
             return Ok(None);

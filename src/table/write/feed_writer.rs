@@ -1,4 +1,4 @@
-//! Writes the feeds behind the rows.
+//! Writes the feeds after the rows.
 
 use super::feed_sorter::FeedItem;
 use super::sink::Sink;

@@ -10,7 +10,7 @@ use crate::table::format::CHECKSUM_BYTES;
 const PIECE_BYTES: usize = 512 << 10;
 
 /// Bytes that are written between two syncs. With one sync at the end the system would write all of the file at once,
-/// and the syncs of the log, on the same disk, would wait behind it.
+/// and the syncs of the log, on the same disk, would wait for it.
 const SYNC_BYTES: u64 = 2 << 20;
 
 /// A file that grows at its end.

@@ -34,7 +34,7 @@ pub enum AssemblyError {
     /// The peer sent more bytes than it announced.
     #[error("a large value is longer than announced")]
     TooLong,
-    /// The value was to resume behind bytes that are not here.
+    /// The value was to resume after bytes that are not here.
     #[error("a large value goes on behind bytes that are not here")]
     Missing,
     /// The complete value is not the announced one. It begins anew.
@@ -225,7 +225,7 @@ impl Assembler {
         Spool { file, reservation }
     }
 
-    /// The kept part of a value, positioned to resume behind `offset`.
+    /// The kept part of a value, positioned to resume after `offset`.
     fn go_on(&self, large: &Large, offset: u64) -> Result<Spool, AssemblyError> {
         let known = self.peer.zip(large.value_id());
         let (peer, id) = known.ok_or(AssemblyError::Missing)?;

@@ -1,5 +1,5 @@
 //! Unfinished large values, over all connections of a node. The part of a value that a lost connection leaves is kept
-//! for a while, so that the next connection to that peer resumes behind it instead of beginning at zero. Bounded in
+//! for a while, so that the next connection to that peer resumes after it instead of beginning at zero. Bounded in
 //! bytes, number and time, and lost with the process: then the value begins anew.
 
 use parking_lot::Mutex;
@@ -123,7 +123,7 @@ impl Unfinished {
         });
     }
 
-    /// Takes the bytes of a value, for a connection that resumes behind the first `offset` of them. The earlier
+    /// Takes the bytes of a value, for a connection that resumes after the first `offset` of them. The earlier
     /// connection finds that they are gone.
     pub(in crate::transport) fn take(
         &self,

@@ -51,7 +51,7 @@ pub struct Connection {
     pub(super) queued: Notify,
     /// Wakes the task that owns the connection when the phase has changed.
     pub(super) ending: Notify,
-    /// Wakes the reader that waits behind the first message.
+    /// Wakes the reader that waits after the first message.
     pub(super) greeting: Notify,
 }
 
@@ -132,7 +132,7 @@ impl Connection {
         self.outgoing.lock().len()
     }
 
-    /// Marks the peer as greeted and accepted: frames may be large from now on, reading goes on behind HELLO, and the
+    /// Marks the peer as greeted and accepted: frames may be large from now on, reading goes on after HELLO, and the
     /// connection's half-open place is free.
     pub fn greeted(&self) {
         self.greeted.store(true, Ordering::Release);

@@ -37,7 +37,7 @@ pub trait ConnectionEvents: Send + Sync + 'static {
     /// that the dialler gave; 0 for an accepted connection.
     fn opened(&self, connection: &Arc<Connection>, role: Role, purpose: u64);
 
-    /// A message came. Nothing is read behind the first one until [`Connection::greeted`] is called. LARGE and CHUNK
+    /// A message came. Nothing is read after the first one until [`Connection::greeted`] is called. LARGE and CHUNK
     /// are never reported here: a complete value comes as a BATCH of one entry that is `is_charged`, because its parts
     /// were reported by [`Self::charged`] already.
     fn received(&self, id: ConnectionId, message: Message, is_charged: bool) -> Reception;

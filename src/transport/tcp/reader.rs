@@ -298,7 +298,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Waits until the peer is accepted: messages behind HELLO may be large, so they are not decoded before.
+    /// Waits until the peer is accepted: messages after HELLO may be large, so they are not decoded before.
     async fn wait_until_greeted(&mut self) -> Result<(), CloseReason> {
         let now = self.shared.clock.monotonic();
         let until = now.after(self.shared.settings.hello_timeout_ms);

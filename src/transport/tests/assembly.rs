@@ -171,7 +171,7 @@ fn value(seed: usize) -> Vec<u8> {
     (0..VALUE_BYTES).map(byte).collect()
 }
 
-/// The announcement of a value that resumes behind `offset`.
+/// The announcement of a value that resumes after `offset`.
 fn resumed(value: &[u8], offset: u64) -> Large {
     let whole = entry(b"big", value, 1, 1, 1_000);
     Large {

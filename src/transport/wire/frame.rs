@@ -56,7 +56,7 @@ byte_enum! {
     }
 }
 
-/// Why a stream of bytes does not consist of frames. Nothing behind it can be trusted: the connection ends.
+/// Why a stream of bytes does not consist of frames. Nothing after it can be trusted: the connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum FrameError {
     /// The length before a body is over the limit at this point.

@@ -22,7 +22,7 @@ mod capability {
     pub(super) const RECONCILES: u64 = 1 << 1;
     /// The node's sums cover content.
     pub(super) const SUMS_CONTENT: u64 = 1 << 2;
-    /// The node reads the content hash in LARGE, keeps parts of large values, and resumes behind them.
+    /// The node reads the content hash in LARGE, keeps parts of large values, and resumes after them.
     pub(super) const RESUMES: u64 = 1 << 3;
 }
 

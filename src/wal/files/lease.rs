@@ -7,7 +7,7 @@ use crate::core::checksum::placed_crc;
 
 use crate::disk::storage::{Storage, read_full, replace_file};
 
-/// Suffix of the lease file, behind the name of the log. The file says in plain words that it is not to be backed up.
+/// Suffix of the lease file, after the name of the log. The file says in plain words that it is not to be backed up.
 pub const LEASE_SUFFIX: &str = ".lease";
 
 /// The first bytes of the file, for people who look into it.

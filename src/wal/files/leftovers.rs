@@ -10,7 +10,7 @@ use crate::wal::recover::scan::read_header;
 
 /// Removes the sealed logs with these first frames, all of which the checkpoint covers. `next`: first frame of the
 /// first file that is needed. Returns the names of the removed files, and the sealed logs that could not be removed;
-/// files of another log are left alone and are in neither.
+/// files that belong to another log or cannot be opened are left alone and are in neither.
 pub(crate) fn remove_covered(
     storage: &dyn Storage,
     name: &str,

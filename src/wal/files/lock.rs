@@ -14,7 +14,7 @@ use crate::wal::error::WalError;
 
 mod lock_file;
 
-/// Suffix of the lock file, behind the name of the log. The file is normally never deleted: a lock on a file that
+/// Suffix of the lock file, after the name of the log. The file is normally never deleted: a lock on a file that
 /// another process has just deleted would keep nobody out.
 pub const LOCK_SUFFIX: &str = ".lock";
 

@@ -13,7 +13,7 @@ use crate::disk::directory::{Directory, sync_directory};
 use crate::disk::file::FileStorage;
 use crate::wal::error::WalError;
 
-/// Most symbolic links that are followed one behind the other; more are taken for a circle.
+/// Most symbolic links that are followed one after the other; more are taken for a circle.
 const LINKS_MAX: usize = 32;
 
 /// Longest name of a new log, in bytes: file systems take 255, and the longest names of companions,

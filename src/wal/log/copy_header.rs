@@ -1,4 +1,4 @@
-//! Creates an empty log that continues behind a checkpoint: the beginning of a copy of a store.
+//! Creates an empty log that continues after a checkpoint: the beginning of a copy of a store.
 
 use crate::disk::storage::{Storage, replace_file};
 use crate::wal::error::WalError;

@@ -62,7 +62,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// An open log behind the frames that were found, all of which are durable by now, as is the length of the file.
+    /// An open log after the frames that were found, all of which are durable by now, as is the length of the file.
     pub(super) fn resume(
         (name, shown): (String, String),
         file: Box<dyn StorageFile>,
@@ -249,7 +249,7 @@ impl Log {
         self.mark(FrameKind::Close)
     }
 
-    /// Writes a frame behind the last. Returns its number. With `synced` it is durable too, if one call of the disk
+    /// Writes a frame after the last. Returns its number. With `synced` it is durable too, if one call of the disk
     /// can do both.
     fn write_frame(
         &mut self,

@@ -16,7 +16,7 @@ const AHEAD_PART: u64 = 8;
 /// The end of the file is kept at a multiple of this, in bytes: the usual block of a file system.
 pub(super) const BLOCK_BYTES: u64 = 4 << 10;
 
-/// Bytes from which on a frame that does not fit is written straight behind the end of the file. Writing zeros first
+/// Bytes from which on a frame that does not fit is written straight after the end of the file. Writing zeros first
 /// saves the sync of a length, about 40 µs; measured, from 64 KiB on it costs more to write twice.
 const DIRECT_FRAME_BYTES: usize = 64 << 10;
 
@@ -78,7 +78,7 @@ impl Log {
         self.write(self.used, head)
     }
 
-    /// Writes behind the end of the file. If there is no room, the written part is truncated again, durably, so that a
+    /// Writes after the end of the file. If there is no room, the written part is truncated again, durably, so that a
     /// crash on a full disk leaves no unfinished end that there is no room to keep aside; the log is then as it was.
     fn write_new(&mut self, offset: u64, bytes: &[u8]) -> Result<(), WalError> {
         let Err(error) = self.file.write_at(offset, bytes) else {

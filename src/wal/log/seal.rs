@@ -158,7 +158,7 @@ impl Log {
         allocated: u64,
     ) -> SealedLog {
         let old = std::mem::replace(&mut self.file, file.into());
-        // Best effort, and not synced: zeros behind the last frame mean nothing and only take room.
+        // Best effort, and not synced: zeros after the last frame mean nothing and only take room.
         let is_cut = self.allocated == self.used || old.set_len(self.used).is_ok();
         let sealed = SealedLog {
             first_frame: self.header.first_frame,

@@ -4,13 +4,13 @@ use std::io;
 
 use crate::disk::storage::Storage;
 
-/// Suffix of a sealed log, behind the name of the log; the number of its first frame follows.
+/// Suffix of a sealed log, after the name of the log; the number of its first frame follows.
 pub const SEALED_SUFFIX: &str = ".sealed.";
 
-/// Suffix of the temporary name of the new file during a seal, behind the name of the log.
+/// Suffix of the temporary name of the new file during a seal, after the name of the log.
 pub const SEALING_SUFFIX: &str = ".sealing";
 
-/// Suffix of the checkpoint, behind the name of the log.
+/// Suffix of the checkpoint, after the name of the log.
 pub const CHECKPOINT_SUFFIX: &str = ".checkpoint";
 
 /// A finished file of a log: nothing is appended any more, and all of it survives a power cut.

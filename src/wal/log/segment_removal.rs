@@ -29,8 +29,8 @@ impl Removal {
         self.logs.get(..self.removed).unwrap_or_default()
     }
 
-    /// Removes the sealed logs, durably. Returns the bytes given back. Runs on any thread, but before the log is
-    /// sealed again. `storage` must be the one that the log was opened in.
+    /// Removes the sealed logs, durably. Returns their bytes, also of those that were gone already. Runs on any thread,
+    /// but before the log is sealed again. `storage` must be the one that the log was opened in.
     ///
     /// # Errors
     /// If the system refuses; the logs not yet removed stay. After a power cut removed logs may be back; the next

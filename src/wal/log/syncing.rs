@@ -13,7 +13,7 @@ pub type Synced = io::Result<()>;
 /// A sync to be carried out by any thread.
 pub struct SyncJob {
     file: Arc<dyn StorageFile>,
-    /// True if the length has to be synced too: without it the bytes behind the durable length are not durable.
+    /// True if the length has to be synced too: without it the bytes after the durable length are not durable.
     with_length: bool,
 }
 

@@ -54,7 +54,7 @@ pub struct Inspection {
     pub problems: Vec<WalError>,
     /// Observations that are no faults.
     pub remarks: Vec<Remark>,
-    /// The unfinished end that a stop left behind the last whole frame.
+    /// The unfinished end that a stop left after the last whole frame.
     pub unfinished: Option<UnfinishedEnd>,
     /// Number of whole groups.
     pub groups: u64,

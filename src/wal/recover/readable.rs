@@ -164,7 +164,7 @@ impl Walk<'_> {
         Ok(end)
     }
 
-    /// Offset of the next whole frame behind `at`, if any, and the end of the non-zero bytes before it.
+    /// Offset of the next whole frame after `at`, if any, and the end of the non-zero bytes before it.
     fn next_frame(&self, at: u64) -> io::Result<(Option<u64>, u64)> {
         let mut buffer = vec![0; READ_BYTES];
         let mut nonzero_end = 0;

@@ -1,4 +1,4 @@
-//! Streaming of frames out of a file through a bounded buffer, and the scan of the bytes behind them.
+//! Streaming of frames out of a file through a bounded buffer, and the scan of the bytes after them.
 
 use std::io;
 
@@ -50,7 +50,7 @@ impl<'a> FrameReader<'a> {
     }
 
     /// The frame at [`offset`](Self::offset), if a whole one with that number is there; only then does the offset move
-    /// behind it.
+    /// after it.
     pub(crate) fn next(&mut self, number: u64) -> io::Result<Option<ReadFrame<'_>>> {
         self.next_if(&|header| header.number == number)
     }

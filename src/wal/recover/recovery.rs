@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::wal::format::{FRAME_ALIGNMENT, FRAME_MAGIC, FrameHeader};
 
-/// Suffix of the file that keeps a cut-off unfinished end, behind the name of the log.
+/// Suffix of the file that keeps a cut-off unfinished end, after the name of the log.
 pub const TORN_SUFFIX: &str = ".torn";
 
 /// Report of an opening: what it found and did.
@@ -26,7 +26,7 @@ pub struct Recovery {
     pub seal_finished: bool,
     /// Files left by an earlier stop that are not needed and were removed.
     pub leftovers: Vec<String>,
-    /// The unfinished end that was cut off behind the frames.
+    /// The unfinished end that was cut off after the frames.
     pub torn: Option<TornTail>,
     /// Frames that were rewritten, because nothing told that they had been synced.
     pub rewritten_frames: u64,
@@ -47,7 +47,7 @@ pub struct TornTail {
     pub kept_as: String,
 }
 
-/// Verdict on the bytes behind the last whole frame.
+/// Verdict on the bytes after the last whole frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// There is nothing, or only zeros that were written ahead.
@@ -68,7 +68,7 @@ pub enum Verdict {
 pub struct Rest {
     /// The highest frame that any header in the rest tells to be synced; 0 if there is no header.
     pub known_synced: u64,
-    /// Offset behind the last byte that is not zero; 0 if all are.
+    /// Offset after the last byte that is not zero; 0 if all are.
     pub nonzero_end: u64,
 }
 
@@ -102,7 +102,7 @@ impl Rest {
     }
 }
 
-/// Judges the bytes behind the last whole frame. `expected`: the number that the next frame would have had; `offset`:
+/// Judges the bytes after the last whole frame. `expected`: the number that the next frame would have had; `offset`:
 /// where it would have begun; `known_synced`: the highest frame reported as synced before it; `covers_frame`: the last
 /// frame that the checkpoint covers, which was synced before there was a checkpoint.
 pub fn verdict(

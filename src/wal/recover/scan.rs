@@ -46,7 +46,7 @@ pub struct Scan {
     pub known_synced: u64,
     /// True if the last whole frame marks a clean close.
     pub closed: bool,
-    /// Verdict on the bytes behind the last whole frame.
+    /// Verdict on the bytes after the last whole frame.
     pub verdict: Verdict,
     pub(crate) first_unsynced: Option<Mark>,
 }

@@ -28,7 +28,7 @@ fn open(storage: &dyn Storage) -> Result<(Log, Recovery, Bodies), WalError> {
     open_from(storage, 0)
 }
 
-/// Opens the log behind a checkpoint that covers that frame. Also returns the groups that it does not cover.
+/// Opens the log after a checkpoint that covers that frame. Also returns the groups that it does not cover.
 fn open_from(
     storage: &dyn Storage,
     covers_frame: u64,

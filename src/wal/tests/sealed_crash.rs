@@ -1,4 +1,4 @@
-//! Crash tests with logs that are sealed, and sealed logs that are removed behind checkpoints: the power is cut before
+//! Crash tests with logs that are sealed, and sealed logs that are removed after checkpoints: the power is cut before
 //! every call, during generated histories and during the recovery from an earlier cut.
 
 use std::io::ErrorKind;

@@ -36,7 +36,7 @@ const RECORDS_IN_ANY_ORDER: usize = 4;
 /// Bounds of the histories to generate.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
-    /// Openings, of any disk each, behind the first ones in `restarts`.
+    /// Openings, of any disk each, after the first ones in `restarts`.
     openings: usize,
     /// Openings that happen before, each of the disk of the one before, with a write each.
     restarts: usize,
@@ -280,7 +280,7 @@ impl History {
         }
     }
 
-    /// Checks a third node that gets any of the newest records in any order, before or behind the old ones.
+    /// Checks a third node that gets any of the newest records in any order, before or after the old ones.
     fn check_third_nodes(&self) {
         let records = self.records.iter().filter_map(LineageRecord::of);
         let records: Vec<LineageRecord> = records.collect();

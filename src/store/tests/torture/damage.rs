@@ -14,7 +14,7 @@ use crate::store::commit::operation::{Operation, Request};
 use crate::store::maintain::recovery::open;
 use crate::store::state::map::EntryMap;
 
-/// Bytes of the zeros behind the last group that are kept where all bits before them are flipped.
+/// Bytes of the zeros after the last group that are kept where all bits before them are flipped.
 const ZEROS_KEPT: usize = 4 << 10;
 
 /// The files of a store, with their content.
@@ -45,7 +45,7 @@ impl Folder {
         Self::grow(&disk, &mut node, bytes, value_bytes)
     }
 
-    /// A checkpoint, a sealed log behind it, a log, and a second checkpoint half written; another content for each
+    /// A checkpoint, a sealed log after it, a log, and a second checkpoint half written; another content for each
     /// seed.
     pub(super) fn of_everything(seed: u64) -> Self {
         let disk = MemoryStorage::new();

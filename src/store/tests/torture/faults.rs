@@ -1,4 +1,4 @@
-//! Every call of the disk fails, alone and in pairs: nothing is accepted behind a failure with an open outcome, no
+//! Every call of the disk fails, alone and in pairs: nothing is accepted after a failure with an open outcome, no
 //! acknowledged write is lost, and the store opens again.
 
 use std::io::ErrorKind;

@@ -299,7 +299,7 @@ impl Life {
         Ok(())
     }
 
-    /// Checks that nothing is accepted behind a failure with an open outcome.
+    /// Checks that nothing is accepted after a failure with an open outcome.
     fn takes_nothing(&mut self, node: &mut Node<'_>) -> Told<()> {
         let synced = node.log().synced_frame();
         // A removal that changes nothing needs no log.

@@ -29,7 +29,7 @@ pub(super) enum Mistake {
     CutBeforeSeal,
     /// The checkpoint holds the ledger of the opening.
     OldLedger,
-    /// The checkpoint claims to cover the first frame behind the seal.
+    /// The checkpoint claims to cover the first frame after the seal.
     CoverOneMore,
     /// The file gets its name before it is complete.
     NameBeforeEnd,

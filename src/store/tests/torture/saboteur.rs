@@ -27,7 +27,7 @@ pub(super) const BEFORE_ALL: &str = "nothing";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LeftOut {
     pub(super) call: Call,
-    /// Suffix of the file's name behind that of the log; empty for a directory.
+    /// Suffix of the file's name after that of the log; empty for a directory.
     pub(super) file: &'static str,
     /// Beginning of the last change of names, as in `rename .sealing`.
     pub(super) after: &'static str,

@@ -37,7 +37,7 @@ fn bugs() -> Vec<(&'static str, Wrong)> {
     .concat()
 }
 
-/// Leaves out a sync of the directory behind a call.
+/// Leaves out a sync of the directory after a call.
 fn directory(after: &'static str) -> Wrong {
     left_out(Call::SyncDirectory, "", after)
 }

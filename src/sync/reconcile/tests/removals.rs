@@ -1,4 +1,4 @@
-//! Removals of siblings are sent behind all other entries: the value that settled them may need more turns to be
+//! Removals of siblings are sent after all other entries: the value that settled them may need more turns to be
 //! found, and a peer with the removal but without the value holds neither.
 
 use super::{Side, entry, reconcile};

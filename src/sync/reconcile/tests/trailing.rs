@@ -1,4 +1,4 @@
-//! Entries that follow behind an answer: both sides send at once, and an empty message that was sent before they came
+//! Entries that follow an answer: both sides send at once, and an empty message that was sent before they came
 //! proves nothing.
 
 use std::collections::VecDeque;
