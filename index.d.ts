@@ -39,7 +39,9 @@ export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 
 /**
  * Name of a failure, finer than {@link ErrorCode}; docs/errors.md explains each. A failure without a name of its own
- * has its code as kind. New names may come with any version, so the type is open.
+ * has its code as kind. New names may come with any version, so the type is open. `key_empty`, `key_too_long`,
+ * `value_too_large` and `invalid_configuration` come to Rust programs only: here the kinds are `invalid_key`,
+ * `invalid_value` and `invalid_option`.
  */
 export type ErrorKind =
   | 'aborted'
@@ -275,10 +277,13 @@ export declare class Result<T = void> {
    * `unknown`.
    */
   static err(error: SoftadastraError): Result<never>;
-  /** True if the result holds a value. */
-  isOk(): boolean;
-  /** True if the result holds an error. */
-  isErr(): boolean;
+  /** True if the result holds a value. TypeScript then knows the types of {@link ok} and {@link content}. */
+  isOk(): this is Result<T> & { readonly ok: true; readonly content: T; readonly failure: undefined };
+  /**
+   * True if the result holds an error. TypeScript then takes it for a result of any value, so a function that returns
+   * another `Result` may return it as it is.
+   */
+  isErr(): this is Result<never> & { readonly ok: false; readonly failure: SoftadastraFailure };
   /**
    * Returns the value. On an error it throws a {@link SoftadastraError} with the code `invalid_state` and the kind
    * `wrong_result`, because the call is a mistake of the program; its message and `cause` carry the error of the
@@ -383,7 +388,10 @@ export type ConflictPolicy =
   | 'applyRemote'
   | 'custom';
 
-/** A number of peers: one (`"any"`), all known ones whose acknowledgement counts (`"all"`), or a number from 1. */
+/**
+ * A number of peers: one (`"any"`), all that this node has ever met and whose acknowledgement counts (`"all"`), or a
+ * number from 1.
+ */
 export type AckCount = 'any' | 'all' | number;
 
 /** Condition under which a write counts as acknowledged; see {@link ClientOptions.ackPolicy}. */
@@ -470,7 +478,8 @@ export declare class ClientOptions {
    */
   cacheBytes: number;
   /**
-   * Length of the log, in bytes, at which a checkpoint is made of it in the background. Default 64 MiB, at least 4096.
+   * Length of the log, in bytes, at which a checkpoint is made of it in the background. From 4096 to 2147483647 (2 GiB
+   * less a byte); default 64 MiB.
    * - The log may be longer, up to four times this length: half as long as the data, if there is more than twice as
    *   much data; and as long as it takes while many new keys come without a pause, as in a first sync.
    * - It is shorter where memory is used up, see {@link memoryBytes}, and where a sixth of the data was overwritten or
@@ -527,9 +536,10 @@ export declare class ClientOptions {
   conflictPolicy: ConflictPolicy;
   /**
    * Number of peers that must make a write durable before it counts as acknowledged: `"any"` (one, the default),
-   * `"all"` that this node knows, or a number. Only peers that take the key count; a write that no peer takes stays
-   * queued. As an object with `memory: true` the acknowledgement of a peer without a log counts too; for a node without
-   * a log it always does.
+   * `"all"`, or a number. `"all"` counts every peer that this node has ever met, also one that never returns: there is
+   * no call yet that forgets a peer. Only peers that take the key count; a write that no peer takes stays queued. As an
+   * object with `memory: true` the acknowledgement of a peer without a log counts too; for a node without a log it
+   * always does.
    */
   ackPolicy: AckCount | AckPolicy;
   /** Accepted for compatibility, without effect: acknowledgements are always required. Default `true`. */
@@ -549,7 +559,16 @@ export declare class ClientOptions {
   ackTimeoutMs: number;
 }
 
-/** State of a peer at the moment. */
+/**
+ * State of a peer at the moment.
+ *
+ * - `"unknown"`: the peer has given no sign of life since the client was opened. Also of a {@link Peer} that you made.
+ * - `"available"`: its address is known, or it was connected, and nothing has failed since.
+ * - `"connected"`: connected.
+ * - `"faulted"`: the last call failed, or the connection was ended for good, as by {@link Client.disconnect}. A peer
+ *   that was connected once and lost is still called again.
+ * - `"stale"`, `"expired"`: not given in this version.
+ */
 export type PeerState = 'available' | 'connected' | 'stale' | 'expired' | 'faulted' | 'unknown';
 
 /** Options of a {@link Peer} besides its address. */
@@ -620,7 +639,7 @@ export declare class NodeInfo {
   uptimeMs(): number;
   /** Alias of {@link uptimeMs}. */
   uptime_ms(): number;
-  /** Returns the display name if there is one, otherwise the node id. */
+  /** Returns {@link displayName}, or {@link nodeId} if the display name is empty. */
   label(): string;
   /** True if {@link capabilities} contains this name. */
   hasCapability(name: string): boolean;
@@ -751,7 +770,8 @@ export interface WaitOptions {
   peer?: string | undefined;
   /**
    * Number of peers that must hold the write, which may still come; or `"all"`: every peer that this node has ever met
-   * and whose acknowledgement counts, at least one. Default 1. Not together with `peer`.
+   * and whose acknowledgement counts, at least one. That includes a peer that never returns; there is no call yet that
+   * forgets one. Default 1, also with the operation `"all"`. Not together with `peer`.
    */
   count?: number | 'all' | undefined;
   /** Signal that ends the wait: the result is then an error of kind `aborted`. */
@@ -813,8 +833,8 @@ export declare class SyncResult {
   /** Number of writes that are durable on as many peers as `ackPolicy` asks for, even if other peers refused them. */
   readonly acknowledgedCount: number;
   /**
-   * Number of writes that were retried as often as allowed, or refused by a peer without which they are not
-   * acknowledged. They are still delivered when a peer returns. {@link Client.outbox} lists them with the reasons.
+   * Number of writes that were retried as often as allowed, or refused by so many peers that fewer than `ackPolicy`
+   * asks for are left. They are still delivered when a peer returns. {@link Client.outbox} lists them with the reasons.
    */
   readonly failedCount: number;
   /** Number of repeated deliveries since the client opened. */
@@ -889,14 +909,18 @@ export interface PutInfo {
   /**
    * Version of the key: one more than the version that this write replaced, from 1, also over removals. Of one node's
    * writes a later one always has a greater version. It is not a count of all writes: two concurrent writes may have
-   * equal versions, and the version falls if a later write with a smaller version wins. Use it to find out whether a
-   * key has changed since you read it on this node.
+   * equal versions, and the version falls if a later write with a smaller version wins. No write takes it as a
+   * condition (there is no compare-and-set), and {@link Client.get} does not return it: {@link Entry} and {@link
+   * Change} do. A read-modify-write is atomic only if the program runs those of one key one after another.
    */
   version: number;
   /**
    * Name of the write, for {@link Client.waitFor}: the author, a hyphen, and a number that grows. The author is 32
-   * hexadecimal digits, new at each opening and when the node takes a new identity. No two writes have one name. Not
-   * listed when the object is printed, spread or compared.
+   * hexadecimal digits, new at each opening and when the node takes a new identity. No two writes have one name. The
+   * name of a write of an earlier opening stays valid for `waitFor` until a later write replaces that write.
+   *
+   * Not enumerable: take it by name. `console.log`, `JSON.stringify`, spreading, comparing and `postMessage` leave it
+   * out.
    */
   readonly operation: string;
 }
@@ -988,23 +1012,38 @@ export interface Entries extends AsyncIterableIterator<Entry> {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** A change of a key, by this node or by a peer. */
-export interface Change {
+/** A change of a key, by this node or by a peer. Its `kind` decides whether there is a `value`. */
+export type Change = PutChange | RemoveChange;
+
+/** Fields of every {@link Change}. */
+export interface ChangedKey {
   /** Key that changed. */
   readonly key: string;
-  /** Kind of the change: a new value, or a removal. */
-  readonly kind: 'put' | 'remove';
-  /** The new value; `undefined` if the key was removed. */
-  readonly value: Value | undefined;
   /** Version of the key after the change, see {@link PutInfo.version}. */
   readonly version: number;
   /** True if this node made the change. */
   readonly local: boolean;
   /**
-   * Name of the node that wrote the change, also if it came through other nodes; the id of its author if this node has
-   * neither met that node nor heard its name.
+   * Node id of the node that wrote the change, also if it came through other nodes; the 32 hexadecimal digits of its
+   * author if this node has neither met that node nor heard its node id. Never the display name.
    */
   readonly nodeId: string;
+}
+
+/** A {@link Change} that gave a key a new value. */
+export interface PutChange extends ChangedKey {
+  /** Kind of the change: a new value. */
+  readonly kind: 'put';
+  /** The new value. */
+  readonly value: Value;
+}
+
+/** A {@link Change} that removed a key. */
+export interface RemoveChange extends ChangedKey {
+  /** Kind of the change: a removal. */
+  readonly kind: 'remove';
+  /** Always `undefined`: the key has no value any more. */
+  readonly value: undefined;
 }
 
 /**
@@ -1422,9 +1461,10 @@ export declare class Client {
   conflict(key: string | Key): Promise<Result<Conflict>>;
   /**
    * Resolves the conflict of a key: writes `value`, one of its versions or another value, which takes the place of all
-   * versions on every node, and removes the kept versions, in one step. `not_found` if there is no conflict. A plain
-   * `put()` resolves nothing but the versions that its node wrote itself. A concurrent write that this node has not
-   * seen is another conflict.
+   * versions on every node, and removes the kept versions, in one step. `not_found` if there is no conflict. To resolve
+   * to a removal, call this with any value and then {@link remove}. A plain `put()` or `remove()` ends a conflict only
+   * if this node wrote all of the losing versions, because a write covers the earlier writes of its own node. A
+   * concurrent write that this node has not seen is another conflict.
    */
   resolve(key: string | Key, value: string | Value | Uint8Array): Promise<Result<PutInfo>>;
   /**
@@ -1462,7 +1502,8 @@ export declare class Client {
 
   /**
    * Starts listening for peers. Needs `enableTransport` (kind `transport_disabled`). Ok if the transport runs already.
-   * A port in use is a `transport_error` of kind `address_in_use`.
+   * Does not keep the process alive: a program that only serves peers needs a watch, a timer or a server. A port in use
+   * is a `transport_error` of kind `address_in_use`.
    */
   startTransport(): Promise<Result<void>>;
   /** Ends all connections and stops listening. Ok in any state. */
@@ -1470,14 +1511,17 @@ export declare class Client {
   /** True while the transport listens, with or without peers. */
   transportRunning(): boolean;
   /**
-   * Connects to a peer, and reconnects whenever the connection is lost. Resolves when the peer has answered, as the
-   * expected node. Ok if it is connected already and gives a sign of life; a connection without one within five seconds
-   * is ended, and the peer is called anew. Needs only `enableTransport`, not {@link startTransport}. A failure leaves
-   * local data untouched; it is a `transport_error`, for instance of kind `connection_refused`, `timed_out` or
-   * `wrong_node`.
+   * Connects to a peer. Resolves when the peer has answered, as the expected node; from then on the connection is made
+   * again whenever it is lost. A first call that fails is not repeated: repeat it while `error().retryable`. Ok if it
+   * is connected already and gives a sign of life; a connection without one within five seconds is ended, and the peer
+   * is called anew. Needs only `enableTransport`, not {@link startTransport}. A failure leaves local data untouched; it
+   * is a `transport_error`, for instance of kind `connection_refused`, `timed_out` or `wrong_node`.
    */
   connect(peer: Peer | { nodeId: string; host: string; port: number }): Promise<Result<void>>;
-  /** Ends the connection to a peer and does not reconnect. Ok if there is none. */
+  /**
+   * Ends the connection that {@link connect} made to this address, and does not reconnect; nor does the peer. Ok if
+   * there is none, and without effect on a connection that the peer made: {@link stopTransport} ends those.
+   */
   disconnect(peer: Peer | { nodeId: string; host: string; port: number }): Promise<Result<void>>;
   /**
    * Returns the peers that are configured, connected or discovered, each with its state; an empty list if there are

@@ -1,13 +1,17 @@
 // Programs of users: the examples of this repository, and those of the guides in an empty project with nothing but the
 // packed files. They use the ports of the guides, so they run one after another.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import { root } from '../scripts/sources.js';
 import { temporaryFolder } from './support/folders.js';
 import { installPacked } from './support/packed.js';
 import { runProgram } from './support/processes.js';
+import { until } from './support/until.js';
 
 const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 
@@ -87,6 +91,49 @@ test('example 07-node-metadata', async (t) => {
 test('example two-node-sync', async (t) => {
   const said = await saysTwice(path.join(root, 'examples', 'two-node-sync.js'), temporaryFolder(t));
   assert.match(said, /queued {7}: 1[\s\S]*acknowledged : 1[\s\S]*node-b reads message\/1: hello from node-a/);
+});
+
+/** Ports of this machine on which nothing listens, all different. */
+async function freePorts(count) {
+  const servers = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => server.address().port);
+  for (const server of servers) server.close();
+  return ports;
+}
+
+const skip = process.platform === 'win32' && 'no signal ends a process gently there';
+
+test('example two-processes exchanges a write each way, and ends at a signal', { skip }, async (t) => {
+  const cwd = temporaryFolder(t);
+  const [portA, portB] = await freePorts(2);
+  const start = (...args) => {
+    const child = spawn(process.execPath, [path.join(root, 'examples', 'two-processes.mjs'), ...args], {
+      cwd,
+    });
+    t.after(() => child.kill('SIGKILL'));
+    const run = { child, ended: once(child, 'close'), said: '' };
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (data) => {
+        run.said += data;
+      });
+    return run;
+  };
+  const laptop = start('laptop', portA, 'phone', portB);
+  const phone = start('phone', portB, 'laptop', portA);
+  const said = ['hello/phone phone is here\n', 'hello/laptop laptop is here\n'];
+  await until(() => laptop.said === said[0] && phone.said === said[1], 'each prints the write of the other');
+  for (const { child, ended } of [laptop, phone]) {
+    child.kill('SIGINT');
+    assert.deepEqual(await ended, [0, null]);
+  }
+  assert.deepEqual([laptop.said, phone.said], said);
+});
+
+test('docs/sync.md shows the example two-processes as it is', () => {
+  const example = readFileSync(path.join(root, 'examples', 'two-processes.mjs'), 'utf8');
+  const page = readFileSync(path.join(root, 'docs', 'sync.md'), 'utf8');
+  assert.ok(page.includes(`\n\`\`\`javascript\n${example}\`\`\`\n`));
 });
 
 test('every example is run by an npm script, and tested here', () => {

@@ -54,6 +54,14 @@ test('the result of a write lists what it always did', async (t) => {
   assert.match(put.valueOr(undefined).operation, NAME);
 });
 
+test('a wait for a removal that wrote nothing says that there is nothing to wait for', async (t) => {
+  const client = await openClient(t);
+  const { operation } = ok(await client.remove('no/such/key'));
+  const { kind, message } = refused(await client.waitFor(operation), 'invalid_argument');
+  assert.equal(kind, 'invalid_wait');
+  assert.match(message, /nothing was written, so there is nothing to wait for/);
+});
+
 test('a wait ends when the peer has it on disk', async (t) => {
   const [a, b] = await pair(t);
   const { operation } = ok(await a.put('key', 'value'));

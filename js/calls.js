@@ -113,6 +113,12 @@ function readOutboxOptions(given) {
 /** Reads the arguments of `waitFor(operation, { peer, count, signal })`. */
 function readWaitArguments(operation, given) {
   return guarded('options', () => {
+    if (operation === undefined) {
+      return refuseWait(
+        'operation is missing; a removal or batch that wrote nothing has none: nothing was written, so there is nothing to wait for',
+        'operation',
+      );
+    }
     if (typeof operation !== 'string' || !operation.isWellFormed()) {
       return refuseWait('operation must be "all", or a write as its result names it', 'operation');
     }

@@ -132,7 +132,7 @@ fn layers_import_only_downwards() {
         let depth = path.strip_prefix(&source).unwrap().iter().count()
             - usize::from(path.ends_with("mod.rs"));
         let climbed = "super::".repeat(depth);
-        let by_climbing = words_behind(&text, &climbed);
+        let by_climbing = words_after(&text, &climbed);
         for named in named_layers(&text).into_iter().chain(by_climbing) {
             if place(named).is_some_and(|layer| layer > own) {
                 wrong.push(format!("{} uses {named}", shown(&path)));

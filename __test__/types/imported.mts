@@ -12,10 +12,13 @@ import {
   type NodeInfo,
   type OutboxEntry,
   Peer,
+  type PutChange,
   type PutInfo,
+  type RemoveChange,
   type RemoveInfo,
   Result,
   SoftadastraError,
+  type SoftadastraFailure,
   type SyncResult,
   type TickResult,
   type Value,
@@ -42,6 +45,9 @@ ClientOptions.persistent('node-a', 5);
 
 const client = new Client(options);
 new Client({ nodeId: 'plain' });
+new Client({ ...ClientOptions.persistent('node-a', 'a.wal'), enableTransport: true });
+// @ts-expect-error a misspelled option
+new Client({ ...ClientOptions.persistent('node-a', 'a.wal'), enableTransports: true });
 // @ts-expect-error options are needed
 new Client();
 
@@ -110,6 +116,10 @@ for await (const entry of client.entries({ prefix: 'a', after: 'a/1', limit: 5 }
   same<typeof entry, Entry>();
 for await (const change of client.watch('a', { signal: AbortSignal.timeout(1) }))
   same<typeof change, Change>();
+for await (const change of client.watch()) {
+  if (change.kind === 'put') same<typeof change.value, Value>();
+  else same<typeof change.value, undefined>();
+}
 const listened = client.on('change', ({ key, value }) => {
   same<typeof key, string>();
   same<typeof value, Value | undefined>();
@@ -118,6 +128,32 @@ same<typeof listened, Result<void>>();
 // @ts-expect-error no such event
 client.on('changes', () => {});
 client.on('error', (error) => same<typeof error, SoftadastraError>());
+
+same<Change, PutChange | RemoveChange>();
+
+/** Returns the error of a write as that of a read. */
+async function lengthOf(): Promise<Result<number>> {
+  const put = await client.put('a', 'b');
+  if (put.isErr()) return put;
+  same<ReturnType<typeof put.value>, PutInfo>();
+  // @ts-expect-error a result of a write that was made is none of a number
+  if (put.value().version === 0) return put;
+  if (put.isOk()) {
+    same<typeof put.ok, true>();
+    same<typeof put.content, PutInfo>();
+    same<typeof put.failure, undefined>();
+  }
+  return Result.ok(put.value().version);
+}
+lengthOf satisfies () => Promise<Result<number>>;
+
+const closed = await client.close();
+if (closed.isErr()) {
+  same<typeof closed.ok, false>();
+  same<typeof closed.failure, SoftadastraFailure>();
+  throw closed.error();
+}
+same<ReturnType<typeof closed.value>, void>();
 
 // @ts-expect-error results come from calls and from ok() and err()
 new Result();
