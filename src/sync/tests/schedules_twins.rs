@@ -350,3 +350,30 @@ fn a_write_that_an_opening_lost_with_the_disk_is_no_conflict_with_what_it_replac
         }
     }
 }
+
+#[test]
+fn who_meets_parted_histories_when_both_are_over_knows_of_both() {
+    let mut world = gone_back(ConflictPolicy::Manual, true);
+    let old = world.hosts[0]
+        .up()
+        .map
+        .entry(b"\0key")
+        .unwrap()
+        .unwrap()
+        .dot;
+    world.connect(0, 1, 5);
+    world.run_for(A_WHILE_MS);
+    assert_eq!(world.reasons(0).len(), 1);
+    let new = world.hosts[1]
+        .up()
+        .map
+        .entry(b"\0key")
+        .unwrap()
+        .unwrap()
+        .dot;
+    // Host 2 has met nobody before, and meets only host 1.
+    world.connect(1, 2, 5);
+    world.run_for(A_WHILE_MS);
+    let lineage = world.hosts[2].up().map.shared_lineage();
+    assert!(lineage.has_seen(new.origin, old));
+}
