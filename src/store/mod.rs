@@ -6,7 +6,7 @@ pub mod entry;
 pub mod error;
 pub mod lineage;
 pub mod maintain;
-mod memtable;
+pub mod memtable;
 pub mod record;
 pub mod scope;
 pub mod state;

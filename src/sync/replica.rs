@@ -37,8 +37,9 @@ use crate::store::commit::ledger::{FeedPosition, Ledger, PeerRecord};
 use crate::store::commit::operation::Request;
 use crate::store::error::StoreError;
 use crate::store::lineage::Lineage;
+use crate::store::memtable::held::Installed;
 use crate::store::scope::Scope;
-use crate::store::state::map::{EntryMap, Installed};
+use crate::store::state::map::EntryMap;
 use crate::store::state::range_sums::RangeSums;
 
 /// Action that a replica asks its driver for.

@@ -6,7 +6,7 @@ use super::node::{Node, Running};
 use super::schedule::{Action, Schedule, Step, Stop, Write};
 use super::world::World;
 use crate::store::entry::Entry;
-use crate::store::state::map::Held;
+use crate::store::memtable::held::Held;
 use crate::sync::report::PeerProgress;
 
 /// Longest duration of the calm, in milliseconds: time for a repair, one more a minute later, and the next.

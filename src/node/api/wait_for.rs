@@ -10,8 +10,9 @@ use crate::core::error_kind::ErrorKind;
 use crate::core::identity::Dot;
 use crate::node::failure::{ErrorCode, Failure};
 use crate::node::shared::Shared;
+use crate::sync::delivery::wait_queue::WaitId;
 use crate::sync::delivery::waiting::{Subject, Waiting};
-use crate::sync::delivery::waits::{Holders, WaitId};
+use crate::sync::delivery::waits::Holders;
 
 /// Result of a fulfilled wait.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,11 +20,11 @@ use crate::store::conflict::sibling_limit::{DroppedSibling, FullKeys, PlannedSib
 use crate::store::entry::{Entry, EntryFlags, Extra, Namespace, vector_over};
 use crate::store::error::StoreError;
 use crate::store::lineage::{Lineage, LineageRecord};
+use crate::store::memtable::held::BaseRow;
 use crate::store::record::origin_dictionary::OriginDictionary;
 use crate::store::scope::Scope;
 use crate::store::state::authors::RefusedEntry;
 use crate::store::state::base::BaseEntry;
-use crate::store::state::map::BaseRow;
 
 /// An entry to be installed.
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 
 use super::committer::Committed;
 use super::group::Planned;
-use crate::store::state::map::{EntryMap, Installed};
+use crate::store::memtable::held::Installed;
+use crate::store::state::map::EntryMap;
 
 /// Entries that are installed under one write lock, which bounds the time that readers wait.
 const INSTALLED_AT_ONCE: usize = 64;

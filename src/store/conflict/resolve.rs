@@ -15,7 +15,7 @@ use crate::store::commit::operation::{Receipt, Resolution};
 use crate::store::commit::plan_base::PlanBase;
 use crate::store::entry::{Entry, EntryFlags, Extra, vector_over};
 use crate::store::error::StoreError;
-use crate::store::state::map::BaseRow;
+use crate::store::memtable::held::BaseRow;
 
 /// A sibling that is to be removed.
 pub(in crate::store) struct Kept {

@@ -2,6 +2,7 @@
 //! the feed.
 
 pub(super) mod hash_index;
+pub mod held;
 pub(super) mod key_index;
 pub(super) mod ordered_key;
 pub(super) mod slots;

@@ -1,7 +1,7 @@
 //! Entries by number, in pieces that never move: growing one large vector would copy all of it at once, while readers
 //! wait.
 
-use crate::store::state::map::Held;
+use crate::store::memtable::held::Held;
 
 /// Entries of one piece.
 const PIECE: usize = 4096;

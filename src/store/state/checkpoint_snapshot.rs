@@ -3,8 +3,9 @@
 
 use std::ops::Bound;
 
-use super::map::{EntryMap, Held};
+use super::map::EntryMap;
 use super::snapshot::{PAGE_BYTES, SnapshotId};
+use crate::store::memtable::held::Held;
 use crate::store::memtable::slots::Slots;
 
 /// An open snapshot of changes. Valid for the map on which it was begun, as long as that keeps its slots.

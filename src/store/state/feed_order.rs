@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::base::{Base, OWN, RELAY};
-use super::map::{EntryMap, Held};
+use super::map::EntryMap;
 use crate::store::error::StoreError;
+use crate::store::memtable::held::Held;
 use crate::store::memtable::stream::Stream;
 use crate::table::FeedCursor;
 

@@ -1,6 +1,7 @@
 //! Memory of the changes since the checkpoint, estimated from counters that are kept anyway.
 
-use super::map::{EntryMap, Held};
+use super::map::EntryMap;
+use crate::store::memtable::held::Held;
 
 /// Bytes of an entry in the indexes: its places by hash, in key order, in the feed and among the rows that it replaced,
 /// with the allocator's rounding. Measured with a million entries of a hundred bytes.

@@ -6,9 +6,10 @@ use std::iter::Peekable;
 use std::ops::Bound;
 
 use super::base::BaseEntry;
-use super::map::{EntryMap, Held, Via};
+use super::map::EntryMap;
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
+use crate::store::memtable::held::{Held, Via};
 use crate::table::{RangeCursor, RowRef};
 
 /// A row of the map.

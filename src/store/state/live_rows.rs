@@ -6,9 +6,10 @@ use std::cmp::Ordering;
 use std::iter::Peekable;
 use std::ops::Bound;
 
-use super::map::{EntryMap, Held};
+use super::map::EntryMap;
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
+use crate::store::memtable::held::Held;
 use crate::table::{RangeCursor, RowRef};
 
 /// Entries with a value whose keys begin with a prefix, in key order. Must not be used after an error.

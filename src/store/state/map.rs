@@ -6,18 +6,19 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::base::{Base, BaseEntry};
+use super::base::Base;
 use super::checkpoint_snapshot::CheckpointSnapshot;
 use super::snapshot::{ClosedSnapshot, SnapshotId, Snapshots};
 use super::totals::{Totals, is_row, is_user};
 use crate::core::checksum::key_hash;
-use crate::core::identity::{Dot, Origin};
+use crate::core::identity::Origin;
 use crate::store::commit::ledger::Ledger;
 use crate::store::conflict::policy::sibling_author;
 use crate::store::entry::{Entry, Namespace, Summary};
 use crate::store::error::StoreError;
 use crate::store::lineage::{KEY_PREFIX, Lineage, LineageRecord};
 use crate::store::memtable::hash_index::HashIndex;
+use crate::store::memtable::held::{BaseRow, Held, Installed, Via};
 use crate::store::memtable::key_index::KeyIndex;
 use crate::store::memtable::slots::Slots;
 use crate::store::memtable::stream::Stream;
@@ -29,54 +30,6 @@ const MERGED_BY_WRITE: usize = 4;
 /// Kept entries of ended snapshots that are freed or handed on under one lock, by a caller that does nothing else
 /// meanwhile.
 const MERGED_AT_ONCE: usize = 256;
-
-/// Number of the peer that sent an entry, valid only in this process; 0: the entry was written here.
-pub type Via = u32;
-
-/// An entry with the facts about it that only this node has.
-#[derive(Debug, Clone)]
-#[repr(C)]
-pub struct Held {
-    /// The entry.
-    pub entry: Entry,
-    /// Local sequence of the entry: its place in this node's feed.
-    pub lseq: u64,
-    /// The peer that sent the entry.
-    pub via: Via,
-}
-
-/// Knowledge of a key that is about to be installed, which saves a second lookup.
-#[derive(Debug, Clone, Default)]
-pub enum BaseRow {
-    /// The key has no entry, neither in the checkpoint nor in the memtable.
-    Nothing,
-    /// The checkpoint holds this row, and the memtable has no entry of the key.
-    Row(Box<BaseEntry>),
-    /// The memtable has an entry of the key, or nothing was looked up; see [`EntryMap::look_up_base`].
-    #[default]
-    Unknown,
-}
-
-/// Effect of an install on the feed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Installed {
-    /// Local sequence of the replaced entry, if there was one and it is known.
-    pub replaced: Option<u64>,
-    /// Dot of the replaced entry.
-    pub replaced_dot: Option<Dot>,
-    /// Local sequence of the new entry.
-    pub lseq: u64,
-    /// Dot of the new entry.
-    pub dot: Dot,
-    /// The peer that sent the new entry; `None` if it was written here.
-    pub from: Option<Origin>,
-    /// True if the key is in the users' namespace.
-    pub is_user: bool,
-    /// True if the new entry is a row of the outbox.
-    pub is_row: bool,
-    /// True if the replaced entry was a row of the outbox.
-    pub replaced_row: bool,
-}
 
 /// All entries of a node, tombstones included.
 #[derive(Debug, Default)]
@@ -436,12 +389,5 @@ impl EntryMap {
             self.learn_lineage(&found.entry, found.lseq);
         }
         Ok(())
-    }
-}
-
-impl Held {
-    /// True if the entry is a row of the outbox: in the users' namespace, and written here.
-    pub fn is_row(&self) -> bool {
-        is_row(&self.entry, self.via == 0)
     }
 }

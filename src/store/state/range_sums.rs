@@ -11,9 +11,10 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::{Arc, Weak};
 
 use super::base::Base;
-use super::map::{EntryMap, Held};
+use super::map::EntryMap;
 use crate::store::entry::{Namespace, REPLICATED_END, Summary};
 use crate::store::error::StoreError;
+use crate::store::memtable::held::Held;
 
 /// Changed keys of a piece: a range has two edges that are summed up each time, and a piece costs some hundred bytes.
 const PIECE: usize = 64;

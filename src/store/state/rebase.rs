@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use super::base::Base;
-use super::map::{EntryMap, Held};
+use super::map::EntryMap;
 use crate::core::identity::Origin;
+use crate::store::memtable::held::Held;
 use crate::store::memtable::stream::Stream;
 
 /// Entries that are copied under one lock. Few in tests, so that much can happen between two pieces.

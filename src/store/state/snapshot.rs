@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering as Atomically};
 
 use super::checkpoint_snapshot::CheckpointSnapshot;
 use super::live_rows::{LiveRows, Taken};
-use super::map::{EntryMap, Held};
+use super::map::EntryMap;
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
+use crate::store::memtable::held::Held;
 
 /// Number of an open snapshot.
 pub type SnapshotId = u64;

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use super::waits::WaitId;
 use crate::core::identity::{Dot, Origin};
 use crate::sync::message::Positions;
+
+/// Id of a wait, never reused within a process.
+pub type WaitId = u64;
 
 /// Target of a wait, as places in the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use super::successors::Successor;
-use super::wait_queue::{Reach, Replacement, Target};
-use super::waits::{self, Counting, Held, Holders, WaitId, Waits};
+use super::wait_queue::{Reach, Replacement, Target, WaitId};
+use super::waits::{self, Counting, Held, Holders, Waits};
 use crate::core::identity::{Dot, Origin};
 use crate::core::rules::{Rule, unless};
 use crate::store::commit::ledger::PeerRecord;
 use crate::store::error::StoreError;
-use crate::store::state::map::{EntryMap, Installed};
+use crate::store::memtable::held::Installed;
+use crate::store::state::map::EntryMap;
 use crate::sync::message::{Positions, Stream};
 use crate::sync::replica::Replica;
 

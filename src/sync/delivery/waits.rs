@@ -3,14 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::wait_queue::{Place, Queue, Reach, Replacement, Target};
+use super::wait_queue::{Place, Queue, Reach, Replacement, Target, WaitId};
 use crate::core::identity::{Dot, Origin};
 use crate::store::scope::Scope;
 
 pub(in crate::sync) mod again;
-
-/// Id of a wait, never reused within a process.
-pub type WaitId = u64;
 
 /// The peers on which a write has to become durable.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::{Dot, Origin};
-use crate::store::state::map::Installed;
+use crate::store::memtable::held::Installed;
 use crate::sync::message::{Feed, Have};
 use crate::sync::options::{HAVE_INTERVAL_MS, RELAY_DELAY_MS};
 use crate::sync::replica::{Output, Replica};

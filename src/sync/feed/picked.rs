@@ -8,7 +8,7 @@ use super::send::{entry_cost, is_left_out};
 use crate::core::limits::CHUNK_BYTES_MAX;
 use crate::store::entry::Entry;
 use crate::store::error::StoreError;
-use crate::store::state::map::{Held, Via};
+use crate::store::memtable::held::{Held, Via};
 use crate::sync::message::Stream;
 use crate::sync::options::BATCH_COST;
 use crate::sync::outbox::rejected::list_room;

@@ -1,18 +1,11 @@
 //! Validity of positions in a feed, this node's own or a peer's.
 
 use crate::core::identity::Incarnation;
-use crate::core::rules::{Rule, is_broken};
-use crate::store::commit::ledger::{EPOCHS_MAX, FeedPosition, is_reached};
+
+use super::link::is_good;
+use crate::store::commit::ledger::EPOCHS_MAX;
 use crate::sync::message::{Cursor, Epoch};
 use crate::sync::replica::Replica;
-
-/// True if `place` lies in a feed that has this epoch history and ends at `last_lseq`.
-pub(in crate::sync) fn is_good(epochs: &[Epoch], last_lseq: u64, place: &FeedPosition) -> bool {
-    if is_broken(Rule::CursorWithoutIncarnation) {
-        return place.own.max(place.relay) <= last_lseq;
-    }
-    is_reached(epochs, last_lseq, place)
-}
 
 impl Replica {
     /// True if this node's feed has that epoch.

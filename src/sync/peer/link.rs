@@ -3,18 +3,17 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::cursor::is_good;
 use crate::core::clock::MonotonicMs;
 use crate::core::identity::{Incarnation, Origin};
 use crate::core::rules::{Rule, is_broken};
-use crate::store::commit::ledger::FeedPosition;
+use crate::store::commit::ledger::{FeedPosition, is_reached};
 use crate::store::entry::{Entry, Summary};
 use crate::store::scope::Scope;
 use crate::sync::feed::ahead::{Aside, Backlogs};
 use crate::sync::feed::dot_ranges::DotSet;
 use crate::sync::feed::restarts::Restarts;
 use crate::sync::message::{
-    BEGUN_MAX, Begun, BegunValues, Cursor, End, Greeting, Positions, Stream, ValueId,
+    BEGUN_MAX, Begun, BegunValues, Cursor, End, Epoch, Greeting, Positions, Stream, ValueId,
 };
 use crate::sync::options::WINDOW_COST;
 use crate::sync::reconcile::requested::Comparing;
@@ -466,4 +465,12 @@ impl Link {
         } = &self.sending;
         reported.own > acknowledged.own || reported.relay > acknowledged.relay
     }
+}
+
+/// True if `place` lies in a feed that has this epoch history and ends at `last_lseq`.
+pub(in crate::sync) fn is_good(epochs: &[Epoch], last_lseq: u64, place: &FeedPosition) -> bool {
+    if is_broken(Rule::CursorWithoutIncarnation) {
+        return place.own.max(place.relay) <= last_lseq;
+    }
+    is_reached(epochs, last_lseq, place)
 }

@@ -4,8 +4,9 @@ use super::host::{Stop, options};
 use super::stage::{manual, stage};
 use super::world::World;
 use crate::core::identity::Dot;
+use crate::sync::delivery::wait_queue::WaitId;
 use crate::sync::delivery::waiting::{Subject, Waiting};
-use crate::sync::delivery::waits::{Held, Holders, WaitId};
+use crate::sync::delivery::waits::{Held, Holders};
 use crate::sync::options::ReplicaOptions;
 
 fn in_memory() -> ReplicaOptions {

@@ -2,8 +2,8 @@
 //! and the values that it builds are bounded by a small multiple of its input.
 
 use std::borrow::Borrow;
-use thiserror::Error;
 
+use super::encode::{EncodeError, put_summary, read_summary};
 use super::entry::{put_batch, put_large, read_batch, read_large};
 use super::fields::{FieldReader, Unknown, put_field, put_flag, put_number, required};
 use super::frame::{BODY_BYTES_MAX, FRAME_HEADER_BYTES, IGNORABLE_KIND_BIT, MessageKind};
@@ -15,29 +15,10 @@ use super::ranges::{put_ranges, read_ranges};
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::identity::{Dot, Incarnation, Origin};
 use crate::core::limits::CHUNK_BYTES_MAX;
-use crate::store::entry::{Entry, Summary};
+use crate::store::entry::Entry;
 use crate::sync::message::{
     Ack, BEGUN_MAX, Begun, BegunValues, Chunk, Cursor, End, Feed, Positions, Stream, ValueId,
 };
-
-/// Why a message cannot be sent. Nothing was written; the caller has to make another message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum EncodeError {
-    /// The message is longer than any receiver takes.
-    #[error("a message of {length} bytes is over the limit of {limit}")]
-    TooLong {
-        /// Length of its body, in bytes.
-        length: usize,
-        /// Greatest length, in bytes.
-        limit: usize,
-    },
-    /// The named part is longer, or has more elements, than a receiver takes.
-    #[error("{0} is over its limit")]
-    Limit(&'static str),
-    /// The named part is one that no receiver takes.
-    #[error("{0} is malformed")]
-    Malformed(&'static str),
-}
 
 /// Appends the whole frame of `message`, header included. Returns the length of its body, in bytes. On an error
 /// nothing is appended.
@@ -246,24 +227,6 @@ fn read_streams(reader: &mut ByteReader<'_>) -> Result<Positions, DecodeError> {
     Ok(Positions {
         own: reader.varint()?,
         relay: reader.varint()?,
-    })
-}
-
-/// Appends a summary as a field.
-pub(in crate::transport) fn put_summary(out: &mut Vec<u8>, number: u64, summary: &Summary) {
-    put_field(out, number, Unknown::Refuse, |value| {
-        value.put_varint(summary.count);
-        value.extend_from_slice(&summary.fingerprint.to_le_bytes());
-    });
-}
-
-/// Reads a summary.
-pub(in crate::transport) fn read_summary(
-    reader: &mut ByteReader<'_>,
-) -> Result<Summary, DecodeError> {
-    Ok(Summary {
-        count: reader.varint()?,
-        fingerprint: reader.u128()?,
     })
 }
 

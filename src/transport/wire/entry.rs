@@ -3,8 +3,8 @@
 
 use std::borrow::Borrow;
 
-use super::codec::EncodeError;
 use super::dictionary::{Context, Dictionary, put_origins, read_origins, unzigzag, zigzag};
+use super::encode::EncodeError;
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::{EXTENSION_BYTES_MAX, STORED_KEY_BYTES_MAX, VECTOR_ORIGINS_MAX};

@@ -1,6 +1,6 @@
 //! HAVE as bytes.
 
-use super::codec::EncodeError;
+use super::encode::EncodeError;
 use super::fields::{FieldReader, Unknown, put_field, required};
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::identity::Origin;

@@ -1,7 +1,7 @@
 //! HELLO as bytes. Its first fields keep their numbers and meaning in every version, so that nodes without a common
 //! protocol can still tell each other so.
 
-use super::codec::{EncodeError, put_summary, read_summary};
+use super::encode::{EncodeError, put_summary, read_summary};
 use super::fields::{FieldReader, Unknown, put_field, put_flag, put_number, required};
 use super::frame::GREETING_BODY_BYTES_MAX;
 use super::message::{Hello, NODE_INFO_BYTES_MAX, PROTOCOL_MAX, PROTOCOL_MIN};

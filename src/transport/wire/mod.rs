@@ -2,6 +2,7 @@
 
 pub mod codec;
 pub(super) mod dictionary;
+pub mod encode;
 pub mod entry;
 pub(super) mod fields;
 pub mod frame;

@@ -1,6 +1,6 @@
 //! NACK as bytes.
 
-use super::codec::EncodeError;
+use super::encode::EncodeError;
 use super::entry::stream_of;
 use super::fields::{FieldReader, Unknown, put_field, put_flag, put_number, required};
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};

@@ -1,7 +1,7 @@
 //! RANGES as bytes. Keys come in ascending order, so each omits the prefix that it shares with the one before.
 
-use super::codec::{EncodeError, read_summary};
 use super::dictionary::{Context, Dictionary, put_origins, read_origins, unzigzag, zigzag};
+use super::encode::{EncodeError, read_summary};
 use crate::core::bytes::{ByteReader, ByteWriter, DecodeError};
 use crate::core::identity::{Dot, Origin};
 use crate::core::limits::{STORED_KEY_BYTES_MAX, VECTOR_ORIGINS_MAX};
