@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use crate::sync::Outcome;
-use crate::sync::reconcile::requested::Incomparable;
+use crate::sync::reconcile::comparing::Incomparable;
 
 /// Outcome of a comparison with a peer.
 pub(super) type Compared = Result<Outcome, Incomparable>;

@@ -30,7 +30,7 @@ use super::outbox::rejected::has_taken;
 use super::outbox::watermarks::{Outbox, Watermarks};
 use super::peer::link::{Link, LinkId};
 use super::reconcile::Outcome;
-use super::reconcile::requested::{ComparisonId, Incomparable};
+use super::reconcile::comparing::{ComparisonId, Incomparable};
 use crate::core::clock::{MonotonicMs, Now};
 use crate::core::identity::{Incarnation, Origin};
 use crate::store::commit::ledger::{FeedPosition, Ledger, PeerRecord};

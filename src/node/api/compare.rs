@@ -13,7 +13,7 @@ use crate::node::machine::Machine;
 use crate::node::machine::conversation::ConversationId;
 use crate::node::shared::Shared;
 use crate::sync::Outcome;
-use crate::sync::reconcile::requested::{ComparisonId, Incomparable};
+use crate::sync::reconcile::comparing::{ComparisonId, Incomparable};
 
 /// A prepared comparison. It begins with [`Comparison::finished`].
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use crate::sync::message::{
     BEGUN_MAX, Begun, BegunValues, Cursor, End, Epoch, Greeting, Positions, Stream, ValueId,
 };
 use crate::sync::options::WINDOW_COST;
-use crate::sync::reconcile::requested::Comparing;
+use crate::sync::reconcile::comparing::Comparing;
 use crate::sync::reconcile::{Openings, Outcome, Reconciling};
 
 /// Id of a connection to a greeted peer; given by the driver, never reused within a process.

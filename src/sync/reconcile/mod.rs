@@ -2,6 +2,7 @@
 //! entries the other lacks or holds older, and send them, both ways in one go. `exchange` is the conversation as a
 //! machine of its own, `view` the state that it sees, `driving` the replica's part.
 
+pub mod comparing;
 pub mod ranges;
 pub mod requested;
 

@@ -7,8 +7,8 @@ use super::world::World;
 use crate::sync::message::{DotRange, Feed, Have};
 use crate::sync::options::ReplicaOptions;
 use crate::sync::reconcile::Outcome;
+use crate::sync::reconcile::comparing::{ComparisonId, Incomparable};
 use crate::sync::reconcile::outcome::DIFFERING_KEYS_MAX;
-use crate::sync::reconcile::requested::{ComparisonId, Incomparable};
 
 type Compared = Result<Outcome, Incomparable>;
 

@@ -11,7 +11,7 @@ use crate::store::scope::Scope;
 use crate::sync::delivery::waiting::Subject;
 use crate::sync::delivery::waits::{Held, Holders};
 use crate::sync::message::Feed;
-use crate::sync::reconcile::requested::Incomparable;
+use crate::sync::reconcile::comparing::Incomparable;
 
 fn meet(world: &mut World, peer: usize) {
     world.connect(0, peer, 5);
