@@ -14,10 +14,10 @@
 )]
 
 /// Entries are small, allocated on JavaScript's thread and freed on the committer's: this allocator packs them by size,
-/// without headers between them, which saves reads a part of their cache misses.
+/// without headers between them, which saves reads a part of their cache misses. Large blocks bypass it.
 #[cfg(not(target_env = "musl"))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: large_blocks::Allocator = large_blocks::Allocator;
 
 mod allocator;
 mod arguments;
@@ -28,6 +28,8 @@ mod conflicts;
 mod failure;
 mod hand_over;
 mod hot;
+#[cfg(not(target_env = "musl"))]
+mod large_blocks;
 mod listener;
 mod node;
 mod options;
