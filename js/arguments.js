@@ -64,7 +64,7 @@ function surplusArgument(call, takes) {
 /** Checks the names in an options object: each must be known. `undefined` counts as an empty object. */
 function checkNames(given, names, what) {
   if (given === undefined) return undefined;
-  const own = typeof given === 'object' && given !== null && !Array.isArray(given) ? Object.keys(given) : [];
+  const own = hasNames(given) ? Object.keys(given) : [];
   if (own.length === 0 && !isPlain(given)) {
     return invalidArgument('invalid_options', `${what} must be an object${exampleOf(given, names)}`, what);
   }
@@ -73,6 +73,14 @@ function checkNames(given, names, what) {
   const hint = didYouMean(unknown, names);
   return invalidArgument('unknown_option', `unknown option in ${what}: ${unknown}${hint}`, unknown);
 }
+
+/** True for an object whose names may be listed: arrays of either kind have one for each of their entries. */
+const hasNames = (given) =>
+  typeof given === 'object' &&
+  given !== null &&
+  !Array.isArray(given) &&
+  !types.isTypedArray(given) &&
+  !types.isStringObject(given);
 
 /** True for an object that can have named fields: not an array, a Map or a signal. */
 function isPlain(given) {
@@ -119,6 +127,7 @@ module.exports = {
   checkNames,
   checkPrefix,
   guarded,
+  hasNames,
   isPlain,
   surplusArgument,
 };

@@ -4,6 +4,17 @@
 
 const { monotonicMs } = require('./host.js');
 
+/** Most capabilities of a node: each takes a byte in the greeting of nodes, which has room for so many. */
+const CAPABILITIES_MAX = 255;
+
+function listed(capabilities) {
+  // The length of an array says nothing of the memory that it takes, and a copy takes all of it.
+  if (Array.isArray(capabilities) && capabilities.length > CAPABILITIES_MAX) {
+    throw new TypeError(`info.capabilities must be at most ${CAPABILITIES_MAX}`);
+  }
+  return [...capabilities];
+}
+
 class NodeInfo {
   // Uptime when the information was made, and that moment on the monotonic clock.
   #uptimeMs;
@@ -17,7 +28,7 @@ class NodeInfo {
     this.hostname = hostname ?? '';
     this.osName = osName ?? 'unknown-os';
     this.version = version ?? '';
-    this.capabilities = [...(capabilities ?? [])];
+    this.capabilities = listed(capabilities ?? []);
     this.startedAtMs = startedAtMs ?? 0;
     this.#uptimeMs = uptimeMs ?? 0;
     this.#takenAtMs = monotonicMs();

@@ -2,14 +2,14 @@
 
 // Checks options, field by field, when a client is opened.
 
-const { isPlain } = require('./arguments.js');
+const { hasNames, isPlain } = require('./arguments.js');
 const { invalidArgument, reasonOf } = require('./error.js');
 const {
   ClientOptions,
   OPTION_NAMES,
   UNUSED_WAL_PATH,
   frozenOptions,
-  surplusOf,
+  refusedOf,
 } = require('./client-options.js');
 const { PORT_MAX } = require('./peer.js');
 const { wrongPrefixes } = require('./prefixes.js');
@@ -168,7 +168,7 @@ function checkWalPath({ enableWal, walPath }) {
  * plain object is treated like `ClientOptions`, with equal defaults.
  */
 function readOptions(given) {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+  if (!hasNames(given)) {
     return refuse('invalid configuration: options must be a ClientOptions', 'options');
   }
   try {
@@ -179,8 +179,8 @@ function readOptions(given) {
 }
 
 function judge(given) {
-  const surplus = surplusOf(given);
-  if (surplus !== undefined) return { failure: surplus };
+  const refused = refusedOf(given);
+  if (refused !== undefined) return { failure: refused };
   const unknown = Object.keys(given).find((name) => !OPTION_NAMES.includes(name));
   if (unknown !== undefined) {
     const hint = didYouMean(unknown, OPTION_NAMES);
