@@ -184,7 +184,7 @@ test('an array that is longer than it has entries is refused before it is copied
   }
   assert.throws(() => new NodeInfo({ capabilities: endless }), {
     name: 'TypeError',
-    message: 'info.capabilities must be at most 255',
+    message: /capabilities must be at most 255$/,
   });
   const shown = new Client({ ...ClientOptions.memoryOnly('a'), prefixes: endless }).options();
   assert.equal(shown.prefixes.length, 65);

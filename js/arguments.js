@@ -10,6 +10,12 @@ const { isSignal } = require('./signals.js');
 /** Longest key, in bytes of UTF-8. The engine has an equal limit. */
 const KEY_BYTES_MAX = 1024;
 
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
+const lengthGetter = Object.getOwnPropertyDescriptor(typedArray, 'length').get;
+
+/** Length of bytes, whatever a subclass says of it. */
+const lengthOf = (bytes) => Reflect.apply(lengthGetter, bytes, []);
+
 /** Checks a key. Returns the failure, or `undefined`. `what` names the argument in the message. */
 function checkKey(key, what = 'key') {
   if (typeof key !== 'string') return invalidArgument('invalid_key', `${what} must be a string`, what);
@@ -50,7 +56,7 @@ function checkContent(content, bytesMax, what = 'value', given = content) {
     const malformed = checkWellFormed(content, what);
     if (malformed !== undefined) return malformed;
   }
-  const size = typeof content === 'string' ? Buffer.byteLength(content) : content.length;
+  const size = typeof content === 'string' ? Buffer.byteLength(content) : lengthOf(content);
   if (size <= bytesMax) return undefined;
   return invalidArgument('invalid_value', `${what} is larger than ${bytesMax} bytes`, what);
 }
@@ -115,9 +121,13 @@ function guarded(what, read) {
   try {
     return read();
   } catch (cause) {
-    return { failure: invalidArgument('unreadable', `${what} could not be read: ${reasonOf(cause)}`, what) };
+    return { failure: unreadable(what, cause) };
   }
 }
+
+/** The failure of an argument that threw `cause` when it was read. */
+const unreadable = (what, cause) =>
+  invalidArgument('unreadable', `${what} could not be read: ${reasonOf(cause)}`, what);
 
 module.exports = {
   checkContent,
@@ -130,4 +140,5 @@ module.exports = {
   hasNames,
   isPlain,
   surplusArgument,
+  unreadable,
 };

@@ -3,7 +3,7 @@
 // `ClientOptions`: the fields, their defaults, and the factories. `option-rules.js` checks them.
 
 const { hasNames, isPlain, surplusArgument } = require('./arguments.js');
-const { invalidArgument } = require('./error.js');
+const { invalidArgument, reasonOf } = require('./error.js');
 const { isLoopback } = require('./peer.js');
 const { frozenPrefixes, frozenStart } = require('./prefixes.js');
 
@@ -48,6 +48,26 @@ function fallsBack(options, name, fallback) {
   });
 }
 
+/** Reads options. An exception of a getter becomes a failure, reported by open(). */
+function attempted(read) {
+  try {
+    return read();
+  } catch (cause) {
+    const message = `invalid configuration: options could not be read: ${reasonOf(cause)}`;
+    return { failure: invalidArgument('unreadable', message, 'options') };
+  }
+}
+
+/** Sets the options of an object. Returns the failure of anything else. */
+function assignOptions(options, given) {
+  if (given === undefined || given === null) return {};
+  if (!hasNames(given)) return { failure: invalidArgument('invalid_option', NOT_OPTIONS, 'options') };
+  for (const [name, value] of Object.entries(given)) {
+    if (value !== undefined) options[name] = value;
+  }
+  return {};
+}
+
 class ClientOptions {
   constructor(given, ...surplus) {
     refuseSurplus(this, surplus, 'new ClientOptions', 'an object');
@@ -90,13 +110,8 @@ class ClientOptions {
     this.ackTimeoutMs = 10000;
 
     // An undefined field keeps its default; an unknown field is kept, so that open() can name it.
-    if (given !== undefined && given !== null && !hasNames(given)) {
-      refused.set(this, invalidArgument('invalid_option', NOT_OPTIONS, 'options'));
-      return;
-    }
-    for (const [name, value] of Object.entries(given ?? {})) {
-      if (value !== undefined) this[name] = value;
-    }
+    const { failure } = attempted(() => assignOptions(this, given));
+    if (failure !== undefined) refused.set(this, failure);
   }
 
   static local(nodeId, ...surplus) {
@@ -146,4 +161,4 @@ function frozenOptions(options, changes) {
   return Object.freeze(Object.assign(copy, changes));
 }
 
-module.exports = { ClientOptions, OPTION_NAMES, UNUSED_WAL_PATH, frozenOptions, refusedOf };
+module.exports = { ClientOptions, OPTION_NAMES, UNUSED_WAL_PATH, attempted, frozenOptions, refusedOf };

@@ -3,11 +3,12 @@
 // Checks options, field by field, when a client is opened.
 
 const { hasNames, isPlain } = require('./arguments.js');
-const { invalidArgument, reasonOf } = require('./error.js');
+const { invalidArgument } = require('./error.js');
 const {
   ClientOptions,
   OPTION_NAMES,
   UNUSED_WAL_PATH,
+  attempted,
   frozenOptions,
   refusedOf,
 } = require('./client-options.js');
@@ -168,14 +169,11 @@ function checkWalPath({ enableWal, walPath }) {
  * plain object is treated like `ClientOptions`, with equal defaults.
  */
 function readOptions(given) {
-  if (!hasNames(given)) {
-    return refuse('invalid configuration: options must be a ClientOptions', 'options');
-  }
-  try {
-    return judge(given);
-  } catch (cause) {
-    return refuse(`invalid configuration: options could not be read: ${reasonOf(cause)}`, 'options');
-  }
+  return attempted(() =>
+    hasNames(given)
+      ? judge(given instanceof ClientOptions ? given : new ClientOptions(given))
+      : refuse('invalid configuration: options must be a ClientOptions', 'options'),
+  );
 }
 
 function judge(given) {
@@ -186,7 +184,7 @@ function judge(given) {
     const hint = didYouMean(unknown, OPTION_NAMES);
     return refuse(`invalid configuration: unknown option: ${unknown}${hint}`, unknown);
   }
-  const options = frozenOptions(given instanceof ClientOptions ? given : new ClientOptions(given));
+  const options = frozenOptions(given);
   for (const [name, rule] of Object.entries(RULES)) {
     const reason = rule(options[name], options);
     if (reason !== undefined) return refuse(`invalid configuration: ${spoken(name)} ${reason}`, name);

@@ -4,6 +4,7 @@
 
 const { Buffer, isUtf8 } = require('node:buffer');
 const { inspect, types } = require('node:util');
+const { readArgument } = require('./error.js');
 
 let rawOf;
 let adopt;
@@ -16,9 +17,11 @@ class Value {
   // A string, a Buffer that nothing else writes to, or `undefined` for an invalid Value.
   #raw;
 
-  constructor(given) {
-    let raw = given;
-    if (typeof raw !== 'string') raw = types.isUint8Array(raw) ? canonical(raw) : rawOf(raw);
+  constructor(content) {
+    let raw = content;
+    if (typeof raw !== 'string') {
+      raw = types.isUint8Array(raw) ? readArgument('content', () => canonical(raw)) : rawOf(raw);
+    }
     this.#raw = raw;
     // The content for assertions, clones and `JSON`; not read here.
     this.content = raw;
@@ -61,7 +64,13 @@ class Value {
     const raw = rawOf(other) ?? other;
     if (this.#raw === undefined) return false;
     if (typeof raw === 'string') return this.#raw === raw;
-    return types.isUint8Array(raw) && this.#view().equals(raw);
+    if (!types.isUint8Array(raw)) return false;
+    try {
+      return this.#view().equals(raw);
+    } catch {
+      // Bytes of a subclass that do not say how many they are equal none.
+      return false;
+    }
   }
 
   toJSON() {
