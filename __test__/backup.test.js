@@ -103,7 +103,17 @@ test('no new log takes the name of a file of a log beside it', async (t) => {
   ok(await client.backup(elsewhere));
   const before = readdirSync(folder);
   const suffixes = ['.sealed.9', '.sealing', '.checkpoint', '.checkpoint.new', '.checkpoint.new.feed'];
-  suffixes.push('.torn', '.torn.new', '.new', '.key', '.key.new', '.lock', '.lock.pid', '.lease', '.lease.new');
+  suffixes.push(
+    '.torn',
+    '.torn.new',
+    '.new',
+    '.key',
+    '.key.new',
+    '.lock',
+    '.lock.pid',
+    '.lease',
+    '.lease.new',
+  );
   for (const suffix of suffixes) {
     const walPath = `${options.walPath}${suffix}`;
     const error = refused(await client.backup(walPath), 'invalid_argument', /node\.wal beside it$/);

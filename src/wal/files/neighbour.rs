@@ -44,7 +44,9 @@ mod tests {
 
     /// Every name of a file of a log, with a sealed log among them.
     fn files_of(log: &str) -> Vec<String> {
-        let companions = COMPANION_SUFFIXES.iter().map(|suffix| format!("{log}{suffix}"));
+        let companions = COMPANION_SUFFIXES
+            .iter()
+            .map(|suffix| format!("{log}{suffix}"));
         let parts = ["", ".sealed.9"].map(|suffix| format!("{log}{suffix}"));
         companions.chain(parts).collect()
     }
@@ -65,7 +67,16 @@ mod tests {
     /// A directory with an opened log of that name, and the lease that an opening leaves.
     fn directory_of(log: &str) -> MemoryStorage {
         let storage = MemoryStorage::new();
-        let open = |name| Log::open(&storage, name, 1, [7; 16], 0, &mut |_| Ok::<_, WalError>(()));
+        let open = |name| {
+            Log::open(
+                &storage,
+                name,
+                1,
+                [7; 16],
+                0,
+                &mut |_| Ok::<_, WalError>(()),
+            )
+        };
         drop(open(log).unwrap());
         drop(storage.create(&format!("{log}{LEASE_SUFFIX}")).unwrap());
         storage
