@@ -5,6 +5,7 @@
 const { Buffer, isUtf8 } = require('node:buffer');
 const { inspect, types } = require('node:util');
 const { readArgument } = require('./error.js');
+const { VALUE, contentShown, showContent } = require('./other-loads.js');
 
 let rawOf;
 let adopt;
@@ -88,8 +89,11 @@ class Value {
   }
 
   static {
-    rawOf = (value) =>
-      typeof value === 'object' && value !== null && #raw in value ? value.#raw : undefined;
+    rawOf = (value) => {
+      if (typeof value !== 'object' || value === null) return undefined;
+      return #raw in value ? value.#raw : rawOfOther(value);
+    };
+    showContent(Value.prototype, VALUE, (value) => value.#raw);
     adopt = (bytes) => {
       const value = new Value('');
       value.#raw = bytes;
@@ -97,6 +101,12 @@ class Value {
       return value;
     };
   }
+}
+
+/** The content of a Value of another load of this package: text, or bytes that nothing writes to. */
+function rawOfOther(value) {
+  const content = contentShown(value, VALUE);
+  return typeof content === 'string' || types.isUint8Array(content) ? content : undefined;
 }
 
 /** True for a detached array, whose memory was transferred: it shows no bytes, whatever it held. */
