@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { Client, ClientOptions } from '@softadastra/sdk';
+import { Client, ClientOptions, salvage } from '@softadastra/sdk';
 import { loggedOptions, openClient } from './support/clients.js';
 import { ok, refused } from './support/results.js';
 
@@ -92,4 +92,65 @@ test('a backup that meets a close ends, one way or the other', async (t) => {
     ok(closed);
     for (const result of [backup, compacted]) if (result.isErr()) refused(result, 'invalid_state');
   }
+});
+
+test('no new log takes the name of a file of a log beside it', async (t) => {
+  const options = loggedOptions(t);
+  const folder = path.dirname(options.walPath);
+  const client = await openClient(t, options);
+  ok(await client.put('key', 'value'));
+  const elsewhere = path.join(folderBeside(options, 'copies'), 'copy.wal');
+  ok(await client.backup(elsewhere));
+  const before = readdirSync(folder);
+  const suffixes = ['.sealed.9', '.sealing', '.checkpoint', '.checkpoint.new', '.checkpoint.new.feed'];
+  suffixes.push(
+    '.torn',
+    '.torn.new',
+    '.new',
+    '.key',
+    '.key.new',
+    '.lock',
+    '.lock.pid',
+    '.lease',
+    '.lease.new',
+  );
+  for (const suffix of suffixes) {
+    const walPath = `${options.walPath}${suffix}`;
+    const error = refused(await client.backup(walPath), 'invalid_argument', /node\.wal beside it$/);
+    assert.equal(error.kind, 'invalid_backup', suffix);
+    const salvaged = refused(await salvage(elsewhere, walPath), 'invalid_argument');
+    assert.equal(salvaged.kind, 'invalid_path', suffix);
+  }
+  for (const suffix of suffixes.filter((name) => !['.lock', '.lease'].includes(name))) {
+    const second = new Client(ClientOptions.persistent('second', `${options.walPath}${suffix}`));
+    assert.equal(refused(await second.open(), 'invalid_argument').kind, 'invalid_path', suffix);
+  }
+  assert.deepEqual(readdirSync(folder), before);
+  ok(await client.backup(`${options.walPath}.copy`));
+  ok(await client.close());
+  ok(await client.open());
+  assert.equal(ok(await client.get('key')).toString(), 'value');
+});
+
+test('no new log has a log beside it among its files, by whatever path it is reached', {
+  skip: process.platform === 'win32' && 'links take a privilege on Windows',
+}, async (t) => {
+  const { walPath } = loggedOptions(t);
+  const folder = path.dirname(walPath);
+  const client = await openClient(t, ClientOptions.persistent('node', `${walPath}.new`));
+  ok(await client.put('key', 'value'));
+  const other = path.join(folder, '..', `${path.basename(folder)}-link`);
+  symlinkSync(folder, other);
+  const linked = path.join(other, path.basename(walPath));
+  for (const to of [walPath, linked]) {
+    assert.equal(refused(await client.backup(to), 'invalid_argument').kind, 'invalid_backup');
+  }
+  // A backup that was never opened has no lease, and is known as the log that is salvaged.
+  ok(await client.backup(`${walPath}.copy.torn.new`));
+  const salvaged = await salvage(`${walPath}.copy.torn.new`, `${linked}.copy`);
+  assert.equal(refused(salvaged, 'invalid_argument').kind, 'invalid_path');
+  ok(await salvage(`${walPath}.copy.torn.new`, `${linked}.saved`));
+  ok(await client.close());
+  ok(await client.open());
+  assert.equal(client.size(), 1);
 });

@@ -31,12 +31,15 @@ function declared(name) {
 
 const named = (key) => (key === Symbol.asyncDispose ? '[Symbol.asyncDispose]' : key);
 
-/** Members of a class at run time, without those for `util.inspect`. */
+/** Symbols under which objects show themselves to `util.inspect`, and to other loads of the package. */
+const SHOWN = ['nodejs.util.inspect.custom', '@softadastra/sdk.Value', '@softadastra/sdk.Key'].map((name) =>
+  Symbol.for(name),
+);
+
+/** Members of a class at run time, without those for programs that no user writes. */
 function real(type, instance) {
   const methods = Reflect.ownKeys(type.prototype)
-    .filter(
-      (key) => key !== 'constructor' && key !== 'name' && key !== Symbol.for('nodejs.util.inspect.custom'),
-    )
+    .filter((key) => key !== 'constructor' && key !== 'name' && !SHOWN.includes(key))
     .map(named);
   const statics = Reflect.ownKeys(type).filter((key) => !['length', 'name', 'prototype'].includes(key));
   return { fields: new Set(Object.keys(instance)), methods: new Set(methods), statics: new Set(statics) };

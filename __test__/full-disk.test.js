@@ -2,6 +2,7 @@
 // messages, and the recovery.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { temporaryFolder } from './support/folders.js';
@@ -113,4 +114,21 @@ test('of many large writes on a disk that fills up, each is there or was refused
     const isHeld = answers[n].ok || n % 2 === 0;
     assert.equal(await again.text(`k${n}`), isHeld ? value(n) : undefined, `k${n} after kill -9`);
   }
+});
+
+test('a backup that finds no room leaves nothing, not even a lock', { skip }, async (t) => {
+  const folder = temporaryFolder(t);
+  const node = await NodeProcess.start(t, 'node-full', path.join(folder, 'node.wal'));
+  await node.call('put', 'key', 'value');
+  const copies = path.join(folder, 'copies');
+  mkdirSync(copies);
+  // No file may take a byte: a lock file can be made then, and not be written to.
+  for (const bytes of [0, 64]) {
+    allow(node, bytes);
+    const refused = await node.ask('backup', path.join(copies, 'copy.wal'));
+    assert.deepEqual([refused.ok, refused.kind, refused.retryable], [false, 'disk_full', true], `${bytes}`);
+    assert.deepEqual(readdirSync(copies), [], `with room for ${bytes} bytes`);
+  }
+  allow(node);
+  await node.call('backup', path.join(copies, 'copy.wal'));
 });

@@ -1,7 +1,7 @@
 // Clients that exchange only some keys.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Client, ClientOptions, Peer } from '@softadastra/sdk';
+import { Client, ClientOptions, NodeInfo, Peer } from '@softadastra/sdk';
 import { openClient, openListening, peerFor } from './support/clients.js';
 import { ok, refused } from './support/results.js';
 import { until } from './support/until.js';
@@ -156,4 +156,36 @@ test('prefixes that say nothing clear are refused by name', async (t) => {
     const ofOptions = refused(await other.open(), 'invalid_argument', message);
     assert.match(ofOptions.message, /^invalid configuration: prefixes /);
   }
+});
+
+test('an array that is longer than it has entries is refused before it is copied', async (t) => {
+  const endless = [];
+  endless.length = 2 ** 32 - 1;
+  const bytes = new Uint8Array(2 ** 28);
+  const open = (options) => new Client({ ...ClientOptions.memoryOnly('a'), ...options }).open();
+  const client = await openClient(t, Object.assign(ClientOptions.memoryOnly('b'), { enableTransport: true }));
+  const peer = { nodeId: 'b', host: '127.0.0.1', port: 1 };
+  for (const [call, message] of [
+    [open({ prefixes: endless }), /prefixes must be at most 64$/],
+    [open({ allowedPeers: endless }), /allowed peers is not in this version/],
+    [open({ ackPolicy: endless }), /ack policy must be/],
+    [new Client(new ClientOptions(endless)).open(), /options must be a ClientOptions/],
+    [new Client(new ClientOptions(bytes)).open(), /options must be a ClientOptions/],
+    [new Client(bytes).open(), /options must be a ClientOptions/],
+    [client.connect({ ...peer, prefixes: endless }), /prefixes must be at most 64$/],
+    [client.connect(new Peer('b', '127.0.0.1', 1, { prefixes: endless })), /prefixes must be at most 64$/],
+    [client.connect(bytes), /peer must be an object/],
+    [client.disconnect({ ...peer, prefixes: endless }), /prefixes must be at most 64$/],
+    [client.batch(endless), /operations are larger than \d+ bytes together/],
+    [client.batch([bytes]), /must be \{ put: key, value \}/],
+    [client.tick(bytes), /options must be an object/],
+  ]) {
+    refused(await call, 'invalid_argument', message);
+  }
+  assert.throws(() => new NodeInfo({ capabilities: endless }), {
+    name: 'TypeError',
+    message: /capabilities must be at most 255$/,
+  });
+  const shown = new Client({ ...ClientOptions.memoryOnly('a'), prefixes: endless }).options();
+  assert.equal(shown.prefixes.length, 65);
 });

@@ -10,6 +10,12 @@ const { isSignal } = require('./signals.js');
 /** Longest key, in bytes of UTF-8. The engine has an equal limit. */
 const KEY_BYTES_MAX = 1024;
 
+const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
+const lengthGetter = Object.getOwnPropertyDescriptor(typedArray, 'length').get;
+
+/** Length of bytes, whatever a subclass says of it. */
+const lengthOf = (bytes) => Reflect.apply(lengthGetter, bytes, []);
+
 /** Checks a key. Returns the failure, or `undefined`. `what` names the argument in the message. */
 function checkKey(key, what = 'key') {
   if (typeof key !== 'string') return invalidArgument('invalid_key', `${what} must be a string`, what);
@@ -50,7 +56,7 @@ function checkContent(content, bytesMax, what = 'value', given = content) {
     const malformed = checkWellFormed(content, what);
     if (malformed !== undefined) return malformed;
   }
-  const size = typeof content === 'string' ? Buffer.byteLength(content) : content.length;
+  const size = typeof content === 'string' ? Buffer.byteLength(content) : lengthOf(content);
   if (size <= bytesMax) return undefined;
   return invalidArgument('invalid_value', `${what} is larger than ${bytesMax} bytes`, what);
 }
@@ -64,7 +70,7 @@ function surplusArgument(call, takes) {
 /** Checks the names in an options object: each must be known. `undefined` counts as an empty object. */
 function checkNames(given, names, what) {
   if (given === undefined) return undefined;
-  const own = typeof given === 'object' && given !== null && !Array.isArray(given) ? Object.keys(given) : [];
+  const own = hasNames(given) ? Object.keys(given) : [];
   if (own.length === 0 && !isPlain(given)) {
     return invalidArgument('invalid_options', `${what} must be an object${exampleOf(given, names)}`, what);
   }
@@ -73,6 +79,14 @@ function checkNames(given, names, what) {
   const hint = didYouMean(unknown, names);
   return invalidArgument('unknown_option', `unknown option in ${what}: ${unknown}${hint}`, unknown);
 }
+
+/** True for an object whose names may be listed: arrays of either kind have one for each of their entries. */
+const hasNames = (given) =>
+  typeof given === 'object' &&
+  given !== null &&
+  !Array.isArray(given) &&
+  !types.isTypedArray(given) &&
+  !types.isStringObject(given);
 
 /** True for an object that can have named fields: not an array, a Map or a signal. */
 function isPlain(given) {
@@ -107,9 +121,13 @@ function guarded(what, read) {
   try {
     return read();
   } catch (cause) {
-    return { failure: invalidArgument('unreadable', `${what} could not be read: ${reasonOf(cause)}`, what) };
+    return { failure: unreadable(what, cause) };
   }
 }
+
+/** The failure of an argument that threw `cause` when it was read. */
+const unreadable = (what, cause) =>
+  invalidArgument('unreadable', `${what} could not be read: ${reasonOf(cause)}`, what);
 
 module.exports = {
   checkContent,
@@ -119,6 +137,8 @@ module.exports = {
   checkNames,
   checkPrefix,
   guarded,
+  hasNames,
   isPlain,
   surplusArgument,
+  unreadable,
 };

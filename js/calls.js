@@ -10,12 +10,14 @@ const {
   checkNames,
   checkPrefix,
   guarded,
+  hasNames,
   surplusArgument,
 } = require('./arguments.js');
 const { invalidArgument } = require('./error.js');
 const { textOf } = require('./key.js');
 const { checkPeer, checkPeerNames } = require('./peer.js');
 const { frozenPrefixes } = require('./prefixes.js');
+const { BATCH_BYTES_MAX, batchTooLarge } = require('./refusals.js');
 const { isSignal } = require('./signals.js');
 const { contentOf } = require('./value.js');
 
@@ -202,6 +204,8 @@ function readBatch(given) {
     if (!Array.isArray(given)) {
       return { failure: invalidArgument('invalid_batch', 'operations must be an array', 'operations') };
     }
+    // A key has at least one byte, so a longer array could not be written, whatever is in it.
+    if (given.length > BATCH_BYTES_MAX) return { failure: batchTooLarge() };
     const keys = [];
     const values = [];
     for (let index = 0; index < given.length; index += 1) {
@@ -217,7 +221,7 @@ function readBatch(given) {
 function readOperation(given, what) {
   const shape = `${what} must be { put: key, value } or { remove: key }`;
   const refuse = () => ({ failure: invalidArgument('invalid_batch', shape, what) });
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) return refuse();
+  if (!hasNames(given)) return refuse();
   const names = Object.keys(given).sort().join();
   if (names === 'remove') return readNamed(given.remove, null, what);
   return names === 'put,value' ? readNamed(given.put, contentOf(given.value), what, given.value) : refuse();

@@ -2,9 +2,10 @@
 
 // `ClientOptions`: the fields, their defaults, and the factories. `option-rules.js` checks them.
 
-const { isPlain, surplusArgument } = require('./arguments.js');
+const { hasNames, isPlain, surplusArgument } = require('./arguments.js');
+const { invalidArgument, reasonOf } = require('./error.js');
 const { isLoopback } = require('./peer.js');
-const { frozenPrefixes } = require('./prefixes.js');
+const { frozenPrefixes, frozenStart } = require('./prefixes.js');
 
 const DISCOVERY_PORT = 9400;
 const LOCALHOST = '127.0.0.1';
@@ -15,7 +16,12 @@ const EVERYBODY = '255.255.255.255';
  */
 const UNUSED_WAL_PATH = 'data/sdk-store.wal';
 
-/** Failures of options that were made with too many arguments, reported by open(). */
+/** Most allowed peers that a copy of the options shows. More than any network has, and few enough to copy at once. */
+const ALLOWED_PEERS_MAX = 65_536;
+
+const NOT_OPTIONS = 'invalid configuration: options must be a ClientOptions or an object';
+
+/** Failures of options that were made with wrong arguments, reported by open(). */
 const refused = new WeakMap();
 
 function refuseSurplus(options, surplus, call, takes) {
@@ -23,8 +29,8 @@ function refuseSurplus(options, surplus, call, takes) {
   return options;
 }
 
-/** The failure of {@link ClientOptions} that were made with too many arguments; `undefined` if there is none. */
-const surplusOf = (options) => refused.get(options);
+/** The failure of {@link ClientOptions} that were made with wrong arguments; `undefined` if there is none. */
+const refusedOf = (options) => refused.get(options);
 
 /** Advice in messages about surplus arguments. */
 const SET_OTHERS = '(set other options on what it gives)';
@@ -40,6 +46,26 @@ function fallsBack(options, name, fallback) {
       given = value;
     },
   });
+}
+
+/** Reads options. An exception of a getter becomes a failure, reported by open(). */
+function attempted(read) {
+  try {
+    return read();
+  } catch (cause) {
+    const message = `invalid configuration: options could not be read: ${reasonOf(cause)}`;
+    return { failure: invalidArgument('unreadable', message, 'options') };
+  }
+}
+
+/** Sets the options of an object. Returns the failure of anything else. */
+function assignOptions(options, given) {
+  if (given === undefined || given === null) return {};
+  if (!hasNames(given)) return { failure: invalidArgument('invalid_option', NOT_OPTIONS, 'options') };
+  for (const [name, value] of Object.entries(given)) {
+    if (value !== undefined) options[name] = value;
+  }
+  return {};
 }
 
 class ClientOptions {
@@ -84,9 +110,8 @@ class ClientOptions {
     this.ackTimeoutMs = 10000;
 
     // An undefined field keeps its default; an unknown field is kept, so that open() can name it.
-    for (const [name, value] of Object.entries(given ?? {})) {
-      if (value !== undefined) this[name] = value;
-    }
+    const { failure } = attempted(() => assignOptions(this, given));
+    if (failure !== undefined) refused.set(this, failure);
   }
 
   static local(nodeId, ...surplus) {
@@ -131,9 +156,9 @@ function frozenOptions(options, changes) {
   const copy = Object.create(ClientOptions.prototype);
   for (const name of OPTION_NAMES) copy[name] = options[name];
   copy.prefixes = frozenPrefixes(copy.prefixes);
-  if (Array.isArray(copy.allowedPeers)) copy.allowedPeers = Object.freeze([...copy.allowedPeers]);
+  if (Array.isArray(copy.allowedPeers)) copy.allowedPeers = frozenStart(copy.allowedPeers, ALLOWED_PEERS_MAX);
   if (isPlain(copy.ackPolicy)) copy.ackPolicy = Object.freeze({ ...copy.ackPolicy });
   return Object.freeze(Object.assign(copy, changes));
 }
 
-module.exports = { ClientOptions, OPTION_NAMES, UNUSED_WAL_PATH, frozenOptions, surplusOf };
+module.exports = { ClientOptions, OPTION_NAMES, UNUSED_WAL_PATH, attempted, frozenOptions, refusedOf };

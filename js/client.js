@@ -2,7 +2,7 @@
 
 // `Client`: checks arguments and states, and hands each call to the session that is open.
 
-const { checkContent, checkKey, surplusArgument } = require('./arguments.js');
+const { checkContent, checkKey, guarded, surplusArgument, unreadable } = require('./arguments.js');
 const { addAliases } = require('./aliases.js');
 const { refuseSurplus } = require('./arity.js');
 const {
@@ -99,7 +99,14 @@ class Client {
     const session = this.#session;
     if (session === undefined) return settled(notOpen());
     const name = typeof key === 'string' ? key : textOf(key);
-    const content = typeof value === 'string' ? value : contentOf(value);
+    let content = value;
+    if (typeof value !== 'string') {
+      try {
+        content = contentOf(value);
+      } catch (cause) {
+        return settled(checkKey(name) ?? unreadable('value', cause));
+      }
+    }
     if (name === undefined || content === undefined) {
       return settled(checkKey(name) ?? checkContent(content, session.options.maxValueBytes, 'value', value));
     }
@@ -231,9 +238,12 @@ class Client {
   resolve(key, value) {
     const session = this.#session;
     if (session === undefined) return settled(notOpen());
-    const [name, content] = [textOf(key), contentOf(value)];
-    const wrong = checkKey(name) ?? checkContent(content, session.options.maxValueBytes, 'value', value);
-    return wrong === undefined ? this.#ask((node) => node.resolve(name, content), putOf) : settled(wrong);
+    const name = textOf(key);
+    return this.#askWith(
+      () => guarded('value', () => readContent(name, value, session.options.maxValueBytes)),
+      (node, { content }) => node.resolve(name, content),
+      putOf,
+    );
   }
 
   retryFailed() {
@@ -381,6 +391,11 @@ class Client {
     this.#session?.node.setChangeInterest(this.#events.wantsChanges());
     this.#session?.node.setConflictInterest(this.#events.wantsConflicts());
   }
+}
+
+function readContent(name, value, bytesMax) {
+  const content = contentOf(value);
+  return { failure: checkKey(name) ?? checkContent(content, bytesMax, 'value', value), content };
 }
 
 function missing(session, key, code) {

@@ -238,7 +238,8 @@ class Commits {
   }
 }
 
-const owned = (value) => (types.isUint8Array(value) ? Uint8Array.from(value) : value);
+/** A copy of bytes, which the caller may change; of a subclass none of its own methods is called. */
+const owned = (value) => (types.isUint8Array(value) ? new Uint8Array(value) : value);
 
 const copied = (operation) =>
   operation.kind === BATCH ? { ...operation, values: operation.values.map(owned) } : operation;

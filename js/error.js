@@ -23,10 +23,17 @@ const ErrorCode = Object.freeze({
 
 const CODES = new Set(Object.values(ErrorCode));
 
+/** The details of an error, each read once. */
+function detailsOf(given) {
+  const { context, kind, cause, retryable, localStateValid, offset, stillValid, whatToDo, count } =
+    given ?? {};
+  return { context, kind, cause, retryable, localStateValid, offset, stillValid, whatToDo, count };
+}
+
 class SoftadastraError extends Error {
   constructor(code, message, details) {
     const { context, kind, cause, retryable, localStateValid, offset, stillValid, whatToDo, count } =
-      details ?? {};
+      readArgument('details', () => detailsOf(details));
     super(typeof message === 'string' ? message : '', cause === undefined ? undefined : { cause });
     this.code = CODES.has(code) ? code : ErrorCode.Unknown;
     this.kind = typeof kind === 'string' ? kind : this.code;
@@ -128,17 +135,36 @@ function shortened(text) {
   return shown;
 }
 
-/** A thrown value in words. */
-const reasonOf = (thrown) => (thrown instanceof Error ? thrown.message : inspect(thrown));
+/** A thrown value in words. One that throws in turn when it is read has none. */
+function reasonOf(thrown) {
+  try {
+    return thrown instanceof Error ? String(thrown.message) : inspect(thrown);
+  } catch {
+    return 'what was thrown cannot be read';
+  }
+}
+
+/** Reads an argument of a constructor. An exception of a getter becomes a `TypeError` that names the argument. */
+function readArgument(what, read) {
+  try {
+    return read();
+  } catch (cause) {
+    throw new TypeError(`${what} could not be read: ${reasonOf(cause)}`, { cause });
+  }
+}
 
 /**
  * The failure of a call that threw: what was thrown if it says itself what is wrong, else a defect of this package or the
  * runtime. A result like any other, never an exception.
  */
-const unexpected = (cause) =>
-  isFailure(cause)
-    ? cause
-    : failure(ErrorCode.InternalError, 'unexpected', `unexpected failure: ${reasonOf(cause)}`, { cause });
+function unexpected(cause) {
+  try {
+    if (isFailure(cause)) return cause;
+  } catch {
+    // What was thrown cannot be read, which its words will tell.
+  }
+  return failure(ErrorCode.InternalError, 'unexpected', `unexpected failure: ${reasonOf(cause)}`, { cause });
+}
 
 const invalidArgument = (kind, message, context) =>
   failure(ErrorCode.InvalidArgument, kind, message, { context });
@@ -156,6 +182,7 @@ module.exports = {
   isFailure,
   invalidArgument,
   notOpen,
+  readArgument,
   reasonOf,
   shortened,
   unexpected,

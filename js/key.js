@@ -4,6 +4,7 @@
 
 const { inspect } = require('node:util');
 const { checkKey } = require('./arguments.js');
+const { KEY, contentShown, showContent } = require('./other-loads.js');
 
 let textInside;
 
@@ -41,8 +42,18 @@ class Key {
   }
 
   static {
-    textInside = (key) => (typeof key === 'object' && key !== null && #text in key ? key.#text : undefined);
+    textInside = (key) => {
+      if (typeof key !== 'object' || key === null) return undefined;
+      return #text in key ? key.#text : textOfOther(key);
+    };
+    showContent(Key.prototype, KEY, (key) => key.#text);
   }
+}
+
+/** The text of a Key of another load of this package. */
+function textOfOther(key) {
+  const text = contentShown(key, KEY);
+  return typeof text === 'string' ? text : undefined;
 }
 
 /** The text of a key given as a string or a Key; `undefined` for any other value. */

@@ -2,14 +2,15 @@
 
 // Checks options, field by field, when a client is opened.
 
-const { isPlain } = require('./arguments.js');
-const { invalidArgument, reasonOf } = require('./error.js');
+const { hasNames, isPlain } = require('./arguments.js');
+const { invalidArgument } = require('./error.js');
 const {
   ClientOptions,
   OPTION_NAMES,
   UNUSED_WAL_PATH,
+  attempted,
   frozenOptions,
-  surplusOf,
+  refusedOf,
 } = require('./client-options.js');
 const { PORT_MAX } = require('./peer.js');
 const { wrongPrefixes } = require('./prefixes.js');
@@ -168,25 +169,22 @@ function checkWalPath({ enableWal, walPath }) {
  * plain object is treated like `ClientOptions`, with equal defaults.
  */
 function readOptions(given) {
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    return refuse('invalid configuration: options must be a ClientOptions', 'options');
-  }
-  try {
-    return judge(given);
-  } catch (cause) {
-    return refuse(`invalid configuration: options could not be read: ${reasonOf(cause)}`, 'options');
-  }
+  return attempted(() =>
+    hasNames(given)
+      ? judge(given instanceof ClientOptions ? given : new ClientOptions(given))
+      : refuse('invalid configuration: options must be a ClientOptions', 'options'),
+  );
 }
 
 function judge(given) {
-  const surplus = surplusOf(given);
-  if (surplus !== undefined) return { failure: surplus };
+  const refused = refusedOf(given);
+  if (refused !== undefined) return { failure: refused };
   const unknown = Object.keys(given).find((name) => !OPTION_NAMES.includes(name));
   if (unknown !== undefined) {
     const hint = didYouMean(unknown, OPTION_NAMES);
     return refuse(`invalid configuration: unknown option: ${unknown}${hint}`, unknown);
   }
-  const options = frozenOptions(given instanceof ClientOptions ? given : new ClientOptions(given));
+  const options = frozenOptions(given);
   for (const [name, rule] of Object.entries(RULES)) {
     const reason = rule(options[name], options);
     if (reason !== undefined) return refuse(`invalid configuration: ${spoken(name)} ${reason}`, name);

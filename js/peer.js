@@ -2,7 +2,7 @@
 
 // `Peer`: another node and its address; and reading one from an argument.
 
-const { checkNames } = require('./arguments.js');
+const { checkNames, guarded } = require('./arguments.js');
 const { invalidArgument } = require('./error.js');
 const { frozenPrefixes, wrongPrefixes } = require('./prefixes.js');
 
@@ -29,14 +29,20 @@ const PEER_NAMES = [
 /** Failures of Peers that were made with wrong options, reported by the call that gets them. */
 const misspelled = new WeakMap();
 
+/** Reads the options of a Peer. The prefixes of wrong options are shown too. */
+function readPeerOptions(options) {
+  const failure = checkNames(options, ['prefixes'], 'options');
+  return { failure, prefixes: frozenPrefixes(options?.prefixes) };
+}
+
 class Peer {
   constructor(nodeId, host, port, options) {
-    const wrong = checkNames(options, ['prefixes'], 'options');
-    if (wrong !== undefined) misspelled.set(this, wrong);
+    const { prefixes, failure } = guarded('options', () => readPeerOptions(options));
+    if (failure !== undefined) misspelled.set(this, failure);
     this.nodeId = nodeId;
     this.host = host;
     this.port = port;
-    this.prefixes = frozenPrefixes(options?.prefixes);
+    this.prefixes = prefixes;
     this.state = 'unknown';
     this.lastSeenMs = undefined;
     this.inSync = false;
@@ -52,7 +58,8 @@ class Peer {
   }
 
   isValid() {
-    return (checkPeerNames(this) ?? checkPeer(this)) === undefined;
+    const { failure } = guarded('peer', () => ({ failure: checkPeerNames(this) ?? checkPeer(this) }));
+    return failure === undefined;
   }
 }
 

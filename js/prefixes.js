@@ -27,7 +27,17 @@ function wrongPrefixes(given) {
   return bytes > PREFIXES_BYTES_MAX ? `must be at most ${PREFIXES_BYTES_MAX} bytes long together` : undefined;
 }
 
-/** A frozen copy of an array; any other value is returned unchanged, so that the check can name it. */
-const frozenPrefixes = (given) => (Array.isArray(given) ? Object.freeze([...given]) : (given ?? undefined));
+/**
+ * A frozen copy of an array, with at most one entry more than `countMax`, so that a check can tell that there are too
+ * many: a length says nothing of how much memory an array takes, and its copy takes all of it.
+ */
+function frozenStart(given, countMax) {
+  const count = Math.min(given.length, countMax + 1);
+  return Object.freeze(Array.from({ length: count }, (_, index) => given[index]));
+}
 
-module.exports = { frozenPrefixes, wrongPrefixes };
+/** A frozen copy of an array; any other value is returned unchanged, so that the check can name it. */
+const frozenPrefixes = (given) =>
+  Array.isArray(given) ? frozenStart(given, PREFIXES_MAX) : (given ?? undefined);
+
+module.exports = { frozenPrefixes, frozenStart, wrongPrefixes };

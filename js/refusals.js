@@ -23,18 +23,19 @@ function refusalOf(code, operation, bytesMax, { poisoned, unreadable }) {
     return poisoned() ?? failure(ErrorCode.IoError, 'poisoned', 'the log failed earlier');
   if (code === UNREADABLE)
     return unreadable() ?? failure(ErrorCode.IoError, 'unreadable', 'the store could not be read');
-  if (code === BATCH_TOO_LARGE) {
-    return invalidArgument(
-      'batch_too_large',
-      `operations are larger than ${BATCH_BYTES_MAX} bytes together`,
-      'operations',
-    );
-  }
+  if (code === BATCH_TOO_LARGE) return batchTooLarge();
   return (
     checkOperation(operation, bytesMax) ??
     failure(ErrorCode.InternalError, 'unexpected', `unexpected refusal ${code}`)
   );
 }
+
+const batchTooLarge = () =>
+  invalidArgument(
+    'batch_too_large',
+    `operations are larger than ${BATCH_BYTES_MAX} bytes together`,
+    'operations',
+  );
 
 function checkOperation({ key, value, keys, values }, bytesMax) {
   if (keys === undefined) return checkWrite(key, value, bytesMax);
@@ -52,4 +53,4 @@ function checkWrite(key, value, bytesMax, where = '') {
   return checkContent(value, bytesMax, `${where}value`);
 }
 
-module.exports = { refusalOf };
+module.exports = { BATCH_BYTES_MAX, batchTooLarge, refusalOf };

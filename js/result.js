@@ -9,9 +9,11 @@ const {
   dataOf,
   dataOfFailure,
   errorOf,
+  failure,
   inJson,
   invalidArgument,
   isFailure,
+  reasonOf,
 } = require('./error.js');
 const { named } = require('./write-info.js');
 
@@ -41,11 +43,26 @@ class Result {
   }
 
   static err(error) {
+    try {
+      return Result.#of(error);
+    } catch (cause) {
+      const message = `unknown error: error could not be read: ${reasonOf(cause)}`;
+      return new Result(
+        failure(ErrorCode.Unknown, ErrorCode.Unknown, message),
+        undefined,
+        undefined,
+        undefined,
+        0,
+      );
+    }
+  }
+
+  static #of(error) {
     if (error instanceof SoftadastraError) return new Result(dataOf(error), undefined, error, undefined, 0);
     if (isFailure(error)) return new Result(dataOfFailure(error), undefined, undefined, undefined, 0);
     const message =
       error instanceof Error ? error.message : typeof error === 'string' ? error : 'unknown error';
-    return Result.err(new SoftadastraError(ErrorCode.Unknown, message, { cause: error }));
+    return Result.#of(new SoftadastraError(ErrorCode.Unknown, message, { cause: error }));
   }
 
   #read() {

@@ -4,6 +4,8 @@
 
 const { Buffer, isUtf8 } = require('node:buffer');
 const { inspect, types } = require('node:util');
+const { readArgument } = require('./error.js');
+const { VALUE, contentShown, showContent } = require('./other-loads.js');
 
 let rawOf;
 let adopt;
@@ -16,9 +18,11 @@ class Value {
   // A string, a Buffer that nothing else writes to, or `undefined` for an invalid Value.
   #raw;
 
-  constructor(given) {
-    let raw = given;
-    if (typeof raw !== 'string') raw = types.isUint8Array(raw) ? canonical(raw) : rawOf(raw);
+  constructor(content) {
+    let raw = content;
+    if (typeof raw !== 'string') {
+      raw = types.isUint8Array(raw) ? readArgument('content', () => canonical(raw)) : rawOf(raw);
+    }
     this.#raw = raw;
     // The content for assertions, clones and `JSON`; not read here.
     this.content = raw;
@@ -61,7 +65,13 @@ class Value {
     const raw = rawOf(other) ?? other;
     if (this.#raw === undefined) return false;
     if (typeof raw === 'string') return this.#raw === raw;
-    return types.isUint8Array(raw) && this.#view().equals(raw);
+    if (!types.isUint8Array(raw)) return false;
+    try {
+      return this.#view().equals(raw);
+    } catch {
+      // Bytes of a subclass that do not say how many they are equal none.
+      return false;
+    }
   }
 
   toJSON() {
@@ -79,8 +89,11 @@ class Value {
   }
 
   static {
-    rawOf = (value) =>
-      typeof value === 'object' && value !== null && #raw in value ? value.#raw : undefined;
+    rawOf = (value) => {
+      if (typeof value !== 'object' || value === null) return undefined;
+      return #raw in value ? value.#raw : rawOfOther(value);
+    };
+    showContent(Value.prototype, VALUE, (value) => value.#raw);
     adopt = (bytes) => {
       const value = new Value('');
       value.#raw = bytes;
@@ -88,6 +101,12 @@ class Value {
       return value;
     };
   }
+}
+
+/** The content of a Value of another load of this package: text, or bytes that nothing writes to. */
+function rawOfOther(value) {
+  const content = contentShown(value, VALUE);
+  return typeof content === 'string' || types.isUint8Array(content) ? content : undefined;
 }
 
 /** True for a detached array, whose memory was transferred: it shows no bytes, whatever it held. */

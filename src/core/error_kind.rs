@@ -85,6 +85,8 @@ error_kinds! {
     Internal = "internal",
     /// The text is not a host and a port.
     InvalidAddress = "invalid_address",
+    /// The path of a backup would share a file with a log beside it.
+    InvalidBackup = "invalid_backup",
     /// An option has a value that it cannot have.
     InvalidConfiguration = "invalid_configuration",
     /// The text is not the id of a write.

@@ -14,6 +14,14 @@ pub enum WalError {
     /// The given path is not a path to a file; the reason says why.
     #[error("invalid WAL path: {0}")]
     InvalidPath(&'static str),
+    /// A new log at the path would share a file with a log beside it. Nothing was written.
+    #[error("invalid WAL path: {file} would share a file with the log {log} beside it")]
+    Clash {
+        /// The path of the new log.
+        file: String,
+        /// The log that is there.
+        log: String,
+    },
     /// The system refused to open, create or replace a file of the log.
     #[error("failed to open WAL path {file}: {cause}")]
     Open {
@@ -187,7 +195,7 @@ impl WalError {
     /// A stable name of the failure in snake case, finer than the public error codes.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::InvalidPath(_) => ErrorKind::InvalidPath,
+            Self::InvalidPath(_) | Self::Clash { .. } => ErrorKind::InvalidPath,
             Self::Open { cause, .. } => cause.kind_or(ErrorKind::WalOpen),
             Self::IsDirectory { .. } => ErrorKind::IsDirectory,
             Self::NotRegularFile { .. } => ErrorKind::NotRegularFile,
@@ -234,6 +242,7 @@ impl WalError {
     pub fn file(&self) -> Option<&str> {
         match self {
             Self::Open { file, .. }
+            | Self::Clash { file, .. }
             | Self::IsDirectory { file }
             | Self::NotRegularFile { file }
             | Self::Foreign { file, .. }

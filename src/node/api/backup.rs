@@ -12,8 +12,10 @@ use crate::node::checkpoint::copy::{Copy, CopyAnswer, CopyProgress, aborted};
 use crate::node::failure::{ErrorCode, Failure};
 use crate::store::error::StoreError;
 use crate::store::maintain::recovery::companion_of;
+use crate::wal::error::WalError;
 use crate::wal::files::held_storage::HeldStorage;
 use crate::wal::files::lock::LockGuard;
+use crate::wal::files::neighbour::check_neighbours;
 use crate::wal::files::path::ResolvedPath;
 use crate::wal::log::Log;
 
@@ -45,6 +47,7 @@ impl Node {
         }
         let place = ResolvedPath::resolve(wal_path, false).map_err(StoreError::from)?;
         let directory = place.hold().map_err(StoreError::from)?;
+        check_neighbours(&place.storage_in(&directory), &place.name).map_err(not_beside)?;
         let lock = LockGuard::acquire(&directory, &place.name).map_err(StoreError::from)?;
         let storage = HeldStorage::new(place.storage_in(&directory), &place.name);
         let outcome = self
@@ -87,5 +90,19 @@ impl Node {
         self.shared.queue.wake();
         let outcome = outcome.await;
         outcome.map_err(|_| Failure::not_open())?
+    }
+}
+
+/// The failure of a backup to a path where a log beside it would share a file with it.
+fn not_beside(error: WalError) -> Failure {
+    let is_wrong_path = matches!(error, WalError::Clash { .. });
+    let failure = Failure::from(StoreError::from(error));
+    Failure {
+        kind: if is_wrong_path {
+            ErrorKind::InvalidBackup
+        } else {
+            failure.kind
+        },
+        ..failure
     }
 }

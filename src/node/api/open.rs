@@ -27,6 +27,7 @@ use crate::store::maintain::recovery::{self, OpenReport, Opened};
 use crate::sync::replica::Replica;
 use crate::wal::files::held_storage::HeldStorage;
 use crate::wal::files::lock::LockGuard;
+use crate::wal::files::neighbour::check_neighbours;
 use crate::wal::files::path::ResolvedPath;
 use crate::wal::log::Log;
 
@@ -77,8 +78,11 @@ fn recover(
 
 /// Checks that a log is there, or may be made.
 fn look(storage: &dyn Storage, name: &str, path: &str) -> Result<(), StoreError> {
-    let is_there = Log::probe(storage, name)?;
-    if !is_there && let Some(companion) = recovery::companion_of(storage, name)? {
+    if Log::probe(storage, name)? {
+        return Ok(());
+    }
+    check_neighbours(storage, name)?;
+    if let Some(companion) = recovery::companion_of(storage, name)? {
         let path = path.to_owned();
         return Err(StoreError::MissingLog { path, companion });
     }

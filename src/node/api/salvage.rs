@@ -10,9 +10,12 @@ use crate::node::failure::{ErrorCode, Failure};
 use crate::node::seeds::seeds;
 use crate::store::error::StoreError;
 use crate::store::maintain::salvage;
+use crate::wal::error::WalError;
 use crate::wal::files::held_storage::HeldStorage;
 use crate::wal::files::lock::LockGuard;
+use crate::wal::files::neighbour::check_neighbours;
 use crate::wal::files::path::ResolvedPath;
+use crate::wal::log::segment::belongs_to_log;
 use crate::wal::recover::readable::LostRange;
 
 /// Result of a salvage.
@@ -43,6 +46,10 @@ pub fn salvage(from: &str, to: &str) -> Result<SalvageReport, Failure> {
         source.hold().map_err(failure)?,
         target.hold().map_err(failure)?,
     );
+    let target_files = target.storage_in(&to_directory);
+    check_neighbours(&target_files, &target.name).map_err(failure)?;
+    let source_files = source.storage_in(&from_directory);
+    check_apart(&source, &source_files, &target, &target_files)?;
     // Locked before anything is read: changes of a running node would look like damage.
     let target_lock = LockGuard::acquire(&to_directory, &target.name).map_err(failure)?;
     let target_storage = HeldStorage::new(target.storage_in(&to_directory), &target.name);
@@ -51,6 +58,34 @@ pub fn salvage(from: &str, to: &str) -> Result<SalvageReport, Failure> {
         target_lock.unmake();
     }
     salvaged
+}
+
+/// Checks that the new log would not have the damaged one among its files. That one may have no lease any more.
+fn check_apart(
+    source: &ResolvedPath,
+    source_files: &dyn Storage,
+    target: &ResolvedPath,
+    target_files: &dyn Storage,
+) -> Result<(), Failure> {
+    let is_there = |storage: &dyn Storage| {
+        storage.identity(&source.name).map_err(|error| {
+            failure(WalError::Open {
+                file: storage.shown(&source.name),
+                cause: error.into(),
+            })
+        })
+    };
+    if source.name == target.name || !belongs_to_log(&target.name, &source.name) {
+        return Ok(());
+    }
+    let found = is_there(target_files)?;
+    if found.is_none() || found != is_there(source_files)? {
+        return Ok(());
+    }
+    Err(failure(WalError::Clash {
+        file: target_files.shown(&target.name),
+        log: source_files.shown(&source.name),
+    }))
 }
 
 /// Runs a salvage with the lock of the new log held.

@@ -61,15 +61,14 @@ impl LockGuard {
     pub fn acquire(directory: &Directory, name: &str) -> Result<Self, WalError> {
         let mut guard = Self::new(directory, name);
         let mut held = HELD.lock();
-        let (mut lock_file, identity, has_made) = guard.take_lock_file(&held)?;
-        write_pid(&mut lock_file, directory, &guard.lock_name())
-            .map_err(|error| guard.lock_failed(error))?;
+        let (lock_file, identity, has_made) = guard.take_lock_file(&held)?;
         guard.lock_file = Some(lock_file);
         guard.has_made = has_made;
         held.push(guard.entry(identity));
-        if let Err(error) = guard.claim(&mut held) {
+        if let Err(error) = guard.begin(&mut held) {
             // The guard's own drop takes the list.
             drop(held);
+            guard.unmake();
             return Err(error);
         }
         Ok(guard)
@@ -127,6 +126,16 @@ impl LockGuard {
             is_read_only: false,
             has_made: false,
         }
+    }
+
+    /// Names the holder in the lock file, and holds the log.
+    fn begin(&mut self, held: &mut Vec<Held>) -> Result<(), WalError> {
+        let lock_name = self.lock_name();
+        let written = self.lock_file.as_mut().map_or(Ok(()), |lock_file| {
+            write_pid(lock_file, &self.directory, &lock_name)
+        });
+        written.map_err(|error| self.lock_failed(error))?;
+        self.claim(held)
     }
 
     /// Releases the lock, and removes the lock file if this guard has made it: for a log that was not created after

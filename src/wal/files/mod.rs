@@ -5,4 +5,5 @@ pub mod held_storage;
 pub mod lease;
 pub(super) mod leftovers;
 pub mod lock;
+pub mod neighbour;
 pub mod path;

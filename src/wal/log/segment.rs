@@ -48,7 +48,7 @@ fn first_frame_of(log: &str, file: &str) -> Option<u64> {
 }
 
 /// Suffixes of a log's own files, besides sealed logs.
-const COMPANION_SUFFIXES: [&str; 12] = [
+pub(in crate::wal) const COMPANION_SUFFIXES: [&str; 13] = [
     ".lock",
     ".lock.pid",
     ".lease",
@@ -60,6 +60,7 @@ const COMPANION_SUFFIXES: [&str; 12] = [
     ".key.new",
     CHECKPOINT_SUFFIX,
     ".checkpoint.new",
+    ".checkpoint.new.feed",
     SEALING_SUFFIX,
 ];
 

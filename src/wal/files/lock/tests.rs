@@ -77,6 +77,7 @@ fn another_name_of_the_same_log_is_held_too() {
     guard.claim_log().unwrap();
     std::fs::hard_link(&path, &link).unwrap();
     assert_eq!(refused(&link), Some(std::process::id()));
+    assert!(!folder.path().join("b.wal.lock").exists());
     drop(guard);
     let other = acquire(&link).unwrap();
     assert_eq!(refused(&path), Some(std::process::id()));
