@@ -217,5 +217,8 @@ test('a change names the node that wrote it, also when that node has just been o
     ok(await a.close());
   }
   await until(() => changes.length === 4, 'the changes');
-  assert.deepEqual(changes.map(([, nodeId]) => nodeId), ['a', 'a', 'a', 'a']);
+  assert.deepEqual(
+    changes.map(([, nodeId]) => nodeId),
+    ['a', 'a', 'a', 'a'],
+  );
 });
