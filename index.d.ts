@@ -482,9 +482,9 @@ export declare class ClientOptions {
    * less a byte); default 64 MiB.
    * - The log may be longer, up to four times this length: half as long as the data, if there is more than twice as
    *   much data; and as long as it takes while many new keys come without a pause, as in a first sync.
-   * - It is shorter where memory is used up, see {@link memoryBytes}, and where a sixth of the data was overwritten or
-   *   removed, so that all files together stay at two and a half times the data, or at 32 MiB (a quarter of this
-   *   length, if that is more).
+   * - It is shorter where memory is used up, see {@link memoryBytes}, and where about a sixth of the data was overwritten or
+   *   removed, so that all files together stay at two and a half times the keys and values, or at 32 MiB (a quarter of
+   *   this length, if that is more).
    * - While a checkpoint is written, puts wait rather than let the log grow by more than twice this length.
    */
   checkpointLogBytes: number;

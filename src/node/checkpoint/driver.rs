@@ -66,9 +66,11 @@ impl CommitDriver {
     /// Present sizes of the store.
     fn sizes(&self) -> Sizes {
         let map = self.shared.map.read();
+        let totals = map.totals();
         Sizes {
             log_bytes: self.committer.log_bytes(),
-            data_bytes: data_bytes(&map.totals()),
+            data_bytes: data_bytes(&totals),
+            live_bytes: totals.live_bytes,
             checkpoint_bytes: map.base().map_or(0, |base| data_bytes(&base.totals())),
             changed_bytes: map.memory_bytes(),
         }

@@ -157,6 +157,7 @@ mod tests {
             log_bytes: log * MIB,
             checkpoint_bytes: checkpoint * MIB,
             data_bytes: (log + checkpoint) * MIB,
+            live_bytes: (log + checkpoint) * MIB,
             changed_bytes: log * MIB,
         }
     }
@@ -167,6 +168,7 @@ mod tests {
             log_bytes: log * MIB,
             checkpoint_bytes: data * MIB,
             data_bytes: data * MIB,
+            live_bytes: data * MIB,
             changed_bytes: log * MIB,
         }
     }
@@ -216,15 +218,16 @@ mod tests {
     fn what_is_dead_on_disk_is_a_part_of_the_data_or_a_small_constant() {
         assert!(!DUE_FROM.is_due(&overwritten(15, 1)));
         assert!(DUE_FROM.is_due(&overwritten(16, 1)));
-        assert!(!DUE_FROM.is_due(&overwritten(10, 60)));
-        assert!(DUE_FROM.is_due(&overwritten(11, 60)));
-        assert!(!DUE_FROM.is_pressing(&overwritten(15, 60)));
-        assert!(DUE_FROM.is_pressing(&overwritten(16, 60)));
+        assert!(!DUE_FROM.is_due(&overwritten(12, 60)));
+        assert!(DUE_FROM.is_due(&overwritten(13, 60)));
+        assert!(!DUE_FROM.is_pressing(&overwritten(18, 60)));
+        assert!(DUE_FROM.is_pressing(&overwritten(19, 60)));
         // Removals make data in the checkpoint dead.
         let removed = Sizes {
             log_bytes: MIB,
             checkpoint_bytes: 100 * MIB,
             data_bytes: 10 * MIB,
+            live_bytes: 10 * MIB,
             changed_bytes: MIB,
         };
         assert!(DUE_FROM.is_due(&removed));
