@@ -1,3 +1,4 @@
+import { strictEqual } from 'node:assert';
 import { once } from 'node:events';
 import net from 'node:net';
 import { test } from 'node:test';
@@ -46,4 +47,33 @@ test('a node that was closed while it called is connected to nobody', async (t) 
     await connecting;
     await until(async () => !(await connected(server)));
   }
+});
+
+test('a node that comes back at another port is called there only, and has one row', async (t) => {
+  const first = await openListening(t, 'phone');
+  const old = peerFor(first).port;
+  const laptop = await dialling(t, 'laptop');
+  ok(await laptop.connect(peerFor(first)));
+  ok(await first.close());
+  const second = await openListening(t, 'phone');
+  const moved = peerFor(second);
+  ok(await laptop.connect(moved));
+
+  let calls = 0;
+  const stranger = net.createServer((socket) => {
+    calls += 1;
+    socket.destroy();
+  });
+  stranger.listen(old, '127.0.0.1');
+  await once(stranger, 'listening');
+  t.after(() => stranger.close());
+  const rows = ok(await laptop.peers());
+  strictEqual(rows.length, 1);
+  strictEqual(rows[0].port, moved.port);
+
+  // The next call of a lost node follows after a second at most.
+  ok(await second.close());
+  await openListening(t, 'phone', { transportPort: moved.port });
+  await until(() => connected(laptop));
+  strictEqual(calls, 0);
 });

@@ -125,11 +125,22 @@ impl Directory {
         }
     }
 
-    /// Notes that a conversation with a target is ready: from now on it is called again whenever it is lost.
+    /// Notes that a conversation with a target is ready: from now on it is called again whenever it is lost. When that
+    /// happens first, older addresses at which the node was reached, and is not now, are forgotten: it has moved, and
+    /// another program may listen there.
     pub fn wanted(&mut self, target: TargetId) {
-        if let Some(target) = self.targets.get_mut(&target) {
-            target.wanted = true;
+        let Some(reached) = self.targets.get_mut(&target) else {
+            return;
+        };
+        if std::mem::replace(&mut reached.wanted, true) {
+            return;
         }
+        let node_id = reached.node_id.clone();
+        let is_left = |other: &Target| {
+            other.node_id == node_id && other.wanted && other.conversation.is_none()
+        };
+        self.targets
+            .retain(|id, other| *id == target || !is_left(other));
     }
 
     /// Notes that a conversation with a target was useful: the delay of the next call begins small again.
@@ -230,5 +241,69 @@ impl Directory {
             .values()
             .filter_map(|target| target.call_at)
             .min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: MonotonicMs = MonotonicMs(1);
+
+    /// A book of a laptop that reached "phone" at each of these ports in turn and lost it again.
+    fn reached_at(ports: &[u16]) -> (Directory, Vec<TargetId>) {
+        let mut book = Directory::new("laptop");
+        let targets = ports.iter().map(|port| {
+            let target = book.target("phone", "192.0.2.1", *port);
+            book.connected(target, u64::from(*port), WallMs(1));
+            book.wanted(target);
+            target
+        });
+        let targets = targets.collect();
+        (book, targets)
+    }
+
+    #[test]
+    fn a_node_that_moved_is_called_at_its_new_address_only() {
+        let (mut book, targets) = reached_at(&[1]);
+        let desk = book.target("desk", "192.0.2.1", 9);
+        book.connected(desk, 90, WallMs(1));
+        book.wanted(desk);
+        for (target, conversation) in [(targets[0], 1), (desk, 90)] {
+            book.lost(target, conversation, true, true, NOW);
+        }
+        // A call that was not answered yet changes nothing.
+        let new = book.target("phone", "192.0.2.1", 2);
+        book.connected(new, 2, WallMs(1));
+        assert_eq!(book.iter().count(), 3);
+        book.wanted(new);
+        assert!(book.get(targets[0]).is_none());
+        let later = NOW.after(1 << 40);
+        assert_eq!(book.due(later), [desk], "other nodes are called as before");
+        // After a lost connection, the newest address is the one that is called.
+        book.lost(new, 2, true, true, NOW);
+        assert_eq!(book.due(later), [new]);
+    }
+
+    #[test]
+    fn two_addresses_that_are_reached_at_a_time_are_both_kept() {
+        let (mut book, targets) = reached_at(&[1, 2]);
+        assert_eq!(book.iter().count(), 2);
+        // One of them that is lost and reached again has not moved.
+        for lost in [1, 2] {
+            book.lost(targets[lost - 1], lost as u64, true, true, NOW);
+        }
+        book.connected(targets[1], 3, WallMs(1));
+        book.wanted(targets[1]);
+        assert_eq!(book.due(NOW.after(1 << 40)), [targets[0]]);
+    }
+
+    #[test]
+    fn an_address_that_is_only_just_called_is_kept() {
+        let mut book = Directory::new("laptop");
+        let both = [1, 2].map(|port| book.target("phone", "192.0.2.1", port));
+        book.connected(both[0], 1, WallMs(1));
+        book.wanted(both[0]);
+        assert!(book.get(both[1]).is_some(), "its caller waits");
     }
 }

@@ -63,8 +63,12 @@ impl ConnectionEvents for Arrivals {
         // its call.
         let is_taken = shared.drive(|machine, now, map| {
             let call = shared.calls.take(purpose);
-            if shared.is_ending.load(Ordering::Acquire) || (role == Role::Dialled && call.is_none())
-            {
+            // The address may have been forgotten during the call, because the node was reached at a newer one.
+            let is_known = opening
+                .target
+                .is_none_or(|target| machine.directory.get(target).is_some());
+            let is_given_up = role == Role::Dialled && call.is_none();
+            if shared.is_ending.load(Ordering::Acquire) || is_given_up || !is_known {
                 return false;
             }
             if let Some(settling) = call.and_then(|call| call.settling) {
