@@ -7,7 +7,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -18,6 +19,8 @@ use super::settings::LISTEN_BACKLOG;
 use crate::transport::error::TransportError;
 use crate::transport::session::Role;
 use crate::transport::session::address::HostPort;
+use crate::transport::wire::codec::encode;
+use crate::transport::wire::message::{Goodbye, GoodbyeReason, Message};
 
 /// Pause after the system refused to accept, usually for lack of descriptors, in milliseconds.
 const ACCEPT_PAUSE_MS: u64 = 100;
@@ -107,6 +110,20 @@ async fn accept_until(
     }
 }
 
+/// Tells a caller that this node has no room for it, and waits until it has left: a socket that is closed with unread
+/// bytes resets the connection, and the caller may not hear why.
+async fn turn_away(mut stream: TcpStream) -> io::Result<()> {
+    let text = "the node has as many connections as it can serve";
+    let goodbye = Goodbye::new(GoodbyeReason::Busy, text, None);
+    let mut frame = Vec::new();
+    encode(&Message::Goodbye(goodbye), &mut frame).map_err(io::Error::other)?;
+    stream.write_all(&frame).await?;
+    stream.shutdown().await?;
+    let mut unread = [0; 512];
+    while stream.read(&mut unread).await? > 0 {}
+    Ok(())
+}
+
 /// Takes a half-open place, then accepts a connection.
 async fn accept(shared: &Arc<Shared>, socket: &TcpListener) -> io::Result<()> {
     let places = Arc::clone(&shared.half_open_places);
@@ -118,6 +135,15 @@ async fn accept(shared: &Arc<Shared>, socket: &TcpListener) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     if let Some(slot) = shared.half_open.enter(remote.ip(), permit) {
+        if *shared.live.borrow() >= shared.settings.connections_max {
+            let linger = Duration::from_millis(shared.settings.linger_ms);
+            tokio::spawn(async move {
+                // The result does not matter: the caller has heard it, or is not worth more time.
+                let _ = tokio::time::timeout(linger, turn_away(stream)).await;
+                drop(slot);
+            });
+            return Ok(());
+        }
         start(shared, stream, Role::Accepted, remote, Some(slot), 0);
     } else {
         tracing::debug!(%remote, "too many connections of one address have not greeted");

@@ -2,6 +2,7 @@
 //! be made without them is made in the pure modules.
 
 pub(crate) mod connection;
+mod descriptors;
 mod dialer;
 mod events;
 mod listener;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::descriptors::connections_max;
 use crate::core::limits::VALUE_BYTES_MAX;
 use crate::transport::session::HELLO_TIMEOUT_MS;
 use crate::transport::session::address::Protection;
@@ -31,6 +32,8 @@ pub struct TcpSettings {
     pub hello_timeout_ms: u64,
     /// Most accepted connections that have not greeted.
     pub half_open_max: usize,
+    /// Most connections at which a further one is accepted; its caller is told that the node is busy otherwise.
+    pub connections_max: usize,
     /// Slowest pace at which a frame may come.
     pub pace: Pace,
     /// Longest time without progress, see [`STALL_TIMEOUT_MS`].
@@ -52,6 +55,7 @@ impl Default for TcpSettings {
         Self {
             hello_timeout_ms: HELLO_TIMEOUT_MS,
             half_open_max: HALF_OPEN_MAX,
+            connections_max: connections_max(),
             pace: Pace::default(),
             stall_timeout_ms: STALL_TIMEOUT_MS,
             outgoing_bytes_max: OUTGOING_BYTES_MAX,

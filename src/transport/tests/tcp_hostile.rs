@@ -209,6 +209,32 @@ async fn strangers_wait_in_the_backlog_when_there_are_too_many() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_beyond_the_connections_that_are_served_is_told_so() {
+    let mut settings = quick();
+    settings.connections_max = 2;
+    let mut node = Node::new(Manner::Greets, settings);
+    let (_listener, address) = node.listen().await;
+    let first = RawPeer::greet(&address).await;
+    node.opened().await;
+    node.received().await;
+    let _second = RawPeer::greet(&address).await;
+    node.opened().await;
+    node.received().await;
+    let mut third = RawPeer::connect(&address).await;
+    third.write(&hello_frame("third")).await;
+    let heard = third.read_to_end().await;
+    assert!(
+        matches!(&heard[..], [Message::Goodbye(goodbye)] if goodbye.reason == GoodbyeReason::Busy)
+    );
+    assert!(node.is_quiet_for(50).await, "it is no connection");
+    drop((first, third));
+    node.closed().await;
+    let _fourth = RawPeer::greet(&address).await;
+    node.opened().await;
+    assert!(matches!(node.received().await.0, Message::Hello(_)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_peer_sends_beyond_its_share_stays_in_its_socket() {
     let mut node = Node::new(Manner::Greets, quick());
     let (_listener, address) = node.listen().await;
