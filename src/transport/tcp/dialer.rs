@@ -76,10 +76,9 @@ async fn first_to_succeed<T: Send + 'static>(
             Some(Ok(Err(error))) => {
                 first_error.get_or_insert(error);
             }
-            // An attempt ends without an answer only with its runtime.
-            Some(Err(_)) => {}
             None if is_last => break,
-            None => {}
+            // The time of this attempt is over, or it ended without an answer, which it does only with its runtime.
+            Some(Err(_)) | None => {}
         }
     }
     Err(first_error.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
