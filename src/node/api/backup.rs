@@ -89,7 +89,8 @@ impl Node {
         self.shared.checkpoints.ask_copy(copy);
         self.shared.queue.wake();
         let outcome = outcome.await;
-        outcome.map_err(|_| Failure::not_open())?
+        // The commit thread has ended since: the node was open when this was called.
+        outcome.map_err(|_| Failure::from(StoreError::Stopped))?
     }
 }
 

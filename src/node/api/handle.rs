@@ -161,7 +161,10 @@ impl Node {
         }
         let answer = self.shared.checkpoints.ask();
         self.shared.queue.wake();
-        answer.await.map_err(|_| Failure::not_open())?
+        // The commit thread has ended since: the node was open when this was called.
+        answer
+            .await
+            .map_err(|_| Failure::from(StoreError::Stopped))?
     }
 
     /// The last checkpoint since the opening; `None` if none was made.
